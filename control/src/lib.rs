@@ -1,0 +1,1 @@
+//! Control: the decision loop and its followers.

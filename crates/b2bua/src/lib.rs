@@ -1,0 +1,1 @@
+//! The SIP brain: messages, answers and timeouts in; messages and actions out.

@@ -1,0 +1,1 @@
+//! The configuration file: text to one valid value.

@@ -1,0 +1,1 @@
+//! Dial plans, digit tries, number lists.

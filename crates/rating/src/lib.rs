@@ -1,0 +1,1 @@
+//! Seconds times tariff to charge, exactly.

@@ -1,0 +1,1 @@
+//! Media relay: for each datagram, where it goes next.

@@ -1,0 +1,1 @@
+//! An admitted call to ordered candidates.

@@ -1,0 +1,1 @@
+//! Named shared memory as a slice of atomic words.

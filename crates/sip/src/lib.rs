@@ -1,0 +1,1 @@
+//! SIP text to messages, zero-copy, and back.

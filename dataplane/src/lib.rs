@@ -1,0 +1,1 @@
+//! The dataplane: one pinned worker per core.

@@ -1,0 +1,1 @@
+//! The simulated world, the lab and the house rules.
