@@ -1,1 +1,32 @@
-//! The XDP program, loaded and proven.
+//! The guard in the NIC driver: a C program that judges each frame, and what loads, feeds and asks it.
+//!
+//! A frame enters `bpf/tollgate.bpf.c`, is parsed (`parse.h`), judged by its source (`deny.h`,
+//! `trust.h`) and its rate (`limit.h`), and leaves to a worker's AF_XDP socket (`steer.h`), to the
+//! kernel, or nowhere; each exit has a [`Reason`] and is counted under it.
+//!
+//! The dataplane [`attach`]es the program and hands it sockets. Control opens the pinned maps with
+//! [`Maps::open`], writes the lists and limits, reads the counters and asks [`Maps::explain`].
+//! Programs, links and maps are pinned: the guard outlives both processes, and a new version
+//! replaces the old inside its link, so that no frame meets an unguarded interface.
+//!
+//! Read `bpf/abi.h` for the nouns both sides share, `bpf/tollgate.bpf.c` for the verdict,
+//! `loader.rs` for how it gets into the kernel, `maps.rs` for what control writes.
+
+pub mod abi;
+mod addresses;
+mod error;
+mod explain;
+mod loader;
+mod maps;
+mod plan;
+mod prefix;
+mod prefixes;
+mod reason;
+
+pub use error::Error;
+pub use explain::{Described, Explanation, Protocol, Rule};
+pub use loader::{Arrival, Attached, Interface, Mode, Run, Tester, attach, unload};
+pub use maps::{Changed, Count, Deny, Instant, Maps, OptionsLimit};
+pub use plan::{Capacities, Deliver, Plan};
+pub use prefix::{Prefix, PrefixFault};
+pub use reason::{Reason, Verdict};

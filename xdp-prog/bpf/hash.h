@@ -1,0 +1,59 @@
+/*
+ * SipHash-1-3 of a source's address, 4 or 16 bytes (Aumasson and Bernstein, 2012). The key is secret
+ * and as old as the tables, so nobody can choose addresses that crowd one bucket. Read and written in
+ * little-endian words, as the machines we run on do.
+ */
+#pragma once
+
+#include "abi.h"
+
+struct siphash {
+	__u64 a, b, c, d;
+};
+
+#define ROTATE(word, bits) (((word) << (bits)) | ((word) >> (64 - (bits))))
+
+static __always_inline void siphash_round(struct siphash *state)
+{
+	state->a += state->b;
+	state->c += state->d;
+	state->b = ROTATE(state->b, 13) ^ state->a;
+	state->d = ROTATE(state->d, 16) ^ state->c;
+	state->a = ROTATE(state->a, 32);
+	state->c += state->b;
+	state->a += state->d;
+	state->b = ROTATE(state->b, 17) ^ state->c;
+	state->d = ROTATE(state->d, 21) ^ state->a;
+	state->c = ROTATE(state->c, 32);
+}
+
+static __always_inline void siphash_word(struct siphash *state, __u64 word)
+{
+	state->d ^= word;
+	siphash_round(state);
+	state->a ^= word;
+}
+
+static __always_inline __u64 source_hash(const struct source *source, const struct settings *settings)
+{
+	struct siphash state = {
+		.a = settings->key[0] ^ 0x736f6d6570736575ULL,
+		.b = settings->key[1] ^ 0x646f72616e646f6dULL,
+		.c = settings->key[0] ^ 0x6c7967656e657261ULL,
+		.d = settings->key[1] ^ 0x7465646279746573ULL,
+	};
+
+	/* The last word is what remains, under the length in bytes. */
+	if (source->family == 4) {
+		siphash_word(&state, (4ULL << 56) | source->word[0]);
+	} else {
+		siphash_word(&state, ((__u64)source->word[1] << 32) | source->word[0]);
+		siphash_word(&state, ((__u64)source->word[3] << 32) | source->word[2]);
+		siphash_word(&state, 16ULL << 56);
+	}
+	state.c ^= 0xff;
+	siphash_round(&state);
+	siphash_round(&state);
+	siphash_round(&state);
+	return state.a ^ state.b ^ state.c ^ state.d;
+}

@@ -1,0 +1,106 @@
+/*
+ * The tables, all pinned, so that lists outlive every process. Sizes of 1 are set by the loader.
+ * Only control writes rules and settings, only the dataplane writes sockets, only this program writes
+ * counts and budgets.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "abi.h"
+
+/* Fixed by the loader before the verifier reads them, so that unused branches cost nothing. */
+const volatile __u32 deliver = DELIVER_SOCKETS;
+const volatile __u32 sip_port;
+const volatile __u32 media_first;
+const volatile __u32 media_last;
+const volatile __u32 queues_per_interface;
+const volatile __u32 deny_mask;
+const volatile __u32 budget_mask;
+const volatile __u32 interfaces;
+const volatile __u32 interface_index[INTERFACES_MAX];
+const volatile __u32 own_addresses;
+const volatile struct source own_address[OWN_ADDRESSES_MAX];
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct settings);
+} settings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, REASONS);
+	__type(key, __u32);
+	__type(value, struct count);
+} counts SEC(".maps");
+
+/* Mappable arrays begin on a page, so a bucket never straddles two cache lines. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct deny_bucket);
+} deny_buckets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct deny_entry);
+} deny_entries SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct prefix_key);
+	__type(value, struct prefix_rule);
+} deny_prefixes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct prefix_key);
+	__type(value, struct prefix_rule);
+} trust_prefixes SEC(".maps");
+
+/*
+ * One bit for each IPv4 /24: does any rule touch it? A trie look-up costs 60 to 260 ns, this costs a
+ * line; nearly all sources have no rule near them.
+ */
+#define NEAR_WORDS (1 << 18)
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, NEAR_WORDS);
+	__type(key, __u32);
+	__type(value, __u64);
+} deny_near SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, NEAR_WORDS);
+	__type(key, __u32);
+	__type(value, __u64);
+} trust_near SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct budget_bucket);
+} budgets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_XSKMAP);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} sockets SEC(".maps");

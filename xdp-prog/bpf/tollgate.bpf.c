@@ -1,0 +1,143 @@
+/*
+ * The guard in the driver: one look at each frame, one verdict, one count.
+ *
+ * Order: what is malformed or not ours; who sent it (deny, unless trusted); what it asks for (the
+ * budget of OPTIONS); whose it is (a worker, the kernel). `tollgate` judges live frames. `explain` is
+ * the same decision over the same tables for one described frame, run by test-run: it counts nothing
+ * and spends no budget, and writes the decision in front of the frame, where only the run that asked
+ * can read it, so there is no race and nothing to clean up.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "abi.h"
+#include "maps.h"
+#include "parse.h"
+#include "own.h"
+#include "deny.h"
+#include "trust.h"
+#include "limit.h"
+#include "steer.h"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+static __always_inline int is_media(__u32 port)
+{
+	return port >= media_first && port <= media_last;
+}
+
+static __always_inline enum reason decide_fragment(struct packet *packet)
+{
+	/* The first fragment shows its port; the rest then never becomes a datagram. */
+	if (packet->fragment == FIRST_FRAGMENT && packet->protocol == IPPROTO_UDP &&
+	    parse_udp(packet) == UNDECIDED && is_media(packet->port))
+		return DROP_MEDIA_FRAGMENT;
+	return PASS_FRAGMENT;
+}
+
+static __always_inline enum reason decide_udp(struct xdp_md *frame, struct packet *packet,
+					      __u64 hash, const struct settings *settings,
+					      enum purpose purpose)
+{
+	enum reason reason = parse_udp(packet);
+
+	if (reason != UNDECIDED)
+		return reason;
+	if (is_media(packet->port))
+		return steer(frame, WORKER_MEDIA, PASS_MEDIA);
+	if (packet->port != sip_port)
+		return PASS_PORT;
+	if (limit_is_options(packet)) {
+		reason = limit_options(hash, settings, purpose);
+		if (reason != UNDECIDED)
+			return reason;
+	}
+	return steer(frame, WORKER_SIP, PASS_SIP);
+}
+
+static __always_inline enum reason decide(struct xdp_md *frame, enum purpose purpose,
+					  struct explanation *why)
+{
+	struct packet packet = {
+		.at = (void *)(long)frame->data,
+		.end = (void *)(long)frame->data_end,
+	};
+	struct settings *current;
+	enum reason reason;
+	__u32 first = 0;
+	__u64 hash;
+
+	reason = parse_ip(&packet);
+	if (reason != UNDECIDED)
+		return reason;
+	why->source = packet.source;
+	if (!own_has(&packet.destination))
+		return PASS_FOREIGN;
+	if (own_neighbor(&packet))
+		return PASS_NEIGHBOR;
+	if (own_impossible(&packet.source))
+		return DROP_IP_SOURCE;
+
+	current = bpf_map_lookup_elem(&settings, &first);
+	if (!current)
+		return DROP_INTERFACE;
+	hash = source_hash(&packet.source, current);
+	reason = deny(&packet.source, hash, why);
+	if (reason != UNDECIDED && !trusted(&packet.source, why))
+		return reason;
+
+	if (packet.fragment != WHOLE)
+		return decide_fragment(&packet);
+	switch (packet.protocol) {
+	case IPPROTO_UDP:
+		return decide_udp(frame, &packet, hash, current, purpose);
+	case IPPROTO_TCP:
+		return PASS_TCP;
+	case IPPROTO_ICMP:
+	case ICMPV6:
+		return PASS_ICMP;
+	default:
+		return PASS_PROTOCOL;
+	}
+}
+
+/* Every frame leaves through here, so that none goes uncounted. */
+static __always_inline int leave(enum reason reason, __u64 bytes)
+{
+	__u32 key = reason;
+	struct count *count = bpf_map_lookup_elem(&counts, &key);
+
+	if (count) {
+		/* A per-CPU map: no other core writes these words. */
+		count->packets += 1;
+		count->bytes += bytes;
+	}
+	if (reason >= FIRST_DROP)
+		return XDP_DROP;
+	return reason >= FIRST_WORKER ? XDP_REDIRECT : XDP_PASS;
+}
+
+SEC("xdp")
+int tollgate(struct xdp_md *frame)
+{
+	struct explanation why = {};
+	__u64 bytes = frame->data_end - frame->data;
+
+	return leave(decide(frame, JUDGE, &why), bytes);
+}
+
+SEC("xdp")
+int explain(struct xdp_md *frame)
+{
+	struct explanation why = {};
+	struct explanation *answer;
+
+	why.reason = decide(frame, EXPLAIN, &why);
+	if (bpf_xdp_adjust_head(frame, -(int)sizeof(why)))
+		return XDP_ABORTED;
+	answer = (void *)(long)frame->data;
+	if ((void *)(answer + 1) > (void *)(long)frame->data_end)
+		return XDP_ABORTED;
+	*answer = why;
+	return XDP_PASS;
+}

@@ -1,0 +1,199 @@
+//! The single addresses of the deny list: a flat table in the kernel, written from here alone.
+//!
+//! An address has two buckets of sixteen slots by its keyed hash; it goes to the emptier. An entry is
+//! written before its tag and erased after it, so that a frame in between sees the old or the new,
+//! never a half. One bucket never holds one tag twice (`bpf/deny.h` stops at the first).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::Path;
+
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use siphasher::sip::SipHasher13;
+use zerocopy::IntoBytes;
+
+use crate::Error;
+use crate::abi::{DENY_SLOTS, DenyBucket, DenyEntry};
+use crate::maps::{Instant, nanoseconds, open_map, until};
+
+pub(crate) struct Addresses {
+    buckets: MapHandle,
+    entries: MapHandle,
+    key: [u64; 2],
+    /// What the kernel's buckets hold: no system call is needed to miss.
+    tags: Vec<DenyBucket>,
+    live: u32,
+}
+
+/// Where an entry lies.
+#[derive(Clone, Copy)]
+struct Place {
+    bucket: u32,
+    slot: usize,
+}
+
+impl Place {
+    fn entry(self) -> u32 {
+        self.bucket * DENY_SLOTS as u32 + self.slot as u32
+    }
+}
+
+impl Addresses {
+    /// Opens the pinned table and reads its tags.
+    pub(crate) fn open(pins: &Path, key: [u64; 2]) -> Result<Self, Error> {
+        let buckets = open_map(pins, "deny_buckets")?;
+        let entries = open_map(pins, "deny_entries")?;
+        let mut tags = vec![DenyBucket::default(); buckets.max_entries() as usize];
+        for (index, bucket) in (0u32..).zip(&mut tags) {
+            buckets
+                .lookup_into(index.as_bytes(), bucket.as_mut_bytes(), MapFlags::ANY)
+                .map_err(Error::bpf("read the deny table"))?;
+        }
+        let live = tags.iter().flat_map(|bucket| bucket.tags).filter(|&tag| tag != 0).count();
+        Ok(Self { buckets, entries, key, tags, live: live as u32 })
+    }
+
+    /// Half the slots, so that both buckets of an address are practically never full.
+    pub(crate) fn capacity(&self) -> u32 {
+        (self.tags.len() * DENY_SLOTS / 2) as u32
+    }
+
+    /// Every address with its end, in no order.
+    pub(crate) fn list(&self) -> Result<Vec<(IpAddr, Option<Instant>)>, Error> {
+        let mut list = Vec::with_capacity(self.live as usize);
+        for (bucket, tags) in (0u32..).zip(&self.tags) {
+            for slot in (0..DENY_SLOTS).filter(|&slot| tags.tags[slot] != 0) {
+                let entry = self.entry(Place { bucket, slot })?;
+                if let Some(address) = entry.source.address() {
+                    list.push((address, until(entry.not_after)));
+                }
+            }
+        }
+        Ok(list)
+    }
+
+    /// Denies `address` or changes its end. `false`: it stood there just so.
+    pub(crate) fn set(&mut self, address: IpAddr, not_after: Option<Instant>) -> Result<bool, Error> {
+        let hash = self.hash(address);
+        let not_after = nanoseconds(not_after);
+        let entry = DenyEntry { source: address.into(), spare: 0, not_after };
+        if let Some((place, old)) = self.find(address, hash)? {
+            if old.not_after == not_after {
+                return Ok(false);
+            }
+            self.write_entry(place, &entry)?;
+            return Ok(true);
+        }
+        let full = Error::Full { list: "deny", capacity: self.capacity() };
+        if self.live >= self.capacity() {
+            return Err(full);
+        }
+        let place = self.free_place(hash).ok_or(full)?;
+        self.write_entry(place, &entry)?;
+        self.write_tag(place, tag(hash))?;
+        self.live += 1;
+        Ok(true)
+    }
+
+    /// Ends the denial of `address`. `false`: it was not denied.
+    pub(crate) fn remove(&mut self, address: IpAddr) -> Result<bool, Error> {
+        let Some((place, _)) = self.find(address, self.hash(address))? else { return Ok(false) };
+        self.write_tag(place, 0)?;
+        self.write_entry(place, &DenyEntry::default())?;
+        self.live -= 1;
+        Ok(true)
+    }
+
+    /// Makes the table hold `wanted`, touching only what differs. Returns addresses added or changed,
+    /// and removed.
+    pub(crate) fn replace(
+        &mut self,
+        wanted: &HashMap<IpAddr, Option<Instant>>,
+    ) -> Result<(usize, usize), Error> {
+        if wanted.len() > self.capacity() as usize {
+            return Err(Error::Full { list: "deny", capacity: self.capacity() });
+        }
+        let mut removed = 0;
+        for (address, _) in self.list()? {
+            if !wanted.contains_key(&address) {
+                removed += usize::from(self.remove(address)?);
+            }
+        }
+        let mut changed = 0;
+        for (&address, &not_after) in wanted {
+            changed += usize::from(self.set(address, not_after)?);
+        }
+        Ok((changed, removed))
+    }
+
+    fn hash(&self, address: IpAddr) -> u64 {
+        let hasher = SipHasher13::new_with_keys(self.key[0], self.key[1]);
+        match address {
+            IpAddr::V4(v4) => hasher.hash(&v4.octets()),
+            IpAddr::V6(v6) => hasher.hash(&v6.octets()),
+        }
+    }
+
+    fn both_buckets(&self, hash: u64) -> [u32; 2] {
+        let mask = self.tags.len() as u32 - 1;
+        [hash as u32 & mask, (hash >> 32) as u32 & mask]
+    }
+
+    fn find(&self, address: IpAddr, hash: u64) -> Result<Option<(Place, DenyEntry)>, Error> {
+        for bucket in self.both_buckets(hash) {
+            let tags = &self.tags[bucket as usize].tags;
+            if let Some(slot) = tags.iter().position(|&found| found == tag(hash)) {
+                let place = Place { bucket, slot };
+                let entry = self.entry(place)?;
+                if entry.source == address.into() {
+                    return Ok(Some((place, entry)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn free_place(&self, hash: u64) -> Option<Place> {
+        self.both_buckets(hash)
+            .into_iter()
+            .filter(|&bucket| !self.tags[bucket as usize].tags.contains(&tag(hash)))
+            .max_by_key(|&bucket| free_slots(&self.tags[bucket as usize]))
+            .and_then(|bucket| {
+                let slot = self.tags[bucket as usize].tags.iter().position(|&tag| tag == 0)?;
+                Some(Place { bucket, slot })
+            })
+    }
+
+    fn entry(&self, place: Place) -> Result<DenyEntry, Error> {
+        let mut entry = DenyEntry::default();
+        self.entries
+            .lookup_into(place.entry().as_bytes(), entry.as_mut_bytes(), MapFlags::ANY)
+            .map_err(Error::bpf("read the deny table"))?;
+        Ok(entry)
+    }
+
+    fn write_entry(&self, place: Place, entry: &DenyEntry) -> Result<(), Error> {
+        self.entries
+            .update(place.entry().as_bytes(), entry.as_bytes(), MapFlags::ANY)
+            .map_err(Error::bpf("write the deny table"))
+    }
+
+    fn write_tag(&mut self, place: Place, tag: u32) -> Result<(), Error> {
+        let mut bucket = self.tags[place.bucket as usize];
+        bucket.tags[place.slot] = tag;
+        self.buckets
+            .update(place.bucket.as_bytes(), bucket.as_bytes(), MapFlags::ANY)
+            .map_err(Error::bpf("write the deny table"))?;
+        self.tags[place.bucket as usize] = bucket;
+        Ok(())
+    }
+}
+
+/// What a bucket keeps of the hash; never 0, which is a free slot.
+fn tag(hash: u64) -> u32 {
+    (hash as u32 ^ (hash >> 32) as u32).max(1)
+}
+
+fn free_slots(bucket: &DenyBucket) -> usize {
+    bucket.tags.iter().filter(|&&tag| tag == 0).count()
+}

@@ -1,0 +1,106 @@
+//! What an attachment needs to know: all of it from the configuration file.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use crate::Error;
+use crate::abi;
+
+/// Which interfaces are guarded, what on them is ours, and how large the tables are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Names of the interfaces, 1 to [`abi::INTERFACES_MAX`]. Their order numbers them for
+    /// [`crate::Attached::set_socket`].
+    pub interfaces: Vec<String>,
+    /// Our service addresses, 1 to [`abi::OWN_ADDRESSES_MAX`]; frames to others pass unjudged.
+    pub addresses: Vec<IpAddr>,
+    /// The UDP port of SIP on every address.
+    pub sip_port: u16,
+    /// First and last UDP port of media, both included.
+    pub media_ports: (u16, u16),
+    /// A directory on a bpffs, one per instance (`/sys/fs/bpf/tollgate`).
+    pub pins: PathBuf,
+    /// Sizes of the tables, fixed while the pins stand.
+    pub capacities: Capacities,
+    /// Where our SIP and media go.
+    pub deliver: Deliver,
+}
+
+/// Sizes of the kernel's tables. They change only when the pins are removed first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacities {
+    /// Single denied addresses, 1 to 4,000,000; about 72 bytes each.
+    pub deny_addresses: u32,
+    /// Denied networks, IPv4 and IPv6 together.
+    pub deny_prefixes: u32,
+    /// Trusted networks and addresses together.
+    pub trusted_prefixes: u32,
+    /// Sources whose OPTIONS are metered at a time; 16 bytes each.
+    pub options_sources: u32,
+    /// NIC queues of each interface.
+    pub queues_per_interface: u32,
+}
+
+impl Default for Capacities {
+    fn default() -> Self {
+        Self {
+            deny_addresses: 1_000_000,
+            deny_prefixes: 16_384,
+            trusted_prefixes: 4_096,
+            options_sources: 262_144,
+            queues_per_interface: 64,
+        }
+    }
+}
+
+/// Where the frames of our SIP and media ports go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deliver {
+    /// To the AF_XDP socket of the queue; without one they are dropped.
+    Sockets,
+    /// Up to the kernel's sockets, for machines without AF_XDP.
+    Kernel,
+}
+
+impl Plan {
+    /// Refuses what the program could not hold.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let refuse = |why: String| Err(Error::Plan(why));
+        let (first, last) = self.media_ports;
+        if self.interfaces.is_empty() || self.interfaces.len() > abi::INTERFACES_MAX {
+            return refuse(format!("name 1 to {} interfaces", abi::INTERFACES_MAX));
+        }
+        if self.addresses.is_empty() || self.addresses.len() > abi::OWN_ADDRESSES_MAX {
+            return refuse(format!("name 1 to {} service addresses", abi::OWN_ADDRESSES_MAX));
+        }
+        if self.sip_port == 0 || first == 0 || first > last {
+            return refuse(format!("SIP port {} or media ports {first}-{last}", self.sip_port));
+        }
+        if (first..=last).contains(&self.sip_port) {
+            return refuse(format!("the SIP port {} lies among the media ports", self.sip_port));
+        }
+        let sizes = &self.capacities;
+        let in_range = (1..=4_000_000).contains(&sizes.deny_addresses)
+            && (1..=1_000_000).contains(&sizes.deny_prefixes)
+            && (1..=1_000_000).contains(&sizes.trusted_prefixes)
+            && (1..=16_000_000).contains(&sizes.options_sources)
+            && (1..=1_024).contains(&sizes.queues_per_interface);
+        if !in_range {
+            return refuse(format!("table sizes out of range: {sizes:?}"));
+        }
+        Ok(())
+    }
+}
+
+impl Capacities {
+    /// Buckets of the deny table: twice the room asked for, so that a bucket practically never
+    /// overflows (two choices of sixteen slots, half full).
+    pub(crate) fn deny_buckets(&self) -> u32 {
+        (self.deny_addresses * 2).div_ceil(abi::DENY_SLOTS as u32).next_power_of_two()
+    }
+
+    /// Buckets of the table of budgets.
+    pub(crate) fn budget_buckets(&self) -> u32 {
+        self.options_sources.div_ceil(abi::BUDGET_SLOTS as u32).next_power_of_two()
+    }
+}

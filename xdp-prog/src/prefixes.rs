@@ -1,0 +1,241 @@
+//! A list of networks in the kernel: a trie, and the bitmap that spares most frames the trie.
+//!
+//! The trie finds only the longest network around an address. So each rule carries, next to its own
+//! end, the latest end of all networks around it: a ban of an hour on a /24 that is over never
+//! shields its source from the ban on the /16. This file keeps those ends and the bitmap right; it
+//! is the only writer, and remembers what it wrote.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use zerocopy::{FromBytes, IntoBytes};
+
+use crate::abi::{PrefixKey, PrefixRule};
+use crate::maps::{Instant, nanoseconds, open_map, until};
+use crate::{Error, Prefix};
+
+/// Words of the bitmap: a bit for each IPv4 /24.
+const NEAR_WORDS: usize = 1 << 18;
+
+pub(crate) struct Prefixes {
+    list: &'static str,
+    trie: MapHandle,
+    near: MapHandle,
+    /// What the trie holds.
+    written: BTreeMap<Prefix, PrefixRule>,
+    /// What the bitmap holds.
+    bits: Vec<u64>,
+}
+
+impl Prefixes {
+    /// Opens the pinned pair and reads what an earlier writer left.
+    pub(crate) fn open(
+        pins: &Path,
+        list: &'static str,
+        trie: &str,
+        near: &str,
+    ) -> Result<Self, Error> {
+        let trie = open_map(pins, trie)?;
+        let near = open_map(pins, near)?;
+        let mut written = BTreeMap::new();
+        for key in trie.keys() {
+            let Ok(parsed) = PrefixKey::read_from_bytes(&key) else { continue };
+            let found = trie.lookup(&key, MapFlags::ANY).map_err(Error::bpf("read a rule"))?;
+            let rule = found.and_then(|bytes| PrefixRule::read_from_bytes(&bytes).ok());
+            if let (Some(prefix), Some(rule)) = (parsed.prefix(), rule) {
+                written.insert(prefix, rule);
+            }
+        }
+        let mut opened = Self { list, trie, near, written, bits: vec![0; NEAR_WORDS] };
+        opened.read_bits()?;
+        // A writer that died between trie and bitmap left them apart.
+        opened.mend_bits()?;
+        Ok(opened)
+    }
+
+    pub(crate) fn capacity(&self) -> u32 {
+        self.trie.max_entries()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Prefix, Option<Instant>)> + '_ {
+        self.written.iter().map(|(&prefix, rule)| (prefix, until(rule.own_not_after)))
+    }
+
+    /// The longest network around `address` that ends then.
+    pub(crate) fn longest(&self, address: IpAddr, not_after: Option<Instant>) -> Option<Prefix> {
+        let host = Prefix::host(address);
+        self.iter()
+            .filter(|&(prefix, end)| prefix.covers(&host) && end == not_after)
+            .map(|(prefix, _)| prefix)
+            .max_by_key(Prefix::bits)
+    }
+
+    /// Adds a rule or changes its end. `false`: it stood there just so.
+    pub(crate) fn set(&mut self, prefix: Prefix, not_after: Option<Instant>) -> Result<bool, Error> {
+        let own = nanoseconds(not_after);
+        if self.written.get(&prefix).is_some_and(|rule| rule.own_not_after == own) {
+            return Ok(false);
+        }
+        if !self.written.contains_key(&prefix) && self.written.len() >= self.capacity() as usize {
+            return Err(Error::Full { list: self.list, capacity: self.capacity() });
+        }
+        self.write(prefix, own)?;
+        self.mend_inside(prefix)?;
+        self.mend_bits()?;
+        Ok(true)
+    }
+
+    /// Removes a rule. `false`: there was none.
+    pub(crate) fn remove(&mut self, prefix: Prefix) -> Result<bool, Error> {
+        let removed = self.erase(prefix)?;
+        if removed {
+            self.mend_inside(prefix)?;
+            self.mend_bits()?;
+        }
+        Ok(removed)
+    }
+
+    /// Makes the list be `wanted`, touching only what differs. Returns rules added or changed, and
+    /// removed.
+    pub(crate) fn replace(
+        &mut self,
+        wanted: &BTreeMap<Prefix, Option<Instant>>,
+    ) -> Result<(usize, usize), Error> {
+        if wanted.len() > self.capacity() as usize {
+            return Err(Error::Full { list: self.list, capacity: self.capacity() });
+        }
+        let gone: Vec<Prefix> =
+            self.written.keys().filter(|prefix| !wanted.contains_key(prefix)).copied().collect();
+        for &prefix in &gone {
+            self.erase(prefix)?;
+        }
+        let mut changed = 0;
+        for (&prefix, &not_after) in wanted {
+            let own = nanoseconds(not_after);
+            if self.written.get(&prefix).is_none_or(|rule| rule.own_not_after != own) {
+                self.write(prefix, own)?;
+                changed += 1;
+            }
+        }
+        // Ends around a rule may have changed with any other: mend them all, once.
+        if changed > 0 || !gone.is_empty() {
+            for prefix in self.written.keys().copied().collect::<Vec<_>>() {
+                self.mend(prefix)?;
+            }
+            self.mend_bits()?;
+        }
+        Ok((changed, gone.len()))
+    }
+
+    /// The latest end among `own` and the rules around `prefix`.
+    fn latest(&self, prefix: Prefix, own: u64) -> u64 {
+        let around = (0..prefix.bits()).filter_map(|bits| {
+            let around = Prefix::new(prefix.address(), bits).ok()?;
+            self.written.get(&around).map(|rule| rule.own_not_after)
+        });
+        // 0 is never, and later than all: so the order is that of `x - 1`, wrapped.
+        around.fold(own, |latest, end| latest.wrapping_sub(1).max(end.wrapping_sub(1)).wrapping_add(1))
+    }
+
+    fn write(&mut self, prefix: Prefix, own_not_after: u64) -> Result<(), Error> {
+        let rule = PrefixRule {
+            not_after: self.latest(prefix, own_not_after),
+            own_not_after,
+            bits: prefix.bits().into(),
+            spare: 0,
+        };
+        if self.written.get(&prefix) == Some(&rule) {
+            return Ok(());
+        }
+        self.trie
+            .update(PrefixKey::from(prefix).as_bytes(), rule.as_bytes(), MapFlags::ANY)
+            .map_err(Error::bpf(format!("write {prefix} to the {} list", self.list)))?;
+        self.written.insert(prefix, rule);
+        Ok(())
+    }
+
+    fn erase(&mut self, prefix: Prefix) -> Result<bool, Error> {
+        if !self.written.contains_key(&prefix) {
+            return Ok(false);
+        }
+        self.trie
+            .delete(PrefixKey::from(prefix).as_bytes())
+            .map_err(Error::bpf(format!("remove {prefix} from the {} list", self.list)))?;
+        self.written.remove(&prefix);
+        Ok(true)
+    }
+
+    fn mend(&mut self, prefix: Prefix) -> Result<(), Error> {
+        match self.written.get(&prefix) {
+            Some(rule) => self.write(prefix, rule.own_not_after),
+            None => Ok(()),
+        }
+    }
+
+    fn mend_inside(&mut self, prefix: Prefix) -> Result<(), Error> {
+        let inside: Vec<Prefix> =
+            self.written.keys().filter(|other| prefix.covers(other)).copied().collect();
+        inside.into_iter().try_for_each(|inside| self.mend(inside))
+    }
+
+    /// The bitmap of all rules. Always written after the trie, so that a bit never promises in vain
+    /// for long and a rule is never hidden for good.
+    fn bits_wanted(&self) -> Vec<u64> {
+        let mut bits = vec![0u64; NEAR_WORDS];
+        for prefix in self.written.keys() {
+            let IpAddr::V4(address) = prefix.address() else { continue };
+            let first = (address.to_bits() >> 8) as usize;
+            let networks = 1usize << 24u8.saturating_sub(prefix.bits());
+            if networks >= 64 {
+                bits[first / 64..][..networks / 64].fill(u64::MAX);
+            } else {
+                bits[first / 64] |= ((1u64 << networks) - 1) << (first % 64);
+            }
+        }
+        bits
+    }
+
+    fn read_bits(&mut self) -> Result<(), Error> {
+        let words = self
+            .near
+            .lookup_batch(8192, MapFlags::ANY, MapFlags::ANY)
+            .map_err(Error::bpf(format!("read the bitmap of the {} list", self.list)))?;
+        for (word, bits) in words {
+            let word = u32::read_from_bytes(&word).map_or(usize::MAX, |word| word as usize);
+            let bits = u64::read_from_bytes(&bits);
+            if let (Some(place), Ok(bits)) = (self.bits.get_mut(word), bits) {
+                *place = bits;
+            }
+        }
+        Ok(())
+    }
+
+    fn mend_bits(&mut self) -> Result<(), Error> {
+        let wanted = self.bits_wanted();
+        let changed: Vec<u32> = (0u32..)
+            .zip(self.bits.iter().zip(&wanted))
+            .filter_map(|(word, (old, new))| (old != new).then_some(word))
+            .collect();
+        self.write_words(changed, &wanted)?;
+        self.bits = wanted;
+        Ok(())
+    }
+
+    fn write_words(&self, words: Vec<u32>, bits: &[u64]) -> Result<(), Error> {
+        for words in words.chunks(4096) {
+            let values: Vec<u64> = words.iter().map(|&word| bits[word as usize]).collect();
+            self.near
+                .update_batch(
+                    words.as_bytes(),
+                    values.as_bytes(),
+                    words.len() as u32,
+                    MapFlags::ANY,
+                    MapFlags::ANY,
+                )
+                .map_err(Error::bpf(format!("write the bitmap of the {} list", self.list)))?;
+        }
+        Ok(())
+    }
+}

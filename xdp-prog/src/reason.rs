@@ -1,0 +1,161 @@
+//! Why frames leave, mirrored from `enum reason` of `bpf/abi.h`: the list of the driver's counters.
+
+/// What happens to a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The kernel's own stack gets it.
+    Pass,
+    /// A worker's AF_XDP socket gets it.
+    Redirect,
+    /// Nobody gets it.
+    Drop,
+}
+
+impl Verdict {
+    /// One lower-case word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Redirect => "redirect",
+            Self::Drop => "drop",
+        }
+    }
+}
+
+// One table, so that a reason without a name or a sentence cannot be written.
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident $name:literal)+) => {
+        /// Why a frame left the driver as it did. One counter each; the numbers are the kernel's.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u32)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Reason {
+            /// Every reason, in the order of its number.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The enumerator of `bpf/abi.h` in lower case; stable.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// One or two sentences for the operator.
+            #[must_use]
+            pub fn doc(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Neither IPv4 nor IPv6: ARP, LLDP, or more than two VLAN tags.
+    PassNotIp "pass_not_ip"
+    /// Sent to an address that is not one of our service addresses; deny rules do not apply to it.
+    PassForeign "pass_foreign"
+    /// IPv6 neighbour discovery from the same link, which is never denied.
+    PassNeighbor "pass_neighbor"
+    /// An IP fragment; the kernel puts it together and the rim reads the datagram.
+    PassFragment "pass_fragment"
+    /// TCP to one of our addresses.
+    PassTcp "pass_tcp"
+    /// ICMP or ICMPv6 to one of our addresses.
+    PassIcmp "pass_icmp"
+    /// Another protocol over IP.
+    PassProtocol "pass_protocol"
+    /// UDP to a port that is neither SIP's nor media's.
+    PassPort "pass_port"
+    /// SIP for the kernel's sockets, on a machine that works without AF_XDP.
+    PassSip "pass_sip"
+    /// Media for the kernel's sockets, on a machine that works without AF_XDP.
+    PassMedia "pass_media"
+    /// SIP to a worker.
+    WorkerSip "worker_sip"
+    /// RTP or RTCP to a worker.
+    WorkerMedia "worker_media"
+    /// Ends inside its Ethernet header or a VLAN tag.
+    DropEthernetShort "drop_ethernet_short"
+    /// Ends inside its IP header.
+    DropIpShort "drop_ip_short"
+    /// The IP header has another version than the frame says, or is shorter than its minimum.
+    DropIpHeader "drop_ip_header"
+    /// The IP header promises more bytes than the frame has, or fewer than the header itself.
+    DropIpLength "drop_ip_length"
+    /// An IPv6 extension header overruns the packet, or there are more than six.
+    DropIpExtensions "drop_ip_extensions"
+    /// A source that nobody can have: ourselves, loopback, a multicast group, unspecified.
+    DropIpSource "drop_ip_source"
+    /// Ends inside its UDP header.
+    DropUdpShort "drop_udp_short"
+    /// The UDP header promises more bytes than the packet has, or fewer than the header itself.
+    DropUdpLength "drop_udp_length"
+    /// The source address is on the deny list.
+    DropDenyAddress "drop_deny_address"
+    /// The source lies in a network on the deny list.
+    DropDenyPrefix "drop_deny_prefix"
+    /// A fragment to a media port; media is never fragmented.
+    DropMediaFragment "drop_media_fragment"
+    /// OPTIONS beyond the budget of its source.
+    DropOptionsBudget "drop_options_budget"
+    /// For a worker whose socket is not there, such as while the dataplane restarts.
+    DropNoSocket "drop_no_socket"
+    /// For a worker, but it came in by an interface without workers.
+    DropInterface "drop_interface"
+}
+
+impl Reason {
+    /// The reason of that number, `None` past the last.
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.get(usize::try_from(number).ok()?).copied()
+    }
+
+    /// What happens to the frame.
+    #[must_use]
+    pub fn verdict(self) -> Verdict {
+        if self as u32 >= Self::DropEthernetShort as u32 {
+            Verdict::Drop
+        } else if self as u32 >= Self::WorkerSip as u32 {
+            Verdict::Redirect
+        } else {
+            Verdict::Pass
+        }
+    }
+
+    /// Whether the frame is lost.
+    #[must_use]
+    pub fn drops(self) -> bool {
+        self.verdict() == Verdict::Drop
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_begins_with_its_verdict() {
+        for &reason in Reason::ALL {
+            let verdict = match reason.verdict() {
+                Verdict::Pass => "pass_",
+                Verdict::Redirect => "worker_",
+                Verdict::Drop => "drop_",
+            };
+            assert!(reason.name().starts_with(verdict), "{reason:?}");
+            assert!(reason.doc().ends_with('.'), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_names_its_reason() {
+        for &reason in Reason::ALL {
+            assert_eq!(Reason::from_number(reason as u32), Some(reason));
+        }
+        assert_eq!(Reason::from_number(Reason::ALL.len() as u32), None);
+        assert_eq!(Reason::from_number(u32::MAX), None);
+    }
+}
