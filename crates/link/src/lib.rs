@@ -8,21 +8,31 @@
 //! Nothing here maps memory, blocks or reads a clock: the programs bring the words and the time.
 //!
 //! Read `ask.rs` and `answer.rs` for the conversation, `record.rs` for what a call leaves behind,
-//! `layout.rs` for where everything lies.
+//! `layout.rs` for where everything lies, `ring.rs` and `table.rs` for why a crash loses nothing.
 
 #![forbid(unsafe_code)]
 
 pub mod answer;
 pub mod ask;
+pub mod board;
+pub mod counter;
 pub mod endpoint;
+pub mod latency;
+pub mod layout;
+pub mod message;
 pub mod order;
 pub mod record;
 pub mod report;
+pub mod ring;
+pub mod table;
 pub mod text;
+pub mod word;
 
 pub use answer::Answer;
 pub use ask::Ask;
 pub use endpoint::Endpoint;
+pub use layout::{Link, Sizes};
+pub use message::{Down, Up};
 pub use order::Order;
 pub use record::CallRecord;
 pub use report::Report;
