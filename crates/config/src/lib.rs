@@ -1,1 +1,22 @@
 //! The configuration file: text to one valid value.
+//!
+//! [`Config::parse`] takes the whole text of the TOML file and gives either a [`Config`] that holds
+//! nothing invalid, or every mistake at once. It opens no file and asks no machine: whether an
+//! interface is there or a core exists, the programs find out.
+//!
+//! The file says what is fixed at start: paths, interfaces, addresses, workers, sizes. Business state
+//! lives in the store. Read `config.rs` for every key with its default and reason, `check.rs` for what
+//! must hold between keys, `section.rs` for how a table is read.
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod config;
+mod error;
+mod section;
+
+pub use config::{
+    Address, Config, Control, Dataplane, Interface, Limits, Log, LogFormat, LogLevel, Media, Nic,
+    Node, Paths, Sip, XdpMode, keys,
+};
+pub use error::Error;

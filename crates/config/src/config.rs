@@ -1,0 +1,529 @@
+//! Every key of the file: its type, its range, its default and the reason for it.
+//!
+//! The structs can only be made here, so whoever holds one holds a valid one.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use crate::Error;
+use crate::check;
+use crate::section::{Findings, Section};
+
+/// The whole file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// `[node]`
+    pub node: Node,
+    /// `[paths]`
+    pub paths: Paths,
+    /// `[[interface]]`, at least one.
+    pub interfaces: Vec<Interface>,
+    /// `[[address]]`, at least one.
+    pub addresses: Vec<Address>,
+    /// `[sip]`
+    pub sip: Sip,
+    /// `[media]`
+    pub media: Media,
+    /// `[dataplane]`
+    pub dataplane: Dataplane,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[control]`
+    pub control: Control,
+    /// `[log]`
+    pub log: Log,
+}
+
+/// Who this machine is among others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Node {
+    /// 0 to 1023; part of every record's id, so no two machines that ever share records share it.
+    pub number: u16,
+    /// How people call it.
+    pub name: String,
+}
+
+/// Where files are. All absolute, so that they do not depend on where a daemon was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Paths {
+    /// What must survive a reboot: the database, the keys.
+    pub state: PathBuf,
+    /// What must not: sockets, doorbells, locks.
+    pub run: PathBuf,
+    /// The words that dataplane and control share.
+    pub shared_memory: PathBuf,
+    /// The pinned XDP program, on a bpffs.
+    pub pins: PathBuf,
+}
+
+impl Paths {
+    /// The SQLite database.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.state.join("tollgate.db")
+    }
+
+    /// The secret keys of shards and tags, which outlive a restart because calls do.
+    #[must_use]
+    pub fn keys(&self) -> PathBuf {
+        self.state.join("dataplane.keys")
+    }
+
+    /// The API's Unix socket.
+    #[must_use]
+    pub fn control_socket(&self) -> PathBuf {
+        self.run.join("control.sock")
+    }
+
+    /// What wakes control.
+    #[must_use]
+    pub fn control_bell(&self) -> PathBuf {
+        self.run.join("control.bell")
+    }
+
+    /// What wakes a worker.
+    #[must_use]
+    pub fn worker_bell(&self, worker: u32) -> PathBuf {
+        self.run.join(format!("worker-{worker}.bell"))
+    }
+
+    /// Held by the one dataplane that runs.
+    #[must_use]
+    pub fn dataplane_lock(&self) -> PathBuf {
+        self.run.join("dataplane.lock")
+    }
+
+    /// Held by the one control that runs.
+    #[must_use]
+    pub fn control_lock(&self) -> PathBuf {
+        self.run.join("control.lock")
+    }
+}
+
+/// A network interface that the driver's guard sits on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Interface {
+    /// As the kernel calls it.
+    pub name: String,
+    /// How XDP is attached.
+    pub mode: XdpMode,
+    /// Receive queues, at least one per worker.
+    pub queues: u32,
+}
+
+/// How XDP is attached to an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XdpMode {
+    /// In the driver where it can, else behind it; `status` says which.
+    NativeOrGeneric,
+    /// In the driver, or not at all.
+    Native,
+    /// Behind the driver, for a driver that says it can and cannot.
+    Generic,
+}
+
+/// An own service address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Address {
+    /// The address itself.
+    pub ip: IpAddr,
+    /// How many of its bits name the subnet.
+    pub prefix_bits: u8,
+    /// Index into [`Config::interfaces`].
+    pub interface: usize,
+    /// What SIP and SDP say instead of it, for a machine behind 1:1 NAT. Of the same family.
+    pub advertise: Option<IpAddr>,
+}
+
+/// Signalling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sip {
+    /// The UDP port on every address.
+    pub port: u16,
+    /// Longest message taken or sent.
+    pub message_bytes_max: usize,
+}
+
+/// Media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Media {
+    /// First port; even.
+    pub first_port: u16,
+    /// Last port, included.
+    pub last_port: u16,
+}
+
+impl Media {
+    /// The ports of one worker: first (even) and last (odd), both included. Workers' parts follow
+    /// each other and are of one size, so a port names its worker. `None`: no such worker, or more
+    /// workers than pairs of ports.
+    #[must_use]
+    pub fn ports_of(&self, worker: u32, workers: u32) -> Option<(u16, u16)> {
+        let pairs = self.pairs_per_worker(workers);
+        if worker >= workers || pairs == 0 {
+            return None;
+        }
+        let first = u32::from(self.first_port) + 2 * pairs * worker;
+        let last = first + 2 * pairs - 1;
+        Some((u16::try_from(first).ok()?, u16::try_from(last).ok()?))
+    }
+
+    /// Pairs of RTP and RTCP ports that each worker has.
+    #[must_use]
+    pub fn pairs_per_worker(&self, workers: u32) -> u32 {
+        let ports = (u32::from(self.last_port) + 1).saturating_sub(u32::from(self.first_port));
+        (ports / 2).checked_div(workers).unwrap_or(0)
+    }
+}
+
+/// The packet side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Dataplane {
+    /// How packets come in.
+    pub nic: Nic,
+    /// Worker threads, 1 to 64.
+    pub workers: u32,
+    /// The core of each worker; empty: wherever the kernel likes.
+    pub cores: Vec<u32>,
+    /// How long an idle worker spins before it sleeps, µs.
+    pub spin_us: u32,
+    /// Frames of packet memory per worker, a power of two.
+    pub frames_per_worker: u32,
+    /// Bytes of a frame: 2048 or 4096.
+    pub frame_bytes: u32,
+    /// Whether packet memory is taken from huge pages.
+    pub hugepages: bool,
+}
+
+/// How packets come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nic {
+    /// From the driver, past the kernel's stack.
+    AfXdp,
+    /// Through kernel sockets, where AF_XDP is not to be had.
+    Udp,
+}
+
+/// Sizes fixed at start. What is full is refused by rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Calls at a time, all workers together.
+    pub calls: u32,
+    /// SIP transactions at a time, all workers together.
+    pub transactions: u32,
+    /// SIP messages kept for repetition, all workers together.
+    pub kept_messages: u32,
+    /// Slots of each ring between a worker and control, a power of two.
+    pub ring_slots: u32,
+    /// Slots of each hand-over ring between workers, a power of two.
+    pub handover_slots: u32,
+    /// Single addresses that can be denied.
+    pub deny_addresses: u32,
+    /// Networks that can be denied.
+    pub deny_prefixes: u32,
+    /// Networks and addresses that can be trusted.
+    pub trusted_prefixes: u32,
+    /// Sources whose OPTIONS are metered at a time.
+    pub options_sources: u32,
+}
+
+impl Limits {
+    /// Call slots of each worker. Calls do not spread evenly, so each has a little more than its
+    /// share.
+    #[must_use]
+    pub fn calls_per_worker(&self, workers: u32) -> u32 {
+        share(self.calls, workers)
+    }
+
+    /// Transactions of each worker.
+    #[must_use]
+    pub fn transactions_per_worker(&self, workers: u32) -> u32 {
+        share(self.transactions, workers)
+    }
+
+    /// Kept messages of each worker.
+    #[must_use]
+    pub fn kept_messages_per_worker(&self, workers: u32) -> u32 {
+        share(self.kept_messages, workers)
+    }
+}
+
+/// One worker's part, an eighth more than even if there are several.
+fn share(total: u32, workers: u32) -> u32 {
+    let even = total.div_ceil(workers.max(1));
+    if workers > 1 { even + even / 8 } else { even }
+}
+
+/// The deciding side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Control {
+    /// The core of the decision loop; `None`: wherever the kernel likes.
+    pub core: Option<u32>,
+}
+
+/// What control says on stderr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Log {
+    /// From which weight on.
+    pub level: LogLevel,
+    /// In which form.
+    pub format: LogFormat,
+}
+
+/// The weight of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// A human must act.
+    Error,
+    /// Degraded, mending itself.
+    Warn,
+    /// Someone asked for this.
+    Info,
+    /// For developers.
+    Debug,
+}
+
+impl LogLevel {
+    /// The word in the file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people and journald.
+    Text,
+    /// For machines.
+    Json,
+}
+
+impl Config {
+    /// Reads the text of a configuration file, or says everything that is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, Vec<Error>> {
+        let (config, findings) = parse(text)?;
+        if findings.errors.is_empty() { Ok(config) } else { Err(findings.errors) }
+    }
+
+    /// The interface that an address is on.
+    ///
+    /// # Panics
+    /// If the address is another configuration's.
+    #[must_use]
+    pub fn interface_of(&self, address: &Address) -> &Interface {
+        &self.interfaces[address.interface]
+    }
+}
+
+/// Every key that the file can have, as `section.key`: what the example must show.
+#[must_use]
+pub fn keys() -> Vec<String> {
+    let example = "[[interface]]\n[[address]]\n";
+    parse(example).map(|(_, findings)| findings.keys).unwrap_or_default()
+}
+
+fn parse(text: &str) -> Result<(Config, Findings), Vec<Error>> {
+    let table: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| vec![Error::Syntax { message: error.to_string() }])?;
+    let mut findings = Findings::default();
+    let mut file = Section::new(String::new(), table, &mut findings);
+    let config = read(&mut file);
+    file.finish();
+    check::check(&config, &mut findings);
+    Ok((config, findings))
+}
+
+fn read(file: &mut Section<'_>) -> Config {
+    let node = file.section("node", read_node);
+    let paths = file.section("paths", read_paths);
+    let dataplane = file.section("dataplane", read_dataplane);
+    let interfaces =
+        file.sections("interface", |section| read_interface(section, dataplane.workers));
+    let addresses = file.sections("address", |section| read_address(section, &interfaces));
+    if interfaces.is_empty() {
+        file.missing("interface", "[[interface]] with name = \"eth0\"");
+    }
+    if addresses.is_empty() {
+        file.missing("address", "[[address]] with ip = \"192.0.2.1/24\" and interface = \"eth0\"");
+    }
+    Config {
+        node,
+        paths,
+        interfaces,
+        // What could not be read is an error already.
+        addresses: addresses.into_iter().flatten().collect(),
+        sip: file.section("sip", read_sip),
+        media: file.section("media", read_media),
+        dataplane,
+        limits: file.section("limits", read_limits),
+        control: file
+            .section("control", |section| Control { core: section.number("core", 0..=CORE_MAX) }),
+        log: file.section("log", read_log),
+    }
+}
+
+const CORE_MAX: i64 = 1023;
+
+fn read_node(section: &mut Section<'_>) -> Node {
+    Node {
+        number: section.number("number", 0..=1023).unwrap_or(0),
+        name: section.text("name").unwrap_or_else(|| "tollgate".into()),
+    }
+}
+
+fn read_paths(section: &mut Section<'_>) -> Paths {
+    let mut path = |key, default: &str| {
+        let path = PathBuf::from(section.text(key).unwrap_or_else(|| default.into()));
+        if !path.is_absolute() || path.as_os_str().as_encoded_bytes().contains(&0) {
+            section.invalid(key, format!("{path:?} is no absolute path; begin it with /"));
+        }
+        path
+    };
+    Paths {
+        state: path("state", "/var/lib/tollgate"),
+        run: path("run", "/run/tollgate"),
+        shared_memory: path("shared_memory", "/dev/shm/tollgate-main"),
+        pins: path("pins", "/sys/fs/bpf/tollgate"),
+    }
+}
+
+fn read_interface(section: &mut Section<'_>, workers: u32) -> Interface {
+    let modes = [
+        ("native-or-generic", XdpMode::NativeOrGeneric),
+        ("native", XdpMode::Native),
+        ("generic", XdpMode::Generic),
+    ];
+    let name = section.text("name");
+    match &name {
+        None => section.missing("name", "name = \"eth0\""),
+        Some(name) => {
+            if let Err(why) = check::interface_name(name) {
+                section.invalid("name", why);
+            }
+        }
+    }
+    Interface {
+        name: name.unwrap_or_default(),
+        mode: section.choice("mode", &modes).unwrap_or(XdpMode::NativeOrGeneric),
+        // One queue per worker is what a worker can poll; a queue without a worker is a dead end.
+        queues: section.number("queues", 1..=256).unwrap_or(workers),
+    }
+}
+
+fn read_address(section: &mut Section<'_>, interfaces: &[Interface]) -> Option<Address> {
+    let ip = section.text("ip");
+    let interface = section.text("interface");
+    let advertise = section.text("advertise");
+    if ip.is_none() {
+        section.missing("ip", "ip = \"192.0.2.1/24\"");
+    }
+    if interface.is_none() {
+        section.missing("interface", "interface = \"eth0\"");
+    }
+    let ip = ip.map(|text| check::service_address(&text));
+    let ip = ip.and_then(|ip| ip.map_err(|why| section.invalid("ip", why)).ok());
+    let interface = interface.and_then(|name| {
+        let index = interfaces.iter().position(|interface| interface.name == name);
+        if index.is_none() {
+            section.invalid(
+                "interface",
+                format!("no [[interface]] is named \"{name}\"; add one, or name one of those"),
+            );
+        }
+        index
+    });
+    let advertise = advertise.and_then(|text| {
+        let checked = check::advertised_address(&text, ip.map(|(ip, _)| ip));
+        checked.map_err(|why| section.invalid("advertise", why)).ok()
+    });
+    let (ip, prefix_bits) = ip?;
+    Some(Address { ip, prefix_bits, interface: interface?, advertise })
+}
+
+fn read_sip(section: &mut Section<'_>) -> Sip {
+    Sip {
+        port: section.number("port", 1..=65_535).unwrap_or(5060),
+        // Every SIP message fits a hand-over slot of 16 KiB with its addresses; 8 KiB is more than
+        // any call needs and what reassembly is worth.
+        message_bytes_max: section.number("message_bytes_max", 2_048..=16_000).unwrap_or(8_192),
+    }
+}
+
+fn read_media(section: &mut Section<'_>) -> Media {
+    Media {
+        first_port: section.number("first_port", 1_024..=65_534).unwrap_or(10_000),
+        last_port: section.number("last_port", 1_025..=65_535).unwrap_or(20_000),
+    }
+}
+
+fn read_dataplane(section: &mut Section<'_>) -> Dataplane {
+    Dataplane {
+        nic: section
+            .choice("nic", &[("afxdp", Nic::AfXdp), ("udp", Nic::Udp)])
+            .unwrap_or(Nic::AfXdp),
+        workers: section.number("workers", 1..=64).unwrap_or(1),
+        cores: section.numbers("cores", 0..=CORE_MAX).unwrap_or_default(),
+        // Spinning burns what another thread on the same core needs: only for cores of one's own.
+        spin_us: section.number("spin_us", 0..=10_000).unwrap_or(0),
+        // 8,192 frames hold what a million packets a second bring in 8 ms.
+        frames_per_worker: section.power_of_two("frames_per_worker", 512..=1 << 20, 8_192),
+        // The smaller that the kernel takes; holds a full Ethernet frame and room for headers.
+        frame_bytes: section.power_of_two("frame_bytes", 2_048..=4_096, 2_048),
+        // Huge pages must have been reserved by the administrator.
+        hugepages: section.truth("hugepages").unwrap_or(false),
+    }
+}
+
+fn read_limits(section: &mut Section<'_>) -> Limits {
+    // Half a gigabyte of memory and 8,000 of the media ports: what a small server has.
+    let calls: u32 = section.number("calls", 1..=1_000_000).unwrap_or(2_000);
+    // A call leaves INVITE and BYE transactions of both legs behind for 32 s, each with a message.
+    let eight_per_call = calls.saturating_mul(8);
+    Limits {
+        calls,
+        transactions: section.number("transactions", 16..=16_000_000).unwrap_or(eight_per_call),
+        kept_messages: section.number("kept_messages", 16..=16_000_000).unwrap_or(eight_per_call),
+        // A burst of a thousand questions waits at most some ten milliseconds.
+        ring_slots: section.power_of_two("ring_slots", 16..=1 << 16, 1_024),
+        handover_slots: section.power_of_two("handover_slots", 16..=1 << 14, 512),
+        // 72 bytes each in the kernel: room for a botnet in 72 MB.
+        deny_addresses: section.number("deny_addresses", 1..=4_000_000).unwrap_or(1_000_000),
+        deny_prefixes: section.number("deny_prefixes", 1..=4_000_000).unwrap_or(100_000),
+        trusted_prefixes: section.number("trusted_prefixes", 1..=1_000_000).unwrap_or(4_096),
+        // 16 bytes each; a flood from more sources than this shares buckets and is metered harder.
+        options_sources: section.number("options_sources", 16..=16_000_000).unwrap_or(262_144),
+    }
+}
+
+fn read_log(section: &mut Section<'_>) -> Log {
+    let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
+    let levels = levels.map(|level| (level.name(), level));
+    Log {
+        level: section.choice("level", &levels).unwrap_or(LogLevel::Info),
+        format: section
+            .choice("format", &[("text", LogFormat::Text), ("json", LogFormat::Json)])
+            .unwrap_or(LogFormat::Text),
+    }
+}
+
+#[cfg(test)]
+mod tests;
