@@ -25,15 +25,13 @@ static __always_inline struct deny_entry *deny_in_bucket(const struct source *so
 {
 	struct deny_bucket *tags = bpf_map_lookup_elem(&deny_buckets, &bucket);
 	struct deny_entry *entry;
-	__u32 slot = DENY_SLOTS;
-	__u32 place;
+	__u32 place, slot;
 
 	if (!tags)
 		return 0;
-#pragma unroll
-	for (int i = 0; i < DENY_SLOTS; i++) {
-		if (tags->tags[i] == tag)
-			slot = i;
+	for (slot = 0; slot < DENY_SLOTS; slot++) {
+		if (tags->tags[slot] == tag)
+			break;
 	}
 	if (slot == DENY_SLOTS)
 		return 0;
@@ -85,8 +83,8 @@ static __always_inline struct prefix_rule *prefix_find(void *prefixes, void *nea
 	return bpf_map_lookup_elem(prefixes, &key);
 }
 
-static __always_inline enum reason deny(const struct source *source, __u64 hash,
-					struct explanation *why)
+__noinline int deny(const struct source *source __arg_nonnull, __u64 hash,
+		    struct explanation *why __arg_nonnull)
 {
 	struct prefix_rule *rule;
 	struct deny_entry *entry = deny_address(source, hash);

@@ -16,6 +16,9 @@
 
 #define LEADING_LINE_ENDS_MAX 8
 
+/* "OPTIONS " read as one little-endian word. */
+#define METHOD 0x20534e4f4954504fULL
+
 /* Whether metering changes the books, or only reads them. */
 enum purpose {
 	JUDGE,
@@ -26,27 +29,22 @@ enum purpose {
  * A request's start line is `OPTIONS SP ...`, exactly: the method is case-sensitive (RFC 3261 §7.1),
  * and line ends before it are to be ignored (§7.5).
  */
-static __always_inline int limit_is_options(const struct packet *packet)
+static __always_inline int limit_is_options(struct xdp_md *frame, const struct packet *packet)
 {
-	static const char method[8] = { 'O', 'P', 'T', 'I', 'O', 'N', 'S', ' ' };
-	const char *at = packet->at;
+	__u32 at = packet->at;
 	__u32 left = packet->left;
+	const char *byte;
+	const __u64 *start;
 
-#pragma unroll
 	for (int i = 0; i < LEADING_LINE_ENDS_MAX; i++) {
-		if (left < 2 || (void *)(at + 2) > packet->end || at[0] != '\r' || at[1] != '\n')
+		byte = frame_at(frame, at, 2);
+		if (!byte || left < 2 || byte[0] != '\r' || byte[1] != '\n')
 			break;
 		at += 2;
 		left -= 2;
 	}
-	if (left < sizeof(method) || (void *)(at + sizeof(method)) > packet->end)
-		return 0;
-#pragma unroll
-	for (int i = 0; i < (int)sizeof(method); i++) {
-		if (at[i] != method[i])
-			return 0;
-	}
-	return 1;
+	start = frame_at(frame, at, sizeof(*start));
+	return start && left >= sizeof(*start) && *start == METHOD;
 }
 
 /* The source's budget, or the one to be given up for it. */

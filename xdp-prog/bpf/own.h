@@ -48,13 +48,12 @@ static __always_inline int own_impossible(const struct source *source)
  * Neighbour discovery comes from the same link or not at all (hop limit 255, RFC 4861 §7.1). It is
  * never denied: a rule against a router's network must not cut the wire.
  */
-static __always_inline int own_neighbor(const struct packet *packet)
+static __always_inline int own_neighbor(struct xdp_md *frame, const struct packet *packet)
 {
-	__u8 *type = packet->at;
+	__u8 *type;
 
 	if (packet->protocol != ICMPV6 || packet->hops != 255 || packet->fragment != WHOLE)
 		return 0;
-	if (packet->left < 1 || (void *)(type + 1) > packet->end)
-		return 0;
-	return *type >= 133 && *type <= 137;
+	type = frame_at(frame, packet->at, sizeof(*type));
+	return type && packet->left && *type >= 133 && *type <= 137;
 }

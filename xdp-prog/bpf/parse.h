@@ -13,9 +13,10 @@
 #include <bpf/bpf_endian.h>
 
 #include "abi.h"
+#include "frame.h"
 
 #define VLAN_TAGS_MAX 2
-#define EXTENSIONS_MAX 6
+#define EXTENSIONS_MAX 5
 #define ICMPV6 58
 #define HOST_IDENTITY 139
 #define SHIM6 140
@@ -53,52 +54,51 @@ struct fragment_header {
 struct packet {
 	struct source source;
 	struct source destination;
-	void *at;      /* where the next header begins */
-	void *end;     /* of the frame */
-	__u32 left;    /* bytes from `at` that the IP header vouches for */
+	__u32 at;       /* offset of the next header in the frame */
+	__u32 left;     /* bytes from there that the headers before vouch for */
 	__u32 protocol;
 	__u32 hops;
-	enum fragment fragment;
-	__u32 port;    /* destination port, host order */
+	__u32 fragment; /* enum fragment */
+	__u32 port;     /* destination port, host order */
 };
 
 /* The EtherType behind at most two tags; a third tag's type is no type of ours and passes. */
-static __always_inline enum reason parse_ethernet(struct packet *packet, __be16 *type)
+static __always_inline enum reason parse_ethernet(struct xdp_md *frame, struct packet *packet,
+						  __be16 *type)
 {
-	struct ethhdr *ethernet = packet->at;
+	struct ethhdr *ethernet = frame_at(frame, 0, sizeof(*ethernet));
+	struct vlan_tag *tag;
 
-	if ((void *)(ethernet + 1) > packet->end)
+	if (!ethernet)
 		return DROP_ETHERNET_SHORT;
-	packet->at = ethernet + 1;
+	packet->at = sizeof(*ethernet);
 	*type = ethernet->h_proto;
 
 #pragma unroll
 	for (int i = 0; i < VLAN_TAGS_MAX; i++) {
-		struct vlan_tag *tag = packet->at;
-
 		if (*type != bpf_htons(ETH_P_8021Q) && *type != bpf_htons(ETH_P_8021AD))
 			break;
-		if ((void *)(tag + 1) > packet->end)
+		tag = frame_at(frame, packet->at, sizeof(*tag));
+		if (!tag)
 			return DROP_ETHERNET_SHORT;
-		packet->at = tag + 1;
+		packet->at += sizeof(*tag);
 		*type = tag->type;
 	}
 	return UNDECIDED;
 }
 
-static __always_inline enum reason parse_ipv4(struct packet *packet)
+static __always_inline enum reason parse_ipv4(struct xdp_md *frame, struct packet *packet)
 {
-	struct iphdr *ip = packet->at;
-	__u32 present, header, total, fragment;
+	struct iphdr *ip = frame_at(frame, packet->at, sizeof(*ip));
+	__u32 header, total, fragment;
 
-	if ((void *)(ip + 1) > packet->end)
+	if (!ip)
 		return DROP_IP_SHORT;
-	present = packet->end - packet->at;
 	header = ip->ihl * 4;
 	total = bpf_ntohs(ip->tot_len);
 	if (ip->version != 4 || header < sizeof(*ip))
 		return DROP_IP_HEADER;
-	if (total < header || total > present)
+	if (total < header || total > frame_bytes(frame) - packet->at)
 		return DROP_IP_LENGTH;
 
 	packet->source.family = 4;
@@ -119,62 +119,66 @@ static __always_inline enum reason parse_ipv4(struct packet *packet)
 	return UNDECIDED;
 }
 
-/* One step over an extension header; `*more` says whether another may follow. */
-static __always_inline enum reason parse_extension(struct packet *packet, int *more)
+static __always_inline int parse_is_extension(__u32 protocol)
 {
-	struct extension *extension = packet->at;
-	struct fragment_header *fragment = packet->at;
-	__u32 bytes;
-
-	*more = 0;
-	switch (packet->protocol) {
-	case IPPROTO_FRAGMENT:
-		if ((void *)(fragment + 1) > packet->end || packet->left < sizeof(*fragment))
-			return DROP_IP_EXTENSIONS;
-		packet->fragment = fragment->offset & bpf_htons(IPV6_FRAGMENT_OFFSET)
-			? LATER_FRAGMENT : FIRST_FRAGMENT;
-		bytes = sizeof(*fragment);
-		packet->protocol = fragment->next;
-		break;
-	case IPPROTO_HOPOPTS:
-	case IPPROTO_ROUTING:
-	case IPPROTO_DSTOPTS:
-	case IPPROTO_AH:
-	case MOBILITY:
-	case HOST_IDENTITY:
-	case SHIM6:
-		if ((void *)(extension + 1) > packet->end || packet->left < sizeof(*extension))
-			return DROP_IP_EXTENSIONS;
-		/* RFC 4302 §2.2: the authentication header counts in words of four, less two. */
-		bytes = packet->protocol == IPPROTO_AH ? (extension->length + 2) * 4
-						       : (extension->length + 1) * 8;
-		packet->protocol = extension->next;
-		break;
-	default:
-		return UNDECIDED;
-	}
-	if (bytes > packet->left)
-		return DROP_IP_EXTENSIONS;
-	packet->at += bytes;
-	packet->left -= bytes;
-	*more = packet->fragment != LATER_FRAGMENT;
-	return UNDECIDED;
+	return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING ||
+	       protocol == IPPROTO_DSTOPTS || protocol == IPPROTO_AH || protocol == MOBILITY ||
+	       protocol == HOST_IDENTITY || protocol == SHIM6;
 }
 
-static __always_inline enum reason parse_ipv6(struct packet *packet)
+/*
+ * Walks over extension headers to the transport header, or to a fragment header and its neighbour:
+ * behind that of a later fragment is no header at all.
+ */
+__noinline int parse_extensions(struct xdp_md *frame, struct packet *packet __arg_nonnull)
 {
-	struct ipv6hdr *ip = packet->at;
-	__u32 present, payload;
-	enum reason reason;
-	int more;
+	struct fragment_header *fragment;
+	struct extension *extension;
+	__u32 bytes;
 
-	if ((void *)(ip + 1) > packet->end)
+	for (int i = 0; i < EXTENSIONS_MAX; i++) {
+		if (packet->protocol == IPPROTO_FRAGMENT) {
+			fragment = frame_at(frame, packet->at, sizeof(*fragment));
+			if (!fragment)
+				return DROP_IP_EXTENSIONS;
+			bytes = sizeof(*fragment);
+			packet->protocol = fragment->next;
+			packet->fragment = fragment->offset & bpf_htons(IPV6_FRAGMENT_OFFSET)
+				? LATER_FRAGMENT : FIRST_FRAGMENT;
+		} else if (parse_is_extension(packet->protocol)) {
+			extension = frame_at(frame, packet->at, sizeof(*extension));
+			if (!extension)
+				return DROP_IP_EXTENSIONS;
+			/* The authentication header counts in words of four, less two (RFC 4302 §2.2). */
+			bytes = packet->protocol == IPPROTO_AH ? (extension->length + 2) * 4
+							       : (extension->length + 1) * 8;
+			packet->protocol = extension->next;
+		} else {
+			return UNDECIDED;
+		}
+		if (bytes > packet->left)
+			return DROP_IP_EXTENSIONS;
+		packet->at += bytes;
+		packet->left -= bytes;
+		if (packet->fragment == LATER_FRAGMENT)
+			return UNDECIDED;
+	}
+	/* What follows may be one more; nobody honest sends that many. */
+	return parse_is_extension(packet->protocol) || packet->protocol == IPPROTO_FRAGMENT
+		? DROP_IP_EXTENSIONS : UNDECIDED;
+}
+
+static __always_inline enum reason parse_ipv6(struct xdp_md *frame, struct packet *packet)
+{
+	struct ipv6hdr *ip = frame_at(frame, packet->at, sizeof(*ip));
+	__u32 payload;
+
+	if (!ip)
 		return DROP_IP_SHORT;
-	present = packet->end - packet->at;
 	payload = bpf_ntohs(ip->payload_len);
 	if (ip->version != 6)
 		return DROP_IP_HEADER;
-	if (payload + sizeof(*ip) > present)
+	if (payload + sizeof(*ip) > frame_bytes(frame) - packet->at)
 		return DROP_IP_LENGTH;
 
 	packet->source.family = 6;
@@ -183,49 +187,42 @@ static __always_inline enum reason parse_ipv6(struct packet *packet)
 	__builtin_memcpy(packet->destination.word, &ip->daddr, sizeof(packet->destination.word));
 	packet->protocol = ip->nexthdr;
 	packet->hops = ip->hop_limit;
-	packet->at = ip + 1;
+	packet->at += sizeof(*ip);
 	packet->left = payload;
-
-#pragma unroll
-	for (int i = 0; i < EXTENSIONS_MAX; i++) {
-		reason = parse_extension(packet, &more);
-		if (reason != UNDECIDED)
-			return reason;
-		if (!more)
-			return UNDECIDED;
-	}
-	/* A seventh may be a header of ours or not; nobody honest sends that many. */
-	return DROP_IP_EXTENSIONS;
+	if (packet->protocol == IPPROTO_UDP)
+		return UNDECIDED;
+	return parse_extensions(frame, packet);
 }
 
-static __always_inline enum reason parse_ip(struct packet *packet)
+/* From the Ethernet header to where the transport header begins. */
+static __always_inline enum reason parse_ip(struct xdp_md *frame, struct packet *packet)
 {
 	__be16 type = 0;
-	enum reason reason = parse_ethernet(packet, &type);
+	enum reason reason = parse_ethernet(frame, packet, &type);
 
 	if (reason != UNDECIDED)
 		return reason;
 	if (type == bpf_htons(ETH_P_IP))
-		return parse_ipv4(packet);
+		return parse_ipv4(frame, packet);
 	if (type == bpf_htons(ETH_P_IPV6))
-		return parse_ipv6(packet);
+		return parse_ipv6(frame, packet);
 	return PASS_NOT_IP;
 }
 
 /* Behind it `at` and `left` are the datagram's payload. */
-static __always_inline enum reason parse_udp(struct packet *packet)
+static __always_inline enum reason parse_udp(struct xdp_md *frame, struct packet *packet)
 {
-	struct udphdr *udp = packet->at;
+	struct udphdr *udp = frame_at(frame, packet->at, sizeof(*udp));
 	__u32 bytes;
 
-	if (packet->left < sizeof(*udp) || (void *)(udp + 1) > packet->end)
+	if (!udp || packet->left < sizeof(*udp))
 		return DROP_UDP_SHORT;
 	bytes = bpf_ntohs(udp->len);
 	packet->port = bpf_ntohs(udp->dest);
 	/* Of a fragment only the ports are here; its length speaks of the whole datagram. */
 	if (packet->fragment == WHOLE && (bytes < sizeof(*udp) || bytes > packet->left))
 		return DROP_UDP_LENGTH;
-	packet->at = udp + 1;
+	packet->at += sizeof(*udp);
 	packet->left = bytes - sizeof(*udp);
 	return UNDECIDED;
 }

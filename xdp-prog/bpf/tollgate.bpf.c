@@ -26,11 +26,11 @@ static __always_inline int is_media(__u32 port)
 	return port >= media_first && port <= media_last;
 }
 
-static __always_inline enum reason decide_fragment(struct packet *packet)
+static __always_inline enum reason decide_fragment(struct xdp_md *frame, struct packet *packet)
 {
 	/* The first fragment shows its port; the rest then never becomes a datagram. */
 	if (packet->fragment == FIRST_FRAGMENT && packet->protocol == IPPROTO_UDP &&
-	    parse_udp(packet) == UNDECIDED && is_media(packet->port))
+	    parse_udp(frame, packet) == UNDECIDED && is_media(packet->port))
 		return DROP_MEDIA_FRAGMENT;
 	return PASS_FRAGMENT;
 }
@@ -39,7 +39,7 @@ static __always_inline enum reason decide_udp(struct xdp_md *frame, struct packe
 					      __u64 hash, const struct settings *settings,
 					      enum purpose purpose)
 {
-	enum reason reason = parse_udp(packet);
+	enum reason reason = parse_udp(frame, packet);
 
 	if (reason != UNDECIDED)
 		return reason;
@@ -47,7 +47,7 @@ static __always_inline enum reason decide_udp(struct xdp_md *frame, struct packe
 		return steer(frame, WORKER_MEDIA, PASS_MEDIA);
 	if (packet->port != sip_port)
 		return PASS_PORT;
-	if (limit_is_options(packet)) {
+	if (limit_is_options(frame, packet)) {
 		reason = limit_options(hash, settings, purpose);
 		if (reason != UNDECIDED)
 			return reason;
@@ -58,22 +58,19 @@ static __always_inline enum reason decide_udp(struct xdp_md *frame, struct packe
 static __always_inline enum reason decide(struct xdp_md *frame, enum purpose purpose,
 					  struct explanation *why)
 {
-	struct packet packet = {
-		.at = (void *)(long)frame->data,
-		.end = (void *)(long)frame->data_end,
-	};
+	struct packet packet = {};
 	struct settings *current;
 	enum reason reason;
 	__u32 first = 0;
 	__u64 hash;
 
-	reason = parse_ip(&packet);
+	reason = parse_ip(frame, &packet);
 	if (reason != UNDECIDED)
 		return reason;
 	why->source = packet.source;
 	if (!own_has(&packet.destination))
 		return PASS_FOREIGN;
-	if (own_neighbor(&packet))
+	if (own_neighbor(frame, &packet))
 		return PASS_NEIGHBOR;
 	if (own_impossible(&packet.source))
 		return DROP_IP_SOURCE;
@@ -87,7 +84,7 @@ static __always_inline enum reason decide(struct xdp_md *frame, enum purpose pur
 		return reason;
 
 	if (packet.fragment != WHOLE)
-		return decide_fragment(&packet);
+		return decide_fragment(frame, &packet);
 	switch (packet.protocol) {
 	case IPPROTO_UDP:
 		return decide_udp(frame, &packet, hash, current, purpose);
@@ -121,7 +118,7 @@ SEC("xdp")
 int tollgate(struct xdp_md *frame)
 {
 	struct explanation why = {};
-	__u64 bytes = frame->data_end - frame->data;
+	__u64 bytes = frame_bytes(frame);
 
 	return leave(decide(frame, JUDGE, &why), bytes);
 }
@@ -135,8 +132,8 @@ int explain(struct xdp_md *frame)
 	why.reason = decide(frame, EXPLAIN, &why);
 	if (bpf_xdp_adjust_head(frame, -(int)sizeof(why)))
 		return XDP_ABORTED;
-	answer = (void *)(long)frame->data;
-	if ((void *)(answer + 1) > (void *)(long)frame->data_end)
+	answer = frame_at(frame, 0, sizeof(*answer));
+	if (!answer)
 		return XDP_ABORTED;
 	*answer = why;
 	return XDP_PASS;

@@ -113,7 +113,8 @@ const _: () = assert!(size_of::<PrefixRule>() == 24 && offset_of!(PrefixRule, bi
 const _: () = assert!(size_of::<DenyBucket>() == 64);
 const _: () = assert!(size_of::<DenyEntry>() == 32 && offset_of!(DenyEntry, not_after) == 24);
 const _: () = assert!(size_of::<Settings>() == 40 && offset_of!(Settings, layout) == 32);
-const _: () = assert!(size_of::<RawExplanation>() == 48 && offset_of!(RawExplanation, source) == 24);
+const _: () =
+    assert!(size_of::<RawExplanation>() == 48 && offset_of!(RawExplanation, source) == 24);
 
 impl From<IpAddr> for Source {
     fn from(address: IpAddr) -> Self {

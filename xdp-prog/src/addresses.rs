@@ -73,7 +73,11 @@ impl Addresses {
     }
 
     /// Denies `address` or changes its end. `false`: it stood there just so.
-    pub(crate) fn set(&mut self, address: IpAddr, not_after: Option<Instant>) -> Result<bool, Error> {
+    pub(crate) fn set(
+        &mut self,
+        address: IpAddr,
+        not_after: Option<Instant>,
+    ) -> Result<bool, Error> {
         let hash = self.hash(address);
         let not_after = nanoseconds(not_after);
         let entry = DenyEntry { source: address.into(), spare: 0, not_after };

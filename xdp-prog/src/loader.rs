@@ -10,6 +10,7 @@
 //! takes are here, and nowhere else.
 #![allow(unsafe_code, reason = "raw libbpf calls that libbpf-rs does not wrap")]
 
+use std::ffi::{CString, OsString};
 use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
@@ -29,11 +30,11 @@ use nix::net::if_::{if_indextoname, if_nametoindex};
 use nix::sys::statfs::{FsType, statfs};
 use zerocopy::{FromBytes, IntoBytes};
 
+use crate::Error;
 use crate::abi::{self, RawExplanation, Source};
 use crate::explain::Described;
 use crate::maps::{OptionsLimit, check_layout, open_map, read_settings, write_settings};
 use crate::plan::{Deliver, Plan};
-use crate::Error;
 
 #[allow(
     clippy::all,
@@ -55,6 +56,8 @@ mod skeleton {
 /// The magic number of a bpffs (linux/magic.h).
 const BPF_FS: FsType = FsType(0xcafe_4a11);
 const LINK: &str = "link_";
+/// A pin on its way to its place.
+const BESIDE: &str = "new_";
 const PROGRAM: &str = "program";
 const EXPLAIN: &str = "explain";
 /// Every table of `bpf/maps.h`, by the name it is pinned under.
@@ -150,16 +153,18 @@ impl Attached {
 /// interface takes none, none is changed.
 pub fn attach(plan: &Plan) -> Result<Attached, Error> {
     plan.check()?;
-    let indices = plan.interfaces.iter().map(|name| index_of(name)).collect::<Result<Vec<_>, _>>()?;
+    let indices =
+        plan.interfaces.iter().map(|name| index_of(name)).collect::<Result<Vec<_>, _>>()?;
     prepare_pins(&plan.pins)?;
 
     let mut storage = MaybeUninit::uninit();
     let mut open = skeleton::TollgateSkelBuilder::default()
         .open(&mut storage)
         .map_err(Error::bpf("read the XDP object"))?;
-    let globals = open.maps.rodata_data.as_deref_mut().ok_or_else(|| {
-        Error::Plan("the XDP object was built without its settings".to_owned())
-    })?;
+    let globals =
+        open.maps.rodata_data.as_deref_mut().ok_or_else(|| {
+            Error::Plan("the XDP object was built without its settings".to_owned())
+        })?;
     fill_globals(globals, plan, &indices);
     size_tables(&mut open, plan)?;
     let loaded = open.load().map_err(Error::bpf("load the XDP program"))?;
@@ -205,7 +210,9 @@ pub fn attach(plan: &Plan) -> Result<Attached, Error> {
 pub fn unload(pins: &Path) -> Result<(), Error> {
     // Links first: no frame shall meet a program whose tables are being taken away.
     let links = pinned_links(pins)?.into_iter().map(|(_, path)| path);
-    let rest = [PROGRAM, EXPLAIN].into_iter().chain(TABLES).map(|name| pins.join(name));
+    let names = [PROGRAM, EXPLAIN].into_iter().chain(TABLES);
+    let halves = names.clone().map(|name| format!("{BESIDE}{name}"));
+    let rest = names.map(str::to_owned).chain(halves).map(|name| pins.join(name));
     for path in links.chain(rest) {
         gone(fs::remove_file(&path)).map_err(Error::os(format!("remove {}", path.display())))?;
     }
@@ -385,9 +392,9 @@ impl Link {
 /// Pins `object` instead of what may be pinned there, without a moment of neither.
 fn replace_pin(path: &Path, object: BorrowedFd<'_>) -> Result<(), Error> {
     let what = format!("pin {}", path.display());
-    let mut beside = path.as_os_str().to_owned();
-    beside.push("_new");
-    let beside = PathBuf::from(beside);
+    let mut beside = OsString::from(BESIDE);
+    beside.push(path.file_name().unwrap_or_default());
+    let beside = path.with_file_name(beside);
     gone(fs::remove_file(&beside))
         .and_then(|()| pin(object, &beside))
         .and_then(|()| fs::rename(&beside, path))
@@ -408,8 +415,9 @@ fn pinned_links(pins: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let mut links = Vec::new();
     for entry in entries {
         let path = entry.map_err(Error::os(format!("read {}", pins.display())))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix(LINK));
-        if let Some(name) = name {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        // One on its way holds a link too: a crash may have left it there.
+        if let Some(name) = name.strip_prefix(BESIDE).unwrap_or(name).strip_prefix(LINK) {
             links.push((name.replace(':', "."), path));
         }
     }
@@ -485,7 +493,8 @@ impl Tester {
         if !path.exists() {
             return Err(Error::NotLoaded { pins: pins.to_owned() });
         }
-        let handle = ProgramHandle::from_pinned_path(path).map_err(Error::bpf("open the program"))?;
+        let handle =
+            ProgramHandle::from_pinned_path(path).map_err(Error::bpf("open the program"))?;
         let program = handle.as_fd().try_clone_to_owned().map_err(Error::os("open the program"))?;
         Ok(Self { program })
     }
@@ -516,7 +525,8 @@ fn open_link(path: &Path) -> Result<Option<OwnedFd>, Error> {
     if !path.exists() {
         return Ok(None);
     }
-    let link = libbpf_rs::Link::open(path).map_err(Error::bpf(format!("open {}", path.display())))?;
+    let link =
+        libbpf_rs::Link::open(path).map_err(Error::bpf(format!("open {}", path.display())))?;
     link.as_fd().try_clone_to_owned().map(Some).map_err(Error::os("open a link"))
 }
 
@@ -561,7 +571,7 @@ fn update_link(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> 
 }
 
 fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
-    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes())?;
+    let path = CString::new(path.as_os_str().as_encoded_bytes())?;
     // SAFETY: the descriptor is open, and `path` is a C string that lives over the call.
     let result = unsafe { libbpf_sys::bpf_obj_pin(object.as_raw_fd(), path.as_ptr()) };
     answer(result).map(drop)

@@ -73,7 +73,11 @@ impl Prefixes {
     }
 
     /// Adds a rule or changes its end. `false`: it stood there just so.
-    pub(crate) fn set(&mut self, prefix: Prefix, not_after: Option<Instant>) -> Result<bool, Error> {
+    pub(crate) fn set(
+        &mut self,
+        prefix: Prefix,
+        not_after: Option<Instant>,
+    ) -> Result<bool, Error> {
         let own = nanoseconds(not_after);
         if self.written.get(&prefix).is_some_and(|rule| rule.own_not_after == own) {
             return Ok(false);
@@ -136,7 +140,9 @@ impl Prefixes {
             self.written.get(&around).map(|rule| rule.own_not_after)
         });
         // 0 is never, and later than all: so the order is that of `x - 1`, wrapped.
-        around.fold(own, |latest, end| latest.wrapping_sub(1).max(end.wrapping_sub(1)).wrapping_add(1))
+        around.fold(own, |latest, end| {
+            latest.wrapping_sub(1).max(end.wrapping_sub(1)).wrapping_add(1)
+        })
     }
 
     fn write(&mut self, prefix: Prefix, own_not_after: u64) -> Result<(), Error> {
