@@ -1,1 +1,52 @@
 //! SIP text to messages, zero-copy, and back.
+//!
+//! A datagram enters at [`Message::parse`] and leaves as a [`Message`] that borrows it: the headers
+//! that every message needs are checked once there, so that their accessors cannot fail; the others
+//! are read on demand. What is not a message is a [`Fault`]; a broken request can still be answered
+//! through [`Refusable`]. [`refuse::admit`] says what a user agent that understands a request must
+//! still refuse. Messages are written by [`emit::Writer`], session descriptions read and rewritten by
+//! [`sdp::Sdp`]. Nothing here allocates, blocks, logs, reads a clock or panics on hostile bytes.
+//!
+//! Read `message.rs` for the whole, `head.rs` for the one pass over the lines, `uri.rs` and `header/`
+//! for the parts, `emit.rs` for the way back.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+
+pub mod emit;
+pub mod fault;
+mod head;
+pub mod header;
+pub mod message;
+pub mod method;
+pub mod refusable;
+pub mod refuse;
+mod scan;
+pub mod sdp;
+pub mod status;
+pub mod uri;
+
+pub use emit::{Part, Writer};
+pub use fault::Fault;
+pub use head::Headers;
+pub use header::cseq::Cseq;
+pub use header::name::Name;
+pub use header::name_addr::NameAddr;
+pub use header::params::{Param, Params};
+pub use header::via::{Transport, Via};
+pub use header::{HEADERS_MAX, Header};
+pub use message::{Message, Request};
+pub use method::Method;
+pub use refusable::Refusable;
+pub use sdp::{Sdp, SdpFault};
+
+pub use status::reason_phrase;
+pub use uri::{Host, Scheme, Uri};

@@ -1,0 +1,207 @@
+//! Names of header fields: long, compact (RFC 3261 §7.3.3 and its extensions), in any case.
+//!
+//! A name is found by a hash of its length, first and last letter in a table that the compiler
+//! builds, so that the usual header costs one comparison.
+
+/// Calls `$with` with one `Variant "Canonical-Name" compact` per known header; compact 0: none.
+macro_rules! names {
+    ($with:ident) => {
+        $with! {
+            Accept "Accept" 0,
+            AcceptContact "Accept-Contact" b'a',
+            AcceptEncoding "Accept-Encoding" 0,
+            AcceptLanguage "Accept-Language" 0,
+            AlertInfo "Alert-Info" 0,
+            Allow "Allow" 0,
+            AllowEvents "Allow-Events" b'u',
+            AuthenticationInfo "Authentication-Info" 0,
+            Authorization "Authorization" 0,
+            CallId "Call-ID" b'i',
+            CallInfo "Call-Info" 0,
+            Contact "Contact" b'm',
+            ContentDisposition "Content-Disposition" 0,
+            ContentEncoding "Content-Encoding" b'e',
+            ContentLanguage "Content-Language" 0,
+            ContentLength "Content-Length" b'l',
+            ContentType "Content-Type" b'c',
+            Cseq "CSeq" 0,
+            Date "Date" 0,
+            Diversion "Diversion" 0,
+            ErrorInfo "Error-Info" 0,
+            Event "Event" b'o',
+            Expires "Expires" 0,
+            From "From" b'f',
+            HistoryInfo "History-Info" 0,
+            Identity "Identity" b'y',
+            InReplyTo "In-Reply-To" 0,
+            MaxForwards "Max-Forwards" 0,
+            MimeVersion "MIME-Version" 0,
+            MinExpires "Min-Expires" 0,
+            MinSe "Min-SE" 0,
+            Organization "Organization" 0,
+            PAssertedIdentity "P-Asserted-Identity" 0,
+            PPreferredIdentity "P-Preferred-Identity" 0,
+            Path "Path" 0,
+            Priority "Priority" 0,
+            Privacy "Privacy" 0,
+            ProxyAuthenticate "Proxy-Authenticate" 0,
+            ProxyAuthorization "Proxy-Authorization" 0,
+            ProxyRequire "Proxy-Require" 0,
+            RAck "RAck" 0,
+            RSeq "RSeq" 0,
+            Reason "Reason" 0,
+            RecordRoute "Record-Route" 0,
+            ReferTo "Refer-To" b'r',
+            ReferredBy "Referred-By" b'b',
+            RejectContact "Reject-Contact" b'j',
+            RemotePartyId "Remote-Party-ID" 0,
+            Replaces "Replaces" 0,
+            ReplyTo "Reply-To" 0,
+            RequestDisposition "Request-Disposition" b'd',
+            Require "Require" 0,
+            RetryAfter "Retry-After" 0,
+            Route "Route" 0,
+            Server "Server" 0,
+            ServiceRoute "Service-Route" 0,
+            SessionExpires "Session-Expires" b'x',
+            SipEtag "SIP-ETag" 0,
+            SipIfMatch "SIP-If-Match" 0,
+            Subject "Subject" b's',
+            SubscriptionState "Subscription-State" 0,
+            Supported "Supported" b'k',
+            Timestamp "Timestamp" 0,
+            To "To" b't',
+            Unsupported "Unsupported" 0,
+            UserAgent "User-Agent" 0,
+            Via "Via" b'v',
+            Warning "Warning" 0,
+            WwwAuthenticate "WWW-Authenticate" 0,
+        }
+    };
+}
+
+macro_rules! define {
+    ($($variant:ident $canonical:literal $compact:literal,)*) => {
+        /// A header field by name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Name {
+            $(#[doc = concat!("`", $canonical, "`")] $variant,)*
+            /// Any other; its text is [`crate::Header::raw_name`].
+            Other,
+        }
+
+        impl Name {
+            /// Every known name.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The canonical long name; empty for [`Name::Other`].
+            #[must_use]
+            pub const fn as_bytes(self) -> &'static [u8] {
+                match self {
+                    $(Self::$variant => $canonical.as_bytes(),)*
+                    Self::Other => b"",
+                }
+            }
+
+            /// The one-letter name, if there is one.
+            #[must_use]
+            pub const fn compact(self) -> Option<u8> {
+                let letter = match self {
+                    $(Self::$variant => $compact,)*
+                    Self::Other => 0,
+                };
+                if letter == 0 { None } else { Some(letter) }
+            }
+        }
+    };
+}
+
+names!(define);
+
+const SLOTS: usize = 256;
+
+const fn hash(length: usize, first: u8, last: u8) -> u8 {
+    let (first, last) = (first | 0x20, last | 0x20);
+    (length as u8).wrapping_mul(7) ^ first.wrapping_mul(29) ^ last.wrapping_mul(101)
+}
+
+/// Known names by hash, each in the first free slot from its hash on.
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses an overrun")]
+#[allow(clippy::arithmetic_side_effects, reason = "evaluated by the compiler")]
+static SLOT_NAMES: [Name; SLOTS] = {
+    let mut slots = [Name::Other; SLOTS];
+    let mut index = 0;
+    while index < Name::ALL.len() {
+        let text = Name::ALL[index].as_bytes();
+        let mut slot = hash(text.len(), text[0], text[text.len() - 1]) as usize;
+        while !matches!(slots[slot], Name::Other) {
+            slot = (slot + 1) % SLOTS;
+        }
+        slots[slot] = Name::ALL[index];
+        index += 1;
+    }
+    slots
+};
+
+static COMPACT_NAMES: [Name; 26] = {
+    let mut letters = [Name::Other; 26];
+    let mut index = 0;
+    #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+    #[allow(clippy::arithmetic_side_effects, reason = "evaluated by the compiler")]
+    while index < Name::ALL.len() {
+        if let Some(letter) = Name::ALL[index].compact() {
+            letters[(letter - b'a') as usize] = Name::ALL[index];
+        }
+        index += 1;
+    }
+    letters
+};
+
+impl Name {
+    /// The header of that name, long or compact, in any case.
+    #[must_use]
+    pub fn new(name: &[u8]) -> Self {
+        let (first, last) = match name {
+            [] => return Self::Other,
+            [letter] => {
+                let index = letter.to_ascii_lowercase().wrapping_sub(b'a');
+                return COMPACT_NAMES.get(usize::from(index)).copied().unwrap_or(Self::Other);
+            }
+            [first, .., last] => (*first, *last),
+        };
+        let mut slot = hash(name.len(), first, last);
+        loop {
+            match SLOT_NAMES.get(usize::from(slot)) {
+                None | Some(Self::Other) => return Self::Other,
+                Some(known) if known.as_bytes().eq_ignore_ascii_case(name) => return *known,
+                Some(_) => slot = slot.wrapping_add(1),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_in_any_case_and_by_its_letter() {
+        for &name in Name::ALL {
+            assert_eq!(Name::new(name.as_bytes()), name);
+            assert_eq!(Name::new(&name.as_bytes().to_ascii_uppercase()), name);
+            assert_eq!(Name::new(&name.as_bytes().to_ascii_lowercase()), name);
+            if let Some(letter) = name.compact() {
+                assert_eq!(Name::new(&[letter]), name);
+                assert_eq!(Name::new(&[letter.to_ascii_uppercase()]), name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_stranger_is_other() {
+        for name in ["", "q", "{", "Viaa", "X-Tollgate", "Content-Lengths"] {
+            assert_eq!(Name::new(name.as_bytes()), Name::Other);
+        }
+    }
+}

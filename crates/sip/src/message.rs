@@ -1,0 +1,411 @@
+//! A SIP message that borrows its datagram (RFC 3261 §7).
+//!
+//! [`Message::parse`] checks once what every message needs; from then on no accessor of it fails.
+//! Headers that only some messages carry are read on demand. A request that is no message but can be
+//! answered is a [`crate::Refusable`].
+
+use crate::fault::Fault;
+use crate::head::{Head, Headers};
+use crate::header::cseq::Cseq;
+use crate::header::list::{List, split_first};
+use crate::header::name::Name;
+use crate::header::name_addr::NameAddr;
+use crate::header::via::Via;
+use crate::method::Method;
+use crate::scan;
+use crate::uri::Uri;
+
+/// The request line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// What is asked for.
+    pub method: Method<'a>,
+    /// Of whom.
+    pub uri: Uri<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Start<'a> {
+    Request(Request<'a>),
+    Status { code: u16, reason: &'a [u8] },
+}
+
+/// A checked message.
+#[derive(Clone)]
+pub struct Message<'a> {
+    head: Head<'a>,
+    start: Start<'a>,
+    via: Via<'a>,
+    from: NameAddr<'a>,
+    to: NameAddr<'a>,
+    call_id: &'a [u8],
+    cseq: Cseq<'a>,
+    contact: Option<NameAddr<'a>>,
+    max_forwards: Option<u8>,
+    content_type: Option<&'a [u8]>,
+    body: &'a [u8],
+}
+
+/// What the pass over the headers of a message collects.
+#[derive(Default)]
+struct Needed<'a> {
+    via: Option<Via<'a>>,
+    from: Option<NameAddr<'a>>,
+    to: Option<NameAddr<'a>>,
+    call_id: Option<&'a [u8]>,
+    cseq: Option<Cseq<'a>>,
+    contact: Option<NameAddr<'a>>,
+    max_forwards: Option<u8>,
+    content_type: Option<&'a [u8]>,
+    content_bytes: Option<usize>,
+}
+
+/// Puts what may stand only once.
+fn once<T>(place: &mut Option<T>, value: Option<T>, malformed: Fault) -> Result<(), Fault> {
+    if place.is_some() {
+        return Err(Fault::HeaderRepeated);
+    }
+    *place = Some(value.ok_or(malformed)?);
+    Ok(())
+}
+
+impl<'a> Needed<'a> {
+    fn read(headers: Headers<'_, 'a>) -> Result<Self, Fault> {
+        let mut needed = Self::default();
+        for header in headers {
+            let value = header.value;
+            match header.name {
+                Name::Via if needed.via.is_none() => {
+                    let (first, _) = split_first(value);
+                    needed.via = Some(Via::parse(first).ok_or(Fault::ViaMalformed)?);
+                }
+                Name::From => once(&mut needed.from, NameAddr::parse(value), Fault::FromMalformed)?,
+                Name::To => once(&mut needed.to, NameAddr::parse(value), Fault::ToMalformed)?,
+                Name::CallId => {
+                    let value = Some(value).filter(|value| scan::all(value, scan::VISIBLE));
+                    once(&mut needed.call_id, value, Fault::CallIdMalformed)?;
+                }
+                Name::Cseq => once(&mut needed.cseq, Cseq::parse(value), Fault::CseqMalformed)?,
+                Name::MaxForwards => {
+                    let hops = scan::number(value, 255).and_then(|hops| u8::try_from(hops).ok());
+                    once(&mut needed.max_forwards, hops, Fault::MaxForwardsMalformed)?;
+                }
+                Name::ContentLength => {
+                    let bytes = scan::number(value, u32::MAX);
+                    let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
+                    once(&mut needed.content_bytes, bytes, Fault::ContentLengthMalformed)?;
+                }
+                Name::ContentType => {
+                    once(&mut needed.content_type, Some(value), Fault::HeaderMalformed)?;
+                }
+                Name::Contact if needed.contact.is_none() && value != b"*" => {
+                    let (first, _) = split_first(value);
+                    needed.contact = Some(NameAddr::parse(first).ok_or(Fault::ContactMalformed)?);
+                }
+                _ => (),
+            }
+        }
+        Ok(needed)
+    }
+}
+
+/// A request line: exactly three parts, one space between each (§7.1).
+fn read_request_line(line: &[u8]) -> Result<Request<'_>, Fault> {
+    let mut parts = line.split(|&byte| byte == b' ');
+    let parts = (parts.next(), parts.next(), parts.next(), parts.next());
+    let (Some(method), Some(uri), Some(version), None) = parts else {
+        return Err(surplus_or_stranger(line));
+    };
+    if !is_sip_version(version) {
+        return Err(surplus_or_stranger(line));
+    }
+    if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+        return Err(Fault::VersionUnsupported);
+    }
+    if !scan::all(method, scan::TOKEN) || uri.is_empty() {
+        return Err(Fault::RequestLineMalformed);
+    }
+    let uri = Uri::parse(uri).ok_or(Fault::RequestUriMalformed)?;
+    // §19.1.1: a Request-URI has no headers.
+    if uri.headers().is_some() {
+        return Err(Fault::RequestUriMalformed);
+    }
+    Ok(Request { method: Method::new(method), uri })
+}
+
+/// Whether the line at least ends as a request line does.
+#[cold]
+fn surplus_or_stranger(line: &[u8]) -> Fault {
+    let last = scan::trim(line).rsplit(|&byte| byte == b' ').next();
+    if last.is_some_and(is_sip_version) { Fault::RequestLineMalformed } else { Fault::NotSip }
+}
+
+pub(crate) fn is_sip_version(text: &[u8]) -> bool {
+    let digits = |bytes: &[u8]| !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit);
+    let number = text
+        .split_at_checked(4)
+        .and_then(|(name, number)| name.eq_ignore_ascii_case(b"SIP/").then_some(number));
+    number.is_some_and(|number| {
+        let mut parts = number.split(|&byte| byte == b'.');
+        parts.next().is_some_and(digits)
+            && parts.next().is_some_and(digits)
+            && parts.next().is_none()
+    })
+}
+
+/// `SIP/2.0 200 OK`; the phrase may be empty (§7.2), even without the space before it.
+fn read_status_line(line: &[u8]) -> Result<Start<'_>, Fault> {
+    let mut parts = line.splitn(3, |&byte| byte == b' ');
+    let version = parts.next().unwrap_or_default();
+    let code = parts.next().unwrap_or_default();
+    let reason = parts.next().unwrap_or_default();
+    if !is_sip_version(version) {
+        return Err(Fault::NotSip);
+    }
+    if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+        return Err(Fault::VersionUnsupported);
+    }
+    let code = Some(code)
+        .filter(|code| code.len() == 3)
+        .and_then(|code| scan::number(code, 699))
+        .and_then(|code| u16::try_from(code).ok())
+        .filter(|&code| code >= 100)
+        .ok_or(Fault::StatusLineMalformed)?;
+    Ok(Start::Status { code, reason })
+}
+
+pub(crate) fn is_status_line(line: &[u8]) -> bool {
+    line.get(..4).is_some_and(|name| name.eq_ignore_ascii_case(b"SIP/"))
+}
+
+impl<'a> Message<'a> {
+    /// Reads a datagram.
+    ///
+    /// # Errors
+    ///
+    /// The first fault met: of the start line, of the lines' shape, then of the headers in their order.
+    pub fn parse(datagram: &'a [u8]) -> Result<Self, Fault> {
+        let head = Head::scan(datagram);
+        if let Some(fault @ (Fault::Empty | Fault::MessageTooLong)) = head.fault() {
+            return Err(fault);
+        }
+        let start = if is_status_line(head.start_line()) {
+            read_status_line(head.start_line())?
+        } else {
+            Start::Request(read_request_line(head.start_line())?)
+        };
+        if let Some(fault) = head.fault() {
+            return Err(fault);
+        }
+        let needed = Needed::read(head.headers())?;
+        let via = needed.via.ok_or(Fault::ViaMissing)?;
+        let from = needed.from.ok_or(Fault::FromMissing)?;
+        let to = needed.to.ok_or(Fault::ToMissing)?;
+        let call_id = needed.call_id.ok_or(Fault::CallIdMissing)?;
+        let cseq = needed.cseq.ok_or(Fault::CseqMissing)?;
+        if let Start::Request(request) = start
+            && request.method != cseq.method
+        {
+            return Err(Fault::CseqMismatch);
+        }
+        // §18.3: what a datagram holds behind the body is ignored; without a length the rest is body.
+        let body = match needed.content_bytes {
+            Some(bytes) => head.rest().get(..bytes).ok_or(Fault::BodyShort)?,
+            None => head.rest(),
+        };
+        Ok(Self {
+            start,
+            via,
+            from,
+            to,
+            call_id,
+            cseq,
+            contact: needed.contact,
+            max_forwards: needed.max_forwards,
+            content_type: needed.content_type,
+            body,
+            head,
+        })
+    }
+
+    /// The request line. `None`: it is a response.
+    #[must_use]
+    pub const fn request(&self) -> Option<Request<'a>> {
+        match self.start {
+            Start::Request(request) => Some(request),
+            Start::Status { .. } => None,
+        }
+    }
+
+    /// The status code, 100 to 699. `None`: it is a request.
+    #[must_use]
+    pub const fn status(&self) -> Option<u16> {
+        match self.start {
+            Start::Request(_) => None,
+            Start::Status { code, .. } => Some(code),
+        }
+    }
+
+    /// The phrase behind the status code; empty in a request.
+    #[must_use]
+    pub const fn reason(&self) -> &'a [u8] {
+        match self.start {
+            Start::Request(_) => b"",
+            Start::Status { reason, .. } => reason,
+        }
+    }
+
+    /// The method of the request, or of the request that this response answers.
+    #[must_use]
+    pub const fn method(&self) -> Method<'a> {
+        self.cseq.method
+    }
+
+    /// The datagram.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.head.bytes()
+    }
+
+    /// The top Via.
+    #[must_use]
+    pub const fn via(&self) -> &Via<'a> {
+        &self.via
+    }
+
+    /// From.
+    #[must_use]
+    pub const fn from(&self) -> &NameAddr<'a> {
+        &self.from
+    }
+
+    /// To.
+    #[must_use]
+    pub const fn to(&self) -> &NameAddr<'a> {
+        &self.to
+    }
+
+    /// Call-ID: printable, never empty.
+    #[must_use]
+    pub const fn call_id(&self) -> &'a [u8] {
+        self.call_id
+    }
+
+    /// CSeq; in a request its method is that of the request line.
+    #[must_use]
+    pub const fn cseq(&self) -> Cseq<'a> {
+        self.cseq
+    }
+
+    /// Hops left; peers of RFC 2543 do not say.
+    #[must_use]
+    pub const fn max_forwards(&self) -> Option<u8> {
+        self.max_forwards
+    }
+
+    /// The first Contact that is an address and not `*`.
+    #[must_use]
+    pub const fn contact(&self) -> Option<&NameAddr<'a>> {
+        self.contact.as_ref()
+    }
+
+    /// Content-Type as it stands.
+    #[must_use]
+    pub const fn content_type(&self) -> Option<&'a [u8]> {
+        self.content_type
+    }
+
+    /// Whether the body is of the type, such as `application/sdp`; parameters are left out.
+    #[must_use]
+    pub fn content_is(&self, media_type: &[u8]) -> bool {
+        self.content_type.is_some_and(|value| media_type_is(value, media_type))
+    }
+
+    /// The body; empty when there is none.
+    #[must_use]
+    pub const fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
+    /// Every header line in its order, known or not.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_, 'a> {
+        self.head.headers()
+    }
+
+    /// The value of the first header line of that name, as it stands; it may hold folds.
+    #[must_use]
+    pub fn value(&self, name: Name) -> Option<&'a [u8]> {
+        self.headers().find(|header| header.name == name).map(|header| header.value)
+    }
+
+    /// The values of a header that may hold several, in their order, as they stand: Via, Route, Allow,
+    /// Supported, Require, Accept and the like.
+    #[must_use]
+    pub fn list(&self, name: Name) -> List<'_, 'a> {
+        List::new(self.headers(), name)
+    }
+
+    /// Whether a list of tokens (Supported, Require, Allow) holds that one, in any case.
+    #[must_use]
+    pub fn lists(&self, name: Name, token: &[u8]) -> bool {
+        self.list(name).any(|value| value.eq_ignore_ascii_case(token))
+    }
+
+    /// The number that a header begins with: Expires, Retry-After, Min-Expires, Session-Expires, RSeq.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::NumberMalformed`] when it is none, or above 2^32 − 1.
+    pub fn number(&self, name: Name) -> Result<Option<u32>, Fault> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        let end = value.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(value.len());
+        let digits = value.get(..end).unwrap_or_default();
+        scan::number(digits, u32::MAX).map(Some).ok_or(Fault::NumberMalformed)
+    }
+
+    /// Contacts in their order, `*` left out; see [`Message::contact_is_star`].
+    pub fn contacts(&self) -> impl Iterator<Item = Result<NameAddr<'a>, Fault>> {
+        self.list(Name::Contact)
+            .filter(|value| *value != b"*")
+            .map(|value| NameAddr::parse(value).ok_or(Fault::ContactMalformed))
+    }
+
+    /// Whether a Contact is `*`: all bindings are to be removed (§10.2.2).
+    #[must_use]
+    pub fn contact_is_star(&self) -> bool {
+        self.list(Name::Contact).any(|value| value == b"*")
+    }
+
+    /// Route values, top first.
+    pub fn routes(&self) -> impl Iterator<Item = Result<NameAddr<'a>, Fault>> {
+        self.list(Name::Route).map(|value| NameAddr::parse(value).ok_or(Fault::RouteMalformed))
+    }
+
+    /// Record-Route values, top first.
+    pub fn record_routes(&self) -> impl Iterator<Item = Result<NameAddr<'a>, Fault>> {
+        self.list(Name::RecordRoute)
+            .map(|value| NameAddr::parse(value).ok_or(Fault::RouteMalformed))
+    }
+
+    pub(crate) const fn head(&self) -> &Head<'a> {
+        &self.head
+    }
+}
+
+/// Method, status and length: the rest may name subscribers.
+impl std::fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let method = self.method();
+        match self.status() {
+            Some(status) => write!(f, "Message({status} to {method:?})"),
+            None => write!(f, "Message({method:?})"),
+        }
+    }
+}
+
+/// Whether a media type with parameters is that one, in any case (§20.15).
+pub(crate) fn media_type_is(value: &[u8], media_type: &[u8]) -> bool {
+    let end = memchr::memchr(b';', value).unwrap_or(value.len());
+    scan::trim(value.get(..end).unwrap_or_default()).eq_ignore_ascii_case(media_type)
+}

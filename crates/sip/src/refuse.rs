@@ -1,0 +1,156 @@
+//! What a user agent that understands a request must still refuse, in the order of RFC 3261 §8.2.
+
+use crate::emit::{Part, Writer};
+use crate::header::Name;
+use crate::message::{Message, media_type_is};
+use crate::method::Method;
+use crate::uri::Scheme;
+
+/// What a user agent can do. Lists are as the headers of the same names hold them.
+#[derive(Clone, Copy, Debug)]
+pub struct Capabilities<'a> {
+    /// Methods it serves: Allow.
+    pub methods: &'a [Method<'static>],
+    /// Extensions it knows: Supported.
+    pub extensions: &'a [&'a [u8]],
+    /// Media types it reads: Accept.
+    pub content_types: &'a [&'a [u8]],
+    /// Whether it serves `tel:` besides `sip:` and `sips:`.
+    pub telephone_uris: bool,
+}
+
+/// Why the request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// 501: no such method (§21.5.2).
+    MethodUnknown,
+    /// 405: a method of the standard that is not served (§8.2.1).
+    MethodNotAllowed,
+    /// 416: the scheme of the Request-URI (§8.2.2.1).
+    SchemeUnsupported,
+    /// 420: an extension of Require (§8.2.2.3).
+    ExtensionUnsupported,
+    /// 415: the type of the body (§8.2.3).
+    ContentTypeUnsupported,
+    /// 415: the encoding of the body (§8.2.3).
+    ContentEncodingUnsupported,
+    /// 406: the answer could not be SDP, which is all that we answer an INVITE with (§20.1).
+    AnswerUnacceptable,
+}
+
+impl Refusal {
+    /// The status that it ends in.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::MethodUnknown => 501,
+            Self::MethodNotAllowed => 405,
+            Self::SchemeUnsupported => 416,
+            Self::ExtensionUnsupported => 420,
+            Self::ContentTypeUnsupported | Self::ContentEncodingUnsupported => 415,
+            Self::AnswerUnacceptable => 406,
+        }
+    }
+
+    /// Writes the header that says what would have been accepted, or what was not.
+    pub fn write_header(
+        self,
+        request: &Message<'_>,
+        capabilities: &Capabilities<'_>,
+        writer: &mut Writer<'_>,
+    ) {
+        match self {
+            Self::MethodUnknown | Self::MethodNotAllowed => capabilities.write_allow(writer),
+            Self::ExtensionUnsupported => {
+                for tag in request.list(Name::Require).filter(|tag| !capabilities.knows(tag)) {
+                    writer.header(Name::Unsupported, &[tag.into()]);
+                }
+            }
+            Self::ContentTypeUnsupported => {
+                for content_type in capabilities.content_types {
+                    writer.header(Name::Accept, &[Part::Text(content_type)]);
+                }
+            }
+            Self::ContentEncodingUnsupported => {
+                writer.header(Name::AcceptEncoding, &["identity".into()]);
+            }
+            Self::SchemeUnsupported | Self::AnswerUnacceptable => (),
+        }
+    }
+}
+
+impl Capabilities<'_> {
+    /// Writes Allow.
+    pub fn write_allow(&self, writer: &mut Writer<'_>) {
+        for method in self.methods {
+            writer.header(Name::Allow, &[method.as_bytes().into()]);
+        }
+    }
+
+    fn knows(&self, tag: &[u8]) -> bool {
+        self.extensions.iter().any(|known| known.eq_ignore_ascii_case(tag))
+    }
+}
+
+/// Whether a user agent with these capabilities may go on with a request.
+///
+/// A response passes. ACK and CANCEL are not judged by their extensions (§8.2.2.3).
+///
+/// # Errors
+///
+/// The first reason to refuse, in the order of §8.2. An ACK that is refused is dropped, not answered.
+pub fn admit(message: &Message<'_>, capabilities: &Capabilities<'_>) -> Result<(), Refusal> {
+    let Some(request) = message.request() else { return Ok(()) };
+    if !capabilities.methods.contains(&request.method) {
+        return Err(match request.method {
+            Method::Other(_) => Refusal::MethodUnknown,
+            _ => Refusal::MethodNotAllowed,
+        });
+    }
+    match request.uri.scheme() {
+        Scheme::Sip | Scheme::Sips => (),
+        Scheme::Tel if capabilities.telephone_uris => (),
+        Scheme::Tel | Scheme::Other(_) => return Err(Refusal::SchemeUnsupported),
+    }
+    if matches!(request.method, Method::Ack | Method::Cancel) {
+        return Ok(());
+    }
+    if message.list(Name::Require).any(|tag| !capabilities.knows(tag)) {
+        return Err(Refusal::ExtensionUnsupported);
+    }
+    if !message.body().is_empty() {
+        admit_body(message, capabilities)?;
+    }
+    if request.method == Method::Invite && !may_answer_in_sdp(message) {
+        return Err(Refusal::AnswerUnacceptable);
+    }
+    Ok(())
+}
+
+fn admit_body(message: &Message<'_>, capabilities: &Capabilities<'_>) -> Result<(), Refusal> {
+    // §20.11: a body whose handling is optional may be ignored.
+    let disposition = message.value(Name::ContentDisposition).unwrap_or_default();
+    let optional = disposition
+        .split(|&byte| byte == b';')
+        .any(|param| param.trim_ascii().eq_ignore_ascii_case(b"handling=optional"));
+    if optional {
+        return Ok(());
+    }
+    if message.list(Name::ContentEncoding).any(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
+        return Err(Refusal::ContentEncodingUnsupported);
+    }
+    // A body without a type is taken for SDP by those peers that send it so.
+    let Some(content_type) = message.content_type() else { return Ok(()) };
+    let known = capabilities.content_types.iter().any(|known| media_type_is(content_type, known));
+    if known { Ok(()) } else { Err(Refusal::ContentTypeUnsupported) }
+}
+
+/// §20.1: without Accept, SDP is meant.
+fn may_answer_in_sdp(message: &Message<'_>) -> bool {
+    message.value(Name::Accept).is_none()
+        || message.list(Name::Accept).any(|range| {
+            [&b"application/sdp"[..], b"application/*", b"*/*"]
+                .iter()
+                .any(|wanted| media_type_is(range, wanted))
+        })
+}

@@ -1,0 +1,550 @@
+//! Session descriptions (RFC 8866): read without copying, rewritten line by line.
+//!
+//! [`Sdp::parse`] reads what a relay must know; [`Sdp::rewrite`] puts our addresses and ports in their
+//! places, drops what a relay cannot keep true (ICE, rtcp-mux, BUNDLE, DTLS) and leaves every other
+//! byte as it was, so that what we do not understand passes unharmed.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::scan;
+
+/// How many media a description may have.
+pub const MEDIA_MAX: usize = 8;
+
+/// Why a body is no session description. One counter each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum SdpFault {
+    /// It does not begin with `v=0`.
+    VersionMissing,
+    /// A line that is not a letter, an equals sign and text, or that holds a lone CR or a NUL.
+    LineMalformed,
+    /// No `o=` line.
+    OriginMissing,
+    /// `o=` without its six parts, a second one, or one of a medium.
+    OriginMalformed,
+    /// `c=` that is not `IN IP4` or `IN IP6` and an address.
+    ConnectionMalformed,
+    /// A medium in use has no `c=` of its own nor one of the session.
+    ConnectionMissing,
+    /// `m=` without its parts, or with a port that is none.
+    MediaMalformed,
+    /// More media than [`MEDIA_MAX`].
+    MediaTooMany,
+    /// `a=rtcp` without a port.
+    RtcpMalformed,
+}
+
+impl SdpFault {
+    /// Every fault, in the order of their numbers.
+    pub const ALL: [Self; 9] = [
+        Self::VersionMissing,
+        Self::LineMalformed,
+        Self::OriginMissing,
+        Self::OriginMalformed,
+        Self::ConnectionMalformed,
+        Self::ConnectionMissing,
+        Self::MediaMalformed,
+        Self::MediaTooMany,
+        Self::RtcpMalformed,
+    ];
+
+    /// The name of its counter.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::VersionMissing => "sdp_version_missing",
+            Self::LineMalformed => "sdp_line_malformed",
+            Self::OriginMissing => "sdp_origin_missing",
+            Self::OriginMalformed => "sdp_origin_malformed",
+            Self::ConnectionMalformed => "sdp_connection_malformed",
+            Self::ConnectionMissing => "sdp_connection_missing",
+            Self::MediaMalformed => "sdp_media_malformed",
+            Self::MediaTooMany => "sdp_media_too_many",
+            Self::RtcpMalformed => "sdp_rtcp_malformed",
+        }
+    }
+}
+
+/// Who sends (RFC 8866 §6.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Both; what is meant when nothing is said.
+    #[default]
+    SendRecv,
+    /// Only the describer sends.
+    SendOnly,
+    /// Only the describer receives.
+    RecvOnly,
+    /// Nobody.
+    Inactive,
+}
+
+impl Direction {
+    fn of_attribute(attribute: &[u8]) -> Option<Self> {
+        match attribute {
+            b"sendrecv" => Some(Self::SendRecv),
+            b"sendonly" => Some(Self::SendOnly),
+            b"recvonly" => Some(Self::RecvOnly),
+            b"inactive" => Some(Self::Inactive),
+            _ => None,
+        }
+    }
+}
+
+/// The address of a `c=` line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection<'a> {
+    /// As it stands: an address, or a host name; `/ttl` of multicast left out.
+    pub host: &'a [u8],
+    /// The address; `None` for a host name, which a relay does not look up.
+    pub ip: Option<IpAddr>,
+}
+
+impl<'a> Connection<'a> {
+    /// `IN IP4 192.0.2.1`.
+    fn parse(value: &'a [u8]) -> Option<Self> {
+        let mut words = value.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+        let (network, family, address) = (words.next()?, words.next()?, words.next()?);
+        let host = address.split(|&byte| byte == b'/').next()?;
+        if network != b"IN" || words.next().is_some() || host.is_empty() {
+            return None;
+        }
+        let text = std::str::from_utf8(host).ok()?;
+        let ip = match family {
+            b"IP4" => text.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
+            b"IP6" => text.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+            _ => return None,
+        };
+        Some(Self { host, ip })
+    }
+
+    /// Whether it is 0.0.0.0 or `::`: the hold of RFC 2543.
+    #[must_use]
+    pub fn is_unspecified(&self) -> bool {
+        self.ip.is_some_and(|ip| ip.is_unspecified())
+    }
+}
+
+/// What an `m=` line and the lines below it say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Media<'a> {
+    /// `audio`, `video`, `image`, …
+    pub kind: &'a [u8],
+    /// 0: the stream is refused or removed.
+    pub port: u16,
+    /// `RTP/AVP`, `udptl`, …
+    pub proto: &'a [u8],
+    /// Of this medium, or else of the session. `None` only when the port is 0.
+    pub connection: Option<Connection<'a>>,
+    /// Of this medium, or else of the session.
+    pub direction: Direction,
+    /// The port of `a=rtcp` (RFC 3605).
+    pub rtcp_port: Option<u16>,
+    /// The address of `a=rtcp`, if it names one.
+    pub rtcp_ip: Option<IpAddr>,
+    /// The payload type of `telephone-event` (RFC 4733).
+    pub telephone_event: Option<u8>,
+    formats: &'a [u8],
+    lines: &'a [u8],
+}
+
+impl<'a> Media<'a> {
+    /// Whether it is carried in RTP over UDP, which a relay can carry on.
+    #[must_use]
+    pub fn is_rtp(&self) -> bool {
+        self.proto.starts_with(b"RTP/") || self.proto.starts_with(b"UDP/TLS/RTP/")
+    }
+
+    /// Whether nothing is wanted from the far end: by direction, or as RFC 2543 did it.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        matches!(self.direction, Direction::SendOnly | Direction::Inactive)
+            || self.connection.is_some_and(|connection| connection.is_unspecified())
+    }
+
+    /// The formats as they stand, in the order of preference; payload types for RTP.
+    pub fn formats(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.formats.split(|&byte| byte == b' ').filter(|format| !format.is_empty())
+    }
+
+    /// The payload types, in the order of preference.
+    pub fn payload_types(&self) -> impl Iterator<Item = u8> + use<'a> {
+        self.formats().filter_map(payload_type)
+    }
+
+    /// The attributes of this medium, without `a=`.
+    pub fn attributes(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        Lines { rest: self.lines }.filter_map(|line| line.text.strip_prefix(b"a="))
+    }
+
+    /// What `a=rtpmap` says of a payload type, such as `PCMU/8000`.
+    #[must_use]
+    pub fn rtpmap(&self, payload: u8) -> Option<&'a [u8]> {
+        self.attributes().find_map(|attribute| {
+            let (number, encoding) = split_word(attribute.strip_prefix(b"rtpmap:")?)?;
+            (payload_type(number) == Some(payload)).then_some(encoding)
+        })
+    }
+
+    /// How long a packet's audio is, in milliseconds (`a=ptime`).
+    #[must_use]
+    pub fn packet_ms(&self) -> Option<u32> {
+        self.attributes().find_map(|attribute| {
+            scan::number(scan::trim(attribute.strip_prefix(b"ptime:")?), 1000)
+        })
+    }
+}
+
+fn payload_type(format: &[u8]) -> Option<u8> {
+    scan::number(format, 127).and_then(|number| u8::try_from(number).ok())
+}
+
+/// A word, and what follows the blanks behind it.
+fn split_word(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = memchr::memchr(b' ', text)?;
+    let (word, rest) = text.split_at_checked(at)?;
+    Some((word, rest.trim_ascii_start()))
+}
+
+/// One line: its text, and its text with its end.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    text: &'a [u8],
+    whole: &'a [u8],
+    after: &'a [u8],
+}
+
+/// Lines that end in CRLF, or in LF as some peers send them.
+#[derive(Clone)]
+struct Lines<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = Line<'a>;
+
+    fn next(&mut self) -> Option<Line<'a>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let length =
+            memchr::memchr(b'\n', self.rest).map_or(self.rest.len(), |at| at.saturating_add(1));
+        let (whole, after) = self.rest.split_at_checked(length)?;
+        self.rest = after;
+        let text = whole.strip_suffix(b"\n").unwrap_or(whole);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        Some(Line { text, whole, after })
+    }
+}
+
+/// What we put in the place of the describer's.
+#[derive(Clone, Copy, Debug)]
+pub struct Rewrite<'p> {
+    /// Our media address; its family decides between IP4 and IP6.
+    pub address: IpAddr,
+    /// Our RTP port for each medium in its order; RTCP is one above. A medium without one, or with 0,
+    /// is refused. A medium that was refused stays so.
+    pub ports: &'p [u16],
+}
+
+/// A checked description.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sdp<'a> {
+    bytes: &'a [u8],
+    origin: &'a [u8],
+    connection: Option<Connection<'a>>,
+    media: [Media<'a>; MEDIA_MAX],
+    media_count: usize,
+}
+
+const NO_MEDIA: Media<'static> = Media {
+    kind: b"",
+    port: 0,
+    proto: b"",
+    connection: None,
+    direction: Direction::SendRecv,
+    rtcp_port: None,
+    rtcp_ip: None,
+    telephone_event: None,
+    formats: b"",
+    lines: b"",
+};
+
+impl<'a> Sdp<'a> {
+    /// Reads a body.
+    ///
+    /// # Errors
+    ///
+    /// The first fault met.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, SdpFault> {
+        let mut sdp = Self {
+            bytes,
+            origin: b"",
+            connection: None,
+            media: [NO_MEDIA; MEDIA_MAX],
+            media_count: 0,
+        };
+        let mut session_direction = Direction::SendRecv;
+        let mut origin = None;
+        let mut lines = Lines { rest: bytes };
+        if lines.next().is_none_or(|line| line.text != b"v=0") {
+            return Err(SdpFault::VersionMissing);
+        }
+        for line in lines {
+            let (letter, value) = match line.text {
+                // Peers leave blank lines at the end.
+                [] => continue,
+                [letter, b'=', value @ ..] if letter.is_ascii_alphabetic() => (*letter, value),
+                _ => return Err(SdpFault::LineMalformed),
+            };
+            if memchr::memchr2(b'\r', 0, value).is_some() {
+                return Err(SdpFault::LineMalformed);
+            }
+            let current = sdp.media.get_mut(..sdp.media_count).and_then(<[_]>::last_mut);
+            match (letter, current) {
+                (b'o', None) if origin.is_none() => {
+                    split_origin(value).ok_or(SdpFault::OriginMalformed)?;
+                    origin = Some(value);
+                }
+                (b'o', _) => return Err(SdpFault::OriginMalformed),
+                (b'c', current) => {
+                    let connection =
+                        Connection::parse(value).ok_or(SdpFault::ConnectionMalformed)?;
+                    // A second `c=` is one more layer of multicast; the first is the one that counts.
+                    let place = current.map_or(&mut sdp.connection, |media| &mut media.connection);
+                    *place = place.or(Some(connection));
+                }
+                (b'm', _) => {
+                    let media = Media { lines: line.after, ..parse_media(value)? };
+                    let media = Media { direction: session_direction, ..media };
+                    *sdp.media.get_mut(sdp.media_count).ok_or(SdpFault::MediaTooMany)? = media;
+                    sdp.media_count = sdp.media_count.saturating_add(1);
+                }
+                (b'a', Some(media)) => media.read_attribute(value)?,
+                (b'a', None) => {
+                    session_direction = Direction::of_attribute(value).unwrap_or(session_direction);
+                }
+                _ => (),
+            }
+        }
+        sdp.origin = origin.ok_or(SdpFault::OriginMissing)?;
+        sdp.finish_media()?;
+        Ok(sdp)
+    }
+
+    /// Gives each medium its own lines and the session's connection.
+    fn finish_media(&mut self) -> Result<(), SdpFault> {
+        let session = self.connection;
+        for media in self.media.iter_mut().take(self.media_count) {
+            let own = Lines { rest: media.lines }
+                .take_while(|line| !line.text.starts_with(b"m="))
+                .map(|line| line.whole.len())
+                .fold(0usize, usize::saturating_add);
+            media.lines = media.lines.get(..own).unwrap_or_default();
+            media.connection = media.connection.or(session);
+            if media.connection.is_none() && media.port != 0 {
+                return Err(SdpFault::ConnectionMissing);
+            }
+        }
+        Ok(())
+    }
+
+    /// The description as it stands.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The value of `o=` as it stands.
+    #[must_use]
+    pub const fn origin(&self) -> &'a [u8] {
+        self.origin
+    }
+
+    /// The connection of the session.
+    #[must_use]
+    pub const fn connection(&self) -> Option<&Connection<'a>> {
+        self.connection.as_ref()
+    }
+
+    /// The media in their order.
+    #[must_use]
+    pub fn media(&self) -> &[Media<'a>] {
+        self.media.get(..self.media_count).unwrap_or_default()
+    }
+
+    /// Writes the description with our addresses and ports into `out`, and returns its length. `None`:
+    /// it does not fit.
+    ///
+    /// An address of all zeros stays one: it is a hold. Every other address of `o=`, `c=` and `a=rtcp`
+    /// becomes ours, also where it was a host name or of the other family.
+    #[must_use]
+    pub fn rewrite(&self, rewrite: &Rewrite<'_>, out: &mut [u8]) -> Option<usize> {
+        let mut writer = Copier { out, length: 0 };
+        let mut medium = 0usize;
+        let mut port = 0;
+        for line in (Lines { rest: self.bytes }) {
+            let end = line.whole.get(line.text.len()..).unwrap_or_default();
+            match line.text {
+                [b'o', b'=', value @ ..] => {
+                    let (kept, _) = split_origin(value)?;
+                    writer.push(b"o=")?;
+                    writer.push(kept)?;
+                    writer.address(rewrite.address)?;
+                    writer.push(end)?;
+                }
+                [b'c', b'=', value @ ..] => {
+                    let held = Connection::parse(value)?.is_unspecified();
+                    writer.push(b"c=IN ")?;
+                    writer.address(if held {
+                        unspecified(rewrite.address)
+                    } else {
+                        rewrite.address
+                    })?;
+                    writer.push(end)?;
+                }
+                [b'm', b'=', value @ ..] => {
+                    let parts = split_media(value)?;
+                    let ours = rewrite.ports.get(medium).copied().unwrap_or(0);
+                    port = if scan::port(parts.port).is_some() { ours } else { 0 };
+                    medium = medium.saturating_add(1);
+                    writer.push(b"m=")?;
+                    writer.push(parts.kind)?;
+                    writer.push(b" ")?;
+                    writer.number(port)?;
+                    writer.push(parts.behind_port)?;
+                    writer.push(end)?;
+                }
+                [b'a', b'=', attribute @ ..] if is_dropped(attribute) => (),
+                [b'a', b'=', attribute @ ..] if medium > 0 && attribute.starts_with(b"rtcp:") => {
+                    // A refused stream has no RTCP either, and its address is nobody's business.
+                    if port == 0 {
+                        continue;
+                    }
+                    writer.push(b"a=rtcp:")?;
+                    writer.number(port.checked_add(1)?)?;
+                    if memchr::memchr(b' ', attribute).is_some() {
+                        writer.push(b" IN ")?;
+                        writer.address(rewrite.address)?;
+                    }
+                    writer.push(end)?;
+                }
+                _ => writer.push(line.whole)?,
+            }
+        }
+        Some(writer.length)
+    }
+}
+
+impl Media<'_> {
+    fn read_attribute(&mut self, attribute: &[u8]) -> Result<(), SdpFault> {
+        if let Some(direction) = Direction::of_attribute(attribute) {
+            self.direction = direction;
+        } else if let Some(rtcp) = attribute.strip_prefix(b"rtcp:") {
+            let (port, address) = split_word(rtcp).unwrap_or((rtcp, b""));
+            self.rtcp_port = Some(scan::port(port).ok_or(SdpFault::RtcpMalformed)?);
+            self.rtcp_ip = Connection::parse(address).and_then(|connection| connection.ip);
+        } else if let Some(map) = attribute.strip_prefix(b"rtpmap:")
+            && let Some((number, encoding)) = split_word(map)
+            && encoding.get(..16).is_some_and(|name| name.eq_ignore_ascii_case(b"telephone-event/"))
+            && self.telephone_event.is_none()
+        {
+            self.telephone_event = payload_type(number);
+        }
+        Ok(())
+    }
+}
+
+/// The parts of an `m=` line.
+struct MediaLine<'a> {
+    kind: &'a [u8],
+    port: &'a [u8],
+    /// From the space behind the port (and its count) to the end of the line.
+    behind_port: &'a [u8],
+}
+
+fn split_media(value: &[u8]) -> Option<MediaLine<'_>> {
+    let (kind, rest) = split_word(value)?;
+    let port_end = memchr::memchr(b' ', rest)?;
+    let (ports, behind_port) = rest.split_at_checked(port_end)?;
+    // `49170/2` asks for two pairs of ports; we relay one.
+    let port = ports.split(|&byte| byte == b'/').next()?;
+    Some(MediaLine { kind, port, behind_port })
+}
+
+fn parse_media(value: &[u8]) -> Result<Media<'_>, SdpFault> {
+    let line = split_media(value).ok_or(SdpFault::MediaMalformed)?;
+    let port = scan::number(line.port, 65_535).and_then(|port| u16::try_from(port).ok());
+    let (proto, formats) =
+        split_word(line.behind_port.trim_ascii_start()).ok_or(SdpFault::MediaMalformed)?;
+    if line.kind.is_empty() || proto.is_empty() || formats.is_empty() {
+        return Err(SdpFault::MediaMalformed);
+    }
+    let port = port.ok_or(SdpFault::MediaMalformed)?;
+    Ok(Media { kind: line.kind, port, proto, formats, ..NO_MEDIA })
+}
+
+/// `user id version IN ` and `IP4 address`.
+fn split_origin(value: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut words = value.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+    let (_user, _id, _version) = (words.next()?, words.next()?, words.next()?);
+    let (network, _family, _address) = (words.next()?, words.next()?, words.next()?);
+    if words.next().is_some() || network != b"IN" {
+        return None;
+    }
+    let trimmed = value.trim_ascii_end();
+    let before_address = memchr::memrchr(b' ', trimmed)?;
+    let before_family = memchr::memrchr(b' ', trimmed.get(..before_address)?.trim_ascii_end())?;
+    value.split_at_checked(before_family.saturating_add(1))
+}
+
+/// Whether a relay that ends ICE, DTLS and multiplexing must not let the attribute pass.
+fn is_dropped(attribute: &[u8]) -> bool {
+    let name = attribute.split(|&byte| byte == b':').next().unwrap_or_default();
+    match name {
+        b"candidate" | b"remote-candidates" | b"end-of-candidates" => true,
+        b"rtcp-mux" | b"rtcp-mux-only" | b"bundle-only" => true,
+        b"fingerprint" | b"setup" | b"tls-id" | b"connection" => true,
+        b"group" => attribute.starts_with(b"group:BUNDLE"),
+        _ => name.starts_with(b"ice-"),
+    }
+}
+
+/// All zeros, of the family of our address.
+const fn unspecified(ours: IpAddr) -> IpAddr {
+    match ours {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    }
+}
+
+struct Copier<'o> {
+    out: &'o mut [u8],
+    length: usize,
+}
+
+impl Copier<'_> {
+    fn push(&mut self, bytes: &[u8]) -> Option<()> {
+        let end = self.length.checked_add(bytes.len())?;
+        self.out.get_mut(self.length..end)?.copy_from_slice(bytes);
+        self.length = end;
+        Some(())
+    }
+
+    fn number(&mut self, number: u16) -> Option<()> {
+        std::fmt::Write::write_fmt(self, format_args!("{number}")).ok()
+    }
+
+    /// `IP4 192.0.2.1`
+    fn address(&mut self, address: IpAddr) -> Option<()> {
+        let family = if address.is_ipv4() { "IP4" } else { "IP6" };
+        std::fmt::Write::write_fmt(self, format_args!("{family} {address}")).ok()
+    }
+}
+
+impl std::fmt::Write for Copier<'_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.push(text.as_bytes()).ok_or(std::fmt::Error)
+    }
+}

@@ -1,0 +1,377 @@
+//! URIs: `sip:`, `sips:` (RFC 3261 §19.1), `tel:` (RFC 3966), and others unread.
+//!
+//! A second at sign, a blank, an angle bracket or a broken escape makes it no URI: nothing behind
+//! us ever has to guess where the user ends and the host begins.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::scan::{self, Cursor};
+
+/// What stands before the first colon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme<'a> {
+    /// `sip:`
+    Sip,
+    /// `sips:`
+    Sips,
+    /// `tel:`
+    Tel,
+    /// Any other; its URI is not read further.
+    Other(&'a [u8]),
+}
+
+/// A host as it stands in a URI or Via: a name, an IPv4 address, or an IPv6 address in brackets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Host<'a> {
+    raw: &'a [u8],
+}
+
+impl<'a> Host<'a> {
+    /// Reads one from the cursor.
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let start = cursor.rest;
+        if cursor.eat(b'[') {
+            let inside = cursor.until(b']')?;
+            if !inside.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')) {
+                return None;
+            }
+        } else {
+            cursor.take_some(scan::HOST)?;
+        }
+        let (raw, _) = start.split_at_checked(start.len().saturating_sub(cursor.rest.len()))?;
+        let host = Self { raw };
+        (raw.first() != Some(&b'[') || host.ip().is_some()).then_some(host)
+    }
+
+    /// Reads a host and nothing else; an IPv6 address may come without brackets (RFC 5118 §4.5).
+    #[must_use]
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let bare = Self { raw: bytes };
+        if bare.ip().is_some() {
+            return Some(bare);
+        }
+        let mut cursor = Cursor::new(bytes);
+        let host = Self::read(&mut cursor)?;
+        cursor.rest.is_empty().then_some(host)
+    }
+
+    /// As it stands, brackets included; empty in a `tel:` URI.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// The address, if it is one and no name.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        let bracketed = self.raw.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+        match bracketed {
+            Some(inside) => text(inside)?.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+            None if self.raw.first().is_some_and(u8::is_ascii_digit)
+                && !self.raw.contains(&b':') =>
+            {
+                text(self.raw)?.parse::<Ipv4Addr>().ok().map(IpAddr::V4)
+            }
+            None if self.raw.contains(&b':') => {
+                text(self.raw)?.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+            }
+            None => None,
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+impl std::fmt::Debug for Host<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.raw.escape_ascii())
+    }
+}
+
+/// A checked URI.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Uri<'a> {
+    raw: &'a [u8],
+    scheme: Scheme<'a>,
+    user: Option<&'a [u8]>,
+    password: Option<&'a [u8]>,
+    host: Host<'a>,
+    port: Option<u16>,
+    params: &'a [u8],
+    headers: Option<&'a [u8]>,
+}
+
+impl<'a> Uri<'a> {
+    /// Reads a URI and nothing else. `None` when it is none.
+    #[must_use]
+    pub fn parse(raw: &'a [u8]) -> Option<Self> {
+        let mut cursor = Cursor::new(raw);
+        let scheme = cursor.until(b':')?;
+        let uri = Self {
+            raw,
+            scheme: Scheme::Sip,
+            user: None,
+            password: None,
+            host: Host { raw: b"" },
+            port: None,
+            params: b"",
+            headers: None,
+        };
+        if scheme.eq_ignore_ascii_case(b"sip") {
+            return uri.with_sip_rest(cursor);
+        }
+        if scheme.eq_ignore_ascii_case(b"sips") {
+            return Self { scheme: Scheme::Sips, ..uri }.with_sip_rest(cursor);
+        }
+        if scheme.eq_ignore_ascii_case(b"tel") {
+            return Self { scheme: Scheme::Tel, ..uri }.with_tel_rest(cursor);
+        }
+        let named = scheme.first().is_some_and(u8::is_ascii_alphabetic)
+            && scheme.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+        let opaque = scan::all(cursor.rest, scan::VISIBLE)
+            && !cursor.rest.iter().any(|byte| matches!(byte, b'<' | b'>' | b'"'));
+        (named && opaque).then_some(Self { scheme: Scheme::Other(scheme), ..uri })
+    }
+
+    fn with_sip_rest(mut self, mut cursor: Cursor<'a>) -> Option<Self> {
+        if let Some(userinfo) = cursor.until(b'@') {
+            let mut info = Cursor::new(userinfo);
+            let user = match info.until(b':') {
+                Some(user) => {
+                    self.password = Some(info.rest);
+                    user
+                }
+                None => userinfo,
+            };
+            self.user = Some(user);
+            if user.is_empty()
+                || !scan::all_escaped(user, scan::USER)
+                || !scan::all_escaped(self.password.unwrap_or_default(), scan::USER)
+            {
+                return None;
+            }
+        }
+        self.host = Host::read(&mut cursor)?;
+        if cursor.eat(b':') {
+            self.port = Some(scan::port(cursor.take(scan::HOST))?);
+        }
+        let (params, headers) = match memchr::memchr(b'?', cursor.rest) {
+            Some(at) => {
+                let (params, from) = cursor.rest.split_at_checked(at)?;
+                (params, Some(from.get(1..)?))
+            }
+            None => (cursor.rest, None),
+        };
+        self.params = params;
+        self.headers = headers;
+        self.has_readable_tail().then_some(self)
+    }
+
+    fn with_tel_rest(mut self, cursor: Cursor<'a>) -> Option<Self> {
+        let end = memchr::memchr(b';', cursor.rest).unwrap_or(cursor.rest.len());
+        let (number, params) = cursor.rest.split_at_checked(end)?;
+        // RFC 3966 §3: digits, visual separators; hexadecimal and star and hash in local numbers.
+        let dialable = !number.is_empty()
+            && number.iter().all(|byte| {
+                byte.is_ascii_hexdigit()
+                    || matches!(byte, b'+' | b'-' | b'.' | b'(' | b')' | b'*' | b'#')
+            });
+        self.user = Some(number);
+        self.params = params;
+        (dialable && self.has_readable_tail()).then_some(self)
+    }
+
+    /// Whether parameters and headers are of the characters that they may be of.
+    fn has_readable_tail(&self) -> bool {
+        let params = match self.params {
+            [] => true,
+            [b';', rest @ ..] => rest.split(|&byte| byte == b';').all(|param| {
+                !matches!(param, [] | [b'=', ..]) && scan::all_escaped(param, scan::URI_PARAM)
+            }),
+            _ => false,
+        };
+        let headers = match self.headers {
+            None => true,
+            // `?` may stand inside a header's value.
+            Some(headers) => {
+                !headers.is_empty()
+                    && headers
+                        .split(|&byte| byte == b'?')
+                        .all(|part| scan::all_escaped(part, scan::URI_PARAM))
+            }
+        };
+        params && headers
+    }
+
+    /// As it stands.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// The scheme.
+    #[must_use]
+    pub const fn scheme(&self) -> Scheme<'a> {
+        self.scheme
+    }
+
+    /// The user, or the number of a `tel:` URI, still escaped. Never empty.
+    #[must_use]
+    pub const fn user(&self) -> Option<&'a [u8]> {
+        self.user
+    }
+
+    /// The password, still escaped.
+    #[must_use]
+    pub const fn password(&self) -> Option<&'a [u8]> {
+        self.password
+    }
+
+    /// The host; empty in `tel:` and unread URIs.
+    #[must_use]
+    pub const fn host(&self) -> Host<'a> {
+        self.host
+    }
+
+    /// The port, never 0.
+    #[must_use]
+    pub const fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// The parameters as they stand, from the first semicolon on.
+    #[must_use]
+    pub const fn params(&self) -> &'a [u8] {
+        self.params
+    }
+
+    /// The headers as they stand, without the question mark.
+    #[must_use]
+    pub const fn headers(&self) -> Option<&'a [u8]> {
+        self.headers
+    }
+
+    /// The first parameter of that name: `Some(None)` when it has no value.
+    #[must_use]
+    #[allow(clippy::option_option, reason = "present without a value is its own case (`lr`)")]
+    pub fn param(&self, name: &[u8]) -> Option<Option<&'a [u8]>> {
+        self.params.split(|&byte| byte == b';').skip(1).find_map(|param| {
+            let mut cursor = Cursor::new(param);
+            let (found, value) = match cursor.until(b'=') {
+                Some(found) => (found, Some(cursor.rest)),
+                None => (param, None),
+            };
+            found.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+}
+
+/// Lengths only: an address may be a subscriber's number.
+impl std::fmt::Debug for Uri<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Uri({} bytes)", self.raw.len())
+    }
+}
+
+/// Writes `escaped` without its `%` escapes into `out`. `None` when it does not fit.
+///
+/// A `%` that begins no escape is kept as it stands.
+pub fn unescape_into<'o>(escaped: &[u8], out: &'o mut [u8]) -> Option<&'o [u8]> {
+    let mut rest = escaped;
+    let mut length = 0usize;
+    loop {
+        let (byte, after) = match rest {
+            [] => break,
+            [b'%', high, low, after @ ..]
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                (nibble(*high) << 4 | nibble(*low), after)
+            }
+            [byte, after @ ..] => (*byte, after),
+        };
+        *out.get_mut(length)? = byte;
+        length = length.saturating_add(1);
+        rest = after;
+    }
+    out.get(..length)
+}
+
+const fn nibble(digit: u8) -> u8 {
+    if digit.is_ascii_digit() { digit & 0x0f } else { (digit & 0x0f).wrapping_add(9) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_a_sip_uri_is_read() {
+        let uri =
+            Uri::parse(b"sips:user;par=u%40example.net:pw@[2001:db8::1]:5061;lr;x=Y?Route=%3Ca%3E")
+                .unwrap();
+        assert_eq!(uri.scheme(), Scheme::Sips);
+        assert_eq!(uri.user(), Some(&b"user;par=u%40example.net"[..]));
+        assert_eq!(uri.password(), Some(&b"pw"[..]));
+        assert_eq!(uri.host().ip(), Some("2001:db8::1".parse().unwrap()));
+        assert_eq!(uri.port(), Some(5061));
+        assert_eq!((uri.param(b"LR"), uri.param(b"x")), (Some(None), Some(Some(&b"Y"[..]))));
+        assert_eq!(uri.param(b"y"), None);
+        assert_eq!(uri.headers(), Some(&b"Route=%3Ca%3E"[..]));
+    }
+
+    #[test]
+    fn a_telephone_number_is_the_user_of_a_tel_uri() {
+        let uri = Uri::parse(b"tel:+1-201-555-0123;phone-context=example.com").unwrap();
+        assert_eq!((uri.scheme(), uri.user()), (Scheme::Tel, Some(&b"+1-201-555-0123"[..])));
+        assert_eq!(uri.param(b"phone-context"), Some(Some(&b"example.com"[..])));
+    }
+
+    #[test]
+    fn other_schemes_are_not_read_further() {
+        let uri = Uri::parse(b"soap.beep://192.0.2.103:3002").unwrap();
+        assert_eq!(uri.scheme(), Scheme::Other(b"soap.beep"));
+        assert_eq!(uri.host().as_bytes(), b"");
+    }
+
+    #[test]
+    fn what_is_no_uri_is_refused() {
+        for bytes in [
+            &b""[..],
+            b"sip",
+            b"sip:",
+            b"sip:@b",
+            b"sip:a@",
+            b"sip:a@b@c",
+            b"sip:a b@c",
+            b"sip:a@b;",
+            b"sip:a@b;;lr",
+            b"sip:a@b;=x",
+            b"sip:a@b?",
+            b"sip:a@b:0",
+            b"sip:a@b:65536",
+            b"sip:a@b: ",
+            b"sip:a@[::g]",
+            b"sip:a@[1:2]",
+            b"sip:a%4@b",
+            b"<sip:a@b>",
+            b"sip:a@b>",
+            b"sip:a\"@b",
+            b"tel:",
+            b"tel:+1 2",
+            b"1x:a",
+            b"x:",
+            b":a",
+        ] {
+            assert!(Uri::parse(bytes).is_none(), "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn an_escaped_nul_does_not_shorten_the_user() {
+        let mut out = [0; 16];
+        assert_eq!(unescape_into(b"a%00%41%zz%4", &mut out), Some(&b"a\0A%zz%4"[..]));
+        assert_eq!(unescape_into(b"abc", &mut [0; 2]), None);
+    }
+}
