@@ -1,1 +1,29 @@
 //! Media relay: for each datagram, where it goes next.
+//!
+//! A datagram enters at [`Table::forward`], is matched to the [`Flow`](flow::Flow) of the port it was
+//! sent to, and leaves as a [`Verdict`]: send it on from that port to that address, or drop it for a
+//! reason. The payload is never touched. Nothing here allocates after [`Table::new`], blocks, logs or
+//! reads a clock.
+//!
+//! Two legs of a call each own a pair of ports: an even one for RTP, the next for RTCP. What arrives at
+//! a port leaves from its peer's port to its peer's far end.
+//!
+//! Read `flow.rs` for the nouns, `latch.rs` for whom we believe, `table.rs` for where flows live,
+//! `forward.rs` for the verb, `quality.rs` for the figures.
+
+#![forbid(unsafe_code)]
+
+mod flow;
+mod forward;
+mod latch;
+mod quality;
+mod table;
+
+pub use flow::{Opening, Owner, PayloadTypes, PortState};
+pub use forward::{DropReason, Verdict};
+pub use latch::Latch;
+pub use quality::Figures;
+pub use table::Table;
+
+/// Monotonic time since the machine booted.
+pub type Instant = core::time::Duration;

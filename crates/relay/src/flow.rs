@@ -1,0 +1,113 @@
+//! The nouns: one port of ours, the far end it hears, the peer port it feeds.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::Instant;
+use crate::latch::Latch;
+use crate::quality::Quality;
+
+/// Whose flow it is: the caller's own number, unread here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Owner(pub u64);
+
+/// A set of RTP payload types, 0–127; empty: any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PayloadTypes(u128);
+
+impl PayloadTypes {
+    /// Any payload type.
+    pub const ANY: Self = Self(0);
+
+    /// With one more; above 127 there is none.
+    #[must_use]
+    pub fn with(self, payload_type: u8) -> Self {
+        if payload_type > 127 { self } else { Self(self.0 | 1 << payload_type) }
+    }
+
+    /// Whether `payload_type` may pass.
+    #[must_use]
+    pub fn allows(self, payload_type: u8) -> bool {
+        self.0 == 0 || self.0 >> (payload_type & 127) & 1 == 1
+    }
+
+    /// As a number, for a checkpoint.
+    #[must_use]
+    pub fn bits(self) -> u128 {
+        self.0
+    }
+
+    /// From [`Self::bits`].
+    #[must_use]
+    pub fn from_bits(bits: u128) -> Self {
+        Self(bits)
+    }
+}
+
+/// What a pair of ports is opened with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The other leg's even port.
+    pub peer: u16,
+    /// Our own address on this leg: what leaves towards its far end leaves from here.
+    pub local: IpAddr,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Whether this is the caller's leg: before the answer media flows towards it only.
+    pub towards_caller: bool,
+}
+
+/// What a restart must remember of a port pair.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortState {
+    /// RTP's far end.
+    pub remote: Option<SocketAddr>,
+    /// Whether packets have proven it.
+    pub latched: bool,
+    /// Whether the far end is on hold.
+    pub on_hold: bool,
+    /// What may pass.
+    pub payload_types: PayloadTypes,
+}
+
+/// One port of ours: what arrives here comes from `remote` and leaves by `peer`.
+#[derive(Clone, Debug)]
+pub(crate) struct Flow {
+    pub(crate) open: bool,
+    pub(crate) peer: u16,
+    pub(crate) local: IpAddr,
+    pub(crate) owner: Owner,
+    pub(crate) towards_caller: bool,
+    /// The far end: from the SDP, or learned. `None`: not known yet, or no media wanted.
+    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) latched: bool,
+    pub(crate) latch: Latch,
+    pub(crate) payload_types: PayloadTypes,
+    /// The far end asked for silence (sendonly, inactive): no packets are no fault.
+    pub(crate) on_hold: bool,
+    /// Until the answer the callee may be heard, the caller not; `None` once answered.
+    pub(crate) early_until: Option<Instant>,
+    pub(crate) opened: Instant,
+    pub(crate) heard: Option<Instant>,
+    pub(crate) quality: Quality,
+}
+
+impl Flow {
+    pub(crate) fn closed() -> Self {
+        Self {
+            open: false,
+            peer: 0,
+            local: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+            owner: Owner(0),
+            towards_caller: false,
+            remote: None,
+            latched: false,
+            latch: Latch::Fixed,
+            payload_types: PayloadTypes::ANY,
+            on_hold: false,
+            early_until: None,
+            opened: Instant::ZERO,
+            heard: None,
+            quality: Quality::default(),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The verb: one datagram in, one verdict out.
+
+use std::net::{IpAddr, SocketAddr};
+
+use wire::rtp::{self, Rtp};
+
+use crate::flow::{Flow, Owner};
+use crate::latch::{Belief, REBIND_AFTER};
+use crate::{Instant, Table};
+
+/// Why a media datagram goes nowhere. One counter each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum DropReason {
+    /// Nobody's port.
+    NoFlow,
+    /// No RTP of version 2 on an RTP port.
+    NotRtp,
+    /// No RTCP on an RTCP port.
+    NotRtcp,
+    /// A payload type that was not negotiated.
+    PayloadType,
+    /// Not from the far end of this flow.
+    Stranger,
+    /// The other side's far end is not known yet, or wants no media.
+    PeerUnknown,
+    /// Media of the caller before the answer, or of the callee after 120 s without one.
+    Early,
+}
+
+impl DropReason {
+    /// Every reason, in the order of its number.
+    pub const ALL: [Self; 7] = [
+        Self::NoFlow,
+        Self::NotRtp,
+        Self::NotRtcp,
+        Self::PayloadType,
+        Self::Stranger,
+        Self::PeerUnknown,
+        Self::Early,
+    ];
+
+    /// The name of its counter.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoFlow => "media_no_flow",
+            Self::NotRtp => "media_not_rtp",
+            Self::NotRtcp => "media_not_rtcp",
+            Self::PayloadType => "media_payload_type",
+            Self::Stranger => "media_stranger",
+            Self::PeerUnknown => "media_peer_unknown",
+            Self::Early => "media_early",
+        }
+    }
+}
+
+/// What becomes of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on, unchanged, from this own endpoint to that one.
+    Send {
+        /// Our endpoint on the other leg.
+        from: SocketAddr,
+        /// The other leg's far end.
+        to: SocketAddr,
+        /// Whose flow it is.
+        owner: Owner,
+    },
+    /// It goes nowhere.
+    Drop(DropReason),
+}
+
+impl Table {
+    /// Judges one datagram that arrived at `port` from `source`.
+    #[must_use]
+    pub fn forward(
+        &mut self,
+        now: Instant,
+        port: u16,
+        source: SocketAddr,
+        payload: &[u8],
+    ) -> Verdict {
+        match self.try_forward(now, port, source, payload) {
+            Ok((from, to, owner)) => Verdict::Send { from, to, owner },
+            Err(reason) => Verdict::Drop(reason),
+        }
+    }
+
+    fn try_forward(
+        &mut self,
+        now: Instant,
+        port: u16,
+        source: SocketAddr,
+        payload: &[u8],
+    ) -> Result<(SocketAddr, SocketAddr, Owner), DropReason> {
+        let flow = self.open_flow(port).ok_or(DropReason::NoFlow)?;
+        if port & 1 == 0 {
+            flow.accept_rtp(now, source, payload)?;
+        } else {
+            flow.accept_rtcp(now, source, payload)?;
+        }
+        let (peer, owner) = (flow.peer, flow.owner);
+        // Who may be heard before the answer is a matter of the leg it goes to.
+        let heard_by_callee = flow.towards_caller;
+        let early_over = flow.early_until.is_some_and(|until| heard_by_callee || now > until);
+        if early_over {
+            return Err(DropReason::Early);
+        }
+        let rtcp = port & 1;
+        let target = self.open_flow(peer | rtcp).ok_or(DropReason::PeerUnknown)?;
+        let to = target.remote.ok_or(DropReason::PeerUnknown)?;
+        let from: (IpAddr, u16) = (target.local, peer | rtcp);
+        Ok((from.into(), to, owner))
+    }
+}
+
+impl Flow {
+    fn accept_rtp(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        payload: &[u8],
+    ) -> Result<(), DropReason> {
+        let rtp = rtp::parse(payload).ok_or(DropReason::NotRtp)?;
+        if !self.payload_types.allows(rtp.payload_type) {
+            return Err(DropReason::PayloadType);
+        }
+        match self.latch.judge(now, source, self.remote, self.latched) {
+            Belief::Known => {}
+            Belief::Learn => {
+                self.remote = Some(source);
+                self.latched = true;
+            }
+            Belief::Stranger => self.rebind(now, source, &rtp)?,
+        }
+        self.heard = Some(now);
+        self.quality.note(now, &rtp, payload.len());
+        Ok(())
+    }
+
+    /// The one way to move without new SDP; cold, since it is almost always an attack.
+    #[cold]
+    fn rebind(&mut self, now: Instant, source: SocketAddr, rtp: &Rtp) -> Result<(), DropReason> {
+        let silent = self.heard.is_some_and(|heard| now.saturating_sub(heard) >= REBIND_AFTER);
+        if self.latched && silent && self.quality.continues(rtp) {
+            self.remote = Some(source);
+            return Ok(());
+        }
+        Err(DropReason::Stranger)
+    }
+
+    fn accept_rtcp(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        payload: &[u8],
+    ) -> Result<(), DropReason> {
+        if !rtp::is_rtcp(payload) {
+            return Err(DropReason::NotRtcp);
+        }
+        match self.latch.judge(now, source, self.remote, self.latched) {
+            Belief::Known => {}
+            Belief::Learn => {
+                self.remote = Some(source);
+                self.latched = true;
+            }
+            Belief::Stranger => return Err(DropReason::Stranger),
+        }
+        self.heard = Some(now);
+        Ok(())
+    }
+}

@@ -1,0 +1,214 @@
+//! Where flows live: a flat array over one worker's media ports, so a port is its own look-up.
+
+use core::time::Duration;
+use std::net::SocketAddr;
+
+use crate::Instant;
+use crate::flow::{Flow, Opening, Owner, PayloadTypes, PortState};
+use crate::latch::Latch;
+use crate::quality::Figures;
+
+/// Media before the answer is heard no longer than this.
+const EARLY_MAX: Duration = Duration::from_secs(120);
+
+/// All flows of one worker.
+pub struct Table {
+    first: u16,
+    flows: Box<[Flow]>,
+    open_pairs: u32,
+    /// Where [`Self::poll_silent`] looks next.
+    sweep: usize,
+}
+
+impl Table {
+    /// A table of `ports` ports from `first` on, all closed. `first` and `ports` are even.
+    #[must_use]
+    pub fn new(first: u16, ports: u16) -> Self {
+        assert!(first.is_multiple_of(2) && ports.is_multiple_of(2), "ports come in pairs");
+        let flows = (0..ports).map(|_| Flow::closed()).collect();
+        Self { first, flows, open_pairs: 0, sweep: 0 }
+    }
+
+    fn flow(&mut self, port: u16) -> Option<&mut Flow> {
+        self.flows.get_mut(usize::from(port.checked_sub(self.first)?))
+    }
+
+    pub(crate) fn open_flow(&mut self, port: u16) -> Option<&mut Flow> {
+        self.flow(port).filter(|flow| flow.open)
+    }
+
+    /// How many pairs are open.
+    #[must_use]
+    pub fn open_pairs(&self) -> u32 {
+        self.open_pairs
+    }
+
+    /// Bytes that one port pair takes.
+    #[must_use]
+    pub fn pair_bytes() -> usize {
+        2 * size_of::<Flow>()
+    }
+
+    /// Opens the pair that begins at the even `port`. It hears nobody until [`Self::set_remote`], and
+    /// before [`Self::set_answered`] it is early media. `false`: not a pair of this table, or open.
+    pub fn open(&mut self, now: Instant, port: u16, opening: &Opening) -> bool {
+        let free = port.is_multiple_of(2) && self.flow(port).is_some_and(|flow| !flow.open);
+        if !free {
+            return false;
+        }
+        for rtcp in 0..2 {
+            let Some(flow) = self.flow(port | rtcp) else { return false };
+            *flow = Flow {
+                open: true,
+                peer: opening.peer,
+                local: opening.local,
+                owner: opening.owner,
+                towards_caller: opening.towards_caller,
+                early_until: Some(now + EARLY_MAX),
+                opened: now,
+                ..Flow::closed()
+            };
+        }
+        self.open_pairs += 1;
+        true
+    }
+
+    /// Closes a pair and gives the figures of what it heard. A closed pair gives zeros.
+    pub fn close(&mut self, port: u16) -> Figures {
+        let figures = self.figures(port);
+        if self.open_flow(port & !1).is_none() {
+            return figures;
+        }
+        for rtcp in 0..2 {
+            if let Some(flow) = self.flow(port & !1 | rtcp) {
+                *flow = Flow::closed();
+            }
+        }
+        self.open_pairs -= 1;
+        figures
+    }
+
+    /// What a pair has heard so far.
+    #[must_use]
+    pub fn figures(&self, port: u16) -> Figures {
+        let place = usize::from((port & !1).saturating_sub(self.first));
+        self.flows.get(place).map(|flow| flow.quality.figures()).unwrap_or_default()
+    }
+
+    /// A new SDP of the far end: where it wants RTP and RTCP (`None`: nowhere), what we may learn, which
+    /// payload types it may send. What was learned before is forgotten, unless the address is the
+    /// very same as the SDP before said or packets proved.
+    pub fn set_remote(
+        &mut self,
+        port: u16,
+        rtp: Option<SocketAddr>,
+        rtcp: Option<SocketAddr>,
+        latch: Latch,
+        payload_types: PayloadTypes,
+    ) {
+        for (port, remote) in [(port & !1, rtp), (port | 1, rtcp)] {
+            let Some(flow) = self.open_flow(port) else { return };
+            flow.payload_types = payload_types;
+            flow.latch = latch;
+            if flow.remote != remote {
+                flow.remote = remote;
+                flow.latched = false;
+            }
+        }
+    }
+
+    /// Whether the far end of this pair is silent by agreement.
+    pub fn set_on_hold(&mut self, port: u16, on_hold: bool) {
+        if let Some(flow) = self.open_flow(port & !1) {
+            flow.on_hold = on_hold;
+        }
+    }
+
+    /// The call is answered: both sides are heard from now on, and silence counts from now on.
+    pub fn set_answered(&mut self, now: Instant, port: u16) {
+        for rtcp in 0..2 {
+            if let Some(flow) = self.open_flow(port & !1 | rtcp) {
+                flow.early_until = None;
+                flow.opened = now;
+            }
+        }
+    }
+
+    /// Whether any RTP was heard by this pair.
+    #[must_use]
+    pub fn has_heard(&self, port: u16) -> bool {
+        let place = usize::from((port & !1).saturating_sub(self.first));
+        self.flows.get(place).is_some_and(|flow| flow.heard.is_some())
+    }
+
+    /// When RTP was last heard by this pair.
+    #[must_use]
+    pub fn heard_at(&self, port: u16) -> Option<Instant> {
+        let place = usize::from(port.checked_sub(self.first)? & !1);
+        self.flows.get(place)?.heard
+    }
+
+    /// Looks at no more than `steps` further pairs for an answered call that has heard nothing from
+    /// either side for `timeout`, not counting sides on hold. Goes round for ever.
+    pub fn poll_silent(&mut self, now: Instant, timeout: Duration, steps: usize) -> Option<Owner> {
+        for _ in 0..steps.min(self.flows.len() / 2) {
+            let place = self.sweep;
+            self.sweep = if place + 2 >= self.flows.len() { 0 } else { place + 2 };
+            let port = self.first + place as u16;
+            let Some((owner, peer)) = self.silent(now, timeout, port) else { continue };
+            if self.silent(now, timeout, peer).is_some() {
+                return Some(owner);
+            }
+        }
+        None
+    }
+
+    fn silent(&mut self, now: Instant, timeout: Duration, port: u16) -> Option<(Owner, u16)> {
+        let flow = self.open_flow(port)?;
+        let last = flow.heard.unwrap_or(flow.opened).max(flow.opened);
+        let silent = flow.early_until.is_none()
+            && !flow.on_hold
+            && now.saturating_sub(last) >= timeout;
+        silent.then_some((flow.owner, flow.peer))
+    }
+
+    /// What a restart must remember of a pair.
+    #[must_use]
+    pub fn snapshot(&self, port: u16) -> PortState {
+        let place = usize::from((port & !1).saturating_sub(self.first));
+        self.flows.get(place).map_or_else(PortState::default, |flow| PortState {
+            remote: flow.remote,
+            latched: flow.latched,
+            on_hold: flow.on_hold,
+            payload_types: flow.payload_types,
+        })
+    }
+
+    /// Opens a pair as it was before a restart: answered, its far end where it was. An unproven far end
+    /// may be learned until `until`.
+    pub fn reopen(
+        &mut self,
+        now: Instant,
+        port: u16,
+        opening: &Opening,
+        state: &PortState,
+        until: Instant,
+    ) -> bool {
+        if !self.open(now, port, opening) {
+            return false;
+        }
+        let rtcp = state.remote.map(|rtp| SocketAddr::new(rtp.ip(), rtp.port().wrapping_add(1)));
+        let latch = Latch::LearnPort { until };
+        self.set_remote(port, state.remote, rtcp, latch, state.payload_types);
+        self.set_answered(now, port);
+        self.set_on_hold(port, state.on_hold);
+        if let Some(flow) = self.open_flow(port) {
+            flow.latched = state.latched;
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

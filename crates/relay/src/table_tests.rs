@@ -1,0 +1,211 @@
+//! Flows as peers and attackers see them.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{DropReason, Verdict};
+
+const CALLER_PORT: u16 = 10_000;
+const CALLEE_PORT: u16 = 10_004;
+
+fn at(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn rtp(sequence: u16, ssrc: u32) -> Vec<u8> {
+    let mut packet = vec![0x80, 8];
+    packet.extend(sequence.to_be_bytes());
+    packet.extend((u32::from(sequence) * 160).to_be_bytes());
+    packet.extend(ssrc.to_be_bytes());
+    packet.extend([0xd5; 160]);
+    packet
+}
+
+fn secs(seconds: u64) -> Instant {
+    Duration::from_secs(seconds)
+}
+
+/// A caller at 192.0.2.1:4000 and a callee at 198.51.100.1:6000, both from SDP.
+fn call() -> Table {
+    let mut table = Table::new(10_000, 100);
+    let own = "10.10.1.2".parse().unwrap();
+    let caller = Opening { peer: CALLEE_PORT, local: own, owner: Owner(7), towards_caller: true };
+    let callee = Opening {
+        peer: CALLER_PORT,
+        local: "10.10.2.2".parse().unwrap(),
+        towards_caller: false,
+        ..caller
+    };
+    assert!(table.open(secs(0), CALLER_PORT, &caller));
+    assert!(table.open(secs(0), CALLEE_PORT, &callee));
+    let latch = Latch::LearnPort { until: secs(10) };
+    let pcma = PayloadTypes::ANY.with(8).with(101);
+    let (rtp, rtcp) = (Some(at("192.0.2.1:4000")), Some(at("192.0.2.1:4001")));
+    table.set_remote(CALLER_PORT, rtp, rtcp, latch, pcma);
+    let (rtp, rtcp) = (Some(at("198.51.100.1:6000")), Some(at("198.51.100.1:6001")));
+    table.set_remote(CALLEE_PORT, rtp, rtcp, latch, pcma);
+    table
+}
+
+fn answered() -> Table {
+    let mut table = call();
+    table.set_answered(secs(0), CALLER_PORT);
+    table.set_answered(secs(0), CALLEE_PORT);
+    table
+}
+
+#[test]
+fn media_goes_both_ways_from_the_leg_it_leaves_by() {
+    let mut table = answered();
+    let verdict = table.forward(secs(1), CALLER_PORT, at("192.0.2.1:4000"), &rtp(1, 1));
+    let from = at("10.10.2.2:10004");
+    assert_eq!(verdict, Verdict::Send { from, to: at("198.51.100.1:6000"), owner: Owner(7) });
+    let verdict = table.forward(secs(1), CALLEE_PORT, at("198.51.100.1:6000"), &rtp(1, 2));
+    let from = at("10.10.1.2:10000");
+    assert_eq!(verdict, Verdict::Send { from, to: at("192.0.2.1:4000"), owner: Owner(7) });
+}
+
+#[test]
+fn rtcp_goes_by_the_odd_ports() {
+    let mut table = answered();
+    let report = [0x80, 201, 0, 1, 0, 0, 0, 1];
+    let verdict = table.forward(secs(1), CALLER_PORT + 1, at("192.0.2.1:4001"), &report);
+    let from = at("10.10.2.2:10005");
+    assert_eq!(verdict, Verdict::Send { from, to: at("198.51.100.1:6001"), owner: Owner(7) });
+    let verdict = table.forward(secs(1), CALLER_PORT + 1, at("192.0.2.1:4001"), &rtp(1, 1));
+    assert_eq!(verdict, Verdict::Drop(DropReason::NotRtcp));
+}
+
+#[test]
+fn the_port_behind_a_nat_is_learned_and_media_goes_there() {
+    let mut table = answered();
+    let learned = at("192.0.2.1:49152");
+    assert!(matches!(
+        table.forward(secs(1), CALLER_PORT, learned, &rtp(1, 1)),
+        Verdict::Send { .. }
+    ));
+    let back = table.forward(secs(1), CALLEE_PORT, at("198.51.100.1:6000"), &rtp(1, 2));
+    assert!(matches!(back, Verdict::Send { to, .. } if to == learned));
+}
+
+#[test]
+fn a_stranger_is_never_believed_once_a_source_is_latched() {
+    let mut table = answered();
+    let _ = table.forward(secs(1), CALLER_PORT, at("192.0.2.1:4000"), &rtp(1, 1));
+    let stranger = table.forward(secs(1), CALLER_PORT, at("192.0.2.1:9999"), &rtp(2, 1));
+    assert_eq!(stranger, Verdict::Drop(DropReason::Stranger));
+    // Nor later, if it does not continue the stream.
+    let stranger = table.forward(secs(9), CALLER_PORT, at("192.0.2.1:9999"), &rtp(2, 9));
+    assert_eq!(stranger, Verdict::Drop(DropReason::Stranger));
+}
+
+#[test]
+fn the_same_stream_may_continue_from_elsewhere_after_two_seconds_of_silence() {
+    let mut table = answered();
+    let _ = table.forward(secs(1), CALLER_PORT, at("192.0.2.1:4000"), &rtp(1, 1));
+    let moved = at("192.0.2.77:1234");
+    let early = table.forward(secs(2), CALLER_PORT, moved, &rtp(2, 1));
+    assert_eq!(early, Verdict::Drop(DropReason::Stranger));
+    let late = table.forward(secs(3), CALLER_PORT, moved, &rtp(2, 1));
+    assert!(matches!(late, Verdict::Send { .. }));
+    let old = table.forward(secs(3), CALLER_PORT, at("192.0.2.1:4000"), &rtp(3, 1));
+    assert_eq!(old, Verdict::Drop(DropReason::Stranger));
+}
+
+#[test]
+fn a_payload_type_that_was_not_negotiated_neither_passes_nor_latches() {
+    let mut table = answered();
+    let mut packet = rtp(1, 1);
+    packet[1] = 18;
+    let verdict = table.forward(secs(1), CALLER_PORT, at("192.0.2.1:9999"), &packet);
+    assert_eq!(verdict, Verdict::Drop(DropReason::PayloadType));
+    let verdict = table.forward(secs(1), CALLER_PORT, at("192.0.2.1:4000"), &rtp(1, 1));
+    assert!(matches!(verdict, Verdict::Send { .. }));
+}
+
+#[test]
+fn before_the_answer_only_the_callee_is_heard_and_not_for_ever() {
+    let mut table = call();
+    let caller = table.forward(secs(1), CALLER_PORT, at("192.0.2.1:4000"), &rtp(1, 1));
+    assert_eq!(caller, Verdict::Drop(DropReason::Early));
+    let callee = table.forward(secs(1), CALLEE_PORT, at("198.51.100.1:6000"), &rtp(1, 2));
+    assert!(matches!(callee, Verdict::Send { .. }));
+    let callee = table.forward(secs(121), CALLEE_PORT, at("198.51.100.1:6000"), &rtp(2, 2));
+    assert_eq!(callee, Verdict::Drop(DropReason::Early));
+}
+
+#[test]
+fn a_new_sdp_with_another_address_lets_the_port_learn_again() {
+    let mut table = answered();
+    let _ = table.forward(secs(1), CALLER_PORT, at("192.0.2.1:4000"), &rtp(1, 1));
+    let latch = Latch::LearnPort { until: secs(30) };
+    let moved = at("203.0.113.5:8000");
+    table.set_remote(CALLER_PORT, Some(moved), None, latch, PayloadTypes::ANY);
+    let old = table.forward(secs(20), CALLER_PORT, at("192.0.2.1:4000"), &rtp(9, 5));
+    assert_eq!(old, Verdict::Drop(DropReason::Stranger));
+    let new = table.forward(secs(20), CALLER_PORT, moved, &rtp(1, 3));
+    assert!(matches!(new, Verdict::Send { .. }));
+}
+
+#[test]
+fn silence_on_both_sides_is_found_and_hold_is_not_silence() {
+    let mut table = answered();
+    let timeout = secs(60);
+    assert_eq!(table.poll_silent(secs(59), timeout, 100), None);
+    let _ = table.forward(secs(50), CALLEE_PORT, at("198.51.100.1:6000"), &rtp(1, 2));
+    assert_eq!(table.poll_silent(secs(61), timeout, 100), None);
+    assert_eq!(table.poll_silent(secs(110), timeout, 100), Some(Owner(7)));
+    table.set_on_hold(CALLER_PORT, true);
+    assert_eq!(table.poll_silent(secs(110), timeout, 100), None);
+}
+
+#[test]
+fn a_closed_pair_gives_its_figures_once_and_drops_everything() {
+    let mut table = answered();
+    let _ = table.forward(secs(1), CALLER_PORT, at("192.0.2.1:4000"), &rtp(1, 1));
+    assert_eq!(table.open_pairs(), 2);
+    assert_eq!(table.close(CALLER_PORT).packets, 1);
+    assert_eq!(table.close(CALLER_PORT).packets, 0);
+    assert_eq!(table.open_pairs(), 1);
+    let verdict = table.forward(secs(2), CALLER_PORT, at("192.0.2.1:4000"), &rtp(2, 1));
+    assert_eq!(verdict, Verdict::Drop(DropReason::NoFlow));
+    let verdict = table.forward(secs(2), CALLEE_PORT, at("198.51.100.1:6000"), &rtp(2, 1));
+    assert_eq!(verdict, Verdict::Drop(DropReason::PeerUnknown));
+}
+
+#[test]
+fn a_pair_reopened_after_a_restart_believes_the_same_source() {
+    let mut table = answered();
+    let _ = table.forward(secs(1), CALLER_PORT, at("192.0.2.1:49152"), &rtp(1, 1));
+    let state = table.snapshot(CALLER_PORT);
+    let mut table = call();
+    table.close(CALLER_PORT);
+    let own = "10.10.1.2".parse().unwrap();
+    let opening = Opening { peer: CALLEE_PORT, local: own, owner: Owner(7), towards_caller: true };
+    assert!(table.reopen(secs(5), CALLER_PORT, &opening, &state, secs(15)));
+    assert_eq!(
+        table.forward(secs(6), CALLER_PORT, at("192.0.2.9:4000"), &rtp(9, 9)),
+        Verdict::Drop(DropReason::Stranger)
+    );
+    let verdict = table.forward(secs(6), CALLER_PORT, at("192.0.2.1:49152"), &rtp(9, 1));
+    assert!(matches!(verdict, Verdict::Send { .. }));
+}
+
+proptest! {
+    #[test]
+    fn no_packet_of_a_stranger_moves_a_latched_flow_or_panics(
+        packets in prop::collection::vec(
+            (9_998u16..10_110, any::<[u8; 4]>(), any::<u16>(), prop::collection::vec(any::<u8>(), 0..40), 0u64..2000),
+            0..50,
+        )
+    ) {
+        let mut table = answered();
+        let far = at("192.0.2.1:4000");
+        let _ = table.forward(secs(1), CALLER_PORT, far, &rtp(1, 1));
+        for (port, ip, source_port, payload, ms) in packets {
+            let source = SocketAddr::from((ip, source_port));
+            let _ = table.forward(secs(1) + Duration::from_millis(ms), port, source, &payload);
+        }
+        prop_assert_eq!(table.snapshot(CALLER_PORT).remote, Some(far));
+    }
+}
