@@ -13,6 +13,8 @@ fn main() -> ExitCode {
     let includes = format!("-I/usr/include/{}-linux-gnu", env::consts::ARCH);
     let built = SkeletonBuilder::new()
         .source("bpf/tollgate.bpf.c")
+        // Kept, because a test compares the mirror in src/abi.rs with it.
+        .obj(out.join("tollgate.bpf.o"))
         .clang_args(["-mcpu=v3", "-Wall", "-Wextra", "-Werror", &includes])
         .build_and_generate(out.join("tollgate.skel.rs"));
     match built {

@@ -1,6 +1,6 @@
 /*
- * What the program and user space share, written once. src/abi.rs mirrors it; its tests compare names,
- * sizes and offsets with the BTF of the built object, so neither side can drift.
+ * What the program and user space share, written once. src/abi.rs mirrors it; its tests compare
+ * names, sizes and offsets with the BTF of the built object, so neither side can drift.
  */
 #pragma once
 
@@ -15,8 +15,8 @@
 #define BUDGET_SLOTS 4
 
 /*
- * Why a frame left, one counter each. The order is the verdict: first what the kernel gets, then what
- * a worker gets, then what nobody gets.
+ * Why a frame left, one counter each. The order is the verdict: first what the kernel gets, then
+ * what a worker gets, then what nobody gets.
  */
 enum reason {
 	PASS_NOT_IP,
@@ -81,15 +81,20 @@ struct source {
 	__u32 word[4];
 };
 
-/* Key of the prefix tries. The family is part of the prefix, so ::/0 never covers an IPv4 address. */
+/*
+ * Key of the prefix tries. The family is part of the prefix, so ::/0 never covers an IPv4
+ * address.
+ */
 struct prefix_key {
 	__u32 bits; /* of family and address: 32 more than the network's own */
 	struct source source;
 };
 
 struct prefix_rule {
-	/* Monotonic ns; 0 is never. The latest end of this network and all around it, because the trie
-	 * finds only the longest: an ended /24 must not shield its /16. */
+	/*
+	 * Monotonic ns; 0 is never. The latest end of this network and all around it, because the
+	 * trie finds only the longest: an ended /24 must not shield its /16.
+	 */
 	__u64 not_after;
 	__u64 own_not_after;
 	__u32 bits; /* the network's own length */
@@ -97,9 +102,9 @@ struct prefix_rule {
 };
 
 /*
- * The deny table of single addresses: a source has two buckets, each one cache line of tags. A tag is
- * 0 (free) or 32 bits of the source's hash; the entry at the same place is read only when the tag
- * agrees. So a stranger costs two lines, however many are denied.
+ * The deny table of single addresses: a source has two buckets, each one cache line of tags. A
+ * tag is 0 (free) or 32 bits of the source's hash; the entry at the same place is read only when
+ * the tag agrees. So a stranger costs two lines, however many are denied.
  */
 struct deny_bucket {
 	__u32 tags[DENY_SLOTS];
@@ -132,8 +137,8 @@ struct settings {
 
 /* What `explain` writes before the frame that it was asked about. */
 struct explanation {
-	__u32 reason;
-	__u32 rule;
+	enum reason reason;
+	enum rule rule;
 	__u32 rule_bits; /* length of the network that decided */
 	__u32 trusted;   /* 1: a trust rule was asked and held */
 	__u64 rule_not_after;

@@ -1,6 +1,6 @@
 /*
- * Is the source shut out? Single addresses by the flat table, networks by the trie behind its bitmap.
- * An entry past its end does not count, whether or not control has removed it yet.
+ * Is the source shut out? Single addresses by the flat table, networks by the trie behind its
+ * bitmap. An entry past its end does not count, whether or not control has removed it yet.
  */
 #pragma once
 
@@ -19,7 +19,10 @@ static __always_inline int source_equal(const struct source *left, const struct 
 	       left->family == right->family;
 }
 
-/* Control never puts two entries of one tag into one bucket, so the first that agrees is the only. */
+/*
+ * Control never puts two entries of one tag into one bucket, so the first that agrees is the
+ * only.
+ */
 static __always_inline struct deny_entry *deny_in_bucket(const struct source *source, __u32 bucket,
 							 __u32 tag)
 {
@@ -83,13 +86,15 @@ static __always_inline struct prefix_rule *prefix_find(void *prefixes, void *nea
 	return bpf_map_lookup_elem(prefixes, &key);
 }
 
-__noinline int deny(const struct source *source __arg_nonnull, __u64 hash,
-		    struct explanation *why __arg_nonnull)
+__noinline enum reason deny(const struct source *source __arg_nonnull, __u64 hash,
+			    struct explanation *why __arg_nonnull)
 {
 	struct prefix_rule *rule;
 	struct deny_entry *entry = deny_address(source, hash);
 
-	/* The clock is asked only when a rule was found, which a stranger's frame never pays for. */
+	/*
+	 * The clock is asked only when a rule was found, which a stranger's frame never pays for.
+	 */
 	if (entry && !ended(entry->not_after, entry->not_after ? bpf_ktime_get_ns() : 0)) {
 		why->rule = RULE_DENY_ADDRESS;
 		why->rule_bits = source->family == 4 ? 32 : 128;

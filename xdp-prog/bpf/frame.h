@@ -1,7 +1,7 @@
 /*
- * The one way to the bytes of a frame: by offset and size, checked here. Offsets and not pointers are
- * kept between steps, because steps that many paths lead to are functions that the verifier reads
- * once each, and only numbers travel between those.
+ * The one way to the bytes of a frame: by offset and size, checked here. Offsets and not pointers
+ * are kept between steps, because steps that many paths lead to are functions that the verifier
+ * reads once each, and only numbers travel between those.
  */
 #pragma once
 
@@ -9,15 +9,15 @@
 #include <bpf/bpf_helpers.h>
 
 /*
- * No frame is longer, and an offset beyond it is none. Not a power of two, or the compiler tests bits
- * where the verifier wants to see a comparison.
+ * No frame is longer, and an offset beyond it is none. Not a power of two, or the compiler tests
+ * bits where the verifier wants to see a comparison.
  */
 #define FRAME_BYTES_MAX 32000
 
 /*
- * The context's fields look like 32-bit numbers but load as pointers. In C the compiler may move such a
- * number between 32-bit registers, and what arrives is no pointer for the verifier: so the load is
- * written out.
+ * The context's fields look like 32-bit numbers but load as pointers. In C the compiler may move
+ * such a number between 32-bit registers, and what arrives is no pointer for the verifier: so the
+ * load is written out.
  */
 #define FRAME_POINTER(frame, field)                                                                \
 	({                                                                                         \

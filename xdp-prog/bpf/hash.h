@@ -1,7 +1,7 @@
 /*
- * SipHash-1-3 of a source's address, 4 or 16 bytes (Aumasson and Bernstein, 2012). The key is secret
- * and as old as the tables, so nobody can choose addresses that crowd one bucket. Read and written in
- * little-endian words, as the machines we run on do.
+ * SipHash-1-3 of a source's address, 4 or 16 bytes (Aumasson and Bernstein, 2012). The key is
+ * secret and as old as the tables, so nobody can choose addresses that crowd one bucket. Read and
+ * written in little-endian words, as the machines we run on do.
  */
 #pragma once
 
@@ -34,7 +34,8 @@ static __always_inline void siphash_word(struct siphash *state, __u64 word)
 	state->a ^= word;
 }
 
-static __always_inline __u64 source_hash(const struct source *source, const struct settings *settings)
+static __always_inline __u64 source_hash(const struct source *source,
+					 const struct settings *settings)
 {
 	struct siphash state = {
 		.a = settings->key[0] ^ 0x736f6d6570736575ULL,

@@ -1,12 +1,12 @@
 /*
- * A budget of OPTIONS for each source, shared by all queues: scanners knock with OPTIONS, and each
- * knock would cost a worker an answer. A cache of budgets, four to a line: whoever has been quiet
- * for its burst has nothing to remember and is the first to be forgotten, so a flood of invented
- * sources holds a place only for the time of one interval each.
+ * A budget of OPTIONS for each source, shared by all queues: scanners knock with OPTIONS, and
+ * each knock would cost a worker an answer. A cache of budgets, four to a line: whoever has been
+ * quiet for its burst has nothing to remember and is the first to be forgotten, so a flood of
+ * invented sources holds a place only for the time of one interval each.
  *
  * If all four owe, the one that owes least makes room: it is refilled too early, never too late.
- * The budget is of exact addresses; a sender with a whole IPv6 network has as many as addresses, and
- * is a matter for a deny rule.
+ * The budget is of exact addresses; a sender with a whole IPv6 network has as many as addresses,
+ * and is a matter for a deny rule.
  */
 #pragma once
 
@@ -26,8 +26,8 @@ enum purpose {
 };
 
 /*
- * A request's start line is `OPTIONS SP ...`, exactly: the method is case-sensitive (RFC 3261 §7.1),
- * and line ends before it are to be ignored (§7.5).
+ * A request's start line is `OPTIONS SP ...`, exactly: the method is case-sensitive (RFC 3261
+ * §7.1), and line ends before it are to be ignored (§7.5).
  */
 static __always_inline int limit_is_options(struct xdp_md *frame, const struct packet *packet)
 {

@@ -1,7 +1,7 @@
 /*
  * The tables, all pinned, so that lists outlive every process. Sizes of 1 are set by the loader.
- * Only control writes rules and settings, only the dataplane writes sockets, only this program writes
- * counts and budgets.
+ * Only control writes rules and settings, only the dataplane writes sockets, only this program
+ * writes counts and budgets.
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 #include "abi.h"
 
 /* Fixed by the loader before the verifier reads them, so that unused branches cost nothing. */
-const volatile __u32 deliver = DELIVER_SOCKETS;
+const volatile enum deliver deliver = DELIVER_SOCKETS;
 const volatile __u32 sip_port;
 const volatile __u32 media_first;
 const volatile __u32 media_last;
@@ -71,8 +71,8 @@ struct {
 } trust_prefixes SEC(".maps");
 
 /*
- * One bit for each IPv4 /24: does any rule touch it? A trie look-up costs 60 to 260 ns, this costs a
- * line; nearly all sources have no rule near them.
+ * One bit for each IPv4 /24: does any rule touch it? A trie look-up costs 60 to 260 ns, this
+ * costs a line; nearly all sources have no rule near them.
  */
 #define NEAR_WORDS (1 << 18)
 

@@ -58,7 +58,7 @@ struct packet {
 	__u32 left;     /* bytes from there that the headers before vouch for */
 	__u32 protocol;
 	__u32 hops;
-	__u32 fragment; /* enum fragment */
+	enum fragment fragment;
 	__u32 port;     /* destination port, host order */
 };
 
@@ -130,7 +130,8 @@ static __always_inline int parse_is_extension(__u32 protocol)
  * Walks over extension headers to the transport header, or to a fragment header and its neighbour:
  * behind that of a later fragment is no header at all.
  */
-__noinline int parse_extensions(struct xdp_md *frame, struct packet *packet __arg_nonnull)
+__noinline enum reason parse_extensions(struct xdp_md *frame,
+					struct packet *packet __arg_nonnull)
 {
 	struct fragment_header *fragment;
 	struct extension *extension;
@@ -149,7 +150,10 @@ __noinline int parse_extensions(struct xdp_md *frame, struct packet *packet __ar
 			extension = frame_at(frame, packet->at, sizeof(*extension));
 			if (!extension)
 				return DROP_IP_EXTENSIONS;
-			/* The authentication header counts in words of four, less two (RFC 4302 §2.2). */
+			/*
+			 * The authentication header counts in words of four, less two (RFC 4302
+			 * §2.2).
+			 */
 			bytes = packet->protocol == IPPROTO_AH ? (extension->length + 2) * 4
 							       : (extension->length + 1) * 8;
 			packet->protocol = extension->next;

@@ -2,10 +2,10 @@
  * The guard in the driver: one look at each frame, one verdict, one count.
  *
  * Order: what is malformed or not ours; who sent it (deny, unless trusted); what it asks for (the
- * budget of OPTIONS); whose it is (a worker, the kernel). `tollgate` judges live frames. `explain` is
- * the same decision over the same tables for one described frame, run by test-run: it counts nothing
- * and spends no budget, and writes the decision in front of the frame, where only the run that asked
- * can read it, so there is no race and nothing to clean up.
+ * budget of OPTIONS); whose it is (a worker, the kernel). `tollgate` judges live frames.
+ * `explain` is the same decision over the same tables for one described frame, run by test-run:
+ * it counts nothing and spends no budget, and writes the decision in front of the frame, where
+ * only the run that asked can read it, so there is no race and nothing to clean up.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

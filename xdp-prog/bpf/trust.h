@@ -1,6 +1,7 @@
 /*
- * Trusted sources are never denied. They are looked up only once a deny rule has spoken, which comes
- * to the same and costs the others nothing. Budgets hold for them too: a UDP source is easily forged.
+ * Trusted sources are never denied. They are looked up only once a deny rule has spoken, which
+ * comes to the same and costs the others nothing. Budgets hold for them too: a UDP source is
+ * easily forged.
  */
 #pragma once
 

@@ -159,3 +159,98 @@ impl PrefixKey {
         Prefix::new(self.source.address()?, bits).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use libbpf_rs::HasSize;
+    use libbpf_rs::btf::Btf;
+    use libbpf_rs::btf::types::{Enum, MemberAttr, Struct};
+
+    use super::*;
+    use crate::Reason;
+
+    const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tollgate.bpf.o"));
+
+    /// A struct of the object: its size, and the offset of each member.
+    fn object_struct(btf: &Btf<'_>, name: &str) -> (usize, Vec<(String, usize)>) {
+        let found: Struct<'_> = btf.type_by_name(name).expect(name);
+        let members = found.iter().map(|member| {
+            let MemberAttr::Normal { offset } = member.attr else {
+                panic!("{name} has bit fields")
+            };
+            let member = member.name.and_then(OsStr::to_str).expect("a name");
+            (member.to_owned(), offset as usize / 8)
+        });
+        (found.size(), members.collect())
+    }
+
+    fn object_enum(btf: &Btf<'_>, name: &str) -> Vec<(String, i64)> {
+        let found: Enum<'_> = btf.type_by_name(name).expect(name);
+        let name = |name: Option<&OsStr>| name.and_then(OsStr::to_str).expect("a name").to_owned();
+        found.iter().map(|member| (name(member.name), member.value)).collect()
+    }
+
+    macro_rules! assert_mirrors {
+        ($btf:ident, $name:literal, $mirror:ident { $($member:ident),+ }) => {
+            let mirror = vec![$((stringify!($member).to_owned(), offset_of!($mirror, $member))),+];
+            assert_eq!(object_struct(&$btf, $name), (size_of::<$mirror>(), mirror), $name);
+        };
+    }
+
+    #[test]
+    fn every_mirror_is_true_to_the_object() {
+        let btf = Btf::from_raw("tollgate", OBJECT).unwrap().expect("the object has BTF");
+        assert_mirrors!(btf, "count", Count { packets, bytes });
+        assert_mirrors!(btf, "source", Source { family, word });
+        assert_mirrors!(btf, "prefix_key", PrefixKey { bits, source });
+        assert_mirrors!(btf, "prefix_rule", PrefixRule { not_after, own_not_after, bits, spare });
+        assert_mirrors!(btf, "deny_bucket", DenyBucket { tags });
+        assert_mirrors!(btf, "deny_entry", DenyEntry { source, spare, not_after });
+        assert_mirrors!(
+            btf,
+            "settings",
+            Settings { key, options_interval_ns, options_tolerance_ns, layout, spare }
+        );
+        assert_mirrors!(
+            btf,
+            "explanation",
+            RawExplanation { reason, rule, rule_bits, trusted, rule_not_after, source, trust_bits }
+        );
+        assert_eq!(object_struct(&btf, "budget_bucket").0, BUDGET_SLOTS * 16);
+    }
+
+    #[test]
+    fn every_reason_has_the_name_and_number_of_the_object() {
+        let btf = Btf::from_raw("tollgate", OBJECT).unwrap().expect("the object has BTF");
+        let mut object = object_enum(&btf, "reason");
+        let end = Reason::ALL.len() as i64;
+        object.retain(|(name, _)| name != "UNDECIDED");
+        assert_eq!(object.pop(), Some(("REASONS".to_owned(), end)));
+        let mirror =
+            Reason::ALL.iter().map(|&reason| (reason.name().to_uppercase(), reason as i64));
+        assert_eq!(object, mirror.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_rule_has_the_number_of_the_object() {
+        let btf = Btf::from_raw("tollgate", OBJECT).unwrap().expect("the object has BTF");
+        let number = |name: &str| {
+            let rules = object_enum(&btf, "rule");
+            rules.into_iter().find(|(found, _)| found == name).expect(name).1
+        };
+        assert_eq!(number("RULE_DENY_ADDRESS"), i64::from(RULE_DENY_ADDRESS));
+        assert_eq!(number("RULE_DENY_PREFIX"), i64::from(RULE_DENY_PREFIX));
+    }
+
+    #[test]
+    fn a_key_names_its_network() {
+        for text in ["10.0.0.0/8", "0.0.0.0/0", "::/0", "fd10:1::/64"] {
+            let prefix: Prefix = text.parse().unwrap();
+            assert_eq!(PrefixKey::from(prefix).prefix(), Some(prefix));
+        }
+        let none = PrefixKey { bits: 31, source: Source::default() };
+        assert_eq!(none.prefix(), None);
+    }
+}

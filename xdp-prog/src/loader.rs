@@ -256,8 +256,8 @@ fn index_of(name: &str) -> Result<u32, Error> {
 /// What the verifier shall know before it reads the program.
 fn fill_globals(globals: &mut skeleton::types::rodata, plan: &Plan, indices: &[u32]) {
     globals.deliver = match plan.deliver {
-        Deliver::Sockets => 0,
-        Deliver::Kernel => 1,
+        Deliver::Sockets => skeleton::types::deliver::DELIVER_SOCKETS,
+        Deliver::Kernel => skeleton::types::deliver::DELIVER_KERNEL,
     };
     globals.sip_port = plan.sip_port.into();
     globals.media_first = plan.media_ports.0.into();

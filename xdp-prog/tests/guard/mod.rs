@@ -1,5 +1,6 @@
 //! A guard of its own for each test: own network namespace, own bpffs, both gone with the thread.
 #![allow(unsafe_code, dead_code, reason = "AF_XDP sockets; each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
