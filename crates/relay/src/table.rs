@@ -117,6 +117,14 @@ impl Table {
         }
     }
 
+    /// The answer to an offer widens or narrows what the far end of this pair may send; its address
+    /// stays as it is.
+    pub fn set_payload_types(&mut self, port: u16, payload_types: PayloadTypes) {
+        if let Some(flow) = self.open_flow(port & !1) {
+            flow.payload_types = payload_types;
+        }
+    }
+
     /// Whether the far end of this pair is silent by agreement.
     pub fn set_on_hold(&mut self, port: u16, on_hold: bool) {
         if let Some(flow) = self.open_flow(port & !1) {

@@ -1,0 +1,179 @@
+//! A number in normal form.
+//!
+//! Percent-decoded, URI parameters split off, visual separators removed (RFC 3966 §5.1.1), one
+//! leading `+` or international prefix dropped. What remains is 1 to 32 digits, letters, `#`, `*`.
+
+use std::fmt;
+
+/// Longest number, in characters.
+pub(crate) const NUMBER_BYTES_MAX: usize = 32;
+
+/// A number that lists, prefixes and rates may see.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Number {
+    bytes: [u8; NUMBER_BYTES_MAX],
+    length: u8,
+}
+
+/// Why text is no number; the caller hears 484.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumberFault {
+    /// Nothing remains.
+    Empty,
+    /// More than [`NUMBER_BYTES_MAX`] characters remain.
+    TooLong,
+    /// A character that no number has, or a broken escape.
+    BadCharacter,
+}
+
+impl fmt::Display for NumberFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "the number is empty",
+            Self::TooLong => "the number is longer than 32 characters",
+            Self::BadCharacter => "the number has a character that numbers do not have",
+        })
+    }
+}
+
+impl std::error::Error for NumberFault {}
+
+impl Number {
+    /// The normal form of a URI's user part. `international` lists prefixes that mean `+`, like
+    /// `00`; the first that matches is dropped.
+    ///
+    /// # Errors
+    /// When nothing usable remains.
+    pub fn normal(user: &[u8], international: &[&str]) -> Result<Self, NumberFault> {
+        let mut plain = Self { bytes: [0; NUMBER_BYTES_MAX], length: 0 };
+        let mut bytes = user.iter().copied();
+        let mut first = true;
+        let mut plus = false;
+        while let Some(byte) = bytes.next() {
+            let byte = if byte == b'%' { unescape(&mut bytes)? } else { byte };
+            match byte {
+                b';' => break,
+                b'-' | b'.' | b'(' | b')' | b' ' => continue,
+                b'+' if first => plus = true,
+                _ if is_number_byte(byte) => plain.push(byte)?,
+                _ => return Err(NumberFault::BadCharacter),
+            }
+            first = false;
+        }
+        if !plus {
+            let prefix = international.iter().find(|prefix| plain.as_str().starts_with(**prefix));
+            if let Some(rest) = prefix.and_then(|prefix| plain.as_bytes().get(prefix.len()..)) {
+                return Self::new(rest);
+            }
+        }
+        if plain.length == 0 { Err(NumberFault::Empty) } else { Ok(plain) }
+    }
+
+    /// A number that is in normal form already.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn new(text: &[u8]) -> Result<Self, NumberFault> {
+        let mut number = Self { bytes: [0; NUMBER_BYTES_MAX], length: 0 };
+        for byte in text {
+            if !is_number_byte(*byte) {
+                return Err(NumberFault::BadCharacter);
+            }
+            number.push(*byte)?;
+        }
+        if number.length == 0 { Err(NumberFault::Empty) } else { Ok(number) }
+    }
+
+    fn push(&mut self, byte: u8) -> Result<(), NumberFault> {
+        let room = self.bytes.get_mut(usize::from(self.length)).ok_or(NumberFault::TooLong)?;
+        *room = byte;
+        self.length += 1;
+        Ok(())
+    }
+
+    /// Its characters.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+
+    /// Its characters as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+}
+
+fn is_number_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'#' || byte == b'*' || byte == b'_'
+}
+
+fn unescape(bytes: &mut impl Iterator<Item = u8>) -> Result<u8, NumberFault> {
+    let mut digit = || {
+        let byte = bytes.next().ok_or(NumberFault::BadCharacter)?;
+        char::from(byte).to_digit(16).ok_or(NumberFault::BadCharacter)
+    };
+    let (high, low) = (digit()?, digit()?);
+    u8::try_from(high * 16 + low).map_err(|_| NumberFault::BadCharacter)
+}
+
+/// Its length and last two digits: a log is no directory.
+impl fmt::Debug for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.as_str();
+        let tail = text.get(text.len().saturating_sub(2)..).unwrap_or_default();
+        write!(f, "Number({} characters, …{tail})", self.length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normal(text: &str) -> Result<String, NumberFault> {
+        Number::normal(text.as_bytes(), &["00", "011"]).map(|number| number.as_str().to_owned())
+    }
+
+    #[test]
+    fn what_people_and_peers_write_comes_out_alike() {
+        for text in [
+            "441130",
+            "+441130",
+            "00441130",
+            "011441130",
+            "+44-11.30",
+            "(44)1130",
+            "44%31130",
+            "441130;rn=123;npdi",
+        ] {
+            assert_eq!(normal(text).as_deref(), Ok("441130"), "{text}");
+        }
+        assert_eq!(normal("9%2388").as_deref(), Ok("9#88"));
+    }
+
+    #[test]
+    fn only_one_international_prefix_is_dropped() {
+        assert_eq!(normal("+0044").as_deref(), Ok("0044"));
+        assert_eq!(normal("0000").as_deref(), Ok("00"));
+    }
+
+    #[test]
+    fn what_is_no_number_says_why() {
+        assert_eq!(normal(""), Err(NumberFault::Empty));
+        assert_eq!(normal("00"), Err(NumberFault::Empty));
+        assert_eq!(normal("+"), Err(NumberFault::Empty));
+        assert_eq!(normal(&"1".repeat(33)), Err(NumberFault::TooLong));
+        for text in ["44 \u{e9}", "44%", "44%3", "44%zz", "4+4", "44%00", "a@b"] {
+            assert_eq!(normal(text), Err(NumberFault::BadCharacter), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_normal_number_stays_as_it_is(bytes: Vec<u8>) {
+            if let Ok(number) = Number::normal(&bytes, &[]) {
+                proptest::prop_assert_eq!(Number::new(number.as_bytes()), Ok(number));
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What a destination costs, and the tariff it stands in.
+
+use numbers::PrefixTable;
+
+use crate::{Money, RoundingMode};
+
+/// The price of one destination, with everything a charge depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// The tariff it came from.
+    pub tariff: u32,
+    /// That tariff's version.
+    pub version: u32,
+    /// Length of the matched prefix, 0–32.
+    pub prefix_digits: u8,
+    /// Money per `unit_s` seconds.
+    pub rate: Money,
+    /// Seconds that `rate` pays for, usually 60.
+    pub unit_s: u32,
+    /// Billed at least, seconds.
+    pub minimum_s: u32,
+    /// Billed in steps of, seconds.
+    pub increment_s: u32,
+    /// Added once, on answer.
+    pub connection_fee: Money,
+    /// Decimals of the fee, 0–6.
+    pub fee_precision: u8,
+    /// How the fee is rounded.
+    pub rounding_mode: RoundingMode,
+}
+
+impl Price {
+    /// Packed into the words that travel with a call.
+    #[must_use]
+    pub fn to_words(&self) -> [u64; 8] {
+        [
+            u64::from(self.tariff) << 32 | u64::from(self.version),
+            self.rate.billionths().cast_unsigned(),
+            u64::from(self.unit_s) << 32 | u64::from(self.minimum_s),
+            u64::from(self.increment_s),
+            self.connection_fee.billionths().cast_unsigned(),
+            u64::from(self.prefix_digits) << 16
+                | u64::from(self.fee_precision) << 8
+                | self.rounding_mode as u64,
+            // Eight words are reserved so that taxes and sections find room.
+            0,
+            1,
+        ]
+    }
+
+    /// Read back; `None` for words nobody packed.
+    #[must_use]
+    pub fn from_words(words: &[u64; 8]) -> Option<Self> {
+        let [tariff, rate, unit, increment, fee, small, _, used] = *words;
+        if used != 1 {
+            return None;
+        }
+        let low = |word: u64| (word & 0xffff_ffff) as u32;
+        let high = |word: u64| (word >> 32) as u32;
+        let byte = |word: u64, shift: u32| (word >> shift & 0xff) as u8;
+        Some(Self {
+            tariff: high(tariff),
+            version: low(tariff),
+            prefix_digits: byte(small, 16),
+            rate: Money::from_billionths(rate.cast_signed()),
+            unit_s: high(unit),
+            minimum_s: low(unit),
+            increment_s: low(increment),
+            connection_fee: Money::from_billionths(fee.cast_signed()),
+            fee_precision: byte(small, 8),
+            rounding_mode: RoundingMode::from_number(small & 0xff),
+        })
+    }
+}
+
+/// Prices by prefix. Immutable; a change is a new version.
+#[derive(Clone, Debug, Default)]
+pub struct Tariff {
+    prices: PrefixTable<Price>,
+}
+
+impl Tariff {
+    /// A tariff of these prefixes.
+    #[must_use]
+    pub fn build(prices: impl IntoIterator<Item = (String, Price)>) -> Self {
+        Self { prices: PrefixTable::build(prices) }
+    }
+
+    /// The price of a number: that of its longest prefix.
+    #[must_use]
+    pub fn price(&self, number: &[u8]) -> Option<Price> {
+        self.prices
+            .longest(number)
+            .map(|(digits, price)| Price { prefix_digits: digits as u8, ..*price })
+    }
+
+    /// How many prefixes it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.prices.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.prices.is_empty()
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn per_minute(rate: &str, minimum_s: u32, increment_s: u32) -> Price {
+    Price {
+        tariff: 1,
+        version: 2,
+        prefix_digits: 2,
+        rate: rate.parse().unwrap(),
+        unit_s: 60,
+        minimum_s,
+        increment_s,
+        connection_fee: Money::ZERO,
+        fee_precision: 6,
+        rounding_mode: RoundingMode::HalfEven,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_survives_its_journey_with_a_call() {
+        let price =
+            Price { connection_fee: "0.05".parse().unwrap(), ..per_minute("0.0123", 30, 6) };
+        assert_eq!(Price::from_words(&price.to_words()), Some(price));
+        assert_eq!(Price::from_words(&[0; 8]), None);
+    }
+
+    #[test]
+    fn the_price_of_a_number_is_that_of_its_longest_prefix() {
+        let (uk, london) = (per_minute("0.01", 1, 1), per_minute("0.02", 1, 1));
+        let tariff = Tariff::build([("44".to_owned(), uk), ("4420".to_owned(), london)]);
+        assert_eq!(tariff.price(b"442071").map(|price| price.rate), Some(london.rate));
+        assert_eq!(tariff.price(b"441130").map(|price| price.rate), Some(uk.rate));
+        assert_eq!(tariff.price(b"33"), None);
+    }
+}
