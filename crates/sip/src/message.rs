@@ -409,3 +409,190 @@ pub(crate) fn media_type_is(value: &[u8], media_type: &[u8]) -> bool {
     let end = memchr::memchr(b';', value).unwrap_or(value.len());
     scan::trim(value.get(..end).unwrap_or_default()).eq_ignore_ascii_case(media_type)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: &str = "INVITE sip:bob@example.com SIP/2.0";
+    const NEEDED: [&str; 5] = [
+        "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa",
+        "From: <sip:a@b>;tag=1",
+        "To: <sip:b@c>",
+        "Call-ID: x@y",
+        "CSeq: 1 INVITE",
+    ];
+
+    fn datagram(start: &str, headers: &[&str], body: &str) -> Vec<u8> {
+        let mut text = format!("{start}\r\n");
+        for header in headers {
+            text.push_str(header);
+            text.push_str("\r\n");
+        }
+        text.push_str("\r\n");
+        text.push_str(body);
+        text.into_bytes()
+    }
+
+    fn fault(start: &str, headers: &[&str], body: &str) -> Option<Fault> {
+        Message::parse(&datagram(start, headers, body)).err()
+    }
+
+    fn with(more: &[&'static str]) -> Vec<&'static str> {
+        NEEDED.iter().chain(more).copied().collect()
+    }
+
+    #[test]
+    fn each_needed_header_is_missed_by_name() {
+        let missing = [
+            Fault::ViaMissing,
+            Fault::FromMissing,
+            Fault::ToMissing,
+            Fault::CallIdMissing,
+            Fault::CseqMissing,
+        ];
+        for (index, expected) in missing.into_iter().enumerate() {
+            let mut headers = NEEDED.to_vec();
+            headers.remove(index);
+            assert_eq!(fault(START, &headers, ""), Some(expected));
+        }
+        assert_eq!(fault(START, &NEEDED, ""), None);
+    }
+
+    #[test]
+    fn what_may_stand_once_may_not_stand_twice() {
+        for twice in [
+            "f: <sip:a@b>;tag=1",
+            "t: <sip:b@c>",
+            "i: x@y",
+            "CSeq: 1 INVITE",
+            "Max-Forwards: 70",
+            "l: 0",
+            "c: text/plain",
+        ] {
+            assert_eq!(
+                fault(START, &with(&[twice, twice]), ""),
+                Some(Fault::HeaderRepeated),
+                "{twice}"
+            );
+        }
+        assert_eq!(
+            fault(START, &with(&["v: SIP/2.0/UDP b", "m: <sip:a@b>", "m: <sip:c@d>"]), ""),
+            None
+        );
+    }
+
+    #[test]
+    fn each_header_that_cannot_be_read_is_a_fault_of_its_own() {
+        for (header, expected) in [
+            ("Max-Forwards: 256", Fault::MaxForwardsMalformed),
+            ("Max-Forwards:", Fault::MaxForwardsMalformed),
+            ("Content-Length: -1", Fault::ContentLengthMalformed),
+            ("Content-Length: 1 2", Fault::ContentLengthMalformed),
+            ("Content-Length: 99999999999999999999", Fault::ContentLengthMalformed),
+            ("Content-Length: 5", Fault::BodyShort),
+            ("Contact: sip:a@b?c=d", Fault::ContactMalformed),
+            ("Contact:", Fault::ContactMalformed),
+        ] {
+            assert_eq!(fault(START, &with(&[header]), "body"), Some(expected), "{header}");
+        }
+        let mut headers = NEEDED;
+        headers[3] = "Call-ID: a b";
+        assert_eq!(fault(START, &headers, ""), Some(Fault::CallIdMalformed));
+        headers[3] = "Call-ID:";
+        assert_eq!(fault(START, &headers, ""), Some(Fault::CallIdMalformed));
+    }
+
+    #[test]
+    fn a_first_line_is_a_request_a_status_or_a_stranger() {
+        for (line, expected) in [
+            ("GET / HTTP/1.1", Fault::NotSip),
+            ("hello", Fault::NotSip),
+            ("\u{1}\u{2}\u{3}", Fault::NotSip),
+            ("INVITE sip:a@b SIP/2", Fault::NotSip),
+            ("INVITE sip:a@b SIP/3.0", Fault::VersionUnsupported),
+            ("INVITE  sip:a@b SIP/2.0", Fault::RequestLineMalformed),
+            ("INVITE sip:a@b SIP/2.0 ", Fault::RequestLineMalformed),
+            (" INVITE sip:a@b SIP/2.0", Fault::RequestLineMalformed),
+            ("INV<>ITE sip:a@b SIP/2.0", Fault::RequestLineMalformed),
+            ("INVITE SIP/2.0", Fault::RequestLineMalformed),
+            ("INVITE sip:a@b?c=d SIP/2.0", Fault::RequestUriMalformed),
+            ("INVITE bob SIP/2.0", Fault::RequestUriMalformed),
+            ("SIP/2.0 99 Low", Fault::StatusLineMalformed),
+            ("SIP/2.0 700 High", Fault::StatusLineMalformed),
+            ("SIP/2.0 0200 OK", Fault::StatusLineMalformed),
+            ("SIP/2.0", Fault::StatusLineMalformed),
+            ("SIP/1.0 200 OK", Fault::VersionUnsupported),
+            ("SIP/x 200 OK", Fault::NotSip),
+        ] {
+            assert_eq!(fault(line, &NEEDED, ""), Some(expected), "{line}");
+        }
+        for line in ["SIP/2.0 200 OK", "SIP/2.0 200 ", "SIP/2.0 200", "sip/2.0 200 OK"] {
+            let datagram = datagram(line, &NEEDED, "");
+            let message = Message::parse(&datagram).unwrap();
+            assert_eq!((message.status(), message.request()), (Some(200), None));
+        }
+    }
+
+    #[test]
+    fn the_method_of_the_sequence_is_that_of_the_request() {
+        assert_eq!(fault("BYE sip:a SIP/2.0", &NEEDED, ""), Some(Fault::CseqMismatch));
+        assert_eq!(fault("invite sip:a SIP/2.0", &NEEDED, ""), Some(Fault::CseqMismatch));
+    }
+
+    #[test]
+    fn a_body_ends_where_its_length_says_and_without_one_with_the_datagram() {
+        let datagram_with =
+            |headers: &[&'static str]| datagram(START, &with(headers), "0123456789");
+        let body = |headers: &[&'static str]| {
+            Message::parse(&datagram_with(headers)).unwrap().body().to_vec()
+        };
+        assert_eq!(body(&["l: 4"]), b"0123");
+        assert_eq!(body(&["Content-Length : 0"]), b"");
+        assert_eq!(body(&[]), b"0123456789");
+    }
+
+    #[test]
+    fn lists_run_over_lines_and_commas_in_their_order() {
+        let headers = with(&[
+            "Record-Route: <sip:p1;lr>, \"P, 2\" <sip:p2;lr>",
+            "Supported: timer,, 100rel ,",
+            "k: replaces",
+            "Record-Route: <sip:p3;lr>",
+            "Expires: 3600",
+            "Retry-After: 18000;duration=3600",
+            "Session-Expires: 4294967296",
+            "Contact: *",
+        ]);
+        let datagram = datagram(START, &headers, "");
+        let message = Message::parse(&datagram).unwrap();
+        let routes: Vec<_> = message.record_routes().map(|r| r.unwrap().uri().as_bytes()).collect();
+        assert_eq!(routes, [b"sip:p1;lr", b"sip:p2;lr", b"sip:p3;lr"]);
+        let supported: Vec<_> = message.list(Name::Supported).collect();
+        assert_eq!(supported, [&b"timer"[..], b"100rel", b"replaces"]);
+        assert!(message.lists(Name::Supported, b"100REL"));
+        assert!(!message.lists(Name::Require, b"100rel"));
+        assert_eq!(message.number(Name::Expires), Ok(Some(3600)));
+        assert_eq!(message.number(Name::RetryAfter), Ok(Some(18_000)));
+        assert_eq!(message.number(Name::SessionExpires), Err(Fault::NumberMalformed));
+        assert_eq!(message.number(Name::MinExpires), Ok(None));
+        assert!(message.contact_is_star());
+        assert_eq!((message.contact(), message.contacts().count()), (None, 0));
+    }
+
+    #[test]
+    fn a_media_type_is_compared_without_case_and_parameters() {
+        let datagram = datagram(START, &with(&["c: Application/SDP ; charset=utf-8"]), "");
+        let message = Message::parse(&datagram).unwrap();
+        assert!(message.content_is(b"application/sdp"));
+        assert!(!message.content_is(b"application/sd"));
+    }
+
+    #[test]
+    fn a_stray_datagram_costs_one_fault() {
+        assert_eq!(Message::parse(b"").err(), Some(Fault::Empty));
+        assert_eq!(Message::parse(b"\r\n\r\n").err(), Some(Fault::Empty));
+        assert_eq!(Message::parse(&[0; 20]).err(), Some(Fault::NotSip));
+        assert_eq!(Message::parse(&vec![b'a'; 70_000]).err(), Some(Fault::MessageTooLong));
+    }
+}

@@ -154,3 +154,86 @@ fn may_answer_in_sdp(message: &Message<'_>) -> bool {
                 .any(|wanted| media_type_is(range, wanted))
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAPABILITIES: Capabilities<'_> = Capabilities {
+        methods: &[Method::Invite, Method::Ack, Method::Cancel, Method::Options],
+        extensions: &[b"timer"],
+        content_types: &[b"application/sdp", b"text/plain"],
+        telephone_uris: false,
+    };
+
+    fn judged(method: &str, uri: &str, more: &str, body: &str) -> Result<(), (u16, String)> {
+        let datagram = format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKa\r\nFrom: <sip:a@b>;tag=1\r\n\
+             To: <sip:b@c>\r\nCall-ID: x\r\nCSeq: 1 {method}\r\n{more}\r\n{body}"
+        );
+        let message = Message::parse(datagram.as_bytes()).unwrap();
+        admit(&message, &CAPABILITIES).map_err(|refusal| {
+            let mut out = [0; 1024];
+            let mut writer = Writer::new(&mut out);
+            writer.status(refusal.status(), b"x");
+            refusal.write_header(&message, &CAPABILITIES, &mut writer);
+            let length = writer.no_body().finish().unwrap();
+            let text = String::from_utf8_lossy(&out[..length]).into_owned();
+            let extra = text.split("\r\n").skip(1).take_while(|line| !line.starts_with("Content-"));
+            (refusal.status(), extra.collect::<Vec<_>>().join("|"))
+        })
+    }
+
+    #[test]
+    fn each_refusal_says_what_would_do() {
+        let allow = "Allow: INVITE|Allow: ACK|Allow: CANCEL|Allow: OPTIONS";
+        let accept = "Accept: application/sdp|Accept: text/plain";
+        for (method, uri, more, body, status, extra) in [
+            ("NONE", "sip:a", "", "", 501, allow),
+            ("BYE", "sip:a", "", "", 405, allow),
+            ("INVITE", "tel:1", "", "", 416, ""),
+            ("INVITE", "http://a", "", "", 416, ""),
+            (
+                "INVITE",
+                "sip:a",
+                "Require: timer, x, y\r\n",
+                "",
+                420,
+                "Unsupported: x|Unsupported: y",
+            ),
+            ("INVITE", "sip:a", "c: a/b\r\n", "x", 415, accept),
+            (
+                "INVITE",
+                "sip:a",
+                "c: text/plain\r\ne: gzip\r\n",
+                "x",
+                415,
+                "Accept-Encoding: identity",
+            ),
+            ("INVITE", "sip:a", "Accept: text/plain\r\n", "", 406, ""),
+        ] {
+            let expected = Err((status, extra.to_owned()));
+            assert_eq!(judged(method, uri, more, body), expected, "{method} {uri} {more}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_ignored_is_ignored() {
+        for (method, uri, more, body) in [
+            ("INVITE", "sip:a", "", "v=0"),
+            ("INVITE", "sips:a", "c: a/b\r\n", ""),
+            (
+                "INVITE",
+                "sip:a",
+                "c: a/b\r\nContent-Disposition: render; handling=optional\r\n",
+                "x",
+            ),
+            ("INVITE", "sip:a", "Accept: text/x, */*;q=0.1\r\n", ""),
+            ("OPTIONS", "sip:a", "Accept: text/x\r\ne: identity\r\n", ""),
+            ("CANCEL", "sip:a", "Require: x\r\n", ""),
+            ("ACK", "sip:a", "Require: x\r\nc: a/b\r\n", "x"),
+        ] {
+            assert_eq!(judged(method, uri, more, body), Ok(()), "{method} {uri} {more}");
+        }
+    }
+}

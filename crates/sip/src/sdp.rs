@@ -476,12 +476,13 @@ fn split_media(value: &[u8]) -> Option<MediaLine<'_>> {
 fn parse_media(value: &[u8]) -> Result<Media<'_>, SdpFault> {
     let line = split_media(value).ok_or(SdpFault::MediaMalformed)?;
     let port = scan::number(line.port, 65_535).and_then(|port| u16::try_from(port).ok());
-    let (proto, formats) =
-        split_word(line.behind_port.trim_ascii_start()).ok_or(SdpFault::MediaMalformed)?;
-    if line.kind.is_empty() || proto.is_empty() || formats.is_empty() {
+    let port = port.ok_or(SdpFault::MediaMalformed)?;
+    let behind = line.behind_port.trim_ascii();
+    let (proto, formats) = split_word(behind).unwrap_or((behind, b""));
+    // A refused medium needs no formats, and some peers write none.
+    if line.kind.is_empty() || proto.is_empty() || (formats.is_empty() && port != 0) {
         return Err(SdpFault::MediaMalformed);
     }
-    let port = port.ok_or(SdpFault::MediaMalformed)?;
     Ok(Media { kind: line.kind, port, proto, formats, ..NO_MEDIA })
 }
 
@@ -548,3 +549,6 @@ impl std::fmt::Write for Copier<'_> {
         self.push(text.as_bytes()).ok_or(std::fmt::Error)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,9 @@
 //!
 //! The messages lie beside the project (`../shared/corpus/rfc4475`); nobody here wrote them.
 
+#![allow(clippy::disallowed_methods, reason = "the corpus lies in files")]
+#![allow(clippy::disallowed_macros, reason = "a skipped test says so")]
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -259,10 +262,7 @@ fn uris_are_cut_at_their_own_delimiters_only() {
             sip::uri::unescape_into(contact.unwrap().uri().user().unwrap(), room).unwrap()
         })
         .collect();
-    assert_eq!(
-        users,
-        [b"null-\0-null", b"null-\0-nul\0"].map(|user| &user[..]).map(|u| u).to_vec()
-    );
+    assert_eq!(users, [&b"\0"[..], b"\0\0"]);
 }
 
 #[test]
