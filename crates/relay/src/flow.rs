@@ -1,145 +1,113 @@
-//! One direction of one relayed stream, and the nouns that describe it.
-//!
-//! A [`Flow`] is what arrives at one of our ports; the flow of the peer port is the same stream's
-//! other direction. Media is symmetric: where a flow comes from is where its peer is sent to, so an
-//! address stands in one place only.
+//! The nouns: one port of ours, the far end it hears, the peer port it feeds.
 
-use core::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use crate::Instant;
-use crate::latch::{Latch, Source};
+use crate::latch::Latch;
 use crate::quality::Quality;
 
-/// The call a flow belongs to, as its slot and generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Owner(u64);
-
-impl Owner {
-    /// The call in `slot`; the generation tells its tenants apart.
-    #[must_use]
-    pub const fn new(slot: u32, generation: u32) -> Self {
-        Self((generation as u64) << 32 | slot as u64)
-    }
-
-    /// Its slot.
-    #[must_use]
-    pub const fn slot(self) -> u32 {
-        self.0 as u32
-    }
-
-    /// Its generation.
-    #[must_use]
-    pub const fn generation(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-}
-
-/// A set of RTP payload types; empty means any.
+/// Whose flow it is: the caller's own number, unread here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PayloadTypes(pub(crate) u128);
+pub struct Owner(pub u64);
+
+/// A set of RTP payload types, 0–127; empty: any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PayloadTypes(u128);
 
 impl PayloadTypes {
-    /// Any payload type will do.
+    /// Any payload type.
     pub const ANY: Self = Self(0);
 
-    /// This set and one more; a number over 127 is no payload type and adds nothing.
+    /// With one more; above 127 there is none.
     #[must_use]
-    pub const fn with(self, payload_type: u8) -> Self {
+    pub fn with(self, payload_type: u8) -> Self {
         if payload_type > 127 { self } else { Self(self.0 | 1 << payload_type) }
     }
 
-    /// Whether a payload type will do.
+    /// Whether `payload_type` may pass.
     #[must_use]
-    pub const fn has(self, payload_type: u8) -> bool {
-        self.0 == 0 || (payload_type <= 127 && self.0 & (1 << payload_type) != 0)
+    pub fn allows(self, payload_type: u8) -> bool {
+        self.0 == 0 || self.0 >> (payload_type & 127) & 1 == 1
+    }
+
+    /// As a number, for a checkpoint.
+    #[must_use]
+    pub fn bits(self) -> u128 {
+        self.0
+    }
+
+    /// From [`Self::bits`].
+    #[must_use]
+    pub fn from_bits(bits: u128) -> Self {
+        Self(bits)
     }
 }
 
-impl FromIterator<u8> for PayloadTypes {
-    fn from_iter<I: IntoIterator<Item = u8>>(types: I) -> Self {
-        types.into_iter().fold(Self::ANY, Self::with)
-    }
-}
-
-/// Whether what arrives may go on.
+/// What a pair of ports is opened with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gate {
-    /// It teaches us its source and goes no further: the caller's media before the answer.
-    Shut,
-    /// It goes on until then: the vendor's media before the answer.
-    Early {
-        /// When the gate shuts again.
-        until: Instant,
-    },
-    /// It goes on.
-    Open,
-}
-
-/// Whether a side may be silent without being missed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Hold {
-    /// Media is expected both ways.
-    #[default]
-    Off,
-    /// The side holds or is held (`sendonly`, `recvonly`, `inactive`): silence means nothing.
-    On,
-}
-
-/// What it takes to open a port.
-#[derive(Clone, Copy, Debug)]
 pub struct Opening {
-    /// The even port of the stream's other side. It need not be open yet.
-    pub peer_port: u16,
-    /// Our address towards this leg.
+    /// The other leg's even port.
+    pub peer: u16,
+    /// Our own address on this leg: what leaves towards its far end leaves from here.
     pub local: IpAddr,
-    /// The call.
+    /// Whose it is.
     pub owner: Owner,
-    /// Whether what arrives may go on.
-    pub gate: Gate,
+    /// Whether this is the caller's leg: before the answer media flows towards it only.
+    pub towards_caller: bool,
 }
 
-/// What a leg's SDP said about one media line.
-#[derive(Clone, Copy, Debug)]
-pub struct Remote {
-    /// `c=` and `m=`; `None`: it named none, or one that nothing may be sent to.
-    pub rtp: Option<SocketAddr>,
-    /// `a=rtcp` (RFC 3605); `None`: the port above RTP's.
-    pub rtcp: Option<SocketAddr>,
-    /// How far the SDP is believed.
-    pub latch: Latch,
-    /// Until when another address than the announced one may be learned.
-    pub until: Instant,
-    /// What was negotiated: only these teach us an address.
+/// What a restart must remember of a port pair.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortState {
+    /// RTP's far end.
+    pub remote: Option<SocketAddr>,
+    /// Whether packets have proven it.
+    pub latched: bool,
+    /// Whether the far end is on hold.
+    pub on_hold: bool,
+    /// What may pass.
     pub payload_types: PayloadTypes,
-    /// Units per second of the first codec's RTP timestamps, for jitter; 8,000 for telephony.
-    pub clock_hz: u32,
 }
 
-/// See the head of this file.
+/// One port of ours: what arrives here comes from `remote` and leaves by `peer`.
 #[derive(Clone, Debug)]
 pub(crate) struct Flow {
-    pub(crate) owner: Owner,
-    pub(crate) peer_port: u16,
+    pub(crate) open: bool,
+    pub(crate) peer: u16,
     pub(crate) local: IpAddr,
-    pub(crate) gate: Gate,
-    pub(crate) hold: Hold,
-    pub(crate) source: Source,
+    pub(crate) owner: Owner,
+    pub(crate) towards_caller: bool,
+    /// The far end: from the SDP, or learned. `None`: not known yet, or no media wanted.
+    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) latched: bool,
+    pub(crate) latch: Latch,
+    pub(crate) payload_types: PayloadTypes,
+    /// The far end asked for silence (sendonly, inactive): no packets are no fault.
+    pub(crate) on_hold: bool,
+    /// Until the answer the callee may be heard, the caller not; `None` once answered.
+    pub(crate) early_until: Option<Instant>,
+    pub(crate) opened: Instant,
+    pub(crate) heard: Option<Instant>,
     pub(crate) quality: Quality,
-    /// Since when silence counts: the answer, the end of hold.
-    pub(crate) watched_since: Option<Instant>,
 }
 
 impl Flow {
-    pub(crate) fn new(opening: &Opening) -> Self {
+    pub(crate) fn closed() -> Self {
         Self {
-            owner: opening.owner,
-            peer_port: opening.peer_port,
-            local: opening.local,
-            gate: opening.gate,
-            hold: Hold::Off,
-            source: Source::default(),
+            open: false,
+            peer: 0,
+            local: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+            owner: Owner(0),
+            towards_caller: false,
+            remote: None,
+            latched: false,
+            latch: Latch::Fixed,
+            payload_types: PayloadTypes::ANY,
+            on_hold: false,
+            early_until: None,
+            opened: Instant::ZERO,
+            heard: None,
             quality: Quality::default(),
-            watched_since: None,
         }
     }
 }

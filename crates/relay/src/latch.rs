@@ -101,6 +101,9 @@ mod tests {
         let latch = Latch::Learn { until: Duration::from_secs(10) };
         let learned = Some(at("192.0.2.1:5000"));
         assert_eq!(latch.judge(Duration::ZERO, at("192.0.2.1:5000"), learned, true), Belief::Known);
-        assert_eq!(latch.judge(Duration::ZERO, at("192.0.2.9:5000"), learned, true), Belief::Stranger);
+        assert_eq!(
+            latch.judge(Duration::ZERO, at("192.0.2.9:5000"), learned, true),
+            Belief::Stranger
+        );
     }
 }

@@ -117,14 +117,6 @@ impl Table {
         }
     }
 
-    /// The answer to an offer widens or narrows what the far end of this pair may send; its address
-    /// stays as it is.
-    pub fn set_payload_types(&mut self, port: u16, payload_types: PayloadTypes) {
-        if let Some(flow) = self.open_flow(port & !1) {
-            flow.payload_types = payload_types;
-        }
-    }
-
     /// Whether the far end of this pair is silent by agreement.
     pub fn set_on_hold(&mut self, port: u16, on_hold: bool) {
         if let Some(flow) = self.open_flow(port & !1) {
@@ -174,9 +166,8 @@ impl Table {
     fn silent(&mut self, now: Instant, timeout: Duration, port: u16) -> Option<(Owner, u16)> {
         let flow = self.open_flow(port)?;
         let last = flow.heard.unwrap_or(flow.opened).max(flow.opened);
-        let silent = flow.early_until.is_none()
-            && !flow.on_hold
-            && now.saturating_sub(last) >= timeout;
+        let silent =
+            flow.early_until.is_none() && !flow.on_hold && now.saturating_sub(last) >= timeout;
         silent.then_some((flow.owner, flow.peer))
     }
 

@@ -47,14 +47,8 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault, in the order of its number.
-    pub const ALL: [Self; 6] = [
-        Self::Truncated,
-        Self::NotIp,
-        Self::BadIp,
-        Self::Fragment,
-        Self::NotUdp,
-        Self::BadUdp,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Truncated, Self::NotIp, Self::BadIp, Self::Fragment, Self::NotUdp, Self::BadUdp];
 
     /// The name of its counter.
     #[must_use]
@@ -176,9 +170,7 @@ pub fn parse(frame: &[u8]) -> Result<Datagram, Fault> {
 fn parse_ipv4(frame: &[u8], at: usize) -> Result<Ip, Fault> {
     let head: &[u8; IPV4_BYTES] =
         frame.get(at..).and_then(<[u8]>::first_chunk).ok_or(Fault::Truncated)?;
-    let [
-        version, tos, t0, t1, _, _, f0, f1, ttl, protocol, _, _, a, b, c, d, e, f, g, h,
-    ] = *head;
+    let [version, tos, t0, t1, _, _, f0, f1, ttl, protocol, _, _, a, b, c, d, e, f, g, h] = *head;
     let header_bytes = usize::from(version & 0x0f) * 4;
     let total = usize::from(u16::from_be_bytes([t0, t1]));
     if version >> 4 != 4 || header_bytes < IPV4_BYTES || total < header_bytes {
@@ -225,8 +217,10 @@ fn parse_ipv6(frame: &[u8], at: usize) -> Result<Ip, Fault> {
     for _ in 0..4 {
         match next {
             0 | 43 | 60 => {
-                let &[following, words, ..] =
-                    frame.get(udp..end).and_then(<[u8]>::first_chunk::<8>).ok_or(Fault::Truncated)?;
+                let &[following, words, ..] = frame
+                    .get(udp..end)
+                    .and_then(<[u8]>::first_chunk::<8>)
+                    .ok_or(Fault::Truncated)?;
                 next = following;
                 udp += (usize::from(words) + 1) * 8;
             }
@@ -317,8 +311,26 @@ pub fn write_headers(frame: &mut [u8], headers: &Headers) -> Option<()> {
             let [e, f, g, h] = destination.octets();
             // Don't fragment: what is over the path MTU leaves through the kernel instead.
             let header = [
-                0x45, headers.dscp << 2, t0, t1, 0, 0, 0x40, 0, headers.ttl, PROTOCOL_UDP, 0, 0, a,
-                b, c, d, e, f, g, h,
+                0x45,
+                headers.dscp << 2,
+                t0,
+                t1,
+                0,
+                0,
+                0x40,
+                0,
+                headers.ttl,
+                PROTOCOL_UDP,
+                0,
+                0,
+                a,
+                b,
+                c,
+                d,
+                e,
+                f,
+                g,
+                h,
             ];
             ip.copy_from_slice(&header);
             let sum = checksum::finish(checksum::add(0, &header));
@@ -362,7 +374,8 @@ pub fn readdress(frame: &mut [u8], datagram: &Datagram, headers: &Headers) -> bo
 fn readdress_plain(frame: &mut [u8], datagram: &Datagram, headers: &Headers) -> Option<()> {
     frame.get_mut(..6)?.copy_from_slice(&headers.destination_mac);
     frame.get_mut(6..12)?.copy_from_slice(&headers.source_mac);
-    let (ip, rest) = frame.get_mut(datagram.ip..)?.split_at_mut_checked(datagram.udp - datagram.ip)?;
+    let (ip, rest) =
+        frame.get_mut(datagram.ip..)?.split_at_mut_checked(datagram.udp - datagram.ip)?;
     let udp = rest.first_chunk_mut::<UDP_BYTES>()?;
     let mut ports = [0; 4];
     ports.get_mut(..2)?.copy_from_slice(&headers.source.port().to_be_bytes());
@@ -436,8 +449,11 @@ mod tests {
     }
 
     fn headers(v6: bool, vlan: Option<u16>) -> Headers {
-        let [source, destination] =
-            if v6 { ["[fd10::1]:4000", "[fd10::2]:4002"] } else { ["10.1.1.1:4000", "10.1.1.2:4002"] };
+        let [source, destination] = if v6 {
+            ["[fd10::1]:4000", "[fd10::2]:4002"]
+        } else {
+            ["10.1.1.1:4000", "10.1.1.2:4002"]
+        };
         Headers {
             destination_mac: FAR,
             source_mac: NEAR,
@@ -510,7 +526,10 @@ mod tests {
                 let headers = headers(v6, None);
                 assert!(readdress(&mut frame, &datagram, &headers));
                 let moved = parse(&frame).unwrap();
-                assert_eq!((moved.source, moved.destination), (headers.source, headers.destination));
+                assert_eq!(
+                    (moved.source, moved.destination),
+                    (headers.source, headers.destination)
+                );
                 assert_eq!(moved.payload(&frame), payload);
                 assert!(moved.checksum_holds(&frame));
                 assert_eq!((moved.ttl, moved.dscp), (64, 46));
