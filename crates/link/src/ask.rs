@@ -6,6 +6,7 @@ use crate::record::{CallKey, Facts};
 
 /// A question. Each is answered at most once; an answer after the deadline is dropped and counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "slots of a ring have one size anyway")]
 pub enum Ask {
     /// May this call be made, and by whom?
     Admit(Admit),

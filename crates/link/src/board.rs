@@ -64,7 +64,7 @@ impl std::fmt::Debug for Board {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::word;

@@ -102,7 +102,7 @@ impl std::fmt::Debug for Counters {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::word;

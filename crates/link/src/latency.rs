@@ -78,7 +78,7 @@ impl std::fmt::Debug for Latency {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::word;

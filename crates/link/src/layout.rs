@@ -461,5 +461,5 @@ pub struct ControlSide {
     pub latency: Latency,
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ use crate::{Answer, Ask, Order, Report};
 
 /// What the dataplane says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "slots of a ring have one size anyway")]
 pub enum Up {
     /// A question; its call waits.
     Ask(Ask),
@@ -135,7 +136,7 @@ impl<T: Message> Sender<T> {
         self.producer.push(kind, bytes)
     }
 
-    /// How many messages fit now.
+    /// How many messages fit, at least: 0 only if none does.
     pub fn free(&mut self) -> u64 {
         self.producer.free()
     }
@@ -180,7 +181,7 @@ impl<T: Message> Receiver<T> {
         self.consumer.clear()
     }
 
-    /// How many messages are waiting, at least.
+    /// How many messages are waiting, at least: 0 only if none is.
     pub fn waiting(&mut self) -> u64 {
         self.consumer.waiting()
     }
@@ -203,11 +204,12 @@ impl<T: Message> Receiver<T> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::record::{CallKey, Facts};
     use crate::{Text, ring};
+    use zerocopy::FromZeros;
 
     const CALL: CallKey = CallKey { slot: 7, generation: 9 };
 
@@ -229,7 +231,7 @@ mod tests {
     }
 
     fn downs() -> Vec<Down> {
-        let mut route: Route = FromBytes::new_zeroed();
+        let mut route = Route::new_zeroed();
         route.call = CALL;
         route.candidates_used = 1;
         route.candidates[0].gateway = 11;

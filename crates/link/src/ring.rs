@@ -19,7 +19,7 @@
 //!
 //! **Sleep.** A consumer that found nothing says so with [`Consumer::try_sleep`]; the producer's next
 //! push then returns [`Wake::Needed`] once, and its caller rings a doorbell. No wake-up is lost between
-//! living processes (loom tries every interleaving); a producer killed between push and doorbell
+//! living processes (`ring/interleavings.rs` tries every interleaving); a producer killed between push and doorbell
 //! loses one, so sleep with a time limit.
 //!
 //! One producer and one consumer at a time is the callers' promise (in the programs: a lock file).
@@ -269,7 +269,7 @@ impl Producer {
         Ok(self.wake())
     }
 
-    /// How many messages fit now. The consumer may make more room at any moment, never less.
+    /// How many messages fit, at least: 0 only if none does.
     pub fn free(&mut self) -> u64 {
         let used = self.tail.wrapping_sub(self.head_seen);
         if used < self.memory.slots {
@@ -355,7 +355,7 @@ impl Consumer {
         None
     }
 
-    /// How many messages are waiting, at least. The producer may add more at any moment.
+    /// How many messages are waiting, at least: 0 only if none is.
     pub fn waiting(&mut self) -> u64 {
         if self.tail_seen == self.head {
             self.tail_seen = self.memory.word(TAIL).load(Ordering::Acquire);
@@ -382,7 +382,8 @@ impl Consumer {
     /// tells its caller to wake us; sleep with a time limit, then call [`awake`](Self::awake).
     #[must_use]
     pub fn try_sleep(&mut self) -> bool {
-        self.memory.word(SLEEPING).store(1, Ordering::Relaxed);
+        // A swap, not a store: a swap of the producer and ours have one order, whichever it is.
+        self.memory.word(SLEEPING).swap(1, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         self.tail_seen = self.memory.word(TAIL).load(Ordering::Acquire);
         if self.tail_seen == self.head {
@@ -394,7 +395,7 @@ impl Consumer {
 
     /// Says that we are awake and need no doorbell.
     pub fn awake(&mut self) {
-        self.memory.word(SLEEPING).store(0, Ordering::Relaxed);
+        self.memory.word(SLEEPING).swap(0, Ordering::Relaxed);
     }
 
     /// Longest payload in bytes.
@@ -430,5 +431,7 @@ impl fmt::Debug for Consumer {
     }
 }
 
+#[cfg(all(test, loom))]
+mod interleavings;
 #[cfg(test)]
 mod tests;

@@ -385,5 +385,5 @@ impl std::fmt::Debug for CallTable {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

@@ -98,7 +98,7 @@ pub(crate) fn read_text(words: &[AtomicU64]) -> String {
     String::from_utf8_lossy(text).into_owned()
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
