@@ -1,0 +1,254 @@
+//! Whose a source address is: the most specific prefix wins, a named port beats none.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+/// An IPv4 or IPv6 prefix; bits past its length are zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Prefix {
+    address: IpAddr,
+    bits: u8,
+}
+
+/// Why text is no prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrefixFault;
+
+impl fmt::Display for PrefixFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an address or prefix looks like 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32")
+    }
+}
+
+impl std::error::Error for PrefixFault {}
+
+fn masked(address: IpAddr, bits: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(ip) => {
+            let keep = u32::MAX.checked_shl(32 - u32::from(bits.min(32))).unwrap_or(0);
+            std::net::Ipv4Addr::from(u32::from(ip) & keep).into()
+        }
+        IpAddr::V6(ip) => {
+            let keep = u128::MAX.checked_shl(128 - u32::from(bits.min(128))).unwrap_or(0);
+            std::net::Ipv6Addr::from(u128::from(ip) & keep).into()
+        }
+    }
+}
+
+impl Prefix {
+    /// A prefix; `None` when it is longer than its family.
+    #[must_use]
+    pub fn new(address: IpAddr, bits: u8) -> Option<Self> {
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        (bits <= longest).then(|| Self { address: masked(address, bits), bits })
+    }
+
+    /// Whether `address` lies inside.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.address.is_ipv4() == address.is_ipv4() && masked(address, self.bits) == self.address
+    }
+
+    /// Its first address.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Its length in bits.
+    #[must_use]
+    pub fn bits(&self) -> u8 {
+        self.bits
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = if self.address.is_ipv4() { 32 } else { 128 };
+        if self.bits == whole {
+            write!(f, "{}", self.address)
+        } else {
+            write!(f, "{}/{}", self.address, self.bits)
+        }
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = PrefixFault;
+
+    fn from_str(text: &str) -> Result<Self, PrefixFault> {
+        let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+        let address: IpAddr = address.parse().map_err(|_| PrefixFault)?;
+        let whole = if address.is_ipv4() { 32 } else { 128 };
+        let bits = if text.contains('/') { bits.parse().map_err(|_| PrefixFault)? } else { whole };
+        Self::new(address, bits).ok_or(PrefixFault)
+    }
+}
+
+/// Where a mapping gateway's calls come from: `192.0.2.0/24` or `192.0.2.1:5060`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Source {
+    /// The address.
+    pub prefix: Prefix,
+    /// The source port, if it tells gateways apart.
+    pub port: Option<u16>,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.port, self.prefix.address()) {
+            (None, _) => write!(f, "{}", self.prefix),
+            (Some(port), IpAddr::V4(_)) => write!(f, "{}:{port}", self.prefix),
+            (Some(port), IpAddr::V6(_)) => write!(f, "[{}]:{port}", self.prefix),
+        }
+    }
+}
+
+impl FromStr for Source {
+    type Err = PrefixFault;
+
+    fn from_str(text: &str) -> Result<Self, PrefixFault> {
+        if let Some((prefix, port)) = text.strip_prefix('[').and_then(|rest| rest.split_once("]:"))
+        {
+            let port = port.parse().map_err(|_| PrefixFault)?;
+            return Ok(Self { prefix: prefix.parse()?, port: Some(port) });
+        }
+        if let Ok(prefix) = text.parse() {
+            return Ok(Self { prefix, port: None });
+        }
+        let (prefix, port) = text.rsplit_once(':').ok_or(PrefixFault)?;
+        let port = port.parse().map_err(|_| PrefixFault)?;
+        Ok(Self { prefix: prefix.parse()?, port: Some(port) })
+    }
+}
+
+/// Why a source is nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceFault {
+    /// No gateway has this address.
+    Nobody,
+    /// A gateway has the address, but with another port or tech prefix: policed by address.
+    WrongPortOrTechPrefix,
+}
+
+/// One way to be known.
+#[derive(Clone, Debug)]
+struct Entry {
+    source: Source,
+    tech_prefix: String,
+    gateway: u32,
+}
+
+/// All mapping gateways by where they call from.
+#[derive(Clone, Debug, Default)]
+pub struct SourceTable {
+    /// Most specific first: longest prefix, then with a port, then longest tech prefix, then id.
+    entries: Vec<Entry>,
+}
+
+impl SourceTable {
+    /// A table of (gateway, its sources, its tech prefix).
+    #[must_use]
+    pub fn build<'a>(gateways: impl IntoIterator<Item = (u32, &'a [Source], &'a str)>) -> Self {
+        let mut entries: Vec<Entry> = gateways
+            .into_iter()
+            .flat_map(|(gateway, sources, tech_prefix)| {
+                sources.iter().map(move |source| Entry {
+                    source: *source,
+                    tech_prefix: tech_prefix.to_owned(),
+                    gateway,
+                })
+            })
+            .collect();
+        entries.sort_by_key(|entry| {
+            (
+                std::cmp::Reverse((
+                    entry.source.prefix.bits(),
+                    entry.source.port.is_some(),
+                    entry.tech_prefix.len(),
+                )),
+                entry.gateway,
+            )
+        });
+        Self { entries }
+    }
+
+    /// The gateway that calls from `source` to `callee`.
+    ///
+    /// # Errors
+    /// When nobody does.
+    pub fn find(&self, source: SocketAddr, callee: &[u8]) -> Result<u32, SourceFault> {
+        let mut fault = SourceFault::Nobody;
+        for entry in self.entries.iter().filter(|entry| entry.source.prefix.contains(source.ip())) {
+            let port_fits = entry.source.port.is_none_or(|port| port == source.port());
+            if port_fits && callee.starts_with(entry.tech_prefix.as_bytes()) {
+                return Ok(entry.gateway);
+            }
+            fault = SourceFault::WrongPortOrTechPrefix;
+        }
+        Err(fault)
+    }
+
+    /// Every address a gateway calls from.
+    pub fn prefixes(&self) -> impl Iterator<Item = Prefix> + '_ {
+        self.entries.iter().map(|entry| entry.source.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(gateways: &[(u32, &str, &str)]) -> SourceTable {
+        let sources: Vec<(u32, Vec<Source>, &str)> = gateways
+            .iter()
+            .map(|(id, source, tech)| (*id, vec![source.parse().unwrap()], *tech))
+            .collect();
+        SourceTable::build(sources.iter().map(|(id, sources, tech)| (*id, &sources[..], *tech)))
+    }
+
+    fn find(table: &SourceTable, source: &str, callee: &str) -> Result<u32, SourceFault> {
+        table.find(source.parse().unwrap(), callee.as_bytes())
+    }
+
+    #[test]
+    fn the_most_specific_address_wins_and_a_port_beats_none() {
+        let table = table(&[
+            (1, "10.0.0.0/8", ""),
+            (2, "10.1.0.0/16", ""),
+            (3, "10.1.1.1:5080", ""),
+            (4, "10.1.1.1", ""),
+            (5, "2001:db8::/32", ""),
+        ]);
+        assert_eq!(find(&table, "10.9.9.9:5060", "44"), Ok(1));
+        assert_eq!(find(&table, "10.1.9.9:5060", "44"), Ok(2));
+        assert_eq!(find(&table, "10.1.1.1:5080", "44"), Ok(3));
+        assert_eq!(find(&table, "10.1.1.1:5060", "44"), Ok(4));
+        assert_eq!(find(&table, "[2001:db8::1]:5060", "44"), Ok(5));
+        assert_eq!(find(&table, "192.0.2.1:5060", "44"), Err(SourceFault::Nobody));
+    }
+
+    #[test]
+    fn a_wrong_port_or_tech_prefix_is_told_from_a_stranger() {
+        let table =
+            table(&[(1, "10.1.1.1:5060", ""), (2, "10.2.2.2", "9999#"), (3, "10.2.2.2", "8#")]);
+        assert_eq!(find(&table, "10.1.1.1:5061", "44"), Err(SourceFault::WrongPortOrTechPrefix));
+        assert_eq!(find(&table, "10.2.2.2:5060", "9999#44"), Ok(2));
+        assert_eq!(find(&table, "10.2.2.2:5060", "8#44"), Ok(3));
+        assert_eq!(find(&table, "10.2.2.2:5060", "44"), Err(SourceFault::WrongPortOrTechPrefix));
+    }
+
+    #[test]
+    fn sources_read_as_they_are_written() {
+        for text in
+            ["192.0.2.1", "192.0.2.0/24", "192.0.2.1:5060", "2001:db8::/32", "[2001:db8::1]:5060"]
+        {
+            assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
+        }
+        for text in ["", "192.0.2.1/33", "192.0.2.1:x", "300.0.0.1", "[::1]:99999"] {
+            assert!(text.parse::<Source>().is_err(), "{text}");
+        }
+        assert_eq!("10.9.9.9/8".parse::<Prefix>().unwrap().to_string(), "10.0.0.0/8");
+    }
+}
