@@ -12,6 +12,10 @@ const PORTS_PER_CALL: u32 = 4;
 /// Longest path of a Unix socket that the kernel takes (`sun_path`, with its final zero).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
+/// How many interfaces and addresses the guard in the driver can tell apart.
+const INTERFACES_MAX: usize = 16;
+const ADDRESSES_MAX: usize = 32;
+
 /// Whether the kernel could have an interface of this name.
 pub(crate) fn interface_name(name: &str) -> Result<(), String> {
     let strange = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
@@ -82,6 +86,10 @@ fn check_paths(config: &Config, findings: &mut Findings) {
 }
 
 fn check_interfaces(config: &Config, findings: &mut Findings) {
+    let count = config.interfaces.len();
+    if count > INTERFACES_MAX {
+        findings.invalid("interface", format!("{count} of them; {INTERFACES_MAX} can be had"));
+    }
     let mut names = BTreeSet::new();
     for (index, interface) in config.interfaces.iter().enumerate() {
         if !interface.name.is_empty() && !names.insert(&interface.name) {
@@ -103,6 +111,10 @@ fn check_interfaces(config: &Config, findings: &mut Findings) {
 }
 
 fn check_addresses(config: &Config, findings: &mut Findings) {
+    let count = config.addresses.len();
+    if count > ADDRESSES_MAX {
+        findings.invalid("address", format!("{count} of them; {ADDRESSES_MAX} can be had"));
+    }
     let mut own = BTreeSet::new();
     for (index, address) in config.addresses.iter().enumerate() {
         if !own.insert(address.ip) {

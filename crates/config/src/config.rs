@@ -203,6 +203,14 @@ pub struct Dataplane {
     pub hugepages: bool,
 }
 
+impl Dataplane {
+    /// Packet memory of all workers in bytes.
+    #[must_use]
+    pub fn frames_bytes(&self) -> u64 {
+        u64::from(self.workers) * u64::from(self.frames_per_worker) * u64::from(self.frame_bytes)
+    }
+}
+
 /// How packets come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nic {

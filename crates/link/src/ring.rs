@@ -110,8 +110,8 @@ pub fn format(words: &[AtomicU64], slots: usize, slot_bytes: usize) -> Result<()
     format_from(words, slots, slot_bytes, 0)
 }
 
-/// As [`format`], with both indices at `start`: a test need not push 2⁶⁴ times to see them wrap.
-pub fn format_from(
+/// As `format`, with both indices at `start`: a test need not push 2⁶⁴ times to see them wrap.
+fn format_from(
     words: &[AtomicU64],
     slots: usize,
     slot_bytes: usize,

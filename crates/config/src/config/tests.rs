@@ -169,6 +169,20 @@ fn what_stands_twice_or_nowhere_is_refused() {
 }
 
 #[test]
+fn more_interfaces_or_addresses_than_the_driver_can_tell_apart_are_refused() {
+    let mut text = String::new();
+    for index in 0..33 {
+        let address =
+            format!("[[address]]\nip = \"10.0.0.{}/24\"\ninterface = \"if0\"\n", index + 1);
+        text += &format!("[[interface]]\nname = \"if{index}\"\n{address}");
+    }
+    assert_eq!(
+        wrong(&text),
+        ["interface: 33 of them; 16 can be had", "address: 33 of them; 32 can be had"]
+    );
+}
+
+#[test]
 fn ports_must_not_overlap_and_must_be_enough() {
     let sip = wrong_with("[media]\nfirst_port = 5000\nlast_port = 14000");
     assert_eq!(sip, ["sip.port: 5060 lies among the media ports 5000-14000; move one of them"]);
@@ -231,6 +245,7 @@ fn workers_parts_of_the_media_ports_are_even_disjoint_and_equal() {
 fn sizes_that_are_not_said_follow_the_calls() {
     let limits = least_with("[limits]\ncalls = 100").limits;
     assert_eq!((limits.transactions, limits.kept_messages), (800, 800));
+    assert_eq!(least_with("[dataplane]\nworkers = 2").dataplane.frames_bytes(), 2 * 8_192 * 2_048);
     assert_eq!(limits.calls_per_worker(1), 100);
     assert_eq!(limits.calls_per_worker(2), 56);
     assert!(limits.calls_per_worker(64) * 64 >= 100);
