@@ -7,7 +7,7 @@
 
 use crate::fault::Fault;
 use crate::header::{HEADERS_MAX, Header, Name};
-use crate::scan;
+use crate::scan::{self, Cursor};
 
 /// One header line: offsets into the datagram, which is shorter than 64 KiB.
 #[derive(Clone, Copy)]
@@ -30,6 +30,8 @@ pub(crate) struct Head<'a> {
     rest: &'a [u8],
     entries: [Entry; HEADERS_MAX],
     count: usize,
+    /// Lines that end in CRLF.
+    crlfs: usize,
     fault: Option<Fault>,
 }
 
@@ -42,6 +44,7 @@ impl<'a> Head<'a> {
             rest: b"",
             entries: [NO_ENTRY; HEADERS_MAX],
             count: 0,
+            crlfs: 0,
             fault: None,
         };
         let mut rest = datagram;
@@ -58,6 +61,7 @@ impl<'a> Head<'a> {
             head.note(Fault::Empty);
             return head;
         }
+        let lines = rest;
         head.start_line = head.line(&mut rest);
         loop {
             if rest.is_empty() {
@@ -73,6 +77,9 @@ impl<'a> Head<'a> {
             }
         }
         head.rest = rest;
+        head.look_for_controls(
+            lines.get(..lines.len().saturating_sub(rest.len())).unwrap_or_default(),
+        );
         head
     }
 
@@ -84,29 +91,27 @@ impl<'a> Head<'a> {
     /// The next line without its end.
     fn line(&mut self, rest: &mut &'a [u8]) -> &'a [u8] {
         let start = *rest;
-        let mut from = start;
-        loop {
-            let Some(at) = memchr::memchr3(b'\n', b'\r', 0, from) else {
-                *rest = b"";
-                return start;
-            };
-            let stop = from.get(at..).unwrap_or_default();
-            let length = start.len().saturating_sub(stop.len());
-            match stop {
-                [b'\r', b'\n', after @ ..] | [b'\n', after @ ..] => {
-                    *rest = after;
-                    return start.get(..length).unwrap_or_default();
-                }
-                // §25.1 lets a NUL stand behind a backslash in a quoted string.
-                [0, after @ ..] if start.get(length.wrapping_sub(1)) == Some(&b'\\') => {
-                    from = after
-                }
-                [_, after @ ..] => {
-                    self.note(Fault::ControlInHead);
-                    from = after;
-                }
-                [] => return start,
+        let Some((line, [_, after @ ..])) =
+            memchr::memchr(b'\n', start).and_then(|at| start.split_at_checked(at))
+        else {
+            *rest = b"";
+            return start;
+        };
+        *rest = after;
+        match line {
+            [line @ .., b'\r'] => {
+                self.crlfs = self.crlfs.saturating_add(1);
+                line
             }
+            line => line,
+        }
+    }
+
+    /// Whether the lines hold a CR more than their ends, or a NUL that is not behind a backslash.
+    fn look_for_controls(&mut self, lines: &[u8]) {
+        let stray_cr = memchr::memchr_iter(b'\r', lines).count() != self.crlfs;
+        if stray_cr || memchr::memchr(0, lines).is_some() && has_bare_nul(lines) {
+            self.note(Fault::ControlInHead);
         }
     }
 
@@ -117,32 +122,24 @@ impl<'a> Head<'a> {
 
     /// A header line; `from` is the rest of the datagram that it begins.
     fn header(&mut self, from: &'a [u8], line: &'a [u8]) {
-        let name_length = line.iter().position(|&byte| !scan::is(byte, scan::TOKEN));
-        let (name, after) = match name_length.and_then(|length| line.split_at_checked(length)) {
-            Some((name, after)) if !name.is_empty() => (name, after),
-            _ => return self.note(Fault::HeaderMalformed),
-        };
+        let mut cursor = Cursor::new(line);
+        let name = cursor.take(scan::TOKEN);
         // §7.3.1 tolerates blanks before the colon.
-        let mut value = after;
-        while let [b' ' | b'\t', next @ ..] = value {
-            value = next;
-        }
-        let [b':', value @ ..] = value else { return self.note(Fault::HeaderMalformed) };
-        let Ok(name_bytes) = u8::try_from(name.len()) else {
+        cursor.skip_blanks();
+        let colon = cursor.eat(b':');
+        let (Ok(name_bytes @ 1..), true) = (u8::try_from(name.len()), colon) else {
             return self.note(Fault::HeaderMalformed);
         };
+        cursor.skip_blanks();
         let behind_line = from.len().saturating_sub(line.len());
-        let value_tail = value.len().saturating_add(behind_line);
-        let trimmed = scan::trim(value);
-        let lead = value.len().saturating_sub(value.trim_ascii_start().len());
-        let value_at = self.offset(value_tail.saturating_sub(lead));
-        let trimmed_bytes = u16::try_from(trimmed.len()).unwrap_or(u16::MAX);
+        let value_at = self.offset(cursor.rest.len().saturating_add(behind_line));
+        let value_bytes = scan::trim_end(cursor.rest).len();
         let entry = Entry {
             name: Name::new(name),
             name_bytes,
             name_at: self.offset(from.len()),
             value_at,
-            value_end: value_at.saturating_add(trimmed_bytes),
+            value_end: value_at.saturating_add(u16::try_from(value_bytes).unwrap_or(u16::MAX)),
         };
         match self.entries.get_mut(self.count) {
             Some(room) => {
@@ -197,6 +194,17 @@ impl<'a> Head<'a> {
             entries: self.entries.get(..self.count).unwrap_or_default().iter(),
         }
     }
+}
+
+/// §25.1 lets a NUL stand behind a backslash, in a quoted string.
+#[cold]
+fn has_bare_nul(lines: &[u8]) -> bool {
+    let mut before = 0;
+    lines.iter().any(|&byte| {
+        let bare = byte == 0 && before != b'\\';
+        before = byte;
+        bare
+    })
 }
 
 /// The header lines of a message in their order.

@@ -81,6 +81,11 @@ pub(crate) fn all(bytes: &[u8], classes: u8) -> bool {
 pub(crate) fn all_escaped(bytes: &[u8], classes: u8) -> bool {
     let mut rest = bytes;
     loop {
+        while let [byte, after @ ..] = rest
+            && is(*byte, classes)
+        {
+            rest = after;
+        }
         match rest {
             [] => return true,
             [b'%', high, low, after @ ..]
@@ -88,7 +93,6 @@ pub(crate) fn all_escaped(bytes: &[u8], classes: u8) -> bool {
             {
                 rest = after;
             }
-            [byte, after @ ..] if is(*byte, classes) => rest = after,
             _ => return false,
         }
     }
@@ -103,6 +107,12 @@ pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
         }
         rest = after;
     }
+    trim_end(rest)
+}
+
+/// Without the blanks behind it.
+pub(crate) fn trim_end(bytes: &[u8]) -> &[u8] {
+    let mut rest = bytes;
     while let [before @ .., last] = rest {
         if !is(*last, BLANK) {
             break;
@@ -130,6 +140,16 @@ pub(crate) fn number(bytes: &[u8], max: u32) -> Option<u32> {
 /// A port between 1 and 65535.
 pub(crate) fn port(bytes: &[u8]) -> Option<u16> {
     number(bytes, 65_535).and_then(|port| u16::try_from(port).ok()).filter(|&port| port != 0)
+}
+
+/// What stands before the first `byte`, and behind it. For parts so short that a plain loop beats the
+/// vectors of `memchr`.
+pub(crate) fn split_once(bytes: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
+    let at = bytes.iter().position(|&other| other == byte)?;
+    match bytes.split_at_checked(at)? {
+        (before, [_, after @ ..]) => Some((before, after)),
+        _ => None,
+    }
 }
 
 /// A quoted string at the start of `bytes`: it with its quotes, and what follows it.
@@ -203,9 +223,8 @@ impl<'a> Cursor<'a> {
 
     /// The bytes before `byte`, which is read too.
     pub(crate) fn until(&mut self, byte: u8) -> Option<&'a [u8]> {
-        let at = memchr::memchr(byte, self.rest)?;
-        let (before, from) = self.rest.split_at_checked(at)?;
-        self.rest = from.get(1..)?;
+        let (before, after) = split_once(self.rest, byte)?;
+        self.rest = after;
         Some(before)
     }
 }

@@ -157,20 +157,18 @@ impl<'a> Uri<'a> {
         if cursor.eat(b':') {
             self.port = Some(scan::port(cursor.take(scan::HOST))?);
         }
-        let (params, headers) = match memchr::memchr(b'?', cursor.rest) {
-            Some(at) => {
-                let (params, from) = cursor.rest.split_at_checked(at)?;
-                (params, Some(from.get(1..)?))
-            }
+        if cursor.rest.is_empty() {
+            return Some(self);
+        }
+        (self.params, self.headers) = match scan::split_once(cursor.rest, b'?') {
+            Some((params, headers)) => (params, Some(headers)),
             None => (cursor.rest, None),
         };
-        self.params = params;
-        self.headers = headers;
         self.has_readable_tail().then_some(self)
     }
 
     fn with_tel_rest(mut self, cursor: Cursor<'a>) -> Option<Self> {
-        let end = memchr::memchr(b';', cursor.rest).unwrap_or(cursor.rest.len());
+        let end = cursor.rest.iter().position(|&byte| byte == b';').unwrap_or(cursor.rest.len());
         let (number, params) = cursor.rest.split_at_checked(end)?;
         // RFC 3966 §3: digits, visual separators; hexadecimal and star and hash in local numbers.
         let dialable = !number.is_empty()

@@ -2,6 +2,7 @@
 //!
 //! The messages lie beside the project (`../shared/corpus/rfc4475`); nobody here wrote them.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at what cannot be")]
 #![allow(clippy::disallowed_methods, reason = "the corpus lies in files")]
 #![allow(clippy::disallowed_macros, reason = "a skipped test says so")]
 

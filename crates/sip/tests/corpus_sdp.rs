@@ -1,6 +1,7 @@
 //! Session descriptions that nobody here wrote: read like an independent parser reads them, and
 //! rewritten so that nothing but the relay's own lines changes.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at what cannot be")]
 #![allow(clippy::disallowed_methods, reason = "the corpus lies in files")]
 #![allow(clippy::disallowed_macros, reason = "a skipped test says so")]
 

@@ -129,16 +129,16 @@ const fn hash(length: usize, first: u8, last: u8) -> u8 {
 /// Known names by hash, each in the first free slot from its hash on.
 #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses an overrun")]
 #[allow(clippy::arithmetic_side_effects, reason = "evaluated by the compiler")]
-static SLOT_NAMES: [Name; SLOTS] = {
-    let mut slots = [Name::Other; SLOTS];
+static SLOT_NAMES: [(&[u8], Name); SLOTS] = {
+    let mut slots: [(&[u8], Name); SLOTS] = [(b"", Name::Other); SLOTS];
     let mut index = 0;
     while index < Name::ALL.len() {
         let text = Name::ALL[index].as_bytes();
         let mut slot = hash(text.len(), text[0], text[text.len() - 1]) as usize;
-        while !matches!(slots[slot], Name::Other) {
+        while !slots[slot].0.is_empty() {
             slot = (slot + 1) % SLOTS;
         }
-        slots[slot] = Name::ALL[index];
+        slots[slot] = (text, Name::ALL[index]);
         index += 1;
     }
     slots
@@ -172,11 +172,12 @@ impl Name {
         };
         let mut slot = hash(name.len(), first, last);
         loop {
-            match SLOT_NAMES.get(usize::from(slot)) {
-                None | Some(Self::Other) => return Self::Other,
-                Some(known) if known.as_bytes().eq_ignore_ascii_case(name) => return *known,
-                Some(_) => slot = slot.wrapping_add(1),
+            let Some((text, known)) = SLOT_NAMES.get(usize::from(slot)) else { return Self::Other };
+            // Nearly all peers write the canonical name, which compares much faster.
+            if *text == name || text.eq_ignore_ascii_case(name) || text.is_empty() {
+                return *known;
             }
+            slot = slot.wrapping_add(1);
         }
     }
 }
