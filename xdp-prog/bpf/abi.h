@@ -11,7 +11,7 @@
 
 #define INTERFACES_MAX 16
 #define OWN_ADDRESSES_MAX 32
-#define DENY_SLOTS 16
+#define DENY_SLOTS 15
 #define BUDGET_SLOTS 4
 
 /*
@@ -102,12 +102,14 @@ struct prefix_rule {
 };
 
 /*
- * The deny table of single addresses: a source has two buckets, each one cache line of tags. A
- * tag is 0 (free) or 32 bits of the source's hash; the entry at the same place is read only when
- * the tag agrees. So a stranger costs two lines, however many are denied.
+ * The deny table of single addresses. A source has a first bucket and a second, each one cache line
+ * of tags. A tag is 0 (free) or 32 bits of the source's hash; the entry at the same place is read
+ * only when the tag agrees. The second bucket is looked at only if the first ever ran over, and few
+ * do: so a stranger costs one line, however many are denied.
  */
 struct deny_bucket {
 	__u32 tags[DENY_SLOTS];
+	__u32 spilled; /* how many sources of this first bucket lie in their second */
 };
 
 struct deny_entry {

@@ -10,9 +10,9 @@
  */
 #pragma once
 
-#include "hash.h"
 #include "maps.h"
 #include "parse.h"
+#include "source.h"
 
 #define LEADING_LINE_ENDS_MAX 8
 

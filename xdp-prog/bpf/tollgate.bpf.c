@@ -18,6 +18,7 @@
 #include "trust.h"
 #include "limit.h"
 #include "steer.h"
+#include "price.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -80,7 +81,7 @@ static __always_inline enum reason decide(struct xdp_md *frame, enum purpose pur
 		return DROP_INTERFACE;
 	hash = source_hash(&packet.source, current);
 	reason = deny(&packet.source, hash, why);
-	if (reason != UNDECIDED && !trusted(&packet.source, why))
+	if (reason != UNDECIDED && !trust_has(&packet.source, why))
 		return reason;
 
 	if (packet.fragment != WHOLE)
@@ -137,4 +138,21 @@ int explain(struct xdp_md *frame)
 		return XDP_ABORTED;
 	*answer = why;
 	return XDP_PASS;
+}
+
+SEC("xdp")
+int price_verdict(struct xdp_md *frame)
+{
+	struct explanation why = {};
+	__u64 bytes = frame_bytes(frame);
+
+	if (price_prepare(frame))
+		return XDP_ABORTED;
+	return leave(decide(frame, JUDGE, &why), bytes);
+}
+
+SEC("xdp")
+int price_frame(struct xdp_md *frame)
+{
+	return price_prepare(frame) ? XDP_ABORTED : XDP_PASS;
 }

@@ -5,9 +5,9 @@
  */
 #pragma once
 
-#include "deny.h"
+#include "prefix.h"
 
-static __always_inline int trusted(const struct source *source, struct explanation *why)
+static __always_inline int trust_has(const struct source *source, struct explanation *why)
 {
 	struct prefix_rule *rule = prefix_find(&trust_prefixes, &trust_near, source);
 

@@ -17,8 +17,11 @@ pub const INTERFACES_MAX: usize = 16;
 /// How many service addresses the program knows at most.
 pub const OWN_ADDRESSES_MAX: usize = 32;
 
-/// Slots of a deny bucket: one cache line of tags.
-pub(crate) const DENY_SLOTS: usize = 16;
+/// Slots of a deny bucket: with the count of those spilled, one cache line.
+pub(crate) const DENY_SLOTS: usize = 15;
+
+/// How many addresses a deny bucket is meant to hold on average when the list is full.
+pub(crate) const DENY_ADDRESSES_PER_BUCKET: u32 = 8;
 
 /// Budgets of a bucket: one cache line.
 pub(crate) const BUDGET_SLOTS: usize = 4;
@@ -70,6 +73,7 @@ pub(crate) struct PrefixRule {
 #[repr(C)]
 pub(crate) struct DenyBucket {
     pub(crate) tags: [u32; DENY_SLOTS],
+    pub(crate) spilled: u32,
 }
 
 /// Mirror of `struct deny_entry`.
@@ -206,7 +210,7 @@ mod tests {
         assert_mirrors!(btf, "source", Source { family, word });
         assert_mirrors!(btf, "prefix_key", PrefixKey { bits, source });
         assert_mirrors!(btf, "prefix_rule", PrefixRule { not_after, own_not_after, bits, spare });
-        assert_mirrors!(btf, "deny_bucket", DenyBucket { tags });
+        assert_mirrors!(btf, "deny_bucket", DenyBucket { tags, spilled });
         assert_mirrors!(btf, "deny_entry", DenyEntry { source, spare, not_after });
         assert_mirrors!(
             btf,

@@ -10,23 +10,28 @@
 //! replaces the old inside its link, so that no frame meets an unguarded interface.
 //!
 //! Read `bpf/abi.h` for the nouns both sides share, `bpf/tollgate.bpf.c` for the verdict,
-//! `loader.rs` for how it gets into the kernel, `maps.rs` for what control writes.
+//! `attach.rs` for how it gets onto an interface, `maps.rs` for what control writes.
 
 pub mod abi;
 mod addresses;
+mod attach;
 mod error;
 mod explain;
 mod loader;
 mod maps;
+mod pins;
 mod plan;
 mod prefix;
 mod prefixes;
 mod reason;
+mod tester;
 
+pub use attach::{Attached, Interface, Mode, attach};
 pub use error::Error;
 pub use explain::{Described, Explanation, Protocol, Rule};
-pub use loader::{Arrival, Attached, Interface, Mode, Run, Tester, attach, unload};
 pub use maps::{Changed, Count, Deny, Instant, Maps, OptionsLimit};
+pub use pins::unload;
 pub use plan::{Capacities, Deliver, Plan};
 pub use prefix::{Prefix, PrefixFault};
 pub use reason::{Reason, Verdict};
+pub use tester::{Arrival, Price, Pricer, Run, Tester};

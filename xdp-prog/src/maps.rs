@@ -12,9 +12,11 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use crate::abi::{self, RawExplanation, Settings};
 use crate::addresses::Addresses;
+use crate::attach::Interface;
 use crate::explain::{Described, Explanation, Rule};
-use crate::loader::{self, Interface};
+use crate::pins::pinned_interfaces;
 use crate::prefixes::Prefixes;
+use crate::tester;
 use crate::{Error, Prefix, Reason};
 
 /// Monotonic time since the machine booted (CLOCK_MONOTONIC), the clock of the driver.
@@ -225,7 +227,7 @@ impl Maps {
     /// What the loaded program would do with such a packet now: it is run, by test-run, with the
     /// tables as they are. Nothing is counted and no budget spent.
     pub fn explain(&self, described: &Described) -> Result<Explanation, Error> {
-        let answer = loader::explain(&self.pins, described)?;
+        let answer = tester::explain(&self.pins, described)?;
         let reason = Reason::from_number(answer.reason).ok_or_else(|| {
             let what = format!("reason {} is unknown", answer.reason);
             Error::Layout { pins: self.pins.clone(), what }
@@ -259,7 +261,7 @@ impl Maps {
 
     /// The guarded interfaces and how the program runs on each.
     pub fn interfaces(&self) -> Result<Vec<Interface>, Error> {
-        loader::pinned_interfaces(&self.pins)
+        pinned_interfaces(&self.pins)
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Plan {
 /// Sizes of the kernel's tables. They change only when the pins are removed first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacities {
-    /// Single denied addresses, 1 to 4,000,000; about 72 bytes each.
+    /// Single denied addresses, 1 to 4,000,000; 68 to 136 bytes each.
     pub deny_addresses: u32,
     /// Denied networks, IPv4 and IPv6 together.
     pub deny_prefixes: u32,
@@ -93,10 +93,10 @@ impl Plan {
 }
 
 impl Capacities {
-    /// Buckets of the deny table: twice the room asked for, so that a bucket practically never
-    /// overflows (two choices of sixteen slots, half full).
+    /// Buckets of the deny table: at most eight addresses for the fifteen slots of each, so that
+    /// hardly one runs over.
     pub(crate) fn deny_buckets(&self) -> u32 {
-        (self.deny_addresses * 2).div_ceil(abi::DENY_SLOTS as u32).next_power_of_two()
+        self.deny_addresses.div_ceil(abi::DENY_ADDRESSES_PER_BUCKET).next_power_of_two()
     }
 
     /// Buckets of the table of budgets.

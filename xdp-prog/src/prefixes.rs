@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::path::Path;
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
@@ -51,7 +52,7 @@ impl Prefixes {
         let mut opened = Self { list, trie, near, written, bits: vec![0; NEAR_WORDS] };
         opened.read_bits()?;
         // A writer that died between trie and bitmap left them apart.
-        opened.mend_bits()?;
+        opened.mend_bits(0..NEAR_WORDS)?;
         Ok(opened)
     }
 
@@ -87,7 +88,7 @@ impl Prefixes {
         }
         self.write(prefix, own)?;
         self.mend_inside(prefix)?;
-        self.mend_bits()?;
+        self.mend_bits(Self::words_of(prefix))?;
         Ok(true)
     }
 
@@ -96,7 +97,7 @@ impl Prefixes {
         let removed = self.erase(prefix)?;
         if removed {
             self.mend_inside(prefix)?;
-            self.mend_bits()?;
+            self.mend_bits(Self::words_of(prefix))?;
         }
         Ok(removed)
     }
@@ -128,7 +129,7 @@ impl Prefixes {
             for prefix in self.written.keys().copied().collect::<Vec<_>>() {
                 self.mend(prefix)?;
             }
-            self.mend_bits()?;
+            self.mend_bits(0..NEAR_WORDS)?;
         }
         Ok((changed, gone.len()))
     }
@@ -181,26 +182,53 @@ impl Prefixes {
     }
 
     fn mend_inside(&mut self, prefix: Prefix) -> Result<(), Error> {
-        let inside: Vec<Prefix> =
-            self.written.keys().filter(|other| prefix.covers(other)).copied().collect();
+        // In order of address and then length, so what lies inside follows.
+        let inside: Vec<Prefix> = self
+            .written
+            .range(prefix..)
+            .map(|(&other, _)| other)
+            .take_while(|other| prefix.covers(other))
+            .collect();
         inside.into_iter().try_for_each(|inside| self.mend(inside))
     }
 
-    /// The bitmap of all rules. Always written after the trie, so that a bit never promises in vain
-    /// for long and a rule is never hidden for good.
-    fn bits_wanted(&self) -> Vec<u64> {
-        let mut bits = vec![0u64; NEAR_WORDS];
-        for prefix in self.written.keys() {
-            let IpAddr::V4(address) = prefix.address() else { continue };
-            let first = (address.to_bits() >> 8) as usize;
-            let networks = 1usize << 24u8.saturating_sub(prefix.bits());
-            if networks >= 64 {
-                bits[first / 64..][..networks / 64].fill(u64::MAX);
-            } else {
-                bits[first / 64] |= ((1u64 << networks) - 1) << (first % 64);
+    /// Words of the bitmap that a network touches.
+    fn words_of(prefix: Prefix) -> Range<usize> {
+        match prefix.address() {
+            IpAddr::V4(address) => {
+                let first = (address.to_bits() >> 14) as usize;
+                first..first + (1usize << 18u8.saturating_sub(prefix.bits()))
+            }
+            IpAddr::V6(_) => 0..0,
+        }
+    }
+
+    /// What a network sets in each of its words.
+    fn bits_of(prefix: Prefix) -> u64 {
+        let IpAddr::V4(address) = prefix.address() else { return 0 };
+        match 24u8.saturating_sub(prefix.bits()) {
+            0 => 1 << (address.to_bits() >> 8 & 63),
+            wide @ 1..=5 => ((1 << (1 << wide)) - 1) << (address.to_bits() >> 8 & 63),
+            6.. => u64::MAX,
+        }
+    }
+
+    /// Makes the bitmap right for `words`. Always after the trie, so that a rule is never hidden.
+    fn mend_bits(&mut self, words: Range<usize>) -> Result<(), Error> {
+        let mut wanted = vec![0u64; words.len()];
+        for &prefix in self.written.keys() {
+            let touched = Self::words_of(prefix);
+            let begin = touched.start.max(words.start);
+            for word in begin..touched.end.min(words.end) {
+                wanted[word - words.start] |= Self::bits_of(prefix);
             }
         }
-        bits
+        let changed: Vec<(u32, u64)> = words
+            .zip(wanted)
+            .filter(|&(word, bits)| self.bits[word] != bits)
+            .map(|(word, bits)| (word as u32, bits))
+            .collect();
+        self.write_words(&changed)
     }
 
     fn read_bits(&mut self) -> Result<(), Error> {
@@ -218,20 +246,9 @@ impl Prefixes {
         Ok(())
     }
 
-    fn mend_bits(&mut self) -> Result<(), Error> {
-        let wanted = self.bits_wanted();
-        let changed: Vec<u32> = (0u32..)
-            .zip(self.bits.iter().zip(&wanted))
-            .filter_map(|(word, (old, new))| (old != new).then_some(word))
-            .collect();
-        self.write_words(changed, &wanted)?;
-        self.bits = wanted;
-        Ok(())
-    }
-
-    fn write_words(&self, words: Vec<u32>, bits: &[u64]) -> Result<(), Error> {
-        for words in words.chunks(4096) {
-            let values: Vec<u64> = words.iter().map(|&word| bits[word as usize]).collect();
+    fn write_words(&mut self, changed: &[(u32, u64)]) -> Result<(), Error> {
+        for changed in changed.chunks(4096) {
+            let (words, values): (Vec<u32>, Vec<u64>) = changed.iter().copied().unzip();
             self.near
                 .update_batch(
                     words.as_bytes(),
@@ -241,6 +258,9 @@ impl Prefixes {
                     MapFlags::ANY,
                 )
                 .map_err(Error::bpf(format!("write the bitmap of the {} list", self.list)))?;
+            for &(word, bits) in changed {
+                self.bits[word as usize] = bits;
+            }
         }
         Ok(())
     }

@@ -139,7 +139,8 @@ fn an_interface_made_anew_is_guarded_again() {
         drop(attach(&plan).unwrap());
         let first = link(pins, "tgb0");
         ip("link del tgb0");
-        assert_eq!(Maps::open(pins).unwrap().interfaces().unwrap()[0].mode, Mode::Unknown);
+        let lost = Maps::open(pins).unwrap().interfaces().unwrap();
+        assert_eq!((lost[0].name.as_str(), lost[0].mode), ("tgb0", Mode::Unknown));
         wire("tgb0", "tgc0");
         let attached = attach(&plan).unwrap();
         assert_eq!(attached.mode(0), Mode::Native);

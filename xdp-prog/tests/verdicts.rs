@@ -10,7 +10,7 @@ use etherparse::PacketBuilder;
 use guard::{Guard, MEDIA, OWN4, OWN6, SIP, in_own_world, ip, now, plan};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use xdp_prog::{Deliver, Deny, Described, Error, Prefix, Protocol, Reason, Rule, Verdict};
+use xdp_prog::{Deliver, Deny, Described, Error, Prefix, Pricer, Protocol, Reason, Rule, Verdict};
 
 const STRANGER4: &str = "203.0.113.9";
 const STRANGER6: &str = "2001:db8::9";
@@ -722,4 +722,61 @@ fn a_guard_of_two_million_slots_loads_and_answers() {
 
 fn count(guard: &Guard, reason: Reason) -> u64 {
     guard.maps.counters().unwrap()[reason as usize].packets
+}
+
+#[test]
+fn a_price_is_measured_over_every_source() {
+    in_own_world(|pins| {
+        let plan = plan(pins);
+        let mut guard = Guard::new(&plan);
+        let sources: Vec<_> = (1..=8).map(|host| ip(&format!("198.51.100.{host}"))).collect();
+        for &source in &sources[..2] {
+            let deny = Deny { prefix: Prefix::host(source), not_after: None };
+            guard.maps.deny_add(&deny).unwrap();
+        }
+        let price = Pricer::open(&plan, &sources).unwrap().price(&sip4(INVITE), 800).unwrap();
+        assert!(price.judged > Duration::ZERO, "{price:?}");
+        assert_eq!(count(&guard, Reason::DropDenyAddress), 200);
+        assert_eq!(count(&guard, Reason::DropNoSocket), 600);
+        assert!(Pricer::open(&plan, &[]).is_err());
+        assert!(Pricer::open(&plan, &[ip("1.1.1.1"), ip("::1")]).is_err());
+    });
+}
+
+#[test]
+fn a_small_table_under_churn_agrees_with_a_plain_set() {
+    in_own_world(|pins| {
+        let mut plan = plan(pins);
+        plan.capacities.deny_addresses = 64;
+        let mut guard = Guard::new(&plan);
+        let mut dice = StdRng::seed_from_u64(0xC4);
+        let mut model = std::collections::BTreeSet::new();
+        for step in 0..4_000 {
+            let host = format!("198.51.{}.{}", dice.random_range(0..2), dice.random_range(1..50));
+            let rule = deny(&host);
+            if dice.random_bool(0.6) {
+                match guard.maps.deny_add(&rule) {
+                    Ok(new) => assert_eq!(new, model.insert(host), "step {step}"),
+                    Err(Error::Full { .. }) => {
+                        assert!(model.len() >= 56, "full at {}", model.len())
+                    }
+                    Err(other) => panic!("{other}"),
+                }
+            } else {
+                let there = guard.maps.deny_remove(rule.prefix).unwrap();
+                assert_eq!(there, model.remove(&host), "step {step}");
+            }
+        }
+        let mut listed: Vec<_> =
+            guard.maps.deny_list().unwrap().iter().map(|deny| deny.prefix.to_string()).collect();
+        listed.sort();
+        assert_eq!(listed, model.iter().cloned().collect::<Vec<_>>());
+        for third in 0..2 {
+            for fourth in 1..50 {
+                let host = format!("198.51.{third}.{fourth}");
+                let denied = guard.judge(&udp(&host, OWN4, SIP, INVITE)) == Reason::DropDenyAddress;
+                assert_eq!(denied, model.contains(&host), "{host}");
+            }
+        }
+    });
 }

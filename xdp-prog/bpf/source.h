@@ -1,11 +1,19 @@
 /*
- * SipHash-1-3 of a source's address, 4 or 16 bytes (Aumasson and Bernstein, 2012). The key is
- * secret and as old as the tables, so nobody can choose addresses that crowd one bucket. Read and
- * written in little-endian words, as the machines we run on do.
+ * Who sent it, as the tables know him: compared whole, and placed by SipHash-1-3 of the address's 4
+ * or 16 bytes (Aumasson and Bernstein, 2012). The key is secret and as old as the tables, so nobody
+ * can choose addresses that crowd one bucket. Words are read as little-endian, as the machines we
+ * run on do.
  */
 #pragma once
 
 #include "abi.h"
+
+static __always_inline int source_equal(const struct source *left, const struct source *right)
+{
+	return left->word[0] == right->word[0] && left->word[1] == right->word[1] &&
+	       left->word[2] == right->word[2] && left->word[3] == right->word[3] &&
+	       left->family == right->family;
+}
 
 struct siphash {
 	__u64 a, b, c, d;
