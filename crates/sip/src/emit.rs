@@ -15,6 +15,7 @@ use crate::header::{Header, Name};
 use crate::message::Message;
 use crate::method::Method;
 use crate::refusable::Refusable;
+use crate::room::{Room, decimal};
 use crate::status::reason_phrase;
 
 /// A piece of a header value.
@@ -89,10 +90,8 @@ enum State {
 }
 
 /// Writes one message.
-#[derive(Debug)]
 pub struct Writer<'o> {
-    out: &'o mut [u8],
-    length: usize,
+    room: Room<'o>,
     state: State,
 }
 
@@ -100,30 +99,30 @@ impl<'o> Writer<'o> {
     /// An empty message at the front of `out`.
     #[must_use]
     pub const fn new(out: &'o mut [u8]) -> Self {
-        Self { out, length: 0, state: State::Empty }
+        Self { room: Room::new(out), state: State::Empty }
     }
 
     /// The request line. The URI is written as it stands.
     pub fn request(&mut self, method: Method<'_>, uri: &[Part<'_>]) -> &mut Self {
         self.go(State::Empty, State::Headers);
         self.text(method.as_bytes());
-        self.raw(b" ");
+        self.room.push(b" ");
         self.parts(uri);
-        self.raw(b" SIP/2.0\r\n");
+        self.room.push(b" SIP/2.0\r\n");
         self
     }
 
     /// The status line. An empty `reason` stands for the phrase of the code.
     pub fn status(&mut self, code: u16, reason: &[u8]) -> &mut Self {
         self.go(State::Empty, State::Headers);
-        self.raw(b"SIP/2.0 ");
-        self.decimal(code.into());
-        self.raw(b" ");
+        self.room.push(b"SIP/2.0 ");
+        self.room.decimal(code.into());
+        self.room.push(b" ");
         match reason {
-            [] => self.raw(reason_phrase(code).as_bytes()),
+            [] => self.room.push(reason_phrase(code).as_bytes()),
             reason => self.text(reason),
         }
-        self.raw(b"\r\n");
+        self.room.push(b"\r\n");
         self
     }
 
@@ -139,9 +138,9 @@ impl<'o> Writer<'o> {
             self.state = State::Poisoned;
         }
         self.text(name);
-        self.raw(b": ");
+        self.room.push(b": ");
         self.parts(value);
-        self.raw(b"\r\n");
+        self.room.push(b"\r\n");
         self
     }
 
@@ -201,12 +200,12 @@ impl<'o> Writer<'o> {
         for header in head.headers().filter(|header| header.name == Name::Via) {
             match top.take() {
                 Some(via) => {
-                    self.raw(b"Via: ");
+                    self.room.push(b"Via: ");
                     self.top_via(via, source);
                     // The values behind the top one, if the line holds several.
                     let begin = header.value.len().min(via.as_bytes().len());
                     self.text(header.value.get(begin..).unwrap_or_default());
-                    self.raw(b"\r\n");
+                    self.room.push(b"\r\n");
                 }
                 None => _ = self.copy(&header),
             }
@@ -230,42 +229,42 @@ impl<'o> Writer<'o> {
 
     /// The top Via as the server that received it must leave it.
     fn top_via(&mut self, via: &Via<'_>, source: SocketAddr) {
-        self.raw(b"SIP/2.0/");
+        self.room.push(b"SIP/2.0/");
         self.text(via.transport().as_bytes());
-        self.raw(b" ");
+        self.room.push(b" ");
         self.text(via.host().as_bytes());
         if let Some(port) = via.port() {
-            self.raw(b":");
-            self.decimal(port.into());
+            self.room.push(b":");
+            self.room.decimal(port.into());
         }
         for param in via.params().iter() {
             // A sender cannot say what we see.
             if param.is(b"received") || param.is(b"rport") {
                 continue;
             }
-            self.raw(b";");
+            self.room.push(b";");
             self.text(param.name);
             if let Some(value) = param.value {
-                self.raw(b"=");
+                self.room.push(b"=");
                 self.text(value);
             }
         }
         let wants_port = via.rport() != Rport::Absent;
         if wants_port || via.host().ip() != Some(source.ip()) {
-            self.raw(b";received=");
+            self.room.push(b";received=");
             // RFC 5118 §4.5: without brackets, for the grammar of RFC 3261.
-            self.display(format_args!("{}", source.ip()));
+            self.room.ip(source.ip());
         }
         if wants_port {
-            self.raw(b";rport=");
-            self.decimal(source.port().into());
+            self.room.push(b";rport=");
+            self.room.decimal(source.port().into());
         }
     }
 
     /// Ends the message without a body.
     pub fn no_body(&mut self) -> &mut Self {
         self.go(State::Headers, State::Done);
-        self.raw(b"Content-Length: 0\r\n\r\n");
+        self.room.push(b"Content-Length: 0\r\n\r\n");
         self
     }
 
@@ -273,10 +272,10 @@ impl<'o> Writer<'o> {
     pub fn body(&mut self, content_type: &[u8], body: &[u8]) -> &mut Self {
         self.header(Name::ContentType, &[content_type.into()]);
         self.go(State::Headers, State::Done);
-        self.raw(b"Content-Length: ");
-        self.decimal(u64::try_from(body.len()).unwrap_or(u64::MAX));
-        self.raw(b"\r\n\r\n");
-        self.raw(body);
+        self.room.push(b"Content-Length: ");
+        self.room.decimal(u64::try_from(body.len()).unwrap_or(u64::MAX));
+        self.room.push(b"\r\n\r\n");
+        self.room.push(body);
         self
     }
 
@@ -287,32 +286,20 @@ impl<'o> Writer<'o> {
         content_type: &[u8],
         write: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) -> &mut Self {
-        // Five places are kept for the length of a body that is not there yet; blanks before a value
-        // mean nothing (§7.3.1).
-        const LENGTH: &[u8] = b"Content-Length:      \r\n\r\n";
+        // Room is kept for the length of a body that is not there yet; blanks before a value mean
+        // nothing (§7.3.1).
+        const END: &[u8] = b"\r\n\r\n";
         self.header(Name::ContentType, &[content_type.into()]);
         self.go(State::Headers, State::Done);
-        self.raw(LENGTH);
-        let begin = self.length;
-        let Some(length) = self.out.get_mut(begin..).and_then(write) else {
-            self.state = State::Poisoned;
-            return self;
-        };
-        let mut digits_end = begin.saturating_sub(b"\r\n\r\n".len());
-        let mut rest = length;
-        for _ in 0..5 {
-            digits_end = digits_end.saturating_sub(1);
-            let digit = u8::try_from(rest.checked_rem(10).unwrap_or(0)).unwrap_or(0);
-            if let Some(place) = self.out.get_mut(digits_end) {
-                *place = b'0'.saturating_add(digit);
-            }
-            rest = rest.checked_div(10).unwrap_or(0);
-            if rest == 0 {
-                break;
-            }
-        }
-        self.length = begin.saturating_add(length);
-        if rest != 0 || self.length > self.out.len() {
+        self.room.push(b"Content-Length:      ");
+        self.room.push(END);
+        let mut digits = [0; 20];
+        let patched = self.room.fill(write).and_then(|bytes| {
+            let length = decimal(u64::try_from(bytes).ok()?, &mut digits);
+            let from_end = bytes.checked_add(END.len())?.checked_add(length.len())?;
+            (length.len() <= 5).then(|| self.room.patch(from_end, length)).flatten()
+        });
+        if patched.is_none() {
             self.state = State::Poisoned;
         }
         self
@@ -322,7 +309,7 @@ impl<'o> Writer<'o> {
     /// injected line.
     #[must_use]
     pub fn finish(&self) -> Option<usize> {
-        (self.state == State::Done).then_some(self.length)
+        self.room.written().filter(|_| self.state == State::Done)
     }
 
     /// From one state to the next; poisoned from any other.
@@ -334,32 +321,49 @@ impl<'o> Writer<'o> {
         for part in parts {
             match *part {
                 Part::Text(text) => self.text(text),
-                Part::Number(number) => self.decimal(number),
-                Part::Hex(number) => self.display(format_args!("{number:016x}")),
-                Part::Ip(IpAddr::V4(ip)) => self.display(format_args!("{ip}")),
-                Part::Ip(IpAddr::V6(ip)) => self.display(format_args!("[{ip}]")),
-                Part::Address(SocketAddr::V4(address)) => self.display(format_args!("{address}")),
-                // Not the address's own text: it would show a scope.
-                Part::Address(SocketAddr::V6(address)) => {
-                    self.display(format_args!("[{}]:{}", address.ip(), address.port()));
+                Part::Number(number) => self.room.decimal(number),
+                Part::Hex(number) => self.room.display(format_args!("{number:016x}")),
+                Part::Ip(ip) => self.host(ip),
+                Part::Address(address) => {
+                    self.host(address.ip());
+                    self.room.push(b":");
+                    self.room.decimal(address.port().into());
                 }
             }
         }
     }
 
+    fn host(&mut self, ip: IpAddr) {
+        if ip.is_ipv4() {
+            return self.room.ip(ip);
+        }
+        self.room.push(b"[");
+        self.room.ip(ip);
+        self.room.push(b"]");
+    }
+
     /// Text that may come from a peer.
     fn text(&mut self, text: &[u8]) {
+        // Without an early end the compiler makes this one pass of vectors.
+        let plain =
+            text.iter().fold(true, |plain, byte| plain & !matches!(byte, b'\r' | b'\n' | 0));
+        if plain { self.room.push(text) } else { self.folded(text) }
+    }
+
+    /// Text with a fold, or with what must not stand in a header.
+    #[cold]
+    fn folded(&mut self, text: &[u8]) {
         let mut rest = text;
         while let Some(at) = memchr::memchr3(b'\r', b'\n', 0, rest) {
             let Some((before, from)) = rest.split_at_checked(at) else { break };
-            self.raw(before);
+            self.room.push(before);
             rest = match from {
                 [b'\r', b'\n', b' ' | b'\t', after @ ..] | [b'\n', b' ' | b'\t', after @ ..] => {
-                    self.raw(b" ");
+                    self.room.push(b" ");
                     after
                 }
                 [0, after @ ..] if before.last() == Some(&b'\\') => {
-                    self.raw(&[0]);
+                    self.room.push(&[0]);
                     after
                 }
                 _ => {
@@ -368,50 +372,7 @@ impl<'o> Writer<'o> {
                 }
             };
         }
-        self.raw(rest);
-    }
-
-    fn decimal(&mut self, number: u64) {
-        let mut digits = [b'0'; 20];
-        let mut rest = number;
-        let mut count = 0usize;
-        for place in digits.iter_mut().rev() {
-            let digit = u8::try_from(rest.checked_rem(10).unwrap_or(0)).unwrap_or(0);
-            *place = b'0'.saturating_add(digit);
-            rest = rest.checked_div(10).unwrap_or(0);
-            count = count.saturating_add(1);
-            if rest == 0 {
-                break;
-            }
-        }
-        let begin = digits.len().saturating_sub(count);
-        self.raw(digits.get(begin..).unwrap_or_default());
-    }
-
-    fn display(&mut self, text: std::fmt::Arguments<'_>) {
-        if std::fmt::Write::write_fmt(self, text).is_err() {
-            self.state = State::Poisoned;
-        }
-    }
-
-    /// Bytes that are ours, or a body.
-    fn raw(&mut self, bytes: &[u8]) {
-        let end = self.length.saturating_add(bytes.len());
-        match self.out.get_mut(self.length..end) {
-            Some(place) => {
-                place.copy_from_slice(bytes);
-                self.length = end;
-            }
-            None => self.state = State::Poisoned,
-        }
-    }
-}
-
-/// For numbers and addresses; the text is not looked at.
-impl std::fmt::Write for Writer<'_> {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        self.raw(text.as_bytes());
-        Ok(())
+        self.room.push(rest);
     }
 }
 

@@ -29,6 +29,7 @@ pub mod message;
 pub mod method;
 pub mod refusable;
 pub mod refuse;
+mod room;
 mod scan;
 pub mod sdp;
 pub mod status;

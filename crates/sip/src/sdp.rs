@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::room::Room;
 use crate::scan;
 
 /// How many media a description may have.
@@ -243,7 +244,7 @@ impl<'a> Iterator for Lines<'a> {
 pub struct Rewrite<'p> {
     /// Our media address; its family decides between IP4 and IP6.
     pub address: IpAddr,
-    /// Our RTP port for each medium in its order; RTCP is one above. A medium without one, or with 0,
+    /// Our RTP port for each medium in its order, RTCP is one above. A medium without one, or with 0,
     /// is refused. A medium that was refused stays so.
     pub ports: &'p [u16],
 }
@@ -375,13 +376,13 @@ impl<'a> Sdp<'a> {
     }
 
     /// Writes the description with our addresses and ports into `out`, and returns its length. `None`:
-    /// it does not fit.
+    /// it does not fit, or RTCP would be above the highest port.
     ///
     /// An address of all zeros stays one: it is a hold. Every other address of `o=`, `c=` and `a=rtcp`
     /// becomes ours, also where it was a host name or of the other family.
     #[must_use]
     pub fn rewrite(&self, rewrite: &Rewrite<'_>, out: &mut [u8]) -> Option<usize> {
-        let mut writer = Copier { out, length: 0 };
+        let mut room = Room::new(out);
         let mut medium = 0usize;
         let mut port = 0;
         for line in (Lines { rest: self.bytes }) {
@@ -389,52 +390,53 @@ impl<'a> Sdp<'a> {
             match line.text {
                 [b'o', b'=', value @ ..] => {
                     let (kept, _) = split_origin(value)?;
-                    writer.push(b"o=")?;
-                    writer.push(kept)?;
-                    writer.address(rewrite.address)?;
-                    writer.push(end)?;
+                    room.push(b"o=");
+                    room.push(kept);
+                    push_address(&mut room, rewrite.address);
+                    room.push(end);
                 }
                 [b'c', b'=', value @ ..] => {
                     let held = Connection::parse(value)?.is_unspecified();
-                    writer.push(b"c=IN ")?;
-                    writer.address(if held {
-                        unspecified(rewrite.address)
-                    } else {
-                        rewrite.address
-                    })?;
-                    writer.push(end)?;
+                    let ours = if held { unspecified(rewrite.address) } else { rewrite.address };
+                    room.push(b"c=IN ");
+                    push_address(&mut room, ours);
+                    room.push(end);
                 }
                 [b'm', b'=', value @ ..] => {
                     let parts = split_media(value)?;
                     let ours = rewrite.ports.get(medium).copied().unwrap_or(0);
                     port = if scan::port(parts.port).is_some() { ours } else { 0 };
                     medium = medium.saturating_add(1);
-                    writer.push(b"m=")?;
-                    writer.push(parts.kind)?;
-                    writer.push(b" ")?;
-                    writer.number(port)?;
-                    writer.push(parts.behind_port)?;
-                    writer.push(end)?;
+                    room.push(b"m=");
+                    room.push(parts.kind);
+                    room.push(b" ");
+                    room.decimal(port.into());
+                    room.push(parts.behind_port);
+                    room.push(end);
                 }
                 [b'a', b'=', attribute @ ..] if is_dropped(attribute) => (),
-                [b'a', b'=', attribute @ ..] if medium > 0 && attribute.starts_with(b"rtcp:") => {
-                    // A refused stream has no RTCP either, and its address is nobody's business.
-                    if port == 0 {
-                        continue;
+                // A refused stream has no RTCP either, and its address is nobody's business.
+                [b'a', b'=', b'r', b't', b'c', b'p', b':', ..] if medium > 0 && port == 0 => (),
+                [b'a', b'=', b'r', b't', b'c', b'p', b':', value @ ..] if medium > 0 => {
+                    room.push(b"a=rtcp:");
+                    room.decimal(port.checked_add(1)?.into());
+                    if value.contains(&b' ') {
+                        room.push(b" IN ");
+                        push_address(&mut room, rewrite.address);
                     }
-                    writer.push(b"a=rtcp:")?;
-                    writer.number(port.checked_add(1)?)?;
-                    if memchr::memchr(b' ', attribute).is_some() {
-                        writer.push(b" IN ")?;
-                        writer.address(rewrite.address)?;
-                    }
-                    writer.push(end)?;
+                    room.push(end);
                 }
-                _ => writer.push(line.whole)?,
+                _ => room.push(line.whole),
             }
         }
-        Some(writer.length)
+        room.written()
     }
+}
+
+/// `IP4 192.0.2.1`
+fn push_address(room: &mut Room<'_>, address: IpAddr) {
+    room.push(if address.is_ipv4() { b"IP4 " } else { b"IP6 " });
+    room.ip(address);
 }
 
 impl Media<'_> {
@@ -517,36 +519,6 @@ const fn unspecified(ours: IpAddr) -> IpAddr {
     match ours {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-    }
-}
-
-struct Copier<'o> {
-    out: &'o mut [u8],
-    length: usize,
-}
-
-impl Copier<'_> {
-    fn push(&mut self, bytes: &[u8]) -> Option<()> {
-        let end = self.length.checked_add(bytes.len())?;
-        self.out.get_mut(self.length..end)?.copy_from_slice(bytes);
-        self.length = end;
-        Some(())
-    }
-
-    fn number(&mut self, number: u16) -> Option<()> {
-        std::fmt::Write::write_fmt(self, format_args!("{number}")).ok()
-    }
-
-    /// `IP4 192.0.2.1`
-    fn address(&mut self, address: IpAddr) -> Option<()> {
-        let family = if address.is_ipv4() { "IP4" } else { "IP6" };
-        std::fmt::Write::write_fmt(self, format_args!("{family} {address}")).ok()
-    }
-}
-
-impl std::fmt::Write for Copier<'_> {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        self.push(text.as_bytes()).ok_or(std::fmt::Error)
     }
 }
 
