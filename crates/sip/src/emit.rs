@@ -144,6 +144,27 @@ impl<'o> Writer<'o> {
         self
     }
 
+    /// One header line that holds all the values between commas; none when there are none.
+    pub fn list<'v>(
+        &mut self,
+        name: Name,
+        values: impl IntoIterator<Item = &'v [u8]>,
+    ) -> &mut Self {
+        self.go(State::Headers, State::Headers);
+        let mut before: &[u8] = name.as_bytes();
+        let mut between: &[u8] = b": ";
+        for value in values {
+            self.room.push(before);
+            self.room.push(between);
+            self.text(value);
+            (before, between) = (b"", b", ");
+        }
+        if before.is_empty() {
+            self.room.push(b"\r\n");
+        }
+        self
+    }
+
     /// A peer's header line, unfolded, under its canonical name if we know it.
     pub fn copy(&mut self, header: &Header<'_>) -> &mut Self {
         self.named(header.name_bytes(), &[Part::Text(header.value)])
@@ -427,6 +448,15 @@ mod tests {
             text.contains("Via: SIP/2.0/UDP [2001:db8::1];received=2001:db8::9;rport=5060\r\n")
         );
         assert!(text.contains("To: sip:b@c;tag=2\r\n"));
+    }
+
+    #[test]
+    fn a_list_without_values_is_no_line() {
+        let text = written(|writer| {
+            writer.status(200, b"").list(Name::Allow, [&b"A"[..], b"B"]).list(Name::Supported, []);
+            writer.no_body();
+        });
+        assert_eq!(text.unwrap(), "SIP/2.0 200 OK\r\nAllow: A, B\r\nContent-Length: 0\r\n\r\n");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a user agent that understands a request must still refuse, in the order of RFC 3261 §8.2.
 
-use crate::emit::{Part, Writer};
+use crate::emit::Writer;
 use crate::header::Name;
 use crate::message::{Message, media_type_is};
 use crate::method::Method;
@@ -62,14 +62,11 @@ impl Refusal {
         match self {
             Self::MethodUnknown | Self::MethodNotAllowed => capabilities.write_allow(writer),
             Self::ExtensionUnsupported => {
-                for tag in request.list(Name::Require).filter(|tag| !capabilities.knows(tag)) {
-                    writer.header(Name::Unsupported, &[tag.into()]);
-                }
+                let unknown = request.list(Name::Require).filter(|tag| !capabilities.knows(tag));
+                writer.list(Name::Unsupported, unknown);
             }
             Self::ContentTypeUnsupported => {
-                for content_type in capabilities.content_types {
-                    writer.header(Name::Accept, &[Part::Text(content_type)]);
-                }
+                writer.list(Name::Accept, capabilities.content_types.iter().copied());
             }
             Self::ContentEncodingUnsupported => {
                 writer.header(Name::AcceptEncoding, &["identity".into()]);
@@ -82,9 +79,7 @@ impl Refusal {
 impl Capabilities<'_> {
     /// Writes Allow.
     pub fn write_allow(&self, writer: &mut Writer<'_>) {
-        for method in self.methods {
-            writer.header(Name::Allow, &[method.as_bytes().into()]);
-        }
+        writer.list(Name::Allow, self.methods.iter().map(Method::as_bytes));
     }
 
     fn knows(&self, tag: &[u8]) -> bool {
@@ -186,21 +181,14 @@ mod tests {
 
     #[test]
     fn each_refusal_says_what_would_do() {
-        let allow = "Allow: INVITE|Allow: ACK|Allow: CANCEL|Allow: OPTIONS";
-        let accept = "Accept: application/sdp|Accept: text/plain";
+        let allow = "Allow: INVITE, ACK, CANCEL, OPTIONS";
+        let accept = "Accept: application/sdp, text/plain";
         for (method, uri, more, body, status, extra) in [
             ("NONE", "sip:a", "", "", 501, allow),
             ("BYE", "sip:a", "", "", 405, allow),
             ("INVITE", "tel:1", "", "", 416, ""),
             ("INVITE", "http://a", "", "", 416, ""),
-            (
-                "INVITE",
-                "sip:a",
-                "Require: timer, x, y\r\n",
-                "",
-                420,
-                "Unsupported: x|Unsupported: y",
-            ),
+            ("INVITE", "sip:a", "Require: timer, x, y\r\n", "", 420, "Unsupported: x, y"),
             ("INVITE", "sip:a", "c: a/b\r\n", "x", 415, accept),
             (
                 "INVITE",
