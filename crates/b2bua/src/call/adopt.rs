@@ -1,0 +1,109 @@
+//! Calls that a dead dataplane left behind, rebuilt from the call table.
+//!
+//! Nothing is sent and no action is asked for while slots are read, however many there are: what
+//! must happen at once is due at once, and happens in the next `handle_timeout`.
+
+use core::time::Duration;
+
+use link::CallRecord;
+use link::record::{CallKey, EndReason, EndedBy, NEVER};
+
+use super::{Call, Deadline, State};
+use crate::Instant;
+use crate::action::Adopted;
+use crate::checkpoint::{self, Checkpoint, Phase};
+use crate::counter::Counter;
+use crate::dialog::Side;
+use crate::switch::Switch;
+
+/// How far our sequence numbers are moved on: further than the dead process can have come since it
+/// wrote the checkpoint.
+const CSEQ_STEP: u32 = 1_000;
+
+impl Switch {
+    /// A slot that the call table still holds but whose call is over.
+    pub(crate) fn hold(&mut self, key: CallKey) {
+        if let Some(call) = self.calls.get_mut(key.slot as usize) {
+            *call = Call { state: State::Recording, ..Call::empty(key.generation) };
+        }
+    }
+
+    /// See [`Switch::adopt`].
+    pub(crate) fn adopt_call(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        record: &CallRecord,
+        checkpoint: &[u8],
+    ) -> Adopted {
+        let slot = key.slot as usize;
+        if slot >= self.calls.len() {
+            self.counters.add(Counter::CallsNotAdopted);
+            return Adopted::Ended;
+        }
+        let started = Duration::from_micros(record.started_monotonic_us);
+        self.calls[slot] = Call { record: *record, started, ..Call::empty(key.generation) };
+        self.calls_live += 1;
+        self.arm_sweep(now);
+        let checkpoint = checkpoint::read(checkpoint).filter(|it| it.phase != Phase::Early);
+        let talks = match checkpoint {
+            Some(checkpoint) => self.adopt_legs(now, slot, checkpoint),
+            None => false,
+        };
+        if talks {
+            self.adopt_talk(slot);
+            self.counters.add(Counter::CallsAdopted);
+            return Adopted::Confirmed;
+        }
+        self.counters.add(Counter::CallsNotAdopted);
+        let call = &mut self.calls[slot];
+        call.note_end(now, EndReason::DataplaneRestart, EndedBy::Server);
+        call.note_attempt_end(now, EndReason::DataplaneRestart);
+        for side in Side::BOTH {
+            call.byes[side as usize] = call.legs[side as usize].confirmed;
+        }
+        self.enter_state(slot, State::Closing);
+        self.set_deadline(slot, Deadline::Close, Some(now));
+        Adopted::Ended
+    }
+
+    /// Takes legs and media over. Whether the call can go on.
+    fn adopt_legs(&mut self, now: Instant, slot: usize, checkpoint: Checkpoint) -> bool {
+        let Checkpoint { phase, shard, talk_s, legs, ports } = checkpoint;
+        let locals: [_; 2] = core::array::from_fn(|side| self.local_of(&legs[side].path));
+        let call = &mut self.calls[slot];
+        call.shard = shard;
+        call.talk_s = talk_s;
+        call.legs = legs;
+        for (leg, local) in call.legs.iter_mut().zip(locals) {
+            leg.local = local;
+            leg.cseq_local = leg.cseq_local.saturating_add(CSEQ_STEP);
+        }
+        let talks = phase == Phase::Confirmed
+            && call.record.answered_ms != NEVER
+            && call.record.ended_ms == NEVER
+            && call.legs.iter().all(|leg| leg.confirmed);
+        if talks {
+            call.state = State::Talking;
+        }
+        let window = Duration::from_secs(u64::from(self.parameters.latch_window_s));
+        let mut streams = Self::media_parts(&mut self.calls, &self.setup, slot);
+        if talks {
+            return self.media.reopen(now, &mut streams, &ports, window);
+        }
+        for leg in &mut streams.legs {
+            **leg = crate::media::LegMedia::NONE;
+        }
+        false
+    }
+
+    fn adopt_talk(&mut self, slot: usize) {
+        self.enter_state(slot, State::Talking);
+        let call = &self.calls[slot];
+        if call.talk_s > 0 {
+            let answered = call.started + Duration::from_millis(call.record.answered_ms.into());
+            let end = answered + Duration::from_secs(call.talk_s.into());
+            self.set_deadline(slot, Deadline::Talk, Some(end));
+        }
+    }
+}

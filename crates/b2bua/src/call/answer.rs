@@ -1,0 +1,308 @@
+//! From the vendor's 2xx to the caller's ACK.
+//!
+//! The vendor's 2xx is acknowledged at once. The caller's 200 waits until the start record is
+//! durable, `commit_wait_ms` at most, and is then repeated until its ACK comes (RFC 3261
+//! §13.3.1.4). Of an INVITE without an offer the vendor's 2xx *is* the offer: then our ACK to the
+//! vendor waits for the answer in the caller's ACK, while the vendor repeats its 2xx; both waits
+//! together end after 32 s, as either would alone.
+
+use core::time::Duration;
+
+use link::ask::{Answered, Ask};
+use link::record::{CallKey, EndReason, EndedBy};
+use sip::{Message, Method};
+
+use super::invite::description;
+use super::{Commitment, Deadline, State, Unacked};
+use crate::Instant;
+use crate::arena::Field;
+use crate::compose::{Content, Reply, SDP};
+use crate::counter::Counter;
+use crate::dialog::Side;
+use crate::kept::Kept;
+use crate::switch::Switch;
+use crate::transact::write_request;
+use crate::transaction::{SIXTY_FOUR_T1, T1, T2, TransactionKey};
+
+impl Switch {
+    /// The first 2xx of the vendor being tried.
+    pub(super) fn vendor_answers(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        client: TransactionKey,
+        message: &Message<'_>,
+    ) {
+        let tag = self.fork_tag(slot, message);
+        let call = &mut self.calls[slot];
+        let ms = call.ms(now);
+        if let Some(attempt) = call.current_attempt() {
+            attempt.status = message.status().unwrap_or(200);
+            attempt.answered_ms = ms;
+        }
+        let [caller, callee] = &mut call.legs;
+        let fits = callee.accept(&self.setup.locals, message).is_ok()
+            && caller.arena.set(Field::LocalTag, &tag).is_ok();
+        if !fits {
+            self.counters.add(Counter::RefusedTooLong);
+            return self.refuse_answer(now, slot, client, message, 502, EndReason::Rejected);
+        }
+        let Ok(answer) = self.carry_answer(now, slot, message) else {
+            self.counters.add(Counter::RefusedMedia);
+            return self.refuse_answer(now, slot, client, message, 488, EndReason::BadMedia);
+        };
+        let Some(answer) = answer else {
+            self.counters.add(Counter::RefusedKeptFull);
+            return self.refuse_answer(now, slot, client, message, 503, EndReason::Overload);
+        };
+        self.calls[slot].answer = answer;
+        let winner = self.tag_hash(message);
+        if let Some(transaction) = self.transactions.find(client) {
+            transaction.winner = winner;
+        }
+        if self.calls[slot].offered {
+            self.send_ack(slot, Side::Callee, client, None);
+        }
+        self.drop_route(slot);
+        self.enter_state(slot, State::Committing);
+        if !self.control_alive {
+            return self.answer_caller(now, slot, Commitment::Missing);
+        }
+        let wait = Duration::from_millis(u64::from(self.parameters.commit_wait_ms));
+        self.set_deadline(slot, Deadline::Commit, Some(now + wait));
+        self.save(slot);
+        let call = self.key_of(slot);
+        self.ask(Ask::Answered(Answered { call, asked_us: now.as_micros() as u64 }));
+    }
+
+    /// The description of a 2xx, rewritten and kept. `Ok(None)`: no room to keep it.
+    fn carry_answer(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        message: &Message<'_>,
+    ) -> Result<Option<Kept>, ()> {
+        let Some(body) = description(message) else {
+            // Those who described their media in an 18x sometimes do not say it again; the caller
+            // has seen it. Without any there is nothing to talk by.
+            return if self.calls[slot].described { Ok(Some(Kept::NONE)) } else { Err(()) };
+        };
+        let mut rewritten = self.take_scratch();
+        let carried = self.carry(now, slot, Side::Callee, body, &mut rewritten);
+        let kept = carried.map(|length| self.kept.keep(&rewritten[..length]));
+        self.give_scratch(rewritten);
+        self.believe(now, slot, Side::Callee, body);
+        kept.map_err(drop)
+    }
+
+    /// The vendor answered, but the answer is of no use: ACK, BYE, and the search ends.
+    fn refuse_answer(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        client: TransactionKey,
+        message: &Message<'_>,
+        status: u16,
+        reason: EndReason,
+    ) {
+        self.dismiss(now, client, message);
+        self.fail_call(now, slot, &Reply::plain(status), reason, EndedBy::Server);
+    }
+
+    /// Whether the ACK of a 2xx waits for the other leg's.
+    pub(super) fn holds_ack(&self, slot: usize, client: TransactionKey) -> bool {
+        let call = &self.calls[slot];
+        let carries = call.unacked.as_ref().and_then(|unacked| unacked.carries);
+        carries == Some(client) || (call.state == State::Committing && !call.offered)
+    }
+
+    /// Acknowledges a 2xx of a leg's far end; the ACK is kept for its repetitions.
+    pub(super) fn send_ack(
+        &mut self,
+        slot: usize,
+        side: Side,
+        client: TransactionKey,
+        content: Content<'_>,
+    ) {
+        let Some(cseq) = self.transactions.find(client).map(|transaction| transaction.cseq) else {
+            return;
+        };
+        let branch = self.lone_branch();
+        let leg = &self.calls[slot].legs[side as usize];
+        let path = leg.path;
+        let request = leg.request(Method::Ack, cseq, branch, content);
+        let written = write_request(&mut self.outbox, &self.setup, leg.local, path, &request);
+        if self.count_unsent(written) {
+            self.keep_instead(client, path);
+        }
+    }
+
+    /// The start record is durable.
+    pub(crate) fn handle_committed(&mut self, now: Instant, key: CallKey) {
+        let slot = self.live_call(key).filter(|&slot| self.calls[slot].state == State::Committing);
+        match slot {
+            Some(slot) => self.answer_caller(now, slot, Commitment::Durable),
+            None => self.counters.add(Counter::AnswersLate),
+        }
+    }
+
+    /// The caller hears the answer.
+    pub(super) fn answer_caller(&mut self, now: Instant, slot: usize, commitment: Commitment) {
+        let call = &mut self.calls[slot];
+        let Some(server) = call.invite.take() else { return };
+        let answer = call.answer.take();
+        let client = call.attempt;
+        call.record.answered_ms = call.ms(now);
+        call.record.status = 200;
+        if commitment == Commitment::Missing {
+            call.record.uncommitted = 1;
+            self.counters.add(Counter::Uncommitted);
+        }
+        let [caller, _] = &mut call.legs;
+        caller.confirmed = true;
+        let cseq = caller.cseq_remote.unwrap_or(0);
+        let tag = self.own_tag(slot, Side::Caller);
+        let mut room = self.take_scratch();
+        let body = self.kept.copy(&answer, &mut room);
+        let content = (!body.is_empty()).then_some((SDP, body));
+        self.answer(now, server, &Reply { to_tag: &tag, content, ..Reply::plain(200) });
+        self.give_scratch(room);
+        self.kept.release(answer);
+        self.enter_state(slot, State::Answered);
+        let carries = client.filter(|_| !self.calls[slot].offered);
+        self.await_ack(
+            now,
+            slot,
+            Unacked { side: Side::Caller, server, cseq, interval: T1, carries },
+        );
+        if self.calls[slot].talk_s > 0 {
+            let talk = Duration::from_secs(u64::from(self.calls[slot].talk_s));
+            self.set_deadline(slot, Deadline::Talk, Some(now + talk));
+        }
+        let [caller, callee] = &self.calls[slot].legs;
+        self.media.set_answered(now, [&caller.media, &callee.media]);
+        self.counters.add(Counter::CallsAnswered);
+        self.save(slot);
+    }
+
+    /// The tag that a leg has once it is confirmed.
+    fn own_tag(&self, slot: usize, side: Side) -> [u8; 32] {
+        let text = self.calls[slot].legs[side as usize].text(Field::LocalTag);
+        text.try_into().expect("every tag of ours is one token")
+    }
+
+    /// Repeats a 2xx until its ACK comes.
+    pub(super) fn await_ack(&mut self, now: Instant, slot: usize, unacked: Unacked) {
+        self.calls[slot].unacked = Some(unacked);
+        self.set_deadline(slot, Deadline::Repeat, Some(now + T1));
+        self.set_deadline(slot, Deadline::NoAck, Some(now + SIXTY_FOUR_T1));
+    }
+
+    pub(super) fn repeat_answer(&mut self, now: Instant, slot: usize) {
+        let Some(unacked) = &mut self.calls[slot].unacked else { return };
+        unacked.interval = (unacked.interval * 2).min(T2);
+        let (server, next) = (unacked.server, now + unacked.interval);
+        self.resend(server);
+        self.set_deadline(slot, Deadline::Repeat, Some(next));
+    }
+
+    /// An ACK inside a dialog: of a 2xx of ours, or a repetition of one.
+    pub(crate) fn dialog_ack(&mut self, now: Instant, message: &Message<'_>) {
+        let found = self.find_leg(message).filter(|&(slot, _)| self.calls[slot].state.is_live());
+        let Some((slot, side)) = found else {
+            return self.counters.add(Counter::AcksUnmatched);
+        };
+        let cseq = message.cseq().number;
+        let unacked = self.calls[slot]
+            .unacked
+            .take_if(|unacked| unacked.side == side && unacked.cseq == cseq);
+        let Some(unacked) = unacked else { return };
+        self.end_wait(slot, unacked.server);
+        if let Some(client) = unacked.carries
+            && !self.carry_in_ack(now, slot, side, client, message)
+        {
+            self.counters.add(Counter::RefusedMedia);
+            return self.hang_up(now, slot, EndReason::BadMedia, EndedBy::Server, None);
+        }
+        self.acknowledged(now, slot);
+    }
+
+    /// The 2xx needs no more repetition.
+    fn end_wait(&mut self, slot: usize, server: TransactionKey) {
+        self.set_deadline(slot, Deadline::Repeat, None);
+        self.set_deadline(slot, Deadline::NoAck, None);
+        if let Some(transaction) = self.transactions.find(server) {
+            let kept = transaction.sent.take();
+            self.kept.release(kept);
+        }
+    }
+
+    /// The answer to an offer of ours travels in ACKs. Whether there was one that could be carried;
+    /// the other leg is acknowledged in any case.
+    fn carry_in_ack(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        side: Side,
+        client: TransactionKey,
+        message: &Message<'_>,
+    ) -> bool {
+        let mut rewritten = self.take_scratch();
+        let carried = description(message).and_then(|body| {
+            let length = self.carry(now, slot, side, body, &mut rewritten).ok()?;
+            self.believe(now, slot, side, body);
+            Some(length)
+        });
+        let content = carried.map(|length| (SDP, &rewritten[..length]));
+        self.send_ack(slot, side.other(), client, content);
+        self.give_scratch(rewritten);
+        carried.is_some()
+    }
+
+    fn acknowledged(&mut self, now: Instant, slot: usize) {
+        match self.calls[slot].state {
+            State::Answered => {
+                self.enter_state(slot, State::Talking);
+                self.save(slot);
+            }
+            State::Closing => self.finish_closing(now, slot),
+            _ => {}
+        }
+    }
+
+    /// The ACK never came.
+    pub(super) fn ack_missing(&mut self, now: Instant, slot: usize) {
+        let Some(unacked) = self.calls[slot].unacked.take() else { return };
+        self.counters.add(Counter::AcksMissing);
+        self.end_wait(slot, unacked.server);
+        if let Some(client) = unacked.carries {
+            // A dialog must be acknowledged before it may be ended.
+            self.send_ack(slot, unacked.side.other(), client, None);
+        }
+        match self.calls[slot].state {
+            State::Closing => self.finish_closing(now, slot),
+            _ => self.hang_up(now, slot, EndReason::NoAck, EndedBy::Server, None),
+        }
+    }
+
+    /// The vendor's answer is given back before the caller heard it.
+    pub(super) fn drop_answered(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        status: u16,
+        reason: EndReason,
+        by: EndedBy,
+    ) {
+        if !self.calls[slot].offered
+            && let Some(client) = self.calls[slot].attempt
+        {
+            self.send_ack(slot, Side::Callee, client, None);
+        }
+        if self.calls[slot].legs[Side::Callee as usize].confirmed {
+            self.send_bye(now, slot, Side::Callee, None);
+        }
+        self.calls[slot].note_attempt_end(now, reason);
+        self.fail_call(now, slot, &Reply::plain(status), reason, by);
+    }
+}

@@ -1,0 +1,380 @@
+//! Requests passed from one leg to the other inside a call: re-INVITE (hold, resume, new media),
+//! UPDATE, INFO.
+//!
+//! An offer is a matter of the whole call: one at a time, from either side (RFC 3261 §14). What it
+//! describes is believed only once the far side has accepted it; until then the old media goes on.
+
+use link::record::{CallKey, EndReason};
+use sip::refuse::Refusal;
+use sip::{Message, Method, Name};
+
+use super::hangup::by_side;
+use super::invite::description;
+use super::{Exchange, Unacked};
+use crate::Instant;
+use crate::compose::{Content, Reply, SDP};
+use crate::counter::Counter;
+use crate::dialog::Side;
+use crate::media::MediaFault;
+use crate::path::Path;
+use crate::switch::Switch;
+use crate::table::Key;
+use crate::transact::{Keep, Which, write_request};
+use crate::transaction::{
+    Birth, Class, Machine, Role, T1, TransactionKey, invite_client, non_invite_client,
+};
+
+/// What a failure of one leg becomes on the other.
+fn told(status: u16) -> u16 {
+    match status {
+        // The peer was asked for nothing and cannot authenticate: the change was not possible.
+        300..=399 | 401 | 402 | 403 | 407 => 488,
+        status => status,
+    }
+}
+
+/// Whether a failure means that the far side has no such dialog any more (§12.2.1.2).
+fn ends_dialog(status: u16) -> bool {
+    matches!(status, 408 | 481)
+}
+
+impl Switch {
+    /// A re-INVITE, UPDATE or INFO that matches no transaction.
+    pub(super) fn open_exchange(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        side: Side,
+        path: Path,
+        request: &Message<'_>,
+        key: Key,
+    ) {
+        let method = request.method();
+        if !self.admit_exchange(path, request) {
+            return;
+        }
+        let offers = method == Method::Invite || description(request).is_some();
+        let offers = offers && method != Method::Info;
+        if let Some(status) = self.glare(slot, side, offers) {
+            self.counters.add(Counter::Glare);
+            // §14.1: some time up to 10 s for the peer that must wait for itself.
+            let retry_after = (status == 500).then(|| (self.random() % 10) as u32 + 1);
+            let reply = Reply { retry_after, ..Reply::plain(status) };
+            return self.reply_stateless(path, request, &reply);
+        }
+        let server = match self.open_server(now, path, request, key, 0, Keep::Request) {
+            Ok(server) => server,
+            Err(why) => return self.refuse_overload(path, request, why),
+        };
+        let owner = self.key_of(slot);
+        if let Some(transaction) = self.transactions.find(server) {
+            transaction.owner = Some(owner);
+            transaction.role = Role::Exchange;
+        }
+        if method == Method::Invite {
+            self.answer(now, server, &Reply::plain(100));
+        }
+        match self.pass_on(now, slot, side, server, request) {
+            Ok(client) if offers => {
+                self.calls[slot].exchange = Some(Exchange { from: side, server, client });
+            }
+            Ok(_) => {}
+            Err(status) => self.answer_exchange(now, server, &Reply::plain(status)),
+        }
+    }
+
+    /// The checks of §8.2. An INFO may carry any body: it is passed on unread.
+    fn admit_exchange(&mut self, path: Path, request: &Message<'_>) -> bool {
+        if request.method() != Method::Info {
+            return self.admit_request(path, request);
+        }
+        let required = request.list(Name::Require).next().is_some();
+        if required {
+            self.counters.add(Counter::RefusedUnsupported);
+            let refusal = Some(Refusal::ExtensionUnsupported);
+            self.reply_stateless(path, request, &Reply { refusal, ..Reply::plain(420) });
+        }
+        !required
+    }
+
+    /// Why an exchange cannot begin now: with 491 the peer waits for the other side, with 500 for
+    /// itself (§14.2).
+    fn glare(&self, slot: usize, side: Side, offers: bool) -> Option<u16> {
+        let call = &self.calls[slot];
+        if !call.state.is_confirmed() {
+            return Some(500);
+        }
+        let busy = call.exchange.map(|exchange| exchange.from);
+        let busy = busy.or(call.unacked.as_ref().map(|unacked| unacked.side));
+        let status = |from| if from == side { 500 } else { 491 };
+        busy.filter(|_| offers).map(status)
+    }
+
+    /// Sends the request on the other leg. The error is the status for the one who sent it.
+    fn pass_on(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        side: Side,
+        server: TransactionKey,
+        request: &Message<'_>,
+    ) -> Result<TransactionKey, u16> {
+        let method = match request.method() {
+            Method::Invite => Method::Invite,
+            Method::Update => Method::Update,
+            _ => Method::Info,
+        };
+        let mut rewritten = self.take_scratch();
+        let content = self.content_for(now, slot, side, request, &mut rewritten);
+        let sent = content.and_then(|content| {
+            let branch = self.next_branch().ok_or(503_u16)?;
+            let leg = self.calls[slot].leg(side.other());
+            leg.cseq_local += 1;
+            let (path, cseq) = (leg.path, leg.cseq_local);
+            let outgoing = leg.request(method, cseq, branch, content);
+            let outgoing = crate::compose::Outgoing { passed: Some(request), ..outgoing };
+            let written = write_request(&mut self.outbox, &self.setup, leg.local, path, &outgoing);
+            if self.count_unsent(written) { Ok((branch, path, cseq)) } else { Err(503) }
+        });
+        self.give_scratch(rewritten);
+        let (branch, path, cseq) = sent?;
+        let machine = match method {
+            Method::Invite => Machine::InviteClient(invite_client::State::Calling),
+            _ => Machine::NonInviteClient(non_invite_client::State::Trying),
+        };
+        let birth = Birth {
+            owner: Some(self.key_of(slot)),
+            role: Role::Exchange,
+            random: branch.random,
+            cseq,
+            peer: Some(server),
+            ..Birth::of(machine, path)
+        };
+        self.open_client(now, birth).map_err(|_| 503)
+    }
+
+    /// The body for the other leg: a description with our addresses in it, or an INFO's as it is.
+    fn content_for<'a>(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        side: Side,
+        message: &Message<'a>,
+        out: &'a mut [u8],
+    ) -> Result<Content<'a>, u16> {
+        if message.method() == Method::Info {
+            let content_type = message.content_type();
+            let body = message.body();
+            return Ok(content_type.filter(|_| !body.is_empty()).map(|kind| (kind, body)));
+        }
+        let Some(body) = description(message) else { return Ok(None) };
+        match self.carry(now, slot, side, body, out) {
+            Ok(length) => Ok(Some((SDP, &out[..length]))),
+            Err(MediaFault::Unusable) => {
+                self.counters.add(Counter::RefusedMedia);
+                Err(488)
+            }
+            Err(MediaFault::PortsFull) => Err(503),
+        }
+    }
+
+    fn answer_exchange(&mut self, now: Instant, server: TransactionKey, reply: &Reply<'_>) {
+        // The request's To has our tag already: none is added.
+        self.answer(now, server, reply);
+    }
+
+    /// A response to a passed-on INVITE, whose call lives.
+    pub(crate) fn exchange_invite_response(
+        &mut self,
+        now: Instant,
+        owner: CallKey,
+        server: TransactionKey,
+        client: TransactionKey,
+        message: &Message<'_>,
+    ) {
+        let Some(slot) = self.live_call(owner) else { return };
+        let status = message.status().unwrap_or(0);
+        let winner = self.tag_hash(message);
+        match Class::of(status) {
+            Class::Provisional => {}
+            Class::Success => {
+                let Some(transaction) = self.transactions.find(client) else { return };
+                if transaction.winner != 0 {
+                    if !self.holds_ack(slot, client) {
+                        self.resend(client);
+                    }
+                    return;
+                }
+                transaction.winner = winner;
+                self.exchange_accepted(now, slot, server, client, message);
+            }
+            Class::Failure => self.exchange_failed(now, owner, server, status, message),
+        }
+    }
+
+    /// The final response to a passed-on UPDATE or INFO.
+    pub(crate) fn exchange_response(
+        &mut self,
+        now: Instant,
+        owner: CallKey,
+        server: TransactionKey,
+        message: &Message<'_>,
+    ) {
+        let status = message.status().unwrap_or(0);
+        if Class::of(status) == Class::Failure {
+            return self.exchange_failed(now, owner, server, status, message);
+        }
+        let exchange = self.take_exchange(owner, server);
+        let Some((slot, exchange)) = exchange else {
+            return self.answer_exchange(now, server, &Reply::plain(status));
+        };
+        let mut rewritten = self.take_scratch();
+        let side = exchange.from.other();
+        let content = self.agree(now, slot, &exchange, message, &mut rewritten);
+        match content {
+            Ok(content) => {
+                self.answer_exchange(now, server, &Reply { content, ..Reply::plain(status) });
+                self.save(slot);
+            }
+            Err(status) => {
+                self.answer_exchange(now, server, &Reply::plain(status));
+                self.hang_up(now, slot, EndReason::BadMedia, by_side(side), None);
+            }
+        }
+        self.give_scratch(rewritten);
+    }
+
+    fn take_exchange(
+        &mut self,
+        owner: CallKey,
+        server: TransactionKey,
+    ) -> Option<(usize, Exchange)> {
+        let slot = self.live_call(owner)?;
+        let call = &mut self.calls[slot];
+        let exchange = call.exchange.take_if(|exchange| exchange.server == server)?;
+        Some((slot, exchange))
+    }
+
+    /// Both sides have agreed: targets and media are as they said. Gives the body for the one who
+    /// asked; the error is the status when there can be none.
+    fn agree<'a>(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        exchange: &Exchange,
+        message: &Message<'a>,
+        out: &'a mut [u8],
+    ) -> Result<Content<'a>, u16> {
+        let (from, to) = (exchange.from, exchange.from.other());
+        self.with_kept(exchange.server, Which::Request, |switch, request| {
+            // A Contact that does not fit leaves the old one in force.
+            let _ = switch.calls[slot].legs[from as usize].refresh(&switch.setup.locals, request);
+            if let Some(offer) = description(request) {
+                switch.believe(now, slot, from, offer);
+            }
+        });
+        let _ = self.calls[slot].legs[to as usize].refresh(&self.setup.locals, message);
+        let content = self.content_for(now, slot, to, message, out)?;
+        if let Some(body) = description(message) {
+            self.believe(now, slot, to, body);
+        }
+        Ok(content)
+    }
+
+    /// The far side took the re-INVITE.
+    fn exchange_accepted(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        server: TransactionKey,
+        client: TransactionKey,
+        message: &Message<'_>,
+    ) {
+        let owner = self.key_of(slot);
+        let Some((_, exchange)) = self.take_exchange(owner, server) else {
+            // The one who asked is gone from this exchange; the dialog stands and must be acknowledged.
+            return;
+        };
+        let (from, to) = (exchange.from, exchange.from.other());
+        let offered = self.with_kept(server, Which::Request, |_, request| {
+            (description(request).is_some(), request.cseq().number)
+        });
+        let Some((offered, cseq)) = offered else { return };
+        let mut rewritten = self.take_scratch();
+        let content = self.agree(now, slot, &exchange, message, &mut rewritten);
+        let unusable = content.is_err() || (!offered && content == Ok(None));
+        if offered || unusable {
+            self.send_ack(slot, to, client, None);
+        }
+        if unusable {
+            self.give_scratch(rewritten);
+            self.answer_exchange(now, server, &Reply::plain(488));
+            return self.hang_up(now, slot, EndReason::BadMedia, by_side(to), None);
+        }
+        let content = content.unwrap_or(None);
+        self.answer_exchange(now, server, &Reply { content, ..Reply::plain(200) });
+        self.give_scratch(rewritten);
+        let carries = (!offered).then_some(client);
+        self.await_ack(now, slot, Unacked { side: from, server, cseq, interval: T1, carries });
+        self.save(slot);
+    }
+
+    /// The far side refused: so is the one who asked. A lost dialog ends the call.
+    fn exchange_failed(
+        &mut self,
+        now: Instant,
+        owner: CallKey,
+        server: TransactionKey,
+        status: u16,
+        message: &Message<'_>,
+    ) {
+        let from = self.take_exchange(owner, server);
+        let reply = Reply { passed: Some(message), ..Reply::plain(told(status)) };
+        self.answer_exchange(now, server, &reply);
+        if ends_dialog(status)
+            && let Some(slot) = self.live_call(owner)
+        {
+            let lost = from.map(|(_, exchange)| exchange.from.other());
+            let by = lost.map_or(link::record::EndedBy::Server, by_side);
+            self.hang_up(now, slot, EndReason::DialogLost, by, None);
+        }
+    }
+
+    /// The far side said nothing at all.
+    pub(crate) fn exchange_unanswered(
+        &mut self,
+        now: Instant,
+        owner: CallKey,
+        server: TransactionKey,
+    ) {
+        let from = self.take_exchange(owner, server);
+        self.answer_exchange(now, server, &Reply::plain(408));
+        if let Some(slot) = self.live_call(owner) {
+            let lost = from.map(|(_, exchange)| exchange.from.other());
+            let by = lost.map_or(link::record::EndedBy::Server, by_side);
+            self.hang_up(now, slot, EndReason::DialogLost, by, None);
+        }
+    }
+
+    /// CANCEL of a re-INVITE: passed on; the answer to it ends the exchange (§9.2).
+    pub(super) fn cancel_exchange(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        server: TransactionKey,
+        cancel: &Message<'_>,
+    ) {
+        let exchange = self.calls[slot].exchange.filter(|exchange| exchange.server == server);
+        if let Some(exchange) = exchange {
+            self.cancel_client(now, exchange.client, Some(cancel));
+        }
+    }
+
+    /// The call ends in the middle of an exchange.
+    pub(super) fn abort_exchange(&mut self, now: Instant, slot: usize) {
+        if let Some(exchange) = self.calls[slot].exchange.take() {
+            self.answer_exchange(now, exchange.server, &Reply::plain(487));
+            self.cancel_client(now, exchange.client, None);
+        }
+    }
+}

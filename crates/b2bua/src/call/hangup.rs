@@ -1,0 +1,222 @@
+//! Requests inside a dialog, and how a call that talks ends.
+
+use link::order::HangUp;
+use link::record::{EndReason, EndedBy};
+use sip::{Message, Method};
+
+use super::{Deadline, State};
+use crate::Instant;
+use crate::compose::{Outgoing, Reply};
+use crate::counter::Counter;
+use crate::dialog::Side;
+use crate::path::Path;
+use crate::switch::Switch;
+use crate::table::Key;
+use crate::transact::{Keep, write_request};
+use crate::transaction::{Birth, Machine, SIXTY_FOUR_T1, non_invite_client};
+
+/// Whose deed it is, when a side of the call does it.
+pub(super) fn by_side(side: Side) -> EndedBy {
+    match side {
+        Side::Caller => EndedBy::Caller,
+        Side::Callee => EndedBy::Callee,
+    }
+}
+
+impl Switch {
+    /// A request with a To-tag that matches no transaction.
+    pub(crate) fn dialog_request(
+        &mut self,
+        now: Instant,
+        path: Path,
+        request: &Message<'_>,
+        key: Key,
+    ) {
+        let Some((slot, side)) = self.find_leg(request) else {
+            return self.refuse(path, request, 481, Counter::DialogUnknown);
+        };
+        let method = request.method();
+        match self.calls[slot].state {
+            State::Free | State::Recording | State::Closing | State::Cancelling
+                if method == Method::Bye =>
+            {
+                // Two BYEs crossed; both are right.
+                return self.reply_stateless(path, request, &Reply::plain(200));
+            }
+            State::Free | State::Recording | State::Closing | State::Cancelling => {
+                return self.refuse(path, request, 481, Counter::DialogUnknown);
+            }
+            _ => {}
+        }
+        let leg = self.calls[slot].leg(side);
+        let number = request.cseq().number;
+        let is_new = leg.cseq_remote.is_none_or(|last| number > last);
+        // An answer that left no transaction behind is given again.
+        let is_again = method == Method::Options && leg.cseq_remote == Some(number);
+        if !is_new && !is_again {
+            return self.refuse(path, request, 500, Counter::SequenceOld);
+        }
+        leg.cseq_remote = Some(number);
+        match method {
+            Method::Bye => self.bye(now, slot, side, path, request, key),
+            Method::Invite | Method::Update | Method::Info => {
+                self.open_exchange(now, slot, side, path, request, key);
+            }
+            // 200 to OPTIONS, and what we do not do.
+            _ => {
+                if self.admit_request(path, request) {
+                    self.reply_stateless(path, request, &Reply::plain(200));
+                }
+            }
+        }
+    }
+
+    /// BYE: answered at once, then passed on (§15.1.2).
+    fn bye(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        side: Side,
+        path: Path,
+        request: &Message<'_>,
+        key: Key,
+    ) {
+        match self.open_server(now, path, request, key, 0, Keep::Nothing) {
+            Ok(server) => self.answer_to(now, server, request, &Reply::plain(200)),
+            // A BYE is obeyed even when there is no memory left to repeat its answer from.
+            Err(why) => {
+                self.counters.add(why);
+                self.reply_stateless(path, request, &Reply::plain(200));
+            }
+        }
+        let by = by_side(side);
+        match (self.calls[slot].state, side) {
+            // A caller may end an early dialog so (§15), a vendor may not; either way it is over.
+            (State::Trying | State::Ringing, _) => {
+                self.stop_search(now, slot, 487, EndReason::Cancelled, by, Some(request));
+            }
+            (State::Committing, Side::Callee) => {
+                // It was put through and gone again before the caller heard of it.
+                self.calls[slot].leg(Side::Callee).confirmed = false;
+                self.drop_answered(now, slot, 480, EndReason::Normal, by);
+            }
+            (State::Committing, Side::Caller) => {
+                self.drop_answered(now, slot, 487, EndReason::Cancelled, by);
+            }
+            _ => self.end_talk(now, slot, EndReason::Normal, by, Some(side), Some(request)),
+        }
+    }
+
+    /// Ends a call from our side, as its state demands. `left` is the side that already went.
+    pub(crate) fn hang_up(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        reason: EndReason,
+        by: EndedBy,
+        left: Option<Side>,
+    ) {
+        match self.calls[slot].state {
+            State::Admitting => self.abandon_admission(now, slot, 480, reason),
+            State::Trying | State::Ringing => self.stop_search(now, slot, 480, reason, by, None),
+            State::Committing => self.drop_answered(now, slot, 480, reason, by),
+            State::Answered | State::Talking => {
+                self.end_talk(now, slot, reason, by, left, None);
+            }
+            State::Free | State::Closing | State::Cancelling | State::Recording => {}
+        }
+    }
+
+    pub(crate) fn handle_hang_up(&mut self, now: Instant, order: &HangUp) {
+        match self.live_call(order.call) {
+            Some(slot) => {
+                let reason = u8::try_from(order.reason)
+                    .map_or(EndReason::Operator, |number| EndReason::from_number(number));
+                let reason = if reason == EndReason::None { EndReason::Operator } else { reason };
+                self.hang_up(now, slot, reason, EndedBy::Server, None);
+            }
+            None => self.counters.add(Counter::OrdersUnmatched),
+        }
+    }
+
+    /// Ends a call that was put through.
+    fn end_talk(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        reason: EndReason,
+        by: EndedBy,
+        left: Option<Side>,
+        passed: Option<&Message<'_>>,
+    ) {
+        self.calls[slot].note_end(now, reason, by);
+        self.calls[slot].note_attempt_end(now, reason);
+        self.close_media(slot);
+        self.abort_exchange(now, slot);
+        self.release_held_ack(slot);
+        // §15: no BYE to a side that still owes the ACK of our 2xx, until it comes or is given up.
+        let unacked = &mut self.calls[slot].unacked;
+        let waits = unacked.take_if(|unacked| Some(unacked.side) == left).is_none();
+        let waited_for = unacked.as_ref().filter(|_| waits).map(|unacked| unacked.side);
+        for side in Side::BOTH {
+            let is_owed = Some(side) != left && self.calls[slot].legs[side as usize].confirmed;
+            if is_owed && Some(side) == waited_for {
+                self.calls[slot].byes[side as usize] = true;
+            } else if is_owed {
+                self.send_bye(now, slot, side, passed);
+            }
+        }
+        if self.calls[slot].byes == [false; 2] {
+            return self.close_call(now, slot);
+        }
+        self.enter_state(slot, State::Closing);
+        // The wait for the ACK ends earlier; this is for a bug in that.
+        self.set_deadline(slot, Deadline::Close, Some(now + SIXTY_FOUR_T1 * 2));
+    }
+
+    /// A 2xx whose ACK waits for the other leg's is acknowledged without an answer, since a dialog
+    /// must be acknowledged before it may be ended.
+    fn release_held_ack(&mut self, slot: usize) {
+        let Some(unacked) = &mut self.calls[slot].unacked else { return };
+        let side = unacked.side.other();
+        if let Some(client) = unacked.carries.take() {
+            self.send_ack(slot, side, client, None);
+        }
+    }
+
+    /// The ACK came, or never will: now the BYE may go.
+    pub(super) fn finish_closing(&mut self, now: Instant, slot: usize) {
+        for side in Side::BOTH {
+            if core::mem::take(&mut self.calls[slot].byes[side as usize]) {
+                self.send_bye(now, slot, side, None);
+            }
+        }
+        self.close_call(now, slot);
+    }
+
+    /// Sends BYE on a leg. Its transaction repeats it, whatever becomes of the call.
+    pub(super) fn send_bye(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        side: Side,
+        passed: Option<&Message<'_>>,
+    ) {
+        self.calls[slot].leg(side).confirmed = false;
+        let Some(branch) = self.next_branch() else {
+            return self.counters.add(Counter::TransactionsFull);
+        };
+        let leg = self.calls[slot].leg(side);
+        leg.cseq_local += 1;
+        let (path, cseq) = (leg.path, leg.cseq_local);
+        let request = leg.request(Method::Bye, cseq, branch, None);
+        let request = Outgoing { passed, ..request };
+        let written = write_request(&mut self.outbox, &self.setup, leg.local, path, &request);
+        if self.count_unsent(written) {
+            let machine = Machine::NonInviteClient(non_invite_client::State::Trying);
+            let birth = Birth { random: branch.random, cseq, ..Birth::of(machine, path) };
+            // What is full was counted; the far end's own timers must end its side then.
+            let _ = self.open_client(now, birth);
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! A new INVITE: from the caller's first packet to control's answer.
+
+use core::hash::Hasher;
+use core::time::Duration;
+
+use link::answer::{Refuse, Route};
+use link::ask::{Abandon, Admit, Ask};
+use link::record::{CallKey, CallRecord, EndReason, EndedBy, Facts};
+use link::{Endpoint, Text};
+use sip::{Message, Method, Name, Sdp};
+use siphasher::sip128::{Hasher128, SipHasher24};
+use zerocopy::IntoBytes;
+
+use super::{Call, Deadline, State};
+use crate::Instant;
+use crate::compose::{Reply, SDP};
+use crate::counter::Counter;
+use crate::dialog::Side;
+use crate::kept::Kept;
+use crate::keys::{Keys, shard_of};
+use crate::path::Path;
+use crate::switch::Switch;
+use crate::table::Key;
+use crate::transact::{Keep, Which, reply_path};
+use crate::transaction::{Machine, Role, TransactionKey, invite_server};
+
+/// The hash by which a request finds its server transaction (RFC 3261 §17.2.3). ACK and CANCEL
+/// find their INVITE's.
+pub(crate) fn server_key(message: &Message<'_>, keys: &Keys) -> Key {
+    let method = match message.method() {
+        Method::Ack | Method::Cancel => Method::Invite,
+        method => method,
+    };
+    let via = message.via();
+    let port = via.port().unwrap_or(5060).to_le_bytes();
+    match via.unique_branch() {
+        Some(branch) => hash(keys, &[branch, via.host().as_bytes(), &port, method.as_bytes()]),
+        // RFC 2543 peers make no unique branches. Neither Request-URI nor To-tag are compared: so
+        // the ACK of a failure, which adds a tag, finds its INVITE too.
+        None => {
+            let cseq = message.cseq().number.to_le_bytes();
+            let from = message.from().tag().unwrap_or_default();
+            let call_id = message.call_id();
+            let host = via.host().as_bytes();
+            hash(keys, &[b"2543", call_id, from, &cseq, host, &port, method.as_bytes()])
+        }
+    }
+}
+
+/// The hash by which the same request is known when it came by two roads (§8.2.2.2).
+fn merge_key(message: &Message<'_>, keys: &Keys) -> Key {
+    let cseq = message.cseq().number.to_le_bytes();
+    hash(keys, &[b"merge", message.call_id(), message.from().tag().unwrap_or_default(), &cseq])
+}
+
+fn hash(keys: &Keys, parts: &[&[u8]]) -> Key {
+    let mut hasher = SipHasher24::new_with_key(&keys.tag);
+    for part in parts {
+        hasher.write(part);
+        hasher.write_usize(part.len());
+    }
+    // 0 means none.
+    hasher.finish128().as_u128().max(1)
+}
+
+/// The description in a message. A body without a type is taken for one (RFC 3261 §20.15).
+pub(super) fn description<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
+    let is_sdp = message.content_type().is_none() || message.content_is(SDP);
+    Some(message.body()).filter(|body| is_sdp && !body.is_empty())
+}
+
+/// Why an INVITE does not become a call.
+enum Unfit {
+    /// With this status.
+    Status(u16, Counter),
+    /// With 503 and a time to try again.
+    Overload(Counter),
+}
+
+impl Switch {
+    /// An INVITE outside of any dialog that matches no transaction.
+    pub(crate) fn open_call(&mut self, now: Instant, path: Path, invite: &Message<'_>, key: Key) {
+        if let Some(why) = self.overload() {
+            return self.refuse_overload(path, invite, why);
+        }
+        if !self.admit_request(path, invite) {
+            return;
+        }
+        match self.try_open_call(now, path, invite, key) {
+            Ok(()) => {}
+            Err(Unfit::Status(status, why)) => self.refuse(path, invite, status, why),
+            Err(Unfit::Overload(why)) => self.refuse_overload(path, invite, why),
+        }
+    }
+
+    fn try_open_call(
+        &mut self,
+        now: Instant,
+        path: Path,
+        invite: &Message<'_>,
+        key: Key,
+    ) -> Result<(), Unfit> {
+        let merge = merge_key(invite, &self.setup.keys);
+        if self.transactions.is_merged(merge) {
+            return Err(Unfit::Status(482, Counter::RefusedMerged));
+        }
+        if invite.max_forwards() == Some(0) {
+            return Err(Unfit::Status(483, Counter::RefusedHops));
+        }
+        // §8.1.1.8: without a Contact there is nobody to talk to later.
+        if invite.contact().is_none() {
+            return Err(Unfit::Status(400, Counter::RefusedUnsupported));
+        }
+        if description(invite).is_some_and(|body| Sdp::parse(body).is_err()) {
+            return Err(Unfit::Status(488, Counter::RefusedMedia));
+        }
+        let too_long = Unfit::Status(513, Counter::RefusedTooLong);
+        if invite.as_bytes().len() > self.setup.limits.message_bytes_max {
+            return Err(too_long);
+        }
+        let Some(facts) = self.facts(path, invite)? else { return Err(too_long) };
+        let slot = self.next_free().ok_or(Unfit::Overload(Counter::RefusedCallsFull))?;
+        let random = self.random();
+        let local = self.local_of(&path);
+        let leg = self.calls[slot].leg(Side::Caller);
+        leg.random = random;
+        leg.local = local;
+        leg.open_server(path, &self.setup.locals, invite)
+            .map_err(|_| Unfit::Status(513, Counter::RefusedTooLong))?;
+        let server = self
+            .open_server(now, path, invite, key, merge, Keep::Request)
+            .map_err(Unfit::Overload)?;
+        self.free_calls.pop_front();
+        self.begin_call(now, slot, server, invite, facts);
+        Ok(())
+    }
+
+    /// The slot that is free longest. It stays in the queue until the call begins.
+    fn next_free(&mut self) -> Option<usize> {
+        while let Some(&slot) = self.free_calls.front() {
+            if self.calls[slot as usize].state == State::Free {
+                return Some(slot as usize);
+            }
+            self.free_calls.pop_front();
+        }
+        None
+    }
+
+    /// What control must know of an INVITE. `None`: a field of it is longer than we can tell.
+    fn facts(&self, path: Path, invite: &Message<'_>) -> Result<Option<Facts>, Unfit> {
+        let caller = invite.from().uri().user().unwrap_or_default();
+        let callee = invite.request().and_then(|request| request.uri.user()).unwrap_or_default();
+        let (Some(caller), Some(callee)) = (Text::new(caller), Text::new(callee)) else {
+            // No number is so long (§21.4.22).
+            return Err(Unfit::Status(484, Counter::RefusedTooLong));
+        };
+        let max = self.parameters.caller_length_max as usize;
+        if max > 0 && caller.as_bytes().len() > max {
+            return Err(Unfit::Status(403, Counter::RefusedTooLong));
+        }
+        let Some(call_id) = Text::new(invite.call_id()) else { return Ok(None) };
+        Ok(Some(Facts {
+            source: Endpoint::from(path.remote).by(path.transport),
+            local: Endpoint::from(path.local).by(path.transport),
+            caller,
+            callee,
+            call_id,
+            user_agent: Text::cut(invite.value(Name::UserAgent).unwrap_or_default()),
+            cseq: invite.cseq().number,
+            spare: 0,
+        }))
+    }
+
+    fn begin_call(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        server: TransactionKey,
+        invite: &Message<'_>,
+        facts: Facts,
+    ) {
+        let started = now + self.wall_offset;
+        let record_id = self.record_id(started);
+        let shard = shard_of(invite.call_id(), &self.setup.keys);
+        let call = &mut self.calls[slot];
+        let generation = call.generation.wrapping_add(1);
+        let legs = core::mem::replace(&mut call.legs, Call::empty(0).legs);
+        *call = Call {
+            shard,
+            started: now,
+            invite: Some(server),
+            legs,
+            offered: description(invite).is_some(),
+            // Peers of RFC 2543 do not count hops.
+            hops: invite.max_forwards().map_or(crate::compose::HOPS, |hops| hops - 1),
+            record: CallRecord {
+                id: record_id,
+                started_us: started.as_micros() as u64,
+                started_monotonic_us: now.as_micros() as u64,
+                facts,
+                ..CallRecord::empty()
+            },
+            ..Call::empty(generation)
+        };
+        let key = self.key_of(slot);
+        if let Some(transaction) = self.transactions.find(server) {
+            transaction.owner = Some(key);
+            transaction.role = Role::Caller;
+        }
+        self.counters.add(Counter::CallsOffered);
+        // Strangers who shall hear nothing must not hear 100 either; who is one, control knows.
+        if self.parameters.reply_unauthorized != 0 {
+            self.answer(now, server, &Reply::plain(100));
+        }
+        self.enter_state(slot, State::Admitting);
+        let wait = Duration::from_millis(u64::from(self.parameters.admit_wait_ms));
+        self.set_deadline(slot, Deadline::Admit, Some(now + wait));
+        self.ask(Ask::Admit(Admit {
+            call: key,
+            record: record_id,
+            asked_us: now.as_micros() as u64,
+            deadline_us: (now + wait).as_micros() as u64,
+            started_us: started.as_micros() as u64,
+            facts,
+        }));
+    }
+
+    /// Unique for ever: time and node in the first word, chance in the second.
+    fn record_id(&mut self, started: Duration) -> [u64; 2] {
+        let node = u64::from(self.setup.node & 0x3ff);
+        [(started.as_micros() as u64) << 10 | node, self.random()]
+    }
+
+    /// The call that control answers, if it still waits for it.
+    fn admitting(&mut self, key: CallKey) -> Option<usize> {
+        let slot = self.live_call(key).filter(|&slot| self.calls[slot].state == State::Admitting);
+        if slot.is_none() {
+            self.counters.add(Counter::AnswersLate);
+        }
+        slot
+    }
+
+    pub(crate) fn handle_refuse(&mut self, now: Instant, refuse: &Refuse) {
+        let Some(slot) = self.admitting(refuse.call) else { return };
+        let Some(server) = self.calls[slot].invite else { return };
+        let retry_after = Some(refuse.retry_after_s).filter(|&seconds| seconds > 0);
+        let reply = |status| Reply { retry_after, ..Reply::plain(status) };
+        match (refuse.status, refuse.stateless) {
+            (0, _) => {
+                self.counters.add(Counter::Silenced);
+                self.close_transaction(server);
+            }
+            (status @ 300..=699, 0) => self.fail_invite(now, slot, &reply(status)),
+            (status @ 300..=699, _) => {
+                self.forget_with_reply(server, &reply(status));
+            }
+            (_, _) => {
+                self.counters.add(Counter::AnswersInvalid);
+                self.fail_invite(now, slot, &reply(503));
+            }
+        }
+        self.drop_call(slot);
+    }
+
+    /// Answers without a transaction: the source is nobody, and gets no memory of ours.
+    fn forget_with_reply(&mut self, server: TransactionKey, reply: &Reply<'_>) {
+        let Some(path) = self.transactions.find(server).map(|transaction| transaction.path) else {
+            return;
+        };
+        self.with_kept(server, Which::Request, |switch, invite| {
+            switch.reply_stateless(path, invite, reply);
+        });
+        self.close_transaction(server);
+    }
+
+    pub(crate) fn handle_route(&mut self, now: Instant, route: &Route) {
+        let Some(slot) = self.admitting(route.call) else { return };
+        let Some(kept) = self.kept.keep(route.as_bytes()) else {
+            self.counters.add(Counter::RefusedKeptFull);
+            return self.abandon_admission(now, slot, 503, EndReason::Overload);
+        };
+        if route.candidates().is_empty() {
+            self.kept.release(kept);
+            self.counters.add(Counter::AnswersInvalid);
+            return self.abandon_admission(now, slot, 503, EndReason::NoRoute);
+        }
+        let call = &mut self.calls[slot];
+        call.route = kept;
+        call.switches_left = route.switches_max;
+        call.talk_s = route.talk_s;
+        call.record.customer_gateway = route.customer_gateway;
+        call.record.caller_billed = route.caller_billed;
+        call.record.callee_billed = route.callee_billed;
+        call.record.customer_terms = route.customer_terms;
+        self.calls_live += 1;
+        self.counters.add(Counter::CallsAdmitted);
+        self.enter_state(slot, State::Trying);
+        let budget = Duration::from_millis(u64::from(self.parameters.search_budget_ms));
+        self.set_deadline(slot, Deadline::Search, Some(now + budget));
+        if self.parameters.reply_unauthorized == 0
+            && let Some(server) = self.calls[slot].invite
+        {
+            self.answer(now, server, &Reply::plain(100));
+        }
+        self.save(slot);
+        self.try_next(now, slot);
+    }
+
+    /// Control did not answer in time.
+    pub(super) fn admit_late(&mut self, now: Instant, slot: usize) {
+        self.counters.add(Counter::RefusedAdmitLate);
+        self.abandon_admission(now, slot, 503, EndReason::Overload);
+    }
+
+    /// Ends a call that control has not admitted, and tells control to forget it.
+    pub(super) fn abandon_admission(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        status: u16,
+        reason: EndReason,
+    ) {
+        let retry_after = (status == 503).then_some(self.parameters.retry_after_s);
+        self.fail_invite(now, slot, &Reply { retry_after, ..Reply::plain(status) });
+        let call = self.key_of(slot);
+        self.ask(Ask::Abandon(Abandon {
+            call,
+            reason: u32::from(reason as u8),
+            status: u32::from(status),
+        }));
+        self.drop_call(slot);
+    }
+
+    /// The final failure of the caller's INVITE, under the call's first To-tag.
+    pub(super) fn fail_invite(&mut self, now: Instant, slot: usize, reply: &Reply<'_>) {
+        let Some(server) = self.calls[slot].invite.take() else { return };
+        self.calls[slot].record.status = reply.status;
+        let tag = self.leg_tag(slot, Side::Caller, 0);
+        self.answer(now, server, &Reply { to_tag: &tag, ..*reply });
+    }
+
+    /// The caller's story ends with a failure: an admitted call goes on to its record, or waits for
+    /// the vendor that was cancelled.
+    pub(super) fn fail_call(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        reply: &Reply<'_>,
+        reason: EndReason,
+        by: EndedBy,
+    ) {
+        self.fail_invite(now, slot, reply);
+        self.calls[slot].note_end(now, reason, by);
+        self.close_call(now, slot);
+    }
+
+    /// CANCEL of something that we answer (§9.2).
+    pub(crate) fn cancel(
+        &mut self,
+        now: Instant,
+        server: TransactionKey,
+        path: Path,
+        cancel: &Message<'_>,
+    ) {
+        let Some(transaction) = self.transactions.find(server) else { return };
+        let (owner, role) = (transaction.owner, transaction.role);
+        let undecided =
+            transaction.machine == Machine::InviteServer(invite_server::State::Proceeding);
+        // §9.2: the To-tag is that of the INVITE's answers. A failure before this may have had none.
+        let slot = owner.and_then(|owner| self.live_call(owner));
+        let tag = slot.map(|slot| self.leg_tag(slot, Side::Caller, 0));
+        match &tag {
+            Some(to_tag) => {
+                let reply = Reply { to_tag, ..Reply::plain(200) };
+                self.send_reply(reply_path(path, cancel), cancel, &reply);
+            }
+            None => self.reply_stateless(path, cancel, &Reply::plain(200)),
+        }
+        let Some(slot) = slot.filter(|_| undecided) else { return };
+        match role {
+            Role::Caller => self.caller_cancels(now, slot, Some(cancel)),
+            Role::Exchange => self.cancel_exchange(now, slot, server, cancel),
+            Role::None | Role::Attempt(_) => {}
+        }
+    }
+
+    /// What a kept route says. It was written by us and is read whole.
+    pub(super) fn route_of(&self, slot: usize) -> Option<Route> {
+        use zerocopy::FromZeros;
+        let mut route = Route::new_zeroed();
+        let size = size_of::<Route>();
+        let read = self.kept.copy(&self.calls[slot].route, route.as_mut_bytes()).len() == size;
+        read.then_some(route)
+    }
+
+    /// Lets go of the candidates: the search is over.
+    pub(super) fn drop_route(&mut self, slot: usize) {
+        let route: Kept = self.calls[slot].route.take();
+        self.kept.release(route);
+    }
+}

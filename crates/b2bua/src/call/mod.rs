@@ -1,0 +1,473 @@
+//! A call: two legs, one record, and the story between them.
+//!
+//! ```text
+//!            Admitting ──refused──────────────────────────────┐
+//!                │ Route                                      │
+//!                ▼            failover                        │
+//!        ┌──── Trying ◀──────────────┐                        │
+//!        │       │ 18x               │                        │
+//!        │       ▼                   │                        │
+//!        │    Ringing ───────────────┘──CANCEL, timeout──▶ Cancelling
+//!        │       │ 2xx                                        │
+//!        └───▶ Committing ──CANCEL, BYE──────────────────┐    │
+//!                │ Committed, or commit_wait             │    │
+//!                ▼                                       ▼    ▼
+//!             Answered ──ACK──▶ Talking ──BYE──▶ Closing ──▶ Recording ──▶ Free
+//! ```
+//!
+//! `Closing` waits for the ACK that must come before our BYE (RFC 3261 §15), `Cancelling` for the
+//! final answer of a vendor that was cancelled, `Recording` for control to store the record.
+//! Entering a state stops every deadline that it does not name.
+
+mod adopt;
+mod answer;
+mod attempt;
+mod exchange;
+mod hangup;
+mod invite;
+
+pub(crate) use invite::server_key;
+
+use core::time::Duration;
+
+use link::CallRecord;
+use link::record::{CallKey, EndReason, EndedBy, NEVER};
+use link::report::Ended;
+use link::{Ask, Report};
+
+use crate::Instant;
+use crate::action::Action;
+use crate::counter::Counter;
+use crate::dialog::{Leg, Side};
+use crate::kept::Kept;
+use crate::keys::{Place, Shard, TOKEN_BYTES, Token};
+use crate::media::Streams;
+use crate::switch::Switch;
+use crate::transaction::TransactionKey;
+
+/// See the diagram at the head of this file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Nobody's slot.
+    Free,
+    /// Control was asked.
+    Admitting,
+    /// An INVITE is out, nobody rang on it.
+    Trying,
+    /// A vendor rings.
+    Ringing,
+    /// A vendor answered; the caller's 200 waits for the start record.
+    Committing,
+    /// The caller's 200 is out.
+    Answered,
+    /// The caller acknowledged.
+    Talking,
+    /// Over, but for an ACK that must come before our BYE.
+    Closing,
+    /// Over for the caller; a cancelled vendor has not yet said its last.
+    Cancelling,
+    /// Over; control stores the record.
+    Recording,
+}
+
+impl State {
+    /// Whether the call still acts: its transactions may speak to it.
+    fn is_live(self) -> bool {
+        !matches!(self, Self::Free | Self::Recording)
+    }
+
+    /// Whether both sides were put through.
+    pub(crate) fn is_confirmed(self) -> bool {
+        matches!(self, Self::Answered | Self::Talking)
+    }
+
+    /// The deadlines that go on in a state.
+    fn keeps(self, deadline: Deadline) -> bool {
+        use Deadline::*;
+        match self {
+            Self::Free | Self::Recording => false,
+            Self::Admitting => matches!(deadline, Admit),
+            // Ring runs on from the first 18x through every failover after it.
+            Self::Trying => matches!(deadline, FirstResponse | Invite | Search | Ring),
+            Self::Ringing => matches!(deadline, Ring),
+            Self::Committing => matches!(deadline, Commit),
+            Self::Answered | Self::Talking => matches!(deadline, Repeat | NoAck | Talk),
+            Self::Closing => matches!(deadline, Repeat | NoAck | Close),
+            Self::Cancelling => matches!(deadline, Close),
+        }
+    }
+}
+
+/// What a call waits for. One of each at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Deadline {
+    /// Control's answer.
+    Admit,
+    /// Any 1xx of this attempt.
+    FirstResponse,
+    /// An 18x of this attempt.
+    Invite,
+    /// The first 18x of all attempts.
+    Search,
+    /// The answer, after the first 18x.
+    Ring,
+    /// The start record.
+    Commit,
+    /// Our 2xx again.
+    Repeat,
+    /// The ACK of our 2xx.
+    NoAck,
+    /// The longest talk.
+    Talk,
+    /// The end of patience in a state that only waits.
+    Close,
+}
+
+impl Deadline {
+    const ALL: [Self; 10] = {
+        use Deadline::*;
+        [Admit, FirstResponse, Invite, Search, Ring, Commit, Repeat, NoAck, Talk, Close]
+    };
+}
+
+/// One dialog that a vendor's side opened, told to the caller under an own To-tag.
+#[derive(Clone, Copy, Default)]
+struct Fork {
+    /// Hash of the vendor's To-tag; 0: none.
+    tag: u64,
+    /// What tells our To-tag from the others of this call.
+    variant: u8,
+}
+
+/// Forks of one attempt that are told apart; further ones share the last To-tag.
+const FORKS_MAX: usize = 4;
+
+/// A 2xx of ours that waits for its ACK.
+pub(crate) struct Unacked {
+    side: Side,
+    /// The server transaction that keeps the 2xx.
+    server: TransactionKey,
+    cseq: u32,
+    interval: Duration,
+    /// The client transaction of the other leg whose ACK waits for the description in this one,
+    /// because our 2xx held an offer.
+    carries: Option<TransactionKey>,
+}
+
+/// An offer on its way from one leg to the other.
+#[derive(Clone, Copy)]
+pub(crate) struct Exchange {
+    from: Side,
+    server: TransactionKey,
+    client: TransactionKey,
+}
+
+/// One call.
+pub(crate) struct Call {
+    pub(crate) state: State,
+    pub(crate) generation: u32,
+    shard: Shard,
+    started: Instant,
+    pub(crate) record: CallRecord,
+    pub(crate) legs: [Leg; 2],
+    deadlines: [Option<Instant>; Deadline::ALL.len()],
+    /// The caller's INVITE, until its final answer.
+    invite: Option<TransactionKey>,
+    /// The INVITE to the vendor that is being tried.
+    attempt: Option<TransactionKey>,
+    /// Control's [`link::answer::Route`], until the call is answered.
+    route: Kept,
+    /// The rewritten description of the vendor's 2xx, until the caller gets it.
+    answer: Kept,
+    next_candidate: u8,
+    switches_left: u32,
+    /// The last failure of a vendor that may be told to the caller; 0: none.
+    failure: u16,
+    /// Hops left for the vendor's INVITE.
+    hops: u8,
+    /// Whether the caller's INVITE had an offer.
+    offered: bool,
+    /// Whether the vendor being tried has described its media.
+    described: bool,
+    forks: [Fork; FORKS_MAX],
+    variants: u8,
+    /// Longest talk in seconds; 0: no limit.
+    talk_s: u32,
+    unacked: Option<Unacked>,
+    exchange: Option<Exchange>,
+    /// Legs that must still get a BYE, in `Closing`.
+    byes: [bool; 2],
+}
+
+impl Call {
+    pub(crate) fn empty(generation: u32) -> Self {
+        Self {
+            state: State::Free,
+            generation,
+            shard: Shard(0),
+            started: Instant::ZERO,
+            record: CallRecord::empty(),
+            legs: [Leg::new(), Leg::new()],
+            deadlines: [None; Deadline::ALL.len()],
+            invite: None,
+            attempt: None,
+            route: Kept::NONE,
+            answer: Kept::NONE,
+            next_candidate: 0,
+            switches_left: 0,
+            failure: 0,
+            hops: 0,
+            offered: false,
+            described: false,
+            forks: [Fork::default(); FORKS_MAX],
+            variants: 0,
+            talk_s: 0,
+            unacked: None,
+            exchange: None,
+            byes: [false; 2],
+        }
+    }
+
+    pub(crate) fn shard(&self) -> Shard {
+        self.shard
+    }
+
+    pub(crate) fn talk_s(&self) -> u32 {
+        self.talk_s
+    }
+
+    pub(crate) fn leg(&mut self, side: Side) -> &mut Leg {
+        &mut self.legs[side as usize]
+    }
+
+    /// Milliseconds since the INVITE.
+    pub(crate) fn ms(&self, now: Instant) -> u32 {
+        let ms = now.saturating_sub(self.started).as_millis();
+        u32::try_from(ms).map_or(NEVER - 1, |ms| ms.min(NEVER - 1))
+    }
+
+    /// Whether control counts it: admitted and not ended.
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.state.is_live() && self.state != State::Admitting
+    }
+
+    fn current_attempt(&mut self) -> Option<&mut link::record::Attempt> {
+        let index = self.record.attempts_used.checked_sub(1)?;
+        self.record.attempts.get_mut(index as usize)
+    }
+
+    /// Notes the end once; whoever ended it first did.
+    fn note_end(&mut self, now: Instant, reason: EndReason, by: EndedBy) {
+        if self.record.ended_ms == NEVER {
+            self.record.ended_ms = self.ms(now);
+            self.record.reason = reason as u8;
+            self.record.ended_by = by as u8;
+        }
+    }
+
+    /// Notes the end of the attempt that goes on, if one does.
+    fn note_attempt_end(&mut self, now: Instant, reason: EndReason) {
+        let ms = self.ms(now);
+        if let Some(attempt) = self.current_attempt()
+            && attempt.ended_ms == NEVER
+        {
+            attempt.ended_ms = ms;
+            attempt.reason = reason as u8;
+        }
+    }
+}
+
+impl Switch {
+    /// The slot of a call that still acts.
+    pub(crate) fn live_call(&self, key: CallKey) -> Option<usize> {
+        let slot = key.slot as usize;
+        let call = self.calls.get(slot)?;
+        (call.generation == key.generation && call.state.is_live()).then_some(slot)
+    }
+
+    pub(crate) fn key_of(&self, slot: usize) -> CallKey {
+        CallKey { slot: slot as u32, generation: self.calls[slot].generation }
+    }
+
+    pub(crate) fn act(&mut self, action: Action) {
+        // The worker empties the queue after each step (the contract of `lib.rs`), and no step
+        // asks for more than the queue holds.
+        assert!(self.actions.len() < self.actions.capacity(), "actions were not polled");
+        self.actions.push_back(action);
+    }
+
+    fn enter_state(&mut self, slot: usize, state: State) {
+        let call = &mut self.calls[slot];
+        call.state = state;
+        for deadline in Deadline::ALL {
+            if !state.keeps(deadline) {
+                call.deadlines[deadline as usize] = None;
+            }
+        }
+        self.rearm_call(slot);
+    }
+
+    fn set_deadline(&mut self, slot: usize, deadline: Deadline, at: Option<Instant>) {
+        self.calls[slot].deadlines[deadline as usize] = at;
+        self.rearm_call(slot);
+    }
+
+    fn rearm_call(&mut self, slot: usize) {
+        let earliest = self.calls[slot].deadlines.iter().flatten().min().copied();
+        self.timers.set(self.transactions_max + slot as u32, earliest);
+    }
+
+    /// What is due for one call. Each deadline leaves a state or is set again, so this ends.
+    pub(crate) fn call_due(&mut self, now: Instant, slot: usize) {
+        let due = |call: &Call| {
+            Deadline::ALL
+                .into_iter()
+                .find(|&deadline| call.deadlines[deadline as usize].is_some_and(|at| at <= now))
+        };
+        let Some(deadline) = due(&self.calls[slot]) else { return };
+        self.set_deadline(slot, deadline, None);
+        match deadline {
+            Deadline::Admit => self.admit_late(now, slot),
+            Deadline::FirstResponse | Deadline::Invite => self.attempt_late(now, slot),
+            Deadline::Search => self.search_over(now, slot),
+            Deadline::Ring => self.rang_out(now, slot),
+            Deadline::Commit => self.answer_caller(now, slot, Commitment::Missing),
+            Deadline::Repeat => self.repeat_answer(now, slot),
+            Deadline::NoAck => self.ack_missing(now, slot),
+            Deadline::Talk => {
+                self.hang_up(now, slot, EndReason::DurationLimit, EndedBy::Server, None);
+            }
+            Deadline::Close => self.finish_closing(now, slot),
+        }
+    }
+
+    /// Publishes the call's image.
+    fn save(&mut self, slot: usize) {
+        self.note_media(slot);
+        let key = self.key_of(slot);
+        self.act(Action::Save(key));
+    }
+
+    /// The media plane's view of a call.
+    fn media_parts<'a>(
+        calls: &'a mut [Call],
+        setup: &'a crate::limits::Setup,
+        slot: usize,
+    ) -> Streams<'a> {
+        let call = &mut calls[slot];
+        let key = CallKey { slot: slot as u32, generation: call.generation };
+        let answered = call.state.is_confirmed();
+        let [caller, callee] = &mut call.legs;
+        let local = |index: u8| &setup.locals[usize::from(index)];
+        Streams {
+            key,
+            locals: [local(caller.local), local(callee.local)],
+            legs: [&mut caller.media, &mut callee.media],
+            answered,
+        }
+    }
+
+    /// Our tag of a leg.
+    fn leg_tag(&self, slot: usize, side: Side, variant: u8) -> [u8; TOKEN_BYTES] {
+        let call = &self.calls[slot];
+        let place = Place { slot: slot as u32, variant, generation: call.generation };
+        Token::of(place, call.legs[side as usize].random, &self.setup.keys).text()
+    }
+
+    /// The leg that a request inside a dialog belongs to, by the tag that we gave it.
+    pub(crate) fn find_leg(&self, message: &sip::Message<'_>) -> Option<(usize, Side)> {
+        let token = Token::read(message.to().tag()?)?;
+        let place = token.place(&self.setup.keys);
+        let slot = place.slot as usize;
+        let call = self.calls.get(slot)?;
+        if call.generation != place.generation || call.state == State::Free {
+            return None;
+        }
+        let side =
+            Side::BOTH.into_iter().find(|&side| call.legs[side as usize].random == token.random)?;
+        call.legs[side as usize].owns(message).then_some((slot, side))
+    }
+
+    /// Ends a call for good: closes its media, completes its record, hands it to control.
+    pub(crate) fn close_call(&mut self, now: Instant, slot: usize) {
+        self.abort_exchange(now, slot);
+        let key = self.key_of(slot);
+        self.close_media(slot);
+        let call = &mut self.calls[slot];
+        assert!(call.is_admitted(), "only an admitted call has a record");
+        call.note_end(now, EndReason::DialogLost, EndedBy::Server);
+        let reason = call.record.end_reason();
+        call.note_attempt_end(now, reason);
+        self.forget(slot);
+        self.calls_live -= 1;
+        self.enter_state(slot, State::Recording);
+        self.counters.add(Counter::CallsEnded);
+        self.act(Action::End(key));
+        self.act(Action::Report(Report::Ended(Ended { call: key })));
+    }
+
+    /// Gives the slot of a call back that control never admitted.
+    fn drop_call(&mut self, slot: usize) {
+        self.close_media(slot);
+        self.forget(slot);
+        self.free_slot(slot);
+    }
+
+    /// The record's media figures, taken before the flows go.
+    fn close_media(&mut self, slot: usize) {
+        self.note_media(slot);
+        let [caller, callee] = &mut self.calls[slot].legs;
+        self.media.release(&mut caller.media);
+        self.media.release(&mut callee.media);
+    }
+
+    /// Brings the record's media figures up to now.
+    pub(crate) fn note_media(&mut self, slot: usize) {
+        let call = &mut self.calls[slot];
+        let [caller, callee] = &call.legs;
+        let is_open = |leg: &Leg| leg.media.open_ports().next().is_some();
+        if !is_open(caller) || !is_open(callee) {
+            return;
+        }
+        call.record.from_caller = self.media.figures(&caller.media);
+        call.record.from_callee = self.media.figures(&callee.media);
+        let heard = [caller, callee].map(|leg| self.media.heard_at(&leg.media));
+        if let Some(at) = heard.into_iter().flatten().max() {
+            call.record.media_ms = call.ms(at);
+        }
+    }
+
+    /// Lets go of everything but the record.
+    fn forget(&mut self, slot: usize) {
+        let call = &mut self.calls[slot];
+        let kept = [call.route.take(), call.answer.take()];
+        call.invite = None;
+        call.attempt = None;
+        call.unacked = None;
+        call.exchange = None;
+        call.byes = [false; 2];
+        for kept in kept {
+            self.kept.release(kept);
+        }
+    }
+
+    pub(crate) fn free_slot(&mut self, slot: usize) {
+        self.enter_state(slot, State::Free);
+        self.free_calls.push_back(slot as u32);
+    }
+
+    /// Asks control something.
+    fn ask(&mut self, ask: Ask) {
+        self.act(Action::Ask(ask));
+    }
+}
+
+/// Whether the start record is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Commitment {
+    /// Control said so.
+    Durable,
+    /// It did not in time.
+    Missing,
+}

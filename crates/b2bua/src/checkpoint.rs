@@ -1,0 +1,283 @@
+//! A call on one page, for the process after this one: what a confirmed dialog cannot be rebuilt
+//! without. The record lies beside it in the call table.
+//!
+//! The layout is versioned and written field by field, so that no memory layout of a struct is ever
+//! part of it. What cannot be read back whole is not used: such a call ends.
+
+use std::net::SocketAddr;
+
+use link::Endpoint;
+use relay::{PayloadTypes, PortState};
+use zerocopy::{FromBytes, IntoBytes};
+
+use crate::arena::{ARENA_BYTES, Arena, FIELDS};
+use crate::dialog::Leg;
+use crate::keys::Shard;
+use crate::media::STREAMS_MAX;
+use crate::path::Path;
+
+/// The longest checkpoint.
+pub use link::table::CHECKPOINT_BYTES_MAX;
+
+const VERSION: u8 = 1;
+
+const PORT_BYTES: usize = size_of::<Endpoint>() + 2 + 16;
+const LEG_BYTES: usize = 2 * size_of::<Endpoint>()
+    + 8
+    + 4
+    + 5
+    + 2
+    + STREAMS_MAX * (2 + PORT_BYTES)
+    + FIELDS * 2
+    + ARENA_BYTES;
+const _: () = assert!(7 + 2 * LEG_BYTES <= CHECKPOINT_BYTES_MAX);
+
+/// How far a call had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// Nobody answered.
+    Early = 0,
+    /// The vendor answered, the caller does not know.
+    Half = 1,
+    /// Both sides were put through.
+    Confirmed = 2,
+}
+
+/// What a checkpoint says.
+pub(crate) struct Checkpoint {
+    pub(crate) phase: Phase,
+    pub(crate) shard: Shard,
+    pub(crate) talk_s: u32,
+    pub(crate) legs: [Leg; 2],
+    pub(crate) ports: [[PortState; STREAMS_MAX]; 2],
+}
+
+/// Writes a checkpoint; `None`: `out` is shorter than [`CHECKPOINT_BYTES_MAX`].
+pub(crate) fn write(
+    out: &mut [u8],
+    phase: Phase,
+    shard: Shard,
+    talk_s: u32,
+    legs: [(&Leg, [PortState; STREAMS_MAX]); 2],
+) -> Option<usize> {
+    let mut cursor = Cursor { bytes: out, at: 0 };
+    cursor.put(&[VERSION, phase as u8, shard.0])?;
+    cursor.put(&talk_s.to_le_bytes())?;
+    if phase == Phase::Early {
+        return Some(cursor.at);
+    }
+    for (leg, ports) in legs {
+        put_leg(&mut cursor, leg, &ports)?;
+    }
+    Some(cursor.at)
+}
+
+fn put_leg(cursor: &mut Cursor<'_>, leg: &Leg, ports: &[PortState; STREAMS_MAX]) -> Option<()> {
+    let transport = leg.path.transport;
+    cursor.put(Endpoint::from(leg.path.local).by(transport).as_bytes())?;
+    cursor.put(Endpoint::from(leg.path.remote).by(transport).as_bytes())?;
+    cursor.put(&leg.random.to_le_bytes())?;
+    cursor.put(&leg.cseq_local.to_le_bytes())?;
+    cursor.put(&[u8::from(leg.cseq_remote.is_some())])?;
+    cursor.put(&leg.cseq_remote.unwrap_or(0).to_le_bytes())?;
+    cursor.put(&[u8::from(leg.confirmed), u8::from(leg.media.held)])?;
+    for (port, state) in leg.media.ports.iter().zip(ports) {
+        cursor.put(&port.to_le_bytes())?;
+        let remote = state.remote.map_or(Endpoint::NONE, Endpoint::from);
+        cursor.put(remote.as_bytes())?;
+        cursor.put(&[u8::from(state.latched), u8::from(state.on_hold)])?;
+        cursor.put(&state.payload_types.bits().to_le_bytes())?;
+    }
+    let (ends, texts) = leg.arena.parts();
+    for end in ends {
+        cursor.put(&end.to_le_bytes())?;
+    }
+    cursor.put(texts)
+}
+
+/// Reads a checkpoint. `None`: of another version, or nobody of ours wrote it.
+pub(crate) fn read(bytes: &[u8]) -> Option<Checkpoint> {
+    let mut reader = Reader { bytes };
+    let [version, phase, shard] = reader.take()?;
+    if version != VERSION {
+        return None;
+    }
+    let phase = match phase {
+        0 => Phase::Early,
+        1 => Phase::Half,
+        2 => Phase::Confirmed,
+        _ => return None,
+    };
+    let talk_s = u32::from_le_bytes(reader.take()?);
+    let mut checkpoint = Checkpoint {
+        phase,
+        shard: Shard(shard),
+        talk_s,
+        legs: [Leg::new(), Leg::new()],
+        ports: [[PortState::default(); STREAMS_MAX]; 2],
+    };
+    if phase == Phase::Early {
+        return Some(checkpoint);
+    }
+    for (leg, ports) in checkpoint.legs.iter_mut().zip(&mut checkpoint.ports) {
+        take_leg(&mut reader, leg, ports)?;
+    }
+    reader.bytes.is_empty().then_some(checkpoint)
+}
+
+fn take_leg(
+    reader: &mut Reader<'_>,
+    leg: &mut Leg,
+    ports: &mut [PortState; STREAMS_MAX],
+) -> Option<()> {
+    let local = reader.endpoint()?;
+    let remote = reader.endpoint()?;
+    leg.path = Path {
+        transport: remote.transport(),
+        local: local.socket_address()?,
+        remote: remote.socket_address()?,
+        connection: 0,
+    };
+    leg.random = u64::from_le_bytes(reader.take()?);
+    leg.cseq_local = u32::from_le_bytes(reader.take()?);
+    let [has_remote] = reader.take()?;
+    let cseq_remote = u32::from_le_bytes(reader.take()?);
+    leg.cseq_remote = (has_remote != 0).then_some(cseq_remote);
+    let [confirmed, held] = reader.take()?;
+    leg.confirmed = confirmed != 0;
+    leg.media.held = held != 0;
+    for (port, state) in leg.media.ports.iter_mut().zip(ports) {
+        *port = u16::from_le_bytes(reader.take()?);
+        let remote: Option<SocketAddr> = reader.endpoint()?.socket_address();
+        let [latched, on_hold] = reader.take()?;
+        let payload_types = PayloadTypes::from_bits(u128::from_le_bytes(reader.take()?));
+        let (latched, on_hold) = (latched != 0, on_hold != 0);
+        *state = PortState { remote, latched, on_hold, payload_types };
+    }
+    let mut ends = [0; FIELDS];
+    for end in &mut ends {
+        *end = u16::from_le_bytes(reader.take()?);
+    }
+    let texts = reader.slice(usize::from(ends[FIELDS - 1]))?;
+    leg.arena = Arena::from_parts(ends, texts)?;
+    Some(())
+}
+
+struct Cursor<'a> {
+    bytes: &'a mut [u8],
+    at: usize,
+}
+
+impl Cursor<'_> {
+    fn put(&mut self, bytes: &[u8]) -> Option<()> {
+        self.bytes.get_mut(self.at..self.at + bytes.len())?.copy_from_slice(bytes);
+        self.at += bytes.len();
+        Some(())
+    }
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn slice(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.bytes.split_at_checked(length)?;
+        self.bytes = rest;
+        Some(taken)
+    }
+
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.slice(N)?.try_into().ok()
+    }
+
+    fn endpoint(&mut self) -> Option<Endpoint> {
+        Endpoint::read_from_bytes(self.slice(size_of::<Endpoint>())?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::arena::Field;
+
+    fn leg(random: u64) -> Leg {
+        let mut leg = Leg::new();
+        leg.path.local = "10.0.0.1:5060".parse().unwrap();
+        leg.path.remote = "[fd10::1]:5070".parse().unwrap();
+        leg.random = random;
+        leg.cseq_local = 7;
+        leg.cseq_remote = Some(9);
+        leg.confirmed = true;
+        leg.media.ports = [10_000, 0];
+        leg.arena.set(Field::CallId, b"call").unwrap();
+        leg.arena.set(Field::Routes, b"<sip:r;lr>").unwrap();
+        leg
+    }
+
+    fn written() -> Vec<u8> {
+        let mut out = vec![0; CHECKPOINT_BYTES_MAX];
+        let state = PortState {
+            remote: Some("192.0.2.1:4000".parse().unwrap()),
+            latched: true,
+            on_hold: false,
+            payload_types: PayloadTypes::ANY.with(8),
+        };
+        let ports = [state, PortState::default()];
+        let (caller, callee) = (leg(1), leg(2));
+        let legs = [(&caller, ports), (&callee, ports)];
+        let length = write(&mut out, Phase::Confirmed, Shard(5), 60, legs).unwrap();
+        out.truncate(length);
+        out
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let checkpoint = read(&written()).unwrap();
+        assert_eq!(checkpoint.phase, Phase::Confirmed);
+        assert_eq!((checkpoint.shard, checkpoint.talk_s), (Shard(5), 60));
+        let [caller, callee] = &checkpoint.legs;
+        assert_eq!((caller.random, callee.random), (1, 2));
+        assert_eq!(caller.path, leg(1).path);
+        assert_eq!((caller.cseq_local, caller.cseq_remote), (7, Some(9)));
+        assert_eq!(caller.text(Field::Routes), b"<sip:r;lr>");
+        assert_eq!(caller.media.ports, [10_000, 0]);
+        assert!(checkpoint.ports[1][0].latched);
+        assert_eq!(checkpoint.ports[1][0].payload_types, PayloadTypes::ANY.with(8));
+    }
+
+    #[test]
+    fn the_biggest_call_fits() {
+        let mut leg = leg(1);
+        let free = ARENA_BYTES - leg.arena.parts().1.len();
+        leg.arena.set(Field::Target, &vec![b'x'; free]).unwrap();
+        let mut out = vec![0; CHECKPOINT_BYTES_MAX];
+        let ports = [PortState::default(); STREAMS_MAX];
+        let legs = [(&leg, ports), (&leg, ports)];
+        assert!(write(&mut out, Phase::Confirmed, Shard(5), 60, legs).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn a_checkpoint_cut_or_changed_anywhere_never_panics(cut in 0_usize..700, at in 0_usize..700, byte: u8) {
+            let mut bytes = written();
+            if let Some(place) = bytes.get_mut(at) {
+                *place = byte;
+            }
+            let _ = read(&bytes);
+            bytes.truncate(cut);
+            let _ = read(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_short_checkpoint_is_refused() {
+        let bytes = written();
+        for length in 0..bytes.len() {
+            assert!(read(&bytes[..length]).is_none());
+        }
+    }
+}

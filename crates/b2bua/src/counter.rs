@@ -1,0 +1,243 @@
+//! Everything that the switch refuses, ignores, drops or gives up, one counter each.
+
+/// What was counted. Each is a total since boot, of one worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Counter {
+    /// INVITEs that opened a call slot.
+    CallsOffered,
+    /// Calls that control admitted.
+    CallsAdmitted,
+    /// Calls whose 200 went to the caller.
+    CallsAnswered,
+    /// Calls whose record was handed to control.
+    CallsEnded,
+    /// Calls rebuilt from a checkpoint at boot.
+    CallsAdopted,
+    /// Calls that a dead dataplane left and that could not be rebuilt.
+    CallsNotAdopted,
+    /// INVITEs sent to vendors.
+    Attempts,
+    /// Changes to the next candidate.
+    Failovers,
+    /// New calls refused with 503 because control is away.
+    RefusedControlAway,
+    /// New calls refused with 503 because the box drains.
+    RefusedDraining,
+    /// New calls refused with 503: no free call slot.
+    RefusedCallsFull,
+    /// New requests refused with 503: no free transaction.
+    RefusedTransactionsFull,
+    /// New requests refused with 503: no room to keep their messages.
+    RefusedKeptFull,
+    /// Calls refused with 503: no free media port.
+    RefusedPortsFull,
+    /// Calls refused with 503 because control did not answer in time.
+    RefusedAdmitLate,
+    /// Requests refused with 400 because a field of them does not fit our memory of a dialog.
+    RefusedTooLong,
+    /// Offers that could not be used (488).
+    RefusedMedia,
+    /// Broken datagrams that were answered (400, 505, ...).
+    FaultsAnswered,
+    /// Broken datagrams that were dropped in silence.
+    FaultsDropped,
+    /// Requests refused by the checks of RFC 3261 §8.2 (415, 416, 420, ...).
+    RefusedUnsupported,
+    /// Methods we do not do (405, 501).
+    RefusedMethod,
+    /// REGISTERs refused or ignored.
+    RefusedRegister,
+    /// Requests with Max-Forwards 0 (483).
+    RefusedHops,
+    /// The same request by two roads (482, RFC 3261 §8.2.2.2).
+    RefusedMerged,
+    /// Requests for a dialog that is not here (481).
+    DialogUnknown,
+    /// Requests of a dialog with a sequence number already used (500, §12.2.2).
+    SequenceOld,
+    /// Re-INVITEs that met another one (491, or 500 with Retry-After, §14.2).
+    Glare,
+    /// OPTIONS answered outside of calls.
+    OptionsAnswered,
+    /// Requests absorbed as repetitions.
+    RequestsRepeated,
+    /// ACKs for nothing we know.
+    AcksUnmatched,
+    /// CANCELs for nothing we know (481).
+    CancelsUnmatched,
+    /// Responses to nothing we asked.
+    ResponsesUnmatched,
+    /// Responses from another address than the request went to.
+    ResponsesMisplaced,
+    /// Answers of control that came too late.
+    AnswersLate,
+    /// Answers of control that no call could use.
+    AnswersInvalid,
+    /// Orders for a call that is not here.
+    OrdersUnmatched,
+    /// Answers that went to the caller before their start record was durable.
+    Uncommitted,
+    /// 2xx of a branch that was given up or lost the race: ACK and BYE.
+    AnswersUnwanted,
+    /// 2xx never acknowledged (§13.3.1.4).
+    AcksMissing,
+    /// Transactions without any response (timers B and F).
+    TransactionsTimedOut,
+    /// Calls ended because no media came.
+    MediaTimeouts,
+    /// Messages not sent because the outbox was full.
+    OutboxFull,
+    /// Messages not sent because they exceed `message_bytes_max`.
+    MessagesTooLong,
+    /// Messages not kept for repetition because the pool was full.
+    KeptFull,
+    /// Requests of ours not sent because no transaction was free.
+    TransactionsFull,
+    /// Media lines given port 0 because we relay only the first RTP streams of an offer.
+    StreamsRefused,
+    /// Requests answered in silence, because a parameter or control says so.
+    Silenced,
+}
+
+impl Counter {
+    /// Every counter, in the order of its number.
+    pub const ALL: &'static [Self] = &[
+        Self::CallsOffered,
+        Self::CallsAdmitted,
+        Self::CallsAnswered,
+        Self::CallsEnded,
+        Self::CallsAdopted,
+        Self::CallsNotAdopted,
+        Self::Attempts,
+        Self::Failovers,
+        Self::RefusedControlAway,
+        Self::RefusedDraining,
+        Self::RefusedCallsFull,
+        Self::RefusedTransactionsFull,
+        Self::RefusedKeptFull,
+        Self::RefusedPortsFull,
+        Self::RefusedAdmitLate,
+        Self::RefusedTooLong,
+        Self::RefusedMedia,
+        Self::FaultsAnswered,
+        Self::FaultsDropped,
+        Self::RefusedUnsupported,
+        Self::RefusedMethod,
+        Self::RefusedRegister,
+        Self::RefusedHops,
+        Self::RefusedMerged,
+        Self::DialogUnknown,
+        Self::SequenceOld,
+        Self::Glare,
+        Self::OptionsAnswered,
+        Self::RequestsRepeated,
+        Self::AcksUnmatched,
+        Self::CancelsUnmatched,
+        Self::ResponsesUnmatched,
+        Self::ResponsesMisplaced,
+        Self::AnswersLate,
+        Self::AnswersInvalid,
+        Self::OrdersUnmatched,
+        Self::Uncommitted,
+        Self::AnswersUnwanted,
+        Self::AcksMissing,
+        Self::TransactionsTimedOut,
+        Self::MediaTimeouts,
+        Self::OutboxFull,
+        Self::MessagesTooLong,
+        Self::KeptFull,
+        Self::TransactionsFull,
+        Self::StreamsRefused,
+        Self::Silenced,
+    ];
+
+    /// How many there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// Its name in metrics and `status`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CallsOffered => "calls_offered",
+            Self::CallsAdmitted => "calls_admitted",
+            Self::CallsAnswered => "calls_answered",
+            Self::CallsEnded => "calls_ended",
+            Self::CallsAdopted => "calls_adopted",
+            Self::CallsNotAdopted => "calls_not_adopted",
+            Self::Attempts => "attempts",
+            Self::Failovers => "failovers",
+            Self::RefusedControlAway => "refused_control_away",
+            Self::RefusedDraining => "refused_draining",
+            Self::RefusedCallsFull => "refused_calls_full",
+            Self::RefusedTransactionsFull => "refused_transactions_full",
+            Self::RefusedKeptFull => "refused_kept_full",
+            Self::RefusedPortsFull => "refused_ports_full",
+            Self::RefusedAdmitLate => "refused_admit_late",
+            Self::RefusedTooLong => "refused_too_long",
+            Self::RefusedMedia => "refused_media",
+            Self::FaultsAnswered => "faults_answered",
+            Self::FaultsDropped => "faults_dropped",
+            Self::RefusedUnsupported => "refused_unsupported",
+            Self::RefusedMethod => "refused_method",
+            Self::RefusedRegister => "refused_register",
+            Self::RefusedHops => "refused_hops",
+            Self::RefusedMerged => "refused_merged",
+            Self::DialogUnknown => "dialog_unknown",
+            Self::SequenceOld => "sequence_old",
+            Self::Glare => "glare",
+            Self::OptionsAnswered => "options_answered",
+            Self::RequestsRepeated => "requests_repeated",
+            Self::AcksUnmatched => "acks_unmatched",
+            Self::CancelsUnmatched => "cancels_unmatched",
+            Self::ResponsesUnmatched => "responses_unmatched",
+            Self::ResponsesMisplaced => "responses_misplaced",
+            Self::AnswersLate => "answers_late",
+            Self::AnswersInvalid => "answers_invalid",
+            Self::OrdersUnmatched => "orders_unmatched",
+            Self::Uncommitted => "uncommitted",
+            Self::AnswersUnwanted => "answers_unwanted",
+            Self::AcksMissing => "acks_missing",
+            Self::TransactionsTimedOut => "transactions_timed_out",
+            Self::MediaTimeouts => "media_timeouts",
+            Self::OutboxFull => "outbox_full",
+            Self::MessagesTooLong => "messages_too_long",
+            Self::KeptFull => "kept_full",
+            Self::TransactionsFull => "transactions_full",
+            Self::StreamsRefused => "streams_refused",
+            Self::Silenced => "silenced",
+        }
+    }
+}
+
+/// One number per [`Counter`].
+pub(crate) struct Counters([u64; Counter::COUNT]);
+
+impl Counters {
+    pub(crate) fn new() -> Self {
+        Self([0; Counter::COUNT])
+    }
+
+    pub(crate) fn add(&mut self, counter: Counter) {
+        let count = &mut self.0[counter as usize];
+        *count = count.wrapping_add(1);
+    }
+
+    pub(crate) fn all(&self) -> &[u64; Counter::COUNT] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_counter_has_its_number_and_an_own_name() {
+        let mut names = std::collections::BTreeSet::new();
+        for (number, &counter) in Counter::ALL.iter().enumerate() {
+            assert_eq!(counter as usize, number);
+            assert!(names.insert(counter.name()));
+        }
+    }
+}

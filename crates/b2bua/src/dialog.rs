@@ -1,0 +1,281 @@
+//! One leg of a call: what our side of a dialog must remember (RFC 3261 §12).
+//!
+//! Withstands: texts that do not fit (refused, never cut), a Contact that names a stranger's
+//! private network or ourselves (the address the messages really came from is used instead).
+
+use std::net::{IpAddr, SocketAddr};
+
+use sip::{Message, Method, Name, NameAddr};
+
+use crate::arena::{Arena, Field, TooLong};
+use crate::compose::{Content, HOPS, Outgoing, Party};
+use crate::keys::Token;
+use crate::limits::{Local, local_for};
+use crate::media::LegMedia;
+use crate::path::Path;
+
+/// Which side of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Side {
+    /// The customer's side: we answer there.
+    Caller = 0,
+    /// The vendor's side: we call there.
+    Callee = 1,
+}
+
+impl Side {
+    pub(crate) const BOTH: [Self; 2] = [Self::Caller, Self::Callee];
+
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Caller => Self::Callee,
+            Self::Callee => Self::Caller,
+        }
+    }
+}
+
+/// The longest route set we follow.
+const ROUTES_MAX: usize = 12;
+
+/// See the head of this file.
+#[derive(Clone)]
+pub(crate) struct Leg {
+    pub(crate) arena: Arena,
+    /// Whither our requests go: next hop, and the own address they leave from.
+    pub(crate) path: Path,
+    /// Which own address speaks here, as an index.
+    pub(crate) local: u8,
+    /// The random part of our tag; 0: no dialog.
+    pub(crate) random: u64,
+    /// The number of our last request.
+    pub(crate) cseq_local: u32,
+    /// The number of their last request, if there was one.
+    pub(crate) cseq_remote: Option<u32>,
+    /// Whether both sides know the dialog, so that only a BYE ends it.
+    pub(crate) confirmed: bool,
+    pub(crate) media: LegMedia,
+}
+
+impl Leg {
+    pub(crate) fn new() -> Self {
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let transport = link::endpoint::Transport::Udp;
+        Self {
+            arena: Arena::new(),
+            path: Path { transport, local: nowhere, remote: nowhere, connection: 0 },
+            local: 0,
+            random: 0,
+            cseq_local: 0,
+            cseq_remote: None,
+            confirmed: false,
+            media: LegMedia::NONE,
+        }
+    }
+
+    pub(crate) fn text(&self, field: Field) -> &[u8] {
+        self.arena.text(field)
+    }
+
+    /// Takes the caller's side from its INVITE (§12.1.1).
+    pub(crate) fn open_server(
+        &mut self,
+        path: Path,
+        locals: &[Local],
+        invite: &Message<'_>,
+    ) -> Result<(), TooLong> {
+        self.arena.clear();
+        self.path = path;
+        self.cseq_local = 0;
+        self.cseq_remote = Some(invite.cseq().number);
+        self.confirmed = false;
+        self.arena.set(Field::CallId, invite.call_id())?;
+        self.arena.set(Field::RemoteTag, invite.from().tag().unwrap_or_default())?;
+        self.arena.set(Field::RemoteUri, invite.from().uri().as_bytes())?;
+        self.arena.set(Field::LocalUri, invite.to().uri().as_bytes())?;
+        self.set_routes(invite.list(Name::RecordRoute), Order::AsIs)?;
+        self.refresh(locals, invite)
+    }
+
+    /// Takes what a 2xx to our INVITE adds (§12.1.2).
+    pub(crate) fn accept(&mut self, locals: &[Local], answer: &Message<'_>) -> Result<(), TooLong> {
+        self.arena.set(Field::RemoteTag, answer.to().tag().unwrap_or_default())?;
+        self.set_routes(answer.list(Name::RecordRoute), Order::Reversed)?;
+        self.refresh(locals, answer)?;
+        self.confirmed = true;
+        Ok(())
+    }
+
+    /// A target refresh: the far end's Contact, and so the next hop (§12.2.1.2, §12.2.2).
+    pub(crate) fn refresh(
+        &mut self,
+        locals: &[Local],
+        message: &Message<'_>,
+    ) -> Result<(), TooLong> {
+        if let Some(contact) = message.contact() {
+            self.arena.set(Field::Target, contact.uri().as_bytes())?;
+        }
+        let hop = next_hop(&self.arena, self.path.remote, locals);
+        self.path.remote = hop;
+        Ok(())
+    }
+
+    fn set_routes<'a>(
+        &mut self,
+        values: impl Iterator<Item = &'a [u8]>,
+        order: Order,
+    ) -> Result<(), TooLong> {
+        let (joined, length) = join_routes(values, order)?;
+        self.arena.set(Field::Routes, &joined[..length])
+    }
+
+    /// Whether a request of the far end belongs to this dialog (§12.2.2).
+    pub(crate) fn owns(&self, request: &Message<'_>) -> bool {
+        request.call_id() == self.text(Field::CallId)
+            && request.from().tag().unwrap_or_default() == self.text(Field::RemoteTag)
+    }
+
+    /// A request inside the dialog. Nothing is counted up here: an ACK has its INVITE's number.
+    pub(crate) fn request<'a>(
+        &'a self,
+        method: Method<'a>,
+        cseq: u32,
+        branch: Token,
+        content: Content<'a>,
+    ) -> Outgoing<'a> {
+        Outgoing {
+            method,
+            uri: self.text(Field::Target),
+            branch,
+            routes: self.text(Field::Routes),
+            from: Party { uri: self.text(Field::LocalUri), tag: self.text(Field::LocalTag) },
+            to: Party { uri: self.text(Field::RemoteUri), tag: self.text(Field::RemoteTag) },
+            call_id: self.text(Field::CallId),
+            cseq,
+            hops: HOPS,
+            passed: None,
+            content,
+        }
+    }
+}
+
+/// How the route set is taken from Record-Route: by whom it was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// As a server (§12.1.1).
+    AsIs,
+    /// As a client (§12.1.2).
+    Reversed,
+}
+
+const ROUTE_BYTES: usize = 800;
+
+/// Record-Route values as the one Route value that follows them.
+pub(crate) fn join_routes<'a>(
+    values: impl Iterator<Item = &'a [u8]>,
+    order: Order,
+) -> Result<([u8; ROUTE_BYTES], usize), TooLong> {
+    let mut routes = [&[][..]; ROUTES_MAX];
+    let mut count = 0;
+    for value in values {
+        *routes.get_mut(count).ok_or(TooLong)? = value;
+        count += 1;
+    }
+    let routes = &mut routes[..count];
+    if order == Order::Reversed {
+        routes.reverse();
+    }
+    let (mut joined, mut length) = ([0; ROUTE_BYTES], 0);
+    for (index, route) in routes.iter().enumerate() {
+        let comma: &[u8] = if index == 0 { b"" } else { b"," };
+        for text in [comma, route] {
+            let place = joined.get_mut(length..length + text.len()).ok_or(TooLong)?;
+            place.copy_from_slice(text);
+            length += text.len();
+        }
+    }
+    Ok((joined, length))
+}
+
+fn next_hop(arena: &Arena, learned: SocketAddr, locals: &[Local]) -> SocketAddr {
+    // The values were joined from a parsed list, so up to the first `>` is the first one. We
+    // follow loose routes only; strict routers (§16.12.1.2) died out with RFC 2543.
+    let routes = arena.text(Field::Routes);
+    let first = routes.split_inclusive(|&byte| byte == b'>').next().unwrap_or_default();
+    match NameAddr::parse(first) {
+        Some(route) => hop_of(route.uri(), learned, locals),
+        None => sip::Uri::parse(arena.text(Field::Target))
+            .map_or(learned, |target| hop_of(&target, learned, locals)),
+    }
+}
+
+/// The address that a URI names, or `learned`, where the dialog's messages come from, if it names
+/// none that can be meant: a host name (we ask no DNS), a private address behind a public one (NAT),
+/// an address of our own, one of a family that we do not speak.
+pub(crate) fn hop_of(uri: &sip::Uri<'_>, learned: SocketAddr, locals: &[Local]) -> SocketAddr {
+    let Some(ip) = uri.host().ip() else { return learned };
+    let hop = SocketAddr::new(ip, uri.port().unwrap_or(5060));
+    let is_ours = |local: &Local| local.address == ip || local.advertise == Some(ip);
+    let is_hidden = is_private(ip) && !is_private(learned.ip());
+    let unusable = is_hidden
+        || ip.is_unspecified()
+        || ip.is_multicast()
+        || hop.port() == 0
+        || ip.is_ipv4() != learned.is_ipv4()
+        || locals.iter().any(is_ours)
+        || local_for(locals, ip).is_none();
+    if unusable { learned } else { hop }
+}
+
+/// Whether an address is not of the public Internet, so that a peer behind NAT may name it.
+pub(crate) fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let is_shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
+            ip.is_private() || ip.is_loopback() || ip.is_link_local() || is_shared
+        }
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hop(uri: &str, learned: &str) -> String {
+        let locals = ["192.0.2.1", "10.1.1.1"].map(|address| Local {
+            address: address.parse().unwrap(),
+            sip_port: 5060,
+            prefix_bits: 24,
+            advertise: None,
+        });
+        let uri = sip::Uri::parse(uri.as_bytes()).unwrap();
+        hop_of(&uri, learned.parse().unwrap(), &locals).to_string()
+    }
+
+    #[test]
+    fn a_contact_is_followed_unless_it_cannot_be_meant() {
+        assert_eq!(hop("sip:a@198.51.100.9:5070", "198.51.100.1:5060"), "198.51.100.9:5070");
+        assert_eq!(hop("sip:198.51.100.9", "198.51.100.1:5080"), "198.51.100.9:5060");
+        assert_eq!(hop("sip:a@10.9.9.9", "10.1.1.7:5060"), "10.9.9.9:5060");
+        for useless in [
+            "sip:a@phone.example.com",
+            "sip:a@10.9.9.9",
+            "sip:a@192.0.2.1",
+            "sip:a@0.0.0.0",
+            "sip:a@224.0.0.1",
+            "sip:a@[2001:db8::1]",
+        ] {
+            assert_eq!(hop(useless, "198.51.100.1:4444"), "198.51.100.1:4444", "{useless}");
+        }
+    }
+
+    #[test]
+    fn a_client_reverses_the_route_set_and_an_endless_one_is_refused() {
+        let routes = [&b"<sip:a;lr>"[..], b"<sip:b;lr>"];
+        let (joined, length) = join_routes(routes.into_iter(), Order::Reversed).unwrap();
+        assert_eq!(joined[..length], *b"<sip:b;lr>,<sip:a;lr>");
+        assert!(join_routes([&b"<sip:a;lr>"[..]; 13].into_iter(), Order::AsIs).is_err());
+        assert!(join_routes([&[b'a'; 900][..]].into_iter(), Order::AsIs).is_err());
+    }
+}

@@ -1,0 +1,139 @@
+//! What a switch is told at its birth: who it is, how big it may grow.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::keys::Keys;
+
+/// Everything that [`Switch::new`](crate::Switch::new) needs.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// This worker's index, below `workers`.
+    pub worker: u8,
+    /// How many workers share the shards, at least 1.
+    pub workers: u8,
+    /// The node's number (0–1023), part of every record's id.
+    pub node: u16,
+    /// Sizes.
+    pub limits: Limits,
+    /// Own service addresses, at least one.
+    pub locals: Vec<Local>,
+    /// This worker's part of the media ports: first (even) and last, inclusive.
+    pub media_ports: (u16, u16),
+    /// Persisted keys, the same in all workers.
+    pub keys: Keys,
+    /// Seed of tags, branches and Call-IDs: from the OS in life, from the test in simulation.
+    pub seed: [u8; 32],
+    /// What we call ourselves in `Server` and `User-Agent`; empty: neither header is sent.
+    pub user_agent: String,
+}
+
+/// Sizes fixed at start; all memory is taken in [`Switch::new`](crate::Switch::new).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Call slots: calls being set up, running, or waiting for their record to be stored.
+    /// At most 2^24.
+    pub calls_max: u32,
+    /// Transactions, client and server. A call in set-up needs two, and each lingers up to 32 s.
+    pub transactions_max: u32,
+    /// Messages kept for repetition, of 1 KiB on average; longer ones take more of the same pool.
+    pub kept_messages_max: u32,
+    /// Longest message we emit.
+    pub message_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            calls_max: 4_096,
+            // A call leaves INVITE and BYE transactions of both legs behind for 32 s.
+            transactions_max: 32_768,
+            kept_messages_max: 32_768,
+            message_bytes_max: 8_192,
+        }
+    }
+}
+
+/// An own service address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// The address on the interface.
+    pub address: IpAddr,
+    /// The SIP port on it.
+    pub sip_port: u16,
+    /// How many bits of it name the subnet.
+    pub prefix_bits: u8,
+    /// What we say in Via, Contact and SDP instead of `address`, for a box behind 1:1 NAT.
+    pub advertise: Option<IpAddr>,
+}
+
+impl Local {
+    /// Where SIP is received and leaves from.
+    pub(crate) fn sip(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.sip_port)
+    }
+
+    /// What others are told.
+    pub(crate) fn advertised(&self) -> IpAddr {
+        self.advertise.unwrap_or(self.address)
+    }
+
+    fn subnet_has(&self, target: IpAddr) -> bool {
+        match (self.address, target) {
+            (IpAddr::V4(own), IpAddr::V4(target)) => {
+                let shift = 32 - u32::from(self.prefix_bits.min(32));
+                let differing = u32::from(own) ^ u32::from(target);
+                differing.checked_shr(shift).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(target)) => {
+                let shift = 128 - u32::from(self.prefix_bits.min(128));
+                let differing = u128::from(own) ^ u128::from(target);
+                differing.checked_shr(shift).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The own address from which `target` is reached: same family and the longest subnet that
+/// contains it, else the first of the family. `None`: we have no address of that family.
+pub(crate) fn local_for(locals: &[Local], target: IpAddr) -> Option<&Local> {
+    let same_family = |local: &&Local| local.address.is_ipv4() == target.is_ipv4();
+    locals
+        .iter()
+        .filter(|local| local.subnet_has(target))
+        .max_by_key(|local| local.prefix_bits)
+        .or_else(|| locals.iter().find(same_family))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(address: &str, prefix_bits: u8) -> Local {
+        Local { address: address.parse().unwrap(), sip_port: 5060, prefix_bits, advertise: None }
+    }
+
+    #[test]
+    fn the_longest_subnet_wins_and_the_first_of_the_family_is_the_default() {
+        let locals = [
+            local("10.10.1.2", 24),
+            local("10.10.2.2", 16),
+            local("10.10.2.3", 24),
+            local("fd10::1", 64),
+        ];
+        let chosen = |target: &str| {
+            local_for(&locals, target.parse().unwrap()).map(|local| local.address.to_string())
+        };
+        assert_eq!(chosen("10.10.2.9").as_deref(), Some("10.10.2.3"));
+        assert_eq!(chosen("10.10.7.9").as_deref(), Some("10.10.2.2"));
+        assert_eq!(chosen("192.0.2.1").as_deref(), Some("10.10.1.2"));
+        assert_eq!(chosen("2001:db8::1").as_deref(), Some("fd10::1"));
+        assert!(local_for(&locals[3..], "192.0.2.1".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_prefix_of_no_bits_contains_its_whole_family() {
+        let locals = [local("10.0.0.1", 0)];
+        assert!(locals[0].subnet_has("192.0.2.1".parse().unwrap()));
+    }
+}

@@ -1,0 +1,400 @@
+//! The media of a call: our ports, the descriptions with our addresses in them, the flows.
+//!
+//! Stream *i* is the *i*-th media line of the descriptions; each leg has a port pair for it. We
+//! relay the first [`STREAMS_MAX`] lines that are RTP and give any other port 0, which refuses it
+//! (RFC 3264 §6). Ports are taken when a description first needs them: so an offerless INVITE
+//! needs no rule of its own.
+//!
+//! Withstands: descriptions that cannot be read (488), more lines than we relay, media addresses
+//! of a private network behind a public one (learned from the packets instead).
+
+use core::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+
+use link::record::{CallKey, MediaFigures};
+use relay::{Latch, Opening, Owner, PayloadTypes};
+use sip::Sdp;
+use sip::sdp::{Media, Rewrite};
+
+use crate::Instant;
+use crate::dialog::{Side, is_private};
+use crate::limits::Local;
+use crate::ports::Ports;
+
+/// Streams of one call that we relay.
+pub(crate) const STREAMS_MAX: usize = 2;
+
+/// One leg's side of the streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LegMedia {
+    /// Our even port per stream; 0: none.
+    pub(crate) ports: [u16; STREAMS_MAX],
+    /// What the leg's last description listed.
+    payload_types: [PayloadTypes; STREAMS_MAX],
+    /// Whether that description asked for silence.
+    pub(crate) held: bool,
+}
+
+impl LegMedia {
+    pub(crate) const NONE: Self = Self {
+        ports: [0; STREAMS_MAX],
+        payload_types: [PayloadTypes::ANY; STREAMS_MAX],
+        held: false,
+    };
+
+    pub(crate) fn open_ports(&self) -> impl Iterator<Item = u16> {
+        self.ports.into_iter().filter(|&port| port != 0)
+    }
+}
+
+/// Why a description cannot be carried to the other leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MediaFault {
+    /// It cannot be read, or does not fit rewritten.
+    Unusable,
+    /// No port pair is free.
+    PortsFull,
+}
+
+/// A call as the media plane sees it.
+pub(crate) struct Streams<'a> {
+    pub(crate) key: CallKey,
+    /// Both legs' media, by [`Side`].
+    pub(crate) legs: [&'a mut LegMedia; 2],
+    /// Both legs' own addresses, by [`Side`].
+    pub(crate) locals: [&'a Local; 2],
+    /// Whether both sides may be heard.
+    pub(crate) answered: bool,
+}
+
+/// The worker's ports and flows.
+pub(crate) struct MediaPlane {
+    ports: Ports,
+    pub(crate) table: relay::Table,
+}
+
+impl MediaPlane {
+    pub(crate) fn new(range: (u16, u16)) -> Self {
+        let ports = Ports::new(range);
+        let count = u16::try_from(ports.pairs() * 2).expect("pairs of u16 ports but the first");
+        let table = relay::Table::new(ports.first(), count);
+        Self { ports, table }
+    }
+
+    /// How many port pairs there are.
+    pub(crate) fn pairs(&self) -> usize {
+        self.ports.pairs() as usize
+    }
+
+    /// Whether a new call has a chance.
+    pub(crate) fn has_room(&self) -> bool {
+        self.ports.free() >= 2
+    }
+
+    /// Writes the description of `from` for the other leg into `out`, taking the ports it needs.
+    pub(crate) fn carry(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams<'_>,
+        from: Side,
+        description: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, MediaFault> {
+        let sdp = Sdp::parse(description).map_err(|_| MediaFault::Unusable)?;
+        for (index, _) in usable(&sdp) {
+            self.open_stream(now, streams, index)?;
+        }
+        let to = from.other() as usize;
+        let ours = streams.legs[to].ports;
+        let ports = core::array::from_fn::<u16, STREAMS_MAX, _>(|index| {
+            let relayed = sdp.media().get(index).is_some_and(Media::is_rtp);
+            if relayed { ours[index] } else { 0 }
+        });
+        let rewrite = Rewrite { address: streams.locals[to].advertised(), ports: &ports };
+        sdp.rewrite(&rewrite, out).ok_or(MediaFault::Unusable)
+    }
+
+    fn open_stream(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams<'_>,
+        index: usize,
+    ) -> Result<(), MediaFault> {
+        let mut is_open = true;
+        for leg in &mut streams.legs {
+            if leg.ports[index] == 0 {
+                leg.ports[index] = self.ports.reserve().ok_or(MediaFault::PortsFull)?;
+                is_open = false;
+            }
+        }
+        if !is_open {
+            self.join(now, streams, index);
+        }
+        Ok(())
+    }
+
+    /// Opens the flows of one stream between the two legs' ports.
+    fn join(&mut self, now: Instant, streams: &Streams<'_>, index: usize) {
+        for side in Side::BOTH {
+            let (port, opening) = opening(streams, side, index);
+            self.table.close(port);
+            let opened = self.table.open(now, port, &opening);
+            assert!(opened, "a reserved port was not a closed pair of the table");
+            if streams.answered {
+                self.table.set_answered(now, port);
+            }
+        }
+    }
+
+    /// Believes the description of `from`: where it wants media, what it may send.
+    pub(crate) fn believe(
+        &mut self,
+        streams: &mut Streams<'_>,
+        from: Side,
+        description: &[u8],
+        signalling: IpAddr,
+        until: Instant,
+    ) {
+        let Ok(sdp) = Sdp::parse(description) else { return };
+        let [own, other] = [from as usize, from.other() as usize];
+        let mut held = false;
+        for (index, port) in streams.legs[own].ports.into_iter().enumerate() {
+            let media = sdp.media().get(index).filter(|media| media.is_rtp());
+            if port == 0 {
+                continue;
+            }
+            let types = media.into_iter().flat_map(Media::payload_types);
+            let types = types.fold(PayloadTypes::ANY, PayloadTypes::with);
+            streams.legs[own].payload_types[index] = types;
+            let both = types.bits() | streams.legs[other].payload_types[index].bits();
+            let both = PayloadTypes::from_bits(both);
+            let far = media.and_then(|media| far_end(media, signalling));
+            let latch = match far {
+                // Whatever it describes cannot be reached: the packets say where it is.
+                Some((None, _)) => Latch::Learn { until },
+                Some((Some(_), _)) => Latch::LearnPort { until },
+                None => Latch::Fixed,
+            };
+            let (rtp, rtcp) = far.unwrap_or_default();
+            self.table.set_remote(port, rtp, rtcp, latch, both);
+            self.widen(streams.legs[other].ports[index], both, until);
+            held |= media.is_none_or(|media| {
+                media.is_held() || media.direction == sip::sdp::Direction::RecvOnly
+            }) && index == 0;
+        }
+        streams.legs[own].held = held;
+        let on_hold = held || streams.legs[other].held;
+        for port in streams.legs.iter().flat_map(|leg| leg.open_ports()) {
+            self.table.set_on_hold(port, on_hold);
+        }
+    }
+
+    /// An answer that names payload types which the offer did not lets the one who offered use them
+    /// too. Rare, and so at the price of RTCP being learned again.
+    fn widen(&mut self, port: u16, payload_types: PayloadTypes, until: Instant) {
+        let state = self.snapshot(port);
+        // One that is heard nowhere yet will be told of all types by its own description.
+        let Some(rtp) = state.remote.filter(|_| state.payload_types != payload_types) else {
+            return;
+        };
+        let rtcp = rtp.port().checked_add(1).map(|port| SocketAddr::new(rtp.ip(), port));
+        self.table.set_remote(port, Some(rtp), rtcp, Latch::LearnPort { until }, payload_types);
+    }
+
+    /// Both sides are heard from now on.
+    pub(crate) fn set_answered(&mut self, now: Instant, legs: [&LegMedia; 2]) {
+        for port in legs.into_iter().flat_map(LegMedia::open_ports) {
+            self.table.set_answered(now, port);
+        }
+    }
+
+    /// Whether the leg's far end has sent media.
+    pub(crate) fn has_heard(&self, leg: &LegMedia) -> bool {
+        leg.open_ports().any(|port| self.table.has_heard(port))
+    }
+
+    /// When the leg's far end was last heard.
+    pub(crate) fn heard_at(&self, leg: &LegMedia) -> Option<Instant> {
+        leg.open_ports().filter_map(|port| self.table.heard_at(port)).max()
+    }
+
+    /// Figures of the leg's first stream.
+    pub(crate) fn figures(&self, leg: &LegMedia) -> MediaFigures {
+        let figures = match leg.ports[0] {
+            0 => relay::Figures::default(),
+            port => self.table.figures(port),
+        };
+        MediaFigures {
+            packets: figures.packets,
+            bytes: figures.bytes,
+            lost: figures.lost,
+            jitter_us: figures.jitter_us,
+        }
+    }
+
+    /// Closes the leg's flows and gives its ports back.
+    pub(crate) fn release(&mut self, leg: &mut LegMedia) {
+        for port in leg.open_ports() {
+            self.table.close(port);
+            self.ports.release(port);
+        }
+        *leg = LegMedia::NONE;
+    }
+
+    /// What a checkpoint says of a leg's stream.
+    pub(crate) fn snapshot(&self, port: u16) -> relay::PortState {
+        if port == 0 { relay::PortState::default() } else { self.table.snapshot(port) }
+    }
+
+    /// Opens the streams of a call of before a restart on the very same ports. `false`: one of them
+    /// is not ours, or taken; then nothing is open.
+    pub(crate) fn reopen(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams<'_>,
+        states: &[[relay::PortState; STREAMS_MAX]; 2],
+        window: Duration,
+    ) -> bool {
+        let mut reserved = true;
+        for leg in &mut streams.legs {
+            for port in &mut leg.ports {
+                if *port != 0 && !(reserved && self.ports.reserve_port(*port)) {
+                    reserved = false;
+                    *port = 0;
+                }
+            }
+        }
+        let pairs = streams.legs[0].ports.into_iter().zip(streams.legs[1].ports);
+        let is_whole = reserved && pairs.clone().all(|(a, b)| (a == 0) == (b == 0));
+        if !is_whole {
+            for leg in &mut streams.legs {
+                self.release(leg);
+            }
+            return false;
+        }
+        for (index, (port, _)) in pairs.enumerate() {
+            for side in Side::BOTH.into_iter().filter(|_| port != 0) {
+                let state = &states[side as usize][index];
+                let (port, opening) = opening(streams, side, index);
+                self.table.reopen(now, port, &opening, state, now + window);
+                streams.legs[side as usize].payload_types[index] = state.payload_types;
+            }
+        }
+        true
+    }
+}
+
+fn opening(streams: &Streams<'_>, side: Side, index: usize) -> (u16, Opening) {
+    let opening = Opening {
+        peer: streams.legs[side.other() as usize].ports[index],
+        local: streams.locals[side as usize].address,
+        owner: owner_of(streams.key),
+        towards_caller: side == Side::Caller,
+    };
+    (streams.legs[side as usize].ports[index], opening)
+}
+
+/// The lines that we relay: RTP, in use, within our number of streams.
+fn usable<'s, 'a>(sdp: &'s Sdp<'a>) -> impl Iterator<Item = (usize, &'s Media<'a>)> {
+    let lines = sdp.media().iter().enumerate().take(STREAMS_MAX);
+    lines.filter(|(_, media)| media.port != 0 && media.is_rtp())
+}
+
+/// How many lines of a description are refused, because we do not relay them.
+pub(crate) fn refused_streams(description: &[u8]) -> usize {
+    let Ok(sdp) = Sdp::parse(description) else { return 0 };
+    let wanted = sdp.media().iter().filter(|media| media.port != 0).count();
+    wanted - usable(&sdp).count()
+}
+
+/// Where a medium is wanted, RTP and RTCP. Outer `None`: nowhere; inner: where packets come from.
+type FarEnd = Option<(Option<SocketAddr>, Option<SocketAddr>)>;
+
+fn far_end(media: &Media<'_>, signalling: IpAddr) -> FarEnd {
+    let ip = media.connection.and_then(|connection| connection.ip);
+    if media.port == 0 || ip.is_some_and(|ip| ip.is_unspecified() || ip.is_multicast()) {
+        return None;
+    }
+    // A host name is not looked up: like a private address behind a public one, it is learned.
+    let Some(ip) = ip.filter(|&ip| !is_private(ip) || is_private(signalling)) else {
+        return Some((None, None));
+    };
+    let rtcp_port = media.rtcp_port.or(media.port.checked_add(1));
+    let rtcp = rtcp_port.map(|port| SocketAddr::new(media.rtcp_ip.unwrap_or(ip), port));
+    Some((Some(SocketAddr::new(ip, media.port)), rtcp))
+}
+
+/// The number under which the relay knows a call.
+pub(crate) fn owner_of(key: CallKey) -> Owner {
+    Owner(u64::from(key.generation) << 32 | u64::from(key.slot))
+}
+
+/// The call that a flow of the relay belongs to.
+#[must_use]
+pub fn call_of(owner: Owner) -> CallKey {
+    CallKey { slot: owner.0 as u32, generation: (owner.0 >> 32) as u32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFFER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\n\
+        t=0 0\r\nm=audio 4000 RTP/AVP 0 101\r\nm=image 4002 udptl t38\r\n\
+        m=video 4004 RTP/AVP 96\r\n";
+
+    fn locals() -> [Local; 2] {
+        ["192.0.2.1", "203.0.113.1"].map(|address| Local {
+            address: address.parse().unwrap(),
+            sip_port: 5060,
+            prefix_bits: 24,
+            advertise: None,
+        })
+    }
+
+    #[test]
+    fn an_offer_gets_our_address_and_ports_and_what_we_do_not_relay_gets_none() {
+        let mut plane = MediaPlane::new((10_000, 10_019));
+        let locals = locals();
+        let (mut caller, mut callee) = (LegMedia::NONE, LegMedia::NONE);
+        let mut streams = Streams {
+            key: CallKey { slot: 3, generation: 4 },
+            legs: [&mut caller, &mut callee],
+            locals: [&locals[0], &locals[1]],
+            answered: false,
+        };
+        let mut out = [0; 1_000];
+        let now = Duration::ZERO;
+        let length = plane.carry(now, &mut streams, Side::Caller, OFFER, &mut out).unwrap();
+        let sdp = Sdp::parse(&out[..length]).unwrap();
+        let ports: Vec<u16> = sdp.media().iter().map(|media| media.port).collect();
+        assert_eq!(ports, [10_002, 0, 0]);
+        assert_eq!(sdp.connection().unwrap().host, b"203.0.113.1");
+        assert_eq!(refused_streams(OFFER), 2);
+        plane.believe(&mut streams, Side::Caller, OFFER, "198.51.100.7".parse().unwrap(), now);
+        assert_eq!(plane.snapshot(10_000).remote, Some("198.51.100.7:4000".parse().unwrap()));
+        assert_eq!(plane.table.open_pairs(), 2);
+        plane.release(&mut caller);
+        plane.release(&mut callee);
+        assert_eq!(plane.table.open_pairs(), 0);
+        assert_eq!(plane.ports.free(), 10);
+    }
+
+    #[test]
+    fn a_private_address_behind_a_public_one_is_learned_from_the_packets() {
+        let offer = b"v=0\r\no=- 1 1 IN IP4 10.0.0.7\r\ns=-\r\nc=IN IP4 10.0.0.7\r\nt=0 0\r\n\
+            m=audio 4000 RTP/AVP 0\r\na=rtcp:5001\r\n";
+        let sdp = Sdp::parse(offer).unwrap();
+        let media = &sdp.media()[0];
+        assert_eq!(far_end(media, "198.51.100.7".parse().unwrap()), Some((None, None)));
+        let far = far_end(media, "10.0.0.1".parse().unwrap()).unwrap();
+        assert_eq!(far.0, Some("10.0.0.7:4000".parse().unwrap()));
+        assert_eq!(far.1, Some("10.0.0.7:5001".parse().unwrap()));
+    }
+
+    #[test]
+    fn an_owner_says_which_call_it_is() {
+        let key = CallKey { slot: 70_000, generation: u32::MAX };
+        assert_eq!(call_of(owner_of(key)), key);
+    }
+}

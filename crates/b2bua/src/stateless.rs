@@ -1,0 +1,172 @@
+//! The user agent server without memory (RFC 3261 §8.2.7): for strangers, for overload, for
+//! everything that is answered the same way each time.
+//!
+//! Its To-tag is a keyed hash of the request, so a repetition gets the same answer and a flood
+//! leaves nothing behind. Nothing here opens a transaction, and an ACK is never answered.
+
+use core::hash::Hasher;
+
+use sip::refuse::{self, Refusal};
+use sip::{Message, Method, Refusable};
+use siphasher::sip::SipHasher24;
+
+use crate::compose::{self, CAPABILITIES, Reply, Us};
+use crate::counter::Counter;
+use crate::path::Path;
+use crate::switch::Switch;
+use crate::transact::reply_path;
+
+/// Sixteen hex digits.
+struct Tag([u8; 16]);
+
+impl Tag {
+    fn new(key: &[u8; 16], parts: &[&[u8]]) -> Self {
+        let mut hasher = SipHasher24::new_with_key(key);
+        for part in parts {
+            hasher.write(part);
+            // Two requests that differ only in where one part ends differ here.
+            hasher.write_usize(part.len());
+        }
+        let mut text = [0; 16];
+        for (place, nibble) in text.iter_mut().zip((0..16).map(|i| hasher.finish() >> (i * 4) & 15))
+        {
+            *place = b"0123456789abcdef"[nibble as usize];
+        }
+        Self(text)
+    }
+}
+
+impl Switch {
+    /// Answers a request and forgets it.
+    pub(crate) fn reply_stateless(&mut self, path: Path, request: &Message<'_>, reply: &Reply<'_>) {
+        if request.method() == Method::Ack {
+            return;
+        }
+        let branch = request.via().branch().unwrap_or_default();
+        let from = request.from().tag().unwrap_or_default();
+        let cseq = request.cseq().number.to_le_bytes();
+        let parts = [request.call_id(), from, branch, &cseq];
+        let tag = Tag::new(&self.setup.keys.tag, &parts);
+        let reply = Reply { to_tag: &tag.0, ..*reply };
+        self.send_reply(reply_path(path, request), request, &reply);
+    }
+
+    /// 503 from a template, with the time after which to try again.
+    pub(crate) fn refuse_overload(&mut self, path: Path, request: &Message<'_>, why: Counter) {
+        self.counters.add(why);
+        let retry_after = Some(self.parameters.retry_after_s);
+        self.reply_stateless(path, request, &Reply { retry_after, ..Reply::plain(503) });
+    }
+
+    /// Refuses a request with a status that needs nothing more.
+    pub(crate) fn refuse(&mut self, path: Path, request: &Message<'_>, status: u16, why: Counter) {
+        self.counters.add(why);
+        self.reply_stateless(path, request, &Reply::plain(status));
+    }
+
+    /// The checks of §8.2. Whether the request may go on; if not, it has been answered.
+    pub(crate) fn admit_request(&mut self, path: Path, request: &Message<'_>) -> bool {
+        let Err(refusal) = refuse::admit(request, &CAPABILITIES) else { return true };
+        self.counters.add(match refusal {
+            Refusal::MethodUnknown | Refusal::MethodNotAllowed => Counter::RefusedMethod,
+            _ => Counter::RefusedUnsupported,
+        });
+        let reply = Reply { refusal: Some(refusal), ..Reply::plain(refusal.status()) };
+        self.reply_stateless(path, request, &reply);
+        false
+    }
+
+    /// A request outside of any dialog that opens no call.
+    pub(crate) fn answer_outside(&mut self, path: Path, request: &Message<'_>) {
+        match request.method() {
+            Method::Options => self.answer_options(path, request),
+            Method::Register if self.parameters.reply_unauthorized == 0 => {
+                self.counters.add(Counter::RefusedRegister);
+                self.counters.add(Counter::Silenced);
+            }
+            // Nobody can register here yet, known or not.
+            Method::Register => self.refuse(path, request, 403, Counter::RefusedRegister),
+            Method::Cancel => self.refuse(path, request, 481, Counter::CancelsUnmatched),
+            Method::Ack => self.counters.add(Counter::AcksUnmatched),
+            Method::Bye | Method::Info | Method::Update => {
+                self.refuse(path, request, 481, Counter::DialogUnknown);
+            }
+            _ => {
+                // Whatever is left, `admit` refuses as unknown or not allowed.
+                let _ = self.admit_request(path, request);
+            }
+        }
+    }
+
+    /// OPTIONS say whether the box can carry calls.
+    fn answer_options(&mut self, path: Path, request: &Message<'_>) {
+        if let Some(why) = self.overload() {
+            return self.refuse_overload(path, request, why);
+        }
+        if self.admit_request(path, request) {
+            self.counters.add(Counter::OptionsAnswered);
+            self.reply_stateless(path, request, &Reply::plain(200));
+        }
+    }
+
+    /// Why no new call can be taken now.
+    pub(crate) fn overload(&self) -> Option<Counter> {
+        if !self.control_alive {
+            Some(Counter::RefusedControlAway)
+        } else if self.draining {
+            Some(Counter::RefusedDraining)
+        } else if self.free_calls.is_empty() {
+            Some(Counter::RefusedCallsFull)
+        } else if self.transactions.free() < TRANSACTIONS_PER_CALL {
+            Some(Counter::RefusedTransactionsFull)
+        } else if self.kept.free_blocks() < self.kept_reserve {
+            Some(Counter::RefusedKeptFull)
+        } else if !self.media.has_room() {
+            Some(Counter::RefusedPortsFull)
+        } else {
+            None
+        }
+    }
+
+    /// A datagram that is no message.
+    pub(crate) fn refuse_fault(&mut self, path: Path, datagram: &[u8], fault: sip::Fault) {
+        let Some((request, status)) = Refusable::read(datagram, fault) else {
+            return self.counters.add(Counter::FaultsDropped);
+        };
+        let mut path = path;
+        if let Some(via) = request.via() {
+            let to_source = path.is_reliable() || via.rport() != sip::header::via::Rport::Absent;
+            if !to_source {
+                path.remote.set_port(via.port().filter(|&port| port != 0).unwrap_or(5060));
+            }
+        }
+        let tag = Tag::new(&self.setup.keys.tag, &[datagram]);
+        let local = self.local_of(&path);
+        let us = Us {
+            local: &self.setup.locals[usize::from(local)],
+            transport: path.transport,
+            user_agent: self.setup.user_agent.as_bytes(),
+        };
+        let written = self
+            .outbox
+            .write(path, |out| compose::refuse(out, &us, &request, path.remote, status, &tag.0));
+        let answered = self.count_unsent(written);
+        self.counters.add(if answered { Counter::FaultsAnswered } else { Counter::FaultsDropped });
+    }
+}
+
+/// What a call in set-up needs at once: both INVITEs, a CANCEL or BYE for each.
+const TRANSACTIONS_PER_CALL: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_depends_on_where_its_parts_end() {
+        let tag = |parts: &[&[u8]]| Tag::new(&[7; 16], parts).0;
+        assert_eq!(tag(&[b"ab", b"c"]), tag(&[b"ab", b"c"]));
+        assert_ne!(tag(&[b"ab", b"c"]), tag(&[b"a", b"bc"]));
+        assert_ne!(tag(&[b"ab"]), Tag::new(&[8; 16], &[b"ab"]).0);
+    }
+}

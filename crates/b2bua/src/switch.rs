@@ -1,0 +1,321 @@
+//! The brain's surface: what goes in, what comes out, and nothing else moves it.
+//!
+//! Here messages are sorted and timeouts are dealt out; what they mean stands in `transact.rs`,
+//! `stateless.rs` and `call/`.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use link::order::Parameters;
+use link::record::{CallKey, EndReason, EndedBy};
+use link::{Answer, CallRecord, Instant, Order};
+use sip::{Message, Method};
+
+use crate::action::{Action, Adopted, Transmit};
+use crate::call::{self, Call, State};
+use crate::checkpoint::{self, Phase};
+use crate::counter::{Counter, Counters};
+use crate::kept::Pool;
+use crate::keys::Random;
+use crate::limits::Setup;
+use crate::media::{MediaPlane, call_of};
+use crate::outbox::Outbox;
+use crate::path::Path;
+use crate::timers::Timers;
+use crate::transaction::Transactions;
+
+/// A running call as `call list` shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveCall<'a> {
+    /// Its key.
+    pub key: CallKey,
+    /// Its story so far.
+    pub record: &'a CallRecord,
+}
+
+/// Actions that may wait for their poll; one step asks for at most a few.
+const ACTIONS_MAX: usize = 64;
+
+/// Owners of deadlines served in one [`Switch::handle_timeout`].
+const TIMEOUTS_MAX: usize = 256;
+
+/// Messages that one step may hold in its hands at once, each in a buffer of its own.
+const SCRATCHES: usize = 6;
+
+/// How often a part of the media ports is looked at for silence, and how many parts there are.
+const SWEEP: Duration = Duration::from_millis(100);
+const SWEEP_PARTS: usize = 10;
+/// Silent calls ended in one sweep.
+const SWEEP_CALLS_MAX: usize = 16;
+
+/// Blocks of kept messages that a new call needs: two INVITEs, the route, the answer.
+const CALL_BLOCKS: u32 = 16;
+
+/// The back-to-back user agent of one worker.
+pub struct Switch {
+    pub(crate) setup: Setup,
+    pub(crate) parameters: Parameters,
+    pub(crate) control_alive: bool,
+    pub(crate) draining: bool,
+    pub(crate) wall_offset: Duration,
+    pub(crate) random: Random,
+    pub(crate) transactions: Transactions,
+    pub(crate) transactions_max: u32,
+    pub(crate) calls: Box<[Call]>,
+    /// Free slots, longest free first. A slot taken over at boot may still stand here: whoever
+    /// takes one looks at its state.
+    pub(crate) free_calls: VecDeque<u32>,
+    pub(crate) calls_live: u32,
+    pub(crate) timers: Timers,
+    pub(crate) kept: Pool,
+    pub(crate) kept_reserve: u32,
+    pub(crate) outbox: Outbox,
+    pub(crate) actions: VecDeque<Action>,
+    pub(crate) scratches: Vec<Box<[u8]>>,
+    pub(crate) media: MediaPlane,
+    pub(crate) counters: Counters,
+    sweep_armed: bool,
+}
+
+impl Switch {
+    /// Takes all memory there will ever be.
+    ///
+    /// # Panics
+    ///
+    /// When `setup` has no own address, or limits beyond what a tag of ours can name.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let limits = setup.limits;
+        assert!(!setup.locals.is_empty() && setup.locals.len() <= 256, "1 to 256 own addresses");
+        assert!(limits.calls_max < 1 << 24 && limits.transactions_max < (1 << 24) - 1);
+        let mut random = Random::new(setup.seed);
+        // A key of before a restart must not name a call of after it.
+        let generation = random.next() as u32;
+        let owners = limits.transactions_max + limits.calls_max + 1;
+        let mut free_calls = VecDeque::with_capacity(limits.calls_max as usize * 2);
+        free_calls.extend(0..limits.calls_max);
+        let scratch = || vec![0; limits.message_bytes_max].into_boxed_slice();
+        let kept = Pool::new(limits.kept_messages_max);
+        Self {
+            parameters: Parameters::default(),
+            control_alive: false,
+            draining: false,
+            wall_offset: Duration::ZERO,
+            random,
+            transactions: Transactions::new(limits.transactions_max),
+            transactions_max: limits.transactions_max,
+            calls: (0..limits.calls_max).map(|_| Call::empty(generation)).collect(),
+            free_calls,
+            calls_live: 0,
+            timers: Timers::new(owners),
+            kept_reserve: CALL_BLOCKS.min(kept.free_blocks()),
+            kept,
+            outbox: Outbox::new(limits.message_bytes_max),
+            actions: VecDeque::with_capacity(ACTIONS_MAX),
+            scratches: (0..SCRATCHES).map(|_| scratch()).collect(),
+            media: MediaPlane::new(setup.media_ports),
+            counters: Counters::new(),
+            sweep_armed: false,
+            setup,
+        }
+    }
+
+    /// One SIP message that parsed.
+    pub fn handle_message(&mut self, now: Instant, path: Path, message: &Message<'_>) {
+        if message.status().is_some() {
+            return self.handle_response(now, path, message);
+        }
+        let key = call::server_key(message, &self.setup.keys);
+        if let Some(server) = self.transactions.find_server(key) {
+            return self.match_server(now, server, path, message);
+        }
+        match (message.method(), message.to().tag()) {
+            (Method::Ack, Some(_)) => self.dialog_ack(now, message),
+            (Method::Cancel | Method::Ack, _) => self.answer_outside(path, message),
+            (Method::Invite, None) => self.open_call(now, path, message, key),
+            (_, Some(_)) => self.dialog_request(now, path, message, key),
+            (_, None) => self.answer_outside(path, message),
+        }
+    }
+
+    /// One datagram that did not parse: answered without memory where RFC 3261 says so.
+    pub fn handle_fault(&mut self, _now: Instant, path: Path, datagram: &[u8], fault: sip::Fault) {
+        self.refuse_fault(path, datagram, fault);
+    }
+
+    /// An answer of control. One that comes too late is counted.
+    pub fn handle_answer(&mut self, now: Instant, answer: &Answer) {
+        match answer {
+            Answer::Route(route) => {
+                self.handle_route(now, route);
+                self.arm_sweep(now);
+            }
+            Answer::Refuse(refuse) => self.handle_refuse(now, refuse),
+            Answer::Committed(committed) => self.handle_committed(now, committed.call),
+        }
+    }
+
+    /// An order of control.
+    pub fn handle_order(&mut self, now: Instant, order: &Order) {
+        match order {
+            Order::HangUp(hang_up) => self.handle_hang_up(now, hang_up),
+            Order::Parameters(parameters) => self.parameters = *parameters,
+            Order::Drain(drain) => self.draining = drain.draining != 0,
+        }
+    }
+
+    /// Does what is due, a bounded amount of it: call again while `poll_timeout` is not after
+    /// `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for _ in 0..TIMEOUTS_MAX {
+            let Some((at, owner)) = self.timers.first() else { return };
+            let has_room = self.outbox.has_room() && self.actions.len() <= ACTIONS_MAX / 2;
+            if at > now || !has_room {
+                return;
+            }
+            match owner.checked_sub(self.transactions_max) {
+                None => self.fire(now, owner),
+                Some(slot) if slot < self.setup.limits.calls_max => {
+                    self.call_due(now, slot as usize);
+                }
+                Some(_) => self.sweep(now),
+            }
+        }
+    }
+
+    /// When to call [`Self::handle_timeout`] next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.first().map(|(at, _)| at)
+    }
+
+    /// Writes the next message into `out` and says where it goes. `None`: nothing is waiting.
+    /// `out` is at least `message_bytes_max` long; a message that does not fit is lost.
+    pub fn poll_transmit(&mut self, out: &mut [u8]) -> Option<Transmit> {
+        self.outbox.take(out).map(|(path, length)| Transmit { path, length })
+    }
+
+    /// The next thing for the worker to do.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// What belongs in the call table now: the record, and a checkpoint written into `checkpoint`
+    /// (at least [`CHECKPOINT_BYTES_MAX`](crate::CHECKPOINT_BYTES_MAX) long), of which the length
+    /// is returned.
+    #[must_use]
+    pub fn image(&self, key: CallKey, checkpoint: &mut [u8]) -> Option<(&CallRecord, usize)> {
+        let call = self.calls.get(key.slot as usize)?;
+        if call.generation != key.generation || call.state == State::Free {
+            return None;
+        }
+        let phase = match call.state {
+            State::Answered | State::Talking | State::Closing => Phase::Confirmed,
+            State::Committing => Phase::Half,
+            _ => Phase::Early,
+        };
+        let [caller, callee] = &call.legs;
+        let legs = [caller, callee]
+            .map(|leg| (leg, leg.media.ports.map(|port| self.media.snapshot(port))));
+        let length = checkpoint::write(checkpoint, phase, call.shard(), call.talk_s(), legs)?;
+        Some((&call.record, length))
+    }
+
+    /// Control stored the record of an ended call: its slot may be used again.
+    pub fn handle_recorded(&mut self, key: CallKey) {
+        let slot = key.slot as usize;
+        let waits = self.calls.get(slot).is_some_and(|call| {
+            call.generation == key.generation && call.state == State::Recording
+        });
+        if waits {
+            self.free_slot(slot);
+        }
+    }
+
+    /// At boot, a slot that the call table holds for a call that is over: it is not used until
+    /// [`Self::handle_recorded`].
+    pub fn hold_slot(&mut self, key: CallKey) {
+        self.hold(key);
+    }
+
+    /// At boot, a slot still live from before: rebuilds the call from its image, at the same slot
+    /// and generation.
+    ///
+    /// A confirmed call talks again, on the same ports, its sequence numbers moved on by 1,000. Any
+    /// other ends; its BYEs and its [`Action::End`] follow from the next [`Self::handle_timeout`].
+    pub fn adopt(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        record: &CallRecord,
+        checkpoint: &[u8],
+    ) -> Adopted {
+        self.adopt_call(now, key, record, checkpoint)
+    }
+
+    /// Whether control's heart beats; new calls are refused while it does not. A new switch takes
+    /// it for away.
+    pub fn set_control_alive(&mut self, alive: bool) {
+        self.control_alive = alive;
+    }
+
+    /// Wall time minus monotonic time: what makes 1970 of boot.
+    pub fn set_wall_offset(&mut self, offset: Duration) {
+        self.wall_offset = offset;
+    }
+
+    /// The media flows of this worker.
+    pub fn media(&mut self) -> &mut relay::Table {
+        &mut self.media.table
+    }
+
+    /// Totals by [`Counter`] number.
+    #[must_use]
+    pub fn counters(&self) -> &[u64; Counter::COUNT] {
+        self.counters.all()
+    }
+
+    /// Calls admitted and not yet ended.
+    #[must_use]
+    pub fn calls_live(&self) -> u32 {
+        self.calls_live
+    }
+
+    /// The admitted calls that have not ended.
+    pub fn live_calls(&self) -> impl Iterator<Item = LiveCall<'_>> {
+        self.calls.iter().enumerate().filter(|(_, call)| call.is_admitted()).map(|(slot, call)| {
+            let key = CallKey { slot: slot as u32, generation: call.generation };
+            LiveCall { key, record: &call.record }
+        })
+    }
+
+    /// Silence is looked for while there are calls.
+    pub(crate) fn arm_sweep(&mut self, now: Instant) {
+        if !self.sweep_armed && self.calls_live > 0 {
+            self.sweep_armed = true;
+            self.set_sweep(Some(now + SWEEP));
+        }
+    }
+
+    fn set_sweep(&mut self, at: Option<Instant>) {
+        self.timers.set(self.transactions_max + self.setup.limits.calls_max, at);
+    }
+
+    /// Ends calls in which no media flows. One part of the ports is looked at, the next follows.
+    fn sweep(&mut self, now: Instant) {
+        self.sweep_armed = self.calls_live > 0;
+        self.set_sweep(self.sweep_armed.then_some(now + SWEEP));
+        let timeout = Duration::from_secs(u64::from(self.parameters.rtp_timeout_s));
+        if timeout.is_zero() {
+            return;
+        }
+        let steps = self.media.pairs() / SWEEP_PARTS + 1;
+        for _ in 0..SWEEP_CALLS_MAX {
+            let Some(owner) = self.media.table.poll_silent(now, timeout, steps) else { return };
+            if let Some(slot) = self.live_call(call_of(owner)) {
+                self.counters.add(Counter::MediaTimeouts);
+                self.hang_up(now, slot, EndReason::MediaTimeout, EndedBy::Server, None);
+            }
+        }
+    }
+}

@@ -1,0 +1,622 @@
+//! What the switch does with transactions: opens, answers, repeats, matches and ends them.
+//!
+//! The machines decide; here their effects become messages and calls upward. What a transaction
+//! cannot keep, because the pool is full, it does not repeat; a request of ours that cannot be kept
+//! is not sent at all.
+
+use sip::{Message, Method, Name};
+
+use crate::Instant;
+use crate::compose::{self, COOKIE, Outgoing, Party, Reply, Us};
+use crate::counter::Counter;
+use crate::dialog::{Order, hop_of, join_routes};
+use crate::kept::Kept;
+use crate::keys::{self, Place, Token};
+use crate::limits::Setup;
+use crate::outbox::Outbox;
+use crate::path::Path;
+use crate::switch::Switch;
+use crate::table::Key;
+use crate::transaction::{
+    Birth, Class, Machine, Role, TransactionKey, invite_client, invite_server, non_invite_client,
+    non_invite_server,
+};
+
+/// Which message of a transaction is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// The one it would send again.
+    Sent,
+    /// The request that a server transaction answers.
+    Request,
+}
+
+/// Whether a new server transaction keeps its request, to answer it later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// It will be answered later.
+    Request,
+    /// It is answered now.
+    Nothing,
+}
+
+/// Whither the response to a request goes (RFC 3261 §18.2.2, RFC 3581 §4). `maddr` is not
+/// followed: it would send our responses wherever a stranger points.
+pub(crate) fn reply_path(path: Path, request: &Message<'_>) -> Path {
+    let via = request.via();
+    if path.is_reliable() || via.rport() != sip::header::via::Rport::Absent {
+        return path;
+    }
+    let mut path = path;
+    path.remote.set_port(via.port().filter(|&port| port != 0).unwrap_or(5060));
+    path
+}
+
+impl Switch {
+    /// Never 0, which means none.
+    pub(crate) fn random(&mut self) -> u64 {
+        self.random.next() | 1
+    }
+
+    /// The own address that a path uses.
+    pub(crate) fn local_of(&self, path: &Path) -> u8 {
+        let locals = &self.setup.locals;
+        let exact = locals.iter().position(|local| local.sip() == path.local);
+        let by_ip = || locals.iter().position(|local| local.address == path.local.ip());
+        exact.or_else(by_ip).unwrap_or(0) as u8
+    }
+
+    fn rearm(&mut self, slot: u32) {
+        self.timers.set(slot, self.transactions.deadline(slot));
+    }
+
+    fn enter(&mut self, now: Instant, key: TransactionKey, machine: Machine) {
+        self.transactions.enter(now, key, machine);
+        self.rearm(key.slot);
+        if self.transactions.find(key).is_some_and(|transaction| transaction.has_ended()) {
+            self.close_transaction(key);
+        }
+    }
+
+    pub(crate) fn close_transaction(&mut self, key: TransactionKey) {
+        if self.transactions.find(key).is_none() {
+            return;
+        }
+        for kept in self.transactions.close(key) {
+            self.kept.release(kept);
+        }
+        self.timers.set(key.slot, None);
+    }
+
+    /// Reads a kept message again. `None`: it is not there.
+    pub(crate) fn with_kept<R>(
+        &mut self,
+        key: TransactionKey,
+        which: Which,
+        act: impl FnOnce(&mut Self, &Message<'_>) -> R,
+    ) -> Option<R> {
+        let mut scratch = self.take_scratch();
+        let bytes = match (self.transactions.find(key), which) {
+            (Some(transaction), Which::Sent) => self.kept.copy(&transaction.sent, &mut scratch),
+            (Some(transaction), Which::Request) => {
+                self.kept.copy(&transaction.request, &mut scratch)
+            }
+            (None, _) => &[],
+        };
+        let result = Message::parse(bytes).ok().map(|message| act(self, &message));
+        self.give_scratch(scratch);
+        result
+    }
+
+    /// Opens a server transaction. The error is the counter of what is full.
+    pub(crate) fn open_server(
+        &mut self,
+        now: Instant,
+        path: Path,
+        message: &Message<'_>,
+        key: Key,
+        merge: Key,
+        keep: Keep,
+    ) -> Result<TransactionKey, Counter> {
+        let request = match keep {
+            Keep::Request => self.kept.keep(message.as_bytes()).ok_or(Counter::RefusedKeptFull)?,
+            Keep::Nothing => Kept::NONE,
+        };
+        let machine = match message.method() {
+            Method::Invite => Machine::InviteServer(invite_server::State::Proceeding),
+            _ => Machine::NonInviteServer(non_invite_server::State::Trying),
+        };
+        let cseq = message.cseq().number;
+        let birth = Birth { cseq, key, merge, ..Birth::of(machine, reply_path(path, message)) };
+        let Some(opened) = self.transactions.open(now, birth) else {
+            self.kept.release(request);
+            return Err(Counter::RefusedTransactionsFull);
+        };
+        if let Some(transaction) = self.transactions.find(opened) {
+            transaction.request = request;
+        }
+        Ok(opened)
+    }
+
+    /// Answers from the request that was kept.
+    pub(crate) fn answer(&mut self, now: Instant, key: TransactionKey, reply: &Reply<'_>) {
+        self.with_kept(key, Which::Request, |switch, request| {
+            switch.answer_to(now, key, request, reply);
+        });
+    }
+
+    /// Answers a request.
+    pub(crate) fn answer_to(
+        &mut self,
+        now: Instant,
+        key: TransactionKey,
+        request: &Message<'_>,
+        reply: &Reply<'_>,
+    ) {
+        let Some(transaction) = self.transactions.find(key) else { return };
+        let class = Class::of(reply.status);
+        let (machine, sends) = match transaction.machine {
+            Machine::InviteServer(state) => {
+                let (state, effect) = state.step(invite_server::Input::Answer(class));
+                (Machine::InviteServer(state), effect == invite_server::Effect::Send)
+            }
+            Machine::NonInviteServer(state) => {
+                let (state, effect) = state.step(non_invite_server::Input::Answer(class));
+                (Machine::NonInviteServer(state), effect == non_invite_server::Effect::Send)
+            }
+            Machine::Free | Machine::InviteClient(_) | Machine::NonInviteClient(_) => return,
+        };
+        if !sends {
+            return;
+        }
+        let path = transaction.path;
+        let old = transaction.sent.take();
+        let request_kept = match class {
+            Class::Provisional => Kept::NONE,
+            Class::Success | Class::Failure => transaction.request.take(),
+        };
+        self.kept.release(old);
+        self.kept.release(request_kept);
+        let sent = self.send_reply(path, request, reply);
+        let kept = if sent { self.kept.keep(self.outbox.last()) } else { None };
+        if kept.is_none() {
+            self.counters.add(Counter::KeptFull);
+        }
+        if let Some(transaction) = self.transactions.find(key) {
+            transaction.sent = kept.unwrap_or(Kept::NONE);
+        }
+        self.enter(now, key, machine);
+    }
+
+    /// Writes a response. Whether it could be sent.
+    pub(crate) fn send_reply(
+        &mut self,
+        path: Path,
+        request: &Message<'_>,
+        reply: &Reply<'_>,
+    ) -> bool {
+        let local = self.local_of(&path);
+        let us = Us {
+            local: &self.setup.locals[usize::from(local)],
+            transport: path.transport,
+            user_agent: self.setup.user_agent.as_bytes(),
+        };
+        let written =
+            self.outbox.write(path, |out| compose::reply(out, &us, request, path.remote, reply));
+        self.count_unsent(written)
+    }
+
+    /// A buffer of one message; goes back by [`Switch::give_scratch`].
+    pub(crate) fn take_scratch(&mut self) -> Box<[u8]> {
+        self.scratches.pop().expect("messages nest at most so deep")
+    }
+
+    pub(crate) fn give_scratch(&mut self, scratch: Box<[u8]>) {
+        self.scratches.push(scratch);
+    }
+
+    /// Counts what could not be sent. Whether it was.
+    pub(crate) fn count_unsent(&mut self, written: Result<(), Counter>) -> bool {
+        if let Err(reason) = written {
+            self.counters.add(reason);
+        }
+        written.is_ok()
+    }
+
+    /// Sends again what a transaction keeps.
+    pub(crate) fn resend(&mut self, key: TransactionKey) {
+        let Some(transaction) = self.transactions.find(key) else { return };
+        if transaction.sent.is_none() {
+            return;
+        }
+        let (kept, sent) = (&self.kept, &transaction.sent);
+        let written = self.outbox.write(transaction.sent_along, |out| {
+            Some(kept.copy(sent, out).len()).filter(|&n| n > 0)
+        });
+        self.count_unsent(written);
+    }
+
+    /// The branch of the client transaction that the next [`Switch::open_client`] opens.
+    pub(crate) fn next_branch(&mut self) -> Option<Token> {
+        let random = self.random();
+        let TransactionKey { slot, generation } = self.transactions.next()?;
+        Some(Token::of(Place { slot, variant: 0, generation }, random, &self.setup.keys))
+    }
+
+    /// A branch of no transaction: an ACK to a 2xx has none (§17.1.1.1), and its answer misses.
+    pub(crate) fn lone_branch(&mut self) -> Token {
+        let random = self.random();
+        let place = Place { slot: 0xff_ffff, variant: 0, generation: 0 };
+        Token::of(place, random, &self.setup.keys)
+    }
+
+    /// Opens the client transaction of the request just written into the outbox. On failure the
+    /// request is taken back: what cannot be repeated is not sent.
+    pub(crate) fn open_client(
+        &mut self,
+        now: Instant,
+        birth: Birth,
+    ) -> Result<TransactionKey, Counter> {
+        let Some(kept) = self.kept.keep(self.outbox.last()) else {
+            self.outbox.unsend();
+            self.counters.add(Counter::KeptFull);
+            return Err(Counter::KeptFull);
+        };
+        let Some(key) = self.transactions.open(now, birth) else {
+            self.kept.release(kept);
+            self.outbox.unsend();
+            self.counters.add(Counter::TransactionsFull);
+            return Err(Counter::TransactionsFull);
+        };
+        if let Some(transaction) = self.transactions.find(key) {
+            transaction.sent = kept;
+        }
+        self.rearm(key.slot);
+        Ok(key)
+    }
+
+    /// Replaces what a transaction would send again by the message just written.
+    pub(crate) fn keep_instead(&mut self, key: TransactionKey, path: Path) {
+        let Some(transaction) = self.transactions.find(key) else { return };
+        transaction.sent_along = path;
+        let old = transaction.sent.take();
+        self.kept.release(old);
+        match self.kept.keep(self.outbox.last()) {
+            Some(kept) => {
+                if let Some(transaction) = self.transactions.find(key) {
+                    transaction.sent = kept;
+                }
+            }
+            None => self.counters.add(Counter::KeptFull),
+        }
+    }
+
+    /// A request that matches a server transaction: a repetition, an ACK or a CANCEL.
+    pub(crate) fn match_server(
+        &mut self,
+        now: Instant,
+        key: TransactionKey,
+        path: Path,
+        message: &Message<'_>,
+    ) {
+        let Some(transaction) = self.transactions.find(key) else { return };
+        match (transaction.machine, message.method()) {
+            (Machine::InviteServer(_), Method::Cancel) => self.cancel(now, key, path, message),
+            (Machine::InviteServer(state), Method::Ack) => {
+                let (next, effect) = state.step(invite_server::Input::Ack);
+                self.enter(now, key, Machine::InviteServer(next));
+                if effect == invite_server::Effect::PassUp {
+                    self.dialog_ack(now, message);
+                }
+            }
+            (Machine::InviteServer(state), _) => {
+                self.counters.add(Counter::RequestsRepeated);
+                if state.step(invite_server::Input::Invite).1 == invite_server::Effect::Resend {
+                    self.resend(key);
+                }
+            }
+            (Machine::NonInviteServer(state), _) => {
+                self.counters.add(Counter::RequestsRepeated);
+                let (_, effect) = state.step(non_invite_server::Input::Request);
+                if effect == non_invite_server::Effect::Resend {
+                    self.resend(key);
+                }
+            }
+            (Machine::Free | Machine::InviteClient(_) | Machine::NonInviteClient(_), _) => {}
+        }
+    }
+
+    /// The client transaction that a response names by its branch.
+    fn client_of(&mut self, message: &Message<'_>) -> Option<TransactionKey> {
+        // More than one Via: it went astray, we are no proxy (§8.1.3.3).
+        if message.list(Name::Via).nth(1).is_some() {
+            return None;
+        }
+        let token = branch_token(message.via().branch()?)?;
+        let place = token.place(&self.setup.keys);
+        let key = TransactionKey { slot: place.slot, generation: place.generation };
+        let transaction = self.transactions.find(key)?;
+        if transaction.random != token.random || transaction.cseq != message.cseq().number {
+            return None;
+        }
+        match (transaction.machine, message.method()) {
+            (Machine::InviteClient(_), Method::Invite) => Some(key),
+            // A CANCEL has its INVITE's branch (§9.1).
+            (Machine::InviteClient(_), Method::Cancel) => transaction.cancel,
+            (Machine::NonInviteClient(_), Method::Invite | Method::Cancel) => None,
+            (Machine::NonInviteClient(_), _) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// A response.
+    pub(crate) fn handle_response(&mut self, now: Instant, path: Path, message: &Message<'_>) {
+        let Some(key) = self.client_of(message) else {
+            return self.counters.add(Counter::ResponsesUnmatched);
+        };
+        let Some(transaction) = self.transactions.find(key) else { return };
+        if transaction.path.remote.ip() != path.remote.ip() {
+            return self.counters.add(Counter::ResponsesMisplaced);
+        }
+        let class = Class::of(message.status().unwrap_or(0));
+        match transaction.machine {
+            Machine::InviteClient(state) => {
+                let (next, effect) = state.step(invite_client::Input::Response(class));
+                let cancel = match class {
+                    Class::Provisional => None,
+                    Class::Success | Class::Failure => transaction.cancel.take(),
+                };
+                self.enter(now, key, Machine::InviteClient(next));
+                // Its purpose is served: whatever it still has to say is of no interest.
+                if let Some(cancel) = cancel {
+                    self.close_transaction(cancel);
+                }
+                self.invite_effect(now, key, effect, message);
+            }
+            Machine::NonInviteClient(state) => {
+                let (next, effect) = state.step(non_invite_client::Input::Response(class));
+                let owner = (transaction.role, transaction.owner, transaction.peer);
+                self.enter(now, key, Machine::NonInviteClient(next));
+                let is_final = class != Class::Provisional;
+                if effect == non_invite_client::Effect::PassUp && is_final {
+                    if let (Role::Exchange, Some(owner), Some(peer)) = owner {
+                        self.exchange_response(now, owner, peer, message);
+                    }
+                }
+            }
+            Machine::Free | Machine::InviteServer(_) | Machine::NonInviteServer(_) => {}
+        }
+    }
+
+    fn invite_effect(
+        &mut self,
+        now: Instant,
+        key: TransactionKey,
+        effect: invite_client::Effect,
+        message: &Message<'_>,
+    ) {
+        match effect {
+            invite_client::Effect::PassUp => self.invite_response(now, key, message),
+            invite_client::Effect::AckAndPassUp => {
+                self.ack_failure(key, message);
+                self.invite_response(now, key, message);
+            }
+            // The ACK stands where the INVITE stood.
+            invite_client::Effect::Ack | invite_client::Effect::Resend => self.resend(key),
+            invite_client::Effect::Nothing => {}
+        }
+    }
+
+    /// Whose the response to an INVITE is.
+    fn invite_response(&mut self, now: Instant, key: TransactionKey, message: &Message<'_>) {
+        let Some(transaction) = self.transactions.find(key) else { return };
+        let is_success = Class::of(message.status().unwrap_or(0)) == Class::Success;
+        let (role, owner, peer) = (transaction.role, transaction.owner, transaction.peer);
+        let wants_cancel = transaction.cancel_wanted;
+        let owner = owner.filter(|&owner| self.live_call(owner).is_some());
+        if wants_cancel {
+            self.cancel_client(now, key, None);
+        }
+        match (role, owner, peer) {
+            (Role::Attempt(index), Some(owner), _) => {
+                self.attempt_response(now, owner, index, key, message);
+            }
+            (Role::Exchange, Some(owner), Some(peer)) => {
+                self.exchange_invite_response(now, owner, peer, key, message);
+            }
+            _ if is_success => self.dismiss(now, key, message),
+            _ => {}
+        }
+    }
+
+    /// The ACK of a failure belongs to its INVITE's transaction (§17.1.1.3), and is kept where the
+    /// INVITE was.
+    fn ack_failure(&mut self, key: TransactionKey, response: &Message<'_>) {
+        let Some(path) = self.transactions.find(key).map(|transaction| transaction.path) else {
+            return;
+        };
+        let sent = self.with_kept(key, Which::Sent, |switch, invite| {
+            let branch = invite.via().branch().and_then(branch_token)?;
+            let ack = Outgoing {
+                to: Party::of(response.to()),
+                ..compose::beside(invite, Method::Ack, branch)?
+            };
+            switch.send_request(path, &ack).then_some(())
+        });
+        if sent.flatten().is_some() {
+            self.keep_instead(key, path);
+        }
+    }
+
+    /// Writes a request that borrows nothing of the switch. Whether it could be sent.
+    pub(crate) fn send_request(&mut self, path: Path, request: &Outgoing<'_>) -> bool {
+        let local = self.local_of(&path);
+        let written = write_request(&mut self.outbox, &self.setup, local, path, request);
+        self.count_unsent(written)
+    }
+
+    /// Cancels an INVITE of ours: now if a 1xx came, else as soon as one comes (§9.1).
+    pub(crate) fn cancel_client(
+        &mut self,
+        now: Instant,
+        key: TransactionKey,
+        passed: Option<&Message<'_>>,
+    ) {
+        let Some(transaction) = self.transactions.find(key) else { return };
+        let Machine::InviteClient(state) = transaction.machine else { return };
+        transaction.cancel_wanted = true;
+        let (next, _) = state.step(invite_client::Input::Cancelled);
+        if next == state {
+            return;
+        }
+        transaction.cancel_wanted = false;
+        let (path, random, cseq) = (transaction.path, transaction.random, transaction.cseq);
+        self.enter(now, key, Machine::InviteClient(next));
+        let sent = self.with_kept(key, Which::Sent, |switch, invite| {
+            let branch = invite.via().branch().and_then(branch_token)?;
+            let cancel = Outgoing { passed, ..compose::beside(invite, Method::Cancel, branch)? };
+            switch.send_request(path, &cancel).then_some(())
+        });
+        if sent.flatten().is_none() {
+            return;
+        }
+        let machine = Machine::NonInviteClient(non_invite_client::State::Trying);
+        let birth = Birth { random, cseq, ..Birth::of(machine, path) };
+        let cancel = self.open_client(now, birth).ok();
+        if let Some(transaction) = self.transactions.find(key) {
+            transaction.cancel = cancel;
+        }
+    }
+
+    /// A 2xx that nobody wants: of a branch given up, or of a fork that lost. ACK, and BYE once.
+    pub(crate) fn dismiss(&mut self, now: Instant, key: TransactionKey, answer: &Message<'_>) {
+        let tag = self.tag_hash(answer);
+        let Some(transaction) = self.transactions.find(key) else { return };
+        let repeated = transaction.dismissed == tag;
+        transaction.dismissed = tag;
+        let mut path = transaction.path;
+        if let Some(contact) = answer.contact() {
+            path.remote = hop_of(contact.uri(), path.remote, &self.setup.locals);
+        }
+        let Ok((routes, length)) = join_routes(answer.list(Name::RecordRoute), Order::Reversed)
+        else {
+            return;
+        };
+        let (ack, bye) = (self.lone_branch(), self.next_branch());
+        self.with_kept(key, Which::Sent, |switch, invite| {
+            let request = |method, branch| {
+                Some(Outgoing {
+                    uri: answer.contact().map_or(invite.request()?.uri.as_bytes(), |contact| {
+                        contact.uri().as_bytes()
+                    }),
+                    routes: &routes[..length],
+                    to: Party::of(answer.to()),
+                    ..compose::beside(invite, method, branch)?
+                })
+            };
+            let Some(ack) = request(Method::Ack, ack) else { return };
+            switch.send_request(path, &ack);
+            let bye = bye.filter(|_| !repeated);
+            let Some((branch, bye)) = bye.and_then(|bye| Some((bye, request(Method::Bye, bye)?)))
+            else {
+                return;
+            };
+            switch.counters.add(Counter::AnswersUnwanted);
+            let cseq = ack.cseq + 1;
+            if switch.send_request(path, &Outgoing { cseq, ..bye }) {
+                let machine = Machine::NonInviteClient(non_invite_client::State::Trying);
+                let birth = Birth { random: branch.random, cseq, ..Birth::of(machine, path) };
+                // What is full was counted; the vendor ends the call when its own timers do.
+                let _ = switch.open_client(now, birth);
+            }
+        });
+    }
+
+    /// A short name of a response's To-tag.
+    pub(crate) fn tag_hash(&self, message: &Message<'_>) -> u64 {
+        keys::hash(&self.setup.keys.tag, message.to().tag().unwrap_or_default()) | 1
+    }
+
+    /// What is due for one transaction.
+    pub(crate) fn fire(&mut self, now: Instant, slot: u32) {
+        let (key, _) = self.transactions.at(slot);
+        loop {
+            let Some(transaction) = self.transactions.find(key) else { return };
+            let Some(timer) = transaction.take_due(now) else { return self.rearm(slot) };
+            match transaction.machine {
+                Machine::InviteServer(state) => {
+                    let (next, effect) = state.step(invite_server::Input::Fired(timer));
+                    if effect == invite_server::Effect::Resend {
+                        self.resend(key);
+                    }
+                    self.enter(now, key, Machine::InviteServer(next));
+                }
+                Machine::NonInviteServer(state) => {
+                    let (next, _) = state.step(non_invite_server::Input::Fired(timer));
+                    self.enter(now, key, Machine::NonInviteServer(next));
+                }
+                Machine::InviteClient(state) => {
+                    let (next, effect) = state.step(invite_client::Input::Fired(timer));
+                    // An INVITE that is to be cancelled is not repeated: nobody wants it to arrive.
+                    let is_wanted = !transaction.cancel_wanted;
+                    if effect == invite_client::Effect::Resend && is_wanted {
+                        self.resend(key);
+                    }
+                    self.client_fired(now, key, Machine::InviteClient(next));
+                }
+                Machine::NonInviteClient(state) => {
+                    let (next, effect) = state.step(non_invite_client::Input::Fired(timer));
+                    if effect == non_invite_client::Effect::Resend {
+                        self.resend(key);
+                    }
+                    self.client_fired(now, key, Machine::NonInviteClient(next));
+                }
+                Machine::Free => return,
+            }
+        }
+    }
+
+    /// A client transaction whose timer ran out without a final response tells its call.
+    fn client_fired(&mut self, now: Instant, key: TransactionKey, machine: Machine) {
+        let unanswered = matches!(
+            machine,
+            Machine::InviteClient(invite_client::State::Ended(invite_client::Why::NoAnswer))
+                | Machine::NonInviteClient(non_invite_client::State::Ended(
+                    non_invite_client::Why::NoAnswer
+                ))
+        );
+        let Some(transaction) = self.transactions.find(key) else { return };
+        let (role, owner, peer) = (transaction.role, transaction.owner, transaction.peer);
+        self.enter(now, key, machine);
+        if !unanswered {
+            return;
+        }
+        self.counters.add(Counter::TransactionsTimedOut);
+        match (role, owner, peer) {
+            (Role::Attempt(_), Some(owner), _) => self.attempt_unanswered(now, owner, key),
+            (Role::Exchange, Some(owner), Some(peer)) => self.exchange_unanswered(now, owner, peer),
+            _ => {}
+        }
+    }
+}
+
+/// Writes a request; the parts of the switch apart, since a leg may be borrowed by `request`.
+pub(crate) fn write_request(
+    outbox: &mut Outbox,
+    setup: &Setup,
+    local: u8,
+    path: Path,
+    request: &Outgoing<'_>,
+) -> Result<(), Counter> {
+    let us = Us {
+        local: &setup.locals[usize::from(local)],
+        transport: path.transport,
+        user_agent: setup.user_agent.as_bytes(),
+    };
+    outbox.write(path, |out| compose::request(out, &us, request))
+}
+
+/// The token in a branch of ours.
+fn branch_token(branch: &[u8]) -> Option<Token> {
+    Token::read(branch.strip_prefix(COOKIE)?)
+}
