@@ -40,12 +40,14 @@ impl std::error::Error for NumberFault {}
 
 impl Number {
     /// The normal form of a URI's user part. `international` lists prefixes that mean `+`, like
-    /// `00`; the first that matches is dropped.
+    /// `00`; the longest that matches is dropped, if the number has no `+`.
     ///
     /// # Errors
     /// When nothing usable remains.
     pub fn normal(user: &[u8], international: &[&str]) -> Result<Self, NumberFault> {
-        let mut plain = Self { bytes: [0; NUMBER_BYTES_MAX], length: 0 };
+        // Room for the prefix that is dropped: the limit is on what remains.
+        let mut plain = [0; 2 * NUMBER_BYTES_MAX];
+        let mut length = 0;
         let mut bytes = user.iter().copied();
         let mut first = true;
         let mut plus = false;
@@ -55,18 +57,18 @@ impl Number {
                 b';' => break,
                 b'-' | b'.' | b'(' | b')' | b' ' => continue,
                 b'+' if first => plus = true,
-                _ if is_number_byte(byte) => plain.push(byte)?,
+                _ if is_number_byte(byte) => {
+                    *plain.get_mut(length).ok_or(NumberFault::TooLong)? = byte;
+                    length += 1;
+                }
                 _ => return Err(NumberFault::BadCharacter),
             }
             first = false;
         }
-        if !plus {
-            let prefix = international.iter().find(|prefix| plain.as_str().starts_with(**prefix));
-            if let Some(rest) = prefix.and_then(|prefix| plain.as_bytes().get(prefix.len()..)) {
-                return Self::new(rest);
-            }
-        }
-        if plain.length == 0 { Err(NumberFault::Empty) } else { Ok(plain) }
+        let plain = plain.get(..length).unwrap_or_default();
+        let prefixes = international.iter().filter(|_| !plus);
+        let rests = prefixes.filter_map(|prefix| plain.strip_prefix(prefix.as_bytes()));
+        Self::new(rests.min_by_key(|rest| rest.len()).unwrap_or(plain))
     }
 
     /// A number that is in normal form already.
@@ -155,6 +157,22 @@ mod tests {
     fn only_one_international_prefix_is_dropped() {
         assert_eq!(normal("+0044").as_deref(), Ok("0044"));
         assert_eq!(normal("0000").as_deref(), Ok("00"));
+    }
+
+    #[test]
+    fn the_limit_is_on_what_remains() {
+        let longest = "1".repeat(NUMBER_BYTES_MAX);
+        for text in [longest.clone(), format!("+{longest}"), format!("00{longest}")] {
+            assert_eq!(normal(&text).as_ref(), Ok(&longest));
+            assert_eq!(normal(&format!("{text}1")), Err(NumberFault::TooLong));
+        }
+    }
+
+    #[test]
+    fn the_longest_international_prefix_is_dropped_in_whichever_order_they_stand() {
+        for prefixes in [["0", "00", ""], ["", "00", "0"]] {
+            assert_eq!(Number::normal(b"0044", &prefixes).unwrap().as_str(), "44");
+        }
     }
 
     #[test]

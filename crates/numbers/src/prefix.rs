@@ -1,23 +1,30 @@
 //! Longest prefix: a flattened trie, built once, read for ever.
 //!
 //! Every node is a run of sorted edges in one array, so a look-up is one binary search per digit in
-//! memory that lies together, and a table of a million prefixes is four allocations.
+//! memory that lies together, and a table of a million prefixes is three allocations. Nodes are
+//! numbered breadth first, so edge e leads to node e + 1 and needs no more than its character.
 
 /// Prefixes with what belongs to them. Immutable; a change is a new table.
 #[derive(Clone, Debug)]
 pub struct PrefixTable<T> {
-    /// Edges of node n are `edges[starts[n]..starts[n + 1]]`.
-    starts: Vec<u32>,
-    /// Character and target node.
-    edges: Vec<(u8, u32)>,
-    /// Of each node: which value ends here, plus one; 0: none.
-    ends: Vec<u32>,
+    /// Edges of node n are `edges[nodes[n].edges_from..nodes[n + 1].edges_from]`; the last node is the
+    /// end of the one before.
+    nodes: Vec<Node>,
+    /// Characters.
+    edges: Vec<u8>,
     values: Vec<T>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Node {
+    edges_from: u32,
+    /// Which value ends here, plus one; 0: none.
+    ends: u32,
 }
 
 impl<T> Default for PrefixTable<T> {
     fn default() -> Self {
-        Self { starts: vec![0, 0], edges: Vec::new(), ends: vec![0], values: Vec::new() }
+        Self { nodes: vec![Node::default(); 2], edges: Vec::new(), values: Vec::new() }
     }
 }
 
@@ -38,8 +45,7 @@ impl<T> PrefixTable<T> {
             keys.push(key);
             table.values.push(value);
         }
-        table.starts.clear();
-        table.ends.clear();
+        table.nodes.clear();
         table.flatten(&keys);
         table
     }
@@ -47,12 +53,12 @@ impl<T> PrefixTable<T> {
     /// Breadth first: a node is a range of sorted keys that agree up to its depth.
     fn flatten(&mut self, keys: &[String]) {
         let mut level = std::collections::VecDeque::from([(0, keys.len(), 0)]);
-        let mut nodes = 1;
         while let Some((mut first, last, depth)) = level.pop_front() {
-            self.starts.push(self.edges.len() as u32);
+            let edges_from = self.edges.len() as u32;
             let byte = |index: usize| keys.get(index).and_then(|key| key.as_bytes().get(depth));
             let ends_here = first < last && byte(first).is_none();
-            self.ends.push(if ends_here { first as u32 + 1 } else { 0 });
+            let ends = if ends_here { first as u32 + 1 } else { 0 };
+            self.nodes.push(Node { edges_from, ends });
             first += usize::from(ends_here);
             while first < last {
                 let Some(&edge) = byte(first) else { break };
@@ -60,26 +66,25 @@ impl<T> PrefixTable<T> {
                 while end < last && byte(end) == Some(&edge) {
                     end += 1;
                 }
-                self.edges.push((edge, nodes));
-                nodes += 1;
+                self.edges.push(edge);
                 level.push_back((first, end, depth + 1));
                 first = end;
             }
         }
-        self.starts.push(self.edges.len() as u32);
+        self.nodes.push(Node { edges_from: self.edges.len() as u32, ends: 0 });
     }
 
     fn step(&self, node: u32, byte: u8) -> Option<u32> {
-        let start = *self.starts.get(node as usize)? as usize;
-        let end = *self.starts.get(node as usize + 1)? as usize;
-        let edges = self.edges.get(start..end)?;
-        let place = edges.binary_search_by_key(&byte, |(edge, _)| *edge).ok()?;
-        edges.get(place).map(|(_, target)| *target)
+        let first = self.nodes.get(node as usize)?.edges_from;
+        let end = self.nodes.get(node as usize + 1)?.edges_from;
+        let edges = self.edges.get(first as usize..end as usize)?;
+        let place = edges.binary_search(&byte).ok()?;
+        Some(first + place as u32 + 1)
     }
 
     fn value(&self, node: u32) -> Option<&T> {
-        let end = *self.ends.get(node as usize)?;
-        self.values.get(end.checked_sub(1)? as usize)
+        let ends = self.nodes.get(node as usize)?.ends;
+        self.values.get(ends.checked_sub(1)? as usize)
     }
 
     /// The longest prefix of `number` and what belongs to it.

@@ -73,7 +73,8 @@ pub fn charge(duration_ms: u64, price: &Price, rounding: &Rounding) -> Result<Ch
 #[must_use]
 pub fn affordable_s(available: Money, price: &Price, rounding: &Rounding, longest: u64) -> u64 {
     let pays = |seconds: u64| {
-        charge(seconds * 1000, price, rounding).is_ok_and(|charge| charge.fee <= available)
+        let duration_ms = seconds.saturating_mul(1000);
+        charge(duration_ms, price, rounding).is_ok_and(|charge| charge.fee <= available)
     };
     if pays(longest) {
         return longest;
@@ -149,6 +150,7 @@ mod tests {
         assert_eq!(affordable_s("1.00".parse().unwrap(), &price, &rounding, 86_400), 100);
         assert_eq!(affordable_s("0.009".parse().unwrap(), &price, &rounding, 86_400), 0);
         assert_eq!(affordable_s("99999".parse().unwrap(), &price, &rounding, 3_600), 3_600);
+        assert_eq!(affordable_s("1.00".parse().unwrap(), &price, &rounding, u64::MAX), 100);
     }
 
     proptest! {

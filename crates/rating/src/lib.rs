@@ -1,17 +1,19 @@
 //! Seconds times tariff to charge, exactly.
 //!
 //! Money is an integer of billionths and never floats. [`charge()`] is a pure function of a duration, a
-//! [`Price`] and [`Rounding`], so a stored call can be charged again at any time to the same digit; a
-//! [`Price`] packs into eight words for that ([`Price::to_words`]).
+//! [`Price`] and [`Rounding`]. Both are frozen at admission into the eight words of [`Terms`], so a
+//! stored call can be charged again at any time to the same digit.
 //!
-//! Read `money.rs`, then `price.rs`, then `charge.rs`.
+//! Read `money.rs`, then `price.rs`, then `charge.rs`, then `terms.rs`.
 
 #![forbid(unsafe_code)]
 
 pub mod charge;
 mod money;
 mod price;
+mod terms;
 
 pub use charge::{Charge, Rounding, charge};
 pub use money::{Money, MoneyFault, RoundingMode};
-pub use price::{Price, Tariff};
+pub use price::{Price, PriceFault, Tariff};
+pub use terms::Terms;

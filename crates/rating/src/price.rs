@@ -1,8 +1,13 @@
 //! What a destination costs, and the tariff it stands in.
 
+use std::fmt;
+
 use numbers::PrefixTable;
 
 use crate::{Money, RoundingMode};
+
+/// Most decimals of a fee.
+const FEE_PRECISION_MAX: u8 = 6;
 
 /// The price of one destination, with everything a charge depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +34,46 @@ pub struct Price {
     pub rounding_mode: RoundingMode,
 }
 
+/// Why a price may not come into force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PriceFault {
+    /// A rate or connection fee below zero would pay the caller.
+    Negative,
+    /// A rate per no seconds.
+    NoUnit,
+    /// More than six decimals of the fee.
+    TooPrecise,
+}
+
+impl fmt::Display for PriceFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Negative => "a rate and a connection fee are 0 or more",
+            Self::NoUnit => "a rate pays for at least one second, usually 60",
+            Self::TooPrecise => "a fee has at most six decimals",
+        })
+    }
+}
+
+impl std::error::Error for PriceFault {}
+
 impl Price {
+    /// Whether it may come into force; to be asked wherever a price enters from outside.
+    ///
+    /// # Errors
+    /// When it would charge what nobody meant.
+    pub fn check(&self) -> Result<(), PriceFault> {
+        if self.rate < Money::ZERO || self.connection_fee < Money::ZERO {
+            Err(PriceFault::Negative)
+        } else if self.unit_s == 0 {
+            Err(PriceFault::NoUnit)
+        } else if self.fee_precision > FEE_PRECISION_MAX {
+            Err(PriceFault::TooPrecise)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Packed into the words that travel with a call.
     #[must_use]
     pub fn to_words(&self) -> [u64; 8] {
@@ -42,7 +86,7 @@ impl Price {
             u64::from(self.prefix_digits) << 16
                 | u64::from(self.fee_precision) << 8
                 | self.rounding_mode as u64,
-            // Eight words are reserved so that taxes and sections find room.
+            // The rounding of `Terms`.
             0,
             1,
         ]
@@ -58,7 +102,7 @@ impl Price {
         let low = |word: u64| (word & 0xffff_ffff) as u32;
         let high = |word: u64| (word >> 32) as u32;
         let byte = |word: u64, shift: u32| (word >> shift & 0xff) as u8;
-        Some(Self {
+        let price = Self {
             tariff: high(tariff),
             version: low(tariff),
             prefix_digits: byte(small, 16),
@@ -69,7 +113,8 @@ impl Price {
             connection_fee: Money::from_billionths(fee.cast_signed()),
             fee_precision: byte(small, 8),
             rounding_mode: RoundingMode::from_number(small & 0xff),
-        })
+        };
+        price.check().is_ok().then_some(price)
     }
 }
 
@@ -133,6 +178,22 @@ mod tests {
             Price { connection_fee: "0.05".parse().unwrap(), ..per_minute("0.0123", 30, 6) };
         assert_eq!(Price::from_words(&price.to_words()), Some(price));
         assert_eq!(Price::from_words(&[0; 8]), None);
+    }
+
+    #[test]
+    fn a_price_that_nobody_meant_is_refused() {
+        let price = per_minute("0.60", 1, 1);
+        assert_eq!(price.check(), Ok(()));
+        let below = Money::from_billionths(-1);
+        for (wrong, fault) in [
+            (Price { rate: below, ..price }, PriceFault::Negative),
+            (Price { connection_fee: below, ..price }, PriceFault::Negative),
+            (Price { unit_s: 0, ..price }, PriceFault::NoUnit),
+            (Price { fee_precision: 7, ..price }, PriceFault::TooPrecise),
+        ] {
+            assert_eq!(wrong.check(), Err(fault));
+            assert_eq!(Price::from_words(&wrong.to_words()), None);
+        }
     }
 
     #[test]

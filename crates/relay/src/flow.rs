@@ -79,6 +79,8 @@ pub(crate) struct Flow {
     pub(crate) towards_caller: bool,
     /// The far end: from the SDP, or learned. `None`: not known yet, or no media wanted.
     pub(crate) remote: Option<SocketAddr>,
+    /// What the last SDP said, before anything was learned.
+    pub(crate) told: Option<SocketAddr>,
     pub(crate) latched: bool,
     pub(crate) latch: Latch,
     pub(crate) payload_types: PayloadTypes,
@@ -86,7 +88,10 @@ pub(crate) struct Flow {
     pub(crate) on_hold: bool,
     /// Until the answer the callee may be heard, the caller not; `None` once answered.
     pub(crate) early_until: Option<Instant>,
+    /// Since when silence counts: opened, answered, or taken off hold.
     pub(crate) opened: Instant,
+    /// The hold ended, and nobody has said when yet.
+    pub(crate) resumed: bool,
     pub(crate) heard: Option<Instant>,
     pub(crate) quality: Quality,
 }
@@ -100,12 +105,14 @@ impl Flow {
             owner: Owner(0),
             towards_caller: false,
             remote: None,
+            told: None,
             latched: false,
             latch: Latch::Fixed,
             payload_types: PayloadTypes::ANY,
             on_hold: false,
             early_until: None,
             opened: Instant::ZERO,
+            resumed: false,
             heard: None,
             quality: Quality::default(),
         }

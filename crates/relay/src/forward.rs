@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use wire::rtp::{self, Rtp};
 
 use crate::flow::{Flow, Owner};
-use crate::latch::{Belief, REBIND_AFTER};
+use crate::latch::{Belief, Latch, REBIND_AFTER};
 use crate::{Instant, Table};
 
 /// Why a media datagram goes nowhere. One counter each.
@@ -108,7 +108,9 @@ impl Table {
             return Err(DropReason::Early);
         }
         let rtcp = port & 1;
-        let target = self.open_flow(peer | rtcp).ok_or(DropReason::PeerUnknown)?;
+        // A port that was closed and opened again belongs to another call.
+        let target = self.open_flow(peer | rtcp).filter(|target| target.owner == owner);
+        let target = target.ok_or(DropReason::PeerUnknown)?;
         let to = target.remote.ok_or(DropReason::PeerUnknown)?;
         let from: (IpAddr, u16) = (target.local, peer | rtcp);
         Ok((from.into(), to, owner))
@@ -143,7 +145,8 @@ impl Flow {
     #[cold]
     fn rebind(&mut self, now: Instant, source: SocketAddr, rtp: &Rtp) -> Result<(), DropReason> {
         let silent = self.heard.is_some_and(|heard| now.saturating_sub(heard) >= REBIND_AFTER);
-        if self.latched && silent && self.quality.continues(rtp) {
+        let may_move = self.latched && self.latch != Latch::Fixed;
+        if may_move && silent && self.quality.continues(rtp) {
             self.remote = Some(source);
             return Ok(());
         }

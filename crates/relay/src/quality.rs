@@ -11,7 +11,8 @@ pub struct Figures {
     pub packets: u64,
     /// Their bytes, RTP headers included.
     pub bytes: u64,
-    /// Packets the sequence numbers promised and that never came. Doubled packets hide none.
+    /// Packets the sequence numbers promised less those that came (RFC 3550 A.3, so a doubled packet
+    /// hides a lost one).
     pub lost: u32,
     /// Interarrival jitter, µs, at a clock of 8 kHz.
     pub jitter_us: u32,

@@ -11,6 +11,9 @@ use crate::quality::Figures;
 /// Media before the answer is heard no longer than this.
 const EARLY_MAX: Duration = Duration::from_secs(120);
 
+/// After the answer, how long a far address may still be learned.
+const LATCH_WINDOW: Duration = Duration::from_secs(10);
+
 /// All flows of one worker.
 pub struct Table {
     first: u16,
@@ -31,6 +34,11 @@ impl Table {
 
     fn flow(&mut self, port: u16) -> Option<&mut Flow> {
         self.flows.get_mut(usize::from(port.checked_sub(self.first)?))
+    }
+
+    /// The RTP flow of a pair, to be read.
+    fn peek(&self, port: u16) -> Option<&Flow> {
+        self.flows.get(usize::from((port & !1).checked_sub(self.first)?))
     }
 
     pub(crate) fn open_flow(&mut self, port: u16) -> Option<&mut Flow> {
@@ -91,13 +99,12 @@ impl Table {
     /// What a pair has heard so far.
     #[must_use]
     pub fn figures(&self, port: u16) -> Figures {
-        let place = usize::from((port & !1).saturating_sub(self.first));
-        self.flows.get(place).map(|flow| flow.quality.figures()).unwrap_or_default()
+        self.peek(port).map(|flow| flow.quality.figures()).unwrap_or_default()
     }
 
     /// A new SDP of the far end: where it wants RTP and RTCP (`None`: nowhere), what we may learn, which
-    /// payload types it may send. What was learned before is forgotten, unless the address is the
-    /// very same as the SDP before said or packets proved.
+    /// payload types it may send. What was learned before is forgotten, unless the SDP repeats the
+    /// address of the one before it.
     pub fn set_remote(
         &mut self,
         port: u16,
@@ -110,7 +117,9 @@ impl Table {
             let Some(flow) = self.open_flow(port) else { return };
             flow.payload_types = payload_types;
             flow.latch = latch;
-            if flow.remote != remote {
+            // A refresh repeats its SDP: what packets proved since the first one still holds.
+            if flow.told != remote || !flow.latched {
+                flow.told = remote;
                 flow.remote = remote;
                 flow.latched = false;
             }
@@ -120,6 +129,7 @@ impl Table {
     /// Whether the far end of this pair is silent by agreement.
     pub fn set_on_hold(&mut self, port: u16, on_hold: bool) {
         if let Some(flow) = self.open_flow(port & !1) {
+            flow.resumed |= flow.on_hold && !on_hold;
             flow.on_hold = on_hold;
         }
     }
@@ -130,6 +140,10 @@ impl Table {
             if let Some(flow) = self.open_flow(port & !1 | rtcp) {
                 flow.early_until = None;
                 flow.opened = now;
+                // A caller behind NAT may send nothing before the answer: its window begins here.
+                if let Latch::Learn { until } | Latch::LearnPort { until } = &mut flow.latch {
+                    *until = (*until).max(now + LATCH_WINDOW);
+                }
             }
         }
     }
@@ -137,15 +151,13 @@ impl Table {
     /// Whether any RTP was heard by this pair.
     #[must_use]
     pub fn has_heard(&self, port: u16) -> bool {
-        let place = usize::from((port & !1).saturating_sub(self.first));
-        self.flows.get(place).is_some_and(|flow| flow.heard.is_some())
+        self.peek(port).is_some_and(|flow| flow.heard.is_some())
     }
 
     /// When RTP was last heard by this pair.
     #[must_use]
     pub fn heard_at(&self, port: u16) -> Option<Instant> {
-        let place = usize::from(port.checked_sub(self.first)? & !1);
-        self.flows.get(place)?.heard
+        self.peek(port)?.heard
     }
 
     /// Looks at no more than `steps` further pairs for an answered call that has heard nothing from
@@ -165,6 +177,9 @@ impl Table {
 
     fn silent(&mut self, now: Instant, timeout: Duration, port: u16) -> Option<(Owner, u16)> {
         let flow = self.open_flow(port)?;
+        if std::mem::take(&mut flow.resumed) {
+            flow.opened = now;
+        }
         let last = flow.heard.unwrap_or(flow.opened).max(flow.opened);
         let silent =
             flow.early_until.is_none() && !flow.on_hold && now.saturating_sub(last) >= timeout;
@@ -174,8 +189,7 @@ impl Table {
     /// What a restart must remember of a pair.
     #[must_use]
     pub fn snapshot(&self, port: u16) -> PortState {
-        let place = usize::from((port & !1).saturating_sub(self.first));
-        self.flows.get(place).map_or_else(PortState::default, |flow| PortState {
+        self.peek(port).map_or_else(PortState::default, |flow| PortState {
             remote: flow.remote,
             latched: flow.latched,
             on_hold: flow.on_hold,
@@ -196,8 +210,12 @@ impl Table {
         if !self.open(now, port, opening) {
             return false;
         }
-        let rtcp = state.remote.map(|rtp| SocketAddr::new(rtp.ip(), rtp.port().wrapping_add(1)));
-        let latch = Latch::LearnPort { until };
+        let rtcp = state.remote.map(|rtp| SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1)));
+        // Without any address the leg was behind NAT and not heard yet.
+        let latch = match state.remote {
+            Some(_) => Latch::LearnPort { until },
+            None => Latch::Learn { until },
+        };
         self.set_remote(port, state.remote, rtcp, latch, state.payload_types);
         self.set_answered(now, port);
         self.set_on_hold(port, state.on_hold);

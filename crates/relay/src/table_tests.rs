@@ -160,6 +160,58 @@ fn silence_on_both_sides_is_found_and_hold_is_not_silence() {
 }
 
 #[test]
+fn the_end_of_a_long_hold_is_not_silence() {
+    let mut table = answered();
+    table.set_on_hold(CALLER_PORT, true);
+    table.set_on_hold(CALLEE_PORT, true);
+    assert_eq!(table.poll_silent(secs(600), secs(60), 100), None);
+    table.set_on_hold(CALLER_PORT, false);
+    table.set_on_hold(CALLEE_PORT, false);
+    assert_eq!(table.poll_silent(secs(601), secs(60), 100), None);
+    assert_eq!(table.poll_silent(secs(700), secs(60), 200), Some(Owner(7)));
+}
+
+#[test]
+fn a_caller_behind_nat_is_still_learned_after_a_slow_answer() {
+    let mut table = call();
+    let latch = Latch::Learn { until: secs(10) };
+    table.set_remote(CALLER_PORT, Some(at("10.0.0.9:4000")), None, latch, PayloadTypes::ANY);
+    table.set_answered(secs(40), CALLER_PORT);
+    table.set_answered(secs(40), CALLEE_PORT);
+    let verdict = table.forward(secs(41), CALLER_PORT, at("192.0.2.1:49152"), &rtp(1, 1));
+    assert!(matches!(verdict, Verdict::Send { .. }));
+}
+
+#[test]
+fn a_repeated_sdp_keeps_what_packets_proved() {
+    let mut table = answered();
+    let learned = at("192.0.2.1:49152");
+    let _ = table.forward(secs(1), CALLER_PORT, learned, &rtp(1, 1));
+    let told = Some(at("192.0.2.1:4000"));
+    let latch = Latch::LearnPort { until: secs(60) };
+    table.set_remote(CALLER_PORT, told, None, latch, PayloadTypes::ANY);
+    assert_eq!(table.snapshot(CALLER_PORT).remote, Some(learned));
+}
+
+#[test]
+fn a_reused_port_never_gets_the_audio_of_the_call_before() {
+    let mut table = answered();
+    table.close(CALLEE_PORT);
+    let own = "10.10.2.2".parse().unwrap();
+    let other = Opening { peer: 10_008, local: own, owner: Owner(8), towards_caller: false };
+    assert!(table.open(secs(2), CALLEE_PORT, &other));
+    table.set_remote(
+        CALLEE_PORT,
+        Some(at("198.51.100.7:6000")),
+        None,
+        Latch::Fixed,
+        PayloadTypes::ANY,
+    );
+    let verdict = table.forward(secs(3), CALLER_PORT, at("192.0.2.1:4000"), &rtp(1, 1));
+    assert_eq!(verdict, Verdict::Drop(DropReason::PeerUnknown));
+}
+
+#[test]
 fn a_closed_pair_gives_its_figures_once_and_drops_everything() {
     let mut table = answered();
     let _ = table.forward(secs(1), CALLER_PORT, at("192.0.2.1:4000"), &rtp(1, 1));

@@ -129,13 +129,14 @@ pub struct Considered {
 
 /// The candidates in order, and everything that was considered.
 ///
-/// `gateway`, `limiter` and `price` look into the caller's state. `rotation` is charged only when
-/// `Some`: an explanation must not move it.
+/// `gateway`, `limiter` and `price` look into the caller's state; a gateway without limiter has carried
+/// no call yet. `rotation` is charged when `Some`: an explanation gives a clone, and so tells the order
+/// that the next call will see without moving it. `None` orders equals by id.
 pub fn select<'g>(
     table: &RouteTable,
     query: &Query<'_>,
     gateway: impl Fn(u32) -> Option<&'g RoutingGateway>,
-    limiter: impl Fn(u32) -> Limiter,
+    limiter: impl Fn(u32) -> Option<&'g Limiter>,
     price: impl Fn(&RoutingGateway, &[u8]) -> Option<Price>,
     mut rotation: Option<&mut Rotation>,
 ) -> (Vec<Choice>, Vec<Considered>) {
@@ -188,7 +189,7 @@ pub fn select<'g>(
 fn exclusion(
     query: &Query<'_>,
     gateway: &RoutingGateway,
-    limiter: Limiter,
+    limiter: Option<&Limiter>,
     has_price: bool,
 ) -> Option<Exclusion> {
     let limits: Limits = gateway.limits;
@@ -198,9 +199,9 @@ fn exclusion(
         Some(Exclusion::NoReturn)
     } else if !has_price && !gateway.unrated_allowed {
         Some(Exclusion::NoRate)
-    } else if !limiter.has_line(limits) {
+    } else if limiter.is_some_and(|limiter| !limiter.has_line(limits)) {
         Some(Exclusion::LinesFull)
-    } else if !limiter.has_pace(query.now, limits) {
+    } else if limiter.is_some_and(|limiter| !limiter.has_pace(query.now, limits)) {
         Some(Exclusion::RateLimit)
     } else {
         None
@@ -249,7 +250,7 @@ mod tests {
             &table,
             &query,
             |id| vendors.iter().find(|vendor| vendor.id == id),
-            |_| Limiter::default(),
+            |_| None,
             |_, _| None,
             rotation,
         );

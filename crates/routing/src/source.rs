@@ -1,5 +1,9 @@
 //! Whose a source address is: the most specific prefix wins, a named port beats none.
+//!
+//! Only the gateways of that one prefix are asked: a caller who leaves out the port or tech prefix of his
+//! own gateway must not become the customer of whoever owns the wider net around him.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -132,10 +136,10 @@ pub enum SourceFault {
     WrongPortOrTechPrefix,
 }
 
-/// One way to be known.
+/// One of the gateways that share a prefix.
 #[derive(Clone, Debug)]
 struct Entry {
-    source: Source,
+    port: Option<u16>,
     tech_prefix: String,
     gateway: u32,
 }
@@ -143,35 +147,51 @@ struct Entry {
 /// All mapping gateways by where they call from.
 #[derive(Clone, Debug, Default)]
 pub struct SourceTable {
-    /// Most specific first: longest prefix, then with a port, then longest tech prefix, then id.
-    entries: Vec<Entry>,
+    /// Of each prefix: with a port first, then longest tech prefix, then id.
+    entries: HashMap<Prefix, Vec<Entry>>,
+    /// The prefix lengths in use, longest first: a look-up tries each once.
+    bits: Vec<u8>,
 }
 
 impl SourceTable {
     /// A table of (gateway, its sources, its tech prefix).
     #[must_use]
     pub fn build<'a>(gateways: impl IntoIterator<Item = (u32, &'a [Source], &'a str)>) -> Self {
-        let mut entries: Vec<Entry> = gateways
-            .into_iter()
-            .flat_map(|(gateway, sources, tech_prefix)| {
-                sources.iter().map(move |source| Entry {
-                    source: *source,
-                    tech_prefix: tech_prefix.to_owned(),
-                    gateway,
-                })
+        let mut entries: HashMap<Prefix, Vec<Entry>> = HashMap::new();
+        for (gateway, sources, tech_prefix) in gateways {
+            for source in sources {
+                let tech_prefix = tech_prefix.to_owned();
+                let entry = Entry { port: source.port, tech_prefix, gateway };
+                entries.entry(source.prefix).or_default().push(entry);
+            }
+        }
+        for sharing in entries.values_mut() {
+            sharing.sort_by_key(|entry| {
+                let specific = (entry.port.is_some(), entry.tech_prefix.len());
+                (std::cmp::Reverse(specific), entry.gateway)
+            });
+        }
+        let mut bits: Vec<u8> = entries.keys().map(Prefix::bits).collect();
+        bits.sort_unstable_by(|one, other| other.cmp(one));
+        bits.dedup();
+        Self { entries, bits }
+    }
+
+    /// Two gateways that nothing tells apart: same prefix, port and tech prefix. A table with such a
+    /// pair must not come into force, because the lower id would pay for both.
+    #[must_use]
+    pub fn clash(&self) -> Option<(u32, u32)> {
+        let pairs = self.entries.values().flat_map(|sharing| {
+            sharing.iter().enumerate().flat_map(|(index, one)| {
+                let others = sharing.iter().skip(index + 1);
+                others.map(move |other| (one, other))
             })
-            .collect();
-        entries.sort_by_key(|entry| {
-            (
-                std::cmp::Reverse((
-                    entry.source.prefix.bits(),
-                    entry.source.port.is_some(),
-                    entry.tech_prefix.len(),
-                )),
-                entry.gateway,
-            )
         });
-        Self { entries }
+        pairs
+            .filter(|(one, other)| one.gateway != other.gateway)
+            .filter(|(one, other)| one.port == other.port && one.tech_prefix == other.tech_prefix)
+            .map(|(one, other)| (one.gateway.min(other.gateway), one.gateway.max(other.gateway)))
+            .min()
     }
 
     /// The gateway that calls from `source` to `callee`.
@@ -179,20 +199,24 @@ impl SourceTable {
     /// # Errors
     /// When nobody does.
     pub fn find(&self, source: SocketAddr, callee: &[u8]) -> Result<u32, SourceFault> {
-        let mut fault = SourceFault::Nobody;
-        for entry in self.entries.iter().filter(|entry| entry.source.prefix.contains(source.ip())) {
-            let port_fits = entry.source.port.is_none_or(|port| port == source.port());
-            if port_fits && callee.starts_with(entry.tech_prefix.as_bytes()) {
-                return Ok(entry.gateway);
-            }
-            fault = SourceFault::WrongPortOrTechPrefix;
-        }
-        Err(fault)
+        let address = source.ip();
+        let sharing = self
+            .bits
+            .iter()
+            .filter_map(|bits| Prefix::new(address, *bits))
+            .find_map(|prefix| self.entries.get(&prefix))
+            .ok_or(SourceFault::Nobody)?;
+        sharing
+            .iter()
+            .filter(|entry| entry.port.is_none_or(|port| port == source.port()))
+            .find(|entry| callee.starts_with(entry.tech_prefix.as_bytes()))
+            .map(|entry| entry.gateway)
+            .ok_or(SourceFault::WrongPortOrTechPrefix)
     }
 
-    /// Every address a gateway calls from.
+    /// Every address a gateway calls from, in no order.
     pub fn prefixes(&self) -> impl Iterator<Item = Prefix> + '_ {
-        self.entries.iter().map(|entry| entry.source.prefix)
+        self.entries.keys().copied()
     }
 }
 
@@ -237,6 +261,30 @@ mod tests {
         assert_eq!(find(&table, "10.2.2.2:5060", "9999#44"), Ok(2));
         assert_eq!(find(&table, "10.2.2.2:5060", "8#44"), Ok(3));
         assert_eq!(find(&table, "10.2.2.2:5060", "44"), Err(SourceFault::WrongPortOrTechPrefix));
+    }
+
+    #[test]
+    fn a_wrong_port_or_tech_prefix_never_falls_to_the_gateway_of_the_wider_net() {
+        let table =
+            table(&[(1, "10.0.0.0/8", ""), (2, "10.1.1.1:5080", ""), (3, "10.2.2.2", "9999#")]);
+        assert_eq!(find(&table, "10.1.1.1:5060", "44"), Err(SourceFault::WrongPortOrTechPrefix));
+        assert_eq!(find(&table, "10.2.2.2:5060", "44"), Err(SourceFault::WrongPortOrTechPrefix));
+        assert_eq!(find(&table, "10.2.2.3:5060", "44"), Ok(1));
+    }
+
+    #[test]
+    fn the_families_never_meet() {
+        let table = table(&[(1, "0.0.0.0/0", ""), (2, "2001:db8::/32", "")]);
+        assert_eq!(find(&table, "10.1.1.1:5060", "44"), Ok(1));
+        assert_eq!(find(&table, "[2001:db9::1]:5060", "44"), Err(SourceFault::Nobody));
+    }
+
+    #[test]
+    fn two_gateways_that_nothing_tells_apart_clash() {
+        assert_eq!(table(&[(1, "10.1.1.1:5060", ""), (2, "10.1.1.1", "")]).clash(), None);
+        assert_eq!(table(&[(1, "10.1.1.1", "9#"), (2, "10.1.1.1", "8#")]).clash(), None);
+        assert_eq!(table(&[(1, "10.1.1.0/24", ""), (2, "10.1.1.1", "")]).clash(), None);
+        assert_eq!(table(&[(8, "10.1.1.1", "9#"), (7, "10.1.1.1", "9#")]).clash(), Some((7, 8)));
     }
 
     #[test]
