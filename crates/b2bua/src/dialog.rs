@@ -9,7 +9,7 @@ use sip::{Message, Method, Name, NameAddr};
 
 use crate::arena::{Arena, Field, TooLong};
 use crate::compose::{Content, HOPS, Outgoing, Party};
-use crate::keys::Token;
+use crate::keys::{TOKEN_BYTES, Token};
 use crate::limits::{Local, local_for};
 use crate::media::LegMedia;
 use crate::path::Path;
@@ -85,6 +85,8 @@ impl Leg {
         invite: &Message<'_>,
     ) -> Result<(), TooLong> {
         self.arena.clear();
+        // Which of our tags the dialog gets is known at the answer; they are all of one length.
+        self.arena.set(Field::LocalTag, &[b'0'; TOKEN_BYTES])?;
         self.path = path;
         self.cseq_local = 0;
         self.cseq_remote = Some(invite.cseq().number);

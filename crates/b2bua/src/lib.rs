@@ -45,3 +45,6 @@ pub use link::Instant;
 pub use media::call_of;
 pub use path::Path;
 pub use switch::{LiveCall, Switch};
+
+#[cfg(test)]
+mod tests;

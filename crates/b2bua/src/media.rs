@@ -86,6 +86,12 @@ impl MediaPlane {
         self.ports.pairs() as usize
     }
 
+    /// How many of them are free.
+    #[cfg(test)]
+    pub(crate) fn free_pairs(&self) -> u32 {
+        self.ports.free()
+    }
+
     /// Whether a new call has a chance.
     pub(crate) fn has_room(&self) -> bool {
         self.ports.free() >= 2

@@ -1,0 +1,155 @@
+//! CANCEL and whatever it crosses.
+
+use super::*;
+
+const TO: &str = "<sip:4420@192.0.2.1>";
+
+#[test]
+fn a_cancel_while_it_rings_reaches_the_vendor() {
+    let mut world = World::new();
+    let (key, first) = world.call_begins(&[0, 1]);
+    world.vendor_says(0, &first, 180, "v", "");
+    world.caller_gets("SIP/2.0 180 ");
+    let cancel = beside_invite(1, "CANCEL", TO).replace(
+        "Content-Length",
+        "Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\nContent-Length",
+    );
+    world.caller_sends(&cancel);
+    let ok = world.caller_gets("SIP/2.0 200 ");
+    let failure = world.caller_gets("SIP/2.0 487 ");
+    assert_eq!(header(&ok, "To"), header(&failure, "To"));
+    let cancel = world.vendor_gets(0, "CANCEL ");
+    assert!(header(&cancel, "Reason").starts_with("SIP;cause=200"));
+    world.caller_sends(&beside_invite(1, "ACK", header(&failure, "To")));
+    world.vendor_says(0, &cancel, 200, "v", "");
+    assert!(!world.images[0].3, "the vendor has not said its last");
+    world.vendor_says(0, &first, 487, "v", "");
+    world.vendor_gets(0, "ACK ");
+    world.is_quiet();
+    let record = world.ended_by(key, EndedBy::Caller, EndReason::Cancelled);
+    assert_eq!((record.status, record.attempts()[0].status), (487, 487));
+    world.settles();
+}
+
+#[test]
+fn a_cancel_before_control_answered_withdraws_the_question() {
+    let mut world = World::new();
+    world.caller_sends(&invite(1, &caller_sdp()));
+    world.caller_gets("SIP/2.0 100 ");
+    let admit = world.admit();
+    world.caller_sends(&beside_invite(1, "CANCEL", TO));
+    world.caller_gets("SIP/2.0 200 ");
+    world.caller_gets("SIP/2.0 487 ");
+    let Some(Ask::Abandon(abandon)) = world.asks.pop() else { panic!("no abandon") };
+    assert_eq!((abandon.call, abandon.status), (admit.call, 487));
+    assert_eq!(abandon.reason, EndReason::Cancelled as u32);
+    world.route(admit.call, &[0]);
+    world.is_quiet();
+    world.settles();
+}
+
+#[test]
+fn a_cancel_waits_for_the_first_1xx() {
+    let mut world = World::new();
+    let (key, first) = world.call_begins(&[0]);
+    world.caller_sends(&beside_invite(1, "CANCEL", TO));
+    world.caller_gets("SIP/2.0 200 ");
+    world.caller_gets("SIP/2.0 487 ");
+    world.is_quiet();
+    world.vendor_says(0, &first, 100, "", "");
+    world.vendor_gets(0, "CANCEL ");
+    world.vendor_says(0, &first, 487, "v", "");
+    world.vendor_gets(0, "ACK ");
+    world.ended_by(key, EndedBy::Caller, EndReason::Cancelled);
+    world.settles();
+}
+
+#[test]
+fn a_cancel_that_crosses_the_200_ends_in_ack_and_bye() {
+    let mut world = World::new();
+    let (key, first) = world.call_begins(&[0]);
+    world.vendor_says(0, &first, 180, "v", "");
+    world.caller_gets("SIP/2.0 180 ");
+    world.caller_sends(&beside_invite(1, "CANCEL", TO));
+    world.vendor_gets(0, "CANCEL ");
+    world.wait_ms(40);
+    world.vendor_says(0, &first, 200, "v", &vendor_sdp());
+    world.vendor_gets(0, "ACK ");
+    world.vendor_gets(0, "BYE ");
+    let record = world.ended_by(key, EndedBy::Caller, EndReason::Cancelled);
+    assert_eq!(record.answered_ms, NEVER);
+    assert_eq!((record.attempts()[0].status, record.attempts()[0].answered_ms), (200, 40));
+    world.settles();
+}
+
+#[test]
+fn a_cancel_while_the_answer_waits_for_its_record_gives_the_answer_back() {
+    let mut world = World::new();
+    let (key, first) = world.call_begins(&[0]);
+    world.vendor_says(0, &first, 200, "v", &vendor_sdp());
+    world.vendor_gets(0, "ACK ");
+    world.caller_sends(&beside_invite(1, "CANCEL", TO));
+    world.caller_gets("SIP/2.0 200 ");
+    world.caller_gets("SIP/2.0 487 ");
+    world.vendor_gets(0, "BYE ");
+    world.is_quiet();
+    world.commit();
+    assert_eq!(world.count(Counter::AnswersLate), 1);
+    let record = world.ended_by(key, EndedBy::Caller, EndReason::Cancelled);
+    assert_eq!(record.answered_ms, NEVER);
+    world.settles();
+}
+
+#[test]
+fn a_cancel_after_the_answer_has_no_effect() {
+    let mut world = World::new();
+    let (_, invite, answer) = world.talking();
+    world.caller_sends(&beside_invite(1, "CANCEL", TO));
+    world.caller_gets("SIP/2.0 200 ");
+    world.is_quiet();
+    assert_eq!(world.switch.calls_live(), 1);
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    drop(invite);
+    world.settles();
+}
+
+#[test]
+fn a_cancel_of_nothing_gets_481() {
+    let mut world = World::new();
+    world.caller_sends(&beside_invite(1, "CANCEL", TO));
+    world.caller_gets("SIP/2.0 481 ");
+    assert_eq!(world.count(Counter::CancelsUnmatched), 1);
+    world.settles();
+}
+
+#[test]
+fn a_record_does_not_wait_for_a_cancelled_vendor_that_never_answers() {
+    let mut world = World::new();
+    let (key, first) = world.call_begins(&[0]);
+    world.vendor_says(0, &first, 180, "v", "");
+    world.caller_sends(&beside_invite(1, "CANCEL", TO));
+    world.wait_ms(5_000);
+    let record = world.ended_by(key, EndedBy::Caller, EndReason::Cancelled);
+    assert_eq!(record.ended_ms, 0);
+    // The branch lives on: what it says late is still answered.
+    world.ignore_messages();
+    world.vendor_says(0, &first, 200, "v", &vendor_sdp());
+    world.vendor_gets(0, "ACK ");
+    world.vendor_gets(0, "BYE ");
+    world.settles();
+}
+
+#[test]
+fn a_bye_in_an_early_dialog_ends_it_like_a_cancel() {
+    let mut world = World::new();
+    let (key, first) = world.call_begins(&[0]);
+    world.vendor_says(0, &first, 180, "v", "");
+    let ringing = world.caller_gets("SIP/2.0 180 ");
+    world.caller_sends(&caller_request("BYE", 2, &ringing, ""));
+    world.caller_gets("SIP/2.0 200 ");
+    world.caller_gets("SIP/2.0 487 ");
+    world.vendor_gets(0, "CANCEL ");
+    world.vendor_says(0, &first, 487, "v", "");
+    world.ended_by(key, EndedBy::Caller, EndReason::Cancelled);
+    world.settles();
+}

@@ -1,0 +1,344 @@
+//! Floods, forgeries, broken and malicious messages.
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn a_full_switch_answers_503_without_memory_and_recovers() {
+    let mut world = World::new();
+    world.ignore_messages();
+    for number in 0..8 {
+        world.caller_sends(&invite(number, &caller_sdp()));
+        world.caller_gets("SIP/2.0 100 ");
+    }
+    let free = world.switch.transactions.free();
+    for number in 8..100 {
+        world.caller_sends(&invite(number, &caller_sdp()));
+        let refusal = world.caller_gets("SIP/2.0 503 ");
+        assert_eq!(header(&refusal, "Retry-After"), "5");
+    }
+    assert_eq!(world.switch.transactions.free(), free);
+    assert_eq!(world.count(Counter::RefusedCallsFull), 92);
+    world.wait_ms(60_000);
+    world.ignore_messages();
+    world.caller_sends(&invite(200, &caller_sdp()));
+    world.caller_gets("SIP/2.0 100 ");
+    world.settles();
+}
+
+#[test]
+fn every_table_that_fills_up_is_counted_by_its_name() {
+    for (limits, counter) in [
+        (Limits { transactions_max: 3, ..limits() }, Counter::RefusedTransactionsFull),
+        (Limits { calls_max: 0, ..limits() }, Counter::RefusedCallsFull),
+    ] {
+        let mut world = World::with_limits(limits);
+        world.caller_sends(&invite(1, &caller_sdp()));
+        world.caller_gets("SIP/2.0 503 ");
+        assert_eq!(world.count(counter), 1);
+    }
+    let mut world = World::with_limits(Limits { kept_messages_max: 4, ..limits() });
+    world.caller_sends(&invite(1, &caller_sdp()));
+    world.caller_gets("SIP/2.0 100 ");
+    world.caller_sends(&invite(2, &caller_sdp()));
+    world.caller_gets("SIP/2.0 503 ");
+    assert_eq!(world.count(Counter::RefusedKeptFull), 1);
+    world.settles();
+}
+
+#[test]
+fn calls_beyond_the_media_ports_are_refused_and_leave_no_port_behind() {
+    let mut world = World::with_limits(Limits {
+        calls_max: 40,
+        transactions_max: 512,
+        kept_messages_max: 512,
+        ..limits()
+    });
+    let mut refused = 0;
+    for number in 0..30 {
+        world.caller_sends(&invite(number, &caller_sdp()));
+        if let Some(Ask::Admit(admit)) = world.asks.pop() {
+            world.route(admit.call, &[0]);
+        } else {
+            refused += 1;
+        }
+    }
+    // 50 pairs are 25 calls; the others were told so before anybody was asked.
+    assert_eq!(refused, 5);
+    assert_eq!(world.count(Counter::RefusedPortsFull), 5);
+    world.settles();
+}
+
+#[test]
+fn the_same_request_by_two_roads_is_one_call() {
+    let mut world = World::new();
+    world.caller_sends(&invite(1, &caller_sdp()));
+    world.caller_gets("SIP/2.0 100 ");
+    world.caller_sends(&invite(1, &caller_sdp()).replace("z9hG4bKinvite1", "z9hG4bKother"));
+    world.caller_gets("SIP/2.0 482 ");
+    assert_eq!(world.count(Counter::RefusedMerged), 1);
+    world.settles();
+}
+
+#[test]
+fn an_invite_that_cannot_become_a_call_is_refused_for_its_reason() {
+    let offer = caller_sdp();
+    let sound = invite(1, &offer);
+    let long = |length: usize| "x".repeat(length);
+    for (broken, status) in [
+        (sound.replace("Max-Forwards: 70", "Max-Forwards: 0"), 483),
+        (sound.replace("Contact: <sip:1234@198.51.100.7:5060>\r\n", ""), 400),
+        (sound.replace("Max-Forwards", "Require: 100rel\r\nMax-Forwards"), 420),
+        (sound.replace("application/sdp", "text/plain"), 415),
+        (sound.replace("INVITE sip:4420@192.0.2.1", "INVITE mailto:4420@192.0.2.1"), 416),
+        (sound.replace("v=0", "v=1"), 488),
+        (sound.replace("sip:4420@192.0.2.1 SIP", &format!("sip:{}@b SIP", long(63))), 484),
+        (sound.replace("call1@alice", &long(127)), 513),
+        (sound.replace(";tag=a1", &format!(";tag={}", long(1_000))), 513),
+        (
+            sound.replace(
+                "Max-Forwards",
+                &format!("Record-Route: <sip:{};lr>\r\nMax-Forwards", long(900)),
+            ),
+            513,
+        ),
+        (sound.replace("Max-Forwards", &format!("Subject: {}\r\nMax-Forwards", long(8_192))), 513),
+        (sound.replace("CSeq: 1 INVITE", "CSeq: x INVITE"), 400),
+        (sound.replace("SIP/2.0\r\nVia", "SIP/3.0\r\nVia"), 505),
+    ] {
+        let mut world = World::new();
+        world.caller_sends(&broken);
+        world.caller_gets(&format!("SIP/2.0 {status} "));
+        world.is_quiet();
+        assert!(world.asks.is_empty(), "control was asked about a {status}");
+        world.settles();
+    }
+}
+
+#[test]
+fn an_extension_that_we_do_not_know_is_named_in_the_refusal() {
+    let mut world = World::new();
+    let broken = invite(1, "").replace("Max-Forwards", "Require: 100rel, dance\r\nMax-Forwards");
+    world.caller_sends(&broken);
+    let refusal = world.caller_gets("SIP/2.0 420 ");
+    assert!(header(&refusal, "Unsupported").contains("100rel"));
+    world.settles();
+}
+
+#[test]
+fn an_offer_of_refused_streams_only_is_carried_as_it_is() {
+    let mut world = World::new();
+    let (_, invite) = world.call_with_offer(&[0], &caller_sdp().replace("4000", "0"));
+    assert_eq!(media_port(&invite), 0);
+    world.vendor_says(0, &invite, 488, "v", "");
+    world.settles();
+}
+
+#[test]
+fn a_response_is_believed_only_from_where_the_request_went() {
+    let mut world = World::new();
+    let (_, invite) = world.call_begins(&[0]);
+    let forged = response(&invite, 200, "v", VENDORS[1], &vendor_sdp());
+    world.vendor_sends(1, &forged);
+    assert_eq!(world.count(Counter::ResponsesMisplaced), 1);
+    let branch = header(&invite, "Via").split("branch=").nth(1).unwrap().to_owned();
+    let mut guessed = branch.clone();
+    guessed.replace_range(8..9, if &branch[8..9] == "0" { "1" } else { "0" });
+    world.vendor_sends(0, &response(&invite, 200, "v", VENDORS[0], "").replace(&branch, &guessed));
+    let astray = response(&invite, 200, "v", VENDORS[0], "")
+        .replace("From", "Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKx\r\nFrom");
+    world.vendor_sends(0, &astray);
+    world.vendor_sends(
+        0,
+        &response(&invite, 200, "v", VENDORS[0], "").replace("1 INVITE", "2 INVITE"),
+    );
+    assert_eq!(world.count(Counter::ResponsesUnmatched), 3);
+    world.is_quiet();
+    world.settles();
+}
+
+#[test]
+fn an_invite_of_rfc_2543_is_known_again_without_a_unique_branch() {
+    let mut world = World::new();
+    let old = |text: String| text.replace(";branch=z9hG4bKinvite1;rport", "");
+    world.caller_sends(&old(invite(1, &caller_sdp())));
+    world.caller_gets("SIP/2.0 100 ");
+    world.caller_sends(&old(invite(1, &caller_sdp())));
+    world.caller_gets("SIP/2.0 100 ");
+    let admit = world.admit();
+    world.refuse(admit.call, 404, 0);
+    let refusal = world.caller_gets("SIP/2.0 404 ");
+    world.caller_sends(&old(beside_invite(1, "ACK", header(&refusal, "To"))));
+    world.wait_ms(1_000);
+    world.is_quiet();
+    world.settles();
+}
+
+#[test]
+fn a_late_or_senseless_answer_of_control_harms_nobody() {
+    let mut world = World::new();
+    let strange = CallKey { slot: 99, generation: 1 };
+    world.route(strange, &[0]);
+    world.refuse(strange, 403, 0);
+    world.answer(Answer::Committed(Committed { call: strange }));
+    assert_eq!(world.count(Counter::AnswersLate), 3);
+    world.order(Order::HangUp(link::order::HangUp { call: strange, reason: 999 }));
+    assert_eq!(world.count(Counter::OrdersUnmatched), 1);
+    world.caller_sends(&invite(1, &caller_sdp()));
+    world.caller_gets("SIP/2.0 100 ");
+    let admit = world.admit();
+    world.refuse(admit.call, 200, 0);
+    world.caller_gets("SIP/2.0 503 ");
+    world.caller_sends(&invite(2, &caller_sdp()));
+    world.caller_gets("SIP/2.0 100 ");
+    let admit = world.admit();
+    world.route(admit.call, &[]);
+    world.caller_gets("SIP/2.0 503 ");
+    assert_eq!(world.count(Counter::AnswersInvalid), 2);
+    world.settles();
+}
+
+#[test]
+fn a_slot_waits_for_its_record_to_be_stored() {
+    let mut world = World::with_limits(Limits { calls_max: 1, ..limits() });
+    world.stores = false;
+    let (key, _, answer) = world.talking();
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    world.caller_gets("SIP/2.0 200 ");
+    world.caller_sends(&invite(2, &caller_sdp()));
+    world.caller_gets("SIP/2.0 503 ");
+    world.switch.handle_recorded(CallKey { generation: key.generation + 1, ..key });
+    world.caller_sends(&invite(3, &caller_sdp()));
+    world.caller_gets("SIP/2.0 503 ");
+    world.switch.handle_recorded(key);
+    world.caller_sends(&invite(4, &caller_sdp()));
+    world.caller_gets("SIP/2.0 100 ");
+    let next = world.admit().call;
+    assert_eq!((next.slot, next.generation), (key.slot, key.generation.wrapping_add(1)));
+    world.settles();
+}
+
+/// One thing that may happen to a call.
+#[derive(Clone, Debug)]
+enum Happening {
+    Caller(u8, u32),
+    Vendor(u8, u32),
+    VendorSays(u16, u8, bool),
+    Commit,
+    Wait(u32),
+    HangUp,
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let status =
+        prop::sample::select(vec![100, 180, 183, 200, 302, 404, 408, 481, 486, 487, 491, 503]);
+    prop_oneof![
+        3 => (0_u8..9, 1_u32..6).prop_map(|(method, cseq)| Happening::Caller(method, cseq)),
+        2 => (0_u8..9, 1_u32..6).prop_map(|(method, cseq)| Happening::Vendor(method, cseq)),
+        5 => (status, 0_u8..3, any::<bool>())
+            .prop_map(|(status, tag, described)| Happening::VendorSays(status, tag, described)),
+        2 => Just(Happening::Commit),
+        2 => (0_u32..10_000).prop_map(Happening::Wait),
+        1 => Just(Happening::HangUp),
+    ]
+}
+
+const METHODS: [&str; 9] =
+    ["ACK", "BYE", "CANCEL", "INVITE", "UPDATE", "INFO", "OPTIONS", "REFER", "PRACK"];
+
+/// The last request and the last answer that each side has seen.
+struct Memory {
+    to_vendors: Vec<(usize, String)>,
+    answer: Option<String>,
+}
+
+impl Memory {
+    fn note(&mut self, world: &mut World) {
+        for (to, text) in world.inbox.drain(..) {
+            let vendor = VENDORS.iter().position(|vendor| to == vendor.parse().unwrap());
+            match vendor {
+                Some(vendor) if !text.starts_with("SIP/2.0") && !text.starts_with("ACK") => {
+                    self.to_vendors.push((vendor, text));
+                }
+                None if text.starts_with("SIP/2.0") && text.contains("\r\nContact: ") => {
+                    self.answer = Some(text);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_in_whatever_order_a_call_ends_once_and_leaves_nothing(
+        offerless: bool,
+        happenings in prop::collection::vec(happening(), 1..40),
+    ) {
+        let mut world = World::new();
+        let offer = if offerless { String::new() } else { caller_sdp() };
+        world.caller_sends(&invite(1, &offer));
+        let key = world.admit().call;
+        world.route(key, &[0, 1, 2]);
+        let mut memory = Memory { to_vendors: Vec::new(), answer: None };
+        let first = world.vendor_gets(0, "INVITE ");
+        memory.to_vendors.push((0, first.clone()));
+        for happening in happenings {
+            memory.note(&mut world);
+            match happening {
+                Happening::Caller(2, _) => {
+                    world.caller_sends(&beside_invite(1, "CANCEL", "<sip:4420@192.0.2.1>"));
+                }
+                Happening::Caller(method, cseq) => {
+                    let Some(answer) = memory.answer.clone() else { continue };
+                    let content = if method % 2 == 0 { caller_sdp() } else { String::new() };
+                    let method = METHODS[usize::from(method)];
+                    world.caller_sends(&caller_request(method, cseq, &answer, &content));
+                }
+                Happening::Vendor(method, cseq) => {
+                    let content = if method % 2 == 0 { vendor_sdp() } else { String::new() };
+                    let method = METHODS[usize::from(method)];
+                    world.vendor_sends(0, &vendor_request(0, method, cseq, &first, "0", &content));
+                }
+                Happening::VendorSays(status, tag, described) => {
+                    let (vendor, request) = memory.to_vendors.last().cloned().unwrap();
+                    let content = if described { vendor_sdp() } else { String::new() };
+                    world.vendor_says(vendor, &request, status, &tag.to_string(), &content);
+                }
+                Happening::Commit => world.answer(Answer::Committed(Committed { call: key })),
+                Happening::Wait(ms) => world.wait_ms(u64::from(ms)),
+                Happening::HangUp => {
+                    let reason = EndReason::Operator as u32;
+                    world.order(Order::HangUp(link::order::HangUp { call: key, reason }));
+                }
+            }
+        }
+        world.order(Order::HangUp(link::order::HangUp { call: key, reason: 17 }));
+        world.wait_ms(100_000);
+        let record = world.ended(key);
+        prop_assert!(record.ended_ms != NEVER && record.end_reason() != EndReason::None);
+        prop_assert!(record.attempts().iter().all(|attempt| attempt.ended_ms != NEVER));
+        world.settles();
+    }
+
+    #[test]
+    fn a_message_with_any_byte_changed_never_panics(at in 0_usize..900, byte: u8, which in 0_usize..4) {
+        let mut world = World::new();
+        let (_, inner, answer) = world.talking();
+        let text = match which {
+            0 => invite(2, &caller_sdp()),
+            1 => caller_request("INVITE", 2, &answer, &caller_sdp()),
+            2 => response(&inner, 200, "v", VENDORS[0], &vendor_sdp()),
+            _ => caller_request("BYE", 2, &answer, ""),
+        };
+        let mut bytes = text.into_bytes();
+        if let Some(place) = bytes.get_mut(at) {
+            *place = byte & 0x7f;
+        }
+        world.caller_sends(&String::from_utf8(bytes).unwrap());
+        world.order(Order::Drain(link::order::Drain { draining: 1 }));
+    }
+}

@@ -1,0 +1,229 @@
+//! Offers inside a call: hold, resume, glare, and INFO and UPDATE beside them.
+
+use super::*;
+
+fn held() -> String {
+    format!("{}a=sendonly\r\n", caller_sdp())
+}
+
+#[test]
+fn the_caller_holds_and_resumes() {
+    let mut world = World::new();
+    let (key, _, answer) = world.talking();
+    for (cseq, offer) in [(2, held()), (3, caller_sdp())] {
+        world.caller_sends(&caller_request("INVITE", cseq, &answer, &offer));
+        world.caller_gets("SIP/2.0 100 ");
+        let inner = world.vendor_gets(0, "INVITE sip:vendor@203.0.113.10:5060 SIP/2.0");
+        assert_eq!(header(&inner, "CSeq"), format!("{cseq} INVITE"));
+        assert_eq!(inner.contains("a=sendonly"), cseq == 2);
+        assert_eq!(media_port(&inner), 10_002);
+        world.vendor_says(0, &inner, 200, "", &vendor_sdp());
+        let ack = world.vendor_gets(0, "ACK ");
+        assert_eq!(header(&ack, "CSeq"), format!("{cseq} ACK"));
+        let accepted = world.caller_gets("SIP/2.0 200 ");
+        assert_eq!(media_port(&accepted), 10_000);
+        world.caller_sends(&caller_request("ACK", cseq, &answer, ""));
+        world.is_quiet();
+        let callee = &world.switch.calls[key.slot as usize].legs;
+        assert_eq!(callee[0].media.held, cseq == 2);
+    }
+    world.caller_sends(&caller_request("BYE", 4, &answer, ""));
+    world.ended_by(key, EndedBy::Caller, EndReason::Normal);
+    world.settles();
+}
+
+#[test]
+fn the_vendor_may_ask_without_an_offer() {
+    let mut world = World::new();
+    let (_, invite, answer) = world.talking();
+    world.vendor_sends(0, &vendor_request(0, "INVITE", 1, &invite, "v", ""));
+    world.vendor_gets(0, "SIP/2.0 100 ");
+    let inner = world.caller_gets("INVITE sip:1234@198.51.100.7:5060 SIP/2.0");
+    assert_eq!(body(&inner), "");
+    world.caller_sends(&response(&inner, 200, "", CALLER, &caller_sdp()));
+    let accepted = world.vendor_gets(0, "SIP/2.0 200 ");
+    assert!(body(&accepted).contains("c=IN IP4 203.0.113.1"));
+    world.is_quiet();
+    world.vendor_sends(0, &vendor_request(0, "ACK", 1, &invite, "v", &vendor_sdp()));
+    let ack = world.caller_gets("ACK ");
+    assert!(body(&ack).contains("c=IN IP4 192.0.2.1"));
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    world.settles();
+}
+
+#[test]
+fn a_refused_offer_leaves_the_call_as_it_was() {
+    let mut world = World::new();
+    let (_, _, answer) = world.talking();
+    let before = world.switch.media().snapshot(10_000);
+    let moved = sdp("198.51.100.7", 4_444);
+    world.caller_sends(&caller_request("INVITE", 2, &answer, &moved));
+    world.caller_gets("SIP/2.0 100 ");
+    let inner = world.vendor_gets(0, "INVITE ");
+    world.vendor_says(0, &inner, 488, "", "");
+    world.vendor_gets(0, "ACK ");
+    let refusal = world.caller_gets("SIP/2.0 488 ");
+    assert_eq!(header(&refusal, "To"), header(&answer, "To"));
+    assert_eq!(world.switch.media().snapshot(10_000), before);
+    world.caller_sends(&caller_request("ACK", 2, &answer, "").replace("ACK2", "INVITE2"));
+    // And again, accepted this time.
+    world.caller_sends(&caller_request("INVITE", 3, &answer, &moved));
+    world.caller_gets("SIP/2.0 100 ");
+    let inner = world.vendor_gets(0, "INVITE ");
+    world.vendor_says(0, &inner, 200, "", &vendor_sdp());
+    let far = world.switch.media().snapshot(10_000).remote;
+    assert_eq!(far, Some("198.51.100.7:4444".parse().unwrap()));
+    world.caller_sends(&caller_request("ACK", 3, &answer, ""));
+    world.caller_sends(&caller_request("BYE", 4, &answer, ""));
+    world.settles();
+}
+
+#[test]
+fn offers_that_meet_are_told_to_wait() {
+    let mut world = World::new();
+    let (_, invite, answer) = world.talking();
+    world.caller_sends(&caller_request("INVITE", 2, &answer, &held()));
+    world.caller_gets("SIP/2.0 100 ");
+    let inner = world.vendor_gets(0, "INVITE ");
+    // From the other side: 491. From the same side: 500 with Retry-After.
+    world.vendor_sends(0, &vendor_request(0, "INVITE", 1, &invite, "v", &vendor_sdp()));
+    world.vendor_gets(0, "SIP/2.0 491 ");
+    world.caller_sends(&caller_request("INVITE", 3, &answer, &held()));
+    let refusal = world.caller_gets("SIP/2.0 500 ");
+    let seconds: u32 = header(&refusal, "Retry-After").parse().unwrap();
+    assert!((1..=10).contains(&seconds));
+    assert_eq!(world.count(Counter::Glare), 2);
+    world.vendor_says(0, &inner, 491, "", "");
+    world.vendor_gets(0, "ACK ");
+    world.caller_gets("SIP/2.0 491 ");
+    world.is_quiet();
+    world.caller_sends(&caller_request("BYE", 4, &answer, ""));
+    world.settles();
+}
+
+#[test]
+fn a_reinvite_to_a_dialog_that_is_gone_ends_the_call() {
+    let mut world = World::new();
+    let (key, _, answer) = world.talking();
+    world.caller_sends(&caller_request("INVITE", 2, &answer, &held()));
+    world.caller_gets("SIP/2.0 100 ");
+    let inner = world.vendor_gets(0, "INVITE ");
+    world.vendor_says(0, &inner, 481, "", "");
+    world.vendor_gets(0, "ACK ");
+    world.caller_gets("SIP/2.0 481 ");
+    world.caller_gets("BYE ");
+    world.vendor_gets(0, "BYE ");
+    world.ended_by(key, EndedBy::Callee, EndReason::DialogLost);
+    world.settles();
+}
+
+#[test]
+fn a_reinvite_that_nobody_answers_ends_the_call() {
+    let mut world = World::new();
+    let (key, _, answer) = world.talking();
+    world.caller_sends(&caller_request("INVITE", 2, &answer, &held()));
+    world.wait_ms(32_000);
+    world.ended_by(key, EndedBy::Callee, EndReason::DialogLost);
+    world.settles();
+}
+
+#[test]
+fn a_cancelled_reinvite_is_cancelled_on_the_other_leg() {
+    let mut world = World::new();
+    let (_, _, answer) = world.talking();
+    let offer = caller_request("INVITE", 2, &answer, &held());
+    world.caller_sends(&offer);
+    world.caller_gets("SIP/2.0 100 ");
+    let inner = world.vendor_gets(0, "INVITE ");
+    world.vendor_says(0, &inner, 180, "", "");
+    let cancel = caller_request("CANCEL", 2, &answer, "").replace("CANCEL2", "INVITE2");
+    world.caller_sends(&cancel);
+    world.caller_gets("SIP/2.0 200 ");
+    let cancel = world.vendor_gets(0, "CANCEL ");
+    world.vendor_says(0, &cancel, 200, "", "");
+    world.vendor_says(0, &inner, 487, "", "");
+    world.vendor_gets(0, "ACK ");
+    world.caller_gets("SIP/2.0 487 ");
+    assert_eq!(world.switch.calls_live(), 1);
+    world.caller_sends(&caller_request("BYE", 3, &answer, ""));
+    world.settles();
+}
+
+#[test]
+fn a_bye_in_the_middle_of_a_reinvite_ends_both() {
+    let mut world = World::new();
+    let (key, invite, answer) = world.talking();
+    world.caller_sends(&caller_request("INVITE", 2, &answer, &held()));
+    world.caller_gets("SIP/2.0 100 ");
+    let inner = world.vendor_gets(0, "INVITE ");
+    world.vendor_sends(0, &vendor_request(0, "BYE", 1, &invite, "v", ""));
+    world.vendor_gets(0, "SIP/2.0 200 ");
+    world.caller_gets("SIP/2.0 487 ");
+    world.caller_gets("BYE ");
+    world.ended_by(key, EndedBy::Callee, EndReason::Normal);
+    world.vendor_says(0, &inner, 487, "", "");
+    world.settles();
+}
+
+#[test]
+fn an_accepted_reinvite_without_ack_ends_the_call() {
+    let mut world = World::new();
+    let (key, _, answer) = world.talking();
+    world.caller_sends(&caller_request("INVITE", 2, &answer, &held()));
+    let inner = world.vendor_gets(0, "INVITE ");
+    world.vendor_says(0, &inner, 200, "", &vendor_sdp());
+    world.wait_ms(32_000);
+    world.ended_by(key, EndedBy::Server, EndReason::NoAck);
+    world.settles();
+}
+
+#[test]
+fn an_update_with_an_offer_is_an_exchange_without_ack() {
+    let mut world = World::new();
+    let (_, _, answer) = world.talking();
+    world.caller_sends(&caller_request("UPDATE", 2, &answer, &held()));
+    let inner = world.vendor_gets(0, "UPDATE ");
+    assert!(inner.contains("a=sendonly"));
+    world.vendor_says(0, &inner, 200, "", &vendor_sdp());
+    let accepted = world.caller_gets("SIP/2.0 200 ");
+    assert_eq!(media_port(&accepted), 10_000);
+    world.is_quiet();
+    world.caller_sends(&caller_request("BYE", 3, &answer, ""));
+    world.settles();
+}
+
+#[test]
+fn an_info_is_passed_on_with_its_body_and_its_answer_back() {
+    let mut world = World::new();
+    let (_, _, answer) = world.talking();
+    let info = caller_request("INFO", 2, &answer, "Signal=5\r\nDuration=160\r\n")
+        .replace("application/sdp", "application/dtmf-relay");
+    world.caller_sends(&info);
+    let inner = world.vendor_gets(0, "INFO ");
+    assert_eq!(header(&inner, "Content-Type"), "application/dtmf-relay");
+    assert_eq!(body(&inner), "Signal=5\r\nDuration=160\r\n");
+    world.vendor_says(0, &inner, 200, "", "");
+    world.caller_gets("SIP/2.0 200 ");
+    world.is_quiet();
+    // One that is never answered does not outlive the call.
+    world.caller_sends(&caller_request("INFO", 3, &answer, ""));
+    world.caller_sends(&caller_request("BYE", 4, &answer, ""));
+    world.settles();
+}
+
+#[test]
+fn new_media_in_a_reinvite_gets_new_ports() {
+    let mut world = World::new();
+    let (_, _, answer) = world.talking();
+    let offer = format!("{}m=video 4002 RTP/AVP 96\r\n", caller_sdp());
+    world.caller_sends(&caller_request("INVITE", 2, &answer, &offer));
+    let inner = world.vendor_gets(0, "INVITE ");
+    assert!(body(&inner).contains("m=video 10006 "), "{inner}");
+    world.vendor_says(0, &inner, 200, "", &format!("{}m=video 6002 RTP/AVP 96\r\n", vendor_sdp()));
+    world.caller_gets("SIP/2.0 100 ");
+    let accepted = world.caller_gets("SIP/2.0 200 ");
+    assert!(body(&accepted).contains("m=video 10004 "), "{accepted}");
+    world.caller_sends(&caller_request("ACK", 2, &answer, ""));
+    world.caller_sends(&caller_request("BYE", 3, &answer, ""));
+    world.settles();
+}
