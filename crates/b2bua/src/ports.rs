@@ -75,7 +75,7 @@ impl Ports {
 
     fn pair_of(&self, port: u16) -> Option<u32> {
         let pair = u32::from(port.checked_sub(self.first)?) / 2;
-        (port % 2 == 0 && pair < self.pairs).then_some(pair)
+        (port.is_multiple_of(2) && pair < self.pairs).then_some(pair)
     }
 }
 

@@ -377,11 +377,11 @@ impl Switch {
                 let (next, effect) = state.step(non_invite_client::Input::Response(class));
                 let owner = (transaction.role, transaction.owner, transaction.peer);
                 self.enter(now, key, Machine::NonInviteClient(next));
-                let is_final = class != Class::Provisional;
-                if effect == non_invite_client::Effect::PassUp && is_final {
-                    if let (Role::Exchange, Some(owner), Some(peer)) = owner {
-                        self.exchange_response(now, owner, peer, message);
-                    }
+                if effect == non_invite_client::Effect::PassUp
+                    && class != Class::Provisional
+                    && let (Role::Exchange, Some(owner), Some(peer)) = owner
+                {
+                    self.exchange_response(now, owner, peer, message);
                 }
             }
             Machine::Free | Machine::InviteServer(_) | Machine::NonInviteServer(_) => {}

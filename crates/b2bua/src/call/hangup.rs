@@ -130,8 +130,8 @@ impl Switch {
     pub(crate) fn handle_hang_up(&mut self, now: Instant, order: &HangUp) {
         match self.live_call(order.call) {
             Some(slot) => {
-                let reason = u8::try_from(order.reason)
-                    .map_or(EndReason::Operator, |number| EndReason::from_number(number));
+                let reason =
+                    u8::try_from(order.reason).map_or(EndReason::Operator, EndReason::from_number);
                 let reason = if reason == EndReason::None { EndReason::Operator } else { reason };
                 self.hang_up(now, slot, reason, EndedBy::Server, None);
             }
