@@ -1,2 +1,270 @@
-//! placeholder
-fn main() {}
+//! `tollgate-control`: validates, opens the store, starts the threads, runs the loop.
+
+use std::collections::HashSet;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use config::{Config, LogFormat};
+use control::Time;
+use control::api::{self, Shared};
+use control::decide::Office;
+use control::driver::{Clock, Driver, run_store};
+use control::reconcile::{self, SharedMaps};
+use control::store::Store;
+use control::store::sqlite::{Reader, Sqlite};
+use link::layout::{Link, Sizes};
+use link::table::{Image, SlotState};
+use nix::time::{ClockId, clock_gettime};
+use shm::{Doorbell, Lock, Region};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Error = Box<dyn std::error::Error>;
+
+struct SystemClock;
+
+fn now() -> Time {
+    // Both clocks exist on every Linux.
+    let read = |clock| clock_gettime(clock).map_or(Duration::ZERO, Duration::from);
+    let wall = read(ClockId::CLOCK_REALTIME);
+    Time {
+        now: read(ClockId::CLOCK_MONOTONIC),
+        wall_us: u64::try_from(wall.as_micros()).unwrap_or(u64::MAX),
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Time {
+        now()
+    }
+}
+
+fn main() -> ExitCode {
+    let mut check = false;
+    let mut file = PathBuf::from("/etc/tollgate/tollgate.toml");
+    let mut arguments = std::env::args_os().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.to_str() {
+            Some("--config") => match arguments.next() {
+                Some(path) => file = path.into(),
+                None => return usage("--config needs a file"),
+            },
+            Some("--check") => check = true,
+            Some("--version") => {
+                println!("tollgate-control {}", env!("CARGO_PKG_VERSION"));
+                return ExitCode::SUCCESS;
+            }
+            _ => return usage(&format!("unknown option {}", argument.display())),
+        }
+    }
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) => return fail(&format!("{}: {error}", file.display())),
+    };
+    let config = match Config::parse(&text) {
+        Ok(config) => config,
+        Err(mistakes) => {
+            for mistake in mistakes {
+                eprintln!("{}: {mistake}", file.display());
+            }
+            return ExitCode::FAILURE;
+        }
+    };
+    if check {
+        println!("{}: ok", file.display());
+        return ExitCode::SUCCESS;
+    }
+    match run(&config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+fn usage(what: &str) -> ExitCode {
+    eprintln!("tollgate-control: {what}");
+    eprintln!("usage: tollgate-control [--config FILE] [--check | --version]");
+    ExitCode::from(2)
+}
+
+fn fail(what: &str) -> ExitCode {
+    eprintln!("tollgate-control: {what}");
+    ExitCode::FAILURE
+}
+
+fn log(config: &Config) {
+    let level = config.log.level.name();
+    let filter = tracing_subscriber::EnvFilter::new(level);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log.format {
+        LogFormat::Json => lines.json().init(),
+        LogFormat::Text => lines.with_ansi(false).init(),
+    }
+}
+
+fn named<T>(what: &Path, result: std::io::Result<T>) -> Result<T, Error> {
+    result.map_err(|error| format!("{}: {error}", what.display()).into())
+}
+
+fn run(config: &Config) -> Result<(), Error> {
+    log(config);
+    let paths = &config.paths;
+    named(&paths.state, std::fs::create_dir_all(&paths.state))?;
+    named(&paths.run, std::fs::create_dir_all(&paths.run))?;
+    let _lock = Lock::try_take(&paths.control_lock())?;
+    let link = open_link(config)?;
+    link.begin_control();
+    let workers = config.dataplane.workers;
+
+    let mut store = Sqlite::open(&paths.database())?;
+    let loaded = store.load()?;
+    let history = Reader::open(&paths.database())?;
+    let ended_before = durable_ends(&mut store, &link)?;
+
+    let (changes, changes_in) = crossbeam::channel::unbounded();
+    let (stored_out, stored) = crossbeam::channel::unbounded();
+    let (requests, requests_in) = crossbeam::channel::bounded(1024);
+    let (guard, guard_in) = crossbeam::channel::unbounded();
+    let maps = SharedMaps::default();
+
+    let mut sides = Vec::new();
+    let mut bells = Vec::new();
+    for worker in 0..workers {
+        sides.push(link.control_side(worker)?);
+        bells.push(Doorbell::open(&paths.worker_bell(worker))?);
+    }
+    let bell = || Doorbell::open(&paths.control_bell());
+    let store_bell = bell()?;
+    let storing = std::thread::Builder::new()
+        .name("store".into())
+        .spawn(move || run_store(&mut store, &changes_in, &stored_out, &store_bell))?;
+    let pins = paths.pins.clone();
+    let reconciled = Arc::clone(&maps);
+    std::thread::Builder::new()
+        .name("reconcile".into())
+        .spawn(move || reconcile::run(&pins, &guard_in, &reconciled))?;
+    let shared = Arc::new(Shared {
+        requests,
+        bell: bell()?,
+        history: std::sync::Mutex::new(Box::new(history)),
+        maps,
+        link,
+        addresses: config.addresses.iter().map(|address| address.ip).collect(),
+        node: config.node.name.clone(),
+        now,
+    });
+    let stop = Arc::new(AtomicBool::new(false));
+    serve(&paths.control_socket(), shared, Arc::clone(&stop), bell()?)?;
+    pin(config.control.core);
+    tracing::info!(workers, socket = %paths.control_socket().display(), "control_started");
+
+    let mut driver = Driver {
+        office: Office::new(loaded, workers as usize),
+        clock: SystemClock,
+        link,
+        sides,
+        bells,
+        bell: bell()?,
+        changes,
+        stored,
+        requests: requests_in,
+        guard,
+        ended_before,
+    };
+    driver.run(|| stop.load(Ordering::Relaxed));
+    drop(driver);
+    // The store's thread ends once everything it was given is durable.
+    let _ = storing.join();
+    tracing::info!("control_stopped");
+    Ok(())
+}
+
+/// The shared words, formatted by whoever comes first.
+fn open_link(config: &Config) -> Result<Link, Error> {
+    let workers = config.dataplane.workers;
+    let sizes = Sizes {
+        workers,
+        calls_per_worker: config.limits.calls_per_worker(workers),
+        ring_slots: config.limits.ring_slots,
+    };
+    let region = Region::open(&config.paths.shared_memory, sizes.bytes_needed())?;
+    Ok(Link::open_or_format(region.words(), &sizes, config.node.number)?)
+}
+
+/// Records that are complete in the store but still hold a slot: the process before this one died in
+/// between.
+fn durable_ends(store: &mut Sqlite, link: &Link) -> Result<HashSet<[u64; 2]>, Error> {
+    let mut durable = HashSet::new();
+    let mut image = Image::boxed();
+    for worker in 0..link.sizes().workers {
+        let table = link.calls(worker)?;
+        for slot in 0..table.len() {
+            let Some(seen) = table.read(slot, &mut image) else { continue };
+            if seen.state() == SlotState::Ended && store.has_end(image.record.id)? {
+                durable.insert(image.record.id);
+            }
+        }
+    }
+    Ok(durable)
+}
+
+/// The API's thread: the Unix socket, and the signals that end the process.
+fn serve(
+    path: &Path,
+    shared: Arc<Shared>,
+    stop: Arc<AtomicBool>,
+    bell: Doorbell,
+) -> Result<(), Error> {
+    // A socket file outlives its process; nobody else listens there, we hold the lock.
+    let _ = std::fs::remove_file(path);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let listener = {
+        let _inside = runtime.enter();
+        named(path, tokio::net::UnixListener::bind(path))?
+    };
+    named(path, std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)))?;
+    std::thread::Builder::new().name("api".into()).spawn(move || {
+        runtime.block_on(async move {
+            let server = axum::serve(listener, api::router(shared));
+            tokio::select! {
+                result = server.into_future() => {
+                    if let Err(error) = result {
+                        tracing::error!(%error, "api_failed");
+                    }
+                }
+                () = stopped() => {}
+            }
+            stop.store(true, Ordering::Relaxed);
+            bell.ring();
+        });
+    })?;
+    Ok(())
+}
+
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn pin(core: Option<u32>) {
+    let Some(core) = core else { return };
+    let mut set = nix::sched::CpuSet::new();
+    let pinned = set
+        .set(core as usize)
+        .and_then(|()| nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set));
+    if let Err(error) = pinned {
+        tracing::warn!(core, %error, "not_pinned");
+    }
+}

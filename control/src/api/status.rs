@@ -1,0 +1,222 @@
+//! What is seen without asking the loop: status, running calls, metrics, the driver's explanation.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use link::record::NEVER;
+use link::table::{Image, SlotState};
+use serde_json::{Value, json};
+use xdp_prog::{Described, Protocol};
+
+use super::{Shared, ask, command};
+use crate::cdr::id_text;
+use crate::decide::Method;
+use crate::reconcile;
+use crate::{Refusal, rfc3339};
+
+/// A heartbeat older than this is none.
+const FRESH: Duration = Duration::from_secs(1);
+
+fn beats(shared: &Shared, worker: u32) -> bool {
+    let beat = Duration::from_micros(shared.link.worker_beat_us(worker));
+    beat != Duration::ZERO && (shared.now)().now.saturating_sub(beat) < FRESH
+}
+
+fn histogram(shared: &Shared) -> Histogram<u64> {
+    let mut histogram = Histogram::new(3).expect("three digits are allowed");
+    for worker in 0..shared.link.sizes().workers {
+        let Ok(side) = shared.link.control_side(worker) else { continue };
+        for (value_us, count) in side.latency.iter() {
+            histogram.saturating_record_n(value_us.max(1), count);
+        }
+    }
+    histogram
+}
+
+/// Whether it is ready, and what it carries.
+pub(super) async fn status(shared: &Arc<Shared>) -> Result<Value, Refusal> {
+    let alarms = ask(shared, command(Method::Get, &["alarm"])).await?;
+    let drain = ask(shared, command(Method::Get, &["drain"])).await?;
+    let alarms = alarms.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let store_ok = !alarms.iter().any(|alarm| alarm.get("name") == Some(&"store_failed".into()));
+    let sizes = shared.link.sizes();
+    let mut workers = Vec::new();
+    for worker in 0..sizes.workers {
+        let Ok(side) = shared.link.control_side(worker) else { continue };
+        let live = side.calls.tenancies().filter(|(_, seen)| seen.state() == SlotState::Live).count();
+        let ended = side.calls.tenancies().filter(|(_, seen)| seen.state() == SlotState::Ended).count();
+        let counters: BTreeMap<String, u64> =
+            side.counters.iter().filter(|(_, value)| *value > 0).collect();
+        workers.push(json!({
+            "worker": worker, "alive": beats(shared, worker), "calls": live,
+            "calls_max": sizes.calls_per_worker, "records_waiting": ended, "counters": counters,
+        }));
+    }
+    let dataplane = (0..sizes.workers).all(|worker| beats(shared, worker));
+    let board: BTreeMap<String, String> = shared.link.board().iter().collect();
+    let histogram = histogram(shared);
+    let guard = shared.maps.lock().is_ok_and(|maps| maps.is_some());
+    Ok(json!({
+        "node": shared.node,
+        "version": env!("CARGO_PKG_VERSION"),
+        "ready": dataplane && store_ok && drain.get("draining") == Some(&false.into()),
+        "dataplane": dataplane,
+        "store": store_ok,
+        "guard": guard,
+        "draining": drain.get("draining"),
+        "calls": drain.get("calls"),
+        "notices": board,
+        "decision_us": {
+            "count": histogram.len(), "p50": histogram.value_at_quantile(0.5),
+            "p99": histogram.value_at_quantile(0.99), "max": histogram.max(),
+        },
+        "workers": workers,
+        "alarms": alarms.len(),
+    }))
+}
+
+fn describe_call(
+    shared: &Shared,
+    worker: u32,
+    image: &Image,
+    media_us: u64,
+) -> Value {
+    let record = &image.record;
+    let now_us = u64::try_from((shared.now)().now.as_micros()).unwrap_or(u64::MAX);
+    let age_ms = now_us.saturating_sub(record.started_monotonic_us) / 1000;
+    let state = match (record.answered_ms, record.ringing_ms) {
+        (NEVER, NEVER) => "calling",
+        (NEVER, _) => "ringing",
+        _ => "talking",
+    };
+    let talk_ms =
+        if record.answered_ms == NEVER { 0 } else { age_ms.saturating_sub(record.answered_ms.into()) };
+    json!({
+        "id": id_text(record.id), "worker": worker, "state": state,
+        "started": rfc3339(record.started_us), "age_ms": age_ms, "talk_ms": talk_ms,
+        "caller": record.caller_billed.to_text(), "callee": record.callee_billed.to_text(),
+        "source": format!("{:?}", record.facts.source), "customer_gateway": record.customer_gateway,
+        "routing_gateway": record.attempts().last().map(|attempt| attempt.gateway),
+        "attempts": record.attempts().len(), "call_id": record.facts.call_id.to_text(),
+        "media_age_ms": (media_us > 0).then(|| now_us.saturating_sub(media_us) / 1000),
+    })
+}
+
+/// Running calls, out of the call tables.
+pub(super) fn calls(shared: &Shared) -> Result<Value, Refusal> {
+    let mut items = Vec::new();
+    let mut image = Image::boxed();
+    for worker in 0..shared.link.sizes().workers {
+        let Ok(table) = shared.link.calls(worker) else { continue };
+        for slot in 0..table.len() {
+            if table.read(slot, &mut image).is_some_and(|seen| seen.state() == SlotState::Live) {
+                items.push(describe_call(shared, worker, &image, table.media_us(slot)));
+            }
+        }
+    }
+    Ok(json!({ "items": items }))
+}
+
+/// One running call.
+pub(super) fn call(shared: &Shared, id: &str) -> Result<Value, Refusal> {
+    let all = calls(shared)?;
+    let found = all.get("items").and_then(Value::as_array).and_then(|items| {
+        items.iter().find(|item| item.get("id").and_then(Value::as_str) == Some(id)).cloned()
+    });
+    found.ok_or_else(|| Refusal::missing("running call", id))
+}
+
+/// Prometheus text: every counter of workers and driver, the gauges of `status`.
+pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
+    let mut out = String::new();
+    let sizes = shared.link.sizes();
+    out.push_str("# TYPE tollgate_calls gauge\n");
+    for worker in 0..sizes.workers {
+        let Ok(table) = shared.link.calls(worker) else { continue };
+        let live = table.tenancies().filter(|(_, seen)| seen.state() == SlotState::Live).count();
+        let _ = writeln!(out, "tollgate_calls{{worker=\"{worker}\"}} {live}");
+    }
+    out.push_str("# TYPE tollgate_worker_events counter\n");
+    for worker in 0..sizes.workers {
+        let Ok(side) = shared.link.control_side(worker) else { continue };
+        for (name, value) in side.counters.iter() {
+            let _ = writeln!(
+                out,
+                "tollgate_worker_events_total{{worker=\"{worker}\",name=\"{name}\"}} {value}"
+            );
+        }
+    }
+    out.push_str("# TYPE tollgate_driver_packets counter\n");
+    for count in reconcile::counters(&shared.maps) {
+        let reason = count.get("reason").and_then(Value::as_str).unwrap_or_default();
+        let packets = count.get("packets").and_then(Value::as_u64).unwrap_or(0);
+        let _ = writeln!(out, "tollgate_driver_packets_total{{reason=\"{reason}\"}} {packets}");
+    }
+    out.push_str("# TYPE tollgate_decision_us summary\n");
+    let histogram = histogram(shared);
+    for quantile in [0.5, 0.99, 0.999] {
+        let value = histogram.value_at_quantile(quantile);
+        let _ = writeln!(out, "tollgate_decision_us{{quantile=\"{quantile}\"}} {value}");
+    }
+    let _ = writeln!(out, "tollgate_decision_us_count {}", histogram.len());
+    if let Ok(status) = status(shared).await {
+        let ready = u8::from(status.get("ready") == Some(&true.into()));
+        let _ = writeln!(out, "# TYPE tollgate_ready gauge\ntollgate_ready {ready}");
+        let alarms = status.get("alarms").and_then(Value::as_u64).unwrap_or(0);
+        let _ = writeln!(out, "# TYPE tollgate_alarms gauge\ntollgate_alarms {alarms}");
+    }
+    out
+}
+
+/// Asks the loaded program what it would do with a packet.
+pub(super) fn explain(
+    shared: &Shared,
+    query: &BTreeMap<String, String>,
+) -> Result<Value, Refusal> {
+    let address = |name: &str| -> Result<Option<IpAddr>, Refusal> {
+        let Some(text) = query.get(name) else { return Ok(None) };
+        let parsed = text.parse();
+        parsed.map(Some).map_err(|_| Refusal::invalid(format!("{name}: {text:?} is no address")))
+    };
+    let port = |name: &str, default: u16| -> Result<u16, Refusal> {
+        let Some(text) = query.get(name) else { return Ok(default) };
+        text.parse().map_err(|_| Refusal::invalid(format!("{name}: {text:?} is no port")))
+    };
+    let source = address("source")?
+        .ok_or_else(|| Refusal::invalid("source: missing; the address the packet comes from"))?;
+    let maps = shared.maps.lock().map_err(|_| Refusal::new(500, "driver maps broken", ""))?;
+    let maps = maps.as_ref().ok_or_else(|| {
+        Refusal::new(503, "no guard is loaded", "start tollgate-dataplane with dataplane.nic = \"afxdp\"")
+    })?;
+    let (source_port, port) = (port("source_port", 5060)?, port("port", 5060)?);
+    let protocol = match query.get("protocol").map_or("udp", String::as_str) {
+        "udp" => Protocol::Udp { source_port, port },
+        "tcp" => Protocol::Tcp { source_port, port },
+        other => return Err(Refusal::invalid(format!("protocol: {other:?}; udp or tcp"))),
+    };
+    let destination = address("destination")?.or_else(|| {
+        shared.addresses.iter().copied().find(|own| own.is_ipv4() == source.is_ipv4())
+    });
+    let destination =
+        destination.ok_or_else(|| Refusal::invalid("destination: missing; one of our addresses"))?;
+    let described = Described {
+        source,
+        destination,
+        protocol,
+        payload: query.get("payload").cloned().unwrap_or_default().into_bytes(),
+        vlans: Vec::new(),
+        interface: None,
+        queue: 0,
+    };
+    let explanation = maps
+        .explain(&described)
+        .map_err(|error| Refusal::new(503, "the program could not be asked", error.to_string()))?;
+    Ok(json!({
+        "verdict": explanation.verdict.name(), "reason": explanation.reason.name(),
+        "doc": explanation.reason.doc(), "rule": explanation.rule.map(|rule| rule.to_string()),
+    }))
+}

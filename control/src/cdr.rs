@@ -1,0 +1,304 @@
+//! From the dataplane's record to the row that is charged, stored and shown.
+//!
+//! A charge is a pure function of the record's durations, the prices frozen into it, and the rounding
+//! parameters; all of it is in the row, so it can be computed again to the same digit.
+
+use link::record::{EndReason, EndedBy, NEVER};
+use link::{CallRecord, Endpoint};
+use rating::{Charge, Money, Price, Terms};
+use serde_json::{Value, json};
+
+use crate::rfc3339;
+
+/// How a call is billed. The numbers are those shown to operators (C-28).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(i8)]
+pub enum BillingMode {
+    /// Not at all.
+    #[default]
+    None = -1,
+    /// By the mapping gateway's account.
+    CustomerGateway = 1,
+    /// A caller nobody knows.
+    Illegal = 9,
+}
+
+impl BillingMode {
+    /// The word in CDRs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::CustomerGateway => "customer_gateway",
+            Self::Illegal => "illegal",
+        }
+    }
+}
+
+/// A row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cdr {
+    /// The record.
+    pub record: CallRecord,
+    /// How it is billed.
+    pub billing_mode: BillingMode,
+    /// The mapping gateway's name at the time.
+    pub gateway: String,
+    /// The last tried vendor gateway's name at the time.
+    pub vendor_gateway: String,
+    /// Who pays.
+    pub customer: u32,
+    /// Who is paid.
+    pub vendor: u32,
+    /// The customer's charge.
+    pub customer_charge: Charge,
+    /// The vendor's charge.
+    pub vendor_charge: Charge,
+    /// Attempts with the vendors' names.
+    pub attempts: Vec<Value>,
+}
+
+/// `id` as text: 32 hexadecimal digits.
+#[must_use]
+pub fn id_text(id: [u64; 2]) -> String {
+    format!("{:016x}{:016x}", id[0], id[1])
+}
+
+/// From [`id_text`].
+#[must_use]
+pub fn id_from_text(text: &str) -> Option<[u64; 2]> {
+    let (high, low) = text.split_at_checked(16)?;
+    if low.len() != 16 {
+        return None;
+    }
+    Some([u64::from_str_radix(high, 16).ok()?, u64::from_str_radix(low, 16).ok()?])
+}
+
+/// Whether a moment of the record came.
+fn came(ms: u32) -> Option<u64> {
+    (ms != NEVER).then_some(ms.into())
+}
+
+impl Cdr {
+    /// Talk time as the customer pays it: from the 2xx passed on to the first BYE, or to the last media
+    /// when no BYE ended it.
+    #[must_use]
+    pub fn hold_ms(&self) -> u64 {
+        let record = &self.record;
+        let Some(answered) = came(record.answered_ms) else { return 0 };
+        let ended = came(record.ended_ms).unwrap_or(answered);
+        let until = match record.end_reason() {
+            EndReason::MediaTimeout | EndReason::NoAck | EndReason::DataplaneLost => {
+                came(record.media_ms).unwrap_or(answered).min(ended)
+            }
+            _ => ended,
+        };
+        until.saturating_sub(answered)
+    }
+
+    /// Talk time as the vendor charges it: from its 200 to its BYE.
+    #[must_use]
+    pub fn vendor_hold_ms(&self) -> u64 {
+        let answered = self.record.attempts().iter().rev().find_map(|attempt| {
+            came(attempt.answered_ms).map(|answered| (answered, came(attempt.ended_ms)))
+        });
+        let Some((answered, ended)) = answered else { return 0 };
+        let ended = ended.or(came(self.record.ended_ms)).unwrap_or(answered);
+        let ended = match self.record.end_reason() {
+            EndReason::DataplaneLost => came(self.record.media_ms).unwrap_or(answered).min(ended),
+            _ => ended,
+        };
+        ended.saturating_sub(answered)
+    }
+
+    /// Post-dial delay: INVITE to the first 18x or 2xx.
+    #[must_use]
+    pub fn pdd_ms(&self) -> Option<u64> {
+        came(self.record.ringing_ms).or(came(self.record.answered_ms))
+    }
+
+    /// Computes both charges from the terms in the record. `free`: the customer pays nothing.
+    ///
+    /// # Errors
+    /// When a fee does not fit.
+    pub fn rate(&mut self, free: bool) -> Result<(), rating::MoneyFault> {
+        if let Some(terms) = Terms::from_words(&self.record.customer_terms.words)
+            && !free
+        {
+            let hold_ms = match self.record.end_reason() {
+                // Our BYE leaves a moment after the limit; the moment is ours.
+                EndReason::DurationLimit => self.hold_ms() / 1000 * 1000,
+                _ => self.hold_ms(),
+            };
+            self.customer_charge = terms.charge(hold_ms)?;
+        }
+        if let Some(terms) = Terms::from_words(&self.record.vendor_terms.words) {
+            self.vendor_charge = terms.charge(self.vendor_hold_ms())?;
+        }
+        Ok(())
+    }
+
+    /// Whether anything was charged or cost.
+    #[must_use]
+    pub fn costs(&self) -> bool {
+        self.customer_charge.fee != Money::ZERO || self.vendor_charge.fee != Money::ZERO
+    }
+
+    /// For API, CLI and store.
+    #[must_use]
+    pub fn describe(&self) -> Value {
+        let record = &self.record;
+        let stamp = |ms: u32| came(ms).map(|ms| rfc3339(record.started_us + ms * 1000));
+        let endpoint = |endpoint: Endpoint| format!("{endpoint:?}");
+        json!({
+            "id": id_text(record.id),
+            "billing_mode": self.billing_mode.name(),
+            "billing_mode_code": self.billing_mode as i8,
+            "gateway": self.gateway,
+            "vendor_gateway": self.vendor_gateway,
+            "source": endpoint(record.facts.source),
+            "caller": record.facts.caller.to_text(),
+            "callee": record.facts.callee.to_text(),
+            "caller_billed": record.caller_billed.to_text(),
+            "callee_billed": record.callee_billed.to_text(),
+            "caller_sent": record.caller_sent.to_text(),
+            "callee_sent": record.callee_sent.to_text(),
+            "call_id": record.facts.call_id.to_text(),
+            "user_agent": record.facts.user_agent.to_text(),
+            "started": rfc3339(record.started_us),
+            "ringing": stamp(record.ringing_ms),
+            "answered": stamp(record.answered_ms),
+            "ended": stamp(record.ended_ms),
+            "pdd_ms": self.pdd_ms(),
+            "hold_ms": self.hold_ms(),
+            "vendor_hold_ms": self.vendor_hold_ms(),
+            "status": record.status,
+            "end_reason": record.end_reason().name(),
+            "ended_by": record.who_ended().name(),
+            "billed_s": self.customer_charge.billed_s,
+            "charge": self.customer_charge.fee.to_string(),
+            "rate": price_text(&record.customer_terms.words),
+            "vendor_billed_s": self.vendor_charge.billed_s,
+            "vendor_charge": self.vendor_charge.fee.to_string(),
+            "vendor_rate": price_text(&record.vendor_terms.words),
+            "uncommitted": record.uncommitted == 1,
+            "media": {
+                "from_caller": figures(&record.from_caller), "from_callee": figures(&record.from_callee),
+            },
+            "attempts": self.attempts,
+        })
+    }
+}
+
+fn price_text(words: &[u64; 8]) -> Option<String> {
+    Price::from_words(words).map(|price| format!("{}/{}s", price.rate, price.unit_s))
+}
+
+fn figures(figures: &link::record::MediaFigures) -> Value {
+    json!({
+        "packets": figures.packets, "bytes": figures.bytes, "lost": figures.lost,
+        "jitter_us": figures.jitter_us,
+    })
+}
+
+/// The attempts of a record, with names instead of numbers.
+pub fn attempts<'n>(record: &CallRecord, name: impl Fn(u32) -> &'n str) -> Vec<Value> {
+    let describe = |attempt: &link::record::Attempt| {
+        json!({
+            "gateway": name(attempt.gateway), "sent_ms": attempt.sent_ms,
+            "ringing_ms": came(attempt.ringing_ms), "answered_ms": came(attempt.answered_ms),
+            "ended_ms": came(attempt.ended_ms), "status": attempt.status,
+            "reason": EndReason::from_number(attempt.reason).name(),
+        })
+    };
+    record.attempts().iter().map(describe).collect()
+}
+
+/// A record of a call that was refused before it began.
+#[must_use]
+pub fn refused(
+    admit: &link::ask::Admit,
+    status: u16,
+    reason: EndReason,
+    ended_ms: u32,
+) -> CallRecord {
+    CallRecord {
+        id: admit.record,
+        started_us: admit.started_us,
+        started_monotonic_us: admit.asked_us,
+        facts: admit.facts,
+        status,
+        reason: reason as u8,
+        ended_by: EndedBy::Server as u8,
+        ended_ms,
+        ..CallRecord::empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use link::record::Attempt;
+    use rating::{Rounding, RoundingMode};
+
+    fn price(rate: &str) -> link::record::Terms {
+        let price = Price {
+            tariff: 1,
+            version: 1,
+            prefix_digits: 2,
+            rate: rate.parse().unwrap(),
+            unit_s: 60,
+            minimum_s: 1,
+            increment_s: 1,
+            connection_fee: Money::ZERO,
+            fee_precision: 6,
+            rounding_mode: RoundingMode::HalfEven,
+        };
+        link::record::Terms { words: Terms::customer(price, Rounding::default()).to_words() }
+    }
+
+    fn answered() -> Cdr {
+        let mut record = CallRecord::empty();
+        record.customer_terms = price("0.60");
+        record.vendor_terms = price("0.30");
+        record.answered_ms = 1_000;
+        record.ended_ms = 61_000;
+        record.media_ms = 31_000;
+        record.reason = EndReason::Normal as u8;
+        record.attempts_used = 1;
+        record.attempts[0] = Attempt { answered_ms: 900, ended_ms: 61_000, ..Attempt::default() };
+        Cdr { record, ..Cdr::default() }
+    }
+
+    #[test]
+    fn both_sides_are_charged_for_their_own_time() {
+        let mut cdr = answered();
+        cdr.rate(false).unwrap();
+        assert_eq!((cdr.customer_charge.billed_s, cdr.customer_charge.fee.to_string()), (60, "0.60".into()));
+        assert_eq!((cdr.vendor_charge.billed_s, cdr.vendor_charge.fee.to_string()), (61, "0.305".into()));
+        let before = (cdr.customer_charge, cdr.vendor_charge);
+        cdr.rate(false).unwrap();
+        assert_eq!((cdr.customer_charge, cdr.vendor_charge), before);
+    }
+
+    #[test]
+    fn after_a_crash_the_customer_pays_to_the_last_media_seen() {
+        let mut cdr = answered();
+        cdr.record.reason = EndReason::MediaTimeout as u8;
+        assert_eq!(cdr.hold_ms(), 30_000);
+        assert_eq!(cdr.vendor_hold_ms(), 60_100);
+        cdr.record.media_ms = NEVER;
+        assert_eq!(cdr.hold_ms(), 0);
+    }
+
+    #[test]
+    fn an_unanswered_call_costs_nothing_and_an_id_survives_its_text() {
+        let mut cdr = answered();
+        cdr.record.answered_ms = NEVER;
+        cdr.record.attempts[0].answered_ms = NEVER;
+        cdr.rate(false).unwrap();
+        assert!(!cdr.costs());
+        assert_eq!(id_from_text(&id_text([7, u64::MAX])), Some([7, u64::MAX]));
+        assert_eq!(id_from_text("zz"), None);
+    }
+}

@@ -1,0 +1,284 @@
+//! Admit: who calls, may they, by which gateways in which order, at what price, for how long.
+
+use link::answer::{Candidate, Refuse, Route};
+use link::ask::Admit;
+use link::record::{ATTEMPTS_MAX, EndReason};
+use link::{Answer, CallRecord, Endpoint, Text};
+use numbers::Number;
+use rating::charge::affordable_s;
+use rating::{Money, Rounding, Terms};
+use routing::{Choice, MappingGateway, Query, select};
+
+use super::{BACKLOG_MAX, Live, Office};
+use crate::Time;
+use crate::cdr::{self, BillingMode, Cdr};
+use crate::store::Change;
+
+/// Longest call of an account that can run dry, s: what is reserved at once.
+const PREPAID_TALK_S_MAX: u64 = 7_200;
+
+/// Prefixes that mean `+`, unless a mapping gateway's own rules say otherwise.
+const INTERNATIONAL: [&str; 1] = ["00"];
+
+/// Why a call is not admitted.
+struct No {
+    status: u16,
+    reason: EndReason,
+    retry_after_s: u32,
+    /// Nobody's call: no transaction, and an illegal record.
+    nobody: bool,
+}
+
+impl No {
+    fn new(status: u16, reason: EndReason) -> Self {
+        Self { status, reason, retry_after_s: 0, nobody: false }
+    }
+}
+
+/// A call as the customer's rules left it.
+pub(super) struct Admitted<'s> {
+    pub(super) mapping: &'s MappingGateway,
+    pub(super) caller: Option<Number>,
+    pub(super) callee: Number,
+}
+
+impl Office {
+    /// Decides about an INVITE; the answer is waiting when this returns.
+    pub fn handle_admit(&mut self, time: Time, worker: usize, admit: &Admit) {
+        match self.try_admit(time, worker, admit) {
+            Ok(route) => self.answer(worker, Answer::Route(route)),
+            Err(no) => self.refuse(time, worker, admit, &no),
+        }
+    }
+
+    /// The rounding parameters in force.
+    pub(super) fn rounding(&self) -> Rounding {
+        let small = |name: &str| u32::try_from(self.state.values.number(name)).unwrap_or(u32::MAX);
+        Rounding {
+            hold_time_precision_ms: small("HOLD_TIME_PRECISION"),
+            free_time_s: small("FREE_TIME"),
+        }
+    }
+
+    /// Whose call it is, and its numbers after the customer's rules.
+    pub(super) fn recognise(
+        &self,
+        source: std::net::SocketAddr,
+        caller: &[u8],
+        callee: &[u8],
+    ) -> Result<Admitted<'_>, EndReason> {
+        // The tech prefix tells gateways apart, so it is looked at before the number is a number.
+        let dialled = Number::normal(callee, &INTERNATIONAL);
+        let plain = dialled.as_ref().map_or(callee, Number::as_bytes);
+        let gateway =
+            self.state.sources.find(source, plain).map_err(|_| EndReason::Unauthorised)?;
+        let mapping = self.state.mappings.get(&gateway).ok_or(EndReason::Unauthorised)?;
+        let callee = dialled.map_err(|_| EndReason::BadNumber)?;
+        let rest = callee.as_bytes().get(mapping.tech_prefix.len()..).unwrap_or_default();
+        let callee = Number::normal(rest, &INTERNATIONAL).map_err(|_| EndReason::BadNumber)?;
+        let callee = mapping.callee_rules.apply(callee).ok_or(EndReason::BadNumber)?;
+        // A caller that is no number ("anonymous" is one, an empty user is none) passes as none.
+        let caller = Number::normal(caller, &INTERNATIONAL).ok();
+        let caller = caller.and_then(|caller| mapping.caller_rules.apply(caller));
+        Ok(Admitted { mapping, caller, callee })
+    }
+
+    fn try_admit(&mut self, time: Time, worker: usize, admit: &Admit) -> Result<Route, No> {
+        let facts = &admit.facts;
+        let source = facts.source.socket_address().ok_or(No::new(403, EndReason::Unauthorised))?;
+        if self.draining || self.backlog() > BACKLOG_MAX {
+            return Err(No::new(503, EndReason::Overload));
+        }
+        let admitted = self.recognise(source, facts.caller.as_bytes(), facts.callee.as_bytes());
+        let Admitted { mapping, caller, callee } = admitted.map_err(|reason| match reason {
+            EndReason::BadNumber => No::new(484, reason),
+            _ => No { nobody: true, ..No::new(403, EndReason::Unauthorised) },
+        })?;
+        let mapping = mapping.clone();
+        let terms = self.check_customer(time, &mapping, &callee)?;
+        let (talk_s, reserved) = self.check_money(&mapping, &terms)?;
+        let choices = self.choose(time, &mapping, source, &callee);
+        let first = choices.first().ok_or(No::new(503, EndReason::NoRoute))?.gateway;
+
+        let limits = mapping.limits;
+        self.state.limiters.entry(mapping.id).or_default().take_pace(time.now, limits);
+        if let Some(gateway) = self.state.routings.get(&first) {
+            let limits = gateway.limits;
+            self.state.limiters.entry(first).or_default().take_pace(time.now, limits);
+        }
+        let (account, key) = (mapping.account, admit.call);
+        let live = Live { worker, key, mapping: mapping.id, account, routing: first, reserved };
+        self.take(admit.record, live);
+
+        let mut route = Route {
+            call: admit.call,
+            customer_gateway: mapping.id,
+            talk_s,
+            caller_billed: text(caller),
+            callee_billed: text(Some(callee)),
+            customer_terms: link::record::Terms { words: terms.to_words() },
+            candidates_used: 0,
+            switches_max: self.state.values.number("SS_GATEWAY_SWITCH_LIMIT") as u32,
+            candidates: [Candidate::default(); ATTEMPTS_MAX],
+        };
+        for (place, choice) in route.candidates.iter_mut().zip(&choices) {
+            if let Some(candidate) = self.candidate(choice, caller, callee) {
+                *place = candidate;
+                route.candidates_used += 1;
+            }
+        }
+        Ok(route)
+    }
+
+    /// Locks, lines, pace and price on the customer's side.
+    fn check_customer(
+        &self,
+        time: Time,
+        mapping: &MappingGateway,
+        callee: &Number,
+    ) -> Result<Terms, No> {
+        let account = self.state.account_of(mapping.account);
+        if mapping.locked || account.is_none_or(|account| account.locked) {
+            return Err(No::new(403, EndReason::Locked));
+        }
+        let limiter = self.state.limiters.get(&mapping.id);
+        if limiter.is_some_and(|limiter| !limiter.has_line(mapping.limits)) {
+            return Err(No::new(503, EndReason::LinesFull));
+        }
+        let calls = self.state.balances.get(&mapping.account).map_or(0, |balance| balance.calls);
+        let calls_max = self.state.values.number("SS_MAXCONCURRENTCALL");
+        if calls_max > 0 && u64::from(calls) >= calls_max {
+            return Err(No::new(503, EndReason::LinesFull));
+        }
+        if limiter.is_some_and(|limiter| !limiter.has_pace(time.now, mapping.limits)) {
+            return Err(No { retry_after_s: 1, ..No::new(503, EndReason::RateLimit) });
+        }
+        let price = self.state.price(mapping.tariff, callee.as_bytes());
+        let price = price.ok_or(No::new(403, EndReason::NoRate))?;
+        Ok(Terms::customer(price, self.rounding()))
+    }
+
+    /// How long the balance lets the call last, and what is held for it.
+    fn check_money(&self, mapping: &MappingGateway, terms: &Terms) -> Result<(u32, Money), No> {
+        let limited = self.state.values.number("SS_ENABLE_CALL_LIMIT") == 1;
+        let longest = if limited { mapping.talk_s_max } else { 0 };
+        let Some(credit) = self.state.account_of(mapping.account).and_then(|one| one.credit) else {
+            return Ok((longest, Money::ZERO));
+        };
+        let none = || No::new(403, EndReason::NoBalance);
+        let balance = self.state.balances.get(&mapping.account).copied().unwrap_or_default();
+        let available = balance.amount.plus(credit).and_then(|sum| sum.minus(balance.reserved));
+        let available = available.map_err(|_| none())?;
+        let most = if longest == 0 { PREPAID_TALK_S_MAX } else { longest.into() };
+        let talk_s = affordable_s(available, &terms.price, &terms.rounding, most);
+        let advance_s = self.state.values.number("PREVENT_OVERDRAFT_ADVANCE_TIME") * 60;
+        if talk_s == 0 || talk_s < advance_s.min(most) {
+            return Err(none());
+        }
+        // The whole grant is held, so that parallel calls on one balance never overspend.
+        let reserved = terms.charge(talk_s * 1000).map_err(|_| none())?.fee;
+        Ok((u32::try_from(talk_s).unwrap_or(u32::MAX), reserved))
+    }
+
+    fn choose(
+        &mut self,
+        time: Time,
+        mapping: &MappingGateway,
+        source: std::net::SocketAddr,
+        callee: &Number,
+    ) -> Vec<Choice> {
+        let state = &mut self.state;
+        let mut rotation = std::mem::take(&mut state.rotation);
+        let query = Query {
+            now: time.now,
+            callee: callee.as_bytes(),
+            account: mapping.account,
+            source,
+            candidates_max: ATTEMPTS_MAX,
+        };
+        let (choices, _) = select(
+            &state.routes,
+            &query,
+            |id| state.routings.get(&id),
+            |id| state.limiters.get(&id),
+            |gateway, number| state.price(gateway.tariff, number),
+            Some(&mut rotation),
+        );
+        state.rotation = rotation;
+        choices
+    }
+
+    fn candidate(
+        &self,
+        choice: &Choice,
+        caller: Option<Number>,
+        callee: Number,
+    ) -> Option<Candidate> {
+        let gateway = self.state.routings.get(&choice.gateway)?;
+        let mut stop_codes = [0; 8];
+        for (place, code) in stop_codes.iter_mut().zip(&gateway.stop_codes) {
+            *place = *code;
+        }
+        let terms = choice.price.map(|price| Terms::vendor(price, self.rounding()).to_words());
+        Some(Candidate {
+            gateway: gateway.id,
+            target: Endpoint::from(gateway.target),
+            stop_codes,
+            caller: text(caller.and_then(|caller| gateway.caller_rules.apply(caller))),
+            callee: text(Some(gateway.callee_rules.apply(callee)?)),
+            terms: link::record::Terms { words: terms.unwrap_or_default() },
+        })
+    }
+
+    fn refuse(&mut self, time: Time, worker: usize, admit: &Admit, no: &No) {
+        let silent = no.nobody && self.state.values.number("SS_REPLY_UNAUTHORIZED") == 0;
+        let status = if silent { 0 } else { no.status };
+        self.answer(
+            worker,
+            Answer::Refuse(Refuse {
+                call: admit.call,
+                status,
+                reason: no.reason as u8,
+                stateless: u8::from(no.nobody),
+                retry_after_s: no.retry_after_s,
+            }),
+        );
+        if self.refused.is_new(&admit.facts) {
+            let record = cdr::refused(admit, status, no.reason, 0);
+            self.record_refusal(time, record, no.nobody);
+        }
+    }
+
+    /// The CDR of a call that never got a slot.
+    pub(super) fn record_refusal(&mut self, time: Time, record: CallRecord, nobody: bool) {
+        let values = &self.state.values;
+        let wanted = if nobody {
+            values.number("SERVER_BILLING_RECORD_ILLEGAL_CALL") == 1
+                && self.illegal.takes_row(time.wall_us)
+        } else {
+            values.number("SERVER_BILLING_RECORD_ZERO_HOLD_TIME") == 1
+                && !values.has_prefix("BILLING_NO_CDR_E164S", &record.facts.callee.to_text())
+        };
+        if !wanted {
+            return;
+        }
+        let source = record.facts.source.socket_address();
+        let gateway = source.and_then(|source| {
+            self.state.sources.find(source, record.facts.callee.as_bytes()).ok()
+        });
+        let mapping = gateway.filter(|_| !nobody).and_then(|id| self.state.mappings.get(&id));
+        let cdr = Cdr {
+            billing_mode: if nobody { BillingMode::Illegal } else { BillingMode::None },
+            gateway: mapping.map_or("", |mapping| self.name_of_mapping(mapping.id)).to_owned(),
+            customer: mapping.map_or(0, |mapping| mapping.account),
+            record,
+            ..Cdr::default()
+        };
+        self.change(Change::CdrEnd(Box::new(cdr)));
+    }
+}
+
+fn text(number: Option<Number>) -> Text<38> {
+    // A number has at most 32 characters.
+    number.and_then(|number| Text::new(number.as_bytes())).unwrap_or_default()
+}

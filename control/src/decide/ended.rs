@@ -1,0 +1,124 @@
+//! Ended: the record becomes a CDR, two charges and a free slot. Once, however often it is told.
+
+use link::CallRecord;
+use link::record::{CallKey, EndReason, EndedBy, NEVER};
+use rating::Money;
+
+use super::{Office, Waiting};
+use crate::Time;
+use crate::cdr::{BillingMode, Cdr, id_text};
+use crate::journal::{Event, Severity};
+use crate::store::{Change, LedgerEntry};
+
+impl Office {
+    /// A record is complete. `stored`: its end was durable before this control started.
+    pub fn handle_ended(
+        &mut self,
+        time: Time,
+        worker: usize,
+        call: CallKey,
+        record: &CallRecord,
+        stored: bool,
+    ) {
+        self.release(record.id);
+        if stored {
+            self.released.push_back((worker, call));
+            return;
+        }
+        if !self.ending.insert(record.id) {
+            return;
+        }
+        let mut cdr = self.cdr(*record);
+        let callee = record.callee_billed.to_text();
+        let free = self.state.values.has_prefix("BILLING_FREE_E164S", &callee);
+        if cdr.rate(free).is_err() {
+            self.journal.raise(Event {
+                at_us: time.wall_us,
+                name: "charge_overflow",
+                subject: id_text(record.id),
+                severity: Severity::Critical,
+                detail: "a fee is too large to be money; correct the tariff and rerate".into(),
+            });
+        }
+        if record.answered_ms == NEVER && !cdr.costs() {
+            cdr.billing_mode = BillingMode::None;
+        }
+        self.book(time, &cdr);
+        let sequence = if self.is_suppressed(&cdr, &callee) {
+            self.last_change()
+        } else {
+            self.change(Change::CdrEnd(Box::new(cdr)))
+        };
+        self.wait(sequence, Waiting::Release(worker, call));
+        if sequence <= self.stored {
+            self.handle_stored(self.stored);
+        }
+    }
+
+    /// Only records of unanswered calls that cost nothing may be suppressed.
+    fn is_suppressed(&self, cdr: &Cdr, callee: &str) -> bool {
+        let unwanted = self.state.values.number("SERVER_BILLING_RECORD_ZERO_HOLD_TIME") == 0
+            && cdr.hold_ms() == 0
+            || self.state.values.has_prefix("BILLING_NO_CDR_E164S", callee);
+        unwanted && !cdr.costs()
+    }
+
+    /// Moves both balances, by entries whose reference makes a replay the same entry.
+    fn book(&mut self, time: Time, cdr: &Cdr) {
+        let id = id_text(cdr.record.id);
+        let sides = [
+            ("customer", cdr.customer, cdr.customer_charge.fee),
+            ("vendor", cdr.vendor, cdr.vendor_charge.fee),
+        ];
+        for (side, account, fee) in sides {
+            if fee == Money::ZERO || account == 0 {
+                continue;
+            }
+            let balance = self.state.balances.entry(account).or_default();
+            // A vendor's balance is what we owe less what we paid: it falls by its charges as well.
+            balance.amount = balance.amount.minus(fee).unwrap_or(balance.amount);
+            let entry = LedgerEntry {
+                account,
+                at_us: time.wall_us,
+                kind: "charge",
+                amount: -fee.billionths(),
+                reference: format!("cdr:{id}:{side}"),
+                memo: String::new(),
+            };
+            self.change(Change::Ledger(Box::new(entry)));
+        }
+    }
+
+    /// A slot that control reaped, because no dataplane came back: ended at its last sign of media.
+    pub fn handle_lost(
+        &mut self,
+        time: Time,
+        worker: usize,
+        call: CallKey,
+        record: &CallRecord,
+        media_us: u64,
+    ) {
+        let mut record = *record;
+        let since = |us: u64| {
+            let ms = us.saturating_sub(record.started_monotonic_us) / 1000;
+            u32::try_from(ms).unwrap_or(NEVER - 1)
+        };
+        let media_ms = if media_us == 0 { NEVER } else { since(media_us) };
+        let last_sign = if media_ms == NEVER { record.answered_ms } else { media_ms };
+        record.media_ms = media_ms;
+        record.ended_ms = if last_sign == NEVER {
+            since(u64::try_from(time.now.as_micros()).unwrap_or(u64::MAX))
+        } else {
+            last_sign
+        };
+        record.reason = EndReason::DataplaneLost as u8;
+        record.ended_by = EndedBy::Server as u8;
+        let used = (record.attempts_used as usize).min(record.attempts.len());
+        if let Some(attempt) = used.checked_sub(1).and_then(|last| record.attempts.get_mut(last))
+            && attempt.ended_ms == NEVER
+        {
+            attempt.ended_ms = record.ended_ms;
+        }
+        self.handle_ended(time, worker, call, &record, false);
+    }
+}

@@ -1,0 +1,83 @@
+//! Why: what a call would meet, without making it.
+
+use routing::{Query, select};
+use serde_json::{Value, json};
+
+use super::Office;
+use crate::state::entity::{Entity, Kind};
+use crate::{Refusal, Time};
+
+impl Office {
+    /// Which gateways a call from `gateway` would try, in order, with the price of each, and why the
+    /// others are not tried. Nothing is counted, nothing moves.
+    ///
+    /// # Errors
+    /// When there is no such mapping gateway.
+    pub fn explain_route(
+        &self,
+        time: Time,
+        gateway: &str,
+        caller: &str,
+        callee: &str,
+    ) -> Result<Value, Refusal> {
+        let Entity::Mapping(document) = self.state.document(Kind::Mapping, gateway)? else {
+            return Err(Refusal::missing("mapping gateway", gateway));
+        };
+        let missing = || Refusal::missing("mapping gateway", gateway);
+        let mapping = self.state.mappings.get(&document.id).ok_or_else(missing)?;
+        let source = mapping.sources.first().ok_or_else(missing)?;
+        let source =
+            std::net::SocketAddr::new(source.prefix.address(), source.port.unwrap_or(5060));
+        let admitted = match self.recognise(source, caller.as_bytes(), callee.as_bytes()) {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                return Ok(json!({ "admitted": false, "reason": reason.name(), "items": [] }));
+            }
+        };
+        let customer = self.state.price(mapping.tariff, admitted.callee.as_bytes());
+        let query = Query {
+            now: time.now,
+            callee: admitted.callee.as_bytes(),
+            account: mapping.account,
+            source,
+            candidates_max: usize::MAX,
+        };
+        let mut rotation = self.state.rotation.clone();
+        let (choices, considered) = select(
+            &self.state.routes,
+            &query,
+            |id| self.state.routings.get(&id),
+            |id| self.state.limiters.get(&id),
+            |gateway, number| self.state.price(gateway.tariff, number),
+            Some(&mut rotation),
+        );
+        let name = |id| self.state.name_of(Kind::Routing, id).to_owned();
+        let mut items: Vec<Value> = Vec::new();
+        for (place, choice) in choices.iter().enumerate() {
+            let sent = self.state.routings.get(&choice.gateway).and_then(|gateway| {
+                gateway.callee_rules.apply(admitted.callee).map(|n| n.as_str().to_owned())
+            });
+            items.push(json!({
+                "order": place + 1, "gateway": name(choice.gateway),
+                "prefix_digits": choice.prefix_digits,
+                "price": choice.price.map(|price| format!("{}/{}s", price.rate, price.unit_s)),
+                "callee_sent": sent, "excluded": null,
+            }));
+        }
+        for seen in considered.iter().filter(|seen| seen.excluded.is_some()) {
+            items.push(json!({
+                "order": null, "gateway": name(seen.gateway), "prefix_digits": seen.prefix_digits,
+                "price": null, "callee_sent": null,
+                "excluded": seen.excluded.map(|excluded| excluded.name()),
+            }));
+        }
+        let reason = if customer.is_none() { Some("no_rate") } else { None };
+        Ok(json!({
+            "admitted": customer.is_some(), "reason": reason,
+            "callee": admitted.callee.as_str(),
+            "caller": admitted.caller.map(|caller| caller.as_str().to_owned()),
+            "customer_price": customer.map(|price| format!("{}/{}s", price.rate, price.unit_s)),
+            "items": items,
+        }))
+    }
+}

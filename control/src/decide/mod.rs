@@ -1,0 +1,339 @@
+//! The decision loop: every decision is one call here, in memory, in microseconds, without I/O.
+//!
+//! ```text
+//!  asks, records, commands, commits, time ──▶ Office ──▶ answers and orders (poll_down)
+//!                                                    ──▶ changes for the store (poll_change)
+//!                                                    ──▶ slots whose record is durable (poll_release)
+//! ```
+//!
+//! Nothing that must be durable first goes out before [`Office::handle_stored`] said so. One file per
+//! ask beside this one: `admit`, `answered`, `ended`; `command` for what operators want; `explain` for
+//! why.
+
+mod admit;
+mod answered;
+mod command;
+mod ended;
+mod explain;
+
+pub use command::{Command, Method};
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use link::message::Down;
+use link::record::CallKey;
+use link::{CallRecord, Order};
+use rating::Money;
+
+use crate::Time;
+use crate::journal::{Event, Journal, Severity};
+use crate::state::State;
+use crate::store::{Change, Loaded};
+
+/// Changes that may wait for the store; beyond, new calls are refused.
+const BACKLOG_MAX: u64 = 100_000;
+
+/// An admitted call.
+#[derive(Clone, Copy, Debug)]
+struct Live {
+    worker: usize,
+    key: CallKey,
+    mapping: u32,
+    account: u32,
+    /// Whose line it holds on the vendors' side: the first candidate's, until its record says more.
+    routing: u32,
+    reserved: Money,
+}
+
+/// What waits for a change to be durable.
+#[derive(Clone, Copy, Debug)]
+enum Waiting {
+    Commit(usize, CallKey),
+    Release(usize, CallKey),
+}
+
+/// The one owner of all business state.
+#[derive(Default)]
+pub struct Office {
+    /// Accounts, gateways, tariffs, lists, parameters.
+    pub state: State,
+    /// Events and alarms.
+    pub journal: Journal,
+    live: HashMap<[u64; 2], Live>,
+    /// Records whose end is on its way to the store.
+    ending: HashSet<[u64; 2]>,
+    /// Refusals already recorded: one per attempt, not per retransmission.
+    refused: RecentRefusals,
+    illegal: IllegalPace,
+    down: VecDeque<(usize, Down)>,
+    changes: VecDeque<Change>,
+    /// Number of the last change handed out by `poll_change` or waiting in it.
+    sequence: u64,
+    stored: u64,
+    waiting: VecDeque<(u64, Waiting)>,
+    released: VecDeque<(usize, CallKey)>,
+    draining: bool,
+    workers: usize,
+}
+
+/// Source, Call-ID and CSeq of recent refusals, in a ring.
+#[derive(Default)]
+struct RecentRefusals {
+    known: HashSet<u64>,
+    order: VecDeque<u64>,
+}
+
+impl RecentRefusals {
+    const MAX: usize = 65_536;
+
+    /// Whether this one is new.
+    fn is_new(&mut self, facts: &link::record::Facts) -> bool {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        facts.source.hash(&mut hasher);
+        facts.call_id.as_bytes().hash(&mut hasher);
+        facts.cseq.hash(&mut hasher);
+        let mark = hasher.finish();
+        if !self.known.insert(mark) {
+            return false;
+        }
+        self.order.push_back(mark);
+        if self.order.len() > Self::MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        true
+    }
+}
+
+/// Illegal calls in a flood become one line per second instead of one row each.
+#[derive(Default)]
+struct IllegalPace {
+    second: u64,
+    rows: u32,
+    unwritten: u64,
+}
+
+impl IllegalPace {
+    const ROWS_PER_SECOND: u32 = 50;
+
+    /// Whether this one gets a row of its own.
+    fn takes_row(&mut self, wall_us: u64) -> bool {
+        let second = wall_us / 1_000_000;
+        if second != self.second {
+            self.second = second;
+            self.rows = 0;
+        }
+        self.rows += 1;
+        let fits = self.rows <= Self::ROWS_PER_SECOND;
+        self.unwritten += u64::from(!fits);
+        fits
+    }
+}
+
+impl Office {
+    /// An office with what the store remembers, for a dataplane of `workers` workers.
+    #[must_use]
+    pub fn new(loaded: Loaded, workers: usize) -> Self {
+        let mut office = Self { workers, ..Self::default() };
+        for (name, value) in &loaded.parameters {
+            office.state.values.restore(name, value);
+        }
+        for entity in loaded.entities {
+            office.state.restore(entity);
+        }
+        for (tariff, row) in loaded.rates {
+            office.state.restore_rate(tariff, row);
+        }
+        for (account, billionths) in loaded.balances {
+            let balance = office.state.balances.entry(account).or_default();
+            balance.amount = Money::from_billionths(billionths);
+        }
+        office.state.payments = loaded.payments.into_iter().collect();
+        office.state.restored();
+        office
+    }
+
+    /// A dataplane is there, for the first time or again: tell it what holds.
+    pub fn handle_dataplane(&mut self) {
+        let parameters = Order::Parameters(self.state.values.for_workers());
+        self.order_all(parameters);
+        let draining = u32::from(self.draining);
+        self.order_all(Order::Drain(link::order::Drain { draining }));
+    }
+
+    /// A call that was running before this control started: its lines and reservations, before
+    /// anything new is admitted.
+    pub fn rebuild(&mut self, worker: usize, key: CallKey, record: &CallRecord) {
+        if self.live.contains_key(&record.id) {
+            return;
+        }
+        let mapping = record.customer_gateway;
+        let account = self.state.mappings.get(&mapping).map_or(0, |gateway| gateway.account);
+        let routing = record.attempts().last().map_or(0, |attempt| attempt.gateway);
+        let reserved = Money::ZERO;
+        self.take(record.id, Live { worker, key, mapping, account, routing, reserved });
+    }
+
+    /// Of calls that a former dataplane had: the ones not among `known` are gone for good.
+    pub fn retain_calls(&mut self, worker: usize, known: &HashSet<[u64; 2]>) {
+        let gone: Vec<[u64; 2]> = self
+            .live
+            .iter()
+            .filter(|(id, live)| live.worker == worker && !known.contains(*id))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in gone {
+            self.release(id);
+        }
+    }
+
+    /// Whether a call is known to be running.
+    #[must_use]
+    pub fn knows(&self, id: [u64; 2]) -> bool {
+        self.live.contains_key(&id)
+    }
+
+    /// Running calls.
+    #[must_use]
+    pub fn calls_live(&self) -> usize {
+        self.live.len()
+    }
+
+    fn take(&mut self, id: [u64; 2], live: Live) {
+        for gateway in [live.mapping, live.routing] {
+            self.state.limiters.entry(gateway).or_default().take_line();
+        }
+        let balance = self.state.balances.entry(live.account).or_default();
+        balance.calls += 1;
+        balance.reserved = balance.reserved.plus(live.reserved).unwrap_or(balance.reserved);
+        self.live.insert(id, live);
+    }
+
+    /// Gives back what a call holds. A call that holds nothing is no fault: replays end here.
+    fn release(&mut self, id: [u64; 2]) -> Option<Live> {
+        let live = self.live.remove(&id)?;
+        for gateway in [live.mapping, live.routing] {
+            if let Some(limiter) = self.state.limiters.get_mut(&gateway) {
+                limiter.release_line();
+            }
+        }
+        if let Some(balance) = self.state.balances.get_mut(&live.account) {
+            balance.calls = balance.calls.checked_sub(1).expect("a call is counted while it lives");
+            balance.reserved = balance.reserved.minus(live.reserved).unwrap_or(Money::ZERO);
+        }
+        Some(live)
+    }
+
+    fn answer(&mut self, worker: usize, answer: link::Answer) {
+        self.down.push_back((worker, Down::Answer(answer)));
+    }
+
+    fn order_all(&mut self, order: Order) {
+        for worker in 0..self.workers {
+            self.down.push_back((worker, Down::Order(order)));
+        }
+    }
+
+    fn change(&mut self, change: Change) -> u64 {
+        self.changes.push_back(change);
+        self.sequence += 1;
+        self.sequence
+    }
+
+    fn wait(&mut self, sequence: u64, waiting: Waiting) {
+        self.waiting.push_back((sequence, waiting));
+    }
+
+    /// Everything up to this change is durable.
+    pub fn handle_stored(&mut self, sequence: u64) {
+        self.stored = self.stored.max(sequence);
+        while let Some((due, waiting)) = self.waiting.front().copied() {
+            if due > self.stored {
+                break;
+            }
+            self.waiting.pop_front();
+            match waiting {
+                Waiting::Commit(worker, call) => {
+                    let committed = link::answer::Committed { call };
+                    self.answer(worker, link::Answer::Committed(committed));
+                }
+                Waiting::Release(worker, call) => self.released.push_back((worker, call)),
+            }
+        }
+    }
+
+    /// The store cannot: an alarm stands until it can again.
+    pub fn handle_store_trouble(&mut self, time: Time, trouble: Option<String>) {
+        match trouble {
+            Some(detail) => self.journal.raise(Event {
+                at_us: time.wall_us,
+                name: "store_failed",
+                subject: "store".into(),
+                severity: Severity::Critical,
+                detail,
+            }),
+            None => self.journal.clear(time.wall_us, "store_failed", "store"),
+        }
+    }
+
+    /// The number that [`Self::handle_stored`] must reach before the last command is durable.
+    #[must_use]
+    pub fn last_change(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Changes that are not durable yet.
+    #[must_use]
+    pub fn backlog(&self) -> u64 {
+        self.sequence - self.stored
+    }
+
+    /// Next message for a worker.
+    pub fn poll_down(&mut self) -> Option<(usize, Down)> {
+        self.down.pop_front()
+    }
+
+    /// Puts back what a full ring did not take.
+    pub fn return_down(&mut self, worker: usize, down: Down) {
+        self.down.push_front((worker, down));
+    }
+
+    /// Next change for the store.
+    pub fn poll_change(&mut self) -> Option<Change> {
+        for event in self.journal.take_unsaved() {
+            self.change(Change::Event(Box::new(event)));
+        }
+        self.changes.pop_front()
+    }
+
+    /// Next slot whose record is durable.
+    pub fn poll_release(&mut self) -> Option<(usize, CallKey)> {
+        self.released.pop_front()
+    }
+
+    /// Whether new calls are refused.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// What happens by itself: expired denials go.
+    pub fn handle_tick(&mut self, time: Time) {
+        self.expire_denials(time);
+        if self.illegal.unwritten > 0 && time.wall_us / 1_000_000 > self.illegal.second {
+            let count = std::mem::take(&mut self.illegal.unwritten);
+            self.journal.note(Event {
+                at_us: time.wall_us,
+                name: "illegal_calls_aggregated",
+                subject: "all sources".into(),
+                severity: Severity::Warning,
+                detail: format!("{count} illegal calls of a flood have no row of their own"),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,431 @@
+//! Moves messages between the decision loop and its followers: rings, store, API, reconciler.
+//!
+//! The loop's thread runs [`Driver::run`]. It sleeps on its doorbell when nothing waits; the workers, the
+//! store and the API ring it.
+
+use std::collections::{HashSet, VecDeque};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, Sender};
+use link::layout::{ControlSide, Link};
+use link::message::Up;
+use link::record::CallKey;
+use link::ring::Wake;
+use link::table::{Image, SlotState};
+use link::{CallRecord, Report};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use serde_json::Value;
+use shm::Doorbell;
+
+use crate::decide::{Command, Office};
+use crate::journal::{Event, Severity};
+use crate::reconcile::Desired;
+use crate::store::{Change, Store};
+use crate::{Refusal, Time};
+
+/// Messages of one worker per turn.
+const MESSAGES_MAX: usize = 256;
+/// Sweeps, heartbeats, expiries.
+const TICK: Duration = Duration::from_millis(50);
+/// No dataplane for so long: its calls are ended and charged.
+const LOST_AFTER: Duration = Duration::from_secs(10);
+/// Changes per transaction.
+const GROUP_MAX: usize = 1_000;
+
+/// A request of the API and where its answer goes.
+pub struct Request {
+    /// What is wanted.
+    pub command: Command,
+    /// Where the answer goes, once it is durable.
+    pub reply: tokio::sync::oneshot::Sender<Result<Value, Refusal>>,
+}
+
+/// What the store says.
+#[derive(Debug)]
+pub enum Stored {
+    /// Everything up to this change is durable.
+    Through(u64),
+    /// It cannot, and tries again.
+    Trouble(String),
+}
+
+/// The clocks, brought from outside.
+pub trait Clock {
+    /// Now.
+    fn now(&self) -> Time;
+}
+
+/// Everything the loop's thread holds.
+pub struct Driver<C: Clock> {
+    /// The loop.
+    pub office: Office,
+    /// The clocks.
+    pub clock: C,
+    /// The shared words.
+    pub link: Link,
+    /// One side per worker.
+    pub sides: Vec<ControlSide>,
+    /// Wakes each worker.
+    pub bells: Vec<Doorbell>,
+    /// Wakes this loop.
+    pub bell: Doorbell,
+    /// To the store.
+    pub changes: Sender<(u64, Vec<Change>)>,
+    /// From the store.
+    pub stored: Receiver<Stored>,
+    /// From the API.
+    pub requests: Receiver<Request>,
+    /// To the reconciler.
+    pub guard: Sender<Desired>,
+    /// Records whose end was durable at the start.
+    pub ended_before: HashSet<[u64; 2]>,
+}
+
+struct Turns {
+    image: Box<Image>,
+    replies: VecDeque<(u64, Pending)>,
+    epoch: u64,
+    tick_due: Duration,
+    guard: Option<Desired>,
+    lost: bool,
+    troubled: bool,
+    sent: u64,
+}
+
+type Pending = (tokio::sync::oneshot::Sender<Result<Value, Refusal>>, Result<Value, Refusal>);
+
+impl<C: Clock> Driver<C> {
+    /// Runs until told to stop.
+    pub fn run(&mut self, stopping: impl Fn() -> bool) {
+        let mut turns = Turns {
+            image: Image::boxed(),
+            replies: VecDeque::new(),
+            epoch: 0,
+            tick_due: Duration::ZERO,
+            guard: None,
+            lost: false,
+            troubled: false,
+            sent: 0,
+        };
+        self.take_over(&mut turns);
+        while !stopping() {
+            if !self.turn(&mut turns) {
+                self.sleep();
+            }
+        }
+        // What is decided already goes out; the store's thread ends when its channel does.
+        self.flush(&mut turns);
+    }
+
+    /// Before anything new is admitted: what runs, and what ended while no control was there.
+    fn take_over(&mut self, turns: &mut Turns) {
+        let time = self.clock.now();
+        self.link.beat_control(micros(time.now));
+        for worker in 0..self.sides.len() {
+            // Asks of a time when nobody listened have passed their deadline.
+            while let Some(side) = self.sides.get_mut(worker) {
+                if side.up.receive().is_none() {
+                    break;
+                }
+            }
+            self.each_call(turns, worker, |office, key, record, state, ended_before| {
+                if state == SlotState::Live {
+                    office.rebuild(worker, key, record);
+                } else {
+                    let stored = ended_before.contains(&record.id);
+                    office.handle_ended(time, worker, key, record, stored);
+                }
+            });
+        }
+    }
+
+    /// Every call in a worker's table.
+    fn each_call(
+        &mut self,
+        turns: &mut Turns,
+        worker: usize,
+        mut with: impl FnMut(&mut Office, CallKey, &CallRecord, SlotState, &HashSet<[u64; 2]>),
+    ) {
+        let Some(side) = self.sides.get(worker) else { return };
+        for slot in 0..side.calls.len() {
+            let Some(seen) = side.calls.read(slot, &mut turns.image) else { continue };
+            let key = CallKey { slot, generation: seen.generation() };
+            with(&mut self.office, key, &turns.image.record, seen.state(), &self.ended_before);
+        }
+    }
+
+    fn turn(&mut self, turns: &mut Turns) -> bool {
+        let time = self.clock.now();
+        let mut work = false;
+        for worker in 0..self.sides.len() {
+            work |= self.messages(time, turns, worker);
+        }
+        while let Ok(stored) = self.stored.try_recv() {
+            work = true;
+            self.handle_stored(time, turns, stored);
+        }
+        while let Ok(Request { command, reply }) = self.requests.try_recv() {
+            work = true;
+            let result = self.office.handle_command(time, &command);
+            if self.office.backlog() == 0 {
+                let _ = reply.send(result);
+            } else {
+                turns.replies.push_back((self.office.last_change(), (reply, result)));
+            }
+            let guard = self.office.desired_guard(time);
+            if turns.guard.as_ref() != Some(&guard) {
+                let _ = self.guard.send(guard.clone());
+                turns.guard = Some(guard);
+            }
+        }
+        if time.now >= turns.tick_due {
+            turns.tick_due = time.now + TICK;
+            self.tick(time, turns);
+        }
+        self.flush(turns);
+        work
+    }
+
+    fn messages(&mut self, time: Time, turns: &mut Turns, worker: usize) -> bool {
+        for count in 0..MESSAGES_MAX {
+            let Some(side) = self.sides.get_mut(worker) else { return count > 0 };
+            let Some(up) = side.up.receive() else { return count > 0 };
+            let calls = side.calls;
+            match up {
+                Up::Ask(ask) => {
+                    let image = &mut turns.image;
+                    let slot = match &ask {
+                        link::Ask::Answered(answered) => Some(answered.call),
+                        _ => None,
+                    };
+                    self.office.handle_ask(time, worker, &ask, || {
+                        let call = slot?;
+                        let seen = calls.read(call.slot, image)?;
+                        (seen.generation() == call.generation).then_some(image.record)
+                    });
+                }
+                Up::Report(Report::Ended(ended)) => self.collect(time, turns, worker, ended.call.slot),
+            }
+        }
+        true
+    }
+
+    /// Takes a complete record out of the call table, if it is one.
+    fn collect(&mut self, time: Time, turns: &mut Turns, worker: usize, slot: u32) {
+        let Some(side) = self.sides.get(worker) else { return };
+        let Some(seen) = side.calls.read(slot, &mut turns.image) else { return };
+        if seen.state() != SlotState::Ended {
+            return;
+        }
+        let key = CallKey { slot, generation: seen.generation() };
+        let stored = self.ended_before.contains(&turns.image.record.id);
+        if turns.image.record.ended_ms == link::record::NEVER {
+            // Reaped by a control that died before it recorded the call.
+            let media_us = side.calls.media_us(slot);
+            self.office.handle_lost(time, worker, key, &turns.image.record, media_us);
+        } else {
+            self.office.handle_ended(time, worker, key, &turns.image.record, stored);
+        }
+    }
+
+    fn handle_stored(&mut self, time: Time, turns: &mut Turns, stored: Stored) {
+        match stored {
+            Stored::Through(sequence) => {
+                self.office.handle_stored(sequence);
+                if std::mem::take(&mut turns.troubled) {
+                    self.office.handle_store_trouble(time, None);
+                }
+                while turns.replies.front().is_some_and(|(due, _)| *due <= sequence) {
+                    if let Some((_, (reply, result))) = turns.replies.pop_front() {
+                        let _ = reply.send(result);
+                    }
+                }
+            }
+            Stored::Trouble(detail) => {
+                turns.troubled = true;
+                self.office.handle_store_trouble(time, Some(detail));
+            }
+        }
+    }
+
+    /// What happens by the clock.
+    fn tick(&mut self, time: Time, turns: &mut Turns) {
+        self.link.beat_control(micros(time.now));
+        self.office.handle_tick(time);
+        // Replies that wait for nothing.
+        let waits = self.office.backlog() > 0;
+        while !waits && let Some((_, (reply, result))) = turns.replies.pop_front() {
+            let _ = reply.send(result);
+        }
+        let epoch = self.link.dataplane_epoch();
+        if epoch != turns.epoch && self.dataplane_beats(time) {
+            turns.epoch = epoch;
+            self.greet_dataplane(turns);
+        }
+        for worker in 0..self.sides.len() {
+            self.sweep(time, turns, worker);
+        }
+        self.watch_dataplane(time, turns);
+        if turns.guard.is_none() {
+            let guard = self.office.desired_guard(time);
+            let _ = self.guard.send(guard.clone());
+            turns.guard = Some(guard);
+        }
+    }
+
+    fn dataplane_beats(&self, time: Time) -> bool {
+        (0..self.sides.len()).all(|worker| {
+            let beat = Duration::from_micros(self.link.worker_beat_us(worker as u32));
+            beat != Duration::ZERO && time.now.saturating_sub(beat) < Duration::from_secs(2)
+        })
+    }
+
+    /// A dataplane started: it learns the parameters, and calls it did not take over are let go.
+    fn greet_dataplane(&mut self, turns: &mut Turns) {
+        for worker in 0..self.sides.len() {
+            if let Ok(calls) = self.link.calls(worker as u32)
+                && let Some(side) = self.sides.get_mut(worker)
+            {
+                side.calls = calls;
+            }
+            let mut known = HashSet::new();
+            self.each_call(turns, worker, |_, _, record, _, _| {
+                known.insert(record.id);
+            });
+            self.office.retain_calls(worker, &known);
+        }
+        self.office.handle_dataplane();
+        tracing::info!(epoch = turns.epoch, "dataplane_joined");
+    }
+
+    /// Finds ended slots whose report got lost.
+    fn sweep(&mut self, time: Time, turns: &mut Turns, worker: usize) {
+        let Some(side) = self.sides.get(worker) else { return };
+        let calls = side.calls;
+        for (slot, seen) in calls.tenancies() {
+            if seen.state() == SlotState::Ended {
+                self.collect(time, turns, worker, slot);
+            }
+        }
+    }
+
+    /// Ends and charges the calls of a dataplane that does not come back.
+    fn watch_dataplane(&mut self, time: Time, turns: &mut Turns) {
+        let mut lost = false;
+        for worker in 0..self.sides.len() {
+            let beat = Duration::from_micros(self.link.worker_beat_us(worker as u32));
+            if beat == Duration::ZERO || time.now.saturating_sub(beat) < LOST_AFTER {
+                continue;
+            }
+            lost = true;
+            let Some(side) = self.sides.get(worker) else { continue };
+            let calls = side.calls;
+            for (slot, seen) in calls.tenancies() {
+                if seen.state() == SlotState::Live
+                    && calls.read(slot, &mut turns.image).is_some()
+                    && calls.reap(slot, seen).is_ok()
+                {
+                    let key = CallKey { slot, generation: seen.generation() };
+                    let media_us = calls.media_us(slot);
+                    self.office.handle_lost(time, worker, key, &turns.image.record, media_us);
+                }
+            }
+        }
+        if lost && !turns.lost {
+            self.office.journal.raise(Event {
+                at_us: time.wall_us,
+                name: "dataplane_lost",
+                subject: "dataplane".into(),
+                severity: Severity::Critical,
+                detail: "no heartbeat for 10 s; its calls were ended at their last media. Start \
+                         tollgate-dataplane, see its log"
+                    .into(),
+            });
+        } else if !lost && turns.lost {
+            self.office.journal.clear(time.wall_us, "dataplane_lost", "dataplane");
+        }
+        turns.lost = lost;
+    }
+
+    /// Everything the loop has to say goes where it belongs.
+    fn flush(&mut self, turns: &mut Turns) {
+        let mut group = Vec::new();
+        while let Some(change) = self.office.poll_change() {
+            group.push(change);
+            turns.sent += 1;
+        }
+        if !group.is_empty() {
+            let _ = self.changes.send((turns.sent, group));
+        }
+        let mut ring = 0_u64;
+        while let Some((worker, down)) = self.office.poll_down() {
+            let Some(side) = self.sides.get_mut(worker) else { continue };
+            match side.down.send(&down) {
+                Ok(Wake::Needed) => ring |= 1 << worker,
+                Ok(Wake::Needless) => {}
+                Err(_) => {
+                    // Full: the worker is behind; answers past their deadline would be dropped there.
+                    self.office.return_down(worker, down);
+                    break;
+                }
+            }
+        }
+        while let Some((worker, call)) = self.office.poll_release() {
+            if let Some(side) = self.sides.get(worker) {
+                let _ = side.calls.release(call);
+            }
+        }
+        for (worker, bell) in self.bells.iter().enumerate() {
+            if ring >> worker & 1 == 1 {
+                bell.ring();
+            }
+        }
+    }
+
+    fn sleep(&mut self) {
+        let mut idle = true;
+        for side in &mut self.sides {
+            idle &= side.up.try_sleep();
+        }
+        if idle && self.requests.is_empty() && self.stored.is_empty() {
+            let mut fds = [PollFd::new(self.bell.as_fd(), PollFlags::POLLIN)];
+            let _ = poll(&mut fds, PollTimeout::from(20u8));
+        }
+        for side in &mut self.sides {
+            side.up.awake();
+        }
+        self.bell.drain();
+    }
+}
+
+fn micros(now: Duration) -> u64 {
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The storage thread: groups changes, tries until they are durable, says so.
+pub fn run_store(
+    store: &mut dyn Store,
+    changes: &Receiver<(u64, Vec<Change>)>,
+    stored: &Sender<Stored>,
+    bell: &Doorbell,
+) {
+    while let Ok((mut through, mut group)) = changes.recv() {
+        while group.len() < GROUP_MAX
+            && let Ok((next, more)) = changes.try_recv()
+        {
+            group.extend(more);
+            through = next;
+        }
+        while let Err(error) = store.commit(&group) {
+            tracing::error!(%error, "store_failed");
+            let _ = stored.send(Stored::Trouble(error.to_string()));
+            bell.ring();
+            std::thread::sleep(Duration::from_millis(250));
+        }
+        if stored.send(Stored::Through(through)).is_err() {
+            return;
+        }
+        bell.ring();
+    }
+}

@@ -1,0 +1,159 @@
+//! Brings the driver's maps to what the state says: the one writer of deny, trust and limits.
+//!
+//! A thread of its own: a kernel map never delays a decision. Desired states come whole; the newest one
+//! wins. Pins that appear, or appear anew after an unload, are filled at once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, RecvTimeoutError};
+use serde_json::{Value, json};
+use xdp_prog::{Deny, Maps, Prefix};
+
+/// What the driver should hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Desired {
+    /// Prefixes, each with the moment (since boot) from which it holds no longer.
+    pub deny: Vec<(String, Option<Duration>)>,
+    /// Prefixes.
+    pub trust: Vec<String>,
+    /// OPTIONS of one source per second.
+    pub options_per_second: u32,
+    /// And at once.
+    pub options_burst: u32,
+}
+
+/// How often the pins are looked at when nothing changes.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// The maps, shared with the API for counters and explanations. The API only reads.
+pub type SharedMaps = Arc<Mutex<Option<Maps>>>;
+
+/// Runs until the sender of desired states is gone.
+pub fn run(pins: &Path, desired: &Receiver<Desired>, maps: &SharedMaps) {
+    let mut reconciler = Reconciler::new(pins.to_path_buf());
+    let mut wanted: Option<Desired> = None;
+    loop {
+        match desired.recv_timeout(LOOK) {
+            Ok(newest) => wanted = Some(desired.try_iter().last().unwrap_or(newest)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        let Some(wanted) = &wanted else { continue };
+        let Ok(mut held) = maps.lock() else { return };
+        if let Err(error) = reconciler.reconcile(&mut held, wanted) {
+            tracing::warn!(%error, "reconcile_failed");
+        }
+    }
+}
+
+struct Reconciler {
+    pins: PathBuf,
+    /// What we wrote last into the maps we hold.
+    written: Option<Desired>,
+}
+
+impl Reconciler {
+    fn new(pins: PathBuf) -> Self {
+        Self { pins, written: None }
+    }
+
+    fn reconcile(
+        &mut self,
+        held: &mut Option<Maps>,
+        wanted: &Desired,
+    ) -> Result<(), xdp_prog::Error> {
+        if held.as_ref().is_some_and(|maps| !maps.is_current()) {
+            *held = None;
+            self.written = None;
+        }
+        if held.is_none() {
+            if !self.pins.exists() {
+                return Ok(());
+            }
+            *held = Some(Maps::open(&self.pins)?);
+            self.written = None;
+        }
+        let Some(maps) = held else { return Ok(()) };
+        match &self.written {
+            Some(written) if written == wanted => return Ok(()),
+            Some(written) => Self::by_difference(maps, written, wanted)?,
+            None => Self::whole(maps, wanted)?,
+        }
+        maps.set_options_limit(wanted.options_per_second, wanted.options_burst)?;
+        self.written = Some(wanted.clone());
+        Ok(())
+    }
+
+    fn whole(maps: &mut Maps, wanted: &Desired) -> Result<(), xdp_prog::Error> {
+        let denies: Vec<Deny> = wanted.deny.iter().filter_map(deny).collect();
+        maps.deny_replace_all(denies)?;
+        let trusts: Vec<Prefix> = wanted.trust.iter().filter_map(|text| prefix(text)).collect();
+        maps.trust_replace_all(trusts)?;
+        Ok(())
+    }
+
+    /// Additions before removals, so that nothing is open in between.
+    fn by_difference(
+        maps: &mut Maps,
+        written: &Desired,
+        wanted: &Desired,
+    ) -> Result<(), xdp_prog::Error> {
+        let before: BTreeMap<&String, &Option<Duration>> =
+            written.deny.iter().map(|(name, until)| (name, until)).collect();
+        let after: BTreeMap<&String, &Option<Duration>> =
+            wanted.deny.iter().map(|(name, until)| (name, until)).collect();
+        for entry in &wanted.deny {
+            let (name, until) = entry;
+            // A deadline computed twice differs by the moment of computing, not by meaning.
+            let same = before.get(name).is_some_and(|old| old.is_some() == until.is_some());
+            if !same && let Some(deny) = deny(entry) {
+                maps.deny_add(&deny)?;
+            }
+        }
+        for name in before.keys().filter(|name| !after.contains_key(*name)) {
+            if let Some(prefix) = prefix(name) {
+                maps.deny_remove(prefix)?;
+            }
+        }
+        for text in wanted.trust.iter().filter(|text| !written.trust.contains(text)) {
+            if let Some(prefix) = prefix(text) {
+                maps.trust_add(prefix)?;
+            }
+        }
+        for text in written.trust.iter().filter(|text| !wanted.trust.contains(text)) {
+            if let Some(prefix) = prefix(text) {
+                maps.trust_remove(prefix)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every name was checked when it was entered, so none is lost here.
+fn prefix(text: &str) -> Option<Prefix> {
+    let parsed: routing::Prefix = text.parse().ok()?;
+    Prefix::new(parsed.address(), parsed.bits()).ok()
+}
+
+fn deny((name, until): &(String, Option<Duration>)) -> Option<Deny> {
+    Some(Deny { prefix: prefix(name)?, not_after: *until })
+}
+
+/// Counters of the driver by reason, for API and metrics.
+#[must_use]
+pub fn counters(maps: &SharedMaps) -> Vec<Value> {
+    let Ok(held) = maps.lock() else { return Vec::new() };
+    let counts = held.as_ref().and_then(|maps| maps.counters().ok()).unwrap_or_default();
+    counts
+        .into_iter()
+        .map(|count| {
+            json!({
+                "reason": count.reason.name(), "drops": count.reason.drops(),
+                "packets": count.packets, "bytes": count.bytes, "doc": count.reason.doc(),
+            })
+        })
+        .collect()
+}

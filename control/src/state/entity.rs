@@ -1,0 +1,600 @@
+//! The documents of the business: what an operator creates, changes, deletes, exports.
+//!
+//! A document is refused as a whole with the field that is wrong; nothing downstream holds a value that
+//! cannot be. Unknown fields are errors.
+
+use std::borrow::Cow;
+
+use numbers::transform::Rule;
+use rating::Money;
+use routing::{STOP_CODES_DEFAULT, Source};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Refusal;
+
+/// Kinds of documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Who is charged or paid.
+    Account,
+    /// Prices by prefix.
+    Tariff,
+    /// A customer's side.
+    Mapping,
+    /// A vendor's side.
+    Routing,
+    /// A denied source.
+    Deny,
+    /// A trusted source.
+    Trust,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 6] =
+        [Self::Account, Self::Tariff, Self::Mapping, Self::Routing, Self::Deny, Self::Trust];
+
+    /// The word in messages and in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Tariff => "tariff",
+            Self::Mapping => "mapping gateway",
+            Self::Routing => "routing gateway",
+            Self::Deny => "denied source",
+            Self::Trust => "trusted source",
+        }
+    }
+
+    /// The one spelling of a document's name: networks have many, and two entries for one network
+    /// would outlive each other's removal.
+    #[must_use]
+    pub fn spelling(self, name: &str) -> Cow<'_, str> {
+        match (self, name.parse::<routing::Prefix>()) {
+            (Self::Deny | Self::Trust, Ok(prefix)) => prefix.to_string().into(),
+            _ => name.into(),
+        }
+    }
+
+    /// The kind with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// Who is charged: a customer, or paid: a vendor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// Its number.
+    #[serde(default)]
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// `customer` or `vendor`.
+    pub role: String,
+    /// ISO 4217.
+    #[serde(default = "euro")]
+    pub currency: String,
+    /// How far below zero the balance may go; 0 unless said. Null: as far as it likes (postpaid
+    /// without limit), which nobody gets by leaving a field out.
+    #[serde(default = "no_credit", with = "optional_money")]
+    pub credit: Option<Money>,
+    /// No call is admitted.
+    #[serde(default)]
+    pub locked: bool,
+}
+
+/// The head of a tariff; its rates are rows of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TariffHead {
+    /// Its number.
+    #[serde(default)]
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// ISO 4217.
+    #[serde(default = "euro")]
+    pub currency: String,
+    /// Decimals of a fee; none: `FEE_PRECISION`.
+    #[serde(default)]
+    pub fee_precision: Option<u8>,
+    /// `half_even`, `half_up` or `up`.
+    #[serde(default = "half_even")]
+    pub rounding: String,
+    /// Grows with every change of head or rates.
+    #[serde(default)]
+    pub version: u32,
+}
+
+/// The price of a prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateRow {
+    /// Callee prefix; empty: every number.
+    #[serde(default)]
+    pub prefix: String,
+    /// Money per `unit_s`.
+    #[serde(with = "money")]
+    pub rate: Money,
+    /// Seconds that `rate` pays for.
+    #[serde(default = "sixty")]
+    pub unit_s: u32,
+    /// Billed at least, s.
+    #[serde(default = "one")]
+    pub minimum_s: u32,
+    /// Billed in steps of, s.
+    #[serde(default = "one")]
+    pub increment_s: u32,
+    /// Added once on answer.
+    #[serde(default, with = "money")]
+    pub connection_fee: Money,
+}
+
+/// One transform rule (`crates/numbers`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransformRule {
+    /// What the number begins with.
+    pub original: String,
+    /// What it begins with afterwards.
+    #[serde(default)]
+    pub target: String,
+}
+
+/// A customer's side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mapping {
+    /// Its number.
+    #[serde(default)]
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// Who is charged.
+    pub account: String,
+    /// By which tariff; empty: none, and no call passes.
+    #[serde(default)]
+    pub tariff: String,
+    /// `192.0.2.1`, `192.0.2.0/24` or `192.0.2.1:5060`.
+    pub addresses: Vec<String>,
+    /// What its callees begin with; stripped.
+    #[serde(default)]
+    pub tech_prefix: String,
+    /// Simultaneous calls; 0: no limit.
+    #[serde(default)]
+    pub lines_max: u32,
+    /// New calls per second; 0: no limit.
+    #[serde(default)]
+    pub cps_max: u32,
+    /// Longest call, s; 0: no limit.
+    #[serde(default)]
+    pub talk_s_max: u32,
+    /// No call passes.
+    #[serde(default)]
+    pub locked: bool,
+    /// Changes of the caller.
+    #[serde(default)]
+    pub caller_rules: Vec<TransformRule>,
+    /// Changes of the callee.
+    #[serde(default)]
+    pub callee_rules: Vec<TransformRule>,
+}
+
+/// A vendor's side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Routing {
+    /// Its number.
+    #[serde(default)]
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// Who is paid.
+    pub account: String,
+    /// By which tariff; empty: none.
+    #[serde(default)]
+    pub tariff: String,
+    /// Address and port.
+    pub target: String,
+    /// Prefixes it serves; an empty one serves every number.
+    #[serde(default = "every_number")]
+    pub prefixes: Vec<String>,
+    /// The search ends at its prefix length.
+    #[serde(default)]
+    pub terminate: bool,
+    /// 1 (first) to 100.
+    #[serde(default = "first")]
+    pub priority: u8,
+    /// Share among equals.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// Simultaneous calls; 0: no limit.
+    #[serde(default)]
+    pub lines_max: u32,
+    /// New calls per second; 0: no limit.
+    #[serde(default)]
+    pub cps_max: u32,
+    /// No call goes there.
+    #[serde(default)]
+    pub locked: bool,
+    /// Calls without a vendor price may go there.
+    #[serde(default)]
+    pub unrated_allowed: bool,
+    /// Answers that end the search.
+    #[serde(default = "stop_codes")]
+    pub stop_codes: Vec<u16>,
+    /// Changes of the caller as sent.
+    #[serde(default)]
+    pub caller_rules: Vec<TransformRule>,
+    /// Changes of the callee as sent.
+    #[serde(default)]
+    pub callee_rules: Vec<TransformRule>,
+}
+
+/// A denied source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Denied {
+    /// Its number.
+    #[serde(default)]
+    pub id: u32,
+    /// The address or prefix: the entry's name.
+    pub name: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+    /// Since when, µs since 1970 UTC.
+    #[serde(default)]
+    pub since_us: u64,
+    /// Until when, µs since 1970 UTC; 0: until removed.
+    #[serde(default)]
+    pub until_us: u64,
+}
+
+/// A trusted source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trusted {
+    /// Its number.
+    #[serde(default)]
+    pub id: u32,
+    /// The address or prefix: the entry's name.
+    pub name: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// Any document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entity {
+    /// See [`Account`].
+    Account(Account),
+    /// See [`TariffHead`].
+    Tariff(TariffHead),
+    /// See [`Mapping`].
+    Mapping(Mapping),
+    /// See [`Routing`].
+    Routing(Routing),
+    /// See [`Denied`].
+    Deny(Denied),
+    /// See [`Trusted`].
+    Trust(Trusted),
+}
+
+fn euro() -> String {
+    "EUR".into()
+}
+
+fn no_credit() -> Option<Money> {
+    Some(Money::ZERO)
+}
+
+fn half_even() -> String {
+    "half_even".into()
+}
+
+fn sixty() -> u32 {
+    60
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn first() -> u8 {
+    1
+}
+
+fn every_number() -> Vec<String> {
+    vec![String::new()]
+}
+
+fn stop_codes() -> Vec<u16> {
+    STOP_CODES_DEFAULT.to_vec()
+}
+
+/// Money is text in JSON, so that no reader makes a float of it.
+mod money {
+    use rating::Money;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(money: &Money, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(money)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Money, D::Error> {
+        let text = String::deserialize(from)?;
+        text.trim().parse().map_err(|fault| serde::de::Error::custom(format!("{text:?}: {fault}")))
+    }
+}
+
+/// As [`money`], or null.
+mod optional_money {
+    use rating::Money;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        money: &Option<Money>,
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
+        money.map(|money| money.to_string()).serialize(out)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Money>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        text.map(|text| {
+            let money = text.trim().parse();
+            money.map_err(|fault| serde::de::Error::custom(format!("{text:?}: {fault}")))
+        })
+        .transpose()
+    }
+}
+
+impl Entity {
+    /// Reads what an operator or the store says.
+    ///
+    /// # Errors
+    /// Names the field that cannot be.
+    pub fn read(kind: Kind, id: u32, body: Value) -> Result<Self, Refusal> {
+        fn parse<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, Refusal> {
+            serde_json::from_value(body).map_err(|error| Refusal::invalid(error.to_string()))
+        }
+        let entity = match kind {
+            Kind::Account => Self::Account(Account { id, ..parse(body)? }),
+            Kind::Tariff => Self::Tariff(TariffHead { id, ..parse(body)? }),
+            Kind::Mapping => Self::Mapping(Mapping { id, ..parse(body)? }),
+            Kind::Routing => Self::Routing(Routing { id, ..parse(body)? }),
+            Kind::Deny => {
+                let denied: Denied = parse(body)?;
+                let name = kind.spelling(&denied.name).into_owned();
+                Self::Deny(Denied { id, name, ..denied })
+            }
+            Kind::Trust => {
+                let trusted: Trusted = parse(body)?;
+                let name = kind.spelling(&trusted.name).into_owned();
+                Self::Trust(Trusted { id, name, ..trusted })
+            }
+        };
+        entity.check()?;
+        Ok(entity)
+    }
+
+    /// Values that types cannot rule out.
+    fn check(&self) -> Result<(), Refusal> {
+        let name = self.name();
+        let sane = !name.is_empty()
+            && name.len() <= 64
+            && name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        if !sane {
+            return Err(Refusal::invalid("name: 1 to 64 printable ASCII characters"));
+        }
+        match self {
+            Self::Account(account) if !matches!(account.role.as_str(), "customer" | "vendor") => {
+                Err(Refusal::invalid("role: customer or vendor"))
+            }
+            Self::Account(account) if account.credit.is_some_and(|credit| credit < Money::ZERO) => {
+                Err(Refusal::invalid("credit: not negative; null is without limit"))
+            }
+            Self::Account(account) => currency(&account.currency),
+            Self::Tariff(tariff) => {
+                currency(&tariff.currency)?;
+                if tariff.fee_precision.is_some_and(|precision| precision > 6) {
+                    return Err(Refusal::invalid("fee_precision: 0 to 6"));
+                }
+                if !matches!(tariff.rounding.as_str(), "half_even" | "half_up" | "up") {
+                    return Err(Refusal::invalid("rounding: half_even, half_up or up"));
+                }
+                Ok(())
+            }
+            Self::Mapping(gateway) => {
+                if gateway.addresses.is_empty() {
+                    return Err(Refusal::invalid("addresses: at least one"));
+                }
+                for text in &gateway.addresses {
+                    text.parse::<Source>().map_err(|fault| {
+                        Refusal::invalid(format!("addresses: {text:?}: {fault}"))
+                    })?;
+                }
+                prefix("tech_prefix", &gateway.tech_prefix)?;
+                rules(&gateway.caller_rules)?;
+                rules(&gateway.callee_rules)
+            }
+            Self::Routing(gateway) => {
+                target(&gateway.target)?;
+                if !(1..=100).contains(&gateway.priority) {
+                    return Err(Refusal::invalid("priority: 1 to 100"));
+                }
+                if gateway.weight == 0 || gateway.weight > 1_000_000 {
+                    return Err(Refusal::invalid("weight: 1 to 1000000"));
+                }
+                if gateway.stop_codes.len() > 8
+                    || gateway.stop_codes.iter().any(|code| !(300..=699).contains(code))
+                {
+                    return Err(Refusal::invalid("stop_codes: up to 8 of 300 to 699"));
+                }
+                for text in &gateway.prefixes {
+                    prefix("prefixes", text)?;
+                }
+                rules(&gateway.caller_rules)?;
+                rules(&gateway.callee_rules)
+            }
+            Self::Deny(Denied { name, .. }) | Self::Trust(Trusted { name, .. }) => name
+                .parse::<routing::Prefix>()
+                .map(|_| ())
+                .map_err(|fault| Refusal::invalid(format!("{name:?}: {fault}"))),
+        }
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Account(_) => Kind::Account,
+            Self::Tariff(_) => Kind::Tariff,
+            Self::Mapping(_) => Kind::Mapping,
+            Self::Routing(_) => Kind::Routing,
+            Self::Deny(_) => Kind::Deny,
+            Self::Trust(_) => Kind::Trust,
+        }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        match self {
+            Self::Account(one) => one.id,
+            Self::Tariff(one) => one.id,
+            Self::Mapping(one) => one.id,
+            Self::Routing(one) => one.id,
+            Self::Deny(one) => one.id,
+            Self::Trust(one) => one.id,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Account(one) => &one.name,
+            Self::Tariff(one) => &one.name,
+            Self::Mapping(one) => &one.name,
+            Self::Routing(one) => &one.name,
+            Self::Deny(one) => &one.name,
+            Self::Trust(one) => &one.name,
+        }
+    }
+
+    /// As JSON.
+    #[must_use]
+    pub fn body(&self) -> Value {
+        let value = match self {
+            Self::Account(one) => serde_json::to_value(one),
+            Self::Tariff(one) => serde_json::to_value(one),
+            Self::Mapping(one) => serde_json::to_value(one),
+            Self::Routing(one) => serde_json::to_value(one),
+            Self::Deny(one) => serde_json::to_value(one),
+            Self::Trust(one) => serde_json::to_value(one),
+        };
+        value.unwrap_or_default()
+    }
+
+    /// Whether it refers to the document of that kind and name.
+    #[must_use]
+    pub fn refers_to(&self, kind: Kind, name: &str) -> bool {
+        let (account, tariff) = match self {
+            Self::Mapping(gateway) => (&gateway.account, &gateway.tariff),
+            Self::Routing(gateway) => (&gateway.account, &gateway.tariff),
+            _ => return false,
+        };
+        kind == Kind::Account && account == name || kind == Kind::Tariff && tariff == name
+    }
+}
+
+impl RateRow {
+    /// Values that types cannot rule out.
+    ///
+    /// # Errors
+    /// Names the field that cannot be.
+    pub fn check(&self) -> Result<(), Refusal> {
+        prefix("prefix", &self.prefix)?;
+        if self.unit_s == 0 || self.increment_s == 0 {
+            return Err(Refusal::invalid("unit_s and increment_s: at least 1"));
+        }
+        if self.rate < Money::ZERO || self.connection_fee < Money::ZERO {
+            return Err(Refusal::invalid("rate and connection_fee: not negative"));
+        }
+        Ok(())
+    }
+}
+
+fn currency(text: &str) -> Result<(), Refusal> {
+    if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        Ok(())
+    } else {
+        Err(Refusal::invalid("currency: three capital letters, like EUR"))
+    }
+}
+
+fn target(text: &str) -> Result<(), Refusal> {
+    let refuse = |what| Refusal::invalid(format!("target: {text:?} {what}"));
+    let target: std::net::SocketAddr =
+        text.parse().map_err(|_| refuse("is no address and port, like 192.0.2.1:5060"))?;
+    if target.port() == 0 || target.ip().is_unspecified() || target.ip().is_multicast() {
+        return Err(refuse("is nothing that an INVITE can be sent to"));
+    }
+    Ok(())
+}
+
+fn prefix(field: &str, text: &str) -> Result<(), Refusal> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'#' || byte == b'*';
+    if text.len() <= 32 && text.bytes().all(fits) {
+        Ok(())
+    } else {
+        Err(Refusal::invalid(format!("{field}: {text:?} is no number prefix")))
+    }
+}
+
+fn rules(rules: &[TransformRule]) -> Result<(), Refusal> {
+    for TransformRule { original, target } in rules {
+        Rule::new(original, target).map_err(|fault| {
+            Refusal::invalid(format!("rule {original:?} to {target:?}: {fault}"))
+        })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_document_with_a_wrong_or_unknown_field_is_refused_by_name() {
+        let read = |kind, body| Entity::read(kind, 1, body).unwrap_err().detail;
+        assert!(read(Kind::Account, json!({"name": "a", "role": "x"})).contains("role"));
+        assert!(
+            read(Kind::Account, json!({"name": "a", "role": "vendor", "x": 1})).contains("`x`")
+        );
+        let gateway = json!({"name": "g", "account": "a", "addresses": ["300.1.1.1"]});
+        assert!(read(Kind::Mapping, gateway).contains("300.1.1.1"));
+        let gateway = json!({"name": "g", "account": "a", "target": "10.0.0.1"});
+        assert!(read(Kind::Routing, gateway).contains("target"));
+        assert!(read(Kind::Deny, json!({"name": "10.0.0.0/99"})).contains("10.0.0.0/99"));
+    }
+
+    #[test]
+    fn money_is_text_and_nothing_else() {
+        let row: RateRow =
+            serde_json::from_value(json!({"prefix": "44", "rate": "0.0120"})).unwrap();
+        assert_eq!(serde_json::to_value(&row).unwrap()["rate"], "0.012");
+        assert!(serde_json::from_value::<RateRow>(json!({"prefix": "44", "rate": 0.012})).is_err());
+    }
+}

@@ -1,0 +1,552 @@
+//! All business state in memory, and what an operator may say about it.
+//!
+//! [`entity`] holds the documents (accounts, gateways, tariffs, lists) as API, CLI and store see them;
+//! [`State`] turns them into what a decision needs (source table, route table, tariffs) whenever one
+//! changes.
+
+pub mod entity;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use numbers::transform::{Rule, Rules};
+use rating::{Money, Price, RoundingMode, Tariff};
+use routing::{
+    Limiter, Limits, MappingGateway, Onward, Rotation, RouteTable, RoutingGateway, Source,
+    SourceTable,
+};
+use serde_json::Value;
+
+use crate::Refusal;
+use crate::params::Values;
+use entity::{Account, Entity, Kind, Mapping, RateRow, Routing, TariffHead, TransformRule};
+
+/// What an account may spend, and has spent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Balance {
+    /// Payments minus charges.
+    pub amount: Money,
+    /// Held for running calls.
+    pub reserved: Money,
+    /// Running calls.
+    pub calls: u32,
+}
+
+/// Everything a decision looks at.
+#[derive(Default)]
+pub struct State {
+    /// Documents by kind and name.
+    documents: BTreeMap<(Kind, String), Entity>,
+    /// Names by id: what a record remembers of a document.
+    names: HashMap<(Kind, u32), String>,
+    /// Rates by tariff id.
+    rates: HashMap<u32, BTreeMap<String, RateRow>>,
+    /// Parameters.
+    pub values: Values,
+    /// By account id.
+    pub balances: HashMap<u32, Balance>,
+    /// References of payments already booked.
+    pub payments: std::collections::HashSet<String>,
+    /// By gateway id.
+    pub limiters: HashMap<u32, Limiter>,
+    /// Weighted rotation.
+    pub rotation: Rotation,
+    /// Mapping gateways by id.
+    pub mappings: HashMap<u32, MappingGateway>,
+    /// Routing gateways by id.
+    pub routings: HashMap<u32, RoutingGateway>,
+    /// Who calls from where.
+    pub sources: SourceTable,
+    /// Who serves which prefix.
+    pub routes: RouteTable,
+    tariffs: HashMap<u32, Arc<Tariff>>,
+    /// The last id given away.
+    last_id: u32,
+}
+
+/// Fields that are ours to write; what an operator says about them is not heard.
+const OURS: [&str; 2] = ["id", "version"];
+
+impl State {
+    /// The document of this kind and name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn document(&self, kind: Kind, name: &str) -> Result<&Entity, Refusal> {
+        self.documents
+            .get(&(kind, kind.spelling(name).into_owned()))
+            .ok_or_else(|| Refusal::missing(kind.name(), name))
+    }
+
+    /// All documents of a kind, by name.
+    pub fn documents(&self, kind: Kind) -> impl Iterator<Item = &Entity> {
+        self.documents
+            .range((kind, String::new())..)
+            .map(|(_, entity)| entity)
+            .take_while(move |entity| entity.kind() == kind)
+    }
+
+    /// The name of the document with this id.
+    #[must_use]
+    pub fn name_of(&self, kind: Kind, id: u32) -> &str {
+        self.names.get(&(kind, id)).map_or("", String::as_str)
+    }
+
+    /// An account.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn account(&self, name: &str) -> Result<&Account, Refusal> {
+        match self.document(Kind::Account, name)? {
+            Entity::Account(account) => Ok(account),
+            _ => Err(Refusal::missing("account", name)),
+        }
+    }
+
+    /// An account by its id.
+    #[must_use]
+    pub fn account_of(&self, id: u32) -> Option<&Account> {
+        self.account(self.names.get(&(Kind::Account, id))?).ok()
+    }
+
+    fn tariff_head(&self, name: &str) -> Result<&TariffHead, Refusal> {
+        match self.document(Kind::Tariff, name)? {
+            Entity::Tariff(tariff) => Ok(tariff),
+            _ => Err(Refusal::missing("tariff", name)),
+        }
+    }
+
+    /// The last id given away. The store keeps it: records, debits and balances name documents by
+    /// their ids for ever, so an id of a deleted document is never another one's.
+    #[must_use]
+    pub fn ids_used(&self) -> u32 {
+        self.last_id
+    }
+
+    /// At boot, before anything is created: ids up to this one were given away.
+    pub fn restore_ids(&mut self, used: u32) {
+        self.last_id = self.last_id.max(used);
+    }
+
+    /// Creates a document from what the operator said.
+    ///
+    /// # Errors
+    /// When the name is taken or a value cannot be.
+    pub fn create(&mut self, kind: Kind, body: Value) -> Result<Entity, Refusal> {
+        let id = self.last_id.checked_add(1).ok_or_else(|| {
+            Refusal::new(507, "out of ids", "4294967295 documents were made here; none can follow")
+        })?;
+        let entity = Entity::read(kind, id, without_ours(body))?;
+        if self.documents.contains_key(&(kind, entity.name().to_owned())) {
+            let detail = format!("a {} named {:?} exists", kind.name(), entity.name());
+            return Err(Refusal::new(409, "name taken", detail));
+        }
+        self.check(&entity)?;
+        self.last_id = id;
+        self.put(entity.clone());
+        Ok(entity)
+    }
+
+    /// Changes a document by the fields that `patch` names.
+    ///
+    /// # Errors
+    /// When there is no such document or a value cannot be.
+    pub fn update(&mut self, kind: Kind, name: &str, patch: &Value) -> Result<Entity, Refusal> {
+        let name = &*kind.spelling(name);
+        let old = self.document(kind, name)?;
+        let id = old.id();
+        let mut body = old.body();
+        let (Some(fields), Value::Object(changes)) =
+            (body.as_object_mut(), without_ours(patch.clone()))
+        else {
+            return Err(Refusal::invalid("a change is an object of fields"));
+        };
+        for (field, value) in changes {
+            if field == "name" && value.as_str() != Some(name) {
+                return Err(Refusal::invalid(
+                    "a name stays; create another one and delete this one",
+                ));
+            }
+            fields.insert(field, value);
+        }
+        let mut entity = Entity::read(kind, id, body)?;
+        self.check(&entity)?;
+        if let Entity::Tariff(tariff) = &mut entity {
+            tariff.version += 1;
+        }
+        self.put(entity.clone());
+        Ok(entity)
+    }
+
+    /// Deletes a document nobody refers to.
+    ///
+    /// # Errors
+    /// When there is none, or something refers to it.
+    pub fn delete(&mut self, kind: Kind, name: &str) -> Result<Entity, Refusal> {
+        let entity = self.document(kind, name)?.clone();
+        self.check_settled(&entity)?;
+        if let Some(user) = self.documents.values().find(|other| other.refers_to(kind, name)) {
+            let detail = format!("{} {:?} uses it", user.kind().name(), user.name());
+            return Err(Refusal::new(409, "in use", detail));
+        }
+        self.documents.remove(&(kind, entity.name().to_owned()));
+        self.names.remove(&(kind, entity.id()));
+        match kind {
+            Kind::Account => drop(self.balances.remove(&entity.id())),
+            Kind::Tariff => {
+                self.rates.remove(&entity.id());
+                self.tariffs.remove(&entity.id());
+            }
+            _ => self.rebuild(kind),
+        }
+        Ok(entity)
+    }
+
+    /// Puts a document in place without asking: at boot, from the store.
+    pub fn restore(&mut self, entity: Entity) {
+        self.restore_ids(entity.id());
+        self.insert(entity);
+    }
+
+    /// Derives everything, once all documents are restored.
+    pub fn restored(&mut self) {
+        for kind in [Kind::Tariff, Kind::Mapping, Kind::Routing] {
+            self.rebuild(kind);
+        }
+    }
+
+    fn put(&mut self, entity: Entity) {
+        let kind = entity.kind();
+        match &entity {
+            // One changed rate must not cost the time of all tariffs: the loop waits meanwhile.
+            Entity::Tariff(head) => {
+                let tariff = self.build_tariff(head);
+                self.tariffs.insert(head.id, tariff);
+                self.insert(entity);
+            }
+            _ => {
+                self.insert(entity);
+                self.rebuild(kind);
+            }
+        }
+    }
+
+    fn insert(&mut self, entity: Entity) {
+        let (kind, name) = (entity.kind(), entity.name().to_owned());
+        self.names.insert((kind, entity.id()), name.clone());
+        self.documents.insert((kind, name), entity);
+    }
+
+    /// What must hold between documents.
+    fn check(&self, entity: &Entity) -> Result<(), Refusal> {
+        self.check_payer(self.document(entity.kind(), entity.name()).ok(), entity)?;
+        match entity {
+            Entity::Mapping(gateway) => {
+                self.check_money(&gateway.account, &gateway.tariff)?;
+                self.check_sources(gateway)
+            }
+            Entity::Routing(gateway) => self.check_money(&gateway.account, &gateway.tariff),
+            Entity::Account(new) => {
+                let old = self.account(&new.name).map_or(&new.currency, |old| &old.currency);
+                if *old == new.currency {
+                    return Ok(());
+                }
+                self.check_settled(entity)?;
+                self.check_currency_free(entity)
+            }
+            Entity::Tariff(new) => {
+                let old = self.tariff_head(&new.name).map_or(&new.currency, |old| &old.currency);
+                if *old == new.currency { Ok(()) } else { self.check_currency_free(entity) }
+            }
+            Entity::Deny(_) | Entity::Trust(_) => Ok(()),
+        }
+    }
+
+    /// Account and tariff exist and speak of the same money: a ledger never converts.
+    fn check_money(&self, account: &str, tariff: &str) -> Result<(), Refusal> {
+        let account = self.account(account)?;
+        if tariff.is_empty() {
+            return Ok(());
+        }
+        let tariff = self.tariff_head(tariff)?;
+        if tariff.currency == account.currency {
+            return Ok(());
+        }
+        Err(Refusal::invalid(format!(
+            "tariff: {:?} is in {} and account {:?} in {}; name one in the same currency",
+            tariff.name, tariff.currency, account.name, account.currency
+        )))
+    }
+
+    /// Nothing counts on the currency that it has.
+    fn check_currency_free(&self, entity: &Entity) -> Result<(), Refusal> {
+        let (kind, name) = (entity.kind(), entity.name());
+        match self.documents.values().find(|other| other.refers_to(kind, name)) {
+            None => Ok(()),
+            Some(user) => {
+                let detail = format!(
+                    "{} {:?} uses this {}; its currency stays",
+                    user.kind().name(),
+                    user.name(),
+                    kind.name()
+                );
+                Err(Refusal::new(409, "in use", detail))
+            }
+        }
+    }
+
+    /// No money and no call of this document is left behind.
+    fn check_settled(&self, entity: &Entity) -> Result<(), Refusal> {
+        let (kind, name) = (entity.kind().name(), entity.name());
+        let calls = match entity {
+            Entity::Account(account) => self.balances.get(&account.id).map_or(0, |it| it.calls),
+            // A record names its gateway, and by it who is charged.
+            Entity::Mapping(_) | Entity::Routing(_) => {
+                self.limiters.get(&entity.id()).map_or(0, Limiter::lines)
+            }
+            _ => 0,
+        };
+        if calls > 0 {
+            let why = format!("{kind} {name:?} has {calls} running calls; lock it and wait");
+            return Err(Refusal::new(409, "not settled", why));
+        }
+        let Entity::Account(account) = entity else { return Ok(()) };
+        match self.balances.get(&account.id).map_or(Money::ZERO, |it| it.amount) {
+            Money::ZERO => Ok(()),
+            amount => Err(Refusal::new(
+                409,
+                "not settled",
+                format!("{kind} {name:?} has a balance of {amount}; pay it out, or lock it"),
+            )),
+        }
+    }
+
+    /// Whoever pays for the running calls of a gateway still does after the change.
+    fn check_payer(&self, old: Option<&Entity>, new: &Entity) -> Result<(), Refusal> {
+        let account = |entity: &Entity| match entity {
+            Entity::Mapping(gateway) => Some(gateway.account.clone()),
+            Entity::Routing(gateway) => Some(gateway.account.clone()),
+            _ => None,
+        };
+        match old {
+            Some(old) if account(old) != account(new) => self.check_settled(old),
+            _ => Ok(()),
+        }
+    }
+
+    /// A call has one payer: gateways share an address only if told apart by port or tech prefix.
+    fn check_sources(&self, gateway: &Mapping) -> Result<(), Refusal> {
+        let wanted: Vec<Source> = sources(gateway);
+        for entity in self.documents(Kind::Mapping) {
+            let Entity::Mapping(other) = entity else { continue };
+            if other.name == gateway.name || other.tech_prefix != gateway.tech_prefix {
+                continue;
+            }
+            if let Some(shared) = sources(other).iter().find(|source| wanted.contains(source)) {
+                let detail = format!(
+                    "addresses: {shared} is {:?}'s too; tell them apart by port or tech prefix",
+                    other.name
+                );
+                return Err(Refusal::new(409, "address taken", detail));
+            }
+        }
+        Ok(())
+    }
+
+    fn rebuild(&mut self, kind: Kind) {
+        match kind {
+            Kind::Tariff => {
+                let heads: Vec<TariffHead> = self
+                    .documents(Kind::Tariff)
+                    .filter_map(|entity| match entity {
+                        Entity::Tariff(head) => Some(head.clone()),
+                        _ => None,
+                    })
+                    .collect();
+                self.tariffs =
+                    heads.iter().map(|head| (head.id, self.build_tariff(head))).collect();
+            }
+            Kind::Mapping => {
+                self.mappings = self
+                    .documents(Kind::Mapping)
+                    .filter_map(|entity| match entity {
+                        Entity::Mapping(gateway) => {
+                            Some((gateway.id, self.build_mapping(gateway)?))
+                        }
+                        _ => None,
+                    })
+                    .collect();
+                self.sources = SourceTable::build(self.mappings.values().map(|gateway| {
+                    (gateway.id, &gateway.sources[..], gateway.tech_prefix.as_str())
+                }));
+            }
+            Kind::Routing => {
+                self.routings = self
+                    .documents(Kind::Routing)
+                    .filter_map(|entity| match entity {
+                        Entity::Routing(gateway) => {
+                            Some((gateway.id, self.build_routing(gateway)?))
+                        }
+                        _ => None,
+                    })
+                    .collect();
+                self.routes = RouteTable::build(
+                    self.routings.values().map(|gateway| (gateway.id, &gateway.prefixes[..])),
+                );
+            }
+            Kind::Account | Kind::Deny | Kind::Trust => {}
+        }
+    }
+
+    fn build_mapping(&self, gateway: &Mapping) -> Option<MappingGateway> {
+        let tariff = self.tariff_head(&gateway.tariff).map_or(0, |tariff| tariff.id);
+        Some(MappingGateway {
+            id: gateway.id,
+            account: self.account(&gateway.account).ok()?.id,
+            tariff,
+            sources: sources(gateway),
+            tech_prefix: gateway.tech_prefix.clone(),
+            limits: Limits { lines_max: gateway.lines_max, cps_max: gateway.cps_max },
+            talk_s_max: gateway.talk_s_max,
+            locked: gateway.locked,
+            callee_rules: rules(&gateway.callee_rules),
+            caller_rules: rules(&gateway.caller_rules),
+        })
+    }
+
+    fn build_routing(&self, gateway: &Routing) -> Option<RoutingGateway> {
+        let tariff = self.tariff_head(&gateway.tariff).map_or(0, |tariff| tariff.id);
+        Some(RoutingGateway {
+            id: gateway.id,
+            account: self.account(&gateway.account).ok()?.id,
+            tariff,
+            target: gateway.target.parse().ok()?,
+            prefixes: gateway.prefixes.clone(),
+            onward: if gateway.terminate { Onward::Terminate } else { Onward::Continue },
+            priority: gateway.priority,
+            weight: gateway.weight,
+            limits: Limits { lines_max: gateway.lines_max, cps_max: gateway.cps_max },
+            locked: gateway.locked,
+            unrated_allowed: gateway.unrated_allowed,
+            stop_codes: gateway.stop_codes.clone(),
+            callee_rules: rules(&gateway.callee_rules),
+            caller_rules: rules(&gateway.caller_rules),
+        })
+    }
+
+    fn build_tariff(&self, head: &TariffHead) -> Arc<Tariff> {
+        let precision = head.fee_precision.unwrap_or_else(|| self.default_precision());
+        let mode = match head.rounding.as_str() {
+            "half_up" => RoundingMode::HalfUp,
+            "up" => RoundingMode::Up,
+            _ => RoundingMode::HalfEven,
+        };
+        let rows = self.rates.get(&head.id).into_iter().flatten();
+        Arc::new(Tariff::build(rows.map(|(prefix, row)| {
+            let price = Price {
+                tariff: head.id,
+                version: head.version,
+                prefix_digits: 0,
+                rate: row.rate,
+                unit_s: row.unit_s,
+                minimum_s: row.minimum_s,
+                increment_s: row.increment_s,
+                connection_fee: row.connection_fee,
+                fee_precision: precision,
+                rounding_mode: mode,
+            };
+            (prefix.clone(), price)
+        })))
+    }
+
+    fn default_precision(&self) -> u8 {
+        u8::try_from(self.values.number("FEE_PRECISION")).unwrap_or(6)
+    }
+
+    /// Prices follow a changed `FEE_PRECISION`.
+    pub fn values_changed(&mut self) {
+        self.rebuild(Kind::Tariff);
+    }
+
+    /// The rates of a tariff, by prefix.
+    ///
+    /// # Errors
+    /// When there is no such tariff.
+    pub fn rates(&self, tariff: &str) -> Result<impl Iterator<Item = &RateRow>, Refusal> {
+        let id = self.tariff_head(tariff)?.id;
+        Ok(self.rates.get(&id).into_iter().flat_map(BTreeMap::values))
+    }
+
+    /// Puts rates into a tariff, in place of all it had when `replace`. Its head with the new version.
+    ///
+    /// # Errors
+    /// When there is no such tariff, or one of the rates cannot be; then none is changed.
+    pub fn put_rates(
+        &mut self,
+        tariff: &str,
+        rows: &[RateRow],
+        replace: bool,
+    ) -> Result<Entity, Refusal> {
+        let mut head = self.tariff_head(tariff)?.clone();
+        rows.iter().try_for_each(RateRow::check)?;
+        head.version += 1;
+        let rates = self.rates.entry(head.id).or_default();
+        if replace {
+            rates.clear();
+        }
+        for row in rows {
+            rates.insert(row.prefix.clone(), row.clone());
+        }
+        self.put(Entity::Tariff(head.clone()));
+        Ok(Entity::Tariff(head))
+    }
+
+    /// Takes one rate out.
+    ///
+    /// # Errors
+    /// When there is no such tariff or rate.
+    pub fn remove_rate(&mut self, tariff: &str, prefix: &str) -> Result<Entity, Refusal> {
+        let mut head = self.tariff_head(tariff)?.clone();
+        head.version += 1;
+        let gone = self.rates.get_mut(&head.id).and_then(|rates| rates.remove(prefix));
+        gone.ok_or_else(|| Refusal::missing("rate", prefix))?;
+        self.put(Entity::Tariff(head.clone()));
+        Ok(Entity::Tariff(head))
+    }
+
+    /// A rate from the store, at boot.
+    pub fn restore_rate(&mut self, tariff: u32, row: RateRow) {
+        self.rates.entry(tariff).or_default().insert(row.prefix.clone(), row);
+    }
+
+    /// The price of a number in a tariff.
+    #[must_use]
+    pub fn price(&self, tariff: u32, number: &[u8]) -> Option<Price> {
+        self.tariffs.get(&tariff)?.price(number)
+    }
+}
+
+/// An export carries them, and is imported again.
+fn without_ours(mut body: Value) -> Value {
+    if let Some(fields) = body.as_object_mut() {
+        for field in OURS {
+            fields.remove(field);
+        }
+    }
+    body
+}
+
+fn sources(gateway: &Mapping) -> Vec<Source> {
+    // Every address was read once at entry, so none is lost here.
+    gateway.addresses.iter().filter_map(|text| text.parse().ok()).collect()
+}
+
+fn rules(rules: &[TransformRule]) -> Rules {
+    // Every rule was read once at entry, so none is lost here.
+    Rules::new(
+        rules.iter().filter_map(|rule| Rule::new(&rule.original, &rule.target).ok()).collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! What must survive: changes of state, CDRs, money. The store follows the decision loop.
+//!
+//! [`Store`] is the door to another database than SQLite. Changes arrive in order, are applied in groups,
+//! and each group is durable before the loop hears of it; nothing that waited for durability (an
+//! answer, a free slot, a reply) goes out before.
+
+pub mod sqlite;
+
+use serde_json::Value;
+
+use crate::cdr::Cdr;
+use crate::journal::Event;
+use crate::state::entity::{Entity, Kind, RateRow};
+
+/// One thing to make durable.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A document is this now.
+    Put(Box<Entity>),
+    /// A document is gone.
+    Delete(Kind, u32),
+    /// These rates are in a tariff; in place of all it had when `replace`.
+    Rates {
+        /// The tariff.
+        tariff: u32,
+        /// The rates.
+        rows: Vec<RateRow>,
+        /// Whether all others go.
+        replace: bool,
+    },
+    /// This rate is gone.
+    RateGone(u32, String),
+    /// A parameter: name, old value, new value, when; `None`: back to its default.
+    Parameter(&'static str, String, Option<String>, u64),
+    /// A balance moved. A second entry with the same reference is ignored: it is the same one.
+    Ledger(Box<LedgerEntry>),
+    /// An answered call whose end is not known yet.
+    CdrStart(Box<Cdr>),
+    /// A call with its end.
+    CdrEnd(Box<Cdr>),
+    /// An event.
+    Event(Box<Event>),
+}
+
+/// Why a balance moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// Whose.
+    pub account: u32,
+    /// When, µs since 1970 UTC.
+    pub at_us: u64,
+    /// `payment` or `charge`.
+    pub kind: &'static str,
+    /// Billionths; negative takes away.
+    pub amount: i64,
+    /// Unique for ever: a request id, or the record and the side charged.
+    pub reference: String,
+    /// For people.
+    pub memo: String,
+}
+
+/// What the loop begins with.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// All documents.
+    pub entities: Vec<Entity>,
+    /// All rates, by tariff.
+    pub rates: Vec<(u32, RateRow)>,
+    /// All changed parameters.
+    pub parameters: Vec<(String, String)>,
+    /// Balances: the sum of each account's entries, in billionths.
+    pub balances: Vec<(u32, i64)>,
+    /// References of all payments, so that a repeated request is told from a new one.
+    pub payments: Vec<String>,
+}
+
+/// Why the store cannot.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {detail}; {hint}")]
+pub struct Error {
+    /// What was tried.
+    pub what: String,
+    /// What the database said.
+    pub detail: String,
+    /// What to do.
+    pub hint: &'static str,
+}
+
+/// A durable follower of the loop.
+pub trait Store: Send {
+    /// Everything the loop needs at its start.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn load(&mut self) -> Result<Loaded, Error>;
+    /// Makes a group of changes durable, all or nothing. The same group may be tried again.
+    ///
+    /// # Errors
+    /// When nothing of it is durable.
+    fn commit(&mut self, changes: &[Change]) -> Result<(), Error>;
+    /// Whether the end of this record is durable.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn has_end(&mut self, id: [u64; 2]) -> Result<bool, Error>;
+}
+
+/// What history may be asked for. Every field narrows it.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CdrFilter {
+    /// Mapping gateway, by name.
+    pub gateway: Option<String>,
+    /// Vendor's gateway, by name.
+    pub vendor: Option<String>,
+    /// Caller begins with.
+    pub caller: Option<String>,
+    /// Callee begins with.
+    pub callee: Option<String>,
+    /// Billing mode.
+    pub billing_mode: Option<String>,
+    /// End reason.
+    pub end_reason: Option<String>,
+    /// 1: answered calls only; 0: unanswered only.
+    pub answered: Option<u8>,
+    /// Not before, RFC 3339.
+    pub from: Option<String>,
+    /// Before, RFC 3339.
+    pub to: Option<String>,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+    /// Rows of a page, up to 10,000.
+    pub limit: Option<usize>,
+}
+
+/// Reads of history, beside the loop.
+pub trait History: Send {
+    /// A page of CDRs, newest first: `{"items": […], "next": cursor or null}`.
+    ///
+    /// # Errors
+    /// When the filter makes no sense or the database cannot be read.
+    fn cdrs(&mut self, filter: &CdrFilter) -> Result<Value, crate::Refusal>;
+    /// One CDR with its attempts.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn cdr(&mut self, id: &str) -> Result<Value, crate::Refusal>;
+    /// An account's ledger, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn ledger(&mut self, account: u32, limit: usize) -> Result<Value, crate::Refusal>;
+    /// Who changed which parameter when.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn parameter_history(&mut self, name: &str) -> Result<Value, crate::Refusal>;
+}

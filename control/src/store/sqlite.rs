@@ -1,0 +1,537 @@
+//! The embedded store: one SQLite file in WAL mode, groups of changes in one transaction each.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params, params_from_iter};
+use serde_json::{Value, json};
+
+use super::{CdrFilter, Change, Error, History, LedgerEntry, Loaded, Store};
+use crate::cdr::{Cdr, id_text};
+use crate::state::entity::{Entity, Kind, RateRow};
+use crate::{Refusal, rfc3339};
+
+/// Each migration is applied once, in order; `user_version` says how many were.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE document (kind TEXT NOT NULL, id INTEGER NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (kind, id)) WITHOUT ROWID;
+    CREATE TABLE rate (tariff INTEGER NOT NULL, prefix TEXT NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (tariff, prefix)) WITHOUT ROWID;
+    CREATE TABLE parameter (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE parameter_history (at_us INTEGER NOT NULL, name TEXT NOT NULL, old TEXT NOT NULL, new TEXT);
+    CREATE TABLE ledger (id INTEGER PRIMARY KEY, account INTEGER NOT NULL, at_us INTEGER NOT NULL,
+        kind TEXT NOT NULL, amount INTEGER NOT NULL, reference TEXT NOT NULL UNIQUE, memo TEXT NOT NULL);
+    CREATE INDEX ledger_account ON ledger (account, id);
+    CREATE TABLE cdr (id TEXT PRIMARY KEY, started_us INTEGER NOT NULL, complete INTEGER NOT NULL,
+        billing_mode TEXT NOT NULL, gateway TEXT NOT NULL, vendor_gateway TEXT NOT NULL,
+        customer INTEGER NOT NULL, vendor INTEGER NOT NULL,
+        caller TEXT NOT NULL, callee TEXT NOT NULL, source TEXT NOT NULL,
+        answered_ms INTEGER, ended_ms INTEGER, hold_ms INTEGER NOT NULL,
+        status INTEGER NOT NULL, end_reason TEXT NOT NULL, ended_by TEXT NOT NULL,
+        billed_s INTEGER NOT NULL, charge INTEGER NOT NULL, vendor_billed_s INTEGER NOT NULL,
+        vendor_charge INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE INDEX cdr_started ON cdr (started_us, id);
+    CREATE INDEX cdr_customer ON cdr (customer, started_us);
+    CREATE TABLE event (id INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, name TEXT NOT NULL,
+        subject TEXT NOT NULL, severity TEXT NOT NULL, detail TEXT NOT NULL);
+"];
+
+/// How long another connection's lock is waited for.
+const BUSY: Duration = Duration::from_millis(250);
+
+const HINT: &str = "free space, stop whoever locks the file, or mend its permissions; nothing is lost meanwhile";
+
+fn failed(what: &str) -> impl FnOnce(rusqlite::Error) -> Error + '_ {
+    move |error| Error { what: what.to_owned(), detail: error.to_string(), hint: HINT }
+}
+
+/// The writing connection.
+pub struct Sqlite {
+    connection: Connection,
+}
+
+impl Sqlite {
+    /// Opens or creates the database and brings it to this release's shape.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or a later release made it.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let what = format!("opening {}", path.display());
+        let connection = Connection::open(path).map_err(failed(&what))?;
+        connection.busy_timeout(BUSY).map_err(failed(&what))?;
+        connection
+            .execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
+            .map_err(failed(&what))?;
+        let mut store = Self { connection };
+        store.migrate(&what)?;
+        Ok(store)
+    }
+
+    fn migrate(&mut self, what: &str) -> Result<(), Error> {
+        let version: i64 = self
+            .connection
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .map_err(failed(what))?;
+        let version = usize::try_from(version).unwrap_or(usize::MAX);
+        if version > MIGRATIONS.len() {
+            let detail = format!("it has version {version}, this release knows {}", MIGRATIONS.len());
+            let hint = "run the release that made it, or restore a backup";
+            return Err(Error { what: what.to_owned(), detail, hint });
+        }
+        for (index, migration) in MIGRATIONS.iter().enumerate().skip(version) {
+            let step = self.connection.transaction().map_err(failed(what))?;
+            step.execute_batch(migration).map_err(failed(what))?;
+            step.pragma_update(None, "user_version", index as i64 + 1).map_err(failed(what))?;
+            step.commit().map_err(failed(what))?;
+        }
+        Ok(())
+    }
+}
+
+fn unreadable(what: &str, detail: impl std::fmt::Display) -> Error {
+    let hint = "the database was changed by hand; restore a backup";
+    Error { what: what.to_owned(), detail: detail.to_string(), hint }
+}
+
+impl Store for Sqlite {
+    fn load(&mut self) -> Result<Loaded, Error> {
+        let what = "loading the state";
+        let mut loaded = Loaded::default();
+        let db = &self.connection;
+        let mut rows = db.prepare("SELECT kind, id, body FROM document").map_err(failed(what))?;
+        let documents = rows
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .map_err(failed(what))?;
+        for row in documents {
+            let (kind, id, body): (String, u32, String) = row.map_err(failed(what))?;
+            let kind = Kind::from_name(&kind).ok_or_else(|| unreadable(what, &kind))?;
+            let body: Value = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
+            let entity = Entity::read(kind, id, body).map_err(|r| unreadable(what, r.detail))?;
+            loaded.entities.push(entity);
+        }
+        let mut rows = db.prepare("SELECT tariff, body FROM rate").map_err(failed(what))?;
+        let rates =
+            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
+        for row in rates {
+            let (tariff, body): (u32, String) = row.map_err(failed(what))?;
+            let rate: RateRow = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
+            loaded.rates.push((tariff, rate));
+        }
+        let mut rows = db.prepare("SELECT name, value FROM parameter").map_err(failed(what))?;
+        let parameters =
+            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
+        loaded.parameters = parameters.collect::<Result<_, _>>().map_err(failed(what))?;
+        let sums = "SELECT account, sum(amount) FROM ledger GROUP BY account";
+        let mut rows = db.prepare(sums).map_err(failed(what))?;
+        let balances =
+            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
+        loaded.balances = balances.collect::<Result<_, _>>().map_err(failed(what))?;
+        let payments = "SELECT reference FROM ledger WHERE kind = 'payment'";
+        let mut rows = db.prepare(payments).map_err(failed(what))?;
+        let payments = rows.query_map([], |row| row.get(0)).map_err(failed(what))?;
+        loaded.payments = payments.collect::<Result<_, _>>().map_err(failed(what))?;
+        Ok(loaded)
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<(), Error> {
+        let what = "storing changes";
+        let group = self.connection.transaction().map_err(failed(what))?;
+        for change in changes {
+            apply(&group, change).map_err(failed(what))?;
+        }
+        group.commit().map_err(failed(what))
+    }
+
+    fn has_end(&mut self, id: [u64; 2]) -> Result<bool, Error> {
+        let query = "SELECT complete FROM cdr WHERE id = ?1";
+        let complete: Option<i64> = self
+            .connection
+            .query_row(query, [id_text(id)], |row| row.get(0))
+            .optional()
+            .map_err(failed("looking for a record"))?;
+        Ok(complete == Some(1))
+    }
+}
+
+fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
+    let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
+        db.prepare_cached(sql)?.execute(values).map(|_| ())
+    };
+    match change {
+        Change::Put(entity) => run(
+            "INSERT OR REPLACE INTO document (kind, id, name, body) VALUES (?1, ?2, ?3, ?4)",
+            params![entity.kind().name(), entity.id(), entity.name(), entity.body().to_string()],
+        ),
+        Change::Delete(kind, id) => {
+            run("DELETE FROM document WHERE kind = ?1 AND id = ?2", params![kind.name(), id])?;
+            if *kind == Kind::Tariff {
+                run("DELETE FROM rate WHERE tariff = ?1", params![id])?;
+            }
+            Ok(())
+        }
+        Change::Rates { tariff, rows, replace } => {
+            if *replace {
+                run("DELETE FROM rate WHERE tariff = ?1", params![tariff])?;
+            }
+            for row in rows {
+                let body = serde_json::to_string(row).unwrap_or_default();
+                run(
+                    "INSERT OR REPLACE INTO rate (tariff, prefix, body) VALUES (?1, ?2, ?3)",
+                    params![tariff, row.prefix, body],
+                )?;
+            }
+            Ok(())
+        }
+        Change::RateGone(tariff, prefix) => {
+            run("DELETE FROM rate WHERE tariff = ?1 AND prefix = ?2", params![tariff, prefix])
+        }
+        Change::Parameter(name, old, new, at_us) => {
+            run(
+                "INSERT INTO parameter_history (at_us, name, old, new) VALUES (?1, ?2, ?3, ?4)",
+                params![at_us.cast_signed(), name, old, new],
+            )?;
+            match new {
+                Some(value) => run(
+                    "INSERT OR REPLACE INTO parameter (name, value) VALUES (?1, ?2)",
+                    params![name, value],
+                ),
+                None => run("DELETE FROM parameter WHERE name = ?1", params![name]),
+            }
+        }
+        Change::Ledger(entry) => ledger(db, entry),
+        Change::CdrStart(cdr) => put_cdr(db, cdr, false),
+        Change::CdrEnd(cdr) => put_cdr(db, cdr, true),
+        Change::Event(event) => run(
+            "INSERT INTO event (at_us, name, subject, severity, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                event.at_us.cast_signed(),
+                event.name,
+                event.subject,
+                event.severity.name(),
+                event.detail
+            ],
+        ),
+    }
+}
+
+fn ledger(db: &Connection, entry: &LedgerEntry) -> Result<(), rusqlite::Error> {
+    // The same reference is the same entry: a replay moves no money.
+    db.prepare_cached(
+        "INSERT OR IGNORE INTO ledger (account, at_us, kind, amount, reference, memo)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        entry.account,
+        entry.at_us.cast_signed(),
+        entry.kind,
+        entry.amount,
+        entry.reference,
+        entry.memo
+    ])
+    .map(|_| ())
+}
+
+fn put_cdr(db: &Connection, cdr: &Cdr, complete: bool) -> Result<(), rusqlite::Error> {
+    let record = &cdr.record;
+    let came = |ms: u32| (ms != link::record::NEVER).then_some(ms);
+    // A start never overwrites an end; an end overwrites its start and is itself once for ever.
+    db.prepare_cached(
+        "INSERT INTO cdr (id, started_us, complete, billing_mode, gateway, vendor_gateway, customer, vendor,
+            caller, callee, source, answered_ms, ended_ms, hold_ms, status, end_reason, ended_by,
+            billed_s, charge, vendor_billed_s, vendor_charge, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)
+         ON CONFLICT (id) DO UPDATE SET complete = excluded.complete, billing_mode = excluded.billing_mode,
+            vendor_gateway = excluded.vendor_gateway, vendor = excluded.vendor,
+            answered_ms = excluded.answered_ms, ended_ms = excluded.ended_ms, hold_ms = excluded.hold_ms,
+            status = excluded.status, end_reason = excluded.end_reason, ended_by = excluded.ended_by,
+            billed_s = excluded.billed_s, charge = excluded.charge, vendor_billed_s = excluded.vendor_billed_s,
+            vendor_charge = excluded.vendor_charge, body = excluded.body
+         WHERE cdr.complete = 0 AND excluded.complete = 1",
+    )?
+    .execute(params![
+        id_text(record.id),
+        record.started_us.cast_signed(),
+        complete,
+        cdr.billing_mode.name(),
+        cdr.gateway,
+        cdr.vendor_gateway,
+        cdr.customer,
+        cdr.vendor,
+        record.facts.caller.to_text(),
+        record.facts.callee.to_text(),
+        format!("{:?}", record.facts.source),
+        came(record.answered_ms),
+        came(record.ended_ms),
+        cdr.hold_ms().cast_signed(),
+        record.status,
+        record.end_reason().name(),
+        record.who_ended().name(),
+        cdr.customer_charge.billed_s.cast_signed(),
+        cdr.customer_charge.fee.billionths(),
+        cdr.vendor_charge.billed_s.cast_signed(),
+        cdr.vendor_charge.fee.billionths(),
+        cdr.describe().to_string()
+    ])
+    .map(|_| ())
+}
+
+/// A reading connection, for the API.
+pub struct Reader {
+    connection: Connection,
+}
+
+fn history(error: rusqlite::Error) -> Refusal {
+    Refusal::new(503, "history unavailable", error.to_string())
+}
+
+fn micros(text: &str) -> Result<i64, Refusal> {
+    text.parse::<jiff::Timestamp>()
+        .map(jiff::Timestamp::as_microsecond)
+        .map_err(|error| Refusal::invalid(format!("{text:?} is no RFC 3339 time: {error}")))
+}
+
+impl Reader {
+    /// Opens the database for reading.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let what = format!("reading {}", path.display());
+        let connection = Connection::open_with_flags(path, flags).map_err(failed(&what))?;
+        connection.busy_timeout(BUSY).map_err(failed(&what))?;
+        Ok(Self { connection })
+    }
+
+    fn items(&self, sql: &str, values: &[String]) -> Result<Vec<Value>, Refusal> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(history)?;
+        let rows = statement
+            .query_map(params_from_iter(values), |row| row.get::<_, String>(0))
+            .map_err(history)?;
+        rows.map(|row| {
+            let text = row.map_err(history)?;
+            serde_json::from_str(&text)
+                .map_err(|error| Refusal::new(500, "history unreadable", error.to_string()))
+        })
+        .collect()
+    }
+}
+
+impl History for Reader {
+    fn cdrs(&mut self, filter: &CdrFilter) -> Result<Value, Refusal> {
+        let limit = filter.limit.unwrap_or(100).clamp(1, 10_000);
+        let mut wanted = vec!["1 = 1".to_owned()];
+        let mut values: Vec<String> = Vec::new();
+        let mut narrow = |clause: &str, value: String| {
+            values.push(value);
+            wanted.push(clause.replace('?', &format!("?{}", values.len())));
+        };
+        let begins = |text: &String| {
+            let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"#+".contains(&b));
+            if plain { Ok(format!("{text}*")) } else { Err(Refusal::invalid("a number prefix is digits")) }
+        };
+        if let Some(gateway) = &filter.gateway {
+            narrow("gateway = ?", gateway.clone());
+        }
+        if let Some(vendor) = &filter.vendor {
+            narrow("vendor_gateway = ?", vendor.clone());
+        }
+        if let Some(caller) = &filter.caller {
+            narrow("caller GLOB ?", begins(caller)?);
+        }
+        if let Some(callee) = &filter.callee {
+            narrow("callee GLOB ?", begins(callee)?);
+        }
+        if let Some(mode) = &filter.billing_mode {
+            narrow("billing_mode = ?", mode.clone());
+        }
+        if let Some(reason) = &filter.end_reason {
+            narrow("end_reason = ?", reason.clone());
+        }
+        if let Some(from) = &filter.from {
+            narrow("started_us >= CAST(? AS INTEGER)", micros(from)?.to_string());
+        }
+        if let Some(to) = &filter.to {
+            narrow("started_us < CAST(? AS INTEGER)", micros(to)?.to_string());
+        }
+        if let Some(cursor) = &filter.cursor {
+            let (at, id) =
+                cursor.split_once('-').ok_or_else(|| Refusal::invalid("a cursor is a `next` of a page"))?;
+            let at: i64 = at.parse().map_err(|_| Refusal::invalid("a cursor is a `next` of a page"))?;
+            narrow("started_us <= CAST(? AS INTEGER)", at.to_string());
+            // Within the same microsecond the id decides, so a page neither repeats nor skips.
+            narrow(&format!("(started_us < {at} OR id < ?)"), id.to_owned());
+        }
+        if let Some(answered) = filter.answered {
+            wanted.push(format!("answered_ms IS {} NULL", if answered == 1 { "NOT" } else { "" }));
+        }
+        let sql = format!(
+            "SELECT json_set(body, '$.complete', json(iif(complete, 'true', 'false')), '$.at_us', started_us)
+             FROM cdr WHERE {} ORDER BY started_us DESC, id DESC LIMIT {}",
+            wanted.join(" AND "),
+            limit + 1
+        );
+        let mut items = self.items(&sql, &values)?;
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| more).map(|last| {
+            let at = last.get("at_us").and_then(Value::as_i64).unwrap_or(0);
+            format!("{at}-{}", last.get("id").and_then(Value::as_str).unwrap_or_default())
+        });
+        for item in &mut items {
+            if let Some(fields) = item.as_object_mut() {
+                fields.remove("at_us");
+            }
+        }
+        Ok(json!({ "items": items, "next": next }))
+    }
+
+    fn cdr(&mut self, id: &str) -> Result<Value, Refusal> {
+        let sql = "SELECT json_set(body, '$.complete', json(iif(complete, 'true', 'false')))
+                   FROM cdr WHERE id = ?1";
+        self.items(sql, &[id.to_owned()])?.pop().ok_or_else(|| Refusal::missing("CDR", id))
+    }
+
+    fn ledger(&mut self, account: u32, limit: usize) -> Result<Value, Refusal> {
+        let sql = "SELECT at_us, kind, amount, reference, memo FROM ledger WHERE account = ?1
+                   ORDER BY id DESC LIMIT ?2";
+        let mut statement = self.connection.prepare_cached(sql).map_err(history)?;
+        let rows = statement
+            .query_map(params![account, limit.clamp(1, 10_000) as i64], |row| {
+                let at: i64 = row.get(0)?;
+                let amount = rating::Money::from_billionths(row.get(2)?);
+                Ok(json!({
+                    "at": rfc3339(at.cast_unsigned()), "kind": row.get::<_, String>(1)?,
+                    "amount": amount.to_string(), "reference": row.get::<_, String>(3)?,
+                    "memo": row.get::<_, String>(4)?,
+                }))
+            })
+            .map_err(history)?;
+        let items: Result<Vec<Value>, _> = rows.collect();
+        Ok(json!({ "items": items.map_err(history)? }))
+    }
+
+    fn parameter_history(&mut self, name: &str) -> Result<Value, Refusal> {
+        let sql = "SELECT at_us, old, new FROM parameter_history WHERE name = ?1 ORDER BY rowid DESC LIMIT 1000";
+        let mut statement = self.connection.prepare_cached(sql).map_err(history)?;
+        let rows = statement
+            .query_map([name], |row| {
+                let at: i64 = row.get(0)?;
+                Ok(json!({
+                    "at": rfc3339(at.cast_unsigned()), "old": row.get::<_, String>(1)?,
+                    "new": row.get::<_, Option<String>>(2)?,
+                }))
+            })
+            .map_err(history)?;
+        let items: Result<Vec<Value>, _> = rows.collect();
+        Ok(json!({ "items": items.map_err(history)? }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use link::CallRecord;
+
+    fn file(name: &str) -> std::path::PathBuf {
+        let path = std::env::temp_dir().join(format!("tollgate-{name}-{}.db", std::process::id()));
+        for ending in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{ending}", path.display()));
+        }
+        path
+    }
+
+    fn cdr(id: u64, charge: i64) -> Cdr {
+        let record = CallRecord { id: [id, 1], started_us: 1_000_000 + id, ..CallRecord::empty() };
+        let fee = rating::Money::from_billionths(charge);
+        Cdr { record, customer_charge: rating::Charge { billed_s: 1, fee }, ..Cdr::default() }
+    }
+
+    #[test]
+    fn a_replayed_end_is_neither_stored_nor_charged_twice() {
+        let path = file("replay");
+        let mut store = Sqlite::open(&path).unwrap();
+        let entry = LedgerEntry {
+            account: 1,
+            at_us: 1,
+            kind: "charge",
+            amount: -5,
+            reference: "cdr:1:customer".into(),
+            memo: String::new(),
+        };
+        store.commit(&[Change::CdrStart(Box::new(cdr(1, 0)))]).unwrap();
+        assert!(!store.has_end([1, 1]).unwrap());
+        for charge in [7, 9] {
+            let end = Change::CdrEnd(Box::new(cdr(1, charge)));
+            store.commit(&[end, Change::Ledger(Box::new(entry.clone()))]).unwrap();
+        }
+        store.commit(&[Change::CdrStart(Box::new(cdr(1, 0)))]).unwrap();
+        assert!(store.has_end([1, 1]).unwrap());
+        drop(store);
+        let mut store = Sqlite::open(&path).unwrap();
+        assert_eq!(store.load().unwrap().balances, [(1, -5)]);
+        let mut reader = Reader::open(&path).unwrap();
+        let page = reader.cdrs(&CdrFilter::default()).unwrap();
+        assert_eq!(page["items"].as_array().unwrap().len(), 1);
+        assert_eq!(page["items"][0]["charge"], "0.000000007");
+    }
+
+    #[test]
+    fn pages_neither_repeat_nor_skip_while_rows_come_in() {
+        let path = file("pages");
+        let mut store = Sqlite::open(&path).unwrap();
+        let ends = |ids: std::ops::Range<u64>| -> Vec<Change> {
+            ids.map(|id| Change::CdrEnd(Box::new(cdr(id, 1)))).collect()
+        };
+        store.commit(&ends(0..25)).unwrap();
+        let mut reader = Reader::open(&path).unwrap();
+        let mut filter = CdrFilter { limit: Some(10), ..CdrFilter::default() };
+        let mut seen = Vec::new();
+        loop {
+            let page = reader.cdrs(&filter).unwrap();
+            seen.extend(page["items"].as_array().unwrap().iter().map(|item| item["id"].clone()));
+            store.commit(&ends(100 + seen.len() as u64..101 + seen.len() as u64)).unwrap();
+            match page["next"].as_str() {
+                Some(next) => filter.cursor = Some(next.to_owned()),
+                None => break,
+            }
+        }
+        assert_eq!(seen.len(), 25);
+    }
+
+    #[test]
+    fn a_locked_database_loses_nothing_and_says_what_to_do() {
+        let path = file("locked");
+        let mut store = Sqlite::open(&path).unwrap();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let end = [Change::CdrEnd(Box::new(cdr(1, 1)))];
+        let error = store.commit(&end).unwrap_err();
+        assert!(error.to_string().contains("locked"), "{error}");
+        other.execute_batch("ROLLBACK").unwrap();
+        store.commit(&end).unwrap();
+        assert!(store.has_end([1, 1]).unwrap());
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_and_the_same_group_succeeds_later() {
+        let path = file("full");
+        let mut store = Sqlite::open(&path).unwrap();
+        let pages: i64 =
+            store.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        store.connection.pragma_update(None, "max_page_count", pages + 1).unwrap();
+        let ends: Vec<Change> = (0..500).map(|id| Change::CdrEnd(Box::new(cdr(id, 1)))).collect();
+        assert!(store.commit(&ends).unwrap_err().to_string().contains("full"));
+        assert!(!store.has_end([1, 1]).unwrap());
+        store.connection.pragma_update(None, "max_page_count", 1_000_000).unwrap();
+        store.commit(&ends).unwrap();
+        assert!(store.has_end([499, 1]).unwrap());
+    }
+
+    #[test]
+    fn a_database_of_a_later_release_is_refused() {
+        let path = file("later");
+        Sqlite::open(&path).unwrap().connection.pragma_update(None, "user_version", 99).unwrap();
+        assert!(Sqlite::open(&path).err().unwrap().to_string().contains("99"));
+    }
+}
