@@ -312,7 +312,14 @@ impl Switch {
         let steps = self.media.pairs() / SWEEP_PARTS + 1;
         for _ in 0..SWEEP_CALLS_MAX {
             let Some(owner) = self.media.table.poll_silent(now, timeout, steps) else { return };
-            if let Some(slot) = self.live_call(call_of(owner)) {
+            let slot = self.live_call(call_of(owner));
+            // The relay looks at one stream; the call lives while any of them does.
+            let hears = |slot: &usize| {
+                let legs = &self.calls[*slot].legs;
+                let heard = legs.iter().filter_map(|leg| self.media.heard_at(&leg.media)).max();
+                heard.is_some_and(|at| now.saturating_sub(at) < timeout)
+            };
+            if let Some(slot) = slot.filter(|slot| !hears(slot)) {
                 self.counters.add(Counter::MediaTimeouts);
                 self.hang_up(now, slot, EndReason::MediaTimeout, EndedBy::Server, None);
             }

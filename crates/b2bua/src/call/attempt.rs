@@ -336,7 +336,8 @@ impl Switch {
         let tag = self.fork_tag(slot, message);
         let mut rewritten = self.take_scratch();
         let mut length = 0;
-        if let Some(body) = description(message) {
+        // To an INVITE without an offer only a reliable answer may make one: the 2xx.
+        if let Some(body) = description(message).filter(|_| self.calls[slot].offered) {
             // A preview that cannot be carried is left out; the answer decides.
             length = self.carry(now, slot, Side::Callee, body, &mut rewritten).unwrap_or(0);
             if length > 0 {

@@ -4,13 +4,15 @@
 //! An offer is a matter of the whole call: one at a time, from either side (RFC 3261 §14). What it
 //! describes is believed only once the far side has accepted it; until then the old media goes on.
 
+use core::time::Duration;
+
 use link::record::{CallKey, EndReason};
 use sip::refuse::Refusal;
 use sip::{Message, Method, Name};
 
 use super::hangup::by_side;
 use super::invite::description;
-use super::{Exchange, Unacked};
+use super::{Deadline, Exchange, Unacked};
 use crate::Instant;
 use crate::compose::{Content, Reply, SDP};
 use crate::counter::Counter;
@@ -23,6 +25,10 @@ use crate::transact::{Keep, Which, write_request};
 use crate::transaction::{
     Birth, Class, Machine, Role, T1, TransactionKey, invite_client, non_invite_client,
 };
+
+/// How long the far side may think about an offer, like timer C (§16.6): someone may have to press
+/// a button.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What a failure of one leg becomes on the other.
 fn told(status: u16) -> u16 {
@@ -77,6 +83,7 @@ impl Switch {
         match self.pass_on(now, slot, side, server, request) {
             Ok(client) if offers => {
                 self.calls[slot].exchange = Some(Exchange { from: side, server, client });
+                self.set_deadline(slot, Deadline::Exchange, Some(now + PATIENCE));
             }
             Ok(_) => {}
             Err(status) => self.answer_exchange(now, server, &Reply::plain(status)),
@@ -252,6 +259,7 @@ impl Switch {
         let slot = self.live_call(owner)?;
         let call = &mut self.calls[slot];
         let exchange = call.exchange.take_if(|exchange| exchange.server == server)?;
+        self.set_deadline(slot, Deadline::Exchange, None);
         Some((slot, exchange))
     }
 
@@ -367,6 +375,13 @@ impl Switch {
         let exchange = self.calls[slot].exchange.filter(|exchange| exchange.server == server);
         if let Some(exchange) = exchange {
             self.cancel_client(now, exchange.client, Some(cancel));
+        }
+    }
+
+    /// The far side says that it works on it, and no more. Cancelled, it must end it (§9.1).
+    pub(super) fn exchange_late(&mut self, now: Instant, slot: usize) {
+        if let Some(exchange) = self.calls[slot].exchange {
+            self.cancel_client(now, exchange.client, None);
         }
     }
 

@@ -170,6 +170,7 @@ impl Switch {
             return self.close_call(now, slot);
         }
         self.enter_state(slot, State::Closing);
+        self.save(slot);
         // The wait for the ACK ends earlier; this is for a bug in that.
         self.set_deadline(slot, Deadline::Close, Some(now + SIXTY_FOUR_T1 * 2));
     }

@@ -91,7 +91,7 @@ impl State {
             Self::Trying => matches!(deadline, FirstResponse | Invite | Search | Ring),
             Self::Ringing => matches!(deadline, Ring),
             Self::Committing => matches!(deadline, Commit),
-            Self::Answered | Self::Talking => matches!(deadline, Repeat | NoAck | Talk),
+            Self::Answered | Self::Talking => matches!(deadline, Repeat | NoAck | Talk | Exchange),
             Self::Closing => matches!(deadline, Repeat | NoAck | Close),
             Self::Cancelling => matches!(deadline, Close),
         }
@@ -120,14 +120,16 @@ pub(crate) enum Deadline {
     NoAck,
     /// The longest talk.
     Talk,
+    /// The far side's answer to an offer inside the call.
+    Exchange,
     /// The end of patience in a state that only waits.
     Close,
 }
 
 impl Deadline {
-    const ALL: [Self; 10] = {
+    const ALL: [Self; 11] = {
         use Deadline::*;
-        [Admit, FirstResponse, Invite, Search, Ring, Commit, Repeat, NoAck, Talk, Close]
+        [Admit, FirstResponse, Invite, Search, Ring, Commit, Repeat, NoAck, Talk, Exchange, Close]
     };
 }
 
@@ -162,6 +164,9 @@ pub(crate) struct Exchange {
     server: TransactionKey,
     client: TransactionKey,
 }
+
+// A live call takes 16 KiB at most, half of which are its two images in the call table.
+const _: () = assert!(size_of::<Call>() <= 4_608);
 
 /// One call.
 pub(crate) struct Call {
@@ -338,6 +343,7 @@ impl Switch {
             Deadline::Talk => {
                 self.hang_up(now, slot, EndReason::DurationLimit, EndedBy::Server, None);
             }
+            Deadline::Exchange => self.exchange_late(now, slot),
             Deadline::Close => self.finish_closing(now, slot),
         }
     }

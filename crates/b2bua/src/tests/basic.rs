@@ -415,3 +415,26 @@ fn media_flows_between_the_legs_and_its_figures_are_in_the_record() {
     assert_eq!(record.media_ms, 1_000);
     world.settles();
 }
+
+#[test]
+fn an_ipv4_caller_talks_to_an_ipv6_vendor() {
+    let mut world = World::new();
+    let (key, invite) = world.call_begins(&[3]);
+    assert!(invite.starts_with("INVITE sip:004420@[2001:db8::10]:5070 SIP/2.0"));
+    assert!(header(&invite, "Via").starts_with("SIP/2.0/UDP [2001:db8::1]:5060;"));
+    assert!(body(&invite).contains("c=IN IP6 2001:db8::1\r\n"), "{invite}");
+    let described = vendor_sdp().replace("IP4 203.0.113.10", "IP6 2001:db8::10");
+    world.vendor_says(3, &invite, 200, "v", &described);
+    world.vendor_gets(3, "ACK sip:vendor@[2001:db8::10]:5070 SIP/2.0");
+    world.commit();
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    assert!(body(&answer).contains("c=IN IP4 192.0.2.1\r\n"), "{answer}");
+    let far = world.switch.media().snapshot(media_port(&invite)).remote;
+    assert_eq!(far, Some("[2001:db8::10]:6000".parse().unwrap()));
+    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    world.vendor_sends(3, &vendor_request(3, "BYE", 1, &invite, "v", ""));
+    world.vendor_gets(3, "SIP/2.0 200 ");
+    world.caller_gets("BYE ");
+    world.ended_by(key, EndedBy::Callee, EndReason::Normal);
+    world.settles();
+}

@@ -25,8 +25,9 @@ use crate::*;
 pub(super) const CALLER: &str = "198.51.100.7:5060";
 pub(super) const OUR_CUSTOMER_SIDE: &str = "192.0.2.1:5060";
 pub(super) const OUR_VENDOR_SIDE: &str = "203.0.113.1:5060";
-pub(super) const VENDORS: [&str; 3] =
-    ["203.0.113.10:5060", "203.0.113.20:5060", "203.0.113.30:5060"];
+pub(super) const OUR_IPV6: &str = "[2001:db8::1]:5060";
+pub(super) const VENDORS: [&str; 4] =
+    ["203.0.113.10:5060", "203.0.113.20:5060", "203.0.113.30:5060", "[2001:db8::10]:5070"];
 
 /// A description of one audio stream.
 pub(super) fn sdp(address: &str, port: u16) -> String {
@@ -181,7 +182,7 @@ fn setup(limits: Limits) -> Setup {
         workers: 1,
         node: 7,
         limits,
-        locals: vec![local(OUR_CUSTOMER_SIDE), local(OUR_VENDOR_SIDE)],
+        locals: vec![local(OUR_CUSTOMER_SIDE), local(OUR_VENDOR_SIDE), local(OUR_IPV6)],
         media_ports: (10_000, 10_099),
         keys: Keys { shard: [1; 16], tag: [2; 16] },
         seed: [3; 32],
@@ -310,7 +311,8 @@ impl World {
     }
 
     pub(super) fn vendor_sends(&mut self, vendor: usize, text: &str) {
-        self.receive(VENDORS[vendor], OUR_VENDOR_SIDE, text);
+        let ours = if vendor == 3 { OUR_IPV6 } else { OUR_VENDOR_SIDE };
+        self.receive(VENDORS[vendor], ours, text);
     }
 
     /// A vendor answers a request of ours.

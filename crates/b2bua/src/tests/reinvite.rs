@@ -227,3 +227,54 @@ fn new_media_in_a_reinvite_gets_new_ports() {
     world.caller_sends(&caller_request("BYE", 3, &answer, ""));
     world.settles();
 }
+
+#[test]
+fn an_offer_that_is_worked_on_for_ever_is_cancelled() {
+    let mut world = World::new();
+    world.set(|parameters| parameters.rtp_timeout_s = 0);
+    let (key, _, answer) = world.talking();
+    world.caller_sends(&caller_request("INVITE", 2, &answer, &held()));
+    let inner = world.vendor_gets(0, "INVITE ");
+    world.vendor_says(0, &inner, 100, "", "");
+    world.wait_ms(180_000);
+    world.caller_gets("SIP/2.0 100 ");
+    world.vendor_gets(0, "CANCEL ");
+    world.vendor_says(0, &inner, 487, "", "");
+    world.vendor_gets(0, "ACK ");
+    world.caller_gets("SIP/2.0 487 ");
+    assert_eq!(world.switch.calls_live(), 1);
+    world.caller_sends(&caller_request("BYE", 3, &answer, ""));
+    world.ended_by(key, EndedBy::Caller, EndReason::Normal);
+    world.settles();
+}
+
+#[test]
+fn a_stream_that_was_taken_away_is_no_silence() {
+    let mut world = World::new();
+    let (key, invite, answer) = world.talking();
+    let video = |port: u16| format!("m=video {port} RTP/AVP 96\r\n");
+    for (cseq, port) in [(2, 4_002), (3, 0)] {
+        let offer = format!("{}{}", caller_sdp(), video(port));
+        world.caller_sends(&caller_request("INVITE", cseq, &answer, &offer));
+        world.caller_gets("SIP/2.0 100 ");
+        let inner = world.vendor_gets(0, "INVITE ");
+        let theirs = if port == 0 { 0 } else { 6_002 };
+        world.vendor_says(0, &inner, 200, "", &format!("{}{}", vendor_sdp(), video(theirs)));
+        world.vendor_gets(0, "ACK ");
+        world.caller_gets("SIP/2.0 200 ");
+        world.caller_sends(&caller_request("ACK", cseq, &answer, ""));
+    }
+    let mut rtp = [0_u8; 172];
+    rtp[0] = 0x80;
+    for sequence in 0..200_u8 {
+        rtp[3] = sequence;
+        world.wait_ms(1_000);
+        let (now, source) = (world.now, "203.0.113.10:6000".parse().unwrap());
+        let verdict = world.switch.media().forward(now, media_port(&invite), source, &rtp);
+        assert!(matches!(verdict, relay::Verdict::Send { .. }), "{verdict:?}");
+    }
+    assert_eq!(world.switch.calls_live(), 1);
+    world.wait_ms(62_000);
+    world.ended_by(key, EndedBy::Server, EndReason::MediaTimeout);
+    world.settles();
+}
