@@ -1,0 +1,121 @@
+//! `tollgate account`
+
+use clap::Subcommand;
+use hyper::Method;
+
+use super::Fields;
+use crate::client::{Body, escape};
+use crate::{Context, Failure};
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// All accounts with balances.
+    List,
+    /// One account.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// A new account.
+    Create {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        fields: Flags,
+    },
+    /// Change an account.
+    Set {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        fields: Flags,
+    },
+    /// Delete an account nobody uses.
+    Delete {
+        /// Its name.
+        name: String,
+    },
+    /// Book a payment; the same request id books once.
+    Pay {
+        /// Its name.
+        name: String,
+        /// How much; negative takes back.
+        #[arg(allow_negative_numbers = true)]
+        amount: String,
+        /// Unique for this payment.
+        #[arg(long)]
+        request_id: String,
+        /// For people.
+        #[arg(long)]
+        memo: Option<String>,
+    },
+    /// Every entry of its balance.
+    Ledger {
+        /// Its name.
+        name: String,
+        /// At most so many, newest first.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+}
+
+#[derive(clap::Args)]
+pub struct Flags {
+    /// customer or vendor.
+    #[arg(long)]
+    role: Option<String>,
+    /// ISO 4217 (EUR).
+    #[arg(long)]
+    currency: Option<String>,
+    /// How far below zero the balance may go (0).
+    #[arg(long)]
+    credit: Option<String>,
+    /// Postpaid without a limit.
+    #[arg(long, conflicts_with = "credit")]
+    unlimited: bool,
+    /// No call is admitted: true or false.
+    #[arg(long)]
+    locked: Option<bool>,
+}
+
+impl Flags {
+    fn fields(self) -> Fields {
+        let unlimited = self.unlimited.then_some(serde_json::Value::Null);
+        Fields::default()
+            .set("role", self.role)
+            .set("currency", self.currency)
+            .set("credit", self.credit)
+            .set("credit", unlimited)
+            .set("locked", self.locked)
+    }
+}
+
+pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
+    let path = |name: &str| format!("/account/{}", escape(name));
+    match verb {
+        Verb::List => context.list(
+            "/account",
+            &["name", "role", "currency", "balance", "reserved", "credit", "calls", "locked"],
+        ),
+        Verb::Show { name } => context.list(&path(&name), &[]),
+        Verb::Create { name, fields } => {
+            let body = fields.fields().set("name", Some(name)).body();
+            context.send(Method::POST, "/account", body)
+        }
+        Verb::Set { name, fields } => {
+            context.send(Method::PATCH, &path(&name), fields.fields().body())
+        }
+        Verb::Delete { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
+        Verb::Pay { name, amount, request_id, memo } => {
+            let fields = Fields::default()
+                .set("amount", Some(amount))
+                .set("request_id", Some(request_id))
+                .set("memo", memo);
+            context.send(Method::POST, &format!("{}/payment", path(&name)), fields.body())
+        }
+        Verb::Ledger { name, limit } => context.list(
+            &format!("{}/ledger?limit={limit}", path(&name)),
+            &["at", "kind", "amount", "reference", "memo"],
+        ),
+    }
+}

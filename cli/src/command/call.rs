@@ -1,0 +1,36 @@
+//! `tollgate call`
+
+use clap::Subcommand;
+use hyper::Method;
+
+use crate::client::{Body, escape};
+use crate::{Context, Failure};
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Running calls.
+    List,
+    /// One running call.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Hang a call up.
+    Hangup {
+        /// Its id.
+        id: String,
+    },
+}
+
+pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
+    match verb {
+        Verb::List => context.list(
+            "/call",
+            &["id", "worker", "state", "caller", "callee", "source", "age_ms", "talk_ms"],
+        ),
+        Verb::Show { id } => context.list(&format!("/call/{}", escape(&id)), &[]),
+        Verb::Hangup { id } => {
+            context.send(Method::DELETE, &format!("/call/{}", escape(&id)), Body::Empty)
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! `tollgate gateway mapping | routing`
+
+use clap::Subcommand;
+use hyper::Method;
+
+use super::{Fields, rules};
+use crate::client::{Body, escape};
+use crate::{Context, Failure};
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Customers' sides: where calls come from.
+    #[command(subcommand)]
+    Mapping(Mapping),
+    /// Vendors' sides: where calls go.
+    #[command(subcommand)]
+    Routing(Routing),
+}
+
+#[derive(Subcommand)]
+pub enum Mapping {
+    /// All of them.
+    List,
+    /// One.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// A new one.
+    Create {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        fields: MappingFlags,
+    },
+    /// Change one.
+    Set {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        fields: MappingFlags,
+    },
+    /// Delete one.
+    Delete {
+        /// Its name.
+        name: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Routing {
+    /// All of them.
+    List,
+    /// One.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// A new one.
+    Create {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        fields: RoutingFlags,
+    },
+    /// Change one.
+    Set {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        fields: RoutingFlags,
+    },
+    /// Delete one.
+    Delete {
+        /// Its name.
+        name: String,
+    },
+}
+
+#[derive(clap::Args)]
+pub struct MappingFlags {
+    /// Who is charged.
+    #[arg(long)]
+    account: Option<String>,
+    /// By which tariff.
+    #[arg(long)]
+    tariff: Option<String>,
+    /// 192.0.2.1, 192.0.2.0/24 or 192.0.2.1:5060; may be repeated.
+    #[arg(long = "address")]
+    addresses: Vec<String>,
+    /// What its callees begin with; stripped.
+    #[arg(long)]
+    tech_prefix: Option<String>,
+    /// Longest call, s; 0: no limit.
+    #[arg(long)]
+    talk_s_max: Option<u32>,
+    #[command(flatten)]
+    shared: SharedFlags,
+}
+
+#[derive(clap::Args)]
+pub struct RoutingFlags {
+    /// Who is paid.
+    #[arg(long)]
+    account: Option<String>,
+    /// By which tariff.
+    #[arg(long)]
+    tariff: Option<String>,
+    /// Address and port.
+    #[arg(long)]
+    target: Option<String>,
+    /// A prefix it serves; may be repeated; none: every number.
+    #[arg(long = "prefix")]
+    prefixes: Vec<String>,
+    /// The search ends at its prefix length: true or false.
+    #[arg(long)]
+    terminate: Option<bool>,
+    /// 1 (first) to 100.
+    #[arg(long)]
+    priority: Option<u8>,
+    /// Share among equals.
+    #[arg(long)]
+    weight: Option<u32>,
+    /// Calls without a vendor price may go there: true or false.
+    #[arg(long)]
+    unrated_allowed: Option<bool>,
+    /// An answer that ends the search; may be repeated.
+    #[arg(long = "stop-code")]
+    stop_codes: Vec<u16>,
+    #[command(flatten)]
+    shared: SharedFlags,
+}
+
+#[derive(clap::Args)]
+pub struct SharedFlags {
+    /// Simultaneous calls; 0: no limit.
+    #[arg(long)]
+    lines_max: Option<u32>,
+    /// New calls per second; 0: no limit.
+    #[arg(long)]
+    cps_max: Option<u32>,
+    /// No call passes: true or false.
+    #[arg(long)]
+    locked: Option<bool>,
+    /// Change of the caller, ORIGINAL=TARGET; may be repeated.
+    #[arg(long = "caller-rule")]
+    caller_rules: Vec<String>,
+    /// Change of the callee, ORIGINAL=TARGET; may be repeated.
+    #[arg(long = "callee-rule")]
+    callee_rules: Vec<String>,
+}
+
+impl SharedFlags {
+    fn fields(&self) -> Result<Fields, Failure> {
+        Ok(Fields::default()
+            .set("lines_max", self.lines_max)
+            .set("cps_max", self.cps_max)
+            .set("locked", self.locked)
+            .set("caller_rules", rules(&self.caller_rules)?)
+            .set("callee_rules", rules(&self.callee_rules)?))
+    }
+}
+
+impl MappingFlags {
+    fn fields(self) -> Result<Fields, Failure> {
+        Ok(self
+            .shared
+            .fields()?
+            .set("account", self.account)
+            .set("tariff", self.tariff)
+            .list("addresses", &self.addresses)
+            .set("tech_prefix", self.tech_prefix)
+            .set("talk_s_max", self.talk_s_max))
+    }
+}
+
+impl RoutingFlags {
+    fn fields(self) -> Result<Fields, Failure> {
+        let stop_codes = (!self.stop_codes.is_empty()).then_some(self.stop_codes);
+        Ok(self
+            .shared
+            .fields()?
+            .set("account", self.account)
+            .set("tariff", self.tariff)
+            .set("target", self.target)
+            .list("prefixes", &self.prefixes)
+            .set("terminate", self.terminate)
+            .set("priority", self.priority)
+            .set("weight", self.weight)
+            .set("unrated_allowed", self.unrated_allowed)
+            .set("stop_codes", stop_codes))
+    }
+}
+
+pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
+    match verb {
+        Verb::Mapping(verb) => mapping(context, verb),
+        Verb::Routing(verb) => routing(context, verb),
+    }
+}
+
+fn mapping(context: &Context, verb: Mapping) -> Result<(), Failure> {
+    const ALL: &str = "/gateway/mapping";
+    let path = |name: &str| format!("{ALL}/{}", escape(name));
+    match verb {
+        Mapping::List => context.list(
+            ALL,
+            &["name", "account", "tariff", "addresses", "lines", "lines_max", "cps_max", "locked"],
+        ),
+        Mapping::Show { name } => context.list(&path(&name), &[]),
+        Mapping::Create { name, fields } => {
+            context.send(Method::POST, ALL, fields.fields()?.set("name", Some(name)).body())
+        }
+        Mapping::Set { name, fields } => {
+            context.send(Method::PATCH, &path(&name), fields.fields()?.body())
+        }
+        Mapping::Delete { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
+    }
+}
+
+fn routing(context: &Context, verb: Routing) -> Result<(), Failure> {
+    const ALL: &str = "/gateway/routing";
+    let path = |name: &str| format!("{ALL}/{}", escape(name));
+    match verb {
+        Routing::List => context.list(
+            ALL,
+            &[
+                "name",
+                "account",
+                "tariff",
+                "target",
+                "prefixes",
+                "priority",
+                "lines",
+                "lines_max",
+                "cps_max",
+                "locked",
+            ],
+        ),
+        Routing::Show { name } => context.list(&path(&name), &[]),
+        Routing::Create { name, fields } => {
+            context.send(Method::POST, ALL, fields.fields()?.set("name", Some(name)).body())
+        }
+        Routing::Set { name, fields } => {
+            context.send(Method::PATCH, &path(&name), fields.fields()?.body())
+        }
+        Routing::Delete { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
+    }
+}

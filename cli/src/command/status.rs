@@ -1,0 +1,7 @@
+//! `tollgate status`
+
+use crate::{Context, Failure};
+
+pub fn run(context: &Context) -> Result<(), Failure> {
+    context.list("/status", &[])
+}

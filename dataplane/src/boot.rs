@@ -1,0 +1,304 @@
+//! From a configuration to running workers: everything that may allocate, fail or block, before the
+//! first packet.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use b2bua::{Keys, Limits, Local, Setup, Switch};
+use config::{Config, Nic as NicKind};
+use link::layout::{Link, Sizes};
+use link::ring;
+use nix::sys::signal::{SigSet, Signal};
+use shm::{Doorbell, Lock, Region};
+
+use crate::counters::Counters;
+use crate::neighbors::{self, Reader};
+use crate::nic::Nic;
+use crate::nic::afxdp::AfXdp;
+use crate::nic::udp::Udp;
+use crate::rim;
+use crate::worker::{Handoff, Parts, Worker};
+
+/// Why the dataplane did not start; each says what to do.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs until SIGTERM or SIGINT. Pins and shared memory stay.
+///
+/// # Errors
+/// When something it needs is not there.
+pub fn run(config: &Config) -> Result<(), Error> {
+    // Blocked before any thread exists, so that this thread alone hears them.
+    let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
+    signals.thread_block()?;
+    let paths = &config.paths;
+    std::fs::create_dir_all(&paths.run)
+        .map_err(|error| format!("{}: {error}", paths.run.display()))?;
+    std::fs::create_dir_all(&paths.state)
+        .map_err(|error| format!("{}: {error}", paths.state.display()))?;
+    let _lock = Lock::try_take(&paths.dataplane_lock())?;
+    let link = open_link(config)?;
+    link.begin_dataplane();
+    let keys = keys(&paths.keys())?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let workers = config.dataplane.workers as usize;
+
+    let mut handoffs = handoffs(config, &keys)?;
+    let mut notices: Vec<(String, String)> = Vec::new();
+    let mut threads = Vec::new();
+    match config.dataplane.nic {
+        NicKind::Udp => {
+            notices.push(("nic".into(), "udp: kernel sockets".into()));
+            let addresses: Vec<_> = config.addresses.iter().map(|address| address.ip).collect();
+            for (index, handoff) in handoffs.drain(..).enumerate() {
+                let ports = media_ports(config, index)?;
+                let (frames, bytes) =
+                    (config.dataplane.frames_per_worker, config.dataplane.frame_bytes);
+                let nic = Udp::open(&addresses, config.sip.port, ports, frames, bytes)?;
+                let (hops, rim) = (Reader::kernel(), rim::WorkerSide::none());
+                let parts = parts(config, &link, &keys, index, nic, hops, rim, handoff)?;
+                threads.push(spawn(config, index, parts, Arc::clone(&stop))?);
+            }
+        }
+        NicKind::AfXdp => {
+            let names: Vec<String> = config.interfaces.iter().map(|one| one.name.clone()).collect();
+            let guard = xdp_prog::attach(&plan(config, &names))?;
+            for interface in guard.interfaces() {
+                notices.push((format!("xdp {}", interface.name), interface.mode.name().into()));
+            }
+            let mut nics = Vec::new();
+            for queue in 0..workers as u32 {
+                let nic = AfXdp::open(
+                    &names,
+                    queue,
+                    config.dataplane.frames_per_worker,
+                    config.dataplane.frame_bytes,
+                    config.dataplane.hugepages,
+                )?;
+                for (interface, socket) in nic.sockets().enumerate() {
+                    guard.set_socket(interface, queue, socket)?;
+                }
+                nics.push(nic);
+            }
+            let copies = nics.iter().any(|nic| !nic.zero_copy());
+            let mode = if copies { "afxdp: copy" } else { "afxdp: zero-copy" };
+            notices.push(("nic".into(), mode.into()));
+            let hops = neighbors::start(&names, workers, Arc::clone(&stop))?;
+            let addresses: Vec<SocketAddr> = config
+                .addresses
+                .iter()
+                .map(|address| SocketAddr::new(address.ip, config.sip.port))
+                .collect();
+            let bells = (0..workers as u32)
+                .map(|worker| Doorbell::open(&paths.worker_bell(worker)))
+                .collect::<Result<Vec<_>, _>>()?;
+            let rim_bell = paths.run.join("rim.bell");
+            let message_bytes = config.sip.message_bytes_max;
+            let rims = rim::start(&addresses, bells, &rim_bell, message_bytes, Arc::clone(&stop))?;
+            let sides = nics.into_iter().zip(hops).zip(rims).zip(handoffs.drain(..));
+            for (index, (((nic, hops), rim), handoff)) in sides.enumerate() {
+                let parts = parts(config, &link, &keys, index, nic, hops, rim, handoff)?;
+                threads.push(spawn(config, index, parts, Arc::clone(&stop))?);
+            }
+        }
+    }
+    notices.push(("workers".into(), workers.to_string()));
+    link.board().replace(notices.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+    eprintln!("dataplane_started workers={workers}");
+
+    let _ = signals.wait();
+    stop.store(true, Ordering::Relaxed);
+    for thread in threads {
+        let _ = thread.join();
+    }
+    eprintln!("dataplane_stopped");
+    Ok(())
+}
+
+fn open_link(config: &Config) -> Result<Link, Error> {
+    let workers = config.dataplane.workers;
+    let sizes = Sizes {
+        workers,
+        calls_per_worker: config.limits.calls_per_worker(workers),
+        ring_slots: config.limits.ring_slots,
+    };
+    let region = Region::open(&config.paths.shared_memory, sizes.bytes_needed())?;
+    Ok(Link::open_or_format(region.words(), &sizes, config.node.number)?)
+}
+
+/// The keys of shards and tags: made once, kept with the state, because calls outlive a restart.
+fn keys(path: &Path) -> Result<Keys, Error> {
+    use std::io::Write;
+    let named = |error: std::io::Error| -> Error { format!("{}: {error}", path.display()).into() };
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mut bytes = vec![0; 32];
+            getrandom::fill(&mut bytes)?;
+            let mut options = std::fs::OpenOptions::new();
+            let file = options.write(true).create_new(true).mode(0o600).open(path);
+            let mut file = file.map_err(named)?;
+            file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(named)?;
+            bytes
+        }
+        Err(error) => return Err(named(error)),
+    };
+    let (shard, tag) = bytes.split_at_checked(16).unwrap_or_default();
+    match (<[u8; 16]>::try_from(shard), <[u8; 16]>::try_from(tag)) {
+        (Ok(shard), Ok(tag)) => Ok(Keys { shard, tag }),
+        _ => Err(format!("{}: not 32 bytes; remove it when no call is up", path.display()).into()),
+    }
+}
+
+fn media_ports(config: &Config, worker: usize) -> Result<(u16, u16), Error> {
+    let ports = config.media.ports_of(worker as u32, config.dataplane.workers);
+    ports.ok_or_else(|| "media.first_port to media.last_port: fewer pairs than workers".into())
+}
+
+fn plan(config: &Config, names: &[String]) -> xdp_prog::Plan {
+    let queues = config.interfaces.iter().map(|one| one.queues).max().unwrap_or(1);
+    xdp_prog::Plan {
+        interfaces: names.to_vec(),
+        addresses: config.addresses.iter().map(|address| address.ip).collect(),
+        sip_port: config.sip.port,
+        media_ports: (config.media.first_port, config.media.last_port),
+        pins: config.paths.pins.clone(),
+        capacities: xdp_prog::Capacities {
+            deny_addresses: config.limits.deny_addresses,
+            deny_prefixes: config.limits.deny_prefixes,
+            trusted_prefixes: config.limits.trusted_prefixes,
+            options_sources: config.limits.options_sources,
+            queues_per_interface: queues,
+        },
+        deliver: xdp_prog::Deliver::Sockets,
+    }
+}
+
+/// Rings between every ordered pair of workers.
+fn handoffs(config: &Config, keys: &Keys) -> Result<Vec<Handoff>, Error> {
+    let workers = config.dataplane.workers as usize;
+    let letter_bytes = config.sip.message_bytes_max + crate::worker::ENVELOPE_BYTES;
+    let slots = config.limits.handover_slots as usize;
+    let mut out: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut inward: Vec<Vec<_>> =
+        (0..workers).map(|_| (0..workers).map(|_| None).collect()).collect();
+    for (from, row) in out.iter_mut().enumerate() {
+        for to in 0..workers {
+            if from == to {
+                row.push(None);
+                continue;
+            }
+            let (give, take) = ring::in_process(slots, letter_bytes)?;
+            row.push(Some((give, Doorbell::open(&config.paths.worker_bell(to as u32))?)));
+            if let Some(place) = inward.get_mut(to).and_then(|row| row.get_mut(from)) {
+                *place = Some(take);
+            }
+        }
+    }
+    let (first, last) = media_ports(config, 0)?;
+    let media = (first, last - first + 1);
+    let rows = out.into_iter().zip(inward).enumerate();
+    Ok(rows
+        .map(|(own, (out, inward))| {
+            Handoff::new(own, keys.clone(), media, out, inward, letter_bytes)
+        })
+        .collect())
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call puts a worker together from its parts")]
+fn parts<N: Nic>(
+    config: &Config,
+    link: &Link,
+    keys: &Keys,
+    index: usize,
+    nic: N,
+    hops: Reader,
+    rim: rim::WorkerSide,
+    handoff: Handoff,
+) -> Result<Parts<N>, Error> {
+    let workers = config.dataplane.workers;
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    let calls_max = config.limits.calls_per_worker(workers);
+    let switch = Switch::new(Setup {
+        worker: index as u8,
+        workers: workers as u8,
+        node: config.node.number,
+        limits: Limits {
+            calls_max,
+            transactions_max: config.limits.transactions_per_worker(workers),
+            kept_messages_max: config.limits.kept_messages_per_worker(workers),
+            message_bytes_max: config.sip.message_bytes_max,
+        },
+        locals: config
+            .addresses
+            .iter()
+            .map(|address| Local {
+                address: address.ip,
+                sip_port: config.sip.port,
+                prefix_bits: address.prefix_bits,
+                advertise: address.advertise,
+            })
+            .collect(),
+        media_ports: media_ports(config, index)?,
+        keys: keys.clone(),
+        seed,
+        user_agent: "Tollgate".into(),
+    });
+    let mut side = link.worker_side(index as u32)?;
+    // Answers to a process that is gone.
+    side.down.clear();
+    side.counters.name_all(Counters::names().iter().map(String::as_str))?;
+    Ok(Parts {
+        index,
+        nic,
+        switch,
+        link: *link,
+        side,
+        control: Doorbell::open(&config.paths.control_bell())?,
+        bell: Doorbell::open(&config.paths.worker_bell(index as u32))?,
+        hops,
+        handoff,
+        rim,
+        calls_max: calls_max as usize,
+        message_bytes_max: config.sip.message_bytes_max,
+        spin: Duration::from_micros(config.dataplane.spin_us.into()),
+    })
+}
+
+fn spawn<N: Nic + Send + 'static>(
+    config: &Config,
+    index: usize,
+    parts: Parts<N>,
+    stop: Arc<AtomicBool>,
+) -> Result<std::thread::JoinHandle<()>, Error> {
+    let core = config.dataplane.cores.get(index).copied();
+    let thread = std::thread::Builder::new().name(format!("worker-{index}"));
+    Ok(thread.spawn(move || {
+        if let Some(core) = core {
+            pin(index, core);
+        }
+        let body = std::panic::AssertUnwindSafe(|| {
+            Worker::open(parts).run(|| stop.load(Ordering::Relaxed));
+        });
+        // The one place that catches a panic: the process ends at once, and a fresh one takes over its
+        // calls from the call table.
+        if std::panic::catch_unwind(body).is_err() {
+            eprintln!("worker_died worker={index}");
+            std::process::abort();
+        }
+    })?)
+}
+
+fn pin(index: usize, core: u32) {
+    let mut set = nix::sched::CpuSet::new();
+    let pinned = set
+        .set(core as usize)
+        .and_then(|()| nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set));
+    if let Err(error) = pinned {
+        eprintln!("not_pinned worker={index} core={core} error={error}");
+    }
+}

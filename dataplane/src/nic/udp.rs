@@ -1,0 +1,252 @@
+//! The NIC for machines without AF_XDP: kernel sockets that look like an interface.
+//!
+//! One socket per own address and port. What a socket receives gets made-up headers in front, what is
+//! sent loses its headers again, so workers see frames as with any NIC: the same brain, a slower rim.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt,
+};
+use wire::datagram::{self, HEADERS_BYTES_MAX, Headers};
+
+use super::{Accounts, BATCH_FRAMES, Batch, Frame, Nic, NicStatistics};
+
+/// Datagrams taken from one socket before the next one has its turn.
+const TURN: usize = 8;
+
+/// All sockets of one worker.
+pub struct Udp {
+    memory: Box<[u8]>,
+    frame_bytes: usize,
+    frames: usize,
+    pool: Vec<u32>,
+    sockets: Vec<(SocketAddr, UdpSocket)>,
+    by_address: HashMap<SocketAddr, usize>,
+    epoll: Epoll,
+    events: Vec<EpollEvent>,
+    statistics: NicStatistics,
+}
+
+fn open_socket(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let fd = socket(family, SockType::Datagram, flags, None)?;
+    if shared {
+        setsockopt(&fd, sockopt::ReusePort, &true)?;
+    }
+    bind(std::os::fd::AsRawFd::as_raw_fd(&fd), &SockaddrStorage::from(address))?;
+    Ok(fd.into())
+}
+
+impl Udp {
+    /// Opens a socket for SIP and for every media port, on every address.
+    ///
+    /// # Errors
+    /// When a port is taken or the process may not hold so many sockets; names the address.
+    pub fn open(
+        addresses: &[IpAddr],
+        sip_port: u16,
+        media_ports: (u16, u16),
+        frames: u32,
+        frame_bytes: u32,
+    ) -> io::Result<Self> {
+        if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+        }
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let mut sockets = Vec::new();
+        let mut by_address = HashMap::new();
+        for ip in addresses {
+            let media = media_ports.0..=media_ports.1;
+            for port in std::iter::once(sip_port).chain(media) {
+                let address = SocketAddr::new(*ip, port);
+                let socket = open_socket(address, port == sip_port).map_err(|error| {
+                    io::Error::new(
+                        error.kind(),
+                        format!(
+                            "{address}: {error} (socket {}; fewer media ports need fewer)",
+                            sockets.len()
+                        ),
+                    )
+                })?;
+                let event = EpollEvent::new(EpollFlags::EPOLLIN, sockets.len() as u64);
+                epoll.add(&socket, event)?;
+                by_address.insert(address, sockets.len());
+                sockets.push((address, socket));
+            }
+        }
+        Ok(Self {
+            memory: vec![0; frames as usize * frame_bytes as usize].into(),
+            frame_bytes: frame_bytes as usize,
+            frames: frames as usize,
+            pool: (0..frames).rev().collect(),
+            sockets,
+            by_address,
+            epoll,
+            events: vec![EpollEvent::empty(); BATCH_FRAMES],
+            statistics: NicStatistics::default(),
+        })
+    }
+
+    fn buffer(&mut self, index: u32) -> &mut [u8] {
+        let start = index as usize * self.frame_bytes;
+        self.memory.get_mut(start..start + self.frame_bytes).unwrap_or_default()
+    }
+
+    /// One datagram of one socket as a frame.
+    fn receive_one(&mut self, place: usize) -> Option<Frame> {
+        let index = self.pool.pop()?;
+        let start = index as usize * self.frame_bytes;
+        let local = self.sockets.get(place)?.0;
+        let buffer = self.memory.get_mut(start..start + self.frame_bytes)?;
+        let room = buffer.get_mut(HEADERS_BYTES_MAX..)?;
+        let received = self.sockets.get(place).map(|(_, socket)| socket.recv_from(room));
+        let Some(Ok((length, source))) = received else {
+            self.pool.push(index);
+            return None;
+        };
+        let headers = Headers {
+            destination_mac: [0; 6],
+            source_mac: [0; 6],
+            vlan: None,
+            source,
+            destination: local,
+            dscp: 0,
+            ttl: 64,
+        };
+        let begin = HEADERS_BYTES_MAX - headers.bytes();
+        let frame = buffer.get_mut(begin..HEADERS_BYTES_MAX + length)?;
+        if datagram::write_headers(frame, &headers).is_none() {
+            self.pool.push(index);
+            return None;
+        }
+        Some(Frame::new(index, begin as u32, (headers.bytes() + length) as u32))
+    }
+}
+
+impl Nic for Udp {
+    fn receive(&mut self, batch: &mut Batch) -> usize {
+        let mut events = std::mem::take(&mut self.events);
+        let ready = self.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
+        let mut received = 0;
+        for event in events.iter().take(ready) {
+            for _ in 0..TURN {
+                if received == BATCH_FRAMES {
+                    break;
+                }
+                let Some(frame) = self.receive_one(event.data() as usize) else { break };
+                batch.push(frame);
+                received += 1;
+            }
+        }
+        self.events = events;
+        self.statistics.received += received as u64;
+        received
+    }
+
+    fn bytes(&self, frame: &Frame) -> &[u8] {
+        let start = frame.index as usize * self.frame_bytes + frame.start as usize;
+        self.memory.get(start..start + frame.length as usize).unwrap_or_default()
+    }
+
+    fn bytes_mut(&mut self, frame: &mut Frame) -> &mut [u8] {
+        let start = frame.index as usize * self.frame_bytes + frame.start as usize;
+        self.memory.get_mut(start..start + frame.length as usize).unwrap_or_default()
+    }
+
+    fn room(&mut self, frame: &mut Frame) -> &mut [u8] {
+        let start = frame.start as usize;
+        self.buffer(frame.index).get_mut(start..).unwrap_or_default()
+    }
+
+    fn transmit(&mut self, _interface: usize, frame: Frame) {
+        let bytes = self.bytes(&frame);
+        let sent = datagram::parse(bytes).ok().is_some_and(|datagram| {
+            let place = self.by_address.get(&datagram.source);
+            let socket = place.and_then(|place| self.sockets.get(*place));
+            socket.is_some_and(|(_, socket)| {
+                socket.send_to(datagram.payload(bytes), datagram.destination).is_ok()
+            })
+        });
+        self.statistics.sent += u64::from(sent);
+        self.statistics.transmit_full += u64::from(!sent);
+        self.give_back(frame);
+    }
+
+    fn take(&mut self) -> Option<Frame> {
+        self.pool.pop().map(|index| Frame::new(index, super::HEADROOM_BYTES as u32, 0))
+    }
+
+    fn give_back(&mut self, frame: Frame) {
+        self.pool.push(frame.dissolve().0);
+    }
+
+    fn flush(&mut self) {}
+
+    fn wait(&mut self, bell: BorrowedFd<'_>, limit: Duration) {
+        use nix::poll::{PollFd, PollFlags, poll};
+        let mut fds = [
+            PollFd::new(bell, PollFlags::POLLIN),
+            PollFd::new(self.epoll.0.as_fd(), PollFlags::POLLIN),
+        ];
+        // An interrupted poll is a short sleep.
+        let _ = poll(&mut fds, super::poll_timeout(limit));
+    }
+
+    fn statistics(&self) -> NicStatistics {
+        self.statistics
+    }
+
+    fn accounts(&self) -> Accounts {
+        let pool = self.pool.len();
+        Accounts { pool, rings: 0, hands: self.frames - pool }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_datagram_comes_in_as_a_frame_and_its_answer_leaves_as_a_datagram() {
+        let own: IpAddr = "127.0.0.1".parse().unwrap();
+        let mut nic = Udp::open(&[own], 35_160, (35_162, 35_163), 16, 2048).unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        peer.send_to(b"hello", "127.0.0.1:35162").unwrap();
+        let mut batch = Batch::new();
+        for _ in 0..100 {
+            if nic.receive(&mut batch) > 0 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let mut frame = batch.drain().next().unwrap();
+        let datagram = datagram::parse(nic.bytes(&frame)).unwrap();
+        assert_eq!(datagram.payload(nic.bytes(&frame)), b"hello");
+        assert_eq!(datagram.source, peer.local_addr().unwrap());
+        assert_eq!(nic.accounts(), Accounts { pool: 15, rings: 0, hands: 1 });
+        let headers = Headers {
+            destination_mac: [0; 6],
+            source_mac: [0; 6],
+            vlan: None,
+            source: datagram.destination,
+            destination: datagram.source,
+            dscp: 0,
+            ttl: 64,
+        };
+        assert!(datagram::readdress(nic.bytes_mut(&mut frame), &datagram, &headers));
+        nic.transmit(0, frame);
+        let mut room = [0; 64];
+        let (length, from) = peer.recv_from(&mut room).unwrap();
+        assert_eq!((&room[..length], from.port()), (&b"hello"[..], 35_162));
+        assert_eq!(nic.accounts(), Accounts { pool: 16, rings: 0, hands: 0 });
+    }
+}

@@ -1,0 +1,276 @@
+//! What is not on the fast path goes through the kernel's own sockets, on a thread of its own.
+//!
+//! In: SIP datagrams that the kernel reassembled from fragments (the driver takes all others). Out: SIP over
+//! the path MTU, and anything whose next hop is not known yet. Letters are those of
+//! `worker/handoff.rs`; a full ring drops, counted.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use link::ring::{self, Consumer, Producer, Wake};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, sendto, socket,
+};
+use shm::Doorbell;
+use wire::datagram::{self, Headers};
+
+use crate::worker::{seal, unseal};
+
+/// Letters of each ring.
+const SLOTS: usize = 256;
+/// Kinds of letters.
+const SIP: u16 = 1;
+const MEDIA: u16 = 2;
+
+/// What became of a datagram given to the rim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// It is in the ring.
+    Over,
+    /// The ring is full, or the datagram too long for it.
+    Lost,
+}
+
+/// One worker's rings to and from the rim.
+pub struct WorkerSide {
+    out: Option<(Producer, Doorbell)>,
+    inward: Option<Consumer>,
+    letter: Box<[u8]>,
+    wake: bool,
+}
+
+impl WorkerSide {
+    /// For the `udp` NIC, which is all kernel sockets already.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { out: None, inward: None, letter: Box::default(), wake: false }
+    }
+
+    /// Gives a datagram to the kernel.
+    pub(crate) fn give(
+        &mut self,
+        from: SocketAddr,
+        to: SocketAddr,
+        payload: &[u8],
+        is_sip: bool,
+    ) -> Given {
+        let Some((ring, _)) = &mut self.out else { return Given::Lost };
+        let Some(length) = seal(&mut self.letter, from, to, payload) else { return Given::Lost };
+        let letter = self.letter.get(..length).unwrap_or_default();
+        match ring.push(if is_sip { SIP } else { MEDIA }, letter) {
+            Ok(wake) => {
+                self.wake |= wake == Wake::Needed;
+                Given::Over
+            }
+            Err(_) => Given::Lost,
+        }
+    }
+
+    /// The next datagram that the kernel received.
+    pub(crate) fn take<'a>(
+        &mut self,
+        room: &'a mut [u8],
+    ) -> Option<(SocketAddr, SocketAddr, &'a [u8])> {
+        let (_, length) = self.inward.as_mut()?.pop(room)?;
+        unseal(room.get(..length)?)
+    }
+
+    pub(crate) fn try_sleep(&mut self) -> bool {
+        self.inward.as_mut().is_none_or(Consumer::try_sleep)
+    }
+
+    pub(crate) fn awake(&mut self) {
+        if let Some(inward) = &mut self.inward {
+            inward.awake();
+        }
+    }
+
+    /// Rings the rim's doorbell if it sleeps.
+    pub(crate) fn wake(&mut self) {
+        if std::mem::take(&mut self.wake)
+            && let Some((_, bell)) = &self.out
+        {
+            bell.ring();
+        }
+    }
+}
+
+/// The rim's side of one worker.
+struct Worker {
+    out: Consumer,
+    inward: Producer,
+    bell: Doorbell,
+}
+
+struct Rim {
+    /// One socket per (address, SIP port).
+    sockets: Vec<(SocketAddr, UdpSocket)>,
+    raw_v4: OwnedFd,
+    raw_v6: OwnedFd,
+    workers: Vec<Worker>,
+    bell: Doorbell,
+    /// Whose turn it is to get a datagram; the worker hands it to its owner.
+    next: usize,
+    room: Vec<u8>,
+}
+
+fn raw(family: AddressFamily) -> io::Result<OwnedFd> {
+    // IPPROTO_RAW: the header is ours, the way is the kernel's.
+    let kind = SockType::Raw;
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let fd = socket(family, kind, flags, nix::sys::socket::SockProtocol::Raw)?;
+    Ok(fd)
+}
+
+/// Starts the thread; one side per worker. `bells` wake the workers, `bell` wakes the rim.
+///
+/// # Errors
+/// When an address cannot be bound; names it.
+pub fn start(
+    addresses: &[SocketAddr],
+    worker_bells: Vec<Doorbell>,
+    bell_path: &Path,
+    message_bytes_max: usize,
+    stop: Arc<AtomicBool>,
+) -> io::Result<Vec<WorkerSide>> {
+    let bell = || Doorbell::open(bell_path).map_err(|error| io::Error::other(error.to_string()));
+    let mut sockets = Vec::new();
+    for address in addresses {
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
+        let socket = UdpSocket::bind(address).map_err(named)?;
+        socket.set_nonblocking(true).map_err(named)?;
+        sockets.push((*address, socket));
+    }
+    let letter_bytes = message_bytes_max + crate::worker::ENVELOPE_BYTES;
+    let mut sides = Vec::new();
+    let mut workers = Vec::new();
+    for worker_bell in worker_bells {
+        let made = |error: ring::RingError| io::Error::other(error.to_string());
+        let (give, given) = ring::in_process(SLOTS, letter_bytes).map_err(made)?;
+        let (tell, told) = ring::in_process(SLOTS, letter_bytes).map_err(made)?;
+        sides.push(WorkerSide {
+            out: Some((give, bell()?)),
+            inward: Some(told),
+            letter: vec![0; letter_bytes].into(),
+            wake: false,
+        });
+        workers.push(Worker { out: given, inward: tell, bell: worker_bell });
+    }
+    let mut rim = Rim {
+        sockets,
+        raw_v4: raw(AddressFamily::Inet)?,
+        raw_v6: raw(AddressFamily::Inet6)?,
+        workers,
+        bell: bell()?,
+        next: 0,
+        room: vec![0; letter_bytes.max(65_536)],
+    };
+    std::thread::Builder::new().name("rim".into()).spawn(move || {
+        while !stop.load(Ordering::Relaxed) {
+            if !rim.turn() {
+                rim.sleep();
+            }
+        }
+    })?;
+    Ok(sides)
+}
+
+impl Rim {
+    fn turn(&mut self) -> bool {
+        let mut work = false;
+        for worker in 0..self.workers.len() {
+            work |= self.out(worker);
+        }
+        for socket in 0..self.sockets.len() {
+            work |= self.inward(socket);
+        }
+        work
+    }
+
+    fn out(&mut self, worker: usize) -> bool {
+        let mut any = false;
+        for _ in 0..SLOTS {
+            let Some(worker) = self.workers.get_mut(worker) else { return any };
+            let Some((kind, length)) = worker.out.pop(&mut self.room) else { return any };
+            any = true;
+            let letter = self.room.get(..length).unwrap_or_default();
+            let Some((from, to, payload)) = unseal(letter) else { continue };
+            // A send that the kernel refuses is a lost datagram; SIP repeats, RTP is late anyway.
+            let own = self.sockets.iter().find(|(address, _)| kind == SIP && *address == from);
+            let _ = match own {
+                Some((_, socket)) => socket.send_to(payload, to).map(|_| ()),
+                None => self.send_raw(from, to, payload),
+            };
+        }
+        any
+    }
+
+    /// Sends from a port that no socket of the kernel holds.
+    fn send_raw(&self, from: SocketAddr, to: SocketAddr, payload: &[u8]) -> io::Result<()> {
+        let headers = Headers {
+            destination_mac: [0; 6],
+            source_mac: [0; 6],
+            vlan: None,
+            source: from,
+            destination: to,
+            dscp: 46,
+            ttl: 64,
+        };
+        let mut frame = vec![0; headers.bytes() + payload.len()];
+        datagram::write(&mut frame, &headers, payload)
+            .ok_or_else(|| io::Error::other("families differ"))?;
+        const ETHERNET_BYTES: usize = 14;
+        let packet = frame.get(ETHERNET_BYTES..).unwrap_or_default();
+        let fd = if from.is_ipv4() { &self.raw_v4 } else { &self.raw_v6 };
+        // A raw socket takes no port.
+        let to = SockaddrStorage::from(SocketAddr::new(to.ip(), 0));
+        sendto(fd.as_raw_fd(), packet, &to, MsgFlags::MSG_DONTWAIT)?;
+        Ok(())
+    }
+
+    fn inward(&mut self, socket: usize) -> bool {
+        let mut any = false;
+        for _ in 0..SLOTS {
+            let Some((local, socket)) = self.sockets.get(socket) else { return any };
+            let Ok((length, source)) = socket.recv_from(&mut self.room) else { return any };
+            any = true;
+            let payload = self.room.get(..length).unwrap_or_default();
+            let letter = [link::Endpoint::from(canonical(source)), link::Endpoint::from(*local)];
+            let place = self.next % self.workers.len().max(1);
+            self.next = self.next.wrapping_add(1);
+            let Some(worker) = self.workers.get_mut(place) else { return any };
+            let parts = [zerocopy::IntoBytes::as_bytes(&letter), payload];
+            // Too long or no room: dropped; the peer repeats.
+            if worker.inward.push_parts(0, &parts) == Ok(Wake::Needed) {
+                worker.bell.ring();
+            }
+        }
+        any
+    }
+
+    fn sleep(&mut self) {
+        let idle = self.workers.iter_mut().all(|worker| worker.out.try_sleep());
+        if idle {
+            let mut fds = vec![PollFd::new(self.bell.as_fd(), PollFlags::POLLIN)];
+            fds.extend(self.sockets.iter().map(|(_, s)| PollFd::new(s.as_fd(), PollFlags::POLLIN)));
+            let _ = poll(&mut fds, PollTimeout::from(100u8));
+        }
+        for worker in &mut self.workers {
+            worker.out.awake();
+        }
+        self.bell.drain();
+    }
+}
+
+/// An IPv4 peer that a v6 socket shows as mapped.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V6(ip) => SocketAddr::new(ip.to_canonical(), address.port()),
+        IpAddr::V4(_) => address,
+    }
+}

@@ -1,0 +1,105 @@
+//! What the brain decided, carried out: messages to the wire, asks to control, images to the table.
+
+use b2bua::{Action, Adopted};
+use link::message::Up;
+use link::record::CallKey;
+use link::ring::{Full, Wake};
+use link::table::{CallTable, Miss, SlotState};
+use link::{Ask, CallRecord, Instant};
+
+use super::Worker;
+use super::egress::Kind;
+use crate::counters::WorkerCounter;
+use crate::nic::Nic;
+
+impl<N: Nic> Worker<N> {
+    /// Until the brain has nothing more to say. Whether it said anything.
+    pub(super) fn apply(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        loop {
+            let acted = self.apply_actions(now);
+            let spoke = self.apply_transmits();
+            if !(acted || spoke) {
+                return any;
+            }
+            any = true;
+        }
+    }
+
+    fn apply_transmits(&mut self) -> bool {
+        let mut any = false;
+        let mut room = std::mem::take(&mut self.outgoing);
+        while let Some(transmit) = self.switch.poll_transmit(&mut room) {
+            any = true;
+            let message = room.get(..transmit.length).unwrap_or_default();
+            self.counters.add(WorkerCounter::SipSent, 1);
+            self.send(transmit.path.local, transmit.path.remote, message, Kind::Sip);
+        }
+        self.outgoing = room;
+        any
+    }
+
+    fn apply_actions(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        while let Some(action) = self.switch.poll_action() {
+            any = true;
+            match action {
+                Action::Ask(ask) => {
+                    self.note_asked(now, &ask);
+                    self.tell(&Up::Ask(ask));
+                }
+                Action::Report(report) => self.tell(&Up::Report(report)),
+                Action::Save(call) => self.save(call, CallTable::publish),
+                Action::End(call) => {
+                    self.save(call, CallTable::end);
+                    self.recording.push(call);
+                }
+            }
+        }
+        any
+    }
+
+    fn note_asked(&mut self, now: Instant, ask: &Ask) {
+        if let Ask::Admit(admit) = ask
+            && let Some(asked) = self.asked.get_mut(admit.call.slot as usize)
+        {
+            *asked = now;
+        }
+    }
+
+    /// A full ring loses no truth: an unanswered ask ends by its deadline, and reports repeat what
+    /// the call table says.
+    fn tell(&mut self, up: &Up) {
+        match self.side.up.send(up) {
+            Ok(wake) => self.ring_control |= wake == Wake::Needed,
+            Err(Full) => self.counters.add(WorkerCounter::RingFull, 1),
+        }
+    }
+
+    fn save(
+        &mut self,
+        call: CallKey,
+        write: impl Fn(&CallTable, CallKey, &CallRecord, &[u8]) -> Result<(), Miss>,
+    ) {
+        let Some((record, length)) = self.switch.image(call, &mut self.outgoing) else { return };
+        let checkpoint = self.outgoing.get(..length).unwrap_or_default();
+        if write(&self.side.calls, call, record, checkpoint).is_err() {
+            self.counters.add(WorkerCounter::SlotsLost, 1);
+        }
+    }
+
+    /// One slot of the process before this one: its call goes on, ends now, or waits for control.
+    pub(super) fn adopt_slot(&mut self, now: Instant, slot: u32) {
+        let Some(seen) = self.side.calls.read(slot, &mut self.image) else { return };
+        let call = CallKey { slot, generation: seen.generation() };
+        if seen.state() != SlotState::Live || self.side.calls.adopt(slot, seen).is_err() {
+            // It ended, or control reaped it this moment: its record is on its way to the store.
+            self.switch.hold_slot(call);
+            return self.recording.push(call);
+        }
+        match self.switch.adopt(now, call, &self.image.record, self.image.checkpoint()) {
+            Adopted::Confirmed => self.counters.add(WorkerCounter::CallsAdopted, 1),
+            Adopted::Ended => self.counters.add(WorkerCounter::CallsLostAtRestart, 1),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Frames on their way out: next hop, headers, queue; or the rim, when the fast path cannot.
+
+use std::net::SocketAddr;
+
+use link::order::Parameters;
+use wire::datagram::{self, Datagram};
+
+use super::Worker;
+use crate::counters::WorkerCounter;
+use crate::nic::{Frame, Nic};
+
+/// What a datagram carries: it decides marking and what the rim does with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Sip,
+    Media,
+}
+
+impl<N: Nic> Worker<N> {
+    /// Sends a payload of our own from a fresh frame.
+    pub(super) fn send(&mut self, from: SocketAddr, to: SocketAddr, payload: &[u8], kind: Kind) {
+        // A datagram over the path MTU is fragmented by the kernel.
+        let Some(hop) = self.hops.lookup(to.ip()).filter(|hop| payload.len() <= hop.payload_max)
+        else {
+            return self.by_rim(from, to, payload, kind);
+        };
+        let Some(mut frame) = self.nic.take() else {
+            return self.counters.add(WorkerCounter::NoFrame, 1);
+        };
+        let headers = datagram::Headers {
+            destination_mac: hop.destination_mac,
+            source_mac: hop.source_mac,
+            vlan: hop.vlan,
+            source: from,
+            destination: to,
+            dscp: self.dscp(kind),
+            ttl: 64,
+        };
+        match datagram::write(self.nic.room(&mut frame), &headers, payload) {
+            Some(length) => {
+                frame.set_length(length);
+                self.counters.add(WorkerCounter::FramesSent, 1);
+                self.nic.transmit(hop.interface, frame);
+            }
+            None => {
+                self.nic.give_back(frame);
+                self.counters.add(WorkerCounter::NoFrame, 1);
+            }
+        }
+    }
+
+    /// Sends a received media frame on, in place.
+    pub(super) fn relay_frame(
+        &mut self,
+        mut frame: Frame,
+        datagram: &Datagram,
+        from: SocketAddr,
+        to: SocketAddr,
+    ) {
+        let Some(hop) = self.hops.lookup(to.ip()) else {
+            return self.relay_by_rim(frame, datagram, from, to);
+        };
+        let headers = datagram::Headers {
+            destination_mac: hop.destination_mac,
+            source_mac: hop.source_mac,
+            vlan: hop.vlan,
+            source: from,
+            destination: to,
+            dscp: self.dscp(Kind::Media),
+            ttl: 64,
+        };
+        if datagram::readdress(self.nic.bytes_mut(&mut frame), datagram, &headers) {
+            self.counters.add(WorkerCounter::FramesSent, 1);
+            return self.nic.transmit(hop.interface, frame);
+        }
+        self.relay_anew(frame, datagram, from, to);
+    }
+
+    /// Another family, tags or options: the payload is written into a frame of the new shape.
+    #[cold]
+    fn relay_anew(&mut self, frame: Frame, datagram: &Datagram, from: SocketAddr, to: SocketAddr) {
+        let mut room = std::mem::take(&mut self.outgoing);
+        let length = datagram.payload_bytes();
+        if let Some(copy) = room.get_mut(..length) {
+            copy.copy_from_slice(datagram.payload(self.nic.bytes(&frame)));
+            self.nic.give_back(frame);
+            self.send(from, to, copy, Kind::Media);
+        } else {
+            self.nic.give_back(frame);
+        }
+        self.outgoing = room;
+    }
+
+    #[cold]
+    fn relay_by_rim(
+        &mut self,
+        frame: Frame,
+        datagram: &Datagram,
+        from: SocketAddr,
+        to: SocketAddr,
+    ) {
+        let payload = datagram.payload(self.nic.bytes(&frame));
+        let given = self.rim.give(from, to, payload, false);
+        self.counters.rim(given);
+        self.nic.give_back(frame);
+    }
+
+    #[cold]
+    fn by_rim(&mut self, from: SocketAddr, to: SocketAddr, payload: &[u8], kind: Kind) {
+        let given = self.rim.give(from, to, payload, kind == Kind::Sip);
+        self.counters.rim(given);
+    }
+
+    fn dscp(&self, kind: Kind) -> u8 {
+        let Parameters { dscp_sip, dscp_rtp, .. } = self.parameters;
+        let dscp = if kind == Kind::Sip { dscp_sip } else { dscp_rtp };
+        (dscp & 63) as u8
+    }
+}

@@ -1,0 +1,90 @@
+//! What others sent us: other workers, the rim, control.
+
+use link::message::Down;
+use link::{Answer, Instant, Order};
+
+use super::Worker;
+use crate::counters::WorkerCounter;
+use crate::nic::Nic;
+
+/// Letters per ring and turn, so that no neighbour can keep us from our own queue.
+const LETTERS_MAX: usize = 64;
+
+impl<N: Nic> Worker<N> {
+    /// Whether anything came.
+    pub(super) fn inbox(&mut self, now: Instant) -> bool {
+        let handed = self.from_workers(now);
+        let rim = self.from_rim(now);
+        let control = self.from_control(now);
+        handed || rim || control
+    }
+
+    fn from_workers(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        let mut room = std::mem::take(&mut self.incoming);
+        for from in 0..self.handoff.sources() {
+            for _ in 0..LETTERS_MAX {
+                let Some((source, destination, payload)) = self.handoff.take(from, &mut room)
+                else {
+                    break;
+                };
+                any = true;
+                self.counters.add(WorkerCounter::HandedIn, 1);
+                if self.is_media(destination.port()) {
+                    self.media_handed(now, source, destination, payload);
+                } else {
+                    self.sip_datagram(now, source, destination, payload);
+                }
+            }
+        }
+        self.incoming = room;
+        any
+    }
+
+    fn from_rim(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        let mut room = std::mem::take(&mut self.incoming);
+        for _ in 0..LETTERS_MAX {
+            let Some((source, destination, payload)) = self.rim.take(&mut room) else { break };
+            any = true;
+            self.counters.add(WorkerCounter::RimIn, 1);
+            self.sip_datagram(now, source, destination, payload);
+        }
+        self.incoming = room;
+        any
+    }
+
+    fn from_control(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        for _ in 0..LETTERS_MAX {
+            let Some(down) = self.side.down.receive() else { break };
+            any = true;
+            match down {
+                Down::Answer(answer) => {
+                    self.note_round_trip(now, &answer);
+                    self.switch.handle_answer(now, &answer);
+                }
+                Down::Order(order) => {
+                    if let Order::Parameters(parameters) = order {
+                        self.parameters = parameters;
+                    }
+                    self.switch.handle_order(now, &order);
+                }
+            }
+            self.apply(now);
+        }
+        any
+    }
+
+    /// How long control took for an admission, for `status`.
+    fn note_round_trip(&mut self, now: Instant, answer: &Answer) {
+        let call = match answer {
+            Answer::Route(route) => route.call,
+            Answer::Refuse(refuse) => refuse.call,
+            Answer::Committed(_) => return,
+        };
+        if let Some(asked) = self.asked.get(call.slot as usize) {
+            self.side.latency.record(now.saturating_sub(*asked).as_micros() as u64);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! One pinned thread: frames in, the brain asked, frames out.
+//!
+//! A [`Worker::turn`] is one pass of its loop, in the order of the files here: [`ingress`] takes what
+//! the NIC received, [`inbox`] what other workers, the rim and control sent, [`apply`] carries out
+//! what the brain decided, [`egress`] sends it, [`handoff`] gives away what is not ours. Work per turn
+//! is bounded; nothing is allocated after [`Worker::open`].
+
+mod apply;
+mod egress;
+mod handoff;
+mod inbox;
+mod ingress;
+
+pub(crate) use handoff::{ENVELOPE_BYTES, seal, unseal};
+pub use handoff::{Handed, Handoff};
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use b2bua::Switch;
+use link::Instant;
+use link::layout::{Link, WorkerSide};
+use link::order::Parameters;
+use link::record::CallKey;
+use link::ring::SLOT_BYTES_MAX;
+use link::table::{Image, SlotState};
+use shm::Doorbell;
+
+use crate::clock;
+use crate::counters::{Counters, WorkerCounter};
+use crate::neighbors;
+use crate::nic::{Batch, Nic};
+use crate::rim;
+
+/// Longest sleep: heartbeats and sweeps must not wait for traffic.
+const SLEEP_MAX: Duration = Duration::from_millis(20);
+/// Heartbeat, wall clock, figures, control's health.
+const HOUSEKEEPING: Duration = Duration::from_millis(100);
+/// Control is away once its heartbeat is older than this.
+const CONTROL_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Everything one core owns.
+pub struct Worker<N: Nic> {
+    index: usize,
+    nic: N,
+    switch: Switch,
+    link: Link,
+    side: WorkerSide,
+    /// Wakes control when it sleeps.
+    control: Doorbell,
+    /// Wakes this worker.
+    bell: Doorbell,
+    hops: neighbors::Reader,
+    handoff: Handoff,
+    rim: rim::WorkerSide,
+    counters: Counters,
+    batch: Batch,
+    /// The datagram that is being read: moved out of its frame or ring.
+    incoming: Box<[u8]>,
+    /// The message or checkpoint that is being written.
+    outgoing: Box<[u8]>,
+    image: Box<Image>,
+    /// When each call slot asked for admission, for the round trip in `status`.
+    asked: Box<[Instant]>,
+    parameters: Parameters,
+    /// Calls whose record waits for control, oldest first.
+    recording: Recording,
+    housekeeping_due: Instant,
+    spin: Duration,
+    busy_until: Instant,
+    /// Set once any frame or message waits for its consumer's doorbell.
+    ring_control: bool,
+}
+
+/// Monotonic time as the shared words hold it.
+fn micros(now: Instant) -> u64 {
+    now.as_micros() as u64
+}
+
+/// What a worker is made of.
+pub struct Parts<N: Nic> {
+    /// Which worker.
+    pub index: usize,
+    /// Its queues.
+    pub nic: N,
+    /// Its brain.
+    pub switch: Switch,
+    /// The shared words.
+    pub link: Link,
+    /// Its side of the link.
+    pub side: WorkerSide,
+    /// Wakes control.
+    pub control: Doorbell,
+    /// Wakes this worker.
+    pub bell: Doorbell,
+    /// Next hops.
+    pub hops: neighbors::Reader,
+    /// Rings to and from the other workers.
+    pub handoff: Handoff,
+    /// Rings to and from the rim.
+    pub rim: rim::WorkerSide,
+    /// Calls of this worker, for the list of records that wait.
+    pub calls_max: usize,
+    /// Longest SIP message.
+    pub message_bytes_max: usize,
+    /// How long to poll without sleeping after the last work.
+    pub spin: Duration,
+}
+
+/// Slots whose record waits for control, in a fixed ring.
+struct Recording {
+    calls: Box<[CallKey]>,
+    first: usize,
+    length: usize,
+}
+
+impl Recording {
+    fn new(calls_max: usize) -> Self {
+        Self { calls: vec![CallKey::default(); calls_max].into(), first: 0, length: 0 }
+    }
+
+    fn push(&mut self, call: CallKey) {
+        // A slot waits at most once, so as many places as slots are always enough.
+        assert!(self.length < self.calls.len(), "more records wait than there are slots");
+        let place = (self.first + self.length) % self.calls.len();
+        self.calls[place] = call;
+        self.length += 1;
+    }
+
+    fn pop(&mut self) -> Option<CallKey> {
+        if self.length == 0 {
+            return None;
+        }
+        let call = self.calls[self.first];
+        self.first = (self.first + 1) % self.calls.len();
+        self.length -= 1;
+        Some(call)
+    }
+}
+
+impl<N: Nic> Worker<N> {
+    /// Puts the parts together and takes over the calls that the call table still holds.
+    #[must_use]
+    pub fn open(parts: Parts<N>) -> Self {
+        let mut worker = Self {
+            index: parts.index,
+            nic: parts.nic,
+            switch: parts.switch,
+            link: parts.link,
+            side: parts.side,
+            control: parts.control,
+            bell: parts.bell,
+            hops: parts.hops,
+            handoff: parts.handoff,
+            rim: parts.rim,
+            counters: Counters::new(),
+            batch: Batch::new(),
+            incoming: vec![0; SLOT_BYTES_MAX].into(),
+            outgoing: vec![0; parts.message_bytes_max.max(SLOT_BYTES_MAX)].into(),
+            image: Image::boxed(),
+            asked: vec![Instant::ZERO; parts.calls_max].into(),
+            parameters: Parameters::default(),
+            recording: Recording::new(parts.calls_max),
+            housekeeping_due: Instant::ZERO,
+            spin: parts.spin,
+            busy_until: Instant::ZERO,
+            ring_control: false,
+        };
+        worker.adopt(clock::now());
+        worker
+    }
+
+    /// Calls that outlived the process before this one (`apply` tells the table what became of them).
+    fn adopt(&mut self, now: Instant) {
+        self.switch.set_wall_offset(clock::wall_offset());
+        for slot in 0..self.side.calls.len() {
+            self.adopt_slot(now, slot);
+        }
+        self.apply(now);
+    }
+
+    /// Runs until told to stop.
+    pub fn run(&mut self, stopping: impl Fn() -> bool) {
+        while !stopping() {
+            let now = clock::now();
+            if self.turn(now) {
+                self.busy_until = now + self.spin;
+            } else if now >= self.busy_until {
+                self.sleep(now);
+            }
+        }
+    }
+
+    /// One pass. Whether there was anything to do.
+    pub fn turn(&mut self, now: Instant) -> bool {
+        self.hops.refresh();
+        let mut work = self.ingress(now);
+        work |= self.inbox(now);
+        if self.switch.poll_timeout().is_some_and(|due| due <= now) {
+            self.switch.handle_timeout(now);
+            work = true;
+        }
+        if now >= self.housekeeping_due {
+            self.housekeeping(now);
+        }
+        work |= self.apply(now);
+        self.nic.flush();
+        self.handoff.wake();
+        self.rim.wake();
+        if std::mem::take(&mut self.ring_control) {
+            self.control.ring();
+        }
+        work
+    }
+
+    /// What happens ten times a second, traffic or not.
+    fn housekeeping(&mut self, now: Instant) {
+        self.housekeeping_due = now + HOUSEKEEPING;
+        self.side.beat(micros(now));
+        self.switch.set_wall_offset(clock::wall_offset());
+        let beat = Duration::from_micros(self.link.control_beat_us());
+        let alive = beat != Duration::ZERO && now.saturating_sub(beat) < CONTROL_PATIENCE;
+        self.switch.set_control_alive(alive);
+        self.collect_recorded();
+        self.counters.publish(&self.side.counters, &self.switch, &self.nic);
+    }
+
+    /// Gives slots back to the brain whose records control has made durable.
+    fn collect_recorded(&mut self) {
+        for _ in 0..self.recording.length {
+            let Some(call) = self.recording.pop() else { return };
+            let ours = self.side.calls.tenancy(call.slot).is_some_and(|tenancy| {
+                tenancy.generation() == call.generation && tenancy.state() != SlotState::Free
+            });
+            if ours {
+                self.recording.push(call);
+            } else {
+                self.switch.handle_recorded(call);
+            }
+        }
+    }
+
+    /// Sleeps until a frame, a doorbell or the next deadline, whichever comes first.
+    fn sleep(&mut self, now: Instant) {
+        let mut limit = SLEEP_MAX.min(self.housekeeping_due.saturating_sub(now));
+        if let Some(due) = self.switch.poll_timeout() {
+            limit = limit.min(due.saturating_sub(now));
+        }
+        // Whoever produces for us must ring from here on; what came before is seen by this look.
+        if self.side.down.try_sleep() && self.handoff.try_sleep() && self.rim.try_sleep() {
+            self.counters.add(WorkerCounter::Sleeps, 1);
+            let bell: BorrowedFd<'_> = self.bell.as_fd();
+            self.nic.wait(bell, limit);
+        }
+        self.side.down.awake();
+        self.handoff.awake();
+        self.rim.awake();
+        self.bell.drain();
+    }
+}
