@@ -1,9 +1,353 @@
-//! Decisions, scripted.
+//! Decisions, scripted: an office with one customer and two vendors, and what it says and stores.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use link::answer::{Refuse, Route};
+use link::ask::{Abandon, Admit, Answered};
+use link::record::{Attempt, EndReason, Facts, NEVER};
+use link::{Answer, Ask, Endpoint, Text};
+use serde_json::{Value, json};
 
 use super::*;
+use crate::cdr::Cdr;
+use crate::store::LedgerEntry;
+
+struct Desk {
+    office: Office,
+    time: Time,
+    calls: u64,
+}
+
+/// What the store was given.
+#[derive(Default)]
+struct Written {
+    starts: Vec<Cdr>,
+    ends: Vec<Cdr>,
+    ledger: Vec<LedgerEntry>,
+}
+
+impl Desk {
+    /// A customer at 10.1.0.1 with `money` pays 0.60 a minute; `first` and `second` serve 44.
+    fn new(money: &str) -> Self {
+        let time = Time { now: Duration::from_secs(1000), wall_us: 1_700_000_000_000_000 };
+        let mut desk = Self { office: Office::new(Loaded::default(), 2), time, calls: 0 };
+        for role in ["customer", "vendor"] {
+            desk.post("account", json!({"name": role, "role": role})).unwrap();
+        }
+        for (tariff, rate) in [("sell", "0.60"), ("buy", "0.30")] {
+            desk.post("tariff", json!({"name": tariff})).unwrap();
+            let row = json!({"prefix": "44", "rate": rate});
+            desk.post(&format!("tariff/{tariff}/rate"), row).unwrap();
+        }
+        let gateway = json!({
+            "name": "in", "account": "customer", "tariff": "sell", "addresses": ["10.1.0.1"],
+        });
+        desk.post("gateway/mapping", gateway).unwrap();
+        for (place, name) in ["first", "second"].iter().enumerate() {
+            let gateway = json!({
+                "name": name, "account": "vendor", "tariff": "buy", "priority": place + 1,
+                "target": format!("10.2.0.{}:5060", place + 1), "prefixes": ["44"],
+            });
+            desk.post("gateway/routing", gateway).unwrap();
+        }
+        let payment = json!({"amount": money, "request_id": "opening"});
+        desk.post("account/customer/payment", payment).unwrap();
+        desk.settle();
+        desk
+    }
+
+    fn say(&mut self, method: Method, path: &str, body: Value) -> Result<Value, crate::Refusal> {
+        let command = Command {
+            method,
+            path: path.split('/').map(str::to_owned).collect(),
+            query: BTreeMap::new(),
+            body,
+            rates: Vec::new(),
+        };
+        self.office.handle_command(self.time, &command)
+    }
+
+    fn post(&mut self, path: &str, body: Value) -> Result<Value, crate::Refusal> {
+        self.say(Method::Post, path, body)
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        self.say(Method::Put, &format!("param/{name}"), json!({ "value": value })).unwrap();
+    }
+
+    fn balance(&self, account: &str) -> String {
+        let id = self.office.state.account(account).unwrap().id;
+        self.office.state.balances[&id].amount.to_string()
+    }
+
+    fn reserved(&self) -> Money {
+        let id = self.office.state.account("customer").unwrap().id;
+        self.office.state.balances[&id].reserved
+    }
+
+    fn invite(&mut self, source: &str, callee: &str) -> Admit {
+        self.calls += 1;
+        let facts = Facts {
+            source: Endpoint::from(source.parse::<std::net::SocketAddr>().unwrap()),
+            caller: Text::new(b"39021234").unwrap(),
+            callee: Text::new(callee.as_bytes()).unwrap(),
+            call_id: Text::new(format!("call-{}", self.calls).as_bytes()).unwrap(),
+            cseq: 1,
+            ..Facts::default()
+        };
+        Admit {
+            call: CallKey { slot: self.calls as u32, generation: 1 },
+            record: [self.calls, 7],
+            asked_us: 0,
+            deadline_us: 0,
+            started_us: self.time.wall_us,
+            facts,
+        }
+    }
+
+    fn answers(&mut self) -> Vec<Answer> {
+        std::iter::from_fn(|| self.office.poll_down())
+            .filter_map(|(_, down)| match down {
+                Down::Answer(answer) => Some(answer),
+                Down::Order(_) => None,
+            })
+            .collect()
+    }
+
+    fn ask(&mut self, admit: &Admit) -> Result<Route, Refuse> {
+        self.answers();
+        self.office.handle_admit(self.time, 0, admit);
+        match self.answers()[..] {
+            [Answer::Route(route)] => Ok(route),
+            [Answer::Refuse(refuse)] => Err(refuse),
+            ref other => panic!("one answer, not {other:?}"),
+        }
+    }
+
+    fn call(&mut self) -> (Admit, Route) {
+        let admit = self.invite("10.1.0.1:5060", "44207");
+        let route = self.ask(&admit).unwrap();
+        (admit, route)
+    }
+
+    /// Takes all changes, as a store that is never late.
+    fn settle(&mut self) -> Written {
+        let mut written = Written::default();
+        while let Some(change) = self.office.poll_change() {
+            match change {
+                Change::CdrStart(cdr) => written.starts.push(*cdr),
+                Change::CdrEnd(cdr) => written.ends.push(*cdr),
+                Change::Ledger(entry) => written.ledger.push(*entry),
+                _ => {}
+            }
+        }
+        let last = self.office.last_change();
+        self.office.handle_stored(last);
+        written
+    }
+
+    fn released(&mut self) -> Vec<CallKey> {
+        std::iter::from_fn(|| self.office.poll_release()).map(|(_, key)| key).collect()
+    }
+}
+
+/// The record of a call that was answered by the first vendor and talked for `talk_ms`.
+fn talked(admit: &Admit, route: &Route, talk_ms: u32) -> CallRecord {
+    let mut record = CallRecord {
+        id: admit.record,
+        started_us: admit.started_us,
+        facts: admit.facts,
+        customer_gateway: route.customer_gateway,
+        callee_billed: route.callee_billed,
+        customer_terms: route.customer_terms,
+        vendor_terms: route.candidates[0].terms,
+        answered_ms: 1000,
+        ended_ms: 1000 + talk_ms,
+        reason: EndReason::Normal as u8,
+        attempts_used: 1,
+        ..CallRecord::empty()
+    };
+    record.attempts[0] = Attempt {
+        gateway: route.candidates[0].gateway,
+        ringing_ms: NEVER,
+        answered_ms: 1000,
+        ended_ms: 1000 + talk_ms,
+        ..Attempt::default()
+    };
+    record
+}
 
 #[test]
-fn a_new_office_knows_nobody() {
-    let office = Office::new(Loaded::default(), 1);
-    assert_eq!(office.calls_live(), 0);
+fn a_call_is_charged_to_the_digit_on_both_sides_and_only_once() {
+    let mut desk = Desk::new("10");
+    let (admit, route) = desk.call();
+    let record = talked(&admit, &route, 90_000);
+    for _ in 0..3 {
+        desk.office.handle_ended(desk.time, 0, admit.call, &record, false);
+    }
+    let written = desk.settle();
+    assert_eq!(written.ends.len(), 1);
+    let amounts: Vec<i64> = written.ledger.iter().map(|entry| entry.amount).collect();
+    assert_eq!(amounts, [-900_000_000, -450_000_000]);
+    assert_eq!((desk.balance("customer"), desk.balance("vendor")), ("9.10".into(), "-0.45".into()));
+    assert_eq!(desk.released(), [admit.call]);
+    assert_eq!((desk.office.calls_live(), desk.reserved()), (0, Money::ZERO));
+}
+
+#[test]
+fn an_end_that_was_durable_before_the_start_frees_its_slot_and_costs_nothing() {
+    let mut desk = Desk::new("10");
+    let (admit, route) = desk.call();
+    desk.office.handle_ended(desk.time, 0, admit.call, &talked(&admit, &route, 60_000), true);
+    let written = desk.settle();
+    assert!(written.ends.is_empty() && written.ledger.is_empty());
+    assert_eq!(desk.balance("customer"), "10.00");
+    assert_eq!(desk.released(), [admit.call]);
+}
+
+#[test]
+fn a_slot_is_free_only_once_its_record_is_durable() {
+    let mut desk = Desk::new("10");
+    let (admit, route) = desk.call();
+    desk.office.handle_ended(desk.time, 0, admit.call, &talked(&admit, &route, 60_000), false);
+    assert!(desk.released().is_empty());
+    desk.settle();
+    assert_eq!(desk.released(), [admit.call]);
+}
+
+#[test]
+fn an_answer_is_committed_only_once_its_start_is_durable() {
+    let mut desk = Desk::new("10");
+    let (admit, route) = desk.call();
+    let ask = Ask::Answered(Answered { call: admit.call, asked_us: 0 });
+    let record = CallRecord { ended_ms: NEVER, ..talked(&admit, &route, 0) };
+    desk.office.handle_ask(desk.time, 0, &ask, || Some(record));
+    assert!(desk.answers().is_empty());
+    assert_eq!(desk.settle().starts.len(), 1);
+    assert!(matches!(desk.answers()[..], [Answer::Committed(done)] if done.call == admit.call));
+}
+
+#[test]
+fn each_reason_to_refuse_has_its_status() {
+    let mut desk = Desk::new("10");
+    let refused = |desk: &mut Desk, source: &str, callee: &str| {
+        let admit = desk.invite(source, callee);
+        let no = desk.ask(&admit).unwrap_err();
+        (no.status, EndReason::from_number(no.reason), no.stateless)
+    };
+    let (known, stranger) = ("10.1.0.1:5060", "10.9.9.9:5060");
+    assert_eq!(refused(&mut desk, stranger, "44207"), (403, EndReason::Unauthorised, 1));
+    assert_eq!(refused(&mut desk, known, "+"), (484, EndReason::BadNumber, 0));
+    assert_eq!(refused(&mut desk, known, "33144"), (403, EndReason::NoRate, 0));
+    for name in ["first", "second"] {
+        desk.say(Method::Patch, &format!("gateway/routing/{name}"), json!({"locked": true})).unwrap();
+    }
+    assert_eq!(refused(&mut desk, known, "44207"), (503, EndReason::NoRoute, 0));
+    desk.say(Method::Patch, "gateway/mapping/in", json!({"locked": true})).unwrap();
+    assert_eq!(refused(&mut desk, known, "44207"), (403, EndReason::Locked, 0));
+    assert_eq!(desk.office.calls_live(), 0);
+    let ends = desk.settle().ends;
+    assert_eq!(ends.len(), 5, "one record per refused call");
+}
+
+#[test]
+fn lines_and_pace_of_a_gateway_hold() {
+    let mut desk = Desk::new("10000");
+    desk.say(Method::Patch, "gateway/mapping/in", json!({"lines_max": 2})).unwrap();
+    let (one, route) = desk.call();
+    desk.call();
+    let admit = desk.invite("10.1.0.1:5060", "44207");
+    assert_eq!(desk.ask(&admit).unwrap_err().reason, EndReason::LinesFull as u8);
+    desk.office.handle_ended(desk.time, 0, one.call, &talked(&one, &route, 0), false);
+    desk.call();
+    let limits = json!({"lines_max": 0, "cps_max": 1});
+    desk.say(Method::Patch, "gateway/mapping/in", limits).unwrap();
+    desk.time.now += Duration::from_secs(60);
+    desk.call();
+    let admit = desk.invite("10.1.0.1:5060", "44207");
+    let no = desk.ask(&admit).unwrap_err();
+    assert_eq!((no.status, no.reason, no.retry_after_s), (503, EndReason::RateLimit as u8, 1));
+}
+
+#[test]
+fn candidates_come_in_order_of_priority() {
+    let mut desk = Desk::new("10");
+    let (_, route) = desk.call();
+    let targets: Vec<Endpoint> = route.candidates().iter().map(|one| one.target).collect();
+    let wanted = ["10.2.0.1:5060", "10.2.0.2:5060"].map(|text| {
+        Endpoint::from(text.parse::<std::net::SocketAddr>().unwrap())
+    });
+    assert_eq!(targets, wanted);
+}
+
+#[test]
+fn parallel_calls_on_one_balance_never_overspend_it() {
+    // 0.01 a second: one euro is 100 s.
+    let mut desk = Desk::new("1");
+    let (one, route) = desk.call();
+    assert_eq!(route.talk_s, 100);
+    let admit = desk.invite("10.1.0.1:5060", "44207");
+    let no = desk.ask(&admit).unwrap_err();
+    assert_eq!((no.status, no.reason), (403, EndReason::NoBalance as u8));
+    desk.office.handle_ended(desk.time, 0, one.call, &talked(&one, &route, 40_000), false);
+    let (_, route) = desk.call();
+    assert_eq!(route.talk_s, 60);
+}
+
+#[test]
+fn an_illegal_call_has_one_record_per_attempt_not_per_retransmission() {
+    let mut desk = Desk::new("10");
+    let mut admit = desk.invite("10.9.9.9:5060", "44207");
+    for _ in 0..5 {
+        desk.ask(&admit).unwrap_err();
+    }
+    admit.facts.cseq += 1;
+    desk.ask(&admit).unwrap_err();
+    let ends = desk.settle().ends;
+    assert_eq!(ends.len(), 2);
+    assert!(ends.iter().all(|cdr| cdr.billing_mode == crate::cdr::BillingMode::Illegal));
+}
+
+#[test]
+fn a_flood_of_illegal_calls_is_counted_not_listed() {
+    let mut desk = Desk::new("10");
+    for _ in 0..500 {
+        let admit = desk.invite("10.9.9.9:5060", "44207");
+        desk.ask(&admit).unwrap_err();
+    }
+    assert_eq!(desk.settle().ends.len(), IllegalPace::ROWS_PER_SECOND as usize);
+    desk.time.wall_us += 2_000_000;
+    desk.office.handle_tick(desk.time);
+    let events: Vec<&str> = desk.office.journal.events().map(|event| event.name).collect();
+    assert!(events.contains(&"illegal_calls_aggregated"));
+}
+
+#[test]
+fn a_lost_dataplane_is_charged_to_the_last_media() {
+    let mut desk = Desk::new("10");
+    let (admit, route) = desk.call();
+    let mut record = talked(&admit, &route, 0);
+    (record.ended_ms, record.attempts[0].ended_ms) = (NEVER, NEVER);
+    record.started_monotonic_us = 5_000_000;
+    // The last packet came 30 s after the answer.
+    desk.office.handle_lost(desk.time, 0, admit.call, &record, 5_000_000 + 31_000_000);
+    let written = desk.settle();
+    let reason = written.ends[0].record.end_reason();
+    assert_eq!((written.ends[0].hold_ms(), reason), (30_000, EndReason::DataplaneLost));
+    assert_eq!(desk.balance("customer"), "9.70");
+}
+
+#[test]
+fn an_abandoned_call_gives_back_all_it_held() {
+    let mut desk = Desk::new("1");
+    let (admit, _) = desk.call();
+    assert_ne!(desk.reserved(), Money::ZERO);
+    let (reason, status) = (EndReason::Cancelled as u32, 487);
+    let ask = Ask::Abandon(Abandon { call: admit.call, reason, status });
+    desk.office.handle_ask(desk.time, 0, &ask, || None);
+    assert_eq!((desk.office.calls_live(), desk.reserved()), (0, Money::ZERO));
+    assert_eq!(desk.settle().ends.len(), 1);
+    desk.office.handle_ask(desk.time, 0, &ask, || None);
+    assert!(desk.settle().ends.is_empty());
 }
