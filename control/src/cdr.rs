@@ -117,14 +117,12 @@ impl Cdr {
         came(self.record.ringing_ms).or(came(self.record.answered_ms))
     }
 
-    /// Computes both charges from the terms in the record. `free`: the customer pays nothing.
+    /// Computes both charges from the terms in the record, and from nothing else.
     ///
     /// # Errors
     /// When a fee does not fit.
-    pub fn rate(&mut self, free: bool) -> Result<(), rating::MoneyFault> {
-        if let Some(terms) = Terms::from_words(&self.record.customer_terms.words)
-            && !free
-        {
+    pub fn rate(&mut self) -> Result<(), rating::MoneyFault> {
+        if let Some(terms) = Terms::from_words(&self.record.customer_terms.words) {
             let hold_ms = match self.record.end_reason() {
                 // Our BYE leaves a moment after the limit; the moment is ours.
                 EndReason::DurationLimit => self.hold_ms() / 1000 * 1000,
@@ -273,11 +271,17 @@ mod tests {
     #[test]
     fn both_sides_are_charged_for_their_own_time() {
         let mut cdr = answered();
-        cdr.rate(false).unwrap();
-        assert_eq!((cdr.customer_charge.billed_s, cdr.customer_charge.fee.to_string()), (60, "0.60".into()));
-        assert_eq!((cdr.vendor_charge.billed_s, cdr.vendor_charge.fee.to_string()), (61, "0.305".into()));
+        cdr.rate().unwrap();
+        assert_eq!(
+            (cdr.customer_charge.billed_s, cdr.customer_charge.fee.to_string()),
+            (60, "0.60".into())
+        );
+        assert_eq!(
+            (cdr.vendor_charge.billed_s, cdr.vendor_charge.fee.to_string()),
+            (61, "0.305".into())
+        );
         let before = (cdr.customer_charge, cdr.vendor_charge);
-        cdr.rate(false).unwrap();
+        cdr.rate().unwrap();
         assert_eq!((cdr.customer_charge, cdr.vendor_charge), before);
     }
 
@@ -296,7 +300,7 @@ mod tests {
         let mut cdr = answered();
         cdr.record.answered_ms = NEVER;
         cdr.record.attempts[0].answered_ms = NEVER;
-        cdr.rate(false).unwrap();
+        cdr.rate().unwrap();
         assert!(!cdr.costs());
         assert_eq!(id_from_text(&id_text([7, u64::MAX])), Some([7, u64::MAX]));
         assert_eq!(id_from_text("zz"), None);

@@ -205,7 +205,9 @@ impl<C: Clock> Driver<C> {
                         (seen.generation() == call.generation).then_some(image.record)
                     });
                 }
-                Up::Report(Report::Ended(ended)) => self.collect(time, turns, worker, ended.call.slot),
+                Up::Report(Report::Ended(ended)) => {
+                    self.collect(time, turns, worker, ended.call.slot)
+                }
             }
         }
         true
@@ -359,15 +361,16 @@ impl<C: Clock> Driver<C> {
             let _ = self.changes.send((turns.sent, group));
         }
         let mut ring = 0_u64;
-        while let Some((worker, down)) = self.office.poll_down() {
-            let Some(side) = self.sides.get_mut(worker) else { continue };
-            match side.down.send(&down) {
-                Ok(Wake::Needed) => ring |= 1 << worker,
-                Ok(Wake::Needless) => {}
-                Err(_) => {
-                    // Full: the worker is behind; answers past their deadline would be dropped there.
-                    self.office.return_down(worker, down);
-                    break;
+        for (worker, side) in self.sides.iter_mut().enumerate() {
+            while let Some(down) = self.office.poll_down(worker) {
+                match side.down.send(&down) {
+                    Ok(Wake::Needed) => ring |= 1 << worker,
+                    Ok(Wake::Needless) => {}
+                    Err(_) => {
+                        // Full: it is behind; answers past their deadline would be dropped there.
+                        self.office.return_down(worker, down);
+                        break;
+                    }
                 }
             }
         }

@@ -62,9 +62,7 @@ impl Refusal {
 #[must_use]
 pub fn rfc3339(wall_us: u64) -> String {
     let ms = i64::try_from(wall_us / 1000).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(ms)
-        .map(|stamp| format!("{stamp:.3}"))
-        .unwrap_or_default()
+    jiff::Timestamp::from_millisecond(ms).map(|stamp| format!("{stamp:.3}")).unwrap_or_default()
 }
 
 #[cfg(test)]

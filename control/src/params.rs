@@ -157,7 +157,8 @@ const ALIASES: &[(&str, &str)] = &[
 /// When there is none.
 pub fn find(name: &str) -> Result<&'static Parameter, Refusal> {
     let name = name.to_ascii_uppercase();
-    let right = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name.as_str(), |(_, right)| right);
+    let right =
+        ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name.as_str(), |(_, right)| right);
     CATALOG
         .iter()
         .find(|parameter| parameter.name == right)
@@ -213,7 +214,11 @@ impl Values {
     ///
     /// # Errors
     /// When there is no such parameter, or the value is out of its range.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<(&'static str, String, String), Refusal> {
+    pub fn set(
+        &mut self,
+        name: &str,
+        value: &str,
+    ) -> Result<(&'static str, String, String), Refusal> {
         let parameter = find(name)?;
         let value = parameter.check(value)?;
         let old = self.text(parameter.name).to_owned();
@@ -249,7 +254,9 @@ impl Values {
         self.text(name).parse().unwrap_or(0)
     }
 
-    fn small(&self, name: &str) -> u32 {
+    /// As [`Self::number`], cut to 32 bits.
+    #[must_use]
+    pub fn small(&self, name: &str) -> u32 {
         u32::try_from(self.number(name)).unwrap_or(u32::MAX)
     }
 
@@ -324,7 +331,8 @@ mod tests {
         for line in section.lines().filter(|line| line.starts_with("| ")) {
             let Some(name) = line.split('|').nth(2).map(str::trim) else { continue };
             let name = name.split([' ', '(']).next().unwrap_or_default();
-            let is_name = name.len() > 5 && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+            let is_name = name.len() > 5
+                && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
             if is_name && find(name).is_err() {
                 missing.push(name.to_owned());
             }

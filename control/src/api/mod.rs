@@ -66,8 +66,15 @@ async fn handle(
     }
     let answer = match to_bytes(body, BODY_BYTES_MAX).await {
         Ok(bytes) => {
-            answer(&shared, &parts.method, parts.uri.path(), parts.uri.query(), &parts.headers, &bytes)
-                .await
+            answer(
+                &shared,
+                &parts.method,
+                parts.uri.path(),
+                parts.uri.query(),
+                &parts.headers,
+                &bytes,
+            )
+            .await
         }
         Err(error) => Err(Refusal::new(413, "body unreadable", error.to_string())),
     };

@@ -38,15 +38,35 @@ const fn with_query(
 
 const ACCOUNT: &[&str] = &["name", "role", "currency", "credit", "locked"];
 const TARIFF: &[&str] = &["name", "currency", "fee_precision", "rounding"];
-const RATE: &[&str] =
-    &["prefix", "rate", "unit_s", "minimum_s", "increment_s", "connection_fee"];
+const RATE: &[&str] = &["prefix", "rate", "unit_s", "minimum_s", "increment_s", "connection_fee"];
 const MAPPING: &[&str] = &[
-    "name", "account", "tariff", "addresses", "tech_prefix", "lines_max", "cps_max", "talk_s_max",
-    "locked", "caller_rules", "callee_rules",
+    "name",
+    "account",
+    "tariff",
+    "addresses",
+    "tech_prefix",
+    "lines_max",
+    "cps_max",
+    "talk_s_max",
+    "locked",
+    "caller_rules",
+    "callee_rules",
 ];
 const ROUTING: &[&str] = &[
-    "name", "account", "tariff", "target", "prefixes", "terminate", "priority", "weight",
-    "lines_max", "cps_max", "locked", "unrated_allowed", "stop_codes", "caller_rules",
+    "name",
+    "account",
+    "tariff",
+    "target",
+    "prefixes",
+    "terminate",
+    "priority",
+    "weight",
+    "lines_max",
+    "cps_max",
+    "locked",
+    "unrated_allowed",
+    "stop_codes",
+    "caller_rules",
     "callee_rules",
 ];
 
@@ -96,8 +116,17 @@ pub const ROUTES: &[Route] = &[
         "/cdr",
         "Call records, newest first",
         &[
-            "gateway", "vendor", "caller", "callee", "billing_mode", "end_reason", "answered",
-            "from", "to", "cursor", "limit",
+            "gateway",
+            "vendor",
+            "caller",
+            "callee",
+            "billing_mode",
+            "end_reason",
+            "answered",
+            "from",
+            "to",
+            "cursor",
+            "limit",
         ],
     ),
     route("get", "/cdr/{id}", "One call record"),

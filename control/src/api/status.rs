@@ -47,8 +47,10 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Result<Value, Refusal> {
     let mut workers = Vec::new();
     for worker in 0..sizes.workers {
         let Ok(side) = shared.link.control_side(worker) else { continue };
-        let live = side.calls.tenancies().filter(|(_, seen)| seen.state() == SlotState::Live).count();
-        let ended = side.calls.tenancies().filter(|(_, seen)| seen.state() == SlotState::Ended).count();
+        let live =
+            side.calls.tenancies().filter(|(_, seen)| seen.state() == SlotState::Live).count();
+        let ended =
+            side.calls.tenancies().filter(|(_, seen)| seen.state() == SlotState::Ended).count();
         let counters: BTreeMap<String, u64> =
             side.counters.iter().filter(|(_, value)| *value > 0).collect();
         workers.push(json!({
@@ -79,12 +81,7 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Result<Value, Refusal> {
     }))
 }
 
-fn describe_call(
-    shared: &Shared,
-    worker: u32,
-    image: &Image,
-    media_us: u64,
-) -> Value {
+fn describe_call(shared: &Shared, worker: u32, image: &Image, media_us: u64) -> Value {
     let record = &image.record;
     let now_us = u64::try_from((shared.now)().now.as_micros()).unwrap_or(u64::MAX);
     let age_ms = now_us.saturating_sub(record.started_monotonic_us) / 1000;
@@ -93,8 +90,11 @@ fn describe_call(
         (NEVER, _) => "ringing",
         _ => "talking",
     };
-    let talk_ms =
-        if record.answered_ms == NEVER { 0 } else { age_ms.saturating_sub(record.answered_ms.into()) };
+    let talk_ms = if record.answered_ms == NEVER {
+        0
+    } else {
+        age_ms.saturating_sub(record.answered_ms.into())
+    };
     json!({
         "id": id_text(record.id), "worker": worker, "state": state,
         "started": rfc3339(record.started_us), "age_ms": age_ms, "talk_ms": talk_ms,
@@ -173,10 +173,7 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
 }
 
 /// Asks the loaded program what it would do with a packet.
-pub(super) fn explain(
-    shared: &Shared,
-    query: &BTreeMap<String, String>,
-) -> Result<Value, Refusal> {
+pub(super) fn explain(shared: &Shared, query: &BTreeMap<String, String>) -> Result<Value, Refusal> {
     let address = |name: &str| -> Result<Option<IpAddr>, Refusal> {
         let Some(text) = query.get(name) else { return Ok(None) };
         let parsed = text.parse();
@@ -190,7 +187,11 @@ pub(super) fn explain(
         .ok_or_else(|| Refusal::invalid("source: missing; the address the packet comes from"))?;
     let maps = shared.maps.lock().map_err(|_| Refusal::new(500, "driver maps broken", ""))?;
     let maps = maps.as_ref().ok_or_else(|| {
-        Refusal::new(503, "no guard is loaded", "start tollgate-dataplane with dataplane.nic = \"afxdp\"")
+        Refusal::new(
+            503,
+            "no guard is loaded",
+            "start tollgate-dataplane with dataplane.nic = \"afxdp\"",
+        )
     })?;
     let (source_port, port) = (port("source_port", 5060)?, port("port", 5060)?);
     let protocol = match query.get("protocol").map_or("udp", String::as_str) {
@@ -198,11 +199,10 @@ pub(super) fn explain(
         "tcp" => Protocol::Tcp { source_port, port },
         other => return Err(Refusal::invalid(format!("protocol: {other:?}; udp or tcp"))),
     };
-    let destination = address("destination")?.or_else(|| {
-        shared.addresses.iter().copied().find(|own| own.is_ipv4() == source.is_ipv4())
-    });
-    let destination =
-        destination.ok_or_else(|| Refusal::invalid("destination: missing; one of our addresses"))?;
+    let destination = address("destination")?
+        .or_else(|| shared.addresses.iter().copied().find(|own| own.is_ipv4() == source.is_ipv4()));
+    let destination = destination
+        .ok_or_else(|| Refusal::invalid("destination: missing; one of our addresses"))?;
     let described = Described {
         source,
         destination,

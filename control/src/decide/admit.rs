@@ -9,7 +9,7 @@ use rating::charge::affordable_s;
 use rating::{Money, Rounding, Terms};
 use routing::{Choice, MappingGateway, Query, select};
 
-use super::{BACKLOG_MAX, Live, Office};
+use super::{Live, Office};
 use crate::Time;
 use crate::cdr::{self, BillingMode, Cdr};
 use crate::store::Change;
@@ -53,10 +53,9 @@ impl Office {
 
     /// The rounding parameters in force.
     pub(super) fn rounding(&self) -> Rounding {
-        let small = |name: &str| u32::try_from(self.state.values.number(name)).unwrap_or(u32::MAX);
         Rounding {
-            hold_time_precision_ms: small("HOLD_TIME_PRECISION"),
-            free_time_s: small("FREE_TIME"),
+            hold_time_precision_ms: self.state.values.small("HOLD_TIME_PRECISION"),
+            free_time_s: self.state.values.small("FREE_TIME"),
         }
     }
 
@@ -73,9 +72,11 @@ impl Office {
         let gateway =
             self.state.sources.find(source, plain).map_err(|_| EndReason::Unauthorised)?;
         let mapping = self.state.mappings.get(&gateway).ok_or(EndReason::Unauthorised)?;
-        let callee = dialled.map_err(|_| EndReason::BadNumber)?;
-        let rest = callee.as_bytes().get(mapping.tech_prefix.len()..).unwrap_or_default();
-        let callee = Number::normal(rest, &INTERNATIONAL).map_err(|_| EndReason::BadNumber)?;
+        let mut callee = dialled.map_err(|_| EndReason::BadNumber)?;
+        if !mapping.tech_prefix.is_empty() {
+            let rest = callee.as_bytes().get(mapping.tech_prefix.len()..).unwrap_or_default();
+            callee = Number::normal(rest, &INTERNATIONAL).map_err(|_| EndReason::BadNumber)?;
+        }
         let callee = mapping.callee_rules.apply(callee).ok_or(EndReason::BadNumber)?;
         // A caller that is no number ("anonymous" is one, an empty user is none) passes as none.
         let caller = Number::normal(caller, &INTERNATIONAL).ok();
@@ -86,19 +87,24 @@ impl Office {
     fn try_admit(&mut self, time: Time, worker: usize, admit: &Admit) -> Result<Route, No> {
         let facts = &admit.facts;
         let source = facts.source.socket_address().ok_or(No::new(403, EndReason::Unauthorised))?;
-        if self.draining || self.backlog() > BACKLOG_MAX {
-            return Err(No::new(503, EndReason::Overload));
-        }
+        // Strangers first: they hear nothing of our troubles.
         let admitted = self.recognise(source, facts.caller.as_bytes(), facts.callee.as_bytes());
         let Admitted { mapping, caller, callee } = admitted.map_err(|reason| match reason {
             EndReason::BadNumber => No::new(484, reason),
             _ => No { nobody: true, ..No::new(403, EndReason::Unauthorised) },
         })?;
         let mapping = mapping.clone();
+        if self.draining || self.is_behind() {
+            let retry_after_s = self.state.values.small("TG_RETRY_AFTER");
+            return Err(No { retry_after_s, ..No::new(503, EndReason::Overload) });
+        }
         let terms = self.check_customer(time, &mapping, &callee)?;
         let (talk_s, reserved) = self.check_money(&mapping, &terms)?;
         let choices = self.choose(time, &mapping, source, &callee);
-        let first = choices.first().ok_or(No::new(503, EndReason::NoRoute))?.gateway;
+        // A vendor whose rules leave no number is none.
+        let candidates: Vec<Candidate> =
+            choices.iter().filter_map(|choice| self.candidate(choice, caller, callee)).collect();
+        let first = candidates.first().ok_or(No::new(503, EndReason::NoRoute))?.gateway;
 
         let limits = mapping.limits;
         self.state.limiters.entry(mapping.id).or_default().take_pace(time.now, limits);
@@ -107,12 +113,13 @@ impl Office {
             self.state.limiters.entry(first).or_default().take_pace(time.now, limits);
         }
         let (account, key) = (mapping.account, admit.call);
-        let live = Live { worker, key, mapping: mapping.id, account, routing: first, reserved };
-        self.take(admit.record, live);
+        let (mapping, routing) = (mapping.id, first);
+        let asked = Some(Box::new(*admit));
+        self.take(admit.record, Live { worker, key, mapping, account, routing, reserved, asked });
 
         let mut route = Route {
             call: admit.call,
-            customer_gateway: mapping.id,
+            customer_gateway: mapping,
             talk_s,
             caller_billed: text(caller),
             callee_billed: text(Some(callee)),
@@ -121,11 +128,9 @@ impl Office {
             switches_max: self.state.values.number("SS_GATEWAY_SWITCH_LIMIT") as u32,
             candidates: [Candidate::default(); ATTEMPTS_MAX],
         };
-        for (place, choice) in route.candidates.iter_mut().zip(&choices) {
-            if let Some(candidate) = self.candidate(choice, caller, callee) {
-                *place = candidate;
-                route.candidates_used += 1;
-            }
+        for (place, candidate) in route.candidates.iter_mut().zip(candidates) {
+            *place = candidate;
+            route.candidates_used += 1;
         }
         Ok(route)
     }
@@ -154,7 +159,11 @@ impl Office {
             return Err(No { retry_after_s: 1, ..No::new(503, EndReason::RateLimit) });
         }
         let price = self.state.price(mapping.tariff, callee.as_bytes());
-        let price = price.ok_or(No::new(403, EndReason::NoRate))?;
+        let mut price = price.ok_or(No::new(403, EndReason::NoRate))?;
+        // Settled here, not at the end: what was agreed at the INVITE is what the record is charged by.
+        if self.state.values.has_prefix("BILLING_FREE_E164S", callee.as_str()) {
+            (price.rate, price.connection_fee) = (Money::ZERO, Money::ZERO);
+        }
         Ok(Terms::customer(price, self.rounding()))
     }
 
@@ -162,6 +171,9 @@ impl Office {
     fn check_money(&self, mapping: &MappingGateway, terms: &Terms) -> Result<(u32, Money), No> {
         let limited = self.state.values.number("SS_ENABLE_CALL_LIMIT") == 1;
         let longest = if limited { mapping.talk_s_max } else { 0 };
+        if terms.price.rate == Money::ZERO && terms.price.connection_fee == Money::ZERO {
+            return Ok((longest, Money::ZERO));
+        }
         let Some(credit) = self.state.account_of(mapping.account).and_then(|one| one.credit) else {
             return Ok((longest, Money::ZERO));
         };
@@ -251,6 +263,11 @@ impl Office {
 
     /// The CDR of a call that never got a slot.
     pub(super) fn record_refusal(&mut self, time: Time, record: CallRecord, nobody: bool) {
+        if self.is_behind() {
+            // What waits for a store that is away has an end; the refusal itself was sent.
+            self.illegal.unwritten += 1;
+            return;
+        }
         let values = &self.state.values;
         let wanted = if nobody {
             values.number("SERVER_BILLING_RECORD_ILLEGAL_CALL") == 1

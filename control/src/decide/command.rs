@@ -97,7 +97,8 @@ impl Office {
             }
             (Method::Post, ["drain"]) => {
                 let wanted = body.get("draining").and_then(Value::as_bool);
-                self.draining = wanted.ok_or_else(|| Refusal::invalid("draining: true or false"))?;
+                self.draining =
+                    wanted.ok_or_else(|| Refusal::invalid("draining: true or false"))?;
                 let draining = u32::from(self.draining);
                 self.order_all(Order::Drain(link::order::Drain { draining }));
                 let name = if self.draining { "drain_started" } else { "drain_stopped" };
@@ -226,7 +227,12 @@ impl Office {
         new: Option<String>,
     ) -> Result<Value, Refusal> {
         self.state.values_changed();
-        self.note(time, "parameter_changed", name, format!("{old} -> {}", self.state.values.text(name)));
+        self.note(
+            time,
+            "parameter_changed",
+            name,
+            format!("{old} -> {}", self.state.values.text(name)),
+        );
         self.change(Change::Parameter(name, old, new, time.wall_us));
         self.order_all(Order::Parameters(self.state.values.for_workers()));
         Ok(self.state.values.describe(crate::params::find(name)?))
@@ -234,9 +240,10 @@ impl Office {
 
     fn hang_up(&mut self, time: Time, id: &str) -> Result<Value, Refusal> {
         let key = id_from_text(id).ok_or_else(|| Refusal::missing("call", id))?;
-        let live = *self.live.get(&key).ok_or_else(|| Refusal::missing("call", id))?;
+        let live = self.live.get(&key).ok_or_else(|| Refusal::missing("call", id))?;
         let hang_up = HangUp { call: live.key, reason: EndReason::Operator as u32 };
-        self.down.push_back((live.worker, link::message::Down::Order(Order::HangUp(hang_up))));
+        let worker = live.worker;
+        self.order(worker, Order::HangUp(hang_up));
         self.note(time, "call_hung_up", id, String::new());
         Ok(Value::Null)
     }
@@ -307,15 +314,18 @@ impl Office {
 
     fn deny(&mut self, time: Time, body: &Value) -> Result<Value, Refusal> {
         let name = text(body, "prefix")?;
-        let prefix: routing::Prefix = name
-            .parse()
-            .map_err(|fault| Refusal::invalid(format!("prefix: {name:?}: {fault}")))?;
+        let prefix: routing::Prefix =
+            name.parse().map_err(|fault| Refusal::invalid(format!("prefix: {name:?}: {fault}")))?;
         let for_s = body.get("for_s").and_then(Value::as_u64).unwrap_or(0);
         let until_us = if for_s == 0 { 0 } else { time.wall_us + for_s.saturating_mul(1_000_000) };
-        if let Some(gateway) = self.state.sources.prefixes().find(|known| {
-            prefix.contains(known.address()) || known.contains(prefix.address())
-        }) {
-            let detail = format!("{prefix} covers the gateway at {gateway}; lock that gateway instead");
+        if let Some(gateway) = self
+            .state
+            .sources
+            .prefixes()
+            .find(|known| prefix.contains(known.address()) || known.contains(prefix.address()))
+        {
+            let detail =
+                format!("{prefix} covers the gateway at {gateway}; lock that gateway instead");
             return Err(Refusal::new(409, "source of a gateway", detail));
         }
         let denied = Denied {
@@ -371,12 +381,11 @@ impl Office {
         let mut trust: Vec<String> = listed.chain(customers).chain(vendors).collect();
         trust.sort();
         trust.dedup();
-        let small = |name: &str| u32::try_from(self.state.values.number(name)).unwrap_or(u32::MAX);
         Desired {
             deny: deny.collect(),
             trust,
-            options_per_second: small("TG_OPTIONS_PER_SECOND"),
-            options_burst: small("TG_OPTIONS_BURST"),
+            options_per_second: self.state.values.small("TG_OPTIONS_PER_SECOND"),
+            options_burst: self.state.values.small("TG_OPTIONS_BURST"),
         }
     }
 }

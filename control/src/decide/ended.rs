@@ -30,8 +30,7 @@ impl Office {
         }
         let mut cdr = self.cdr(*record);
         let callee = record.callee_billed.to_text();
-        let free = self.state.values.has_prefix("BILLING_FREE_E164S", &callee);
-        if cdr.rate(free).is_err() {
+        if cdr.rate().is_err() {
             self.journal.raise(Event {
                 at_us: time.wall_us,
                 name: "charge_overflow",

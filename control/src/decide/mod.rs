@@ -20,6 +20,7 @@ pub use command::{Command, Method};
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use link::ask::Admit;
 use link::message::Down;
 use link::record::CallKey;
 use link::{CallRecord, Order};
@@ -34,7 +35,7 @@ use crate::store::{Change, Loaded};
 const BACKLOG_MAX: u64 = 100_000;
 
 /// An admitted call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Live {
     worker: usize,
     key: CallKey,
@@ -43,6 +44,8 @@ struct Live {
     /// Whose line it holds on the vendors' side: the first candidate's, until its record says more.
     routing: u32,
     reserved: Money,
+    /// What was asked, until a record in the call table tells it.
+    asked: Option<Box<Admit>>,
 }
 
 /// What waits for a change to be durable.
@@ -65,7 +68,8 @@ pub struct Office {
     /// Refusals already recorded: one per attempt, not per retransmission.
     refused: RecentRefusals,
     illegal: IllegalPace,
-    down: VecDeque<(usize, Down)>,
+    /// What goes down, by worker: one that is behind holds up nobody else.
+    down: Vec<VecDeque<Down>>,
     changes: VecDeque<Change>,
     /// Number of the last change handed out by `poll_change` or waiting in it.
     sequence: u64,
@@ -73,7 +77,6 @@ pub struct Office {
     waiting: VecDeque<(u64, Waiting)>,
     released: VecDeque<(usize, CallKey)>,
     draining: bool,
-    workers: usize,
 }
 
 /// Source, Call-ID and CSeq of recent refusals, in a ring.
@@ -136,7 +139,7 @@ impl Office {
     /// An office with what the store remembers, for a dataplane of `workers` workers.
     #[must_use]
     pub fn new(loaded: Loaded, workers: usize) -> Self {
-        let mut office = Self { workers, ..Self::default() };
+        let mut office = Self { down: vec![VecDeque::new(); workers], ..Self::default() };
         for (name, value) in &loaded.parameters {
             office.state.values.restore(name, value);
         }
@@ -173,7 +176,8 @@ impl Office {
         let account = self.state.mappings.get(&mapping).map_or(0, |gateway| gateway.account);
         let routing = record.attempts().last().map_or(0, |attempt| attempt.gateway);
         let reserved = Money::ZERO;
-        self.take(record.id, Live { worker, key, mapping, account, routing, reserved });
+        let live = Live { worker, key, mapping, account, routing, reserved, asked: None };
+        self.take(record.id, live);
     }
 
     /// Of calls that a former dataplane had: the ones not among `known` are gone for good.
@@ -202,6 +206,8 @@ impl Office {
     }
 
     fn take(&mut self, id: [u64; 2], live: Live) {
+        // Asked twice is admitted twice, but holds once.
+        self.release(id);
         for gateway in [live.mapping, live.routing] {
             self.state.limiters.entry(gateway).or_default().take_line();
         }
@@ -227,12 +233,20 @@ impl Office {
     }
 
     fn answer(&mut self, worker: usize, answer: link::Answer) {
-        self.down.push_back((worker, Down::Answer(answer)));
+        if let Some(queue) = self.down.get_mut(worker) {
+            queue.push_back(Down::Answer(answer));
+        }
+    }
+
+    fn order(&mut self, worker: usize, order: Order) {
+        if let Some(queue) = self.down.get_mut(worker) {
+            queue.push_back(Down::Order(order));
+        }
     }
 
     fn order_all(&mut self, order: Order) {
-        for worker in 0..self.workers {
-            self.down.push_back((worker, Down::Order(order)));
+        for queue in &mut self.down {
+            queue.push_back(Down::Order(order));
         }
     }
 
@@ -284,6 +298,11 @@ impl Office {
         self.sequence
     }
 
+    /// Whether so much waits for the store that nothing new is taken.
+    fn is_behind(&self) -> bool {
+        self.backlog() > BACKLOG_MAX
+    }
+
     /// Changes that are not durable yet.
     #[must_use]
     pub fn backlog(&self) -> u64 {
@@ -291,13 +310,15 @@ impl Office {
     }
 
     /// Next message for a worker.
-    pub fn poll_down(&mut self) -> Option<(usize, Down)> {
-        self.down.pop_front()
+    pub fn poll_down(&mut self, worker: usize) -> Option<Down> {
+        self.down.get_mut(worker)?.pop_front()
     }
 
     /// Puts back what a full ring did not take.
     pub fn return_down(&mut self, worker: usize, down: Down) {
-        self.down.push_front((worker, down));
+        if let Some(queue) = self.down.get_mut(worker) {
+            queue.push_front(down);
+        }
     }
 
     /// Next change for the store.
@@ -329,7 +350,7 @@ impl Office {
                 name: "illegal_calls_aggregated",
                 subject: "all sources".into(),
                 severity: Severity::Warning,
-                detail: format!("{count} illegal calls of a flood have no row of their own"),
+                detail: format!("{count} refused calls of a flood have no row of their own"),
             });
         }
     }

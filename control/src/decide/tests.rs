@@ -107,8 +107,8 @@ impl Desk {
     }
 
     fn answers(&mut self) -> Vec<Answer> {
-        std::iter::from_fn(|| self.office.poll_down())
-            .filter_map(|(_, down)| match down {
+        std::iter::from_fn(|| self.office.poll_down(0))
+            .filter_map(|down| match down {
                 Down::Answer(answer) => Some(answer),
                 Down::Order(_) => None,
             })
@@ -241,7 +241,8 @@ fn each_reason_to_refuse_has_its_status() {
     assert_eq!(refused(&mut desk, known, "+"), (484, EndReason::BadNumber, 0));
     assert_eq!(refused(&mut desk, known, "33144"), (403, EndReason::NoRate, 0));
     for name in ["first", "second"] {
-        desk.say(Method::Patch, &format!("gateway/routing/{name}"), json!({"locked": true})).unwrap();
+        desk.say(Method::Patch, &format!("gateway/routing/{name}"), json!({"locked": true}))
+            .unwrap();
     }
     assert_eq!(refused(&mut desk, known, "44207"), (503, EndReason::NoRoute, 0));
     desk.say(Method::Patch, "gateway/mapping/in", json!({"locked": true})).unwrap();
@@ -275,9 +276,8 @@ fn candidates_come_in_order_of_priority() {
     let mut desk = Desk::new("10");
     let (_, route) = desk.call();
     let targets: Vec<Endpoint> = route.candidates().iter().map(|one| one.target).collect();
-    let wanted = ["10.2.0.1:5060", "10.2.0.2:5060"].map(|text| {
-        Endpoint::from(text.parse::<std::net::SocketAddr>().unwrap())
-    });
+    let wanted = ["10.2.0.1:5060", "10.2.0.2:5060"]
+        .map(|text| Endpoint::from(text.parse::<std::net::SocketAddr>().unwrap()));
     assert_eq!(targets, wanted);
 }
 
@@ -350,4 +350,80 @@ fn an_abandoned_call_gives_back_all_it_held() {
     assert_eq!(desk.settle().ends.len(), 1);
     desk.office.handle_ask(desk.time, 0, &ask, || None);
     assert!(desk.settle().ends.is_empty());
+}
+
+#[test]
+fn a_vendor_whose_rules_leave_no_number_is_no_candidate() {
+    let mut desk = Desk::new("10");
+    let rules = json!({"callee_rules": [{"original": "44207", "target": ""}]});
+    desk.say(Method::Patch, "gateway/routing/first", rules.clone()).unwrap();
+    let (admit, route) = desk.call();
+    assert_eq!(route.candidates_used, 1);
+    assert_eq!(route.candidates[0].callee.as_bytes(), b"44207");
+    desk.office.handle_ended(desk.time, 0, admit.call, &talked(&admit, &route, 0), false);
+    desk.say(Method::Patch, "gateway/routing/second", rules).unwrap();
+    let admit = desk.invite("10.1.0.1:5060", "44207");
+    let no = desk.ask(&admit).unwrap_err();
+    assert_eq!((no.status, no.reason), (503, EndReason::NoRoute as u8));
+    assert_eq!(desk.office.calls_live(), 0);
+}
+
+#[test]
+fn a_draining_node_tells_customers_when_to_come_back_and_strangers_nothing() {
+    let mut desk = Desk::new("10");
+    desk.post("drain", json!({"draining": true})).unwrap();
+    let admit = desk.invite("10.1.0.1:5060", "44207");
+    let no = desk.ask(&admit).unwrap_err();
+    assert_eq!((no.status, no.retry_after_s, no.stateless), (503, 5, 0));
+    let admit = desk.invite("10.9.9.9:5060", "44207");
+    let no = desk.ask(&admit).unwrap_err();
+    assert_eq!((no.status, no.stateless), (403, 1));
+}
+
+#[test]
+fn a_flood_while_the_store_is_away_does_not_grow_what_waits() {
+    let mut desk = Desk::new("10");
+    for _ in 0..=BACKLOG_MAX {
+        desk.office.change(Change::Delete(crate::state::entity::Kind::Deny, 0));
+    }
+    let before = desk.office.backlog();
+    for source in ["10.9.9.9:5060", "10.1.0.1:5060"] {
+        let admit = desk.invite(source, "44207");
+        desk.ask(&admit).unwrap_err();
+    }
+    assert_eq!(desk.office.backlog(), before);
+}
+
+#[test]
+fn a_free_number_needs_no_balance_and_stays_free_while_parameters_change() {
+    let mut desk = Desk::new("0.000001");
+    desk.set("BILLING_FREE_E164S", "44");
+    let (admit, route) = desk.call();
+    desk.set("BILLING_FREE_E164S", "");
+    desk.office.handle_ended(desk.time, 0, admit.call, &talked(&admit, &route, 60_000), false);
+    let written = desk.settle();
+    assert_eq!(written.ends[0].customer_charge.fee, Money::ZERO);
+    assert_eq!(written.ends[0].vendor_charge.fee, "0.30".parse().unwrap());
+}
+
+#[test]
+fn a_call_that_is_asked_for_twice_holds_one_line() {
+    let mut desk = Desk::new("10000");
+    let (admit, route) = desk.call();
+    desk.ask(&admit).unwrap();
+    desk.office.handle_ended(desk.time, 0, admit.call, &talked(&admit, &route, 0), false);
+    assert_eq!((desk.office.calls_live(), desk.reserved()), (0, Money::ZERO));
+    assert!(desk.office.state.limiters.values().all(|limiter| limiter.lines() == 0));
+}
+
+#[test]
+fn a_number_is_made_normal_once_unless_a_tech_prefix_was_cut() {
+    let mut desk = Desk::new("10");
+    desk.say(Method::Patch, "gateway/mapping/in", json!({"tech_prefix": "99"})).unwrap();
+    let admit = desk.invite("10.1.0.1:5060", "990044207");
+    assert_eq!(desk.ask(&admit).unwrap().callee_billed.as_bytes(), b"44207");
+    desk.say(Method::Patch, "gateway/mapping/in", json!({"tech_prefix": ""})).unwrap();
+    let admit = desk.invite("10.1.0.1:5060", "+0044207");
+    let no = desk.ask(&admit).unwrap_err();
+    assert_eq!(no.reason, EndReason::NoRate as u8);
 }

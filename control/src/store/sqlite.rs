@@ -39,7 +39,8 @@ const MIGRATIONS: &[&str] = &["
 /// How long another connection's lock is waited for.
 const BUSY: Duration = Duration::from_millis(250);
 
-const HINT: &str = "free space, stop whoever locks the file, or mend its permissions; nothing is lost meanwhile";
+const HINT: &str =
+    "free space, stop whoever locks the file, or mend its permissions; nothing is lost meanwhile";
 
 fn failed(what: &str) -> impl FnOnce(rusqlite::Error) -> Error + '_ {
     move |error| Error { what: what.to_owned(), detail: error.to_string(), hint: HINT }
@@ -60,7 +61,9 @@ impl Sqlite {
         let connection = Connection::open(path).map_err(failed(&what))?;
         connection.busy_timeout(BUSY).map_err(failed(&what))?;
         connection
-            .execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
+            .execute_batch(
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+            )
             .map_err(failed(&what))?;
         let mut store = Self { connection };
         store.migrate(&what)?;
@@ -74,7 +77,8 @@ impl Sqlite {
             .map_err(failed(what))?;
         let version = usize::try_from(version).unwrap_or(usize::MAX);
         if version > MIGRATIONS.len() {
-            let detail = format!("it has version {version}, this release knows {}", MIGRATIONS.len());
+            let detail =
+                format!("it has version {version}, this release knows {}", MIGRATIONS.len());
             let hint = "run the release that made it, or restore a backup";
             return Err(Error { what: what.to_owned(), detail, hint });
         }
@@ -328,7 +332,11 @@ impl History for Reader {
         };
         let begins = |text: &String| {
             let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"#+".contains(&b));
-            if plain { Ok(format!("{text}*")) } else { Err(Refusal::invalid("a number prefix is digits")) }
+            if plain {
+                Ok(format!("{text}*"))
+            } else {
+                Err(Refusal::invalid("a number prefix is digits"))
+            }
         };
         if let Some(gateway) = &filter.gateway {
             narrow("gateway = ?", gateway.clone());
@@ -355,9 +363,11 @@ impl History for Reader {
             narrow("started_us < CAST(? AS INTEGER)", micros(to)?.to_string());
         }
         if let Some(cursor) = &filter.cursor {
-            let (at, id) =
-                cursor.split_once('-').ok_or_else(|| Refusal::invalid("a cursor is a `next` of a page"))?;
-            let at: i64 = at.parse().map_err(|_| Refusal::invalid("a cursor is a `next` of a page"))?;
+            let (at, id) = cursor
+                .split_once('-')
+                .ok_or_else(|| Refusal::invalid("a cursor is a `next` of a page"))?;
+            let at: i64 =
+                at.parse().map_err(|_| Refusal::invalid("a cursor is a `next` of a page"))?;
             narrow("started_us <= CAST(? AS INTEGER)", at.to_string());
             // Within the same microsecond the id decides, so a page neither repeats nor skips.
             narrow(&format!("(started_us < {at} OR id < ?)"), id.to_owned());
