@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// Why a command did not get its answer; each says what to do.
 #[derive(Debug)]
-pub enum Error {
+pub(crate) enum Error {
     /// Control does not listen there.
     NotRunning(PathBuf, std::io::Error),
     /// The connection broke, or what came was no HTTP.
@@ -44,12 +44,12 @@ impl std::fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// Where control listens.
-pub struct Client {
+pub(crate) struct Client {
     socket: PathBuf,
 }
 
 /// A request's body.
-pub enum Body {
+pub(crate) enum Body {
     /// None.
     Empty,
     /// A JSON value.
@@ -60,17 +60,17 @@ pub enum Body {
 
 impl Client {
     /// A client of the control that listens at `socket`; nothing is opened yet.
-    pub fn new(socket: &Path) -> Self {
+    pub(crate) fn new(socket: &Path) -> Self {
         Self { socket: socket.to_path_buf() }
     }
 
     /// One GET below `/api/v1`.
-    pub fn get(&self, path: &str) -> Result<Value, Error> {
+    pub(crate) fn get(&self, path: &str) -> Result<Value, Error> {
         self.request(Method::GET, path, Body::Empty)
     }
 
     /// One request below `/api/v1`. An empty answer is `null`.
-    pub fn request(&self, method: Method, path: &str, body: Body) -> Result<Value, Error> {
+    pub(crate) fn request(&self, method: Method, path: &str, body: Body) -> Result<Value, Error> {
         let text = self.text(method, &format!("/api/v1{path}"), body)?;
         if text.trim().is_empty() {
             return Ok(Value::Null);
@@ -79,7 +79,7 @@ impl Client {
     }
 
     /// One request, the answer as text.
-    pub fn text(&self, method: Method, path: &str, body: Body) -> Result<String, Error> {
+    pub(crate) fn text(&self, method: Method, path: &str, body: Body) -> Result<String, Error> {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -130,7 +130,7 @@ fn refusal(status: StatusCode, text: &str) -> Error {
 }
 
 /// One component of a path or query, percent-encoded (RFC 3986 §2.3).
-pub fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// The shape of the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Output {
+pub(crate) enum Output {
     /// For people.
     #[default]
     Table,
@@ -18,7 +18,7 @@ pub enum Output {
 }
 
 /// Prints `value`; `columns` names what a table shows, in its order; none: everything.
-pub fn show(value: &Value, columns: &[&str], output: Output) -> std::io::Result<()> {
+pub(crate) fn show(value: &Value, columns: &[&str], output: Output) -> std::io::Result<()> {
     let text = match output {
         Output::Json => format!("{value:#}\n"),
         Output::Csv => csv(value)?,

@@ -202,9 +202,7 @@ fn handoffs(config: &Config, keys: &Keys) -> Result<Vec<Handoff>, Error> {
     let media = (first, last - first + 1);
     let rows = out.into_iter().zip(inward).enumerate();
     Ok(rows
-        .map(|(own, (out, inward))| {
-            Handoff::new(own, keys.clone(), media, out, inward, letter_bytes)
-        })
+        .map(|(own, (out, inward))| Handoff::new(own, *keys, media, out, inward, letter_bytes))
         .collect())
 }
 
@@ -244,7 +242,7 @@ fn parts<N: Nic>(
             })
             .collect(),
         media_ports: media_ports(config, index)?,
-        keys: keys.clone(),
+        keys: *keys,
         seed,
         user_agent: "Tollgate".into(),
     });

@@ -147,7 +147,7 @@ impl Netlink {
     }
 
     /// Sends one question and gives the body of its answer, if it is of the kind asked for.
-    fn ask(&mut self, message: Message, answer: u16) -> Option<Vec<u8>> {
+    fn ask(&self, message: Message, answer: u16) -> Option<Vec<u8>> {
         send(self.questions.as_raw_fd(), &message.finish(), MsgFlags::empty()).ok()?;
         let mut room = vec![0; 8192];
         loop {

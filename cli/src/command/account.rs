@@ -8,7 +8,7 @@ use crate::client::{Body, escape};
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// All accounts with balances.
     List,
     /// One account.
@@ -60,7 +60,7 @@ pub enum Verb {
 }
 
 #[derive(clap::Args)]
-pub struct Flags {
+pub(crate) struct Flags {
     /// customer or vendor.
     #[arg(long)]
     role: Option<String>,
@@ -90,7 +90,7 @@ impl Flags {
     }
 }
 
-pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let path = |name: &str| format!("/account/{}", escape(name));
     match verb {
         Verb::List => context.list(

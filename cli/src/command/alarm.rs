@@ -5,7 +5,7 @@ use clap::Subcommand;
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// What a human must act on.
     List,
     /// What happened, newest first.
@@ -16,7 +16,7 @@ pub enum Verb {
     },
 }
 
-pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::List => context
             .list("/alarm", &["severity", "name", "subject", "raised", "last", "count", "detail"]),

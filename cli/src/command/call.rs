@@ -7,7 +7,7 @@ use crate::client::{Body, escape};
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Running calls.
     List,
     /// One running call.
@@ -22,7 +22,7 @@ pub enum Verb {
     },
 }
 
-pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::List => context.list(
             "/call",

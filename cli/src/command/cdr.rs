@@ -7,7 +7,7 @@ use crate::client::escape;
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Call records, newest first.
     List {
         #[command(flatten)]
@@ -32,7 +32,7 @@ pub enum Verb {
 }
 
 #[derive(clap::Args)]
-pub struct Filter {
+pub(crate) struct Filter {
     /// Mapping gateway.
     #[arg(long)]
     gateway: Option<String>,
@@ -101,7 +101,7 @@ const COLUMNS: [&str; 11] = [
     "vendor_charge",
 ];
 
-pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::List { filter, limit, cursor } => {
             let mut path = format!("/cdr?limit={limit}{}", filter.query());

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{Context, Failure};
 
-pub fn run(context: &Context) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let mut checks = vec![
         check("bpf file system", Path::new("/sys/fs/bpf").is_dir(), "mount -t bpf bpf /sys/fs/bpf"),
         check(

@@ -7,7 +7,7 @@ use super::Fields;
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Refuse new calls and OPTIONS; running calls finish.
     Start,
     /// Take new calls again.
@@ -16,7 +16,7 @@ pub enum Verb {
     Status,
 }
 
-pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let set = |draining: bool| {
         let body = Fields::default().set("draining", Some(draining)).body();
         context.send(Method::POST, "/drain", body)

@@ -8,7 +8,7 @@ use crate::client::{Body, escape};
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Sources dropped in the driver.
     #[command(subcommand)]
     Deny(Deny),
@@ -48,7 +48,7 @@ pub enum Verb {
 }
 
 #[derive(Subcommand)]
-pub enum Deny {
+pub(crate) enum Deny {
     /// All denied sources.
     List,
     /// Deny an address or prefix.
@@ -71,7 +71,7 @@ pub enum Deny {
 }
 
 #[derive(Subcommand)]
-pub enum Trust {
+pub(crate) enum Trust {
     /// All trusted sources, but for gateways, which are trusted by themselves.
     List,
     /// Trust an address or prefix.
@@ -91,7 +91,7 @@ pub enum Trust {
 }
 
 #[derive(Subcommand)]
-pub enum Limit {
+pub(crate) enum Limit {
     /// What they are.
     Show,
     /// Change them.
@@ -105,7 +105,7 @@ pub enum Limit {
     },
 }
 
-pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Deny(Deny::List) => {
             context.list("/firewall/deny", &["name", "since", "until", "reason"])

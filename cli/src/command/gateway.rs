@@ -8,7 +8,7 @@ use crate::client::{Body, escape};
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Customers' sides: where calls come from.
     #[command(subcommand)]
     Mapping(Mapping),
@@ -18,7 +18,7 @@ pub enum Verb {
 }
 
 #[derive(Subcommand)]
-pub enum Mapping {
+pub(crate) enum Mapping {
     /// All of them.
     List,
     /// One.
@@ -48,7 +48,7 @@ pub enum Mapping {
 }
 
 #[derive(Subcommand)]
-pub enum Routing {
+pub(crate) enum Routing {
     /// All of them.
     List,
     /// One.
@@ -78,7 +78,7 @@ pub enum Routing {
 }
 
 #[derive(clap::Args)]
-pub struct MappingFlags {
+pub(crate) struct MappingFlags {
     /// Who is charged.
     #[arg(long)]
     account: Option<String>,
@@ -99,7 +99,7 @@ pub struct MappingFlags {
 }
 
 #[derive(clap::Args)]
-pub struct RoutingFlags {
+pub(crate) struct RoutingFlags {
     /// Who is paid.
     #[arg(long)]
     account: Option<String>,
@@ -132,7 +132,7 @@ pub struct RoutingFlags {
 }
 
 #[derive(clap::Args)]
-pub struct SharedFlags {
+pub(crate) struct SharedFlags {
     /// Simultaneous calls; 0: no limit.
     #[arg(long)]
     lines_max: Option<u32>,
@@ -192,7 +192,7 @@ impl RoutingFlags {
     }
 }
 
-pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Mapping(verb) => mapping(context, verb),
         Verb::Routing(verb) => routing(context, verb),

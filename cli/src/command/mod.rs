@@ -1,17 +1,17 @@
 //! One file per noun, and what they share: asking, showing, and turning flags into fields.
 
-pub mod account;
-pub mod alarm;
-pub mod call;
-pub mod cdr;
-pub mod doctor;
-pub mod drain;
-pub mod firewall;
-pub mod gateway;
-pub mod param;
-pub mod route;
-pub mod status;
-pub mod tariff;
+pub(crate) mod account;
+pub(crate) mod alarm;
+pub(crate) mod call;
+pub(crate) mod cdr;
+pub(crate) mod doctor;
+pub(crate) mod drain;
+pub(crate) mod firewall;
+pub(crate) mod gateway;
+pub(crate) mod param;
+pub(crate) mod route;
+pub(crate) mod status;
+pub(crate) mod tariff;
 
 use hyper::Method;
 use serde_json::{Map, Value};

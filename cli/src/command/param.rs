@@ -8,7 +8,7 @@ use crate::client::{Body, escape};
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// The whole catalog.
     List,
     /// One parameter.
@@ -35,7 +35,7 @@ pub enum Verb {
     },
 }
 
-pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let path = |name: &str| format!("/param/{}", escape(name));
     match verb {
         Verb::List => context

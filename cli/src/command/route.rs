@@ -6,7 +6,7 @@ use crate::client::escape;
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Which gateways a call would try, in order, and why not the others.
     #[command(visible_alias = "show")]
     Explain {
@@ -22,7 +22,7 @@ pub enum Verb {
     },
 }
 
-pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let Verb::Explain { from, to, gateway } = verb;
     let (from, to, gateway) = (escape(&from), escape(&to), escape(&gateway));
     context.list(

@@ -2,6 +2,6 @@
 
 use crate::{Context, Failure};
 
-pub fn run(context: &Context) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     context.list("/status", &[])
 }

@@ -10,7 +10,7 @@ use crate::client::{Body, escape};
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// All tariffs.
     List,
     /// One tariff.
@@ -53,7 +53,7 @@ pub enum Verb {
 }
 
 #[derive(Subcommand)]
-pub enum Rate {
+pub(crate) enum Rate {
     /// All rates of a tariff.
     List {
         /// The tariff.
@@ -90,7 +90,7 @@ pub enum Rate {
 }
 
 #[derive(clap::Args)]
-pub struct Flags {
+pub(crate) struct Flags {
     /// ISO 4217 (EUR).
     #[arg(long)]
     currency: Option<String>,
@@ -111,7 +111,7 @@ impl Flags {
     }
 }
 
-pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let path = |name: &str| format!("/tariff/{}", escape(name));
     match verb {
         Verb::List => context.list(

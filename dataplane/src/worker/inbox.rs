@@ -13,13 +13,13 @@ const LETTERS_MAX: usize = 64;
 impl<N: Nic> Worker<N> {
     /// Whether anything came.
     pub(super) fn inbox(&mut self, now: Instant) -> bool {
-        let handed = self.from_workers(now);
-        let rim = self.from_rim(now);
-        let control = self.from_control(now);
+        let handed = self.take_handed(now);
+        let rim = self.take_from_rim(now);
+        let control = self.take_from_control(now);
         handed || rim || control
     }
 
-    fn from_workers(&mut self, now: Instant) -> bool {
+    fn take_handed(&mut self, now: Instant) -> bool {
         let mut any = false;
         let mut room = std::mem::take(&mut self.incoming);
         for from in 0..self.handoff.sources() {
@@ -41,7 +41,7 @@ impl<N: Nic> Worker<N> {
         any
     }
 
-    fn from_rim(&mut self, now: Instant) -> bool {
+    fn take_from_rim(&mut self, now: Instant) -> bool {
         let mut any = false;
         let mut room = std::mem::take(&mut self.incoming);
         for _ in 0..LETTERS_MAX {
@@ -54,7 +54,7 @@ impl<N: Nic> Worker<N> {
         any
     }
 
-    fn from_control(&mut self, now: Instant) -> bool {
+    fn take_from_control(&mut self, now: Instant) -> bool {
         let mut any = false;
         for _ in 0..LETTERS_MAX {
             let Some(down) = self.side.down.receive() else { break };
@@ -77,7 +77,7 @@ impl<N: Nic> Worker<N> {
     }
 
     /// How long control took for an admission, for `status`.
-    fn note_round_trip(&mut self, now: Instant, answer: &Answer) {
+    fn note_round_trip(&self, now: Instant, answer: &Answer) {
         let call = match answer {
             Answer::Route(route) => route.call,
             Answer::Refuse(refuse) => refuse.call,

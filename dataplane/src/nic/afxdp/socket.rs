@@ -63,7 +63,7 @@ impl<T: Copy> Ring<T> {
     fn needs_wakeup(&self) -> bool {
         // SAFETY: as in `shared_producer`.
         let flags = unsafe { self.flags.as_ref() };
-        flags.load(Ordering::Relaxed) & u32::from(libc::XDP_RING_NEED_WAKEUP) != 0
+        flags.load(Ordering::Relaxed) & libc::XDP_RING_NEED_WAKEUP != 0
     }
 
     /// Producer: writes up to `values.len()` slots and publishes them; how many there was room for.
@@ -210,8 +210,7 @@ impl Socket {
         let file = fd.as_fd();
         let (fill_page, completion_page) =
             (libc::XDP_UMEM_PGOFF_FILL_RING as i64, libc::XDP_UMEM_PGOFF_COMPLETION_RING as i64);
-        let (receive_page, transmit_page) =
-            (libc::XDP_PGOFF_RX_RING as i64, libc::XDP_PGOFF_TX_RING as i64);
+        let (receive_page, transmit_page) = (libc::XDP_PGOFF_RX_RING, libc::XDP_PGOFF_TX_RING);
         let socket = Self {
             fill: Ring::map(file, fill_page, &offsets.fr, RING_SLOTS)?,
             completion: Ring::map(file, completion_page, &offsets.cr, RING_SLOTS)?,

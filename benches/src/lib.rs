@@ -1,1 +1,0 @@
-//! The price list: one bench per journey step.

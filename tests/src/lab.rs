@@ -1,0 +1,215 @@
+//! The lab of `scripts/lab`, from Rust: real programs, real XDP, foreign clients.
+//!
+//! One lab exists per machine, so a [`Lab`] holds a lock; tests that need one take turns. Dropping it
+//! takes the lab down, whatever the test did.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{Flock, FlockArg};
+use serde_json::Value;
+
+/// What went wrong in the lab, with the words of the program that said so.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// The address of the appliance that the customers see.
+pub const BOX_CUSTOMER_SIDE: &str = "10.10.1.2:5060";
+
+/// The raised lab.
+pub struct Lab {
+    root: PathBuf,
+    binaries: PathBuf,
+    keep: bool,
+    _turn: Flock<File>,
+}
+
+/// A process inside the lab that ends with its handle.
+pub struct Running(Option<Child>);
+
+impl Running {
+    /// Waits for its end and gives what it printed.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn output(mut self) -> Result<Output, Error> {
+        Ok(self.0.take().ok_or("already waited for")?.wait_with_output()?)
+    }
+
+    /// Waits for its end and reads its last printed line as JSON.
+    ///
+    /// # Errors
+    /// When it failed or printed no JSON.
+    pub fn json(self) -> Result<Value, Error> {
+        json(&self.output()?)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn json(output: &Output) -> Result<Value, Error> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let whole = serde_json::from_str(&text);
+    let value = whole.or_else(|_| serde_json::from_str(text.lines().last().unwrap_or_default()));
+    value.map_err(|error| {
+        format!("{error} in: {text}{}", String::from_utf8_lossy(&output.stderr)).into()
+    })
+}
+
+/// The workspace.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap_or_default()
+}
+
+impl Lab {
+    /// Raises a lab with `queues` receive queues per interface. `None`, said loudly, when this
+    /// machine cannot: not root, or the foreign clients are missing.
+    ///
+    /// # Errors
+    /// When the lab does not come up.
+    pub fn up(queues: u32, xdp: bool) -> Result<Option<Self>, Error> {
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("SKIPPED: the lab needs root");
+            return Ok(None);
+        }
+        if !Path::new("/usr/bin/sipp").exists() {
+            eprintln!("SKIPPED: the lab needs sipp; run scripts/install lab");
+            return Ok(None);
+        }
+        let lock = File::create("/run/tollgate-lab.lock")?;
+        let turn = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
+        // The binaries lie beside this one: target/<profile>/ or target/<profile>/deps/.
+        let own = std::env::current_exe()?;
+        let mut binaries = own.parent().ok_or("a binary has a folder")?.to_path_buf();
+        if binaries.ends_with("deps") {
+            binaries.pop();
+        }
+        let lab = Self { root: root(), binaries, keep: false, _turn: turn };
+        let queues = queues.to_string();
+        let mut arguments = vec!["up", "--queues", &queues];
+        if !xdp {
+            arguments.push("--no-xdp");
+        }
+        lab.script(&arguments)?;
+        Ok(Some(lab))
+    }
+
+    /// Leaves the lab running when this handle goes.
+    pub fn keep(&mut self) {
+        self.keep = true;
+    }
+
+    /// Runs `scripts/lab` with these arguments.
+    ///
+    /// # Errors
+    /// What the script said, when it failed.
+    pub fn script(&self, arguments: &[&str]) -> Result<(), Error> {
+        let output = self.lab(arguments).stdin(Stdio::null()).output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(format!("lab {arguments:?}: {}", String::from_utf8_lossy(&output.stderr)).into())
+    }
+
+    fn lab(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.root.join("scripts/lab"));
+        let profile = self.binaries.file_name().unwrap_or_default();
+        let target = self.binaries.parent().unwrap_or(&self.binaries);
+        command.env("CARGO_TARGET_DIR", target).env("TOLLGATE_LAB_PROFILE", profile);
+        command.args(arguments).current_dir(&self.root);
+        command
+    }
+
+    /// A command inside `cust`, `box` or `vend`, not started yet.
+    #[must_use]
+    pub fn inside(&self, place: &str, program: &str, arguments: &[&str]) -> Command {
+        let mut command = self.lab(&["sh", place, "--"]);
+        command.arg(program).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts a command inside.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(&self, place: &str, program: &str, arguments: &[&str]) -> Result<Running, Error> {
+        Ok(Running(Some(self.inside(place, program, arguments).spawn()?)))
+    }
+
+    /// Runs a command inside to its end.
+    ///
+    /// # Errors
+    /// What it said, when it failed.
+    pub fn run(&self, place: &str, program: &str, arguments: &[&str]) -> Result<String, Error> {
+        let output = self.inside(place, program, arguments).output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if output.status.success() {
+            return Ok(text);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(format!("{program} {arguments:?}: {text}{said}").into())
+    }
+
+    /// Runs `tollgate … --output json`.
+    ///
+    /// # Errors
+    /// What the CLI said, when it refused.
+    pub fn tollgate(&self, arguments: &[&str]) -> Result<Value, Error> {
+        let output = Command::new(self.binaries.join("tollgate"))
+            .args(arguments)
+            .args(["--output", "json"])
+            .stdin(Stdio::null())
+            .output()?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("tollgate {arguments:?}: {said}").into());
+        }
+        if output.stdout.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Value::Null);
+        }
+        json(&output)
+    }
+
+    /// Gives one more address of 10.10.1.0/24 to the customers' side, or of 10.10.2.0/24 to the
+    /// vendors'.
+    ///
+    /// # Errors
+    /// When the address is taken.
+    pub fn add_address(&self, place: &str, address: &str) -> Result<(), Error> {
+        let interface = if place == "cust" { "tgc0" } else { "tgv0" };
+        self.run(place, "ip", &["addr", "add", &format!("{address}/24"), "dev", interface])?;
+        Ok(())
+    }
+
+    /// Waits until `true`, ten milliseconds at a time; `false` when `limit` passed first.
+    pub fn wait_until(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
+        let until = Instant::now() + limit;
+        while Instant::now() < until {
+            if holds() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        holds()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if !self.keep
+            && let Err(error) = self.script(&["down"])
+        {
+            eprintln!("the lab did not come down: {error}");
+        }
+    }
+}
