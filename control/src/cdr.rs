@@ -88,7 +88,10 @@ impl Cdr {
         let Some(answered) = came(record.answered_ms) else { return 0 };
         let ended = came(record.ended_ms).unwrap_or(answered);
         let until = match record.end_reason() {
-            EndReason::MediaTimeout | EndReason::NoAck | EndReason::DataplaneLost => {
+            EndReason::MediaTimeout
+            | EndReason::NoAck
+            | EndReason::DataplaneRestart
+            | EndReason::DataplaneLost => {
                 came(record.media_ms).unwrap_or(answered).min(ended)
             }
             _ => ended,
@@ -179,6 +182,9 @@ impl Cdr {
             "vendor_billed_s": self.vendor_charge.billed_s,
             "vendor_charge": self.vendor_charge.fee.to_string(),
             "vendor_rate": price_text(&record.vendor_terms.words),
+            "media_ms": came(record.media_ms),
+            "terms": words_text(&record.customer_terms.words),
+            "vendor_terms": words_text(&record.vendor_terms.words),
             "uncommitted": record.uncommitted == 1,
             "media": {
                 "from_caller": figures(&record.from_caller), "from_callee": figures(&record.from_callee),
@@ -186,6 +192,11 @@ impl Cdr {
             "attempts": self.attempts,
         })
     }
+}
+
+/// All that a charge depends on but the duration, as [`Terms::from_words`] reads it.
+fn words_text(words: &[u64; 8]) -> String {
+    words.iter().map(|word| format!("{word:016x}")).collect()
 }
 
 fn price_text(words: &[u64; 8]) -> Option<String> {
@@ -210,6 +221,18 @@ pub fn attempts<'n>(record: &CallRecord, name: impl Fn(u32) -> &'n str) -> Vec<V
         })
     };
     record.attempts().iter().map(describe).collect()
+}
+
+/// Brings the call table's last sign of media into a record whose dataplane could not.
+pub fn note_last_media(record: &mut CallRecord, media_us: u64) {
+    if media_us <= record.started_monotonic_us {
+        return;
+    }
+    let ms = (media_us - record.started_monotonic_us) / 1000;
+    let ms = u32::try_from(ms).unwrap_or(NEVER - 1);
+    if record.media_ms == NEVER || record.media_ms < ms {
+        record.media_ms = ms;
+    }
 }
 
 /// A record of a call that was refused before it began.
@@ -293,6 +316,23 @@ mod tests {
         assert_eq!(cdr.vendor_hold_ms(), 60_100);
         cdr.record.media_ms = NEVER;
         assert_eq!(cdr.hold_ms(), 0);
+        cdr.record.reason = EndReason::DataplaneRestart as u8;
+        note_last_media(&mut cdr.record, 11_000_000);
+        note_last_media(&mut cdr.record, 9_000_000);
+        assert_eq!(cdr.hold_ms(), 10_000);
+    }
+
+    #[test]
+    fn a_stored_row_is_charged_again_to_the_same_digit() {
+        let mut cdr = answered();
+        cdr.rate().unwrap();
+        let row = cdr.describe();
+        let text = row["terms"].as_str().unwrap();
+        let words: Vec<u64> =
+            (0..8).map(|at| u64::from_str_radix(&text[at * 16..][..16], 16).unwrap()).collect();
+        let terms = Terms::from_words(&words.try_into().unwrap()).unwrap();
+        let again = terms.charge(row["hold_ms"].as_u64().unwrap()).unwrap();
+        assert_eq!(again, cdr.customer_charge);
     }
 
     #[test]

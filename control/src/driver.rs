@@ -10,7 +10,7 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, Sender};
 use link::layout::{ControlSide, Link};
 use link::message::Up;
-use link::record::CallKey;
+use link::record::{CallKey, EndReason};
 use link::ring::Wake;
 use link::table::{Image, SlotState};
 use link::{CallRecord, Report};
@@ -18,7 +18,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
 use shm::Doorbell;
 
-use crate::decide::{Command, Office};
+use crate::cdr::note_last_media;
+use crate::decide::{Command, Method, Office};
 use crate::journal::{Event, Severity};
 use crate::reconcile::Desired;
 use crate::store::{Change, Store};
@@ -28,6 +29,8 @@ use crate::{Refusal, Time};
 const MESSAGES_MAX: usize = 256;
 /// Sweeps, heartbeats, expiries.
 const TICK: Duration = Duration::from_millis(50);
+/// How often calls without a slot are looked for.
+const MISSING_LOOK: Duration = Duration::from_secs(5);
 /// No dataplane for so long: its calls are ended and charged.
 const LOST_AFTER: Duration = Duration::from_secs(10);
 /// Changes per transaction.
@@ -87,7 +90,7 @@ struct Turns {
     replies: VecDeque<(u64, Pending)>,
     epoch: u64,
     tick_due: Duration,
-    guard: Option<Desired>,
+    missing_due: Duration,
     lost: bool,
     troubled: bool,
     sent: u64,
@@ -103,7 +106,7 @@ impl<C: Clock> Driver<C> {
             replies: VecDeque::new(),
             epoch: 0,
             tick_due: Duration::ZERO,
-            guard: None,
+            missing_due: Duration::ZERO,
             lost: false,
             troubled: false,
             sent: 0,
@@ -129,14 +132,12 @@ impl<C: Clock> Driver<C> {
                     break;
                 }
             }
-            self.each_call(turns, worker, |office, key, record, state, ended_before| {
+            self.each_call(turns, worker, |office, key, record, state| {
                 if state == SlotState::Live {
-                    office.rebuild(worker, key, record);
-                } else {
-                    let stored = ended_before.contains(&record.id);
-                    office.handle_ended(time, worker, key, record, stored);
+                    office.rebuild(time, worker, key, record);
                 }
             });
+            self.sweep(time, turns, worker);
         }
     }
 
@@ -145,13 +146,13 @@ impl<C: Clock> Driver<C> {
         &mut self,
         turns: &mut Turns,
         worker: usize,
-        mut with: impl FnMut(&mut Office, CallKey, &CallRecord, SlotState, &HashSet<[u64; 2]>),
+        mut with: impl FnMut(&mut Office, CallKey, &CallRecord, SlotState),
     ) {
         let Some(side) = self.sides.get(worker) else { return };
         for slot in 0..side.calls.len() {
             let Some(seen) = side.calls.read(slot, &mut turns.image) else { continue };
             let key = CallKey { slot, generation: seen.generation() };
-            with(&mut self.office, key, &turns.image.record, seen.state(), &self.ended_before);
+            with(&mut self.office, key, &turns.image.record, seen.state());
         }
     }
 
@@ -168,20 +169,19 @@ impl<C: Clock> Driver<C> {
         while let Ok(Request { command, reply }) = self.requests.try_recv() {
             work = true;
             let result = self.office.handle_command(time, &command);
-            if self.office.backlog() == 0 {
+            // What changes nothing waits for nothing: with a full disk one can still read why.
+            if command.method == Method::Get || result.is_err() || self.office.backlog() == 0 {
                 let _ = reply.send(result);
             } else {
                 turns.replies.push_back((self.office.last_change(), (reply, result)));
-            }
-            let guard = self.office.desired_guard(time);
-            if turns.guard.as_ref() != Some(&guard) {
-                let _ = self.guard.send(guard.clone());
-                turns.guard = Some(guard);
             }
         }
         if time.now >= turns.tick_due {
             turns.tick_due = time.now + TICK;
             self.tick(time, turns);
+        }
+        if let Some(guard) = self.office.poll_guard(time) {
+            let _ = self.guard.send(guard);
         }
         self.flush(turns);
         work
@@ -227,6 +227,9 @@ impl<C: Clock> Driver<C> {
             let media_us = side.calls.media_us(slot);
             self.office.handle_lost(time, worker, key, &turns.image.record, media_us);
         } else {
+            if turns.image.record.end_reason() == EndReason::DataplaneRestart {
+                note_last_media(&mut turns.image.record, side.calls.media_us(slot));
+            }
             self.office.handle_ended(time, worker, key, &turns.image.record, stored);
         }
     }
@@ -263,17 +266,22 @@ impl<C: Clock> Driver<C> {
         let epoch = self.link.dataplane_epoch();
         if epoch != turns.epoch && self.dataplane_beats(time) {
             turns.epoch = epoch;
-            self.greet_dataplane(turns);
+            self.greet_dataplane(turns.epoch);
         }
         for worker in 0..self.sides.len() {
             self.sweep(time, turns, worker);
         }
-        self.watch_dataplane(time, turns);
-        if turns.guard.is_none() {
-            let guard = self.office.desired_guard(time);
-            let _ = self.guard.send(guard.clone());
-            turns.guard = Some(guard);
+        if time.now >= turns.missing_due {
+            turns.missing_due = time.now + MISSING_LOOK;
+            for (worker, side) in self.sides.iter().enumerate() {
+                self.office.handle_missing(time, worker, |key| {
+                    side.calls.tenancy(key.slot).is_some_and(|seen| {
+                        seen.generation() == key.generation && seen.state() != SlotState::Free
+                    })
+                });
+            }
         }
+        self.watch_dataplane(time, turns);
     }
 
     fn dataplane_beats(&self, time: Time) -> bool {
@@ -283,22 +291,17 @@ impl<C: Clock> Driver<C> {
         })
     }
 
-    /// A dataplane started: it learns the parameters, and calls it did not take over are let go.
-    fn greet_dataplane(&mut self, turns: &mut Turns) {
+    /// A dataplane started: it learns the parameters.
+    fn greet_dataplane(&mut self, epoch: u64) {
         for worker in 0..self.sides.len() {
             if let Ok(calls) = self.link.calls(worker as u32)
                 && let Some(side) = self.sides.get_mut(worker)
             {
                 side.calls = calls;
             }
-            let mut known = HashSet::new();
-            self.each_call(turns, worker, |_, _, record, _, _| {
-                known.insert(record.id);
-            });
-            self.office.retain_calls(worker, &known);
         }
         self.office.handle_dataplane();
-        tracing::info!(epoch = turns.epoch, "dataplane_joined");
+        tracing::info!(epoch, "dataplane_joined");
     }
 
     /// Finds ended slots whose report got lost.

@@ -12,11 +12,29 @@ use crossbeam::channel::{Receiver, RecvTimeoutError};
 use serde_json::{Value, json};
 use xdp_prog::{Deny, Maps, Prefix};
 
+/// One denied prefix.
+#[derive(Clone, Debug, Eq)]
+pub struct Denial {
+    /// The prefix.
+    pub name: String,
+    /// Until when, µs since 1970 UTC; 0: until removed.
+    pub until_us: u64,
+    /// The same by the driver's clock, since boot.
+    pub not_after: Option<Duration>,
+}
+
+/// The moment since boot is computed anew each time and then differs a little; what was meant does not.
+impl PartialEq for Denial {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.until_us == other.until_us
+    }
+}
+
 /// What the driver should hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Desired {
-    /// Prefixes, each with the moment (since boot) from which it holds no longer.
-    pub deny: Vec<(String, Option<Duration>)>,
+    /// Denied prefixes.
+    pub deny: Vec<Denial>,
     /// Prefixes.
     pub trust: Vec<String>,
     /// OPTIONS of one source per second.
@@ -101,19 +119,13 @@ impl Reconciler {
         written: &Desired,
         wanted: &Desired,
     ) -> Result<(), xdp_prog::Error> {
-        let before: BTreeMap<&String, &Option<Duration>> =
-            written.deny.iter().map(|(name, until)| (name, until)).collect();
-        let after: BTreeMap<&String, &Option<Duration>> =
-            wanted.deny.iter().map(|(name, until)| (name, until)).collect();
-        for entry in &wanted.deny {
-            let (name, until) = entry;
-            // A deadline computed twice differs by the moment of computing, not by meaning.
-            let same = before.get(name).is_some_and(|old| old.is_some() == until.is_some());
-            if !same && let Some(deny) = deny(entry) {
+        let changes = Changes::between(&written.deny, &wanted.deny);
+        for denial in changes.written {
+            if let Some(deny) = deny(denial) {
                 maps.deny_add(&deny)?;
             }
         }
-        for name in before.keys().filter(|name| !after.contains_key(*name)) {
+        for name in changes.removed {
             if let Some(prefix) = prefix(name) {
                 maps.deny_remove(prefix)?;
             }
@@ -132,14 +144,35 @@ impl Reconciler {
     }
 }
 
+/// What must be written, and what must go, to come from one list of denials to another.
+#[derive(Debug, PartialEq, Eq)]
+struct Changes<'d> {
+    written: Vec<&'d Denial>,
+    removed: Vec<&'d str>,
+}
+
+impl<'d> Changes<'d> {
+    fn between(before: &'d [Denial], after: &'d [Denial]) -> Self {
+        let mut old: BTreeMap<&str, &Denial> =
+            before.iter().map(|denial| (denial.name.as_str(), denial)).collect();
+        let mut written = Vec::new();
+        for denial in after {
+            if old.remove(denial.name.as_str()) != Some(denial) {
+                written.push(denial);
+            }
+        }
+        Self { written, removed: old.into_keys().collect() }
+    }
+}
+
 /// Every name was checked when it was entered, so none is lost here.
 fn prefix(text: &str) -> Option<Prefix> {
     let parsed: routing::Prefix = text.parse().ok()?;
     Prefix::new(parsed.address(), parsed.bits()).ok()
 }
 
-fn deny((name, until): &(String, Option<Duration>)) -> Option<Deny> {
-    Some(Deny { prefix: prefix(name)?, not_after: *until })
+fn deny(denial: &Denial) -> Option<Deny> {
+    Some(Deny { prefix: prefix(&denial.name)?, not_after: denial.not_after })
 }
 
 /// Counters of the driver by reason, for API and metrics.
@@ -156,4 +189,28 @@ pub fn counters(maps: &SharedMaps) -> Vec<Value> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn denial(name: &str, until_us: u64, not_after_s: u64) -> Denial {
+        let not_after = (until_us > 0).then(|| Duration::from_secs(not_after_s));
+        Denial { name: name.into(), until_us, not_after }
+    }
+
+    #[test]
+    fn a_denial_whose_time_changed_is_written_again_and_one_that_stayed_is_not() {
+        let before = [denial("10.0.0.1/32", 60, 1), denial("10.0.0.2/32", 60, 1)];
+        let after = [denial("10.0.0.1/32", 60, 2), denial("10.0.0.2/32", 90, 2)];
+        let changes = Changes::between(&before, &after);
+        assert_eq!(changes, Changes { written: vec![&after[1]], removed: Vec::new() });
+    }
+
+    #[test]
+    fn what_is_wanted_no_longer_is_removed() {
+        let before = [denial("10.0.0.1/32", 0, 0)];
+        assert_eq!(Changes::between(&before, &[]).removed, ["10.0.0.1/32"]);
+    }
 }

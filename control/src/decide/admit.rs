@@ -21,7 +21,7 @@ const PREPAID_TALK_S_MAX: u64 = 7_200;
 const INTERNATIONAL: [&str; 1] = ["00"];
 
 /// Why a call is not admitted.
-struct No {
+pub(super) struct No {
     status: u16,
     reason: EndReason,
     retry_after_s: u32,
@@ -115,7 +115,9 @@ impl Office {
         let (account, key) = (mapping.account, admit.call);
         let (mapping, routing) = (mapping.id, first);
         let asked = Some(Box::new(*admit));
-        self.take(admit.record, Live { worker, key, mapping, account, routing, reserved, asked });
+        let since = time.now;
+        let live = Live { worker, key, mapping, account, routing, reserved, since, asked };
+        self.take(admit.record, live);
 
         let mut route = Route {
             call: admit.call,
@@ -168,7 +170,11 @@ impl Office {
     }
 
     /// How long the balance lets the call last, and what is held for it.
-    fn check_money(&self, mapping: &MappingGateway, terms: &Terms) -> Result<(u32, Money), No> {
+    pub(super) fn check_money(
+        &self,
+        mapping: &MappingGateway,
+        terms: &Terms,
+    ) -> Result<(u32, Money), No> {
         let limited = self.state.values.number("SS_ENABLE_CALL_LIMIT") == 1;
         let longest = if limited { mapping.talk_s_max } else { 0 };
         if terms.price.rate == Money::ZERO && terms.price.connection_fee == Money::ZERO {

@@ -1,12 +1,13 @@
 //! Answered and Abandon: the start record, and calls that are gone before their answer came.
 
-use link::ask::{Abandon, Admit, Answered};
-use link::record::EndReason;
+use link::ask::{Abandon, Answered};
+use link::record::{EndReason, NEVER};
 use link::{Ask, CallRecord};
 
 use super::{Office, Waiting};
 use crate::Time;
-use crate::cdr::{self, BillingMode, Cdr};
+use crate::cdr::{self, BillingMode, Cdr, id_text};
+use crate::journal::{Event, Severity};
 use crate::state::entity::Kind;
 use crate::store::Change;
 
@@ -30,6 +31,9 @@ impl Office {
     fn handle_answered(&mut self, worker: usize, answered: &Answered, record: Option<CallRecord>) {
         // Without a record the call is over already; its end record is on its way.
         let Some(record) = record else { return };
+        if let Some(live) = self.live.get_mut(&record.id) {
+            live.asked = None;
+        }
         let cdr = self.cdr(record);
         let sequence = self.change(Change::CdrStart(Box::new(cdr)));
         self.wait(sequence, Waiting::Commit(worker, answered.call));
@@ -40,24 +44,42 @@ impl Office {
         let id = self.live.iter().find_map(|(id, live)| {
             (live.worker == worker && live.key == abandon.call).then_some(*id)
         });
-        let Some(live) = id.and_then(|id| self.release(id)) else { return };
         let Some(id) = id else { return };
-        // The call never got a slot, so its record is ours; the INVITE's facts are gone with it.
-        let admit = Admit {
-            call: live.key,
-            record: id,
-            asked_us: 0,
-            deadline_us: 0,
-            started_us: time.wall_us,
-            facts: link::record::Facts::default(),
-        };
         let reason = EndReason::from_number(u8::try_from(abandon.reason).unwrap_or(0));
-        let status = u16::try_from(abandon.status).unwrap_or(0);
+        self.end_without_slot(time, id, reason, u16::try_from(abandon.status).unwrap_or(0));
+    }
+
+    /// Ends a call that never got a slot, so that its record is ours to write.
+    pub(super) fn end_without_slot(
+        &mut self,
+        time: Time,
+        id: [u64; 2],
+        reason: EndReason,
+        status: u16,
+    ) {
+        let Some(live) = self.release(id) else { return };
+        let Some(admit) = live.asked else {
+            // It was answered or found running, so it had a slot, and someone emptied it.
+            self.journal.raise(Event {
+                at_us: time.wall_us,
+                name: "call_lost",
+                subject: "call table".into(),
+                severity: Severity::Critical,
+                detail: format!(
+                    "call {} left the call table without a record; its start is all there is",
+                    id_text(id)
+                ),
+            });
+            return;
+        };
+        let now_us = u64::try_from(time.now.as_micros()).unwrap_or(u64::MAX);
+        let ended_ms = now_us.saturating_sub(admit.asked_us) / 1000;
+        let ended_ms = u32::try_from(ended_ms).unwrap_or(NEVER - 1);
         let record = CallRecord {
             customer_gateway: live.mapping,
-            ..cdr::refused(&admit, status, reason, 0)
+            ..cdr::refused(&admit, status, reason, ended_ms)
         };
-        let cdr = self.cdr(record);
+        let cdr = Cdr { billing_mode: BillingMode::None, ..self.cdr(record) };
         self.change(Change::CdrEnd(Box::new(cdr)));
     }
 

@@ -12,7 +12,7 @@ use super::Office;
 use crate::cdr::id_from_text;
 use crate::journal::{Event, Severity};
 use crate::params::CATALOG;
-use crate::reconcile::Desired;
+use crate::reconcile::{Denial, Desired};
 use crate::state::entity::{Denied, Entity, Kind, RateRow};
 use crate::store::{Change, LedgerEntry};
 use crate::{Refusal, Time, rfc3339};
@@ -169,6 +169,7 @@ impl Office {
             Method::Delete => {
                 let entity = self.state.delete(kind, name)?;
                 self.change(Change::Delete(kind, entity.id()));
+                self.guard_changed(kind);
                 self.note(time, "deleted", &format!("{} {name}", kind.name()), String::new());
                 Ok(Value::Null)
             }
@@ -178,8 +179,17 @@ impl Office {
 
     fn saved(&mut self, time: Time, name: &'static str, entity: &Entity) {
         self.change(Change::Put(Box::new(entity.clone())));
+        self.guard_changed(entity.kind());
         let subject = format!("{} {}", entity.kind().name(), entity.name());
         self.note(time, name, &subject, String::new());
+    }
+
+    /// What the driver holds follows lists and gateways.
+    fn guard_changed(&mut self, kind: Kind) {
+        self.guard_stale |= !matches!(kind, Kind::Account | Kind::Tariff);
+        if kind == Kind::Deny {
+            self.denial_due_us = 0;
+        }
     }
 
     fn note(&mut self, time: Time, name: &'static str, subject: &str, detail: String) {
@@ -226,7 +236,10 @@ impl Office {
         old: String,
         new: Option<String>,
     ) -> Result<Value, Refusal> {
-        self.state.values_changed();
+        if name == "FEE_PRECISION" {
+            self.state.values_changed();
+        }
+        self.guard_stale |= name.starts_with("TG_OPTIONS");
         self.note(
             time,
             "parameter_changed",
@@ -347,6 +360,10 @@ impl Office {
 
     /// Denials whose time has come go by themselves.
     pub(super) fn expire_denials(&mut self, time: Time) {
+        // The list may be a million long and this is asked twenty times a second.
+        if time.wall_us < self.denial_due_us {
+            return;
+        }
         let due = |entity: &Entity| match entity {
             Entity::Deny(denied) if (1..=time.wall_us).contains(&denied.until_us) => {
                 Some(denied.name.clone())
@@ -357,20 +374,30 @@ impl Office {
         for name in expired {
             if let Ok(entity) = self.state.delete(Kind::Deny, &name) {
                 self.change(Change::Delete(Kind::Deny, entity.id()));
+                self.guard_stale = true;
                 self.note(time, "denial_expired", &name, String::new());
             }
         }
+        let ends = self.state.documents(Kind::Deny).filter_map(|entity| match entity {
+            Entity::Deny(denied) if denied.until_us > 0 => Some(denied.until_us),
+            _ => None,
+        });
+        self.denial_due_us = ends.min().unwrap_or(u64::MAX);
     }
 
-    /// What the driver should hold now.
-    #[must_use]
-    pub fn desired_guard(&self, time: Time) -> Desired {
+    /// What the driver should hold from now on, if that changed.
+    pub fn poll_guard(&mut self, time: Time) -> Option<Desired> {
+        std::mem::take(&mut self.guard_stale).then(|| self.desired_guard(time))
+    }
+
+    fn desired_guard(&self, time: Time) -> Desired {
         let deny = self.state.documents(Kind::Deny).filter_map(|entity| match entity {
             Entity::Deny(denied) => {
                 let left_us = denied.until_us.saturating_sub(time.wall_us);
                 let not_after = (denied.until_us > 0)
                     .then(|| time.now + std::time::Duration::from_micros(left_us));
-                Some((denied.name.clone(), not_after))
+                let (name, until_us) = (denied.name.clone(), denied.until_us);
+                Some(Denial { name, until_us, not_after })
             }
             _ => None,
         });

@@ -20,15 +20,19 @@ impl Office {
         record: &CallRecord,
         stored: bool,
     ) {
-        self.release(record.id);
+        let live = self.release(record.id);
         if stored {
-            self.released.push_back((worker, call));
+            self.released.push_back((worker, call, record.id));
             return;
         }
         if !self.ending.insert(record.id) {
             return;
         }
         let mut cdr = self.cdr(*record);
+        // Whoever was admitted pays, whatever became of the gateway since.
+        if let Some(payer) = live.map(|live| live.account).filter(|account| *account != 0) {
+            cdr.customer = payer;
+        }
         let callee = record.callee_billed.to_text();
         if cdr.rate().is_err() {
             self.journal.raise(Event {
@@ -48,7 +52,7 @@ impl Office {
         } else {
             self.change(Change::CdrEnd(Box::new(cdr)))
         };
-        self.wait(sequence, Waiting::Release(worker, call));
+        self.wait(sequence, Waiting::Release(worker, call, record.id));
         if sequence <= self.stored {
             self.handle_stored(self.stored);
         }
@@ -59,7 +63,8 @@ impl Office {
         let unwanted = self.state.values.number("SERVER_BILLING_RECORD_ZERO_HOLD_TIME") == 0
             && cdr.hold_ms() == 0
             || self.state.values.has_prefix("BILLING_NO_CDR_E164S", callee);
-        unwanted && !cdr.costs()
+        // A start that is written gets its end.
+        unwanted && !cdr.costs() && cdr.record.answered_ms == NEVER
     }
 
     /// Moves both balances, by entries whose reference makes a replay the same entry.
@@ -70,7 +75,20 @@ impl Office {
             ("vendor", cdr.vendor, cdr.vendor_charge.fee),
         ];
         for (side, account, fee) in sides {
-            if fee == Money::ZERO || account == 0 {
+            if fee == Money::ZERO {
+                continue;
+            }
+            if account == 0 {
+                self.journal.raise(Event {
+                    at_us: time.wall_us,
+                    name: "charge_unowned",
+                    subject: side.into(),
+                    severity: Severity::Critical,
+                    detail: format!(
+                        "call {id} cost {fee} and its gateway is gone; book it by hand, then keep \
+                         gateways while they carry calls"
+                    ),
+                });
                 continue;
             }
             let balance = self.state.balances.entry(account).or_default();

@@ -19,12 +19,13 @@ mod explain;
 pub use command::{Command, Method};
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
 
 use link::ask::Admit;
 use link::message::Down;
-use link::record::CallKey;
+use link::record::{CallKey, EndReason, NEVER};
 use link::{CallRecord, Order};
-use rating::Money;
+use rating::{Money, Terms};
 
 use crate::Time;
 use crate::journal::{Event, Journal, Severity};
@@ -33,6 +34,9 @@ use crate::store::{Change, Loaded};
 
 /// Changes that may wait for the store; beyond, new calls are refused.
 const BACKLOG_MAX: u64 = 100_000;
+
+/// An admitted call that has no slot for so long never gets one: no INVITE waits that long.
+const MISSING_AFTER: Duration = Duration::from_secs(15);
 
 /// An admitted call.
 #[derive(Clone, Debug)]
@@ -44,6 +48,8 @@ struct Live {
     /// Whose line it holds on the vendors' side: the first candidate's, until its record says more.
     routing: u32,
     reserved: Money,
+    /// When it was admitted, or found running.
+    since: link::Instant,
     /// What was asked, until a record in the call table tells it.
     asked: Option<Box<Admit>>,
 }
@@ -52,7 +58,7 @@ struct Live {
 #[derive(Clone, Copy, Debug)]
 enum Waiting {
     Commit(usize, CallKey),
-    Release(usize, CallKey),
+    Release(usize, CallKey, [u64; 2]),
 }
 
 /// The one owner of all business state.
@@ -75,8 +81,12 @@ pub struct Office {
     sequence: u64,
     stored: u64,
     waiting: VecDeque<(u64, Waiting)>,
-    released: VecDeque<(usize, CallKey)>,
+    released: VecDeque<(usize, CallKey, [u64; 2])>,
     draining: bool,
+    /// The driver's lists are to be told anew.
+    guard_stale: bool,
+    /// No denial ends before, µs since 1970 UTC.
+    denial_due_us: u64,
 }
 
 /// Source, Call-ID and CSeq of recent refusals, in a ring.
@@ -139,7 +149,8 @@ impl Office {
     /// An office with what the store remembers, for a dataplane of `workers` workers.
     #[must_use]
     pub fn new(loaded: Loaded, workers: usize) -> Self {
-        let mut office = Self { down: vec![VecDeque::new(); workers], ..Self::default() };
+        let down = vec![VecDeque::new(); workers];
+        let mut office = Self { down, guard_stale: true, ..Self::default() };
         for (name, value) in &loaded.parameters {
             office.state.values.restore(name, value);
         }
@@ -154,6 +165,7 @@ impl Office {
             balance.amount = Money::from_billionths(billionths);
         }
         office.state.payments = loaded.payments.into_iter().collect();
+        office.state.restore_ids(loaded.ids_used);
         office.state.restored();
         office
     }
@@ -168,28 +180,46 @@ impl Office {
 
     /// A call that was running before this control started: its lines and reservations, before
     /// anything new is admitted.
-    pub fn rebuild(&mut self, worker: usize, key: CallKey, record: &CallRecord) {
+    pub fn rebuild(&mut self, time: Time, worker: usize, key: CallKey, record: &CallRecord) {
         if self.live.contains_key(&record.id) {
             return;
         }
         let mapping = record.customer_gateway;
         let account = self.state.mappings.get(&mapping).map_or(0, |gateway| gateway.account);
         let routing = record.attempts().last().map_or(0, |attempt| attempt.gateway);
-        let reserved = Money::ZERO;
-        let live = Live { worker, key, mapping, account, routing, reserved, asked: None };
+        // What was granted is forgotten, so all is held that it can have been.
+        let terms = Terms::from_words(&record.customer_terms.words);
+        let gateway = self.state.mappings.get(&mapping);
+        let held = terms.zip(gateway).and_then(|(terms, it)| self.check_money(it, &terms).ok());
+        let reserved = held.map_or(Money::ZERO, |(_, reserved)| reserved);
+        let since = time.now;
+        let live = Live { worker, key, mapping, account, routing, reserved, since, asked: None };
         self.take(record.id, live);
+        // An answer whose ask the former control did not read; a start is written once anyway.
+        if record.attempts().iter().any(|attempt| attempt.answered_ms != NEVER) {
+            let cdr = self.cdr(*record);
+            self.change(Change::CdrStart(Box::new(cdr)));
+        }
     }
 
-    /// Of calls that a former dataplane had: the ones not among `known` are gone for good.
-    pub fn retain_calls(&mut self, worker: usize, known: &HashSet<[u64; 2]>) {
+    /// Ends calls of a worker that were admitted, but hold no slot of the call table: the dataplane
+    /// died before it read the answer. `has_slot` says whether a call holds one.
+    pub fn handle_missing(
+        &mut self,
+        time: Time,
+        worker: usize,
+        has_slot: impl Fn(CallKey) -> bool,
+    ) {
         let gone: Vec<[u64; 2]> = self
             .live
             .iter()
-            .filter(|(id, live)| live.worker == worker && !known.contains(*id))
+            .filter(|(_, live)| live.worker == worker)
+            .filter(|(_, live)| time.now.saturating_sub(live.since) > MISSING_AFTER)
+            .filter(|(_, live)| !has_slot(live.key))
             .map(|(id, _)| *id)
             .collect();
         for id in gone {
-            self.release(id);
+            self.end_without_slot(time, id, EndReason::DataplaneRestart, 0);
         }
     }
 
@@ -273,7 +303,7 @@ impl Office {
                     let committed = link::answer::Committed { call };
                     self.answer(worker, link::Answer::Committed(committed));
                 }
-                Waiting::Release(worker, call) => self.released.push_back((worker, call)),
+                Waiting::Release(worker, call, id) => self.released.push_back((worker, call, id)),
             }
         }
     }
@@ -329,9 +359,12 @@ impl Office {
         self.changes.pop_front()
     }
 
-    /// Next slot whose record is durable.
+    /// Next slot whose record is durable. Whoever takes it frees the slot before anything else is
+    /// told here: from then on nobody can report its end again.
     pub fn poll_release(&mut self) -> Option<(usize, CallKey)> {
-        self.released.pop_front()
+        let (worker, call, id) = self.released.pop_front()?;
+        self.ending.remove(&id);
+        Some((worker, call))
     }
 
     /// Whether new calls are refused.

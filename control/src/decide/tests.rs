@@ -427,3 +427,98 @@ fn a_number_is_made_normal_once_unless_a_tech_prefix_was_cut() {
     let no = desk.ask(&admit).unwrap_err();
     assert_eq!(no.reason, EndReason::NoRate as u8);
 }
+
+#[test]
+fn what_runs_when_control_starts_still_holds_its_line_and_its_money() {
+    let mut desk = Desk::new("1");
+    let (admit, route) = desk.call();
+    let record = CallRecord { ended_ms: NEVER, ..talked(&admit, &route, 0) };
+    // As if the control before this one had died here.
+    desk.office.release(admit.record);
+    desk.office.rebuild(desk.time, 0, admit.call, &record);
+    assert_eq!(desk.settle().starts.len(), 1, "the start is written again");
+    assert_eq!(desk.reserved(), "1.00".parse().unwrap());
+    let other = desk.invite("10.1.0.1:5060", "44207");
+    assert_eq!(desk.ask(&other).unwrap_err().reason, EndReason::NoBalance as u8);
+    desk.office.handle_ended(desk.time, 0, admit.call, &talked(&admit, &route, 60_000), false);
+    assert_eq!((desk.balance("customer"), desk.reserved()), ("0.40".into(), Money::ZERO));
+}
+
+#[test]
+fn an_admitted_call_that_never_got_a_slot_has_a_record_that_says_who_called() {
+    let mut desk = Desk::new("10");
+    desk.call();
+    desk.time.now += Duration::from_secs(60);
+    desk.office.handle_missing(desk.time, 1, |_| false);
+    desk.office.handle_missing(desk.time, 0, |_| true);
+    assert_eq!(desk.office.calls_live(), 1);
+    desk.office.handle_missing(desk.time, 0, |_| false);
+    desk.office.handle_missing(desk.time, 0, |_| false);
+    let ends = desk.settle().ends;
+    assert_eq!((desk.office.calls_live(), ends.len()), (0, 1));
+    assert_eq!(ends[0].record.end_reason(), EndReason::DataplaneRestart);
+    assert_eq!(ends[0].record.facts.callee.to_text(), "44207");
+    assert_eq!(ends[0].gateway, "in");
+}
+
+#[test]
+fn a_charge_that_nobody_owns_is_an_alarm() {
+    let mut desk = Desk::new("10");
+    let (admit, route) = desk.call();
+    let mut record = talked(&admit, &route, 60_000);
+    record.attempts[0].gateway = 999;
+    desk.office.handle_ended(desk.time, 0, admit.call, &record, false);
+    assert_eq!(desk.office.journal.alarms()[0]["name"], "charge_unowned");
+    assert_eq!(desk.balance("customer"), "9.40");
+}
+
+#[test]
+fn the_end_of_an_answered_call_is_never_suppressed() {
+    let mut desk = Desk::new("10");
+    desk.set("SERVER_BILLING_RECORD_ZERO_HOLD_TIME", "0");
+    desk.settle();
+    let (admit, route) = desk.call();
+    desk.office.handle_ended(desk.time, 0, admit.call, &talked(&admit, &route, 0), false);
+    let (other, route) = desk.call();
+    let record = CallRecord { answered_ms: NEVER, ..talked(&other, &route, 0) };
+    let mut silent = record;
+    silent.attempts[0].answered_ms = NEVER;
+    desk.office.handle_ended(desk.time, 0, other.call, &silent, false);
+    let ends = desk.settle().ends;
+    assert_eq!(ends.len(), 1);
+    assert_eq!(desk.released(), [admit.call, other.call]);
+}
+
+#[test]
+fn an_ended_call_leaves_nothing_behind() {
+    let mut desk = Desk::new("10000");
+    for _ in 0..100 {
+        let (admit, route) = desk.call();
+        desk.office.handle_ended(desk.time, 0, admit.call, &talked(&admit, &route, 1000), false);
+        desk.settle();
+        desk.released();
+    }
+    assert!(desk.office.ending.is_empty() && desk.office.waiting.is_empty());
+    assert!(desk.office.live.is_empty() && desk.office.changes.is_empty());
+}
+
+#[test]
+fn the_driver_hears_of_a_denial_when_it_comes_changes_and_goes() {
+    let mut desk = Desk::new("10");
+    let deny = |for_s: u64| json!({"prefix": "10.66.0.0/16", "for_s": for_s});
+    desk.office.handle_tick(desk.time);
+    assert!(desk.office.poll_guard(desk.time).unwrap().deny.is_empty());
+    assert!(desk.office.poll_guard(desk.time).is_none());
+    desk.post("firewall/deny", deny(60)).unwrap();
+    let first = desk.office.poll_guard(desk.time).unwrap();
+    assert_eq!(first.deny[0].not_after, Some(desk.time.now + Duration::from_secs(60)));
+    desk.post("firewall/deny", deny(90)).unwrap();
+    let second = desk.office.poll_guard(desk.time).unwrap();
+    assert_ne!(first, second);
+    desk.time.wall_us += 89_000_000;
+    desk.office.handle_tick(desk.time);
+    assert!(desk.office.poll_guard(desk.time).is_none());
+    desk.time.wall_us += 2_000_000;
+    desk.office.handle_tick(desk.time);
+    assert!(desk.office.poll_guard(desk.time).unwrap().deny.is_empty());
+}

@@ -72,6 +72,8 @@ pub struct Loaded {
     pub balances: Vec<(u32, i64)>,
     /// References of all payments, so that a repeated request is told from a new one.
     pub payments: Vec<String>,
+    /// The highest id that anything stored names, of a deleted document too.
+    pub ids_used: u32,
 }
 
 /// Why the store cannot.

@@ -134,6 +134,12 @@ impl Store for Sqlite {
         let mut rows = db.prepare(payments).map_err(failed(what))?;
         let payments = rows.query_map([], |row| row.get(0)).map_err(failed(what))?;
         loaded.payments = payments.collect::<Result<_, _>>().map_err(failed(what))?;
+        let ids = "SELECT max(id) FROM (SELECT max(id) AS id FROM document
+            UNION ALL SELECT max(account) FROM ledger
+            UNION ALL SELECT max(customer) FROM cdr UNION ALL SELECT max(vendor) FROM cdr)";
+        let used: Option<u32> =
+            db.query_row(ids, [], |row| row.get(0)).map_err(failed(what))?;
+        loaded.ids_used = used.unwrap_or(0);
         Ok(loaded)
     }
 
@@ -479,7 +485,8 @@ mod tests {
         assert!(store.has_end([1, 1]).unwrap());
         drop(store);
         let mut store = Sqlite::open(&path).unwrap();
-        assert_eq!(store.load().unwrap().balances, [(1, -5)]);
+        let loaded = store.load().unwrap();
+        assert_eq!((loaded.balances, loaded.ids_used), (vec![(1, -5)], 1));
         let mut reader = Reader::open(&path).unwrap();
         let page = reader.cdrs(&CdrFilter::default()).unwrap();
         assert_eq!(page["items"].as_array().unwrap().len(), 1);
