@@ -91,9 +91,7 @@ impl Cdr {
             EndReason::MediaTimeout
             | EndReason::NoAck
             | EndReason::DataplaneRestart
-            | EndReason::DataplaneLost => {
-                came(record.media_ms).unwrap_or(answered).min(ended)
-            }
+            | EndReason::DataplaneLost => came(record.media_ms).unwrap_or(answered).min(ended),
             _ => ended,
         };
         until.saturating_sub(answered)

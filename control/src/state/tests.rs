@@ -1,3 +1,5 @@
+//! Documents as operators and the store bring them.
+
 use serde_json::json;
 
 use super::*;

@@ -137,8 +137,7 @@ impl Store for Sqlite {
         let ids = "SELECT max(id) FROM (SELECT max(id) AS id FROM document
             UNION ALL SELECT max(account) FROM ledger
             UNION ALL SELECT max(customer) FROM cdr UNION ALL SELECT max(vendor) FROM cdr)";
-        let used: Option<u32> =
-            db.query_row(ids, [], |row| row.get(0)).map_err(failed(what))?;
+        let used: Option<u32> = db.query_row(ids, [], |row| row.get(0)).map_err(failed(what))?;
         loaded.ids_used = used.unwrap_or(0);
         Ok(loaded)
     }

@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut sent = 0;
     while sent < packets {
         let results =
-            sendmmsg(socket.as_raw_fd(), &mut headers, &slices, &to, [], MsgFlags::empty());
+            sendmmsg(socket.as_raw_fd(), &mut headers, &slices, to, [], MsgFlags::empty());
         // A refused batch is the receiver's ICMP or a full queue: the next one tells.
         sent += results.map_or(0, |results| results.count() as u64).max(1);
         let due = Duration::from_nanos(sent * 1_000_000_000 / per_second.max(1));

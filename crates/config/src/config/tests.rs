@@ -1,3 +1,5 @@
+//! The file as operators write it.
+
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../../../docs/tollgate.example.toml");

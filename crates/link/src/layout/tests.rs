@@ -1,3 +1,5 @@
+//! Shared words, formatted, opened and refused.
+
 use proptest::prelude::*;
 
 use super::*;

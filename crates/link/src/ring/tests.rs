@@ -1,3 +1,5 @@
+//! The ring against a queue, with kills and corruption.
+
 use std::collections::VecDeque;
 
 use proptest::prelude::*;

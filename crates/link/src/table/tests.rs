@@ -1,3 +1,5 @@
+//! The call table against a model, with a kill at every store.
+
 use std::sync::atomic::AtomicU32;
 
 use proptest::prelude::*;

@@ -1,0 +1,169 @@
+//! Real programs on real veths: calls, and what survives when a process is killed.
+//!
+//! Ignored by themselves when not root; one lab at a time.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tests::lab::{BOX_CUSTOMER_SIDE, Lab, Running};
+
+fn raised(queues: u32, xdp: bool) -> Option<Lab> {
+    let lab = Lab::up(queues, xdp).expect("the lab comes up")?;
+    lab.script(&["start"]).expect("the appliance gets ready");
+    for command in [
+        "account create acme --role customer --unlimited",
+        "account create carrier --role vendor --unlimited",
+        "tariff create retail",
+        "tariff create wholesale",
+        "tariff rate set retail 44 0.0120",
+        "tariff rate set wholesale 44 0.0080",
+        "gateway mapping create pbx --account acme --tariff retail --address 10.10.1.1",
+        "gateway routing create london --account carrier --tariff wholesale --target 10.10.2.1:5060 --prefix 44",
+    ] {
+        let words: Vec<&str> = command.split(' ').collect();
+        lab.tollgate(&words).expect("provisioning is accepted");
+    }
+    Some(lab)
+}
+
+fn vendor(lab: &Lab, seconds: u32) -> Running {
+    let seconds = seconds.to_string();
+    let arguments = ["answer", "--listen", "10.10.2.1:5060", "--seconds", &seconds];
+    let vendor = lab.start("vend", "phones", &arguments).expect("the vendor starts");
+    std::thread::sleep(Duration::from_millis(300));
+    vendor
+}
+
+fn callers(lab: &Lab, port: u16, calls: u32, seconds: u32) -> Running {
+    let (from, calls, seconds) =
+        (format!("10.10.1.1:{port}"), calls.to_string(), seconds.to_string());
+    let arguments = [
+        "call",
+        "--from",
+        &from,
+        "--to",
+        BOX_CUSTOMER_SIDE,
+        "--calls",
+        &calls,
+        "--seconds",
+        &seconds,
+        "--per-second",
+        "50",
+    ];
+    lab.start("cust", "phones", &arguments).expect("the callers start")
+}
+
+fn number(value: &Value, name: &str) -> u64 {
+    value.get(name).and_then(Value::as_u64).unwrap_or(0)
+}
+
+fn cdrs(lab: &Lab) -> Vec<Value> {
+    let page = lab.tollgate(&["cdr", "list", "--limit", "10000", "--answered"]);
+    let page = page.expect("CDRs are listed");
+    page.get("items").and_then(Value::as_array).cloned().unwrap_or_default()
+}
+
+/// Exactly so many complete records of answered calls, each with its own id.
+fn expect_cdrs(lab: &Lab, calls: usize) -> Vec<Value> {
+    Lab::wait_until(Duration::from_secs(10), || {
+        let found = cdrs(lab);
+        found.len() == calls && found.iter().all(|cdr| cdr.get("complete") == Some(&json!(true)))
+    });
+    let found = cdrs(lab);
+    let mut ids: Vec<&str> =
+        found.iter().filter_map(|cdr| cdr.get("id").and_then(Value::as_str)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!((found.len(), ids.len()), (calls, calls), "one CDR per call");
+    found
+}
+
+#[test]
+fn calls_with_audio_cross_two_queues_unchanged_and_are_charged() {
+    let Some(lab) = raised(2, true) else { return };
+    let vendor = vendor(&lab, 20);
+    let result = callers(&lab, 5070, 40, 4).json().expect("the callers report");
+    assert_eq!((number(&result, "answered"), number(&result, "ended")), (40, 40), "{result}");
+    assert_eq!(number(&result, "changed"), 0, "{result}");
+    let (sent, received) = (number(&result, "sent"), number(&result, "received"));
+    assert!(received * 1000 >= sent * 999, "RTP loss over 0.1 %: {result}");
+    for cdr in expect_cdrs(&lab, 40) {
+        assert_eq!(cdr.get("end_reason"), Some(&json!("normal")), "{cdr}");
+        assert_ne!(cdr.get("charge"), Some(&json!("0.00")), "{cdr}");
+    }
+    drop(vendor);
+}
+
+#[test]
+fn killing_control_costs_no_audio_no_hang_up_and_no_record() {
+    let Some(lab) = raised(2, true) else { return };
+    let vendor = vendor(&lab, 40);
+    let running = callers(&lab, 5070, 20, 8);
+    std::thread::sleep(Duration::from_secs(3));
+    lab.script(&["kill", "control"]).expect("control is killed");
+    std::thread::sleep(Duration::from_millis(2500));
+    let refused = callers(&lab, 5071, 1, 1).json().expect("the late caller reports");
+    assert_eq!(refused.pointer("/failed/503"), Some(&json!(1)), "{refused}");
+    let result = running.json().expect("the callers report");
+    assert_eq!(number(&result, "ended"), 20, "{result}");
+    let (sent, received) = (number(&result, "sent"), number(&result, "received"));
+    assert!(received * 1000 >= sent * 999, "{result}");
+    lab.script(&["start", "control"]).expect("control comes back");
+    expect_cdrs(&lab, 20);
+    drop(vendor);
+}
+
+#[test]
+fn a_restarted_dataplane_rebuilds_confirmed_calls_and_answers_their_byes() {
+    let Some(lab) = raised(2, true) else { return };
+    let vendor = vendor(&lab, 40);
+    let running = callers(&lab, 5070, 10, 8);
+    std::thread::sleep(Duration::from_secs(3));
+    lab.script(&["kill", "dataplane"]).expect("the dataplane is killed");
+    lab.script(&["start", "dataplane"]).expect("the dataplane comes back");
+    let result = running.json().expect("the callers report");
+    assert_eq!(number(&result, "ended"), 10, "{result}");
+    for cdr in expect_cdrs(&lab, 10) {
+        assert_eq!(cdr.get("end_reason"), Some(&json!("normal")), "{cdr}");
+    }
+    drop(vendor);
+}
+
+#[test]
+fn a_stranger_is_refused_recorded_as_illegal_and_dropped_once_denied() {
+    let Some(lab) = raised(1, true) else { return };
+    lab.add_address("cust", "10.10.1.77").expect("a stranger moves in");
+    let arguments = [
+        "call",
+        "--from",
+        "10.10.1.77:5070",
+        "--to",
+        BOX_CUSTOMER_SIDE,
+        "--calls",
+        "1",
+        "--seconds",
+        "0",
+    ];
+    let refused = lab.start("cust", "phones", &arguments).and_then(Running::json);
+    let refused = refused.expect("the stranger reports");
+    assert_eq!(refused.pointer("/failed/403"), Some(&json!(1)), "{refused}");
+    let illegal = ["cdr", "list", "--billing-mode", "illegal"];
+    let page = lab.tollgate(&illegal).expect("CDRs are listed");
+    assert_eq!(page.pointer("/items/0/end_reason"), Some(&json!("unauthorised")), "{page}");
+    lab.tollgate(&["firewall", "deny", "add", "10.10.1.77"]).expect("the stranger is denied");
+    let explained = || lab.tollgate(&["firewall", "explain", "--source", "10.10.1.77"]);
+    let dropped = Lab::wait_until(Duration::from_secs(1), || {
+        explained().is_ok_and(|answer| answer.get("verdict") == Some(&json!("drop")))
+    });
+    assert!(dropped, "{:?}", explained());
+}
+
+#[test]
+fn without_af_xdp_the_same_brain_carries_calls_on_kernel_sockets() {
+    let Some(lab) = raised(1, false) else { return };
+    let vendor = vendor(&lab, 20);
+    let result = callers(&lab, 5070, 5, 2).json().expect("the callers report");
+    assert_eq!((number(&result, "ended"), number(&result, "changed")), (5, 0), "{result}");
+    expect_cdrs(&lab, 5);
+    drop(vendor);
+}
