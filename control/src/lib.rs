@@ -8,7 +8,7 @@
 //!
 //! Read `decide/mod.rs`, then one file per ask beside it, then `driver.rs`.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 pub mod api;
 pub mod cdr;
