@@ -1,6 +1,8 @@
 //! The real binary on its Unix socket, with no dataplane: what an operator says is kept, over a kill
 //! too.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at what cannot be")]
+
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
