@@ -225,7 +225,7 @@ impl<C: Clock> Driver<C> {
         if turns.image.record.ended_ms == link::record::NEVER {
             // Reaped by a control that died before it recorded the call.
             let media_us = side.calls.media_us(slot);
-            self.office.handle_lost(time, worker, key, &turns.image.record, media_us);
+            self.office.handle_lost(time, worker, key, &turns.image.record, media_us, stored);
         } else {
             if turns.image.record.end_reason() == EndReason::DataplaneRestart {
                 note_last_media(&mut turns.image.record, side.calls.media_us(slot));
@@ -333,7 +333,14 @@ impl<C: Clock> Driver<C> {
                 {
                     let key = CallKey { slot, generation: seen.generation() };
                     let media_us = calls.media_us(slot);
-                    self.office.handle_lost(time, worker, key, &turns.image.record, media_us);
+                    self.office.handle_lost(
+                        time,
+                        worker,
+                        key,
+                        &turns.image.record,
+                        media_us,
+                        false,
+                    );
                 }
             }
         }

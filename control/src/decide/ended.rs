@@ -107,6 +107,7 @@ impl Office {
     }
 
     /// A slot that control reaped, because no dataplane came back: ended at its last sign of media.
+    /// `stored`: as for [`Self::handle_ended`].
     pub fn handle_lost(
         &mut self,
         time: Time,
@@ -114,6 +115,7 @@ impl Office {
         call: CallKey,
         record: &CallRecord,
         media_us: u64,
+        stored: bool,
     ) {
         let mut record = *record;
         let since = |us: u64| {
@@ -136,6 +138,6 @@ impl Office {
         {
             attempt.ended_ms = record.ended_ms;
         }
-        self.handle_ended(time, worker, call, &record, false);
+        self.handle_ended(time, worker, call, &record, stored);
     }
 }

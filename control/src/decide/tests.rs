@@ -331,11 +331,15 @@ fn a_lost_dataplane_is_charged_to_the_last_media() {
     (record.ended_ms, record.attempts[0].ended_ms) = (NEVER, NEVER);
     record.started_monotonic_us = 5_000_000;
     // The last packet came 30 s after the answer.
-    desk.office.handle_lost(desk.time, 0, admit.call, &record, 5_000_000 + 31_000_000);
+    desk.office.handle_lost(desk.time, 0, admit.call, &record, 36_000_000, false);
     let written = desk.settle();
     let reason = written.ends[0].record.end_reason();
     assert_eq!((written.ends[0].hold_ms(), reason), (30_000, EndReason::DataplaneLost));
     assert_eq!(desk.balance("customer"), "9.70");
+    // Found again by the next control, which knows that its end is durable.
+    desk.released();
+    desk.office.handle_lost(desk.time, 0, admit.call, &record, 36_000_000, true);
+    assert_eq!((desk.balance("customer"), desk.released()), ("9.70".into(), vec![admit.call]));
 }
 
 #[test]
