@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use b2bua::{Keys, Limits, Local, Setup, Switch};
-use config::{Config, Nic as NicKind};
+use config::{Config, Nic as NicKind, XdpMode};
 use link::layout::{Link, Sizes};
 use link::ring;
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use shm::{Doorbell, Lock, Region};
 
@@ -34,6 +35,7 @@ pub fn run(config: &Config) -> Result<(), Error> {
     // Blocked before any thread exists, so that this thread alone hears them.
     let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
     signals.thread_block()?;
+    raise_limits();
     let paths = &config.paths;
     std::fs::create_dir_all(&paths.run)
         .map_err(|error| format!("{}: {error}", paths.run.display()))?;
@@ -55,8 +57,10 @@ pub fn run(config: &Config) -> Result<(), Error> {
             let addresses: Vec<_> = config.addresses.iter().map(|address| address.ip).collect();
             for (index, handoff) in handoffs.drain(..).enumerate() {
                 let ports = media_ports(config, index)?;
-                let (frames, bytes) =
-                    (config.dataplane.frames_per_worker, config.dataplane.frame_bytes);
+                let frames = config.dataplane.frames_per_worker;
+                // What arrives here is reassembled already, so a frame holds the longest message.
+                let longest = Udp::frame_bytes(config.sip.message_bytes_max);
+                let bytes = config.dataplane.frame_bytes.max(longest);
                 let nic = Udp::open(&addresses, config.sip.port, ports, frames, bytes)?;
                 let (hops, rim) = (Reader::kernel(), rim::WorkerSide::none());
                 let parts = parts(config, &link, &keys, index, nic, hops, rim, handoff)?;
@@ -66,7 +70,12 @@ pub fn run(config: &Config) -> Result<(), Error> {
         NicKind::AfXdp => {
             let names: Vec<String> = config.interfaces.iter().map(|one| one.name.clone()).collect();
             let guard = xdp_prog::attach(&plan(config, &names))?;
-            for interface in guard.interfaces() {
+            for (interface, wanted) in guard.interfaces().iter().zip(&config.interfaces) {
+                if wanted.mode == XdpMode::Native && interface.mode != xdp_prog::Mode::Native {
+                    let why = "the driver cannot run XDP, and interface.mode = \"native\" wants it; \
+                               write \"native-or-generic\" for the slower way";
+                    return Err(format!("{}: {why}", interface.name).into());
+                }
                 notices.push((format!("xdp {}", interface.name), interface.mode.name().into()));
             }
             let mut nics = Vec::new();
@@ -118,6 +127,19 @@ pub fn run(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
+/// Sockets of the `udp` NIC and packet memory count against the process; what the system grants at most is
+/// asked for, and whoever then has too little says so.
+fn raise_limits() {
+    for resource in [Resource::RLIMIT_NOFILE, Resource::RLIMIT_MEMLOCK] {
+        // Root may lift the upper limit too.
+        if setrlimit(resource, RLIM_INFINITY, RLIM_INFINITY).is_err()
+            && let Ok((_, most)) = getrlimit(resource)
+        {
+            let _ = setrlimit(resource, most, most);
+        }
+    }
+}
+
 fn open_link(config: &Config) -> Result<Link, Error> {
     let workers = config.dataplane.workers;
     let sizes = Sizes {
@@ -138,10 +160,13 @@ fn keys(path: &Path) -> Result<Keys, Error> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let mut bytes = vec![0; 32];
             getrandom::fill(&mut bytes)?;
+            // Whole or not at all: a power cut must not leave half a key behind.
+            let draft = path.with_extension("new");
             let mut options = std::fs::OpenOptions::new();
-            let file = options.write(true).create_new(true).mode(0o600).open(path);
+            let file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft);
             let mut file = file.map_err(named)?;
             file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(named)?;
+            std::fs::rename(&draft, path).map_err(named)?;
             bytes
         }
         Err(error) => return Err(named(error)),
@@ -279,16 +304,19 @@ fn spawn<N: Nic + Send + 'static>(
         if let Some(core) = core {
             pin(index, core);
         }
-        let body = std::panic::AssertUnwindSafe(|| {
+        last_words(&format!("worker-{index}"), || {
             Worker::open(parts).run(|| stop.load(Ordering::Relaxed));
         });
-        // The one place that catches a panic: the process ends at once, and a fresh one takes over its
-        // calls from the call table.
-        if std::panic::catch_unwind(body).is_err() {
-            eprintln!("worker_died worker={index}");
-            std::process::abort();
-        }
     })?)
+}
+
+/// Runs the body of a thread. The one place that catches a panic: the process ends at once, and a fresh
+/// one takes over its calls from the call table.
+pub(crate) fn last_words(thread: &str, body: impl FnOnce()) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_err() {
+        eprintln!("thread_died thread={thread}");
+        std::process::abort();
+    }
 }
 
 fn pin(index: usize, core: u32) {

@@ -41,7 +41,7 @@ pub enum WorkerCounter {
     RimIn,
     /// Datagrams given to the kernel: next hop unknown, or over the path MTU.
     RimOut,
-    /// The rim's ring was full.
+    /// Lost in the rim: a ring was full, or the kernel refused the datagram.
     RimLost,
     /// Control's ring was full.
     RingFull,

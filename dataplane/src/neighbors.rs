@@ -3,8 +3,13 @@
 //! A thread asks the kernel (netlink: route, neighbour, link) and keeps what is in use alive; workers have
 //! their own table and never wait: an unknown destination is asked for once in a while and answered
 //! `None`, and the datagram leaves through the rim meanwhile.
+//!
+//! Strangers choose who is looked up here: their refusals go to whatever source they wrote. So the table
+//! is hashed with a key, and a full bucket gives up who was used longest ago: a peer whose media flows is
+//! never that one. Who is in use is asked for again and again; the rest the thread forgets.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,13 +20,26 @@ use link::ring::{self, Consumer, Producer};
 use wire::Mac;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::boot::last_words;
 use crate::clock;
-use crate::netlink::{Netlink, Route};
+use crate::netlink::{Link, Neighbor, Netlink, Route};
 
-/// Destinations of one worker.
-const ENTRIES: usize = 4096;
+/// Destinations of one worker: buckets, and places in each.
+const BUCKETS: usize = 512;
+const WAYS: usize = 8;
+/// Destinations of all workers together.
+const KNOWN_MAX: usize = 4 * BUCKETS * WAYS;
 /// How often an unknown destination is asked for again.
 const ASK_EVERY: Duration = Duration::from_millis(200);
+/// How often a known one in use is asked for, so that the thread does not forget it.
+const KEEP_EVERY: Duration = Duration::from_secs(5);
+/// A hop nobody asked about for so long is asked for before it is used again.
+const TRUST: Duration = Duration::from_secs(15);
+/// When the thread forgets who is not asked for: later than any worker trusts what it was told.
+const FORGET: Duration = Duration::from_secs(30);
+const _: () = assert!(KEEP_EVERY.as_secs() < TRUST.as_secs() && TRUST.as_secs() < FORGET.as_secs());
+/// Stands for "no VLAN" between the threads.
+const NO_VLAN: u16 = u16::MAX;
 /// How often everything in use is looked at again.
 const REFRESH: Duration = Duration::from_millis(1000);
 /// How often the thread looks for questions.
@@ -53,41 +71,64 @@ struct Update {
     payload_max: u32,
     source_mac: Mac,
     destination_mac: Mac,
+    vlan: u16,
+    reserved: u16,
 }
 
 #[derive(Clone, Copy)]
 struct Entry {
     destination: IpAddr,
     hop: Option<Hop>,
-    asked: Duration,
+    /// When the thread was asked last.
+    asked: Option<Duration>,
+    used: Duration,
 }
+
+type Bucket = [Option<Entry>; WAYS];
 
 /// A worker's table.
 pub struct Reader {
-    entries: Box<[Option<Entry>]>,
-    used: usize,
+    buckets: Box<[Bucket]>,
+    key: RandomState,
+    /// When this turn began.
+    now: Duration,
     updates: Option<Consumer>,
     questions: Option<Producer>,
 }
 
-fn place(destination: IpAddr) -> usize {
-    // Only our own peers are looked up here, so no key is needed against collisions by design.
-    let mixed = match destination {
-        IpAddr::V4(ip) => u64::from(u32::from(ip)),
-        IpAddr::V6(ip) => (u128::from(ip) ^ (u128::from(ip) >> 64)) as u64,
-    };
-    (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 52) as usize % ENTRIES
+fn place(key: &RandomState, destination: IpAddr) -> usize {
+    key.hash_one(destination) as usize % BUCKETS
+}
+
+fn find(bucket: &mut Bucket, destination: IpAddr) -> Option<&mut Entry> {
+    bucket.iter_mut().flatten().find(|entry| entry.destination == destination)
 }
 
 impl Reader {
     /// A table for the `udp` NIC: the kernel finds the way to everybody.
     #[must_use]
     pub fn kernel() -> Self {
-        Self { entries: Box::new([]), used: 0, updates: None, questions: None }
+        let (buckets, key) = (Box::new([]), RandomState::new());
+        Self { buckets, key, now: Duration::ZERO, updates: None, questions: None }
+    }
+
+    fn new(questions: Producer, updates: Consumer) -> Self {
+        Self {
+            buckets: vec![[None; WAYS]; BUCKETS].into(),
+            key: RandomState::new(),
+            now: clock::now(),
+            updates: Some(updates),
+            questions: Some(questions),
+        }
     }
 
     /// Takes in what the thread found since the last turn.
     pub fn refresh(&mut self) {
+        self.refresh_at(clock::now());
+    }
+
+    fn refresh_at(&mut self, now: Duration) {
+        self.now = now;
         let Some(updates) = &mut self.updates else { return };
         let mut room = [0; size_of::<Update>()];
         let mut taken = 0;
@@ -102,10 +143,12 @@ impl Reader {
                 interface: update.interface as usize,
                 source_mac: update.source_mac,
                 destination_mac: update.destination_mac,
-                vlan: None,
+                vlan: (update.vlan != NO_VLAN).then_some(update.vlan),
                 payload_max: update.payload_max as usize,
             });
-            if let Some(entry) = find(&mut self.entries, destination.ip()) {
+            let bucket = self.buckets.get_mut(place(&self.key, destination.ip()));
+            let entry = bucket.and_then(|bucket| find(bucket, destination.ip()));
+            if let Some(entry) = entry {
                 entry.hop = hop;
             }
         }
@@ -124,52 +167,33 @@ impl Reader {
                 payload_max,
             });
         };
-        if let Some(entry) = find(&mut self.entries, destination) {
-            if entry.hop.is_none() {
-                ask(questions, entry);
+        let bucket = self.buckets.get_mut(place(&self.key, destination))?;
+        let entry = match bucket
+            .iter()
+            .position(|entry| matches!(entry, Some(entry) if entry.destination == destination))
+        {
+            Some(at) => bucket.get_mut(at)?.as_mut()?,
+            None => {
+                // A free place (`None` is before any time), or whose was used longest ago.
+                let place = bucket.iter_mut().min_by_key(|entry| entry.map(|entry| entry.used))?;
+                place.insert(Entry { destination, hop: None, asked: None, used: self.now })
             }
-            return entry.hop;
+        };
+        entry.used = self.now;
+        let asked_ago = entry.asked.map(|asked| self.now.saturating_sub(asked));
+        if asked_ago.is_some_and(|ago| ago >= TRUST) {
+            entry.hop = None;
         }
-        if self.used >= ENTRIES * 3 / 4 {
-            // More peers than entries: forget all, and ask for those that are still there.
-            self.entries.fill(None);
-            self.used = 0;
+        let due = if entry.hop.is_some() { KEEP_EVERY } else { ASK_EVERY };
+        if asked_ago.is_none_or(|ago| ago >= due) {
+            let question = Endpoint::from(SocketAddr::new(destination, 0));
+            // A full ring means that the thread is busy with our other questions; we ask again.
+            if questions.push(0, question.as_bytes()).is_ok() {
+                entry.asked = Some(self.now);
+            }
         }
-        let mut entry = Entry { destination, hop: None, asked: Duration::ZERO };
-        ask(questions, &mut entry);
-        let mut at = place(destination);
-        while self.entries.get(at).is_some_and(Option::is_some) {
-            at = (at + 1) % ENTRIES;
-        }
-        if let Some(free) = self.entries.get_mut(at) {
-            *free = Some(entry);
-            self.used += 1;
-        }
-        None
+        entry.hop
     }
-}
-
-fn find(entries: &mut [Option<Entry>], destination: IpAddr) -> Option<&mut Entry> {
-    let mut at = place(destination);
-    for _ in 0..entries.len() {
-        match entries.get(at)? {
-            None => return None,
-            Some(entry) if entry.destination == destination => break,
-            Some(_) => at = (at + 1) % ENTRIES,
-        }
-    }
-    entries.get_mut(at)?.as_mut().filter(|entry| entry.destination == destination)
-}
-
-fn ask(questions: &mut Producer, entry: &mut Entry) {
-    let now = clock::now();
-    if entry.asked != Duration::ZERO && now.saturating_sub(entry.asked) < ASK_EVERY {
-        return;
-    }
-    entry.asked = now;
-    let question = Endpoint::from(SocketAddr::new(entry.destination, 0));
-    // A full ring means that the thread is busy with our other questions; we ask again.
-    let _ = questions.push(0, question.as_bytes());
 }
 
 /// The thread's side of one worker.
@@ -198,53 +222,70 @@ pub fn start(
         let ring_error = |error: ring::RingError| std::io::Error::other(error.to_string());
         let (ask, asked) = ring::in_process(256, size_of::<Endpoint>()).map_err(ring_error)?;
         let (tell, told) = ring::in_process(1024, size_of::<Update>()).map_err(ring_error)?;
-        readers.push(Reader {
-            entries: vec![None; ENTRIES].into(),
-            used: 0,
-            updates: Some(told),
-            questions: Some(ask),
-        });
+        readers.push(Reader::new(ask, told));
         sides.push(Worker { questions: asked, updates: tell });
     }
     let mut thread = Thread { netlink, links, sides, known: HashMap::new(), due: Duration::ZERO };
     std::thread::Builder::new().name("neighbors".into()).spawn(move || {
-        while !stop.load(Ordering::Relaxed) {
-            thread.turn();
-            std::thread::sleep(LOOK);
-        }
+        last_words("neighbors", || {
+            while !stop.load(Ordering::Relaxed) {
+                thread.turn();
+                std::thread::sleep(LOOK);
+            }
+        });
     })?;
     Ok(readers)
+}
+
+/// A destination in use.
+#[derive(Clone, Copy)]
+struct Known {
+    /// What was told.
+    hop: Option<Hop>,
+    /// To which workers, a bit each.
+    workers: u64,
+    /// When one of them asked last.
+    asked: Duration,
+}
+
+/// What the kernel said in one look: asked once, however many destinations are behind it.
+#[derive(Default)]
+struct Seen {
+    links: HashMap<u32, Option<Link>>,
+    neighbors: HashMap<(u32, IpAddr), Option<Neighbor>>,
 }
 
 struct Thread {
     netlink: Netlink,
     links: Vec<u32>,
     sides: Vec<Worker>,
-    /// Destinations in use: what was told, and to which workers (a bit each).
-    known: HashMap<IpAddr, (Option<Hop>, u64)>,
+    known: HashMap<IpAddr, Known>,
     due: Duration,
 }
 
 impl Thread {
     fn turn(&mut self) {
-        for worker in 0..self.sides.len() {
-            self.questions(worker);
-        }
         let now = clock::now();
+        let mut seen = Seen::default();
+        for worker in 0..self.sides.len() {
+            self.questions(now, worker, &mut seen);
+        }
         // A notification of the kernel brings the next look forward.
         if self.netlink.anything_changed() {
             self.due = self.due.min(now + Duration::from_millis(20));
         }
         if now >= self.due {
             self.due = now + REFRESH;
+            self.known.retain(|_, known| now.saturating_sub(known.asked) < FORGET);
             let all: Vec<IpAddr> = self.known.keys().copied().collect();
+            let mut seen = Seen::default();
             for destination in all {
-                self.look(destination);
+                self.look(destination, &mut seen);
             }
         }
     }
 
-    fn questions(&mut self, worker: usize) {
+    fn questions(&mut self, now: Duration, worker: usize, seen: &mut Seen) {
         let mut room = [0; size_of::<Endpoint>()];
         for _ in 0..64 {
             let Some(side) = self.sides.get_mut(worker) else { return };
@@ -254,45 +295,63 @@ impl Thread {
             let Ok(endpoint) = Endpoint::read_from_bytes(&room) else { continue };
             let Some(destination) = endpoint.socket_address() else { continue };
             let destination = destination.ip();
-            if self.known.len() >= 4 * ENTRIES {
+            if self.known.len() >= KNOWN_MAX && !self.known.contains_key(&destination) {
+                // Workers ask again for all they use, long before they distrust what they know.
                 self.known.clear();
             }
-            let entry = self.known.entry(destination).or_insert((None, 0));
-            entry.1 |= 1 << worker;
-            let hop = entry.0;
+            let fresh = Known { hop: None, workers: 0, asked: now };
+            let known = self.known.entry(destination).or_insert(fresh);
+            known.workers |= 1 << worker;
+            known.asked = now;
+            let hop = known.hop;
             if hop.is_some() {
                 self.tell(destination, hop, 1 << worker);
             } else {
-                self.look(destination);
+                self.look(destination, seen);
             }
         }
     }
 
     /// Asks the kernel, and tells the workers when the answer is another than before.
-    fn look(&mut self, destination: IpAddr) {
-        let hop = self.resolve(destination);
-        let Some((told, workers)) = self.known.get_mut(&destination) else { return };
-        let workers = *workers;
-        if *told != hop {
-            *told = hop;
+    fn look(&mut self, destination: IpAddr, seen: &mut Seen) {
+        let hop = self.resolve(destination, seen);
+        let Some(known) = self.known.get_mut(&destination) else { return };
+        if known.hop != hop {
+            known.hop = hop;
+            let workers = known.workers;
             self.tell(destination, hop, workers);
         }
     }
 
-    fn resolve(&mut self, destination: IpAddr) -> Option<Hop> {
+    fn resolve(&mut self, destination: IpAddr, seen: &mut Seen) -> Option<Hop> {
         let Route { interface, gateway } = self.netlink.route(destination)?;
-        let place = self.links.iter().position(|link| *link == interface)?;
-        let link = self.netlink.link(interface)?;
-        let next = gateway.unwrap_or(destination);
-        let Some(destination_mac) = self.netlink.neighbor(interface, next) else {
-            self.netlink.probe(interface, next);
-            return None;
+        let netlink = &mut self.netlink;
+        let link = seen.links.entry(interface).or_insert_with(|| netlink.link(interface));
+        let link = (*link)?;
+        // Frames of a VLAN leave by the interface that it stands on, tagged by us.
+        let (port, vlan) = match link.vlan {
+            Some((below, tag)) => (below, Some(tag)),
+            None => (interface, None),
         };
-        // The kernel sees none of our traffic, so it is asked to keep the entry alive.
-        self.netlink.keep(interface, next);
-        let payload_max = link.mtu.saturating_sub(HEADERS_BYTES) as usize;
-        let source_mac = link.mac;
-        Some(Hop { interface: place, source_mac, destination_mac, vlan: None, payload_max })
+        let place = self.links.iter().position(|link| *link == port)?;
+        let next = gateway.unwrap_or(destination);
+        let neighbor = seen.neighbors.entry((interface, next)).or_insert_with(|| {
+            let neighbor = netlink.neighbor(interface, next);
+            match neighbor {
+                None => netlink.probe(interface, next),
+                // The kernel sees none of our traffic, so it is asked to keep the entry alive.
+                Some(found) if !found.permanent => netlink.keep(interface, next),
+                Some(_) => {}
+            }
+            neighbor
+        });
+        Some(Hop {
+            interface: place,
+            source_mac: link.mac,
+            destination_mac: (*neighbor)?.mac,
+            vlan,
+            payload_max: link.mtu.saturating_sub(HEADERS_BYTES) as usize,
+        })
     }
 
     fn tell(&mut self, destination: IpAddr, hop: Option<Hop>, workers: u64) {
@@ -302,6 +361,8 @@ impl Thread {
             payload_max: hop.map_or(0, |hop| hop.payload_max as u32),
             source_mac: hop.map_or([0; 6], |hop| hop.source_mac),
             destination_mac: hop.map_or([0; 6], |hop| hop.destination_mac),
+            vlan: hop.and_then(|hop| hop.vlan).unwrap_or(NO_VLAN),
+            reserved: 0,
         };
         for (worker, side) in self.sides.iter_mut().enumerate() {
             if workers >> worker & 1 == 1 {
@@ -319,14 +380,15 @@ mod tests {
     fn reader() -> (Reader, Producer, Consumer) {
         let (ask, asked) = ring::in_process(256, size_of::<Endpoint>()).unwrap();
         let (tell, told) = ring::in_process(1024, size_of::<Update>()).unwrap();
-        let entries = vec![None; ENTRIES].into();
-        (Reader { entries, used: 0, updates: Some(told), questions: Some(ask) }, tell, asked)
+        (Reader::new(ask, told), tell, asked)
     }
 
     fn update(destination: IpAddr, interface: u32) -> Update {
         let destination = Endpoint::from(SocketAddr::new(destination, 0));
         let (source_mac, destination_mac) = ([2; 6], [4; 6]);
-        Update { destination, interface, payload_max: 1452, source_mac, destination_mac }
+        let payload_max = 1452;
+        let (vlan, reserved) = (42, 0);
+        Update { destination, interface, payload_max, source_mac, destination_mac, vlan, reserved }
     }
 
     #[test]
@@ -338,20 +400,48 @@ mod tests {
         assert_eq!(asked.waiting(), 1);
         let _ = tell.push(0, update(destination, 1).as_bytes());
         reader.refresh();
-        assert_eq!(reader.lookup(destination).unwrap().destination_mac, [4; 6]);
+        let hop = reader.lookup(destination).unwrap();
+        assert_eq!((hop.destination_mac, hop.vlan), ([4; 6], Some(42)));
         let _ = tell.push(0, update(destination, u32::MAX).as_bytes());
         reader.refresh();
         assert_eq!(reader.lookup(destination), None);
     }
 
     #[test]
-    fn more_peers_than_entries_never_fill_the_table() {
-        let (mut reader, _tell, mut asked) = reader();
+    fn a_flood_of_strangers_never_pushes_out_who_is_in_use() {
+        let (mut reader, mut tell, mut asked) = reader();
+        let peer: IpAddr = "10.10.2.1".parse().unwrap();
+        assert_eq!(reader.lookup(peer), None);
+        let _ = tell.push(0, update(peer, 1).as_bytes());
         let mut room = [0; size_of::<Endpoint>()];
-        for peer in 0..20_000u32 {
-            let _ = reader.lookup(std::net::Ipv4Addr::from(peer).into());
+        for stranger in 0..100_000_u32 {
+            // Five strangers for each millisecond, a packet of the peer each.
+            reader.refresh_at(Duration::from_micros(200 * u64::from(stranger)));
+            let _ = reader.lookup(std::net::Ipv4Addr::from(stranger).into());
             while asked.pop(&mut room).is_some() {}
+            if stranger % 100 == 0 {
+                assert!(reader.lookup(peer).is_some(), "{stranger}");
+            }
         }
-        assert!(reader.used <= ENTRIES * 3 / 4);
+    }
+
+    #[test]
+    fn who_is_in_use_is_asked_for_again_and_who_was_not_is_not_trusted() {
+        let (mut reader, mut tell, mut asked) = reader();
+        let peer: IpAddr = "fd10:2::1".parse().unwrap();
+        let at = |seconds| Duration::from_secs(seconds);
+        let mut room = [0; size_of::<Endpoint>()];
+        reader.refresh_at(at(100));
+        assert_eq!(reader.lookup(peer), None);
+        assert!(asked.pop(&mut room).is_some());
+        let _ = tell.push(0, update(peer, 0).as_bytes());
+        for (second, asks) in [(101, false), (105, true), (106, false)] {
+            reader.refresh_at(at(second));
+            assert!(reader.lookup(peer).is_some());
+            assert_eq!(asked.pop(&mut room).is_some(), asks, "{second}");
+        }
+        reader.refresh_at(at(200));
+        assert_eq!(reader.lookup(peer), None);
+        assert!(asked.pop(&mut room).is_some());
     }
 }

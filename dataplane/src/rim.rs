@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use link::ring::{self, Consumer, Producer, Wake};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -19,6 +19,7 @@ use nix::sys::socket::{
 use shm::Doorbell;
 use wire::datagram::{self, Headers};
 
+use crate::boot::last_words;
 use crate::worker::{seal, unseal};
 
 /// Letters of each ring.
@@ -42,13 +43,14 @@ pub struct WorkerSide {
     inward: Option<Consumer>,
     letter: Box<[u8]>,
     wake: bool,
+    lost: Arc<AtomicU64>,
 }
 
 impl WorkerSide {
     /// For the `udp` NIC, which is all kernel sockets already.
     #[must_use]
     pub fn none() -> Self {
-        Self { out: None, inward: None, letter: Box::default(), wake: false }
+        Self { out: None, inward: None, letter: Box::default(), wake: false, lost: Arc::default() }
     }
 
     /// Gives a datagram to the kernel.
@@ -80,6 +82,12 @@ impl WorkerSide {
         unseal(room.get(..length)?)
     }
 
+    /// Datagrams of this worker that the rim lost since the last look: its ring was full, or the kernel
+    /// refused them.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.swap(0, Ordering::Relaxed)
+    }
+
     pub(crate) fn try_sleep(&mut self) -> bool {
         self.inward.as_mut().is_none_or(Consumer::try_sleep)
     }
@@ -105,6 +113,13 @@ struct Worker {
     out: Consumer,
     inward: Producer,
     bell: Doorbell,
+    lost: Arc<AtomicU64>,
+}
+
+impl Worker {
+    fn lose(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 struct Rim {
@@ -153,13 +168,15 @@ pub fn start(
         let made = |error: ring::RingError| io::Error::other(error.to_string());
         let (give, given) = ring::in_process(SLOTS, letter_bytes).map_err(made)?;
         let (tell, told) = ring::in_process(SLOTS, letter_bytes).map_err(made)?;
+        let lost = Arc::<AtomicU64>::default();
         sides.push(WorkerSide {
             out: Some((give, bell()?)),
             inward: Some(told),
             letter: vec![0; letter_bytes].into(),
             wake: false,
+            lost: Arc::clone(&lost),
         });
-        workers.push(Worker { out: given, inward: tell, bell: worker_bell });
+        workers.push(Worker { out: given, inward: tell, bell: worker_bell, lost });
     }
     let mut rim = Rim {
         sockets,
@@ -171,11 +188,13 @@ pub fn start(
         room: vec![0; letter_bytes.max(65_536)],
     };
     std::thread::Builder::new().name("rim".into()).spawn(move || {
-        while !stop.load(Ordering::Relaxed) {
-            if !rim.turn() {
-                rim.sleep();
+        last_words("rim", || {
+            while !stop.load(Ordering::Relaxed) {
+                if !rim.turn() {
+                    rim.sleep();
+                }
             }
-        }
+        });
     })?;
     Ok(sides)
 }
@@ -192,20 +211,25 @@ impl Rim {
         work
     }
 
-    fn out(&mut self, worker: usize) -> bool {
+    fn out(&mut self, place: usize) -> bool {
         let mut any = false;
         for _ in 0..SLOTS {
-            let Some(worker) = self.workers.get_mut(worker) else { return any };
+            let Some(worker) = self.workers.get_mut(place) else { return any };
             let Some((kind, length)) = worker.out.pop(&mut self.room) else { return any };
             any = true;
             let letter = self.room.get(..length).unwrap_or_default();
             let Some((from, to, payload)) = unseal(letter) else { continue };
-            // A send that the kernel refuses is a lost datagram; SIP repeats, RTP is late anyway.
             let own = self.sockets.iter().find(|(address, _)| kind == SIP && *address == from);
-            let _ = match own {
+            let sent = match own {
                 Some((_, socket)) => socket.send_to(payload, to).map(|_| ()),
                 None => self.send_raw(from, to, payload),
             };
+            // What the kernel refuses is lost: SIP repeats, RTP is late anyway.
+            if sent.is_err()
+                && let Some(worker) = self.workers.get(place)
+            {
+                worker.lose();
+            }
         }
         any
     }
@@ -245,9 +269,11 @@ impl Rim {
             self.next = self.next.wrapping_add(1);
             let Some(worker) = self.workers.get_mut(place) else { return any };
             let parts = [zerocopy::IntoBytes::as_bytes(&letter), payload];
-            // Too long or no room: dropped; the peer repeats.
-            if worker.inward.push_parts(0, &parts) == Ok(Wake::Needed) {
-                worker.bell.ring();
+            match worker.inward.push_parts(0, &parts) {
+                Ok(Wake::Needed) => worker.bell.ring(),
+                Ok(Wake::Needless) => {}
+                // Too long or no room: dropped; the peer repeats.
+                Err(_) => worker.lose(),
             }
         }
         any
@@ -272,5 +298,113 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V6(ip) => SocketAddr::new(ip.to_canonical(), address.port()),
         IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// A rim on a loopback port, and its worker's side.
+    fn rim(name: &str, port: u16) -> (WorkerSide, SocketAddr, Doorbell, Arc<AtomicBool>) {
+        let scratch = |end: &str| {
+            std::env::temp_dir().join(format!("tollgate-{}-{name}-{end}", std::process::id()))
+        };
+        let own = SocketAddr::from(([127, 0, 0, 1], port));
+        let stop = Arc::new(AtomicBool::new(false));
+        let (bell, rim_bell) = (scratch("worker"), scratch("rim"));
+        let bells = vec![Doorbell::open(&bell).unwrap()];
+        let sides = start(&[own], bells, &rim_bell, 2048, Arc::clone(&stop)).unwrap();
+        let heard = Doorbell::open(&bell).unwrap();
+        for path in [bell, rim_bell] {
+            std::fs::remove_file(path).unwrap();
+        }
+        (sides.into_iter().next().unwrap(), own, heard, stop)
+    }
+
+    fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+        let begun = Instant::now();
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(3), "nothing came");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn peer() -> UdpSocket {
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+        peer
+    }
+
+    fn privileged() -> bool {
+        let root = raw(AddressFamily::Inet).is_ok();
+        if !root {
+            eprintln!("SKIPPED: raw sockets need CAP_NET_RAW");
+        }
+        root
+    }
+
+    #[test]
+    fn what_the_kernel_received_reaches_a_sleeping_worker_and_the_answer_leaves() {
+        if !privileged() {
+            return;
+        }
+        let (mut side, own, bell, stop) = rim("sip", 35_260);
+        let peer = peer();
+        let there = peer.local_addr().unwrap();
+        assert!(side.try_sleep());
+        peer.send_to(&[7; 1900], own).unwrap();
+        until(|| bell.drain().then_some(()));
+        side.awake();
+        let mut room = [0; 4096];
+        let (source, destination, payload) = side.take(&mut room).unwrap();
+        assert_eq!((source, destination, payload), (there, own, &[7; 1900][..]));
+
+        assert_eq!(side.give(own, there, b"SIP/2.0 200 OK", true), Given::Over);
+        side.wake();
+        let (length, from) = peer.recv_from(&mut room).unwrap();
+        assert_eq!((&room[..length], from), (&b"SIP/2.0 200 OK"[..], own));
+        stop.store(true, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn media_leave_from_a_port_that_no_socket_holds() {
+        if !privileged() {
+            return;
+        }
+        let (mut side, _, _, stop) = rim("media", 35_261);
+        let peer = peer();
+        let from = SocketAddr::from(([127, 0, 0, 1], 35_262));
+        assert_eq!(side.give(from, peer.local_addr().unwrap(), b"rtp", false), Given::Over);
+        side.wake();
+        let mut room = [0; 64];
+        let (length, source) = peer.recv_from(&mut room).unwrap();
+        assert_eq!((&room[..length], source), (&b"rtp"[..], from));
+        stop.store(true, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn what_is_too_long_or_refused_is_counted_as_lost() {
+        if !privileged() {
+            return;
+        }
+        let (mut side, own, _, stop) = rim("lost", 35_263);
+        assert_eq!(side.give(own, own, &[0; 4000], true), Given::Lost);
+        // A datagram longer than the longest message, and one between two families.
+        peer().send_to(&[0; 4000], own).unwrap();
+        let elsewhere = "[::1]:9".parse().unwrap();
+        assert_eq!(side.give(own, elsewhere, b"x", false), Given::Over);
+        side.wake();
+        let mut lost = 0;
+        until(|| {
+            lost += side.lost();
+            (lost == 2).then_some(())
+        });
+        stop.store(true, Ordering::Relaxed);
     }
 }

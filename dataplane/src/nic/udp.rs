@@ -10,13 +10,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt,
 };
 use wire::datagram::{self, HEADERS_BYTES_MAX, Headers};
 
-use super::{Accounts, BATCH_FRAMES, Batch, Frame, Nic, NicStatistics};
+use super::{Accounts, BATCH_FRAMES, Batch, Frame, HEADROOM_BYTES, Nic, NicStatistics};
 
 /// Datagrams taken from one socket before the next one has its turn.
 const TURN: usize = 8;
@@ -46,6 +45,12 @@ fn open_socket(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
 }
 
 impl Udp {
+    /// Bytes of a frame that holds a message of `message_bytes_max` on its way in or out.
+    #[must_use]
+    pub fn frame_bytes(message_bytes_max: usize) -> u32 {
+        (HEADROOM_BYTES + HEADERS_BYTES_MAX + message_bytes_max).next_multiple_of(64) as u32
+    }
+
     /// Opens a socket for SIP and for every media port, on every address.
     ///
     /// # Errors
@@ -57,9 +62,6 @@ impl Udp {
         frames: u32,
         frame_bytes: u32,
     ) -> io::Result<Self> {
-        if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-            let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-        }
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let mut sockets = Vec::new();
         let mut by_address = HashMap::new();
@@ -181,7 +183,7 @@ impl Nic for Udp {
     }
 
     fn take(&mut self) -> Option<Frame> {
-        self.pool.pop().map(|index| Frame::new(index, super::HEADROOM_BYTES as u32, 0))
+        self.pool.pop().map(|index| Frame::new(index, HEADROOM_BYTES as u32, 0))
     }
 
     fn give_back(&mut self, frame: Frame) {
@@ -248,5 +250,30 @@ mod tests {
         let (length, from) = peer.recv_from(&mut room).unwrap();
         assert_eq!((&room[..length], from.port()), (&b"hello"[..], 35_162));
         assert_eq!(nic.accounts(), Accounts { pool: 16, rings: 0, hands: 0 });
+    }
+
+    #[test]
+    fn the_longest_message_comes_in_whole() {
+        let own: IpAddr = "127.0.0.1".parse().unwrap();
+        let bytes = Udp::frame_bytes(8192);
+        let mut nic = Udp::open(&[own], 35_164, (35_166, 35_167), 4, bytes).unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let message: Vec<u8> = (0..8192).map(|at| at as u8).collect();
+        peer.send_to(&message, "127.0.0.1:35164").unwrap();
+        let mut batch = Batch::new();
+        for _ in 0..100 {
+            if nic.receive(&mut batch) > 0 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let frame = batch.drain().next().unwrap();
+        let datagram = datagram::parse(nic.bytes(&frame)).unwrap();
+        assert_eq!(datagram.payload(nic.bytes(&frame)), message);
+        nic.give_back(frame);
+        // One of our own begins behind the headroom, and has as much room.
+        let mut frame = nic.take().unwrap();
+        assert!(nic.room(&mut frame).len() >= HEADERS_BYTES_MAX + message.len());
+        nic.give_back(frame);
     }
 }

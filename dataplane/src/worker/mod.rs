@@ -222,6 +222,7 @@ impl<N: Nic> Worker<N> {
         let alive = beat != Duration::ZERO && now.saturating_sub(beat) < CONTROL_PATIENCE;
         self.switch.set_control_alive(alive);
         self.collect_recorded();
+        self.counters.add(WorkerCounter::RimLost, self.rim.lost());
         self.counters.publish(&self.side.counters, &self.switch, &self.nic);
     }
 
