@@ -98,6 +98,8 @@ fn names(rows: &[&Value]) -> Vec<String> {
             }
         }
     }
+    // Sorted, so that a spreadsheet's columns stay where they are.
+    names.sort();
     names
 }
 
@@ -157,7 +159,7 @@ mod tests {
     #[test]
     fn a_list_becomes_one_line_per_item_with_every_field() {
         let list = json!({"items": [{"name": "a", "lines": 3}, {"name": "b", "memo": "x,y"}]});
-        assert_eq!(csv(&list).unwrap(), "name,lines,memo\na,3,\nb,,\"x,y\"\n");
+        assert_eq!(csv(&list).unwrap(), "lines,memo,name\n3,,a\n,\"x,y\",b\n");
     }
 
     #[test]
