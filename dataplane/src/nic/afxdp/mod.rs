@@ -26,6 +26,11 @@ use super::{Accounts, BATCH_FRAMES, Batch, Frame, HEADROOM_BYTES, Nic, NicStatis
 
 /// System calls per flush: the kernel takes some dozens of frames by each.
 const KICKS_MAX: u32 = 8;
+/// How often, and with which pause, a busy queue is asked for: a second in all.
+const BUSY_TRIES: u32 = 100;
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
+/// Memory of huge pages comes in these.
+const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 /// Why the NIC could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +49,20 @@ pub enum Error {
          does nobody else hold the queue? Without AF_XDP: dataplane.nic = \"udp\""
     )]
     Socket(String, u32, io::Error),
+}
+
+/// Tries again while the queue is busy: the kernel lets go of a dead process's sockets some time after
+/// it is gone, and a restart must not wait for a second restart.
+fn patiently(open: impl Fn() -> io::Result<Socket>) -> io::Result<Socket> {
+    for _ in 0..BUSY_TRIES {
+        match open() {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            done => return done,
+        }
+    }
+    open()
 }
 
 /// All sockets of one worker.
@@ -79,8 +98,9 @@ impl AfXdp {
         let flags = if hugepages { MFdFlags::MFD_HUGETLB } else { MFdFlags::empty() };
         let file = memfd_create(c"tollgate-umem", flags | MFdFlags::MFD_CLOEXEC)
             .map_err(|errno| memory(errno.into()))?;
-        nix::unistd::ftruncate(&file, bytes as i64).map_err(|errno| memory(errno.into()))?;
-        let memory = Mapping::new(file.as_fd(), 0, bytes).map_err(memory)?;
+        let whole = if hugepages { bytes.next_multiple_of(HUGE_PAGE_BYTES) } else { bytes };
+        nix::unistd::ftruncate(&file, whole as i64).map_err(|errno| memory(errno.into()))?;
+        let memory = Mapping::new(file.as_fd(), 0, whole).map_err(memory)?;
         let (sockets, zero_copy) = match Self::bind(interfaces, queue, &memory, frame_bytes, true) {
             Ok(sockets) => (sockets, true),
             Err(_) => (Self::bind(interfaces, queue, &memory, frame_bytes, false)?, false),
@@ -118,8 +138,9 @@ impl AfXdp {
                 None => Binding::Own { zero_copy },
                 Some(first) => Binding::Shared(first),
             };
-            let socket = Socket::open(ifindex, queue, memory, frame_bytes, binding)
-                .map_err(|error| Error::Socket(name.clone(), queue, error))?;
+            let open = || Socket::open(ifindex, queue, memory, frame_bytes, binding);
+            let socket =
+                patiently(open).map_err(|error| Error::Socket(name.clone(), queue, error))?;
             sockets.push(socket);
         }
         Ok(sockets)
@@ -136,13 +157,16 @@ impl AfXdp {
         self.sockets.iter().map(Socket::fd)
     }
 
-    /// Keeps every fill ring as full as the pool allows, half of it reserved for sending.
+    /// Keeps every fill ring as full as the pool allows, a quarter of it reserved for sending. No
+    /// interface is given more than its share, else the first one would take all of a small memory.
     fn refill(&mut self) {
         let reserve = self.frames / 4;
+        let share = (self.frames - reserve) / self.sockets.len().max(1);
         for socket in &mut self.sockets {
             let spare = self.pool.len().saturating_sub(reserve);
-            let count = spare.min(socket.fill_room() as usize);
-            if count < BATCH_FRAMES.min(spare) || count == 0 {
+            let missing = share.saturating_sub(socket.receiving());
+            let count = spare.min(missing).min(socket.fill_room() as usize);
+            if count < BATCH_FRAMES.min(spare).min(share / 2) || count == 0 {
                 continue;
             }
             let from = self.pool.len() - count;
@@ -188,7 +212,7 @@ impl Nic for AfXdp {
             });
             received += count as usize;
             if count == 0 && socket.wants_fill_kick() {
-                self.dirty |= 1 << place;
+                socket.kick_fill();
             }
         }
         self.in_rings -= received;
@@ -221,6 +245,11 @@ impl Nic for AfXdp {
     fn transmit(&mut self, interface: usize, frame: Frame) {
         let address = u64::from(frame.index) * u64::from(self.frame_bytes) + u64::from(frame.start);
         let length = frame.length;
+        // The kernel skips a descriptor that it finds malformed, and older ones never give it back.
+        if length == 0 || frame.start + length > self.frame_bytes {
+            self.statistics.invalid += 1;
+            return self.give_back(frame);
+        }
         let sent = self.sockets.get_mut(interface).is_some_and(|s| s.transmit(address, length));
         if !sent {
             self.statistics.transmit_full += 1;
@@ -250,14 +279,10 @@ impl Nic for AfXdp {
                 continue;
             }
             for _ in 0..KICKS_MAX {
-                let waiting = socket.unsent() > 0 && socket.wants_kick();
-                if !waiting && !socket.wants_fill_kick() {
+                if socket.unsent() == 0 || !socket.wants_kick() {
                     break;
                 }
                 socket.kick();
-                if !waiting {
-                    break;
-                }
             }
             // What the kernel left behind is kicked again in the next turn.
             if socket.unsent() > 0 {

@@ -24,7 +24,9 @@ impl Indices {
 
     /// Producer: free slots, after a look at the consumer index if that is needed.
     pub(crate) fn free(&mut self, wanted: u32, consumer: impl FnOnce() -> u32) -> u32 {
-        let free = |indices: &Self| indices.size - indices.own.wrapping_sub(indices.other);
+        // A consumer index that no kernel writes makes the ring full, never larger than it is.
+        let free =
+            |indices: &Self| indices.size.saturating_sub(indices.own.wrapping_sub(indices.other));
         if free(self) < wanted {
             self.other = consumer();
         }
@@ -96,5 +98,11 @@ mod tests {
     fn an_absurd_producer_index_yields_no_more_than_the_ring_holds() {
         let mut take = Indices::new(8);
         assert_eq!(take.filled(1, || 4_000_000_000), 8);
+    }
+
+    #[test]
+    fn an_absurd_consumer_index_makes_the_ring_full() {
+        let mut give = Indices::new(8);
+        assert_eq!(give.free(9, || 1), 0);
     }
 }

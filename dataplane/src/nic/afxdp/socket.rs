@@ -119,6 +119,8 @@ pub(super) struct Socket {
     completion: Ring<u64>,
     receive: Ring<libc::xdp_desc>,
     transmit: Ring<libc::xdp_desc>,
+    /// Buffers given to be filled that have not come back as frames.
+    receiving: usize,
 }
 
 /// How a socket is bound.
@@ -216,6 +218,7 @@ impl Socket {
             completion: Ring::map(file, completion_page, &offsets.cr, RING_SLOTS)?,
             receive: Ring::map(file, receive_page, &offsets.rx, RING_SLOTS)?,
             transmit: Ring::map(file, transmit_page, &offsets.tx, RING_SLOTS)?,
+            receiving: 0,
             fd,
         };
         socket.bind(ifindex, queue, binding)?;
@@ -249,7 +252,14 @@ impl Socket {
 
     /// Gives the kernel buffers to fill; how many it took.
     pub(super) fn fill(&mut self, addresses: impl ExactSizeIterator<Item = u64>) -> u32 {
-        self.fill.produce(addresses)
+        let taken = self.fill.produce(addresses);
+        self.receiving += taken as usize;
+        taken
+    }
+
+    /// Buffers that are out to be received into.
+    pub(super) fn receiving(&self) -> usize {
+        self.receiving
     }
 
     pub(super) fn fill_room(&mut self) -> u32 {
@@ -258,7 +268,9 @@ impl Socket {
 
     /// Takes received frames: address and length of each.
     pub(super) fn receive(&mut self, most: u32, mut take: impl FnMut(u64, u32)) -> u32 {
-        self.receive.consume(most, |descriptor| take(descriptor.addr, descriptor.len))
+        let taken = self.receive.consume(most, |descriptor| take(descriptor.addr, descriptor.len));
+        self.receiving -= taken as usize;
+        taken
     }
 
     /// Takes back buffers that were sent.
@@ -298,6 +310,21 @@ impl Socket {
                 libc::MSG_DONTWAIT,
                 std::ptr::null(),
                 0,
+            )
+        };
+    }
+
+    /// Makes the driver look at the fill ring: sendto wakes only its transmit side.
+    pub(super) fn kick_fill(&self) {
+        // SAFETY: a null buffer of no bytes is what AF_XDP's recvfrom takes.
+        let _ = unsafe {
+            libc::recvfrom(
+                self.fd.as_raw_fd(),
+                std::ptr::null_mut(),
+                0,
+                libc::MSG_DONTWAIT,
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
             )
         };
     }

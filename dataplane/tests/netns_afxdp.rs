@@ -1,0 +1,337 @@
+//! The AF_XDP NIC and the next hops on real interfaces: veth pairs whose far ends are in a namespace of
+//! their own, the guard in the driver, our sockets behind it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use dataplane::neighbors::{self, Hop, Reader};
+use dataplane::nic::afxdp::AfXdp;
+use dataplane::nic::{Batch, Nic};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use wire::datagram::{self, Headers};
+use xdp_prog::{Capacities, Deliver, Plan, attach};
+
+const OWN: &str = "10.10.1.2";
+const SIP: u16 = 5060;
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The other end of every wire: a thread in a network namespace of its own.
+struct Peer {
+    id: i32,
+    jobs: Sender<Box<dyn FnOnce() + Send>>,
+}
+
+impl Peer {
+    fn start() -> Self {
+        let (jobs, work) = channel::<Box<dyn FnOnce() + Send>>();
+        let (tell, told) = channel();
+        std::thread::spawn(move || {
+            unshare(CloneFlags::CLONE_NEWNET).expect("a namespace for the far end");
+            tell.send(nix::unistd::gettid().as_raw()).unwrap();
+            for job in work {
+                job();
+            }
+        });
+        Self { id: told.recv().unwrap(), jobs }
+    }
+
+    /// Runs `job` over there.
+    fn does<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+        let (tell, told) = channel();
+        self.jobs.send(Box::new(move || tell.send(job()).unwrap())).unwrap();
+        told.recv().expect("the far end lives")
+    }
+
+    fn runs(&self, words: &'static str) {
+        self.does(move || run(words));
+    }
+}
+
+fn run(words: &str) {
+    let mut words = words.split(' ');
+    let done = Command::new(words.next().unwrap()).args(words.clone()).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{words:?}: {said}");
+}
+
+/// Runs `test` in own namespaces that are gone with their threads, or says that it did not.
+fn in_own_world(test: impl FnOnce(&Path, &Peer) + Send + 'static) {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: interfaces and AF_XDP sockets need root");
+        return;
+    }
+    let world = std::thread::spawn(move || {
+        unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).expect("own namespaces");
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("private mounts");
+        mount(Some("bpf"), "/mnt", Some("bpf"), MsFlags::empty(), None::<&str>).expect("a bpffs");
+        test(Path::new("/mnt/tollgate"), &Peer::start());
+    });
+    if let Err(panic) = world.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// A wire of two queues: `near` is ours, `far` is the peer's.
+fn wire(peer: &Peer, near: &str, far: &'static str, far_address: &'static str) {
+    let queues = "numrxqueues 2 numtxqueues 2";
+    run(&format!("ip link add {near} {queues} type veth peer name {far} {queues}"));
+    run(&format!("ip link set {far} netns {}", peer.id));
+    run(&format!("ip link set {near} up"));
+    peer.does(move || {
+        run(&format!("ip addr add {far_address} dev {far}"));
+        run(&format!("ip link set {far} up"));
+        // veth hands XDP unfinished checksums otherwise.
+        run(&format!("ethtool -K {far} tx off"));
+    });
+}
+
+fn plan(pins: &Path, interfaces: &[String]) -> Plan {
+    Plan {
+        interfaces: interfaces.to_vec(),
+        addresses: vec![OWN.parse().unwrap(), "10.10.2.2".parse().unwrap()],
+        sip_port: SIP,
+        media_ports: (20_000, 29_999),
+        pins: pins.to_owned(),
+        capacities: Capacities {
+            deny_addresses: 1_000,
+            deny_prefixes: 100,
+            trusted_prefixes: 100,
+            options_sources: 1_024,
+            queues_per_interface: 2,
+        },
+        deliver: Deliver::Sockets,
+    }
+}
+
+/// Sends every frame in `batch` back to where it came from.
+fn echo(nic: &mut AfXdp, batch: &mut Batch, interface: usize) {
+    for mut frame in batch.drain() {
+        let bytes = nic.bytes_mut(&mut frame);
+        let datagram = datagram::parse(bytes).unwrap();
+        let headers = Headers {
+            destination_mac: bytes[6..12].try_into().unwrap(),
+            source_mac: bytes[..6].try_into().unwrap(),
+            vlan: None,
+            source: datagram.destination,
+            destination: datagram.source,
+            dscp: 46,
+            ttl: 64,
+        };
+        assert!(datagram::readdress(bytes, &datagram, &headers));
+        nic.transmit(interface, frame);
+    }
+    nic.flush();
+}
+
+/// Looks again until `done`, or panics with `what`.
+#[track_caller]
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < PATIENCE, "in vain: {what}");
+        sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn datagrams_of_both_queues_are_echoed_and_every_frame_is_accounted_for() {
+    in_own_world(|pins, peer| {
+        const FRAMES: u32 = 4096;
+        const SENDERS: usize = 24;
+        const ROUNDS: usize = 200;
+        wire(peer, "tgb0", "tgc0", "10.10.1.1/24");
+        peer.runs("ip neigh add 10.10.1.2 lladdr 02:00:00:00:00:02 dev tgc0");
+        let names = ["tgb0".to_owned()];
+        let guard = attach(&plan(pins, &names)).unwrap();
+        let mut nics: Vec<AfXdp> = (0..2)
+            .map(|queue| {
+                let nic = AfXdp::open(&names, queue, FRAMES, 2048, false).unwrap();
+                guard.set_socket(0, queue, nic.sockets().next().unwrap()).unwrap();
+                nic
+            })
+            .collect();
+        assert!(nics.iter().all(|nic| !nic.zero_copy()), "veth copies");
+
+        let callers: Vec<UdpSocket> = peer.does(|| {
+            let bind = |_| UdpSocket::bind("10.10.1.1:0").unwrap();
+            (0..SENDERS).map(bind).collect()
+        });
+        let mut batch = Batch::new();
+        let mut came = [0; 2];
+        // More datagrams in all than each ring has slots, so that every ring wraps.
+        for round in 0..ROUNDS {
+            for caller in &callers {
+                caller.set_read_timeout(Some(PATIENCE)).unwrap();
+                caller.send_to(&round.to_be_bytes(), (OWN, SIP)).unwrap();
+            }
+            let wanted = came.iter().sum::<usize>() + SENDERS;
+            until("all datagrams come", || {
+                for (nic, came) in nics.iter_mut().zip(&mut came) {
+                    *came += nic.receive(&mut batch);
+                    echo(nic, &mut batch, 0);
+                }
+                came.iter().sum::<usize>() == wanted
+            });
+            for caller in &callers {
+                let mut room = [0; 64];
+                let (length, from) = caller.recv_from(&mut room).unwrap();
+                assert_eq!(&room[..length], round.to_be_bytes());
+                assert_eq!(from, SocketAddr::new(OWN.parse().unwrap(), SIP));
+            }
+        }
+        for (nic, came) in nics.iter_mut().zip(came) {
+            let statistics = nic.statistics();
+            assert_eq!(statistics.received, came as u64);
+            assert_eq!(statistics.sent, came as u64);
+            assert_eq!((statistics.transmit_full, statistics.invalid), (0, 0));
+            until("every frame is taken back", || {
+                assert_eq!(nic.receive(&mut batch), 0);
+                let accounts = nic.accounts();
+                assert_eq!(accounts.pool + accounts.rings, FRAMES as usize);
+                accounts.hands == 0 && accounts.rings <= 2048
+            });
+        }
+        assert!(came.iter().all(|came| *came > 0), "one queue got all: {came:?}");
+    });
+}
+
+#[test]
+fn each_interface_has_its_share_of_a_small_memory() {
+    in_own_world(|pins, peer| {
+        wire(peer, "tgb0", "tgc0", "10.10.1.1/24");
+        wire(peer, "tgb1", "tgc1", "10.10.2.1/24");
+        peer.runs("ip neigh add 10.10.2.2 lladdr 02:00:00:00:00:02 dev tgc1");
+        let names = ["tgb0".to_owned(), "tgb1".to_owned()];
+        let guard = attach(&plan(pins, &names)).unwrap();
+        let mut nics: Vec<AfXdp> = (0..2)
+            .map(|queue| {
+                let nic = AfXdp::open(&names, queue, 512, 2048, false).unwrap();
+                for (interface, socket) in nic.sockets().enumerate() {
+                    guard.set_socket(interface, queue, socket).unwrap();
+                }
+                nic
+            })
+            .collect();
+        let caller = peer.does(|| UdpSocket::bind("10.10.2.1:0").unwrap());
+        caller.send_to(b"hello", ("10.10.2.2", SIP)).unwrap();
+        let mut batch = Batch::new();
+        until("the datagram of the second interface comes", || {
+            nics.iter_mut().any(|nic| {
+                let came = nic.receive(&mut batch) > 0;
+                batch.drain().for_each(|frame| nic.give_back(frame));
+                came
+            })
+        });
+    });
+}
+
+#[test]
+fn a_frame_that_says_nothing_is_not_lost_in_the_kernel() {
+    in_own_world(|_, peer| {
+        wire(peer, "tgb0", "tgc0", "10.10.1.1/24");
+        let mut nic = AfXdp::open(&["tgb0".to_owned()], 0, 1024, 2048, false).unwrap();
+        let mut batch = Batch::new();
+        assert_eq!(nic.receive(&mut batch), 0);
+        let before = nic.accounts();
+        for _ in 0..16 {
+            let empty = nic.take().unwrap();
+            nic.transmit(0, empty);
+            let mut huge = nic.take().unwrap();
+            huge.set_length(4000);
+            nic.transmit(0, huge);
+            nic.flush();
+        }
+        until("the buffers are back", || {
+            nic.receive(&mut batch);
+            nic.accounts() == before
+        });
+    });
+}
+
+#[test]
+fn a_queue_is_bound_again_at_once_after_its_owner_is_gone() {
+    in_own_world(|_, peer| {
+        wire(peer, "tgb0", "tgc0", "10.10.1.1/24");
+        wire(peer, "tgb1", "tgc1", "10.10.2.1/24");
+        let names = ["tgb0".to_owned(), "tgb1".to_owned()];
+        for round in 0..20 {
+            let nic = AfXdp::open(&names, 1, 512, 2048, false);
+            assert!(nic.is_ok(), "round {round}: {}", nic.err().unwrap());
+        }
+    });
+}
+
+/// Asks again until the way to `destination` is `wanted`.
+#[track_caller]
+fn until_hop(hops: &mut Reader, destination: &str, wanted: impl Fn(Option<Hop>) -> bool) {
+    let destination: IpAddr = destination.parse().unwrap();
+    until(&format!("the way to {destination}"), || {
+        hops.refresh();
+        wanted(hops.lookup(destination))
+    });
+}
+
+#[test]
+fn next_hops_are_learned_follow_their_changes_and_are_forgotten_with_the_link() {
+    in_own_world(|_, peer| {
+        wire(peer, "tgb0", "tgc0", "10.10.1.1/24");
+        peer.runs("ip link set tgc0 address 02:00:00:00:00:01");
+        run("ip addr add 10.10.1.2/24 dev tgb0");
+        run("ip route add 10.20.0.0/16 via 10.10.1.1");
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut readers = neighbors::start(&["tgb0".to_owned()], 1, stop).unwrap();
+        let hops = &mut readers[0];
+        until_hop(hops, "10.10.1.1", |hop| {
+            hop.is_some_and(|hop| hop.destination_mac == [2, 0, 0, 0, 0, 1])
+        });
+        // Behind a gateway, the same next hop.
+        until_hop(hops, "10.20.3.4", |hop| {
+            hop.is_some_and(|hop| hop.destination_mac == [2, 0, 0, 0, 0, 1])
+        });
+        // Nowhere.
+        let nowhere = hops.lookup("203.0.113.1".parse().unwrap());
+        assert_eq!(nowhere, None);
+
+        run("ip neigh replace 10.10.1.1 lladdr 02:00:00:00:00:09 nud reachable dev tgb0");
+        until_hop(hops, "10.20.3.4", |hop| {
+            hop.is_some_and(|hop| hop.destination_mac == [2, 0, 0, 0, 0, 9])
+        });
+
+        run("ip link set tgb0 down");
+        until_hop(hops, "10.20.3.4", |hop| hop.is_none());
+        until_hop(hops, "10.10.1.1", |hop| hop.is_none());
+    });
+}
+
+#[test]
+fn a_neighbor_that_the_operator_wrote_down_stays_as_it_is() {
+    in_own_world(|_, peer| {
+        wire(peer, "tgb0", "tgc0", "10.10.1.1/24");
+        run("ip addr add 10.10.1.2/24 dev tgb0");
+        // Nobody answers ARP for this one.
+        run("ip neigh add 10.10.1.77 lladdr 02:00:00:00:00:77 nud permanent dev tgb0");
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut readers = neighbors::start(&["tgb0".to_owned()], 1, stop).unwrap();
+        let hops = &mut readers[0];
+        let is_known =
+            |hop: Option<Hop>| hop.is_some_and(|hop| hop.destination_mac == [2, 0, 0, 0, 0, 0x77]);
+        until_hop(hops, "10.10.1.77", is_known);
+        for _ in 0..25 {
+            sleep(Duration::from_millis(100));
+            hops.refresh();
+            let hop = hops.lookup("10.10.1.77".parse().unwrap());
+            let shown = Command::new("ip").args(["neigh", "show"]).output().unwrap();
+            let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+            assert!(is_known(hop) && shown.contains("PERMANENT"), "{hop:?} {shown}");
+        }
+    });
+}
