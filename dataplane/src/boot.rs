@@ -69,7 +69,7 @@ pub fn run(config: &Config) -> Result<(), Error> {
         }
         NicKind::AfXdp => {
             let names: Vec<String> = config.interfaces.iter().map(|one| one.name.clone()).collect();
-            let guard = xdp_prog::attach(&plan(config, &names))?;
+            let guard = xdp_prog::attach(&plan(config, &names)?)?;
             for (interface, wanted) in guard.interfaces().iter().zip(&config.interfaces) {
                 if wanted.mode == XdpMode::Native && interface.mode != xdp_prog::Mode::Native {
                     let why = "the driver cannot run XDP, and interface.mode = \"native\" wants it; \
@@ -183,13 +183,17 @@ fn media_ports(config: &Config, worker: usize) -> Result<(u16, u16), Error> {
     ports.ok_or_else(|| "media.first_port to media.last_port: fewer pairs than workers".into())
 }
 
-fn plan(config: &Config, names: &[String]) -> xdp_prog::Plan {
+fn plan(config: &Config, names: &[String]) -> Result<xdp_prog::Plan, Error> {
+    // Ports at the end of the range that no worker owns, for want of a pair for each, are none of ours:
+    // what came in by them would pass for SIP that nobody meters.
+    let last_worker = config.dataplane.workers.saturating_sub(1) as usize;
+    let (first, last) = (media_ports(config, 0)?.0, media_ports(config, last_worker)?.1);
     let queues = config.interfaces.iter().map(|one| one.queues).max().unwrap_or(1);
-    xdp_prog::Plan {
+    Ok(xdp_prog::Plan {
         interfaces: names.to_vec(),
         addresses: config.addresses.iter().map(|address| address.ip).collect(),
         sip_port: config.sip.port,
-        media_ports: (config.media.first_port, config.media.last_port),
+        media_ports: (first, last),
         pins: config.paths.pins.clone(),
         capacities: xdp_prog::Capacities {
             deny_addresses: config.limits.deny_addresses,
@@ -199,7 +203,7 @@ fn plan(config: &Config, names: &[String]) -> xdp_prog::Plan {
             queues_per_interface: queues,
         },
         deliver: xdp_prog::Deliver::Sockets,
-    }
+    })
 }
 
 /// Rings between every ordered pair of workers.

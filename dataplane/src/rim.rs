@@ -17,13 +17,15 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, sendto, socket,
 };
 use shm::Doorbell;
-use wire::datagram::{self, Headers};
+use wire::datagram::{self, HEADERS_BYTES_MAX, Headers};
 
 use crate::boot::last_words;
 use crate::worker::{seal, unseal};
 
 /// Letters of each ring.
 const SLOTS: usize = 256;
+/// The bell, and a socket for each address a configuration may have.
+const FDS_MAX: usize = 33;
 /// Kinds of letters.
 const SIP: u16 = 1;
 const MEDIA: u16 = 2;
@@ -132,6 +134,8 @@ struct Rim {
     /// Whose turn it is to get a datagram; the worker hands it to its owner.
     next: usize,
     room: Vec<u8>,
+    /// The packet that is being written.
+    packet: Vec<u8>,
 }
 
 fn raw(family: AddressFamily) -> io::Result<OwnedFd> {
@@ -186,6 +190,7 @@ pub fn start(
         bell: bell()?,
         next: 0,
         room: vec![0; letter_bytes.max(65_536)],
+        packet: vec![0; HEADERS_BYTES_MAX + letter_bytes],
     };
     std::thread::Builder::new().name("rim".into()).spawn(move || {
         last_words("rim", || {
@@ -197,6 +202,26 @@ pub fn start(
         });
     })?;
     Ok(sides)
+}
+
+/// Sends from a port that no socket of the kernel holds.
+fn send_raw(
+    socket: &OwnedFd,
+    room: &mut [u8],
+    (source, destination): (SocketAddr, SocketAddr),
+    payload: &[u8],
+) -> io::Result<()> {
+    const ETHERNET_BYTES: usize = 14;
+    let (destination_mac, source_mac) = ([0; 6], [0; 6]);
+    let (vlan, dscp, ttl) = (None, 46, 64);
+    let headers = Headers { destination_mac, source_mac, vlan, source, destination, dscp, ttl };
+    let length = datagram::write(room, &headers, payload)
+        .ok_or_else(|| io::Error::other("families differ, or it is too long"))?;
+    let packet = room.get(ETHERNET_BYTES..length).unwrap_or_default();
+    // A raw socket takes no port.
+    let to = SockaddrStorage::from(SocketAddr::new(destination.ip(), 0));
+    sendto(socket.as_raw_fd(), packet, &to, MsgFlags::MSG_DONTWAIT)?;
+    Ok(())
 }
 
 impl Rim {
@@ -222,7 +247,10 @@ impl Rim {
             let own = self.sockets.iter().find(|(address, _)| kind == SIP && *address == from);
             let sent = match own {
                 Some((_, socket)) => socket.send_to(payload, to).map(|_| ()),
-                None => self.send_raw(from, to, payload),
+                None => {
+                    let raw = if from.is_ipv4() { &self.raw_v4 } else { &self.raw_v6 };
+                    send_raw(raw, &mut self.packet, (from, to), payload)
+                }
             };
             // What the kernel refuses is lost: SIP repeats, RTP is late anyway.
             if sent.is_err()
@@ -232,29 +260,6 @@ impl Rim {
             }
         }
         any
-    }
-
-    /// Sends from a port that no socket of the kernel holds.
-    fn send_raw(&self, from: SocketAddr, to: SocketAddr, payload: &[u8]) -> io::Result<()> {
-        let headers = Headers {
-            destination_mac: [0; 6],
-            source_mac: [0; 6],
-            vlan: None,
-            source: from,
-            destination: to,
-            dscp: 46,
-            ttl: 64,
-        };
-        let mut frame = vec![0; headers.bytes() + payload.len()];
-        datagram::write(&mut frame, &headers, payload)
-            .ok_or_else(|| io::Error::other("families differ"))?;
-        const ETHERNET_BYTES: usize = 14;
-        let packet = frame.get(ETHERNET_BYTES..).unwrap_or_default();
-        let fd = if from.is_ipv4() { &self.raw_v4 } else { &self.raw_v6 };
-        // A raw socket takes no port.
-        let to = SockaddrStorage::from(SocketAddr::new(to.ip(), 0));
-        sendto(fd.as_raw_fd(), packet, &to, MsgFlags::MSG_DONTWAIT)?;
-        Ok(())
     }
 
     fn inward(&mut self, socket: usize) -> bool {
@@ -282,9 +287,13 @@ impl Rim {
     fn sleep(&mut self) {
         let idle = self.workers.iter_mut().all(|worker| worker.out.try_sleep());
         if idle {
-            let mut fds = vec![PollFd::new(self.bell.as_fd(), PollFlags::POLLIN)];
-            fds.extend(self.sockets.iter().map(|(_, s)| PollFd::new(s.as_fd(), PollFlags::POLLIN)));
-            let _ = poll(&mut fds, PollTimeout::from(100u8));
+            let mut fds: [PollFd<'_>; FDS_MAX] = std::array::from_fn(|place| {
+                let socket = place.checked_sub(1).and_then(|place| self.sockets.get(place));
+                let fd = socket.map_or(self.bell.as_fd(), |(_, socket)| socket.as_fd());
+                PollFd::new(fd, PollFlags::POLLIN)
+            });
+            let used = (1 + self.sockets.len()).min(FDS_MAX);
+            let _ = poll(fds.get_mut(..used).unwrap_or_default(), PollTimeout::from(100u8));
         }
         for worker in &mut self.workers {
             worker.out.awake();

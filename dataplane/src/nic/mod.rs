@@ -103,7 +103,7 @@ pub struct NicStatistics {
     pub transmit_full: u64,
     /// Frames the kernel dropped because we gave it no buffers or took none back in time.
     pub receive_full: u64,
-    /// Frames the kernel found malformed.
+    /// Frames that were malformed, or longer than a buffer.
     pub invalid: u64,
 }
 

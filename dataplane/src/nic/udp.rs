@@ -48,7 +48,8 @@ impl Udp {
     /// Bytes of a frame that holds a message of `message_bytes_max` on its way in or out.
     #[must_use]
     pub fn frame_bytes(message_bytes_max: usize) -> u32 {
-        (HEADROOM_BYTES + HEADERS_BYTES_MAX + message_bytes_max).next_multiple_of(64) as u32
+        // One byte more tells what the kernel cut short from what just fits.
+        (HEADROOM_BYTES + HEADERS_BYTES_MAX + message_bytes_max + 1).next_multiple_of(64) as u32
     }
 
     /// Opens a socket for SIP and for every media port, on every address.
@@ -92,7 +93,9 @@ impl Udp {
             sockets,
             by_address,
             epoll,
-            events: vec![EpollEvent::empty(); BATCH_FRAMES],
+            // No more than a batch takes: what epoll has shown goes to the end of its queue, so that
+            // some busy sockets cannot keep all others waiting.
+            events: vec![EpollEvent::empty(); BATCH_FRAMES / TURN],
             statistics: NicStatistics::default(),
         })
     }
@@ -114,6 +117,11 @@ impl Udp {
             self.pool.push(index);
             return None;
         };
+        if length == room.len() {
+            self.statistics.invalid += 1;
+            self.pool.push(index);
+            return None;
+        }
         let headers = Headers {
             destination_mac: [0; 6],
             source_mac: [0; 6],
@@ -253,12 +261,14 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_message_comes_in_whole() {
+    fn the_longest_message_comes_in_whole_and_a_longer_one_not_at_all() {
         let own: IpAddr = "127.0.0.1".parse().unwrap();
         let bytes = Udp::frame_bytes(8192);
         let mut nic = Udp::open(&[own], 35_164, (35_166, 35_167), 4, bytes).unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         let message: Vec<u8> = (0..8192).map(|at| at as u8).collect();
+        // What does not fit is dropped, not cut.
+        peer.send_to(&[b'x'; 12_000], "127.0.0.1:35164").unwrap();
         peer.send_to(&message, "127.0.0.1:35164").unwrap();
         let mut batch = Batch::new();
         for _ in 0..100 {
@@ -270,6 +280,7 @@ mod tests {
         let frame = batch.drain().next().unwrap();
         let datagram = datagram::parse(nic.bytes(&frame)).unwrap();
         assert_eq!(datagram.payload(nic.bytes(&frame)), message);
+        assert_eq!(nic.statistics().invalid, 1);
         nic.give_back(frame);
         // One of our own begins behind the headroom, and has as much room.
         let mut frame = nic.take().unwrap();
