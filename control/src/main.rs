@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use config::{Config, LogFormat};
+use config::{Config, Invocation, LogFormat, Task};
 use control::Time;
 use control::api::{self, Shared};
 use control::decide::Office;
@@ -45,55 +45,38 @@ impl Clock for SystemClock {
 }
 
 fn main() -> ExitCode {
-    let mut check = false;
-    let mut file = PathBuf::from("/etc/tollgate/tollgate.toml");
-    let mut arguments = std::env::args_os().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.to_str() {
-            Some("--config") => match arguments.next() {
-                Some(path) => file = path.into(),
-                None => return usage("--config needs a file"),
-            },
-            Some("--check") => check = true,
-            Some("--version") => {
-                println!("tollgate-control {}", env!("CARGO_PKG_VERSION"));
-                return ExitCode::SUCCESS;
-            }
-            _ => return usage(&format!("unknown option {}", argument.display())),
-        }
-    }
-    let text = match std::fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(error) => return fail(&format!("{}: {error}", file.display())),
-    };
-    let config = match Config::parse(&text) {
-        Ok(config) => config,
-        Err(mistakes) => {
-            for mistake in mistakes {
-                eprintln!("{}: {mistake}", file.display());
-            }
-            return ExitCode::FAILURE;
+    let invocation = match Invocation::read(std::env::args_os().skip(1), false) {
+        Ok(invocation) => invocation,
+        Err(what) => {
+            eprintln!("tollgate-control: {what}");
+            eprintln!("usage: tollgate-control [--config FILE] [--check | --version]");
+            return ExitCode::from(2);
         }
     };
-    if check {
-        println!("{}: ok", file.display());
-        return ExitCode::SUCCESS;
-    }
-    match run(&config) {
+    match invoked(&invocation) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error.to_string()),
+        Err(error) => {
+            eprintln!("tollgate-control: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
-fn usage(what: &str) -> ExitCode {
-    eprintln!("tollgate-control: {what}");
-    eprintln!("usage: tollgate-control [--config FILE] [--check | --version]");
-    ExitCode::from(2)
-}
-
-fn fail(what: &str) -> ExitCode {
-    eprintln!("tollgate-control: {what}");
-    ExitCode::FAILURE
+fn invoked(Invocation { file, task }: &Invocation) -> Result<(), Error> {
+    if *task == Task::Version {
+        println!("tollgate-control {}", env!("CARGO_PKG_VERSION"));
+        return Ok(());
+    }
+    let named = |what: &dyn std::fmt::Display| format!("{}: {what}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| named(&error))?;
+    let config = Config::parse(&text).map_err(|mistakes| {
+        mistakes.iter().map(|mistake| named(mistake)).collect::<Vec<_>>().join("\n")
+    })?;
+    match task {
+        Task::Check => println!("{}", named(&"ok")),
+        Task::Run | Task::Unload | Task::Version => run(&config)?,
+    }
+    Ok(())
 }
 
 fn log(config: &Config) {

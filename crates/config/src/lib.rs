@@ -13,6 +13,7 @@
 mod check;
 mod config;
 mod error;
+mod invocation;
 mod section;
 
 pub use config::{
@@ -20,3 +21,4 @@ pub use config::{
     Node, Paths, Sip, XdpMode, keys,
 };
 pub use error::Error;
+pub use invocation::{Invocation, Task};
