@@ -1,6 +1,6 @@
 //! Real programs on real veths: calls, and what survives when a process is killed.
 //!
-//! Ignored by themselves when not root; one lab at a time.
+//! Without root they say so and skip; one lab at a time.
 
 use std::time::Duration;
 
@@ -127,6 +127,37 @@ fn a_restarted_dataplane_rebuilds_confirmed_calls_and_answers_their_byes() {
         assert_eq!(cdr.get("end_reason"), Some(&json!("normal")), "{cdr}");
     }
     drop(vendor);
+}
+
+#[test]
+fn without_a_dataplane_control_ends_and_charges_calls_at_their_last_media() {
+    let Some(lab) = raised(1, true) else { return };
+    let vendor = vendor(&lab, 60);
+    let running = callers(&lab, 5070, 5, 20);
+    std::thread::sleep(Duration::from_secs(3));
+    let unreachable = lab.start("cust", "timeout", &["14", "tcpdump", "-n", "-i", "tgc0", "icmp"]);
+    let unreachable = unreachable.expect("tcpdump listens");
+    lab.script(&["kill", "dataplane"]).expect("the dataplane is killed");
+    let denied = lab.tollgate(&["firewall", "explain", "--source", "10.10.1.1"]);
+    let denied = denied.expect("the guard answers without a dataplane");
+    assert_eq!(denied.get("reason"), Some(&json!("drop_no_socket")), "{denied}");
+    let lost = ["cdr", "list", "--end-reason", "dataplane_lost"];
+    let ended = || {
+        let page = lab.tollgate(&lost).expect("CDRs are listed");
+        page.get("items").and_then(Value::as_array).cloned().unwrap_or_default()
+    };
+    assert!(Lab::wait_until(Duration::from_secs(15), || ended().len() == 5), "{:?}", ended());
+    for cdr in ended() {
+        // Killed about three seconds after the first INVITE: charged to the last media, not to the
+        // moment control gave up.
+        assert!((1_000..=4_500).contains(&number(&cdr, "hold_ms")), "{cdr}");
+        assert_ne!(cdr.get("charge"), Some(&json!("0.00")), "{cdr}");
+    }
+    let alarms = lab.tollgate(&["alarm", "list"]).expect("alarms are listed");
+    assert_eq!(alarms.pointer("/items/0/name"), Some(&json!("dataplane_lost")), "{alarms}");
+    let heard = unreachable.output().expect("tcpdump ends");
+    assert_eq!(String::from_utf8_lossy(&heard.stdout), "", "no ICMP leaves while nobody listens");
+    drop((running, vendor));
 }
 
 #[test]

@@ -9,6 +9,10 @@ use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::{setsockopt, sockopt};
+
+/// RFC 3261 §17.1.2.2: how long a request waits before it is repeated, at first and at most.
+const T1: Duration = Duration::from_millis(500);
 const PTIME: Duration = Duration::from_millis(20);
 const PAYLOAD_BYTES: usize = 160;
 const RTP_BYTES: usize = 12;
@@ -62,6 +66,11 @@ fn sdp(media: SocketAddr) -> String {
     )
 }
 
+/// Room for a second of five hundred calls: what this tool itself is late for must not count as lost.
+fn deepen(socket: &UdpSocket) -> Result<(), Box<dyn std::error::Error>> {
+    Ok(setsockopt(socket, sockopt::RcvBufForce, &(16 << 20))?)
+}
+
 fn answer() -> Result<(), Box<dyn std::error::Error>> {
     let listen = address("--listen")?;
     let media = SocketAddr::new(listen.ip(), number("--media-port", 6000) as u16);
@@ -69,6 +78,7 @@ fn answer() -> Result<(), Box<dyn std::error::Error>> {
     let signalling = UdpSocket::bind(listen)?;
     signalling.set_read_timeout(Some(Duration::from_millis(100)))?;
     let echo = UdpSocket::bind(media)?;
+    deepen(&echo)?;
     echo.set_read_timeout(Some(Duration::from_millis(100)))?;
     let echoing = std::thread::spawn(move || {
         let (mut buffer, mut echoed) = ([0; 2048], 0u64);
@@ -156,6 +166,7 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
     let callee = argument("--callee").unwrap_or_else(|| "441130".into());
     let hang_up = argument("--hang-up").as_deref() != Some("no");
     let signalling = UdpSocket::bind(from)?;
+    deepen(&signalling)?;
     signalling.set_nonblocking(true)?;
     let request = |method: &str,
                    call: &Call,
@@ -186,7 +197,8 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
     let talk_end = started + setup_time + talk;
     let give_up = talk_end + Duration::from_secs(6);
     let mut next_tick = started;
-    let mut hung_up = false;
+    let mut hang_up_due = talk_end + Duration::from_millis(500);
+    let mut hang_up_interval = T1;
     let mut buffer = [0; 8192];
     while Instant::now() < give_up {
         let now = Instant::now();
@@ -202,7 +214,6 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
             let call = Call {
                 id,
                 media,
-
                 remote: None,
                 dialog: None,
                 sent: 0,
@@ -269,11 +280,12 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
                 call.changed += u32::from(got != packet(number, sequence));
             }
         }
-        // The last packets are on their way back for a moment.
-        if hang_up && !hung_up && now > talk_end + Duration::from_millis(500) {
-            hung_up = true;
-            for (number, call) in calls.iter().enumerate().filter(|(_, call)| call.dialog.is_some())
-            {
+        // The last packets are on their way back for a moment; then BYE, repeated until answered.
+        if hang_up && now >= hang_up_due {
+            hang_up_due = now + hang_up_interval;
+            hang_up_interval *= 2;
+            let talking = |call: &Call| call.dialog.is_some() && !call.ended;
+            for (number, call) in calls.iter().enumerate().filter(|(_, call)| talking(call)) {
                 signalling.send_to(request("BYE", call, number, 2, 2, "").as_bytes(), to)?;
             }
         }
