@@ -156,7 +156,8 @@ fn without_a_dataplane_control_ends_and_charges_calls_at_their_last_media() {
     let alarms = lab.tollgate(&["alarm", "list"]).expect("alarms are listed");
     assert_eq!(alarms.pointer("/items/0/name"), Some(&json!("dataplane_lost")), "{alarms}");
     let heard = unreachable.output().expect("tcpdump ends");
-    assert_eq!(String::from_utf8_lossy(&heard.stdout), "", "no ICMP leaves while nobody listens");
+    let heard = String::from_utf8_lossy(&heard.stdout).into_owned();
+    assert_eq!(heard.trim(), "", "no ICMP leaves while nobody listens");
     drop((running, vendor));
 }
 
