@@ -95,6 +95,19 @@ fn calls_with_audio_cross_two_queues_unchanged_and_are_charged() {
 }
 
 #[test]
+fn five_hundred_calls_at_once_keep_their_audio() {
+    let Some(lab) = raised(2, true) else { return };
+    let vendor = vendor(&lab, 40);
+    let result = callers(&lab, 5070, 500, 5).json().expect("the callers report");
+    assert_eq!((number(&result, "answered"), number(&result, "ended")), (500, 500), "{result}");
+    assert_eq!(number(&result, "changed"), 0, "{result}");
+    let (sent, received) = (number(&result, "sent"), number(&result, "received"));
+    assert!(sent > 200_000 && received * 1000 >= sent * 999, "RTP loss over 0.1 %: {result}");
+    expect_cdrs(&lab, 500);
+    drop(vendor);
+}
+
+#[test]
 fn killing_control_costs_no_audio_no_hang_up_and_no_record() {
     let Some(lab) = raised(2, true) else { return };
     let vendor = vendor(&lab, 40);

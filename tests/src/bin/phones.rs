@@ -137,6 +137,8 @@ struct Call {
     changed: u32,
     ended: bool,
     invited: Instant,
+    /// When the INVITE is repeated, and so long after that again; `None` once anything answered.
+    again: Option<(Instant, Duration)>,
     setup: Option<Duration>,
 }
 
@@ -221,11 +223,22 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
                 changed: 0,
                 ended: false,
                 invited: now,
+                again: Some((now + T1, T1 * 2)),
                 setup: None,
             };
             signalling
                 .send_to(request("INVITE", &call, number, 1, 0, &sdp(local)).as_bytes(), to)?;
             calls.push(call);
+        }
+        // RFC 3261 §17.1.1.2: an INVITE that nothing answered is sent again.
+        for (number, call) in calls.iter_mut().enumerate() {
+            if let Some((due, interval)) = call.again
+                && now >= due
+            {
+                call.again = Some((now + interval, interval * 2));
+                let offer = sdp(call.media.local_addr()?);
+                signalling.send_to(request("INVITE", call, number, 1, 0, &offer).as_bytes(), to)?;
+            }
         }
         // Answers.
         while let Ok((length, _)) = signalling.recv_from(&mut buffer) {
@@ -236,6 +249,7 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
             let status = text.split(' ').nth(1).unwrap_or("").to_string();
             let cseq = header(&text, "CSeq").unwrap_or("");
             let Some(call) = calls.get_mut(number) else { continue };
+            call.again = None;
             if text.starts_with("BYE ") {
                 let vias = header(&text, "Via").unwrap_or("");
                 let [f, t, i, c] =
