@@ -22,7 +22,7 @@ use crate::cdr::note_last_media;
 use crate::decide::{Command, Method, Office};
 use crate::journal::{Event, Severity};
 use crate::reconcile::Desired;
-use crate::store::{Change, Store};
+use crate::store::{self, Change, Store};
 use crate::{Refusal, Time};
 
 /// Messages of one worker per turn.
@@ -85,7 +85,8 @@ pub struct Driver<C: Clock> {
     pub ended_before: HashSet<[u64; 2]>,
 }
 
-struct Turns {
+/// What the loop remembers from turn to turn.
+pub struct Turns {
     image: Box<Image>,
     replies: VecDeque<(u64, Pending)>,
     epoch: u64,
@@ -101,17 +102,7 @@ type Pending = (tokio::sync::oneshot::Sender<Result<Value, Refusal>>, Result<Val
 impl<C: Clock> Driver<C> {
     /// Runs until told to stop.
     pub fn run(&mut self, stopping: impl Fn() -> bool) {
-        let mut turns = Turns {
-            image: Image::boxed(),
-            replies: VecDeque::new(),
-            epoch: 0,
-            tick_due: Duration::ZERO,
-            missing_due: Duration::ZERO,
-            lost: false,
-            troubled: false,
-            sent: 0,
-        };
-        self.take_over(&mut turns);
+        let mut turns = self.begin();
         while !stopping() {
             if !self.turn(&mut turns) {
                 self.sleep();
@@ -122,7 +113,17 @@ impl<C: Clock> Driver<C> {
     }
 
     /// Before anything new is admitted: what runs, and what ended while no control was there.
-    fn take_over(&mut self, turns: &mut Turns) {
+    pub fn begin(&mut self) -> Turns {
+        let mut turns = Turns {
+            image: Image::boxed(),
+            replies: VecDeque::new(),
+            epoch: 0,
+            tick_due: Duration::ZERO,
+            missing_due: Duration::ZERO,
+            lost: false,
+            troubled: false,
+            sent: 0,
+        };
         let time = self.clock.now();
         self.link.beat_control(micros(time.now));
         for worker in 0..self.sides.len() {
@@ -132,13 +133,14 @@ impl<C: Clock> Driver<C> {
                     break;
                 }
             }
-            self.each_call(turns, worker, |office, key, record, state| {
+            self.each_call(&mut turns, worker, |office, key, record, state| {
                 if state == SlotState::Live {
                     office.rebuild(time, worker, key, record);
                 }
             });
-            self.sweep(time, turns, worker);
+            self.sweep(time, &mut turns, worker);
         }
+        turns
     }
 
     /// Every call in a worker's table.
@@ -156,7 +158,8 @@ impl<C: Clock> Driver<C> {
         }
     }
 
-    fn turn(&mut self, turns: &mut Turns) -> bool {
+    /// One pass over everything that came. Whether there was anything to do.
+    pub fn turn(&mut self, turns: &mut Turns) -> bool {
         let time = self.clock.now();
         let mut work = false;
         for worker in 0..self.sides.len() {
@@ -414,6 +417,26 @@ impl<C: Clock> Driver<C> {
 
 fn micros(now: Duration) -> u64 {
     u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Records that are complete in the store but still hold a slot: the process before this one died in
+/// between.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn durable_ends(store: &mut dyn Store, link: &Link) -> Result<HashSet<[u64; 2]>, store::Error> {
+    let mut durable = HashSet::new();
+    let mut image = Image::boxed();
+    for worker in 0..link.sizes().workers {
+        let Ok(table) = link.calls(worker) else { continue };
+        for slot in 0..table.len() {
+            let Some(seen) = table.read(slot, &mut image) else { continue };
+            if seen.state() == SlotState::Ended && store.has_end(image.record.id)? {
+                durable.insert(image.record.id);
+            }
+        }
+    }
+    Ok(durable)
 }
 
 /// The storage thread: groups changes, tries until they are durable, says so.

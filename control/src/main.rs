@@ -1,6 +1,5 @@
 //! `tollgate-control`: validates, opens the store, starts the threads, runs the loop.
 
-use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,12 +11,11 @@ use config::{Config, Invocation, LogFormat, Task};
 use control::Time;
 use control::api::{self, Shared};
 use control::decide::Office;
-use control::driver::{Clock, Driver, run_store};
+use control::driver::{Clock, Driver, durable_ends, run_store};
 use control::reconcile::{self, SharedMaps};
 use control::store::Store;
 use control::store::sqlite::{Reader, Sqlite};
 use link::layout::{Link, Sizes};
-use link::table::{Image, SlotState};
 use nix::time::{ClockId, clock_gettime};
 use shm::{Doorbell, Lock, Region};
 
@@ -176,23 +174,6 @@ fn open_link(config: &Config) -> Result<Link, Error> {
     };
     let region = Region::open(&config.paths.shared_memory, sizes.bytes_needed())?;
     Ok(Link::open_or_format(region.words(), &sizes, config.node.number)?)
-}
-
-/// Records that are complete in the store but still hold a slot: the process before this one died in
-/// between.
-fn durable_ends(store: &mut Sqlite, link: &Link) -> Result<HashSet<[u64; 2]>, Error> {
-    let mut durable = HashSet::new();
-    let mut image = Image::boxed();
-    for worker in 0..link.sizes().workers {
-        let table = link.calls(worker)?;
-        for slot in 0..table.len() {
-            let Some(seen) = table.read(slot, &mut image) else { continue };
-            if seen.state() == SlotState::Ended && store.has_end(image.record.id)? {
-                durable.insert(image.record.id);
-            }
-        }
-    }
-    Ok(durable)
 }
 
 /// The API's thread: the Unix socket, and the signals that end the process.

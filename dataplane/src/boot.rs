@@ -16,6 +16,7 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use shm::{Doorbell, Lock, Region};
 
+use crate::clock;
 use crate::counters::Counters;
 use crate::neighbors::{self, Reader};
 use crate::nic::Nic;
@@ -293,6 +294,7 @@ fn parts<N: Nic>(
         calls_max: calls_max as usize,
         message_bytes_max: config.sip.message_bytes_max,
         spin: Duration::from_micros(config.dataplane.spin_us.into()),
+        wall_offset: clock::wall_offset,
     })
 }
 
@@ -309,7 +311,7 @@ fn spawn<N: Nic + Send + 'static>(
             pin(index, core);
         }
         last_words(&format!("worker-{index}"), || {
-            Worker::open(parts).run(|| stop.load(Ordering::Relaxed));
+            Worker::open(parts, clock::now()).run(|| stop.load(Ordering::Relaxed));
         });
     })?)
 }

@@ -123,11 +123,7 @@ impl Reader {
     }
 
     /// Takes in what the thread found since the last turn.
-    pub fn refresh(&mut self) {
-        self.refresh_at(clock::now());
-    }
-
-    fn refresh_at(&mut self, now: Duration) {
+    pub fn refresh(&mut self, now: Duration) {
         self.now = now;
         let Some(updates) = &mut self.updates else { return };
         let mut room = [0; size_of::<Update>()];
@@ -399,11 +395,11 @@ mod tests {
         assert_eq!(reader.lookup(destination), None);
         assert_eq!(asked.waiting(), 1);
         let _ = tell.push(0, update(destination, 1).as_bytes());
-        reader.refresh();
+        reader.refresh(clock::now());
         let hop = reader.lookup(destination).unwrap();
         assert_eq!((hop.destination_mac, hop.vlan), ([4; 6], Some(42)));
         let _ = tell.push(0, update(destination, u32::MAX).as_bytes());
-        reader.refresh();
+        reader.refresh(clock::now());
         assert_eq!(reader.lookup(destination), None);
     }
 
@@ -416,7 +412,7 @@ mod tests {
         let mut room = [0; size_of::<Endpoint>()];
         for stranger in 0..100_000_u32 {
             // Five strangers for each millisecond, a packet of the peer each.
-            reader.refresh_at(Duration::from_micros(200 * u64::from(stranger)));
+            reader.refresh(Duration::from_micros(200 * u64::from(stranger)));
             let _ = reader.lookup(std::net::Ipv4Addr::from(stranger).into());
             while asked.pop(&mut room).is_some() {}
             if stranger % 100 == 0 {
@@ -431,16 +427,16 @@ mod tests {
         let peer: IpAddr = "fd10:2::1".parse().unwrap();
         let at = |seconds| Duration::from_secs(seconds);
         let mut room = [0; size_of::<Endpoint>()];
-        reader.refresh_at(at(100));
+        reader.refresh(at(100));
         assert_eq!(reader.lookup(peer), None);
         assert!(asked.pop(&mut room).is_some());
         let _ = tell.push(0, update(peer, 0).as_bytes());
         for (second, asks) in [(101, false), (105, true), (106, false)] {
-            reader.refresh_at(at(second));
+            reader.refresh(at(second));
             assert!(reader.lookup(peer).is_some());
             assert_eq!(asked.pop(&mut room).is_some(), asks, "{second}");
         }
-        reader.refresh_at(at(200));
+        reader.refresh(at(200));
         assert_eq!(reader.lookup(peer), None);
         assert!(asked.pop(&mut room).is_some());
     }

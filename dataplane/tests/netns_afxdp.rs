@@ -275,7 +275,7 @@ fn a_queue_is_bound_again_at_once_after_its_owner_is_gone() {
 fn until_hop(hops: &mut Reader, destination: &str, wanted: impl Fn(Option<Hop>) -> bool) {
     let destination: IpAddr = destination.parse().unwrap();
     until(&format!("the way to {destination}"), || {
-        hops.refresh();
+        hops.refresh(dataplane::clock::now());
         wanted(hops.lookup(destination))
     });
 }
@@ -327,7 +327,7 @@ fn a_neighbor_that_the_operator_wrote_down_stays_as_it_is() {
         until_hop(hops, "10.10.1.77", is_known);
         for _ in 0..25 {
             sleep(Duration::from_millis(100));
-            hops.refresh();
+            hops.refresh(dataplane::clock::now());
             let hop = hops.lookup("10.10.1.77".parse().unwrap());
             let shown = Command::new("ip").args(["neigh", "show"]).output().unwrap();
             let shown = String::from_utf8_lossy(&shown.stdout).into_owned();

@@ -269,6 +269,12 @@ impl Switch {
         &mut self.media.table
     }
 
+    /// Port pairs in use: none outlives its call.
+    #[must_use]
+    pub fn media_pairs(&self) -> u32 {
+        self.media.table.open_pairs()
+    }
+
     /// Totals by [`Counter`] number.
     #[must_use]
     pub fn counters(&self) -> &[u64; Counter::COUNT] {

@@ -30,12 +30,14 @@ pub struct Frame {
 }
 
 impl Frame {
-    pub(crate) fn new(index: u32, start: u32, length: u32) -> Self {
+    /// The right to buffer `index`, with `length` bytes of content from `start` on. For a NIC only.
+    pub fn new(index: u32, start: u32, length: u32) -> Self {
         Self { index, start, length }
     }
 
     /// Ends the frame's life as a token; its buffer lives on in a ring or the pool.
-    pub(crate) fn dissolve(self) -> (u32, u32, u32) {
+    #[must_use]
+    pub fn dissolve(self) -> (u32, u32, u32) {
         let parts = (self.index, self.start, self.length);
         std::mem::forget(self);
         parts
@@ -82,7 +84,8 @@ impl Batch {
         self.frames.len() >= BATCH_FRAMES
     }
 
-    pub(crate) fn push(&mut self, frame: Frame) {
+    /// Adds a frame; for a NIC that looked at [`Self::is_full`].
+    pub fn push(&mut self, frame: Frame) {
         self.frames.push(frame);
     }
 

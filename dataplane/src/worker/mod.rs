@@ -68,6 +68,7 @@ pub struct Worker<N: Nic> {
     housekeeping_due: Instant,
     spin: Duration,
     busy_until: Instant,
+    wall_offset: fn() -> Duration,
     /// Set once any frame or message waits for its consumer's doorbell.
     ring_control: bool,
 }
@@ -105,6 +106,8 @@ pub struct Parts<N: Nic> {
     pub message_bytes_max: usize,
     /// How long to poll without sleeping after the last work.
     pub spin: Duration,
+    /// Wall time minus monotonic time, asked ten times a second.
+    pub wall_offset: fn() -> Duration,
 }
 
 /// Slots whose record waits for control, in a fixed ring.
@@ -141,7 +144,7 @@ impl Recording {
 impl<N: Nic> Worker<N> {
     /// Puts the parts together and takes over the calls that the call table still holds.
     #[must_use]
-    pub fn open(parts: Parts<N>) -> Self {
+    pub fn open(parts: Parts<N>, now: Instant) -> Self {
         let mut worker = Self {
             index: parts.index,
             nic: parts.nic,
@@ -164,15 +167,16 @@ impl<N: Nic> Worker<N> {
             housekeeping_due: Instant::ZERO,
             spin: parts.spin,
             busy_until: Instant::ZERO,
+            wall_offset: parts.wall_offset,
             ring_control: false,
         };
-        worker.adopt(clock::now());
+        worker.adopt(now);
         worker
     }
 
     /// Calls that outlived the process before this one (`apply` tells the table what became of them).
     fn adopt(&mut self, now: Instant) {
-        self.switch.set_wall_offset(clock::wall_offset());
+        self.switch.set_wall_offset((self.wall_offset)());
         for slot in 0..self.side.calls.len() {
             self.adopt_slot(now, slot);
         }
@@ -193,7 +197,7 @@ impl<N: Nic> Worker<N> {
 
     /// One pass. Whether there was anything to do.
     pub fn turn(&mut self, now: Instant) -> bool {
-        self.hops.refresh();
+        self.hops.refresh(now);
         let mut work = self.ingress(now);
         work |= self.inbox(now);
         if self.switch.poll_timeout().is_some_and(|due| due <= now) {
@@ -217,7 +221,7 @@ impl<N: Nic> Worker<N> {
     fn housekeeping(&mut self, now: Instant) {
         self.housekeeping_due = now + HOUSEKEEPING;
         self.side.beat(micros(now));
-        self.switch.set_wall_offset(clock::wall_offset());
+        self.switch.set_wall_offset((self.wall_offset)());
         let beat = Duration::from_micros(self.link.control_beat_us());
         let alive = beat != Duration::ZERO && now.saturating_sub(beat) < CONTROL_PATIENCE;
         self.switch.set_control_alive(alive);
@@ -241,12 +245,27 @@ impl<N: Nic> Worker<N> {
         }
     }
 
+    /// When the next [`Self::turn`] is due if nothing comes before.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Instant {
+        let due = self.switch.poll_timeout();
+        due.map_or(self.housekeeping_due, |due| due.min(self.housekeeping_due))
+    }
+
+    /// What it carries: for whoever checks from outside that nothing outlives its call.
+    #[must_use]
+    pub fn switch(&self) -> &Switch {
+        &self.switch
+    }
+
+    /// The NIC it was given.
+    pub fn nic(&mut self) -> &mut N {
+        &mut self.nic
+    }
+
     /// Sleeps until a frame, a doorbell or the next deadline, whichever comes first.
     fn sleep(&mut self, now: Instant) {
-        let mut limit = SLEEP_MAX.min(self.housekeeping_due.saturating_sub(now));
-        if let Some(due) = self.switch.poll_timeout() {
-            limit = limit.min(due.saturating_sub(now));
-        }
+        let limit = SLEEP_MAX.min(self.poll_timeout().saturating_sub(now));
         // Whoever produces for us must ring from here on; what came before is seen by this look.
         if self.side.down.try_sleep() && self.handoff.try_sleep() && self.rim.try_sleep() {
             self.counters.add(WorkerCounter::Sleeps, 1);
