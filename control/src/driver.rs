@@ -99,6 +99,14 @@ pub struct Turns {
 
 type Pending = (tokio::sync::oneshot::Sender<Result<Value, Refusal>>, Result<Value, Refusal>);
 
+impl Turns {
+    /// When the next turn is due if nothing comes before.
+    #[must_use]
+    pub fn tick_due(&self) -> Duration {
+        self.tick_due
+    }
+}
+
 impl<C: Clock> Driver<C> {
     /// Runs until told to stop.
     pub fn run(&mut self, stopping: impl Fn() -> bool) {

@@ -1,6 +1,18 @@
 //! What proves the house from outside: the simulated world, the lab, load from the wire.
 //!
-//! [`lab`] runs the real programs in network namespaces against foreign clients; `bin/phones.rs`
+//! [`sim`] is a world in virtual time around the real loops of both daemons. [`lab`] runs the real programs in network namespaces against foreign clients; `bin/phones.rs`
 //! and `bin/flood.rs` are the load that no foreign client can verify packet by packet.
 
 pub mod lab;
+pub mod sim;
+
+/// Billionths of `rate` per minute for whole seconds, rounded half to even at six decimals: written
+/// apart from the product's own arithmetic.
+#[must_use]
+pub fn expected_fee(rate: i128, hold_ms: u64) -> i128 {
+    let rest = hold_ms % 1000;
+    let seconds = i128::from(hold_ms / 1000 + u64::from(rest >= 50));
+    let (whole, left) = (rate * seconds / 60_000, rate * seconds % 60_000);
+    let up = left * 2 > 60_000 || left * 2 == 60_000 && whole % 2 == 1;
+    (whole + i128::from(up)) * 1_000
+}

@@ -48,6 +48,18 @@ impl Frame {
         self.length = length as u32;
     }
 
+    /// Number of the buffer.
+    #[must_use]
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Where in the buffer the content begins.
+    #[must_use]
+    pub fn start(&self) -> u32 {
+        self.start
+    }
+
     /// Bytes of content.
     #[must_use]
     pub fn length(&self) -> usize {

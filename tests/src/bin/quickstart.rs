@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tests::expected_fee;
 use tests::lab::{BOX_CUSTOMER_SIDE, Error, Lab, Running};
 
 const CALLS: u64 = 200;
@@ -80,16 +81,6 @@ fn driver(lab: &Lab, reasons: &[&str]) -> Result<u64, Error> {
     };
     let packets = |item: &Value| item.get("packets").and_then(Value::as_u64).unwrap_or(0);
     Ok(items.iter().filter(wanted).map(packets).sum())
-}
-
-/// Billionths of `rate` per minute for whole seconds, rounded half to even at six decimals: written
-/// apart from the product's own arithmetic.
-fn expected(rate: i128, hold_ms: u64) -> i128 {
-    let rest = hold_ms % 1000;
-    let seconds = i128::from(hold_ms / 1000 + u64::from(rest >= 50));
-    let (whole, left) = (rate * seconds / 60_000, rate * seconds % 60_000);
-    let up = left * 2 > 60_000 || left * 2 == 60_000 && whole % 2 == 1;
-    (whole + i128::from(up)) * 1_000
 }
 
 fn billionths(text: &str) -> i128 {
@@ -183,8 +174,8 @@ fn run(say: &dyn Fn(&str), keep: bool) -> Result<Value, Error> {
         cdrs.iter().filter(|cdr| !cdr.get("answered").unwrap_or(&Value::Null).is_null()).count()
             as u64;
     let right = |cdr: &&Value| {
-        money(cdr, "/charge") == expected(RATES.0, number(cdr, "/hold_ms"))
-            && money(cdr, "/vendor_charge") == expected(RATES.1, number(cdr, "/vendor_hold_ms"))
+        money(cdr, "/charge") == expected_fee(RATES.0, number(cdr, "/hold_ms"))
+            && money(cdr, "/vendor_charge") == expected_fee(RATES.1, number(cdr, "/vendor_hold_ms"))
     };
     let charged = cdrs.iter().filter(right).count() as u64;
     let heard = |cdr: &&Value| {

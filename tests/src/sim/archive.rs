@@ -1,0 +1,140 @@
+//! The simulated database: durable by definition, simple enough to be the truth.
+//!
+//! It applies the same changes as SQLite does, by the same rules (a replay is no second entry), and
+//! holds on to what is contradictory, for the [invariants](super::invariants).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use control::cdr::{Cdr, id_text};
+use control::state::entity::{Entity, Kind, RateRow};
+use control::store::{Change, Error, LedgerEntry, Loaded, Store};
+
+/// Everything that was made durable.
+#[derive(Debug, Default)]
+pub struct Archive {
+    entities: BTreeMap<(&'static str, u32), Entity>,
+    rates: BTreeMap<(u32, String), RateRow>,
+    parameters: BTreeMap<&'static str, String>,
+    ids_used: u32,
+    /// Entries of all accounts, by reference.
+    pub ledger: BTreeMap<String, LedgerEntry>,
+    /// Answered calls.
+    pub starts: BTreeSet<[u64; 2]>,
+    /// Complete records.
+    pub ends: BTreeMap<[u64; 2], Cdr>,
+    /// Names of events, and how often.
+    pub events: BTreeMap<&'static str, u32>,
+    /// What must not be.
+    pub contradictions: Vec<String>,
+}
+
+impl Archive {
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Put(entity) => {
+                self.ids_used = self.ids_used.max(entity.id());
+                self.entities.insert((entity.kind().name(), entity.id()), (**entity).clone());
+            }
+            Change::Delete(kind, id) => {
+                self.entities.remove(&(kind.name(), *id));
+                if *kind == Kind::Tariff {
+                    self.rates.retain(|(tariff, _), _| tariff != id);
+                }
+            }
+            Change::Rates { tariff, rows, replace } => {
+                if *replace {
+                    self.rates.retain(|(of, _), _| of != tariff);
+                }
+                for row in rows {
+                    self.rates.insert((*tariff, row.prefix.clone()), row.clone());
+                }
+            }
+            Change::RateGone(tariff, prefix) => {
+                self.rates.remove(&(*tariff, prefix.clone()));
+            }
+            Change::Parameter(name, _, Some(new), _) => {
+                self.parameters.insert(name, new.clone());
+            }
+            Change::Parameter(name, _, None, _) => {
+                self.parameters.remove(name);
+            }
+            Change::Ledger(entry) => self.book(entry),
+            Change::CdrStart(cdr) => {
+                self.starts.insert(cdr.record.id);
+            }
+            Change::CdrEnd(cdr) => self.close(cdr),
+            Change::Event(event) => *self.events.entry(event.name).or_default() += 1,
+        }
+    }
+
+    fn book(&mut self, entry: &LedgerEntry) {
+        if let Some(known) = self.ledger.get(&entry.reference) {
+            if known.amount != entry.amount {
+                let text =
+                    format!("{} moved {} and {}", entry.reference, known.amount, entry.amount);
+                self.contradictions.push(text);
+            }
+            return;
+        }
+        self.ledger.insert(entry.reference.clone(), entry.clone());
+    }
+
+    fn close(&mut self, cdr: &Cdr) {
+        let id = cdr.record.id;
+        let Some(known) = self.ends.get(&id) else {
+            self.ends.insert(id, cdr.clone());
+            return;
+        };
+        let fees = |cdr: &Cdr| (cdr.customer_charge.fee, cdr.vendor_charge.fee);
+        if fees(known) != fees(cdr) {
+            let text = format!(
+                "record {} has two ends: {:?} and {:?}",
+                id_text(id),
+                (known.record.end_reason(), fees(known)),
+                (cdr.record.end_reason(), fees(cdr)),
+            );
+            self.contradictions.push(text);
+        }
+    }
+
+    /// The sum of an account's entries, in billionths.
+    #[must_use]
+    pub fn balance(&self, account: u32) -> i64 {
+        self.ledger
+            .values()
+            .filter(|entry| entry.account == account)
+            .map(|entry| entry.amount)
+            .sum()
+    }
+}
+
+impl Store for Archive {
+    fn load(&mut self) -> Result<Loaded, Error> {
+        let accounts: BTreeSet<u32> = self.ledger.values().map(|entry| entry.account).collect();
+        let payments = self.ledger.values().filter(|entry| entry.kind == "payment");
+        Ok(Loaded {
+            entities: self.entities.values().cloned().collect(),
+            rates: self.rates.iter().map(|((tariff, _), row)| (*tariff, row.clone())).collect(),
+            parameters: self
+                .parameters
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect(),
+            balances: accounts
+                .into_iter()
+                .map(|account| (account, self.balance(account)))
+                .collect(),
+            payments: payments.map(|entry| entry.reference.clone()).collect(),
+            ids_used: self.ids_used,
+        })
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<(), Error> {
+        changes.iter().for_each(|change| self.apply(change));
+        Ok(())
+    }
+
+    fn has_end(&mut self, id: [u64; 2]) -> Result<bool, Error> {
+        Ok(self.ends.contains_key(&id))
+    }
+}

@@ -1,0 +1,489 @@
+//! The appliance in the simulated world: the real workers and the real decision loop in virtual time.
+//!
+//! Both processes meet in one piece of shared memory, as in life, and either may die at any moment.
+//! Only what surrounds them is made up: a [`Queue`] for the NIC, an [`Archive`] for the database.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use b2bua::{Keys, Limits, Local, Setup, Switch};
+use control::Time;
+use control::decide::{Command, Method, Office};
+use control::driver::{Clock, Driver, Request, Stored, Turns, durable_ends};
+use control::reconcile::Desired;
+use control::store::{Change, Store};
+use crossbeam::channel::{Receiver, Sender, unbounded};
+use dataplane::counters::Counters;
+use dataplane::neighbors::Reader;
+use dataplane::rim;
+use dataplane::worker::{Handoff, Parts, Worker};
+use link::layout::{Link, Sizes};
+use link::ring;
+use link::table::SlotState;
+use serde_json::Value;
+use shm::Doorbell;
+
+use super::archive::Archive;
+use super::queue::{Killed, Queue};
+
+/// Workers of the simulated appliance: one would never hand anything over.
+pub const WORKERS: u32 = 2;
+/// Calls of each; few, so that the table gets full.
+pub const CALLS_PER_WORKER: u32 = 6;
+/// Where customers find us, and vendors.
+pub const ADDRESSES: [&str; 2] = ["10.10.1.2", "10.10.2.2"];
+/// Where SIP is spoken.
+pub const SIP_PORT: u16 = 5060;
+
+const SIZES: Sizes = Sizes { workers: WORKERS, calls_per_worker: CALLS_PER_WORKER, ring_slots: 64 };
+const MEDIA_PORT: u16 = 10_000;
+const MEDIA_PORTS: u16 = 64;
+const MESSAGE_BYTES_MAX: usize = 3_000;
+const LETTER_BYTES: usize = MESSAGE_BYTES_MAX + 64;
+const KEYS: Keys = Keys { shard: [7; 16], tag: [9; 16] };
+
+fn wall_offset() -> Duration {
+    Duration::from_secs(1_700_000_000)
+}
+
+/// Both clocks at a virtual moment.
+#[must_use]
+pub fn time(now: Duration) -> Time {
+    Time { now, wall_us: (now + wall_offset()).as_micros() as u64 }
+}
+
+/// The clock of the simulated control.
+pub struct VirtualClock(Rc<Cell<Duration>>);
+
+impl Clock for VirtualClock {
+    fn now(&self) -> Time {
+        time(self.0.get())
+    }
+}
+
+/// The memory that outlives both processes. One per thread of the simulator, used again and again.
+pub struct Memory {
+    words: &'static [AtomicU64],
+    bell: PathBuf,
+}
+
+impl Memory {
+    /// New memory; `name` is unlike all others of this process.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let words: Vec<_> = (0..SIZES.words_needed()).map(|_| AtomicU64::new(0)).collect();
+        let bell = std::env::temp_dir().join(format!("tollgate-sim-{}-{name}", std::process::id()));
+        Self { words: Box::leak(words.into()), bell }
+    }
+
+    fn format(&self) -> Link {
+        self.words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        Link::format(self.words, &SIZES, 1).expect("the sizes fit")
+    }
+
+    fn bell(&self) -> Doorbell {
+        Doorbell::open(&self.bell).expect("a FIFO in the temporary folder")
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.bell);
+    }
+}
+
+/// The dataplane's process.
+pub struct Plane {
+    workers: Vec<Worker<Queue>>,
+    due: Vec<Duration>,
+    /// Heap allocations in the turns of its workers: there are none after boot.
+    pub allocations: u64,
+}
+
+/// Control's process.
+pub struct Desk {
+    driver: Driver<VirtualClock>,
+    turns: Turns,
+    changes: Receiver<(u64, Vec<Change>)>,
+    stored: Sender<Stored>,
+    _requests: Sender<Request>,
+    _guard: Receiver<Desired>,
+    due: Duration,
+    /// Groups on their way to the disk, and when the first of them is there.
+    writing: VecDeque<(u64, Vec<Change>)>,
+    written_at: Duration,
+}
+
+/// The appliance.
+pub struct Machine<'m> {
+    memory: &'m Memory,
+    link: Link,
+    clock: Rc<Cell<Duration>>,
+    /// The dataplane, if it runs.
+    pub plane: Option<Plane>,
+    /// Control, if it runs.
+    pub desk: Option<Desk>,
+    /// What is on disk.
+    pub archive: Archive,
+    /// How long a write to disk takes.
+    pub disk: Duration,
+    /// How long one process takes to notice the other.
+    pub latency: Duration,
+    seed: u64,
+    boots: u8,
+    /// Times the dataplane died.
+    pub plane_deaths: u32,
+    /// Times control died.
+    pub desk_deaths: u32,
+}
+
+impl<'m> Machine<'m> {
+    /// An appliance that was switched on and provisioned.
+    #[must_use]
+    pub fn new(memory: &'m Memory, seed: u64, now: Duration) -> Self {
+        Self {
+            link: memory.format(),
+            memory,
+            clock: Rc::new(Cell::new(now)),
+            plane: None,
+            desk: None,
+            archive: Archive::default(),
+            disk: Duration::from_millis(1),
+            latency: Duration::from_micros(100),
+            seed,
+            boots: 0,
+            plane_deaths: 0,
+            desk_deaths: 0,
+        }
+    }
+
+    /// Starts the dataplane as `boot.rs` does.
+    pub fn start_plane(&mut self, now: Duration) {
+        self.boots += 1;
+        self.link.begin_dataplane();
+        let mut handoffs = self.handoffs();
+        let workers = (0..WORKERS)
+            .map(|index| {
+                let mut side = self.link.worker_side(index).expect("the layout is ours");
+                side.down.clear();
+                side.counters
+                    .name_all(Counters::names().iter().map(String::as_str))
+                    .expect("the names fit");
+                let parts = Parts {
+                    index: index as usize,
+                    nic: Queue::default(),
+                    switch: Switch::new(setup(index, self.seed, self.boots)),
+                    link: self.link,
+                    side,
+                    control: self.memory.bell(),
+                    bell: self.memory.bell(),
+                    hops: Reader::kernel(),
+                    handoff: handoffs.remove(0),
+                    rim: rim::WorkerSide::none(),
+                    calls_max: CALLS_PER_WORKER as usize,
+                    message_bytes_max: MESSAGE_BYTES_MAX,
+                    spin: Duration::ZERO,
+                    wall_offset,
+                };
+                Worker::open(parts, now)
+            })
+            .collect();
+        self.plane = Some(Plane { workers, due: vec![now; WORKERS as usize], allocations: 0 });
+    }
+
+    fn handoffs(&self) -> Vec<Handoff> {
+        let ring = || ring::in_process(64, LETTER_BYTES).expect("a ring");
+        let ((give_0, take_1), (give_1, take_0)) = (ring(), ring());
+        let media = (MEDIA_PORT, MEDIA_PORTS);
+        let to = |ring| Some((ring, self.memory.bell()));
+        let new = |own, out, inward| Handoff::new(own, KEYS, media, out, inward, LETTER_BYTES);
+        vec![
+            new(0, vec![None, to(give_0)], vec![None, Some(take_0)]),
+            new(1, vec![to(give_1), None], vec![Some(take_1), None]),
+        ]
+    }
+
+    /// Starts control as its `main.rs` does.
+    pub fn start_desk(&mut self, now: Duration) {
+        self.clock.set(now);
+        self.link.begin_control();
+        let loaded = self.archive.load().expect("the archive can be read");
+        let ended_before = durable_ends(&mut self.archive, &self.link).expect("it can be read");
+        let (changes_out, changes) = unbounded();
+        let (stored, stored_in) = unbounded();
+        let (requests, requests_in) = unbounded();
+        let (guard_out, guard) = unbounded();
+        let sides = (0..WORKERS).filter_map(|worker| self.link.control_side(worker).ok());
+        let mut driver = Driver {
+            office: Office::new(loaded, WORKERS as usize),
+            clock: VirtualClock(Rc::clone(&self.clock)),
+            link: self.link,
+            sides: sides.collect(),
+            bells: (0..WORKERS).map(|_| self.memory.bell()).collect(),
+            bell: self.memory.bell(),
+            changes: changes_out,
+            stored: stored_in,
+            requests: requests_in,
+            guard: guard_out,
+            ended_before,
+        };
+        let turns = driver.begin();
+        self.desk = Some(Desk {
+            driver,
+            turns,
+            changes,
+            stored,
+            _requests: requests,
+            _guard: guard,
+            due: now,
+            writing: VecDeque::new(),
+            written_at: Duration::MAX,
+        });
+    }
+
+    /// SIGKILL for the dataplane.
+    pub fn kill_plane(&mut self) {
+        if self.plane.take().is_some() {
+            self.plane_deaths += 1;
+        }
+    }
+
+    /// SIGKILL for control. `wrote`: its first write on the way reached the disk, and nobody heard.
+    pub fn kill_desk(&mut self, wrote: bool) {
+        let Some(mut desk) = self.desk.take() else { return };
+        self.desk_deaths += 1;
+        if let Some((_, group)) = desk.writing.pop_front().filter(|_| wrote) {
+            self.archive.commit(&group).expect("the archive takes everything");
+        }
+    }
+
+    /// Does what an operator wants, at once.
+    ///
+    /// # Errors
+    /// What control says against it.
+    pub fn command(
+        &mut self,
+        now: Duration,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> Result<Value, String> {
+        let desk = self.desk.as_mut().ok_or("control is away")?;
+        let command = Command {
+            method,
+            path: path.split('/').map(str::to_owned).collect(),
+            query: BTreeMap::new(),
+            body,
+            rates: Vec::new(),
+        };
+        desk.due = now;
+        let office = &mut desk.driver.office;
+        office.handle_command(time(now), &command).map_err(|refusal| refusal.detail)
+    }
+
+    /// When anything is due here.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Duration {
+        let workers = self.plane.iter().flat_map(|plane| plane.due.iter().copied());
+        let desk = self.desk.iter().flat_map(|desk| [desk.due, desk.written_at]);
+        workers.chain(desk).min().unwrap_or(Duration::MAX)
+    }
+
+    /// A datagram reaches the interface: the queue is chosen as a NIC does, by a hash of the flow.
+    pub fn deliver(&mut self, now: Duration, from: SocketAddr, to: SocketAddr, payload: &[u8]) {
+        let Some(plane) = &mut self.plane else { return };
+        let queue =
+            (usize::from(from.port()) / 2 + usize::from(to.port()) / 2 + octets(from) + octets(to))
+                % WORKERS as usize;
+        if let (Some(worker), Some(due)) = (plane.workers.get_mut(queue), plane.due.get_mut(queue))
+        {
+            worker.nic().deliver(from, to, payload);
+            *due = now;
+        }
+    }
+
+    /// The dataplane dies in the middle of a turn, at the `frames`-th frame it sends from now.
+    pub fn light_fuse(&mut self, worker: usize, frames: u32) {
+        if let Some(worker) = self.plane.as_mut().and_then(|plane| plane.workers.get_mut(worker)) {
+            worker.nic().light_fuse(frames);
+        }
+    }
+
+    /// Control does nothing until then: a page fault, a scheduler, a debugger.
+    pub fn stall_desk(&mut self, until: Duration) {
+        if let Some(desk) = &mut self.desk {
+            desk.due = until;
+        }
+    }
+
+    /// Everything that is due happens; what the workers send goes to `send`.
+    pub fn step(&mut self, now: Duration, send: impl FnMut(SocketAddr, SocketAddr, &[u8])) {
+        self.clock.set(now);
+        self.step_workers(now, send);
+        self.step_disk(now);
+        self.step_desk(now);
+    }
+
+    fn step_workers(&mut self, now: Duration, mut send: impl FnMut(SocketAddr, SocketAddr, &[u8])) {
+        let Some(plane) = &mut self.plane else { return };
+        let mut died = false;
+        let mut worked = false;
+        for index in 0..plane.workers.len() {
+            let Some(worker) = plane.workers.get_mut(index) else { continue };
+            if died || plane.due.get(index).is_none_or(|due| *due > now) {
+                continue;
+            }
+            let mut turn = Ok(false);
+            let allocated = allocation_counter::measure(|| {
+                let guarded = std::panic::AssertUnwindSafe(|| worker.turn(now));
+                turn = std::panic::catch_unwind(guarded);
+            });
+            match turn {
+                Ok(any) => {
+                    plane.allocations += allocated.count_total;
+                    worked |= any;
+                    // A busy worker looks again at once; the other may have been given something.
+                    let next = if any { now } else { worker.poll_timeout() };
+                    if let Some(due) = plane.due.get_mut(index) {
+                        *due = next;
+                    }
+                }
+                Err(cause) if cause.is::<Killed>() => died = true,
+                Err(cause) => std::panic::resume_unwind(cause),
+            }
+            worker.nic().take_sent(&mut send);
+            if worked {
+                plane.due.iter_mut().for_each(|due| *due = (*due).min(now + HANDED));
+            }
+        }
+        if worked && let Some(desk) = &mut self.desk {
+            desk.due = desk.due.min(now + self.latency).max(now);
+        }
+        if died {
+            self.kill_plane();
+        }
+    }
+
+    /// The disk has written: control hears of it.
+    fn step_disk(&mut self, now: Duration) {
+        let Some(desk) = &mut self.desk else { return };
+        if desk.written_at > now {
+            return;
+        }
+        if let Some((through, group)) = desk.writing.pop_front() {
+            self.archive.commit(&group).expect("the archive takes everything");
+            let _ = desk.stored.send(Stored::Through(through));
+            desk.due = desk.due.min(now + self.latency);
+        }
+        desk.written_at = if desk.writing.is_empty() { Duration::MAX } else { now + self.disk };
+    }
+
+    fn step_desk(&mut self, now: Duration) {
+        let Some(desk) = &mut self.desk else { return };
+        if desk.due > now {
+            return;
+        }
+        let worked = desk.driver.turn(&mut desk.turns);
+        desk.due = if worked { now + self.latency } else { desk.turns.tick_due() };
+        if let Some(plane) = self.plane.as_mut().filter(|_| worked) {
+            plane.due.iter_mut().for_each(|due| *due = (*due).min(now + self.latency));
+        }
+        while let Ok(group) = desk.changes.try_recv() {
+            if desk.writing.is_empty() {
+                desk.written_at = now + self.disk;
+            }
+            desk.writing.push_back(group);
+        }
+    }
+
+    /// The decision loop's state, if control runs.
+    #[must_use]
+    pub fn office(&self) -> Option<&Office> {
+        self.desk.as_ref().map(|desk| &desk.driver.office)
+    }
+
+    /// Whether control wrote everything.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        self.desk.as_ref().is_none_or(|desk| {
+            desk.writing.is_empty() && desk.changes.is_empty() && desk.driver.office.backlog() == 0
+        })
+    }
+
+    /// Slots of the call table that are not free.
+    #[must_use]
+    pub fn slots_taken(&self) -> usize {
+        let tables = (0..WORKERS).filter_map(|worker| self.link.calls(worker).ok());
+        tables
+            .flat_map(|table| table.tenancies().map(|(_, seen)| seen.state()).collect::<Vec<_>>())
+            .filter(|state| *state != SlotState::Free)
+            .count()
+    }
+
+    /// What the workers carry: calls, port pairs, frames out of their pool.
+    #[must_use]
+    pub fn carried(&mut self) -> (u32, u32, bool) {
+        let Some(plane) = &mut self.plane else { return (0, 0, true) };
+        let mut sum = (0, 0, true);
+        for worker in &mut plane.workers {
+            let whole = worker.nic().is_whole();
+            let switch = worker.switch();
+            sum = (sum.0 + switch.calls_live(), sum.1 + switch.media_pairs(), sum.2 && whole);
+        }
+        sum
+    }
+
+    /// Ids of the calls that control knows to be running.
+    #[must_use]
+    pub fn calls(&mut self) -> Vec<[u64; 2]> {
+        let Some(plane) = &mut self.plane else { return Vec::new() };
+        let switches = plane.workers.iter().map(Worker::switch);
+        switches.flat_map(|switch| switch.live_calls().map(|call| call.record.id)).collect()
+    }
+}
+
+/// How long a letter to the other worker lies in its ring.
+const HANDED: Duration = Duration::from_micros(5);
+
+fn octets(address: SocketAddr) -> usize {
+    match address {
+        SocketAddr::V4(address) => address.ip().octets().into_iter().map(usize::from).sum(),
+        SocketAddr::V6(_) => 0,
+    }
+}
+
+fn setup(worker: u32, seed: u64, boots: u8) -> Setup {
+    let mut entropy = [0; 32];
+    entropy[..8].copy_from_slice(&seed.to_le_bytes());
+    entropy[8..10].copy_from_slice(&[worker as u8, boots]);
+    let first = MEDIA_PORT + MEDIA_PORTS * worker as u16;
+    Setup {
+        worker: worker as u8,
+        workers: WORKERS as u8,
+        node: 1,
+        limits: Limits {
+            calls_max: CALLS_PER_WORKER,
+            transactions_max: 128,
+            kept_messages_max: 256,
+            message_bytes_max: MESSAGE_BYTES_MAX,
+        },
+        locals: ADDRESSES
+            .iter()
+            .map(|address| Local {
+                address: address.parse().expect("an address"),
+                sip_port: SIP_PORT,
+                prefix_bits: 24,
+                advertise: None,
+            })
+            .collect(),
+        media_ports: (first, first + MEDIA_PORTS - 1),
+        keys: KEYS,
+        seed: entropy,
+        user_agent: "Tollgate".into(),
+    }
+}

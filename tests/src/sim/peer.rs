@@ -1,0 +1,150 @@
+//! What both simulated peers know of SIP: an independent, plain-text reading of RFC 3261.
+//!
+//! They share no code with the product: text in, text out, own timers. What they see is the evidence
+//! for the [invariants](super::invariants).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// RFC 3261 §17.1.1.1.
+pub(super) const T1: Duration = Duration::from_millis(500);
+/// The longest interval between repetitions of anything but an INVITE.
+pub(super) const T2: Duration = Duration::from_secs(4);
+/// When a request that nothing answered is given up: 64 × T1.
+pub(super) const TIMER_B: Duration = Duration::from_secs(32);
+/// How often a peer sends one packet of audio; sparse, for the sake of virtual hours.
+pub(super) const PTIME: Duration = Duration::from_secs(1);
+/// A peer that hears nothing for so long hangs up: what it talks to is gone.
+pub(super) const SILENCE: Duration = Duration::from_secs(45);
+
+const RTP_HEADER_BYTES: usize = 12;
+
+/// The value of the first header with this name (long names only; our switch writes those).
+pub(super) fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
+    let head = message.split("\r\n\r\n").next()?;
+    head.split("\r\n").skip(1).find_map(|line| {
+        let (found, value) = line.split_once(':')?;
+        found.trim().eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
+/// The status of a response; `None`: a request.
+pub(super) fn status(message: &str) -> Option<u16> {
+    message.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()
+}
+
+pub(super) fn method(message: &str) -> &str {
+    message.split(' ').next().unwrap_or_default()
+}
+
+/// The URI of a name-addr.
+pub(super) fn uri(value: &str) -> &str {
+    value.split('<').nth(1).and_then(|rest| rest.split('>').next()).unwrap_or(value)
+}
+
+/// A body with one audio stream.
+pub(super) fn sdp(address: SocketAddr, version: u32, direction: &str) -> String {
+    let (ip, port) = (address.ip(), address.port());
+    format!(
+        "v=0\r\no=- 1 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
+         m=audio {port} RTP/AVP 8\r\na={direction}\r\n"
+    )
+}
+
+/// Where a message's body wants audio.
+pub(super) fn media_of(message: &str) -> Option<SocketAddr> {
+    let body = message.split_once("\r\n\r\n")?.1;
+    let line = |start| body.lines().find_map(|line: &str| line.strip_prefix(start));
+    let ip = line("c=IN IP4 ")?.trim().parse().ok()?;
+    let port: u16 = line("m=audio ")?.split(' ').next()?.parse().ok()?;
+    (port != 0).then_some(SocketAddr::new(ip, port))
+}
+
+/// Head and body, with the lines that belong to the body.
+pub(super) fn with_body(head: &str, body: &str) -> String {
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    format!("{head}{kind}Content-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// A response built from the request it answers.
+pub(super) fn response(
+    request: &str,
+    code: u16,
+    tag: &str,
+    contact: SocketAddr,
+    body: &str,
+) -> String {
+    let vias: String = request
+        .split("\r\n")
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.to_ascii_lowercase().starts_with("via:"))
+        .map(|line| format!("{line}\r\n"))
+        .collect();
+    let [from, to, call_id, cseq] =
+        ["From", "To", "Call-ID", "CSeq"].map(|name| header(request, name).unwrap_or_default());
+    let tag = if to.contains("tag=") { String::new() } else { format!(";tag={tag}") };
+    let head = format!(
+        "SIP/2.0 {code} -\r\n{vias}From: {from}\r\nTo: {to}{tag}\r\nCall-ID: {call_id}\r\n\
+         CSeq: {cseq}\r\nContact: <sip:{contact}>\r\n"
+    );
+    with_body(&head, body)
+}
+
+/// One packet of audio that says which call it belongs to, and where it stands in it.
+pub(super) fn audio(call: u32, sequence: u16) -> Vec<u8> {
+    let mut packet = vec![0x80, 8];
+    packet.extend(sequence.to_be_bytes());
+    packet.extend((u32::from(sequence) * 160).to_be_bytes());
+    packet.extend((0x1000 + call).to_be_bytes());
+    packet.extend(call.to_be_bytes());
+    packet.extend(sequence.to_be_bytes());
+    packet
+}
+
+/// The call that a packet of [`audio`] belongs to.
+pub(super) fn call_of(packet: &[u8]) -> Option<u32> {
+    let word = packet.get(RTP_HEADER_BYTES..RTP_HEADER_BYTES + 4)?;
+    Some(u32::from_be_bytes(word.try_into().ok()?))
+}
+
+/// A message that is repeated until something stops it.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) message: String,
+    next: Duration,
+    interval: Duration,
+    cap: Duration,
+    give_up: Duration,
+}
+
+impl Pending {
+    /// Due at once, then after T1, doubling up to `cap`.
+    pub(super) fn new(now: Duration, message: String, cap: Duration) -> Self {
+        Self { message, next: now, interval: T1 / 2, cap, give_up: now + TIMER_B }
+    }
+
+    /// Not repeated any more, and not given up.
+    pub(super) fn stop(&mut self) {
+        (self.next, self.give_up) = (Duration::MAX, Duration::MAX);
+    }
+
+    /// When it wants something next.
+    pub(super) fn due(&self) -> Option<Duration> {
+        let due = self.next.min(self.give_up);
+        (due < Duration::MAX).then_some(due)
+    }
+
+    /// The message, if it is due; `Err`: nobody will ever answer it.
+    pub(super) fn again(&mut self, now: Duration) -> Result<Option<String>, ()> {
+        if now >= self.give_up {
+            self.stop();
+            return Err(());
+        }
+        if now < self.next {
+            return Ok(None);
+        }
+        self.interval = (self.interval * 2).min(self.cap);
+        self.next = now + self.interval;
+        Ok(Some(self.message.clone()))
+    }
+}

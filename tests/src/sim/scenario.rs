@@ -1,0 +1,206 @@
+//! What a seed decides: who calls whom and how, what the network is like, who dies when.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::machine::{ADDRESSES, SIP_PORT};
+use super::network::Weather;
+use super::phone::{Phone, Plan};
+use super::vendor::{Temper, Vendor};
+
+/// Virtual time at which the first phone may call: the appliance is up and provisioned by then.
+pub const OPENING: Duration = Duration::from_secs(1_000);
+/// No deed of the script happens later.
+const SCRIPT: Duration = Duration::from_secs(60);
+
+/// Something that happens to the world.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Deed {
+    /// Control dies; whether its write on the way reached the disk.
+    KillDesk(bool),
+    /// Control starts.
+    StartDesk,
+    /// The dataplane dies now.
+    KillPlane,
+    /// The dataplane dies when a worker is about to send its n-th frame from now.
+    LightFuse(usize, u32),
+    /// The dataplane starts.
+    StartPlane,
+    /// Control does nothing for so long.
+    StallDesk(Duration),
+    /// A write to disk takes so long from now on.
+    Disk(Duration),
+    /// The network is like this from now on.
+    Weather(Weather),
+    /// An operator hangs up one of the running calls.
+    HangUp(usize),
+    /// An operator starts or stops draining.
+    Drain(bool),
+    /// An operator locks or unlocks the customer.
+    Lock(bool),
+}
+
+/// One world to be.
+pub struct Scenario {
+    /// Callers, one call each.
+    pub phones: Vec<Phone>,
+    /// Vendors, by priority.
+    pub vendors: Vec<Vendor>,
+    /// The network at the start.
+    pub weather: Weather,
+    /// What happens when, in order.
+    pub script: Vec<(Duration, Deed)>,
+    /// The customer's money in whole units; `None`: no limit.
+    pub money: Option<u32>,
+    /// The customer's lines; 0: no limit.
+    pub lines: u32,
+}
+
+struct Dice(StdRng);
+
+impl Dice {
+    fn one_in(&mut self, chances: u32) -> bool {
+        self.0.random_ratio(1, chances)
+    }
+
+    fn ms(&mut self, range: std::ops::Range<u64>) -> Duration {
+        Duration::from_millis(self.0.random_range(range))
+    }
+
+    fn weather(&mut self) -> Weather {
+        match self.0.random_range(0..10) {
+            0..5 => Weather { delay_ms: 1, ..Weather::default() },
+            5..8 => Weather { lost: 30, doubled: 30, delay_ms: 10, jitter_ms: 40 },
+            8 => Weather { lost: 200, doubled: 100, delay_ms: 30, jitter_ms: 300 },
+            _ => Weather { lost: 50, doubled: 300, delay_ms: 1, jitter_ms: 900 },
+        }
+    }
+
+    fn temper(&mut self) -> Temper {
+        match self.0.random_range(0..12) {
+            0..7 => {
+                let ring = self.ms(10..1_500);
+                let hang_up = self.one_in(3).then(|| self.ms(500..25_000));
+                Temper::Answers(ring, ring + self.ms(0..6_000), hang_up)
+            }
+            7..10 => {
+                let codes = [404, 486, 500, 503, 603];
+                let code = codes.get(self.0.random_range(0..codes.len())).copied();
+                Temper::Refuses(code.unwrap_or(503), self.ms(5..800))
+            }
+            10 => Temper::Rings,
+            _ => Temper::Silent,
+        }
+    }
+
+    fn plan(&mut self) -> Plan {
+        Plan {
+            start: OPENING + self.ms(0..20_000),
+            cancel_after: self.one_in(6).then(|| self.ms(50..4_000)),
+            talk: self.ms(200..40_000),
+            holds: self.one_in(4),
+            forgets_ack: self.one_in(20),
+            offerless: self.one_in(8),
+        }
+    }
+
+    /// Crashes and other deeds, each with what undoes it.
+    fn script(&mut self) -> Vec<(Duration, Deed)> {
+        let mut script = Vec::new();
+        let at = OPENING + self.ms(100..30_000);
+        let mut then = |at: Duration, deed| script.push((at, deed));
+        match self.0.random_range(0..12) {
+            0..3 => {
+                then(at, Deed::KillDesk(self.one_in(2)));
+                then(at + self.ms(10..12_000), Deed::StartDesk);
+            }
+            3 => {
+                then(at, Deed::KillPlane);
+                then(at + self.ms(10..2_000), Deed::StartPlane);
+            }
+            4 | 5 => {
+                // It dies when it happens to send; if it never does, it is killed at last.
+                let worker = self.0.random_range(0..2);
+                then(at, Deed::LightFuse(worker, self.0.random_range(0..12)));
+                let killed = at + self.ms(500..8_000);
+                then(killed, Deed::KillPlane);
+                then(killed + self.ms(10..2_000), Deed::StartPlane);
+            }
+            6 => {
+                // So long that control ends the calls; it may die meanwhile as well.
+                then(at, Deed::KillPlane);
+                if self.one_in(2) {
+                    let both = at + self.ms(0..20_000);
+                    then(both, Deed::KillDesk(self.one_in(2)));
+                    then(both + self.ms(10..6_000), Deed::StartDesk);
+                }
+                then(at + self.ms(9_000..30_000), Deed::StartPlane);
+            }
+            7 => {
+                let slow = self.ms(150..4_000);
+                then(at, Deed::Disk(slow));
+                then(at + self.ms(1_000..15_000), Deed::Disk(Duration::from_millis(1)));
+                then(at + self.ms(1_000..15_000), Deed::StallDesk(self.ms(50..5_000)));
+            }
+            8 => {
+                then(at, Deed::HangUp(self.0.random_range(0..4)));
+                then(at + self.ms(0..9_000), Deed::HangUp(self.0.random_range(0..4)));
+            }
+            9 => {
+                let on = self.one_in(2);
+                then(at, if on { Deed::Drain(true) } else { Deed::Lock(true) });
+                let off = if on { Deed::Drain(false) } else { Deed::Lock(false) };
+                then(at + self.ms(500..15_000), off);
+            }
+            _ => {}
+        }
+        if self.one_in(4) {
+            let at = OPENING + self.ms(0..20_000);
+            script.push((at, Deed::Weather(self.weather())));
+        }
+        // Good weather at the end: what got lost is repeated, and everything comes to rest.
+        let calm = Weather { delay_ms: 1, ..Weather::default() };
+        script.push((OPENING + SCRIPT, Deed::Weather(calm)));
+        script.sort_by_key(|(at, _)| *at);
+        script
+    }
+}
+
+fn host(address: &str, port: u16) -> SocketAddr {
+    SocketAddr::new(address.parse().expect("an address"), port)
+}
+
+impl Scenario {
+    /// The world of this seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let mut dice = Dice(StdRng::seed_from_u64(seed));
+        let callers = dice.0.random_range(1..=6);
+        let target = host(ADDRESSES[0], SIP_PORT);
+        let phones = (0..callers)
+            .map(|number| {
+                // The tenth phone is nobody's.
+                let last = if dice.one_in(15) { 200 } else { 10 };
+                let address = host(&format!("10.10.1.{}", last + number), SIP_PORT);
+                let callee = if dice.one_in(20) { "999123" } else { "44207946" };
+                Phone::new(number, address, target, callee, dice.plan())
+            })
+            .collect();
+        let vendors = (1..=dice.0.random_range(1..=3))
+            .map(|number| {
+                Vendor::new(host(&format!("10.10.2.{}", number * 10), SIP_PORT), dice.temper())
+            })
+            .collect();
+        Self {
+            phones,
+            vendors,
+            weather: dice.weather(),
+            script: dice.script(),
+            money: dice.one_in(3).then(|| dice.0.random_range(1..3)),
+            lines: if dice.one_in(4) { dice.0.random_range(1..4) } else { 0 },
+        }
+    }
+}
