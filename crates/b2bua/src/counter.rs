@@ -32,6 +32,8 @@ pub enum Counter {
     RefusedKeptFull,
     /// Calls refused with 503: no free media port.
     RefusedPortsFull,
+    /// Repetitions of an INVITE that was refused with 503 before.
+    RefusedAgain,
     /// Calls refused with 503 because control did not answer in time.
     RefusedAdmitLate,
     /// Requests refused with 400 because a field of them does not fit our memory of a dialog.
@@ -117,6 +119,7 @@ impl Counter {
         Self::RefusedTransactionsFull,
         Self::RefusedKeptFull,
         Self::RefusedPortsFull,
+        Self::RefusedAgain,
         Self::RefusedAdmitLate,
         Self::RefusedTooLong,
         Self::RefusedMedia,
@@ -173,6 +176,7 @@ impl Counter {
             Self::RefusedTransactionsFull => "refused_transactions_full",
             Self::RefusedKeptFull => "refused_kept_full",
             Self::RefusedPortsFull => "refused_ports_full",
+            Self::RefusedAgain => "refused_again",
             Self::RefusedAdmitLate => "refused_admit_late",
             Self::RefusedTooLong => "refused_too_long",
             Self::RefusedMedia => "refused_media",

@@ -35,6 +35,7 @@ mod table;
 mod timers;
 mod transact;
 mod transaction;
+mod turned_away;
 
 pub use action::{Action, Adopted, Transmit};
 pub use checkpoint::CHECKPOINT_BYTES_MAX;

@@ -23,6 +23,7 @@ use crate::outbox::Outbox;
 use crate::path::Path;
 use crate::timers::Timers;
 use crate::transaction::Transactions;
+use crate::turned_away::TurnedAway;
 
 /// A running call as `call list` shows it.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +74,7 @@ pub struct Switch {
     pub(crate) actions: VecDeque<Action>,
     pub(crate) scratches: Vec<Box<[u8]>>,
     pub(crate) media: MediaPlane,
+    pub(crate) turned_away: TurnedAway,
     pub(crate) counters: Counters,
     sweep_armed: bool,
 }
@@ -114,6 +116,7 @@ impl Switch {
             actions: VecDeque::with_capacity(ACTIONS_MAX),
             scratches: (0..SCRATCHES).map(|_| scratch()).collect(),
             media: MediaPlane::new(setup.media_ports),
+            turned_away: TurnedAway::new(),
             counters: Counters::new(),
             sweep_armed: false,
             setup,

@@ -128,6 +128,11 @@ impl Pending {
         (self.next, self.give_up) = (Duration::MAX, Duration::MAX);
     }
 
+    /// Not repeated any more, but still given up in its time.
+    pub(super) fn hush(&mut self) {
+        self.next = Duration::MAX;
+    }
+
     /// When it wants something next.
     pub(super) fn due(&self) -> Option<Duration> {
         let due = self.next.min(self.give_up);

@@ -268,9 +268,9 @@ impl Phone {
             ("INVITE", 1) => return self.handle_invite_response(now, code, &text),
             ("INVITE", _) => return self.handle_reinvite_response(code, number, &text),
             ("CANCEL", _) if code >= 200 => {
-                // The 487 follows; if the transaction is unknown, nothing does.
+                // RFC 3261 §9.1: the 487 follows, or the INVITE is over in 64 × T1 all the same.
                 if let Some(pending) = &mut self.cancel {
-                    pending.stop();
+                    pending.hush();
                 }
                 if code == 481 && self.stage == Stage::Ringing {
                     (self.gave_up, self.stage) = (true, Stage::Done);

@@ -80,8 +80,14 @@ enum Unfit {
 impl Switch {
     /// An INVITE outside of any dialog that matches no transaction.
     pub(crate) fn open_call(&mut self, now: Instant, path: Path, invite: &Message<'_>, key: Key) {
+        match self.turned_away.status(now, key) {
+            Some(0) => return self.counters.add(Counter::Silenced),
+            Some(503) => return self.refuse_overload(path, invite, Counter::RefusedAgain),
+            Some(status) => return self.refuse(path, invite, status, Counter::RefusedAgain),
+            None => {}
+        }
         if let Some(why) = self.overload() {
-            return self.refuse_overload(path, invite, why);
+            return self.turn_away(now, path, invite, key, why);
         }
         if !self.admit_request(path, invite) {
             return;
@@ -89,8 +95,21 @@ impl Switch {
         match self.try_open_call(now, path, invite, key) {
             Ok(()) => {}
             Err(Unfit::Status(status, why)) => self.refuse(path, invite, status, why),
-            Err(Unfit::Overload(why)) => self.refuse_overload(path, invite, why),
+            Err(Unfit::Overload(why)) => self.turn_away(now, path, invite, key, why),
         }
+    }
+
+    /// 503, also to the repetitions of this INVITE.
+    fn turn_away(
+        &mut self,
+        now: Instant,
+        path: Path,
+        invite: &Message<'_>,
+        key: Key,
+        why: Counter,
+    ) {
+        self.turned_away.remember(now, key, 503);
+        self.refuse_overload(path, invite, why);
     }
 
     fn try_open_call(
@@ -248,11 +267,11 @@ impl Switch {
         match (refuse.status, refuse.stateless) {
             (0, _) => {
                 self.counters.add(Counter::Silenced);
-                self.close_transaction(server);
+                self.stay_refused(now, server, 0);
             }
             (status @ 300..=699, 0) => self.fail_invite(now, slot, &reply(status)),
             (status @ 300..=699, _) => {
-                self.forget_with_reply(server, &reply(status));
+                self.forget_with_reply(now, server, &reply(status));
             }
             (_, _) => {
                 self.counters.add(Counter::AnswersInvalid);
@@ -263,13 +282,21 @@ impl Switch {
     }
 
     /// Answers without a transaction: the source is nobody, and gets no memory of ours.
-    fn forget_with_reply(&mut self, server: TransactionKey, reply: &Reply<'_>) {
+    fn forget_with_reply(&mut self, now: Instant, server: TransactionKey, reply: &Reply<'_>) {
         let Some(path) = self.transactions.find(server).map(|transaction| transaction.path) else {
             return;
         };
         self.with_kept(server, Which::Request, |switch, invite| {
             switch.reply_stateless(path, invite, reply);
         });
+        self.stay_refused(now, server, reply.status);
+    }
+
+    /// All that stays of a transaction is that its INVITE was refused.
+    fn stay_refused(&mut self, now: Instant, server: TransactionKey, status: u16) {
+        if let Some(transaction) = self.transactions.find(server) {
+            self.turned_away.remember(now, transaction.key, status);
+        }
         self.close_transaction(server);
     }
 

@@ -222,6 +222,22 @@ fn without_control_an_answer_does_not_wait_and_a_new_call_gets_503() {
 }
 
 #[test]
+fn an_invite_that_was_refused_for_want_of_room_stays_refused() {
+    let mut world = World::new();
+    world.switch.set_control_alive(false);
+    world.caller_sends(&invite(1, &caller_sdp()));
+    let refusal = world.caller_gets("SIP/2.0 503 ");
+    world.switch.set_control_alive(true);
+    world.caller_sends(&invite(1, &caller_sdp()));
+    let again = world.caller_gets("SIP/2.0 503 ");
+    assert_eq!(header(&again, "To"), header(&refusal, "To"));
+    assert_eq!(world.count(Counter::RefusedAgain), 1);
+    world.wait_ms(32_000);
+    world.caller_sends(&invite(1, &caller_sdp()));
+    world.caller_gets("SIP/2.0 100 ");
+}
+
+#[test]
 fn an_admission_that_comes_too_late_is_of_no_use() {
     let mut world = World::new();
     world.caller_sends(&invite(1, &caller_sdp()));

@@ -204,7 +204,7 @@ pub(crate) struct Transaction {
     /// The server transaction that this client transaction finds the answer for.
     pub(crate) peer: Option<TransactionKey>,
     /// Server: where it stands in the tables.
-    key: Key,
+    pub(crate) key: Key,
     merge: Key,
     repeat: Option<Running>,
     lifetime: Option<Running>,
