@@ -65,7 +65,7 @@ fn share(thread: usize, next: &AtomicU64, end: u64) -> Result<BTreeMap<&'static 
         if seed >= end {
             return Ok(seen);
         }
-        let replay = format!("cargo run -p tests --bin sim -- --seed {seed} --trace");
+        let replay = format!("scripts/sim --seed {seed} --trace");
         let world = std::panic::AssertUnwindSafe(|| World::new(&memory, seed, false)?.run());
         let report = std::panic::catch_unwind(world)
             .unwrap_or_else(|_| Err("panicked, see above".into()))
