@@ -19,7 +19,7 @@ use shm::{Doorbell, Lock, Region};
 use crate::counters::Counters;
 use crate::neighbors::{self, Reader};
 use crate::nic::Nic;
-use crate::nic::afxdp::AfXdp;
+use crate::nic::afxdp::{self, AfXdp};
 use crate::nic::udp::Udp;
 use crate::rim;
 use crate::worker::{Handoff, Parts, Worker};
@@ -69,6 +69,7 @@ pub fn run(config: &Config) -> Result<(), Error> {
         }
         NicKind::AfXdp => {
             let names: Vec<String> = config.interfaces.iter().map(|one| one.name.clone()).collect();
+            afxdp::check_queues(&names, workers as u32)?;
             let guard = xdp_prog::attach(&plan(config, &names)?)?;
             for (interface, wanted) in guard.interfaces().iter().zip(&config.interfaces) {
                 if wanted.mode == XdpMode::Native && interface.mode != xdp_prog::Mode::Native {

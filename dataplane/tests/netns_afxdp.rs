@@ -112,6 +112,39 @@ fn plan(pins: &Path, interfaces: &[String]) -> Plan {
     }
 }
 
+/// Why a dataplane of `workers` on tgb0 does not start.
+#[track_caller]
+fn refused(pins: &Path, workers: u32) -> String {
+    let scratch = std::env::temp_dir().join(format!("tghard-{}", nix::unistd::gettid()));
+    let text = format!(
+        "[[interface]]\nname = \"tgb0\"\n\
+         [[address]]\nip = \"{OWN}/24\"\ninterface = \"tgb0\"\n\
+         [paths]\nstate = \"{0}\"\nrun = \"{0}\"\nshared_memory = \"{0}/shared\"\npins = \"{1}\"\n\
+         [limits]\ncalls = 10\n[dataplane]\nworkers = {workers}\n",
+        scratch.display(),
+        pins.display()
+    );
+    let config = config::Config::parse(&text).unwrap();
+    let error = dataplane::boot::run(&config).expect_err("it must not start").to_string();
+    std::fs::remove_dir_all(scratch).unwrap();
+    error
+}
+
+#[test]
+fn an_interface_with_queues_that_no_worker_reads_is_refused_and_left_alone() {
+    in_own_world(|pins, peer| {
+        wire(peer, "tgb0", "tgc0", "10.10.1.1/24");
+        let error = refused(pins, 1);
+        assert!(error.contains("ethtool -L tgb0 combined 1"), "{error}");
+        assert!(!pins.exists());
+        // And after what it says to do, one worker has its queue but two would not.
+        run("ethtool -L tgb0 rx 1");
+        let error = refused(pins, 2);
+        assert!(error.contains("tgb0 has 1 receive queues"), "{error}");
+        assert!(!pins.exists());
+    });
+}
+
 /// Sends every frame in `batch` back to where it came from.
 fn echo(nic: &mut AfXdp, batch: &mut Batch, interface: usize) {
     for mut frame in batch.drain() {

@@ -4,11 +4,13 @@
 //! ours. Zero-copy is tried first; a driver that cannot (veth) copies, and [`AfXdp::zero_copy`] says
 //! which. After [`AfXdp::open`] nothing is allocated.
 //!
-//! `ring.rs` is the arithmetic, `mapping.rs` the memory, `socket.rs` the system calls.
+//! `ring.rs` is the arithmetic, `mapping.rs` the memory, `socket.rs` the system calls, `queues.rs` how many
+//! queues there are.
 
 #![allow(unsafe_code, reason = "rings and frames are memory shared with the kernel")]
 
 mod mapping;
+mod queues;
 mod ring;
 mod socket;
 
@@ -43,12 +45,40 @@ pub enum Error {
         "{0} MiB of packet memory: {1}; lower dataplane.frames_per_worker, or reserve huge pages"
     )]
     Memory(usize, io::Error),
+    /// Queues without a worker, or workers without a queue.
+    #[error(
+        "{name} has {queues} receive queues and dataplane.workers = {workers}, where each must read one: run \
+         `ethtool -L {name} combined {workers}` (`rx {workers}` for a driver without combined ones), or \
+         change dataplane.workers"
+    )]
+    Queues {
+        /// The interface.
+        name: String,
+        /// How many it has.
+        queues: u32,
+        /// How many would be read.
+        workers: u32,
+    },
     /// The socket.
     #[error(
         "an AF_XDP socket on queue {1} of {0}: {2}; has it that many queues (`ethtool -l {0}`), and \
          does nobody else hold the queue? Without AF_XDP: dataplane.nic = \"udp\""
     )]
     Socket(String, u32, io::Error),
+}
+
+/// Refuses interfaces with queues that none of `workers` would read, or with too few for them.
+///
+/// # Errors
+/// [`Error::Queues`], or [`Error::NoInterface`].
+pub fn check_queues(interfaces: &[String], workers: u32) -> Result<(), Error> {
+    for name in interfaces {
+        let queues = queues::receive_queues(name).map_err(|_| Error::NoInterface(name.clone()))?;
+        if let Some(queues) = queues.filter(|queues| *queues != workers) {
+            return Err(Error::Queues { name: name.clone(), queues, workers });
+        }
+    }
+    Ok(())
 }
 
 /// Tries again while the queue is busy: the kernel lets go of a dead process's sockets some time after
