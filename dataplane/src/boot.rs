@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use b2bua::{Keys, Limits, Local, Setup, Switch};
-use config::{Config, Nic as NicKind, XdpMode};
+use config::{Config, Interface, Nic as NicKind, XdpMode};
 use link::layout::{Link, Sizes};
 use link::ring;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
@@ -70,13 +70,8 @@ pub fn run(config: &Config) -> Result<(), Error> {
         NicKind::AfXdp => {
             let names: Vec<String> = config.interfaces.iter().map(|one| one.name.clone()).collect();
             afxdp::check_queues(&names, workers as u32)?;
-            let guard = xdp_prog::attach(&plan(config, &names)?)?;
-            for (interface, wanted) in guard.interfaces().iter().zip(&config.interfaces) {
-                if wanted.mode == XdpMode::Native && interface.mode != xdp_prog::Mode::Native {
-                    let why = "the driver cannot run XDP, and interface.mode = \"native\" wants it; \
-                               write \"native-or-generic\" for the slower way";
-                    return Err(format!("{}: {why}", interface.name).into());
-                }
+            let guard = xdp_prog::attach(&plan(config)?)?;
+            for interface in guard.interfaces() {
                 notices.push((format!("xdp {}", interface.name), interface.mode.name().into()));
             }
             let mut nics = Vec::new();
@@ -184,14 +179,23 @@ fn media_ports(config: &Config, worker: usize) -> Result<(u16, u16), Error> {
     ports.ok_or_else(|| "media.first_port to media.last_port: fewer pairs than workers".into())
 }
 
-fn plan(config: &Config, names: &[String]) -> Result<xdp_prog::Plan, Error> {
+fn target(interface: &Interface) -> xdp_prog::Target {
+    let allowed = match interface.mode {
+        XdpMode::NativeOrGeneric => xdp_prog::Allowed::NativeOrGeneric,
+        XdpMode::Native => xdp_prog::Allowed::Native,
+        XdpMode::Generic => xdp_prog::Allowed::Generic,
+    };
+    xdp_prog::Target { name: interface.name.clone(), allowed }
+}
+
+fn plan(config: &Config) -> Result<xdp_prog::Plan, Error> {
     // Ports at the end of the range that no worker owns, for want of a pair for each, are none of ours:
     // what came in by them would pass for SIP that nobody meters.
     let last_worker = config.dataplane.workers.saturating_sub(1) as usize;
     let (first, last) = (media_ports(config, 0)?.0, media_ports(config, last_worker)?.1);
     let queues = config.interfaces.iter().map(|one| one.queues).max().unwrap_or(1);
     Ok(xdp_prog::Plan {
-        interfaces: names.to_vec(),
+        interfaces: config.interfaces.iter().map(target).collect(),
         addresses: config.addresses.iter().map(|address| address.ip).collect(),
         sip_port: config.sip.port,
         media_ports: (first, last),

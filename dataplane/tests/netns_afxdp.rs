@@ -96,7 +96,7 @@ fn wire(peer: &Peer, near: &str, far: &'static str, far_address: &'static str) {
 
 fn plan(pins: &Path, interfaces: &[String]) -> Plan {
     Plan {
-        interfaces: interfaces.to_vec(),
+        interfaces: interfaces.iter().map(|name| name.as_str().into()).collect(),
         addresses: vec![OWN.parse().unwrap(), "10.10.2.2".parse().unwrap()],
         sip_port: SIP,
         media_ports: (20_000, 29_999),

@@ -31,7 +31,7 @@ pub use error::Error;
 pub use explain::{Described, Explanation, Protocol, Rule};
 pub use maps::{Changed, Count, Deny, Instant, Maps, OptionsLimit};
 pub use pins::unload;
-pub use plan::{Capacities, Deliver, Plan};
+pub use plan::{Allowed, Capacities, Deliver, Plan, Target};
 pub use prefix::{Prefix, PrefixFault};
 pub use reason::{Reason, Verdict};
 pub use tester::{Arrival, Price, Pricer, Run, Tester};
