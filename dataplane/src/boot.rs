@@ -1,7 +1,7 @@
 //! From a configuration to running workers: everything that may allocate, fail or block, before the
 //! first packet.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use shm::{Doorbell, Lock, Region};
 
+use crate::clock;
 use crate::counters::Counters;
 use crate::neighbors::{self, Reader};
 use crate::nic::Nic;
@@ -100,9 +101,13 @@ pub fn run(config: &Config) -> Result<(), Error> {
             let bells = (0..workers as u32)
                 .map(|worker| Doorbell::open(&paths.worker_bell(worker)))
                 .collect::<Result<Vec<_>, _>>()?;
-            let rim_bell = paths.run.join("rim.bell");
-            let message_bytes = config.sip.message_bytes_max;
-            let rims = rim::start(&addresses, bells, &rim_bell, message_bytes, Arc::clone(&stop))?;
+            let setup = rim::Setup {
+                addresses,
+                worker_bells: bells,
+                bell: paths.run.join("rim.bell"),
+                message_bytes_max: config.sip.message_bytes_max,
+            };
+            let rims = rim::start(setup, admission(&paths.pins)?, Arc::clone(&stop))?;
             let sides = nics.into_iter().zip(hops).zip(rims).zip(handoffs.drain(..));
             for (index, (((nic, hops), rim), handoff)) in sides.enumerate() {
                 let parts = parts(config, &link, &keys, index, nic, hops, rim, handoff)?;
@@ -208,6 +213,20 @@ fn plan(config: &Config) -> Result<xdp_prog::Plan, Error> {
             queues_per_interface: queues,
         },
         deliver: xdp_prog::Deliver::Sockets,
+    })
+}
+
+/// The driver's rules for what reaches the rim past the driver.
+///
+/// # Errors
+/// When no guard is pinned.
+pub fn admission(
+    pins: &Path,
+) -> Result<impl FnMut(IpAddr, &[u8]) -> bool + Send + use<>, xdp_prog::Error> {
+    let twin = xdp_prog::Twin::open(pins)?;
+    // Tables that cannot be read let nobody in.
+    Ok(move |source: IpAddr, payload: &[u8]| {
+        twin.judge(clock::now(), source, payload).is_ok_and(|reason| !reason.drops())
     })
 }
 

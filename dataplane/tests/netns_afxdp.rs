@@ -6,18 +6,21 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use dataplane::boot::admission;
 use dataplane::neighbors::{self, Hop, Reader};
 use dataplane::nic::afxdp::AfXdp;
 use dataplane::nic::{Batch, Nic};
+use dataplane::rim;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use shm::Doorbell;
 use wire::datagram::{self, Headers};
-use xdp_prog::{Capacities, Deliver, Plan, attach};
+use xdp_prog::{Capacities, Deliver, Deny, Maps, Plan, attach};
 
 const OWN: &str = "10.10.1.2";
 const SIP: u16 = 5060;
@@ -300,6 +303,70 @@ fn a_queue_is_bound_again_at_once_after_its_owner_is_gone() {
             let nic = AfXdp::open(&names, 1, 512, 2048, false);
             assert!(nic.is_ok(), "round {round}: {}", nic.err().unwrap());
         }
+    });
+}
+
+#[test]
+fn who_the_driver_would_drop_does_not_come_in_by_fragments_or_another_interface() {
+    in_own_world(|pins, peer| {
+        wire(peer, "tgb0", "tgc0", "10.10.1.1/24");
+        wire(peer, "tgb1", "tgc1", "10.10.2.1/24");
+        run("ip addr add 10.10.1.2/24 dev tgb0");
+        run("ip addr add 10.10.2.2/24 dev tgb1");
+        let _guard = attach(&plan(pins, &["tgb0".to_owned()])).unwrap();
+        let mut maps = Maps::open(pins).unwrap();
+        maps.set_options_limit(1, 1).unwrap();
+        let bell = |end: &str| {
+            std::env::temp_dir().join(format!("tghard-{}-{end}", nix::unistd::gettid()))
+        };
+        let setup = rim::Setup {
+            addresses: vec![
+                SocketAddr::new(OWN.parse().unwrap(), SIP),
+                SocketAddr::new("10.10.2.2".parse().unwrap(), SIP),
+            ],
+            worker_bells: vec![Doorbell::open(&bell("worker")).unwrap()],
+            bell: bell("rim"),
+            message_bytes_max: 8192,
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut sides = rim::start(setup, admission(pins).unwrap(), Arc::clone(&stop)).unwrap();
+        for end in ["worker", "rim"] {
+            std::fs::remove_file(bell(end)).unwrap();
+        }
+        let mut comes_in = || {
+            let (mut room, mut outcome) = ([0; 16_384], None);
+            until("a datagram is let in or refused", || {
+                let came = sides[0].take(&mut room).is_some();
+                outcome = (came || sides[0].refused() > 0).then_some(came);
+                outcome.is_some()
+            });
+            outcome == Some(true)
+        };
+
+        let fragmented = |line: &str| [line.as_bytes(), &[b' '; 4000]].concat();
+        let caller = peer.does(|| UdpSocket::bind("10.10.1.1:0").unwrap());
+        for (line, wanted) in [("OPTIONS sip:a", true), ("OPTIONS sip:a", false), ("INVITE", true)]
+        {
+            caller.send_to(&fragmented(line), (OWN, SIP)).unwrap();
+            assert_eq!(comes_in(), wanted, "{line}");
+        }
+
+        let caller = peer.does(|| UdpSocket::bind("10.10.2.1:0").unwrap());
+        let mut knock = || {
+            caller.send_to(b"INVITE sip:a SIP/2.0", ("10.10.2.2", SIP)).unwrap();
+            comes_in()
+        };
+        assert!(knock());
+        let deny = |text: &str| Deny { prefix: text.parse().unwrap(), not_after: None };
+        for rule in ["10.10.2.1", "10.10.2.0/24"] {
+            maps.deny_add(&deny(rule)).unwrap();
+            assert!(!knock(), "{rule}");
+            maps.trust_add("10.10.0.0/16".parse().unwrap()).unwrap();
+            assert!(knock(), "trust beats {rule}");
+            maps.trust_remove("10.10.0.0/16".parse().unwrap()).unwrap();
+            maps.deny_remove(rule.parse().unwrap()).unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
     });
 }
 

@@ -11,6 +11,7 @@ mod handoff;
 mod inbox;
 mod ingress;
 
+pub(crate) use egress::Kind;
 pub(crate) use handoff::{ENVELOPE_BYTES, seal, unseal};
 pub use handoff::{Handed, Handoff};
 
@@ -223,6 +224,7 @@ impl<N: Nic> Worker<N> {
         self.switch.set_control_alive(alive);
         self.collect_recorded();
         self.counters.add(WorkerCounter::RimLost, self.rim.lost());
+        self.counters.add(WorkerCounter::RimRefused, self.rim.refused());
         self.counters.publish(&self.side.counters, &self.switch, &self.nic);
     }
 
