@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -290,6 +291,37 @@ fn a_frame_that_says_nothing_is_not_lost_in_the_kernel() {
             nic.receive(&mut batch);
             nic.accounts() == before
         });
+    });
+}
+
+#[test]
+fn a_burst_that_the_kernel_did_not_take_at_once_does_not_wait_for_the_next_frame() {
+    in_own_world(|_, peer| {
+        const BURST: usize = 1500;
+        wire(peer, "tgb0", "tgc0", "10.10.1.1/24");
+        let mut nic = AfXdp::open(&["tgb0".to_owned()], 0, 4096, 2048, false).unwrap();
+        let scratch = std::env::temp_dir().join(format!("tghard-{}", nix::unistd::gettid()));
+        let bell = Doorbell::open(&scratch).unwrap();
+        std::fs::remove_file(scratch).unwrap();
+        let mut batch = Batch::new();
+        assert_eq!(nic.receive(&mut batch), 0);
+        let before = nic.accounts();
+        for _ in 0..BURST {
+            let mut frame = nic.take().unwrap();
+            frame.set_length(60);
+            nic.transmit(0, frame);
+        }
+        nic.flush();
+        let begun = Instant::now();
+        // As a worker without anything else to do.
+        until("all of it is sent", || {
+            nic.wait(bell.as_fd(), Duration::from_secs(1));
+            nic.flush();
+            nic.receive(&mut batch);
+            batch.drain().for_each(|frame| nic.give_back(frame));
+            nic.accounts() == before
+        });
+        assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
     });
 }
 

@@ -28,6 +28,8 @@ use super::{Accounts, BATCH_FRAMES, Batch, Frame, HEADROOM_BYTES, Nic, NicStatis
 
 /// System calls per flush: the kernel takes some dozens of frames by each.
 const KICKS_MAX: u32 = 8;
+/// Longest sleep while frames wait for their next kick.
+const UNSENT_SLEEP_MAX: Duration = Duration::from_millis(1);
 /// How often, and with which pause, a busy queue is asked for: a second in all.
 const BUSY_TRIES: u32 = 100;
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
@@ -333,6 +335,7 @@ impl Nic for AfXdp {
                 },
             });
         let used = (self.sockets.len() + 1).min(FDS_MAX);
+        let limit = if self.dirty == 0 { limit } else { limit.min(UNSENT_SLEEP_MAX) };
         // An interrupted or refused poll is a short sleep; the turn looks everywhere anyway.
         let _ = poll(fds.get_mut(..used).unwrap_or_default(), super::poll_timeout(limit));
     }
