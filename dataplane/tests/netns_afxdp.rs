@@ -212,10 +212,13 @@ fn datagrams_of_both_queues_are_echoed_and_every_frame_is_accounted_for() {
             }
             let wanted = came.iter().sum::<usize>() + SENDERS;
             until("all datagrams come", || {
-                for (nic, came) in nics.iter_mut().zip(&mut came) {
-                    *came += nic.receive(&mut batch);
-                    echo(nic, &mut batch, 0);
-                }
+                let counted = allocation_counter::measure(|| {
+                    for (nic, came) in nics.iter_mut().zip(&mut came) {
+                        *came += nic.receive(&mut batch);
+                        echo(nic, &mut batch, 0);
+                    }
+                });
+                assert_eq!(counted.count_total, 0, "the packet path allocates nothing");
                 came.iter().sum::<usize>() == wanted
             });
             for caller in &callers {

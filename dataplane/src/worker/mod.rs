@@ -3,7 +3,7 @@
 //! A [`Worker::turn`] is one pass of its loop, in the order of the files here: [`ingress`] takes what
 //! the NIC received, [`inbox`] what other workers, the rim and control sent, [`apply`] carries out
 //! what the brain decided, [`egress`] sends it, [`handoff`] gives away what is not ours. Work per turn
-//! is bounded; nothing is allocated after [`Worker::open`].
+//! is bounded; nothing is allocated after [`Worker::open`] (`tests/no_allocation.rs` counts).
 
 mod apply;
 mod egress;
