@@ -89,7 +89,7 @@ fn the_twin_says_of_any_sip_datagram_what_the_program_says() {
             guard.maps.deny_replace_all(rules).unwrap();
             let trusted = source(&mut dice, round);
             guard.maps.trust_replace_all([around(&mut dice, trusted)]).unwrap();
-            for _ in 0..200 {
+            for _ in 0..100 {
                 let source = source(&mut dice, round);
                 let payload = payload(&mut dice);
                 let packet = described(source, &payload);
