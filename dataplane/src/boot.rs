@@ -1,7 +1,7 @@
 //! From a configuration to running workers: everything that may allocate, fail or block, before the
 //! first packet.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use b2bua::{Keys, Limits, Local, Setup, Switch};
-use config::{Config, Nic as NicKind, XdpMode};
+use config::{Config, Interface, Nic as NicKind, XdpMode};
 use link::layout::{Link, Sizes};
 use link::ring;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
@@ -20,7 +20,7 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::neighbors::{self, Reader};
 use crate::nic::Nic;
-use crate::nic::afxdp::AfXdp;
+use crate::nic::afxdp::{self, AfXdp};
 use crate::nic::udp::Udp;
 use crate::rim;
 use crate::worker::{Handoff, Parts, Worker};
@@ -70,13 +70,9 @@ pub fn run(config: &Config) -> Result<(), Error> {
         }
         NicKind::AfXdp => {
             let names: Vec<String> = config.interfaces.iter().map(|one| one.name.clone()).collect();
-            let guard = xdp_prog::attach(&plan(config, &names)?)?;
-            for (interface, wanted) in guard.interfaces().iter().zip(&config.interfaces) {
-                if wanted.mode == XdpMode::Native && interface.mode != xdp_prog::Mode::Native {
-                    let why = "the driver cannot run XDP, and interface.mode = \"native\" wants it; \
-                               write \"native-or-generic\" for the slower way";
-                    return Err(format!("{}: {why}", interface.name).into());
-                }
+            afxdp::check_queues(&names, workers as u32)?;
+            let guard = xdp_prog::attach(&plan(config)?)?;
+            for interface in guard.interfaces() {
                 notices.push((format!("xdp {}", interface.name), interface.mode.name().into()));
             }
             let mut nics = Vec::new();
@@ -105,9 +101,13 @@ pub fn run(config: &Config) -> Result<(), Error> {
             let bells = (0..workers as u32)
                 .map(|worker| Doorbell::open(&paths.worker_bell(worker)))
                 .collect::<Result<Vec<_>, _>>()?;
-            let rim_bell = paths.run.join("rim.bell");
-            let message_bytes = config.sip.message_bytes_max;
-            let rims = rim::start(&addresses, bells, &rim_bell, message_bytes, Arc::clone(&stop))?;
+            let setup = rim::Setup {
+                addresses,
+                worker_bells: bells,
+                bell: paths.run.join("rim.bell"),
+                message_bytes_max: config.sip.message_bytes_max,
+            };
+            let rims = rim::start(setup, admission(&paths.pins)?, Arc::clone(&stop))?;
             let sides = nics.into_iter().zip(hops).zip(rims).zip(handoffs.drain(..));
             for (index, (((nic, hops), rim), handoff)) in sides.enumerate() {
                 let parts = parts(config, &link, &keys, index, nic, hops, rim, handoff)?;
@@ -184,14 +184,23 @@ fn media_ports(config: &Config, worker: usize) -> Result<(u16, u16), Error> {
     ports.ok_or_else(|| "media.first_port to media.last_port: fewer pairs than workers".into())
 }
 
-fn plan(config: &Config, names: &[String]) -> Result<xdp_prog::Plan, Error> {
+fn target(interface: &Interface) -> xdp_prog::Target {
+    let allowed = match interface.mode {
+        XdpMode::NativeOrGeneric => xdp_prog::Allowed::NativeOrGeneric,
+        XdpMode::Native => xdp_prog::Allowed::Native,
+        XdpMode::Generic => xdp_prog::Allowed::Generic,
+    };
+    xdp_prog::Target { name: interface.name.clone(), allowed }
+}
+
+fn plan(config: &Config) -> Result<xdp_prog::Plan, Error> {
     // Ports at the end of the range that no worker owns, for want of a pair for each, are none of ours:
     // what came in by them would pass for SIP that nobody meters.
     let last_worker = config.dataplane.workers.saturating_sub(1) as usize;
     let (first, last) = (media_ports(config, 0)?.0, media_ports(config, last_worker)?.1);
     let queues = config.interfaces.iter().map(|one| one.queues).max().unwrap_or(1);
     Ok(xdp_prog::Plan {
-        interfaces: names.to_vec(),
+        interfaces: config.interfaces.iter().map(target).collect(),
         addresses: config.addresses.iter().map(|address| address.ip).collect(),
         sip_port: config.sip.port,
         media_ports: (first, last),
@@ -204,6 +213,20 @@ fn plan(config: &Config, names: &[String]) -> Result<xdp_prog::Plan, Error> {
             queues_per_interface: queues,
         },
         deliver: xdp_prog::Deliver::Sockets,
+    })
+}
+
+/// The driver's rules for what reaches the rim past the driver.
+///
+/// # Errors
+/// When no guard is pinned.
+pub fn admission(
+    pins: &Path,
+) -> Result<impl FnMut(IpAddr, &[u8]) -> bool + Send + use<>, xdp_prog::Error> {
+    let twin = xdp_prog::Twin::open(pins)?;
+    // Tables that cannot be read let nobody in.
+    Ok(move |source: IpAddr, payload: &[u8]| {
+        twin.judge(clock::now(), source, payload).is_ok_and(|reason| !reason.drops())
     })
 }
 

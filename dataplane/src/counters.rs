@@ -43,6 +43,8 @@ pub enum WorkerCounter {
     RimOut,
     /// Lost in the rim: a ring was full, or the kernel refused the datagram.
     RimLost,
+    /// Datagrams the kernel received that the driver would have dropped: denied, or out of budget.
+    RimRefused,
     /// Control's ring was full.
     RingFull,
     /// Messages of control that could not be read.
@@ -59,7 +61,7 @@ pub enum WorkerCounter {
 
 impl WorkerCounter {
     /// Every counter, in the order of its number.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::FramesReceived,
         Self::FramesSent,
         Self::NoFrame,
@@ -74,6 +76,7 @@ impl WorkerCounter {
         Self::RimIn,
         Self::RimOut,
         Self::RimLost,
+        Self::RimRefused,
         Self::RingFull,
         Self::DownUnreadable,
         Self::CallsAdopted,
@@ -100,6 +103,7 @@ impl WorkerCounter {
             Self::RimIn => "rim_in",
             Self::RimOut => "rim_out",
             Self::RimLost => "rim_lost",
+            Self::RimRefused => "rim_refused",
             Self::RingFull => "ring_full",
             Self::DownUnreadable => "down_unreadable",
             Self::CallsAdopted => "slots_adopted",

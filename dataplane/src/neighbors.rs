@@ -44,6 +44,8 @@ const NO_VLAN: u16 = u16::MAX;
 const REFRESH: Duration = Duration::from_millis(1000);
 /// How often the thread looks for questions.
 const LOOK: Duration = Duration::from_millis(5);
+/// Destinations looked at again between two looks for questions: some milliseconds of asking the kernel.
+const LOOKS_MAX: usize = 256;
 /// IPv6 and UDP headers: what the MTU leaves for a payload at least.
 const HEADERS_BYTES: u32 = 48;
 
@@ -221,7 +223,8 @@ pub fn start(
         readers.push(Reader::new(ask, told));
         sides.push(Worker { questions: asked, updates: tell });
     }
-    let mut thread = Thread { netlink, links, sides, known: HashMap::new(), due: Duration::ZERO };
+    let (known, due, sweep) = (HashMap::new(), Duration::ZERO, Sweep::default());
+    let mut thread = Thread { netlink, links, sides, known, due, sweep };
     std::thread::Builder::new().name("neighbors".into()).spawn(move || {
         last_words("neighbors", || {
             while !stop.load(Ordering::Relaxed) {
@@ -257,11 +260,22 @@ struct Thread {
     sides: Vec<Worker>,
     known: HashMap<IpAddr, Known>,
     due: Duration,
+    sweep: Sweep,
+}
+
+/// What is left of looking at everything in use again.
+#[derive(Default)]
+struct Sweep {
+    destinations: Vec<IpAddr>,
+    seen: Seen,
 }
 
 impl Thread {
     fn turn(&mut self) {
-        let now = clock::now();
+        self.turn_at(clock::now());
+    }
+
+    fn turn_at(&mut self, now: Duration) {
         let mut seen = Seen::default();
         for worker in 0..self.sides.len() {
             self.questions(now, worker, &mut seen);
@@ -270,15 +284,23 @@ impl Thread {
         if self.netlink.anything_changed() {
             self.due = self.due.min(now + Duration::from_millis(20));
         }
-        if now >= self.due {
+        if now >= self.due && self.sweep.destinations.is_empty() {
             self.due = now + REFRESH;
             self.known.retain(|_, known| now.saturating_sub(known.asked) < FORGET);
-            let all: Vec<IpAddr> = self.known.keys().copied().collect();
-            let mut seen = Seen::default();
-            for destination in all {
-                self.look(destination, &mut seen);
-            }
+            let destinations = self.known.keys().copied().collect();
+            self.sweep = Sweep { destinations, seen: Seen::default() };
         }
+        self.sweep_on();
+    }
+
+    /// One slice of the sweep: workers wait for answers meanwhile.
+    fn sweep_on(&mut self) {
+        let mut seen = std::mem::take(&mut self.sweep.seen);
+        for _ in 0..LOOKS_MAX {
+            let Some(destination) = self.sweep.destinations.pop() else { break };
+            self.look(destination, &mut seen);
+        }
+        self.sweep.seen = seen;
     }
 
     fn questions(&mut self, now: Duration, worker: usize, seen: &mut Seen) {
@@ -385,6 +407,25 @@ mod tests {
         let payload_max = 1452;
         let (vlan, reserved) = (42, 0);
         Update { destination, interface, payload_max, source_mac, destination_mac, vlan, reserved }
+    }
+
+    #[test]
+    fn a_sweep_of_thousands_lets_questions_in_between_and_forgets_who_is_not_in_use() {
+        let (_, tell, asked) = reader();
+        let at = Duration::from_secs(100);
+        let fresh = Known { hop: None, workers: 1, asked: at };
+        let address = |host: u32| IpAddr::from(std::net::Ipv4Addr::from(0x7f00_0000 + host));
+        let many = 3 * LOOKS_MAX as u32;
+        let mut known: HashMap<_, _> = (0..many).map(|host| (address(host), fresh)).collect();
+        known.insert(address(many), Known { asked: at - FORGET, ..fresh });
+        let sides = vec![Worker { questions: asked, updates: tell }];
+        let (netlink, due, sweep) = (Netlink::open().unwrap(), at, Sweep::default());
+        let mut thread = Thread { netlink, links: vec![], sides, known, due, sweep };
+        for left in [2, 1, 0] {
+            thread.turn_at(at);
+            assert_eq!(thread.sweep.destinations.len(), left * LOOKS_MAX);
+        }
+        assert_eq!((thread.known.len(), thread.due), (many as usize, at + REFRESH));
     }
 
     #[test]

@@ -3,21 +3,25 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use dataplane::boot::admission;
 use dataplane::neighbors::{self, Hop, Reader};
 use dataplane::nic::afxdp::AfXdp;
 use dataplane::nic::{Batch, Nic};
+use dataplane::rim;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use shm::Doorbell;
 use wire::datagram::{self, Headers};
-use xdp_prog::{Capacities, Deliver, Plan, attach};
+use xdp_prog::{Capacities, Deliver, Deny, Maps, Plan, attach};
 
 const OWN: &str = "10.10.1.2";
 const SIP: u16 = 5060;
@@ -96,7 +100,7 @@ fn wire(peer: &Peer, near: &str, far: &'static str, far_address: &'static str) {
 
 fn plan(pins: &Path, interfaces: &[String]) -> Plan {
     Plan {
-        interfaces: interfaces.to_vec(),
+        interfaces: interfaces.iter().map(|name| name.as_str().into()).collect(),
         addresses: vec![OWN.parse().unwrap(), "10.10.2.2".parse().unwrap()],
         sip_port: SIP,
         media_ports: (20_000, 29_999),
@@ -110,6 +114,39 @@ fn plan(pins: &Path, interfaces: &[String]) -> Plan {
         },
         deliver: Deliver::Sockets,
     }
+}
+
+/// Why a dataplane of `workers` on tgb0 does not start.
+#[track_caller]
+fn refused(pins: &Path, workers: u32) -> String {
+    let scratch = std::env::temp_dir().join(format!("tghard-{}", nix::unistd::gettid()));
+    let text = format!(
+        "[[interface]]\nname = \"tgb0\"\n\
+         [[address]]\nip = \"{OWN}/24\"\ninterface = \"tgb0\"\n\
+         [paths]\nstate = \"{0}\"\nrun = \"{0}\"\nshared_memory = \"{0}/shared\"\npins = \"{1}\"\n\
+         [limits]\ncalls = 10\n[dataplane]\nworkers = {workers}\n",
+        scratch.display(),
+        pins.display()
+    );
+    let config = config::Config::parse(&text).unwrap();
+    let error = dataplane::boot::run(&config).expect_err("it must not start").to_string();
+    std::fs::remove_dir_all(scratch).unwrap();
+    error
+}
+
+#[test]
+fn an_interface_with_queues_that_no_worker_reads_is_refused_and_left_alone() {
+    in_own_world(|pins, peer| {
+        wire(peer, "tgb0", "tgc0", "10.10.1.1/24");
+        let error = refused(pins, 1);
+        assert!(error.contains("ethtool -L tgb0 combined 1"), "{error}");
+        assert!(!pins.exists());
+        // And after what it says to do, one worker has its queue but two would not.
+        run("ethtool -L tgb0 rx 1");
+        let error = refused(pins, 2);
+        assert!(error.contains("tgb0 has 1 receive queues"), "{error}");
+        assert!(!pins.exists());
+    });
 }
 
 /// Sends every frame in `batch` back to where it came from.
@@ -175,10 +212,13 @@ fn datagrams_of_both_queues_are_echoed_and_every_frame_is_accounted_for() {
             }
             let wanted = came.iter().sum::<usize>() + SENDERS;
             until("all datagrams come", || {
-                for (nic, came) in nics.iter_mut().zip(&mut came) {
-                    *came += nic.receive(&mut batch);
-                    echo(nic, &mut batch, 0);
-                }
+                let counted = allocation_counter::measure(|| {
+                    for (nic, came) in nics.iter_mut().zip(&mut came) {
+                        *came += nic.receive(&mut batch);
+                        echo(nic, &mut batch, 0);
+                    }
+                });
+                assert_eq!(counted.count_total, 0, "the packet path allocates nothing");
                 came.iter().sum::<usize>() == wanted
             });
             for caller in &callers {
@@ -258,6 +298,37 @@ fn a_frame_that_says_nothing_is_not_lost_in_the_kernel() {
 }
 
 #[test]
+fn a_burst_that_the_kernel_did_not_take_at_once_does_not_wait_for_the_next_frame() {
+    in_own_world(|_, peer| {
+        const BURST: usize = 1500;
+        wire(peer, "tgb0", "tgc0", "10.10.1.1/24");
+        let mut nic = AfXdp::open(&["tgb0".to_owned()], 0, 4096, 2048, false).unwrap();
+        let scratch = std::env::temp_dir().join(format!("tghard-{}", nix::unistd::gettid()));
+        let bell = Doorbell::open(&scratch).unwrap();
+        std::fs::remove_file(scratch).unwrap();
+        let mut batch = Batch::new();
+        assert_eq!(nic.receive(&mut batch), 0);
+        let before = nic.accounts();
+        for _ in 0..BURST {
+            let mut frame = nic.take().unwrap();
+            frame.set_length(60);
+            nic.transmit(0, frame);
+        }
+        nic.flush();
+        let begun = Instant::now();
+        // As a worker without anything else to do.
+        until("all of it is sent", || {
+            nic.wait(bell.as_fd(), Duration::from_secs(1));
+            nic.flush();
+            nic.receive(&mut batch);
+            batch.drain().for_each(|frame| nic.give_back(frame));
+            nic.accounts() == before
+        });
+        assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+    });
+}
+
+#[test]
 fn a_queue_is_bound_again_at_once_after_its_owner_is_gone() {
     in_own_world(|_, peer| {
         wire(peer, "tgb0", "tgc0", "10.10.1.1/24");
@@ -267,6 +338,70 @@ fn a_queue_is_bound_again_at_once_after_its_owner_is_gone() {
             let nic = AfXdp::open(&names, 1, 512, 2048, false);
             assert!(nic.is_ok(), "round {round}: {}", nic.err().unwrap());
         }
+    });
+}
+
+#[test]
+fn who_the_driver_would_drop_does_not_come_in_by_fragments_or_another_interface() {
+    in_own_world(|pins, peer| {
+        wire(peer, "tgb0", "tgc0", "10.10.1.1/24");
+        wire(peer, "tgb1", "tgc1", "10.10.2.1/24");
+        run("ip addr add 10.10.1.2/24 dev tgb0");
+        run("ip addr add 10.10.2.2/24 dev tgb1");
+        let _guard = attach(&plan(pins, &["tgb0".to_owned()])).unwrap();
+        let mut maps = Maps::open(pins).unwrap();
+        maps.set_options_limit(1, 1).unwrap();
+        let bell = |end: &str| {
+            std::env::temp_dir().join(format!("tghard-{}-{end}", nix::unistd::gettid()))
+        };
+        let setup = rim::Setup {
+            addresses: vec![
+                SocketAddr::new(OWN.parse().unwrap(), SIP),
+                SocketAddr::new("10.10.2.2".parse().unwrap(), SIP),
+            ],
+            worker_bells: vec![Doorbell::open(&bell("worker")).unwrap()],
+            bell: bell("rim"),
+            message_bytes_max: 8192,
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut sides = rim::start(setup, admission(pins).unwrap(), Arc::clone(&stop)).unwrap();
+        for end in ["worker", "rim"] {
+            std::fs::remove_file(bell(end)).unwrap();
+        }
+        let mut comes_in = || {
+            let (mut room, mut outcome) = ([0; 16_384], None);
+            until("a datagram is let in or refused", || {
+                let came = sides[0].take(&mut room).is_some();
+                outcome = (came || sides[0].refused() > 0).then_some(came);
+                outcome.is_some()
+            });
+            outcome == Some(true)
+        };
+
+        let fragmented = |line: &str| [line.as_bytes(), &[b' '; 4000]].concat();
+        let caller = peer.does(|| UdpSocket::bind("10.10.1.1:0").unwrap());
+        for (line, wanted) in [("OPTIONS sip:a", true), ("OPTIONS sip:a", false), ("INVITE", true)]
+        {
+            caller.send_to(&fragmented(line), (OWN, SIP)).unwrap();
+            assert_eq!(comes_in(), wanted, "{line}");
+        }
+
+        let caller = peer.does(|| UdpSocket::bind("10.10.2.1:0").unwrap());
+        let mut knock = || {
+            caller.send_to(b"INVITE sip:a SIP/2.0", ("10.10.2.2", SIP)).unwrap();
+            comes_in()
+        };
+        assert!(knock());
+        let deny = |text: &str| Deny { prefix: text.parse().unwrap(), not_after: None };
+        for rule in ["10.10.2.1", "10.10.2.0/24"] {
+            maps.deny_add(&deny(rule)).unwrap();
+            assert!(!knock(), "{rule}");
+            maps.trust_add("10.10.0.0/16".parse().unwrap()).unwrap();
+            assert!(knock(), "trust beats {rule}");
+            maps.trust_remove("10.10.0.0/16".parse().unwrap()).unwrap();
+            maps.deny_remove(rule.parse().unwrap()).unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
     });
 }
 

@@ -85,6 +85,21 @@ pub(crate) struct DenyEntry {
     pub(crate) not_after: u64,
 }
 
+/// Mirror of `struct budget`.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct Budget {
+    pub(crate) identity: u64,
+    pub(crate) due: u64,
+}
+
+/// Mirror of `struct budget_bucket`.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct BudgetBucket {
+    pub(crate) budgets: [Budget; BUDGET_SLOTS],
+}
+
 /// Mirror of `struct settings`.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -116,6 +131,7 @@ const _: () = assert!(size_of::<PrefixRule>() == 24 && offset_of!(PrefixRule, bi
 // Line of a CPU: a bucket is read with one miss.
 const _: () = assert!(size_of::<DenyBucket>() == 64);
 const _: () = assert!(size_of::<DenyEntry>() == 32 && offset_of!(DenyEntry, not_after) == 24);
+const _: () = assert!(size_of::<BudgetBucket>() == 64);
 const _: () = assert!(size_of::<Settings>() == 40 && offset_of!(Settings, layout) == 32);
 const _: () =
     assert!(size_of::<RawExplanation>() == 48 && offset_of!(RawExplanation, source) == 24);
@@ -222,7 +238,8 @@ mod tests {
             "explanation",
             RawExplanation { reason, rule, rule_bits, trusted, rule_not_after, source, trust_bits }
         );
-        assert_eq!(object_struct(&btf, "budget_bucket").0, BUDGET_SLOTS * 16);
+        assert_mirrors!(btf, "budget", Budget { identity, due });
+        assert_mirrors!(btf, "budget_bucket", BudgetBucket { budgets });
     }
 
     #[test]

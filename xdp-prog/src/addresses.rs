@@ -90,7 +90,7 @@ impl Addresses {
         address: IpAddr,
         not_after: Option<Instant>,
     ) -> Result<bool, Error> {
-        let hash = self.hash(address);
+        let hash = source_hash(self.key, address);
         let not_after = nanoseconds(not_after);
         let entry = DenyEntry { source: address.into(), spare: 0, not_after };
         if let Some((place, old)) = self.find(address, hash)? {
@@ -117,7 +117,9 @@ impl Addresses {
 
     /// Ends the denial of `address`. `false`: it was not denied.
     pub(crate) fn remove(&mut self, address: IpAddr) -> Result<bool, Error> {
-        let Some((place, _)) = self.find(address, self.hash(address))? else { return Ok(false) };
+        let Some((place, _)) = self.find(address, source_hash(self.key, address))? else {
+            return Ok(false);
+        };
         self.write_tag(place, 0)?;
         if place.is_spilled() {
             self.count_spilled(place.first, -1)?;
@@ -149,21 +151,8 @@ impl Addresses {
         Ok((changed, removed))
     }
 
-    fn hash(&self, address: IpAddr) -> u64 {
-        let hasher = SipHasher13::new_with_keys(self.key[0], self.key[1]);
-        match address {
-            IpAddr::V4(v4) => hasher.hash(&v4.octets()),
-            IpAddr::V6(v6) => hasher.hash(&v6.octets()),
-        }
-    }
-
-    fn both_buckets(&self, hash: u64) -> [u32; 2] {
-        let mask = self.tags.len() as u32 - 1;
-        [hash as u32 & mask, (hash >> 32) as u32 & mask]
-    }
-
     fn find(&self, address: IpAddr, hash: u64) -> Result<Option<(Place, DenyEntry)>, Error> {
-        let [first, second] = self.both_buckets(hash);
+        let [first, second] = buckets(hash, self.tags.len() as u32);
         for bucket in [first, second] {
             let tags = &self.tags[bucket as usize].tags;
             if let Some(slot) = tags.iter().position(|&found| found == tag(hash)) {
@@ -178,7 +167,7 @@ impl Addresses {
     }
 
     fn free_place(&self, hash: u64) -> Option<Place> {
-        let [first, second] = self.both_buckets(hash);
+        let [first, second] = buckets(hash, self.tags.len() as u32);
         let used =
             |bucket: u32| self.tags[bucket as usize].tags.iter().filter(|&&tag| tag != 0).count();
         let order = if used(first) < CROWDED || used(first) <= used(second) {
@@ -228,7 +217,22 @@ impl Addresses {
     }
 }
 
+/// `source_hash` of `source.h`.
+pub(crate) fn source_hash(key: [u64; 2], address: IpAddr) -> u64 {
+    let hasher = SipHasher13::new_with_keys(key[0], key[1]);
+    match address {
+        IpAddr::V4(v4) => hasher.hash(&v4.octets()),
+        IpAddr::V6(v6) => hasher.hash(&v6.octets()),
+    }
+}
+
+/// The first and the second bucket of so many, a power of two.
+pub(crate) fn buckets(hash: u64, count: u32) -> [u32; 2] {
+    let mask = count - 1;
+    [hash as u32 & mask, (hash >> 32) as u32 & mask]
+}
+
 /// What a bucket keeps of the hash; never 0, which is a free slot.
-fn tag(hash: u64) -> u32 {
+pub(crate) fn tag(hash: u64) -> u32 {
     (hash as u32 ^ (hash >> 32) as u32).max(1)
 }

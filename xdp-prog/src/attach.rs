@@ -20,7 +20,7 @@ use crate::maps::{OptionsLimit, check_layout, open_map, read_settings, write_set
 use crate::pins::{
     self, EXPLAIN, PROGRAM, link_index, link_pin, open_link, pinned_links, replace_pin,
 };
-use crate::{Error, Plan};
+use crate::{Allowed, Error, Plan, Target};
 
 /// How the program runs on an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,17 @@ impl Mode {
             Self::Native => "native",
             Self::Generic => "generic",
             Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Allowed {
+    /// Whether a guard that runs so may stay.
+    fn contains(self, mode: Mode) -> bool {
+        match self {
+            Self::NativeOrGeneric => true,
+            Self::Native => mode == Mode::Native,
+            Self::Generic => mode == Mode::Generic,
         }
     }
 }
@@ -97,12 +108,25 @@ impl Attached {
 /// Loads the guard and puts it on every interface of the plan, and off those that left the plan.
 ///
 /// Tables that are pinned already are kept with all that is in them. Where a link is pinned, its
-/// program is replaced in place; else one is attached, in native mode if the driver can. If one
-/// interface takes none, none is changed.
+/// program is replaced in place; else one is attached, in a mode that the plan allows, native before
+/// generic. If one interface takes none, none is changed, and a first start leaves nothing behind.
 pub fn attach(plan: &Plan) -> Result<Attached, Error> {
     plan.check()?;
-    let indices =
-        plan.interfaces.iter().map(|name| index_of(name)).collect::<Result<Vec<_>, _>>()?;
+    let first = !pins::stand(&plan.pins);
+    attach_all(plan).inspect_err(|_| {
+        if first {
+            // What made it fail is worth more than what is left over.
+            let _ = pins::unload(&plan.pins);
+        }
+    })
+}
+
+fn attach_all(plan: &Plan) -> Result<Attached, Error> {
+    let indices = plan
+        .interfaces
+        .iter()
+        .map(|target| index_of(&target.name))
+        .collect::<Result<Vec<_>, _>>()?;
     pins::prepare(&plan.pins)?;
     let mut storage = MaybeUninit::uninit();
     let loaded = loader::load(plan, &indices, Programs::Guard, &mut storage)?;
@@ -115,8 +139,8 @@ pub fn attach(plan: &Plan) -> Result<Attached, Error> {
 
     let program = loaded.progs.tollgate.as_fd();
     let mut links = Vec::new();
-    for (name, &index) in plan.interfaces.iter().zip(&indices) {
-        links.push(Link::find_or_create(&plan.pins, name, index, program)?);
+    for (target, &index) in plan.interfaces.iter().zip(&indices) {
+        links.push(Link::find_or_create(&plan.pins, target, index, program)?);
     }
     // From here on nothing is expected to fail, and what fails leaves the new program working.
     for link in &links {
@@ -125,7 +149,7 @@ pub fn attach(plan: &Plan) -> Result<Attached, Error> {
     replace_pin(&plan.pins.join(PROGRAM), program)?;
     replace_pin(&plan.pins.join(EXPLAIN), loaded.progs.explain.as_fd())?;
     for (name, path) in pinned_links(&plan.pins)? {
-        if !plan.interfaces.contains(&name) {
+        if !plan.interfaces.iter().any(|target| target.name == name) {
             fs::remove_file(&path).map_err(Error::os(format!("take the guard off {name}")))?;
         }
     }
@@ -134,7 +158,10 @@ pub fn attach(plan: &Plan) -> Result<Attached, Error> {
         .interfaces
         .iter()
         .zip(&indices)
-        .map(|(name, &index)| Interface { name: name.clone(), index, mode: mode_of(index) })
+        .map(|(target, &index)| {
+            let name = target.name.clone();
+            Interface { name, index, mode: mode_of(index) }
+        })
         .collect();
     Ok(Attached {
         interfaces,
@@ -178,22 +205,37 @@ enum LinkState {
 impl Link {
     fn find_or_create(
         pins: &Path,
-        name: &str,
+        target: &Target,
         index: u32,
         program: BorrowedFd<'_>,
     ) -> Result<Self, Error> {
-        let path = link_pin(pins, name);
-        let name = name.to_owned();
+        let path = link_pin(pins, &target.name);
+        let name = target.name.clone();
         if let Some(link) = open_link(&path)? {
             // An interface that was deleted leaves a link to nothing behind, even if one of the
             // same name came after it.
             if link_index(&link) == Some(index) {
+                let mode = mode_of(index);
+                if !target.allowed.contains(mode) {
+                    // A link keeps its mode, and there is no place for a second one beside it.
+                    return Err(Error::Mode { name, mode });
+                }
                 return Ok(Self { name, link, path, state: LinkState::Pinned });
             }
         }
-        let link = create_link(program, index, libbpf_sys::XDP_FLAGS_DRV_MODE)
-            .or_else(|_| create_link(program, index, libbpf_sys::XDP_FLAGS_SKB_MODE))
-            .map_err(|source| Error::Attach { name: name.clone(), source })?;
+        let native = || create_link(program, index, libbpf_sys::XDP_FLAGS_DRV_MODE);
+        let generic = || create_link(program, index, libbpf_sys::XDP_FLAGS_SKB_MODE);
+        let link = match target.allowed {
+            Allowed::Native => {
+                native().map_err(|source| Error::Native { name: name.clone(), source })
+            }
+            Allowed::Generic => {
+                generic().map_err(|source| Error::Attach { name: name.clone(), source })
+            }
+            Allowed::NativeOrGeneric => native()
+                .or_else(|_| generic())
+                .map_err(|source| Error::Attach { name: name.clone(), source }),
+        }?;
         Ok(Self { name, link, path, state: LinkState::New })
     }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::Mode;
+
 /// The operator's or the operating system's failure; its text says what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -66,6 +68,30 @@ pub enum Error {
         name: String,
         /// The kernel's answer to generic mode.
         source: io::Error,
+    },
+    /// The driver of the interface takes no XDP program, and nothing else is allowed.
+    #[error(
+        "the driver of {name} takes no XDP program ({source}), and interface.mode = \"native\" wants \
+         it there: write \"native-or-generic\" for the slower way behind the driver; or another one may be \
+         attached (`bpftool net`), or its MTU may be too large for XDP (`ip link set {name} mtu 1500`)"
+    )]
+    Native {
+        /// Its name.
+        name: String,
+        /// The driver's answer.
+        source: io::Error,
+    },
+    /// The guard runs on the interface in a mode that is not allowed any more.
+    #[error(
+        "{name} is guarded in {} mode, which interface.mode no longer allows: stop the dataplane, run \
+         `tollgate-dataplane --unload`, and start it again; control then writes the lists anew",
+        .mode.name()
+    )]
+    Mode {
+        /// Its name.
+        name: String,
+        /// How the guard runs on it.
+        mode: Mode,
     },
     /// The kernel refused a BPF operation.
     #[error("cannot {what}: {source}{}", hint(.source.kind()))]

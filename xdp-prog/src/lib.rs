@@ -4,7 +4,8 @@
 //! `trust.h`) and its rate (`limit.h`), and leaves to a worker's AF_XDP socket (`steer.h`), to the
 //! kernel, or nowhere; each exit has a [`Reason`] and is counted under it.
 //!
-//! The dataplane [`attach`]es the program and hands it sockets. Control opens the pinned maps with
+//! The dataplane [`attach`]es the program and hands it sockets; what reaches it past the driver it asks
+//! the [`Twin`] about. Control opens the pinned maps with
 //! [`Maps::open`], writes the lists and limits, reads the counters and asks [`Maps::explain`].
 //! Programs, links and maps are pinned: the guard outlives both processes, and a new version
 //! replaces the old inside its link, so that no frame meets an unguarded interface.
@@ -25,13 +26,15 @@ mod prefix;
 mod prefixes;
 mod reason;
 mod tester;
+mod twin;
 
 pub use attach::{Attached, Interface, Mode, attach};
 pub use error::Error;
 pub use explain::{Described, Explanation, Protocol, Rule};
 pub use maps::{Changed, Count, Deny, Instant, Maps, OptionsLimit};
 pub use pins::unload;
-pub use plan::{Capacities, Deliver, Plan};
+pub use plan::{Allowed, Capacities, Deliver, Plan, Target};
 pub use prefix::{Prefix, PrefixFault};
 pub use reason::{Reason, Verdict};
 pub use tester::{Arrival, Price, Pricer, Run, Tester};
+pub use twin::Twin;

@@ -41,6 +41,11 @@ const TABLES: [&str; 10] = [
     "sockets",
 ];
 
+/// Whether a guard is pinned under `pins`, whole or in part.
+pub(crate) fn stand(pins: &Path) -> bool {
+    TABLES.iter().any(|table| pins.join(table).exists())
+}
+
 /// Removes every pin under `pins`: the guard leaves its interfaces, its lists are gone. Pins that are
 /// not there are no error.
 pub fn unload(pins: &Path) -> Result<(), Error> {

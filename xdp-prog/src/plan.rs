@@ -9,9 +9,9 @@ use crate::abi;
 /// Which interfaces are guarded, what on them is ours, and how large the tables are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Names of the interfaces, 1 to [`abi::INTERFACES_MAX`]. Their order numbers them for
+    /// The interfaces, 1 to [`abi::INTERFACES_MAX`]. Their order numbers them for
     /// [`crate::Attached::set_socket`].
-    pub interfaces: Vec<String>,
+    pub interfaces: Vec<Target>,
     /// Our service addresses, 1 to [`abi::OWN_ADDRESSES_MAX`]; frames to others pass unjudged.
     pub addresses: Vec<IpAddr>,
     /// The UDP port of SIP on every address.
@@ -24,6 +24,32 @@ pub struct Plan {
     pub capacities: Capacities,
     /// Where our SIP and media go.
     pub deliver: Deliver,
+}
+
+/// An interface to be guarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// As the kernel calls it.
+    pub name: String,
+    /// In which modes the program may run on it.
+    pub allowed: Allowed,
+}
+
+/// In which modes the program may run on an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    /// In the driver where it can, else behind it.
+    NativeOrGeneric,
+    /// In the driver.
+    Native,
+    /// Behind the driver.
+    Generic,
+}
+
+impl From<&str> for Target {
+    fn from(name: &str) -> Self {
+        Self { name: name.to_owned(), allowed: Allowed::NativeOrGeneric }
+    }
 }
 
 /// Sizes of the kernel's tables. They change only when the pins are removed first.

@@ -37,6 +37,11 @@ impl Prefix {
         Self { address, bits: width(address) }
     }
 
+    /// Every IPv4 address.
+    pub(crate) fn all_ipv4() -> Self {
+        Self { address: Ipv4Addr::UNSPECIFIED.into(), bits: 0 }
+    }
+
     /// The first address of the network.
     #[must_use]
     pub fn address(&self) -> IpAddr {

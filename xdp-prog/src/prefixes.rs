@@ -18,7 +18,9 @@ use crate::maps::{Instant, nanoseconds, open_map, until};
 use crate::{Error, Prefix};
 
 /// Words of the bitmap: a bit for each IPv4 /24.
-const NEAR_WORDS: usize = 1 << 18;
+const NEAR_WORDS: usize = 1 << NETWORK_BITS_OF_WORD;
+/// Each of them is for one /18.
+const NETWORK_BITS_OF_WORD: u8 = 18;
 
 pub(crate) struct Prefixes {
     list: &'static str,
@@ -52,7 +54,7 @@ impl Prefixes {
         let mut opened = Self { list, trie, near, written, bits: vec![0; NEAR_WORDS] };
         opened.read_bits()?;
         // A writer that died between trie and bitmap left them apart.
-        opened.mend_bits(0..NEAR_WORDS)?;
+        opened.mend_bits(Prefix::all_ipv4())?;
         Ok(opened)
     }
 
@@ -88,7 +90,7 @@ impl Prefixes {
         }
         self.write(prefix, own)?;
         self.mend_inside(prefix)?;
-        self.mend_bits(Self::words_of(prefix))?;
+        self.mend_bits(prefix)?;
         Ok(true)
     }
 
@@ -97,7 +99,7 @@ impl Prefixes {
         let removed = self.erase(prefix)?;
         if removed {
             self.mend_inside(prefix)?;
-            self.mend_bits(Self::words_of(prefix))?;
+            self.mend_bits(prefix)?;
         }
         Ok(removed)
     }
@@ -129,19 +131,16 @@ impl Prefixes {
             for prefix in self.written.keys().copied().collect::<Vec<_>>() {
                 self.mend(prefix)?;
             }
-            self.mend_bits(0..NEAR_WORDS)?;
+            self.mend_bits(Prefix::all_ipv4())?;
         }
         Ok((changed, gone.len()))
     }
 
     /// The latest end among `own` and the rules around `prefix`.
     fn latest(&self, prefix: Prefix, own: u64) -> u64 {
-        let around = (0..prefix.bits()).filter_map(|bits| {
-            let around = Prefix::new(prefix.address(), bits).ok()?;
-            self.written.get(&around).map(|rule| rule.own_not_after)
-        });
+        let ends = self.around(prefix).map(|(_, rule)| rule.own_not_after);
         // 0 is never, and later than all: so the order is that of `x - 1`, wrapped.
-        around.fold(own, |latest, end| {
+        ends.fold(own, |latest, end| {
             latest.wrapping_sub(1).max(end.wrapping_sub(1)).wrapping_add(1)
         })
     }
@@ -182,22 +181,31 @@ impl Prefixes {
     }
 
     fn mend_inside(&mut self, prefix: Prefix) -> Result<(), Error> {
-        // In order of address and then length, so what lies inside follows.
-        let inside: Vec<Prefix> = self
-            .written
-            .range(prefix..)
-            .map(|(&other, _)| other)
-            .take_while(|other| prefix.covers(other))
-            .collect();
+        let inside: Vec<Prefix> = self.inside(prefix).collect();
         inside.into_iter().try_for_each(|inside| self.mend(inside))
+    }
+
+    /// The rules of `prefix` and of networks in it.
+    fn inside(&self, prefix: Prefix) -> impl Iterator<Item = Prefix> {
+        // In order of address and then length, so what lies inside follows.
+        let from = self.written.range(prefix..).map(|(&other, _)| other);
+        from.take_while(move |other| prefix.covers(other))
+    }
+
+    /// The rules of networks around `prefix`.
+    fn around(&self, prefix: Prefix) -> impl Iterator<Item = (Prefix, &PrefixRule)> {
+        (0..prefix.bits()).filter_map(move |bits| {
+            let around = Prefix::new(prefix.address(), bits).ok()?;
+            self.written.get(&around).map(|rule| (around, rule))
+        })
     }
 
     /// Words of the bitmap that a network touches.
     fn words_of(prefix: Prefix) -> Range<usize> {
         match prefix.address() {
             IpAddr::V4(address) => {
-                let first = (address.to_bits() >> 14) as usize;
-                first..first + (1usize << 18u8.saturating_sub(prefix.bits()))
+                let first = (address.to_bits() >> (32 - NETWORK_BITS_OF_WORD)) as usize;
+                first..first + (1usize << NETWORK_BITS_OF_WORD.saturating_sub(prefix.bits()))
             }
             IpAddr::V6(_) => 0..0,
         }
@@ -213,10 +221,14 @@ impl Prefixes {
         }
     }
 
-    /// Makes the bitmap right for `words`. Always after the trie, so that a rule is never hidden.
-    fn mend_bits(&mut self, words: Range<usize>) -> Result<(), Error> {
+    /// Makes the words of `prefix` right. Always after the trie, so that a rule is never hidden.
+    fn mend_bits(&mut self, prefix: Prefix) -> Result<(), Error> {
+        let words = Self::words_of(prefix);
+        // Whole words are written, so it is about all who have a bit in them.
+        let bits = prefix.bits().min(NETWORK_BITS_OF_WORD);
+        let Ok(whole) = Prefix::new(prefix.address(), bits) else { return Ok(()) };
         let mut wanted = vec![0u64; words.len()];
-        for &prefix in self.written.keys() {
+        for prefix in self.inside(whole).chain(self.around(whole).map(|(around, _)| around)) {
             let touched = Self::words_of(prefix);
             let begin = touched.start.max(words.start);
             for word in begin..touched.end.min(words.end) {

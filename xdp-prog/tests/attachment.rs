@@ -11,7 +11,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use guard::{Guard, OWN4, SIP, Socket, in_own_world, plan};
-use xdp_prog::{Deny, Error, Maps, Mode, Plan, Reason, attach, unload};
+use xdp_prog::{Allowed, Deny, Error, Maps, Mode, Plan, Reason, Target, attach, unload};
 
 /// Runs `ip` with these words in the namespace of the test.
 fn ip(words: &str) {
@@ -27,7 +27,7 @@ fn wire(inside: &str, outside: &str) {
 }
 
 fn plan_for(pins: &Path, interfaces: &[&str]) -> Plan {
-    let interfaces = interfaces.iter().map(|&name| name.to_owned()).collect();
+    let interfaces = interfaces.iter().map(|&name| name.into()).collect();
     Plan { interfaces, ..plan(pins) }
 }
 
@@ -128,6 +128,56 @@ fn a_driver_without_xdp_is_guarded_in_generic_mode() {
         let guard = Guard::new(&plan(pins));
         assert_eq!(guard.attached.mode(0), Mode::Generic);
         assert_eq!(guard.attached.mode(1), Mode::Unknown);
+    });
+}
+
+#[test]
+fn a_mode_that_is_asked_for_is_the_one_it_runs_in() {
+    in_own_world(|pins| {
+        wire("tgb0", "tgc0");
+        let wanted = |allowed| Plan {
+            interfaces: vec![Target { name: "tgb0".into(), allowed }],
+            ..plan(pins)
+        };
+        let generic = attach(&wanted(Allowed::Generic)).unwrap();
+        assert_eq!(generic.mode(0), Mode::Generic);
+        assert_eq!(Maps::open(pins).unwrap().interfaces().unwrap()[0].mode, Mode::Generic);
+
+        // The other mode is not there for the asking while this one stands.
+        let first = link(pins, "tgb0");
+        let Err(error) = attach(&wanted(Allowed::Native)) else { panic!("two modes") };
+        assert!(matches!(error, Error::Mode { mode: Mode::Generic, .. }), "{error}");
+        assert!(error.to_string().contains("--unload"), "{error}");
+        assert_eq!(link(pins, "tgb0"), first, "the guard goes on as it was");
+        unload(pins).unwrap();
+        assert_eq!(attach(&wanted(Allowed::Native)).unwrap().mode(0), Mode::Native);
+    });
+}
+
+#[test]
+fn a_driver_that_refuses_native_mode_is_said_and_leaves_nothing_behind() {
+    in_own_world(|pins| {
+        wire("tgb0", "tgc0");
+        // The loopback's driver has no XDP.
+        let target = |name: &str, allowed| Target { name: name.into(), allowed };
+        let both = Plan {
+            interfaces: vec![
+                target("tgb0", Allowed::NativeOrGeneric),
+                target("lo", Allowed::Native),
+            ],
+            ..plan(pins)
+        };
+        let Err(error @ Error::Native { .. }) = attach(&both) else { panic!("lo runs XDP") };
+        assert!(error.to_string().contains("\"native-or-generic\""), "{error}");
+        assert!(!pins.exists());
+        let alone = attach(&plan_for(&pins.with_file_name("alone"), &["tgb0"])).unwrap();
+        assert_eq!(alone.mode(0), Mode::Native, "nobody else sits on it");
+
+        // A guard that stood before goes on, with its lists.
+        drop(attach(&plan_for(pins, &["lo"])).unwrap());
+        let Err(error) = attach(&both) else { panic!("lo runs XDP") };
+        assert!(matches!(error, Error::Mode { .. } | Error::Attach { .. }), "{error}");
+        assert!(Maps::open(pins).is_ok());
     });
 }
 

@@ -744,6 +744,61 @@ fn a_price_is_measured_over_every_source() {
 }
 
 #[test]
+fn networks_that_come_and_go_one_by_one_agree_with_a_plain_list() {
+    in_own_world(|pins| {
+        let mut guard = Guard::new(&plan(pins));
+        let mut dice = StdRng::seed_from_u64(0x18);
+        let mut model = std::collections::BTreeSet::<Prefix>::new();
+        // Networks from many words of the bitmap down to a part of a bit.
+        let address = |dice: &mut StdRng| {
+            let host = dice.random_range(0..1 << 20);
+            IpAddr::from(std::net::Ipv4Addr::from_bits(0x0b00_0000 + host))
+        };
+        for step in 0..3_000 {
+            if model.len() < 20 && (model.is_empty() || dice.random_bool(0.5)) {
+                let bits = [14, 17, 18, 19, 21, 23, 24, 25, 30][dice.random_range(0..9)];
+                let prefix = Prefix::new(address(&mut dice), bits).unwrap();
+                let new = guard.maps.deny_add(&Deny { prefix, not_after: None }).unwrap();
+                assert_eq!(new, model.insert(prefix), "step {step}");
+            } else {
+                let at = dice.random_range(0..model.len());
+                let prefix = *model.iter().nth(at).unwrap();
+                assert!(guard.maps.deny_remove(prefix).unwrap(), "step {step}");
+                model.remove(&prefix);
+            }
+            let source = address(&mut dice);
+            let denied = model.iter().any(|prefix| prefix.covers(&Prefix::host(source)));
+            let frame = udp(&source.to_string(), OWN4, SIP, INVITE);
+            let judged = guard.judge(&frame) == Reason::DropDenyPrefix;
+            assert_eq!(judged, denied, "step {step}: {source} under {model:?}");
+        }
+    });
+}
+
+#[test]
+fn a_network_costs_no_more_to_add_because_there_are_many() {
+    in_own_world(|pins| {
+        const STEP: u32 = 2_000;
+        let mut plan = plan(pins);
+        plan.capacities.deny_prefixes = 10 * STEP;
+        let mut guard = Guard::new(&plan);
+        let took: Vec<Duration> = (0..10)
+            .map(|step| {
+                let begun = now();
+                for number in step * STEP..(step + 1) * STEP {
+                    let address = std::net::Ipv4Addr::from_bits(0x0b00_0000 + (number << 8));
+                    let prefix = Prefix::new(address.into(), 24).unwrap();
+                    guard.maps.deny_add(&Deny { prefix, not_after: None }).unwrap();
+                }
+                now() - begun
+            })
+            .collect();
+        let [first, last] = [&took[..3], &took[7..]].map(|some| some.iter().sum::<Duration>());
+        assert!(last < 5 * first, "{took:?}");
+    });
+}
+
+#[test]
 fn a_small_table_under_churn_agrees_with_a_plain_set() {
     in_own_world(|pins| {
         let mut plan = plan(pins);

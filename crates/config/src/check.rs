@@ -97,13 +97,18 @@ fn check_interfaces(config: &Config, findings: &mut Findings) {
             findings.invalid(format!("interface[{index}].name"), why);
         }
         let workers = config.dataplane.workers;
-        if config.dataplane.nic == Nic::AfXdp && interface.queues < workers {
+        if config.dataplane.nic == Nic::AfXdp && interface.queues != workers {
+            let (queues, name) = (interface.queues, &interface.name);
+            let lost = if queues < workers {
+                "leaves some workers without packets"
+            } else {
+                "loses what comes in by the others"
+            };
             findings.invalid(
                 format!("interface[{index}].queues"),
                 format!(
-                    "{} for {workers} workers leaves some without packets; \
-                     raise it (ethtool -L) or lower dataplane.workers",
-                    interface.queues
+                    "{queues} for {workers} workers {lost}; give the interface one for each \
+                     (ethtool -L {name} combined {workers}) or change dataplane.workers"
                 ),
             );
         }

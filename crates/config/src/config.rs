@@ -111,7 +111,7 @@ pub struct Interface {
     pub name: String,
     /// How XDP is attached.
     pub mode: XdpMode,
-    /// Receive queues, at least one per worker.
+    /// Receive queues, one per worker.
     pub queues: u32,
 }
 
@@ -432,7 +432,7 @@ fn read_interface(section: &mut Section<'_>, workers: u32) -> Interface {
     Interface {
         name: name.unwrap_or_default(),
         mode: section.choice("mode", &modes).unwrap_or(XdpMode::NativeOrGeneric),
-        // One queue per worker is what a worker can poll; a queue without a worker is a dead end.
+        // One queue is what a worker polls; what comes in by a queue without a worker is lost.
         queues: section.number("queues", 1..=256).unwrap_or(workers),
     }
 }

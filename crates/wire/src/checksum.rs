@@ -5,27 +5,34 @@ use std::net::IpAddr;
 /// Adds `bytes` to a running sum of big-endian 16-bit words. All but the last piece are of even length.
 #[must_use]
 pub fn add(sum: u64, bytes: &[u8]) -> u64 {
-    let mut sum = sum;
+    // The byte order of a sum is that of its words (RFC 1071 §2(B)), so they are added as they lie, several
+    // at once, and the sum alone is turned: with that `parse` takes 42 ns for an RTP packet instead of 52.
+    let mut native = 0;
     let mut words = bytes.chunks_exact(4);
     for word in &mut words {
         let word: [u8; 4] = word.try_into().unwrap_or_default();
-        sum += u64::from(u32::from_be_bytes(word));
+        native += u64::from(u32::from_ne_bytes(word));
     }
     let mut last = [0; 4];
     for (to, from) in last.iter_mut().zip(words.remainder()) {
         *to = *from;
     }
-    sum + u64::from(u32::from_be_bytes(last))
+    native += u64::from(u32::from_ne_bytes(last));
+    sum + u64::from(u16::from_be(fold(native)))
 }
 
 /// Folds a running sum into the 16 bits of the checksum field.
 #[must_use]
 pub fn finish(sum: u64) -> u16 {
+    !fold(sum)
+}
+
+fn fold(sum: u64) -> u16 {
     let mut sum = sum;
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }
-    !(sum as u16)
+    sum as u16
 }
 
 /// The sum of the pseudo-header of UDP (RFC 768, RFC 8200 §8.1).

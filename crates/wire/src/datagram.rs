@@ -1,8 +1,8 @@
 //! A UDP datagram in its Ethernet frame: found, written, readdressed.
 //!
 //! [`parse`] is the only door for bytes of strangers: 0–2 VLAN tags, IPv4 with options, IPv6 with the
-//! extension headers a datagram may carry, UDP whose length agrees with IP's. Fragments are not ours:
-//! the kernel reassembles them. [`write`] and [`readdress`] produce what `parse` accepts.
+//! extension headers a datagram may carry, UDP whose length agrees with IP's, both checksums right: no
+//! kernel has looked at them before us. Fragments are not ours: the kernel reassembles them. [`write`] and [`readdress`] produce what `parse` accepts.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
@@ -37,18 +37,30 @@ pub enum Fault {
     NotIp,
     /// A version, header length or total length that cannot be.
     BadIp,
+    /// An IPv4 header whose checksum is wrong.
+    BadIpChecksum,
     /// A fragment, which only the kernel can put together.
     Fragment,
     /// Another transport than UDP.
     NotUdp,
     /// A UDP length that disagrees with IP's.
     BadUdp,
+    /// A UDP checksum that is wrong, or absent where IPv6 demands one.
+    BadUdpChecksum,
 }
 
 impl Fault {
     /// Every fault, in the order of its number.
-    pub const ALL: [Self; 6] =
-        [Self::Truncated, Self::NotIp, Self::BadIp, Self::Fragment, Self::NotUdp, Self::BadUdp];
+    pub const ALL: [Self; 8] = [
+        Self::Truncated,
+        Self::NotIp,
+        Self::BadIp,
+        Self::BadIpChecksum,
+        Self::Fragment,
+        Self::NotUdp,
+        Self::BadUdp,
+        Self::BadUdpChecksum,
+    ];
 
     /// The name of its counter.
     #[must_use]
@@ -57,9 +69,11 @@ impl Fault {
             Self::Truncated => "frame_truncated",
             Self::NotIp => "frame_not_ip",
             Self::BadIp => "frame_bad_ip",
+            Self::BadIpChecksum => "frame_bad_ip_checksum",
             Self::Fragment => "frame_fragment",
             Self::NotUdp => "frame_not_udp",
             Self::BadUdp => "frame_bad_udp",
+            Self::BadUdpChecksum => "frame_bad_udp_checksum",
         }
     }
 }
@@ -100,9 +114,8 @@ impl Datagram {
         self.payload.len()
     }
 
-    /// Whether the UDP checksum is right, or absent where IPv4 allows that.
-    #[must_use]
-    pub fn checksum_holds(&self, frame: &[u8]) -> bool {
+    /// Whether the UDP checksum is right, or absent where IPv4 allows that (RFC 768, RFC 8200 §8.1).
+    fn checksum_holds(&self, frame: &[u8]) -> bool {
         let bytes = frame.get(self.udp..self.payload.end).unwrap_or_default();
         if bytes.get(6..8) == Some(&[0, 0]) {
             return self.source.is_ipv4();
@@ -155,7 +168,7 @@ pub fn parse(frame: &[u8]) -> Result<Datagram, Fault> {
     if length < UDP_BYTES || found.udp + length > found.end {
         return Err(Fault::BadUdp);
     }
-    Ok(Datagram {
+    let datagram = Datagram {
         source: SocketAddr::new(found.source, u16::from_be_bytes([s0, s1])),
         destination: SocketAddr::new(found.destination, u16::from_be_bytes([d0, d1])),
         dscp: found.dscp,
@@ -164,7 +177,11 @@ pub fn parse(frame: &[u8]) -> Result<Datagram, Fault> {
         udp: found.udp,
         payload: found.udp + UDP_BYTES..found.udp + length,
         plain: found.plain,
-    })
+    };
+    if !datagram.checksum_holds(frame) {
+        return Err(Fault::BadUdpChecksum);
+    }
+    Ok(datagram)
 }
 
 fn parse_ipv4(frame: &[u8], at: usize) -> Result<Ip, Fault> {
@@ -178,6 +195,10 @@ fn parse_ipv4(frame: &[u8], at: usize) -> Result<Ip, Fault> {
     }
     if at + total > frame.len() {
         return Err(Fault::Truncated);
+    }
+    let header = frame.get(at..at + header_bytes).unwrap_or_default();
+    if checksum::finish(checksum::add(0, header)) != 0 {
+        return Err(Fault::BadIpChecksum);
     }
     // More fragments, or an offset.
     if u16::from_be_bytes([f0, f1]) & 0x3fff != 0 {
@@ -448,6 +469,30 @@ mod tests {
         out
     }
 
+    /// The same frame with checksums of what it now says, where it still has a header at the usual place.
+    fn resummed(mut frame: Vec<u8>) -> Vec<u8> {
+        let tagged = frame[12..14] == ETHERTYPE_VLAN.to_be_bytes();
+        let ip = ETHERNET_BYTES + if tagged { VLAN_BYTES } else { 0 };
+        let v4 = frame[ip] >> 4 == 4;
+        let header_bytes = if v4 { usize::from(frame[ip] & 0x0f) * 4 } else { IPV6_BYTES };
+        let Some((head, udp)) = frame.split_at_mut_checked(ip + header_bytes) else { return frame };
+        let Some(length) = u16_at(udp, 4).filter(|&length| length >= 8) else { return frame };
+        let header = &mut head[ip..];
+        if v4 && header_bytes >= IPV4_BYTES {
+            header[10..12].copy_from_slice(&[0, 0]);
+            let sum = checksum::finish(checksum::add(0, header));
+            header[10..12].copy_from_slice(&sum.to_be_bytes());
+        }
+        // An absent one is fine for IPv4.
+        udp[6..8].copy_from_slice(&[0, 0]);
+        if let (false, Some(datagram)) = (v4, udp.get(..length.into())) {
+            let address = |at| <[u8; 16]>::try_from(&header[at..at + 16]).unwrap().into();
+            let sum = checksum::udp(address(8), address(24), datagram);
+            udp[6..8].copy_from_slice(&sum.to_be_bytes());
+        }
+        frame
+    }
+
     fn headers(v6: bool, vlan: Option<u16>) -> Headers {
         let [source, destination] = if v6 {
             ["[fd10::1]:4000", "[fd10::2]:4002"]
@@ -510,7 +555,7 @@ mod tests {
     fn a_fragment_is_left_to_the_kernel() {
         let mut frame = foreign(false, false, b"hello");
         frame[20] = 0x20;
-        assert_eq!(parse(&frame), Err(Fault::Fragment));
+        assert_eq!(parse(&resummed(frame)), Err(Fault::Fragment));
         let mut frame = foreign(true, false, b"hello-hello");
         frame[20] = 44;
         assert_eq!(parse(&frame), Err(Fault::Fragment));
@@ -559,6 +604,41 @@ mod tests {
         assert!(!readdress(&mut frame, &datagram, &headers(false, None)));
     }
 
+    #[test]
+    fn a_frame_with_any_bit_flipped_under_a_checksum_is_refused_by_its_own_reason() {
+        for v6 in [false, true] {
+            let frame = foreign(v6, false, b"hello");
+            let udp = ETHERNET_BYTES + if v6 { IPV6_BYTES } else { IPV4_BYTES };
+            for bit in 8 * (udp + UDP_BYTES)..8 * frame.len() {
+                let mut frame = frame.clone();
+                frame[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(parse(&frame), Err(Fault::BadUdpChecksum), "bit {bit}");
+            }
+            for address in udp - 8..udp {
+                let mut frame = frame.clone();
+                frame[address] ^= 1;
+                let wanted = if v6 { Fault::BadUdpChecksum } else { Fault::BadIpChecksum };
+                assert_eq!(parse(&frame), Err(wanted), "byte {address}");
+            }
+        }
+        // Options are under the header's sum as well.
+        let mut frame = foreign(false, false, b"hello");
+        frame.splice(34..34, [1, 1, 1, 0]);
+        frame[14] = 0x46;
+        frame[17] += 4;
+        assert_eq!(parse(&frame), Err(Fault::BadIpChecksum));
+        assert_eq!(parse(&resummed(frame)).map(|datagram| datagram.payload_bytes()), Ok(5));
+    }
+
+    #[test]
+    fn a_datagram_may_come_without_a_checksum_over_ipv4_alone() {
+        for (v6, at, wanted) in [(false, 40, Ok(5)), (true, 60, Err(Fault::BadUdpChecksum))] {
+            let mut frame = foreign(v6, false, b"hello");
+            frame[at..at + 2].copy_from_slice(&[0, 0]);
+            assert_eq!(parse(&frame).map(|datagram| datagram.payload_bytes()), wanted);
+        }
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_a_datagram_or_a_fault(frame in prop::collection::vec(any::<u8>(), 0..200)) {
@@ -575,6 +655,7 @@ mod tests {
             if let Some(byte) = frame.get_mut(at) {
                 *byte = to;
             }
+            let frame = resummed(frame);
             if let Ok(datagram) = parse(&frame) {
                 prop_assert!(datagram.payload_range().end <= frame.len());
                 let mut changed = frame.clone();

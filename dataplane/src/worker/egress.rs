@@ -8,10 +8,11 @@ use wire::datagram::{self, Datagram};
 use super::Worker;
 use crate::counters::WorkerCounter;
 use crate::nic::{Frame, Nic};
+use crate::rim::Label;
 
 /// What a datagram carries: it decides marking and what the rim does with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Sip,
     Media,
 }
@@ -101,14 +102,16 @@ impl<N: Nic> Worker<N> {
         to: SocketAddr,
     ) {
         let payload = datagram.payload(self.nic.bytes(&frame));
-        let given = self.rim.give(from, to, payload, false);
+        let label = Label { kind: Kind::Media, dscp: self.dscp(Kind::Media) };
+        let given = self.rim.give(from, to, payload, label);
         self.counters.rim(given);
         self.nic.give_back(frame);
     }
 
     #[cold]
     fn by_rim(&mut self, from: SocketAddr, to: SocketAddr, payload: &[u8], kind: Kind) {
-        let given = self.rim.give(from, to, payload, kind == Kind::Sip);
+        let label = Label { kind, dscp: self.dscp(kind) };
+        let given = self.rim.give(from, to, payload, label);
         self.counters.rim(given);
     }
 

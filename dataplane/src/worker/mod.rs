@@ -3,7 +3,7 @@
 //! A [`Worker::turn`] is one pass of its loop, in the order of the files here: [`ingress`] takes what
 //! the NIC received, [`inbox`] what other workers, the rim and control sent, [`apply`] carries out
 //! what the brain decided, [`egress`] sends it, [`handoff`] gives away what is not ours. Work per turn
-//! is bounded; nothing is allocated after [`Worker::open`].
+//! is bounded; nothing is allocated after [`Worker::open`] (`tests/no_allocation.rs` counts).
 
 mod apply;
 mod egress;
@@ -11,6 +11,7 @@ mod handoff;
 mod inbox;
 mod ingress;
 
+pub(crate) use egress::Kind;
 pub(crate) use handoff::{ENVELOPE_BYTES, seal, unseal};
 pub use handoff::{Handed, Handoff};
 
@@ -227,6 +228,7 @@ impl<N: Nic> Worker<N> {
         self.switch.set_control_alive(alive);
         self.collect_recorded();
         self.counters.add(WorkerCounter::RimLost, self.rim.lost());
+        self.counters.add(WorkerCounter::RimRefused, self.rim.refused());
         self.counters.publish(&self.side.counters, &self.switch, &self.nic);
     }
 

@@ -214,6 +214,19 @@ fn every_worker_has_queues_and_at_most_one_core() {
 }
 
 #[test]
+fn a_queue_that_no_worker_reads_is_refused_with_what_to_do() {
+    let queues = LEAST.replace("name = \"eth0\"", "name = \"eth0\"\nqueues = 4");
+    assert_eq!(
+        wrong(&format!("[dataplane]\nworkers = 2\n{queues}")),
+        [
+            "interface[0].queues: 4 for 2 workers loses what comes in by the others; give the interface \
+          one for each (ethtool -L eth0 combined 2) or change dataplane.workers"
+        ]
+    );
+    assert_eq!(wrong(&format!("[dataplane]\nnic = \"udp\"\n{queues}")).len(), 0);
+}
+
+#[test]
 fn queues_follow_the_workers_unless_they_are_said() {
     assert_eq!(least_with("[dataplane]\nworkers = 4").interfaces[0].queues, 4);
 }

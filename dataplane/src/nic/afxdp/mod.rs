@@ -4,11 +4,13 @@
 //! ours. Zero-copy is tried first; a driver that cannot (veth) copies, and [`AfXdp::zero_copy`] says
 //! which. After [`AfXdp::open`] nothing is allocated.
 //!
-//! `ring.rs` is the arithmetic, `mapping.rs` the memory, `socket.rs` the system calls.
+//! `ring.rs` is the arithmetic, `mapping.rs` the memory, `socket.rs` the system calls, `queues.rs` how many
+//! queues there are.
 
 #![allow(unsafe_code, reason = "rings and frames are memory shared with the kernel")]
 
 mod mapping;
+mod queues;
 mod ring;
 mod socket;
 
@@ -26,6 +28,8 @@ use super::{Accounts, BATCH_FRAMES, Batch, Frame, HEADROOM_BYTES, Nic, NicStatis
 
 /// System calls per flush: the kernel takes some dozens of frames by each.
 const KICKS_MAX: u32 = 8;
+/// Longest sleep while frames wait for their next kick.
+const UNSENT_SLEEP_MAX: Duration = Duration::from_millis(1);
 /// How often, and with which pause, a busy queue is asked for: a second in all.
 const BUSY_TRIES: u32 = 100;
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
@@ -43,12 +47,40 @@ pub enum Error {
         "{0} MiB of packet memory: {1}; lower dataplane.frames_per_worker, or reserve huge pages"
     )]
     Memory(usize, io::Error),
+    /// Queues without a worker, or workers without a queue.
+    #[error(
+        "{name} has {queues} receive queues and dataplane.workers = {workers}, where each must read one: run \
+         `ethtool -L {name} combined {workers}` (`rx {workers}` for a driver without combined ones), or \
+         change dataplane.workers"
+    )]
+    Queues {
+        /// The interface.
+        name: String,
+        /// How many it has.
+        queues: u32,
+        /// How many would be read.
+        workers: u32,
+    },
     /// The socket.
     #[error(
         "an AF_XDP socket on queue {1} of {0}: {2}; has it that many queues (`ethtool -l {0}`), and \
          does nobody else hold the queue? Without AF_XDP: dataplane.nic = \"udp\""
     )]
     Socket(String, u32, io::Error),
+}
+
+/// Refuses interfaces with queues that none of `workers` would read, or with too few for them.
+///
+/// # Errors
+/// [`Error::Queues`], or [`Error::NoInterface`].
+pub fn check_queues(interfaces: &[String], workers: u32) -> Result<(), Error> {
+    for name in interfaces {
+        let queues = queues::receive_queues(name).map_err(|_| Error::NoInterface(name.clone()))?;
+        if let Some(queues) = queues.filter(|queues| *queues != workers) {
+            return Err(Error::Queues { name: name.clone(), queues, workers });
+        }
+    }
+    Ok(())
 }
 
 /// Tries again while the queue is busy: the kernel lets go of a dead process's sockets some time after
@@ -303,6 +335,7 @@ impl Nic for AfXdp {
                 },
             });
         let used = (self.sockets.len() + 1).min(FDS_MAX);
+        let limit = if self.dirty == 0 { limit } else { limit.min(UNSENT_SLEEP_MAX) };
         // An interrupted or refused poll is a short sleep; the turn looks everywhere anyway.
         let _ = poll(fds.get_mut(..used).unwrap_or_default(), super::poll_timeout(limit));
     }

@@ -1,0 +1,149 @@
+//! The driver's program and its twin in Rust say the same about the same datagram.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod guard;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use guard::{Guard, OWN4, OWN6, SIP, in_own_world, ip, now, plan};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use xdp_prog::{Deny, Described, Prefix, Protocol, Reason, Twin};
+
+/// Sources of one round: some hundred, so that rules meet them.
+fn source(dice: &mut StdRng, round: u8) -> IpAddr {
+    let (net, host) = (dice.random_range(0..3), dice.random_range(1..20));
+    if dice.random() {
+        Ipv4Addr::new(100, round, net, host).into()
+    } else {
+        Ipv6Addr::new(0x2001, 0xdb8, round.into(), net.into(), 0, 0, 0, host.into()).into()
+    }
+}
+
+/// The address itself, or now and then a network around it.
+fn around(dice: &mut StdRng, address: IpAddr) -> Prefix {
+    if dice.random_bool(0.95) {
+        return Prefix::host(address);
+    }
+    let bits = match address {
+        IpAddr::V4(_) => [31, 28, 24, 22][dice.random_range(0..4)],
+        IpAddr::V6(_) => [127, 120, 64, 48][dice.random_range(0..4)],
+    };
+    let mask = |bits_max: u32| u128::MAX.checked_shl(bits_max - u32::from(bits)).unwrap_or(0);
+    let network = match address {
+        IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits() & mask(32) as u32).into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & mask(128)).into(),
+    };
+    Prefix::new(network, bits).unwrap()
+}
+
+/// Mostly OPTIONS, or nearly so.
+fn payload(dice: &mut StdRng) -> Vec<u8> {
+    let line_ends = b"\r\n".repeat(dice.random_range(0..10));
+    let lines: [&[u8]; 6] = [
+        b"OPTIONS sip:a SIP/2.0",
+        b"OPTIONS ",
+        b"OPTIONS",
+        b"INVITE sip:a SIP/2.0",
+        b"options ",
+        b"",
+    ];
+    [line_ends, lines[dice.random_range(0..lines.len())].to_vec()].concat()
+}
+
+fn described(source: IpAddr, payload: &[u8]) -> Described {
+    Described {
+        source,
+        destination: ip(if source.is_ipv4() { OWN4 } else { OWN6 }),
+        protocol: Protocol::Udp { source_port: 5080, port: SIP },
+        payload: payload.to_vec(),
+        vlans: vec![],
+        interface: None,
+        queue: 0,
+    }
+}
+
+#[test]
+fn the_twin_says_of_any_sip_datagram_what_the_program_says() {
+    in_own_world(|pins| {
+        const ROUNDS: u8 = 60;
+        const DENIED: u32 = 16;
+        // So few budgets that they are given up for others, and none fills again while a round lasts.
+        let mut plan = plan(pins);
+        plan.capacities.deny_addresses = DENIED;
+        plan.capacities.options_sources = 64;
+        let (mut guard, _socket) = Guard::with_socket(&plan);
+        guard.maps.set_options_limit(1, 1).unwrap();
+        let twin = Twin::open(pins).unwrap();
+        let mut dice = StdRng::seed_from_u64(0x7117);
+        let mut met = std::collections::HashMap::<Reason, u32>::new();
+        for round in 0..ROUNDS {
+            let ends = [None, Some(now() + Duration::from_secs(600)), Some(Duration::from_secs(1))];
+            let mut rules = Vec::new();
+            for _ in 0..DENIED {
+                let address = source(&mut dice, round);
+                let prefix = around(&mut dice, address);
+                rules.push(Deny { prefix, not_after: ends[dice.random_range(0..3)] });
+            }
+            guard.maps.deny_replace_all(rules).unwrap();
+            let trusted = source(&mut dice, round);
+            guard.maps.trust_replace_all([around(&mut dice, trusted)]).unwrap();
+            for _ in 0..100 {
+                let source = source(&mut dice, round);
+                let payload = payload(&mut dice);
+                let packet = described(source, &payload);
+                let wanted = guard.maps.explain(&packet).unwrap();
+                let said = twin.judge(now(), source, &payload).unwrap();
+                assert_eq!(said, wanted.reason, "{source} {payload:?}: {wanted}");
+                *met.entry(said).or_default() += 1;
+            }
+        }
+        use Reason::*;
+        for reason in [WorkerSip, DropDenyAddress, DropDenyPrefix, DropOptionsBudget] {
+            assert!(met.get(&reason).is_some_and(|&times| times > 20), "{reason:?} of {met:?}");
+        }
+    });
+}
+
+#[test]
+fn the_twin_finds_all_that_a_full_table_holds() {
+    in_own_world(|pins| {
+        const DENIED: u32 = 64;
+        let mut plan = plan(pins);
+        plan.capacities.deny_addresses = DENIED;
+        let mut guard = Guard::new(&plan);
+        let twin = Twin::open(pins).unwrap();
+        // In some of these crowds a bucket runs over into another.
+        for crowd in 0..40 {
+            let hosts = (0..DENIED).map(|host| IpAddr::from([100, crowd, 0, host as u8]));
+            let denies =
+                hosts.clone().map(|host| Deny { prefix: Prefix::host(host), not_after: None });
+            guard.maps.deny_replace_all(denies).unwrap();
+            for host in hosts {
+                assert_eq!(twin.judge(now(), host, b"").unwrap(), Reason::DropDenyAddress);
+            }
+        }
+    });
+}
+
+#[test]
+fn program_and_twin_spend_one_budget() {
+    in_own_world(|pins| {
+        let (mut guard, _socket) = Guard::with_socket(&plan(pins));
+        guard.maps.set_options_limit(1, 4).unwrap();
+        let twin = Twin::open(pins).unwrap();
+        let options = b"OPTIONS sip:10.10.1.2 SIP/2.0\r\n\r\n";
+        let source = ip("203.0.113.9");
+        let builder = etherparse::PacketBuilder::ethernet2([2; 6], [4; 6]);
+        let builder = builder.ipv4([203, 0, 113, 9], [10, 10, 1, 2], 64).udp(5080, SIP);
+        let mut frame = Vec::new();
+        builder.write(&mut frame, options).unwrap();
+        for _ in 0..2 {
+            assert_eq!(guard.judge(&frame), Reason::WorkerSip);
+            assert_eq!(twin.judge(now(), source, options).unwrap(), Reason::WorkerSip);
+        }
+        assert_eq!(guard.judge(&frame), Reason::DropOptionsBudget);
+        assert_eq!(twin.judge(now(), source, options).unwrap(), Reason::DropOptionsBudget);
+    });
+}
