@@ -87,8 +87,9 @@ impl Filter {
     }
 }
 
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "started",
+    "calls",
     "gateway",
     "vendor_gateway",
     "caller_billed",

@@ -310,17 +310,58 @@ fn an_illegal_call_has_one_record_per_attempt_not_per_retransmission() {
 }
 
 #[test]
-fn a_flood_of_illegal_calls_is_counted_not_listed() {
+fn a_flood_of_illegal_calls_is_counted_per_source_and_nothing_is_lost() {
     let mut desk = Desk::new("10");
-    for _ in 0..500 {
+    let mut calls = 0;
+    let mut ends = Vec::new();
+    for second in 0..130 {
+        for _ in 0..if second < 3 { 200 } else { 1 } {
+            let source = format!("10.9.9.{}:{}", calls % 3, 5060 + calls % 5);
+            let admit = desk.invite(&source, "44207");
+            desk.ask(&admit).unwrap_err();
+            calls += 1;
+        }
+        desk.time.now += Duration::from_secs(1);
+        desk.time.wall_us += 1_000_000;
+        desk.office.handle_tick(desk.time);
+        ends.append(&mut desk.settle().ends);
+    }
+    desk.time.wall_us += 60_000_000;
+    desk.office.handle_tick(desk.time);
+    ends.append(&mut desk.settle().ends);
+    let (rows, single): (Vec<Cdr>, Vec<Cdr>) =
+        ends.into_iter().partition(|cdr| cdr.aggregate.is_some());
+    let counted: u64 = rows.iter().map(|row| row.describe()["calls"].as_u64().unwrap()).sum();
+    assert_eq!(counted + single.len() as u64, calls);
+    assert!(rows.len() <= 3 * 4, "one per source and minute, not {}", rows.len());
+    assert!(rows.iter().all(|row| row.source().starts_with("10.9.9.")));
+    let events: Vec<&str> = desk.office.journal.events().map(|event| event.name).collect();
+    let turns: Vec<&&str> = events.iter().filter(|name| name.starts_with("illegal")).collect();
+    assert_eq!(turns, [&"illegal_calls_single", &"illegal_calls_aggregated"]);
+}
+
+#[test]
+fn illegal_calls_never_wait_where_a_paid_call_would() {
+    let mut desk = Desk::new("10");
+    for _ in 0..20_000 {
         let admit = desk.invite("10.9.9.9:5060", "44207");
         desk.ask(&admit).unwrap_err();
+        desk.time.now += Duration::from_millis(100);
+        desk.time.wall_us += 100_000;
+        desk.office.handle_tick(desk.time);
     }
-    assert_eq!(desk.settle().ends.len(), IllegalPace::ROWS_PER_SECOND as usize);
-    desk.time.wall_us += 2_000_000;
-    desk.office.handle_tick(desk.time);
-    let events: Vec<&str> = desk.office.journal.events().map(|event| event.name).collect();
-    assert!(events.contains(&"illegal_calls_aggregated"));
+    // The store took nothing all the while, and the next customer is admitted.
+    assert!(desk.office.backlog() <= BACKLOG_MAX / 10, "{}", desk.office.backlog());
+    desk.call();
+    let mut calls = 0;
+    for _ in 0..3 {
+        for cdr in desk.settle().ends {
+            calls += cdr.describe()["calls"].as_u64().unwrap();
+        }
+        desk.time.wall_us += 60_000_000;
+        desk.office.handle_tick(desk.time);
+    }
+    assert_eq!(calls, 20_000);
 }
 
 #[test]

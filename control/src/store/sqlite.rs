@@ -268,7 +268,7 @@ fn put_cdr(db: &Connection, cdr: &Cdr, complete: bool) -> Result<(), rusqlite::E
         cdr.vendor,
         record.facts.caller.to_text(),
         record.facts.callee.to_text(),
-        format!("{:?}", record.facts.source),
+        cdr.source(),
         came(record.answered_ms),
         came(record.ended_ms),
         cdr.hold_ms().cast_signed(),
