@@ -24,6 +24,9 @@ pub enum BillingMode {
 }
 
 impl BillingMode {
+    /// Every mode.
+    pub const ALL: [Self; 3] = [Self::None, Self::CustomerGateway, Self::Illegal];
+
     /// The word in CDRs.
     #[must_use]
     pub fn name(self) -> &'static str {
