@@ -25,12 +25,6 @@ use crate::cdr::{Aggregate, BillingMode, Cdr};
 use crate::journal::{Event, Severity};
 use crate::store::Change;
 
-/// More in one second are a flood.
-const SINGLE_PER_SECOND_MAX: u32 = 50;
-/// A second with fewer is calm.
-const CALM_PER_SECOND: u32 = 10;
-/// So many calm seconds in a row end a flood.
-const CALM_SECONDS: u64 = 60;
 /// Sources with a row of their own, in one minute.
 const SOURCES_MAX: usize = 10_000;
 /// Networks that share out the sources beyond.
@@ -39,6 +33,17 @@ const NETWORKS_MAX: usize = 10_000;
 const BACKLOG_OF_STRANGERS_MAX: u64 = BACKLOG_MAX / 10;
 /// Rows that leave in one tick.
 const ROWS_PER_TICK_MAX: usize = 500;
+
+/// When a flood begins and when it is over (`TG_ILLEGAL_…`).
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// More in one second are a flood.
+    flood: u32,
+    /// A second with fewer is calm.
+    calm: u32,
+    /// So many calm seconds in a row end a flood.
+    calm_s: u64,
+}
 
 /// The calls of one source, of one network, or of all that have no row of their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,10 +144,16 @@ pub(super) struct Illegal {
 
 impl Illegal {
     /// One more call. `room`: a record of its own may wait for the store.
-    fn handle_call(&mut self, time: Time, source: IpAddr, room: bool) -> (Written, Option<Turn>) {
-        let mut turn = self.handle_time(time);
+    fn handle_call(
+        &mut self,
+        time: Time,
+        pace: Pace,
+        source: IpAddr,
+        room: bool,
+    ) -> (Written, Option<Turn>) {
+        let mut turn = self.handle_time(time, pace);
         self.calls = self.calls.saturating_add(1);
-        if self.flood.is_none() && self.calls > SINGLE_PER_SECOND_MAX {
+        if self.flood.is_none() && self.calls > pace.flood {
             self.flood = Some(0);
             turn = Some(Turn::Began);
         }
@@ -157,7 +168,7 @@ impl Illegal {
     }
 
     /// Time passes: a flood may be over, a minute may be complete.
-    fn handle_time(&mut self, time: Time) -> Option<Turn> {
+    fn handle_time(&mut self, time: Time, pace: Pace) -> Option<Turn> {
         if !self.open.is_empty() && self.open.minute != minute(time) && self.closed.is_empty() {
             self.closed = std::mem::take(&mut self.open);
         }
@@ -166,12 +177,12 @@ impl Illegal {
         if passed == 0 {
             return None;
         }
-        let was_calm = std::mem::take(&mut self.calls) < CALM_PER_SECOND;
+        let was_calm = std::mem::take(&mut self.calls) < pace.calm;
         self.second = second;
         let calm = self.flood.as_mut()?;
         // The one that was counted, and those in which nothing happened at all.
         *calm = if was_calm { *calm + passed } else { passed - 1 };
-        (*calm >= CALM_SECONDS).then(|| {
+        (*calm >= pace.calm_s).then(|| {
             self.flood = None;
             Turn::Ended
         })
@@ -196,7 +207,7 @@ impl Office {
         let source = record.facts.source.socket_address().map(|source| source.ip());
         let source = source.unwrap_or(IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED));
         let room = self.has_room_for_strangers();
-        let (written, turn) = self.illegal.handle_call(time, source, room);
+        let (written, turn) = self.illegal.handle_call(time, self.pace(), source, room);
         self.note_turn(time, turn);
         if written == Written::Single {
             let cdr = Cdr { billing_mode: BillingMode::Illegal, record, ..Cdr::default() };
@@ -206,7 +217,7 @@ impl Office {
 
     /// Complete minutes leave, a few rows at a time.
     pub(super) fn handle_illegal_time(&mut self, time: Time) {
-        let turn = self.illegal.handle_time(time);
+        let turn = self.illegal.handle_time(time, self.pace());
         self.note_turn(time, turn);
         for _ in 0..ROWS_PER_TICK_MAX {
             if !self.has_room_for_strangers() {
@@ -230,6 +241,15 @@ impl Office {
         }
     }
 
+    fn pace(&self) -> Pace {
+        let values = &self.state.values;
+        Pace {
+            flood: values.small("TG_ILLEGAL_FLOOD"),
+            calm: values.small("TG_ILLEGAL_CALM"),
+            calm_s: values.number("TG_ILLEGAL_CALM_TIME"),
+        }
+    }
+
     /// What a stranger hears; 0: nothing.
     pub(super) fn status_of_strangers(&self) -> u16 {
         if self.state.values.number("SS_REPLY_UNAUTHORIZED") == 0 { 0 } else { 403 }
@@ -241,12 +261,13 @@ impl Office {
 
     fn note_turn(&mut self, time: Time, turn: Option<Turn>) {
         let Some(turn) = turn else { return };
+        let Pace { flood, calm, calm_s } = self.pace();
         let (name, severity, detail) = match turn {
             Turn::Began => (
                 "illegal_calls_aggregated",
                 Severity::Warning,
                 format!(
-                    "over {SINGLE_PER_SECOND_MAX} a second: from now on one record per source and \
+                    "over {flood} a second: from now on one record per source and \
                      minute; `tollgate cdr list --billing-mode illegal` shows who, `tollgate \
                      firewall deny add` ends it"
                 ),
@@ -254,9 +275,7 @@ impl Office {
             Turn::Ended => (
                 "illegal_calls_single",
                 Severity::Info,
-                format!(
-                    "under {CALM_PER_SECOND} a second for {CALM_SECONDS} s: a record each again"
-                ),
+                format!("under {calm} a second for {calm_s} s: a record each again"),
             ),
         };
         let subject = "illegal calls".to_owned();
@@ -271,6 +290,7 @@ mod tests {
 
     use super::*;
 
+    const PACE: Pace = Pace { flood: 50, calm: 10, calm_s: 60 };
     const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
     /// `s` seconds after a full minute.
@@ -282,7 +302,7 @@ mod tests {
     fn flooded(sources: impl IntoIterator<Item = IpAddr>) -> Illegal {
         let mut illegal = Illegal { flood: Some(0), second: 5000, ..Illegal::default() };
         for source in sources {
-            illegal.handle_call(at(0), source, true);
+            illegal.handle_call(at(0), PACE, source, true);
         }
         illegal
     }
@@ -295,43 +315,46 @@ mod tests {
     fn fifty_in_a_second_are_single_and_the_next_begins_a_flood() {
         let mut illegal = Illegal::default();
         for second in 0..3 {
-            for _ in 0..SINGLE_PER_SECOND_MAX {
-                assert_eq!(illegal.handle_call(at(second), SOURCE, true), (Written::Single, None));
+            for _ in 0..PACE.flood {
+                assert_eq!(
+                    illegal.handle_call(at(second), PACE, SOURCE, true),
+                    (Written::Single, None)
+                );
             }
         }
         let began = (Written::Counted, Some(Turn::Began));
-        assert_eq!(illegal.handle_call(at(2), SOURCE, true), began);
-        assert_eq!(illegal.handle_call(at(3), SOURCE, true), (Written::Counted, None));
+        assert_eq!(illegal.handle_call(at(2), PACE, SOURCE, true), began);
+        assert_eq!(illegal.handle_call(at(3), PACE, SOURCE, true), (Written::Counted, None));
     }
 
     #[test]
     fn a_flood_ends_after_sixty_calm_seconds_and_a_busy_one_begins_the_count_again() {
         let mut illegal = flooded([SOURCE; 20]);
         for second in 1..60 {
-            for _ in 0..CALM_PER_SECOND - 1 {
-                assert_eq!(illegal.handle_call(at(second), SOURCE, true).1, None);
+            for _ in 0..PACE.calm - 1 {
+                assert_eq!(illegal.handle_call(at(second), PACE, SOURCE, true).1, None);
             }
         }
-        for _ in 0..CALM_PER_SECOND {
-            assert_eq!(illegal.handle_call(at(60), SOURCE, true).1, None);
+        for _ in 0..PACE.calm {
+            assert_eq!(illegal.handle_call(at(60), PACE, SOURCE, true).1, None);
         }
-        assert_eq!(illegal.handle_time(at(61)), None);
-        assert_eq!(illegal.handle_time(at(120)), None);
-        assert_eq!(illegal.handle_time(at(121)), Some(Turn::Ended));
-        assert_eq!(illegal.handle_call(at(121), SOURCE, true).0, Written::Single);
+        assert_eq!(illegal.handle_time(at(61), PACE), None);
+        assert_eq!(illegal.handle_time(at(120), PACE), None);
+        assert_eq!(illegal.handle_time(at(121), PACE), Some(Turn::Ended));
+        assert_eq!(illegal.handle_call(at(121), PACE, SOURCE, true).0, Written::Single);
     }
 
     #[test]
     fn a_minute_of_a_source_is_one_row_that_says_how_many_and_from_when_to_when() {
         let mut illegal = flooded([SOURCE; 3]);
-        illegal.handle_call(at(59), SOURCE, true);
-        illegal.handle_time(at(59));
+        illegal.handle_call(at(59), PACE, SOURCE, true);
+        illegal.handle_time(at(59), PACE);
         assert!(illegal.poll_row().is_none(), "the minute is not over");
-        illegal.handle_call(at(60), SOURCE, false);
+        illegal.handle_call(at(60), PACE, SOURCE, false);
         let row = illegal.poll_row().unwrap();
         assert_eq!((row.source.as_str(), row.tally.calls), ("192.0.2.7", 4));
         assert_eq!(row.tally.last_us - row.tally.first_us, 59_000_000);
-        illegal.handle_time(at(120));
+        illegal.handle_time(at(120), PACE);
         assert_eq!(rows(&mut illegal), [("192.0.2.7".into(), 1)]);
     }
 
@@ -342,7 +365,7 @@ mod tests {
         let late_six = ["2001:db8:1:2::1", "2001:db8:1:3::1"].map(|it| it.parse().unwrap());
         let many = (0..1_000_000_u128).map(|n| Ipv6Addr::from(0xfd00 << 112 | n << 80).into());
         let mut illegal = flooded(single.chain(late).chain(late_six).chain(many));
-        illegal.handle_time(at(60));
+        illegal.handle_time(at(60), PACE);
         let rows = rows(&mut illegal);
         assert_eq!(rows.len(), SOURCES_MAX + NETWORKS_MAX + 1);
         assert_eq!(rows.iter().map(|row| row.1).sum::<u64>(), SOURCES_MAX as u64 + 1_000_004);
@@ -355,10 +378,10 @@ mod tests {
     fn rows_that_may_not_leave_grow_instead_of_getting_more() {
         let mut illegal = flooded([SOURCE]);
         for minute in 1..100 {
-            illegal.handle_call(at(minute * 60), SOURCE, false);
+            illegal.handle_call(at(minute * 60), PACE, SOURCE, false);
         }
         assert_eq!(rows(&mut illegal), [("192.0.2.7".into(), 1)]);
-        illegal.handle_time(at(100 * 60));
+        illegal.handle_time(at(100 * 60), PACE);
         assert_eq!(rows(&mut illegal), [("192.0.2.7".into(), 99)]);
     }
 
@@ -366,7 +389,7 @@ mod tests {
     fn no_two_rows_share_an_id() {
         let sources = (0..500_u32).map(|n| Ipv4Addr::from(n).into());
         let mut illegal = flooded(sources);
-        illegal.handle_time(at(60));
+        illegal.handle_time(at(60), PACE);
         let ids: std::collections::HashSet<_> =
             std::iter::from_fn(|| illegal.poll_row()).map(|row| row.id).collect();
         assert_eq!(ids.len(), 500);

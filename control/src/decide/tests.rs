@@ -567,3 +567,76 @@ fn the_driver_hears_of_a_denial_when_it_comes_changes_and_goes() {
     desk.office.handle_tick(desk.time);
     assert!(desk.office.poll_guard(desk.time).unwrap().deny.is_empty());
 }
+
+/// Everything that control's parameters could change, in one line.
+fn behaviour(name: &str, value: &str) -> String {
+    let mut desk = Desk::new("2.5");
+    desk.say(Method::Patch, "gateway/mapping/in", json!({"talk_s_max": 100})).unwrap();
+    if !name.is_empty() {
+        desk.set(name, value);
+    }
+    desk.settle();
+    let stranger = desk.invite("10.9.9.9:5060", "44207");
+    let unrated = desk.invite("10.1.0.1:5060", "33207");
+    let mut seen = vec![desk.ask(&stranger).unwrap_err(), desk.ask(&unrated).unwrap_err()]
+        .iter()
+        .map(|no| format!("{}", no.status))
+        .collect::<Vec<_>>();
+    for second in 0..65 {
+        for _ in 0..if second == 0 { 60 } else { 1 } {
+            let stranger = desk.invite("10.9.9.9:5060", "44207");
+            desk.ask(&stranger).unwrap_err();
+        }
+        desk.time.now += Duration::from_secs(1);
+        desk.office.handle_tick(desk.time);
+    }
+    seen.push(desk.settle().ends.len().to_string());
+    for talk_ms in [21_020, 0, 0] {
+        let admit = desk.invite("10.1.0.1:5060", "44207");
+        let Ok(route) = desk.ask(&admit) else {
+            seen.push("no".into());
+            continue;
+        };
+        seen.push(format!("{} s, {} switches", route.talk_s, route.switches_max));
+        if talk_ms > 0 {
+            let record = talked(&admit, &route, talk_ms);
+            let mut cdr = Cdr { record, ..Cdr::default() };
+            cdr.rate().unwrap();
+            seen.push(cdr.customer_charge.fee.to_string());
+        }
+    }
+    seen.push(format!("{:?}", desk.office.state.values.for_workers()).replace("version: 1", ""));
+    seen.push(format!("{:?}", desk.office.poll_guard(desk.time)));
+    seen.join("; ").replace("version: 0", "")
+}
+
+#[test]
+fn every_parameter_in_force_changes_what_happens() {
+    let changes = BTreeMap::from([
+        ("SERVER_BILLING_RECORD_ILLEGAL_CALL", "0"),
+        ("SERVER_BILLING_RECORD_ZERO_HOLD_TIME", "0"),
+        ("BILLING_FREE_E164S", "44"),
+        ("BILLING_NO_CDR_E164S", "33"),
+        ("FEE_PRECISION", "1"),
+        ("HOLD_TIME_PRECISION", "0"),
+        ("PREVENT_OVERDRAFT_ADVANCE_TIME", "60"),
+        ("FREE_TIME", "5"),
+        ("SS_MAXCONCURRENTCALL", "1"),
+        ("SS_ENABLE_CALL_LIMIT", "0"),
+        ("SS_GATEWAY_SWITCH_LIMIT", "0"),
+    ]);
+    let before = behaviour("", "");
+    for row in crate::params::CATALOG {
+        let crate::params::Kind::Number(low, high) = row.kind else {
+            let change = changes.get(row.name);
+            let is_seen = change.is_some_and(|value| behaviour(row.name, value) != before);
+            let is_field = matches!(row.kind, crate::params::Kind::Field(_));
+            assert!(is_field || is_seen, "{}", row.name);
+            continue;
+        };
+        let other = if row.default == low.to_string() { high } else { low }.to_string();
+        let value = changes.get(row.name).map_or(other.as_str(), |value| value);
+        let is_seen = behaviour(row.name, value) != before;
+        assert_eq!(is_seen, row.in_force, "{} = {value}", row.name);
+    }
+}
