@@ -84,6 +84,7 @@ fn refusals_name_the_field_and_change_nothing() {
         ("DELETE", "/tariff/sell", Value::Null, 409, "in"),
         ("DELETE", "/account/customer", Value::Null, 409, "balance"),
         ("POST", "/firewall/deny", json!({"prefix": "192.0.2.0/24"}), 409, "lock"),
+        ("POST", "/firewall/deny", json!({"prefix": "198.51.100.0/24"}), 409, "198.51.100.7"),
         ("GET", "/gateway/routing/none", Value::Null, 404, "none"),
         ("GET", "/cdr?colour=red", Value::Null, 422, "colour"),
         ("GET", "/nothing", Value::Null, 404, "openapi"),
@@ -155,6 +156,8 @@ fn what_is_wrong_in_a_request_is_named_whatever_it_is() {
         ),
         ("POST", "/tariff/sell/rate", rate("rate", json!("-1")), 422, "not negative"),
         ("POST", "/tariff/sell/rate", rate("rate", json!(0.1)), 422, "rate 1: rate: invalid"),
+        ("POST", "/tariff/sell/rate", rate("rate", json!("600000")), 422, "rate: less than 600000"),
+        ("POST", "/tariff/sell/rate", rate("connection_fee", json!("1000000")), 422, "less than"),
         ("POST", "/tariff/sell/rate", rate("unit_s", json!(0)), 422, "unit_s: 1 to 86400"),
         ("POST", "/tariff/sell/rate", rate("prefix", json!("4 9")), 422, "prefix: \"4 9\""),
         (
@@ -295,7 +298,7 @@ fn every_list_that_grows_comes_in_pages_of_one_shape() {
         node.ok("POST", "/account/customer/payment", &payment);
         let value = json!({"value": (5000 + number).to_string()});
         node.ok("PUT", "/param/SS_SIP_INVITE_TIMEOUT", &value);
-        let denied = json!({"prefix": format!("198.51.100.{number}")});
+        let denied = json!({"prefix": format!("198.51.102.{number}")});
         node.ok("POST", "/firewall/deny", &denied);
         node.ok("POST", "/firewall/trust", &json!({"name": format!("198.51.101.{number}")}));
     }

@@ -393,9 +393,7 @@ impl Office {
         }
         let until_us = if for_s == 0 { 0 } else { time.wall_us + for_s * 1_000_000 };
         if let Some(gateway) = self
-            .state
-            .sources
-            .prefixes()
+            .gateway_prefixes()
             .find(|known| prefix.contains(known.address()) || known.contains(prefix.address()))
         {
             let detail =
@@ -446,6 +444,15 @@ impl Office {
         std::mem::take(&mut self.guard_stale).then(|| self.desired_guard(time))
     }
 
+    /// Whence customers and vendors send.
+    fn gateway_prefixes(&self) -> impl Iterator<Item = routing::Prefix> + '_ {
+        let vendors = self.state.routings.values().filter_map(|gateway| {
+            let address = gateway.target.ip();
+            routing::Prefix::new(address, if address.is_ipv4() { 32 } else { 128 })
+        });
+        self.state.sources.prefixes().chain(vendors)
+    }
+
     fn desired_guard(&self, time: Time) -> Desired {
         let deny = self.state.documents(Kind::Deny).filter_map(|entity| match entity {
             Entity::Deny(denied) => {
@@ -459,9 +466,8 @@ impl Office {
         });
         let listed = self.state.documents(Kind::Trust).map(|entity| entity.name().to_owned());
         // Gateways are trusted by themselves.
-        let customers = self.state.sources.prefixes().map(|prefix| prefix.to_string());
-        let vendors = self.state.routings.values().map(|gateway| gateway.target.ip().to_string());
-        let mut trust: Vec<String> = listed.chain(customers).chain(vendors).collect();
+        let gateways = self.gateway_prefixes().map(|prefix| prefix.to_string());
+        let mut trust: Vec<String> = listed.chain(gateways).collect();
         trust.sort();
         trust.dedup();
         Desired {

@@ -16,6 +16,9 @@ use crate::Refusal;
 use catalog::ALIASES;
 pub use catalog::{CATALOG, Kind, Parameter};
 
+/// Every call looks through all of them.
+const PREFIXES_MAX: usize = 1_000;
+
 /// The row with this name or alias.
 ///
 /// # Errors
@@ -47,7 +50,13 @@ impl Parameter {
             Kind::Prefixes => {
                 let parts: Vec<&str> =
                     value.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
-                match parts.iter().find(|part| !part.bytes().all(|b| b.is_ascii_alphanumeric())) {
+                if parts.len() > PREFIXES_MAX {
+                    return Err(refuse(format!("{} prefixes; up to {PREFIXES_MAX}", parts.len())));
+                }
+                let fits = |part: &str| {
+                    part.len() <= 32 && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                };
+                match parts.iter().find(|part| !fits(part)) {
                     Some(part) => Err(refuse(format!("{part:?} is no number prefix"))),
                     None => Ok(parts.join(",")),
                 }
@@ -55,9 +64,7 @@ impl Parameter {
             Kind::Field(_) => Err(self.is_no_system_parameter()),
         }
     }
-}
 
-impl Parameter {
     fn is_no_system_parameter(&self) -> Refusal {
         let detail = if self.in_force {
             format!("{} is a field of each {}; change it there", self.name, self.owner)

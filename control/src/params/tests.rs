@@ -260,6 +260,7 @@ fn a_value_out_of_range_is_refused_with_its_range() {
     assert!(values.set("BILLING_FREE_E164S", "800, 00").is_ok());
     assert!(values.has_prefix("BILLING_FREE_E164S", "800123"));
     assert!(values.set("BILLING_FREE_E164S", "8 0").is_err());
+    assert!(values.set("BILLING_FREE_E164S", &"8,".repeat(1001)).is_err());
 }
 
 #[test]

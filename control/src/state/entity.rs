@@ -26,6 +26,10 @@ const RULES_MAX: usize = 1_000;
 const RULE_CHARS_MAX: usize = 64;
 /// No rate counts in longer steps.
 const DAY_S: u32 = 86_400;
+/// The fee of ten days' talk still is an amount of money.
+const RATE_PER_S_MAX: i64 = 10_000;
+const CONNECTION_FEE_MAX: i64 = 1_000_000;
+const BILLIONTHS: i64 = 1_000_000_000;
 
 /// Kinds of documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -566,6 +570,18 @@ impl RateRow {
         seconds("minimum_s", self.minimum_s, 0)?;
         if self.rate < Money::ZERO || self.connection_fee < Money::ZERO {
             return Err(Refusal::invalid("rate and connection_fee: not negative"));
+        }
+        let rate_max = RATE_PER_S_MAX * i64::from(self.unit_s);
+        if self.rate.billionths() / BILLIONTHS >= rate_max {
+            return Err(Refusal::invalid(format!(
+                "rate: less than {rate_max} for {} s",
+                self.unit_s
+            )));
+        }
+        if self.connection_fee.billionths() / BILLIONTHS >= CONNECTION_FEE_MAX {
+            return Err(Refusal::invalid(format!(
+                "connection_fee: less than {CONNECTION_FEE_MAX}"
+            )));
         }
         Ok(())
     }
