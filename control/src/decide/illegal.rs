@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use link::CallRecord;
-use link::record::{EndReason, EndedBy};
+use link::record::{EndReason, EndedBy, NEVER};
 use routing::Prefix;
 
 use super::{BACKLOG_MAX, Office};
@@ -228,7 +228,7 @@ impl Office {
             let record = CallRecord {
                 id,
                 started_us: first_us,
-                ended_ms: u32::try_from((last_us - first_us) / 1000).unwrap_or(u32::MAX - 1),
+                ended_ms: u32::try_from((last_us - first_us) / 1000).unwrap_or(NEVER - 1),
                 status: self.status_of_strangers(),
                 reason: EndReason::Unauthorised as u8,
                 ended_by: EndedBy::Server as u8,

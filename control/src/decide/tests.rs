@@ -578,7 +578,7 @@ fn behaviour(name: &str, value: &str) -> String {
     desk.settle();
     let stranger = desk.invite("10.9.9.9:5060", "44207");
     let unrated = desk.invite("10.1.0.1:5060", "33207");
-    let mut seen = vec![desk.ask(&stranger).unwrap_err(), desk.ask(&unrated).unwrap_err()]
+    let mut seen = [desk.ask(&stranger).unwrap_err(), desk.ask(&unrated).unwrap_err()]
         .iter()
         .map(|no| format!("{}", no.status))
         .collect::<Vec<_>>();
