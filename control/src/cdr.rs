@@ -3,8 +3,8 @@
 //! A charge is a pure function of the record's durations, the prices frozen into it, and the rounding
 //! parameters; all of it is in the row, so it can be computed again to the same digit.
 
+use link::CallRecord;
 use link::record::{EndReason, EndedBy, NEVER};
-use link::{CallRecord, Endpoint};
 use rating::{Charge, Money, Price, Terms};
 use serde_json::{Value, json};
 
@@ -24,6 +24,9 @@ pub enum BillingMode {
 }
 
 impl BillingMode {
+    /// Every mode.
+    pub const ALL: [Self; 3] = [Self::None, Self::CustomerGateway, Self::Illegal];
+
     /// The word in CDRs.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -56,6 +59,17 @@ pub struct Cdr {
     pub vendor_charge: Charge,
     /// Attempts with the vendors' names.
     pub attempts: Vec<Value>,
+    /// In a row that stands for many illegal calls: whose, and how many.
+    pub aggregate: Option<Aggregate>,
+}
+
+/// Illegal calls of a flood, from the record's start to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aggregate {
+    /// An address, a network, or `others`.
+    pub source: String,
+    /// How many.
+    pub calls: u64,
 }
 
 /// `id` as text: 32 hexadecimal digits.
@@ -137,6 +151,15 @@ impl Cdr {
         Ok(())
     }
 
+    /// Whence it came.
+    #[must_use]
+    pub fn source(&self) -> String {
+        match &self.aggregate {
+            Some(aggregate) => aggregate.source.clone(),
+            None => format!("{:?}", self.record.facts.source),
+        }
+    }
+
     /// Whether anything was charged or cost.
     #[must_use]
     pub fn costs(&self) -> bool {
@@ -148,14 +171,14 @@ impl Cdr {
     pub fn describe(&self) -> Value {
         let record = &self.record;
         let stamp = |ms: u32| came(ms).map(|ms| rfc3339(record.started_us + ms * 1000));
-        let endpoint = |endpoint: Endpoint| format!("{endpoint:?}");
         json!({
             "id": id_text(record.id),
             "billing_mode": self.billing_mode.name(),
             "billing_mode_code": self.billing_mode as i8,
             "gateway": self.gateway,
             "vendor_gateway": self.vendor_gateway,
-            "source": endpoint(record.facts.source),
+            "calls": self.aggregate.as_ref().map_or(1, |aggregate| aggregate.calls),
+            "source": self.source(),
             "caller": record.facts.caller.to_text(),
             "callee": record.facts.callee.to_text(),
             "caller_billed": record.caller_billed.to_text(),

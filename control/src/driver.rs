@@ -38,6 +38,8 @@ const GROUP_MAX: usize = 1_000;
 
 /// A request of the API and where its answer goes.
 pub struct Request {
+    /// Who wants it.
+    pub who: String,
     /// What is wanted.
     pub command: Command,
     /// Where the answer goes, once it is durable.
@@ -177,9 +179,9 @@ impl<C: Clock> Driver<C> {
             work = true;
             self.handle_stored(time, turns, stored);
         }
-        while let Ok(Request { command, reply }) = self.requests.try_recv() {
+        while let Ok(Request { who, command, reply }) = self.requests.try_recv() {
             work = true;
-            let result = self.office.handle_command(time, &command);
+            let result = self.office.handle_command_of(time, &who, &command);
             // What changes nothing waits for nothing: with a full disk one can still read why.
             if command.method == Method::Get || result.is_err() || self.office.backlog() == 0 {
                 let _ = reply.send(result);
@@ -461,11 +463,18 @@ pub fn run_store(
             group.extend(more);
             through = next;
         }
+        let mut troubled = false;
         while let Err(error) = store.commit(&group) {
-            tracing::error!(%error, "store_failed");
+            // An alarm stands while it lasts; the log says it once.
+            if !std::mem::replace(&mut troubled, true) {
+                tracing::error!(%error, "store_failed");
+            }
             let _ = stored.send(Stored::Trouble(error.to_string()));
             bell.ring();
             std::thread::sleep(Duration::from_millis(250));
+        }
+        if troubled {
+            tracing::info!("store_mended");
         }
         if stored.send(Stored::Through(through)).is_err() {
             return;

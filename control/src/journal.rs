@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
 
-use crate::rfc3339;
+use crate::page::Page;
+use crate::{Refusal, rfc3339};
 
 /// Events kept in memory.
 const EVENTS_MAX: usize = 1000;
@@ -78,6 +79,8 @@ struct Alarm {
 #[derive(Clone, Debug, Default)]
 pub struct Journal {
     events: VecDeque<Event>,
+    /// How many there ever were: the number of the newest.
+    noted: u64,
     alarms: BTreeMap<(&'static str, String), Alarm>,
     unsaved: VecDeque<Event>,
     unsaved_lost: u64,
@@ -90,6 +93,7 @@ impl Journal {
             self.events.pop_front();
         }
         self.events.push_back(event.clone());
+        self.noted += 1;
         if self.unsaved.len() >= UNSAVED_MAX {
             self.unsaved.pop_front();
             self.unsaved_lost += 1;
@@ -140,9 +144,21 @@ impl Journal {
         self.unsaved_lost
     }
 
-    /// Standing alarms, for API and CLI.
+    /// How many alarms stand.
     #[must_use]
-    pub fn alarms(&self) -> Vec<Value> {
+    pub fn alarms_standing(&self) -> usize {
+        self.alarms.len()
+    }
+
+    /// Whether this alarm stands.
+    #[must_use]
+    pub fn stands(&self, name: &'static str, subject: &str) -> bool {
+        self.alarms.contains_key(&(name, subject.to_owned()))
+    }
+
+    /// A page of standing alarms by name and subject, for API and CLI.
+    #[must_use]
+    pub fn alarms(&self, page: &Page) -> Value {
         let describe = |((name, subject), alarm): (&(&'static str, String), &Alarm)| {
             json!({
                 "name": name, "subject": subject, "severity": alarm.severity.name(),
@@ -150,12 +166,29 @@ impl Journal {
                 "count": alarm.count, "detail": alarm.detail,
             })
         };
-        self.alarms.iter().map(describe).collect()
+        // No name has a blank in it.
+        let place = |(name, subject): &(&'static str, String)| format!("{name} {subject}");
+        let behind = page.cursor.as_ref().and_then(|cursor| cursor.split_once(' '));
+        let standing = self.alarms.iter().filter(|((name, subject), _)| {
+            behind.is_none_or(|behind| (*name, subject.as_str()) > behind)
+        });
+        page.fill(standing, |(key, _)| place(key), describe)
     }
 
     /// Recent events, newest first.
     pub fn events(&self) -> impl Iterator<Item = &Event> {
         self.events.iter().rev()
+    }
+
+    /// A page of [`Self::events`], for API and CLI.
+    ///
+    /// # Errors
+    /// When the cursor is none of this list.
+    pub fn events_page(&self, page: &Page) -> Result<Value, Refusal> {
+        let behind = page.number()?.unwrap_or(u64::MAX);
+        let numbered = (1..=self.noted).rev().zip(self.events());
+        let older = numbered.filter(|(number, _)| *number < behind);
+        Ok(page.fill(older, |(number, _)| number.to_string(), |(_, event)| event.describe()))
     }
 }
 
@@ -174,10 +207,10 @@ mod tests {
         for at in 0..100 {
             journal.raise(event(at));
         }
-        assert_eq!(journal.alarms().len(), 1);
+        assert_eq!(journal.alarms_standing(), 1);
         assert_eq!(journal.take_unsaved().len(), 1);
         journal.clear(200, "store_failed", "disk");
-        assert!(journal.alarms().is_empty());
+        assert!(!journal.stands("store_failed", "disk"));
         assert_eq!(journal.events().count(), 2);
     }
 
@@ -187,8 +220,37 @@ mod tests {
         journal.raise(Event { severity: Severity::Warning, ..event(1) });
         journal.raise(event(2));
         journal.raise(event(3));
-        assert_eq!(journal.alarms()[0]["severity"], "critical");
+        assert_eq!(journal.alarms(&Page::default())["items"][0]["severity"], "critical");
         assert_eq!(journal.events().count(), 2);
+    }
+
+    #[test]
+    fn pages_of_events_and_alarms_neither_repeat_nor_skip() {
+        let mut journal = Journal::default();
+        for at in 0..25 {
+            let subject = format!("disk {at:02}");
+            journal.raise(Event { subject, ..event(at) });
+        }
+        let all = |read: &dyn Fn(&Page) -> Value, field: &str| {
+            let mut page = Page { limit: 10, cursor: None };
+            let mut seen = Vec::new();
+            loop {
+                let part = read(&page);
+                let items = part["items"].as_array().unwrap();
+                seen.extend(items.iter().map(|item| item[field].as_str().unwrap().to_owned()));
+                match part["next"].as_str() {
+                    Some(next) => page.cursor = Some(next.to_owned()),
+                    None => return seen,
+                }
+            }
+        };
+        let alarms = all(&|page| journal.alarms(page), "subject");
+        let events = all(&|page| journal.events_page(page).unwrap(), "subject");
+        let subjects: Vec<String> = (0..25).map(|at| format!("disk {at:02}")).collect();
+        assert_eq!(alarms, subjects);
+        assert_eq!(events, subjects.into_iter().rev().collect::<Vec<_>>());
+        let strange = Page { limit: 1, cursor: Some("disk".into()) };
+        assert!(journal.events_page(&strange).is_err());
     }
 
     #[test]

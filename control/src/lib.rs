@@ -15,6 +15,7 @@ pub mod cdr;
 pub mod decide;
 pub mod driver;
 pub mod journal;
+pub mod page;
 pub mod params;
 pub mod reconcile;
 pub mod state;
@@ -49,6 +50,8 @@ impl Refusal {
     /// No such thing.
     #[must_use]
     pub fn missing(kind: &str, name: &str) -> Self {
+        // No name is longer, and what was asked for may be a megabyte.
+        let name: String = name.chars().take(64).collect();
         Self::new(404, "not found", format!("there is no {kind} {name:?}; list them to see names"))
     }
 

@@ -66,7 +66,8 @@ fn invoked(Invocation { file, task }: &Invocation) -> Result<(), Error> {
         return Ok(());
     }
     let named = |what: &dyn std::fmt::Display| format!("{}: {what}", file.display());
-    let text = std::fs::read_to_string(file).map_err(|error| named(&error))?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| format!("{}; --config names another file", named(&error)))?;
     let config = Config::parse(&text).map_err(|mistakes| {
         mistakes.iter().map(|mistake| named(mistake)).collect::<Vec<_>>().join("\n")
     })?;
@@ -193,7 +194,8 @@ fn serve(
     named(path, std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)))?;
     std::thread::Builder::new().name("api".into()).spawn(move || {
         runtime.block_on(async move {
-            let server = axum::serve(listener, api::router(shared));
+            let api = api::router(shared).into_make_service_with_connect_info::<api::Peer>();
+            let server = axum::serve(listener, api);
             tokio::select! {
                 result = server.into_future() => {
                     if let Err(error) = result {

@@ -3,153 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at what cannot be")]
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+mod node;
 
+use node::{Node, exchange};
 use serde_json::{Value, json};
-
-struct Node {
-    home: PathBuf,
-    child: Option<Child>,
-}
-
-impl Node {
-    fn start(name: &str) -> Self {
-        let home = std::env::temp_dir().join(format!("tollgate-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&home);
-        std::fs::create_dir_all(&home).unwrap();
-        let at = home.display();
-        let text = format!(
-            "[paths]\nstate = \"{at}/state\"\nrun = \"{at}/run\"\nshared_memory = \"{at}/words\"\n\
-             pins = \"{at}/pins\"\n[[interface]]\nname = \"lo\"\n[[address]]\nip = \"127.0.0.1/8\"\n\
-             interface = \"lo\"\n[dataplane]\nnic = \"udp\"\n[limits]\ncalls = 16\nring_slots = 16\n"
-        );
-        std::fs::write(home.join("tollgate.toml"), text).unwrap();
-        let mut node = Self { home, child: None };
-        node.run();
-        node
-    }
-
-    fn run(&mut self) {
-        let child = Command::new(env!("CARGO_BIN_EXE_tollgate-control"))
-            .arg("--config")
-            .arg(self.home.join("tollgate.toml"))
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        self.child = Some(child);
-        let until = Instant::now() + Duration::from_secs(10);
-        while UnixStream::connect(self.socket()).is_err() {
-            assert!(Instant::now() < until, "it does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// As `kill -9` does.
-    fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.home.join("run/control.sock")
-    }
-
-    fn say(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let (status, kind, text) =
-            exchange(&self.socket(), method, &format!("/api/v1{path}"), "application/json", &body);
-        let answer: Value = match &text[..] {
-            "" => Value::Null,
-            text => serde_json::from_str(text).unwrap(),
-        };
-        if status >= 400 {
-            assert_eq!(kind, "application/problem+json", "{method} {path}");
-            assert_eq!(answer["status"], status);
-            assert!(!answer["title"].as_str().unwrap().is_empty());
-            assert!(answer["detail"].is_string());
-        }
-        (status, answer)
-    }
-
-    fn ok(&self, method: &str, path: &str, body: &Value) -> Value {
-        let (status, answer) = self.say(method, path, body);
-        assert!(status < 300, "{method} {path}: {answer}");
-        answer
-    }
-
-    fn look(&self, path: &str) -> Value {
-        self.ok("GET", path, &Value::Null)
-    }
-
-    /// A customer, two tariffs, a gateway on each side, money, a parameter, a denial.
-    fn furnish(&self) {
-        for role in ["customer", "vendor"] {
-            self.ok("POST", "/account", &json!({"name": role, "role": role}));
-        }
-        for tariff in ["sell", "buy"] {
-            self.ok("POST", "/tariff", &json!({"name": tariff}));
-            let rates =
-                json!([{"prefix": "44", "rate": "0.012"}, {"prefix": "39", "rate": "0.01"}]);
-            self.ok("POST", &format!("/tariff/{tariff}/rate"), &rates);
-        }
-        let gateway = json!({
-            "name": "in", "account": "customer", "tariff": "sell", "addresses": ["192.0.2.7"],
-        });
-        self.ok("POST", "/gateway/mapping", &gateway);
-        let gateway = json!({
-            "name": "out", "account": "vendor", "tariff": "buy", "target": "198.51.100.7:5060",
-        });
-        self.ok("POST", "/gateway/routing", &gateway);
-        let payment = json!({"amount": "25.50", "request_id": "one", "memo": "cash"});
-        self.ok("POST", "/account/customer/payment", &payment);
-        self.ok("PUT", "/param/SS_SIP_INVITE_TIMEOUT", &json!({"value": "5000"}));
-        let denied = json!({"prefix": "203.0.113.0/24", "reason": "scanner"});
-        self.ok("POST", "/firewall/deny", &denied);
-        self.ok("POST", "/firewall/trust", &json!({"name": "203.0.114.0/24"}));
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.kill();
-        let _ = std::fs::remove_dir_all(&self.home);
-    }
-}
-
-fn exchange(
-    socket: &Path,
-    method: &str,
-    path: &str,
-    kind: &str,
-    body: &str,
-) -> (u16, String, String) {
-    let mut stream = UnixStream::connect(socket).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
-    let length = body.len();
-    write!(
-        stream,
-        "{} {path} HTTP/1.1\r\nhost: tollgate\r\nconnection: close\r\ncontent-type: {kind}\r\n\
-         content-length: {length}\r\n\r\n{body}",
-        method.to_uppercase()
-    )
-    .unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let kind = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-type: "))
-        .unwrap_or_default()
-        .to_owned();
-    (status, kind, body.to_owned())
-}
 
 #[test]
 fn everything_an_operator_said_outlives_a_kill() {
@@ -227,6 +84,7 @@ fn refusals_name_the_field_and_change_nothing() {
         ("DELETE", "/tariff/sell", Value::Null, 409, "in"),
         ("DELETE", "/account/customer", Value::Null, 409, "balance"),
         ("POST", "/firewall/deny", json!({"prefix": "192.0.2.0/24"}), 409, "lock"),
+        ("POST", "/firewall/deny", json!({"prefix": "198.51.100.0/24"}), 409, "198.51.100.7"),
         ("GET", "/gateway/routing/none", Value::Null, 404, "none"),
         ("GET", "/cdr?colour=red", Value::Null, 422, "colour"),
         ("GET", "/nothing", Value::Null, 404, "openapi"),
@@ -241,4 +99,258 @@ fn refusals_name_the_field_and_change_nothing() {
     let (status, _, text) = exchange(&node.socket(), "PUT", path, "text/csv", sheet);
     assert_eq!((status, text.contains("line 3")), (422, true), "{text}");
     assert_eq!(node.look("/tariff/sell/rate")["items"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn what_is_wrong_in_a_request_is_named_whatever_it_is() {
+    let node = Node::start("hostile");
+    node.furnish();
+    let long = "x".repeat(100_000);
+    let account = |field: &str, value: Value| {
+        let mut body = json!({"name": "new", "role": "customer"});
+        body[field] = value;
+        body
+    };
+    let rate = |field: &str, value: Value| {
+        let mut body = json!({"prefix": "49", "rate": "0.01"});
+        body[field] = value;
+        body
+    };
+    let pay = |amount: Value| json!({"amount": amount, "request_id": "two"});
+    let cases = [
+        ("POST", "/account", account("name", json!(long)), 422, "name: 1 to 64"),
+        ("POST", "/account", account("name", json!(" new")), 422, "blanks"),
+        ("POST", "/account", account("name", json!("n\u{e9}w")), 422, "ASCII"),
+        ("POST", "/account", account("name", json!(7)), 422, "name: invalid type"),
+        ("POST", "/account", account("locked", json!("no")), 422, "locked: invalid type"),
+        ("POST", "/account", account("credit", json!(-1.5)), 422, "credit: invalid type"),
+        ("POST", "/account", account("credit", json!("NaN")), 422, "credit: \"NaN\""),
+        ("POST", "/account", account("credit", json!("-1")), 422, "credit: not negative"),
+        ("POST", "/account", json!(["new"]), 422, "it is an object"),
+        ("POST", "/account", Value::Null, 422, "it is an object"),
+        ("POST", "/account", json!({"role": "customer"}), 422, "`name`"),
+        ("PATCH", "/account/customer", json!({&long: 1}), 422, "there is no `xxx"),
+        ("GET", "/account/%FF", Value::Null, 400, "percent-encoded"),
+        ("GET", &format!("/account/{}", &long[..30_000]), Value::Null, 404, "there is no account"),
+        ("PUT", "/account/customer", json!({}), 405, "get, patch, delete"),
+        ("GET", "/account?limit=many", Value::Null, 422, "limit: \"many\""),
+        ("GET", "/account?limit=1&limit=2", Value::Null, 422, "twice"),
+        ("GET", "/account/customer/ledger?cursor=x", Value::Null, 422, "cursor"),
+        ("GET", "/event?cursor=x", Value::Null, 422, "cursor"),
+        ("GET", "/call?cursor=x", Value::Null, 422, "cursor"),
+        ("GET", "/cdr?cursor=x", Value::Null, 422, "cursor"),
+        ("GET", "/cdr?from=yesterday", Value::Null, 422, "from: \"yesterday\""),
+        ("GET", "/cdr?caller=*", Value::Null, 422, "caller: \"*\""),
+        ("GET", "/cdr?answered=yes", Value::Null, 422, "answered"),
+        ("POST", "/account/customer/payment", pay(json!(25.5)), 422, "amount: invalid type"),
+        ("POST", "/account/customer/payment", pay(json!("inf")), 422, "amount: \"inf\""),
+        ("POST", "/account/customer/payment", pay(json!("1e3")), 422, "amount: \"1e3\""),
+        ("POST", "/account/customer/payment", pay(json!("9223372036")), 422, "too large"),
+        ("POST", "/account/customer/payment", json!({"amount": "1"}), 422, "`request_id`"),
+        (
+            "POST",
+            "/account/customer/payment",
+            json!({"amount": "1", "request_id": "three", "memo": "a\nb"}),
+            422,
+            "memo: one line",
+        ),
+        ("POST", "/tariff/sell/rate", rate("rate", json!("-1")), 422, "not negative"),
+        ("POST", "/tariff/sell/rate", rate("rate", json!(0.1)), 422, "rate 1: rate: invalid"),
+        ("POST", "/tariff/sell/rate", rate("rate", json!("600000")), 422, "rate: less than 600000"),
+        ("POST", "/tariff/sell/rate", rate("connection_fee", json!("1000000")), 422, "less than"),
+        ("POST", "/tariff/sell/rate", rate("unit_s", json!(0)), 422, "unit_s: 1 to 86400"),
+        ("POST", "/tariff/sell/rate", rate("prefix", json!("4 9")), 422, "prefix: \"4 9\""),
+        (
+            "POST",
+            "/tariff/sell/rate",
+            json!([rate("rate", json!("1")), rate("rate", json!("2"))]),
+            422,
+            "rate 2 (\"49\"): it is rate 1",
+        ),
+        (
+            "POST",
+            "/gateway/mapping",
+            json!({"name": "g", "account": "customer", "addresses": vec!["10.0.0.1"; 1001]}),
+            422,
+            "addresses: 1001 of them",
+        ),
+        (
+            "PATCH",
+            "/gateway/mapping/in",
+            json!({"callee_rules": [{"original": long}]}),
+            422,
+            "callee_rules: a rule has",
+        ),
+        (
+            "PATCH",
+            "/gateway/mapping/in",
+            json!({"callee_rules": [{"original": 1}]}),
+            422,
+            "callee_rules[0].original: invalid type",
+        ),
+        ("PUT", "/param/FREE_TIME", json!({"value": true}), 422, "value: text"),
+        ("PUT", "/param/FREE_TIME", json!({"value": -1}), 422, "FREE_TIME"),
+        ("PUT", "/param/FREE_TIME", json!({"value": "1", "who": "root"}), 422, "`who`"),
+        ("DELETE", "/param/FREE_TIME", json!({"value": 1}), 422, "body: "),
+        ("POST", "/firewall/deny", json!({"prefix": "10.0.0.0/33"}), 422, "10.0.0.0/33"),
+        (
+            "POST",
+            "/firewall/deny",
+            json!({"prefix": "10.0.0.1", "for_s": "1h"}),
+            422,
+            "for_s: invalid type",
+        ),
+        (
+            "POST",
+            "/firewall/deny",
+            json!({"prefix": "10.0.0.1", "for_s": u64::MAX}),
+            422,
+            "for_s: up to",
+        ),
+        ("POST", "/drain", json!({"draining": "yes"}), 422, "draining: invalid type"),
+        ("GET", "/route/explain?from=1", Value::Null, 422, "gateway and to"),
+        ("DELETE", "/call/1", Value::Null, 404, "there is no call"),
+    ];
+    let watched =
+        ["/account", "/tariff", "/tariff/sell/rate", "/gateway/mapping", "/firewall/deny"];
+    let before = watched.map(|path| node.look(path));
+    for (method, path, body, wanted, word) in cases {
+        let (status, answer) = node.say(method, path, &body);
+        let shown = &path[..path.len().min(60)];
+        assert_eq!(status, wanted, "{method} {shown}: {answer}");
+        let detail = answer["detail"].as_str().unwrap();
+        assert!(detail.contains(word), "{method} {shown}: {detail}");
+        assert!(detail.len() <= 1000, "{method} {shown}: a detail of {} bytes", detail.len());
+    }
+    let deep = format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+    let huge = format!("\"{}\"", "x".repeat(9 << 20));
+    let raw = [
+        (deep.as_str(), 400, "recursion"),
+        (huge.as_str(), 413, "text/csv"),
+        ("{\"name\": NaN}", 400, "line 1 column 10"),
+        ("{\"name\": \"a\", \"name\": \"b\"}", 400, "stands here twice"),
+        ("name=a", 400, "line 1 column"),
+    ];
+    for (body, wanted, word) in raw {
+        let (status, _, text) =
+            exchange(&node.socket(), "POST", "/api/v1/account", "application/json", body);
+        assert_eq!((status, text.contains(word)), (wanted, true), "{text}");
+    }
+    let (status, _, text) = exchange(
+        &node.socket(),
+        "PUT",
+        "/api/v1/tariff/sell/rate",
+        "text/csv",
+        "prefix,rate\n49,1\n49,2\n",
+    );
+    assert_eq!((status, text.contains("rate 2")), (422, true), "{text}");
+    assert_eq!(watched.map(|path| node.look(path)), before, "a refusal changes nothing");
+}
+
+#[test]
+fn of_many_who_say_the_same_at_once_one_is_heard_and_no_change_is_lost() {
+    let node = Node::start("together");
+    node.furnish();
+    let created = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|number| {
+                let node = &node;
+                scope.spawn(move || {
+                    let body = json!({"name": "same", "role": "customer"});
+                    let (status, _) = node.say("POST", "/account", &body);
+                    let payment = json!({"amount": "1", "request_id": "same"});
+                    node.ok("POST", "/account/customer/payment", &payment);
+                    let fields = ["lines_max", "cps_max", "talk_s_max", "locked"];
+                    let value = if number % 4 == 3 { json!(true) } else { json!(7) };
+                    let change = json!({ fields[number % 4]: value });
+                    node.ok("PATCH", "/gateway/mapping/in", &change);
+                    status
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(created.iter().filter(|status| **status == 200).count(), 1, "{created:?}");
+    assert_eq!(created.iter().filter(|status| **status == 409).count(), 7, "{created:?}");
+    assert_eq!(node.look("/account/customer")["balance"], "26.50");
+    let gateway = node.look("/gateway/mapping/in");
+    let fields = ["lines_max", "cps_max", "talk_s_max"].map(|field| gateway[field].clone());
+    assert_eq!((fields, &gateway["locked"]), ([7, 7, 7].map(Value::from), &json!(true)));
+}
+
+#[test]
+fn every_list_that_grows_comes_in_pages_of_one_shape() {
+    let node = Node::start("pages");
+    node.furnish();
+    for number in 0..5 {
+        let name = format!("c{number}");
+        node.ok("POST", "/account", &json!({"name": name, "role": "customer"}));
+        node.ok("POST", "/tariff", &json!({"name": format!("t{number}")}));
+        node.ok("POST", "/tariff/sell/rate", &json!({"prefix": "", "rate": "1"}));
+        let rate = json!({"prefix": number.to_string(), "rate": "1"});
+        node.ok("POST", "/tariff/sell/rate", &rate);
+        let address = format!("192.0.2.{}", 10 + number);
+        let gateway = json!({"name": name, "account": "customer", "addresses": [address]});
+        node.ok("POST", "/gateway/mapping", &gateway);
+        let gateway = json!({"name": name, "account": "vendor", "target": address});
+        node.ok("POST", "/gateway/routing", &gateway);
+        let payment = json!({"amount": "1", "request_id": name});
+        node.ok("POST", "/account/customer/payment", &payment);
+        let value = json!({"value": (5000 + number).to_string()});
+        node.ok("PUT", "/param/SS_SIP_INVITE_TIMEOUT", &value);
+        let denied = json!({"prefix": format!("198.51.102.{number}")});
+        node.ok("POST", "/firewall/deny", &denied);
+        node.ok("POST", "/firewall/trust", &json!({"name": format!("198.51.101.{number}")}));
+    }
+    for route in control::api::routes::ROUTES {
+        if !route.query.contains(&"cursor") {
+            continue;
+        }
+        let path = match route.path {
+            "/account/{name}/ledger" => "/account/customer/ledger",
+            "/tariff/{name}/rate" => "/tariff/sell/rate",
+            "/param/{name}/history" => "/param/SS_SIP_INVITE_TIMEOUT/history",
+            other => other,
+        };
+        let whole = node.look(&format!("{path}?limit=10000"));
+        assert_eq!(whole["next"], Value::Null, "{path}");
+        let whole = whole["items"].as_array().unwrap();
+        let grows = !["/alarm", "/call", "/cdr"].contains(&path);
+        assert!(!grows || whole.len() > 4, "{path} has {}", whole.len());
+        let mut parts: Vec<Value> = Vec::new();
+        let mut cursor = String::new();
+        for _ in 0..=whole.len() {
+            let page = node.look(&format!("{path}?limit=2{cursor}"));
+            let items = page["items"].as_array().unwrap();
+            assert!(items.len() <= 2, "{path}");
+            parts.extend(items.iter().cloned());
+            let Some(next) = page["next"].as_str() else { break };
+            cursor = format!("&cursor={}", next.replace('/', "%2F"));
+        }
+        assert_eq!(&parts, whole, "{path}");
+    }
+    // The rate of every number has an empty prefix, and goes by it.
+    node.ok("DELETE", "/tariff/sell/rate/", &Value::Null);
+    assert_eq!(node.look("/tariff/sell/rate")["items"][0]["prefix"], "0");
+}
+
+#[test]
+fn the_history_of_a_parameter_says_who_when_from_what_to_what() {
+    let mut node = Node::start("history");
+    let path = "/param/FEE_PRECISTION";
+    node.ok("PUT", path, &json!({"value": "4"}));
+    let row = node.ok("DELETE", path, &Value::Null);
+    assert_eq!((&row["name"], &row["value"]), (&json!("FEE_PRECISION"), &json!("6")));
+    let me = nix::unistd::User::from_uid(nix::unistd::Uid::effective()).unwrap().unwrap().name;
+    node.kill();
+    node.run();
+    let history = node.look("/param/FEE_PRECISION/history");
+    let rows = history["items"].as_array().unwrap();
+    let seen: Vec<[&Value; 3]> =
+        rows.iter().map(|row| ["who", "old", "new"].map(|field| &row[field])).collect();
+    assert_eq!(
+        seen,
+        [[&json!(me), &json!("4"), &Value::Null], [&json!(me), &json!("6"), &json!("4")]]
+    );
+    assert!(rows.iter().all(|row| row["at"].as_str().unwrap().ends_with('Z')));
 }

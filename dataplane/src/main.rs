@@ -29,7 +29,8 @@ fn invoked(Invocation { file, task }: &Invocation) -> Result<(), Error> {
         return Ok(());
     }
     let named = |what: &dyn std::fmt::Display| format!("{}: {what}", file.display());
-    let text = std::fs::read_to_string(file).map_err(|error| named(&error))?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| format!("{}; --config names another file", named(&error)))?;
     let config = Config::parse(&text).map_err(|mistakes| {
         mistakes.iter().map(|mistake| named(mistake)).collect::<Vec<_>>().join("\n")
     })?;

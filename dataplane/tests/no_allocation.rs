@@ -84,6 +84,7 @@ fn parts(link: &Link, scratch: &Path) -> Parts<Udp> {
         calls_max: CALLS as usize,
         message_bytes_max: MESSAGE_BYTES_MAX,
         spin: Duration::ZERO,
+        wall_offset: clock::wall_offset,
     }
 }
 
@@ -106,7 +107,7 @@ impl Office {
         link.begin_control();
         let now = clock::now();
         link.beat_control(now.as_micros() as u64);
-        let worker = Worker::open(parts(&link, scratch));
+        let worker = Worker::open(parts(&link, scratch), now);
         Self { worker, link, side: link.control_side(0).unwrap(), vendor, now, turns: 0 }
     }
 

@@ -3,14 +3,17 @@
 use clap::Subcommand;
 use hyper::Method;
 
-use super::Fields;
+use super::{Fields, Page};
 use crate::client::{Body, escape};
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     /// All accounts with balances.
-    List,
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
     /// One account.
     Show {
         /// Its name.
@@ -49,13 +52,12 @@ pub(crate) enum Verb {
         #[arg(long)]
         memo: Option<String>,
     },
-    /// Every entry of its balance.
+    /// Entries of its balance, newest first; 100 unless more are asked for.
     Ledger {
         /// Its name.
         name: String,
-        /// At most so many, newest first.
-        #[arg(long, default_value_t = 100)]
-        limit: u32,
+        #[command(flatten)]
+        page: Page,
     },
 }
 
@@ -93,8 +95,9 @@ impl Flags {
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let path = |name: &str| format!("/account/{}", escape(name));
     match verb {
-        Verb::List => context.list(
+        Verb::List { page } => context.pages(
             "/account",
+            &page,
             &["name", "role", "currency", "balance", "reserved", "credit", "calls", "locked"],
         ),
         Verb::Show { name } => context.list(&path(&name), &[]),
@@ -113,8 +116,9 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                 .set("memo", memo);
             context.send(Method::POST, &format!("{}/payment", path(&name)), fields.body())
         }
-        Verb::Ledger { name, limit } => context.list(
-            &format!("{}/ledger?limit={limit}", path(&name)),
+        Verb::Ledger { name, page } => context.pages(
+            &format!("{}/ledger", path(&name)),
+            &page.or_at_most(100),
             &["at", "kind", "amount", "reference", "memo"],
         ),
     }

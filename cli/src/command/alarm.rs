@@ -2,26 +2,33 @@
 
 use clap::Subcommand;
 
+use super::Page;
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     /// What a human must act on.
-    List,
-    /// What happened, newest first.
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
+    /// What happened, newest first; 50 unless more are asked for.
     Events {
-        /// At most so many.
-        #[arg(long, default_value_t = 50)]
-        limit: u32,
+        #[command(flatten)]
+        page: Page,
     },
 }
 
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
-        Verb::List => context
-            .list("/alarm", &["severity", "name", "subject", "raised", "last", "count", "detail"]),
-        Verb::Events { limit } => context.list(
-            &format!("/event?limit={limit}"),
+        Verb::List { page } => context.pages(
+            "/alarm",
+            &page,
+            &["severity", "name", "subject", "raised", "last", "count", "detail"],
+        ),
+        Verb::Events { page } => context.pages(
+            "/event",
+            &page.or_at_most(50),
             &["at", "severity", "name", "subject", "detail"],
         ),
     }

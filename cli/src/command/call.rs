@@ -3,13 +3,17 @@
 use clap::Subcommand;
 use hyper::Method;
 
+use super::Page;
 use crate::client::{Body, escape};
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     /// Running calls.
-    List,
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
     /// One running call.
     Show {
         /// Its id.
@@ -24,8 +28,9 @@ pub(crate) enum Verb {
 
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
-        Verb::List => context.list(
+        Verb::List { page } => context.pages(
             "/call",
+            &page,
             &["id", "worker", "state", "caller", "callee", "source", "age_ms", "talk_ms"],
         ),
         Verb::Show { id } => context.list(&format!("/call/{}", escape(&id)), &[]),

@@ -1,23 +1,19 @@
 //! `tollgate cdr`
 
 use clap::Subcommand;
-use serde_json::{Value, json};
 
+use super::Page;
 use crate::client::escape;
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
-    /// Call records, newest first.
+    /// Call records, newest first; 100 unless more are asked for.
     List {
         #[command(flatten)]
         filter: Filter,
-        /// At most so many; `next` of a JSON page goes on from there.
-        #[arg(long, default_value_t = 100)]
-        limit: u32,
-        /// Where the page before ended.
-        #[arg(long)]
-        cursor: Option<String>,
+        #[command(flatten)]
+        page: Page,
     },
     /// One record with all it knows.
     Show {
@@ -63,7 +59,7 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    fn query(&self) -> String {
+    fn path(&self) -> String {
         let fields = [
             ("gateway", &self.gateway),
             ("vendor", &self.vendor),
@@ -74,21 +70,18 @@ impl Filter {
             ("from", &self.from),
             ("to", &self.to),
         ];
-        let mut query = String::new();
-        for (name, value) in fields {
-            if let Some(value) = value {
-                query.push_str(&format!("&{name}={}", escape(value)));
-            }
-        }
-        if self.answered {
-            query.push_str("&answered=1");
-        }
-        query
+        let given = fields
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_ref()?))));
+        let answered = self.answered.then(|| "answered=1".to_owned());
+        let query: Vec<String> = given.chain(answered).collect();
+        format!("/cdr?{}", query.join("&"))
     }
 }
 
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "started",
+    "calls",
     "gateway",
     "vendor_gateway",
     "caller_billed",
@@ -103,29 +96,10 @@ const COLUMNS: [&str; 11] = [
 
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
-        Verb::List { filter, limit, cursor } => {
-            let mut path = format!("/cdr?limit={limit}{}", filter.query());
-            if let Some(cursor) = cursor {
-                path.push_str(&format!("&cursor={}", escape(&cursor)));
-            }
-            context.list(&path, &COLUMNS)
+        Verb::List { filter, page } => {
+            context.pages(&filter.path(), &page.or_at_most(100), &COLUMNS)
         }
         Verb::Show { id } => context.list(&format!("/cdr/{}", escape(&id)), &[]),
-        Verb::Export { filter } => export(context, &filter),
+        Verb::Export { filter } => context.pages(&filter.path(), &Page::default(), &COLUMNS),
     }
-}
-
-/// Page by page to the end.
-fn export(context: &Context, filter: &Filter) -> Result<(), Failure> {
-    let mut all: Vec<Value> = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let page = context.client.get(&format!("/cdr?limit=10000{}{cursor}", filter.query()))?;
-        all.extend(page.get("items").and_then(Value::as_array).cloned().unwrap_or_default());
-        match page.get("next").and_then(Value::as_str) {
-            Some(next) => cursor = format!("&cursor={}", escape(next)),
-            None => break,
-        }
-    }
-    context.show(&json!({ "items": all }), &COLUMNS)
 }

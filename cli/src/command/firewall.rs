@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use hyper::Method;
 
-use super::{Fields, seconds};
+use super::{Fields, Page, seconds};
 use crate::client::{Body, escape};
 use crate::{Context, Failure};
 
@@ -50,7 +50,10 @@ pub(crate) enum Verb {
 #[derive(Subcommand)]
 pub(crate) enum Deny {
     /// All denied sources.
-    List,
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
     /// Deny an address or prefix.
     Add {
         /// 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32.
@@ -73,7 +76,10 @@ pub(crate) enum Deny {
 #[derive(Subcommand)]
 pub(crate) enum Trust {
     /// All trusted sources, but for gateways, which are trusted by themselves.
-    List,
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
     /// Trust an address or prefix.
     Add {
         /// 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32.
@@ -107,8 +113,8 @@ pub(crate) enum Limit {
 
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
-        Verb::Deny(Deny::List) => {
-            context.list("/firewall/deny", &["name", "since", "until", "reason"])
+        Verb::Deny(Deny::List { page }) => {
+            context.pages("/firewall/deny", &page, &["name", "since", "until", "reason"])
         }
         Verb::Deny(Deny::Add { prefix, for_s, reason }) => {
             let fields = Fields::default()
@@ -121,7 +127,9 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             let path = format!("/firewall/deny/{}", escape(&prefix));
             context.send(Method::DELETE, &path, Body::Empty)
         }
-        Verb::Trust(Trust::List) => context.list("/firewall/trust", &["name", "reason"]),
+        Verb::Trust(Trust::List { page }) => {
+            context.pages("/firewall/trust", &page, &["name", "reason"])
+        }
         Verb::Trust(Trust::Add { prefix, reason }) => {
             let fields = Fields::default().set("name", Some(prefix)).set("reason", reason);
             context.send(Method::POST, "/firewall/trust", fields.body())

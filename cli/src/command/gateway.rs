@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use hyper::Method;
 
-use super::{Fields, rules};
+use super::{Fields, Page, rules};
 use crate::client::{Body, escape};
 use crate::{Context, Failure};
 
@@ -20,7 +20,10 @@ pub(crate) enum Verb {
 #[derive(Subcommand)]
 pub(crate) enum Mapping {
     /// All of them.
-    List,
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
     /// One.
     Show {
         /// Its name.
@@ -50,7 +53,10 @@ pub(crate) enum Mapping {
 #[derive(Subcommand)]
 pub(crate) enum Routing {
     /// All of them.
-    List,
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
     /// One.
     Show {
         /// Its name.
@@ -203,8 +209,9 @@ fn mapping(context: &Context, verb: Mapping) -> Result<(), Failure> {
     const ALL: &str = "/gateway/mapping";
     let path = |name: &str| format!("{ALL}/{}", escape(name));
     match verb {
-        Mapping::List => context.list(
+        Mapping::List { page } => context.pages(
             ALL,
+            &page,
             &["name", "account", "tariff", "addresses", "lines", "lines_max", "cps_max", "locked"],
         ),
         Mapping::Show { name } => context.list(&path(&name), &[]),
@@ -222,8 +229,9 @@ fn routing(context: &Context, verb: Routing) -> Result<(), Failure> {
     const ALL: &str = "/gateway/routing";
     let path = |name: &str| format!("{ALL}/{}", escape(name));
     match verb {
-        Routing::List => context.list(
+        Routing::List { page } => context.pages(
             ALL,
+            &page,
             &[
                 "name",
                 "account",

@@ -3,13 +3,13 @@
 use clap::Subcommand;
 use hyper::Method;
 
-use super::Fields;
+use super::{Fields, Page};
 use crate::client::{Body, escape};
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
-    /// The whole catalog.
+    /// The whole catalog: parameters, and what fields of documents mean.
     List,
     /// One parameter.
     Get {
@@ -28,26 +28,32 @@ pub(crate) enum Verb {
         /// Its name.
         name: String,
     },
-    /// What it was before, and when.
+    /// Who changed it, when, from what to what; newest first.
     History {
         /// Its name.
         name: String,
+        #[command(flatten)]
+        page: Page,
     },
 }
 
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let path = |name: &str| format!("/param/{}", escape(name));
     match verb {
-        Verb::List => context
-            .list("/param", &["name", "value", "default", "range", "unit", "in_force", "doc"]),
+        Verb::List => context.list(
+            "/param",
+            &["name", "value", "default", "range", "unit", "owner", "in_force", "doc"],
+        ),
         Verb::Get { name } => context.list(&path(&name), &[]),
         Verb::Set { name, value } => {
             let body = Fields::default().set("value", Some(value)).body();
             context.send(Method::PUT, &path(&name), body)
         }
         Verb::Reset { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
-        Verb::History { name } => {
-            context.list(&format!("{}/history", path(&name)), &["at", "old", "new"])
-        }
+        Verb::History { name, page } => context.pages(
+            &format!("{}/history", path(&name)),
+            &page.or_at_most(100),
+            &["at", "who", "old", "new"],
+        ),
     }
 }

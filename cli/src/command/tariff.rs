@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use hyper::Method;
 
-use super::Fields;
+use super::{Fields, Page};
 use crate::client::{Body, escape};
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     /// All tariffs.
-    List,
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
     /// One tariff.
     Show {
         /// Its name.
@@ -58,6 +61,8 @@ pub(crate) enum Rate {
     List {
         /// The tariff.
         tariff: String,
+        #[command(flatten)]
+        page: Page,
     },
     /// Add or replace a rate.
     Set {
@@ -114,8 +119,9 @@ impl Flags {
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let path = |name: &str| format!("/tariff/{}", escape(name));
     match verb {
-        Verb::List => context.list(
+        Verb::List { page } => context.pages(
             "/tariff",
+            &page,
             &["name", "currency", "fee_precision", "rounding", "version", "rates"],
         ),
         Verb::Show { name } => context.list(&path(&name), &[]),
@@ -139,8 +145,9 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
 fn rate(context: &Context, verb: Rate) -> Result<(), Failure> {
     let path = |tariff: &str| format!("/tariff/{}/rate", escape(tariff));
     match verb {
-        Rate::List { tariff } => context.list(
+        Rate::List { tariff, page } => context.pages(
             &path(&tariff),
+            &page,
             &["prefix", "rate", "unit_s", "minimum_s", "increment_s", "connection_fee"],
         ),
         Rate::Set { tariff, prefix, rate, unit_s, minimum_s, increment_s, connection_fee } => {

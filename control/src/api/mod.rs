@@ -4,31 +4,35 @@
 //! asks every row of it. Errors are problem documents (RFC 9457). Who may open the socket may do
 //! everything: it belongs to root.
 
+mod body;
 pub mod openapi;
+mod peer;
 pub mod routes;
 pub mod status;
+
+pub use peer::Peer;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::State as Extracted;
-use axum::http::{HeaderMap, Method as HttpMethod, Request as HttpRequest, Response, StatusCode};
+use axum::extract::{ConnectInfo, State as Extracted};
+use axum::http::request::Parts;
+use axum::http::{Method as HttpMethod, Request as HttpRequest, Response, StatusCode};
 use crossbeam::channel::Sender;
 use link::layout::Link;
+use link::record::EndReason;
 use serde_json::{Value, json};
 use shm::Doorbell;
 
+use crate::cdr::BillingMode;
 use crate::decide::{Command, Method};
 use crate::driver::Request;
+use crate::page::Page;
 use crate::reconcile::{self, SharedMaps};
-use crate::state::entity::RateRow;
 use crate::store::{CdrFilter, History};
 use crate::{Refusal, Time};
-
-/// Longest body: a sheet of a million rates.
-const BODY_BYTES_MAX: usize = 128 << 20;
 
 /// What every request may use.
 pub struct Shared {
@@ -50,13 +54,17 @@ pub struct Shared {
     pub now: fn() -> Time,
 }
 
-/// The API.
+/// Longest detail of a problem: it may quote what a client sent.
+const DETAIL_CHARS_MAX: usize = 500;
+
+/// The API, for connections that know their [`Peer`].
 pub fn router(shared: Arc<Shared>) -> Router {
     Router::new().fallback(handle).with_state(shared)
 }
 
 async fn handle(
     Extracted(shared): Extracted<Arc<Shared>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     request: HttpRequest<Body>,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
@@ -64,18 +72,8 @@ async fn handle(
         let text = status::metrics(&shared).await;
         return respond(StatusCode::OK, "text/plain; version=0.0.4", text);
     }
-    let answer = match to_bytes(body, BODY_BYTES_MAX).await {
-        Ok(bytes) => {
-            answer(
-                &shared,
-                &parts.method,
-                parts.uri.path(),
-                parts.uri.query(),
-                &parts.headers,
-                &bytes,
-            )
-            .await
-        }
+    let answer = match to_bytes(body, body::BYTES_MAX).await {
+        Ok(bytes) => answer(&shared, peer, &parts, &bytes).await,
         Err(error) => Err(Refusal::new(413, "body unreadable", error.to_string())),
     };
     match answer {
@@ -83,9 +81,10 @@ async fn handle(
         Ok(value) => respond(StatusCode::OK, "application/json", value.to_string()),
         Err(refusal) => {
             let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
+            let detail: String = refusal.detail.chars().take(DETAIL_CHARS_MAX).collect();
             let problem = json!({
                 "type": "about:blank", "title": refusal.title, "status": refusal.status,
-                "detail": refusal.detail,
+                "detail": detail,
             });
             respond(status, "application/problem+json", problem.to_string())
         }
@@ -102,81 +101,82 @@ fn respond(status: StatusCode, kind: &'static str, body: String) -> Response<Bod
 
 async fn answer(
     shared: &Arc<Shared>,
-    method: &HttpMethod,
-    path: &str,
-    query: Option<&str>,
-    headers: &HeaderMap,
+    Peer(who): Peer,
+    request: &Parts,
     body: &[u8],
 ) -> Result<Value, Refusal> {
     let unknown = || Refusal::new(404, "no such resource", "see /api/v1/openapi.json");
-    let rest = path.strip_prefix("/api/v1/").ok_or_else(unknown)?;
+    let rest = request.uri.path().strip_prefix("/api/v1/").ok_or_else(unknown)?;
     let path: Vec<String> =
-        rest.split('/').filter(|part| !part.is_empty()).map(unescape).collect::<Result<_, _>>()?;
-    let method = match *method {
-        HttpMethod::GET => Method::Get,
+        rest.split('/').map(|part| unescape(part, Plus::Plus)).collect::<Result<_, _>>()?;
+    let names: Vec<&str> = path.iter().map(String::as_str).collect();
+    let route = routes::find(request.method.as_str(), &names)?;
+    let query = parse_query(request.uri.query().unwrap_or_default())?;
+    route.check_query(query.keys())?;
+    let method = match request.method {
         HttpMethod::POST => Method::Post,
         HttpMethod::PUT => Method::Put,
         HttpMethod::PATCH => Method::Patch,
         HttpMethod::DELETE => Method::Delete,
-        _ => return Err(Refusal::new(405, "method not allowed", "see /api/v1/openapi.json")),
+        _ => Method::Get,
     };
-    let query = parse_query(query.unwrap_or_default())?;
-    let names: Vec<&str> = path.iter().map(String::as_str).collect();
     match (method, &names[..]) {
         (Method::Get, ["openapi.json"]) => Ok(openapi::document()),
         (Method::Get, ["status"]) => status::status(shared).await,
-        (Method::Get, ["call"]) => status::calls(shared),
+        (Method::Get, ["call"]) => status::calls(shared, &Page::read(&query)?),
         (Method::Get, ["call", id]) => status::call(shared, id),
         (Method::Get, ["cdr"]) => {
-            let filter = filter(&query)?;
-            history(shared, |history| history.cdrs(&filter))
+            let (filter, page) = (filter(&query)?, Page::read(&query)?);
+            history(shared, |history| history.cdrs(&filter, &page))
         }
         (Method::Get, ["cdr", id]) => history(shared, |history| history.cdr(id)),
         (Method::Get, ["account", name, "ledger"]) => {
-            let account = ask(shared, command(Method::Get, &["account", name])).await?;
+            let page = Page::read(&query)?;
+            let account = look(shared, &["account", name]).await?;
             let id = account.get("id").and_then(Value::as_u64).unwrap_or(0);
-            let limit = query.get("limit").and_then(|text| text.parse().ok()).unwrap_or(100);
             let id = u32::try_from(id).unwrap_or(0);
-            history(shared, |history| history.ledger(id, limit))
+            history(shared, |history| history.ledger(id, &page))
         }
         (Method::Get, ["param", name, "history"]) => {
-            let row = crate::params::find(name)?;
-            history(shared, |history| history.parameter_history(row.name))
+            let (row, page) = (crate::params::find(name)?, Page::read(&query)?);
+            history(shared, |history| history.parameter_history(row.name, &page))
         }
         (Method::Get, ["firewall", "counter"]) => {
             Ok(json!({ "items": reconcile::counters(&shared.maps) }))
         }
         (Method::Get, ["firewall", "explain"]) => status::explain(shared, &query),
         _ => {
-            let (body, rates) = read_body(headers, body)?;
-            ask(shared, Command { method, path, query, body, rates }).await
+            let (body, rates) = body::read(route, &request.headers, body)?;
+            ask(shared, who, Command { method, path, query, body, rates }).await
         }
     }
 }
 
-/// A command without a body.
-pub(crate) fn command(method: Method, path: &[&str]) -> Command {
-    Command {
-        method,
+/// Asks the loop for what it holds.
+pub(crate) async fn look(shared: &Arc<Shared>, path: &[&str]) -> Result<Value, Refusal> {
+    let command = Command {
+        method: Method::Get,
         path: path.iter().map(|part| (*part).to_owned()).collect(),
         query: BTreeMap::new(),
         body: Value::Null,
         rates: Vec::new(),
-    }
+    };
+    ask(shared, String::new(), command).await
 }
 
 /// Asks the loop, and waits until what it changed is durable.
-pub(crate) async fn ask(shared: &Arc<Shared>, command: Command) -> Result<Value, Refusal> {
+async fn ask(shared: &Arc<Shared>, who: String, command: Command) -> Result<Value, Refusal> {
     let gone = || Refusal::new(503, "control is stopping", "try again when it runs again");
     let (reply, answer) = tokio::sync::oneshot::channel();
-    shared.requests.send(Request { command, reply }).map_err(|_| gone())?;
+    shared.requests.send(Request { who, command, reply }).map_err(|_| gone())?;
     shared.bell.ring();
     match tokio::time::timeout(std::time::Duration::from_secs(10), answer).await {
         Ok(answer) => answer.map_err(|_| gone())?,
         Err(_) => Err(Refusal::new(
             503,
             "not durable yet",
-            "the store does not take changes; see `tollgate alarm list`. The change holds in memory",
+            "the store does not take changes; see `tollgate alarm list`. The change holds in memory \
+             and is stored as soon as it can be; do not repeat it",
         )),
     }
 }
@@ -193,36 +193,40 @@ fn history(
 }
 
 fn filter(query: &BTreeMap<String, String>) -> Result<CdrFilter, Refusal> {
-    let mut object = serde_json::Map::new();
-    for (name, value) in query {
-        let number = value.parse::<u64>().ok().filter(|_| name == "limit" || name == "answered");
-        object.insert(name.clone(), number.map_or_else(|| value.clone().into(), Value::from));
-    }
-    serde_json::from_value(Value::Object(object))
-        .map_err(|error| Refusal::invalid(format!("filter: {error}")))
-}
-
-fn read_body(headers: &HeaderMap, body: &[u8]) -> Result<(Value, Vec<RateRow>), Refusal> {
-    if body.is_empty() {
-        return Ok((Value::Null, Vec::new()));
-    }
-    let kind = headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or("");
-    if kind.starts_with("text/csv") {
-        let mut rows = Vec::new();
-        for (index, row) in csv::Reader::from_reader(body).deserialize().enumerate() {
-            let row: RateRow =
-                row.map_err(|error| Refusal::invalid(format!("line {}: {error}", index + 2)))?;
-            rows.push(row);
+    let text = |name: &str| query.get(name).cloned();
+    let one_of = |name: &str, words: &mut dyn Iterator<Item = &str>| {
+        let words: Vec<&str> = words.collect();
+        match text(name) {
+            Some(word) if !words.contains(&word.as_str()) => {
+                let words = words.join(", ");
+                Err(Refusal::invalid(format!("{name}: {word:?} is none of {words}")))
+            }
+            word => Ok(word),
         }
-        return Ok((Value::Null, rows));
-    }
-    let value = serde_json::from_slice(body)
-        .map_err(|error| Refusal::new(400, "body is no JSON", error.to_string()))?;
-    Ok((value, Vec::new()))
+    };
+    let answered = one_of("answered", &mut ["0", "1"].into_iter())?;
+    Ok(CdrFilter {
+        gateway: text("gateway"),
+        vendor: text("vendor"),
+        caller: text("caller"),
+        callee: text("callee"),
+        billing_mode: one_of("billing_mode", &mut BillingMode::ALL.iter().map(|mode| mode.name()))?,
+        end_reason: one_of("end_reason", &mut EndReason::ALL.iter().map(|reason| reason.name()))?,
+        answered: answered.map(|answered| answered == "1"),
+        from: text("from"),
+        to: text("to"),
+    })
 }
 
-fn unescape(text: &str) -> Result<String, Refusal> {
-    let bad = || Refusal::new(400, "bad path", format!("{text:?} is not percent-encoded text"));
+/// What a `+` stands for: in a path for itself, in a query for a blank.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plus {
+    Plus,
+    Blank,
+}
+
+fn unescape(text: &str, plus: Plus) -> Result<String, Refusal> {
+    let bad = || Refusal::new(400, "bad address", format!("{text:?} is not percent-encoded UTF-8"));
     let mut out = Vec::new();
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -233,7 +237,7 @@ fn unescape(text: &str) -> Result<String, Refusal> {
                 let (high, low) = (digit().ok_or_else(bad)?, digit().ok_or_else(bad)?);
                 out.push(high << 4 | low);
             }
-            b'+' => out.push(b' '),
+            b'+' if plus == Plus::Blank => out.push(b' '),
             byte => out.push(byte),
         }
     }
@@ -241,14 +245,16 @@ fn unescape(text: &str) -> Result<String, Refusal> {
 }
 
 fn parse_query(query: &str) -> Result<BTreeMap<String, String>, Refusal> {
-    query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok((unescape(name)?, unescape(value)?))
-        })
-        .collect()
+    let mut values = BTreeMap::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = (unescape(name, Plus::Blank)?, unescape(value, Plus::Blank)?);
+        if values.contains_key(&name) {
+            return Err(Refusal::invalid(format!("query: {name:?} stands here twice")));
+        }
+        values.insert(name, value);
+    }
+    Ok(values)
 }
 
 #[cfg(test)]

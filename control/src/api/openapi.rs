@@ -21,7 +21,8 @@ pub fn document() -> Value {
             "title": "Tollgate", "version": env!("CARGO_PKG_VERSION"),
             "description": "Money is a decimal string, time is RFC 3339 UTC with milliseconds, \
                             durations are integers with the unit in the name. Lists come as \
-                            {\"items\": […]}; pages carry `next`, the cursor of the next one.",
+                            {\"items\": […]}; those that can grow in pages of `limit` items \
+                            (100, at most 10000) with `next`, the `cursor` of the next page or null.",
         },
         "paths": paths,
         "components": { "schemas": { "Problem": {

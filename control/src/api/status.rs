@@ -12,9 +12,9 @@ use link::table::{Image, SlotState};
 use serde_json::{Value, json};
 use xdp_prog::{Described, Protocol};
 
-use super::{Shared, ask, command};
+use super::{Shared, look};
 use crate::cdr::id_text;
-use crate::decide::Method;
+use crate::page::{Page, strange_cursor};
 use crate::reconcile;
 use crate::{Refusal, rfc3339};
 
@@ -39,10 +39,7 @@ fn histogram(shared: &Shared) -> Histogram<u64> {
 
 /// Whether it is ready, and what it carries.
 pub(super) async fn status(shared: &Arc<Shared>) -> Result<Value, Refusal> {
-    let alarms = ask(shared, command(Method::Get, &["alarm"])).await?;
-    let drain = ask(shared, command(Method::Get, &["drain"])).await?;
-    let alarms = alarms.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-    let store_ok = !alarms.iter().any(|alarm| alarm.get("name") == Some(&"store_failed".into()));
+    let held = look(shared, &["status"]).await?;
     let sizes = shared.link.sizes();
     let mut workers = Vec::new();
     for worker in 0..sizes.workers {
@@ -65,19 +62,21 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Result<Value, Refusal> {
     Ok(json!({
         "node": shared.node,
         "version": env!("CARGO_PKG_VERSION"),
-        "ready": dataplane && store_ok && drain.get("draining") == Some(&false.into()),
+        "ready": dataplane
+            && held.get("store") == Some(&true.into())
+            && held.get("draining") == Some(&false.into()),
         "dataplane": dataplane,
-        "store": store_ok,
+        "store": held.get("store"),
         "guard": guard,
-        "draining": drain.get("draining"),
-        "calls": drain.get("calls"),
+        "draining": held.get("draining"),
+        "calls": held.get("calls"),
         "notices": board,
         "decision_us": {
             "count": histogram.len(), "p50": histogram.value_at_quantile(0.5),
             "p99": histogram.value_at_quantile(0.99), "max": histogram.max(),
         },
         "workers": workers,
-        "alarms": alarms.len(),
+        "alarms": held.get("alarms"),
     }))
 }
 
@@ -106,28 +105,40 @@ fn describe_call(shared: &Shared, worker: u32, image: &Image, media_us: u64) -> 
     })
 }
 
-/// Running calls, out of the call tables.
-pub(super) fn calls(shared: &Shared) -> Result<Value, Refusal> {
-    let mut items = Vec::new();
-    let mut image = Image::boxed();
-    for worker in 0..shared.link.sizes().workers {
-        let Ok(table) = shared.link.calls(worker) else { continue };
-        for slot in 0..table.len() {
-            if table.read(slot, &mut image).is_some_and(|seen| seen.state() == SlotState::Live) {
-                items.push(describe_call(shared, worker, &image, table.media_us(slot)));
-            }
+/// Running calls, out of the call tables. A page's cursor is `worker-slot`.
+pub(super) fn calls(shared: &Shared, page: &Page) -> Result<Value, Refusal> {
+    let behind = match &page.cursor {
+        None => None,
+        Some(text) => {
+            let (worker, slot) = text.split_once('-').ok_or_else(strange_cursor)?;
+            let number = |text: &str| text.parse::<u32>().map_err(|_| strange_cursor());
+            Some((number(worker)?, number(slot)?))
         }
-    }
-    Ok(json!({ "items": items }))
+    };
+    let running = live(shared).filter(|(place, _)| behind.is_none_or(|behind| *place > behind));
+    Ok(page.fill(running, |((worker, slot), _)| format!("{worker}-{slot}"), |(_, call)| call))
 }
 
 /// One running call.
 pub(super) fn call(shared: &Shared, id: &str) -> Result<Value, Refusal> {
-    let all = calls(shared)?;
-    let found = all.get("items").and_then(Value::as_array).and_then(|items| {
-        items.iter().find(|item| item.get("id").and_then(Value::as_str) == Some(id)).cloned()
-    });
-    found.ok_or_else(|| Refusal::missing("running call", id))
+    live(shared)
+        .map(|(_, call)| call)
+        .find(|call| call.get("id").and_then(Value::as_str) == Some(id))
+        .ok_or_else(|| Refusal::missing("running call", id))
+}
+
+/// Every running call with its worker and slot.
+fn live(shared: &Shared) -> impl Iterator<Item = ((u32, u32), Value)> + '_ {
+    let mut image = Image::boxed();
+    let tables = (0..shared.link.sizes().workers)
+        .filter_map(|worker| Some((worker, shared.link.calls(worker).ok()?)));
+    let slots =
+        tables.flat_map(|(worker, table)| (0..table.len()).map(move |slot| (worker, slot, table)));
+    slots.filter_map(move |(worker, slot, table)| {
+        let seen = table.read(slot, &mut image)?;
+        let call = || describe_call(shared, worker, &image, table.media_us(slot));
+        (seen.state() == SlotState::Live).then(|| ((worker, slot), call()))
+    })
 }
 
 /// Prometheus text: every counter of workers and driver, the gauges of `status`.

@@ -4,30 +4,39 @@ use super::*;
 
 #[test]
 fn what_a_client_escapes_arrives_as_it_was_meant() {
-    assert_eq!(unescape("10.10.1.0%2F24").unwrap(), "10.10.1.0/24");
-    assert!(unescape("%zz").is_err());
-    assert!(unescape("%ff").is_err());
-    let query = parse_query("a=1&b=x%26y&c").unwrap();
-    assert_eq!(query["b"], "x&y");
-    assert_eq!(query["c"], "");
+    let path = |text| unescape(text, Plus::Plus);
+    assert_eq!(path("10.10.1.0%2F24").unwrap(), "10.10.1.0/24");
+    assert_eq!(path("a+b%20c").unwrap(), "a+b c");
+    assert!(path("%zz").is_err());
+    assert!(path("%ff").is_err());
+    let query = parse_query("a=1+2&b=x%26y&c").unwrap();
+    assert_eq!((&*query["a"], &*query["b"], &*query["c"]), ("1 2", "x&y", ""));
+    assert!(parse_query("a=1&a=2").unwrap_err().detail.contains("twice"));
 }
 
 #[test]
-fn an_unknown_filter_is_refused_by_name() {
-    let query = parse_query("colour=red").unwrap();
-    assert!(filter(&query).unwrap_err().detail.contains("colour"));
-    assert_eq!(filter(&parse_query("limit=5&caller=39").unwrap()).unwrap().limit, Some(5));
+fn a_filter_that_means_nothing_is_refused_by_name() {
+    let wrong = |text: &str| filter(&parse_query(text).unwrap()).unwrap_err().detail;
+    assert!(wrong("answered=2").contains("answered"));
+    assert!(wrong("billing_mode=free").contains("customer_gateway"));
+    assert!(wrong("end_reason=tired").contains("no_answer"));
+    let right = filter(&parse_query("answered=0&billing_mode=illegal&caller=39").unwrap()).unwrap();
+    assert_eq!((right.answered, right.caller.as_deref()), (Some(false), Some("39")));
 }
 
 #[test]
-fn a_rate_sheet_says_which_line_is_wrong() {
-    let mut headers = HeaderMap::new();
-    headers.insert("content-type", "text/csv".parse().unwrap());
-    let sheet = b"prefix,rate,unit_s,minimum_s,increment_s,connection_fee\n44,0.01,60,1,1,0\n33,x,60,1,1,0\n";
-    let refusal = read_body(&headers, sheet).unwrap_err();
-    assert!(refusal.detail.contains("line 3"), "{}", refusal.detail);
-    let (_, rows) = read_body(&headers, &sheet[..sheet.len() - 14]).unwrap();
-    assert_eq!(rows.len(), 1);
+fn what_is_not_in_the_table_of_routes_is_refused() {
+    let detail = |found: Result<_, Refusal>| found.map(|_: &routes::Route| ()).unwrap_err();
+    assert_eq!(detail(routes::find("get", &["nothing"])).status, 404);
+    assert_eq!(detail(routes::find("get", &["account", "x", "y"])).status, 404);
+    let refusal = detail(routes::find("put", &["account", "x"]));
+    assert_eq!((refusal.status, &*refusal.detail), (405, "it takes get, patch, delete"));
+    assert_eq!(routes::find("GET", &["account", "x"]).unwrap().path, "/account/{name}");
+    let every = routes::find("delete", &["tariff", "x", "rate", ""]).unwrap();
+    assert_eq!(every.path, "/tariff/{name}/rate/{prefix}");
+    let accounts = routes::find("get", &["account"]).unwrap();
+    let refusal = accounts.check_query([&"limt".to_owned()].into_iter()).unwrap_err();
+    assert!(refusal.detail.contains("`limt`") && refusal.detail.contains("limit, cursor"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use routing::{Choice, MappingGateway, Query, select};
 
 use super::{Live, Office};
 use crate::Time;
-use crate::cdr::{self, BillingMode, Cdr};
+use crate::cdr::{self, Cdr};
 use crate::store::Change;
 
 /// Longest call of an account that can run dry, s: what is reserved at once.
@@ -249,8 +249,7 @@ impl Office {
     }
 
     fn refuse(&mut self, time: Time, worker: usize, admit: &Admit, no: &No) {
-        let silent = no.nobody && self.state.values.number("SS_REPLY_UNAUTHORIZED") == 0;
-        let status = if silent { 0 } else { no.status };
+        let status = if no.nobody { self.status_of_strangers() } else { no.status };
         self.answer(
             worker,
             Answer::Refuse(Refuse {
@@ -263,35 +262,33 @@ impl Office {
         );
         if self.refused.is_new(&admit.facts) {
             let record = cdr::refused(admit, status, no.reason, 0);
-            self.record_refusal(time, record, no.nobody);
+            if no.nobody {
+                self.record_illegal(time, record);
+            } else {
+                self.record_refusal(record);
+            }
         }
     }
 
-    /// The CDR of a call that never got a slot.
-    pub(super) fn record_refusal(&mut self, time: Time, record: CallRecord, nobody: bool) {
-        if self.is_behind() {
-            // What waits for a store that is away has an end; the refusal itself was sent.
-            self.illegal.unwritten += 1;
+    /// The CDR of a customer's call that never got a slot.
+    fn record_refusal(&mut self, record: CallRecord) {
+        let values = &self.state.values;
+        if values.number("SERVER_BILLING_RECORD_ZERO_HOLD_TIME") == 0
+            || values.has_prefix("BILLING_NO_CDR_E164S", &record.facts.callee.to_text())
+        {
             return;
         }
-        let values = &self.state.values;
-        let wanted = if nobody {
-            values.number("SERVER_BILLING_RECORD_ILLEGAL_CALL") == 1
-                && self.illegal.takes_row(time.wall_us)
-        } else {
-            values.number("SERVER_BILLING_RECORD_ZERO_HOLD_TIME") == 1
-                && !values.has_prefix("BILLING_NO_CDR_E164S", &record.facts.callee.to_text())
-        };
-        if !wanted {
+        if self.is_behind() {
+            // What waits for a store that is away has an end; the refusal itself was sent.
+            self.refusals_unwritten += 1;
             return;
         }
         let source = record.facts.source.socket_address();
         let gateway = source.and_then(|source| {
             self.state.sources.find(source, record.facts.callee.as_bytes()).ok()
         });
-        let mapping = gateway.filter(|_| !nobody).and_then(|id| self.state.mappings.get(&id));
+        let mapping = gateway.and_then(|id| self.state.mappings.get(&id));
         let cdr = Cdr {
-            billing_mode: if nobody { BillingMode::Illegal } else { BillingMode::None },
             gateway: mapping.map_or("", |mapping| self.name_of_mapping(mapping.id)).to_owned(),
             customer: mapping.map_or(0, |mapping| mapping.account),
             record,

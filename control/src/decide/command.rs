@@ -6,15 +6,17 @@ use link::Order;
 use link::order::HangUp;
 use link::record::EndReason;
 use rating::Money;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Office;
 use crate::cdr::id_from_text;
 use crate::journal::{Event, Severity};
+use crate::page::Page;
 use crate::params::CATALOG;
 use crate::reconcile::{Denial, Desired};
-use crate::state::entity::{Denied, Entity, Kind, RateRow};
-use crate::store::{Change, LedgerEntry};
+use crate::state::entity::{self, Denied, Entity, Kind, RateRow};
+use crate::store::{Change, LedgerEntry, ParameterChange};
 use crate::{Refusal, Time, rfc3339};
 
 /// What is done with a resource.
@@ -47,6 +49,45 @@ pub struct Command {
     pub rates: Vec<RateRow>,
 }
 
+/// Longest time of a denial that ends by itself, s; beyond, deny until removed.
+const DENIAL_S_MAX: u64 = 10 * 365 * 86_400;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewValue {
+    value: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewDrain {
+    draining: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Payment {
+    #[serde(with = "entity::money")]
+    amount: Money,
+    request_id: String,
+    #[serde(default)]
+    memo: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewDenial {
+    prefix: String,
+    #[serde(default)]
+    for_s: u64,
+    #[serde(default = "operator")]
+    reason: String,
+}
+
+fn operator() -> String {
+    "operator".into()
+}
+
 /// The kind of a collection, by its path.
 fn collection(path: &[&str]) -> Option<Kind> {
     match path {
@@ -61,14 +102,32 @@ fn collection(path: &[&str]) -> Option<Kind> {
 }
 
 impl Office {
-    /// Does what an operator wants. What it changed is durable once [`Self::last_change`] is stored.
+    /// Does what this machine wants of itself; see [`Self::handle_command_of`].
     ///
     /// # Errors
     /// A refusal that says what to do.
     pub fn handle_command(&mut self, time: Time, command: &Command) -> Result<Value, Refusal> {
+        self.handle_command_of(time, "tollgate", command)
+    }
+
+    /// Does what `who` wants. What it changed is durable once [`Self::last_change`] is stored.
+    ///
+    /// # Errors
+    /// A refusal that says what to do.
+    pub fn handle_command_of(
+        &mut self,
+        time: Time,
+        who: &str,
+        command: &Command,
+    ) -> Result<Value, Refusal> {
         let path: Vec<&str> = command.path.iter().map(String::as_str).collect();
         let body = &command.body;
         match (command.method, &path[..]) {
+            (Method::Get, ["status"]) => Ok(json!({
+                "draining": self.draining, "calls": self.live.len(),
+                "store": !self.journal.stands("store_failed", "store"),
+                "alarms": self.journal.alarms_standing(),
+            })),
             (Method::Get, ["param"]) => {
                 let rows: Vec<Value> =
                     CATALOG.iter().map(|row| self.state.values.describe(row)).collect();
@@ -78,27 +137,25 @@ impl Office {
                 Ok(self.state.values.describe(crate::params::find(name)?))
             }
             (Method::Put, ["param", name]) => {
-                let value = text(body, "value")?;
+                let value = match entity::parse::<NewValue>(body.clone())?.value {
+                    Value::String(text) => text,
+                    Value::Number(number) => number.to_string(),
+                    _ => return Err(Refusal::invalid("value: text or a whole number")),
+                };
                 let (name, old, new) = self.state.values.set(name, &value)?;
-                self.parameter_changed(time, name, old, Some(new))
+                self.parameter_changed(time, who, name, old, Some(new))
             }
             (Method::Delete, ["param", name]) => {
                 let (name, old, _) = self.state.values.reset(name)?;
-                self.parameter_changed(time, name, old, None)
+                self.parameter_changed(time, who, name, old, None)
             }
-            (Method::Get, ["alarm"]) => Ok(json!({ "items": self.journal.alarms() })),
-            (Method::Get, ["event"]) => {
-                let limit = command.query.get("limit").and_then(|text| text.parse().ok());
-                let events = self.journal.events().take(limit.unwrap_or(100));
-                Ok(json!({ "items": events.map(Event::describe).collect::<Vec<_>>() }))
-            }
+            (Method::Get, ["alarm"]) => Ok(self.journal.alarms(&Page::read(&command.query)?)),
+            (Method::Get, ["event"]) => self.journal.events_page(&Page::read(&command.query)?),
             (Method::Get, ["drain"]) => {
                 Ok(json!({ "draining": self.draining, "calls": self.live.len() }))
             }
             (Method::Post, ["drain"]) => {
-                let wanted = body.get("draining").and_then(Value::as_bool);
-                self.draining =
-                    wanted.ok_or_else(|| Refusal::invalid("draining: true or false"))?;
+                self.draining = entity::parse::<NewDrain>(body.clone())?.draining;
                 let draining = u32::from(self.draining);
                 self.order_all(Order::Drain(link::order::Drain { draining }));
                 let name = if self.draining { "drain_started" } else { "drain_stopped" };
@@ -107,17 +164,18 @@ impl Office {
             }
             (Method::Get, ["route", "explain"]) => {
                 let part = |name: &str| command.query.get(name).map_or("", String::as_str);
+                if part("gateway").is_empty() || part("to").is_empty() {
+                    return Err(Refusal::invalid("gateway and to: whence and to which number"));
+                }
                 self.explain_route(time, part("gateway"), part("from"), part("to"))
             }
             (Method::Delete, ["call", id]) => self.hang_up(time, id),
             (Method::Post, ["account", name, "payment"]) => self.pay(time, name, body),
             (Method::Get, ["tariff", name, "rate"]) => {
-                let rows: Vec<Value> = self
-                    .state
-                    .rates(name)?
-                    .map(|row| serde_json::to_value(row).unwrap_or_default())
-                    .collect();
-                Ok(json!({ "items": rows }))
+                let page = Page::read(&command.query)?;
+                let rows = self.state.rates(name, page.cursor.as_deref())?;
+                let show = |row| serde_json::to_value(row).unwrap_or_default();
+                Ok(page.fill(rows, |row| row.prefix.clone(), show))
             }
             (method @ (Method::Post | Method::Put), ["tariff", name, "rate"]) => {
                 self.put_rates(name, command, method == Method::Put)
@@ -130,23 +188,24 @@ impl Office {
             }
             (Method::Get, ["firewall", "limit"]) => Ok(self.options_limit()),
             (Method::Post, ["firewall", "deny"]) => self.deny(time, body),
-            (method, path) => self.handle_document(time, method, path, body),
+            (_, path) => self.handle_document(time, path, command),
         }
     }
 
     fn handle_document(
         &mut self,
         time: Time,
-        method: Method,
         path: &[&str],
-        body: &Value,
+        Command { method, query, body, .. }: &Command,
     ) -> Result<Value, Refusal> {
         if let Some(kind) = collection(path) {
             return match method {
                 Method::Get => {
-                    let rows: Vec<Value> =
-                        self.state.documents(kind).map(|entity| self.describe(entity)).collect();
-                    Ok(json!({ "items": rows }))
+                    let page = Page::read(query)?;
+                    let behind = page.cursor.as_deref().unwrap_or_default();
+                    let found = self.state.documents_behind(kind, behind);
+                    let place = |entity: &&Entity| entity.name().to_owned();
+                    Ok(page.fill(found, place, |entity| self.describe(entity)))
                 }
                 Method::Post => {
                     let entity = self.state.create(kind, body.clone())?;
@@ -210,8 +269,7 @@ impl Office {
                 fields.insert("calls".into(), balance.calls.into());
             }
             Entity::Tariff(tariff) => {
-                let count = self.state.rates(&tariff.name).map_or(0, Iterator::count);
-                fields.insert("rates".into(), count.into());
+                fields.insert("rates".into(), self.state.rate_count(tariff.id).into());
             }
             Entity::Mapping(gateway) => {
                 fields.insert("lines".into(), lines(gateway.id).into());
@@ -232,6 +290,7 @@ impl Office {
     fn parameter_changed(
         &mut self,
         time: Time,
+        who: &str,
         name: &'static str,
         old: String,
         new: Option<String>,
@@ -244,9 +303,10 @@ impl Office {
             time,
             "parameter_changed",
             name,
-            format!("{old} -> {}", self.state.values.text(name)),
+            format!("{old} -> {} by {who}", self.state.values.text(name)),
         );
-        self.change(Change::Parameter(name, old, new, time.wall_us));
+        let (at_us, who) = (time.wall_us, who.to_owned());
+        self.change(Change::Parameter(Box::new(ParameterChange { at_us, who, name, old, new })));
         self.order_all(Order::Parameters(self.state.values.for_workers()));
         Ok(self.state.values.describe(crate::params::find(name)?))
     }
@@ -264,11 +324,13 @@ impl Office {
     /// A payment, once per request id.
     fn pay(&mut self, time: Time, name: &str, body: &Value) -> Result<Value, Refusal> {
         let account = self.state.account(name)?.id;
-        let amount: Money = text(body, "amount")?
-            .parse()
-            .map_err(|fault| Refusal::invalid(format!("amount: {fault}")))?;
-        let request = text(body, "request_id")?;
-        let reference = format!("payment:{account}:{request}");
+        let Payment { amount, request_id, memo } = entity::parse(body.clone())?;
+        entity::memo("memo", &memo)?;
+        entity::memo("request_id", &request_id)?;
+        if request_id.is_empty() {
+            return Err(Refusal::invalid("request_id: empty; it tells this payment from others"));
+        }
+        let reference = format!("payment:{account}:{request_id}");
         let known = self.state.payments.contains(&reference);
         if !known {
             let balance = self.state.balances.entry(account).or_default();
@@ -281,7 +343,7 @@ impl Office {
                 kind: "payment",
                 amount: amount.billionths(),
                 reference,
-                memo: body.get("memo").and_then(Value::as_str).unwrap_or_default().to_owned(),
+                memo,
             };
             self.change(Change::Ledger(Box::new(entry)));
         }
@@ -302,14 +364,10 @@ impl Office {
             one => vec![one.clone()],
         };
         for (index, item) in listed.into_iter().enumerate() {
-            let row = serde_json::from_value(item)
-                .map_err(|error| Refusal::invalid(format!("rate {}: {error}", index + 1)))?;
-            rows.push(row);
-        }
-        for (index, row) in rows.iter().enumerate() {
-            row.check().map_err(|refusal| {
-                Refusal::invalid(format!("rate {} ({}): {}", index + 1, row.prefix, refusal.detail))
+            let row = entity::parse(item).map_err(|refusal| {
+                Refusal::invalid(format!("rate {}: {}", index + 1, refusal.detail))
             })?;
+            rows.push(row);
         }
         let head = self.state.put_rates(tariff, &rows, replace)?;
         let (id, count) = (head.id(), rows.len());
@@ -326,28 +384,24 @@ impl Office {
     }
 
     fn deny(&mut self, time: Time, body: &Value) -> Result<Value, Refusal> {
-        let name = text(body, "prefix")?;
+        let NewDenial { prefix: name, for_s, reason } = entity::parse(body.clone())?;
         let prefix: routing::Prefix =
             name.parse().map_err(|fault| Refusal::invalid(format!("prefix: {name:?}: {fault}")))?;
-        let for_s = body.get("for_s").and_then(Value::as_u64).unwrap_or(0);
-        let until_us = if for_s == 0 { 0 } else { time.wall_us + for_s.saturating_mul(1_000_000) };
+        if for_s > DENIAL_S_MAX {
+            let detail = format!("for_s: up to {DENIAL_S_MAX}; 0 denies until it is removed");
+            return Err(Refusal::invalid(detail));
+        }
+        let until_us = if for_s == 0 { 0 } else { time.wall_us + for_s * 1_000_000 };
         if let Some(gateway) = self
-            .state
-            .sources
-            .prefixes()
+            .gateway_prefixes()
             .find(|known| prefix.contains(known.address()) || known.contains(prefix.address()))
         {
             let detail =
                 format!("{prefix} covers the gateway at {gateway}; lock that gateway instead");
             return Err(Refusal::new(409, "source of a gateway", detail));
         }
-        let denied = Denied {
-            id: 0,
-            name: prefix.to_string(),
-            reason: body.get("reason").and_then(Value::as_str).unwrap_or("operator").to_owned(),
-            since_us: time.wall_us,
-            until_us,
-        };
+        let denied =
+            Denied { id: 0, name: prefix.to_string(), reason, since_us: time.wall_us, until_us };
         let name = denied.name.clone();
         let body = Entity::Deny(denied).body();
         let entity = match self.state.document(Kind::Deny, &name) {
@@ -390,6 +444,15 @@ impl Office {
         std::mem::take(&mut self.guard_stale).then(|| self.desired_guard(time))
     }
 
+    /// Whence customers and vendors send.
+    fn gateway_prefixes(&self) -> impl Iterator<Item = routing::Prefix> + '_ {
+        let vendors = self.state.routings.values().filter_map(|gateway| {
+            let address = gateway.target.ip();
+            routing::Prefix::new(address, if address.is_ipv4() { 32 } else { 128 })
+        });
+        self.state.sources.prefixes().chain(vendors)
+    }
+
     fn desired_guard(&self, time: Time) -> Desired {
         let deny = self.state.documents(Kind::Deny).filter_map(|entity| match entity {
             Entity::Deny(denied) => {
@@ -403,9 +466,8 @@ impl Office {
         });
         let listed = self.state.documents(Kind::Trust).map(|entity| entity.name().to_owned());
         // Gateways are trusted by themselves.
-        let customers = self.state.sources.prefixes().map(|prefix| prefix.to_string());
-        let vendors = self.state.routings.values().map(|gateway| gateway.target.ip().to_string());
-        let mut trust: Vec<String> = listed.chain(customers).chain(vendors).collect();
+        let gateways = self.gateway_prefixes().map(|prefix| prefix.to_string());
+        let mut trust: Vec<String> = listed.chain(gateways).collect();
         trust.sort();
         trust.dedup();
         Desired {
@@ -426,12 +488,4 @@ fn without_id(mut body: Value) -> Value {
         fields.remove("id");
     }
     body
-}
-
-fn text(body: &Value, field: &str) -> Result<String, Refusal> {
-    match body.get(field) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(Value::Number(number)) => Ok(number.to_string()),
-        _ => Err(Refusal::invalid(format!("{field}: missing; it is text"))),
-    }
 }

@@ -7,14 +7,15 @@
 //! ```
 //!
 //! Nothing that must be durable first goes out before [`Office::handle_stored`] said so. One file per
-//! ask beside this one: `admit`, `answered`, `ended`; `command` for what operators want; `explain` for
-//! why.
+//! ask beside this one: `admit`, `answered`, `ended`; `illegal` for strangers in numbers; `command` for
+//! what operators want; `explain` for why.
 
 mod admit;
 mod answered;
 mod command;
 mod ended;
 mod explain;
+mod illegal;
 
 pub use command::{Command, Method};
 
@@ -73,7 +74,9 @@ pub struct Office {
     ending: HashSet<[u64; 2]>,
     /// Refusals already recorded: one per attempt, not per retransmission.
     refused: RecentRefusals,
-    illegal: IllegalPace,
+    illegal: illegal::Illegal,
+    /// Refusals of customers' calls without a record, because too much waited for the store.
+    refusals_unwritten: u64,
     /// What goes down, by worker: one that is behind holds up nobody else.
     down: Vec<VecDeque<Down>>,
     changes: VecDeque<Change>,
@@ -117,31 +120,6 @@ impl RecentRefusals {
             self.known.remove(&oldest);
         }
         true
-    }
-}
-
-/// Illegal calls in a flood become one line per second instead of one row each.
-#[derive(Default)]
-struct IllegalPace {
-    second: u64,
-    rows: u32,
-    unwritten: u64,
-}
-
-impl IllegalPace {
-    const ROWS_PER_SECOND: u32 = 50;
-
-    /// Whether this one gets a row of its own.
-    fn takes_row(&mut self, wall_us: u64) -> bool {
-        let second = wall_us / 1_000_000;
-        if second != self.second {
-            self.second = second;
-            self.rows = 0;
-        }
-        self.rows += 1;
-        let fits = self.rows <= Self::ROWS_PER_SECOND;
-        self.unwritten += u64::from(!fits);
-        fits
     }
 }
 
@@ -373,17 +351,20 @@ impl Office {
         self.draining
     }
 
-    /// What happens by itself: expired denials go.
+    /// What happens by itself: expired denials go, counts of illegal calls become records.
     pub fn handle_tick(&mut self, time: Time) {
         self.expire_denials(time);
-        if self.illegal.unwritten > 0 && time.wall_us / 1_000_000 > self.illegal.second {
-            let count = std::mem::take(&mut self.illegal.unwritten);
+        self.handle_illegal_time(time);
+        if self.refusals_unwritten > 0 && !self.is_behind() {
+            let count = std::mem::take(&mut self.refusals_unwritten);
             self.journal.note(Event {
                 at_us: time.wall_us,
-                name: "illegal_calls_aggregated",
-                subject: "all sources".into(),
+                name: "refusals_unwritten",
+                subject: "store".into(),
                 severity: Severity::Warning,
-                detail: format!("{count} refused calls of a flood have no row of their own"),
+                detail: format!(
+                    "{count} refused calls have no record: the store was away too long"
+                ),
             });
         }
     }

@@ -310,17 +310,58 @@ fn an_illegal_call_has_one_record_per_attempt_not_per_retransmission() {
 }
 
 #[test]
-fn a_flood_of_illegal_calls_is_counted_not_listed() {
+fn a_flood_of_illegal_calls_is_counted_per_source_and_nothing_is_lost() {
     let mut desk = Desk::new("10");
-    for _ in 0..500 {
+    let mut calls = 0;
+    let mut ends = Vec::new();
+    for second in 0..130 {
+        for _ in 0..if second < 3 { 200 } else { 1 } {
+            let source = format!("10.9.9.{}:{}", calls % 3, 5060 + calls % 5);
+            let admit = desk.invite(&source, "44207");
+            desk.ask(&admit).unwrap_err();
+            calls += 1;
+        }
+        desk.time.now += Duration::from_secs(1);
+        desk.time.wall_us += 1_000_000;
+        desk.office.handle_tick(desk.time);
+        ends.append(&mut desk.settle().ends);
+    }
+    desk.time.wall_us += 60_000_000;
+    desk.office.handle_tick(desk.time);
+    ends.append(&mut desk.settle().ends);
+    let (rows, single): (Vec<Cdr>, Vec<Cdr>) =
+        ends.into_iter().partition(|cdr| cdr.aggregate.is_some());
+    let counted: u64 = rows.iter().map(|row| row.describe()["calls"].as_u64().unwrap()).sum();
+    assert_eq!(counted + single.len() as u64, calls);
+    assert!(rows.len() <= 3 * 4, "one per source and minute, not {}", rows.len());
+    assert!(rows.iter().all(|row| row.source().starts_with("10.9.9.")));
+    let events: Vec<&str> = desk.office.journal.events().map(|event| event.name).collect();
+    let turns: Vec<&&str> = events.iter().filter(|name| name.starts_with("illegal")).collect();
+    assert_eq!(turns, [&"illegal_calls_single", &"illegal_calls_aggregated"]);
+}
+
+#[test]
+fn illegal_calls_never_wait_where_a_paid_call_would() {
+    let mut desk = Desk::new("10");
+    for _ in 0..20_000 {
         let admit = desk.invite("10.9.9.9:5060", "44207");
         desk.ask(&admit).unwrap_err();
+        desk.time.now += Duration::from_millis(100);
+        desk.time.wall_us += 100_000;
+        desk.office.handle_tick(desk.time);
     }
-    assert_eq!(desk.settle().ends.len(), IllegalPace::ROWS_PER_SECOND as usize);
-    desk.time.wall_us += 2_000_000;
-    desk.office.handle_tick(desk.time);
-    let events: Vec<&str> = desk.office.journal.events().map(|event| event.name).collect();
-    assert!(events.contains(&"illegal_calls_aggregated"));
+    // The store took nothing all the while, and the next customer is admitted.
+    assert!(desk.office.backlog() <= BACKLOG_MAX / 10, "{}", desk.office.backlog());
+    desk.call();
+    let mut calls = 0;
+    for _ in 0..3 {
+        for cdr in desk.settle().ends {
+            calls += cdr.describe()["calls"].as_u64().unwrap();
+        }
+        desk.time.wall_us += 60_000_000;
+        desk.office.handle_tick(desk.time);
+    }
+    assert_eq!(calls, 20_000);
 }
 
 #[test]
@@ -472,7 +513,7 @@ fn a_charge_that_nobody_owns_is_an_alarm() {
     let mut record = talked(&admit, &route, 60_000);
     record.attempts[0].gateway = 999;
     desk.office.handle_ended(desk.time, 0, admit.call, &record, false);
-    assert_eq!(desk.office.journal.alarms()[0]["name"], "charge_unowned");
+    assert!(desk.office.journal.stands("charge_unowned", "vendor"));
     assert_eq!(desk.balance("customer"), "9.40");
 }
 
@@ -525,4 +566,77 @@ fn the_driver_hears_of_a_denial_when_it_comes_changes_and_goes() {
     desk.time.wall_us += 2_000_000;
     desk.office.handle_tick(desk.time);
     assert!(desk.office.poll_guard(desk.time).unwrap().deny.is_empty());
+}
+
+/// Everything that control's parameters could change, in one line.
+fn behaviour(name: &str, value: &str) -> String {
+    let mut desk = Desk::new("2.5");
+    desk.say(Method::Patch, "gateway/mapping/in", json!({"talk_s_max": 100})).unwrap();
+    if !name.is_empty() {
+        desk.set(name, value);
+    }
+    desk.settle();
+    let stranger = desk.invite("10.9.9.9:5060", "44207");
+    let unrated = desk.invite("10.1.0.1:5060", "33207");
+    let mut seen = [desk.ask(&stranger).unwrap_err(), desk.ask(&unrated).unwrap_err()]
+        .iter()
+        .map(|no| format!("{}", no.status))
+        .collect::<Vec<_>>();
+    for second in 0..65 {
+        for _ in 0..if second == 0 { 60 } else { 1 } {
+            let stranger = desk.invite("10.9.9.9:5060", "44207");
+            desk.ask(&stranger).unwrap_err();
+        }
+        desk.time.now += Duration::from_secs(1);
+        desk.office.handle_tick(desk.time);
+    }
+    seen.push(desk.settle().ends.len().to_string());
+    for talk_ms in [21_020, 0, 0] {
+        let admit = desk.invite("10.1.0.1:5060", "44207");
+        let Ok(route) = desk.ask(&admit) else {
+            seen.push("no".into());
+            continue;
+        };
+        seen.push(format!("{} s, {} switches", route.talk_s, route.switches_max));
+        if talk_ms > 0 {
+            let record = talked(&admit, &route, talk_ms);
+            let mut cdr = Cdr { record, ..Cdr::default() };
+            cdr.rate().unwrap();
+            seen.push(cdr.customer_charge.fee.to_string());
+        }
+    }
+    seen.push(format!("{:?}", desk.office.state.values.for_workers()).replace("version: 1", ""));
+    seen.push(format!("{:?}", desk.office.poll_guard(desk.time)));
+    seen.join("; ").replace("version: 0", "")
+}
+
+#[test]
+fn every_parameter_in_force_changes_what_happens() {
+    let changes = BTreeMap::from([
+        ("SERVER_BILLING_RECORD_ILLEGAL_CALL", "0"),
+        ("SERVER_BILLING_RECORD_ZERO_HOLD_TIME", "0"),
+        ("BILLING_FREE_E164S", "44"),
+        ("BILLING_NO_CDR_E164S", "33"),
+        ("FEE_PRECISION", "1"),
+        ("HOLD_TIME_PRECISION", "0"),
+        ("PREVENT_OVERDRAFT_ADVANCE_TIME", "60"),
+        ("FREE_TIME", "5"),
+        ("SS_MAXCONCURRENTCALL", "1"),
+        ("SS_ENABLE_CALL_LIMIT", "0"),
+        ("SS_GATEWAY_SWITCH_LIMIT", "0"),
+    ]);
+    let before = behaviour("", "");
+    for row in crate::params::CATALOG {
+        let crate::params::Kind::Number(low, high) = row.kind else {
+            let change = changes.get(row.name);
+            let is_seen = change.is_some_and(|value| behaviour(row.name, value) != before);
+            let is_field = matches!(row.kind, crate::params::Kind::Field(_));
+            assert!(is_field || is_seen, "{}", row.name);
+            continue;
+        };
+        let other = if row.default == low.to_string() { high } else { low }.to_string();
+        let value = changes.get(row.name).map_or(other.as_str(), |value| value);
+        let is_seen = behaviour(row.name, value) != before;
+        assert_eq!(is_seen, row.in_force, "{} = {value}", row.name);
+    }
 }

@@ -4,6 +4,7 @@
 //! cannot be. Unknown fields are errors.
 
 use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
 
 use numbers::transform::Rule;
 use rating::Money;
@@ -12,6 +13,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Refusal;
+
+/// Where SIP is, unless a target says otherwise.
+const SIP_PORT: u16 = 5060;
+/// Longest text for people.
+const MEMO_CHARS_MAX: usize = 256;
+/// A decision looks through all rules of a gateway, and a change through all addresses of all.
+const ADDRESSES_MAX: usize = 1_000;
+const PREFIXES_MAX: usize = 10_000;
+const RULES_MAX: usize = 1_000;
+/// The longest number, every character escaped.
+const RULE_CHARS_MAX: usize = 64;
+/// No rate counts in longer steps.
+const DAY_S: u32 = 86_400;
+/// The fee of ten days' talk still is an amount of money.
+const RATE_PER_S_MAX: i64 = 10_000;
+const CONNECTION_FEE_MAX: i64 = 1_000_000;
+const BILLIONTHS: i64 = 1_000_000_000;
 
 /// Kinds of documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -320,15 +338,15 @@ fn stop_codes() -> Vec<u16> {
 }
 
 /// Money is text in JSON, so that no reader makes a float of it.
-mod money {
+pub(crate) mod money {
     use rating::Money;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(money: &Money, out: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(money: &Money, out: S) -> Result<S::Ok, S::Error> {
         out.collect_str(money)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Money, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Money, D::Error> {
         let text = String::deserialize(from)?;
         text.trim().parse().map_err(|fault| serde::de::Error::custom(format!("{text:?}: {fault}")))
     }
@@ -358,15 +376,24 @@ mod optional_money {
     }
 }
 
+/// Reads fields that someone sent, and names the one that is wrong.
+///
+/// # Errors
+/// When a field is missing, unknown, or not what it must be.
+pub fn parse<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, Refusal> {
+    serde_path_to_error::deserialize(body).map_err(|error| {
+        let path = error.path().to_string();
+        let what = error.into_inner();
+        Refusal::invalid(if path == "." { what.to_string() } else { format!("{path}: {what}") })
+    })
+}
+
 impl Entity {
     /// Reads what an operator or the store says.
     ///
     /// # Errors
     /// Names the field that cannot be.
     pub fn read(kind: Kind, id: u32, body: Value) -> Result<Self, Refusal> {
-        fn parse<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, Refusal> {
-            serde_json::from_value(body).map_err(|error| Refusal::invalid(error.to_string()))
-        }
         let entity = match kind {
             Kind::Account => Self::Account(Account { id, ..parse(body)? }),
             Kind::Tariff => Self::Tariff(TariffHead { id, ..parse(body)? }),
@@ -390,11 +417,13 @@ impl Entity {
     /// Values that types cannot rule out.
     fn check(&self) -> Result<(), Refusal> {
         let name = self.name();
-        let sane = !name.is_empty()
-            && name.len() <= 64
-            && name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        let sane = (1..=64).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+            && name.trim() == name;
         if !sane {
-            return Err(Refusal::invalid("name: 1 to 64 printable ASCII characters"));
+            return Err(Refusal::invalid(
+                "name: 1 to 64 printable ASCII characters, no blanks at its ends",
+            ));
         }
         match self {
             Self::Account(account) if !matches!(account.role.as_str(), "customer" | "vendor") => {
@@ -418,14 +447,15 @@ impl Entity {
                 if gateway.addresses.is_empty() {
                     return Err(Refusal::invalid("addresses: at least one"));
                 }
+                bounded("addresses", gateway.addresses.len(), ADDRESSES_MAX)?;
                 for text in &gateway.addresses {
                     text.parse::<Source>().map_err(|fault| {
                         Refusal::invalid(format!("addresses: {text:?}: {fault}"))
                     })?;
                 }
                 prefix("tech_prefix", &gateway.tech_prefix)?;
-                rules(&gateway.caller_rules)?;
-                rules(&gateway.callee_rules)
+                rules("caller_rules", &gateway.caller_rules)?;
+                rules("callee_rules", &gateway.callee_rules)
             }
             Self::Routing(gateway) => {
                 target(&gateway.target)?;
@@ -440,16 +470,19 @@ impl Entity {
                 {
                     return Err(Refusal::invalid("stop_codes: up to 8 of 300 to 699"));
                 }
+                bounded("prefixes", gateway.prefixes.len(), PREFIXES_MAX)?;
                 for text in &gateway.prefixes {
                     prefix("prefixes", text)?;
                 }
-                rules(&gateway.caller_rules)?;
-                rules(&gateway.callee_rules)
+                rules("caller_rules", &gateway.caller_rules)?;
+                rules("callee_rules", &gateway.callee_rules)
             }
-            Self::Deny(Denied { name, .. }) | Self::Trust(Trusted { name, .. }) => name
-                .parse::<routing::Prefix>()
-                .map(|_| ())
-                .map_err(|fault| Refusal::invalid(format!("{name:?}: {fault}"))),
+            Self::Deny(Denied { name, reason, .. }) | Self::Trust(Trusted { name, reason, .. }) => {
+                memo("reason", reason)?;
+                name.parse::<routing::Prefix>()
+                    .map(|_| ())
+                    .map_err(|fault| Refusal::invalid(format!("{name:?}: {fault}")))
+            }
         }
     }
 
@@ -525,11 +558,30 @@ impl RateRow {
     /// Names the field that cannot be.
     pub fn check(&self) -> Result<(), Refusal> {
         prefix("prefix", &self.prefix)?;
-        if self.unit_s == 0 || self.increment_s == 0 {
-            return Err(Refusal::invalid("unit_s and increment_s: at least 1"));
-        }
+        let seconds = |name, value: u32, least| {
+            if (least..=DAY_S).contains(&value) {
+                Ok(())
+            } else {
+                Err(Refusal::invalid(format!("{name}: {least} to {DAY_S}, not {value}")))
+            }
+        };
+        seconds("unit_s", self.unit_s, 1)?;
+        seconds("increment_s", self.increment_s, 1)?;
+        seconds("minimum_s", self.minimum_s, 0)?;
         if self.rate < Money::ZERO || self.connection_fee < Money::ZERO {
             return Err(Refusal::invalid("rate and connection_fee: not negative"));
+        }
+        let rate_max = RATE_PER_S_MAX * i64::from(self.unit_s);
+        if self.rate.billionths() / BILLIONTHS >= rate_max {
+            return Err(Refusal::invalid(format!(
+                "rate: less than {rate_max} for {} s",
+                self.unit_s
+            )));
+        }
+        if self.connection_fee.billionths() / BILLIONTHS >= CONNECTION_FEE_MAX {
+            return Err(Refusal::invalid(format!(
+                "connection_fee: less than {CONNECTION_FEE_MAX}"
+            )));
         }
         Ok(())
     }
@@ -543,14 +595,40 @@ fn currency(text: &str) -> Result<(), Refusal> {
     }
 }
 
-fn target(text: &str) -> Result<(), Refusal> {
+/// `192.0.2.1:5061`, or an address alone, which means port 5060.
+///
+/// # Errors
+/// When no INVITE can be sent there.
+pub fn target(text: &str) -> Result<SocketAddr, Refusal> {
     let refuse = |what| Refusal::invalid(format!("target: {text:?} {what}"));
-    let target: std::net::SocketAddr =
-        text.parse().map_err(|_| refuse("is no address and port, like 192.0.2.1:5060"))?;
+    let alone = || text.parse::<IpAddr>().map(|address| SocketAddr::new(address, SIP_PORT));
+    let target: SocketAddr = text
+        .parse()
+        .or_else(|_| alone())
+        .map_err(|_| refuse("is no address with or without port, like 192.0.2.1:5060"))?;
     if target.port() == 0 || target.ip().is_unspecified() || target.ip().is_multicast() {
         return Err(refuse("is nothing that an INVITE can be sent to"));
     }
-    Ok(())
+    Ok(target)
+}
+
+/// Text that people wrote for people.
+///
+/// # Errors
+/// When it is too long, or would not stay in its line.
+pub fn memo(field: &str, text: &str) -> Result<(), Refusal> {
+    if text.chars().count() <= MEMO_CHARS_MAX && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!("{field}: one line of up to {MEMO_CHARS_MAX} characters")))
+}
+
+fn bounded(field: &str, count: usize, most: usize) -> Result<(), Refusal> {
+    if count <= most {
+        Ok(())
+    } else {
+        Err(Refusal::invalid(format!("{field}: {count} of them; {most} can be had")))
+    }
 }
 
 fn prefix(field: &str, text: &str) -> Result<(), Refusal> {
@@ -562,10 +640,16 @@ fn prefix(field: &str, text: &str) -> Result<(), Refusal> {
     }
 }
 
-fn rules(rules: &[TransformRule]) -> Result<(), Refusal> {
+fn rules(field: &str, rules: &[TransformRule]) -> Result<(), Refusal> {
+    bounded(field, rules.len(), RULES_MAX)?;
     for TransformRule { original, target } in rules {
+        if original.len().max(target.len()) > RULE_CHARS_MAX {
+            let what =
+                format!("{field}: a rule has up to {RULE_CHARS_MAX} characters on each side");
+            return Err(Refusal::invalid(what));
+        }
         Rule::new(original, target).map_err(|fault| {
-            Refusal::invalid(format!("rule {original:?} to {target:?}: {fault}"))
+            Refusal::invalid(format!("{field}: {original:?} to {target:?}: {fault}"))
         })?;
     }
     Ok(())
@@ -585,9 +669,17 @@ mod tests {
         );
         let gateway = json!({"name": "g", "account": "a", "addresses": ["300.1.1.1"]});
         assert!(read(Kind::Mapping, gateway).contains("300.1.1.1"));
-        let gateway = json!({"name": "g", "account": "a", "target": "10.0.0.1"});
+        let gateway = json!({"name": "g", "account": "a", "target": "10.0.0.1:x"});
         assert!(read(Kind::Routing, gateway).contains("target"));
         assert!(read(Kind::Deny, json!({"name": "10.0.0.0/99"})).contains("10.0.0.0/99"));
+    }
+
+    #[test]
+    fn a_target_without_a_port_means_5060() {
+        assert_eq!(target("192.0.2.1").unwrap(), "192.0.2.1:5060".parse().unwrap());
+        assert_eq!(target("2001:db8::1").unwrap(), "[2001:db8::1]:5060".parse().unwrap());
+        assert_eq!(target("[2001:db8::1]:5070").unwrap().port(), 5070);
+        assert!(target("0.0.0.0").is_err() && target("192.0.2.1:0").is_err());
     }
 
     #[test]

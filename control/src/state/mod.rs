@@ -7,6 +7,7 @@
 pub mod entity;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use numbers::transform::{Rule, Rules};
@@ -65,7 +66,7 @@ pub struct State {
 }
 
 /// Fields that are ours to write; what an operator says about them is not heard.
-const OURS: [&str; 2] = ["id", "version"];
+pub const OURS: [&str; 2] = ["id", "version"];
 
 impl State {
     /// The document of this kind and name.
@@ -80,8 +81,14 @@ impl State {
 
     /// All documents of a kind, by name.
     pub fn documents(&self, kind: Kind) -> impl Iterator<Item = &Entity> {
+        self.documents_behind(kind, "")
+    }
+
+    /// Those with a name behind this one; every name is behind the empty one.
+    pub fn documents_behind(&self, kind: Kind, name: &str) -> impl Iterator<Item = &Entity> {
+        let behind = Bound::Excluded((kind, name.to_owned()));
         self.documents
-            .range((kind, String::new())..)
+            .range((behind, Bound::Unbounded))
             .map(|(_, entity)| entity)
             .take_while(move |entity| entity.kind() == kind)
     }
@@ -420,7 +427,7 @@ impl State {
             id: gateway.id,
             account: self.account(&gateway.account).ok()?.id,
             tariff,
-            target: gateway.target.parse().ok()?,
+            target: entity::target(&gateway.target).ok()?,
             prefixes: gateway.prefixes.clone(),
             onward: if gateway.terminate { Onward::Terminate } else { Onward::Continue },
             priority: gateway.priority,
@@ -468,13 +475,26 @@ impl State {
         self.rebuild(Kind::Tariff);
     }
 
-    /// The rates of a tariff, by prefix.
+    /// The rates of a tariff with a prefix behind this one, by prefix; `None`: all.
     ///
     /// # Errors
     /// When there is no such tariff.
-    pub fn rates(&self, tariff: &str) -> Result<impl Iterator<Item = &RateRow>, Refusal> {
+    pub fn rates(
+        &self,
+        tariff: &str,
+        behind: Option<&str>,
+    ) -> Result<impl Iterator<Item = &RateRow>, Refusal> {
         let id = self.tariff_head(tariff)?.id;
-        Ok(self.rates.get(&id).into_iter().flat_map(BTreeMap::values))
+        let behind = behind.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = (behind, Bound::<&str>::Unbounded);
+        let rows = self.rates.get(&id).into_iter();
+        Ok(rows.flat_map(move |rows| rows.range::<str, _>(range)).map(|(_, row)| row))
+    }
+
+    /// How many rates a tariff has.
+    #[must_use]
+    pub fn rate_count(&self, tariff: u32) -> usize {
+        self.rates.get(&tariff).map_or(0, BTreeMap::len)
     }
 
     /// Puts rates into a tariff, in place of all it had when `replace`. Its head with the new version.
@@ -488,7 +508,7 @@ impl State {
         replace: bool,
     ) -> Result<Entity, Refusal> {
         let mut head = self.tariff_head(tariff)?.clone();
-        rows.iter().try_for_each(RateRow::check)?;
+        check_rates(rows)?;
         head.version += 1;
         let rates = self.rates.entry(head.id).or_default();
         if replace {
@@ -524,6 +544,20 @@ impl State {
     pub fn price(&self, tariff: u32, number: &[u8]) -> Option<Price> {
         self.tariffs.get(&tariff)?.price(number)
     }
+}
+
+/// Every rate can be, and no prefix has two prices.
+fn check_rates(rows: &[RateRow]) -> Result<(), Refusal> {
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    for (place, row) in (1..).zip(rows) {
+        let refuse =
+            |what: &str| Refusal::invalid(format!("rate {place} ({:?}): {what}", row.prefix));
+        row.check().map_err(|refusal| refuse(&refusal.detail))?;
+        if let Some(first) = seen.insert(&row.prefix, place) {
+            return Err(refuse(&format!("it is rate {first} as well; keep one of them")));
+        }
+    }
+    Ok(())
 }
 
 /// An export carries them, and is imported again.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::cdr::Cdr;
 use crate::journal::Event;
+use crate::page::Page;
 use crate::state::entity::{Entity, Kind, RateRow};
 
 /// One thing to make durable.
@@ -30,8 +31,8 @@ pub enum Change {
     },
     /// This rate is gone.
     RateGone(u32, String),
-    /// A parameter: name, old value, new value, when; `None`: back to its default.
-    Parameter(&'static str, String, Option<String>, u64),
+    /// A parameter has another value.
+    Parameter(Box<ParameterChange>),
     /// A balance moved. A second entry with the same reference is ignored: it is the same one.
     Ledger(Box<LedgerEntry>),
     /// An answered call whose end is not known yet.
@@ -40,6 +41,21 @@ pub enum Change {
     CdrEnd(Box<Cdr>),
     /// An event.
     Event(Box<Event>),
+}
+
+/// What was done to a parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParameterChange {
+    /// When, µs since 1970 UTC.
+    pub at_us: u64,
+    /// By whom.
+    pub who: String,
+    /// Which.
+    pub name: &'static str,
+    /// What it was.
+    pub old: String,
+    /// What it is; `None`: its default again.
+    pub new: Option<String>,
 }
 
 /// Why a balance moved.
@@ -108,8 +124,7 @@ pub trait Store: Send {
 }
 
 /// What history may be asked for. Every field narrows it.
-#[derive(Clone, Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default)]
 pub struct CdrFilter {
     /// Mapping gateway, by name.
     pub gateway: Option<String>,
@@ -123,38 +138,34 @@ pub struct CdrFilter {
     pub billing_mode: Option<String>,
     /// End reason.
     pub end_reason: Option<String>,
-    /// 1: answered calls only; 0: unanswered only.
-    pub answered: Option<u8>,
+    /// Answered calls only, or unanswered ones.
+    pub answered: Option<bool>,
     /// Not before, RFC 3339.
     pub from: Option<String>,
     /// Before, RFC 3339.
     pub to: Option<String>,
-    /// Where the page before ended.
-    pub cursor: Option<String>,
-    /// Rows of a page, up to 10,000.
-    pub limit: Option<usize>,
 }
 
 /// Reads of history, beside the loop.
 pub trait History: Send {
-    /// A page of CDRs, newest first: `{"items": […], "next": cursor or null}`.
+    /// A page of CDRs, newest first.
     ///
     /// # Errors
     /// When the filter makes no sense or the database cannot be read.
-    fn cdrs(&mut self, filter: &CdrFilter) -> Result<Value, crate::Refusal>;
+    fn cdrs(&mut self, filter: &CdrFilter, page: &Page) -> Result<Value, crate::Refusal>;
     /// One CDR with its attempts.
     ///
     /// # Errors
     /// When there is none.
     fn cdr(&mut self, id: &str) -> Result<Value, crate::Refusal>;
-    /// An account's ledger, newest first.
+    /// A page of an account's ledger, newest first.
     ///
     /// # Errors
     /// When the database cannot be read.
-    fn ledger(&mut self, account: u32, limit: usize) -> Result<Value, crate::Refusal>;
-    /// Who changed which parameter when.
+    fn ledger(&mut self, account: u32, page: &Page) -> Result<Value, crate::Refusal>;
+    /// A page of who changed a parameter when, newest first.
     ///
     /// # Errors
     /// When the database cannot be read.
-    fn parameter_history(&mut self, name: &str) -> Result<Value, crate::Refusal>;
+    fn parameter_history(&mut self, name: &str, page: &Page) -> Result<Value, crate::Refusal>;
 }

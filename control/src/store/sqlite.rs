@@ -6,8 +6,9 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params, params_from_iter};
 use serde_json::{Value, json};
 
-use super::{CdrFilter, Change, Error, History, LedgerEntry, Loaded, Store};
+use super::{CdrFilter, Change, Error, History, LedgerEntry, Loaded, ParameterChange, Store};
 use crate::cdr::{Cdr, id_text};
+use crate::page::{Page, strange_cursor};
 use crate::state::entity::{Entity, Kind, RateRow};
 use crate::{Refusal, rfc3339};
 
@@ -34,6 +35,9 @@ const MIGRATIONS: &[&str] = &["
     CREATE INDEX cdr_customer ON cdr (customer, started_us);
     CREATE TABLE event (id INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, name TEXT NOT NULL,
         subject TEXT NOT NULL, severity TEXT NOT NULL, detail TEXT NOT NULL);
+", "
+    ALTER TABLE parameter_history ADD COLUMN who TEXT NOT NULL DEFAULT '';
+    CREATE INDEX parameter_history_name ON parameter_history (name);
 "];
 
 /// How long another connection's lock is waited for.
@@ -194,10 +198,12 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
         Change::RateGone(tariff, prefix) => {
             run("DELETE FROM rate WHERE tariff = ?1 AND prefix = ?2", params![tariff, prefix])
         }
-        Change::Parameter(name, old, new, at_us) => {
+        Change::Parameter(change) => {
+            let ParameterChange { at_us, who, name, old, new } = &**change;
             run(
-                "INSERT INTO parameter_history (at_us, name, old, new) VALUES (?1, ?2, ?3, ?4)",
-                params![at_us.cast_signed(), name, old, new],
+                "INSERT INTO parameter_history (at_us, who, name, old, new)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![at_us.cast_signed(), who, name, old, new],
             )?;
             match new {
                 Some(value) => run(
@@ -268,7 +274,7 @@ fn put_cdr(db: &Connection, cdr: &Cdr, complete: bool) -> Result<(), rusqlite::E
         cdr.vendor,
         record.facts.caller.to_text(),
         record.facts.callee.to_text(),
-        format!("{:?}", record.facts.source),
+        cdr.source(),
         came(record.answered_ms),
         came(record.ended_ms),
         cdr.hold_ms().cast_signed(),
@@ -293,10 +299,11 @@ fn history(error: rusqlite::Error) -> Refusal {
     Refusal::new(503, "history unavailable", error.to_string())
 }
 
-fn micros(text: &str) -> Result<i64, Refusal> {
-    text.parse::<jiff::Timestamp>()
-        .map(jiff::Timestamp::as_microsecond)
-        .map_err(|error| Refusal::invalid(format!("{text:?} is no RFC 3339 time: {error}")))
+fn micros(field: &str, text: &str) -> Result<i64, Refusal> {
+    text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_microsecond).map_err(|_| {
+        let example = "2026-01-31T23:59:00Z";
+        Refusal::invalid(format!("{field}: {text:?} is no RFC 3339 time, like {example}"))
+    })
 }
 
 impl Reader {
@@ -326,21 +333,40 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// A page of rows of `whose`, newest first; each begins with its number.
+    fn numbered(
+        &self,
+        sql: &str,
+        whose: &dyn rusqlite::ToSql,
+        page: &Page,
+        show: impl Fn(&rusqlite::Row<'_>) -> Result<Value, rusqlite::Error>,
+    ) -> Result<Value, Refusal> {
+        let behind = page.number()?.and_then(|number| i64::try_from(number).ok());
+        let mut statement = self.connection.prepare_cached(sql).map_err(history)?;
+        let values = params![whose, behind.unwrap_or(i64::MAX), page.limit as i64 + 1];
+        let rows: Result<Vec<(i64, Value)>, _> = statement
+            .query_map(values, |row| Ok((row.get(0)?, show(row)?)))
+            .map_err(history)?
+            .collect();
+        Ok(page.fill(rows.map_err(history)?, |(number, _)| number.to_string(), |(_, row)| row))
+    }
+}
+
 impl History for Reader {
-    fn cdrs(&mut self, filter: &CdrFilter) -> Result<Value, Refusal> {
-        let limit = filter.limit.unwrap_or(100).clamp(1, 10_000);
+    fn cdrs(&mut self, filter: &CdrFilter, page: &Page) -> Result<Value, Refusal> {
         let mut wanted = vec!["1 = 1".to_owned()];
         let mut values: Vec<String> = Vec::new();
         let mut narrow = |clause: &str, value: String| {
             values.push(value);
             wanted.push(clause.replace('?', &format!("?{}", values.len())));
         };
-        let begins = |text: &String| {
+        let begins = |field: &str, text: &String| {
             let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"#+".contains(&b));
             if plain {
                 Ok(format!("{text}*"))
             } else {
-                Err(Refusal::invalid("a number prefix is digits"))
+                Err(Refusal::invalid(format!("{field}: {text:?} is no number prefix")))
             }
         };
         if let Some(gateway) = &filter.gateway {
@@ -350,10 +376,10 @@ impl History for Reader {
             narrow("vendor_gateway = ?", vendor.clone());
         }
         if let Some(caller) = &filter.caller {
-            narrow("caller GLOB ?", begins(caller)?);
+            narrow("caller GLOB ?", begins("caller", caller)?);
         }
         if let Some(callee) = &filter.callee {
-            narrow("callee GLOB ?", begins(callee)?);
+            narrow("callee GLOB ?", begins("callee", callee)?);
         }
         if let Some(mode) = &filter.billing_mode {
             narrow("billing_mode = ?", mode.clone());
@@ -362,43 +388,38 @@ impl History for Reader {
             narrow("end_reason = ?", reason.clone());
         }
         if let Some(from) = &filter.from {
-            narrow("started_us >= CAST(? AS INTEGER)", micros(from)?.to_string());
+            narrow("started_us >= CAST(? AS INTEGER)", micros("from", from)?.to_string());
         }
         if let Some(to) = &filter.to {
-            narrow("started_us < CAST(? AS INTEGER)", micros(to)?.to_string());
+            narrow("started_us < CAST(? AS INTEGER)", micros("to", to)?.to_string());
         }
-        if let Some(cursor) = &filter.cursor {
-            let (at, id) = cursor
-                .split_once('-')
-                .ok_or_else(|| Refusal::invalid("a cursor is a `next` of a page"))?;
-            let at: i64 =
-                at.parse().map_err(|_| Refusal::invalid("a cursor is a `next` of a page"))?;
+        if let Some(cursor) = &page.cursor {
+            let (at, id) = cursor.split_once('-').ok_or_else(strange_cursor)?;
+            let at: i64 = at.parse().map_err(|_| strange_cursor())?;
             narrow("started_us <= CAST(? AS INTEGER)", at.to_string());
             // Within the same microsecond the id decides, so a page neither repeats nor skips.
             narrow(&format!("(started_us < {at} OR id < ?)"), id.to_owned());
         }
         if let Some(answered) = filter.answered {
-            wanted.push(format!("answered_ms IS {} NULL", if answered == 1 { "NOT" } else { "" }));
+            wanted.push(format!("answered_ms IS {} NULL", if answered { "NOT" } else { "" }));
         }
         let sql = format!(
             "SELECT json_set(body, '$.complete', json(iif(complete, 'true', 'false')), '$.at_us', started_us)
              FROM cdr WHERE {} ORDER BY started_us DESC, id DESC LIMIT {}",
             wanted.join(" AND "),
-            limit + 1
+            page.limit + 1
         );
-        let mut items = self.items(&sql, &values)?;
-        let more = items.len() > limit;
-        items.truncate(limit);
-        let next = items.last().filter(|_| more).map(|last| {
+        let place = |last: &Value| {
             let at = last.get("at_us").and_then(Value::as_i64).unwrap_or(0);
             format!("{at}-{}", last.get("id").and_then(Value::as_str).unwrap_or_default())
-        });
-        for item in &mut items {
+        };
+        let show = |mut item: Value| {
             if let Some(fields) = item.as_object_mut() {
                 fields.remove("at_us");
             }
-        }
-        Ok(json!({ "items": items, "next": next }))
+            item
+        };
+        Ok(page.fill(self.items(&sql, &values)?, place, show))
     }
 
     fn cdr(&mut self, id: &str) -> Result<Value, Refusal> {
@@ -407,39 +428,30 @@ impl History for Reader {
         self.items(sql, &[id.to_owned()])?.pop().ok_or_else(|| Refusal::missing("CDR", id))
     }
 
-    fn ledger(&mut self, account: u32, limit: usize) -> Result<Value, Refusal> {
-        let sql = "SELECT at_us, kind, amount, reference, memo FROM ledger WHERE account = ?1
-                   ORDER BY id DESC LIMIT ?2";
-        let mut statement = self.connection.prepare_cached(sql).map_err(history)?;
-        let rows = statement
-            .query_map(params![account, limit.clamp(1, 10_000) as i64], |row| {
-                let at: i64 = row.get(0)?;
-                let amount = rating::Money::from_billionths(row.get(2)?);
-                Ok(json!({
-                    "at": rfc3339(at.cast_unsigned()), "kind": row.get::<_, String>(1)?,
-                    "amount": amount.to_string(), "reference": row.get::<_, String>(3)?,
-                    "memo": row.get::<_, String>(4)?,
-                }))
-            })
-            .map_err(history)?;
-        let items: Result<Vec<Value>, _> = rows.collect();
-        Ok(json!({ "items": items.map_err(history)? }))
+    fn ledger(&mut self, account: u32, page: &Page) -> Result<Value, Refusal> {
+        let sql = "SELECT id, at_us, kind, amount, reference, memo FROM ledger
+                   WHERE account = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+        self.numbered(sql, &account, page, |row| {
+            let at: i64 = row.get(1)?;
+            let amount = rating::Money::from_billionths(row.get(3)?);
+            Ok(json!({
+                "at": rfc3339(at.cast_unsigned()), "kind": row.get::<_, String>(2)?,
+                "amount": amount.to_string(), "reference": row.get::<_, String>(4)?,
+                "memo": row.get::<_, String>(5)?,
+            }))
+        })
     }
 
-    fn parameter_history(&mut self, name: &str) -> Result<Value, Refusal> {
-        let sql = "SELECT at_us, old, new FROM parameter_history WHERE name = ?1 ORDER BY rowid DESC LIMIT 1000";
-        let mut statement = self.connection.prepare_cached(sql).map_err(history)?;
-        let rows = statement
-            .query_map([name], |row| {
-                let at: i64 = row.get(0)?;
-                Ok(json!({
-                    "at": rfc3339(at.cast_unsigned()), "old": row.get::<_, String>(1)?,
-                    "new": row.get::<_, Option<String>>(2)?,
-                }))
-            })
-            .map_err(history)?;
-        let items: Result<Vec<Value>, _> = rows.collect();
-        Ok(json!({ "items": items.map_err(history)? }))
+    fn parameter_history(&mut self, name: &str, page: &Page) -> Result<Value, Refusal> {
+        let sql = "SELECT rowid, at_us, who, old, new FROM parameter_history
+                   WHERE name = ?1 AND rowid < ?2 ORDER BY rowid DESC LIMIT ?3";
+        self.numbered(sql, &name, page, |row| {
+            let at: i64 = row.get(1)?;
+            Ok(json!({
+                "at": rfc3339(at.cast_unsigned()), "who": row.get::<_, String>(2)?,
+                "old": row.get::<_, String>(3)?, "new": row.get::<_, Option<String>>(4)?,
+            }))
+        })
     }
 }
 
@@ -487,9 +499,46 @@ mod tests {
         let loaded = store.load().unwrap();
         assert_eq!((loaded.balances, loaded.ids_used), (vec![(1, -5)], 1));
         let mut reader = Reader::open(&path).unwrap();
-        let page = reader.cdrs(&CdrFilter::default()).unwrap();
+        let page = reader.cdrs(&CdrFilter::default(), &Page::default()).unwrap();
         assert_eq!(page["items"].as_array().unwrap().len(), 1);
         assert_eq!(page["items"][0]["charge"], "0.000000007");
+    }
+
+    #[test]
+    fn a_row_that_stands_for_many_calls_outlives_a_restart() {
+        let path = file("aggregate");
+        let source = "198.51.100.0/24".to_owned();
+        let aggregate = Some(crate::cdr::Aggregate { source, calls: 4_321 });
+        let billing_mode = crate::cdr::BillingMode::Illegal;
+        let row = Cdr { aggregate, billing_mode, ..cdr(1, 0) };
+        let mut store = Sqlite::open(&path).unwrap();
+        store.commit(&[Change::CdrEnd(Box::new(row))]).unwrap();
+        drop(store);
+        Sqlite::open(&path).unwrap().load().unwrap();
+        let filter = CdrFilter { billing_mode: Some("illegal".into()), ..CdrFilter::default() };
+        let page = Reader::open(&path).unwrap().cdrs(&filter, &Page::default()).unwrap();
+        let seen = ["calls", "source"].map(|field| page["items"][0][field].clone());
+        assert_eq!(seen, [json!(4_321), json!("198.51.100.0/24")]);
+    }
+
+    #[test]
+    fn a_database_of_the_release_before_gets_what_it_lacks() {
+        let path = file("before");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.execute_batch(
+            "PRAGMA user_version = 1;
+             INSERT INTO parameter_history (at_us, name, old, new) VALUES (1, 'FREE_TIME', '0', '5')",
+        )
+        .unwrap();
+        drop(old);
+        Sqlite::open(&path).unwrap().load().unwrap();
+        let mut reader = Reader::open(&path).unwrap();
+        let history = reader.parameter_history("FREE_TIME", &Page::default()).unwrap();
+        assert_eq!(
+            (&history["items"][0]["who"], &history["items"][0]["new"]),
+            (&json!(""), &json!("5"))
+        );
     }
 
     #[test]
@@ -501,14 +550,14 @@ mod tests {
         };
         store.commit(&ends(0..25)).unwrap();
         let mut reader = Reader::open(&path).unwrap();
-        let mut filter = CdrFilter { limit: Some(10), ..CdrFilter::default() };
+        let mut part = Page { limit: 10, cursor: None };
         let mut seen = Vec::new();
         loop {
-            let page = reader.cdrs(&filter).unwrap();
+            let page = reader.cdrs(&CdrFilter::default(), &part).unwrap();
             seen.extend(page["items"].as_array().unwrap().iter().map(|item| item["id"].clone()));
             store.commit(&ends(100 + seen.len() as u64..101 + seen.len() as u64)).unwrap();
             match page["next"].as_str() {
-                Some(next) => filter.cursor = Some(next.to_owned()),
+                Some(next) => part.cursor = Some(next.to_owned()),
                 None => break,
             }
         }

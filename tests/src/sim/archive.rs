@@ -52,12 +52,10 @@ impl Archive {
             Change::RateGone(tariff, prefix) => {
                 self.rates.remove(&(*tariff, prefix.clone()));
             }
-            Change::Parameter(name, _, Some(new), _) => {
-                self.parameters.insert(name, new.clone());
-            }
-            Change::Parameter(name, _, None, _) => {
-                self.parameters.remove(name);
-            }
+            Change::Parameter(change) => match &change.new {
+                Some(new) => drop(self.parameters.insert(change.name, new.clone())),
+                None => drop(self.parameters.remove(change.name)),
+            },
             Change::Ledger(entry) => self.book(entry),
             Change::CdrStart(cdr) => {
                 self.starts.insert(cdr.record.id);

@@ -1,0 +1,203 @@
+//! The one catalog of system parameters: name, default, range, unit, meaning of 0, owner, doc.
+//!
+//! Names are those of the field where it has one, our own begin with `TG_`. Names in small letters are
+//! fields of documents: the catalog says what they mean, and each document has its own value. API, CLI
+//! and `docs/parameters.md` are derived from this table. A parameter that changes nothing yet says so
+//! (`in_force`). A change applies at once, to new calls.
+
+mod catalog;
+
+use std::collections::BTreeMap;
+
+use link::order;
+use serde_json::{Value, json};
+
+use crate::Refusal;
+use catalog::ALIASES;
+pub use catalog::{CATALOG, Kind, Parameter};
+
+/// Every call looks through all of them.
+const PREFIXES_MAX: usize = 1_000;
+
+/// The row with this name or alias.
+///
+/// # Errors
+/// When there is none.
+pub fn find(name: &str) -> Result<&'static Parameter, Refusal> {
+    let alias = ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(name));
+    let right = alias.map_or(name, |(_, right)| right);
+    CATALOG
+        .iter()
+        .find(|parameter| parameter.name.eq_ignore_ascii_case(right))
+        .ok_or_else(|| Refusal::missing("parameter", right))
+}
+
+impl Parameter {
+    /// The value in its one spelling.
+    fn check(&self, value: &str) -> Result<String, Refusal> {
+        let refuse = |what: String| Refusal::invalid(format!("{}: {what}", self.name));
+        match self.kind {
+            Kind::Number(low, high) => {
+                let number: u64 = value.trim().parse().map_err(|_| {
+                    refuse(format!("{value:?} is no whole number from {low} to {high}"))
+                })?;
+                if (low..=high).contains(&number) {
+                    Ok(number.to_string())
+                } else {
+                    Err(refuse(format!("{number} is not from {low} to {high} {}", self.unit)))
+                }
+            }
+            Kind::Prefixes => {
+                let parts: Vec<&str> =
+                    value.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+                if parts.len() > PREFIXES_MAX {
+                    return Err(refuse(format!("{} prefixes; up to {PREFIXES_MAX}", parts.len())));
+                }
+                let fits = |part: &str| {
+                    part.len() <= 32 && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                };
+                match parts.iter().find(|part| !fits(part)) {
+                    Some(part) => Err(refuse(format!("{part:?} is no number prefix"))),
+                    None => Ok(parts.join(",")),
+                }
+            }
+            Kind::Field(_) => Err(self.is_no_system_parameter()),
+        }
+    }
+
+    fn is_no_system_parameter(&self) -> Refusal {
+        let detail = if self.in_force {
+            format!("{} is a field of each {}; change it there", self.name, self.owner)
+        } else {
+            format!("{} is not in force: nothing reads it in this release", self.name)
+        };
+        Refusal::new(409, "no system parameter", detail)
+    }
+
+    /// What it can be, in words.
+    #[must_use]
+    pub fn range(&self) -> String {
+        match self.kind {
+            Kind::Number(low, high) => format!("{low}-{high}"),
+            Kind::Prefixes => "prefixes, separated by commas".into(),
+            Kind::Field(range) => range.into(),
+        }
+    }
+}
+
+/// The values that differ from their defaults.
+#[derive(Clone, Debug, Default)]
+pub struct Values {
+    changed: BTreeMap<&'static str, String>,
+    version: u64,
+}
+
+impl Values {
+    /// Puts a stored value in place; one that no longer fits is left at its default.
+    pub fn restore(&mut self, name: &str, value: &str) {
+        if let Ok(parameter) = find(name)
+            && let Ok(value) = parameter.check(value)
+        {
+            self.changed.insert(parameter.name, value);
+            self.version += 1;
+        }
+    }
+
+    /// Changes one; its name, old and new value.
+    ///
+    /// # Errors
+    /// When there is no such parameter, or the value is out of its range.
+    pub fn set(
+        &mut self,
+        name: &str,
+        value: &str,
+    ) -> Result<(&'static str, String, String), Refusal> {
+        let parameter = find(name)?;
+        let value = parameter.check(value)?;
+        let old = self.text(parameter.name).to_owned();
+        self.changed.insert(parameter.name, value.clone());
+        self.version += 1;
+        Ok((parameter.name, old, value))
+    }
+
+    /// Back to the default.
+    ///
+    /// # Errors
+    /// When there is no such parameter.
+    pub fn reset(&mut self, name: &str) -> Result<(&'static str, String, String), Refusal> {
+        let parameter = find(name)?;
+        if matches!(parameter.kind, Kind::Field(_)) {
+            return Err(parameter.is_no_system_parameter());
+        }
+        let old = self.text(parameter.name).to_owned();
+        self.changed.remove(parameter.name);
+        self.version += 1;
+        Ok((parameter.name, old, parameter.default.to_owned()))
+    }
+
+    /// The value as text. `name` is one of the catalog's.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        match self.changed.get(name) {
+            Some(value) => value,
+            None => CATALOG.iter().find(|row| row.name == name).map_or("", |row| row.default),
+        }
+    }
+
+    /// The value as a number. `name` is a number of the catalog's.
+    #[must_use]
+    pub fn number(&self, name: &str) -> u64 {
+        self.text(name).parse().unwrap_or(0)
+    }
+
+    /// As [`Self::number`], cut to 32 bits.
+    #[must_use]
+    pub fn small(&self, name: &str) -> u32 {
+        u32::try_from(self.number(name)).unwrap_or(u32::MAX)
+    }
+
+    /// Whether a number begins with one of a list of prefixes.
+    #[must_use]
+    pub fn has_prefix(&self, name: &str, number: &str) -> bool {
+        self.text(name).split(',').any(|prefix| !prefix.is_empty() && number.starts_with(prefix))
+    }
+
+    /// What the workers act on.
+    #[must_use]
+    pub fn for_workers(&self) -> order::Parameters {
+        order::Parameters {
+            version: self.version,
+            invite_timeout_ms: self.small("SS_SIP_INVITE_TIMEOUT"),
+            first_response_timeout_ms: self.small("TG_FIRST_RESPONSE_TIMEOUT"),
+            search_budget_ms: self.small("TG_SEARCH_BUDGET"),
+            ring_timeout_ms: self.small("TG_RING_TIMEOUT"),
+            commit_wait_ms: self.small("TG_COMMIT_WAIT"),
+            admit_wait_ms: self.small("TG_ADMIT_WAIT"),
+            rtp_timeout_s: self.small("TG_RTP_TIMEOUT"),
+            latch_window_s: self.small("TG_LATCH_WINDOW"),
+            stop_after_rtp: self.small("SS_GATEWAY_SWITCH_STOP_AFTER_RTP_START"),
+            retry_after_s: self.small("TG_RETRY_AFTER"),
+            dscp_sip: self.small("SS_QOS_SIGNAL"),
+            dscp_rtp: self.small("SS_QOS_RTP"),
+            caller_length_max: self.small("SS_CALLERALLOWLENGTH"),
+            reply_unauthorized: self.small("SS_REPLY_UNAUTHORIZED"),
+        }
+    }
+
+    /// One row, for API and CLI.
+    #[must_use]
+    pub fn describe(&self, row: &Parameter) -> Value {
+        // Each document has its own.
+        let value = match row.kind {
+            Kind::Field(_) => None,
+            Kind::Number(..) | Kind::Prefixes => Some(self.text(row.name)),
+        };
+        json!({
+            "name": row.name, "value": value, "default": row.default, "range": row.range(),
+            "unit": row.unit, "owner": row.owner, "in_force": row.in_force, "doc": row.doc,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,17 @@
+//! What `tollgate-control --check` says of a configuration file.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at what cannot be")]
+
+mod check;
+
+const DAEMON: &str = env!("CARGO_BIN_EXE_tollgate-control");
+
+#[test]
+fn a_mistake_in_the_file_is_told_with_file_key_and_what_to_do() {
+    check::mistakes_are_told(DAEMON);
+}
+
+#[test]
+fn a_file_that_is_none_is_named_and_a_right_one_is_ok() {
+    check::a_wrong_file_is_named_and_a_right_one_is_ok(DAEMON);
+}

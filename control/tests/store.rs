@@ -1,0 +1,245 @@
+//! The real binary with a store that cannot: a test stands in for the dataplane, on the shared words.
+//! Nothing is lost, nothing is free too early, and everyone is told what to do.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at what cannot be")]
+
+mod node;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use link::answer::Route;
+use link::ask::Admit;
+use link::layout::{Link, Sizes, WorkerSide};
+use link::message::{Down, Up};
+use link::record::{Attempt, CallKey, EndReason, Facts};
+use link::report::Ended;
+use link::table::SlotState;
+use link::{Answer, Ask, CallRecord, Endpoint, Report, Text};
+use node::{Node, exchange};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use shm::{Doorbell, Region};
+
+/// Waits until something is so.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < end, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A worker without packets: it asks, and its calls end when a test says so.
+struct Worker {
+    side: WorkerSide,
+    control: Doorbell,
+    calls: u32,
+}
+
+impl Worker {
+    fn join(home: &Path) -> Self {
+        let sizes = Sizes { workers: 1, calls_per_worker: 16, ring_slots: 16 };
+        let region = Region::open(&home.join("words"), sizes.bytes_needed()).unwrap();
+        let link = Link::open(region.words()).unwrap();
+        link.begin_dataplane();
+        let side = link.worker_side(0).unwrap();
+        Self { side, control: Doorbell::open(&home.join("run/control.bell")).unwrap(), calls: 0 }
+    }
+
+    fn says(&mut self, up: &Up) {
+        let _ = self.side.up.send(up).unwrap();
+        self.control.ring();
+    }
+
+    /// A call of a minute's talk that ended just now: 0.012 on the customer's side.
+    fn carries_a_call(&mut self) -> u32 {
+        let (slot, number) = (self.calls % 16, self.calls);
+        self.calls += 1;
+        let call = CallKey { slot, generation: 1 + number / 16 };
+        let source: std::net::SocketAddr = "192.0.2.7:5060".parse().unwrap();
+        let facts = Facts {
+            source: Endpoint::from(source),
+            caller: Text::new(b"39021234").unwrap(),
+            callee: Text::new(b"44207").unwrap(),
+            call_id: Text::new(format!("call-{number}").as_bytes()).unwrap(),
+            cseq: 1,
+            ..Facts::default()
+        };
+        let (record, started_us) = ([u64::from(number), 7], 1_700_000_000_000_000);
+        let admit = Admit { call, record, asked_us: 0, deadline_us: 0, started_us, facts };
+        self.says(&Up::Ask(Ask::Admit(admit)));
+        let mut route: Option<Route> = None;
+        until("an answer", || {
+            if let Some(Down::Answer(Answer::Route(answer))) = self.side.down.receive() {
+                route = Some(answer);
+            }
+            route.is_some()
+        });
+        let route = route.unwrap();
+        let mut record = CallRecord {
+            id: record,
+            started_us,
+            facts,
+            customer_gateway: route.customer_gateway,
+            callee_billed: route.callee_billed,
+            customer_terms: route.customer_terms,
+            vendor_terms: route.candidates[0].terms,
+            answered_ms: 1_000,
+            ended_ms: 61_000,
+            reason: EndReason::Normal as u8,
+            attempts_used: 1,
+            ..CallRecord::empty()
+        };
+        let (gateway, answered_ms) = (route.candidates[0].gateway, 1_000);
+        record.attempts[0] =
+            Attempt { gateway, answered_ms, ended_ms: 61_000, ..Attempt::default() };
+        self.side.calls.publish(call, &record, &[]).unwrap();
+        self.side.calls.end(call, &record, &[]).unwrap();
+        self.says(&Up::Report(Report::Ended(Ended { call })));
+        slot
+    }
+
+    fn state(&self, slot: u32) -> SlotState {
+        self.side.calls.tenancy(slot).unwrap().state()
+    }
+
+    fn slots_ended(&self) -> usize {
+        let ended = |slot: &u32| self.state(*slot) == SlotState::Ended;
+        (0..16).filter(ended).count()
+    }
+}
+
+fn alarms(node: &Node) -> Vec<Value> {
+    node.look("/alarm")["items"].as_array().unwrap().clone()
+}
+
+fn cdrs(node: &Node) -> usize {
+    node.look("/cdr?limit=10000")["items"].as_array().unwrap().len()
+}
+
+/// The store's trouble is an alarm with what to do, reads go on, and a change says that it waits.
+fn expect_trouble(node: &Node, words: &str) {
+    until("an alarm", || !alarms(node).is_empty());
+    let alarm = alarms(node).remove(0);
+    assert_eq!((&alarm["name"], &alarm["severity"]), (&json!("store_failed"), &json!("critical")));
+    let detail = alarm["detail"].as_str().unwrap();
+    for word in [words, "free space", "stop whoever locks the file", "nothing is lost"] {
+        assert!(detail.contains(word), "{detail}");
+    }
+    let status = node.look("/status");
+    assert_eq!((&status["store"], &status["ready"]), (&json!(false), &json!(false)));
+    let (status, answer) = node.say("PUT", "/param/FREE_TIME", &json!({"value": "0"}));
+    assert_eq!((status, &answer["title"]), (503, &json!("not durable yet")));
+    assert!(answer["detail"].as_str().unwrap().contains("tollgate alarm list"), "{answer}");
+}
+
+/// All `calls` have their record and their charge, once, and the alarm is gone.
+fn expect_mended(node: &Node, worker: &Worker, calls: usize) {
+    until("free slots", || worker.slots_ended() == 0);
+    assert_eq!(cdrs(node), calls);
+    let cost = 12 * calls as u64;
+    let balance = format!("{}.{:03}", (25_500 - cost) / 1000, (25_500 - cost) % 1000);
+    let shown = node.look("/account/customer")["balance"].as_str().unwrap().to_owned();
+    assert_eq!(format!("{shown:0<6}"), balance);
+    until("a cleared alarm", || alarms(node).is_empty());
+    assert_eq!(node.look("/status")["store"], true);
+}
+
+#[test]
+fn a_locked_database_delays_records_and_loses_none() {
+    let node = Node::start("locked");
+    node.furnish();
+    let mut worker = Worker::join(&node.home);
+    let slot = worker.carries_a_call();
+    until("a free slot", || worker.state(slot) == SlotState::Free);
+    let other = Connection::open(node.home.join("state/tollgate.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // While nothing can be stored, calls are still admitted.
+    for _ in 0..3 {
+        worker.carries_a_call();
+    }
+    expect_trouble(&node, "locked");
+    assert_eq!((worker.slots_ended(), cdrs(&node)), (3, 1));
+    other.execute_batch("ROLLBACK").unwrap();
+    expect_mended(&node, &worker, 4);
+    let events = node.look("/event");
+    let events: Vec<&Value> = events["items"].as_array().unwrap().iter().collect();
+    let told: Vec<&&Value> =
+        events.iter().filter(|event| event["name"] == "store_failed").collect();
+    assert_eq!(told.len(), 2, "raised and cleared: {told:?}");
+    let (status, _, text) = exchange(&node.socket(), "GET", "/metrics", "", "");
+    assert!(status == 200 && text.contains("tollgate_alarms 0"), "{text}");
+}
+
+/// A small disk of its own, for as long as it is held.
+struct Disk<'n>(&'n Path);
+
+impl<'n> Disk<'n> {
+    /// `None`, loudly: only root may mount one.
+    fn mount(at: &'n Path) -> Option<Self> {
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
+            .arg(at)
+            .stderr(std::process::Stdio::null())
+            .status();
+        if mount.is_ok_and(|status| status.success()) {
+            return Some(Self(at));
+        }
+        eprintln!("SKIPPED: a full disk needs the right to mount one");
+        None
+    }
+
+    fn fill(&self) {
+        let filler = std::fs::File::create(self.0.join("filler")).unwrap();
+        for bytes in [64 << 10, 4 << 10, 1] {
+            while std::io::Write::write_all(&mut &filler, &vec![1; bytes]).is_ok() {}
+        }
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.0.join("filler")).unwrap();
+    }
+}
+
+impl Drop for Disk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_delays_records_and_loses_none_over_a_kill_too() {
+    let mut node = Node::prepare("full");
+    let state = node.home.join("state");
+    let Some(disk) = Disk::mount(&state) else { return };
+    node.run();
+    node.furnish();
+    let mut worker = Worker::join(&node.home);
+    disk.fill();
+    // What the log has room for may still be stored; the rest waits in its slots.
+    let mut calls = 0;
+    while worker.slots_ended() < 4 {
+        worker.carries_a_call();
+        calls += 1;
+        assert!(calls < 16, "the disk is not full");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    expect_trouble(&node, "full");
+    disk.free();
+    expect_mended(&node, &worker, calls);
+
+    disk.fill();
+    let before = worker.slots_ended();
+    while worker.slots_ended() < before + 2 && calls < 40 {
+        worker.carries_a_call();
+        calls += 1;
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    node.kill();
+    disk.free();
+    node.run();
+    expect_mended(&node, &worker, calls);
+    node.kill();
+}
