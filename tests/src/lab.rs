@@ -4,6 +4,7 @@
 //! takes the lab down, whatever the test did.
 
 use std::fs::File;
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -158,6 +159,21 @@ impl Lab {
         }
         let said = String::from_utf8_lossy(&output.stderr);
         Err(format!("{program} {arguments:?}: {text}{said}").into())
+    }
+
+    /// A kernel socket of this process inside `cust`, `box` or `vend`.
+    ///
+    /// # Errors
+    /// When the address is not there.
+    pub fn socket(&self, place: &str, address: &str) -> Result<UdpSocket, Error> {
+        let namespace = File::open(format!("/run/netns/tg-{place}"))?;
+        let address = address.to_owned();
+        // A thread of its own enters the namespace; the socket stays in it.
+        let bound = std::thread::spawn(move || -> Result<UdpSocket, Error> {
+            nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET)?;
+            Ok(UdpSocket::bind(address)?)
+        });
+        bound.join().map_err(|_| "the thread that binds died")?
     }
 
     /// Runs `tollgate … --output json`.

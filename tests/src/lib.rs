@@ -3,6 +3,7 @@
 //! [`sim`] is a world in virtual time around the real loops of both daemons. [`lab`] runs the real programs in network namespaces against foreign clients; `bin/phones.rs`
 //! and `bin/flood.rs` are the load that no foreign client can verify packet by packet.
 
+pub mod carrier;
 pub mod lab;
 pub mod sim;
 

@@ -5,78 +5,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tests::carrier::{callers, expect_cdrs, number, raised, vendor};
 use tests::lab::{BOX_CUSTOMER_SIDE, Lab, Running};
-
-fn raised(queues: u32, xdp: bool) -> Option<Lab> {
-    let lab = Lab::up(queues, xdp).expect("the lab comes up")?;
-    lab.script(&["start"]).expect("the appliance gets ready");
-    for command in [
-        "account create acme --role customer --unlimited",
-        "account create carrier --role vendor --unlimited",
-        "tariff create retail",
-        "tariff create wholesale",
-        "tariff rate set retail 44 0.0120",
-        "tariff rate set wholesale 44 0.0080",
-        "gateway mapping create pbx --account acme --tariff retail --address 10.10.1.1",
-        "gateway routing create london --account carrier --tariff wholesale --target 10.10.2.1:5060 --prefix 44",
-    ] {
-        let words: Vec<&str> = command.split(' ').collect();
-        lab.tollgate(&words).expect("provisioning is accepted");
-    }
-    Some(lab)
-}
-
-fn vendor(lab: &Lab, seconds: u32) -> Running {
-    let seconds = seconds.to_string();
-    let arguments = ["answer", "--listen", "10.10.2.1:5060", "--seconds", &seconds];
-    let vendor = lab.start("vend", "phones", &arguments).expect("the vendor starts");
-    std::thread::sleep(Duration::from_millis(300));
-    vendor
-}
-
-fn callers(lab: &Lab, port: u16, calls: u32, seconds: u32) -> Running {
-    let (from, calls, seconds) =
-        (format!("10.10.1.1:{port}"), calls.to_string(), seconds.to_string());
-    let arguments = [
-        "call",
-        "--from",
-        &from,
-        "--to",
-        BOX_CUSTOMER_SIDE,
-        "--calls",
-        &calls,
-        "--seconds",
-        &seconds,
-        "--per-second",
-        "50",
-    ];
-    lab.start("cust", "phones", &arguments).expect("the callers start")
-}
-
-fn number(value: &Value, name: &str) -> u64 {
-    value.get(name).and_then(Value::as_u64).unwrap_or(0)
-}
-
-fn cdrs(lab: &Lab) -> Vec<Value> {
-    let page = lab.tollgate(&["cdr", "list", "--limit", "10000", "--answered"]);
-    let page = page.expect("CDRs are listed");
-    page.get("items").and_then(Value::as_array).cloned().unwrap_or_default()
-}
-
-/// Exactly so many complete records of answered calls, each with its own id.
-fn expect_cdrs(lab: &Lab, calls: usize) -> Vec<Value> {
-    Lab::wait_until(Duration::from_secs(10), || {
-        let found = cdrs(lab);
-        found.len() == calls && found.iter().all(|cdr| cdr.get("complete") == Some(&json!(true)))
-    });
-    let found = cdrs(lab);
-    let mut ids: Vec<&str> =
-        found.iter().filter_map(|cdr| cdr.get("id").and_then(Value::as_str)).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    assert_eq!((found.len(), ids.len()), (calls, calls), "one CDR per call");
-    found
-}
 
 #[test]
 fn calls_with_audio_cross_two_queues_unchanged_and_are_charged() {

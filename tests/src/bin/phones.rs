@@ -1,9 +1,10 @@
 //! Many calls whose every RTP packet is checked: what no foreign load tool does.
 //!
-//! `phones answer --listen 10.10.2.1:5060 [--media-port 6000] --seconds 60` answers each INVITE and
-//! echoes its audio. `phones call --from 10.10.1.1:5070 --to 10.10.1.2:5060 --calls 500 --seconds 20
-//! --callee 441130` makes the calls, sends 50 packets a second in each, compares what comes back
-//! octet by octet, hangs up, and prints one JSON object. Both stop by themselves.
+//! `phones answer --listen 10.10.2.1:5060 [--media-port 6000] [--rings] --seconds 60` answers each
+//! INVITE and echoes its audio; with `--rings` it never gets to the answer. `phones call --from
+//! 10.10.1.1:5070 --to 10.10.1.2:5060 --calls 500 --seconds 20 --callee 441130` makes the calls, sends
+//! 50 packets a second in each, compares what comes back octet by octet, hangs up, and prints one
+//! JSON object. Both stop by themselves.
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
@@ -73,6 +74,7 @@ fn deepen(socket: &UdpSocket) -> Result<(), Box<dyn std::error::Error>> {
 
 fn answer() -> Result<(), Box<dyn std::error::Error>> {
     let listen = address("--listen")?;
+    let rings = std::env::args().any(|argument| argument == "--rings");
     let media = SocketAddr::new(listen.ip(), number("--media-port", 6000) as u16);
     let until = Instant::now() + Duration::from_secs(number("--seconds", 60));
     let signalling = UdpSocket::bind(listen)?;
@@ -115,7 +117,9 @@ fn answer() -> Result<(), Box<dyn std::error::Error>> {
             calls += u64::from(fresh);
             let tag = if fresh { ";tag=phones" } else { "" };
             signalling.send_to(reply("180 Ringing", tag, "").as_bytes(), from)?;
-            signalling.send_to(reply("200 OK", tag, &sdp(media)).as_bytes(), from)?;
+            if !rings {
+                signalling.send_to(reply("200 OK", tag, &sdp(media)).as_bytes(), from)?;
+            }
         } else if text.starts_with("BYE ") || text.starts_with("OPTIONS ") {
             signalling.send_to(reply("200 OK", "", "").as_bytes(), from)?;
         }

@@ -34,7 +34,7 @@ use super::queue::{Killed, Queue};
 /// Workers of the simulated appliance: one would never hand anything over.
 pub const WORKERS: u32 = 2;
 /// Calls of each; few, so that the table gets full.
-pub const CALLS_PER_WORKER: u32 = 6;
+pub const CALLS_PER_WORKER: u32 = 3;
 /// Where customers find us, and vendors.
 pub const ADDRESSES: [&str; 2] = ["10.10.1.2", "10.10.2.2"];
 /// Where SIP is spoken.
