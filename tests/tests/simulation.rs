@@ -47,6 +47,7 @@ fn fresh_worlds_hold_every_invariant_and_meet_every_trouble() {
         "busy",
         "cancelled",
         "charged",
+        "charged the raised price",
         "control died",
         "dataplane died",
         "dataplane_lost",
@@ -56,6 +57,7 @@ fn fresh_worlds_hold_every_invariant_and_meet_every_trouble() {
         "hold or resume accepted",
         "lines_full",
         "locked",
+        "media_timeout",
         "no_ack",
         "no_answer",
         "no_balance",
@@ -68,6 +70,7 @@ fn fresh_worlds_hold_every_invariant_and_meet_every_trouble() {
         "rejected",
         "timeout",
         "unauthorised",
+        "vendor's offer accepted",
     ] {
         assert!(seen.get(trouble).is_some_and(|count| *count > 0), "no world met {trouble:?}");
     }

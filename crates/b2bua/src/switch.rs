@@ -272,6 +272,12 @@ impl Switch {
         &mut self.media.table
     }
 
+    /// Call slots in use: by a call, or by a record that control has not stored yet.
+    #[must_use]
+    pub fn slots_taken(&self) -> usize {
+        self.calls.iter().filter(|call| call.state != State::Free).count()
+    }
+
     /// Port pairs in use: none outlives its call.
     #[must_use]
     pub fn media_pairs(&self) -> u32 {

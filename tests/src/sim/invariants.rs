@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use control::cdr::{BillingMode, Cdr, id_text};
 use link::record::{EndReason, NEVER};
 
+use super::machine::Carried;
 use super::phone::Phone;
-use super::world::World;
+use super::world::{BOUGHT, RAISED, SOLD, World};
 
-/// Billionths per minute: what the customer pays, what the vendors take.
-const RATES: [i128; 2] = [600_000_000, 300_000_000];
+/// A call admitted so close to a change of price may have either, µs.
+const EITHER_US: u64 = 5_000_000;
 
 fn holds(rule: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
     if rule { Ok(()) } else { Err(otherwise()) }
@@ -44,6 +45,12 @@ pub(super) fn after_step(world: &World<'_>) -> Result<(), String> {
     })
 }
 
+/// A control that has just started holds what every running call holds.
+pub(super) fn after_start(world: &World<'_>) -> Result<(), String> {
+    let unknown = world.machine.calls_unknown();
+    holds(unknown == 0, || format!("a new control does not know {unknown} running calls"))
+}
+
 /// Everything came to an end, and the books are right.
 pub(super) fn at_rest(world: &mut World<'_>) -> Result<(), String> {
     let restless = restless(world);
@@ -56,7 +63,7 @@ pub(super) fn at_rest(world: &mut World<'_>) -> Result<(), String> {
         let phone =
             phone.ok_or_else(|| format!("a record of nobody: {}", id_text(cdr.record.id)))?;
         by_phone.entry(&phone.call_id).or_default().push(cdr);
-        charged(cdr)?;
+        charged(world, cdr)?;
     }
     for phone in &world.phones {
         let cdrs = by_phone.remove(phone.call_id.as_str()).unwrap_or_default();
@@ -83,9 +90,9 @@ pub(super) fn restless(world: &mut World<'_>) -> String {
             found.push(format!("{} has {} calls up", vendor.address, vendor.calls_up()));
         }
     }
-    let (calls, pairs, whole) = world.machine.carried();
-    if (calls, pairs, whole) != (0, 0, true) {
-        found.push(format!("workers: {calls} calls, {pairs} port pairs, frames whole: {whole}"));
+    let carried = world.machine.carried();
+    if carried != Carried::default() {
+        found.push(format!("workers: {carried:?}"));
     }
     if world.machine.slots_taken() > 0 {
         found.push(format!("{} slots of the call table", world.machine.slots_taken()));
@@ -135,19 +142,35 @@ fn books(world: &World<'_>) -> Result<(), String> {
     Ok(())
 }
 
+/// Billionths per minute.
+fn rate(text: &str) -> i128 {
+    let hundredths: i128 = text.replace('.', "").parse().unwrap_or(0);
+    hundredths * 10_000_000
+}
+
+/// What a minute of a call costs the customer: the price of when it was admitted.
+fn sold_at(world: &World<'_>, started_us: u64) -> Vec<i128> {
+    let Some(repriced) = world.repriced else { return vec![rate(SOLD)] };
+    match started_us {
+        early if early + EITHER_US < repriced => vec![rate(SOLD)],
+        late if late > repriced => vec![rate(RAISED)],
+        _ => vec![rate(SOLD), rate(RAISED)],
+    }
+}
+
 /// Both charges, by an arithmetic apart from the product's own.
-fn charged(cdr: &Cdr) -> Result<(), String> {
+fn charged(world: &World<'_>, cdr: &Cdr) -> Result<(), String> {
     let hold_ms = match cdr.record.end_reason() {
         EndReason::DurationLimit => cdr.hold_ms() / 1000 * 1000,
         _ => cdr.hold_ms(),
     };
     let sides = [
-        (RATES[0], hold_ms, cdr.customer_charge.fee),
-        (RATES[1], cdr.vendor_hold_ms(), cdr.vendor_charge.fee),
+        (sold_at(world, cdr.record.started_us), hold_ms, cdr.customer_charge.fee),
+        (vec![rate(BOUGHT)], cdr.vendor_hold_ms(), cdr.vendor_charge.fee),
     ];
-    for (rate, hold_ms, fee) in sides {
-        let expected = crate::expected_fee(rate, hold_ms);
-        holds(i128::from(fee.billionths()) == expected, || {
+    for (rates, hold_ms, fee) in sides {
+        let fits = |rate| crate::expected_fee(rate, hold_ms) == i128::from(fee.billionths());
+        holds(rates.into_iter().any(fits), || {
             format!("{} was charged {fee} for {hold_ms} ms", id_text(cdr.record.id))
         })?;
     }
@@ -183,6 +206,10 @@ fn told(world: &World<'_>, phone: &Phone, cdrs: &[&Cdr]) -> Result<(), String> {
     Ok(())
 }
 
+fn repriced(world: &World<'_>, cdr: &Cdr) -> bool {
+    world.repriced.is_some_and(|at| cdr.record.started_us > at)
+}
+
 /// What happened, for whoever wonders what many worlds cover.
 pub(super) fn seen(world: &World<'_>) -> BTreeMap<&'static str, u32> {
     let mut seen: BTreeMap<&'static str, u32> = BTreeMap::new();
@@ -201,9 +228,11 @@ pub(super) fn seen(world: &World<'_>) -> BTreeMap<&'static str, u32> {
         note(cdr.record.end_reason().name(), 1);
         note("failed over", u32::from(cdr.record.attempts_used > 1));
         note("charged", u32::from(cdr.costs()));
+        note("charged the raised price", u32::from(cdr.costs() && repriced(world, cdr)));
     }
     for vendor in &world.vendors {
         note("vendor was deserted", vendor.deserted);
+        note("vendor's offer accepted", vendor.offers_accepted);
     }
     note("dataplane died", world.machine.plane_deaths);
     note("control died", world.machine.desk_deaths);

@@ -24,7 +24,7 @@ use dataplane::rim;
 use dataplane::worker::{Handoff, Parts, Worker};
 use link::layout::{Link, Sizes};
 use link::ring;
-use link::table::SlotState;
+use link::table::{Image, SlotState};
 use serde_json::Value;
 use shm::Doorbell;
 
@@ -95,6 +95,19 @@ impl Drop for Memory {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.bell);
     }
+}
+
+/// What workers hold on to; all zero when nothing goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// Calls that go on.
+    pub calls: u32,
+    /// Call slots, also of records that wait.
+    pub slots: u32,
+    /// Pairs of media ports.
+    pub port_pairs: u32,
+    /// NICs whose buffers are not all in their pool.
+    pub queues_broken: u32,
 }
 
 /// The dataplane's process.
@@ -425,17 +438,34 @@ impl<'m> Machine<'m> {
             .count()
     }
 
-    /// What the workers carry: calls, port pairs, frames out of their pool.
+    /// What the workers hold on to.
     #[must_use]
-    pub fn carried(&mut self) -> (u32, u32, bool) {
-        let Some(plane) = &mut self.plane else { return (0, 0, true) };
-        let mut sum = (0, 0, true);
-        for worker in &mut plane.workers {
-            let whole = worker.nic().is_whole();
+    pub fn carried(&mut self) -> Carried {
+        let mut carried = Carried::default();
+        for worker in self.plane.iter_mut().flat_map(|plane| &mut plane.workers) {
+            carried.queues_broken += u32::from(!worker.nic().is_whole());
             let switch = worker.switch();
-            sum = (sum.0 + switch.calls_live(), sum.1 + switch.media_pairs(), sum.2 && whole);
+            carried.calls += switch.calls_live();
+            carried.slots += switch.slots_taken() as u32;
+            carried.port_pairs += switch.media_pairs();
         }
-        sum
+        carried
+    }
+
+    /// Live calls of the call table that control does not know.
+    #[must_use]
+    pub fn calls_unknown(&self) -> usize {
+        let Some(office) = self.office() else { return 0 };
+        let mut image = Image::boxed();
+        let tables = (0..WORKERS).filter_map(|worker| self.link.calls(worker).ok());
+        tables
+            .flat_map(|table| (0..table.len()).map(move |slot| (table, slot)))
+            .filter(|(table, slot)| {
+                let seen = table.read(*slot, &mut image);
+                seen.is_some_and(|seen| seen.state() == SlotState::Live)
+                    && !office.knows(image.record.id)
+            })
+            .count()
     }
 
     /// Ids of the calls that control knows to be running.

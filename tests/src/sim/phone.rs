@@ -27,6 +27,8 @@ pub struct Plan {
     pub forgets_ack: bool,
     /// The INVITE carries no offer.
     pub offerless: bool,
+    /// It sends no audio, and does not mind silence.
+    pub mute: bool,
 }
 
 /// How far a caller's call is.
@@ -157,7 +159,8 @@ impl Phone {
         let repeats = pending.into_iter().flatten().filter_map(Pending::due);
         let idle = (self.stage == Stage::Idle).then_some(self.plan.start);
         let talking = self.stage == Stage::Talking;
-        let audio = (talking && self.remote_media.is_some()).then_some(self.audio_due);
+        let speaks = talking && !self.plan.mute && self.remote_media.is_some();
+        let audio = speaks.then_some(self.audio_due);
         repeats
             .chain(idle)
             .chain(self.cancel_due())
@@ -186,7 +189,8 @@ impl Phone {
         // An answer that crossed our CANCEL is taken and hung up; silence is no conversation.
         let talk =
             if self.cancel.is_some() || self.gave_up { Duration::ZERO } else { self.plan.talk };
-        let due = (answered + talk).min(self.heard + SILENCE);
+        let silence = if self.plan.mute { Duration::MAX } else { self.heard + SILENCE };
+        let due = (answered + talk).min(silence);
         (self.stage == Stage::Talking && self.bye.is_none()).then_some(due)
     }
 
@@ -220,6 +224,7 @@ impl Phone {
         }
         let mut out = self.repeat(now);
         if self.stage == Stage::Talking
+            && !self.plan.mute
             && self.audio_due <= now
             && let Some(to) = self.remote_media
         {
@@ -363,9 +368,11 @@ impl Phone {
                 self.stage = Stage::Done;
                 String::new()
             }
-            "INVITE" => sdp(self.media, 9, "sendrecv"),
+            "INVITE" if self.stage == Stage::Talking => sdp(self.media, 9, "sendrecv"),
             _ => String::new(),
         };
-        vec![self.letter(response(text, 200, "phone", self.address, &body))]
+        let known = self.stage == Stage::Talking || method(text) == "BYE";
+        let code = if known { 200 } else { 481 };
+        vec![self.letter(response(text, code, "phone", self.address, &body))]
     }
 }

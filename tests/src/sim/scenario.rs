@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use super::machine::{ADDRESSES, SIP_PORT};
 use super::network::Weather;
 use super::phone::{Phone, Plan};
-use super::vendor::{Temper, Vendor};
+use super::vendor::{Answers, Temper, Vendor};
 
 /// Virtual time at which the first phone may call: the appliance is up and provisioned by then.
 pub const OPENING: Duration = Duration::from_secs(1_000);
@@ -41,6 +41,8 @@ pub enum Deed {
     Drain(bool),
     /// An operator locks or unlocks the customer.
     Lock(bool),
+    /// An operator raises the customer's price: for new calls only.
+    Reprice,
 }
 
 /// One world to be.
@@ -82,12 +84,18 @@ impl Dice {
     fn temper(&mut self) -> Temper {
         match self.0.random_range(0..12) {
             0..7 => {
-                let ring = self.ms(10..1_500);
-                let hang_up = self.one_in(3).then(|| self.ms(500..25_000));
-                Temper::Answers(ring, ring + self.ms(0..6_000), hang_up)
+                let rings = self.ms(10..1_500);
+                Temper::Answers(Answers {
+                    rings,
+                    answers: rings + self.ms(0..6_000),
+                    hangs_up: self.one_in(3).then(|| self.ms(500..25_000)),
+                    offers: self.one_in(3).then(|| self.ms(100..15_000)),
+                    early_media: self.one_in(3),
+                    forks: self.one_in(6),
+                })
             }
             7..10 => {
-                let codes = [404, 486, 500, 503, 603];
+                let codes = [302, 404, 486, 500, 503, 603];
                 let code = codes.get(self.0.random_range(0..codes.len())).copied();
                 Temper::Refuses(code.unwrap_or(503), self.ms(5..800))
             }
@@ -101,6 +109,7 @@ impl Dice {
             start: OPENING + self.ms(0..20_000),
             cancel_after: self.one_in(6).then(|| self.ms(50..4_000)),
             talk: self.ms(200..40_000),
+            mute: false,
             holds: self.one_in(4),
             forgets_ack: self.one_in(20),
             offerless: self.one_in(8),
@@ -114,7 +123,12 @@ impl Dice {
         let mut then = |at: Duration, deed| script.push((at, deed));
         match self.0.random_range(0..12) {
             0..3 => {
+                // With a slow disk there is something under way when it dies.
+                let slow =
+                    if self.one_in(2) { self.ms(20..1_500) } else { Duration::from_millis(1) };
+                then(OPENING, Deed::Disk(slow));
                 then(at, Deed::KillDesk(self.one_in(2)));
+                then(at, Deed::Disk(Duration::from_millis(1)));
                 then(at + self.ms(10..12_000), Deed::StartDesk);
             }
             3 => {
@@ -155,6 +169,7 @@ impl Dice {
                 let off = if on { Deed::Drain(false) } else { Deed::Lock(false) };
                 then(at + self.ms(500..15_000), off);
             }
+            10 => then(at, Deed::Reprice),
             _ => {}
         }
         if self.one_in(4) {
@@ -186,7 +201,11 @@ impl Scenario {
                 let last = if dice.one_in(15) { 200 } else { 10 };
                 let address = host(&format!("10.10.1.{}", last + number), SIP_PORT);
                 let callee = if dice.one_in(20) { "999123" } else { "44207946" };
-                Phone::new(number, address, target, callee, dice.plan())
+                let mute = dice.one_in(15);
+                let talk = Duration::from_secs(100);
+                let plan = dice.plan();
+                let plan = if mute { Plan { mute, talk, ..plan } } else { plan };
+                Phone::new(number, address, target, callee, plan)
             })
             .collect();
         let vendors = (1..=dice.0.random_range(1..=3))

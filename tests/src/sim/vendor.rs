@@ -8,14 +8,35 @@ use super::peer::{
     Pending, SILENCE, T2, header, media_of, method, response, sdp, status, uri, with_body,
 };
 
+/// Sequence numbers of its own requests in a dialog.
+const OFFER_CSEQ: u32 = 1;
+const BYE_CSEQ: u32 = 2;
+
 /// First port of the vendor's media; each call has its own.
 const MEDIA_PORT: u16 = 30_000;
+
+/// How a vendor answers, in times after the INVITE and after the answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Answers {
+    /// It rings.
+    pub rings: Duration,
+    /// It answers.
+    pub answers: Duration,
+    /// It hangs up, if ever.
+    pub hangs_up: Option<Duration>,
+    /// It offers anew, if ever.
+    pub offers: Option<Duration>,
+    /// It rings with a description: early media.
+    pub early_media: bool,
+    /// It rings at two places, each with a tag of its own, and one of them answers.
+    pub forks: bool,
+}
 
 /// What a vendor does with the calls it gets.
 #[derive(Clone, Copy, Debug)]
 pub enum Temper {
-    /// Rings after, answers after, hangs up after that, if ever.
-    Answers(Duration, Duration, Option<Duration>),
+    /// It answers.
+    Answers(Answers),
     /// Refuses with this status after a while.
     Refuses(u16, Duration),
     /// Rings for ever.
@@ -42,6 +63,7 @@ struct Taken {
     acknowledged: bool,
     cancelled: bool,
     bye: Option<Pending>,
+    offer: Option<Pending>,
     over: bool,
 }
 
@@ -57,6 +79,8 @@ pub struct Vendor {
     pub invites: u32,
     /// Calls it answered whose 2xx was acknowledged.
     pub confirmed: u32,
+    /// Offers of its own that were accepted.
+    pub offers_accepted: u32,
     /// Calls that ended because nothing was heard any more.
     pub deserted: u32,
 }
@@ -65,7 +89,8 @@ impl Vendor {
     /// An idle vendor.
     #[must_use]
     pub fn new(address: SocketAddr, temper: Temper) -> Self {
-        Self { address, temper, calls: Vec::new(), invites: 0, confirmed: 0, deserted: 0 }
+        let calls = Vec::new();
+        Self { address, temper, calls, invites: 0, confirmed: 0, offers_accepted: 0, deserted: 0 }
     }
 
     /// Calls it believes to be up, or on their way.
@@ -102,12 +127,18 @@ impl Vendor {
         let call_id = header(&text, "Call-ID").unwrap_or_default();
         let place = self.calls.iter().position(|call| call.call_id == call_id);
         if let Some(code) = status(&text) {
-            let ours = place.and_then(|place| self.calls.get_mut(place));
-            if let Some(call) = ours
-                && code >= 200
-                && header(&text, "CSeq").is_some_and(|cseq| cseq.ends_with("BYE"))
-            {
+            let Some(call) = place.and_then(|place| self.calls.get_mut(place)) else {
+                return Vec::new();
+            };
+            let cseq = header(&text, "CSeq").unwrap_or_default();
+            if code >= 200 && cseq.ends_with("BYE") {
                 (call.bye, call.over) = (None, true);
+            }
+            if code >= 200 && cseq.ends_with("INVITE") {
+                let first = call.offer.as_mut().is_some_and(|offer| offer.due().is_some());
+                self.offers_accepted += u32::from(first && code < 300);
+                call.offer.iter_mut().for_each(Pending::stop);
+                return reply(address, from, &call.request(address, "ACK", OFFER_CSEQ, ""));
             }
             return Vec::new();
         }
@@ -206,6 +237,7 @@ impl Taken {
             acknowledged: false,
             cancelled: false,
             bye: None,
+            offer: None,
             over: false,
         }
     }
@@ -222,8 +254,8 @@ impl Taken {
             return (None, Some((self.started, 487)));
         }
         match temper {
-            Temper::Answers(ring, answer, _) => {
-                (Some(self.started + ring), Some((self.started + answer, 200)))
+            Temper::Answers(Answers { rings, answers, .. }) => {
+                (Some(self.started + rings), Some((self.started + answers, 200)))
             }
             Temper::Refuses(code, after) => (None, Some((self.started + after, code))),
             Temper::Rings => (Some(self.started), None),
@@ -234,11 +266,19 @@ impl Taken {
     fn hang_up_due(&self, temper: Temper) -> Option<Duration> {
         let answered = self.answered?;
         let planned = match temper {
-            Temper::Answers(_, _, Some(after)) if self.acknowledged => answered + after,
+            Temper::Answers(Answers { hangs_up: Some(after), .. }) if self.acknowledged => {
+                answered + after
+            }
             _ => Duration::MAX,
         };
         let due = planned.min(self.heard.max(answered) + SILENCE);
         (self.bye.is_none() && !self.over).then_some(due)
+    }
+
+    fn offer_due(&self, temper: Temper) -> Option<Duration> {
+        let Temper::Answers(Answers { offers: Some(after), .. }) = temper else { return None };
+        let may = self.acknowledged && self.offer.is_none() && self.bye.is_none() && !self.over;
+        may.then_some(self.answered? + after)
     }
 
     /// What was neither answered nor cancelled is forgotten one day: its caller is gone.
@@ -252,8 +292,10 @@ impl Taken {
         let open = self.final_sent.is_none() && !self.over;
         let ring = ring.filter(|_| !self.rang && open);
         let last = last.map(|(due, _)| due).filter(|_| open);
-        let repeats = [&self.final_sent, &self.bye].into_iter().flatten().filter_map(Pending::due);
+        let repeats = [&self.final_sent, &self.bye, &self.offer];
+        let repeats = repeats.into_iter().flatten().filter_map(Pending::due);
         let ends = self.hang_up_due(temper).into_iter().chain(self.forget_due());
+        let ends = ends.chain(self.offer_due(temper));
         ring.into_iter().chain(last).chain(repeats).chain(ends).min()
     }
 
@@ -264,7 +306,7 @@ impl Taken {
         let open = self.final_sent.is_none() && !self.over;
         if !self.rang && open && due(ring) {
             self.rang = true;
-            out.push(response(&self.invite, 180, &self.tag, address, ""));
+            out.extend(self.ring(temper, address));
         }
         if let Some((at, code)) = last
             && open
@@ -281,9 +323,15 @@ impl Taken {
         }
         self.over |= due(self.forget_due());
         if due(self.hang_up_due(temper)) {
-            self.bye = Some(Pending::new(now, self.bye_text(address), T2));
+            self.bye = Some(Pending::new(now, self.request(address, "BYE", BYE_CSEQ, ""), T2));
+            self.offer = None;
         }
-        for slot in [&mut self.final_sent, &mut self.bye] {
+        if due(self.offer_due(temper)) {
+            let offer = sdp(self.media, 3, "sendrecv");
+            self.offer =
+                Some(Pending::new(now, self.request(address, "INVITE", OFFER_CSEQ, &offer), T2));
+        }
+        for slot in [&mut self.final_sent, &mut self.bye, &mut self.offer] {
             match slot.as_mut().map(|pending| pending.again(now)) {
                 Some(Ok(text)) => out.extend(text),
                 Some(Err(())) => self.over = true,
@@ -293,16 +341,35 @@ impl Taken {
         out
     }
 
-    fn bye_text(&self, address: SocketAddr) -> String {
+    fn ring(&self, temper: Temper, address: SocketAddr) -> Vec<String> {
+        let mut out = Vec::new();
+        if let Temper::Answers(answers) = temper
+            && answers.forks
+        {
+            out.push(response(&self.invite, 180, &format!("{}-other", self.tag), address, ""));
+        }
+        out.push(match temper {
+            Temper::Answers(answers) if answers.early_media => {
+                let body = sdp(self.media, 1, "sendrecv");
+                response(&self.invite, 183, &self.tag, address, &body)
+            }
+            _ => response(&self.invite, 180, &self.tag, address, ""),
+        });
+        out
+    }
+
+    /// A request of the dialog.
+    fn request(&self, address: SocketAddr, method: &str, cseq: u32, body: &str) -> String {
         let [from, to, contact] =
             ["From", "To", "Contact"].map(|name| header(&self.invite, name).unwrap_or_default());
         let Self { call_id, tag, .. } = self;
         let head = format!(
-            "BYE {} SIP/2.0\r\nVia: SIP/2.0/UDP {address};branch=z9hG4bK{tag}{call_id}-bye;rport\r\n\
+            "{method} {} SIP/2.0\r\n\
+             Via: SIP/2.0/UDP {address};branch=z9hG4bK{tag}{call_id}-{method};rport\r\n\
              Max-Forwards: 70\r\nFrom: {to};tag={tag}\r\nTo: {from}\r\nCall-ID: {call_id}\r\n\
-             CSeq: 1 BYE\r\n",
+             CSeq: {cseq} {method}\r\nContact: <sip:{address}>\r\n",
             uri(contact)
         );
-        with_body(&head, "")
+        with_body(&head, body)
     }
 }

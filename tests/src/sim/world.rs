@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::archive::Archive;
 use super::invariants;
-use super::machine::{Machine, Memory};
+use super::machine::{Carried, Machine, Memory, time};
 use super::network::{Letter, Network};
 use super::peer::status;
 use super::phone::Phone;
@@ -19,6 +19,10 @@ use super::vendor::Vendor;
 
 /// A world that has not come to rest by then never will.
 const END: Duration = OPENING.saturating_add(Duration::from_secs(900));
+/// What a minute costs the customer, what it costs after [`Deed::Reprice`], what vendors take.
+pub(super) const SOLD: &str = "0.60";
+pub(super) const RAISED: &str = "0.90";
+pub(super) const BOUGHT: &str = "0.30";
 /// How long everything must have been still before a world is at rest.
 const STILL: Duration = Duration::from_secs(16);
 
@@ -45,6 +49,8 @@ pub struct World<'m> {
     pub(super) money: Option<i64>,
     /// The customer, the vendors' account.
     pub(super) accounts: [u32; 2],
+    /// When the customer's price was raised, µs since 1970.
+    pub(super) repriced: Option<u64>,
     /// When anything was sent or changed last.
     moved: Duration,
     story: DefaultHasher,
@@ -71,6 +77,7 @@ impl<'m> World<'m> {
             script,
             money: money.map(|whole| i64::from(whole) * 1_000_000_000 / 4),
             accounts: [0; 2],
+            repriced: None,
             moved: now,
             story: DefaultHasher::new(),
             trace,
@@ -85,6 +92,9 @@ impl<'m> World<'m> {
 
     /// Money, tariffs and gateways, as an operator would enter them.
     fn provision(&mut self, lines: u32) -> Result<(), String> {
+        // Silence is noticed in time for a peer that minds it to be patient.
+        let silence = json!({"value": "20"});
+        self.machine.command(self.now, Method::Put, "param/TG_RTP_TIMEOUT", silence)?;
         let mut post = |path: &str, body: Value| {
             self.machine
                 .command(self.now, Method::Post, path, body)
@@ -95,11 +105,13 @@ impl<'m> World<'m> {
         let customer = json!({"name": "acme", "role": "customer", "credit": credit});
         let vendor = json!({"name": "carrier", "role": "vendor", "credit": null});
         self.accounts = [post("account", customer)?, post("account", vendor)?];
-        for (tariff, rate) in [("sell", "0.60"), ("buy", "0.30")] {
+        for tariff in ["sell", "buy"] {
             post("tariff", json!({"name": tariff}))?;
-            let row = json!({"prefix": "44", "rate": rate, "increment_s": 1, "minimum_s": 1});
-            post(&format!("tariff/{tariff}/rate"), row)?;
         }
+        self.put_rate("sell", SOLD)?;
+        self.put_rate("buy", BOUGHT)?;
+        let mut post =
+            |path: &str, body: Value| self.machine.command(self.now, Method::Post, path, body);
         if let Some(money) = self.money {
             let amount = format!("{}.{:09}", money / 1_000_000_000, money % 1_000_000_000);
             let payment = json!({"amount": amount, "request_id": "opening"});
@@ -118,6 +130,12 @@ impl<'m> World<'m> {
             post("gateway/routing", gateway)?;
         }
         Ok(())
+    }
+
+    fn put_rate(&mut self, tariff: &str, rate: &str) -> Result<(), String> {
+        let row = json!({"prefix": "44", "rate": rate, "increment_s": 1, "minimum_s": 1});
+        let path = format!("tariff/{tariff}/rate");
+        self.machine.command(self.now, Method::Post, &path, row).map(drop)
     }
 
     /// Runs to its rest.
@@ -149,7 +167,7 @@ impl<'m> World<'m> {
         }
         let idle = self.machine.slots_taken() == 0
             && self.machine.is_written()
-            && self.machine.carried() == (0, 0, true)
+            && self.machine.carried() == Carried::default()
             && self.machine.office().is_some_and(|office| office.calls_live() == 0);
         idle || self.now > self.moved + STILL + Duration::from_secs(300)
     }
@@ -163,7 +181,7 @@ impl<'m> World<'m> {
         self.now = self.now.max(due.min(self.now + Duration::from_secs(1)));
         while self.script.first().is_some_and(|(at, _)| *at <= self.now) {
             let (_, deed) = self.script.remove(0);
-            self.act(deed);
+            self.act(deed)?;
         }
         self.step_peers();
         while let Some(letter) = self.network.receive(self.now) {
@@ -214,7 +232,7 @@ impl<'m> World<'m> {
         self.machine.deliver(self.now, letter.from, letter.to, &letter.bytes);
     }
 
-    fn act(&mut self, deed: Deed) {
+    fn act(&mut self, deed: Deed) -> Result<(), String> {
         let now = self.now;
         if self.trace {
             println!("{} ---- {deed:?}", self.stamp());
@@ -226,7 +244,10 @@ impl<'m> World<'m> {
         };
         match deed {
             Deed::KillDesk(wrote) => self.machine.kill_desk(wrote),
-            Deed::StartDesk => self.machine.start_desk(now),
+            Deed::StartDesk => {
+                self.machine.start_desk(now);
+                return invariants::after_start(self);
+            }
             Deed::KillPlane => self.machine.kill_plane(),
             Deed::LightFuse(worker, frames) => self.machine.light_fuse(worker, frames),
             Deed::StartPlane => self.machine.start_plane(now),
@@ -234,6 +255,10 @@ impl<'m> World<'m> {
             Deed::Disk(time) => self.machine.disk = time,
             Deed::Weather(weather) => self.network.set_weather(weather),
             Deed::Drain(draining) => say(Method::Post, "drain", json!({ "draining": draining })),
+            Deed::Reprice => {
+                self.repriced = Some(time(now).wall_us);
+                self.put_rate("sell", RAISED)?;
+            }
             Deed::Lock(locked) => say(Method::Patch, "account/acme", json!({ "locked": locked })),
             Deed::HangUp(place) => {
                 if let Some(id) = self.machine.calls().get(place) {
@@ -242,6 +267,7 @@ impl<'m> World<'m> {
                 }
             }
         }
+        Ok(())
     }
 
     fn stamp(&self) -> String {
