@@ -47,7 +47,7 @@ impl Brain {
 
 impl Step for Brain {
     fn name(&self) -> &str {
-        "b2bua: one call, 16 messages"
+        "b2bua: one call, 14 messages"
     }
 
     fn operations(&self) -> u32 {

@@ -5,7 +5,7 @@
 //!
 //! Read `measure.rs` for how a figure is taken, `invite.rs` for the message that everybody parses,
 //! `phones.rs` for the call that everybody carries, `desk.rs` for who decides about it, `shared.rs`
-//! for the memory between two processes.
+//! for the memory between two processes, `world.rs` for the cables.
 
 #![forbid(unsafe_code)]
 
@@ -14,3 +14,4 @@ pub mod invite;
 pub mod measure;
 pub mod phones;
 pub mod shared;
+pub mod world;

@@ -96,17 +96,16 @@ pub fn price(steps: &mut [Box<dyn Step + '_>]) -> Result<(), Box<dyn Error>> {
     println!("|---|---|---|---|---|");
     let mut first = None;
     for (step, mut times) in steps.iter().zip(times) {
-        times.sort_by(f64::total_cmp);
-        let at = |quarter: usize| times.get(times.len() * quarter / 4).copied().unwrap_or(f64::NAN);
-        let first = *first.get_or_insert(at(2));
+        let [low, median, high] = quartiles(&mut times);
+        let first = *first.get_or_insert(median);
         let instructions = count(step.as_ref())?;
         println!(
             "| {} | {} | {} to {} | {instructions} | {:.2} |",
             step.name(),
-            shown(at(2)),
-            shown(at(1)),
-            shown(at(3)),
-            at(2) / first
+            shown(median),
+            shown(low),
+            shown(high),
+            median / first
         );
     }
     Ok(())
@@ -151,6 +150,12 @@ fn count(step: &dyn Step) -> Result<String, Box<dyn Error>> {
     Ok(grouped(collected / u64::from(step.operations())))
 }
 
+/// Lower quartile, median, upper quartile.
+pub fn quartiles(figures: &mut [f64]) -> [f64; 3] {
+    figures.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| figures.get(figures.len() * quarter / 4).copied().unwrap_or(f64::NAN))
+}
+
 /// `12345` as `12,345`.
 #[must_use]
 pub fn grouped(number: u64) -> String {
@@ -178,6 +183,11 @@ pub fn shown(ns: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quartiles_split_what_was_measured() {
+        assert_eq!(quartiles(&mut [4.0, 1.0, 3.0, 2.0, 5.0]), [2.0, 3.0, 4.0]);
+    }
 
     #[test]
     fn figures_read_well() {
