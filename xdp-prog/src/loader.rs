@@ -265,3 +265,38 @@ pub(crate) fn test_run(
         frame: out,
     })
 }
+
+/// Frames that the kernel holds at a time while it injects: a NIC's batch.
+const LIVE_BATCH: u32 = 64;
+
+/// Puts a frame on an interface `repeat` times as if its NIC had received it: what the program decides
+/// is done.
+pub(crate) fn live_run(
+    program: BorrowedFd<'_>,
+    frame: &[u8],
+    arrival: Arrival,
+    repeat: u32,
+) -> io::Result<()> {
+    let context = libbpf_sys::xdp_md {
+        data_end: frame.len() as u32,
+        ingress_ifindex: arrival.interface_index,
+        rx_queue_index: arrival.queue,
+        ..Default::default()
+    };
+    let mut options = libbpf_sys::bpf_test_run_opts {
+        sz: size_of::<libbpf_sys::bpf_test_run_opts>() as libbpf_sys::size_t,
+        data_in: frame.as_ptr().cast(),
+        data_size_in: frame.len() as u32,
+        ctx_in: (&raw const context).cast(),
+        ctx_size_in: size_of_val(&context) as u32,
+        repeat: i32::try_from(repeat).unwrap_or(i32::MAX),
+        flags: libbpf_sys::BPF_F_TEST_XDP_LIVE_FRAMES,
+        batch_size: LIVE_BATCH,
+        ..Default::default()
+    };
+    // SAFETY: every pointer in `options` is to memory of ours of the size beside it that lives over the
+    // call; the kernel writes to none of it.
+    let result =
+        unsafe { libbpf_sys::bpf_prog_test_run_opts(program.as_raw_fd(), &raw mut options) };
+    answer(result).map(drop)
+}

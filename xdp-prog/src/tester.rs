@@ -11,7 +11,7 @@ use zerocopy::FromBytes;
 
 use crate::abi::RawExplanation;
 use crate::explain::Described;
-use crate::loader::{self, Programs, test_run};
+use crate::loader::{self, Programs, live_run, test_run};
 use crate::pins::{EXPLAIN, PROGRAM, pinned_interfaces};
 use crate::{Error, Plan};
 
@@ -82,6 +82,13 @@ impl Tester {
     pub fn run(&self, frame: &[u8], arrival: Option<Arrival>, repeat: u32) -> Result<Run, Error> {
         test_run(self.program.as_fd(), frame, arrival, repeat)
             .map_err(Error::os("run a frame through the XDP program"))
+    }
+
+    /// Injects a frame `repeat` times where it arrives, as its NIC would: a redirect to a worker's socket
+    /// is done, what passes goes up the kernel's stack.
+    pub fn inject(&self, frame: &[u8], arrival: Arrival, repeat: u32) -> Result<(), Error> {
+        live_run(self.program.as_fd(), frame, arrival, repeat)
+            .map_err(Error::os("inject frames into an interface"))
     }
 }
 
