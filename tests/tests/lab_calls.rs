@@ -92,8 +92,8 @@ fn without_a_dataplane_control_ends_and_charges_calls_at_their_last_media() {
     assert!(Lab::wait_until(Duration::from_secs(15), || ended().len() == 5), "{:?}", ended());
     for cdr in ended() {
         // Killed about three seconds after the first INVITE: charged to the last media, not to the
-        // moment control gave up.
-        assert!((1_000..=4_500).contains(&number(&cdr, "hold_ms")), "{cdr}");
+        // moment control gave up ten seconds later.
+        assert!((1_000..=8_000).contains(&number(&cdr, "hold_ms")), "{cdr}");
         assert_ne!(cdr.get("charge"), Some(&json!("0.00")), "{cdr}");
     }
     let alarms = lab.tollgate(&["alarm", "list"]).expect("alarms are listed");
@@ -123,8 +123,12 @@ fn a_stranger_is_refused_recorded_as_illegal_and_dropped_once_denied() {
     let refused = refused.expect("the stranger reports");
     assert_eq!(refused.pointer("/failed/403"), Some(&json!(1)), "{refused}");
     let illegal = ["cdr", "list", "--billing-mode", "illegal"];
-    let page = lab.tollgate(&illegal).expect("CDRs are listed");
-    assert_eq!(page.pointer("/items/0/end_reason"), Some(&json!("unauthorised")), "{page}");
+    let page = || lab.tollgate(&illegal).expect("CDRs are listed");
+    // A record is listed once the store has it.
+    let recorded = Lab::wait_until(Duration::from_secs(10), || {
+        page().pointer("/items/0/end_reason") == Some(&json!("unauthorised"))
+    });
+    assert!(recorded, "{}", page());
     lab.tollgate(&["firewall", "deny", "add", "10.10.1.77"]).expect("the stranger is denied");
     let explained = || lab.tollgate(&["firewall", "explain", "--source", "10.10.1.77"]);
     let dropped = Lab::wait_until(Duration::from_secs(1), || {
