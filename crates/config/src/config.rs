@@ -492,8 +492,8 @@ fn read_dataplane(section: &mut Section<'_>) -> Dataplane {
         cores: section.numbers("cores", 0..=CORE_MAX).unwrap_or_default(),
         // Spinning burns what another thread on the same core needs: only for cores of one's own.
         spin_us: section.number("spin_us", 0..=10_000).unwrap_or(0),
-        // 8,192 frames hold what a million packets a second bring in 8 ms.
-        frames_per_worker: section.power_of_two("frames_per_worker", 512..=1 << 20, 8_192),
+        // 16,384 frames hold what a million packets a second bring in 16 ms.
+        frames_per_worker: section.power_of_two("frames_per_worker", 512..=1 << 20, 16_384),
         // The smaller that the kernel takes; holds a full Ethernet frame and room for headers.
         frame_bytes: section.power_of_two("frame_bytes", 2_048..=4_096, 2_048),
         // Huge pages must have been reserved by the administrator.

@@ -23,7 +23,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use self::mapping::Mapping;
-use self::socket::{Binding, RING_SLOTS, Socket};
+use self::socket::{Binding, Socket};
 use super::{Accounts, BATCH_FRAMES, Batch, Frame, HEADROOM_BYTES, Nic, NicStatistics};
 
 /// System calls per flush: the kernel takes some dozens of frames by each.
@@ -83,6 +83,17 @@ pub fn check_queues(interfaces: &[String], workers: u32) -> Result<(), Error> {
     Ok(())
 }
 
+/// Frames kept back for sending.
+fn reserve(frames: usize) -> usize {
+    frames / 4
+}
+
+/// Frames that one interface holds to receive into, at most. Its rings are as long: while a worker is
+/// away, nothing is lost before the memory is full.
+fn share(frames: usize, interfaces: usize) -> usize {
+    (frames - reserve(frames)) / interfaces.max(1)
+}
+
 /// Tries again while the queue is busy: the kernel lets go of a dead process's sockets some time after
 /// it is gone, and a restart must not wait for a second restart.
 fn patiently(open: impl Fn() -> io::Result<Socket>) -> io::Result<Socket> {
@@ -133,9 +144,12 @@ impl AfXdp {
         let whole = if hugepages { bytes.next_multiple_of(HUGE_PAGE_BYTES) } else { bytes };
         nix::unistd::ftruncate(&file, whole as i64).map_err(|errno| memory(errno.into()))?;
         let memory = Mapping::new(file.as_fd(), 0, whole).map_err(memory)?;
-        let (sockets, zero_copy) = match Self::bind(interfaces, queue, &memory, frame_bytes, true) {
+        let slots = (share(frames as usize, interfaces.len()) as u32).next_power_of_two();
+        let bind =
+            |zero_copy| Self::bind(interfaces, queue, &memory, frame_bytes, slots, zero_copy);
+        let (sockets, zero_copy) = match bind(true) {
             Ok(sockets) => (sockets, true),
-            Err(_) => (Self::bind(interfaces, queue, &memory, frame_bytes, false)?, false),
+            Err(_) => (bind(false)?, false),
         };
         let mut nic = Self {
             memory,
@@ -158,6 +172,7 @@ impl AfXdp {
         queue: u32,
         memory: &Mapping,
         frame_bytes: u32,
+        slots: u32,
         zero_copy: bool,
     ) -> Result<Vec<Socket>, Error> {
         let mut sockets: Vec<Socket> = Vec::with_capacity(interfaces.len());
@@ -170,7 +185,7 @@ impl AfXdp {
                 None => Binding::Own { zero_copy },
                 Some(first) => Binding::Shared(first),
             };
-            let open = || Socket::open(ifindex, queue, memory, frame_bytes, binding);
+            let open = || Socket::open(ifindex, queue, memory, frame_bytes, slots, binding);
             let socket =
                 patiently(open).map_err(|error| Error::Socket(name.clone(), queue, error))?;
             sockets.push(socket);
@@ -189,11 +204,10 @@ impl AfXdp {
         self.sockets.iter().map(Socket::fd)
     }
 
-    /// Keeps every fill ring as full as the pool allows, a quarter of it reserved for sending. No
-    /// interface is given more than its share, else the first one would take all of a small memory.
+    /// Keeps every fill ring as full as the pool allows. No interface is given more than its share,
+    /// else the first one would take all of a small memory.
     fn refill(&mut self) {
-        let reserve = self.frames / 4;
-        let share = (self.frames - reserve) / self.sockets.len().max(1);
+        let (reserve, share) = (reserve(self.frames), share(self.frames, self.sockets.len()));
         for socket in &mut self.sockets {
             let spare = self.pool.len().saturating_sub(reserve);
             let missing = share.saturating_sub(socket.receiving());
@@ -355,5 +369,3 @@ impl Nic for AfXdp {
         Accounts { pool, rings, hands: self.frames.saturating_sub(pool + rings) }
     }
 }
-
-const _: () = assert!(RING_SLOTS.is_power_of_two());

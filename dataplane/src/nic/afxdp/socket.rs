@@ -9,9 +9,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::mapping::Mapping;
 use super::ring::Indices;
 
-/// Slots of each ring.
-pub(super) const RING_SLOTS: u32 = 2048;
-
 /// A ring of `T` that lies in a mapping.
 struct Ring<T> {
     _mapping: Mapping,
@@ -170,12 +167,14 @@ const NO_OFFSETS: libc::xdp_ring_offset =
     libc::xdp_ring_offset { producer: 0, consumer: 0, desc: 0, flags: 0 };
 
 impl Socket {
-    /// Opens and binds a socket to `queue` of the interface with index `ifindex`.
+    /// Opens and binds a socket to `queue` of the interface with index `ifindex`, each of its rings
+    /// with `slots`, a power of two.
     pub(super) fn open(
         ifindex: u32,
         queue: u32,
         memory: &Mapping,
         frame_bytes: u32,
+        slots: u32,
         binding: Binding<'_>,
     ) -> io::Result<Self> {
         // SAFETY: the arguments are constants; the result is checked.
@@ -200,7 +199,7 @@ impl Socket {
             libc::XDP_RX_RING,
             libc::XDP_TX_RING,
         ] {
-            set_option(fd.as_fd(), ring, &RING_SLOTS)?;
+            set_option(fd.as_fd(), ring, &slots)?;
         }
         let none = libc::xdp_mmap_offsets {
             rx: NO_OFFSETS,
@@ -214,10 +213,10 @@ impl Socket {
             (libc::XDP_UMEM_PGOFF_FILL_RING as i64, libc::XDP_UMEM_PGOFF_COMPLETION_RING as i64);
         let (receive_page, transmit_page) = (libc::XDP_PGOFF_RX_RING, libc::XDP_PGOFF_TX_RING);
         let socket = Self {
-            fill: Ring::map(file, fill_page, &offsets.fr, RING_SLOTS)?,
-            completion: Ring::map(file, completion_page, &offsets.cr, RING_SLOTS)?,
-            receive: Ring::map(file, receive_page, &offsets.rx, RING_SLOTS)?,
-            transmit: Ring::map(file, transmit_page, &offsets.tx, RING_SLOTS)?,
+            fill: Ring::map(file, fill_page, &offsets.fr, slots)?,
+            completion: Ring::map(file, completion_page, &offsets.cr, slots)?,
+            receive: Ring::map(file, receive_page, &offsets.rx, slots)?,
+            transmit: Ring::map(file, transmit_page, &offsets.tx, slots)?,
             receiving: 0,
             fd,
         };
@@ -275,7 +274,7 @@ impl Socket {
 
     /// Takes back buffers that were sent.
     pub(super) fn complete(&mut self, take: impl FnMut(u64)) -> u32 {
-        self.completion.consume(RING_SLOTS, take)
+        self.completion.consume(u32::MAX, take)
     }
 
     /// Queues one frame; `false`: the ring is full.
