@@ -25,7 +25,7 @@ const BEGIN: Duration = Duration::from_secs(1_000);
 
 /// What grows, in the order in which it is made.
 const PARTS: [&str; 4] = [
-    "call table: record and checkpoint, twice",
+    "call table: record and checkpoint",
     "brain: call, legs, flows, transactions, kept messages",
     "touched only by calls",
     "office: what control holds of it",

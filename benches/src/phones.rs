@@ -11,7 +11,7 @@ use std::time::Duration;
 use b2bua::{Action, CHECKPOINT_BYTES_MAX, Keys, Limits, Local, Path, Setup, Switch};
 use link::answer::{Candidate, Committed, Route};
 use link::endpoint::Transport;
-use link::table::CallTable;
+use link::table::CallWriter;
 use link::{Answer, Ask, Endpoint, Instant, Text};
 use sip::{Message, Method, Name, Part, Sdp, Writer};
 use zerocopy::FromZeros;
@@ -59,7 +59,7 @@ enum Output<'a> {
 pub struct Exchange {
     /// The brain.
     pub switch: Switch,
-    calls: CallTable,
+    calls: CallWriter,
     room: Box<[u8]>,
     checkpoint: Box<[u8]>,
 }
@@ -70,7 +70,7 @@ impl Exchange {
     /// # Panics
     /// When there are more calls than ports.
     #[must_use]
-    pub fn open(calls_max: u32, calls: CallTable) -> Self {
+    pub fn open(calls_max: u32, calls: CallWriter) -> Self {
         let (first, last) = MEDIA_PORTS;
         let last_port = u32::from(first) + calls_max * PORTS_PER_CALL - 1;
         assert!(last_port <= u32::from(last), "{calls_max} calls have no ports");
@@ -87,8 +87,8 @@ impl Exchange {
             limits: Limits {
                 calls_max,
                 // As the configuration file has them if it says nothing.
-                transactions_max: calls_max * 8,
-                kept_messages_max: calls_max * 8,
+                transactions_max: calls_max * 6,
+                kept_messages_max: calls_max * 4,
                 message_bytes_max: MESSAGE_BYTES_MAX,
             },
             locals: vec![local(NEAR), local(FAR)],
@@ -150,8 +150,8 @@ impl Exchange {
         };
         let Some((record, length)) = self.switch.image(key, &mut self.checkpoint) else { return };
         let checkpoint = self.checkpoint.get(..length).unwrap_or_default();
-        let write = if is_end { CallTable::end } else { CallTable::publish };
-        let written = write(&self.calls, key, record, checkpoint);
+        let write = if is_end { CallWriter::end } else { CallWriter::publish };
+        let written = write(&mut self.calls, key, record, checkpoint);
         assert!(written.is_ok(), "the table has a place for every slot");
         if is_end {
             // Control stores the record at once.

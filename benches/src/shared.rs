@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 
 use link::layout::{Link, Sizes};
-use link::table::CallTable;
+use link::table::CallWriter;
 use shm::{Doorbell, Region};
 
 /// The sizes for one worker.
@@ -18,12 +18,12 @@ pub fn sizes(calls: u32) -> Sizes {
 ///
 /// # Errors
 /// When there is none of that size.
-pub fn in_process(calls: u32) -> Result<CallTable, Box<dyn Error>> {
+pub fn in_process(calls: u32) -> Result<CallWriter, Box<dyn Error>> {
     let words: Vec<AtomicU64> =
         (0..sizes(calls).words_needed()).map(|_| AtomicU64::new(0)).collect();
     let link = Link::format(words.leak(), &sizes(calls), 1)?;
-    link.begin_dataplane();
-    Ok(link.calls(0)?)
+    let epoch = link.begin_dataplane();
+    Ok(CallWriter::new(link.calls(0)?, epoch))
 }
 
 /// Named memory and both doorbells, gone when this is dropped.

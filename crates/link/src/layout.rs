@@ -17,11 +17,11 @@ use crate::counter::{self, Counters};
 use crate::latency::{self, Latency};
 use crate::message::{DOWN_SLOT_BYTES, Down, Receiver, Sender, UP_SLOT_BYTES, Up};
 use crate::ring::{self, Consumer, Producer, RingError};
-use crate::table::{self, CallTable, SlotState};
+use crate::table::{self, CallTable, CallWriter, SlotState};
 use crate::word::{AtomicU64, LINE_WORDS, Ordering, WORD_BYTES, whole_lines};
 
 /// Number of this layout. It changes with everything that moves a word or changes a struct here.
-pub const LAYOUT: u64 = 1;
+pub const LAYOUT: u64 = 2;
 
 /// "tollgate".
 const MAGIC: u64 = 0x746f_6c6c_6761_7465;
@@ -65,7 +65,7 @@ impl Sizes {
     }
 
     fn check(&self) -> Result<(), LayoutError> {
-        let calls = 1..=1 << 20;
+        let calls = 1..=table::CALLS_MAX as u32;
         if !(1..=64).contains(&self.workers) || !calls.contains(&self.calls_per_worker) {
             return Err(LayoutError::OutOfRange(*self));
         }
@@ -149,8 +149,9 @@ impl fmt::Display for LayoutError {
         match self {
             Self::OutOfRange(sizes) => write!(
                 f,
-                "shared memory for {sizes}: 1 to 64 workers of 1 to 1048576 calls each can be had; \
-                 change dataplane.workers or limits.calls"
+                "shared memory for {sizes}: 1 to 64 workers of 1 to {} calls each can be had; \
+                 change dataplane.workers or limits.calls",
+                table::CALLS_MAX
             ),
             Self::Short { words, needed } => write!(
                 f,
@@ -356,7 +357,7 @@ impl Link {
         Ok(WorkerSide {
             up: Sender::new(Producer::attach(parts.up)?),
             down: Receiver::new(Consumer::attach(parts.down)?),
-            calls: self.calls(worker)?,
+            calls: CallWriter::new(self.calls(worker)?, self.dataplane_epoch()),
             counters: parts.counters,
             latency: parts.latency,
             beat: &self.block(worker)?[0],
@@ -380,8 +381,7 @@ impl Link {
         let block = self.block(worker)?;
         let calls = self.sizes.calls_per_worker as usize;
         let words = &block[self.sizes.places().calls..];
-        Ok(CallTable::attach(words, calls, self.dataplane_epoch())
-            .expect("the sizes were checked against the words"))
+        Ok(CallTable::attach(words, calls).expect("the sizes were checked against the words"))
     }
 
     fn parts(&self, worker: u32) -> Result<Parts, LayoutError> {
@@ -431,7 +431,7 @@ pub struct WorkerSide {
     /// Its answers and orders.
     pub down: Receiver<Down>,
     /// The worker's calls.
-    pub calls: CallTable,
+    pub calls: CallWriter,
     /// The worker's counters.
     pub counters: Counters,
     /// How long control took to answer.

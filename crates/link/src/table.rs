@@ -9,12 +9,16 @@
 //!    └───────────────────────────── ENDED
 //! ```
 //!
-//! A slot's word holds state, generation, the dataplane's epoch and a sequence number whose lowest
-//! bit says which of two images holds. A writer fills the other image and flips by one
-//! compare-exchange of that word: killed at any store, it leaves the old image whole, and an opened
-//! or ended slot always has its record. A reader looks at the word before and after it copied; a
-//! changed word makes it read again. [`reap`](CallTable::reap) and [`adopt`](CallTable::adopt) expect
-//! the very word they looked at, so exactly one of them wins.
+//! A slot's word holds state, generation, the dataplane's epoch, the number of the slot's image and how
+//! often it changed.
+//! There is one image more than slots, the spare one: the worker fills it and hands it to the slot by
+//! one compare-exchange of that word; the image that the slot had is the next spare one. Killed at any
+//! store, a worker leaves every slot its old image whole, and an opened or ended slot always has its
+//! record. Which image is spare is nowhere written: it is the one that no slot names.
+//!
+//! An image has a stamp, odd while it is written. A reader looks at word and stamp before and after it
+//! copied; if one of them changed it reads again. [`reap`](CallTable::reap) and
+//! [`adopt`](CallWriter::adopt) expect the very word they looked at, so exactly one of them wins.
 //!
 //! A refused call never has a slot: control writes its record from the facts of the question.
 
@@ -25,13 +29,16 @@ use crate::record::CallKey;
 use crate::word::{AtomicU64, Ordering, WORD_BYTES, fence, read_bytes, whole_lines, write_bytes};
 
 /// Bytes of one image: the record, then the checkpoint.
-pub const IMAGE_BYTES: usize = 4096;
+pub const IMAGE_BYTES: usize = 3584;
 
 /// What an image leaves for the checkpoint.
 pub const CHECKPOINT_BYTES_MAX: usize = IMAGE_BYTES - RECORD_BYTES;
 
-/// Shared memory of one call: two images, its word, its last sign of media and two lengths.
-pub const CALL_BYTES: usize = 2 * IMAGE_BYTES + 4 * WORD_BYTES;
+/// Shared memory of one call: its image and the image's stamp, its word, its last sign of media.
+pub const CALL_BYTES: usize = IMAGE_BYTES + 3 * WORD_BYTES;
+
+/// The most calls that a table can have: a word has 17 bits for the number of an image.
+pub const CALLS_MAX: usize = (1 << 17) - 1;
 
 const RECORD_BYTES: usize = size_of::<CallRecord>();
 const IMAGE_WORDS: usize = IMAGE_BYTES / WORD_BYTES;
@@ -62,20 +69,27 @@ pub struct Tenancy {
 }
 
 impl Tenancy {
-    const EPOCH_SHIFT: u32 = 16;
+    const EPOCH_SHIFT: u32 = 2;
+    const EPOCH_MASK: u64 = (1 << 5) - 1;
+    const SEQUENCE_SHIFT: u32 = 7;
+    const SEQUENCE_MASK: u64 = (1 << 8) - 1;
+    const IMAGE_SHIFT: u32 = 15;
+    const IMAGE_MASK: u64 = (1 << 17) - 1;
     const GENERATION_SHIFT: u32 = 32;
-    const SEQUENCE_SHIFT: u32 = 2;
-    const SEQUENCE_MASK: u64 = (1 << 14) - 1;
 
-    fn new(state: SlotState, sequence: u64, epoch: u16, generation: u32) -> Self {
+    /// What this word becomes: the sequence goes on, so that a word never comes back while somebody
+    /// looks.
+    fn next(self, state: SlotState, image: u64, epoch: u64, generation: u32) -> Self {
         let state = match state {
             SlotState::Free => 0,
             SlotState::Live => 1,
             SlotState::Ended => 2,
         };
+        let sequence = (self.word >> Self::SEQUENCE_SHIFT).wrapping_add(1);
         let word = state
+            | (epoch & Self::EPOCH_MASK) << Self::EPOCH_SHIFT
             | (sequence & Self::SEQUENCE_MASK) << Self::SEQUENCE_SHIFT
-            | u64::from(epoch) << Self::EPOCH_SHIFT
+            | (image & Self::IMAGE_MASK) << Self::IMAGE_SHIFT
             | u64::from(generation) << Self::GENERATION_SHIFT;
         Self { word }
     }
@@ -96,15 +110,20 @@ impl Tenancy {
         (self.word >> Self::GENERATION_SHIFT) as u32
     }
 
-    /// The low bits of the epoch of the dataplane that last wrote here.
+    /// Whether the dataplane with this epoch wrote here last.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "cut out of the word")]
-    pub fn epoch(self) -> u16 {
-        (self.word >> Self::EPOCH_SHIFT) as u16
+    pub fn is_of_epoch(self, epoch: u64) -> bool {
+        self.epoch() == epoch & Self::EPOCH_MASK
     }
 
-    fn sequence(self) -> u64 {
-        self.word >> Self::SEQUENCE_SHIFT & Self::SEQUENCE_MASK
+    /// The low bits of the epoch of the dataplane that last wrote here.
+    fn epoch(self) -> u64 {
+        self.word >> Self::EPOCH_SHIFT & Self::EPOCH_MASK
+    }
+
+    /// Counted from the slot's own number, so that in words of zeros every slot has an image.
+    fn image(self) -> u64 {
+        self.word >> Self::IMAGE_SHIFT & Self::IMAGE_MASK
     }
 }
 
@@ -183,40 +202,38 @@ impl std::fmt::Debug for Image {
     }
 }
 
-/// One worker's calls. Both sides hold one; who may call what is in the drawing above.
+/// One worker's calls, for everybody who reads them and for control, which ends and releases them.
 #[derive(Clone, Copy)]
 pub struct CallTable {
     tenancies: &'static [AtomicU64],
     media: &'static [AtomicU64],
-    /// Two lengths per call, of the checkpoints in its images.
-    lengths: &'static [AtomicU64],
-    /// Two images per call.
+    /// A version, odd while the image is written, and the length of the checkpoint in it.
+    stamps: &'static [AtomicU64],
     images: &'static [AtomicU64],
-    epoch: u16,
 }
 
 /// Words of a table of `calls`.
 #[must_use]
 pub const fn words_needed(calls: usize) -> usize {
-    2 * whole_lines(calls) + whole_lines(2 * calls) + 2 * calls * IMAGE_WORDS
+    2 * whole_lines(calls) + whole_lines(calls + 1) + (calls + 1) * IMAGE_WORDS
 }
 
 impl CallTable {
-    /// The table in `words`, which are zero where no table was before; `None` when they are too few.
-    ///
-    /// `epoch` is the dataplane's: a call that another dataplane wrote has to be adopted first.
+    /// The table in `words`, which are zero where no table was before; `None` when they are too few or
+    /// the calls too many.
     #[must_use]
-    pub fn attach(words: &'static [AtomicU64], calls: usize, epoch: u64) -> Option<Self> {
+    pub fn attach(words: &'static [AtomicU64], calls: usize) -> Option<Self> {
         let (tenancies, rest) = words.split_at_checked(whole_lines(calls))?;
         let (media, rest) = rest.split_at_checked(whole_lines(calls))?;
-        let (lengths, rest) = rest.split_at_checked(whole_lines(2 * calls))?;
+        let (stamps, rest) = rest.split_at_checked(whole_lines(calls + 1))?;
+        if calls > CALLS_MAX {
+            return None;
+        }
         Some(Self {
             tenancies: tenancies.get(..calls)?,
             media: media.get(..calls)?,
-            lengths: lengths.get(..2 * calls)?,
-            images: rest.get(..2 * calls * IMAGE_WORDS)?,
-            #[expect(clippy::cast_possible_truncation, reason = "neighbouring epochs differ")]
-            epoch: epoch as u16,
+            stamps: stamps.get(..=calls)?,
+            images: rest.get(..(calls + 1) * IMAGE_WORDS)?,
         })
     }
 
@@ -246,31 +263,6 @@ impl CallTable {
         })
     }
 
-    /// Worker: the call's image from now on. Its first one opens the slot.
-    pub fn publish(
-        &self,
-        call: CallKey,
-        record: &CallRecord,
-        checkpoint: &[u8],
-    ) -> Result<(), Miss> {
-        self.write(call, record, checkpoint, SlotState::Live)
-    }
-
-    /// Worker: the call's last image. The slot is control's from now on.
-    pub fn end(&self, call: CallKey, record: &CallRecord, checkpoint: &[u8]) -> Result<(), Miss> {
-        self.write(call, record, checkpoint, SlotState::Ended)
-    }
-
-    /// Worker, after a restart: takes over a live call of a former dataplane. `seen` is what the
-    /// caller's decision rests on.
-    pub fn adopt(&self, slot: u32, seen: Tenancy) -> Result<(), Miss> {
-        if seen.state() != SlotState::Live || seen.epoch() == self.epoch {
-            return Err(Miss::NotOurs);
-        }
-        let mine = Tenancy::new(SlotState::Live, seen.sequence(), self.epoch, seen.generation());
-        self.exchange(slot, seen, mine)
-    }
-
     /// Control: ends a live call whose dataplane is lost. Loses against an adoption, and against
     /// anything its worker wrote since `seen`.
     pub fn reap(&self, slot: u32, seen: Tenancy) -> Result<(), Miss> {
@@ -294,17 +286,22 @@ impl CallTable {
             if seen.state() == SlotState::Free {
                 return None;
             }
-            let (length, words) = self.image(slot, seen.sequence())?;
+            let (stamp, words) = self.image(self.image_of(slot, seen))?;
+            let before = Stamp(stamp.load(Ordering::Acquire));
+            if before.is_being_written() {
+                continue;
+            }
             let (record, checkpoint) = words.split_at_checked(RECORD_WORDS)?;
-            let bytes = length.load(Ordering::Relaxed).min(CHECKPOINT_BYTES_MAX as u64);
-            image.checkpoint_bytes = bytes;
+            let bytes = before.length().min(CHECKPOINT_BYTES_MAX);
+            image.checkpoint_bytes = bytes as u64;
             read_bytes(record, image.record.as_mut_bytes());
-            // `min` above: the length is below 4096.
-            read_bytes(checkpoint, image.checkpoint.get_mut(..bytes as usize)?);
-            // If a word we copied belongs to a later image, the fence its writer put before it makes
-            // the changed tenancy visible here.
+            read_bytes(checkpoint, image.checkpoint.get_mut(..bytes)?);
+            // If a word we copied is newer than the stamp, the fence its writer put before it makes
+            // the odd stamp visible here. The slot's word comes first: who sees an image come back to
+            // the slot also sees what was written into it meanwhile.
             fence(Ordering::Acquire);
-            if self.tenancy(slot)? == seen {
+            let now = self.tenancy(slot)?;
+            if now == seen && Stamp(stamp.load(Ordering::Relaxed)) == before {
                 return Some(seen);
             }
         }
@@ -324,49 +321,27 @@ impl CallTable {
         self.media.get(slot as usize).map_or(0, |word| word.load(Ordering::Relaxed))
     }
 
-    fn write(
-        &self,
-        call: CallKey,
-        record: &CallRecord,
-        checkpoint: &[u8],
-        state: SlotState,
-    ) -> Result<(), Miss> {
-        if checkpoint.len() > CHECKPOINT_BYTES_MAX {
-            return Err(Miss::TooLong);
-        }
-        let seen = self.tenancy(call.slot).ok_or(Miss::NoSlot)?;
-        match seen.state() {
-            SlotState::Free => self.touch_media(call.slot, 0),
-            SlotState::Live
-                if seen.generation() == call.generation && seen.epoch() == self.epoch => {}
-            SlotState::Live | SlotState::Ended => return Err(Miss::NotOurs),
-        }
-        let sequence = seen.sequence().wrapping_add(1);
-        // Whoever sees one of the stores below also sees that the tenancy moved on since it named the
-        // image they go to.
-        fence(Ordering::Release);
-        let (length, words) = self.image(call.slot, sequence).ok_or(Miss::NoSlot)?;
-        length.store(checkpoint.len() as u64, Ordering::Relaxed);
-        write_bytes(words, &[record.as_bytes(), checkpoint]);
-        self.exchange(call.slot, seen, Tenancy::new(state, sequence, self.epoch, call.generation))
+    fn images(&self) -> u64 {
+        self.stamps.len() as u64
     }
 
-    fn image(
-        &self,
-        slot: u32,
-        sequence: u64,
-    ) -> Option<(&'static AtomicU64, &'static [AtomicU64])> {
-        let at = 2 * slot as usize + usize::from(sequence & 1 == 1);
+    /// The number of the image that a slot's word names. A word that no writer of ours wrote names
+    /// some image too.
+    fn image_of(&self, slot: u32, seen: Tenancy) -> u64 {
+        (u64::from(slot) + seen.image()) % self.images()
+    }
+
+    fn image(&self, number: u64) -> Option<(&'static AtomicU64, &'static [AtomicU64])> {
+        let at = usize::try_from(number).ok()?;
         let words = self.images.get(at * IMAGE_WORDS..(at + 1) * IMAGE_WORDS)?;
-        Some((self.lengths.get(at)?, words))
+        Some((self.stamps.get(at)?, words))
     }
 
     fn leave(&self, slot: u32, seen: Tenancy, from: SlotState, to: SlotState) -> Result<(), Miss> {
         if seen.state() != from {
             return Err(Miss::NotOurs);
         }
-        let next = Tenancy::new(to, seen.sequence(), seen.epoch(), seen.generation());
-        self.exchange(slot, seen, next)
+        self.exchange(slot, seen, seen.next(to, seen.image(), seen.epoch(), seen.generation()))
     }
 
     fn exchange(&self, slot: u32, seen: Tenancy, next: Tenancy) -> Result<(), Miss> {
@@ -381,7 +356,137 @@ impl CallTable {
 
 impl std::fmt::Debug for CallTable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "CallTable({} slots, epoch {})", self.len(), self.epoch)
+        write!(f, "CallTable({} slots)", self.len())
+    }
+}
+
+/// The worker's hold on its table: it alone writes images. There is one at a time.
+pub struct CallWriter {
+    table: CallTable,
+    epoch: u64,
+    /// The image that no slot names.
+    spare: u64,
+}
+
+impl CallWriter {
+    /// Takes the table up for the dataplane with this epoch: a call that another one wrote has to be
+    /// adopted first.
+    ///
+    /// # Panics
+    /// Never: there are more images than slots.
+    #[must_use]
+    pub fn new(table: CallTable, epoch: u64) -> Self {
+        let mut named = vec![false; table.stamps.len()];
+        for (slot, seen) in table.tenancies() {
+            named[table.image_of(slot, seen) as usize] = true;
+        }
+        let spare = named.iter().position(|named| !named).expect("one image more than slots");
+        Self { table, epoch, spare: spare as u64 }
+    }
+
+    /// The call's image from now on. Its first one opens the slot.
+    pub fn publish(
+        &mut self,
+        call: CallKey,
+        record: &CallRecord,
+        checkpoint: &[u8],
+    ) -> Result<(), Miss> {
+        self.write(call, record, checkpoint, SlotState::Live)
+    }
+
+    /// The call's last image. The slot is control's from now on.
+    pub fn end(
+        &mut self,
+        call: CallKey,
+        record: &CallRecord,
+        checkpoint: &[u8],
+    ) -> Result<(), Miss> {
+        self.write(call, record, checkpoint, SlotState::Ended)
+    }
+
+    /// After a restart: takes over a live call of a former dataplane. `seen` is what the caller's
+    /// decision rests on.
+    pub fn adopt(&self, slot: u32, seen: Tenancy) -> Result<(), Miss> {
+        if seen.state() != SlotState::Live || seen.is_of_epoch(self.epoch) {
+            return Err(Miss::NotOurs);
+        }
+        let mine = seen.next(SlotState::Live, seen.image(), self.epoch, seen.generation());
+        self.table.exchange(slot, seen, mine)
+    }
+
+    fn write(
+        &mut self,
+        call: CallKey,
+        record: &CallRecord,
+        checkpoint: &[u8],
+        state: SlotState,
+    ) -> Result<(), Miss> {
+        if checkpoint.len() > CHECKPOINT_BYTES_MAX {
+            return Err(Miss::TooLong);
+        }
+        let seen = self.table.tenancy(call.slot).ok_or(Miss::NoSlot)?;
+        match seen.state() {
+            SlotState::Free => self.table.touch_media(call.slot, 0),
+            SlotState::Live
+                if seen.generation() == call.generation && seen.is_of_epoch(self.epoch) => {}
+            SlotState::Live | SlotState::Ended => return Err(Miss::NotOurs),
+        }
+        let (stamp, words) = self.table.image(self.spare).ok_or(Miss::NoSlot)?;
+        let open = Stamp(stamp.load(Ordering::Relaxed)).opened();
+        stamp.store(open.0, Ordering::Relaxed);
+        // Whoever sees one of the stores below also sees the odd stamp.
+        fence(Ordering::Release);
+        write_bytes(words, &[record.as_bytes(), checkpoint]);
+        stamp.store(open.closed(checkpoint.len()).0, Ordering::Release);
+        let images = self.table.images();
+        let image = (self.spare + images - u64::from(call.slot)) % images;
+        let next = seen.next(state, image, self.epoch, call.generation);
+        self.table.exchange(call.slot, seen, next)?;
+        self.spare = self.table.image_of(call.slot, seen);
+        Ok(())
+    }
+}
+
+impl std::ops::Deref for CallWriter {
+    type Target = CallTable;
+
+    fn deref(&self) -> &CallTable {
+        &self.table
+    }
+}
+
+impl std::fmt::Debug for CallWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CallWriter({} slots, epoch {})", self.len(), self.epoch)
+    }
+}
+
+/// Above, how often an image was written; its lowest bit says that it is being written. Below, the
+/// length of its checkpoint.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp(u64);
+
+impl Stamp {
+    const LENGTH_BITS: u32 = 16;
+    const BEING_WRITTEN: u64 = 1 << Self::LENGTH_BITS;
+
+    fn is_being_written(self) -> bool {
+        self.0 & Self::BEING_WRITTEN != 0
+    }
+
+    fn length(self) -> usize {
+        (self.0 & (Self::BEING_WRITTEN - 1)) as usize
+    }
+
+    /// The next odd version: one that a killed writer left odd is no exception.
+    fn opened(self) -> Self {
+        let version = self.0 >> Self::LENGTH_BITS;
+        Self((version | 1).wrapping_add(2) << Self::LENGTH_BITS)
+    }
+
+    /// The even version after an odd one.
+    fn closed(self, length: usize) -> Self {
+        Self(self.0.wrapping_add(Self::BEING_WRITTEN) | length as u64)
     }
 }
 

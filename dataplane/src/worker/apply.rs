@@ -4,7 +4,7 @@ use b2bua::{Action, Adopted};
 use link::message::Up;
 use link::record::CallKey;
 use link::ring::{Full, Wake};
-use link::table::{CallTable, Miss, SlotState};
+use link::table::{CallWriter, Miss, SlotState};
 use link::{Ask, CallRecord, Instant};
 
 use super::Worker;
@@ -49,9 +49,9 @@ impl<N: Nic> Worker<N> {
                     self.tell(&Up::Ask(ask));
                 }
                 Action::Report(report) => self.tell(&Up::Report(report)),
-                Action::Save(call) => self.save(call, CallTable::publish),
+                Action::Save(call) => self.save(call, CallWriter::publish),
                 Action::End(call) => {
-                    self.save(call, CallTable::end);
+                    self.save(call, CallWriter::end);
                     self.recording.push(call);
                 }
             }
@@ -79,11 +79,11 @@ impl<N: Nic> Worker<N> {
     fn save(
         &mut self,
         call: CallKey,
-        write: impl Fn(&CallTable, CallKey, &CallRecord, &[u8]) -> Result<(), Miss>,
+        write: impl Fn(&mut CallWriter, CallKey, &CallRecord, &[u8]) -> Result<(), Miss>,
     ) {
         let Some((record, length)) = self.switch.image(call, &mut self.outgoing) else { return };
         let checkpoint = self.outgoing.get(..length).unwrap_or_default();
-        if write(&self.side.calls, call, record, checkpoint).is_err() {
+        if write(&mut self.side.calls, call, record, checkpoint).is_err() {
             self.counters.add(WorkerCounter::SlotsLost, 1);
         }
     }

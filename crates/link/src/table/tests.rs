@@ -10,9 +10,14 @@ use crate::word::leak;
 
 const CALLS: usize = 2;
 
-fn table(epoch: u64) -> (&'static [AtomicU64], CallTable) {
+/// The table in words of a former dataplane.
+fn take_up(words: &'static [AtomicU64], epoch: u64) -> CallWriter {
+    CallWriter::new(CallTable::attach(words, CALLS).unwrap(), epoch)
+}
+
+fn table(epoch: u64) -> (&'static [AtomicU64], CallWriter) {
     let words = leak(words_needed(CALLS));
-    (words, CallTable::attach(words, CALLS, epoch).unwrap())
+    (words, take_up(words, epoch))
 }
 
 fn key(slot: u32, generation: u32) -> CallKey {
@@ -134,16 +139,16 @@ proptest! {
                     }
                 }
                 Step::KillInMidPublish { garbage, words } => {
-                    let sequence = table.tenancy(1).unwrap().sequence().wrapping_add(1);
-                    let (length, other) = table.image(1, sequence).unwrap();
-                    length.store(garbage, Ordering::Relaxed);
-                    for word in &other[..words] {
+                    let (stamp, spare) = table.image(table.spare).unwrap();
+                    let open = Stamp(stamp.load(Ordering::Relaxed)).opened();
+                    stamp.store(open.0, Ordering::Relaxed);
+                    for word in &spare[..words] {
                         word.store(garbage, Ordering::Relaxed);
                     }
                 }
                 Step::Restart => {
                     epoch += 1;
-                    table = CallTable::attach(words, CALLS, epoch).unwrap();
+                    table = take_up(words, epoch);
                 }
                 Step::Adopt => {
                     let done = table.adopt(1, table.tenancy(1).unwrap());
@@ -172,7 +177,7 @@ proptest! {
             prop_assert_eq!(seen.is_some(), model.state != SlotState::Free);
             if let Some(seen) = seen {
                 prop_assert_eq!(seen.generation(), model.generation);
-                prop_assert_eq!(u64::from(seen.epoch()), model.epoch);
+                prop_assert!(seen.is_of_epoch(model.epoch));
                 prop_assert_eq!(number_of(&image), model.number);
             }
             prop_assert_eq!(table.tenancy(0).unwrap().word, 0, "the neighbour is untouched");
@@ -184,7 +189,7 @@ proptest! {
         garbage in proptest::collection::vec(any::<u64>(), 64),
         slot in any::<u32>(),
     ) {
-        let (words, table) = table(1);
+        let (words, mut table) = table(1);
         for (word, value) in words.iter().zip(garbage.iter().cycle()) {
             word.store(*value, Ordering::Relaxed);
         }
@@ -203,7 +208,7 @@ proptest! {
 
 #[test]
 fn a_checkpoint_that_does_not_fit_changes_nothing() {
-    let (_, table) = table(1);
+    let (_, mut table) = table(1);
     let long = [0; CHECKPOINT_BYTES_MAX + 1];
     let record = CallRecord::empty();
     assert_eq!(table.publish(key(0, 1), &record, &long), Err(Miss::TooLong));
@@ -213,7 +218,7 @@ fn a_checkpoint_that_does_not_fit_changes_nothing() {
 
 #[test]
 fn a_slot_that_is_not_there_is_missed() {
-    let (_, table) = table(1);
+    let (_, mut table) = table(1);
     let record = CallRecord::empty();
     assert_eq!(table.publish(key(2, 1), &record, &[]), Err(Miss::NoSlot));
     assert_eq!(table.release(key(u32::MAX, 1)), Err(Miss::NoSlot));
@@ -224,7 +229,7 @@ fn a_slot_that_is_not_there_is_missed() {
 
 #[test]
 fn media_is_forgotten_when_a_slot_changes_hands() {
-    let (_, table) = table(1);
+    let (_, mut table) = table(1);
     let record = CallRecord::empty();
     table.publish(key(0, 1), &record, &[]).unwrap();
     table.touch_media(0, 77);
@@ -239,7 +244,7 @@ fn media_is_forgotten_when_a_slot_changes_hands() {
 
 #[test]
 fn a_reaped_call_is_told_by_its_record_without_an_end() {
-    let (_, table) = table(1);
+    let (_, mut table) = table(1);
     table.publish(key(0, 1), &CallRecord::empty(), &[]).unwrap();
     table.reap(0, table.tenancy(0).unwrap()).unwrap();
     let mut image = Image::boxed();
@@ -251,9 +256,9 @@ fn a_reaped_call_is_told_by_its_record_without_an_end() {
 #[test]
 fn of_an_adoption_and_a_reaping_that_race_exactly_one_wins() {
     for _ in 0..2_000 {
-        let (words, old) = table(1);
+        let (words, mut old) = table(1);
         old.publish(key(0, 1), &CallRecord::empty(), &[]).unwrap();
-        let new = CallTable::attach(words, CALLS, 2).unwrap();
+        let new = take_up(words, 2);
         let seen = new.tenancy(0).unwrap();
         let wins = AtomicU32::new(0);
         let count = |done: Result<(), Miss>| {
@@ -268,25 +273,29 @@ fn of_an_adoption_and_a_reaping_that_race_exactly_one_wins() {
 }
 
 #[test]
-fn a_reader_never_sees_half_an_image_however_fast_its_worker_writes() {
+fn a_reader_never_sees_half_an_image_however_fast_images_go_round() {
     const IMAGES: u64 = 20_000;
-    let (_, table) = table(1);
-    let (record, checkpoint) = content(0);
-    table.publish(key(0, 1), &record, &checkpoint).unwrap();
+    let (_, mut table) = table(1);
+    let reader = *table;
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            for number in 1..=IMAGES {
+            for number in 0..IMAGES {
+                // Runs of odd length, so that images change between slots in many orders.
+                let slot = u32::from(number % 7 < 3);
                 let (record, checkpoint) = content(number);
-                table.publish(key(0, 1), &record, &checkpoint).unwrap();
+                table.publish(key(slot, 1), &record, &checkpoint).unwrap();
             }
         });
         let mut image = Image::boxed();
-        let mut newest = 0;
-        while newest < IMAGES {
-            if table.read(0, &mut image).is_some() {
-                let number = number_of(&image);
-                assert!(number >= newest, "images do not go back");
-                newest = number;
+        let mut newest = [0; CALLS];
+        while newest.iter().all(|number| number + 7 < IMAGES) {
+            for (slot, newest) in newest.iter_mut().enumerate() {
+                if reader.read(slot as u32, &mut image).is_some() {
+                    let number = number_of(&image);
+                    assert_eq!(usize::from(number % 7 < 3), slot, "its own image");
+                    assert!(number >= *newest, "images do not go back");
+                    *newest = number;
+                }
             }
         }
     });
