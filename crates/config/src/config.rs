@@ -504,12 +504,14 @@ fn read_dataplane(section: &mut Section<'_>) -> Dataplane {
 fn read_limits(section: &mut Section<'_>) -> Limits {
     // Half a gigabyte of memory and 8,000 of the media ports: what a small server has.
     let calls: u32 = section.number("calls", 1..=1_000_000).unwrap_or(2_000);
-    // A call leaves INVITE and BYE transactions of both legs behind for 32 s, each with a message.
-    let eight_per_call = calls.saturating_mul(8);
+    // Two of a call that was just set up, and four of another that ended: INVITE and BYE of both legs
+    // linger for 32 s. So a full house of calls of 32 s fits; of their messages most are short or let
+    // go of before.
+    let (six_per_call, four_per_call) = (calls.saturating_mul(6), calls.saturating_mul(4));
     Limits {
         calls,
-        transactions: section.number("transactions", 16..=16_000_000).unwrap_or(eight_per_call),
-        kept_messages: section.number("kept_messages", 16..=16_000_000).unwrap_or(eight_per_call),
+        transactions: section.number("transactions", 16..=16_000_000).unwrap_or(six_per_call),
+        kept_messages: section.number("kept_messages", 16..=16_000_000).unwrap_or(four_per_call),
         // A burst of a thousand questions waits at most some ten milliseconds.
         ring_slots: section.power_of_two("ring_slots", 16..=1 << 16, 1_024),
         handover_slots: section.power_of_two("handover_slots", 16..=1 << 14, 512),
