@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::hint::black_box;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use benches::measure::{Step, price};
@@ -14,12 +15,14 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use relay::{Latch, Opening, Owner, PayloadTypes, Table, Verdict};
+use wire::checksum;
 use wire::datagram::{self, Headers};
 
 const CALLS: u16 = 1_000;
 const FIRST: u16 = 20_000;
-/// Where sequence numbers stand in a frame.
-const SEQUENCE: usize = 14 + 20 + 8 + 2;
+/// Where the checksum of UDP stands in a frame, and the sequence number of RTP.
+const CHECKSUM: Range<usize> = 40..42;
+const SEQUENCE: Range<usize> = 44..46;
 
 fn main() -> Result<(), Box<dyn Error>> {
     price(&mut [Box::new(Relay::new())])
@@ -57,6 +60,19 @@ impl Relay {
     }
 }
 
+/// Gives a frame another sequence number, and the checksum that goes with it.
+fn number(frame: &mut [u8], sequence: u16) {
+    let read = |place: Range<usize>| frame.get(place).and_then(|bytes| bytes.try_into().ok());
+    let (Some(old), Some(checksum)) = (read(SEQUENCE), read(CHECKSUM)) else { return };
+    let (old, new): ([u8; 2], _) = (old, sequence.to_be_bytes());
+    let checksum = checksum::update(u16::from_be_bytes(checksum), &old, &new);
+    for (place, bytes) in [(SEQUENCE, new), (CHECKSUM, checksum.to_be_bytes())] {
+        if let Some(place) = frame.get_mut(place) {
+            place.copy_from_slice(&bytes);
+        }
+    }
+}
+
 /// Our end of a port: callers have a call's first pair, vendors its second.
 fn own(port: u16) -> SocketAddr {
     let side = if port.is_multiple_of(4) { [198, 51, 100, 2] } else { [203, 0, 113, 2] };
@@ -83,9 +99,7 @@ impl Step for Relay {
         self.sequence = self.sequence.wrapping_add(1);
         for (frame, fresh) in self.frames.iter_mut().zip(&self.fresh) {
             frame.copy_from_slice(fresh);
-            if let Some(place) = frame.get_mut(SEQUENCE..SEQUENCE + 2) {
-                place.copy_from_slice(&self.sequence.to_be_bytes());
-            }
+            number(frame, self.sequence);
         }
     }
 
