@@ -166,6 +166,27 @@ fn a_bye_in_the_middle_of_a_reinvite_ends_both() {
 }
 
 #[test]
+fn an_answer_to_a_reinvite_that_comes_after_the_bye_is_only_acknowledged() {
+    let mut world = World::new();
+    let (_, _, answer) = world.talking();
+    world.caller_sends(&caller_request("INVITE", 2, &answer, &held()));
+    world.caller_gets("SIP/2.0 100 ");
+    let inner = world.vendor_gets(0, "INVITE ");
+    world.caller_sends(&caller_request("BYE", 3, &answer, ""));
+    world.caller_gets("SIP/2.0 200 ");
+    world.caller_gets("SIP/2.0 487 ");
+    let bye = world.vendor_gets(0, "BYE ");
+    assert_eq!(header(&bye, "CSeq"), "3 BYE");
+    for _ in 0..2 {
+        world.vendor_says(0, &inner, 200, "", &vendor_sdp());
+        let ack = world.vendor_gets(0, "ACK ");
+        assert_eq!(header(&ack, "CSeq"), "2 ACK");
+    }
+    // A second BYE would have the number of the first.
+    world.is_quiet();
+}
+
+#[test]
 fn an_accepted_reinvite_without_ack_ends_the_call() {
     let mut world = World::new();
     let (key, _, answer) = world.talking();
