@@ -96,6 +96,8 @@ pub struct Turns {
     missing_due: Duration,
     lost: bool,
     troubled: bool,
+    /// Whether what vanished with its memory was ended.
+    settled: bool,
     sent: u64,
 }
 
@@ -132,6 +134,7 @@ impl<C: Clock> Driver<C> {
             missing_due: Duration::ZERO,
             lost: false,
             troubled: false,
+            settled: false,
             sent: 0,
         };
         let time = self.clock.now();
@@ -143,29 +146,50 @@ impl<C: Clock> Driver<C> {
                     break;
                 }
             }
-            self.each_call(&mut turns, worker, |office, key, record, state| {
+            self.sweep(time, &mut turns, worker);
+        }
+        self.settle(time, &mut turns);
+        turns
+    }
+
+    /// Ends calls that no slot holds, as soon as every slot could be read.
+    fn settle(&mut self, time: Time, turns: &mut Turns) {
+        if turns.settled {
+            return;
+        }
+        let mut whole = true;
+        for worker in 0..self.sides.len() {
+            whole &= self.each_call(turns, worker, |office, key, record, state| {
                 if state == SlotState::Live {
                     office.rebuild(time, worker, key, record);
                 }
             });
-            self.sweep(time, &mut turns, worker);
         }
-        turns
+        if whole {
+            turns.settled = true;
+            self.office.end_vanished(time);
+        }
     }
 
-    /// Every call in a worker's table.
+    /// Every call in a worker's table. Whether all of them could be read: one that changes all the
+    /// time cannot.
     fn each_call(
         &mut self,
         turns: &mut Turns,
         worker: usize,
         mut with: impl FnMut(&mut Office, CallKey, &CallRecord, SlotState),
-    ) {
-        let Some(side) = self.sides.get(worker) else { return };
-        for slot in 0..side.calls.len() {
-            let Some(seen) = side.calls.read(slot, &mut turns.image) else { continue };
+    ) -> bool {
+        let Some(side) = self.sides.get(worker) else { return true };
+        let mut whole = true;
+        for (slot, seen) in side.calls.tenancies() {
+            let Some(seen) = side.calls.read(slot, &mut turns.image) else {
+                whole &= seen.state() == SlotState::Free;
+                continue;
+            };
             let key = CallKey { slot, generation: seen.generation() };
             with(&mut self.office, key, &turns.image.record, seen.state());
         }
+        whole
     }
 
     /// One pass over everything that came. Whether there was anything to do.
@@ -284,6 +308,7 @@ impl<C: Clock> Driver<C> {
         for worker in 0..self.sides.len() {
             self.sweep(time, turns, worker);
         }
+        self.settle(time, turns);
         if time.now >= turns.missing_due {
             turns.missing_due = time.now + MISSING_LOOK;
             for (worker, side) in self.sides.iter().enumerate() {
@@ -306,13 +331,6 @@ impl<C: Clock> Driver<C> {
 
     /// A dataplane started: it learns the parameters.
     fn greet_dataplane(&mut self, epoch: u64) {
-        for worker in 0..self.sides.len() {
-            if let Ok(calls) = self.link.calls(worker as u32)
-                && let Some(side) = self.sides.get_mut(worker)
-            {
-                side.calls = calls;
-            }
-        }
         self.office.handle_dataplane();
         tracing::info!(epoch, "dataplane_joined");
     }

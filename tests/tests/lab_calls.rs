@@ -105,6 +105,22 @@ fn without_a_dataplane_control_ends_and_charges_calls_at_their_last_media() {
 }
 
 #[test]
+fn a_machine_that_lost_power_charges_its_calls_to_the_last_heartbeat() {
+    let Some(lab) = raised(2, true) else { return };
+    let vendor = vendor(&lab, 60);
+    let running = callers(&lab, 5070, 5, 20);
+    std::thread::sleep(Duration::from_secs(4));
+    lab.script(&["cut"]).expect("both daemons die, and their memory with them");
+    lab.script(&["start"]).expect("both daemons come back");
+    for cdr in expect_cdrs(&lab, 5) {
+        assert_eq!(cdr.get("end_reason"), Some(&json!("machine_lost")), "{cdr}");
+        assert!((1_000..=8_000).contains(&number(&cdr, "hold_ms")), "{cdr}");
+        assert_ne!(cdr.get("charge"), Some(&json!("0.00")), "{cdr}");
+    }
+    drop((running, vendor));
+}
+
+#[test]
 fn a_stranger_is_refused_recorded_as_illegal_and_dropped_once_denied() {
     let Some(lab) = raised(1, true) else { return };
     lab.add_address("cust", "10.10.1.77").expect("a stranger moves in");

@@ -57,6 +57,7 @@ fn fresh_worlds_hold_every_invariant_and_meet_every_trouble() {
         "hold or resume accepted",
         "lines_full",
         "locked",
+        "machine_lost",
         "media_timeout",
         "no_ack",
         "no_answer",

@@ -70,6 +70,7 @@ impl Office {
                     id_text(id)
                 ),
             });
+            self.change(Change::CdrLost(id));
             return;
         };
         let now_us = u64::try_from(time.now.as_micros()).unwrap_or(u64::MAX);

@@ -33,36 +33,41 @@ impl Office {
         if let Some(payer) = live.map(|live| live.account).filter(|account| *account != 0) {
             cdr.customer = payer;
         }
-        let callee = record.callee_billed.to_text();
-        if cdr.rate().is_err() {
-            self.journal.raise(Event {
-                at_us: time.wall_us,
-                name: "charge_overflow",
-                subject: id_text(record.id),
-                severity: Severity::Critical,
-                detail: "a fee is too large to be money; correct the tariff and rerate".into(),
-            });
-        }
-        if record.answered_ms == NEVER && !cdr.costs() {
-            cdr.billing_mode = BillingMode::None;
-        }
-        self.book(time, &cdr);
-        let sequence = if self.is_suppressed(&cdr, &callee) {
-            self.last_change()
-        } else {
-            self.change(Change::CdrEnd(Box::new(cdr)))
-        };
+        let sequence = self.write_end(time, cdr);
         self.wait(sequence, Waiting::Release(worker, call, record.id));
         if sequence <= self.stored {
             self.handle_stored(self.stored);
         }
     }
 
+    /// Charges both sides. When the change with this number is durable, so is the record.
+    pub(super) fn write_end(&mut self, time: Time, mut cdr: Cdr) -> u64 {
+        if cdr.rate().is_err() {
+            self.journal.raise(Event {
+                at_us: time.wall_us,
+                name: "charge_overflow",
+                subject: id_text(cdr.record.id),
+                severity: Severity::Critical,
+                detail: "a fee is too large to be money; correct the tariff and rerate".into(),
+            });
+        }
+        if cdr.record.answered_ms == NEVER && !cdr.costs() {
+            cdr.billing_mode = BillingMode::None;
+        }
+        self.book(time, &cdr);
+        if self.is_suppressed(&cdr) {
+            self.last_change()
+        } else {
+            self.change(Change::CdrEnd(Box::new(cdr)))
+        }
+    }
+
     /// Only records of unanswered calls that cost nothing may be suppressed.
-    fn is_suppressed(&self, cdr: &Cdr, callee: &str) -> bool {
+    fn is_suppressed(&self, cdr: &Cdr) -> bool {
+        let callee = cdr.record.callee_billed.to_text();
         let unwanted = self.state.values.number("SERVER_BILLING_RECORD_ZERO_HOLD_TIME") == 0
             && cdr.hold_ms() == 0
-            || self.state.values.has_prefix("BILLING_NO_CDR_E164S", callee);
+            || self.state.values.has_prefix("BILLING_NO_CDR_E164S", &callee);
         // A start that is written gets its end.
         unwanted && !cdr.costs() && cdr.record.answered_ms == NEVER
     }
@@ -132,12 +137,7 @@ impl Office {
         };
         record.reason = EndReason::DataplaneLost as u8;
         record.ended_by = EndedBy::Server as u8;
-        let used = (record.attempts_used as usize).min(record.attempts.len());
-        if let Some(attempt) = used.checked_sub(1).and_then(|last| record.attempts.get_mut(last))
-            && attempt.ended_ms == NEVER
-        {
-            attempt.ended_ms = record.ended_ms;
-        }
+        record.end_attempt();
         self.handle_ended(time, worker, call, &record, stored);
     }
 }

@@ -16,6 +16,7 @@ mod command;
 mod ended;
 mod explain;
 mod illegal;
+mod vanished;
 
 pub use command::{Command, Method};
 
@@ -86,6 +87,7 @@ pub struct Office {
     waiting: VecDeque<(u64, Waiting)>,
     released: VecDeque<(usize, CallKey, [u64; 2])>,
     draining: bool,
+    heartbeat: vanished::Heartbeat,
     /// The driver's lists are to be told anew.
     guard_stale: bool,
     /// No denial ends before, µs since 1970 UTC.
@@ -142,6 +144,8 @@ impl Office {
             let balance = office.state.balances.entry(account).or_default();
             balance.amount = Money::from_billionths(billionths);
         }
+        office.heartbeat.opened = loaded.opened;
+        office.heartbeat.last_us = loaded.heartbeat_us;
         office.state.payments = loaded.payments.into_iter().collect();
         office.state.restore_ids(loaded.ids_used);
         office.state.restored();
@@ -354,6 +358,7 @@ impl Office {
     /// What happens by itself: expired denials go, counts of illegal calls become records.
     pub fn handle_tick(&mut self, time: Time) {
         self.expire_denials(time);
+        self.beat(time);
         self.handle_illegal_time(time);
         if self.refusals_unwritten > 0 && !self.is_behind() {
             let count = std::mem::take(&mut self.refusals_unwritten);

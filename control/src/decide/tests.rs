@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cdr::Cdr;
-use crate::store::LedgerEntry;
+use crate::store::{LedgerEntry, Opened};
 
 struct Desk {
     office: Office,
@@ -381,6 +381,48 @@ fn a_lost_dataplane_is_charged_to_the_last_media() {
     desk.released();
     desk.office.handle_lost(desk.time, 0, admit.call, &record, 36_000_000, true);
     assert_eq!((desk.balance("customer"), desk.released()), ("9.70".into(), vec![admit.call]));
+}
+
+#[test]
+fn a_call_that_vanished_with_its_memory_is_charged_to_the_last_heartbeat() {
+    let mut desk = Desk::new("10");
+    let (admit, route) = desk.call();
+    let mut start = talked(&admit, &route, 0);
+    (start.answered_ms, start.ended_ms, start.attempts[0].ended_ms) = (NEVER, NEVER, NEVER);
+    start.started_monotonic_us = 5_000_000;
+    let account = |name| desk.office.state.account(name).unwrap().id;
+    let (customer, vendor) = (account("customer"), account("vendor"));
+    desk.office.heartbeat.opened = vec![Opened { record: start, customer, vendor }];
+    // The vendor answered after a second; the last heartbeat came 30 s later.
+    desk.office.heartbeat.last_us = 36_000_000;
+    desk.office.end_vanished(desk.time);
+    assert!(desk.settle().ends.is_empty(), "it runs");
+    desk.office.heartbeat.opened = vec![Opened { record: start, customer, vendor }];
+    desk.office.release(admit.record);
+    desk.office.end_vanished(desk.time);
+    desk.office.end_vanished(desk.time);
+    let written = desk.settle();
+    let [end] = &written.ends[..] else { panic!("one end, not {}", written.ends.len()) };
+    assert_eq!((end.hold_ms(), end.vendor_hold_ms()), (30_000, 30_000));
+    assert_eq!(end.record.end_reason(), EndReason::MachineLost);
+    assert_eq!(desk.balance("customer"), "9.70");
+}
+
+#[test]
+fn while_calls_go_on_the_store_hears_of_it_once_a_second() {
+    let mut desk = Desk::new("10");
+    let beats = |desk: &mut Desk| {
+        desk.office.handle_tick(desk.time);
+        let changes = std::iter::from_fn(|| desk.office.poll_change());
+        changes.filter(|change| matches!(change, Change::Heartbeat(_))).count()
+    };
+    assert_eq!(beats(&mut desk), 0, "nobody calls");
+    desk.call();
+    assert_eq!((beats(&mut desk), beats(&mut desk)), (1, 0));
+    desk.time.now += Duration::from_secs(2);
+    assert_eq!(beats(&mut desk), 0, "the last one is not durable yet");
+    desk.office.handle_stored(desk.office.last_change());
+    assert_eq!(beats(&mut desk), 1);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 pub mod sqlite;
 
+use link::CallRecord;
 use serde_json::Value;
 
 use crate::cdr::Cdr;
@@ -39,6 +40,10 @@ pub enum Change {
     CdrStart(Box<Cdr>),
     /// A call with its end.
     CdrEnd(Box<Cdr>),
+    /// An answered call whose end will never be known.
+    CdrLost([u64; 2]),
+    /// Calls go on, µs since the machine booted.
+    Heartbeat(u64),
     /// An event.
     Event(Box<Event>),
 }
@@ -75,6 +80,17 @@ pub struct LedgerEntry {
     pub memo: String,
 }
 
+/// An answered call without an end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opened {
+    /// Its record at the start.
+    pub record: CallRecord,
+    /// Who pays.
+    pub customer: u32,
+    /// Who is paid.
+    pub vendor: u32,
+}
+
 /// What the loop begins with.
 #[derive(Debug, Default)]
 pub struct Loaded {
@@ -88,6 +104,10 @@ pub struct Loaded {
     pub balances: Vec<(u32, i64)>,
     /// References of all payments, so that a repeated request is told from a new one.
     pub payments: Vec<String>,
+    /// Answered calls without an end.
+    pub opened: Vec<Opened>,
+    /// When calls last went on, µs since the machine booted at that time; 0: never.
+    pub heartbeat_us: u64,
     /// The highest id that anything stored names, of a deleted document too.
     pub ids_used: u32,
 }

@@ -3,10 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use link::CallRecord;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params, params_from_iter};
 use serde_json::{Value, json};
+use zerocopy::{FromBytes, IntoBytes};
 
-use super::{CdrFilter, Change, Error, History, LedgerEntry, Loaded, ParameterChange, Store};
+use super::{
+    CdrFilter, Change, Error, History, LedgerEntry, Loaded, Opened, ParameterChange, Store,
+};
 use crate::cdr::{Cdr, id_text};
 use crate::page::{Page, strange_cursor};
 use crate::state::entity::{Entity, Kind, RateRow};
@@ -38,6 +42,10 @@ const MIGRATIONS: &[&str] = &["
 ", "
     ALTER TABLE parameter_history ADD COLUMN who TEXT NOT NULL DEFAULT '';
     CREATE INDEX parameter_history_name ON parameter_history (name);
+", "
+    CREATE TABLE opened (id TEXT PRIMARY KEY, customer INTEGER NOT NULL, vendor INTEGER NOT NULL,
+        record BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE heartbeat (only INTEGER PRIMARY KEY CHECK (only = 1), at_us INTEGER NOT NULL);
 "];
 
 /// How long another connection's lock is waited for.
@@ -143,6 +151,24 @@ impl Store for Sqlite {
             UNION ALL SELECT max(customer) FROM cdr UNION ALL SELECT max(vendor) FROM cdr)";
         let used: Option<u32> = db.query_row(ids, [], |row| row.get(0)).map_err(failed(what))?;
         loaded.ids_used = used.unwrap_or(0);
+        let opened = "SELECT id, customer, vendor, record FROM opened";
+        let mut rows = db.prepare(opened).map_err(failed(what))?;
+        let opened = rows
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+            .map_err(failed(what))?;
+        for row in opened {
+            let (id, customer, vendor, record): (String, u32, u32, Vec<u8>) =
+                row.map_err(failed(what))?;
+            match CallRecord::read_from_bytes(&record) {
+                Ok(record) => loaded.opened.push(Opened { record, customer, vendor }),
+                // Of a release with other records, which was stopped before it was drained.
+                Err(_) => tracing::error!(call = id, "opened_call_unreadable"),
+            }
+        }
+        let heartbeat = "SELECT at_us FROM heartbeat";
+        let heartbeat: Option<i64> =
+            db.query_row(heartbeat, [], |row| row.get(0)).optional().map_err(failed(what))?;
+        loaded.heartbeat_us = heartbeat.unwrap_or(0).cast_unsigned();
         Ok(loaded)
     }
 
@@ -214,8 +240,24 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
             }
         }
         Change::Ledger(entry) => ledger(db, entry),
-        Change::CdrStart(cdr) => put_cdr(db, cdr, false),
-        Change::CdrEnd(cdr) => put_cdr(db, cdr, true),
+        Change::CdrStart(cdr) => {
+            put_cdr(db, cdr, false)?;
+            // A start that comes again after its end opens nothing.
+            run(
+                "INSERT OR REPLACE INTO opened (id, customer, vendor, record)
+                 SELECT id, ?2, ?3, ?4 FROM cdr WHERE id = ?1 AND complete = 0",
+                params![id_text(cdr.record.id), cdr.customer, cdr.vendor, cdr.record.as_bytes()],
+            )
+        }
+        Change::CdrEnd(cdr) => {
+            put_cdr(db, cdr, true)?;
+            run("DELETE FROM opened WHERE id = ?1", params![id_text(cdr.record.id)])
+        }
+        Change::CdrLost(id) => run("DELETE FROM opened WHERE id = ?1", params![id_text(*id)]),
+        Change::Heartbeat(at_us) => run(
+            "INSERT OR REPLACE INTO heartbeat (only, at_us) VALUES (1, ?1)",
+            params![at_us.cast_signed()],
+        ),
         Change::Event(event) => run(
             "INSERT INTO event (at_us, name, subject, severity, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![
@@ -502,6 +544,20 @@ mod tests {
         let page = reader.cdrs(&CdrFilter::default(), &Page::default()).unwrap();
         assert_eq!(page["items"].as_array().unwrap().len(), 1);
         assert_eq!(page["items"][0]["charge"], "0.000000007");
+    }
+
+    #[test]
+    fn calls_without_an_end_and_the_last_heartbeat_outlive_a_restart() {
+        let path = file("opened");
+        let start = |id| Change::CdrStart(Box::new(Cdr { customer: 3, vendor: 4, ..cdr(id, 0) }));
+        let mut store = Sqlite::open(&path).unwrap();
+        store.commit(&[start(1), start(2), start(3), Change::Heartbeat(7)]).unwrap();
+        let end = Change::CdrEnd(Box::new(cdr(1, 0)));
+        store.commit(&[end, start(1), Change::CdrLost([2, 1]), Change::Heartbeat(9)]).unwrap();
+        drop(store);
+        let loaded = Sqlite::open(&path).unwrap().load().unwrap();
+        let expected = Opened { record: cdr(3, 0).record, customer: 3, vendor: 4 };
+        assert_eq!((loaded.opened, loaded.heartbeat_us), (vec![expected], 9));
     }
 
     #[test]

@@ -122,11 +122,13 @@ pub enum EndReason {
     Locked = 23,
     /// Too many hops (483).
     TooManyHops = 24,
+    /// The machine lost power, or its shared memory; ended at the last heartbeat.
+    MachineLost = 25,
 }
 
 impl EndReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::None,
         Self::Normal,
         Self::Cancelled,
@@ -152,6 +154,7 @@ impl EndReason {
         Self::DialogLost,
         Self::Locked,
         Self::TooManyHops,
+        Self::MachineLost,
     ];
 
     /// The reason with this number; one nobody wrote reads as `None`.
@@ -189,6 +192,7 @@ impl EndReason {
             Self::DialogLost => "dialog_lost",
             Self::Locked => "locked",
             Self::TooManyHops => "too_many_hops",
+            Self::MachineLost => "machine_lost",
         }
     }
 }
@@ -344,6 +348,15 @@ impl CallRecord {
     pub fn attempts(&self) -> &[Attempt] {
         let used = (self.attempts_used as usize).min(ATTEMPTS_MAX);
         self.attempts.get(..used).unwrap_or_default()
+    }
+
+    /// The attempt that went on when the call ended, if one did, ended with it.
+    pub fn end_attempt(&mut self) {
+        let used = (self.attempts_used as usize).min(ATTEMPTS_MAX);
+        let last = used.checked_sub(1).and_then(|last| self.attempts.get_mut(last));
+        if let Some(attempt) = last.filter(|attempt| attempt.ended_ms == NEVER) {
+            attempt.ended_ms = self.ended_ms;
+        }
     }
 
     /// Why it ended.

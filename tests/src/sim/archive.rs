@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use control::cdr::{Cdr, id_text};
 use control::state::entity::{Entity, Kind, RateRow};
-use control::store::{Change, Error, LedgerEntry, Loaded, Store};
+use control::store::{Change, Error, LedgerEntry, Loaded, Opened, Store};
 
 /// Everything that was made durable.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ pub struct Archive {
     pub ledger: BTreeMap<String, LedgerEntry>,
     /// Answered calls.
     pub starts: BTreeSet<[u64; 2]>,
+    opened: BTreeMap<[u64; 2], Opened>,
+    heartbeat_us: u64,
     /// Complete records.
     pub ends: BTreeMap<[u64; 2], Cdr>,
     /// Names of events, and how often.
@@ -58,9 +60,18 @@ impl Archive {
             },
             Change::Ledger(entry) => self.book(entry),
             Change::CdrStart(cdr) => {
-                self.starts.insert(cdr.record.id);
+                let Cdr { record, customer, vendor, .. } = **cdr;
+                self.starts.insert(record.id);
+                if !self.ends.contains_key(&record.id) {
+                    self.opened.insert(record.id, Opened { record, customer, vendor });
+                }
             }
-            Change::CdrEnd(cdr) => self.close(cdr),
+            Change::CdrEnd(cdr) => {
+                self.opened.remove(&cdr.record.id);
+                self.close(cdr);
+            }
+            Change::CdrLost(id) => drop(self.opened.remove(id)),
+            Change::Heartbeat(at_us) => self.heartbeat_us = *at_us,
             Change::Event(event) => *self.events.entry(event.name).or_default() += 1,
         }
     }
@@ -123,6 +134,8 @@ impl Store for Archive {
                 .map(|account| (account, self.balance(account)))
                 .collect(),
             payments: payments.map(|entry| entry.reference.clone()).collect(),
+            opened: self.opened.values().cloned().collect(),
+            heartbeat_us: self.heartbeat_us,
             ids_used: self.ids_used,
         })
     }

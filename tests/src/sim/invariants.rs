@@ -1,6 +1,7 @@
 //! What must hold in every world: after every step, and once it is at rest.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use control::cdr::{BillingMode, Cdr, id_text};
 use link::record::{EndReason, NEVER};
@@ -8,6 +9,9 @@ use link::record::{EndReason, NEVER};
 use super::machine::Carried;
 use super::phone::Phone;
 use super::world::{BOUGHT, RAISED, SOLD, World};
+
+/// A loss of power costs no more of a call than a second, and what was on its way to the disk.
+const HEARTBEAT: Duration = Duration::from_millis(1_300);
 
 /// A call admitted so close to a change of price may have either, µs.
 const EITHER_US: u64 = 5_000_000;
@@ -24,6 +28,10 @@ pub(super) fn after_step(world: &World<'_>) -> Result<(), String> {
             format!("{} got two final responses: {:?}", phone.call_id, phone.finals)
         })?;
         holds(phone.audio_foreign == 0, || format!("{} heard another call", phone.call_id))?;
+        holds(phone.numbers_reused == 0, || format!("{} got a CSeq twice", phone.call_id))?;
+    }
+    for vendor in &world.vendors {
+        holds(vendor.numbers_reused == 0, || format!("{} got a CSeq twice", vendor.address))?;
     }
     let archive = world.archive();
     holds(archive.contradictions.is_empty(), || archive.contradictions.join("; "))?;
@@ -64,6 +72,7 @@ pub(super) fn at_rest(world: &mut World<'_>) -> Result<(), String> {
             phone.ok_or_else(|| format!("a record of nobody: {}", id_text(cdr.record.id)))?;
         by_phone.entry(&phone.call_id).or_default().push(cdr);
         charged(world, cdr)?;
+        ended_in_the_dark(world, cdr)?;
     }
     for phone in &world.phones {
         let cdrs = by_phone.remove(phone.call_id.as_str()).unwrap_or_default();
@@ -175,6 +184,19 @@ fn charged(world: &World<'_>, cdr: &Cdr) -> Result<(), String> {
         })?;
     }
     Ok(())
+}
+
+/// A call that ended with the power is charged to a moment before that, and not long before.
+fn ended_in_the_dark(world: &World<'_>, cdr: &Cdr) -> Result<(), String> {
+    if cdr.record.end_reason() != EndReason::MachineLost {
+        return Ok(());
+    }
+    let dark = world.machine.dark_since.ok_or("machine_lost without a loss of power")?;
+    let since = Duration::from_micros(cdr.record.started_monotonic_us);
+    let ended = since + Duration::from_millis(cdr.record.ended_ms.into());
+    holds(ended <= dark && ended + HEARTBEAT > dark, || {
+        format!("{} ended {ended:?}, the power {dark:?}", id_text(cdr.record.id))
+    })
 }
 
 /// What a phone saw, and what was written about it.

@@ -153,6 +153,10 @@ pub struct Machine<'m> {
     pub plane_deaths: u32,
     /// Times control died.
     pub desk_deaths: u32,
+    /// When the machine lost power.
+    pub dark_since: Option<Duration>,
+    /// The next fuse that blows is that of the whole machine; whether a write reaches the disk then.
+    pub fuse_of_power: Option<bool>,
 }
 
 impl<'m> Machine<'m> {
@@ -172,6 +176,8 @@ impl<'m> Machine<'m> {
             boots: 0,
             plane_deaths: 0,
             desk_deaths: 0,
+            dark_since: None,
+            fuse_of_power: None,
         }
     }
 
@@ -273,6 +279,17 @@ impl<'m> Machine<'m> {
         if let Some((_, group)) = desk.writing.pop_front().filter(|_| wrote) {
             self.archive.commit(&group).expect("the archive takes everything");
         }
+    }
+
+    /// The machine loses power: both processes and their shared memory are gone, the disk is not.
+    pub fn cut_power(&mut self, now: Duration, wrote: bool) {
+        if self.plane.is_none() && self.desk.is_none() {
+            return;
+        }
+        self.kill_plane();
+        self.kill_desk(wrote);
+        self.link = self.memory.format();
+        self.dark_since = Some(now);
     }
 
     /// Does what an operator wants, at once.
@@ -377,8 +394,10 @@ impl<'m> Machine<'m> {
         if worked && let Some(desk) = &mut self.desk {
             desk.due = desk.due.min(now + self.latency).max(now);
         }
-        if died {
-            self.kill_plane();
+        match self.fuse_of_power {
+            Some(wrote) if died => self.cut_power(now, wrote),
+            _ if died => self.kill_plane(),
+            _ => {}
         }
     }
 

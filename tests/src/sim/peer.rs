@@ -3,6 +3,7 @@
 //! They share no code with the product: text in, text out, own timers. What they see is the evidence
 //! for the [invariants](super::invariants).
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -40,6 +41,27 @@ pub(super) fn method(message: &str) -> &str {
 /// The URI of a name-addr.
 pub(super) fn uri(value: &str) -> &str {
     value.split('<').nth(1).and_then(|rest| rest.split('>').next()).unwrap_or(value)
+}
+
+/// The sequence numbers of the requests that one dialog brought, and whose they are.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    branches: BTreeMap<String, String>,
+    /// How often a number came with another request: each has its own (RFC 3261 §12.2.1.1).
+    pub(super) reused: u32,
+}
+
+impl Numbers {
+    /// Notes a request. ACK and CANCEL have the number of their INVITE.
+    pub(super) fn note(&mut self, request: &str) {
+        let number = header(request, "CSeq").and_then(|cseq| cseq.split(' ').next());
+        let branch = header(request, "Via").and_then(|via| via.split("branch=").nth(1));
+        let (Some(number), Some(branch)) = (number, branch) else { return };
+        if !matches!(method(request), "ACK" | "CANCEL") {
+            let first = self.branches.entry(number.to_owned()).or_insert(branch.to_owned());
+            self.reused += u32::from(first != branch);
+        }
+    }
 }
 
 /// A body with one audio stream.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::network::Letter;
 use super::peer::{
-    PTIME, Pending, SILENCE, T2, TIMER_B, audio, call_of, header, media_of, method, response, sdp,
-    status, uri, with_body,
+    Numbers, PTIME, Pending, SILENCE, T2, TIMER_B, audio, call_of, header, media_of, method,
+    response, sdp, status, uri, with_body,
 };
 
 /// A phone that rings for so long without an answer gives up.
@@ -70,6 +70,7 @@ pub struct Phone {
     reinvite: Option<Pending>,
     reinvites: u32,
     cseq: u32,
+    numbers: Numbers,
     /// To header of the dialog and the remote target.
     dialog: Option<(String, String)>,
     remote_media: Option<SocketAddr>,
@@ -88,6 +89,8 @@ pub struct Phone {
     pub audio_back: u32,
     /// Audio of other calls that came to it.
     pub audio_foreign: u32,
+    /// Requests in its dialog whose number another one had before.
+    pub numbers_reused: u32,
 }
 
 impl Phone {
@@ -127,6 +130,8 @@ impl Phone {
             reinvite_finals: Vec::new(),
             audio_back: 0,
             audio_foreign: 0,
+            numbers_reused: 0,
+            numbers: Numbers::default(),
         }
     }
 
@@ -360,6 +365,8 @@ impl Phone {
     }
 
     fn handle_request(&mut self, text: &str) -> Vec<Letter> {
+        self.numbers.note(text);
+        self.numbers_reused = self.numbers.reused;
         let body = match method(text) {
             "ACK" => return Vec::new(),
             "BYE" => {

@@ -29,6 +29,10 @@ pub enum Deed {
     LightFuse(usize, u32),
     /// The dataplane starts.
     StartPlane,
+    /// The machine loses power, and with it all memory; whether a write on the way reached the disk.
+    CutPower(bool),
+    /// The same, when a worker is about to send its n-th frame from now.
+    LightFuseOfPower(usize, u32, bool),
     /// Control does nothing for so long.
     StallDesk(Duration),
     /// A write to disk takes so long from now on.
@@ -176,11 +180,37 @@ impl Dice {
             let at = OPENING + self.ms(0..20_000);
             script.push((at, Deed::Weather(self.weather())));
         }
-        // Good weather at the end: what got lost is repeated, and everything comes to rest.
-        let calm = Weather { delay_ms: 1, ..Weather::default() };
-        script.push((OPENING + SCRIPT, Deed::Weather(calm)));
-        script.sort_by_key(|(at, _)| *at);
         script
+    }
+
+    /// Control dies, and before it is back the dataplane: calls that ended meanwhile hold their slots
+    /// over both.
+    fn relay_of_deaths(&mut self) -> Vec<(Duration, Deed)> {
+        let first = OPENING + self.ms(100..30_000);
+        let second = first + self.ms(10..15_000);
+        let back = second + self.ms(10..2_000);
+        vec![
+            (first, Deed::KillDesk(self.one_in(2))),
+            (second, Deed::KillPlane),
+            (back, Deed::StartPlane),
+            (back + self.ms(10..6_000), Deed::StartDesk),
+        ]
+    }
+
+    /// A cut of power, instead of everything else.
+    fn blackout(&mut self) -> Vec<(Duration, Deed)> {
+        let at = OPENING + self.ms(100..30_000);
+        let (worker, frames) = (self.0.random_range(0..2), self.0.random_range(0..12));
+        let dark = at + self.ms(0..8_000);
+        vec![
+            // Fast enough that no answer goes out before its start is on disk.
+            (OPENING, Deed::Disk(self.ms(1..60))),
+            (at, Deed::LightFuseOfPower(worker, frames, self.one_in(2))),
+            // If nothing is sent meanwhile, then without a fuse.
+            (dark, Deed::CutPower(self.one_in(2))),
+            (dark + self.ms(10..5_000), Deed::StartDesk),
+            (dark + self.ms(10..5_000), Deed::StartPlane),
+        ]
     }
 }
 
@@ -213,13 +243,20 @@ impl Scenario {
                 Vendor::new(host(&format!("10.10.2.{}", number * 10), SIP_PORT), dice.temper())
             })
             .collect();
-        Self {
-            phones,
-            vendors,
-            weather: dice.weather(),
-            script: dice.script(),
-            money: dice.one_in(3).then(|| dice.0.random_range(1..3)),
-            lines: if dice.one_in(4) { dice.0.random_range(1..4) } else { 0 },
+        let weather = dice.weather();
+        let mut script = dice.script();
+        let money = dice.one_in(3).then(|| dice.0.random_range(1..3));
+        let lines = if dice.one_in(4) { dice.0.random_range(1..4) } else { 0 };
+        // What is new comes last, so that kept seeds stay the worlds they were.
+        if dice.one_in(12) {
+            script = dice.blackout();
+        } else if dice.one_in(12) {
+            script = dice.relay_of_deaths();
         }
+        // Good weather at the end: what got lost is repeated, and everything comes to rest.
+        let calm = Weather { delay_ms: 1, ..Weather::default() };
+        script.push((OPENING + SCRIPT, Deed::Weather(calm)));
+        script.sort_by_key(|(at, _)| *at);
+        Self { phones, vendors, weather, script, money, lines }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::network::Letter;
 use super::peer::{
-    Pending, SILENCE, T2, header, media_of, method, response, sdp, status, uri, with_body,
+    Numbers, Pending, SILENCE, T2, header, media_of, method, response, sdp, status, uri, with_body,
 };
 
 /// Sequence numbers of its own requests in a dialog.
@@ -65,6 +65,7 @@ struct Taken {
     bye: Option<Pending>,
     offer: Option<Pending>,
     over: bool,
+    numbers: Numbers,
 }
 
 /// A vendor's switch.
@@ -83,6 +84,8 @@ pub struct Vendor {
     pub offers_accepted: u32,
     /// Calls that ended because nothing was heard any more.
     pub deserted: u32,
+    /// Requests in a dialog whose number another one had before.
+    pub numbers_reused: u32,
 }
 
 impl Vendor {
@@ -90,7 +93,16 @@ impl Vendor {
     #[must_use]
     pub fn new(address: SocketAddr, temper: Temper) -> Self {
         let calls = Vec::new();
-        Self { address, temper, calls, invites: 0, confirmed: 0, offers_accepted: 0, deserted: 0 }
+        Self {
+            address,
+            temper,
+            calls,
+            invites: 0,
+            confirmed: 0,
+            offers_accepted: 0,
+            deserted: 0,
+            numbers_reused: 0,
+        }
     }
 
     /// Calls it believes to be up, or on their way.
@@ -157,6 +169,8 @@ impl Vendor {
             };
             return reply(address, from, &response(&text, code, "vendor", address, ""));
         };
+        call.numbers.note(&text);
+        self.numbers_reused += std::mem::take(&mut call.numbers.reused);
         let say = |call: &Taken, code, body: &str| {
             reply(address, from, &response(&text, code, &call.tag, address, body))
         };
@@ -222,6 +236,8 @@ impl Taken {
         from: SocketAddr,
         media: SocketAddr,
     ) -> Self {
+        let mut numbers = Numbers::default();
+        numbers.note(&invite);
         Self {
             tag: format!("v{}", media.port()),
             remote_media: media_of(&invite),
@@ -239,6 +255,7 @@ impl Taken {
             bye: None,
             offer: None,
             over: false,
+            numbers,
         }
     }
 

@@ -251,6 +251,11 @@ impl<'m> World<'m> {
             Deed::KillPlane => self.machine.kill_plane(),
             Deed::LightFuse(worker, frames) => self.machine.light_fuse(worker, frames),
             Deed::StartPlane => self.machine.start_plane(now),
+            Deed::CutPower(wrote) => self.machine.cut_power(now, wrote),
+            Deed::LightFuseOfPower(worker, frames, wrote) => {
+                self.machine.fuse_of_power = Some(wrote);
+                self.machine.light_fuse(worker, frames);
+            }
             Deed::StallDesk(time) => self.machine.stall_desk(now + time),
             Deed::Disk(time) => self.machine.disk = time,
             Deed::Weather(weather) => self.network.set_weather(weather),
@@ -279,12 +284,12 @@ impl<'m> World<'m> {
         let line = text.lines().next().unwrap_or_default();
         let head = |name| super::peer::header(&text, name).unwrap_or_default();
         let (Letter { from, to, .. }, cseq, call) = (letter, head("CSeq"), head("Call-ID"));
+        let branch = head("Via").split(";branch=").nth(1).unwrap_or_default();
         let what = match status(&text) {
-            Some(_) => format!("{line} [{cseq}]"),
             None if cseq.is_empty() => format!("{} bytes", letter.bytes.len()),
-            None => format!("{line} [{cseq}]"),
+            _ => format!("{line} [{cseq}]"),
         };
-        println!("{} {from} > {to} {what} {call}", self.stamp());
+        println!("{} {from} > {to} {what} {call} {branch}", self.stamp());
     }
 
     /// What is on disk.
