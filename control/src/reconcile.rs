@@ -46,6 +46,10 @@ pub struct Desired {
 /// How often the pins are looked at when nothing changes.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// Looks that must fail in a row before it is worth a line: a guard that is just being loaded is not
+/// whole yet.
+const FAILURES_UNTOLD: u32 = 5;
+
 /// The maps, shared with the API for counters and explanations. The API only reads.
 pub type SharedMaps = Arc<Mutex<Option<Maps>>>;
 
@@ -53,6 +57,7 @@ pub type SharedMaps = Arc<Mutex<Option<Maps>>>;
 pub fn run(pins: &Path, desired: &Receiver<Desired>, maps: &SharedMaps) {
     let mut reconciler = Reconciler::new(pins.to_path_buf());
     let mut wanted: Option<Desired> = None;
+    let mut failures = 0;
     loop {
         match desired.recv_timeout(LOOK) {
             Ok(newest) => wanted = Some(desired.try_iter().last().unwrap_or(newest)),
@@ -61,8 +66,18 @@ pub fn run(pins: &Path, desired: &Receiver<Desired>, maps: &SharedMaps) {
         }
         let Some(wanted) = &wanted else { continue };
         let Ok(mut held) = maps.lock() else { return };
-        if let Err(error) = reconciler.reconcile(&mut held, wanted) {
-            tracing::warn!(%error, "reconcile_failed");
+        match reconciler.reconcile(&mut held, wanted) {
+            Ok(()) if failures >= FAILURES_UNTOLD => {
+                tracing::info!("reconciled");
+                failures = 0;
+            }
+            Ok(()) => failures = 0,
+            Err(error) => {
+                failures += 1;
+                if failures == FAILURES_UNTOLD {
+                    tracing::warn!(%error, "reconcile_failed");
+                }
+            }
         }
     }
 }
