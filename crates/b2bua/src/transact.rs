@@ -488,13 +488,13 @@ impl Switch {
         }
     }
 
-    /// A 2xx that nobody wants: of a branch given up, or of a fork that lost. ACK, and BYE once. That to
-    /// an INVITE inside a dialog opened none, and the BYE of the dialog is out: ACK alone.
+    /// A 2xx that nobody wants: of a branch given up, or of a fork that lost. ACK, and BYE once. Where a
+    /// call had that dialog its BYE is out already: ACK alone.
     pub(crate) fn dismiss(&mut self, now: Instant, key: TransactionKey, answer: &Message<'_>) {
         let tag = self.tag_hash(answer);
         let Some(transaction) = self.transactions.find(key) else { return };
         let repeated = transaction.dismissed == tag;
-        let opened = transaction.role != Role::Exchange;
+        let was_ours = transaction.role == Role::Exchange || transaction.winner == tag;
         transaction.dismissed = tag;
         let mut path = transaction.path;
         if let Some(contact) = answer.contact() {
@@ -518,7 +518,7 @@ impl Switch {
             };
             let Some(ack) = request(Method::Ack, ack) else { return };
             switch.send_request(path, &ack);
-            let bye = bye.filter(|_| opened && !repeated);
+            let bye = bye.filter(|_| !was_ours && !repeated);
             let Some((branch, bye)) = bye.and_then(|bye| Some((bye, request(Method::Bye, bye)?)))
             else {
                 return;

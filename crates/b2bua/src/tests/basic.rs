@@ -184,6 +184,23 @@ fn an_ack_is_repeated_for_each_repeated_answer() {
 }
 
 #[test]
+fn an_answer_repeated_after_the_call_is_acknowledged_and_brings_no_second_bye() {
+    let mut world = World::new();
+    let (_, invite, answer) = world.talking();
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    world.caller_gets("SIP/2.0 200 ");
+    let bye = world.vendor_gets(0, "BYE ");
+    for _ in 0..2 {
+        world.vendor_says(0, &invite, 200, "v", &vendor_sdp());
+        let ack = world.vendor_gets(0, "ACK ");
+        assert_eq!(header(&ack, "CSeq"), "1 ACK");
+        world.is_quiet();
+    }
+    world.vendor_says(0, &bye, 200, "", "");
+    world.settles();
+}
+
+#[test]
 fn an_answer_waits_for_its_start_record_no_longer_than_allowed() {
     let mut world = World::new();
     let (key, invite) = world.call_begins(&[0]);
