@@ -176,6 +176,21 @@ impl Lab {
         bound.join().map_err(|_| "the thread that binds died")?
     }
 
+    /// Packets that the driver counted under these reasons.
+    ///
+    /// # Errors
+    /// What the CLI said, when it refused.
+    pub fn driver_packets(&self, reasons: &[&str]) -> Result<u64, Error> {
+        let counters = self.tollgate(&["firewall", "counters", "--all"])?;
+        let items = counters.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        let wanted = |item: &&Value| {
+            let reason = item.get("reason").and_then(Value::as_str);
+            reason.is_some_and(|reason| reasons.contains(&reason))
+        };
+        let packets = |item: &Value| item.get("packets").and_then(Value::as_u64).unwrap_or(0);
+        Ok(items.iter().filter(wanted).map(packets).sum())
+    }
+
     /// Runs `tollgate … --output json`.
     ///
     /// # Errors

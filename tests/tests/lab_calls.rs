@@ -105,6 +105,37 @@ fn without_a_dataplane_control_ends_and_charges_calls_at_their_last_media() {
 }
 
 #[test]
+fn the_drivers_lists_never_blink_while_processes_die_and_come_back() {
+    const PACKETS: u64 = 600;
+    let Some(lab) = raised(2, true) else { return };
+    lab.add_address("cust", "10.10.1.77").expect("a stranger moves in");
+    lab.tollgate(&["firewall", "deny", "add", "10.10.1.77"]).expect("the stranger is denied");
+    let denied = || lab.driver_packets(&["drop_deny_address"]).expect("the driver counts");
+    let socket = lab.socket("cust", "10.10.1.77:5070").expect("the stranger has a socket");
+    let knock = || drop(socket.send_to(b"OPTIONS sip:box SIP/2.0\r\n\r\n", BOX_CUSTOMER_SIDE));
+    let dropped = Lab::wait_until(Duration::from_secs(1), || {
+        knock();
+        denied() > 0
+    });
+    assert!(dropped, "within a second of `firewall deny add`");
+    let before = denied();
+    std::thread::scope(|scope| {
+        let stranger = scope.spawn(|| {
+            for _ in 0..PACKETS {
+                knock();
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        for daemon in ["dataplane", "control"] {
+            lab.script(&["kill", daemon]).expect("it dies");
+            lab.script(&["start", daemon]).expect("it comes back");
+        }
+        stranger.join().expect("the stranger sends to the end");
+    });
+    assert_eq!(denied() - before, PACKETS, "each packet died in the driver");
+}
+
+#[test]
 fn a_machine_that_lost_power_charges_its_calls_to_the_last_heartbeat() {
     let Some(lab) = raised(2, true) else { return };
     let vendor = vendor(&lab, 60);

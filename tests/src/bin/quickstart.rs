@@ -72,17 +72,6 @@ fn vendors(lab: &Lab) -> Result<[Running; 2], Error> {
     Ok(both)
 }
 
-/// Packets that the driver counted under these reasons.
-fn driver(lab: &Lab, reasons: &[&str]) -> Result<u64, Error> {
-    let counters = lab.tollgate(&["firewall", "counters", "--all"])?;
-    let items = counters.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-    let wanted = |item: &&Value| {
-        item.get("reason").and_then(Value::as_str).is_some_and(|reason| reasons.contains(&reason))
-    };
-    let packets = |item: &Value| item.get("packets").and_then(Value::as_u64).unwrap_or(0);
-    Ok(items.iter().filter(wanted).map(packets).sum())
-}
-
 fn billionths(text: &str) -> i128 {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let decimals = format!("{decimals:0<9}");
@@ -134,12 +123,12 @@ fn run(say: &dyn Fn(&str), keep: bool) -> Result<Value, Error> {
         "  [4/6] {CALLS} SIPp calls with G.711 audio and DTMF begin; {STRANGER} floods with OPTIONS at {FLOOD_PER_SECOND}/s"
     ));
     std::thread::sleep(Duration::from_secs(4));
-    let budget_drops = driver(&lab, &["drop_options_budget"])?;
+    let budget_drops = lab.driver_packets(&["drop_options_budget"])?;
     let denied_at = Instant::now();
     lab.tollgate(&["firewall", "deny", "add", STRANGER, "--for", "1h", "--reason", "flood"])?;
     let mut denied_after = None;
     Lab::wait_until(Duration::from_secs(3), || {
-        let dropped = driver(&lab, &["drop_deny_address"]).is_ok_and(|packets| packets > 0);
+        let dropped = lab.driver_packets(&["drop_deny_address"]).is_ok_and(|packets| packets > 0);
         if dropped {
             denied_after = Some(denied_at.elapsed());
         }
@@ -190,7 +179,7 @@ fn run(say: &dyn Fn(&str), keep: bool) -> Result<Value, Error> {
     let failed_over = cdrs.iter().filter(failed_over).count() as u64;
     let customer_total: i128 = cdrs.iter().map(|cdr| money(cdr, "/charge")).sum();
     let vendor_total: i128 = cdrs.iter().map(|cdr| money(cdr, "/vendor_charge")).sum();
-    let dropped = driver(&lab, &["drop_deny_address", "drop_options_budget"])?;
+    let dropped = lab.driver_packets(&["drop_deny_address", "drop_options_budget"])?;
     let mut pdd: Vec<u64> = cdrs.iter().map(|cdr| number(cdr, "/pdd_ms")).collect();
     pdd.sort_unstable();
     let status = lab.tollgate(&["status"])?;
