@@ -95,66 +95,72 @@ impl<'a> Uri<'a> {
     /// Reads a URI and nothing else. `None` when it is none.
     #[must_use]
     pub fn parse(raw: &'a [u8]) -> Option<Self> {
-        match raw {
+        let mut cursor = Cursor::new(raw);
+        let uri = Self::read(&mut cursor)?;
+        cursor.rest.is_empty().then_some(uri)
+    }
+
+    /// Reads a URI from the cursor, as far as it goes; no part of it can hold an angle bracket.
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let start = cursor.rest;
+        match start {
             [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', rest @ ..] => {
-                Self::read_sip(raw, Scheme::Sip, rest)
+                cursor.rest = rest;
+                Self::read_sip(Scheme::Sip, start, cursor)
             }
             [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', rest @ ..] => {
-                Self::read_sip(raw, Scheme::Sips, rest)
+                cursor.rest = rest;
+                Self::read_sip(Scheme::Sips, start, cursor)
             }
-            [b't' | b'T', b'e' | b'E', b'l' | b'L', b':', rest @ ..] => Self::read_tel(raw, rest),
-            _ => Self::read_other(raw),
+            [b't' | b'T', b'e' | b'E', b'l' | b'L', b':', rest @ ..] => {
+                cursor.rest = rest;
+                Self::read_tel(start, cursor)
+            }
+            _ => Self::read_other(start, cursor),
         }
     }
 
-    fn read_sip(raw: &'a [u8], scheme: Scheme<'a>, rest: &'a [u8]) -> Option<Self> {
-        let mut cursor = Cursor::new(rest);
-        let (user, password) = read_user(&mut cursor).unzip();
-        let host = Host::read(&mut cursor)?;
+    /// What stands behind the colon of `sip:` and `sips:`.
+    fn read_sip(scheme: Scheme<'a>, start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
+        let (user, password) = read_user(cursor).unzip();
+        let host = Host::read(cursor)?;
         let port = match cursor.eat(b':') {
             true => Some(scan::port(cursor.take(scan::HOST))?),
             false => None,
         };
-        let params = read_params(&mut cursor)?;
+        let params = read_params(cursor)?;
         let headers = match cursor.eat(b'?') {
-            true => Some(read_headers(&mut cursor)?),
+            true => Some(read_headers(cursor)?),
             false => None,
         };
         let password = password.flatten();
-        cursor.rest.is_empty().then_some(Self {
-            raw,
-            scheme,
-            user,
-            password,
-            host,
-            port,
-            params,
-            headers,
-        })
+        let raw = scan::before(start, cursor.rest);
+        Some(Self { raw, scheme, user, password, host, port, params, headers })
     }
 
-    fn read_tel(raw: &'a [u8], rest: &'a [u8]) -> Option<Self> {
-        let tail = scan::tail_from_byte(rest, b';');
-        let number = scan::before(rest, tail);
-        // RFC 3966 §3: digits, visual separators; hexadecimal and star and hash in local numbers.
-        let dialable = !number.is_empty()
-            && number.iter().all(|byte| {
-                byte.is_ascii_hexdigit()
-                    || matches!(byte, b'+' | b'-' | b'.' | b'(' | b')' | b'*' | b'#')
-            });
-        let mut cursor = Cursor::new(tail);
-        let params = read_params(&mut cursor)?;
+    /// What stands behind `tel:`.
+    fn read_tel(start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
+        let number = cursor.take_while(|byte| {
+            // RFC 3966 §3: digits, visual separators; hexadecimal and star and hash in local numbers.
+            byte.is_ascii_hexdigit()
+                || matches!(byte, b'+' | b'-' | b'.' | b'(' | b')' | b'*' | b'#')
+        });
+        let params = read_params(cursor)?;
+        let raw = scan::before(start, cursor.rest);
         let uri = Self { user: Some(number), params, ..Self::unread(raw, Scheme::Tel) };
-        (dialable && cursor.rest.is_empty()).then_some(uri)
+        (!number.is_empty()).then_some(uri)
     }
 
-    fn read_other(raw: &'a [u8]) -> Option<Self> {
-        let (scheme, rest) = scan::split_once(raw, b':')?;
+    #[cold]
+    fn read_other(start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
+        let scheme = cursor.until(b':')?;
         let named = scheme.first().is_some_and(u8::is_ascii_alphabetic)
             && scheme.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-        let opaque = scan::all(rest, scan::VISIBLE)
-            && !rest.iter().any(|byte| matches!(byte, b'<' | b'>' | b'"'));
-        (named && opaque).then_some(Self::unread(raw, Scheme::Other(scheme)))
+        let opaque = cursor.take_while(|byte| {
+            scan::is(byte, scan::VISIBLE) && !matches!(byte, b'<' | b'>' | b'"')
+        });
+        let raw = scan::before(start, cursor.rest);
+        (named && !opaque.is_empty()).then_some(Self::unread(raw, Scheme::Other(scheme)))
     }
 
     /// Nothing but the scheme.
