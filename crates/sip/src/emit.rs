@@ -16,6 +16,7 @@ use crate::message::Message;
 use crate::method::Method;
 use crate::refusable::Refusable;
 use crate::room::{Room, decimal};
+use crate::scan;
 use crate::status::reason_phrase;
 
 /// A piece of a header value.
@@ -365,10 +366,11 @@ impl<'o> Writer<'o> {
 
     /// Text that may come from a peer.
     fn text(&mut self, text: &[u8]) {
-        // Without an early end the compiler makes this one pass of vectors.
-        let plain =
-            text.iter().fold(true, |plain, byte| plain & !matches!(byte, b'\r' | b'\n' | 0));
-        if plain { self.room.push(text) } else { self.folded(text) }
+        if scan::first_control(text) == text.len() {
+            self.room.push(text);
+        } else {
+            self.folded(text);
+        }
     }
 
     /// Text with a fold, or with what must not stand in a header.

@@ -83,20 +83,16 @@ pub(crate) fn is(byte: u8, class: u8) -> bool {
 /// How many bytes at the front are of the class.
 #[inline]
 fn span(bytes: &[u8], class: u8) -> usize {
-    let (fours, tail) = bytes.as_chunks::<4>();
-    let mut at = 0usize;
-    // By fours, which saves a third of the instructions of a plain loop.
+    let (fours, rest) = bytes.as_chunks::<4>();
+    let mut count = 0usize;
+    // The compiler unrolls a four, which spares a quarter of the instructions of a plain loop.
     for four in fours {
-        if four.iter().fold(class, |common, &byte| common & classes_of(byte)) == 0 {
-            return at.wrapping_add(few(four, class));
+        match four.iter().position(|&byte| !is(byte, class)) {
+            Some(at) => return count.wrapping_add(at),
+            None => count = count.wrapping_add(4),
         }
-        at = at.wrapping_add(4);
     }
-    at.wrapping_add(few(tail, class))
-}
-
-fn few(bytes: &[u8], class: u8) -> usize {
-    bytes.iter().take_while(|&&byte| is(byte, class)).count()
+    count.wrapping_add(rest.iter().take_while(|&&byte| is(byte, class)).count())
 }
 
 /// Whether there is at least one byte and all are of the class.
@@ -120,17 +116,28 @@ const fn below(word: u64, limit: u8) -> u64 {
 /// Message parts are too short for the vectors of `memchr`: a call of it costs more than these words.
 #[inline]
 fn first(bytes: &[u8], marks: impl Fn(u64) -> u64) -> usize {
-    let (words, tail) = bytes.as_chunks::<8>();
+    let Some(last) = bytes.last_chunk::<8>() else {
+        return bytes.iter().take_while(|&&byte| marks(u64::from(byte)) & 0x80 == 0).count();
+    };
+    let (words, _) = bytes.as_chunks::<8>();
     let mut at = 0usize;
     for word in words {
         let marked = marks(u64::from_le_bytes(*word));
         if marked != 0 {
-            return at.wrapping_add(marked.trailing_zeros().wrapping_div(8) as usize);
+            return at.wrapping_add(lowest_byte(marked));
         }
         at = at.wrapping_add(8);
     }
-    let in_tail = tail.iter().take_while(|&&byte| marks(u64::from(byte)) & 0x80 == 0).count();
-    at.wrapping_add(in_tail)
+    // The last word overlaps the one before it, in which nothing is marked.
+    match marks(u64::from_le_bytes(*last)) {
+        0 => bytes.len(),
+        marked => bytes.len().wrapping_sub(8).wrapping_add(lowest_byte(marked)),
+    }
+}
+
+/// The number of the lowest byte of a word in which a bit is set.
+const fn lowest_byte(word: u64) -> usize {
+    word.trailing_zeros().wrapping_div(8) as usize
 }
 
 /// The tail that begins with the first such byte; empty when there is none.
@@ -140,7 +147,7 @@ pub(crate) fn tail_from_byte(bytes: &[u8], byte: u8) -> &[u8] {
 }
 
 /// Where the first line end, NUL or other byte up to CR stands; the length when there is none.
-fn first_control(bytes: &[u8]) -> usize {
+pub(crate) fn first_control(bytes: &[u8]) -> usize {
     first(bytes, |word| below(word, b'\r' + 1))
 }
 
@@ -364,7 +371,15 @@ impl<'a> Cursor<'a> {
     /// Like [`Cursor::take`], but takes also `%` escapes with two hexadecimal digits.
     pub(crate) fn take_escaped(&mut self, class: u8) -> &'a [u8] {
         let start = self.rest;
-        self.take(class);
+        let taken = self.take(class);
+        match self.rest {
+            [b'%', ..] => self.take_escapes(class, start),
+            _ => taken,
+        }
+    }
+
+    #[cold]
+    fn take_escapes(&mut self, class: u8, start: &'a [u8]) -> &'a [u8] {
         while let [b'%', high, low, after @ ..] = self.rest
             && high.is_ascii_hexdigit()
             && low.is_ascii_hexdigit()
