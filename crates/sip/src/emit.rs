@@ -129,16 +129,24 @@ impl<'o> Writer<'o> {
 
     /// A header line of a known name.
     pub fn header(&mut self, name: Name, value: &[Part<'_>]) -> &mut Self {
-        self.named(name.as_bytes(), value)
+        self.line(name.as_bytes(), value)
     }
 
     /// A header line of any name.
     pub fn named(&mut self, name: &[u8], value: &[Part<'_>]) -> &mut Self {
+        if scan::first_control(name) < name.len() {
+            self.state = State::Poisoned;
+        }
+        self.line(name, value)
+    }
+
+    /// A header line of a name that can end no line.
+    fn line(&mut self, name: &[u8], value: &[Part<'_>]) -> &mut Self {
         self.go(State::Headers, State::Headers);
         if name.is_empty() {
             self.state = State::Poisoned;
         }
-        self.text(name);
+        self.room.push(name);
         self.room.push(b": ");
         self.parts(value);
         self.room.push(b"\r\n");

@@ -116,7 +116,8 @@ impl<'a> Connection<'a> {
             b"IP6" => scan::ipv6(host).map(IpAddr::V6),
             _ => return None,
         };
-        Some(Self { host, ip })
+        let readable = ip.is_some() || std::str::from_utf8(host).is_ok();
+        readable.then_some(Self { host, ip })
     }
 
     /// Whether it is 0.0.0.0 or `::`: the hold of RFC 2543.
