@@ -7,7 +7,8 @@
 
 use crate::fault::Fault;
 use crate::header::{HEADERS_MAX, Header, Name};
-use crate::scan::{self, Line, Lines};
+use crate::lines::{Line, Lines};
+use crate::scan;
 
 /// One header line: offsets into the datagram, which is shorter than 64 KiB.
 #[derive(Clone, Copy)]

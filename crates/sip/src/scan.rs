@@ -1,8 +1,8 @@
-//! Byte classes of the SIP grammar (RFC 3261 §25.1), lines, and a cursor that reads by them.
+//! Byte classes of the SIP grammar (RFC 3261 §25.1) and a cursor that reads by them.
 //!
 //! The cursor only ever shrinks its slice, so no reader of hostile bytes has an offset to get wrong.
-//! Every byte is looked at as seldom as can be: what ends a line or a part is searched for in words of
-//! eight bytes, what belongs to a class is looked up in one table.
+//! What belongs to a class is looked up in one table; where one byte stands is searched for in words
+//! of eight bytes.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -71,28 +71,14 @@ static CLASSES: [u8; 256] = {
     classes
 };
 
-fn classes_of(byte: u8) -> u8 {
-    CLASSES.get(usize::from(byte)).copied().unwrap_or_default()
-}
-
 /// Whether the byte is of the class.
 pub(crate) fn is(byte: u8, class: u8) -> bool {
-    classes_of(byte) & class != 0
+    CLASSES.get(usize::from(byte)).is_some_and(|of| of & class != 0)
 }
 
 /// How many bytes at the front are of the class.
-#[inline]
 fn span(bytes: &[u8], class: u8) -> usize {
-    let (fours, rest) = bytes.as_chunks::<4>();
-    let mut count = 0usize;
-    // The compiler unrolls a four, which spares a quarter of the instructions of a plain loop.
-    for four in fours {
-        match four.iter().position(|&byte| !is(byte, class)) {
-            Some(at) => return count.wrapping_add(at),
-            None => count = count.wrapping_add(4),
-        }
-    }
-    count.wrapping_add(rest.iter().take_while(|&&byte| is(byte, class)).count())
+    bytes.iter().take_while(|&&byte| is(byte, class)).count()
 }
 
 /// Whether there is at least one byte and all are of the class.
@@ -105,15 +91,16 @@ const fn everywhere(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])
 }
 
-/// Marks, by their highest bit, the bytes of a word that are below `limit`, which is at most 128. What
-/// is above the lowest mark may be marked in error.
+/// Marks, by their highest bit, the bytes of a word that are below `limit`, which is at most 128.
+/// What is above the lowest mark may be marked in error.
 const fn below(word: u64, limit: u8) -> u64 {
     word.wrapping_sub(everywhere(limit)) & !word & everywhere(0x80)
 }
 
 /// Where the first byte stands that `marks` marks; the length when none is.
 ///
-/// Message parts are too short for the vectors of `memchr`: a call of it costs more than these words.
+/// Lines and their parts are too short for the vectors of `memchr`, a call of which costs 55
+/// instructions; these words cost 10 each (`scripts/bench parse`).
 #[inline]
 fn first(bytes: &[u8], marks: impl Fn(u64) -> u64) -> usize {
     let Some(last) = bytes.last_chunk::<8>() else {
@@ -205,7 +192,7 @@ pub(crate) fn port(bytes: &[u8]) -> Option<u16> {
     number(bytes, 65_535).and_then(|port| u16::try_from(port).ok()).filter(|&port| port != 0)
 }
 
-/// An IPv4 address as the library reads it, which is four times as slow (`scripts/bench parse`).
+/// An IPv4 address as the library reads it, for half its instructions (`scripts/bench parse`).
 pub(crate) fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     let (a, rest) = octet(text)?;
     let (b, rest) = octet(rest.strip_prefix(b".")?)?;
@@ -254,77 +241,6 @@ pub(crate) fn quoted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
             [_, _, after @ ..] => rest = after,
             _ => return None,
         }
-    }
-}
-
-/// One line.
-#[derive(Clone, Copy)]
-pub(crate) struct Line<'a> {
-    /// Without its end.
-    pub(crate) text: &'a [u8],
-    /// With its end, which only the last line may lack.
-    pub(crate) whole: &'a [u8],
-    /// Whether the text holds a CR, which another reader might take for its end, or a NUL.
-    pub(crate) suspect: bool,
-}
-
-impl<'a> Line<'a> {
-    /// Its end as it stands.
-    pub(crate) fn end(&self) -> &'a [u8] {
-        self.whole.get(self.text.len()..).unwrap_or_default()
-    }
-
-    /// Whether it has one.
-    pub(crate) fn is_ended(&self) -> bool {
-        self.whole.ends_with(b"\n")
-    }
-}
-
-/// Lines that end in CRLF, or in LF as some peers send them.
-#[derive(Clone)]
-pub(crate) struct Lines<'a> {
-    pub(crate) rest: &'a [u8],
-}
-
-impl<'a> Iterator for Lines<'a> {
-    type Item = Line<'a>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Line<'a>> {
-        let start = self.rest;
-        if start.is_empty() {
-            return None;
-        }
-        let (text, from) = start.split_at_checked(first_control(start))?;
-        match from {
-            [b'\r', b'\n', after @ ..] | [b'\n', after @ ..] => {
-                self.rest = after;
-                Some(Line { text, whole: before(start, after), suspect: false })
-            }
-            _ => Some(self.next_odd(from)),
-        }
-    }
-}
-
-impl<'a> Lines<'a> {
-    /// The next line when it holds controls, such as tabs, or has no end.
-    #[cold]
-    fn next_odd(&mut self, from: &'a [u8]) -> Line<'a> {
-        let start = self.rest;
-        let mut suspect = false;
-        let mut from = from;
-        let after = loop {
-            match from {
-                [b'\r', b'\n', after @ ..] | [b'\n', after @ ..] => break after,
-                [] | [b'\r'] => break &[],
-                [byte, after @ ..] => {
-                    suspect |= matches!(byte, b'\r' | 0);
-                    from = after.get(first_control(after)..).unwrap_or_default();
-                }
-            }
-        };
-        self.rest = after;
-        Line { text: before(start, from), whole: before(start, after), suspect }
     }
 }
 
@@ -486,23 +402,5 @@ mod tests {
                 assert_eq!(all(&bytes[..=length], HOST), is(byte, HOST), "{byte} {length}");
             }
         }
-    }
-
-    #[test]
-    fn a_line_ends_in_lf_and_its_cr_is_not_text() {
-        let lines = |text| Lines { rest: text }.map(|line| (line.text, line.suspect)).collect();
-        let read: Vec<(&[u8], bool)> = lines(b"a\r\n\nb\tc\nd\re\r\r\nf\0\r\ng\r");
-        assert_eq!(
-            read,
-            [
-                (&b"a"[..], false),
-                (b"", false),
-                (b"b\tc", false),
-                (b"d\re\r", true),
-                (b"f\0", true),
-                (b"g", false)
-            ]
-        );
-        assert_eq!(Lines { rest: b"a\r\n" }.next().unwrap().whole, b"a\r\n");
     }
 }

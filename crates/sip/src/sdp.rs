@@ -6,8 +6,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::lines::Lines;
 use crate::room::Room;
-use crate::scan::{self, Lines};
+use crate::scan;
 
 /// How many media a description may have.
 pub const MEDIA_MAX: usize = 8;

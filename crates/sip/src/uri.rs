@@ -141,7 +141,7 @@ impl<'a> Uri<'a> {
     /// What stands behind `tel:`.
     fn read_tel(start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
         let number = cursor.take_while(|byte| {
-            // RFC 3966 §3: digits, visual separators; hexadecimal and star and hash in local numbers.
+            // RFC 3966 §3: digits, visual separators; in local numbers hexadecimal, star and hash.
             byte.is_ascii_hexdigit()
                 || matches!(byte, b'+' | b'-' | b'.' | b'(' | b')' | b'*' | b'#')
         });
