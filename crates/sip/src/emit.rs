@@ -16,6 +16,7 @@ use crate::message::Message;
 use crate::method::Method;
 use crate::refusable::Refusable;
 use crate::room::{Room, decimal};
+use crate::scan;
 use crate::status::reason_phrase;
 
 /// A piece of a header value.
@@ -128,16 +129,24 @@ impl<'o> Writer<'o> {
 
     /// A header line of a known name.
     pub fn header(&mut self, name: Name, value: &[Part<'_>]) -> &mut Self {
-        self.named(name.as_bytes(), value)
+        self.line(name.as_bytes(), value)
     }
 
     /// A header line of any name.
     pub fn named(&mut self, name: &[u8], value: &[Part<'_>]) -> &mut Self {
+        if scan::first_control(name) < name.len() {
+            self.state = State::Poisoned;
+        }
+        self.line(name, value)
+    }
+
+    /// A header line of a name that can end no line.
+    fn line(&mut self, name: &[u8], value: &[Part<'_>]) -> &mut Self {
         self.go(State::Headers, State::Headers);
         if name.is_empty() {
             self.state = State::Poisoned;
         }
-        self.text(name);
+        self.room.push(name);
         self.room.push(b": ");
         self.parts(value);
         self.room.push(b"\r\n");
@@ -365,10 +374,11 @@ impl<'o> Writer<'o> {
 
     /// Text that may come from a peer.
     fn text(&mut self, text: &[u8]) {
-        // Without an early end the compiler makes this one pass of vectors.
-        let plain =
-            text.iter().fold(true, |plain, byte| plain & !matches!(byte, b'\r' | b'\n' | 0));
-        if plain { self.room.push(text) } else { self.folded(text) }
+        if scan::first_control(text) == text.len() {
+            self.room.push(text);
+        } else {
+            self.folded(text);
+        }
     }
 
     /// Text with a fold, or with what must not stand in a header.

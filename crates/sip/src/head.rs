@@ -7,7 +7,8 @@
 
 use crate::fault::Fault;
 use crate::header::{HEADERS_MAX, Header, Name};
-use crate::scan::{self, Cursor};
+use crate::lines::{Line, Lines};
+use crate::scan;
 
 /// One header line: offsets into the datagram, which is shorter than 64 KiB.
 #[derive(Clone, Copy)]
@@ -30,8 +31,6 @@ pub(crate) struct Head<'a> {
     rest: &'a [u8],
     entries: [Entry; HEADERS_MAX],
     count: usize,
-    /// Lines that end in CRLF.
-    crlfs: usize,
     fault: Option<Fault>,
 }
 
@@ -44,7 +43,6 @@ impl<'a> Head<'a> {
             rest: b"",
             entries: [NO_ENTRY; HEADERS_MAX],
             count: 0,
-            crlfs: 0,
             fault: None,
         };
         let mut rest = datagram;
@@ -61,25 +59,29 @@ impl<'a> Head<'a> {
             head.note(Fault::Empty);
             return head;
         }
-        let lines = rest;
-        head.start_line = head.line(&mut rest);
+        let mut lines = Lines { rest };
+        let mut control = false;
+        if let Some(line) = lines.next() {
+            head.start_line = line.text;
+            control = has_control(&line);
+        }
         loop {
-            if rest.is_empty() {
+            let at = head.offset_of(lines.rest);
+            let Some(line) = lines.next() else {
                 head.note(Fault::HeadUnfinished);
                 break;
-            }
-            let from = rest;
-            let line = head.line(&mut rest);
-            match line {
-                [] => break,
-                [b' ' | b'\t', ..] => head.fold(from, line),
-                _ => head.header(from, line),
+            };
+            control |= has_control(&line);
+            match line.text {
+                [] if line.is_ended() => break,
+                [b' ' | b'\t', ..] => head.fold(at, line.text),
+                text => head.header(at, text),
             }
         }
-        head.rest = rest;
-        head.look_for_controls(
-            lines.get(..lines.len().saturating_sub(rest.len())).unwrap_or_default(),
-        );
+        if control {
+            head.note(Fault::ControlInHead);
+        }
+        head.rest = lines.rest;
         head
     }
 
@@ -88,83 +90,55 @@ impl<'a> Head<'a> {
         self.fault = self.fault.or(Some(fault));
     }
 
-    /// The next line without its end.
-    fn line(&mut self, rest: &mut &'a [u8]) -> &'a [u8] {
-        let start = *rest;
-        let Some((line, [_, after @ ..])) =
-            memchr::memchr(b'\n', start).and_then(|at| start.split_at_checked(at))
-        else {
-            *rest = b"";
-            return start;
-        };
-        *rest = after;
-        match line {
-            [line @ .., b'\r'] => {
-                self.crlfs = self.crlfs.saturating_add(1);
-                line
-            }
-            line => line,
-        }
-    }
-
-    /// Whether the lines hold a CR more than their ends, or a NUL that is not behind a backslash.
-    fn look_for_controls(&mut self, lines: &[u8]) {
-        let stray_cr = memchr::memchr_iter(b'\r', lines).count() != self.crlfs;
-        if stray_cr || memchr::memchr(0, lines).is_some() && has_bare_nul(lines) {
-            self.note(Fault::ControlInHead);
-        }
-    }
-
-    /// The offset of a tail of the datagram.
-    fn offset(&self, tail: usize) -> u16 {
-        u16::try_from(self.bytes.len().saturating_sub(tail)).unwrap_or(u16::MAX)
-    }
-
-    /// A header line; `from` is the rest of the datagram that it begins.
-    fn header(&mut self, from: &'a [u8], line: &'a [u8]) {
-        let mut cursor = Cursor::new(line);
-        let name = cursor.take(scan::TOKEN);
-        // §7.3.1 tolerates blanks before the colon.
-        cursor.skip_blanks();
-        let colon = cursor.eat(b':');
-        let (Ok(name_bytes @ 1..), true) = (u8::try_from(name.len()), colon) else {
+    /// A header line at that offset.
+    fn header(&mut self, at: usize, line: &[u8]) {
+        let Some((before_colon, value)) = scan::split_once(line, b':') else {
             return self.note(Fault::HeaderMalformed);
         };
-        cursor.skip_blanks();
-        let behind_line = from.len().saturating_sub(line.len());
-        let value_at = self.offset(cursor.rest.len().saturating_add(behind_line));
-        let value_bytes = scan::trim_end(cursor.rest).len();
-        let entry = Entry {
-            name: Name::new(name),
-            name_bytes,
-            name_at: self.offset(from.len()),
-            value_at,
-            value_end: value_at.saturating_add(u16::try_from(value_bytes).unwrap_or(u16::MAX)),
+        // §7.3.1 tolerates blanks before the colon.
+        let raw_name = scan::trim_end(before_colon);
+        let name = Name::new(raw_name);
+        let known = name != Name::Other || scan::all(raw_name, scan::TOKEN);
+        let (Ok(name_bytes), true) = (u8::try_from(raw_name.len()), known) else {
+            return self.note(Fault::HeaderMalformed);
         };
+        let value = scan::trim_start(value);
+        let value_at = at.wrapping_add(line.len()).wrapping_sub(value.len());
+        let value_end = value_at.wrapping_add(scan::trim_end(value).len());
         match self.entries.get_mut(self.count) {
             Some(room) => {
-                *room = entry;
-                self.count = self.count.saturating_add(1);
+                *room = Entry {
+                    name,
+                    name_bytes,
+                    name_at: short(at),
+                    value_at: short(value_at),
+                    value_end: short(value_end),
+                };
+                self.count = self.count.wrapping_add(1);
             }
             None => self.note(Fault::HeadersTooMany),
         }
     }
 
-    /// A continuation line: the last header's value runs to its end.
-    fn fold(&mut self, from: &'a [u8], line: &'a [u8]) {
-        let text = scan::trim(line);
-        let begin = self.offset(from.len());
-        let lead = line.len().saturating_sub(line.trim_ascii_start().len());
+    /// A continuation line at that offset: the last header's value runs to its end.
+    fn fold(&mut self, at: usize, line: &[u8]) {
         let last = self.count.checked_sub(1).and_then(|last| self.entries.get_mut(last));
         let Some(entry) = last else { return self.note(Fault::HeaderMalformed) };
+        let text = scan::trim_start(line);
+        let text_at = at.wrapping_add(line.len()).wrapping_sub(text.len());
+        let text = scan::trim_end(text);
         if text.is_empty() {
             return;
         }
-        let text_at = begin.saturating_add(u16::try_from(lead).unwrap_or(u16::MAX));
         if entry.value_at == entry.value_end {
-            entry.value_at = text_at;
+            entry.value_at = short(text_at);
         }
-        entry.value_end = text_at.saturating_add(u16::try_from(text.len()).unwrap_or(u16::MAX));
+        entry.value_end = short(text_at.wrapping_add(text.len()));
+    }
+
+    /// Where a tail of the datagram begins.
+    const fn offset_of(&self, tail: &[u8]) -> usize {
+        self.bytes.len().saturating_sub(tail.len())
     }
 
     /// The datagram.
@@ -196,12 +170,22 @@ impl<'a> Head<'a> {
     }
 }
 
+/// An offset as it is kept: no datagram is longer than 65,535 bytes.
+const fn short(offset: usize) -> u16 {
+    offset as u16
+}
+
+/// Whether a line holds a CR, or a NUL that is not behind a backslash.
+fn has_control(line: &Line<'_>) -> bool {
+    line.suspect && has_bare_control(line.text)
+}
+
 /// §25.1 lets a NUL stand behind a backslash, in a quoted string.
 #[cold]
-fn has_bare_nul(lines: &[u8]) -> bool {
+fn has_bare_control(text: &[u8]) -> bool {
     let mut before = 0;
-    lines.iter().any(|&byte| {
-        let bare = byte == 0 && before != b'\\';
+    text.iter().any(|&byte| {
+        let bare = byte == b'\r' || byte == 0 && before != b'\\';
         before = byte;
         bare
     })

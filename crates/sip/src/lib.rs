@@ -25,6 +25,7 @@ pub mod emit;
 pub mod fault;
 mod head;
 pub mod header;
+mod lines;
 pub mod message;
 pub mod method;
 pub mod refusable;

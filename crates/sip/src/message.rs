@@ -111,15 +111,10 @@ impl<'a> Needed<'a> {
 
 /// A request line: exactly three parts, one space between each (§7.1).
 fn read_request_line(line: &[u8]) -> Result<Request<'_>, Fault> {
-    let mut parts = line.split(|&byte| byte == b' ');
-    let parts = (parts.next(), parts.next(), parts.next(), parts.next());
-    let (Some(method), Some(uri), Some(version), None) = parts else {
-        return Err(surplus_or_stranger(line));
-    };
-    if !is_sip_version(version) {
-        return Err(surplus_or_stranger(line));
-    }
-    if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+    let parts = scan::split_once(line, b' ')
+        .and_then(|(method, rest)| Some((method, scan::split_once(rest, b' ')?)));
+    let Some((method, (uri, version))) = parts else { return Err(surplus_or_stranger(line)) };
+    if !is_supported(version).ok_or_else(|| surplus_or_stranger(line))? {
         return Err(Fault::VersionUnsupported);
     }
     if !scan::all(method, scan::TOKEN) || uri.is_empty() {
@@ -140,6 +135,15 @@ fn surplus_or_stranger(line: &[u8]) -> Fault {
     if last.is_some_and(is_sip_version) { Fault::RequestLineMalformed } else { Fault::NotSip }
 }
 
+/// Whether the version is the one that we speak. `None`: it is none.
+fn is_supported(version: &[u8]) -> Option<bool> {
+    if version == b"SIP/2.0" {
+        return Some(true);
+    }
+    is_sip_version(version).then(|| version.eq_ignore_ascii_case(b"SIP/2.0"))
+}
+
+#[cold]
 pub(crate) fn is_sip_version(text: &[u8]) -> bool {
     let digits = |bytes: &[u8]| !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit);
     let number = text
@@ -159,10 +163,7 @@ fn read_status_line(line: &[u8]) -> Result<Start<'_>, Fault> {
     let version = parts.next().unwrap_or_default();
     let code = parts.next().unwrap_or_default();
     let reason = parts.next().unwrap_or_default();
-    if !is_sip_version(version) {
-        return Err(Fault::NotSip);
-    }
-    if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+    if !is_supported(version).ok_or(Fault::NotSip)? {
         return Err(Fault::VersionUnsupported);
     }
     let code = Some(code)

@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::lines::Lines;
 use crate::room::Room;
 use crate::scan;
 
@@ -105,19 +106,19 @@ pub struct Connection<'a> {
 impl<'a> Connection<'a> {
     /// `IN IP4 192.0.2.1`.
     fn parse(value: &'a [u8]) -> Option<Self> {
-        let mut words = value.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+        let mut words = Words { rest: value };
         let (network, family, address) = (words.next()?, words.next()?, words.next()?);
-        let host = address.split(|&byte| byte == b'/').next()?;
+        let host = scan::before(address, scan::tail_from_byte(address, b'/'));
         if network != b"IN" || words.next().is_some() || host.is_empty() {
             return None;
         }
-        let text = std::str::from_utf8(host).ok()?;
         let ip = match family {
-            b"IP4" => text.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
-            b"IP6" => text.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+            b"IP4" => scan::ipv4(host).map(IpAddr::V4),
+            b"IP6" => scan::ipv6(host).map(IpAddr::V6),
             _ => return None,
         };
-        Some(Self { host, ip })
+        let readable = ip.is_some() || std::str::from_utf8(host).is_ok();
+        readable.then_some(Self { host, ip })
     }
 
     /// Whether it is 0.0.0.0 or `::`: the hold of RFC 2543.
@@ -203,39 +204,32 @@ fn payload_type(format: &[u8]) -> Option<u8> {
 
 /// A word, and what follows the blanks behind it.
 fn split_word(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = memchr::memchr(b' ', text)?;
-    let (word, rest) = text.split_at_checked(at)?;
+    let (word, rest) = scan::split_once(text, b' ')?;
     Some((word, rest.trim_ascii_start()))
 }
 
-/// One line: its text, and its text with its end.
-#[derive(Clone, Copy)]
-struct Line<'a> {
-    text: &'a [u8],
-    whole: &'a [u8],
-    after: &'a [u8],
-}
-
-/// Lines that end in CRLF, or in LF as some peers send them.
-#[derive(Clone)]
-struct Lines<'a> {
+/// Words between spaces.
+struct Words<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Iterator for Lines<'a> {
-    type Item = Line<'a>;
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a [u8];
 
-    fn next(&mut self) -> Option<Line<'a>> {
-        if self.rest.is_empty() {
-            return None;
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let start = self.skip_spaces();
+        self.rest = scan::tail_from_byte(start, b' ');
+        Some(scan::before(start, self.rest)).filter(|word| !word.is_empty())
+    }
+}
+
+impl<'a> Words<'a> {
+    /// What begins with the next word.
+    fn skip_spaces(&mut self) -> &'a [u8] {
+        while let [b' ', after @ ..] = self.rest {
+            self.rest = after;
         }
-        let length =
-            memchr::memchr(b'\n', self.rest).map_or(self.rest.len(), |at| at.saturating_add(1));
-        let (whole, after) = self.rest.split_at_checked(length)?;
-        self.rest = after;
-        let text = whole.strip_suffix(b"\n").unwrap_or(whole);
-        let text = text.strip_suffix(b"\r").unwrap_or(text);
-        Some(Line { text, whole, after })
+        self.rest
     }
 }
 
@@ -272,6 +266,10 @@ const NO_MEDIA: Media<'static> = Media {
     lines: b"",
 };
 
+/// A static is copied at once, and not medium by medium.
+static EMPTY: Sdp<'static> =
+    Sdp { bytes: b"", origin: b"", connection: None, media: [NO_MEDIA; MEDIA_MAX], media_count: 0 };
+
 impl<'a> Sdp<'a> {
     /// Reads a body.
     ///
@@ -279,33 +277,29 @@ impl<'a> Sdp<'a> {
     ///
     /// The first fault met.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, SdpFault> {
-        let mut sdp = Self {
-            bytes,
-            origin: b"",
-            connection: None,
-            media: [NO_MEDIA; MEDIA_MAX],
-            media_count: 0,
-        };
+        let mut sdp = Self { bytes, ..EMPTY };
         let mut session_direction = Direction::SendRecv;
         let mut origin = None;
         let mut lines = Lines { rest: bytes };
         if lines.next().is_none_or(|line| line.text != b"v=0") {
             return Err(SdpFault::VersionMissing);
         }
-        for line in lines {
+        loop {
+            let from = lines.rest;
+            let Some(line) = lines.next() else { break };
             let (letter, value) = match line.text {
                 // Peers leave blank lines at the end.
                 [] => continue,
                 [letter, b'=', value @ ..] if letter.is_ascii_alphabetic() => (*letter, value),
                 _ => return Err(SdpFault::LineMalformed),
             };
-            if memchr::memchr2(b'\r', 0, value).is_some() {
+            if line.suspect {
                 return Err(SdpFault::LineMalformed);
             }
             let current = sdp.media.get_mut(..sdp.media_count).and_then(<[_]>::last_mut);
             match (letter, current) {
                 (b'o', None) if origin.is_none() => {
-                    split_origin(value).ok_or(SdpFault::OriginMalformed)?;
+                    origin_without_address(value).ok_or(SdpFault::OriginMalformed)?;
                     origin = Some(value);
                 }
                 (b'o', _) => return Err(SdpFault::OriginMalformed),
@@ -316,8 +310,11 @@ impl<'a> Sdp<'a> {
                     let place = current.map_or(&mut sdp.connection, |media| &mut media.connection);
                     *place = place.or(Some(connection));
                 }
-                (b'm', _) => {
-                    let media = Media { lines: line.after, ..parse_media(value)? };
+                (b'm', current) => {
+                    if let Some(before) = current {
+                        before.lines = scan::before(before.lines, from);
+                    }
+                    let media = Media { lines: lines.rest, ..parse_media(value)? };
                     let media = Media { direction: session_direction, ..media };
                     *sdp.media.get_mut(sdp.media_count).ok_or(SdpFault::MediaTooMany)? = media;
                     sdp.media_count = sdp.media_count.saturating_add(1);
@@ -334,15 +331,10 @@ impl<'a> Sdp<'a> {
         Ok(sdp)
     }
 
-    /// Gives each medium its own lines and the session's connection.
+    /// Gives each medium that has no connection the session's.
     fn finish_media(&mut self) -> Result<(), SdpFault> {
         let session = self.connection;
         for media in self.media.iter_mut().take(self.media_count) {
-            let own = Lines { rest: media.lines }
-                .take_while(|line| !line.text.starts_with(b"m="))
-                .map(|line| line.whole.len())
-                .fold(0usize, usize::saturating_add);
-            media.lines = media.lines.get(..own).unwrap_or_default();
             media.connection = media.connection.or(session);
             if media.connection.is_none() && media.port != 0 {
                 return Err(SdpFault::ConnectionMissing);
@@ -386,10 +378,10 @@ impl<'a> Sdp<'a> {
         let mut medium = 0usize;
         let mut port = 0;
         for line in (Lines { rest: self.bytes }) {
-            let end = line.whole.get(line.text.len()..).unwrap_or_default();
+            let end = line.end();
             match line.text {
                 [b'o', b'=', value @ ..] => {
-                    let (kept, _) = split_origin(value)?;
+                    let kept = origin_without_address(value)?;
                     room.push(b"o=");
                     room.push(kept);
                     push_address(&mut room, rewrite.address);
@@ -468,11 +460,11 @@ struct MediaLine<'a> {
 
 fn split_media(value: &[u8]) -> Option<MediaLine<'_>> {
     let (kind, rest) = split_word(value)?;
-    let port_end = memchr::memchr(b' ', rest)?;
-    let (ports, behind_port) = rest.split_at_checked(port_end)?;
+    let behind_port = scan::tail_from_byte(rest, b' ');
+    let ports = scan::before(rest, behind_port);
     // `49170/2` asks for two pairs of ports; we relay one.
-    let port = ports.split(|&byte| byte == b'/').next()?;
-    Some(MediaLine { kind, port, behind_port })
+    let port = scan::before(ports, scan::tail_from_byte(ports, b'/'));
+    (!behind_port.is_empty()).then_some(MediaLine { kind, port, behind_port })
 }
 
 fn parse_media(value: &[u8]) -> Result<Media<'_>, SdpFault> {
@@ -488,18 +480,14 @@ fn parse_media(value: &[u8]) -> Result<Media<'_>, SdpFault> {
     Ok(Media { kind: line.kind, port, proto, formats, ..NO_MEDIA })
 }
 
-/// `user id version IN ` and `IP4 address`.
-fn split_origin(value: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut words = value.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+/// `user id version IN ` of an origin that goes on with a family and an address.
+fn origin_without_address(value: &[u8]) -> Option<&[u8]> {
+    let mut words = Words { rest: value };
     let (_user, _id, _version) = (words.next()?, words.next()?, words.next()?);
-    let (network, _family, _address) = (words.next()?, words.next()?, words.next()?);
-    if words.next().is_some() || network != b"IN" {
-        return None;
-    }
-    let trimmed = value.trim_ascii_end();
-    let before_address = memchr::memrchr(b' ', trimmed)?;
-    let before_family = memchr::memrchr(b' ', trimmed.get(..before_address)?.trim_ascii_end())?;
-    value.split_at_checked(before_family.saturating_add(1))
+    let network = words.next()?;
+    let kept = scan::before(value, words.skip_spaces());
+    let (_family, _address) = (words.next()?, words.next()?);
+    (network == b"IN" && words.next().is_none()).then_some(kept)
 }
 
 /// Whether a relay that ends ICE, DTLS and multiplexing must not let the attribute pass.

@@ -3,7 +3,7 @@
 //! A second at sign, a blank, an angle bracket or a broken escape makes it no URI: nothing behind
 //! us ever has to guess where the user ends and the host begins.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use crate::scan::{self, Cursor};
 
@@ -38,9 +38,8 @@ impl<'a> Host<'a> {
         } else {
             cursor.take_some(scan::HOST)?;
         }
-        let (raw, _) = start.split_at_checked(start.len().saturating_sub(cursor.rest.len()))?;
-        let host = Self { raw };
-        (raw.first() != Some(&b'[') || host.ip().is_some()).then_some(host)
+        let host = Self { raw: scan::before(start, cursor.rest) };
+        (start.first() != Some(&b'[') || host.ip().is_some()).then_some(host)
     }
 
     /// Reads a host and nothing else; an IPv6 address may come without brackets (RFC 5118 §4.5).
@@ -64,24 +63,13 @@ impl<'a> Host<'a> {
     /// The address, if it is one and no name.
     #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {
-        let bracketed = self.raw.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
-        match bracketed {
-            Some(inside) => text(inside)?.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
-            None if self.raw.first().is_some_and(u8::is_ascii_digit)
-                && !self.raw.contains(&b':') =>
-            {
-                text(self.raw)?.parse::<Ipv4Addr>().ok().map(IpAddr::V4)
-            }
-            None if self.raw.contains(&b':') => {
-                text(self.raw)?.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
-            }
-            None => None,
+        match self.raw {
+            [b'[', inside @ .., b']'] => scan::ipv6(inside).map(IpAddr::V6),
+            [b'0'..=b'9', ..] if !self.raw.contains(&b':') => scan::ipv4(self.raw).map(IpAddr::V4),
+            raw if raw.contains(&b':') => scan::ipv6(raw).map(IpAddr::V6),
+            _ => None,
         }
     }
-}
-
-fn text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok()
 }
 
 impl std::fmt::Debug for Host<'_> {
@@ -108,99 +96,85 @@ impl<'a> Uri<'a> {
     #[must_use]
     pub fn parse(raw: &'a [u8]) -> Option<Self> {
         let mut cursor = Cursor::new(raw);
+        let uri = Self::read(&mut cursor)?;
+        cursor.rest.is_empty().then_some(uri)
+    }
+
+    /// Reads a URI from the cursor, as far as it goes; no part of it can hold an angle bracket.
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let start = cursor.rest;
+        match start {
+            [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', rest @ ..] => {
+                cursor.rest = rest;
+                Self::read_sip(Scheme::Sip, start, cursor)
+            }
+            [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', rest @ ..] => {
+                cursor.rest = rest;
+                Self::read_sip(Scheme::Sips, start, cursor)
+            }
+            [b't' | b'T', b'e' | b'E', b'l' | b'L', b':', rest @ ..] => {
+                cursor.rest = rest;
+                Self::read_tel(start, cursor)
+            }
+            _ => Self::read_other(start, cursor),
+        }
+    }
+
+    /// What stands behind the colon of `sip:` and `sips:`.
+    fn read_sip(scheme: Scheme<'a>, start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
+        let (user, password) = read_user(cursor).unzip();
+        let host = Host::read(cursor)?;
+        let port = match cursor.eat(b':') {
+            true => Some(scan::port(cursor.take(scan::HOST))?),
+            false => None,
+        };
+        let params = read_params(cursor)?;
+        let headers = match cursor.eat(b'?') {
+            true => Some(read_headers(cursor)?),
+            false => None,
+        };
+        let password = password.flatten();
+        let raw = scan::before(start, cursor.rest);
+        Some(Self { raw, scheme, user, password, host, port, params, headers })
+    }
+
+    /// What stands behind `tel:`.
+    fn read_tel(start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
+        let number = cursor.take_while(|byte| {
+            // RFC 3966 §3: digits, visual separators; in local numbers hexadecimal, star and hash.
+            byte.is_ascii_hexdigit()
+                || matches!(byte, b'+' | b'-' | b'.' | b'(' | b')' | b'*' | b'#')
+        });
+        let params = read_params(cursor)?;
+        let raw = scan::before(start, cursor.rest);
+        let uri = Self { user: Some(number), params, ..Self::unread(raw, Scheme::Tel) };
+        (!number.is_empty()).then_some(uri)
+    }
+
+    #[cold]
+    fn read_other(start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
         let scheme = cursor.until(b':')?;
-        let uri = Self {
+        let named = scheme.first().is_some_and(u8::is_ascii_alphabetic)
+            && scheme.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+        let opaque = cursor.take_while(|byte| {
+            scan::is(byte, scan::VISIBLE) && !matches!(byte, b'<' | b'>' | b'"')
+        });
+        let raw = scan::before(start, cursor.rest);
+        (named && !opaque.is_empty()).then_some(Self::unread(raw, Scheme::Other(scheme)))
+    }
+
+    /// Nothing but the scheme.
+    const fn unread(raw: &'a [u8], scheme: Scheme<'a>) -> Self {
+        Self {
             raw,
-            scheme: Scheme::Sip,
+            scheme,
             user: None,
             password: None,
             host: Host { raw: b"" },
             port: None,
             params: b"",
             headers: None,
-        };
-        if scheme.eq_ignore_ascii_case(b"sip") {
-            return uri.with_sip_rest(cursor);
         }
-        if scheme.eq_ignore_ascii_case(b"sips") {
-            return Self { scheme: Scheme::Sips, ..uri }.with_sip_rest(cursor);
-        }
-        if scheme.eq_ignore_ascii_case(b"tel") {
-            return Self { scheme: Scheme::Tel, ..uri }.with_tel_rest(cursor);
-        }
-        let named = scheme.first().is_some_and(u8::is_ascii_alphabetic)
-            && scheme.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-        let opaque = scan::all(cursor.rest, scan::VISIBLE)
-            && !cursor.rest.iter().any(|byte| matches!(byte, b'<' | b'>' | b'"'));
-        (named && opaque).then_some(Self { scheme: Scheme::Other(scheme), ..uri })
-    }
-
-    fn with_sip_rest(mut self, mut cursor: Cursor<'a>) -> Option<Self> {
-        if let Some(userinfo) = cursor.until(b'@') {
-            let mut info = Cursor::new(userinfo);
-            let user = match info.until(b':') {
-                Some(user) => {
-                    self.password = Some(info.rest);
-                    user
-                }
-                None => userinfo,
-            };
-            self.user = Some(user);
-            if user.is_empty()
-                || !scan::all_escaped(user, scan::USER)
-                || !scan::all_escaped(self.password.unwrap_or_default(), scan::USER)
-            {
-                return None;
-            }
-        }
-        self.host = Host::read(&mut cursor)?;
-        if cursor.eat(b':') {
-            self.port = Some(scan::port(cursor.take(scan::HOST))?);
-        }
-        if cursor.rest.is_empty() {
-            return Some(self);
-        }
-        (self.params, self.headers) = match scan::split_once(cursor.rest, b'?') {
-            Some((params, headers)) => (params, Some(headers)),
-            None => (cursor.rest, None),
-        };
-        self.has_readable_tail().then_some(self)
-    }
-
-    fn with_tel_rest(mut self, cursor: Cursor<'a>) -> Option<Self> {
-        let end = cursor.rest.iter().position(|&byte| byte == b';').unwrap_or(cursor.rest.len());
-        let (number, params) = cursor.rest.split_at_checked(end)?;
-        // RFC 3966 §3: digits, visual separators; hexadecimal and star and hash in local numbers.
-        let dialable = !number.is_empty()
-            && number.iter().all(|byte| {
-                byte.is_ascii_hexdigit()
-                    || matches!(byte, b'+' | b'-' | b'.' | b'(' | b')' | b'*' | b'#')
-            });
-        self.user = Some(number);
-        self.params = params;
-        (dialable && self.has_readable_tail()).then_some(self)
-    }
-
-    /// Whether parameters and headers are of the characters that they may be of.
-    fn has_readable_tail(&self) -> bool {
-        let params = match self.params {
-            [] => true,
-            [b';', rest @ ..] => rest.split(|&byte| byte == b';').all(|param| {
-                !matches!(param, [] | [b'=', ..]) && scan::all_escaped(param, scan::URI_PARAM)
-            }),
-            _ => false,
-        };
-        let headers = match self.headers {
-            None => true,
-            // `?` may stand inside a header's value.
-            Some(headers) => {
-                !headers.is_empty()
-                    && headers
-                        .split(|&byte| byte == b'?')
-                        .all(|part| scan::all_escaped(part, scan::URI_PARAM))
-            }
-        };
-        params && headers
     }
 
     /// As it stands.
@@ -264,6 +238,41 @@ impl<'a> Uri<'a> {
             found.eq_ignore_ascii_case(name).then_some(value)
         })
     }
+}
+
+/// `user:password@`, if it stands at the cursor.
+///
+/// What ends before an at sign was the host. A second at sign further on is of no part behind it.
+fn read_user<'a>(cursor: &mut Cursor<'a>) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+    let mut ahead = *cursor;
+    let user = ahead.take_escaped(scan::USER);
+    let password = ahead.eat(b':').then(|| ahead.take_escaped(scan::USER));
+    if user.is_empty() || !ahead.eat(b'@') {
+        return None;
+    }
+    *cursor = ahead;
+    Some((user, password))
+}
+
+/// `;name=value;name`, perhaps none; each has a name.
+fn read_params<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    let start = cursor.rest;
+    while cursor.eat(b';') {
+        if cursor.rest.starts_with(b"=") || cursor.take_escaped(scan::URI_PARAM).is_empty() {
+            return None;
+        }
+    }
+    Some(scan::before(start, cursor.rest))
+}
+
+/// `name=value&name=value`, not nothing; a question mark may stand inside a value.
+fn read_headers<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    let start = cursor.rest;
+    cursor.take_escaped(scan::URI_PARAM);
+    while cursor.eat(b'?') {
+        cursor.take_escaped(scan::URI_PARAM);
+    }
+    Some(scan::before(start, cursor.rest)).filter(|headers| !headers.is_empty())
 }
 
 /// Lengths only: an address may be a subscriber's number.

@@ -33,18 +33,16 @@ impl<'a> NameAddr<'a> {
             _ => scan::trim(cursor.take(scan::DISPLAY)),
         };
         let (display, uri) = if cursor.eat(b'<') {
-            (display, cursor.until(b'>')?)
+            let uri = Uri::read(&mut cursor)?;
+            (display, cursor.eat(b'>').then_some(uri)?)
         } else {
             cursor = Cursor::new(raw);
-            let end = raw.iter().position(|byte| {
-                matches!(byte, b';' | b',' | b'?' | b'"' | b'<' | b'>')
-                    || scan::is(*byte, scan::BLANK)
+            let uri = cursor.take_while(|byte| {
+                !matches!(byte, b';' | b',' | b'?' | b'"' | b'<' | b'>')
+                    && !scan::is(byte, scan::BLANK)
             });
-            let (uri, rest) = raw.split_at_checked(end.unwrap_or(raw.len()))?;
-            cursor.rest = rest;
-            (&b""[..], uri)
+            (&b""[..], Uri::parse(uri)?)
         };
-        let uri = Uri::parse(uri)?;
         let mut tag = None;
         let params = Params::read(cursor, |param| {
             if tag.is_none() && param.is(b"tag") {

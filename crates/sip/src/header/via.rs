@@ -97,18 +97,7 @@ impl<'a> Via<'a> {
     pub fn parse(value: &'a [u8]) -> Option<Self> {
         let raw = scan::trim(value);
         let mut cursor = Cursor::new(raw);
-        let name = cursor.take_some(scan::TOKEN)?;
-        cursor.skip_blanks();
-        let slash = cursor.eat(b'/');
-        cursor.skip_blanks();
-        let version = cursor.take_some(scan::TOKEN)?;
-        cursor.skip_blanks();
-        let slashes = slash && cursor.eat(b'/');
-        cursor.skip_blanks();
-        let transport = cursor.take_some(scan::TOKEN)?;
-        if !slashes || !name.eq_ignore_ascii_case(b"SIP") || version != b"2.0" {
-            return None;
-        }
+        let transport = read_protocol(&mut cursor)?;
         let before = cursor.rest.len();
         cursor.skip_blanks();
         if cursor.rest.len() == before {
@@ -230,6 +219,29 @@ impl<'a> Via<'a> {
     pub const fn ttl(&self) -> Option<u8> {
         self.ttl
     }
+}
+
+/// `SIP/2.0/UDP`, and the transport of it.
+fn read_protocol<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    match cursor.rest.strip_prefix(b"SIP/2.0/") {
+        Some(rest) => cursor.rest = rest,
+        None => read_spaced_version(cursor)?,
+    }
+    cursor.skip_blanks();
+    cursor.take_some(scan::TOKEN)
+}
+
+/// The same up to the transport, with blanks between the parts, or in lower case.
+#[cold]
+fn read_spaced_version(cursor: &mut Cursor<'_>) -> Option<()> {
+    let name = cursor.take_some(scan::TOKEN)?;
+    cursor.skip_blanks();
+    let slash = cursor.eat(b'/');
+    cursor.skip_blanks();
+    let version = cursor.take_some(scan::TOKEN)?;
+    cursor.skip_blanks();
+    let slashes = slash && cursor.eat(b'/');
+    (slashes && name.eq_ignore_ascii_case(b"SIP") && version == b"2.0").then_some(())
 }
 
 #[cfg(test)]

@@ -148,6 +148,12 @@ fn what_is_no_description_is_refused_by_kind() {
 }
 
 #[test]
+fn a_host_that_is_no_text_is_no_connection() {
+    let sdp = b"v=0\r\no=- 1 1 IN IP4 a\r\nc=IN IP4 192.0.\xd2.1\r\n";
+    assert_eq!(Sdp::parse(sdp), Err(SdpFault::ConnectionMalformed));
+}
+
+#[test]
 fn what_does_not_fit_is_not_written() {
     let sdp = Sdp::parse(OFFER.as_bytes()).unwrap();
     let rewrite = Rewrite { address: "203.0.113.1".parse().unwrap(), ports: &[30_000] };
