@@ -12,7 +12,7 @@ use dataplane::neighbors::Reader;
 use dataplane::nic::udp::Udp;
 use dataplane::worker::{Handoff, Parts, Worker};
 use dataplane::{clock, rim};
-use link::answer::{Committed, Route};
+use link::answer::{Committed, Rerouted, Route};
 use link::layout::{ControlSide, Link, Sizes};
 use link::message::{Down, Up};
 use link::record::CallKey;
@@ -126,6 +126,10 @@ impl Office {
                 Up::Ask(Ask::Admit(admit)) => self.route(admit.call),
                 Up::Ask(Ask::Answered(answered)) => {
                     Answer::Committed(Committed { call: answered.call })
+                }
+                Up::Ask(Ask::Reroute(reroute)) => {
+                    let (call, gateway) = (reroute.call, reroute.gateway);
+                    Answer::Rerouted(Rerouted { call, gateway, granted: 1 })
                 }
                 Up::Ask(Ask::Abandon(_)) | Up::Report(_) => continue,
             };

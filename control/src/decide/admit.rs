@@ -1,7 +1,7 @@
 //! Admit: who calls, may they, by which gateways in which order, at what price, for how long.
 
-use link::answer::{Candidate, Refuse, Route};
-use link::ask::Admit;
+use link::answer::{Candidate, Refuse, Rerouted, Route};
+use link::ask::{Admit, Reroute};
 use link::record::{ATTEMPTS_MAX, EndReason};
 use link::{Answer, CallRecord, Endpoint, Text};
 use numbers::Number;
@@ -59,6 +59,14 @@ impl Office {
         }
     }
 
+    /// Whose call it is. The tech prefix tells gateways of one source apart, so it is looked at even in
+    /// what is no number.
+    fn mapping_of(&self, source: std::net::SocketAddr, callee: &[u8]) -> Option<&MappingGateway> {
+        let dialled = Number::normal(callee, &INTERNATIONAL);
+        let plain = dialled.as_ref().map_or(callee, Number::as_bytes);
+        self.state.mappings.get(&self.state.sources.find(source, plain).ok()?)
+    }
+
     /// Whose call it is, and its numbers after the customer's rules.
     pub(super) fn recognise(
         &self,
@@ -66,12 +74,8 @@ impl Office {
         caller: &[u8],
         callee: &[u8],
     ) -> Result<Admitted<'_>, EndReason> {
-        // The tech prefix tells gateways apart, so it is looked at before the number is a number.
+        let mapping = self.mapping_of(source, callee).ok_or(EndReason::Unauthorised)?;
         let dialled = Number::normal(callee, &INTERNATIONAL);
-        let plain = dialled.as_ref().map_or(callee, Number::as_bytes);
-        let gateway =
-            self.state.sources.find(source, plain).map_err(|_| EndReason::Unauthorised)?;
-        let mapping = self.state.mappings.get(&gateway).ok_or(EndReason::Unauthorised)?;
         let mut callee = dialled.map_err(|_| EndReason::BadNumber)?;
         if !mapping.tech_prefix.is_empty() {
             let rest = callee.as_bytes().get(mapping.tech_prefix.len()..).unwrap_or_default();
@@ -135,6 +139,36 @@ impl Office {
             route.candidates_used += 1;
         }
         Ok(route)
+    }
+
+    /// A vendor failed: its line goes to the next one, if that one takes a call now.
+    pub(super) fn handle_reroute(&mut self, time: Time, worker: usize, reroute: &Reroute) {
+        let granted = u32::from(self.move_line(time, worker, reroute));
+        let Reroute { call, gateway, .. } = *reroute;
+        self.answer(worker, Answer::Rerouted(Rerouted { call, gateway, granted }));
+    }
+
+    fn move_line(&mut self, time: Time, worker: usize, reroute: &Reroute) -> bool {
+        let state = &mut self.state;
+        let id = self.live_at.get(&(worker, reroute.call));
+        let Some(live) = id.and_then(|id| self.live.get_mut(id)) else { return false };
+        let next = reroute.gateway;
+        if live.routing == next {
+            return true;
+        }
+        let gateway = state.routings.get(&next).filter(|gateway| !gateway.locked);
+        let Some(limits) = gateway.map(|gateway| gateway.limits) else { return false };
+        let limiter = state.limiters.entry(next).or_default();
+        if !limiter.has_line(limits) || !limiter.has_pace(time.now, limits) {
+            return false;
+        }
+        limiter.take_pace(time.now, limits);
+        limiter.take_line();
+        if let Some(left) = state.limiters.get_mut(&live.routing) {
+            left.release_line();
+        }
+        live.routing = next;
+        true
     }
 
     /// Locks, lines, pace and price on the customer's side.
@@ -284,10 +318,8 @@ impl Office {
             return;
         }
         let source = record.facts.source.socket_address();
-        let gateway = source.and_then(|source| {
-            self.state.sources.find(source, record.facts.callee.as_bytes()).ok()
-        });
-        let mapping = gateway.and_then(|id| self.state.mappings.get(&id));
+        let mapping =
+            source.and_then(|source| self.mapping_of(source, record.facts.callee.as_bytes()));
         let cdr = Cdr {
             gateway: mapping.map_or("", |mapping| self.name_of_mapping(mapping.id)).to_owned(),
             customer: mapping.map_or(0, |mapping| mapping.account),

@@ -22,6 +22,7 @@ impl Office {
     ) {
         match ask {
             Ask::Admit(admit) => self.handle_admit(time, worker, admit),
+            Ask::Reroute(reroute) => self.handle_reroute(time, worker, reroute),
             Ask::Answered(answered) => self.handle_answered(worker, answered, record()),
             Ask::Abandon(abandon) => self.handle_abandon(time, worker, abandon),
         }
@@ -41,10 +42,7 @@ impl Office {
 
     /// Gives back what an admission holds that nobody waits for any more.
     fn handle_abandon(&mut self, time: Time, worker: usize, abandon: &Abandon) {
-        let id = self.live.iter().find_map(|(id, live)| {
-            (live.worker == worker && live.key == abandon.call).then_some(*id)
-        });
-        let Some(id) = id else { return };
+        let Some(id) = self.live_at.get(&(worker, abandon.call)).copied() else { return };
         let reason = EndReason::from_number(u8::try_from(abandon.reason).unwrap_or(0));
         self.end_without_slot(time, id, reason, u16::try_from(abandon.status).unwrap_or(0));
     }

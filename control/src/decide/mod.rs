@@ -47,7 +47,7 @@ struct Live {
     key: CallKey,
     mapping: u32,
     account: u32,
-    /// Whose line it holds on the vendors' side: the first candidate's, until its record says more.
+    /// Whose line it holds on the vendors' side.
     routing: u32,
     reserved: Money,
     /// When it was admitted, or found running.
@@ -71,6 +71,8 @@ pub struct Office {
     /// Events and alarms.
     pub journal: Journal,
     live: HashMap<[u64; 2], Live>,
+    /// The same calls by their slot.
+    live_at: HashMap<(usize, CallKey), [u64; 2]>,
     /// Records whose end is on its way to the store.
     ending: HashSet<[u64; 2]>,
     /// Refusals already recorded: one per attempt, not per retransmission.
@@ -226,12 +228,17 @@ impl Office {
         let balance = self.state.balances.entry(live.account).or_default();
         balance.calls += 1;
         balance.reserved = balance.reserved.plus(live.reserved).unwrap_or(balance.reserved);
+        self.live_at.insert((live.worker, live.key), id);
         self.live.insert(id, live);
     }
 
     /// Gives back what a call holds. A call that holds nothing is no fault: replays end here.
     fn release(&mut self, id: [u64; 2]) -> Option<Live> {
         let live = self.live.remove(&id)?;
+        // The slot may belong to the next call already.
+        if self.live_at.get(&(live.worker, live.key)) == Some(&id) {
+            self.live_at.remove(&(live.worker, live.key));
+        }
         for gateway in [live.mapping, live.routing] {
             if let Some(limiter) = self.state.limiters.get_mut(&gateway) {
                 limiter.release_line();

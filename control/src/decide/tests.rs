@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use link::answer::{Refuse, Route};
-use link::ask::{Abandon, Admit, Answered};
+use link::ask::{Abandon, Admit, Answered, Reroute};
 use link::record::{Attempt, EndReason, Facts, NEVER};
 use link::{Answer, Ask, Endpoint, Text};
 use serde_json::{Value, json};
@@ -269,6 +269,47 @@ fn lines_and_pace_of_a_gateway_hold() {
     let admit = desk.invite("10.1.0.1:5060", "44207");
     let no = desk.ask(&admit).unwrap_err();
     assert_eq!((no.status, no.reason, no.retry_after_s), (503, EndReason::RateLimit as u8, 1));
+}
+
+#[test]
+fn a_call_that_changes_its_vendor_takes_its_line_along() {
+    let mut desk = Desk::new("1000");
+    let lines = json!({ "lines_max": 1 });
+    desk.say(Method::Patch, "gateway/routing/second", lines).unwrap();
+    let (first, route) = desk.call();
+    let (other, _) = desk.call();
+    let second = route.candidates[1].gateway;
+    let lines = |desk: &Desk, gateway| desk.office.state.limiters[&gateway].lines();
+    let moves = |desk: &mut Desk, call| {
+        let ask = Ask::Reroute(Reroute { call, gateway: second, spare: 0 });
+        desk.office.handle_ask(desk.time, 0, &ask, || None);
+        match desk.answers()[..] {
+            [Answer::Rerouted(rerouted)] => rerouted.granted == 1,
+            ref other => panic!("one answer, not {other:?}"),
+        }
+    };
+    assert_eq!((moves(&mut desk, first.call), moves(&mut desk, first.call)), (true, true));
+    assert_eq!((lines(&desk, route.candidates[0].gateway), lines(&desk, second)), (1, 1));
+    assert!(!moves(&mut desk, other.call), "its only line is taken");
+    let ended = CallRecord { answered_ms: NEVER, ..talked(&first, &route, 0) };
+    desk.office.handle_ended(desk.time, 0, first.call, &ended, false);
+    assert_eq!(lines(&desk, second), 0);
+    assert!(moves(&mut desk, other.call));
+    assert!(!moves(&mut desk, first.call), "it is over");
+}
+
+#[test]
+fn a_refused_call_has_the_record_of_its_gateway_however_the_number_was_written() {
+    let mut desk = Desk::new("10");
+    let rules = json!({ "tech_prefix": "99", "locked": true });
+    desk.say(Method::Patch, "gateway/mapping/in", rules).unwrap();
+    for callee in ["9944207", "+9944207", "009944207"] {
+        let admit = desk.invite("10.1.0.1:5060", callee);
+        desk.ask(&admit).unwrap_err();
+        let written = desk.settle();
+        assert_eq!(written.ends[0].gateway, "in", "{callee}");
+        assert_ne!(written.ends[0].customer, 0, "{callee}");
+    }
 }
 
 #[test]

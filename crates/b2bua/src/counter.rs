@@ -20,6 +20,8 @@ pub enum Counter {
     Attempts,
     /// Changes to the next candidate.
     Failovers,
+    /// Candidates passed over because they had no line when their turn came.
+    CandidatesFull,
     /// New calls refused with 503 because control is away.
     RefusedControlAway,
     /// New calls refused with 503 because the box drains.
@@ -36,7 +38,8 @@ pub enum Counter {
     RefusedAgain,
     /// Calls refused with 503 because control did not answer in time.
     RefusedAdmitLate,
-    /// Requests refused with 400 because a field of them does not fit our memory of a dialog.
+    /// Messages longer than `message_bytes_max` (513), and requests refused with 400 because a field of
+    /// them does not fit our memory of a dialog.
     RefusedTooLong,
     /// Offers that could not be used (488).
     RefusedMedia,
@@ -113,6 +116,7 @@ impl Counter {
         Self::CallsNotAdopted,
         Self::Attempts,
         Self::Failovers,
+        Self::CandidatesFull,
         Self::RefusedControlAway,
         Self::RefusedDraining,
         Self::RefusedCallsFull,
@@ -170,6 +174,7 @@ impl Counter {
             Self::CallsNotAdopted => "calls_not_adopted",
             Self::Attempts => "attempts",
             Self::Failovers => "failovers",
+            Self::CandidatesFull => "candidates_full",
             Self::RefusedControlAway => "refused_control_away",
             Self::RefusedDraining => "refused_draining",
             Self::RefusedCallsFull => "refused_calls_full",

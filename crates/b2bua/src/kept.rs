@@ -43,13 +43,18 @@ pub(crate) struct Pool {
 impl Pool {
     /// A pool for `messages` messages of 1 KiB.
     pub(crate) fn new(messages: u32) -> Self {
-        let blocks = messages.saturating_mul(2).clamp(1, NONE - 1);
+        let blocks = Self::new_blocks(messages);
         Self {
             bytes: vec![[0; BLOCK_BYTES]; blocks as usize].into_boxed_slice(),
             next: (1..=blocks).map(|next| if next == blocks { NONE } else { next }).collect(),
             free: 0,
             free_blocks: blocks,
         }
+    }
+
+    /// How many blocks [`Pool::new`] makes of that.
+    pub(crate) fn new_blocks(messages: u32) -> u32 {
+        messages.saturating_mul(2).clamp(1, NONE - 1)
     }
 
     pub(crate) fn free_blocks(&self) -> u32 {

@@ -125,6 +125,14 @@ impl Switch {
 
     /// One SIP message that parsed.
     pub fn handle_message(&mut self, now: Instant, path: Path, message: &Message<'_>) {
+        // What does not fit a scratch could be kept, but never read again.
+        if message.as_bytes().len() > self.setup.limits.message_bytes_max {
+            return match message.method() {
+                Method::Ack => self.counters.add(Counter::RefusedTooLong),
+                _ if message.status().is_some() => self.counters.add(Counter::RefusedTooLong),
+                _ => self.refuse(path, message, 513, Counter::RefusedTooLong),
+            };
+        }
         if message.status().is_some() {
             return self.handle_response(now, path, message);
         }
@@ -154,6 +162,7 @@ impl Switch {
                 self.arm_sweep(now);
             }
             Answer::Refuse(refuse) => self.handle_refuse(now, refuse),
+            Answer::Rerouted(rerouted) => self.handle_rerouted(now, rerouted),
             Answer::Committed(committed) => self.handle_committed(now, committed.call),
         }
     }
@@ -278,6 +287,18 @@ impl Switch {
         self.calls.iter().filter(|call| call.state != State::Free).count()
     }
 
+    /// Transactions that still repeat or absorb something.
+    #[must_use]
+    pub fn transactions_open(&self) -> usize {
+        self.transactions_max as usize - self.transactions.free()
+    }
+
+    /// Blocks of kept messages in use: none outlives its transaction or call.
+    #[must_use]
+    pub fn blocks_kept(&self) -> u32 {
+        Pool::new_blocks(self.setup.limits.kept_messages_max) - self.kept.free_blocks()
+    }
+
     /// Port pairs in use: none outlives its call.
     #[must_use]
     pub fn media_pairs(&self) -> u32 {
@@ -302,6 +323,20 @@ impl Switch {
             let key = CallKey { slot: slot as u32, generation: call.generation };
             LiveCall { key, record: &call.record }
         })
+    }
+
+    /// The admitted call in a slot that has not ended.
+    #[must_use]
+    pub fn live_call_at(&self, slot: u32) -> Option<CallKey> {
+        let call = self.calls.get(slot as usize).filter(|call| call.is_admitted())?;
+        Some(CallKey { slot, generation: call.generation })
+    }
+
+    /// A call whose record is control's already: over on both legs, and free as soon as the table says so.
+    pub fn handle_disowned(&mut self, now: Instant, call: CallKey) {
+        if let Some(slot) = self.live_call(call) {
+            self.hang_up(now, slot, EndReason::DataplaneLost, EndedBy::Server, None);
+        }
     }
 
     /// Silence is looked for while there are calls.

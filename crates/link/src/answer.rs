@@ -13,6 +13,8 @@ pub enum Answer {
     Route(Route),
     /// Not admitted. Control has written the record of it.
     Refuse(Refuse),
+    /// Whether the next candidate may be tried.
+    Rerouted(Rerouted),
     /// The start record is durable: let the caller hear the answer.
     Committed(Committed),
 }
@@ -84,6 +86,18 @@ pub struct Refuse {
     pub stateless: u8,
     /// Retry-After in seconds; 0: none.
     pub retry_after_s: u32,
+}
+
+/// The answer to a [`Reroute`](crate::ask::Reroute).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Rerouted {
+    /// The call that asked.
+    pub call: CallKey,
+    /// The routing gateway it asked for.
+    pub gateway: u32,
+    /// 1: it holds a line there now, and none at the vendor before; 0: that gateway takes no call.
+    pub granted: u32,
 }
 
 /// The start record is on disk.

@@ -10,6 +10,8 @@ use crate::record::{CallKey, Facts};
 pub enum Ask {
     /// May this call be made, and by whom?
     Admit(Admit),
+    /// A vendor failed: may the call go on to the next one?
+    Reroute(Reroute),
     /// The vendor answered: make the start record durable.
     Answered(Answered),
     /// The call is gone before its answer came: release what you hold for it.
@@ -32,6 +34,18 @@ pub struct Admit {
     pub started_us: u64,
     /// What the INVITE said.
     pub facts: Facts,
+}
+
+/// A vendor failed, and the next candidate may be full by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Reroute {
+    /// The call that waits.
+    pub call: CallKey,
+    /// The routing gateway it wants to try.
+    pub gateway: u32,
+    /// Reserved; zero.
+    pub spare: u32,
 }
 
 /// A 2xx arrived. The record itself lies in the call table.

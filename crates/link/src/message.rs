@@ -6,8 +6,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::answer::{Committed, Refuse, Route};
-use crate::ask::{Abandon, Admit, Answered};
+use crate::answer::{Committed, Refuse, Rerouted, Route};
+use crate::ask::{Abandon, Admit, Answered, Reroute};
 use crate::order::{Drain, HangUp, Parameters};
 use crate::report::Ended;
 use crate::ring::{Consumer, Full, Producer, Wake};
@@ -41,11 +41,13 @@ pub const DOWN_SLOT_BYTES: usize = 1640;
 
 const _: () = {
     assert!(size_of::<Admit>() <= UP_SLOT_BYTES);
+    assert!(size_of::<Reroute>() <= UP_SLOT_BYTES);
     assert!(size_of::<Answered>() <= UP_SLOT_BYTES);
     assert!(size_of::<Abandon>() <= UP_SLOT_BYTES);
     assert!(size_of::<Ended>() <= UP_SLOT_BYTES);
     assert!(size_of::<Route>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Refuse>() <= DOWN_SLOT_BYTES);
+    assert!(size_of::<Rerouted>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Committed>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<HangUp>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Parameters>() <= DOWN_SLOT_BYTES);
@@ -72,6 +74,7 @@ impl Message for Up {
             Self::Ask(Ask::Admit(body)) => (1, body.as_bytes()),
             Self::Ask(Ask::Answered(body)) => (2, body.as_bytes()),
             Self::Ask(Ask::Abandon(body)) => (3, body.as_bytes()),
+            Self::Ask(Ask::Reroute(body)) => (4, body.as_bytes()),
             Self::Report(Report::Ended(body)) => (64, body.as_bytes()),
         }
     }
@@ -81,6 +84,7 @@ impl Message for Up {
             1 => Self::Ask(Ask::Admit(body(bytes)?)),
             2 => Self::Ask(Ask::Answered(body(bytes)?)),
             3 => Self::Ask(Ask::Abandon(body(bytes)?)),
+            4 => Self::Ask(Ask::Reroute(body(bytes)?)),
             64 => Self::Report(Report::Ended(body(bytes)?)),
             _ => return None,
         })
@@ -95,6 +99,7 @@ impl Message for Down {
             Self::Answer(Answer::Route(body)) => (1, body.as_bytes()),
             Self::Answer(Answer::Refuse(body)) => (2, body.as_bytes()),
             Self::Answer(Answer::Committed(body)) => (3, body.as_bytes()),
+            Self::Answer(Answer::Rerouted(body)) => (4, body.as_bytes()),
             Self::Order(Order::HangUp(body)) => (64, body.as_bytes()),
             Self::Order(Order::Parameters(body)) => (65, body.as_bytes()),
             Self::Order(Order::Drain(body)) => (66, body.as_bytes()),
@@ -106,6 +111,7 @@ impl Message for Down {
             1 => Self::Answer(Answer::Route(body(bytes)?)),
             2 => Self::Answer(Answer::Refuse(body(bytes)?)),
             3 => Self::Answer(Answer::Committed(body(bytes)?)),
+            4 => Self::Answer(Answer::Rerouted(body(bytes)?)),
             64 => Self::Order(Order::HangUp(body(bytes)?)),
             65 => Self::Order(Order::Parameters(body(bytes)?)),
             66 => Self::Order(Order::Drain(body(bytes)?)),
@@ -226,6 +232,7 @@ mod tests {
             })),
             Up::Ask(Ask::Answered(Answered { call: CALL, asked_us: 6 })),
             Up::Ask(Ask::Abandon(Abandon { call: CALL, reason: 2, status: 487 })),
+            Up::Ask(Ask::Reroute(Reroute { call: CALL, gateway: 3, spare: 0 })),
             Up::Report(Report::Ended(Ended { call: CALL })),
         ]
     }
@@ -245,6 +252,7 @@ mod tests {
                 retry_after_s: 0,
             })),
             Down::Answer(Answer::Committed(Committed { call: CALL })),
+            Down::Answer(Answer::Rerouted(Rerouted { call: CALL, gateway: 3, granted: 1 })),
             Down::Order(Order::HangUp(HangUp { call: CALL, reason: 17 })),
             Down::Order(Order::Parameters(Parameters::default())),
             Down::Order(Order::Drain(Drain { draining: 1 })),

@@ -5,7 +5,8 @@
 
 use core::time::Duration;
 
-use link::answer::Candidate;
+use link::answer::{Candidate, Rerouted};
+use link::ask::{Ask, Reroute};
 use link::record::{Attempt, CallKey, EndReason, EndedBy, NEVER};
 use sip::{Message, Method};
 
@@ -39,40 +40,78 @@ enum Unsent {
 }
 
 impl Switch {
-    /// Sends an INVITE to the next candidate that can be reached, or gives up.
+    /// Sends an INVITE to the next candidate, where control holds a line for the call.
     pub(super) fn try_next(&mut self, now: Instant, slot: usize) {
-        let Some(route) = self.route_of(slot) else {
+        let index = usize::from(self.calls[slot].next_candidate);
+        let Some(candidate) = self.candidate(slot, index) else {
             return self.give_up(now, slot);
         };
-        loop {
-            let index = usize::from(self.calls[slot].next_candidate);
-            let Some(candidate) = route.candidates().get(index) else {
-                return self.give_up(now, slot);
-            };
-            self.calls[slot].next_candidate += 1;
-            self.begin_attempt(now, slot, index, candidate);
-            let retry_after = Some(self.parameters.retry_after_s);
-            match self.send_attempt(now, slot, candidate) {
-                Ok(()) => return,
-                Err(Unsent::Unreachable) => {
-                    self.calls[slot].note_attempt_end(now, EndReason::Timeout);
-                    if self.calls[slot].switches_left == 0 {
-                        return self.give_up(now, slot);
-                    }
-                    self.calls[slot].switches_left -= 1;
-                }
-                Err(Unsent::Full) => {
-                    let reply = Reply { retry_after, ..Reply::plain(503) };
-                    let (reason, by) = (EndReason::Overload, EndedBy::Server);
-                    return self.fail_call(now, slot, &reply, reason, by);
-                }
-                Err(Unsent::Media) => {
-                    self.counters.add(Counter::RefusedMedia);
-                    let (reason, by) = (EndReason::BadMedia, EndedBy::Server);
-                    return self.fail_call(now, slot, &Reply::plain(488), reason, by);
-                }
+        self.calls[slot].next_candidate += 1;
+        self.begin_attempt(now, slot, index, &candidate);
+        let retry_after = Some(self.parameters.retry_after_s);
+        match self.send_attempt(now, slot, &candidate) {
+            Ok(()) => self.save(slot),
+            Err(Unsent::Unreachable) => {
+                self.calls[slot].note_attempt_end(now, EndReason::Timeout);
+                self.fail_over(now, slot, None);
+            }
+            Err(Unsent::Full) => {
+                let reply = Reply { retry_after, ..Reply::plain(503) };
+                let (reason, by) = (EndReason::Overload, EndedBy::Server);
+                self.fail_call(now, slot, &reply, reason, by);
+            }
+            Err(Unsent::Media) => {
+                self.counters.add(Counter::RefusedMedia);
+                let (reason, by) = (EndReason::BadMedia, EndedBy::Server);
+                self.fail_call(now, slot, &Reply::plain(488), reason, by);
             }
         }
+    }
+
+    fn candidate(&self, slot: usize, index: usize) -> Option<Candidate> {
+        self.route_of(slot)?.candidates().get(index).copied()
+    }
+
+    /// Asks control for a line of the next candidate. Without control the call goes on: it was admitted,
+    /// and no limit is worth losing it.
+    fn ask_next(&mut self, now: Instant, slot: usize) {
+        let index = usize::from(self.calls[slot].next_candidate);
+        let Some(candidate) = self.candidate(slot, index) else {
+            return self.give_up(now, slot);
+        };
+        if !self.control_alive {
+            return self.try_next(now, slot);
+        }
+        self.enter_state(slot, State::Rerouting);
+        let wait = Duration::from_millis(u64::from(self.parameters.admit_wait_ms));
+        self.set_deadline(slot, Deadline::Admit, Some(now + wait));
+        let call = self.key_of(slot);
+        self.ask(Ask::Reroute(Reroute { call, gateway: candidate.gateway, spare: 0 }));
+        self.save(slot);
+    }
+
+    /// Control has a line of the next candidate for the call, or has none.
+    pub(crate) fn handle_rerouted(&mut self, now: Instant, rerouted: &Rerouted) {
+        let asked = |switch: &Self, slot: &usize| {
+            let call = &switch.calls[*slot];
+            let next = switch.candidate(*slot, usize::from(call.next_candidate));
+            let gateway = next.map(|candidate| candidate.gateway);
+            call.state == State::Rerouting && gateway == Some(rerouted.gateway)
+        };
+        let Some(slot) = self.live_call(rerouted.call).filter(|slot| asked(self, slot)) else {
+            return self.counters.add(Counter::AnswersLate);
+        };
+        if rerouted.granted != 0 {
+            return self.try_next(now, slot);
+        }
+        self.counters.add(Counter::CandidatesFull);
+        self.calls[slot].next_candidate += 1;
+        self.ask_next(now, slot);
+    }
+
+    /// Control did not say in time whether the next candidate has a line.
+    pub(super) fn reroute_late(&mut self, now: Instant, slot: usize) {
+        self.try_next(now, slot);
     }
 
     /// A new line in the record, and a new leg for it.
@@ -414,9 +453,7 @@ impl Switch {
 
     /// Whether a vendor's failure ends the search (`stop_codes`, and any 6xx).
     fn stops_search(&self, slot: usize, status: u16) -> bool {
-        let index = self.calls[slot].record.attempt_index as usize;
-        let route = self.route_of(slot);
-        let candidate = route.as_ref().and_then(|route| route.candidates().get(index));
+        let candidate = self.candidate(slot, self.calls[slot].record.attempt_index as usize);
         status >= 600 || candidate.is_some_and(|candidate| candidate.stop_codes.contains(&status))
     }
 
@@ -424,19 +461,14 @@ impl Switch {
     fn fail_over(&mut self, now: Instant, slot: usize, last: Option<&Message<'_>>) {
         let heard = self.media.has_heard(&self.calls[slot].legs[Side::Callee as usize].media);
         let call = &self.calls[slot];
-        let is_last = self
-            .route_of(slot)
-            .is_none_or(|route| usize::from(call.next_candidate) >= route.candidates().len());
+        let is_last = self.candidate(slot, usize::from(call.next_candidate)).is_none();
         let media_stops = heard && self.parameters.stop_after_rtp != 0;
         if call.switches_left == 0 || is_last || media_stops {
             return self.give_up_with(now, slot, last);
         }
         self.calls[slot].switches_left -= 1;
         self.counters.add(Counter::Failovers);
-        self.try_next(now, slot);
-        if self.calls[slot].state == State::Trying {
-            self.save(slot);
-        }
+        self.ask_next(now, slot);
     }
 
     /// No candidate is left: the caller gets the last vendor's answer, or 408.
@@ -536,7 +568,7 @@ impl Switch {
         let (reason, by) = (EndReason::Cancelled, EndedBy::Caller);
         match self.calls[slot].state {
             State::Admitting => self.abandon_admission(now, slot, 487, reason),
-            State::Trying | State::Ringing => {
+            State::Trying | State::Ringing | State::Rerouting => {
                 self.stop_search(now, slot, 487, reason, by, passed);
             }
             State::Committing => self.drop_answered(now, slot, 487, reason, by),

@@ -91,8 +91,9 @@ impl Switch {
         }
         let by = by_side(side);
         match (self.calls[slot].state, side) {
+            (State::Admitting, _) => self.abandon_admission(now, slot, 487, EndReason::Cancelled),
             // A caller may end an early dialog so (§15), a vendor may not; either way it is over.
-            (State::Trying | State::Ringing, _) => {
+            (State::Trying | State::Ringing | State::Rerouting, _) => {
                 self.stop_search(now, slot, 487, EndReason::Cancelled, by, Some(request));
             }
             (State::Committing, Side::Callee) => {
@@ -118,7 +119,9 @@ impl Switch {
     ) {
         match self.calls[slot].state {
             State::Admitting => self.abandon_admission(now, slot, 480, reason),
-            State::Trying | State::Ringing => self.stop_search(now, slot, 480, reason, by, None),
+            State::Trying | State::Ringing | State::Rerouting => {
+                self.stop_search(now, slot, 480, reason, by, None);
+            }
             State::Committing => self.drop_answered(now, slot, 480, reason, by),
             State::Answered | State::Talking => {
                 self.end_talk(now, slot, reason, by, left, None);

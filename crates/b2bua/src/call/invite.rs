@@ -329,7 +329,6 @@ impl Switch {
         {
             self.answer(now, server, &Reply::plain(100));
         }
-        self.save(slot);
         self.try_next(now, slot);
     }
 

@@ -4,10 +4,10 @@
 //!            Admitting ──refused──────────────────────────────┐
 //!                │ Route                                      │
 //!                ▼            failover                        │
-//!        ┌──── Trying ◀──────────────┐                        │
-//!        │       │ 18x               │                        │
-//!        │       ▼                   │                        │
-//!        │    Ringing ───────────────┘──CANCEL, timeout──▶ Cancelling
+//!        ┌──── Trying ◀────────── Rerouting ◀─────┐           │
+//!        │       │ 18x    Rerouted                │           │
+//!        │       ▼                                │           │
+//!        │    Ringing ──failure, timeout──────────┘──CANCEL──▶ Cancelling
 //!        │       │ 2xx                                        │
 //!        └───▶ Committing ──CANCEL, BYE──────────────────┐    │
 //!                │ Committed, or commit_wait             │    │
@@ -56,6 +56,8 @@ pub(crate) enum State {
     Trying,
     /// A vendor rings.
     Ringing,
+    /// A vendor failed; control was asked for a line of the next.
+    Rerouting,
     /// A vendor answered; the caller's 200 waits for the start record.
     Committing,
     /// The caller's 200 is out.
@@ -87,6 +89,7 @@ impl State {
         match self {
             Self::Free | Self::Recording => false,
             Self::Admitting => matches!(deadline, Admit),
+            Self::Rerouting => matches!(deadline, Admit | Search | Ring),
             // Ring runs on from the first 18x through every failover after it.
             Self::Trying => matches!(deadline, FirstResponse | Invite | Search | Ring),
             Self::Ringing => matches!(deadline, Ring),
@@ -102,7 +105,7 @@ impl State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Deadline {
-    /// Control's answer.
+    /// Control's answer, to an admission or a change of vendor.
     Admit,
     /// Any 1xx of this attempt.
     FirstResponse,
@@ -333,6 +336,9 @@ impl Switch {
         let Some(deadline) = due(&self.calls[slot]) else { return };
         self.set_deadline(slot, deadline, None);
         match deadline {
+            Deadline::Admit if self.calls[slot].state == State::Rerouting => {
+                self.reroute_late(now, slot);
+            }
             Deadline::Admit => self.admit_late(now, slot),
             Deadline::FirstResponse | Deadline::Invite => self.attempt_late(now, slot),
             Deadline::Search => self.search_over(now, slot),

@@ -258,3 +258,72 @@ fn early_media_described_once_need_not_be_described_again() {
     world.caller_gets("SIP/2.0 200 ");
     world.settles();
 }
+
+#[test]
+fn a_vendor_that_is_full_when_its_turn_comes_is_passed_over() {
+    let mut world = World::new();
+    world.full = vec![1];
+    let (key, first) = world.call_begins(&[0, 1, 2]);
+    world.vendor_says(0, &first, 503, "v", "");
+    world.vendor_gets(0, "ACK ");
+    let third = world.vendor_gets(2, "INVITE ");
+    world.is_quiet();
+    assert_eq!(world.count(Counter::CandidatesFull), 1);
+    world.vendor_says(2, &third, 404, "v", "");
+    world.vendor_gets(2, "ACK ");
+    world.caller_gets("SIP/2.0 404 ");
+    world.ended_by(key, EndedBy::Callee, EndReason::Rejected);
+    let record = world.images.iter().find(|image| image.0 == key).unwrap().1;
+    let tried: Vec<u32> = record.attempts().iter().map(|attempt| attempt.gateway).collect();
+    assert_eq!(tried, [100, 102]);
+    world.settles();
+}
+
+#[test]
+fn when_all_others_are_full_the_caller_hears_the_last_failure() {
+    let mut world = World::new();
+    world.full = vec![1, 2];
+    let (key, first) = world.call_begins(&[0, 1, 2]);
+    world.vendor_says(0, &first, 500, "v", "");
+    world.vendor_gets(0, "ACK ");
+    world.caller_gets("SIP/2.0 500 ");
+    world.is_quiet();
+    world.ended_by(key, EndedBy::Callee, EndReason::Rejected);
+    world.settles();
+}
+
+#[test]
+fn a_caller_may_cancel_while_control_is_asked_for_the_next_vendor() {
+    let mut world = World::new();
+    world.reroutes = false;
+    let (key, first) = world.call_begins(&[0, 1]);
+    world.vendor_says(0, &first, 503, "v", "");
+    world.vendor_gets(0, "ACK ");
+    let Some(Ask::Reroute(reroute)) = world.asks.pop() else { panic!("a line is asked for") };
+    assert_eq!((reroute.call, reroute.gateway), (key, 101));
+    world.caller_sends(&beside_invite(1, "CANCEL", "<sip:4420@192.0.2.1>"));
+    world.caller_gets("SIP/2.0 200 ");
+    world.caller_gets("SIP/2.0 487 ");
+    world.ended_by(key, EndedBy::Caller, EndReason::Cancelled);
+    let late = Rerouted { call: key, gateway: 101, granted: 1 };
+    world.answer(Answer::Rerouted(late));
+    world.is_quiet();
+    assert_eq!(world.count(Counter::AnswersLate), 1);
+    world.settles();
+}
+
+#[test]
+fn a_call_goes_on_to_the_next_vendor_when_control_does_not_say_a_word() {
+    let mut world = World::new();
+    world.reroutes = false;
+    let (key, first) = world.call_begins(&[0, 1]);
+    world.vendor_says(0, &first, 503, "v", "");
+    world.vendor_gets(0, "ACK ");
+    world.is_quiet();
+    world.wait_ms(5_000);
+    world.vendor_gets(1, "INVITE ");
+    // The word comes late, and for another vendor than the one that is asked for now.
+    world.answer(Answer::Rerouted(Rerouted { call: key, gateway: 101, granted: 0 }));
+    assert_eq!(world.count(Counter::AnswersLate), 1);
+    assert_eq!(world.asks.len(), 1);
+}

@@ -14,7 +14,8 @@ mod reinvite;
 use core::time::Duration;
 use std::net::SocketAddr;
 
-use link::answer::{Candidate, Committed, Refuse, Route};
+use link::answer::{Candidate, Committed, Refuse, Rerouted, Route};
+use link::ask::Reroute;
 use link::endpoint::Transport;
 use link::record::{ATTEMPTS_MAX, CallKey, EndReason, EndedBy, NEVER};
 use link::{Answer, Ask, CallRecord, Endpoint, Order, Text};
@@ -201,6 +202,10 @@ pub(super) struct World {
     pub(super) images: Vec<(CallKey, CallRecord, Vec<u8>, bool)>,
     /// Whether control stores records at once.
     pub(super) stores: bool,
+    /// Vendors without a line for a call that comes to them from another; the rest have one at once.
+    pub(super) full: Vec<usize>,
+    /// Whether control answers who asks for such a line.
+    pub(super) reroutes: bool,
     /// Whether the last datagram was no message.
     broken: bool,
 }
@@ -221,6 +226,8 @@ impl World {
             asks: Vec::new(),
             images: Vec::new(),
             stores: true,
+            full: Vec::new(),
+            reroutes: true,
             broken: false,
         }
     }
@@ -265,6 +272,11 @@ impl World {
 
     fn act(&mut self, action: Action) {
         match action {
+            Action::Ask(Ask::Reroute(Reroute { call, gateway, .. })) if self.reroutes => {
+                let granted = u32::from(!self.full.contains(&(gateway as usize - 100)));
+                let rerouted = Rerouted { call, gateway, granted };
+                self.switch.handle_answer(self.now, &Answer::Rerouted(rerouted));
+            }
             Action::Ask(ask) => self.asks.push(ask),
             Action::Report(_) => {}
             Action::Save(key) => self.image(key, false),

@@ -160,15 +160,17 @@ fn a_struct_that_changes_its_size_changes_the_layout_number() {
         size_of::<ask::Admit>(),
         size_of::<ask::Answered>(),
         size_of::<ask::Abandon>(),
+        size_of::<ask::Reroute>(),
         size_of::<Ended>(),
         size_of::<answer::Route>(),
         size_of::<answer::Refuse>(),
         size_of::<answer::Committed>(),
+        size_of::<answer::Rerouted>(),
         size_of::<order::HangUp>(),
         size_of::<order::Parameters>(),
         size_of::<order::Drain>(),
     ];
-    assert_eq!((LAYOUT, messages), (2, [416, 16, 16, 8, 1_640, 16, 8, 12, 64, 4]));
+    assert_eq!((LAYOUT, messages), (2, [416, 16, 16, 16, 8, 1_640, 16, 8, 16, 12, 64, 4]));
     assert_eq!((size_of::<CallRecord>(), table::CALL_BYTES), (968, 3_608));
     assert_eq!(SIZES.bytes_needed(), 84_864);
 }
