@@ -139,7 +139,7 @@ pub enum Miss {
     /// The table has no such slot.
     NoSlot,
     /// The slot belongs to another call, or is in a state that this step does not start from: control
-    /// reaped it, another dataplane adopted it, or its end was written before.
+    /// reaped it, another dataplane adopted it, or its end was written before and may be durable.
     NotOurs,
     /// The checkpoint is longer than [`CHECKPOINT_BYTES_MAX`].
     TooLong,
@@ -404,6 +404,16 @@ impl CallWriter {
         self.write(call, record, checkpoint, SlotState::Ended)
     }
 
+    /// Whether a live call is still written by this dataplane.
+    #[must_use]
+    pub fn is_ours(&self, call: CallKey) -> bool {
+        self.table.tenancy(call.slot).is_some_and(|seen| {
+            seen.state() == SlotState::Live
+                && seen.generation() == call.generation
+                && seen.is_of_epoch(self.epoch)
+        })
+    }
+
     /// After a restart: takes over a live call of a former dataplane. `seen` is what the caller's
     /// decision rests on.
     pub fn adopt(&self, slot: u32, seen: Tenancy) -> Result<(), Miss> {
@@ -426,6 +436,10 @@ impl CallWriter {
         }
         let seen = self.table.tenancy(call.slot).ok_or(Miss::NoSlot)?;
         match seen.state() {
+            // Its record is durable already: whoever was frozen for long does not open it again.
+            SlotState::Free if seen.word != 0 && seen.generation() == call.generation => {
+                return Err(Miss::NotOurs);
+            }
             SlotState::Free => self.table.touch_media(call.slot, 0),
             SlotState::Live
                 if seen.generation() == call.generation && seen.is_of_epoch(self.epoch) => {}

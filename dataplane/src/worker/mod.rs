@@ -37,6 +37,9 @@ use crate::rim;
 const SLEEP_MAX: Duration = Duration::from_millis(20);
 /// Heartbeat, wall clock, figures, control's health.
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
+/// A worker that did nothing for so long looks whether its calls are still its own: control gives a
+/// silent one up after ten seconds.
+const FROZEN_AFTER: Duration = Duration::from_secs(5);
 /// Control is away once its heartbeat is older than this.
 const CONTROL_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -67,6 +70,8 @@ pub struct Worker<N: Nic> {
     /// Calls whose record waits for control, oldest first.
     recording: Recording,
     housekeeping_due: Instant,
+    /// When the last turn was.
+    turned: Instant,
     spin: Duration,
     busy_until: Instant,
     wall_offset: fn() -> Duration,
@@ -166,6 +171,7 @@ impl<N: Nic> Worker<N> {
             parameters: Parameters::default(),
             recording: Recording::new(parts.calls_max),
             housekeeping_due: Instant::ZERO,
+            turned: now,
             spin: parts.spin,
             busy_until: Instant::ZERO,
             wall_offset: parts.wall_offset,
@@ -198,6 +204,9 @@ impl<N: Nic> Worker<N> {
 
     /// One pass. Whether there was anything to do.
     pub fn turn(&mut self, now: Instant) -> bool {
+        if now.saturating_sub(std::mem::replace(&mut self.turned, now)) > FROZEN_AFTER {
+            self.disown(now);
+        }
         self.hops.refresh(now);
         let mut work = self.ingress(now);
         work |= self.inbox(now);
@@ -216,6 +225,19 @@ impl<N: Nic> Worker<N> {
             self.control.ring();
         }
         work
+    }
+
+    /// The process was frozen, perhaps so long that control gave it up and charged its calls: those are
+    /// over, for nobody pays for the rest of them.
+    fn disown(&mut self, now: Instant) {
+        for slot in 0..self.side.calls.len() {
+            let Some(call) = self.switch.live_call_at(slot) else { continue };
+            if !self.side.calls.is_ours(call) {
+                self.counters.add(WorkerCounter::SlotsLost, 1);
+                self.switch.handle_disowned(now, call);
+            }
+        }
+        self.apply(now);
     }
 
     /// What happens ten times a second, traffic or not.

@@ -74,6 +74,7 @@ pub(super) fn at_rest(world: &mut World<'_>) -> Result<(), String> {
         charged(world, cdr)?;
         ended_in_the_dark(world, cdr)?;
     }
+    lines_kept(world)?;
     for phone in &world.phones {
         let cdrs = by_phone.remove(phone.call_id.as_str()).unwrap_or_default();
         told(world, phone, &cdrs).map_err(|fault| format!("{}: {fault}", phone.call_id))?;
@@ -186,6 +187,33 @@ fn charged(world: &World<'_>, cdr: &Cdr) -> Result<(), String> {
     Ok(())
 }
 
+/// No vendor ever had more calls than lines, from the INVITE to the end.
+fn lines_kept(world: &World<'_>) -> Result<(), String> {
+    if world.vendor_lines == 0 || world.faults() > 0 || world.stalled {
+        return Ok(());
+    }
+    let mut edges: BTreeMap<u32, Vec<(u64, i32)>> = BTreeMap::new();
+    for cdr in world.archive().ends.values() {
+        for attempt in cdr.record.attempts() {
+            let at = |ms: u32| cdr.record.started_us / 1000 + u64::from(ms);
+            // At the same moment the one goes before the other comes.
+            let edges = edges.entry(attempt.gateway).or_default();
+            edges.extend([(at(attempt.sent_ms), 1), (at(attempt.ended_ms), -1)]);
+        }
+    }
+    for (gateway, mut edges) in edges {
+        edges.sort_unstable();
+        let mut lines = 0;
+        for (at, step) in edges {
+            lines += step;
+            holds(lines <= world.vendor_lines as i32, || {
+                format!("gateway {gateway} had {lines} calls at {at} ms")
+            })?;
+        }
+    }
+    Ok(())
+}
+
 /// A call that ended with the power is charged to a moment before that, and not long before.
 fn ended_in_the_dark(world: &World<'_>, cdr: &Cdr) -> Result<(), String> {
     if cdr.record.end_reason() != EndReason::MachineLost {
@@ -204,12 +232,15 @@ fn told(world: &World<'_>, phone: &Phone, cdrs: &[&Cdr]) -> Result<(), String> {
     let answered = cdrs.iter().filter(|cdr| cdr.record.answered_ms != NEVER).count();
     let reasons = || -> Vec<_> { cdrs.iter().map(|cdr| cdr.record.end_reason()).collect() };
     let got = phone.finals.first().map(|(code, _)| *code);
-    let deaths = world.machine.plane_deaths + world.machine.desk_deaths;
+    let deaths = world.faults();
     // Whoever died between asking and telling may be asked once more by a repeated INVITE.
     if deaths == 0 {
         holds(cdrs.len() <= 1, || format!("{} records: {:?}", cdrs.len(), reasons()))?;
     }
     holds(answered <= 1, || format!("answered {answered} times: {:?}", reasons()))?;
+    if deaths == 0 && world.lossless {
+        holds(got.is_some(), || format!("no final response, {:?}", phone.stage))?;
+    }
     match got {
         Some(200..300) => {
             holds(answered == 1, || format!("talked without a record: {:?}", reasons()))

@@ -106,6 +106,10 @@ pub struct Carried {
     pub slots: u32,
     /// Pairs of media ports.
     pub port_pairs: u32,
+    /// Transactions.
+    pub transactions: usize,
+    /// Blocks of kept messages.
+    pub blocks: u32,
     /// NICs whose buffers are not all in their pool.
     pub queues_broken: u32,
 }
@@ -114,6 +118,7 @@ pub struct Carried {
 pub struct Plane {
     workers: Vec<Worker<Queue>>,
     due: Vec<Duration>,
+    frozen_until: Duration,
     /// Heap allocations in the turns of its workers: there are none after boot.
     pub allocations: u64,
 }
@@ -153,6 +158,8 @@ pub struct Machine<'m> {
     pub plane_deaths: u32,
     /// Times control died.
     pub desk_deaths: u32,
+    /// Times the dataplane froze.
+    pub freezes: u32,
     /// When the machine lost power.
     pub dark_since: Option<Duration>,
     /// The next fuse that blows is that of the whole machine; whether a write reaches the disk then.
@@ -176,6 +183,7 @@ impl<'m> Machine<'m> {
             boots: 0,
             plane_deaths: 0,
             desk_deaths: 0,
+            freezes: 0,
             dark_since: None,
             fuse_of_power: None,
         }
@@ -212,7 +220,12 @@ impl<'m> Machine<'m> {
                 Worker::open(parts, now)
             })
             .collect();
-        self.plane = Some(Plane { workers, due: vec![now; WORKERS as usize], allocations: 0 });
+        self.plane = Some(Plane {
+            workers,
+            due: vec![now; WORKERS as usize],
+            frozen_until: now,
+            allocations: 0,
+        });
     }
 
     fn handoffs(&self) -> Vec<Handoff> {
@@ -319,7 +332,10 @@ impl<'m> Machine<'m> {
     /// When anything is due here.
     #[must_use]
     pub fn poll_timeout(&self) -> Duration {
-        let workers = self.plane.iter().flat_map(|plane| plane.due.iter().copied());
+        let workers = self
+            .plane
+            .iter()
+            .flat_map(|plane| plane.due.iter().map(|due| *due.max(&plane.frozen_until)));
         let desk = self.desk.iter().flat_map(|desk| [desk.due, desk.written_at]);
         workers.chain(desk).min().unwrap_or(Duration::MAX)
     }
@@ -344,6 +360,14 @@ impl<'m> Machine<'m> {
         }
     }
 
+    /// The dataplane does nothing until then: SIGSTOP, or a virtual machine that was moved.
+    pub fn freeze_plane(&mut self, until: Duration) {
+        if let Some(plane) = &mut self.plane {
+            plane.frozen_until = until;
+            self.freezes += 1;
+        }
+    }
+
     /// Control does nothing until then: a page fault, a scheduler, a debugger.
     pub fn stall_desk(&mut self, until: Duration) {
         if let Some(desk) = &mut self.desk {
@@ -360,7 +384,9 @@ impl<'m> Machine<'m> {
     }
 
     fn step_workers(&mut self, now: Duration, mut send: impl FnMut(SocketAddr, SocketAddr, &[u8])) {
-        let Some(plane) = &mut self.plane else { return };
+        let Some(plane) = self.plane.as_mut().filter(|plane| plane.frozen_until <= now) else {
+            return;
+        };
         let mut died = false;
         let mut worked = false;
         for index in 0..plane.workers.len() {
@@ -467,6 +493,8 @@ impl<'m> Machine<'m> {
             carried.calls += switch.calls_live();
             carried.slots += switch.slots_taken() as u32;
             carried.port_pairs += switch.media_pairs();
+            carried.transactions += switch.transactions_open();
+            carried.blocks += switch.blocks_kept();
         }
         carried
     }

@@ -35,6 +35,8 @@ pub enum Deed {
     LightFuseOfPower(usize, u32, bool),
     /// Control does nothing for so long.
     StallDesk(Duration),
+    /// The dataplane does nothing for so long.
+    FreezePlane(Duration),
     /// A write to disk takes so long from now on.
     Disk(Duration),
     /// The network is like this from now on.
@@ -63,6 +65,8 @@ pub struct Scenario {
     pub money: Option<u32>,
     /// The customer's lines; 0: no limit.
     pub lines: u32,
+    /// The lines of each vendor; 0: no limit.
+    pub vendor_lines: u32,
 }
 
 struct Dice(StdRng);
@@ -252,11 +256,15 @@ impl Scenario {
             script = dice.blackout();
         } else if dice.one_in(12) {
             script = dice.relay_of_deaths();
+        } else if dice.one_in(12) {
+            let at = OPENING + dice.ms(100..30_000);
+            script = vec![(at, Deed::FreezePlane(dice.ms(50..20_000)))];
         }
+        let vendor_lines = if dice.one_in(3) { dice.0.random_range(1..3) } else { 0 };
         // Good weather at the end: what got lost is repeated, and everything comes to rest.
         let calm = Weather { delay_ms: 1, ..Weather::default() };
         script.push((OPENING + SCRIPT, Deed::Weather(calm)));
         script.sort_by_key(|(at, _)| *at);
-        Self { phones, vendors, weather, script, money, lines }
+        Self { phones, vendors, weather, script, money, lines, vendor_lines }
     }
 }

@@ -47,6 +47,12 @@ pub struct World<'m> {
     script: Vec<(Duration, Deed)>,
     /// The customer's money at the start, in billionths; `None`: no limit.
     pub(super) money: Option<i64>,
+    /// The lines of each vendor; 0: no limit.
+    pub(super) vendor_lines: u32,
+    /// Whether no datagram is ever lost.
+    pub(super) lossless: bool,
+    /// Whether control is held up: then calls change their vendor without its word.
+    pub(super) stalled: bool,
     /// The customer, the vendors' account.
     pub(super) accounts: [u32; 2],
     /// When the customer's price was raised, µs since 1970.
@@ -63,7 +69,8 @@ impl<'m> World<'m> {
     /// # Errors
     /// When control does not take what the world needs.
     pub fn new(memory: &'m Memory, seed: u64, trace: bool) -> Result<Self, String> {
-        let Scenario { phones, vendors, weather, script, money, lines } = Scenario::new(seed);
+        let scenario = Scenario::new(seed);
+        let Scenario { phones, vendors, weather, script, money, lines, vendor_lines } = scenario;
         let now = OPENING - Duration::from_secs(10);
         let mut machine = Machine::new(memory, seed, now);
         machine.start_desk(now);
@@ -74,6 +81,10 @@ impl<'m> World<'m> {
             phones,
             vendors,
             network: Network::new(seed, weather),
+            vendor_lines,
+            lossless: weather.lost == 0
+                && script.iter().all(|(_, deed)| !matches!(deed, Deed::Weather(w) if w.lost > 0)),
+            stalled: script.iter().any(|(_, deed)| matches!(deed, Deed::StallDesk(_))),
             script,
             money: money.map(|whole| i64::from(whole) * 1_000_000_000 / 4),
             accounts: [0; 2],
@@ -88,6 +99,11 @@ impl<'m> World<'m> {
         }
         world.moved = world.now;
         Ok(world)
+    }
+
+    /// Processes that died or froze.
+    pub(super) fn faults(&self) -> u32 {
+        self.machine.plane_deaths + self.machine.desk_deaths + self.machine.freezes
     }
 
     /// Money, tariffs and gateways, as an operator would enter them.
@@ -126,6 +142,7 @@ impl<'m> World<'m> {
             let gateway = json!({
                 "name": format!("v{place}"), "account": "carrier", "tariff": "buy",
                 "priority": place + 1, "target": vendor.address.to_string(), "prefixes": ["44"],
+                "lines_max": self.vendor_lines,
             });
             post("gateway/routing", gateway)?;
         }
@@ -256,6 +273,7 @@ impl<'m> World<'m> {
                 self.machine.fuse_of_power = Some(wrote);
                 self.machine.light_fuse(worker, frames);
             }
+            Deed::FreezePlane(time) => self.machine.freeze_plane(now + time),
             Deed::StallDesk(time) => self.machine.stall_desk(now + time),
             Deed::Disk(time) => self.machine.disk = time,
             Deed::Weather(weather) => self.network.set_weather(weather),

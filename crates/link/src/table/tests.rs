@@ -86,6 +86,7 @@ struct Model {
     generation: u32,
     epoch: u64,
     number: u64,
+    used: bool,
     /// Grows with every change of the slot.
     changes: u64,
 }
@@ -100,7 +101,7 @@ proptest! {
         let (words, mut table) = table(1);
         let mut epoch = 1;
         let mut model =
-            Model { state: SlotState::Free, generation: 0, epoch: 0, number: 0, changes: 0 };
+            Model { state: SlotState::Free, generation: 0, epoch: 0, number: 0, used: false, changes: 0 };
         let mut looked = (table.tenancy(1).unwrap(), 0);
         let mut image = Image::boxed();
         for (number, step) in steps.into_iter().enumerate() {
@@ -121,13 +122,13 @@ proptest! {
                         table.publish(call, &record, &checkpoint)
                     };
                     let ours = match model.state {
-                        SlotState::Free => true,
+                        SlotState::Free => !model.used || model.generation != generation,
                         SlotState::Live => model.generation == generation && model.epoch == epoch,
                         SlotState::Ended => false,
                     };
                     prop_assert_eq!(done, if ours { Ok(()) } else { Err(Miss::NotOurs) });
                     if ours {
-                        model = Model { state, generation, epoch, number, ..model };
+                        model = Model { state, generation, epoch, number, used: true, ..model };
                     }
                 }
                 Step::Release { generation } => {
@@ -240,6 +241,18 @@ fn media_is_forgotten_when_a_slot_changes_hands() {
     table.release(key(0, 1)).unwrap();
     table.publish(key(0, 2), &record, &[]).unwrap();
     assert_eq!(table.media_us(0), 0);
+}
+
+#[test]
+fn a_call_whose_record_is_durable_does_not_come_back() {
+    let (_, mut table) = table(1);
+    let record = CallRecord::empty();
+    table.publish(key(0, 7), &record, &[]).unwrap();
+    table.reap(0, table.tenancy(0).unwrap()).unwrap();
+    table.release(key(0, 7)).unwrap();
+    assert_eq!(table.publish(key(0, 7), &record, &[]), Err(Miss::NotOurs));
+    assert_eq!(table.end(key(0, 7), &record, &[]), Err(Miss::NotOurs));
+    table.publish(key(0, 8), &record, &[]).unwrap();
 }
 
 #[test]
