@@ -1,5 +1,7 @@
 //! Ended: the record becomes a CDR, two charges and a free slot. Once, however often it is told.
 
+use core::time::Duration;
+
 use link::CallRecord;
 use link::record::{CallKey, EndReason, EndedBy, NEVER};
 use rating::Money;
@@ -9,6 +11,9 @@ use crate::Time;
 use crate::cdr::{BillingMode, Cdr, id_text};
 use crate::journal::{Event, Severity};
 use crate::store::{Change, LedgerEntry};
+
+/// How long the alarm of an uncommitted answer stands after the last one.
+const UNCOMMITTED_STANDS: Duration = Duration::from_secs(60);
 
 impl Office {
     /// A record is complete. `stored`: its end was durable before this control started.
@@ -54,11 +59,37 @@ impl Office {
         if cdr.record.answered_ms == NEVER && !cdr.costs() {
             cdr.billing_mode = BillingMode::None;
         }
+        if cdr.record.uncommitted != 0 {
+            self.note_uncommitted(time);
+        }
         self.book(time, &cdr);
         if self.is_suppressed(&cdr) {
             self.last_change()
         } else {
             self.change(Change::CdrEnd(Box::new(cdr)))
+        }
+    }
+
+    /// An answer went out before its start was durable: the alarm stands until it has not happened again
+    /// for a while.
+    fn note_uncommitted(&mut self, time: Time) {
+        self.uncommitted_until = Some(time.now + UNCOMMITTED_STANDS);
+        self.journal.raise(Event {
+            at_us: time.wall_us,
+            name: "answers_uncommitted",
+            subject: "store".into(),
+            severity: Severity::Warning,
+            detail:
+                "calls were answered before their start was on disk; a loss of power would have \
+                     cost their charges. Look for a slow disk, or for a control that was away"
+                    .into(),
+        });
+    }
+
+    /// Lets that alarm go.
+    pub(super) fn settle_uncommitted(&mut self, time: Time) {
+        if self.uncommitted_until.take_if(|until| *until <= time.now).is_some() {
+            self.journal.clear(time.wall_us, "answers_uncommitted", "store");
         }
     }
 

@@ -90,6 +90,8 @@ pub struct Office {
     released: VecDeque<(usize, CallKey, [u64; 2])>,
     draining: bool,
     heartbeat: vanished::Heartbeat,
+    /// Until when the alarm of uncommitted answers stands.
+    uncommitted_until: Option<link::Instant>,
     /// The driver's lists are to be told anew.
     guard_stale: bool,
     /// No denial ends before, µs since 1970 UTC.
@@ -366,6 +368,7 @@ impl Office {
     pub fn handle_tick(&mut self, time: Time) {
         self.expire_denials(time);
         self.beat(time);
+        self.settle_uncommitted(time);
         self.handle_illegal_time(time);
         if self.refusals_unwritten > 0 && !self.is_behind() {
             let count = std::mem::take(&mut self.refusals_unwritten);

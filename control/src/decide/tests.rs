@@ -450,6 +450,21 @@ fn a_call_that_vanished_with_its_memory_is_charged_to_the_last_heartbeat() {
 }
 
 #[test]
+fn an_answer_that_went_out_before_its_start_was_durable_raises_an_alarm_for_a_while() {
+    let mut desk = Desk::new("10");
+    let (admit, route) = desk.call();
+    let record = CallRecord { uncommitted: 1, ..talked(&admit, &route, 1_000) };
+    desk.office.handle_ended(desk.time, 0, admit.call, &record, false);
+    let stands = |desk: &Desk| desk.office.journal.alarms_standing() == 1;
+    assert!(stands(&desk));
+    desk.office.handle_tick(desk.time);
+    assert!(stands(&desk));
+    desk.time.now += Duration::from_secs(61);
+    desk.office.handle_tick(desk.time);
+    assert!(!stands(&desk));
+}
+
+#[test]
 fn while_calls_go_on_the_store_hears_of_it_once_a_second() {
     let mut desk = Desk::new("10");
     let beats = |desk: &mut Desk| {

@@ -174,7 +174,7 @@ impl MediaPlane {
             streams.legs[own].payload_types[index] = types;
             let both = types.bits() | streams.legs[other].payload_types[index].bits();
             let both = PayloadTypes::from_bits(both);
-            let far = media.and_then(|media| far_end(media, signalling));
+            let far = media.and_then(|media| far_end(media, signalling, streams.locals));
             let latch = match far {
                 // Whatever it describes cannot be reached: the packets say where it is.
                 Some((None, _)) => Latch::Learn { until },
@@ -316,13 +316,16 @@ pub(crate) fn refused_streams(description: &[u8]) -> usize {
 /// Where a medium is wanted, RTP and RTCP. Outer `None`: nowhere; inner: where packets come from.
 type FarEnd = Option<(Option<SocketAddr>, Option<SocketAddr>)>;
 
-fn far_end(media: &Media<'_>, signalling: IpAddr) -> FarEnd {
+fn far_end(media: &Media<'_>, signalling: IpAddr, locals: [&Local; 2]) -> FarEnd {
     let ip = media.connection.and_then(|connection| connection.ip);
     if media.port == 0 || ip.is_some_and(|ip| ip.is_unspecified() || ip.is_multicast()) {
         return None;
     }
+    // Nobody's far end are we ourselves: two such calls would feed each other for ever.
+    let is_ours = |ip| locals.iter().any(|own| own.address == ip || own.advertise == Some(ip));
     // A host name is not looked up: like a private address behind a public one, it is learned.
-    let Some(ip) = ip.filter(|&ip| !is_private(ip) || is_private(signalling)) else {
+    let is_there = |ip: &IpAddr| (!is_private(*ip) || is_private(signalling)) && !is_ours(*ip);
+    let Some(ip) = ip.filter(is_there) else {
         return Some((None, None));
     };
     let rtcp_port = media.rtcp_port.or(media.port.checked_add(1));
@@ -387,13 +390,22 @@ mod tests {
     }
 
     #[test]
-    fn a_private_address_behind_a_public_one_is_learned_from_the_packets() {
+    fn an_address_that_cannot_be_the_far_ends_is_learned_from_the_packets() {
         let offer = b"v=0\r\no=- 1 1 IN IP4 10.0.0.7\r\ns=-\r\nc=IN IP4 10.0.0.7\r\nt=0 0\r\n\
             m=audio 4000 RTP/AVP 0\r\na=rtcp:5001\r\n";
         let sdp = Sdp::parse(offer).unwrap();
         let media = &sdp.media()[0];
-        assert_eq!(far_end(media, "198.51.100.7".parse().unwrap()), Some((None, None)));
-        let far = far_end(media, "10.0.0.1".parse().unwrap()).unwrap();
+        let own = |address: &str| Local {
+            address: address.parse().unwrap(),
+            sip_port: 5060,
+            prefix_bits: 24,
+            advertise: None,
+        };
+        let (one, other, same) = (own("192.0.2.1"), own("203.0.113.1"), own("10.0.0.7"));
+        let far_end = |from: &str, own| far_end(media, from.parse().unwrap(), [own, &other]);
+        assert_eq!(far_end("198.51.100.7", &one), Some((None, None)));
+        assert_eq!(far_end("10.0.0.1", &same), Some((None, None)), "that is us");
+        let far = far_end("10.0.0.1", &one).unwrap();
         assert_eq!(far.0, Some("10.0.0.7:4000".parse().unwrap()));
         assert_eq!(far.1, Some("10.0.0.7:5001".parse().unwrap()));
     }

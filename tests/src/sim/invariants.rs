@@ -187,18 +187,22 @@ fn charged(world: &World<'_>, cdr: &Cdr) -> Result<(), String> {
     Ok(())
 }
 
-/// No vendor ever had more calls than lines, from the INVITE to the end.
+/// No vendor ever had more calls than lines, from the INVITE to the end or to the next vendor.
 fn lines_kept(world: &World<'_>) -> Result<(), String> {
     if world.vendor_lines == 0 || world.faults() > 0 || world.stalled {
         return Ok(());
     }
     let mut edges: BTreeMap<u32, Vec<(u64, i32)>> = BTreeMap::new();
     for cdr in world.archive().ends.values() {
-        for attempt in cdr.record.attempts() {
+        let attempts = cdr.record.attempts();
+        let next = attempts.iter().skip(1).map(|next| next.sent_ms).chain([NEVER]);
+        for (attempt, next_ms) in attempts.iter().zip(next) {
             let at = |ms: u32| cdr.record.started_us / 1000 + u64::from(ms);
+            // A vendor that was given up may still have its last word; its line is the next call's.
+            let ended_ms = attempt.ended_ms.min(next_ms);
             // At the same moment the one goes before the other comes.
             let edges = edges.entry(attempt.gateway).or_default();
-            edges.extend([(at(attempt.sent_ms), 1), (at(attempt.ended_ms), -1)]);
+            edges.extend([(at(attempt.sent_ms), 1), (at(ended_ms), -1)]);
         }
     }
     for (gateway, mut edges) in edges {
