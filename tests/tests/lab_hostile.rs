@@ -24,23 +24,44 @@ impl Peer {
         let _ = self.0.send_to(bytes, to);
     }
 
-    /// The statuses of all that comes until it gets quiet.
-    fn statuses(&self) -> Vec<u16> {
+    /// What is answered to one datagram at last, 1xx aside: status and all of it.
+    fn response(&self, bytes: &[u8]) -> Option<(u16, String)> {
+        self.send(BOX_CUSTOMER_SIDE, bytes);
         let mut buffer = [0; 65_536];
-        let mut statuses = Vec::new();
+        let mut found = None;
+        // To the end, so that no repetition is taken for the answer to the next datagram.
         while let Ok(length) = self.0.recv(&mut buffer) {
             let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            let status = text.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3));
-            statuses.extend(status.and_then(|digits| digits.parse::<u16>().ok()));
+            let digits = text.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3));
+            let status = digits.and_then(|digits| digits.parse::<u16>().ok()).unwrap_or(0);
+            if status >= 200 && found.is_none() {
+                found = Some((status, text));
+            }
         }
-        statuses
+        found
     }
 
-    /// What is answered to one datagram at last, 1xx aside.
     fn answer(&self, bytes: &[u8]) -> Option<u16> {
-        self.send(BOX_CUSTOMER_SIDE, bytes);
-        self.statuses().into_iter().find(|status| *status >= 200)
+        self.response(bytes).map(|(status, _)| status)
     }
+}
+
+/// The value of a header of a response.
+fn header<'a>(text: &'a str, name: &str) -> &'a str {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    line.unwrap_or_default()
+}
+
+/// ACK or BYE of the call that this 200 opened.
+fn inside(method: &str, cseq: u32, answer: &str) -> Vec<u8> {
+    let [from, to, call_id] = ["From", "To", "Call-ID"].map(|name| header(answer, name));
+    format!(
+        "{method} sip:10.10.1.2:5060 SIP/2.0\r\n\
+         Via: SIP/2.0/UDP 10.10.1.1:5090;branch=z9hG4bKinside{method};rport\r\n\
+         Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\n\
+         CSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n"
+    )
+    .into_bytes()
 }
 
 /// An INVITE of the customer's, with lines of one's own and any body.
@@ -182,11 +203,26 @@ fn what_cannot_be_used_is_answered_as_rfc_3261_says() {
     for (what, bytes, status) in bodies {
         assert_eq!(peer.answer(&bytes), Some(status), "{what}");
     }
-    // A stream with port 0 is refused by its own side: a call without audio, or none at all.
+    // A stream with port 0 is one that its own side refuses (RFC 3264 §6): a call without audio.
     let silent = sdp(0);
-    let answered = peer.answer(&invite(15, "", silent.len(), &silent));
-    assert!(answered.is_some_and(|status| status == 200 || status == 488), "{answered:?}");
+    let (status, answer) =
+        peer.response(&invite(15, "", silent.len(), &silent)).expect("an answer");
+    assert_eq!(status, 200, "{answer}");
+    assert!(answer.contains("m=audio 0 "), "{answer}");
     drop(vendor);
+}
+
+#[test]
+fn without_control_a_caller_is_told_when_to_come_back() {
+    let Some(lab) = raised(1, true) else { return };
+    let peer = Peer::new(&lab, "10.10.1.1:5090");
+    lab.script(&["kill", "control"]).expect("control is killed");
+    std::thread::sleep(Duration::from_millis(2_500));
+    let body = sdp(40_000);
+    let (status, answer) = peer.response(&invite(30, "", body.len(), &body)).expect("an answer");
+    assert_eq!(status, 503, "{answer}");
+    let seconds: u32 = header(&answer, "Retry-After").parse().expect("seconds");
+    assert!((1..=300).contains(&seconds), "{answer}");
 }
 
 #[test]
@@ -196,14 +232,21 @@ fn an_invite_in_fragments_opens_a_call_by_the_rim() {
     let peer = Peer::new(&lab, "10.10.1.1:5090");
     let body = sdp(40_000);
     let padding = format!("X-Padding: {}\r\n", "p".repeat(2_200));
-    assert_eq!(peer.answer(&invite(20, &padding, body.len(), &body)), Some(200));
+    let (status, answer) =
+        peer.response(&invite(20, &padding, body.len(), &body)).expect("an answer");
+    assert_eq!(status, 200, "{answer}");
     let calls = || {
         let page = lab.tollgate(&["call", "list"]).expect("calls are listed");
         page.get("items").and_then(Value::as_array).map_or(0, Vec::len)
     };
     assert!(Lab::wait_until(Duration::from_secs(5), || calls() == 1), "{} calls", calls());
-    // Nobody acknowledges: it ends by itself, charged once.
-    drop((vendor, peer));
+    peer.send(BOX_CUSTOMER_SIDE, &inside("ACK", 1, &answer));
+    assert_eq!(peer.answer(&inside("BYE", 2, &answer)), Some(200));
+    for cdr in expect_cdrs(&lab, 1) {
+        assert_eq!(cdr.get("end_reason"), Some(&json!("normal")), "{cdr}");
+        assert_ne!(cdr.get("charge"), Some(&json!("0.00")), "{cdr}");
+    }
+    drop(vendor);
 }
 
 #[test]

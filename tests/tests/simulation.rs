@@ -11,7 +11,9 @@ const FRESH: u64 = 2_000;
 #[track_caller]
 fn run(memory: &Memory, seed: u64) -> tests::sim::Report {
     let report = World::new(memory, seed, false).and_then(World::run);
-    report.unwrap_or_else(|fault| panic!("seed {seed}: {fault}"))
+    report.unwrap_or_else(|fault| {
+        panic!("seed {seed}: {fault}\n  replay: scripts/sim --seed {seed} --trace")
+    })
 }
 
 #[test]
