@@ -334,6 +334,7 @@ impl Switch {
                 .find(|&deadline| call.deadlines[deadline as usize].is_some_and(|at| at <= now))
         };
         let Some(deadline) = due(&self.calls[slot]) else { return };
+        let at = self.calls[slot].deadlines[deadline as usize].unwrap_or(now);
         self.set_deadline(slot, deadline, None);
         match deadline {
             Deadline::Admit if self.calls[slot].state == State::Rerouting => {
@@ -347,7 +348,10 @@ impl Switch {
             Deadline::Repeat => self.repeat_answer(now, slot),
             Deadline::NoAck => self.ack_missing(now, slot),
             Deadline::Talk => {
-                self.hang_up(now, slot, EndReason::DurationLimit, EndedBy::Server, None);
+                let (reason, by) = (EndReason::DurationLimit, EndedBy::Server);
+                // However late we are: nobody pays for more than was granted.
+                self.calls[slot].note_end(at, reason, by);
+                self.hang_up(now, slot, reason, by, None);
             }
             Deadline::Exchange => self.exchange_late(now, slot),
             Deadline::Close => self.finish_closing(now, slot),
