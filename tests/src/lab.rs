@@ -176,6 +176,16 @@ impl Lab {
         bound.join().map_err(|_| "the thread that binds died")?
     }
 
+    /// Sends a signal to one of the daemons.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn signal(&self, daemon: &str, signal: &str) -> Result<(), Error> {
+        let pid = std::fs::read_to_string(format!("/run/tollgate/{daemon}.pid"))?;
+        let sent = Command::new("kill").args([&format!("-{signal}"), pid.trim()]).status()?;
+        if sent.success() { Ok(()) } else { Err(format!("{daemon} takes no {signal}").into()) }
+    }
+
     /// Packets that the driver counted under these reasons.
     ///
     /// # Errors

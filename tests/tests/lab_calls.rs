@@ -105,6 +105,30 @@ fn without_a_dataplane_control_ends_and_charges_calls_at_their_last_media() {
 }
 
 #[test]
+fn a_dataplane_that_was_frozen_too_long_ends_the_calls_it_lost() {
+    let Some(lab) = raised(1, true) else { return };
+    let vendor = vendor(&lab, 60);
+    let running = callers(&lab, 5070, 3, 30);
+    std::thread::sleep(Duration::from_secs(3));
+    lab.signal("dataplane", "STOP").expect("it freezes");
+    let lost = || {
+        let page = lab.tollgate(&["cdr", "list", "--end-reason", "dataplane_lost"]);
+        let page = page.expect("CDRs are listed");
+        page.get("items").and_then(Value::as_array).map_or(0, Vec::len)
+    };
+    let charged = Lab::wait_until(Duration::from_secs(20), || lost() == 3);
+    lab.signal("dataplane", "CONT").expect("it thaws");
+    assert!(charged, "{} of 3 calls were charged", lost());
+    // Ended by us, long before the callers would have.
+    let result = running.json().expect("the callers report");
+    assert_eq!(number(&result, "ended"), 3, "{result}");
+    let sent = number(&result, "sent");
+    assert!(sent < 3 * 25 * 50, "they went on talking: {result}");
+    expect_cdrs(&lab, 3);
+    drop(vendor);
+}
+
+#[test]
 fn the_drivers_lists_never_blink_while_processes_die_and_come_back() {
     const PACKETS: u64 = 600;
     let Some(lab) = raised(2, true) else { return };
