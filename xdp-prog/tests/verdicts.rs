@@ -544,9 +544,25 @@ fn a_missing_socket_is_a_drop_and_never_a_pass() {
     in_own_world(|pins| {
         let (guard, socket) = Guard::with_socket(&plan(pins));
         assert_eq!(guard.judge(&sip4(INVITE)), Reason::WorkerSip);
+        let fragments = || {
+            let v4 = edited(sip4(INVITE), ETHERNET + 6, &[0x20, 0]);
+            [v4, with_extensions(&sip6(INVITE), &[HOP_BY_HOP, FIRST_FRAGMENT, DESTINATION])]
+        };
+        for frame in fragments() {
+            assert_eq!(guard.judge(&frame), Reason::PassFragment, "the rim hears it");
+        }
         drop(socket);
         for frame in [sip4(INVITE), sip6(INVITE), udp(STRANGER4, OWN4, MEDIA.0, b"")] {
             assert_eq!(guard.judge(&frame), Reason::DropNoSocket);
+        }
+        // Whole again, the kernel would answer it with ICMP port unreachable.
+        for frame in fragments() {
+            assert_eq!(guard.judge(&frame), Reason::DropNoSocket);
+        }
+        let elsewhere = edited(udp(STRANGER4, OWN4, 53, b"?"), ETHERNET + 6, &[0x20, 0]);
+        let later = edited(sip4(INVITE), ETHERNET + 6, &[0, 100]);
+        for frame in [elsewhere, later] {
+            assert_eq!(guard.judge(&frame), Reason::PassFragment);
         }
         let other = guard::Socket::new();
         for (interface, queue) in [(0, 2), (1, 0), (usize::MAX, 0), (0, u32::MAX)] {
@@ -568,6 +584,8 @@ fn without_sockets_our_ports_go_to_the_kernel_after_the_same_rules() {
         assert_eq!(guard.judge(&sip4(OPTIONS)), Reason::PassSip);
         assert_eq!(guard.judge(&sip4(OPTIONS)), Reason::DropOptionsBudget);
         assert_eq!(guard.judge(&udp(STRANGER4, OWN4, MEDIA.0, b"")), Reason::PassMedia);
+        let fragment = edited(sip4(INVITE), ETHERNET + 6, &[0x20, 0]);
+        assert_eq!(guard.judge(&fragment), Reason::PassFragment);
         assert_eq!(guard.judge(&udp("198.51.100.1", OWN4, SIP, INVITE)), Reason::DropDenyAddress);
     });
 }
