@@ -85,6 +85,15 @@ const HOP_BY_HOP: (u8, &[u8]) = (0, &[0, 1, 4, 0, 0, 0, 0]);
 const DESTINATION: (u8, &[u8]) = (60, &[1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 const ROUTING: (u8, &[u8]) = (43, &[0, 4, 0, 0, 0, 0, 0]);
 const AUTHENTICATION: (u8, &[u8]) = (51, &[1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1]);
+const HEADERS: [(u8, &[u8]); 7] = [
+    HOP_BY_HOP,
+    ROUTING,
+    DESTINATION,
+    AUTHENTICATION,
+    (135, &[0, 0, 0, 0, 0, 0, 0]),
+    (139, &[0, 0, 0, 0, 0, 0, 0]),
+    (140, &[0, 0, 0, 0, 0, 0, 0]),
+];
 const FIRST_FRAGMENT: (u8, &[u8]) = (44, &[0, 0, 1, 0, 0, 0, 9]);
 const LATER_FRAGMENT: (u8, &[u8]) = (44, &[0, 0, 8, 0, 0, 0, 9]);
 
@@ -280,6 +289,30 @@ fn a_frame_cut_anywhere_is_counted_and_never_reaches_a_worker() {
                 assert!(reason.drops(), "{length} bytes: {reason:?}");
             }
         }
+    });
+}
+
+#[test]
+fn a_worker_reads_what_it_gets_behind_any_extension_headers() {
+    in_own_world(|pins| {
+        let (guard, _socket) = Guard::with_socket(&plan(pins));
+        let mut dice = StdRng::seed_from_u64(0x1BF6);
+        let mut walked = [0; 7];
+        for _ in 0..2_000 {
+            let count = dice.random_range(0..=6);
+            let chain: Vec<_> =
+                (0..count).map(|_| HEADERS[dice.random_range(0..HEADERS.len())]).collect();
+            let frame = with_extensions(&sip6(INVITE), &chain);
+            let read = wire::datagram::parse(&frame);
+            if guard.judge(&frame) == Reason::WorkerSip {
+                assert_eq!(read.unwrap().payload(&frame), INVITE, "{chain:?}");
+                walked[count] += 1;
+            } else {
+                assert!(read.is_err(), "{chain:?}");
+            }
+        }
+        assert!(walked[..=5].iter().all(|&times| times > 100), "{walked:?}");
+        assert_eq!(walked[6], 0);
     });
 }
 
