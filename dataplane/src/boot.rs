@@ -84,9 +84,6 @@ pub fn run(config: &Config) -> Result<(), Error> {
                     config.dataplane.frame_bytes,
                     config.dataplane.hugepages,
                 )?;
-                for (interface, socket) in nic.sockets().enumerate() {
-                    guard.set_socket(interface, queue, socket)?;
-                }
                 nics.push(nic);
             }
             let copies = nics.iter().any(|nic| !nic.zero_copy());
@@ -108,6 +105,12 @@ pub fn run(config: &Config) -> Result<(), Error> {
                 message_bytes_max: config.sip.message_bytes_max,
             };
             let rims = rim::start(setup, admission(&paths.pins)?, Arc::clone(&stop))?;
+            // Only now, because the driver lets fragments of SIP up to the rim once it finds a socket.
+            for (queue, nic) in (0..).zip(&nics) {
+                for (interface, socket) in nic.sockets().enumerate() {
+                    guard.set_socket(interface, queue, socket)?;
+                }
+            }
             let sides = nics.into_iter().zip(hops).zip(rims).zip(handoffs.drain(..));
             for (index, (((nic, hops), rim), handoff)) in sides.enumerate() {
                 let parts = parts(config, &link, &keys, index, nic, hops, rim, handoff)?;
