@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         Ok(invocation) => invocation,
         Err(what) => {
             eprintln!("tollgate-control: {what}");
-            eprintln!("usage: tollgate-control [--config FILE] [--check | --version]");
+            eprint!("{}", Invocation::usage("tollgate-control", false));
             return ExitCode::from(2);
         }
     };
@@ -61,9 +61,16 @@ fn main() -> ExitCode {
 }
 
 fn invoked(Invocation { file, task }: &Invocation) -> Result<(), Error> {
-    if *task == Task::Version {
-        println!("tollgate-control {}", env!("CARGO_PKG_VERSION"));
-        return Ok(());
+    match task {
+        Task::Version => {
+            println!("tollgate-control {}", env!("CARGO_PKG_VERSION"));
+            return Ok(());
+        }
+        Task::Help => {
+            print!("{}", Invocation::usage("tollgate-control", false));
+            return Ok(());
+        }
+        Task::Run | Task::Check | Task::Unload => {}
     }
     let named = |what: &dyn std::fmt::Display| format!("{}: {what}", file.display());
     let text = std::fs::read_to_string(file)
@@ -73,7 +80,7 @@ fn invoked(Invocation { file, task }: &Invocation) -> Result<(), Error> {
     })?;
     match task {
         Task::Check => println!("{}", named(&"ok")),
-        Task::Run | Task::Unload | Task::Version => run(&config)?,
+        Task::Run | Task::Unload | Task::Version | Task::Help => run(&config)?,
     }
     Ok(())
 }

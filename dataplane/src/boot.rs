@@ -17,6 +17,7 @@ use nix::sys::signal::{SigSet, Signal};
 use shm::{Doorbell, Lock, Region};
 
 use crate::clock;
+use crate::cores;
 use crate::counters::Counters;
 use crate::neighbors::{self, Reader};
 use crate::nic::Nic;
@@ -48,6 +49,8 @@ pub fn run(config: &Config) -> Result<(), Error> {
     let keys = keys(&paths.keys())?;
     let stop = Arc::new(AtomicBool::new(false));
     let workers = config.dataplane.workers as usize;
+    let allowed = cores::allowed();
+    let cores = cores::choose(&config.dataplane.cores, &allowed, config.control.core, workers);
 
     let mut handoffs = handoffs(config, &keys)?;
     let mut notices: Vec<(String, String)> = Vec::new();
@@ -65,7 +68,8 @@ pub fn run(config: &Config) -> Result<(), Error> {
                 let nic = Udp::open(&addresses, config.sip.port, ports, frames, bytes)?;
                 let (hops, rim) = (Reader::kernel(), rim::WorkerSide::none());
                 let parts = parts(config, &link, &keys, index, nic, hops, rim, handoff)?;
-                threads.push(spawn(config, index, parts, Arc::clone(&stop))?);
+                let core = cores.get(index).copied();
+                threads.push(spawn(index, core, parts, Arc::clone(&stop))?);
             }
         }
         NicKind::AfXdp => {
@@ -84,9 +88,6 @@ pub fn run(config: &Config) -> Result<(), Error> {
                     config.dataplane.frame_bytes,
                     config.dataplane.hugepages,
                 )?;
-                for (interface, socket) in nic.sockets().enumerate() {
-                    guard.set_socket(interface, queue, socket)?;
-                }
                 nics.push(nic);
             }
             let copies = nics.iter().any(|nic| !nic.zero_copy());
@@ -108,16 +109,28 @@ pub fn run(config: &Config) -> Result<(), Error> {
                 message_bytes_max: config.sip.message_bytes_max,
             };
             let rims = rim::start(setup, admission(&paths.pins)?, Arc::clone(&stop))?;
+            // Only now, because the driver lets fragments of SIP up to the rim once it finds a socket.
+            for (queue, nic) in (0..).zip(&nics) {
+                for (interface, socket) in nic.sockets().enumerate() {
+                    guard.set_socket(interface, queue, socket)?;
+                }
+            }
             let sides = nics.into_iter().zip(hops).zip(rims).zip(handoffs.drain(..));
             for (index, (((nic, hops), rim), handoff)) in sides.enumerate() {
                 let parts = parts(config, &link, &keys, index, nic, hops, rim, handoff)?;
-                threads.push(spawn(config, index, parts, Arc::clone(&stop))?);
+                let core = cores.get(index).copied();
+                threads.push(spawn(index, core, parts, Arc::clone(&stop))?);
             }
         }
     }
     notices.push(("workers".into(), workers.to_string()));
     link.board().replace(notices.iter().map(|(name, text)| (name.as_str(), text.as_str())));
-    eprintln!("dataplane_started workers={workers}");
+    if cores.is_empty() {
+        eprintln!("workers_not_pinned workers={workers} cores_allowed={}", allowed.len());
+    }
+    let pinned: Vec<String> = cores.iter().map(u32::to_string).collect();
+    let pinned = if pinned.is_empty() { "any".to_owned() } else { pinned.join(",") };
+    eprintln!("dataplane_started workers={workers} cores={pinned}");
 
     let _ = signals.wait();
     stop.store(true, Ordering::Relaxed);
@@ -322,16 +335,15 @@ fn parts<N: Nic>(
 }
 
 fn spawn<N: Nic + Send + 'static>(
-    config: &Config,
     index: usize,
+    core: Option<u32>,
     parts: Parts<N>,
     stop: Arc<AtomicBool>,
 ) -> Result<std::thread::JoinHandle<()>, Error> {
-    let core = config.dataplane.cores.get(index).copied();
     let thread = std::thread::Builder::new().name(format!("worker-{index}"));
     Ok(thread.spawn(move || {
         if let Some(core) = core {
-            pin(index, core);
+            cores::pin(index, core);
         }
         last_words(&format!("worker-{index}"), || {
             Worker::open(parts, clock::now()).run(|| stop.load(Ordering::Relaxed));
@@ -345,15 +357,5 @@ pub(crate) fn last_words(thread: &str, body: impl FnOnce()) {
     if std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_err() {
         eprintln!("thread_died thread={thread}");
         std::process::abort();
-    }
-}
-
-fn pin(index: usize, core: u32) {
-    let mut set = nix::sched::CpuSet::new();
-    let pinned = set
-        .set(core as usize)
-        .and_then(|()| nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set));
-    if let Err(error) = pinned {
-        eprintln!("not_pinned worker={index} core={core} error={error}");
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod boot;
 pub mod clock;
+pub mod cores;
 pub mod counters;
 pub mod neighbors;
 mod netlink;

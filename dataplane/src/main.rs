@@ -10,7 +10,7 @@ fn main() -> ExitCode {
         Ok(invocation) => invocation,
         Err(what) => {
             eprintln!("tollgate-dataplane: {what}");
-            eprintln!("usage: tollgate-dataplane [--config FILE] [--check | --unload | --version]");
+            eprint!("{}", Invocation::usage("tollgate-dataplane", true));
             return ExitCode::from(2);
         }
     };
@@ -24,9 +24,16 @@ fn main() -> ExitCode {
 }
 
 fn invoked(Invocation { file, task }: &Invocation) -> Result<(), Error> {
-    if *task == Task::Version {
-        println!("tollgate-dataplane {}", env!("CARGO_PKG_VERSION"));
-        return Ok(());
+    match task {
+        Task::Version => {
+            println!("tollgate-dataplane {}", env!("CARGO_PKG_VERSION"));
+            return Ok(());
+        }
+        Task::Help => {
+            print!("{}", Invocation::usage("tollgate-dataplane", true));
+            return Ok(());
+        }
+        Task::Run | Task::Check | Task::Unload => {}
     }
     let named = |what: &dyn std::fmt::Display| format!("{}: {what}", file.display());
     let text = std::fs::read_to_string(file)
@@ -37,7 +44,7 @@ fn invoked(Invocation { file, task }: &Invocation) -> Result<(), Error> {
     match task {
         Task::Check => println!("{}", named(&"ok")),
         Task::Unload => xdp_prog::unload(&config.paths.pins)?,
-        Task::Run | Task::Version => boot::run(&config)?,
+        Task::Run | Task::Version | Task::Help => boot::run(&config)?,
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use shm::Doorbell;
 use wire::datagram::{self, Headers};
-use xdp_prog::{Capacities, Deliver, Deny, Maps, Plan, attach};
+use xdp_prog::{Capacities, Deliver, Deny, Maps, Plan, Reason, attach};
 
 const OWN: &str = "10.10.1.2";
 const SIP: u16 = 5060;
@@ -348,7 +348,8 @@ fn who_the_driver_would_drop_does_not_come_in_by_fragments_or_another_interface(
         wire(peer, "tgb1", "tgc1", "10.10.2.1/24");
         run("ip addr add 10.10.1.2/24 dev tgb0");
         run("ip addr add 10.10.2.2/24 dev tgb1");
-        let _guard = attach(&plan(pins, &["tgb0".to_owned()])).unwrap();
+        let guarded = ["tgb0".to_owned()];
+        let guard = attach(&plan(pins, &guarded)).unwrap();
         let mut maps = Maps::open(pins).unwrap();
         maps.set_options_limit(1, 1).unwrap();
         let bell = |end: &str| {
@@ -380,6 +381,17 @@ fn who_the_driver_would_drop_does_not_come_in_by_fragments_or_another_interface(
 
         let fragmented = |line: &str| [line.as_bytes(), &[b' '; 4000]].concat();
         let caller = peer.does(|| UdpSocket::bind("10.10.1.1:0").unwrap());
+        // Fragments go up to the rim as soon as workers are there, and not before.
+        caller.send_to(&fragmented("INVITE"), (OWN, SIP)).unwrap();
+        until("the fragments are dropped in the driver", || {
+            maps.counters().unwrap()[Reason::DropNoSocket as usize].packets == 1
+        });
+        let nics = [0, 1].map(|queue| AfXdp::open(&guarded, queue, 512, 2048, false).unwrap());
+        for (queue, nic) in (0..).zip(&nics) {
+            for (interface, socket) in nic.sockets().enumerate() {
+                guard.set_socket(interface, queue, socket).unwrap();
+            }
+        }
         for (line, wanted) in [("OPTIONS sip:a", true), ("OPTIONS sip:a", false), ("INVITE", true)]
         {
             caller.send_to(&fragmented(line), (OWN, SIP)).unwrap();

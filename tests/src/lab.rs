@@ -254,3 +254,123 @@ impl Drop for Lab {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The script in a folder of its own, over paths in that folder, where every command that would reach
+    /// into the machine notes its words instead.
+    struct Script {
+        folder: PathBuf,
+    }
+
+    impl Script {
+        fn new(name: &str) -> Self {
+            use std::os::unix::fs::PermissionsExt;
+            let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+            let text = std::fs::read_to_string(root().join("scripts/lab")).expect("the script");
+            let paths = "RUN=/run/tollgate STATE=/var/lib/tollgate PINS=/sys/fs/bpf/tollgate \
+                         SHARED=/dev/shm/tollgate-main\n";
+            assert!(text.contains(paths), "scripts/lab names its paths in one line");
+            let own = |name: &str| folder.join(name).display().to_string();
+            let text = text.replace(
+                paths,
+                &format!(
+                    "RUN={} STATE={} PINS={} SHARED={}\n",
+                    own("run"),
+                    own("state"),
+                    own("pins"),
+                    own("shared")
+                ),
+            );
+            std::fs::create_dir_all(folder.join("scripts")).expect("a folder");
+            let stub = "#!/bin/sh\necho \"${0##*/} $*\" >>\"${0%/*}/../calls\"\n";
+            let commands = ["ip", "nsenter", "ethtool", "mount", "tollgate-dataplane"];
+            let files = commands.map(|name| (format!("bin/release/{name}"), stub.to_owned()));
+            std::fs::create_dir_all(folder.join("bin/release")).expect("a folder");
+            let template = ("scripts/lab.toml".to_owned(), "@NIC@ @QUEUES@\n".to_owned());
+            for (name, text) in [("scripts/lab".to_owned(), text), template].iter().chain(&files) {
+                let path = folder.join(name);
+                std::fs::write(&path, text).expect("a file");
+                let mode = std::fs::Permissions::from_mode(0o755);
+                std::fs::set_permissions(path, mode).expect("a script");
+            }
+            Self { folder }
+        }
+
+        fn run(&self, word: &str) -> Output {
+            let stubs = self.folder.join("bin/release");
+            Command::new(self.folder.join("scripts/lab"))
+                .arg(word)
+                .env("CARGO_TARGET_DIR", self.folder.join("bin"))
+                .env("TOLLGATE_LAB_PROFILE", "release")
+                .env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", stubs.display()))
+                .output()
+                .expect("bash runs the script")
+        }
+
+        fn make(&self, file: &str) {
+            let path = self.folder.join(file);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            std::fs::write(path, "precious").expect("a file");
+        }
+
+        fn has(&self, name: &str) -> bool {
+            self.folder.join(name).exists()
+        }
+    }
+
+    impl Drop for Script {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+
+    const APPLIANCE: [&str; 4] = ["state/tollgate.db", "run/control.sock", "pins/deny", "shared"];
+
+    #[test]
+    fn an_installed_appliance_survives_every_word_of_the_lab() {
+        let script = Script::new("lab-of-others");
+        for file in APPLIANCE {
+            script.make(file);
+        }
+        for word in ["up", "down", "start", "stop", "kill", "cut"] {
+            let done = script.run(word);
+            assert_eq!(done.status.success(), word == "down", "{word}");
+            for file in APPLIANCE {
+                assert!(script.has(file), "{file} is gone after {word}");
+            }
+        }
+        let calls = std::fs::read_to_string(script.folder.join("bin/calls")).unwrap_or_default();
+        for forbidden in ["tollgate-dataplane", "netns add"] {
+            assert!(!calls.contains(forbidden), "{calls}");
+        }
+        // Each path alone is enough.
+        for file in APPLIANCE {
+            let script = Script::new("lab-of-one-other");
+            script.make(file);
+            let said = String::from_utf8_lossy(&script.run("up").stderr).into_owned();
+            assert!(said.contains("belongs to an installed Tollgate"), "{file}: {said}");
+            assert!(script.has(file));
+        }
+    }
+
+    #[test]
+    fn a_lab_that_is_raised_again_and_taken_down_leaves_nothing() {
+        let script = Script::new("lab-of-ours");
+        for _ in 0..2 {
+            let done = script.run("up");
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+            script.make("pins/deny");
+            script.make("shared");
+        }
+        assert!(script.has("run/lab.toml") && script.has("state/.lab"));
+        let calls = std::fs::read_to_string(script.folder.join("bin/calls")).unwrap_or_default();
+        assert!(calls.contains("--unload"), "{calls}");
+        assert!(script.run("down").status.success());
+        for path in ["run", "state", "shared"] {
+            assert!(!script.has(path), "{path}");
+        }
+    }
+}

@@ -2,6 +2,9 @@
  * The one way to the bytes of a frame: by offset and size, checked here. Offsets and not pointers
  * are kept between steps, because steps that many paths lead to are functions that the verifier
  * reads once each, and only numbers travel between those.
+ *
+ * It reads such a function for any caller, one whose pointers are null too, so the function asks:
+ * the tag that spares the question (`__arg_nonnull`) is younger than Linux 6.1.
  */
 #pragma once
 

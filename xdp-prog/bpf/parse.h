@@ -128,14 +128,17 @@ static __always_inline int parse_is_extension(__u32 protocol)
 
 /*
  * Walks over extension headers to the transport header, or to a fragment header and its neighbour:
- * behind that of a later fragment is no header at all.
+ * behind that of a later fragment is no header at all. A datagram that gets past here is read by
+ * `parse_ipv6` of crates/wire/src/datagram.rs, which walks the same headers.
  */
-__noinline enum reason parse_extensions(struct xdp_md *frame,
-					struct packet *packet __arg_nonnull)
+__noinline enum reason parse_extensions(struct xdp_md *frame, struct packet *packet)
 {
 	struct fragment_header *fragment;
 	struct extension *extension;
 	__u32 bytes;
+
+	if (!packet)
+		return DROP_IP_EXTENSIONS;
 
 	for (int i = 0; i < EXTENSIONS_MAX; i++) {
 		if (packet->protocol == IPPROTO_FRAGMENT) {

@@ -7,14 +7,12 @@
 
 #include "maps.h"
 
-static __always_inline enum reason steer(struct xdp_md *frame, enum reason to_worker,
-					 enum reason to_kernel)
+/* UNDECIDED, and where the socket of the frame's queue stands; or why there is no such place. */
+static __always_inline enum reason steer_place(struct xdp_md *frame, __u32 *place)
 {
 	__u32 queue = frame->rx_queue_index;
 	__u32 interface = frame->ingress_ifindex;
 
-	if (deliver == DELIVER_KERNEL)
-		return to_kernel;
 	if (queue >= queues_per_interface)
 		return DROP_NO_SOCKET;
 	for (__u32 i = 0; i < INTERFACES_MAX; i++) {
@@ -22,10 +20,41 @@ static __always_inline enum reason steer(struct xdp_md *frame, enum reason to_wo
 			break;
 		if (interface_index[i] != interface)
 			continue;
-		if (bpf_redirect_map(&sockets, i * queues_per_interface + queue, XDP_DROP) ==
-		    XDP_REDIRECT)
-			return to_worker;
-		return DROP_NO_SOCKET;
+		*place = i * queues_per_interface + queue;
+		return UNDECIDED;
 	}
 	return DROP_INTERFACE;
+}
+
+static __always_inline enum reason steer(struct xdp_md *frame, enum reason to_worker,
+					 enum reason to_kernel)
+{
+	enum reason reason;
+	__u32 place = 0;
+
+	if (deliver == DELIVER_KERNEL)
+		return to_kernel;
+	reason = steer_place(frame, &place);
+	if (reason != UNDECIDED)
+		return reason;
+	return bpf_redirect_map(&sockets, place, XDP_DROP) == XDP_REDIRECT ? to_worker
+									    : DROP_NO_SOCKET;
+}
+
+/*
+ * SIP in fragments: the kernel puts it together and the dataplane's rim reads it. Without a worker's
+ * socket there is no rim either. Of the rest of the datagram nothing is heard: without its first
+ * fragment it is never whole.
+ */
+static __always_inline enum reason steer_fragment(struct xdp_md *frame)
+{
+	enum reason reason;
+	__u32 place = 0;
+
+	if (deliver == DELIVER_KERNEL)
+		return PASS_FRAGMENT;
+	reason = steer_place(frame, &place);
+	if (reason != UNDECIDED)
+		return reason;
+	return bpf_map_lookup_elem(&sockets, &place) ? PASS_FRAGMENT : DROP_NO_SOCKET;
 }

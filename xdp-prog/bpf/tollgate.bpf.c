@@ -30,10 +30,12 @@ static __always_inline int is_media(__u32 port)
 static __always_inline enum reason decide_fragment(struct xdp_md *frame, struct packet *packet)
 {
 	/* The first fragment shows its port; the rest then never becomes a datagram. */
-	if (packet->fragment == FIRST_FRAGMENT && packet->protocol == IPPROTO_UDP &&
-	    parse_udp(frame, packet) == UNDECIDED && is_media(packet->port))
+	if (packet->fragment != FIRST_FRAGMENT || packet->protocol != IPPROTO_UDP ||
+	    parse_udp(frame, packet) != UNDECIDED)
+		return PASS_FRAGMENT;
+	if (is_media(packet->port))
 		return DROP_MEDIA_FRAGMENT;
-	return PASS_FRAGMENT;
+	return packet->port == sip_port ? steer_fragment(frame) : PASS_FRAGMENT;
 }
 
 static __always_inline enum reason decide_udp(struct xdp_md *frame, struct packet *packet,

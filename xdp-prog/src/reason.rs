@@ -85,7 +85,7 @@ reasons! {
     DropIpHeader "drop_ip_header"
     /// The IP header promises more bytes than the frame has, or fewer than the header itself.
     DropIpLength "drop_ip_length"
-    /// An IPv6 extension header overruns the packet, or there are more than six.
+    /// An IPv6 extension header overruns the packet, or there are more than five.
     DropIpExtensions "drop_ip_extensions"
     /// A source that nobody can have: ourselves, loopback, a multicast group, unspecified.
     DropIpSource "drop_ip_source"
@@ -101,7 +101,7 @@ reasons! {
     DropMediaFragment "drop_media_fragment"
     /// OPTIONS beyond the budget of its source.
     DropOptionsBudget "drop_options_budget"
-    /// For a worker whose socket is not there, such as while the dataplane restarts.
+    /// For a worker whose socket is not there, such as while the dataplane restarts; SIP in fragments too.
     DropNoSocket "drop_no_socket"
     /// For a worker, but it came in by an interface without workers.
     DropInterface "drop_interface"

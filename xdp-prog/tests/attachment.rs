@@ -11,7 +11,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use guard::{Guard, OWN4, SIP, Socket, in_own_world, plan};
-use xdp_prog::{Allowed, Deny, Error, Maps, Mode, Plan, Reason, Target, attach, unload};
+use xdp_prog::{Allowed, Arrival, Deny, Error, Maps, Mode, Plan, Reason, Target, attach, unload};
 
 /// Runs `ip` with these words in the namespace of the test.
 fn ip(words: &str) {
@@ -58,15 +58,18 @@ fn real_frames_are_guarded_in_native_mode_through_restarts() {
         assert_eq!(guard.maps.interfaces().unwrap(), guard.attached.interfaces());
 
         let customer = UdpSocket::bind("10.10.1.1:0").unwrap();
-        let knock = |maps: &Maps, reason: Reason| {
+        let knock_with = |payload: &[u8], maps: &Maps, reason: Reason| {
             let before = packets(maps, reason);
-            customer.send_to(b"INVITE sip:1 SIP/2.0\r\n", (OWN4, SIP)).unwrap();
+            customer.send_to(payload, (OWN4, SIP)).unwrap();
             (0..100).any(|_| {
                 sleep(Duration::from_millis(5));
                 packets(maps, reason) == before + 1
             })
         };
+        let knock = |maps: &Maps, reason| knock_with(b"INVITE sip:1 SIP/2.0\r\n", maps, reason);
         assert!(knock(&guard.maps, Reason::DropNoSocket), "no worker yet");
+        let fragmented = [b' '; 3_000];
+        assert!(knock_with(&fragmented, &guard.maps, Reason::DropNoSocket), "no rim yet");
 
         // The process is gone; what it pinned goes on.
         let first = link(pins, "tgb0");
@@ -119,6 +122,17 @@ fn each_interface_has_its_own_sockets() {
         assert_eq!(guard.maps.explain(&packet).unwrap().reason, Reason::WorkerSip);
         packet.interface = Some("tgb0".into());
         assert_eq!(guard.maps.explain(&packet).unwrap().reason, Reason::DropNoSocket);
+
+        let mut fragment = Vec::new();
+        let builder = etherparse::PacketBuilder::ethernet2([2; 6], [4; 6]);
+        let builder = builder.ipv4([203, 0, 113, 9], [10, 10, 1, 2], 64).udp(5080, SIP);
+        builder.write(&mut fragment, b"INVITE").unwrap();
+        fragment[20] = 0x20;
+        let reasons = [Reason::DropNoSocket, Reason::PassFragment];
+        for (interface, reason) in guard.attached.interfaces().iter().zip(reasons) {
+            let arrival = Arrival { interface_index: interface.index, queue: 0 };
+            assert_eq!(guard.judge_from(&fragment, Some(arrival)), reason, "{}", interface.name);
+        }
     });
 }
 

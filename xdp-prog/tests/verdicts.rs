@@ -85,6 +85,15 @@ const HOP_BY_HOP: (u8, &[u8]) = (0, &[0, 1, 4, 0, 0, 0, 0]);
 const DESTINATION: (u8, &[u8]) = (60, &[1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 const ROUTING: (u8, &[u8]) = (43, &[0, 4, 0, 0, 0, 0, 0]);
 const AUTHENTICATION: (u8, &[u8]) = (51, &[1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1]);
+const HEADERS: [(u8, &[u8]); 7] = [
+    HOP_BY_HOP,
+    ROUTING,
+    DESTINATION,
+    AUTHENTICATION,
+    (135, &[0, 0, 0, 0, 0, 0, 0]),
+    (139, &[0, 0, 0, 0, 0, 0, 0]),
+    (140, &[0, 0, 0, 0, 0, 0, 0]),
+];
 const FIRST_FRAGMENT: (u8, &[u8]) = (44, &[0, 0, 1, 0, 0, 0, 9]);
 const LATER_FRAGMENT: (u8, &[u8]) = (44, &[0, 0, 8, 0, 0, 0, 9]);
 
@@ -280,6 +289,30 @@ fn a_frame_cut_anywhere_is_counted_and_never_reaches_a_worker() {
                 assert!(reason.drops(), "{length} bytes: {reason:?}");
             }
         }
+    });
+}
+
+#[test]
+fn a_worker_reads_what_it_gets_behind_any_extension_headers() {
+    in_own_world(|pins| {
+        let (guard, _socket) = Guard::with_socket(&plan(pins));
+        let mut dice = StdRng::seed_from_u64(0x1BF6);
+        let mut walked = [0; 7];
+        for _ in 0..2_000 {
+            let count = dice.random_range(0..=6);
+            let chain: Vec<_> =
+                (0..count).map(|_| HEADERS[dice.random_range(0..HEADERS.len())]).collect();
+            let frame = with_extensions(&sip6(INVITE), &chain);
+            let read = wire::datagram::parse(&frame);
+            if guard.judge(&frame) == Reason::WorkerSip {
+                assert_eq!(read.unwrap().payload(&frame), INVITE, "{chain:?}");
+                walked[count] += 1;
+            } else {
+                assert!(read.is_err(), "{chain:?}");
+            }
+        }
+        assert!(walked[..=5].iter().all(|&times| times > 100), "{walked:?}");
+        assert_eq!(walked[6], 0);
     });
 }
 
@@ -544,9 +577,25 @@ fn a_missing_socket_is_a_drop_and_never_a_pass() {
     in_own_world(|pins| {
         let (guard, socket) = Guard::with_socket(&plan(pins));
         assert_eq!(guard.judge(&sip4(INVITE)), Reason::WorkerSip);
+        let fragments = || {
+            let v4 = edited(sip4(INVITE), ETHERNET + 6, &[0x20, 0]);
+            [v4, with_extensions(&sip6(INVITE), &[HOP_BY_HOP, FIRST_FRAGMENT, DESTINATION])]
+        };
+        for frame in fragments() {
+            assert_eq!(guard.judge(&frame), Reason::PassFragment, "the rim hears it");
+        }
         drop(socket);
         for frame in [sip4(INVITE), sip6(INVITE), udp(STRANGER4, OWN4, MEDIA.0, b"")] {
             assert_eq!(guard.judge(&frame), Reason::DropNoSocket);
+        }
+        // Whole again, the kernel would answer it with ICMP port unreachable.
+        for frame in fragments() {
+            assert_eq!(guard.judge(&frame), Reason::DropNoSocket);
+        }
+        let elsewhere = edited(udp(STRANGER4, OWN4, 53, b"?"), ETHERNET + 6, &[0x20, 0]);
+        let later = edited(sip4(INVITE), ETHERNET + 6, &[0, 100]);
+        for frame in [elsewhere, later] {
+            assert_eq!(guard.judge(&frame), Reason::PassFragment);
         }
         let other = guard::Socket::new();
         for (interface, queue) in [(0, 2), (1, 0), (usize::MAX, 0), (0, u32::MAX)] {
@@ -568,6 +617,8 @@ fn without_sockets_our_ports_go_to_the_kernel_after_the_same_rules() {
         assert_eq!(guard.judge(&sip4(OPTIONS)), Reason::PassSip);
         assert_eq!(guard.judge(&sip4(OPTIONS)), Reason::DropOptionsBudget);
         assert_eq!(guard.judge(&udp(STRANGER4, OWN4, MEDIA.0, b"")), Reason::PassMedia);
+        let fragment = edited(sip4(INVITE), ETHERNET + 6, &[0x20, 0]);
+        assert_eq!(guard.judge(&fragment), Reason::PassFragment);
         assert_eq!(guard.judge(&udp("198.51.100.1", OWN4, SIP, INVITE)), Reason::DropDenyAddress);
     });
 }

@@ -1,5 +1,5 @@
-//! `--check` of a real daemon: what is wrong with a file, where, and what to do about it. Both daemons
-//! read the same file, and are asked the same.
+//! The command line of a real daemon: how it is used, and with `--check` what is wrong with a file, where,
+//! and what to do about it. Both daemons read the same file, and are asked the same.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,10 +14,29 @@ fn file(name: &str, text: &[u8]) -> PathBuf {
 }
 
 /// Exit code, standard output, standard error.
-fn check(daemon: &str, file: &Path) -> (Option<i32>, String, String) {
-    let done = Command::new(daemon).arg("--config").arg(file).arg("--check").output().unwrap();
+fn run(command: &mut Command) -> (Option<i32>, String, String) {
+    let done = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (done.status.code(), text(&done.stdout), text(&done.stderr))
+}
+
+fn check(daemon: &str, file: &Path) -> (Option<i32>, String, String) {
+    run(Command::new(daemon).arg("--config").arg(file).arg("--check"))
+}
+
+/// What a stranger to the daemon tries first, where no configuration is yet.
+pub(crate) fn help_and_version_are_told(daemon: &str) {
+    let name = Path::new(daemon).file_name().unwrap().to_str().unwrap();
+    let ask = |option| run(Command::new(daemon).args(["--config", "/nonexistent", option]));
+    let (code, help, err) = ask("--help");
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(help.starts_with(&format!("usage: {name} [--config FILE]")), "{help}");
+    let (code, version, err) = ask("--version");
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert_eq!(version, format!("{name} {}\n", env!("CARGO_PKG_VERSION")));
+    let (code, out, err) = ask("--halp");
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(err.contains("--halp") && err.contains(&help), "{err}");
 }
 
 pub(crate) fn mistakes_are_told(daemon: &str) {

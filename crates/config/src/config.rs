@@ -191,7 +191,7 @@ pub struct Dataplane {
     pub nic: Nic,
     /// Worker threads, 1 to 64.
     pub workers: u32,
-    /// The core of each worker; empty: wherever the kernel likes.
+    /// The core of each worker; empty: the dataplane chooses.
     pub cores: Vec<u32>,
     /// How long an idle worker spins before it sleeps, µs.
     pub spin_us: u32,

@@ -17,6 +17,8 @@ pub enum Task {
     Unload,
     /// To say its version.
     Version,
+    /// To say how it is invoked.
+    Help,
 }
 
 /// A command line that made sense.
@@ -47,10 +49,29 @@ impl Invocation {
                 Some("--check") => Task::Check,
                 Some("--unload") if unload => Task::Unload,
                 Some("--version") => Task::Version,
+                Some("--help" | "-h") => Task::Help,
                 _ => return Err(format!("unknown option {}", argument.display())),
             };
         }
         Ok(invocation)
+    }
+
+    /// How `program` is invoked, in lines. `unload` as for [`Self::read`].
+    #[must_use]
+    pub fn usage(program: &str, unload: bool) -> String {
+        let (task, line) = if unload {
+            (" | --unload", "  --unload       take the driver's program off, with all its pins\n")
+        } else {
+            ("", "")
+        };
+        format!(
+            "usage: {program} [--config FILE] [--check{task} | --version | --help]\n\n\
+             \x20 --config FILE  the configuration; default: {FILE}\n\
+             \x20 --check        say whether it is valid, and end\n\
+             {line}\
+             \x20 --version      print the version\n\
+             \x20 --help         print this\n"
+        )
     }
 }
 
@@ -68,6 +89,25 @@ mod tests {
         assert_eq!(read("--config /tmp/x.toml --check", false).as_ref(), Ok(&wanted));
         assert_eq!(read("--check --config /tmp/x.toml", false).as_ref(), Ok(&wanted));
         assert_eq!(read("", false), Ok(Invocation { file: FILE.into(), task: Task::Run }));
+    }
+
+    #[test]
+    fn every_option_of_the_usage_is_known_and_every_known_one_is_in_it() {
+        for unload in [false, true] {
+            let usage = Invocation::usage("tollgate-x", unload);
+            assert!(usage.starts_with("usage: tollgate-x "), "{usage}");
+            let lines: Vec<_> = usage.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+            let tasks: Vec<_> = lines
+                .iter()
+                .filter_map(|line| line.split_whitespace().next())
+                .map(|option| if option == "--config" { "--config x" } else { option })
+                .map(|words| read(words, unload).unwrap().task)
+                .collect();
+            let all = [Task::Run, Task::Check, Task::Unload, Task::Version, Task::Help];
+            let known: Vec<_> =
+                all.into_iter().filter(|&task| unload || task != Task::Unload).collect();
+            assert_eq!(tasks, known);
+        }
     }
 
     #[test]

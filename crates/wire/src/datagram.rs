@@ -27,6 +27,16 @@ const ETHERTYPE_VLAN: u16 = 0x8100;
 const ETHERTYPE_QINQ: u16 = 0x88a8;
 const PROTOCOL_UDP: u8 = 17;
 
+/// IPv6 headers with a length that may stand before UDP, as the driver walks them: hop-by-hop options,
+/// routing and destination options (RFC 8200 §4), mobility (RFC 6275), HIP (RFC 7401), Shim6 (RFC 5533).
+const EXTENSIONS: [u8; 6] = [0, 43, 60, 135, 139, 140];
+/// One more, whose length counts otherwise (RFC 4302 §2.2).
+const AUTHENTICATION: u8 = 51;
+/// RFC 8200 §4.5.
+const FRAGMENT: u8 = 44;
+/// Nobody honest sends more.
+const EXTENSIONS_MAX: usize = 5;
+
 /// Why a frame is no datagram for us. One counter each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -234,20 +244,20 @@ fn parse_ipv6(frame: &[u8], at: usize) -> Result<Ip, Fault> {
     }
     let mut next = first;
     let mut udp = at + IPV6_BYTES;
-    // Hop-by-hop, destination options, routing; the driver looks no further either.
-    for _ in 0..4 {
-        match next {
-            0 | 43 | 60 => {
-                let &[following, words, ..] = frame
-                    .get(udp..end)
-                    .and_then(<[u8]>::first_chunk::<8>)
-                    .ok_or(Fault::Truncated)?;
-                next = following;
-                udp += (usize::from(words) + 1) * 8;
-            }
-            44 => return Err(Fault::Fragment),
-            _ => break,
+    // The driver walks the same headers and drops what hides behind more: a test holds the two against
+    // each other (`xdp-prog/tests/verdicts.rs`).
+    for _ in 0..EXTENSIONS_MAX {
+        if next == FRAGMENT {
+            return Err(Fault::Fragment);
         }
+        if next != AUTHENTICATION && !EXTENSIONS.contains(&next) {
+            break;
+        }
+        let &[following, length, ..] =
+            frame.get(udp..end).and_then(<[u8]>::first_chunk::<8>).ok_or(Fault::Truncated)?;
+        let length = usize::from(length);
+        udp += if next == AUTHENTICATION { (length + 2) * 4 } else { (length + 1) * 8 };
+        next = following;
     }
     if next != PROTOCOL_UDP {
         return Err(Fault::NotUdp);
@@ -559,6 +569,60 @@ mod tests {
         let mut frame = foreign(true, false, b"hello-hello");
         frame[20] = 44;
         assert_eq!(parse(&frame), Err(Fault::Fragment));
+    }
+
+    /// The same IPv6 frame with headers of these types behind its own, each followed by its bytes.
+    fn extended(frame: &[u8], headers: &[(u8, &[u8])]) -> Vec<u8> {
+        let (head, datagram) = frame.split_at(ETHERNET_BYTES + IPV6_BYTES);
+        let mut frame = head.to_vec();
+        let mut next = ETHERNET_BYTES + 6;
+        for (kind, body) in headers {
+            frame.push(frame[next]);
+            frame[next] = *kind;
+            next = frame.len() - 1;
+            frame.extend(*body);
+        }
+        frame.extend(datagram);
+        let payload = (frame.len() - ETHERNET_BYTES - IPV6_BYTES) as u16;
+        frame[18..20].copy_from_slice(&payload.to_be_bytes());
+        frame
+    }
+
+    #[test]
+    fn a_datagram_is_found_behind_every_extension_header_that_the_driver_walks() {
+        let plain = foreign(true, false, b"hello");
+        for kind in EXTENSIONS {
+            for words in [0, 3] {
+                let body = [vec![words], vec![0; 6 + 8 * usize::from(words)]].concat();
+                let frame = extended(&plain, &[(kind, &body)]);
+                assert_eq!(parse(&frame).unwrap().payload(&frame), b"hello", "{kind} {words}");
+            }
+        }
+        // An integrity check value of 96 bits, and none (RFC 4302 §2.2).
+        for words in [4, 0] {
+            let body = [vec![words], vec![0; 6 + 4 * usize::from(words)]].concat();
+            let frame = extended(&plain, &[(AUTHENTICATION, &body), (60, &[0; 7])]);
+            assert_eq!(parse(&frame).unwrap().payload(&frame), b"hello", "AH {words}");
+        }
+    }
+
+    #[test]
+    fn a_chain_of_extension_headers_has_an_end() {
+        let plain = foreign(true, false, b"hello");
+        let options: (u8, &[u8]) = (60, &[0; 7]);
+        assert!(parse(&extended(&plain, &[options; EXTENSIONS_MAX])).is_ok());
+        assert_eq!(parse(&extended(&plain, &[options; EXTENSIONS_MAX + 1])), Err(Fault::NotUdp));
+        // Longer than the packet, by a little and by all it can.
+        for words in [3, 255] {
+            let frame = extended(&plain, &[(43, &[words, 0, 0, 0, 0, 0, 0])]);
+            assert!(parse(&frame).is_err(), "{words}");
+        }
+        // Encrypted, or nothing at all.
+        for kind in [50, 59] {
+            assert_eq!(parse(&extended(&plain, &[(kind, &[0; 7])])), Err(Fault::NotUdp));
+        }
+        let fragment = extended(&plain, &[options, (FRAGMENT, &[0; 7])]);
+        assert_eq!(parse(&fragment), Err(Fault::Fragment));
     }
 
     #[test]

@@ -17,6 +17,22 @@ const STRANGER: &str = "10.10.1.66";
 /// Billionths per minute: 0.0120 and 0.0075.
 const RATES: (i128, i128) = (12_000_000, 7_500_000);
 
+/// What to do with a lab that stays. SIPp's vendors end with this program, so `phones` takes their place:
+/// at the address of the vendor that is asked first.
+const KEPT: &str = "        The lab stays. From here:
+
+            scripts/lab sh box -- tollgate status
+            scripts/lab sh box -- tollgate cdr list --limit 5
+            scripts/lab sh box -- tollgate firewall counters
+
+        Calls of a minute, to try things on: first who answers them, then who makes them.
+
+            scripts/lab sh vend -- phones answer --listen 10.10.2.10:5060 --seconds 600 &
+            scripts/lab sh cust -- phones call --from 10.10.1.1:5070 --to 10.10.1.2:5060 --calls 20 --seconds 60 &
+
+        Take it all down with `scripts/lab down`.
+";
+
 fn main() -> ExitCode {
     let wants = |flag: &str| std::env::args().any(|argument| argument == flag);
     let json_wanted = wants("--json");
@@ -95,10 +111,11 @@ fn run(say: &dyn Fn(&str), keep: bool) -> Result<Value, Error> {
             .unwrap_or("?")
             .to_owned()
     };
+    let modes = [notice("xdp tgb0"), notice("xdp tgb1")];
     say(&format!(
         "  [2/6] appliance ready: XDP {} on tgb0, {} on tgb1, NIC {}",
-        notice("xdp tgb0"),
-        notice("xdp tgb1"),
+        modes[0],
+        modes[1],
         notice("nic")
     ));
     provision(&lab)?;
@@ -205,6 +222,11 @@ fn run(say: &dyn Fn(&str), keep: bool) -> Result<Value, Error> {
     }
     let checks = [
         (
+            "XDP in the driver on both interfaces",
+            modes.iter().all(|mode| mode == "native"),
+            format!("{} on tgb0, {} on tgb1", modes[0], modes[1]),
+        ),
+        (
             "calls answered",
             answered == CALLS && sipp.status.success(),
             format!("{answered} of {CALLS}"),
@@ -253,12 +275,10 @@ fn run(say: &dyn Fn(&str), keep: bool) -> Result<Value, Error> {
     }
     if keep {
         lab.keep();
-        say(
-            "        The lab stays: `target/release/tollgate status`, `tollgate cdr list --limit 5`,\n        `tollgate firewall counters`; take it down with `scripts/lab down`.\n",
-        );
+        say(KEPT);
     }
     Ok(json!({
-        "ok": ok, "calls": CALLS, "answered": answered, "cdrs": cdrs.len(), "charged_right": charged,
+        "ok": ok, "xdp": modes, "calls": CALLS, "answered": answered, "cdrs": cdrs.len(), "charged_right": charged,
         "audio_both_ways": heard, "failed_over": failed_over, "flood_sent": number(&flooded, "/sent"),
         "dropped_in_driver": dropped, "denied_after_ms": denied_ms, "pdd_ms": { "p50": at(50), "p99": at(99) },
         "decision_us": { "p50": decision("p50"), "p99": decision("p99") },

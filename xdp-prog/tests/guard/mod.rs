@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::time::{ClockId, clock_gettime};
-use xdp_prog::{Attached, Capacities, Deliver, Maps, Plan, Reason, Tester, attach};
+use xdp_prog::{Arrival, Attached, Capacities, Deliver, Maps, Plan, Reason, Tester, attach};
 
 pub(crate) const OWN4: &str = "10.10.1.2";
 pub(crate) const OWN6: &str = "fd10:1::2";
@@ -84,8 +84,14 @@ impl Guard {
     /// and its bytes those of the frame.
     #[track_caller]
     pub(crate) fn judge(&self, frame: &[u8]) -> Reason {
+        self.judge_from(frame, None)
+    }
+
+    /// The same for a frame that came in there.
+    #[track_caller]
+    pub(crate) fn judge_from(&self, frame: &[u8], arrival: Option<Arrival>) -> Reason {
         let before = self.maps.counters().unwrap();
-        let run = self.tester.run(frame, None, 1).unwrap();
+        let run = self.tester.run(frame, arrival, 1).unwrap();
         let after = self.maps.counters().unwrap();
         let moved: Vec<_> = before.iter().zip(&after).filter(|(old, new)| old != new).collect();
         let &[(old, new)] = moved.as_slice() else { panic!("counters moved: {moved:?}") };
