@@ -6,9 +6,9 @@
 use link::CallRecord;
 use link::record::{EndReason, EndedBy, NEVER};
 use rating::{Charge, Money, Price, Terms};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::rfc3339;
+use crate::shown::{self, AttemptShown, CdrShown, FiguresShown, MediaShown, Moment};
 
 /// How a call is billed. The numbers are those shown to operators (C-28).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub struct Cdr {
     /// The vendor's charge.
     pub vendor_charge: Charge,
     /// Attempts with the vendors' names.
-    pub attempts: Vec<Value>,
+    pub attempts: Vec<AttemptShown>,
     /// In a row that stands for many illegal calls: whose, and how many.
     pub aggregate: Option<Aggregate>,
 }
@@ -170,47 +170,49 @@ impl Cdr {
     #[must_use]
     pub fn describe(&self) -> Value {
         let record = &self.record;
-        let stamp = |ms: u32| came(ms).map(|ms| rfc3339(record.started_us + ms * 1000));
-        json!({
-            "id": id_text(record.id),
-            "billing_mode": self.billing_mode.name(),
-            "billing_mode_code": self.billing_mode as i8,
-            "gateway": self.gateway,
-            "vendor_gateway": self.vendor_gateway,
-            "calls": self.aggregate.as_ref().map_or(1, |aggregate| aggregate.calls),
-            "source": self.source(),
-            "caller": record.facts.caller.to_text(),
-            "callee": record.facts.callee.to_text(),
-            "caller_billed": record.caller_billed.to_text(),
-            "callee_billed": record.callee_billed.to_text(),
-            "caller_sent": record.caller_sent.to_text(),
-            "callee_sent": record.callee_sent.to_text(),
-            "call_id": record.facts.call_id.to_text(),
-            "user_agent": record.facts.user_agent.to_text(),
-            "started": rfc3339(record.started_us),
-            "ringing": stamp(record.ringing_ms),
-            "answered": stamp(record.answered_ms),
-            "ended": stamp(record.ended_ms),
-            "pdd_ms": self.pdd_ms(),
-            "hold_ms": self.hold_ms(),
-            "vendor_hold_ms": self.vendor_hold_ms(),
-            "status": record.status,
-            "end_reason": record.end_reason().name(),
-            "ended_by": record.who_ended().name(),
-            "billed_s": self.customer_charge.billed_s,
-            "charge": self.customer_charge.fee.to_string(),
-            "rate": price_text(&record.customer_terms.words),
-            "vendor_billed_s": self.vendor_charge.billed_s,
-            "vendor_charge": self.vendor_charge.fee.to_string(),
-            "vendor_rate": price_text(&record.vendor_terms.words),
-            "media_ms": came(record.media_ms),
-            "terms": words_text(&record.customer_terms.words),
-            "vendor_terms": words_text(&record.vendor_terms.words),
-            "uncommitted": record.uncommitted == 1,
-            "media": {
-                "from_caller": figures(&record.from_caller), "from_callee": figures(&record.from_callee),
+        let stamp = |ms: u32| came(ms).map(|ms| Moment::at(record.started_us + ms * 1000));
+        shown::json(CdrShown {
+            id: id_text(record.id),
+            billing_mode: self.billing_mode.name(),
+            billing_mode_code: self.billing_mode as i8,
+            gateway: self.gateway.clone(),
+            vendor_gateway: self.vendor_gateway.clone(),
+            calls: self.aggregate.as_ref().map_or(1, |aggregate| aggregate.calls),
+            source: self.source(),
+            caller: record.facts.caller.to_text().into_owned(),
+            callee: record.facts.callee.to_text().into_owned(),
+            caller_billed: record.caller_billed.to_text().into_owned(),
+            callee_billed: record.callee_billed.to_text().into_owned(),
+            caller_sent: record.caller_sent.to_text().into_owned(),
+            callee_sent: record.callee_sent.to_text().into_owned(),
+            call_id: record.facts.call_id.to_text().into_owned(),
+            user_agent: record.facts.user_agent.to_text().into_owned(),
+            started: Moment::at(record.started_us),
+            ringing: stamp(record.ringing_ms),
+            answered: stamp(record.answered_ms),
+            ended: stamp(record.ended_ms),
+            pdd_ms: self.pdd_ms(),
+            hold_ms: self.hold_ms(),
+            vendor_hold_ms: self.vendor_hold_ms(),
+            status: record.status,
+            end_reason: record.end_reason().name(),
+            ended_by: record.who_ended().name(),
+            billed_s: self.customer_charge.billed_s,
+            charge: self.customer_charge.fee.into(),
+            rate: price_text(&record.customer_terms.words),
+            vendor_billed_s: self.vendor_charge.billed_s,
+            vendor_charge: self.vendor_charge.fee.into(),
+            vendor_rate: price_text(&record.vendor_terms.words),
+            media_ms: came(record.media_ms),
+            terms: words_text(&record.customer_terms.words),
+            vendor_terms: words_text(&record.vendor_terms.words),
+            uncommitted: record.uncommitted == 1,
+            media: MediaShown {
+                from_caller: figures(&record.from_caller),
+                from_callee: figures(&record.from_callee),
             },
-            "attempts": self.attempts,
+            attempts: self.attempts.clone(),
+            complete: None,
         })
     }
 }
@@ -224,22 +226,25 @@ fn price_text(words: &[u64; 8]) -> Option<String> {
     Price::from_words(words).map(|price| format!("{}/{}s", price.rate, price.unit_s))
 }
 
-fn figures(figures: &link::record::MediaFigures) -> Value {
-    json!({
-        "packets": figures.packets, "bytes": figures.bytes, "lost": figures.lost,
-        "jitter_us": figures.jitter_us,
-    })
+fn figures(figures: &link::record::MediaFigures) -> FiguresShown {
+    FiguresShown {
+        packets: figures.packets,
+        bytes: figures.bytes,
+        lost: figures.lost.into(),
+        jitter_us: figures.jitter_us.into(),
+    }
 }
 
 /// The attempts of a record, with names instead of numbers.
-pub fn attempts<'n>(record: &CallRecord, name: impl Fn(u32) -> &'n str) -> Vec<Value> {
-    let describe = |attempt: &link::record::Attempt| {
-        json!({
-            "gateway": name(attempt.gateway), "sent_ms": attempt.sent_ms,
-            "ringing_ms": came(attempt.ringing_ms), "answered_ms": came(attempt.answered_ms),
-            "ended_ms": came(attempt.ended_ms), "status": attempt.status,
-            "reason": EndReason::from_number(attempt.reason).name(),
-        })
+pub fn attempts<'n>(record: &CallRecord, name: impl Fn(u32) -> &'n str) -> Vec<AttemptShown> {
+    let describe = |attempt: &link::record::Attempt| AttemptShown {
+        gateway: name(attempt.gateway).to_owned(),
+        sent_ms: attempt.sent_ms,
+        ringing_ms: came(attempt.ringing_ms),
+        answered_ms: came(attempt.answered_ms),
+        ended_ms: came(attempt.ended_ms),
+        status: attempt.status,
+        reason: EndReason::from_number(attempt.reason).name(),
     };
     record.attempts().iter().map(describe).collect()
 }

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use crate::Refusal;
 use crate::page::Page;
-use crate::{Refusal, rfc3339};
+use crate::shown::{self, AlarmShown, EventShown, Moment};
 
 /// Events kept in memory.
 const EVENTS_MAX: usize = 1000;
@@ -59,9 +60,12 @@ impl Event {
     /// For API and CLI.
     #[must_use]
     pub fn describe(&self) -> Value {
-        json!({
-            "at": rfc3339(self.at_us), "name": self.name, "subject": self.subject,
-            "severity": self.severity.name(), "detail": self.detail,
+        shown::json(EventShown {
+            at: Moment::at(self.at_us),
+            name: self.name,
+            subject: self.subject.clone(),
+            severity: self.severity.name(),
+            detail: self.detail.clone(),
         })
     }
 }
@@ -160,10 +164,14 @@ impl Journal {
     #[must_use]
     pub fn alarms(&self, page: &Page) -> Value {
         let describe = |((name, subject), alarm): (&(&'static str, String), &Alarm)| {
-            json!({
-                "name": name, "subject": subject, "severity": alarm.severity.name(),
-                "raised": rfc3339(alarm.since_us), "last": rfc3339(alarm.last_us),
-                "count": alarm.count, "detail": alarm.detail,
+            shown::json(AlarmShown {
+                name,
+                subject: subject.clone(),
+                severity: alarm.severity.name(),
+                raised: Moment::at(alarm.since_us),
+                last: Moment::at(alarm.last_us),
+                count: alarm.count,
+                detail: alarm.detail.clone(),
             })
         };
         // No name has a blank in it.

@@ -18,6 +18,7 @@ pub mod journal;
 pub mod page;
 pub mod params;
 pub mod reconcile;
+pub mod shown;
 pub mod state;
 pub mod store;
 

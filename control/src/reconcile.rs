@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError};
-use serde_json::{Value, json};
 use xdp_prog::{Deny, Maps, Prefix};
+
+use crate::shown::DriverCounter;
 
 /// One denied prefix.
 #[derive(Clone, Debug, Eq)]
@@ -192,16 +193,17 @@ fn deny(denial: &Denial) -> Option<Deny> {
 
 /// Counters of the driver by reason, for API and metrics.
 #[must_use]
-pub fn counters(maps: &SharedMaps) -> Vec<Value> {
+pub fn counters(maps: &SharedMaps) -> Vec<DriverCounter> {
     let Ok(held) = maps.lock() else { return Vec::new() };
     let counts = held.as_ref().and_then(|maps| maps.counters().ok()).unwrap_or_default();
     counts
         .into_iter()
-        .map(|count| {
-            json!({
-                "reason": count.reason.name(), "drops": count.reason.drops(),
-                "packets": count.packets, "bytes": count.bytes, "doc": count.reason.doc(),
-            })
+        .map(|count| DriverCounter {
+            reason: count.reason.name(),
+            drops: count.reason.drops(),
+            packets: count.packets,
+            bytes: count.bytes,
+            doc: count.reason.doc(),
         })
         .collect()
 }

@@ -20,10 +20,10 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, State as Extracted};
 use axum::http::request::Parts;
 use axum::http::{Method as HttpMethod, Request as HttpRequest, Response, StatusCode};
-use crossbeam::channel::Sender;
+use crossbeam::channel::{Sender, TrySendError};
 use link::layout::Link;
 use link::record::EndReason;
-use serde_json::{Value, json};
+use serde_json::Value;
 use shm::Doorbell;
 
 use crate::cdr::BillingMode;
@@ -31,6 +31,7 @@ use crate::decide::{Command, Method};
 use crate::driver::Request;
 use crate::page::Page;
 use crate::reconcile::{self, SharedMaps};
+use crate::shown::{self, ListOf, Problem};
 use crate::store::{CdrFilter, History};
 use crate::{Refusal, Time};
 
@@ -82,9 +83,11 @@ async fn handle(
         Err(refusal) => {
             let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
             let detail: String = refusal.detail.chars().take(DETAIL_CHARS_MAX).collect();
-            let problem = json!({
-                "type": "about:blank", "title": refusal.title, "status": refusal.status,
-                "detail": detail,
+            let problem = shown::json(Problem {
+                kind: "about:blank",
+                title: refusal.title.to_owned(),
+                status: refusal.status,
+                detail,
             });
             respond(status, "application/problem+json", problem.to_string())
         }
@@ -122,7 +125,7 @@ async fn answer(
     };
     match (method, &names[..]) {
         (Method::Get, ["openapi.json"]) => Ok(openapi::document()),
-        (Method::Get, ["status"]) => status::status(shared).await,
+        (Method::Get, ["status"]) => status::status(shared).await.map(shown::json),
         (Method::Get, ["call"]) => status::calls(shared, &Page::read(&query)?),
         (Method::Get, ["call", id]) => status::call(shared, id),
         (Method::Get, ["cdr"]) => {
@@ -142,7 +145,7 @@ async fn answer(
             history(shared, |history| history.parameter_history(row.name, &page))
         }
         (Method::Get, ["firewall", "counter"]) => {
-            Ok(json!({ "items": reconcile::counters(&shared.maps) }))
+            Ok(shown::json(ListOf { items: reconcile::counters(&shared.maps) }))
         }
         (Method::Get, ["firewall", "explain"]) => status::explain(shared, &query),
         _ => {
@@ -168,7 +171,12 @@ pub(crate) async fn look(shared: &Arc<Shared>, path: &[&str]) -> Result<Value, R
 async fn ask(shared: &Arc<Shared>, who: String, command: Command) -> Result<Value, Refusal> {
     let gone = || Refusal::new(503, "control is stopping", "try again when it runs again");
     let (reply, answer) = tokio::sync::oneshot::channel();
-    shared.requests.send(Request { who, command, reply }).map_err(|_| gone())?;
+    shared.requests.try_send(Request { who, command, reply }).map_err(|refused| match refused {
+        TrySendError::Full(_) => {
+            Refusal::new(503, "too many requests at once", "nothing was changed; try again")
+        }
+        TrySendError::Disconnected(_) => gone(),
+    })?;
     shared.bell.ring();
     match tokio::time::timeout(std::time::Duration::from_secs(10), answer).await {
         Ok(answer) => answer.map_err(|_| gone())?,

@@ -1,9 +1,42 @@
 //! Every resource of the API: what it is, and what it takes. What is not in the table is refused.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
+use super::openapi;
 use crate::Refusal;
+use crate::decide::command::{NewDenial, NewDrain, NewValue, Payment};
+use crate::shown::{
+    AccountShown, AlarmShown, CallShown, CdrShown, DeniedShown, DrainShown, DriverCounter,
+    EventShown, LedgerShown, ListOf, MappingShown, OptionsLimit, PacketExplained, PageOf, Paid,
+    ParameterChangeShown, ParameterShown, RatesTaken, RouteExplained, RoutingShown, Status,
+    TariffShown,
+};
 use crate::state::OURS;
+use crate::state::entity::{Account, Mapping, RateRow, Routing, TariffHead, Trusted};
+
+/// Makes the schema of a type.
+pub type Shape = fn(&mut SchemaGenerator) -> Schema;
+
+fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// What a request carries.
+#[derive(Clone, Copy, Debug)]
+pub enum Takes {
+    /// Nothing.
+    Nothing,
+    /// Such an object.
+    One(Shape),
+    /// Some fields of such an object.
+    Some(Shape),
+    /// Such an object, several of them, or a sheet of them as CSV.
+    Many(Shape),
+}
 
 /// One operation.
 #[derive(Clone, Copy, Debug)]
@@ -16,35 +49,46 @@ pub struct Route {
     pub summary: &'static str,
     /// Query parameters.
     pub query: &'static [&'static str],
-    /// Fields of the body.
-    pub body: &'static [&'static str],
+    /// The body of the request.
+    pub takes: Takes,
+    /// The body of the answer; `None`: there is nothing to say (204).
+    pub gives: Option<Shape>,
 }
 
-const fn route(method: &'static str, path: &'static str, summary: &'static str) -> Route {
-    Route { method, path, summary, query: &[], body: &[] }
+const fn look<T: JsonSchema>(path: &'static str, summary: &'static str) -> Route {
+    asked::<T>(path, summary, &[])
 }
 
-const fn with_body(
-    method: &'static str,
-    path: &'static str,
-    summary: &'static str,
-    body: &'static [&'static str],
-) -> Route {
-    Route { method, path, summary, query: &[], body }
-}
-
-const fn with_query(
+const fn asked<T: JsonSchema>(
     path: &'static str,
     summary: &'static str,
     query: &'static [&'static str],
 ) -> Route {
-    Route { method: "get", path, summary, query, body: &[] }
+    Route { method: "get", path, summary, query, takes: Takes::Nothing, gives: Some(of::<T>) }
 }
 
 /// A list that can grow comes in pages (`page.rs`).
-const fn pages(path: &'static str, summary: &'static str) -> Route {
-    with_query(path, summary, &["limit", "cursor"])
+const fn pages<T: JsonSchema>(path: &'static str, summary: &'static str) -> Route {
+    asked::<PageOf<T>>(path, summary, &["limit", "cursor"])
 }
+
+const fn say<T: JsonSchema>(
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    takes: Takes,
+) -> Route {
+    Route { method, path, summary, query: &[], takes, gives: Some(of::<T>) }
+}
+
+const fn delete(path: &'static str, summary: &'static str) -> Route {
+    let (method, takes) = ("delete", Takes::Nothing);
+    Route { method, path, summary, query: &[], takes, gives: None }
+}
+
+/// The fields of each route's body, by its place in the table.
+static FIELDS: LazyLock<Vec<Vec<&'static str>>> =
+    LazyLock::new(|| ROUTES.iter().map(|route| openapi::fields(route.takes)).collect());
 
 impl Route {
     /// Whether the path is of this pattern.
@@ -64,7 +108,15 @@ impl Route {
     /// Whether it takes rates as CSV.
     #[must_use]
     pub fn takes_sheet(&self) -> bool {
-        self.body == RATE
+        matches!(self.takes, Takes::Many(_))
+    }
+
+    /// The fields that a body may have.
+    #[must_use]
+    pub fn fields(&self) -> &'static [&'static str] {
+        let same = |other: &Self| (other.method, other.path) == (self.method, self.path);
+        let place = ROUTES.iter().position(same);
+        place.and_then(|place| FIELDS.get(place)).map_or(&[], Vec::as_slice)
     }
 
     /// Nothing in the query is ignored.
@@ -86,20 +138,21 @@ impl Route {
     /// # Errors
     /// Names what has no meaning here.
     pub fn check_body(&self, body: &Value) -> Result<(), Refusal> {
+        let fields = self.fields();
         let known =
-            |name: &String| self.body.contains(&name.as_str()) || OURS.contains(&name.as_str());
+            |name: &String| fields.contains(&name.as_str()) || OURS.contains(&name.as_str());
         match body {
-            Value::Null if self.body.is_empty() => Ok(()),
+            Value::Null if fields.is_empty() => Ok(()),
             Value::Array(items) if self.takes_sheet() => {
                 items.iter().try_for_each(|item| self.check_body(item))
             }
-            Value::Object(fields) => match fields.keys().find(|name| !known(name)) {
+            Value::Object(object) => match object.keys().find(|name| !known(name)) {
                 None => Ok(()),
-                Some(name) => Err(unknown("body", name, self.body)),
+                Some(name) => Err(unknown("body", name, fields)),
             },
-            _ if self.body.is_empty() => Err(unknown("body", "", &[])),
+            _ if fields.is_empty() => Err(unknown("body", "", &[])),
             _ => {
-                let fields = self.body.join(", ");
+                let fields = fields.join(", ");
                 Err(Refusal::invalid(format!("body: it is an object with fields of {fields}")))
             }
         }
@@ -129,83 +182,84 @@ pub fn find(method: &str, path: &[&str]) -> Result<&'static Route, Refusal> {
     })
 }
 
-const ACCOUNT: &[&str] = &["name", "role", "currency", "credit", "locked"];
-const TARIFF: &[&str] = &["name", "currency", "fee_precision", "rounding"];
-const RATE: &[&str] = &["prefix", "rate", "unit_s", "minimum_s", "increment_s", "connection_fee"];
-const MAPPING: &[&str] = &[
-    "name",
-    "account",
-    "tariff",
-    "addresses",
-    "tech_prefix",
-    "lines_max",
-    "cps_max",
-    "talk_s_max",
-    "locked",
-    "caller_rules",
-    "callee_rules",
-];
-const ROUTING: &[&str] = &[
-    "name",
-    "account",
-    "tariff",
-    "target",
-    "prefixes",
-    "terminate",
-    "priority",
-    "weight",
-    "lines_max",
-    "cps_max",
-    "locked",
-    "unrated_allowed",
-    "stop_codes",
-    "caller_rules",
-    "callee_rules",
-];
-
 /// The table.
 pub const ROUTES: &[Route] = &[
-    route("get", "/status", "Whether it is ready, and what it carries"),
-    pages("/account", "Accounts with balances"),
-    with_body("post", "/account", "Create an account", ACCOUNT),
-    route("get", "/account/{name}", "One account"),
-    with_body("patch", "/account/{name}", "Change an account", ACCOUNT),
-    route("delete", "/account/{name}", "Delete an account nobody uses"),
-    with_body(
+    look::<Status>("/status", "Whether it is ready, and what it carries"),
+    pages::<AccountShown>("/account", "Accounts with balances"),
+    say::<AccountShown>("post", "/account", "Create an account", Takes::One(of::<Account>)),
+    look::<AccountShown>("/account/{name}", "One account"),
+    say::<AccountShown>(
+        "patch",
+        "/account/{name}",
+        "Change an account",
+        Takes::Some(of::<Account>),
+    ),
+    delete("/account/{name}", "Delete an account nobody uses"),
+    say::<Paid>(
         "post",
         "/account/{name}/payment",
         "Book a payment, once per request id",
-        &["amount", "request_id", "memo"],
+        Takes::One(of::<Payment>),
     ),
-    pages("/account/{name}/ledger", "Every entry of a balance, newest first"),
-    pages("/tariff", "Tariffs"),
-    with_body("post", "/tariff", "Create a tariff", TARIFF),
-    route("get", "/tariff/{name}", "One tariff"),
-    with_body("patch", "/tariff/{name}", "Change a tariff's head", TARIFF),
-    route("delete", "/tariff/{name}", "Delete a tariff nobody uses"),
-    pages("/tariff/{name}/rate", "Its rates"),
-    with_body("post", "/tariff/{name}/rate", "Add rates (JSON, or text/csv)", RATE),
-    with_body("put", "/tariff/{name}/rate", "Replace all rates (JSON, or text/csv)", RATE),
-    route("delete", "/tariff/{name}/rate/{prefix}", "Remove a rate"),
-    pages("/gateway/mapping", "Customers' gateways"),
-    with_body("post", "/gateway/mapping", "Create a customer's gateway", MAPPING),
-    route("get", "/gateway/mapping/{name}", "One customer's gateway"),
-    with_body("patch", "/gateway/mapping/{name}", "Change a customer's gateway", MAPPING),
-    route("delete", "/gateway/mapping/{name}", "Delete a customer's gateway"),
-    pages("/gateway/routing", "Vendors' gateways"),
-    with_body("post", "/gateway/routing", "Create a vendor's gateway", ROUTING),
-    route("get", "/gateway/routing/{name}", "One vendor's gateway"),
-    with_body("patch", "/gateway/routing/{name}", "Change a vendor's gateway", ROUTING),
-    route("delete", "/gateway/routing/{name}", "Delete a vendor's gateway"),
-    with_query(
+    pages::<LedgerShown>("/account/{name}/ledger", "Every entry of a balance, newest first"),
+    pages::<TariffShown>("/tariff", "Tariffs"),
+    say::<TariffShown>("post", "/tariff", "Create a tariff", Takes::One(of::<TariffHead>)),
+    look::<TariffShown>("/tariff/{name}", "One tariff"),
+    say::<TariffShown>(
+        "patch",
+        "/tariff/{name}",
+        "Change a tariff's head",
+        Takes::Some(of::<TariffHead>),
+    ),
+    delete("/tariff/{name}", "Delete a tariff nobody uses"),
+    pages::<RateRow>("/tariff/{name}/rate", "Its rates"),
+    say::<RatesTaken>("post", "/tariff/{name}/rate", "Add rates", Takes::Many(of::<RateRow>)),
+    say::<RatesTaken>(
+        "put",
+        "/tariff/{name}/rate",
+        "Replace all rates",
+        Takes::Many(of::<RateRow>),
+    ),
+    delete("/tariff/{name}/rate/{prefix}", "Remove a rate"),
+    pages::<MappingShown>("/gateway/mapping", "Customers' gateways"),
+    say::<MappingShown>(
+        "post",
+        "/gateway/mapping",
+        "Create a customer's gateway",
+        Takes::One(of::<Mapping>),
+    ),
+    look::<MappingShown>("/gateway/mapping/{name}", "One customer's gateway"),
+    say::<MappingShown>(
+        "patch",
+        "/gateway/mapping/{name}",
+        "Change a customer's gateway",
+        Takes::Some(of::<Mapping>),
+    ),
+    delete("/gateway/mapping/{name}", "Delete a customer's gateway"),
+    pages::<RoutingShown>("/gateway/routing", "Vendors' gateways"),
+    say::<RoutingShown>(
+        "post",
+        "/gateway/routing",
+        "Create a vendor's gateway",
+        Takes::One(of::<Routing>),
+    ),
+    look::<RoutingShown>("/gateway/routing/{name}", "One vendor's gateway"),
+    say::<RoutingShown>(
+        "patch",
+        "/gateway/routing/{name}",
+        "Change a vendor's gateway",
+        Takes::Some(of::<Routing>),
+    ),
+    delete("/gateway/routing/{name}", "Delete a vendor's gateway"),
+    asked::<RouteExplained>(
         "/route/explain",
         "What a call would try, in order, and why not the rest",
         &["gateway", "from", "to"],
     ),
-    pages("/call", "Running calls"),
-    route("get", "/call/{id}", "One running call"),
-    route("delete", "/call/{id}", "Hang a call up"),
-    with_query(
+    pages::<CallShown>("/call", "Running calls"),
+    look::<CallShown>("/call/{id}", "One running call"),
+    delete("/call/{id}", "Hang a call up"),
+    asked::<PageOf<CdrShown>>(
         "/cdr",
         "Call records, newest first",
         &[
@@ -222,29 +276,46 @@ pub const ROUTES: &[Route] = &[
             "cursor",
         ],
     ),
-    route("get", "/cdr/{id}", "One call record"),
-    route("get", "/param", "System parameters"),
-    route("get", "/param/{name}", "One parameter"),
-    with_body("put", "/param/{name}", "Change a parameter", &["value"]),
-    route("delete", "/param/{name}", "Back to its default"),
-    pages("/param/{name}/history", "Who changed it when, newest first"),
-    pages("/firewall/deny", "Denied sources"),
-    with_body("post", "/firewall/deny", "Deny a source", &["prefix", "for_s", "reason"]),
-    route("get", "/firewall/deny/{prefix}", "One denied source"),
-    route("delete", "/firewall/deny/{prefix}", "Deny it no longer"),
-    pages("/firewall/trust", "Trusted sources"),
-    with_body("post", "/firewall/trust", "Trust a source", &["name", "reason"]),
-    route("delete", "/firewall/trust/{prefix}", "Trust it no longer"),
-    route("get", "/firewall/limit", "Budgets of the driver"),
-    route("get", "/firewall/counter", "Packets and bytes by verdict"),
-    with_query(
+    look::<CdrShown>("/cdr/{id}", "One call record"),
+    look::<ListOf<ParameterShown>>("/param", "System parameters"),
+    look::<ParameterShown>("/param/{name}", "One parameter"),
+    say::<ParameterShown>("put", "/param/{name}", "Change a parameter", Takes::One(of::<NewValue>)),
+    say::<ParameterShown>("delete", "/param/{name}", "Back to its default", Takes::Nothing),
+    pages::<ParameterChangeShown>("/param/{name}/history", "Who changed it when, newest first"),
+    pages::<DeniedShown>("/firewall/deny", "Denied sources"),
+    say::<DeniedShown>(
+        "post",
+        "/firewall/deny",
+        "Deny a source, or deny it anew",
+        Takes::One(of::<NewDenial>),
+    ),
+    look::<DeniedShown>("/firewall/deny/{prefix}", "One denied source"),
+    delete("/firewall/deny/{prefix}", "Deny it no longer"),
+    pages::<Trusted>("/firewall/trust", "Trusted sources"),
+    say::<Trusted>("post", "/firewall/trust", "Trust a source", Takes::One(of::<Trusted>)),
+    look::<Trusted>("/firewall/trust/{prefix}", "One trusted source"),
+    say::<Trusted>(
+        "patch",
+        "/firewall/trust/{prefix}",
+        "Change why it is trusted",
+        Takes::Some(of::<Trusted>),
+    ),
+    delete("/firewall/trust/{prefix}", "Trust it no longer"),
+    look::<OptionsLimit>("/firewall/limit", "Budgets of the driver"),
+    look::<ListOf<DriverCounter>>("/firewall/counter", "Packets and bytes by verdict"),
+    asked::<PacketExplained>(
         "/firewall/explain",
         "What the loaded program would do with a packet, and by which rule",
         &["source", "source_port", "destination", "port", "protocol", "payload"],
     ),
-    pages("/alarm", "Standing alarms"),
-    pages("/event", "Recent events, newest first"),
-    route("get", "/drain", "Whether new calls are refused"),
-    with_body("post", "/drain", "Refuse new calls, or take them again", &["draining"]),
-    route("get", "/openapi.json", "This document"),
+    pages::<AlarmShown>("/alarm", "Standing alarms"),
+    pages::<EventShown>("/event", "Recent events, newest first"),
+    look::<DrainShown>("/drain", "Whether new calls are refused"),
+    say::<DrainShown>(
+        "post",
+        "/drain",
+        "Refuse new calls, or take them again",
+        Takes::One(of::<NewDrain>),
+    ),
+    look::<BTreeMap<String, Value>>("/openapi.json", "This document"),
 ];

@@ -9,14 +9,18 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use link::record::NEVER;
 use link::table::{Image, SlotState};
-use serde_json::{Value, json};
+use serde_json::Value;
 use xdp_prog::{Described, Protocol};
 
 use super::{Shared, look};
+use crate::Refusal;
 use crate::cdr::id_text;
 use crate::page::{Page, strange_cursor};
 use crate::reconcile;
-use crate::{Refusal, rfc3339};
+use crate::shown::{
+    self, CallShown, DriverCounter, Held, Latency, Moment, PacketExplained, Status, WorkerStatus,
+};
+use crate::state::entity::parse;
 
 /// A heartbeat older than this is none.
 const FRESH: Duration = Duration::from_secs(1);
@@ -38,8 +42,8 @@ fn histogram(shared: &Shared) -> Histogram<u64> {
 }
 
 /// Whether it is ready, and what it carries.
-pub(super) async fn status(shared: &Arc<Shared>) -> Result<Value, Refusal> {
-    let held = look(shared, &["status"]).await?;
+pub(super) async fn status(shared: &Arc<Shared>) -> Result<Status, Refusal> {
+    let held: Held = parse(look(shared, &["status"]).await?)?;
     let sizes = shared.link.sizes();
     let mut workers = Vec::new();
     for worker in 0..sizes.workers {
@@ -50,37 +54,40 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Result<Value, Refusal> {
             side.calls.tenancies().filter(|(_, seen)| seen.state() == SlotState::Ended).count();
         let counters: BTreeMap<String, u64> =
             side.counters.iter().filter(|(_, value)| *value > 0).collect();
-        workers.push(json!({
-            "worker": worker, "alive": beats(shared, worker), "calls": live,
-            "calls_max": sizes.calls_per_worker, "records_waiting": ended, "counters": counters,
-        }));
+        workers.push(WorkerStatus {
+            worker,
+            alive: beats(shared, worker),
+            calls: live,
+            calls_max: sizes.calls_per_worker,
+            records_waiting: ended,
+            counters,
+        });
     }
     let dataplane = (0..sizes.workers).all(|worker| beats(shared, worker));
-    let board: BTreeMap<String, String> = shared.link.board().iter().collect();
     let histogram = histogram(shared);
     let guard = shared.maps.lock().is_ok_and(|maps| maps.is_some());
-    Ok(json!({
-        "node": shared.node,
-        "version": env!("CARGO_PKG_VERSION"),
-        "ready": dataplane
-            && held.get("store") == Some(&true.into())
-            && held.get("draining") == Some(&false.into()),
-        "dataplane": dataplane,
-        "store": held.get("store"),
-        "guard": guard,
-        "draining": held.get("draining"),
-        "calls": held.get("calls"),
-        "notices": board,
-        "decision_us": {
-            "count": histogram.len(), "p50": histogram.value_at_quantile(0.5),
-            "p99": histogram.value_at_quantile(0.99), "max": histogram.max(),
+    Ok(Status {
+        node: shared.node.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ready: dataplane && held.store && !held.draining,
+        dataplane,
+        store: held.store,
+        guard,
+        draining: held.draining,
+        calls: held.calls,
+        notices: shared.link.board().iter().collect(),
+        decision_us: Latency {
+            count: histogram.len(),
+            p50: histogram.value_at_quantile(0.5),
+            p99: histogram.value_at_quantile(0.99),
+            max: histogram.max(),
         },
-        "workers": workers,
-        "alarms": held.get("alarms"),
-    }))
+        workers,
+        alarms: held.alarms,
+    })
 }
 
-fn describe_call(shared: &Shared, worker: u32, image: &Image, media_us: u64) -> Value {
+fn describe_call(shared: &Shared, worker: u32, image: &Image, media_us: u64) -> CallShown {
     let record = &image.record;
     let now_us = u64::try_from((shared.now)().now.as_micros()).unwrap_or(u64::MAX);
     let age_ms = now_us.saturating_sub(record.started_monotonic_us) / 1000;
@@ -94,15 +101,22 @@ fn describe_call(shared: &Shared, worker: u32, image: &Image, media_us: u64) -> 
     } else {
         age_ms.saturating_sub(record.answered_ms.into())
     };
-    json!({
-        "id": id_text(record.id), "worker": worker, "state": state,
-        "started": rfc3339(record.started_us), "age_ms": age_ms, "talk_ms": talk_ms,
-        "caller": record.caller_billed.to_text(), "callee": record.callee_billed.to_text(),
-        "source": format!("{:?}", record.facts.source), "customer_gateway": record.customer_gateway,
-        "routing_gateway": record.attempts().last().map(|attempt| attempt.gateway),
-        "attempts": record.attempts().len(), "call_id": record.facts.call_id.to_text(),
-        "media_age_ms": (media_us > 0).then(|| now_us.saturating_sub(media_us) / 1000),
-    })
+    CallShown {
+        id: id_text(record.id),
+        worker,
+        state,
+        started: Moment::at(record.started_us),
+        age_ms,
+        talk_ms,
+        caller: record.caller_billed.to_text().into_owned(),
+        callee: record.callee_billed.to_text().into_owned(),
+        source: format!("{:?}", record.facts.source),
+        customer_gateway: record.customer_gateway,
+        routing_gateway: record.attempts().last().map(|attempt| attempt.gateway),
+        attempts: record.attempts().len(),
+        call_id: record.facts.call_id.to_text().into_owned(),
+        media_age_ms: (media_us > 0).then(|| now_us.saturating_sub(media_us) / 1000),
+    }
 }
 
 /// Running calls, out of the call tables. A page's cursor is `worker-slot`.
@@ -116,19 +130,24 @@ pub(super) fn calls(shared: &Shared, page: &Page) -> Result<Value, Refusal> {
         }
     };
     let running = live(shared).filter(|(place, _)| behind.is_none_or(|behind| *place > behind));
-    Ok(page.fill(running, |((worker, slot), _)| format!("{worker}-{slot}"), |(_, call)| call))
+    Ok(page.fill(
+        running,
+        |((worker, slot), _)| format!("{worker}-{slot}"),
+        |(_, call)| shown::json(call),
+    ))
 }
 
 /// One running call.
 pub(super) fn call(shared: &Shared, id: &str) -> Result<Value, Refusal> {
     live(shared)
         .map(|(_, call)| call)
-        .find(|call| call.get("id").and_then(Value::as_str) == Some(id))
+        .find(|call| call.id == id)
+        .map(shown::json)
         .ok_or_else(|| Refusal::missing("running call", id))
 }
 
 /// Every running call with its worker and slot.
-fn live(shared: &Shared) -> impl Iterator<Item = ((u32, u32), Value)> + '_ {
+fn live(shared: &Shared) -> impl Iterator<Item = ((u32, u32), CallShown)> + '_ {
     let mut image = Image::boxed();
     let tables = (0..shared.link.sizes().workers)
         .filter_map(|worker| Some((worker, shared.link.calls(worker).ok()?)));
@@ -163,8 +182,7 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
     }
     out.push_str("# TYPE tollgate_driver_packets counter\n");
     for count in reconcile::counters(&shared.maps) {
-        let reason = count.get("reason").and_then(Value::as_str).unwrap_or_default();
-        let packets = count.get("packets").and_then(Value::as_u64).unwrap_or(0);
+        let DriverCounter { reason, packets, .. } = count;
         let _ = writeln!(out, "tollgate_driver_packets_total{{reason=\"{reason}\"}} {packets}");
     }
     out.push_str("# TYPE tollgate_decision_us summary\n");
@@ -175,9 +193,9 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
     }
     let _ = writeln!(out, "tollgate_decision_us_count {}", histogram.len());
     if let Ok(status) = status(shared).await {
-        let ready = u8::from(status.get("ready") == Some(&true.into()));
+        let ready = u8::from(status.ready);
         let _ = writeln!(out, "# TYPE tollgate_ready gauge\ntollgate_ready {ready}");
-        let alarms = status.get("alarms").and_then(Value::as_u64).unwrap_or(0);
+        let alarms = status.alarms;
         let _ = writeln!(out, "# TYPE tollgate_alarms gauge\ntollgate_alarms {alarms}");
     }
     out
@@ -226,8 +244,10 @@ pub(super) fn explain(shared: &Shared, query: &BTreeMap<String, String>) -> Resu
     let explanation = maps
         .explain(&described)
         .map_err(|error| Refusal::new(503, "the program could not be asked", error.to_string()))?;
-    Ok(json!({
-        "verdict": explanation.verdict.name(), "reason": explanation.reason.name(),
-        "doc": explanation.reason.doc(), "rule": explanation.rule.map(|rule| rule.to_string()),
+    Ok(shown::json(PacketExplained {
+        verdict: explanation.verdict.name(),
+        reason: explanation.reason.name(),
+        doc: explanation.reason.doc(),
+        rule: explanation.rule.map(|rule| rule.to_string()),
     }))
 }

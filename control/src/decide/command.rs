@@ -6,6 +6,7 @@ use link::Order;
 use link::order::HangUp;
 use link::record::EndReason;
 use rating::Money;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,9 +16,13 @@ use crate::journal::{Event, Severity};
 use crate::page::Page;
 use crate::params::CATALOG;
 use crate::reconcile::{Denial, Desired};
+use crate::shown::{
+    self, AccountShown, Decimal, DeniedShown, DrainShown, Held, MappingShown, Moment, OptionsLimit,
+    Paid, RatesTaken, RoutingShown, TariffShown,
+};
 use crate::state::entity::{self, Denied, Entity, Kind, RateRow};
 use crate::store::{Change, LedgerEntry, ParameterChange};
-use crate::{Refusal, Time, rfc3339};
+use crate::{Refusal, Time};
 
 /// What is done with a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,36 +57,85 @@ pub struct Command {
 /// Longest time of a denial that ends by itself, s; beyond, deny until removed.
 const DENIAL_S_MAX: u64 = 10 * 365 * 86_400;
 
-#[derive(Deserialize)]
+/// A parameter's value.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NewValue {
+pub(crate) struct NewValue {
+    /// Text, or a whole number.
+    #[schemars(extend("type" = ["string", "integer"]))]
     value: Value,
 }
 
-#[derive(Deserialize)]
+/// Whether new calls are to be refused.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NewDrain {
+pub(crate) struct NewDrain {
+    /// Refuse them.
     draining: bool,
 }
 
-#[derive(Deserialize)]
+/// A payment.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Payment {
+pub(crate) struct Payment {
+    /// How much; negative takes back.
     #[serde(with = "entity::money")]
+    #[schemars(with = "Decimal")]
     amount: Money,
+    /// Tells this payment from others: the same one books once.
     request_id: String,
+    /// For people.
     #[serde(default)]
     memo: String,
 }
 
-#[derive(Deserialize)]
+/// A source to deny.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NewDenial {
+pub(crate) struct NewDenial {
+    /// An address or prefix.
     prefix: String,
+    /// For how long, s; 0: until `until`, or until it is removed.
     #[serde(default)]
     for_s: u64,
+    /// Until when; null: as `for_s` says.
+    #[serde(default)]
+    #[schemars(extend("format" = "date-time"))]
+    until: Option<String>,
+    /// Why.
     #[serde(default = "operator")]
     reason: String,
+}
+
+impl NewDenial {
+    /// When it ends, µs since 1970 UTC; 0: when it is removed.
+    fn until_us(&self, time: Time) -> Result<u64, Refusal> {
+        let end_us = match (&self.until, self.for_s) {
+            (None, 0) => return Ok(0),
+            (None, for_s) => time.wall_us.saturating_add(for_s.saturating_mul(1_000_000)),
+            (Some(_), 1..) => {
+                return Err(Refusal::invalid("until: not together with for_s"));
+            }
+            (Some(text), 0) => {
+                let refuse = |what| Refusal::invalid(format!("until: {text:?} is {what}"));
+                let end: jiff::Timestamp =
+                    text.parse().map_err(|_| refuse("no time, like 2030-12-31T23:59:59Z"))?;
+                let end_us = u64::try_from(end.as_microsecond()).unwrap_or(0);
+                if end_us <= time.wall_us {
+                    return Err(refuse("over"));
+                }
+                end_us
+            }
+        };
+        if (end_us - time.wall_us) / 1_000_000 > DENIAL_S_MAX {
+            let field = if self.until.is_some() { "until" } else { "for_s" };
+            let detail = format!(
+                "{field}: up to {DENIAL_S_MAX} s from now; without, it is denied until it is removed"
+            );
+            return Err(Refusal::invalid(detail));
+        }
+        Ok(end_us)
+    }
 }
 
 fn operator() -> String {
@@ -123,10 +177,11 @@ impl Office {
         let path: Vec<&str> = command.path.iter().map(String::as_str).collect();
         let body = &command.body;
         match (command.method, &path[..]) {
-            (Method::Get, ["status"]) => Ok(json!({
-                "draining": self.draining, "calls": self.live.len(),
-                "store": !self.journal.stands("store_failed", "store"),
-                "alarms": self.journal.alarms_standing(),
+            (Method::Get, ["status"]) => Ok(shown::json(Held {
+                draining: self.draining,
+                calls: self.live.len(),
+                store: !self.journal.stands("store_failed", "store"),
+                alarms: self.journal.alarms_standing(),
             })),
             (Method::Get, ["param"]) => {
                 let rows: Vec<Value> =
@@ -151,16 +206,14 @@ impl Office {
             }
             (Method::Get, ["alarm"]) => Ok(self.journal.alarms(&Page::read(&command.query)?)),
             (Method::Get, ["event"]) => self.journal.events_page(&Page::read(&command.query)?),
-            (Method::Get, ["drain"]) => {
-                Ok(json!({ "draining": self.draining, "calls": self.live.len() }))
-            }
+            (Method::Get, ["drain"]) => Ok(self.drain_shown()),
             (Method::Post, ["drain"]) => {
                 self.draining = entity::parse::<NewDrain>(body.clone())?.draining;
                 let draining = u32::from(self.draining);
                 self.order_all(Order::Drain(link::order::Drain { draining }));
                 let name = if self.draining { "drain_started" } else { "drain_stopped" };
                 self.note(time, name, "node", String::new());
-                Ok(json!({ "draining": self.draining, "calls": self.live.len() }))
+                Ok(self.drain_shown())
             }
             (Method::Get, ["route", "explain"]) => {
                 let part = |name: &str| command.query.get(name).map_or("", String::as_str);
@@ -190,6 +243,10 @@ impl Office {
             (Method::Post, ["firewall", "deny"]) => self.deny(time, body),
             (_, path) => self.handle_document(time, path, command),
         }
+    }
+
+    fn drain_shown(&self) -> Value {
+        shown::json(DrainShown { draining: self.draining, calls: self.live.len() })
     }
 
     fn handle_document(
@@ -258,33 +315,37 @@ impl Office {
 
     /// A document with what lives beside it.
     fn describe(&self, entity: &Entity) -> Value {
-        let mut body = entity.body();
-        let Some(fields) = body.as_object_mut() else { return body };
         let lines = |id| self.state.limiters.get(&id).map_or(0, routing::Limiter::lines);
-        match entity {
+        match entity.clone() {
             Entity::Account(account) => {
                 let balance = self.state.balances.get(&account.id).copied().unwrap_or_default();
-                fields.insert("balance".into(), balance.amount.to_string().into());
-                fields.insert("reserved".into(), balance.reserved.to_string().into());
-                fields.insert("calls".into(), balance.calls.into());
+                shown::json(AccountShown {
+                    account,
+                    balance: balance.amount.into(),
+                    reserved: balance.reserved.into(),
+                    calls: balance.calls,
+                })
             }
             Entity::Tariff(tariff) => {
-                fields.insert("rates".into(), self.state.rate_count(tariff.id).into());
+                let rates = self.state.rate_count(tariff.id);
+                shown::json(TariffShown { tariff, rates })
             }
             Entity::Mapping(gateway) => {
-                fields.insert("lines".into(), lines(gateway.id).into());
+                let lines = lines(gateway.id);
+                shown::json(MappingShown { gateway, lines })
             }
             Entity::Routing(gateway) => {
-                fields.insert("lines".into(), lines(gateway.id).into());
+                let lines = lines(gateway.id);
+                shown::json(RoutingShown { gateway, lines })
             }
-            Entity::Deny(denied) => {
-                let until = (denied.until_us > 0).then(|| rfc3339(denied.until_us));
-                fields.insert("since".into(), rfc3339(denied.since_us).into());
-                fields.insert("until".into(), until.into());
-            }
-            Entity::Trust(_) => {}
+            Entity::Deny(denied) => shown::json(DeniedShown {
+                prefix: denied.name.clone(),
+                since: Moment::at(denied.since_us),
+                until: (denied.until_us > 0).then(|| Moment::at(denied.until_us)),
+                denied,
+            }),
+            Entity::Trust(trusted) => shown::json(trusted),
         }
-        body
     }
 
     fn parameter_changed(
@@ -348,7 +409,7 @@ impl Office {
             self.change(Change::Ledger(Box::new(entry)));
         }
         let balance = self.state.balances.get(&account).copied().unwrap_or_default();
-        Ok(json!({ "balance": balance.amount.to_string(), "repeated": known }))
+        Ok(shown::json(Paid { balance: balance.amount.into(), repeated: known }))
     }
 
     fn put_rates(
@@ -373,25 +434,22 @@ impl Office {
         let (id, count) = (head.id(), rows.len());
         self.change(Change::Rates { tariff: id, rows, replace });
         self.change(Change::Put(Box::new(head)));
-        Ok(json!({ "rates": count }))
+        Ok(shown::json(RatesTaken { rates: count }))
     }
 
     fn options_limit(&self) -> Value {
-        json!({
-            "options_per_second": self.state.values.number("TG_OPTIONS_PER_SECOND"),
-            "options_burst": self.state.values.number("TG_OPTIONS_BURST"),
+        shown::json(OptionsLimit {
+            options_per_second: self.state.values.number("TG_OPTIONS_PER_SECOND"),
+            options_burst: self.state.values.number("TG_OPTIONS_BURST"),
         })
     }
 
     fn deny(&mut self, time: Time, body: &Value) -> Result<Value, Refusal> {
-        let NewDenial { prefix: name, for_s, reason } = entity::parse(body.clone())?;
+        let denial: NewDenial = entity::parse(body.clone())?;
+        let until_us = denial.until_us(time)?;
+        let NewDenial { prefix: name, reason, .. } = denial;
         let prefix: routing::Prefix =
             name.parse().map_err(|fault| Refusal::invalid(format!("prefix: {name:?}: {fault}")))?;
-        if for_s > DENIAL_S_MAX {
-            let detail = format!("for_s: up to {DENIAL_S_MAX}; 0 denies until it is removed");
-            return Err(Refusal::invalid(detail));
-        }
-        let until_us = if for_s == 0 { 0 } else { time.wall_us + for_s * 1_000_000 };
         if let Some(gateway) = self
             .gateway_prefixes()
             .find(|known| prefix.contains(known.address()) || known.contains(prefix.address()))

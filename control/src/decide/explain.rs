@@ -1,9 +1,10 @@
 //! Why: what a call would meet, without making it.
 
 use routing::{Query, select};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Office;
+use crate::shown::{self, Considered, RouteExplained};
 use crate::state::entity::{Entity, Kind};
 use crate::{Refusal, Time};
 
@@ -31,7 +32,8 @@ impl Office {
         let admitted = match self.recognise(source, caller.as_bytes(), callee.as_bytes()) {
             Ok(admitted) => admitted,
             Err(reason) => {
-                return Ok(json!({ "admitted": false, "reason": reason.name(), "items": [] }));
+                let reason = Some(reason.name().to_owned());
+                return Ok(shown::json(RouteExplained { reason, ..RouteExplained::default() }));
             }
         };
         let customer = self.state.price(mapping.tariff, admitted.callee.as_bytes());
@@ -52,32 +54,37 @@ impl Office {
             Some(&mut rotation),
         );
         let name = |id| self.state.name_of(Kind::Routing, id).to_owned();
-        let mut items: Vec<Value> = Vec::new();
+        let mut items: Vec<Considered> = Vec::new();
         for (place, choice) in choices.iter().enumerate() {
             let sent = self.state.routings.get(&choice.gateway).and_then(|gateway| {
                 gateway.callee_rules.apply(admitted.callee).map(|n| n.as_str().to_owned())
             });
-            items.push(json!({
-                "order": place + 1, "gateway": name(choice.gateway),
-                "prefix_digits": choice.prefix_digits,
-                "price": choice.price.map(|price| format!("{}/{}s", price.rate, price.unit_s)),
-                "callee_sent": sent, "excluded": null,
-            }));
+            items.push(Considered {
+                order: Some(place + 1),
+                gateway: name(choice.gateway),
+                prefix_digits: choice.prefix_digits,
+                price: choice.price.map(|price| format!("{}/{}s", price.rate, price.unit_s)),
+                callee_sent: sent,
+                excluded: None,
+            });
         }
         for seen in considered.iter().filter(|seen| seen.excluded.is_some()) {
-            items.push(json!({
-                "order": null, "gateway": name(seen.gateway), "prefix_digits": seen.prefix_digits,
-                "price": null, "callee_sent": null,
-                "excluded": seen.excluded.map(|excluded| excluded.name()),
-            }));
+            items.push(Considered {
+                order: None,
+                gateway: name(seen.gateway),
+                prefix_digits: seen.prefix_digits,
+                price: None,
+                callee_sent: None,
+                excluded: seen.excluded.map(|excluded| excluded.name().to_owned()),
+            });
         }
-        let reason = if customer.is_none() { Some("no_rate") } else { None };
-        Ok(json!({
-            "admitted": customer.is_some(), "reason": reason,
-            "callee": admitted.callee.as_str(),
-            "caller": admitted.caller.map(|caller| caller.as_str().to_owned()),
-            "customer_price": customer.map(|price| format!("{}/{}s", price.rate, price.unit_s)),
-            "items": items,
+        Ok(shown::json(RouteExplained {
+            admitted: customer.is_some(),
+            reason: customer.is_none().then(|| "no_rate".to_owned()),
+            callee: Some(admitted.callee.as_str().to_owned()),
+            caller: admitted.caller.map(|caller| caller.as_str().to_owned()),
+            customer_price: customer.map(|price| format!("{}/{}s", price.rate, price.unit_s)),
+            items,
         }))
     }
 }

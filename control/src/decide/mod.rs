@@ -12,7 +12,7 @@
 
 mod admit;
 mod answered;
-mod command;
+pub(crate) mod command;
 mod ended;
 mod explain;
 mod illegal;

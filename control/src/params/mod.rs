@@ -10,9 +10,10 @@ mod catalog;
 use std::collections::BTreeMap;
 
 use link::order;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::Refusal;
+use crate::shown::{self, ParameterShown};
 use catalog::ALIASES;
 pub use catalog::{CATALOG, Kind, Parameter};
 
@@ -190,12 +191,11 @@ impl Values {
         // Each document has its own.
         let value = match row.kind {
             Kind::Field(_) => None,
-            Kind::Number(..) | Kind::Prefixes => Some(self.text(row.name)),
+            Kind::Number(..) | Kind::Prefixes => Some(self.text(row.name).to_owned()),
         };
-        json!({
-            "name": row.name, "value": value, "default": row.default, "range": row.range(),
-            "unit": row.unit, "owner": row.owner, "in_force": row.in_force, "doc": row.doc,
-        })
+        let Parameter { name, default, unit, owner, in_force, doc, .. } = *row;
+        let range = row.range();
+        shown::json(ParameterShown { name, value, default, range, unit, owner, in_force, doc })
     }
 }
 

@@ -198,7 +198,7 @@ fn a_parameter_is_in_force_if_and_only_if_something_reads_it() {
                 let (noun, field) = row.name.split_once('.').unwrap();
                 crate::api::routes::ROUTES.iter().any(|route| {
                     let noun_matches = route.path.split('/').any(|part| part == noun);
-                    noun_matches && route.body.contains(&field)
+                    noun_matches && route.fields().contains(&field)
                 })
             }
         };

@@ -9,10 +9,12 @@ use std::net::{IpAddr, SocketAddr};
 use numbers::transform::Rule;
 use rating::Money;
 use routing::{STOP_CODES_DEFAULT, Source};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Refusal;
+use crate::shown::Decimal;
 
 /// Where SIP is, unless a target says otherwise.
 const SIP_PORT: u16 = 5060;
@@ -84,11 +86,12 @@ impl Kind {
 }
 
 /// Who is charged: a customer, or paid: a vendor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
     /// Its number.
     #[serde(default)]
+    #[schemars(extend("readOnly" = true))]
     pub id: u32,
     /// Its name.
     pub name: String,
@@ -100,6 +103,7 @@ pub struct Account {
     /// How far below zero the balance may go; 0 unless said. Null: as far as it likes (postpaid
     /// without limit), which nobody gets by leaving a field out.
     #[serde(default = "no_credit", with = "optional_money")]
+    #[schemars(with = "Option<Decimal>")]
     pub credit: Option<Money>,
     /// No call is admitted.
     #[serde(default)]
@@ -107,11 +111,12 @@ pub struct Account {
 }
 
 /// The head of a tariff; its rates are rows of their own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TariffHead {
     /// Its number.
     #[serde(default)]
+    #[schemars(extend("readOnly" = true))]
     pub id: u32,
     /// Its name.
     pub name: String,
@@ -126,11 +131,12 @@ pub struct TariffHead {
     pub rounding: String,
     /// Grows with every change of head or rates.
     #[serde(default)]
+    #[schemars(extend("readOnly" = true))]
     pub version: u32,
 }
 
 /// The price of a prefix.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateRow {
     /// Callee prefix; empty: every number.
@@ -138,6 +144,7 @@ pub struct RateRow {
     pub prefix: String,
     /// Money per `unit_s`.
     #[serde(with = "money")]
+    #[schemars(with = "Decimal")]
     pub rate: Money,
     /// Seconds that `rate` pays for.
     #[serde(default = "sixty")]
@@ -150,11 +157,12 @@ pub struct RateRow {
     pub increment_s: u32,
     /// Added once on answer.
     #[serde(default, with = "money")]
+    #[schemars(with = "Decimal")]
     pub connection_fee: Money,
 }
 
 /// One transform rule (`crates/numbers`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransformRule {
     /// What the number begins with.
@@ -165,11 +173,12 @@ pub struct TransformRule {
 }
 
 /// A customer's side.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
     /// Its number.
     #[serde(default)]
+    #[schemars(extend("readOnly" = true))]
     pub id: u32,
     /// Its name.
     pub name: String,
@@ -204,11 +213,12 @@ pub struct Mapping {
 }
 
 /// A vendor's side.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Routing {
     /// Its number.
     #[serde(default)]
+    #[schemars(extend("readOnly" = true))]
     pub id: u32,
     /// Its name.
     pub name: String,
@@ -255,11 +265,12 @@ pub struct Routing {
 }
 
 /// A denied source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Denied {
     /// Its number.
     #[serde(default)]
+    #[schemars(extend("readOnly" = true))]
     pub id: u32,
     /// The address or prefix: the entry's name.
     pub name: String,
@@ -275,11 +286,12 @@ pub struct Denied {
 }
 
 /// A trusted source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trusted {
     /// Its number.
     #[serde(default)]
+    #[schemars(extend("readOnly" = true))]
     pub id: u32,
     /// The address or prefix: the entry's name.
     pub name: String,

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use link::CallRecord;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params, params_from_iter};
-use serde_json::{Value, json};
+use serde_json::Value;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{
     CdrFilter, Change, Error, History, LedgerEntry, Loaded, Opened, ParameterChange, Store,
 };
+use crate::Refusal;
 use crate::cdr::{Cdr, id_text};
 use crate::page::{Page, strange_cursor};
+use crate::shown::{self, LedgerShown, Moment, ParameterChangeShown};
 use crate::state::entity::{Entity, Kind, RateRow};
-use crate::{Refusal, rfc3339};
 
 /// Each migration is applied once, in order; `user_version` says how many were.
 const MIGRATIONS: &[&str] = &["
@@ -476,10 +477,12 @@ impl History for Reader {
         self.numbered(sql, &account, page, |row| {
             let at: i64 = row.get(1)?;
             let amount = rating::Money::from_billionths(row.get(3)?);
-            Ok(json!({
-                "at": rfc3339(at.cast_unsigned()), "kind": row.get::<_, String>(2)?,
-                "amount": amount.to_string(), "reference": row.get::<_, String>(4)?,
-                "memo": row.get::<_, String>(5)?,
+            Ok(shown::json(LedgerShown {
+                at: Moment::at(at.cast_unsigned()),
+                kind: row.get(2)?,
+                amount: amount.into(),
+                reference: row.get(4)?,
+                memo: row.get(5)?,
             }))
         })
     }
@@ -489,9 +492,11 @@ impl History for Reader {
                    WHERE name = ?1 AND rowid < ?2 ORDER BY rowid DESC LIMIT ?3";
         self.numbered(sql, &name, page, |row| {
             let at: i64 = row.get(1)?;
-            Ok(json!({
-                "at": rfc3339(at.cast_unsigned()), "who": row.get::<_, String>(2)?,
-                "old": row.get::<_, String>(3)?, "new": row.get::<_, Option<String>>(4)?,
+            Ok(shown::json(ParameterChangeShown {
+                at: Moment::at(at.cast_unsigned()),
+                who: row.get(2)?,
+                old: row.get(3)?,
+                new: row.get(4)?,
             }))
         })
     }
@@ -501,6 +506,7 @@ impl History for Reader {
 mod tests {
     use super::*;
     use link::CallRecord;
+    use serde_json::json;
 
     fn file(name: &str) -> std::path::PathBuf {
         let path = std::env::temp_dir().join(format!("tollgate-{name}-{}.db", std::process::id()));

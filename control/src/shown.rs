@@ -1,0 +1,557 @@
+//! What the API shows: one type per answer, from which both the JSON and its schema are made.
+//!
+//! A document is shown with what lives beside it (balance, lines). Fields are only ever added.
+
+use std::collections::BTreeMap;
+
+use rating::Money;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::rfc3339;
+use crate::state::entity::{Account, Denied, Mapping, Routing, TariffHead};
+
+/// An answer as JSON.
+pub fn json(shown: impl Serialize) -> Value {
+    serde_json::to_value(shown).unwrap_or_default()
+}
+
+/// An exact amount, as text so that no reader makes a float of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Decimal(String);
+
+impl From<Money> for Decimal {
+    fn from(money: Money) -> Self {
+        Self(money.to_string())
+    }
+}
+
+/// A moment: RFC 3339, UTC, with milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Moment(String);
+
+impl Moment {
+    /// From µs since 1970 UTC.
+    #[must_use]
+    pub fn at(wall_us: u64) -> Self {
+        Self(rfc3339(wall_us))
+    }
+}
+
+macro_rules! text_of_format {
+    ($($kind:ident $format:literal)+) => {$(
+        impl JsonSchema for $kind {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($kind).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "format": $format })
+            }
+        }
+    )+};
+}
+
+text_of_format! { Decimal "decimal" Moment "date-time" }
+
+/// A page of a list that can grow.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
+pub struct PageOf<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// The `cursor` of the next page; null on the last one.
+    pub next: Option<String>,
+}
+
+/// A list that comes whole.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ListOf{T}")]
+pub struct ListOf<T> {
+    /// What is in it.
+    pub items: Vec<T>,
+}
+
+/// What the decision loop adds to a status.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Held {
+    /// New calls are refused.
+    pub draining: bool,
+    /// Running calls.
+    pub calls: usize,
+    /// Whether the store takes changes.
+    pub store: bool,
+    /// Standing alarms.
+    pub alarms: usize,
+}
+
+/// Whether it is ready, and what it carries.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Status {
+    /// How this machine is called.
+    pub node: String,
+    /// The release.
+    pub version: String,
+    /// New calls are taken.
+    pub ready: bool,
+    /// Every worker beats.
+    pub dataplane: bool,
+    /// The store takes changes.
+    pub store: bool,
+    /// The driver's maps are open.
+    pub guard: bool,
+    /// New calls are refused.
+    pub draining: bool,
+    /// Running calls.
+    pub calls: usize,
+    /// What the dataplane says of itself.
+    pub notices: BTreeMap<String, String>,
+    /// How long control takes to decide, µs.
+    pub decision_us: Latency,
+    /// One per core.
+    pub workers: Vec<WorkerStatus>,
+    /// Standing alarms.
+    pub alarms: usize,
+}
+
+/// Quantiles of a duration.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Latency {
+    /// How many were measured.
+    pub count: u64,
+    /// Half of them took at most this.
+    pub p50: u64,
+    /// 99 of 100 took at most this.
+    pub p99: u64,
+    /// The longest.
+    pub max: u64,
+}
+
+/// What one worker carries.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WorkerStatus {
+    /// Its number.
+    pub worker: u32,
+    /// Whether it beats.
+    pub alive: bool,
+    /// Running calls.
+    pub calls: usize,
+    /// Calls that it can hold.
+    pub calls_max: u32,
+    /// Ended calls whose record is not durable yet.
+    pub records_waiting: usize,
+    /// Counters that are not zero, by name (docs/counters.md).
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// An account with its balance.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AccountShown {
+    /// The document.
+    #[serde(flatten)]
+    pub account: Account,
+    /// Payments minus charges.
+    pub balance: Decimal,
+    /// Held for running calls.
+    pub reserved: Decimal,
+    /// Running calls.
+    pub calls: u32,
+}
+
+/// A tariff with the number of its rates.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TariffShown {
+    /// The document.
+    #[serde(flatten)]
+    pub tariff: TariffHead,
+    /// How many.
+    pub rates: usize,
+}
+
+/// A customer's gateway with its lines.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct MappingShown {
+    /// The document.
+    #[serde(flatten)]
+    pub gateway: Mapping,
+    /// Running calls.
+    pub lines: u32,
+}
+
+/// A vendor's gateway with its lines.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RoutingShown {
+    /// The document.
+    #[serde(flatten)]
+    pub gateway: Routing,
+    /// Running calls.
+    pub lines: u32,
+}
+
+/// A denied source.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DeniedShown {
+    /// The document.
+    #[serde(flatten)]
+    pub denied: Denied,
+    /// Its name: the address or prefix.
+    pub prefix: String,
+    /// Since when.
+    pub since: Moment,
+    /// Until when; null: until removed.
+    pub until: Option<Moment>,
+}
+
+/// A booked payment.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Paid {
+    /// The balance now.
+    pub balance: Decimal,
+    /// The request id was booked before; nothing moved.
+    pub repeated: bool,
+}
+
+/// Rates that were taken.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RatesTaken {
+    /// How many.
+    pub rates: usize,
+}
+
+/// One entry of a balance.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LedgerShown {
+    /// When.
+    pub at: Moment,
+    /// `payment` or `charge`.
+    pub kind: String,
+    /// Negative takes away.
+    pub amount: Decimal,
+    /// A request id, or the record and the side charged.
+    pub reference: String,
+    /// For people.
+    pub memo: String,
+}
+
+/// One gateway that a call may try, or why not.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Considered {
+    /// Its place; null if it is not tried.
+    pub order: Option<usize>,
+    /// The vendor's gateway.
+    pub gateway: String,
+    /// How many digits of the callee its prefix matched.
+    pub prefix_digits: usize,
+    /// `rate/unit`; null without a price.
+    pub price: Option<String>,
+    /// The callee as sent there.
+    pub callee_sent: Option<String>,
+    /// Why it is not tried.
+    pub excluded: Option<String>,
+}
+
+/// What a call would try.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct RouteExplained {
+    /// Whether the call passes.
+    pub admitted: bool,
+    /// Why not.
+    pub reason: Option<String>,
+    /// The callee after all rules.
+    pub callee: Option<String>,
+    /// The caller after all rules.
+    pub caller: Option<String>,
+    /// `rate/unit` of the customer.
+    pub customer_price: Option<String>,
+    /// In order of the search, the excluded ones last.
+    pub items: Vec<Considered>,
+}
+
+/// A running call.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CallShown {
+    /// That of its record.
+    pub id: String,
+    /// Whose it is.
+    pub worker: u32,
+    /// `calling`, `ringing` or `talking`.
+    pub state: &'static str,
+    /// When it came.
+    pub started: Moment,
+    /// Since then.
+    pub age_ms: u64,
+    /// Since the answer.
+    pub talk_ms: u64,
+    /// Caller as billed.
+    pub caller: String,
+    /// Callee as billed.
+    pub callee: String,
+    /// Whence it came.
+    pub source: String,
+    /// Number of the mapping gateway.
+    pub customer_gateway: u32,
+    /// Number of the routing gateway tried last.
+    pub routing_gateway: Option<u32>,
+    /// Gateways tried.
+    pub attempts: usize,
+    /// Call-ID of the caller's side.
+    pub call_id: String,
+    /// Since the last media seen; null before any.
+    pub media_age_ms: Option<u64>,
+}
+
+/// A call's record.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CdrShown {
+    /// 32 hexadecimal digits.
+    pub id: String,
+    /// `customer_gateway`, `illegal` or `none`.
+    pub billing_mode: &'static str,
+    /// The number shown to operators.
+    pub billing_mode_code: i8,
+    /// The mapping gateway at the time.
+    pub gateway: String,
+    /// The last tried routing gateway at the time.
+    pub vendor_gateway: String,
+    /// Calls that the row stands for.
+    pub calls: u64,
+    /// Whence it came.
+    pub source: String,
+    /// Caller as received.
+    pub caller: String,
+    /// Callee as received.
+    pub callee: String,
+    /// Caller as billed.
+    pub caller_billed: String,
+    /// Callee as billed.
+    pub callee_billed: String,
+    /// Caller as sent to the vendor.
+    pub caller_sent: String,
+    /// Callee as sent to the vendor.
+    pub callee_sent: String,
+    /// Call-ID of the caller's side.
+    pub call_id: String,
+    /// User-Agent of the caller's side.
+    pub user_agent: String,
+    /// The INVITE came.
+    pub started: Moment,
+    /// The first 18x.
+    pub ringing: Option<Moment>,
+    /// The 2xx.
+    pub answered: Option<Moment>,
+    /// The end.
+    pub ended: Option<Moment>,
+    /// Post-dial delay.
+    pub pdd_ms: Option<u64>,
+    /// Talk time as the customer pays it.
+    pub hold_ms: u64,
+    /// Talk time as the vendor charges it.
+    pub vendor_hold_ms: u64,
+    /// The final SIP status.
+    pub status: u16,
+    /// Why it ended (docs/operations.md).
+    pub end_reason: &'static str,
+    /// `caller`, `callee` or `server`.
+    pub ended_by: &'static str,
+    /// Seconds billed to the customer.
+    pub billed_s: u64,
+    /// The customer's charge.
+    pub charge: Decimal,
+    /// `rate/unit` of the customer.
+    pub rate: Option<String>,
+    /// Seconds that the vendor bills.
+    pub vendor_billed_s: u64,
+    /// The vendor's charge.
+    pub vendor_charge: Decimal,
+    /// `rate/unit` of the vendor.
+    pub vendor_rate: Option<String>,
+    /// The last media, since the start.
+    pub media_ms: Option<u64>,
+    /// All that the customer's charge depends on but the duration.
+    pub terms: String,
+    /// All that the vendor's charge depends on but the duration.
+    pub vendor_terms: String,
+    /// The answer went out before its start was durable.
+    pub uncommitted: bool,
+    /// What was relayed.
+    pub media: MediaShown,
+    /// Gateways tried, in order.
+    pub attempts: Vec<AttemptShown>,
+    /// Whether its end is durable; the store says so of a stored record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub complete: Option<bool>,
+}
+
+/// What was relayed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct MediaShown {
+    /// From the caller.
+    pub from_caller: FiguresShown,
+    /// From the callee.
+    pub from_callee: FiguresShown,
+}
+
+/// One direction of the media.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FiguresShown {
+    /// Relayed.
+    pub packets: u64,
+    /// Relayed.
+    pub bytes: u64,
+    /// Missing by their sequence numbers.
+    pub lost: u64,
+    /// Jitter (RFC 3550 §6.4.1).
+    pub jitter_us: u64,
+}
+
+/// One gateway that a call tried. Times count from the start of the call.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct AttemptShown {
+    /// The routing gateway at the time.
+    pub gateway: String,
+    /// The INVITE went out.
+    pub sent_ms: u32,
+    /// The first 18x.
+    pub ringing_ms: Option<u64>,
+    /// The 2xx.
+    pub answered_ms: Option<u64>,
+    /// The end.
+    pub ended_ms: Option<u64>,
+    /// The final SIP status.
+    pub status: u16,
+    /// Why it ended (docs/operations.md).
+    pub reason: &'static str,
+}
+
+/// A system parameter, or a field of documents.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ParameterShown {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value; null: each document has its own.
+    pub value: Option<String>,
+    /// Its value unless changed.
+    pub default: &'static str,
+    /// What it can be.
+    pub range: String,
+    /// Its unit.
+    pub unit: &'static str,
+    /// Who acts on it.
+    pub owner: &'static str,
+    /// Whether a change changes anything.
+    pub in_force: bool,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+/// One change of a parameter.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ParameterChangeShown {
+    /// When.
+    pub at: Moment,
+    /// Who.
+    pub who: String,
+    /// What it was.
+    pub old: String,
+    /// What it became; null: its default.
+    pub new: Option<String>,
+}
+
+/// Budgets of one source in the driver.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct OptionsLimit {
+    /// OPTIONS per second.
+    pub options_per_second: u64,
+    /// OPTIONS at once.
+    pub options_burst: u64,
+}
+
+/// A counter of the driver.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DriverCounter {
+    /// Its name (docs/counters.md).
+    pub reason: &'static str,
+    /// Whether such frames are lost.
+    pub drops: bool,
+    /// Frames.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+/// What the loaded program would do with a packet.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PacketExplained {
+    /// `pass`, `redirect` or `drop`.
+    pub verdict: &'static str,
+    /// Its counter.
+    pub reason: &'static str,
+    /// What that means.
+    pub doc: &'static str,
+    /// The entry of a list that decided; null: none did.
+    pub rule: Option<String>,
+}
+
+/// An alarm that stands.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AlarmShown {
+    /// What kind.
+    pub name: &'static str,
+    /// About what.
+    pub subject: String,
+    /// `info`, `warning` or `critical`.
+    pub severity: &'static str,
+    /// Since when.
+    pub raised: Moment,
+    /// When last.
+    pub last: Moment,
+    /// How often.
+    pub count: u64,
+    /// What exactly.
+    pub detail: String,
+}
+
+/// One thing that happened.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct EventShown {
+    /// When.
+    pub at: Moment,
+    /// What kind.
+    pub name: &'static str,
+    /// About what.
+    pub subject: String,
+    /// `info`, `warning` or `critical`.
+    pub severity: &'static str,
+    /// What exactly.
+    pub detail: String,
+}
+
+/// Whether new calls are refused.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DrainShown {
+    /// They are.
+    pub draining: bool,
+    /// Running calls.
+    pub calls: usize,
+}
+
+/// Why a request is refused (RFC 9457).
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Problem {
+    /// Always `about:blank`: the title says it.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// What is wrong, always the same words for the same thing.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What exactly, and what to do.
+    pub detail: String,
+}
