@@ -3,6 +3,7 @@
 mod client;
 mod command;
 mod render;
+mod sheet;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

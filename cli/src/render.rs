@@ -24,7 +24,18 @@ pub(crate) fn show(value: &Value, columns: &[&str], output: Output) -> std::io::
         Output::Csv => csv(value)?,
         Output::Table => table(value, columns),
     };
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
+    print(&text)
+}
+
+/// What is wrong, to standard error; if nobody reads that, nobody can be told.
+pub(crate) fn warn(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Text for whoever reads standard output.
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // `tollgate … | head` is no failure.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         done => done,

@@ -5,6 +5,7 @@ use hyper::Method;
 
 use super::{Fields, Page};
 use crate::client::{Body, escape};
+use crate::sheet::{Change, Import, Sheet};
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
@@ -52,6 +53,10 @@ pub(crate) enum Verb {
         #[arg(long)]
         memo: Option<String>,
     },
+    /// All of them as CSV, with every field that can be set.
+    Export,
+    /// Create what is not there and change what is, by a CSV file; a wrong line stops all of it.
+    Import(Import),
     /// Entries of its balance, newest first; 100 unless more are asked for.
     Ledger {
         /// Its name.
@@ -92,6 +97,9 @@ impl Flags {
     }
 }
 
+const SHEET: Sheet =
+    Sheet { list: "/account", key: "name", change: Change::Patch, spellings: false };
+
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let path = |name: &str| format!("/account/{}", escape(name));
     match verb {
@@ -109,6 +117,8 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             context.send(Method::PATCH, &path(&name), fields.fields().body())
         }
         Verb::Delete { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
+        Verb::Export => SHEET.export(context),
+        Verb::Import(import) => SHEET.import(context, &import),
         Verb::Pay { name, amount, request_id, memo } => {
             let fields = Fields::default()
                 .set("amount", Some(amount))

@@ -5,6 +5,7 @@ use hyper::Method;
 
 use super::{Fields, Page, seconds};
 use crate::client::{Body, escape};
+use crate::sheet::{Change, Import, Sheet};
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
@@ -71,6 +72,10 @@ pub(crate) enum Deny {
         /// As listed.
         prefix: String,
     },
+    /// All of them as CSV, with every field that can be set.
+    Export,
+    /// Create what is not there and change what is, by a CSV file; a wrong line stops all of it.
+    Import(Import),
 }
 
 #[derive(Subcommand)]
@@ -94,6 +99,10 @@ pub(crate) enum Trust {
         /// As listed.
         prefix: String,
     },
+    /// All of them as CSV, with every field that can be set.
+    Export,
+    /// Create what is not there and change what is, by a CSV file; a wrong line stops all of it.
+    Import(Import),
 }
 
 #[derive(Subcommand)]
@@ -111,6 +120,12 @@ pub(crate) enum Limit {
     },
 }
 
+const DENY: Sheet =
+    Sheet { list: "/firewall/deny", key: "prefix", change: Change::Anew, spellings: true };
+
+const TRUST: Sheet =
+    Sheet { list: "/firewall/trust", key: "name", change: Change::Patch, spellings: true };
+
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Deny(Deny::List { page }) => {
@@ -127,6 +142,10 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             let path = format!("/firewall/deny/{}", escape(&prefix));
             context.send(Method::DELETE, &path, Body::Empty)
         }
+        Verb::Deny(Deny::Export) => DENY.export(context),
+        Verb::Deny(Deny::Import(import)) => DENY.import(context, &import),
+        Verb::Trust(Trust::Export) => TRUST.export(context),
+        Verb::Trust(Trust::Import(import)) => TRUST.import(context, &import),
         Verb::Trust(Trust::List { page }) => {
             context.pages("/firewall/trust", &page, &["name", "reason"])
         }

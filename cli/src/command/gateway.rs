@@ -5,6 +5,7 @@ use hyper::Method;
 
 use super::{Fields, Page, rules};
 use crate::client::{Body, escape};
+use crate::sheet::{Change, Import, Sheet};
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
@@ -48,6 +49,10 @@ pub(crate) enum Mapping {
         /// Its name.
         name: String,
     },
+    /// All of them as CSV, with every field that can be set.
+    Export,
+    /// Create what is not there and change what is, by a CSV file; a wrong line stops all of it.
+    Import(Import),
 }
 
 #[derive(Subcommand)]
@@ -81,6 +86,10 @@ pub(crate) enum Routing {
         /// Its name.
         name: String,
     },
+    /// All of them as CSV, with every field that can be set.
+    Export,
+    /// Create what is not there and change what is, by a CSV file; a wrong line stops all of it.
+    Import(Import),
 }
 
 #[derive(clap::Args)]
@@ -198,6 +207,12 @@ impl RoutingFlags {
     }
 }
 
+const MAPPING: Sheet =
+    Sheet { list: "/gateway/mapping", key: "name", change: Change::Patch, spellings: false };
+
+const ROUTING: Sheet =
+    Sheet { list: "/gateway/routing", key: "name", change: Change::Patch, spellings: false };
+
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Mapping(verb) => mapping(context, verb),
@@ -206,7 +221,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
 }
 
 fn mapping(context: &Context, verb: Mapping) -> Result<(), Failure> {
-    const ALL: &str = "/gateway/mapping";
+    const ALL: &str = MAPPING.list;
     let path = |name: &str| format!("{ALL}/{}", escape(name));
     match verb {
         Mapping::List { page } => context.pages(
@@ -222,11 +237,13 @@ fn mapping(context: &Context, verb: Mapping) -> Result<(), Failure> {
             context.send(Method::PATCH, &path(&name), fields.fields()?.body())
         }
         Mapping::Delete { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
+        Mapping::Export => MAPPING.export(context),
+        Mapping::Import(import) => MAPPING.import(context, &import),
     }
 }
 
 fn routing(context: &Context, verb: Routing) -> Result<(), Failure> {
-    const ALL: &str = "/gateway/routing";
+    const ALL: &str = ROUTING.list;
     let path = |name: &str| format!("{ALL}/{}", escape(name));
     match verb {
         Routing::List { page } => context.pages(
@@ -253,5 +270,7 @@ fn routing(context: &Context, verb: Routing) -> Result<(), Failure> {
             context.send(Method::PATCH, &path(&name), fields.fields()?.body())
         }
         Routing::Delete { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
+        Routing::Export => ROUTING.export(context),
+        Routing::Import(import) => ROUTING.import(context, &import),
     }
 }

@@ -40,7 +40,7 @@ impl Page {
     }
 
     /// Asks page by page until there is enough, or no more.
-    fn collect<E>(
+    pub(crate) fn collect<E>(
         &self,
         path: &str,
         mut get: impl FnMut(&str) -> Result<Value, E>,
@@ -76,7 +76,7 @@ impl Context {
         let list = page.collect(path, |path| self.client.get(path))?;
         self.show(&list, columns)?;
         if let (Some(next), render::Output::Table) = (list["next"].as_str(), self.output) {
-            eprintln!("more: --cursor '{next}'");
+            render::warn(&format!("more: --cursor '{next}'"));
         }
         Ok(())
     }

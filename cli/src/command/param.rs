@@ -5,6 +5,7 @@ use hyper::Method;
 
 use super::{Fields, Page};
 use crate::client::{Body, escape};
+use crate::sheet::{Change, Import, Sheet};
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
@@ -28,6 +29,10 @@ pub(crate) enum Verb {
         /// Its name.
         name: String,
     },
+    /// Those that differ from their defaults, as CSV.
+    Export,
+    /// Set them by a CSV file of name,value; an empty value is the default again.
+    Import(Import),
     /// Who changed it, when, from what to what; newest first.
     History {
         /// Its name.
@@ -36,6 +41,8 @@ pub(crate) enum Verb {
         page: Page,
     },
 }
+
+const SHEET: Sheet = Sheet { list: "/param", key: "name", change: Change::Value, spellings: false };
 
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let path = |name: &str| format!("/param/{}", escape(name));
@@ -50,6 +57,8 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             context.send(Method::PUT, &path(&name), body)
         }
         Verb::Reset { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
+        Verb::Export => SHEET.export(context),
+        Verb::Import(import) => SHEET.import(context, &import),
         Verb::History { name, page } => context.pages(
             &format!("{}/history", path(&name)),
             &page.or_at_most(100),

@@ -7,6 +7,7 @@ use hyper::Method;
 
 use super::{Fields, Page};
 use crate::client::{Body, escape};
+use crate::sheet::{Change, Import, Sheet};
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
@@ -43,6 +44,9 @@ pub(crate) enum Verb {
     /// Its rates.
     #[command(subcommand)]
     Rate(Rate),
+    /// The tariffs themselves as spreadsheets, without their rates.
+    #[command(subcommand)]
+    Head(Head),
     /// Add rates from a CSV file with a header line.
     Import {
         /// The tariff.
@@ -53,6 +57,14 @@ pub(crate) enum Verb {
         #[arg(long)]
         replace: bool,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Head {
+    /// All of them as CSV, with every field that can be set.
+    Export,
+    /// Create what is not there and change what is, by a CSV file; a wrong line stops all of it.
+    Import(Import),
 }
 
 #[derive(Subcommand)]
@@ -85,6 +97,11 @@ pub(crate) enum Rate {
         #[arg(long)]
         connection_fee: Option<String>,
     },
+    /// All rates of a tariff as CSV, as `tariff import` reads them.
+    Export {
+        /// The tariff.
+        tariff: String,
+    },
     /// Remove a rate.
     Delete {
         /// The tariff.
@@ -116,6 +133,8 @@ impl Flags {
     }
 }
 
+const HEAD: Sheet = Sheet { list: "/tariff", key: "name", change: Change::Patch, spellings: false };
+
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let path = |name: &str| format!("/tariff/{}", escape(name));
     match verb {
@@ -133,6 +152,8 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         }
         Verb::Delete { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
         Verb::Rate(verb) => rate(context, verb),
+        Verb::Head(Head::Export) => HEAD.export(context),
+        Verb::Head(Head::Import(import)) => HEAD.import(context, &import),
         Verb::Import { name, file, replace } => {
             let sheet =
                 std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -142,6 +163,9 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     }
 }
 
+const RATES: Sheet =
+    Sheet { list: "/tariff/{name}/rate", key: "prefix", change: Change::Anew, spellings: false };
+
 fn rate(context: &Context, verb: Rate) -> Result<(), Failure> {
     let path = |tariff: &str| format!("/tariff/{}/rate", escape(tariff));
     match verb {
@@ -150,6 +174,7 @@ fn rate(context: &Context, verb: Rate) -> Result<(), Failure> {
             &page,
             &["prefix", "rate", "unit_s", "minimum_s", "increment_s", "connection_fee"],
         ),
+        Rate::Export { tariff } => RATES.export_from(context, &path(&tariff)),
         Rate::Set { tariff, prefix, rate, unit_s, minimum_s, increment_s, connection_fee } => {
             let fields = Fields::default()
                 .set("prefix", Some(prefix))
