@@ -2,6 +2,7 @@
 
 mod client;
 mod command;
+mod manual;
 mod render;
 mod sheet;
 
@@ -71,8 +72,12 @@ enum Noun {
         /// Which shell.
         shell: clap_complete::Shell,
     },
-    /// The manual page, to standard output.
-    Manual,
+    /// The manual: one page with everything, to standard output.
+    Manual {
+        /// One page per command instead, into this directory.
+        #[arg(long)]
+        directory: Option<PathBuf>,
+    },
 }
 
 /// What a command needs.
@@ -90,7 +95,7 @@ fn main() -> ExitCode {
     match run(&context, cli.noun) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("tollgate: {failure}");
+            render::warn(&format!("tollgate: {failure}"));
             ExitCode::FAILURE
         }
     }
@@ -111,10 +116,13 @@ fn run(context: &Context, noun: Noun) -> Result<(), Failure> {
         Noun::Alarm(verb) => command::alarm::run(context, verb),
         Noun::Drain(verb) => command::drain::run(context, verb),
         Noun::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "tollgate", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "tollgate", &mut script);
+            Ok(render::print(&String::from_utf8_lossy(&script))?)
         }
-        Noun::Manual => Ok(clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?),
+        Noun::Manual { directory: None } => Ok(render::print(&manual::page(Cli::command())?)?),
+        Noun::Manual { directory: Some(directory) } => manual::write(Cli::command(), &directory)
+            .map_err(|error| format!("{}: {error}", directory.display()).into()),
     }
 }
 
@@ -127,13 +135,51 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    #[test]
-    fn the_manual_names_every_noun() {
-        let mut page = Vec::new();
-        clap_mangen::Man::new(Cli::command()).render(&mut page).unwrap();
-        let page = String::from_utf8(page).unwrap();
-        for noun in ["status", "firewall", "gateway", "cdr", "drain"] {
-            assert!(page.contains(noun), "{noun}");
+    /// Every command that does something, by its words.
+    fn leaves(command: &clap::Command, words: &str, found: &mut Vec<(String, Vec<String>)>) {
+        if command.has_subcommands() {
+            for verb in command.get_subcommands() {
+                leaves(verb, &format!("{words} {}", verb.get_name()), found);
+            }
+            return;
         }
+        let flags = command.get_arguments().filter_map(|arg| arg.get_long().map(ToOwned::to_owned));
+        found.push((words.to_owned(), flags.collect()));
+    }
+
+    #[test]
+    fn the_manual_names_every_noun_verb_and_flag() {
+        let page = manual::page(Cli::command()).unwrap().replace('\\', "");
+        let mut found = Vec::new();
+        leaves(&Cli::command(), "tollgate", &mut found);
+        assert!(found.len() > 50, "{}", found.len());
+        for (words, flags) in found {
+            let section = page.split(&format!(".SH {}\n", words.to_uppercase())).nth(1);
+            let section = section.unwrap_or_else(|| panic!("no section of `{words}`"));
+            let section = section.split(".SH ").next().unwrap();
+            for flag in flags {
+                assert!(section.contains(&format!("--{flag}")), "{words} --{flag}");
+            }
+        }
+        assert!(page.contains("--socket") && page.contains("--output"));
+    }
+
+    #[test]
+    fn every_page_that_a_page_names_is_made() {
+        let directory = std::env::temp_dir().join(format!("tollgate-man-{}", std::process::id()));
+        manual::write(Cli::command(), &directory).unwrap();
+        let pages: Vec<String> = std::fs::read_dir(&directory)
+            .unwrap()
+            .map(|page| page.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        for page in &pages {
+            let text = std::fs::read_to_string(directory.join(page)).unwrap().replace('\\', "");
+            for line in text.lines().filter(|line| line.starts_with("tollgate-")) {
+                let Some((name, _)) = line.split_once("(1)") else { continue };
+                assert!(pages.contains(&format!("{name}.1")), "{page} names {name}");
+            }
+        }
+        assert!(pages.contains(&"tollgate-gateway-mapping-import.1".to_owned()), "{pages:?}");
+        std::fs::remove_dir_all(directory).unwrap();
     }
 }
