@@ -45,7 +45,7 @@ pub enum WorkerCounter {
     RimLost,
     /// Datagrams the kernel received that the driver would have dropped: denied, or out of budget.
     RimRefused,
-    /// Control's ring was full.
+    /// Messages to control that its full ring did not take.
     RingFull,
     /// Messages of control that could not be read.
     DownUnreadable,
