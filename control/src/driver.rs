@@ -7,7 +7,7 @@ use std::collections::{HashSet, VecDeque};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, Sender};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use link::layout::{ControlSide, Link};
 use link::message::Up;
 use link::record::{CallKey, EndReason};
@@ -35,6 +35,8 @@ const MISSING_LOOK: Duration = Duration::from_secs(5);
 const LOST_AFTER: Duration = Duration::from_secs(10);
 /// Changes per transaction.
 const GROUP_MAX: usize = 1_000;
+/// How soon the store says again what the loop had no room to hear.
+const UNHEARD_AGAIN: Duration = Duration::from_millis(20);
 
 /// A request of the API and where its answer goes.
 pub struct Request {
@@ -101,6 +103,14 @@ pub struct Turns {
     sent: u64,
 }
 
+/// Whether everything went out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flushed {
+    Whole,
+    /// The store has no room for more.
+    Partly,
+}
+
 type Pending = (tokio::sync::oneshot::Sender<Result<Value, Refusal>>, Result<Value, Refusal>);
 
 impl Turns {
@@ -120,8 +130,11 @@ impl<C: Clock> Driver<C> {
                 self.sleep();
             }
         }
-        // What is decided already goes out; the store's thread ends when its channel does.
-        self.flush(&mut turns);
+        // What is decided already goes out; the store's thread ends when its channel does. Nobody
+        // listens to it any more, and it does not wait for that, so it always makes room.
+        while self.flush(&mut turns) == Flushed::Partly {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Before anything new is admitted: what runs, and what ended while no control was there.
@@ -217,7 +230,10 @@ impl<C: Clock> Driver<C> {
             turns.tick_due = time.now + TICK;
             self.tick(time, turns);
         }
-        if let Some(guard) = self.office.poll_guard(time) {
+        // The newest wins: while one is on its way, what changes is remembered in the state alone.
+        if !self.guard.is_full()
+            && let Some(guard) = self.office.poll_guard(time)
+        {
             let _ = self.guard.send(guard);
         }
         self.flush(turns);
@@ -391,16 +407,10 @@ impl<C: Clock> Driver<C> {
         turns.lost = lost;
     }
 
-    /// Everything the loop has to say goes where it belongs.
-    fn flush(&mut self, turns: &mut Turns) {
-        let mut group = Vec::new();
-        while let Some(change) = self.office.poll_change() {
-            group.push(change);
-            turns.sent += 1;
-        }
-        if !group.is_empty() {
-            let _ = self.changes.send((turns.sent, group));
-        }
+    /// Everything the loop has to say goes where it belongs. What the store has no room for stays in the
+    /// loop's backlog: waiting for room here would stop every decision for as long as a disk is full.
+    fn flush(&mut self, turns: &mut Turns) -> Flushed {
+        let flushed = self.flush_changes(turns);
         let mut ring = 0_u64;
         for (worker, side) in self.sides.iter_mut().enumerate() {
             while let Some(down) = self.office.poll_down(worker) {
@@ -425,6 +435,24 @@ impl<C: Clock> Driver<C> {
                 bell.ring();
             }
         }
+        flushed
+    }
+
+    fn flush_changes(&mut self, turns: &mut Turns) -> Flushed {
+        // This is the channel's only sender, so room that is seen stays.
+        if self.changes.is_full() {
+            return Flushed::Partly;
+        }
+        // One group: a record and its debit are durable together or not at all.
+        let mut group = Vec::new();
+        while let Some(change) = self.office.poll_change() {
+            group.push(change);
+        }
+        if !group.is_empty() {
+            turns.sent += group.len() as u64;
+            let _ = self.changes.send((turns.sent, group));
+        }
+        Flushed::Whole
     }
 
     fn sleep(&mut self) {
@@ -474,7 +502,22 @@ pub fn run_store(
     stored: &Sender<Stored>,
     bell: &Doorbell,
 ) {
-    while let Ok((mut through, mut group)) = changes.recv() {
+    let mut durable = None;
+    loop {
+        // The loop stops reading when it stops, and may be slow before; a store that waited for it would
+        // stand still while the loop waits for the store. What is not heard now is said with the next.
+        let next = match durable {
+            None => changes.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(_) => changes.recv_timeout(UNHEARD_AGAIN),
+        };
+        let (mut through, mut group) = match next {
+            Ok(next) => next,
+            Err(RecvTimeoutError::Timeout) => {
+                durable = say(stored, bell, durable);
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         while group.len() < GROUP_MAX
             && let Ok((next, more)) = changes.try_recv()
         {
@@ -487,16 +530,86 @@ pub fn run_store(
             if !std::mem::replace(&mut troubled, true) {
                 tracing::error!(%error, "store_failed");
             }
-            let _ = stored.send(Stored::Trouble(error.to_string()));
+            let _ = stored.try_send(Stored::Trouble(error.to_string()));
             bell.ring();
             std::thread::sleep(Duration::from_millis(250));
         }
         if troubled {
             tracing::info!("store_mended");
         }
-        if stored.send(Stored::Through(through)).is_err() {
-            return;
+        durable = say(stored, bell, Some(through));
+    }
+}
+
+/// Says how far everything is durable; gives it back if there was no room to.
+fn say(stored: &Sender<Stored>, bell: &Doorbell, durable: Option<u64>) -> Option<u64> {
+    let unheard = match stored.try_send(Stored::Through(durable?)) {
+        Err(TrySendError::Full(_)) => durable,
+        // Nobody asks any more; what is left is made durable all the same.
+        Ok(()) | Err(TrySendError::Disconnected(_)) => None,
+    };
+    bell.ring();
+    unheard
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Loaded;
+
+    /// A store that counts.
+    struct Counting(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+
+    impl Store for Counting {
+        fn load(&mut self) -> Result<Loaded, store::Error> {
+            Ok(Loaded::default())
         }
-        bell.ring();
+
+        fn commit(&mut self, changes: &[Change]) -> Result<(), store::Error> {
+            self.0.fetch_add(changes.len(), std::sync::atomic::Ordering::SeqCst);
+            Ok(())
+        }
+
+        fn has_end(&mut self, _: [u64; 2]) -> Result<bool, store::Error> {
+            Ok(false)
+        }
+    }
+
+    /// A channel of one, ten changes of one group each, and a bell.
+    fn store_ten(listens: bool) -> (usize, Vec<Stored>) {
+        let path =
+            std::env::temp_dir().join(format!("tollgate-bell-{listens}-{}", std::process::id()));
+        let bell = Doorbell::open(&path).unwrap();
+        let (to, changes) = crossbeam::channel::bounded(1);
+        let (stored_out, stored) = crossbeam::channel::bounded(1);
+        let stored = listens.then_some(stored);
+        let count = std::sync::Arc::default();
+        let mut store = Counting(std::sync::Arc::clone(&count));
+        let storing = std::thread::spawn(move || {
+            run_store(&mut store, &changes, &stored_out, &bell);
+        });
+        for sequence in 1..=10 {
+            to.send((sequence, vec![Change::RateGone(1, String::new())])).unwrap();
+        }
+        let mut heard = Vec::new();
+        // Nobody listened meanwhile; the newest is said again as soon as somebody does.
+        while let Some(stored) = &stored
+            && !matches!(heard.last(), Some(Stored::Through(10)))
+        {
+            heard.push(stored.recv_timeout(Duration::from_secs(10)).unwrap());
+        }
+        drop(to);
+        storing.join().unwrap();
+        let _ = std::fs::remove_file(path);
+        (count.load(std::sync::atomic::Ordering::SeqCst), heard)
+    }
+
+    #[test]
+    fn a_store_never_waits_for_a_loop_that_does_not_listen() {
+        let (durable, heard) = store_ten(true);
+        assert_eq!(durable, 10);
+        assert!(matches!(heard.last(), Some(Stored::Through(10))), "{heard:?}");
+        let (durable, _) = store_ten(false);
+        assert_eq!(durable, 10, "what was given is durable, whoever is gone");
     }
 }

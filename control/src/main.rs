@@ -15,6 +15,7 @@ use control::driver::{Clock, Driver, durable_ends, run_store};
 use control::reconcile::{self, SharedMaps};
 use control::store::Store;
 use control::store::sqlite::{Reader, Sqlite};
+use crossbeam::channel::bounded;
 use link::layout::{Link, Sizes};
 use nix::time::{ClockId, clock_gettime};
 use shm::{Doorbell, Lock, Region};
@@ -23,6 +24,17 @@ use shm::{Doorbell, Lock, Region};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Error = Box<dyn std::error::Error>;
+
+/// Requests of the API that may wait for the loop; a further one is refused with 503.
+const REQUESTS_MAX: usize = 1024;
+/// Groups of changes on their way to the store. While they are there the loop keeps further changes to
+/// itself, in the backlog whose length already decides whether new work is taken.
+const GROUPS_MAX: usize = 64;
+/// What the store says; it never waits for the loop to listen.
+const STORED_MAX: usize = 64;
+/// States of the driver's lists. While one is on its way the loop does not make another, and what it
+/// makes then is the newest.
+const GUARDS_MAX: usize = 1;
 
 struct SystemClock;
 
@@ -114,10 +126,10 @@ fn run(config: &Config) -> Result<(), Error> {
     let history = Reader::open(&paths.database())?;
     let ended_before = durable_ends(&mut store, &link)?;
 
-    let (changes, changes_in) = crossbeam::channel::unbounded();
-    let (stored_out, stored) = crossbeam::channel::unbounded();
-    let (requests, requests_in) = crossbeam::channel::bounded(1024);
-    let (guard, guard_in) = crossbeam::channel::unbounded();
+    let (changes, changes_in) = bounded(GROUPS_MAX);
+    let (stored_out, stored) = bounded(STORED_MAX);
+    let (requests, requests_in) = bounded(REQUESTS_MAX);
+    let (guard, guard_in) = bounded(GUARDS_MAX);
     let maps = SharedMaps::default();
 
     let mut sides = Vec::new();

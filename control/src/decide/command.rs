@@ -176,6 +176,15 @@ impl Office {
     ) -> Result<Value, Refusal> {
         let path: Vec<&str> = command.path.iter().map(String::as_str).collect();
         let body = &command.body;
+        // Whoever steers calls away from a full disk must still be heard.
+        let stored = !matches!(path[..], ["drain"] | ["call", _]);
+        if command.method != Method::Get && stored && self.is_behind() {
+            return Err(Refusal::new(
+                503,
+                "too much waits for the store",
+                "nothing was changed; see `tollgate alarm list`, and try again when the store is back",
+            ));
+        }
         match (command.method, &path[..]) {
             (Method::Get, ["status"]) => Ok(shown::json(Held {
                 draining: self.draining,

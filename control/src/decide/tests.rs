@@ -534,7 +534,10 @@ fn a_flood_while_the_store_is_away_does_not_grow_what_waits() {
         let admit = desk.invite(source, "44207");
         desk.ask(&admit).unwrap_err();
     }
+    let refused = desk.post("account", json!({"name": "late", "role": "customer"})).unwrap_err();
+    assert_eq!((refused.status, refused.title), (503, "too much waits for the store"));
     assert_eq!(desk.office.backlog(), before);
+    desk.post("drain", json!({"draining": true})).unwrap();
 }
 
 #[test]
