@@ -9,6 +9,7 @@
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/tcp.h>
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 
@@ -214,6 +215,20 @@ static __always_inline enum reason parse_ip(struct xdp_md *frame, struct packet 
 	if (type == bpf_htons(ETH_P_IPV6))
 		return parse_ipv6(frame, packet);
 	return PASS_NOT_IP;
+}
+
+/* A segment whose header is whole is the kernel's. */
+static __always_inline enum reason parse_tcp(struct xdp_md *frame, const struct packet *packet)
+{
+	struct tcphdr *tcp = frame_at(frame, packet->at, sizeof(*tcp));
+	__u32 header;
+
+	if (!tcp || packet->left < sizeof(*tcp))
+		return DROP_TCP_SHORT;
+	header = tcp->doff * 4;
+	if (header < sizeof(*tcp) || header > packet->left)
+		return DROP_TCP_LENGTH;
+	return PASS_TCP;
 }
 
 /* Behind it `at` and `left` are the datagram's payload. */

@@ -92,7 +92,7 @@ static __always_inline enum reason decide(struct xdp_md *frame, enum purpose pur
 	case IPPROTO_UDP:
 		return decide_udp(frame, &packet, hash, current, purpose);
 	case IPPROTO_TCP:
-		return PASS_TCP;
+		return parse_tcp(frame, &packet);
 	case IPPROTO_ICMP:
 	case ICMPV6:
 		return PASS_ICMP;

@@ -93,6 +93,10 @@ reasons! {
     DropUdpShort "drop_udp_short"
     /// The UDP header promises more bytes than the packet has, or fewer than the header itself.
     DropUdpLength "drop_udp_length"
+    /// Ends inside its TCP header.
+    DropTcpShort "drop_tcp_short"
+    /// The TCP header promises more bytes than the packet has, or fewer than its minimum.
+    DropTcpLength "drop_tcp_length"
     /// The source address is on the deny list.
     DropDenyAddress "drop_deny_address"
     /// The source lies in a network on the deny list.

@@ -120,6 +120,10 @@ fn every_kind_of_frame_leaves_by_its_own_door() {
         let media6 = || udp(STRANGER6, OWN6, MEDIA.1, &rtp);
         let ipv4 = |protocol: u8| edited(sip4(INVITE), ETHERNET + 9, &[protocol]);
         let ipv6 = |protocol: u8| edited(sip6(INVITE), ETHERNET + 6, &[protocol]);
+        // Behind the eight bytes that were UDP's: the rest of a TCP header, and room for one option.
+        let segment = |words: u8| [[0; 4], [words << 4, 0, 0, 0], [0; 4], [0; 4]].concat();
+        let tcp4 = |words: u8| edited(sip4(&segment(words)), ETHERNET + 9, &[6]);
+        let tcp6 = |words: u8| edited(sip6(&segment(words)), ETHERNET + 6, &[6]);
         let neighbor = |kind: u8, hops: u8| {
             let frame = edited(sip6(&[0; 24]), ETHERNET + 6, &[58, hops]);
             edited(frame, ETHERNET + 40, &[kind])
@@ -161,8 +165,22 @@ fn every_kind_of_frame_leaves_by_its_own_door() {
             ),
             ("ARP", edited(sip4(INVITE), 12, &[0x08, 0x06]), PassNotIp),
             ("an old length-type frame", edited(sip4(INVITE), 12, &[0, 60]), PassNotIp),
-            ("TCP", ipv4(6), PassTcp),
-            ("TCP over IPv6", ipv6(6), PassTcp),
+            ("TCP", tcp4(5), PassTcp),
+            ("TCP with an option", tcp4(6), PassTcp),
+            ("TCP over IPv6", tcp6(5), PassTcp),
+            ("TCP of four words", tcp4(4), DropTcpLength),
+            ("TCP whose options pass the packet's end", tcp4(7), DropTcpLength),
+            ("TCP over IPv6 whose options pass the packet's end", tcp6(15), DropTcpLength),
+            (
+                "IPv4 that ends in its TCP header",
+                edited(tcp4(5), ETHERNET + 2, &[0, 39]),
+                DropTcpShort,
+            ),
+            (
+                "IPv6 that ends in its TCP header",
+                edited(tcp6(5), ETHERNET + 4, &[0, 19]),
+                DropTcpShort,
+            ),
             ("ICMP", ipv4(1), PassIcmp),
             ("ICMPv6", ipv6(58), PassIcmp),
             ("GRE", ipv4(47), PassProtocol),
