@@ -337,7 +337,6 @@ fn report(
     Ok(render::print(&summary)?)
 }
 
-/// A missing key tells this from a refusal.
 #[cfg(test)]
 mod tests {
     use super::*;
