@@ -37,7 +37,7 @@ pub(crate) struct Lines<'a> {
 impl<'a> Iterator for Lines<'a> {
     type Item = Line<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Line<'a>> {
         let start = self.rest;
         if start.is_empty() {
@@ -49,31 +49,31 @@ impl<'a> Iterator for Lines<'a> {
                 self.rest = after;
                 Some(Line { text, whole: before(start, after), suspect: false })
             }
-            _ => Some(self.next_odd(from)),
+            _ => {
+                let line = odd_line(start, from);
+                self.rest = start.get(line.whole.len()..).unwrap_or_default();
+                Some(line)
+            }
         }
     }
 }
 
-impl<'a> Lines<'a> {
-    /// The next line when it holds controls, such as tabs, or has no end.
-    #[cold]
-    fn next_odd(&mut self, from: &'a [u8]) -> Line<'a> {
-        let start = self.rest;
-        let mut suspect = false;
-        let mut from = from;
-        let after = loop {
-            match from {
-                [b'\r', b'\n', after @ ..] | [b'\n', after @ ..] => break after,
-                [] | [b'\r'] => break &[],
-                [byte, after @ ..] => {
-                    suspect |= matches!(byte, b'\r' | 0);
-                    from = after.get(first_control(after)..).unwrap_or_default();
-                }
+/// The line at `start` when it holds controls, such as tabs, or has no end; the first stands at `from`.
+#[cold]
+fn odd_line<'a>(start: &'a [u8], from: &'a [u8]) -> Line<'a> {
+    let mut suspect = false;
+    let mut from = from;
+    let after = loop {
+        match from {
+            [b'\r', b'\n', after @ ..] | [b'\n', after @ ..] => break after,
+            [] | [b'\r'] => break &[],
+            [byte, after @ ..] => {
+                suspect |= matches!(byte, b'\r' | 0);
+                from = after.get(first_control(after)..).unwrap_or_default();
             }
-        };
-        self.rest = after;
-        Line { text: before(start, from), whole: before(start, after), suspect }
-    }
+        }
+    };
+    Line { text: before(start, from), whole: before(start, after), suspect }
 }
 
 #[cfg(test)]

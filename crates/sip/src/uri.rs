@@ -4,8 +4,9 @@
 //! us ever has to guess where the user ends and the host begins.
 
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 
-use crate::scan::{self, Cursor};
+use crate::scan::{self, Cursor, Span};
 
 /// What stands before the first colon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,19 +28,30 @@ pub struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
+    /// What is known to be one.
+    pub(crate) const fn known(raw: &'a [u8]) -> Self {
+        Self { raw }
+    }
+
     /// Reads one from the cursor.
+    #[inline(always)]
     pub(crate) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        match cursor.rest {
+            [b'[', ..] => Self::read_in_brackets(cursor),
+            _ => cursor.take_some(scan::HOST).map(|raw| Self { raw }),
+        }
+    }
+
+    #[cold]
+    fn read_in_brackets(cursor: &mut Cursor<'a>) -> Option<Self> {
         let start = cursor.rest;
-        if cursor.eat(b'[') {
-            let inside = cursor.until(b']')?;
-            if !inside.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')) {
-                return None;
-            }
-        } else {
-            cursor.take_some(scan::HOST)?;
+        let inside = cursor.until(b']')?;
+        let inside = inside.strip_prefix(b"[")?;
+        if !inside.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')) {
+            return None;
         }
         let host = Self { raw: scan::before(start, cursor.rest) };
-        (start.first() != Some(&b'[') || host.ip().is_some()).then_some(host)
+        host.ip().is_some().then_some(host)
     }
 
     /// Reads a host and nothing else; an IPv6 address may come without brackets (RFC 5118 §4.5).
@@ -78,17 +90,27 @@ impl std::fmt::Debug for Host<'_> {
     }
 }
 
-/// A checked URI.
+/// A checked URI, shorter than 64 KiB.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Uri<'a> {
     raw: &'a [u8],
-    scheme: Scheme<'a>,
-    user: Option<&'a [u8]>,
-    password: Option<&'a [u8]>,
-    host: Host<'a>,
-    port: Option<u16>,
-    params: &'a [u8],
-    headers: Option<&'a [u8]>,
+    kind: Kind,
+    scheme: Span,
+    user: Span,
+    password: Option<Span>,
+    host: Span,
+    port: Option<NonZeroU16>,
+    params: Span,
+    headers: Span,
+}
+
+/// A [`Scheme`] without its text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Sip,
+    Sips,
+    Tel,
+    Other,
 }
 
 impl<'a> Uri<'a> {
@@ -100,55 +122,65 @@ impl<'a> Uri<'a> {
         cursor.rest.is_empty().then_some(uri)
     }
 
-    /// Reads a URI from the cursor, as far as it goes; no part of it can hold an angle bracket.
+    /// Reads a URI from the cursor, as far as it goes; no part of it can hold a blank, a quote or an
+    /// angle bracket.
+    #[inline(always)]
     pub(crate) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
         let start = cursor.rest;
-        match start {
+        let uri = match start {
             [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', rest @ ..] => {
                 cursor.rest = rest;
-                Self::read_sip(Scheme::Sip, start, cursor)
+                Self::read_sip(Kind::Sip, start, cursor)
             }
             [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', rest @ ..] => {
                 cursor.rest = rest;
-                Self::read_sip(Scheme::Sips, start, cursor)
+                Self::read_sip(Kind::Sips, start, cursor)
             }
             [b't' | b'T', b'e' | b'E', b'l' | b'L', b':', rest @ ..] => {
                 cursor.rest = rest;
                 Self::read_tel(start, cursor)
             }
             _ => Self::read_other(start, cursor),
-        }
+        };
+        uri.filter(|uri| uri.raw.len() <= usize::from(u16::MAX))
     }
 
     /// What stands behind the colon of `sip:` and `sips:`.
-    fn read_sip(scheme: Scheme<'a>, start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
-        let (user, password) = read_user(cursor).unzip();
-        let host = Host::read(cursor)?;
+    #[inline(always)]
+    fn read_sip(kind: Kind, start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
+        let (user, password) = read_user(start, cursor);
+        let at = cursor.rest;
+        Host::read(cursor)?;
+        let host = Span::between(start, at, cursor.rest);
         let port = match cursor.eat(b':') {
-            true => Some(scan::port(cursor.take(scan::HOST))?),
+            true => Some(cursor.port()?),
             false => None,
         };
-        let params = read_params(cursor)?;
-        let headers = match cursor.eat(b'?') {
-            true => Some(read_headers(cursor)?),
-            false => None,
+        let at = cursor.rest;
+        skip_params(cursor)?;
+        let params = Span::between(start, at, cursor.rest);
+        let headers = match cursor.rest {
+            [b'?', ..] => read_headers(start, cursor)?,
+            _ => Span::default(),
         };
-        let password = password.flatten();
         let raw = scan::before(start, cursor.rest);
-        Some(Self { raw, scheme, user, password, host, port, params, headers })
+        Some(Self { raw, kind, scheme: Span::default(), user, password, host, port, params, headers })
     }
 
     /// What stands behind `tel:`.
     fn read_tel(start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
+        let at = cursor.rest;
         let number = cursor.take_while(|byte| {
             // RFC 3966 §3: digits, visual separators; in local numbers hexadecimal, star and hash.
             byte.is_ascii_hexdigit()
                 || matches!(byte, b'+' | b'-' | b'.' | b'(' | b')' | b'*' | b'#')
         });
-        let params = read_params(cursor)?;
+        let user = Span::between(start, at, cursor.rest);
+        let at = cursor.rest;
+        skip_params(cursor)?;
+        let params = Span::between(start, at, cursor.rest);
         let raw = scan::before(start, cursor.rest);
-        let uri = Self { user: Some(number), params, ..Self::unread(raw, Scheme::Tel) };
-        (!number.is_empty()).then_some(uri)
+        (!number.is_empty()).then_some(Self { user, params, ..Self::unread(raw, Kind::Tel) })
     }
 
     #[cold]
@@ -160,20 +192,23 @@ impl<'a> Uri<'a> {
             scan::is(byte, scan::VISIBLE) && !matches!(byte, b'<' | b'>' | b'"')
         });
         let raw = scan::before(start, cursor.rest);
-        (named && !opaque.is_empty()).then_some(Self::unread(raw, Scheme::Other(scheme)))
+        let behind = raw.get(scheme.len()..)?;
+        let scheme = Span::between(raw, raw, behind);
+        (named && !opaque.is_empty()).then_some(Self { scheme, ..Self::unread(raw, Kind::Other) })
     }
 
     /// Nothing but the scheme.
-    const fn unread(raw: &'a [u8], scheme: Scheme<'a>) -> Self {
+    fn unread(raw: &'a [u8], kind: Kind) -> Self {
         Self {
             raw,
-            scheme,
-            user: None,
+            kind,
+            scheme: Span::default(),
+            user: Span::default(),
             password: None,
-            host: Host { raw: b"" },
+            host: Span::default(),
             port: None,
-            params: b"",
-            headers: None,
+            params: Span::default(),
+            headers: Span::default(),
         }
     }
 
@@ -186,50 +221,61 @@ impl<'a> Uri<'a> {
     /// The scheme.
     #[must_use]
     pub const fn scheme(&self) -> Scheme<'a> {
-        self.scheme
+        match self.kind {
+            Kind::Sip => Scheme::Sip,
+            Kind::Sips => Scheme::Sips,
+            Kind::Tel => Scheme::Tel,
+            Kind::Other => Scheme::Other(self.scheme.of(self.raw)),
+        }
     }
 
     /// The user, or the number of a `tel:` URI, still escaped. Never empty.
     #[must_use]
     pub const fn user(&self) -> Option<&'a [u8]> {
-        self.user
+        self.user.some_of(self.raw)
     }
 
     /// The password, still escaped.
     #[must_use]
     pub const fn password(&self) -> Option<&'a [u8]> {
-        self.password
+        match self.password {
+            Some(password) => Some(password.of(self.raw)),
+            None => None,
+        }
     }
 
     /// The host; empty in `tel:` and unread URIs.
     #[must_use]
     pub const fn host(&self) -> Host<'a> {
-        self.host
+        Host { raw: self.host.of(self.raw) }
     }
 
     /// The port, never 0.
     #[must_use]
     pub const fn port(&self) -> Option<u16> {
-        self.port
+        match self.port {
+            Some(port) => Some(port.get()),
+            None => None,
+        }
     }
 
     /// The parameters as they stand, from the first semicolon on.
     #[must_use]
     pub const fn params(&self) -> &'a [u8] {
-        self.params
+        self.params.of(self.raw)
     }
 
     /// The headers as they stand, without the question mark.
     #[must_use]
     pub const fn headers(&self) -> Option<&'a [u8]> {
-        self.headers
+        self.headers.some_of(self.raw)
     }
 
     /// The first parameter of that name: `Some(None)` when it has no value.
     #[must_use]
     #[allow(clippy::option_option, reason = "present without a value is its own case (`lr`)")]
     pub fn param(&self, name: &[u8]) -> Option<Option<&'a [u8]>> {
-        self.params.split(|&byte| byte == b';').skip(1).find_map(|param| {
+        self.params().split(|&byte| byte == b';').skip(1).find_map(|param| {
             let mut cursor = Cursor::new(param);
             let (found, value) = match cursor.until(b'=') {
                 Some(found) => (found, Some(cursor.rest)),
@@ -243,36 +289,49 @@ impl<'a> Uri<'a> {
 /// `user:password@`, if it stands at the cursor.
 ///
 /// What ends before an at sign was the host. A second at sign further on is of no part behind it.
-fn read_user<'a>(cursor: &mut Cursor<'a>) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+#[inline(always)]
+fn read_user<'a>(start: &'a [u8], cursor: &mut Cursor<'a>) -> (Span, Option<Span>) {
     let mut ahead = *cursor;
-    let user = ahead.take_escaped(scan::USER);
-    let password = ahead.eat(b':').then(|| ahead.take_escaped(scan::USER));
+    ahead.skip_escaped(scan::USER);
+    let user = Span::between(start, cursor.rest, ahead.rest);
+    let password = match ahead.rest {
+        [b':', after @ ..] => {
+            ahead.rest = after;
+            ahead.skip_escaped(scan::USER);
+            Some(Span::between(start, after, ahead.rest))
+        }
+        _ => None,
+    };
     if user.is_empty() || !ahead.eat(b'@') {
-        return None;
+        return (Span::default(), None);
     }
     *cursor = ahead;
-    Some((user, password))
+    (user, password)
 }
 
 /// `;name=value;name`, perhaps none; each has a name.
-fn read_params<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
-    let start = cursor.rest;
+#[inline(always)]
+fn skip_params(cursor: &mut Cursor<'_>) -> Option<()> {
     while cursor.eat(b';') {
-        if cursor.rest.starts_with(b"=") || cursor.take_escaped(scan::URI_PARAM).is_empty() {
+        let at = cursor.rest;
+        cursor.skip_escaped(scan::URI_PARAM);
+        if cursor.rest.len() == at.len() || at.starts_with(b"=") {
             return None;
         }
     }
-    Some(scan::before(start, cursor.rest))
+    Some(())
 }
 
-/// `name=value&name=value`, not nothing; a question mark may stand inside a value.
-fn read_headers<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
-    let start = cursor.rest;
-    cursor.take_escaped(scan::URI_PARAM);
+/// `?name=value&name=value`, not nothing; a question mark may stand inside a value.
+#[cold]
+fn read_headers<'a>(start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Span> {
+    let at = cursor.rest.strip_prefix(b"?")?;
+    cursor.rest = at;
+    cursor.skip_escaped(scan::URI_PARAM);
     while cursor.eat(b'?') {
-        cursor.take_escaped(scan::URI_PARAM);
+        cursor.skip_escaped(scan::URI_PARAM);
     }
-    Some(scan::before(start, cursor.rest)).filter(|headers| !headers.is_empty())
+    Some(Span::between(start, at, cursor.rest)).filter(|headers| !headers.is_empty())
 }
 
 /// Lengths only: an address may be a subscriber's number.
