@@ -101,6 +101,19 @@ fn behind(bytes: &[u8], class: u8) -> &[u8] {
     rest
 }
 
+/// The same of bytes that begin with a `%`, for `%` escapes and bytes of the class.
+#[cold]
+fn behind_escapes(bytes: &[u8], class: u8) -> &[u8] {
+    let mut rest = bytes;
+    while let [b'%', high, low, after @ ..] = rest
+        && high.is_ascii_hexdigit()
+        && low.is_ascii_hexdigit()
+    {
+        rest = behind(after, class);
+    }
+    rest
+}
+
 /// Whether there is at least one byte and all are of the class.
 pub(crate) fn all(bytes: &[u8], class: u8) -> bool {
     !bytes.is_empty() && behind(bytes, class).is_empty()
@@ -338,6 +351,11 @@ impl Span {
         }
     }
 
+    /// The first bytes of a text.
+    pub(crate) const fn to(end: usize) -> Self {
+        Self { at: 0, end: end as u16 }
+    }
+
     /// The part itself.
     #[inline]
     pub(crate) const fn of<'a>(&self, text: &'a [u8]) -> &'a [u8] {
@@ -361,6 +379,9 @@ impl Span {
 }
 
 /// Reads a value from front to back.
+///
+/// What may refer to a cursor is inlined, and what is called takes and gives tails: so a cursor stays
+/// in two registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Cursor<'a> {
     pub(crate) rest: &'a [u8],
@@ -416,25 +437,14 @@ impl<'a> Cursor<'a> {
     /// Goes past the bytes of the class and `%` escapes with two hexadecimal digits.
     #[inline(always)]
     pub(crate) fn skip_escaped(&mut self, class: u8) {
-        self.take(class);
+        self.rest = behind(self.rest, class);
         if let [b'%', ..] = self.rest {
-            self.skip_escapes(class);
-        }
-    }
-
-    #[cold]
-    fn skip_escapes(&mut self, class: u8) {
-        while let [b'%', high, low, after @ ..] = self.rest
-            && high.is_ascii_hexdigit()
-            && low.is_ascii_hexdigit()
-        {
-            self.rest = after;
-            self.take(class);
+            self.rest = behind_escapes(self.rest, class);
         }
     }
 
     /// A port between 1 and 65535, as far as its digits go.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn port(&mut self) -> Option<NonZeroU16> {
         let mut port = 0u32;
         while let [digit @ b'0'..=b'9', after @ ..] = self.rest {
@@ -449,7 +459,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Whether the next byte was `byte`; if so it is read.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn eat(&mut self, byte: u8) -> bool {
         match self.rest {
             [first, after @ ..] if *first == byte => {
@@ -461,6 +471,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A quoted string with its quotes.
+    #[inline(always)]
     pub(crate) fn quoted(&mut self) -> Option<&'a [u8]> {
         let (string, rest) = quoted(self.rest)?;
         self.rest = rest;
@@ -468,6 +479,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The bytes before `byte`, which is read too.
+    #[inline(always)]
     pub(crate) fn until(&mut self, byte: u8) -> Option<&'a [u8]> {
         let (taken, after) = split_once(self.rest, byte)?;
         self.rest = after;

@@ -37,21 +37,25 @@ impl<'a> Host<'a> {
     #[inline(always)]
     pub(crate) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
         match cursor.rest {
-            [b'[', ..] => Self::read_in_brackets(cursor),
+            [b'[', ..] => {
+                let (host, rest) = Self::in_brackets(cursor.rest)?;
+                cursor.rest = rest;
+                Some(host)
+            }
             _ => cursor.take_some(scan::HOST).map(|raw| Self { raw }),
         }
     }
 
+    /// One that begins with a bracket, and what follows it.
     #[cold]
-    fn read_in_brackets(cursor: &mut Cursor<'a>) -> Option<Self> {
-        let start = cursor.rest;
-        let inside = cursor.until(b']')?;
+    fn in_brackets(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (inside, rest) = scan::split_once(text, b']')?;
         let inside = inside.strip_prefix(b"[")?;
         if !inside.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')) {
             return None;
         }
-        let host = Self { raw: scan::before(start, cursor.rest) };
-        host.ip().is_some().then_some(host)
+        let host = Self { raw: scan::before(text, rest) };
+        host.ip().is_some().then_some((host, rest))
     }
 
     /// Reads a host and nothing else; an IPv6 address may come without brackets (RFC 5118 §4.5).
@@ -136,11 +140,11 @@ impl<'a> Uri<'a> {
                 cursor.rest = rest;
                 Self::read_sip(Kind::Sips, start, cursor)
             }
-            [b't' | b'T', b'e' | b'E', b'l' | b'L', b':', rest @ ..] => {
+            _ => {
+                let (uri, rest) = Self::of_another_scheme(start)?;
                 cursor.rest = rest;
-                Self::read_tel(start, cursor)
+                Some(uri)
             }
-            _ => Self::read_other(start, cursor),
         };
         uri.filter(|uri| uri.raw.len() <= usize::from(u16::MAX))
     }
@@ -160,11 +164,27 @@ impl<'a> Uri<'a> {
         skip_params(cursor)?;
         let params = Span::between(start, at, cursor.rest);
         let headers = match cursor.rest {
-            [b'?', ..] => read_headers(start, cursor)?,
+            [b'?', at @ ..] => {
+                cursor.rest = behind_headers(at)?;
+                Span::between(start, at, cursor.rest)
+            }
             _ => Span::default(),
         };
         let raw = scan::before(start, cursor.rest);
         Some(Self { raw, kind, scheme: Span::default(), user, password, host, port, params, headers })
+    }
+
+    /// One at the front of `start` that is not of SIP, and what follows it.
+    #[cold]
+    fn of_another_scheme(start: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (scheme, rest) = scan::split_once(start, b':')?;
+        let mut cursor = Cursor::new(rest);
+        let uri = if scheme.eq_ignore_ascii_case(b"tel") {
+            Self::read_tel(start, &mut cursor)
+        } else {
+            Self::read_other(start, scheme, &mut cursor)
+        };
+        uri.map(|uri| (uri, cursor.rest))
     }
 
     /// What stands behind `tel:`.
@@ -183,17 +203,15 @@ impl<'a> Uri<'a> {
         (!number.is_empty()).then_some(Self { user, params, ..Self::unread(raw, Kind::Tel) })
     }
 
-    #[cold]
-    fn read_other(start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
-        let scheme = cursor.until(b':')?;
+    /// What stands behind the colon of a scheme that we do not read further.
+    fn read_other(start: &'a [u8], scheme: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
         let named = scheme.first().is_some_and(u8::is_ascii_alphabetic)
             && scheme.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
         let opaque = cursor.take_while(|byte| {
             scan::is(byte, scan::VISIBLE) && !matches!(byte, b'<' | b'>' | b'"')
         });
         let raw = scan::before(start, cursor.rest);
-        let behind = raw.get(scheme.len()..)?;
-        let scheme = Span::between(raw, raw, behind);
+        let scheme = Span::to(scheme.len());
         (named && !opaque.is_empty()).then_some(Self { scheme, ..Self::unread(raw, Kind::Other) })
     }
 
@@ -322,16 +340,15 @@ fn skip_params(cursor: &mut Cursor<'_>) -> Option<()> {
     Some(())
 }
 
-/// `?name=value&name=value`, not nothing; a question mark may stand inside a value.
+/// What follows `name=value&name=value`, not nothing; a question mark may stand inside a value.
 #[cold]
-fn read_headers<'a>(start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Span> {
-    let at = cursor.rest.strip_prefix(b"?")?;
-    cursor.rest = at;
+fn behind_headers(text: &[u8]) -> Option<&[u8]> {
+    let mut cursor = Cursor::new(text);
     cursor.skip_escaped(scan::URI_PARAM);
     while cursor.eat(b'?') {
         cursor.skip_escaped(scan::URI_PARAM);
     }
-    Some(Span::between(start, at, cursor.rest)).filter(|headers| !headers.is_empty())
+    (cursor.rest.len() < text.len()).then_some(cursor.rest)
 }
 
 /// Lengths only: an address may be a subscriber's number.

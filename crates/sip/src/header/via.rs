@@ -238,11 +238,11 @@ impl<'a> Via<'a> {
 }
 
 /// `SIP/2.0/UDP`; returns what begins with the transport.
-#[inline]
+#[inline(always)]
 fn read_protocol<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
     match cursor.rest.strip_prefix(b"SIP/2.0/") {
         Some(rest) => cursor.rest = rest,
-        None => read_spaced_version(cursor)?,
+        None => cursor.rest = behind_spaced_version(cursor.rest)?,
     }
     cursor.skip_blanks();
     let transport = cursor.rest;
@@ -250,9 +250,10 @@ fn read_protocol<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
     Some(transport)
 }
 
-/// The same up to the transport, with blanks between the parts, or in lower case.
+/// What follows the same up to the transport, with blanks between the parts, or in lower case.
 #[cold]
-fn read_spaced_version(cursor: &mut Cursor<'_>) -> Option<()> {
+fn behind_spaced_version(text: &[u8]) -> Option<&[u8]> {
+    let mut cursor = Cursor::new(text);
     let name = cursor.take_some(scan::TOKEN)?;
     cursor.skip_blanks();
     let slash = cursor.eat(b'/');
@@ -260,7 +261,7 @@ fn read_spaced_version(cursor: &mut Cursor<'_>) -> Option<()> {
     let version = cursor.take_some(scan::TOKEN)?;
     cursor.skip_blanks();
     let slashes = slash && cursor.eat(b'/');
-    (slashes && name.eq_ignore_ascii_case(b"SIP") && version == b"2.0").then_some(())
+    (slashes && name.eq_ignore_ascii_case(b"SIP") && version == b"2.0").then_some(cursor.rest)
 }
 
 #[cfg(test)]
