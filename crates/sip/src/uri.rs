@@ -171,7 +171,17 @@ impl<'a> Uri<'a> {
             _ => Span::default(),
         };
         let raw = scan::before(start, cursor.rest);
-        Some(Self { raw, kind, scheme: Span::default(), user, password, host, port, params, headers })
+        Some(Self {
+            raw,
+            kind,
+            scheme: Span::default(),
+            user,
+            password,
+            host,
+            port,
+            params,
+            headers,
+        })
     }
 
     /// One at the front of `start` that is not of SIP, and what follows it.

@@ -16,7 +16,8 @@ impl<'a> Param<'a> {
     #[must_use]
     #[inline]
     pub fn is(&self, name: &[u8]) -> bool {
-        self.name.len() == name.len() && (self.name == name || is_spelled_otherwise(self.name, name))
+        self.name.len() == name.len()
+            && (self.name == name || is_spelled_otherwise(self.name, name))
     }
 
     /// Reads one behind its semicolon.
