@@ -3,7 +3,7 @@
 //! One search finds a line's end and what must not stand before it: a CR, which another reader might
 //! take for a line end that we did not see, and a NUL.
 
-use crate::scan::{before, first_control};
+use crate::scan::{before, next_control};
 
 /// One line.
 #[derive(Clone, Copy)]
@@ -43,7 +43,7 @@ impl<'a> Iterator for Lines<'a> {
         if start.is_empty() {
             return None;
         }
-        let (text, from) = start.split_at_checked(first_control(start))?;
+        let (text, from) = start.split_at_checked(next_control(start))?;
         match from {
             [b'\r', b'\n', after @ ..] | [b'\n', after @ ..] => {
                 self.rest = after;
@@ -69,7 +69,7 @@ fn odd_line<'a>(start: &'a [u8], from: &'a [u8]) -> Line<'a> {
             [] | [b'\r'] => break &[],
             [byte, after @ ..] => {
                 suspect |= matches!(byte, b'\r' | 0);
-                from = after.get(first_control(after)..).unwrap_or_default();
+                from = after.get(next_control(after)..).unwrap_or_default();
             }
         }
     };

@@ -189,11 +189,16 @@ pub(crate) fn tail_from_byte(bytes: &[u8], byte: u8) -> &[u8] {
 }
 
 /// Where the first line end, NUL or other byte up to CR stands; the length when there is none.
-#[inline(always)]
 pub(crate) fn first_control(bytes: &[u8]) -> usize {
+    first(bytes, |word| below(word, b'\r' + 1))
+}
+
+/// The same of a text that goes on far behind that place. A look at the length costs as much as one at
+/// a word, so there is one for two.
+#[inline(always)]
+pub(crate) fn next_control(bytes: &[u8]) -> usize {
     let mut rest = bytes;
     let mut at = 0usize;
-    // A look at the length costs as much as one at a word, so there is one for two.
     while let Some((block, after)) = rest.split_first_chunk::<16>() {
         let [low, high] = halves(block).map(|word| below(word, b'\r' + 1));
         if low != 0 {
@@ -205,7 +210,7 @@ pub(crate) fn first_control(bytes: &[u8]) -> usize {
         at = at.wrapping_add(16);
         rest = after;
     }
-    at.wrapping_add(rest.iter().take_while(|&&byte| byte > b'\r').count())
+    at.wrapping_add(first_control(rest))
 }
 
 /// The two words of a block.
@@ -556,6 +561,7 @@ mod tests {
 
                 let at = bytes.iter().position(|&other| other <= b'\r').unwrap_or(bytes.len());
                 assert_eq!(first_control(&bytes), at, "{byte} {length}");
+                assert_eq!(next_control(&bytes), at, "{byte} {length}");
                 let at = bytes[..length + 1].iter().position(|&other| other == byte).unwrap();
                 assert_eq!(tail_from_byte(&bytes[..=length], byte), &bytes[at..=length]);
                 assert_eq!(all(&bytes[..=length], HOST), is(byte, HOST), "{byte} {length}");
