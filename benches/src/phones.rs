@@ -90,6 +90,7 @@ impl Exchange {
                 transactions_max: calls_max * 6,
                 kept_messages_max: calls_max * 4,
                 message_bytes_max: MESSAGE_BYTES_MAX,
+                gateways_max: 16,
             },
             locals: vec![local(NEAR), local(FAR)],
             media_ports: (first, last_port as u16),

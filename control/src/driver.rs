@@ -261,6 +261,7 @@ impl<C: Clock> Driver<C> {
                 Up::Report(Report::Ended(ended)) => {
                     self.collect(time, turns, worker, ended.call.slot)
                 }
+                Up::Report(Report::Errand(_) | Report::Gateway(_)) => {}
             }
         }
         true

@@ -296,6 +296,7 @@ fn parts<N: Nic>(
             transactions_max: config.limits.transactions_per_worker(workers),
             kept_messages_max: config.limits.kept_messages_per_worker(workers),
             message_bytes_max: config.sip.message_bytes_max,
+            gateways_max: link::profile::GATEWAYS_MAX,
         },
         locals: config
             .addresses

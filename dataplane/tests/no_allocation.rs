@@ -58,6 +58,7 @@ fn parts(link: &Link, scratch: &Path) -> Parts<Udp> {
             transactions_max: 64,
             kept_messages_max: 64,
             message_bytes_max: MESSAGE_BYTES_MAX,
+            gateways_max: 8,
         },
         locals: ours.map(local).to_vec(),
         media_ports: MEDIA,
@@ -131,7 +132,7 @@ impl Office {
                     let (call, gateway) = (reroute.call, reroute.gateway);
                     Answer::Rerouted(Rerouted { call, gateway, granted: 1 })
                 }
-                Up::Ask(Ask::Abandon(_)) | Up::Report(_) => continue,
+                Up::Ask(Ask::Abandon(_) | Ask::Register(_)) | Up::Report(_) => continue,
             };
             assert!(self.side.down.send(&Down::Answer(answer)).is_ok());
         }

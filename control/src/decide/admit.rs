@@ -1,6 +1,6 @@
 //! Admit: who calls, may they, by which gateways in which order, at what price, for how long.
 
-use link::answer::{Candidate, Refuse, Rerouted, Route};
+use link::answer::{Candidate, Refuse, Rerouted, Route, Span};
 use link::ask::{Admit, Reroute};
 use link::record::{ATTEMPTS_MAX, EndReason};
 use link::{Answer, CallRecord, Endpoint, Text};
@@ -132,7 +132,11 @@ impl Office {
             customer_terms: link::record::Terms { words: terms.to_words() },
             candidates_used: 0,
             switches_max: self.state.values.number("SS_GATEWAY_SWITCH_LIMIT") as u32,
+            flags: 0,
+            spare: 0,
+            diverter: Text::EMPTY,
             candidates: [Candidate::default(); ATTEMPTS_MAX],
+            texts: Text::EMPTY,
         };
         for (place, candidate) in route.candidates.iter_mut().zip(candidates) {
             *place = candidate;
@@ -275,6 +279,10 @@ impl Office {
         Some(Candidate {
             gateway: gateway.id,
             target: Endpoint::from(gateway.target),
+            connection: 0,
+            uri: Span::default(),
+            path: Span::default(),
+            group: 0,
             stop_codes,
             caller: text(caller.and_then(|caller| gateway.caller_rules.apply(caller))),
             callee: text(Some(gateway.callee_rules.apply(callee)?)),

@@ -1,6 +1,7 @@
 //! Answered and Abandon: the start record, and calls that are gone before their answer came.
 
-use link::ask::{Abandon, Answered};
+use link::answer::{Answer, Registered};
+use link::ask::{Abandon, Answered, CONTACTS_MAX, Contact, Register};
 use link::record::{EndReason, NEVER};
 use link::{Ask, CallRecord};
 
@@ -25,7 +26,17 @@ impl Office {
             Ask::Reroute(reroute) => self.handle_reroute(time, worker, reroute),
             Ask::Answered(answered) => self.handle_answered(worker, answered, record()),
             Ask::Abandon(abandon) => self.handle_abandon(time, worker, abandon),
+            Ask::Register(register) => self.handle_register(worker, register),
         }
+    }
+
+    /// Nobody registers here.
+    fn handle_register(&mut self, worker: usize, register: &Register) {
+        let contacts = [Contact::default(); CONTACTS_MAX];
+        let (request, status) = (register.request, 403);
+        let registered =
+            Registered { request, status, stale: 0, contacts_used: 0, seconds: 0, contacts };
+        self.answer(worker, Answer::Registered(registered));
     }
 
     /// Makes the start durable; Committed follows.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use link::Order;
 use link::order::HangUp;
 use link::record::EndReason;
+use link::{Order, Profile};
 use rating::Money;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -20,6 +20,7 @@ use crate::shown::{
     self, AccountShown, Decimal, DeniedShown, DrainShown, Held, MappingShown, Moment, OptionsLimit,
     Paid, RatesTaken, RoutingShown, TariffShown,
 };
+use crate::state::State;
 use crate::state::entity::{self, Denied, Entity, Kind, RateRow};
 use crate::store::{Change, LedgerEntry, ParameterChange};
 use crate::{Refusal, Time};
@@ -295,6 +296,10 @@ impl Office {
                 let entity = self.state.delete(kind, name)?;
                 self.change(Change::Delete(kind, entity.id()));
                 self.guard_changed(kind);
+                if let Some(profile) = State::profile_of(&entity) {
+                    let gone = Profile { gateway: profile.gateway, ..Profile::default() };
+                    self.order_all(Order::Profile(gone));
+                }
                 self.note(time, "deleted", &format!("{} {name}", kind.name()), String::new());
                 Ok(Value::Null)
             }
@@ -305,6 +310,9 @@ impl Office {
     fn saved(&mut self, time: Time, name: &'static str, entity: &Entity) {
         self.change(Change::Put(Box::new(entity.clone())));
         self.guard_changed(entity.kind());
+        if let Some(profile) = State::profile_of(entity) {
+            self.order_all(Order::Profile(profile));
+        }
         let subject = format!("{} {}", entity.kind().name(), entity.name());
         self.note(time, name, &subject, String::new());
     }
@@ -343,8 +351,9 @@ impl Office {
                 let lines = lines(gateway.id);
                 shown::json(MappingShown { gateway, lines })
             }
-            Entity::Routing(gateway) => {
+            Entity::Routing(mut gateway) => {
                 let lines = lines(gateway.id);
+                gateway.hide_secrets();
                 shown::json(RoutingShown { gateway, lines })
             }
             Entity::Deny(denied) => shown::json(DeniedShown {

@@ -162,6 +162,9 @@ impl Office {
         self.order_all(parameters);
         let draining = u32::from(self.draining);
         self.order_all(Order::Drain(link::order::Drain { draining }));
+        for profile in self.state.profiles() {
+            self.order_all(Order::Profile(profile));
+        }
     }
 
     /// A call that was running before this control started: its lines and reservations, before

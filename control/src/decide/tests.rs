@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use link::answer::{Refuse, Route};
-use link::ask::{Abandon, Admit, Answered, Reroute};
+use link::ask::{Abandon, Admit, Answered, Credentials, Identities, Reroute};
 use link::record::{Attempt, EndReason, Facts, NEVER};
 use link::{Answer, Ask, Endpoint, Text};
 use serde_json::{Value, json};
@@ -103,6 +103,8 @@ impl Desk {
             deadline_us: 0,
             started_us: self.time.wall_us,
             facts,
+            identities: Identities::default(),
+            credentials: Credentials::default(),
         }
     }
 
@@ -723,6 +725,8 @@ fn every_parameter_in_force_changes_what_happens() {
         ("PREVENT_OVERDRAFT_ADVANCE_TIME", "60"),
         ("FREE_TIME", "5"),
         ("SS_MAXCONCURRENTCALL", "1"),
+        ("TG_SIP_REALM", "sip.example.com"),
+        ("TG_SIP_DOMAIN", "sip.example.com"),
         ("SS_ENABLE_CALL_LIMIT", "0"),
         ("SS_GATEWAY_SWITCH_LIMIT", "0"),
     ]);

@@ -13,11 +13,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::profile::SipFields;
 use crate::Refusal;
 use crate::shown::Decimal;
 
 /// Where SIP is, unless a target says otherwise.
 const SIP_PORT: u16 = 5060;
+/// What is shown of a secret.
+pub const HIDDEN: &str = "********";
 /// Longest text for people.
 const MEMO_CHARS_MAX: usize = 256;
 /// A decision looks through all rules of a gateway, and a change through all addresses of all.
@@ -174,7 +177,6 @@ pub struct TransformRule {
 
 /// A customer's side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Mapping {
     /// Its number.
     #[serde(default)]
@@ -210,11 +212,13 @@ pub struct Mapping {
     /// Changes of the callee.
     #[serde(default)]
     pub callee_rules: Vec<TransformRule>,
+    /// How it wants its SIP.
+    #[serde(flatten)]
+    pub sip: SipFields,
 }
 
 /// A vendor's side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Routing {
     /// Its number.
     #[serde(default)]
@@ -262,6 +266,15 @@ pub struct Routing {
     /// Changes of the callee as sent.
     #[serde(default)]
     pub callee_rules: Vec<TransformRule>,
+    /// What we say to its digest challenges; empty: nothing.
+    #[serde(default)]
+    pub auth_username: String,
+    /// With it; shown as `********`.
+    #[serde(default)]
+    pub auth_password: String,
+    /// How it wants its SIP.
+    #[serde(flatten)]
+    pub sip: SipFields,
 }
 
 /// A denied source.
@@ -400,12 +413,23 @@ pub fn parse<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, Refusal> 
     })
 }
 
+impl Routing {
+    /// As it is shown.
+    pub(crate) fn hide_secrets(&mut self) {
+        if !self.auth_password.is_empty() {
+            self.auth_password = HIDDEN.into();
+        }
+    }
+}
+
 impl Entity {
     /// Reads what an operator or the store says.
     ///
     /// # Errors
     /// Names the field that cannot be.
     pub fn read(kind: Kind, id: u32, body: Value) -> Result<Self, Refusal> {
+        let said: Vec<String> =
+            body.as_object().into_iter().flat_map(|fields| fields.keys().cloned()).collect();
         let entity = match kind {
             Kind::Account => Self::Account(Account { id, ..parse(body)? }),
             Kind::Tariff => Self::Tariff(TariffHead { id, ..parse(body)? }),
@@ -422,6 +446,11 @@ impl Entity {
                 Self::Trust(Trusted { id, name, ..trusted })
             }
         };
+        // Every field is written, so what is not read is not written either.
+        let known = entity.body();
+        if let Some(unknown) = said.iter().find(|field| known.get(field).is_none()) {
+            return Err(Refusal::invalid(format!("{unknown}: unknown field `{unknown}`")));
+        }
         entity.check()?;
         Ok(entity)
     }
@@ -466,11 +495,15 @@ impl Entity {
                     })?;
                 }
                 prefix("tech_prefix", &gateway.tech_prefix)?;
+                gateway.sip.check()?;
                 rules("caller_rules", &gateway.caller_rules)?;
                 rules("callee_rules", &gateway.callee_rules)
             }
             Self::Routing(gateway) => {
                 target(&gateway.target)?;
+                gateway.sip.check()?;
+                secret("auth_username", &gateway.auth_username)?;
+                secret("auth_password", &gateway.auth_password)?;
                 if !(1..=100).contains(&gateway.priority) {
                     return Err(Refusal::invalid("priority: 1 to 100"));
                 }
@@ -633,6 +666,19 @@ pub fn memo(field: &str, text: &str) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::invalid(format!("{field}: one line of up to {MEMO_CHARS_MAX} characters")))
+}
+
+/// A name or password of digest.
+fn secret(field: &str, text: &str) -> Result<(), Refusal> {
+    if text == HIDDEN {
+        return Err(Refusal::invalid(format!(
+            "{field}: that is how a secret is shown, and no secret"
+        )));
+    }
+    if text.len() <= 62 && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!("{field}: one line of up to 62 bytes")))
 }
 
 fn bounded(field: &str, count: usize, most: usize) -> Result<(), Refusal> {

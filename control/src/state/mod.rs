@@ -5,11 +5,14 @@
 //! changes.
 
 pub mod entity;
+pub mod profile;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use link::profile::GATEWAYS_MAX;
+use link::{Endpoint, Profile};
 use numbers::transform::{Rule, Rules};
 use rating::{Money, Price, RoundingMode, Tariff};
 use routing::{
@@ -149,6 +152,7 @@ impl State {
             return Err(Refusal::new(409, "name taken", detail));
         }
         self.check(&entity)?;
+        self.check_room(kind)?;
         self.last_id = id;
         self.put(entity.clone());
         Ok(entity)
@@ -174,7 +178,10 @@ impl State {
                     "a name stays; create another one and delete this one",
                 ));
             }
-            fields.insert(field, value);
+            // Whoever sends back what was shown changes no secret.
+            if value != entity::HIDDEN {
+                fields.insert(field, value);
+            }
         }
         let mut entity = Entity::read(kind, id, body)?;
         self.check(&entity)?;
@@ -242,6 +249,17 @@ impl State {
         let (kind, name) = (entity.kind(), entity.name().to_owned());
         self.names.insert((kind, entity.id()), name.clone());
         self.documents.insert((kind, name), entity);
+    }
+
+    /// Every worker has a place for each gateway, and no more.
+    fn check_room(&self, kind: Kind) -> Result<(), Refusal> {
+        let gateways = self.mappings.len() + self.routings.len();
+        let is_gateway = matches!(kind, Kind::Mapping | Kind::Routing);
+        if is_gateway && gateways >= GATEWAYS_MAX as usize {
+            let detail = format!("{GATEWAYS_MAX} gateways can be had");
+            return Err(Refusal::new(507, "too many gateways", detail));
+        }
+        Ok(())
     }
 
     /// What must hold between documents.
@@ -403,6 +421,31 @@ impl State {
             }
             Kind::Account | Kind::Deny | Kind::Trust => {}
         }
+    }
+
+    /// What the workers are told of a document, if it is a gateway.
+    #[must_use]
+    pub fn profile_of(entity: &Entity) -> Option<Profile> {
+        match entity {
+            Entity::Mapping(gateway) => {
+                Some(gateway.sip.profile(gateway.id, Endpoint::NONE, "", ""))
+            }
+            Entity::Routing(gateway) => {
+                let target = entity::target(&gateway.target).map(Endpoint::from);
+                let (name, word) = (&gateway.auth_username, &gateway.auth_password);
+                Some(gateway.sip.profile(gateway.id, target.unwrap_or_default(), name, word))
+            }
+            _ => None,
+        }
+    }
+
+    /// Of all gateways, in the order of their numbers: a worker that is told so moves nothing.
+    #[must_use]
+    pub fn profiles(&self) -> Vec<Profile> {
+        let mut profiles: Vec<Profile> =
+            self.documents.values().filter_map(Self::profile_of).collect();
+        profiles.sort_by_key(|profile| profile.gateway);
+        profiles
     }
 
     fn build_mapping(&self, gateway: &Mapping) -> Option<MappingGateway> {

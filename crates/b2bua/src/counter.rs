@@ -22,6 +22,8 @@ pub enum Counter {
     Failovers,
     /// Candidates passed over because they had no line when their turn came.
     CandidatesFull,
+    /// Profiles of gateways that found no room.
+    ProfilesFull,
     /// New calls refused with 503 because control is away.
     RefusedControlAway,
     /// New calls refused with 503 because the box drains.
@@ -117,6 +119,7 @@ impl Counter {
         Self::Attempts,
         Self::Failovers,
         Self::CandidatesFull,
+        Self::ProfilesFull,
         Self::RefusedControlAway,
         Self::RefusedDraining,
         Self::RefusedCallsFull,
@@ -175,6 +178,7 @@ impl Counter {
             Self::Attempts => "attempts",
             Self::Failovers => "failovers",
             Self::CandidatesFull => "candidates_full",
+            Self::ProfilesFull => "profiles_full",
             Self::RefusedControlAway => "refused_control_away",
             Self::RefusedDraining => "refused_draining",
             Self::RefusedCallsFull => "refused_calls_full",

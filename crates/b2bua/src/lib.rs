@@ -29,6 +29,7 @@ mod media;
 mod outbox;
 mod path;
 mod ports;
+mod profiles;
 mod stateless;
 mod switch;
 mod table;

@@ -39,6 +39,8 @@ pub struct Limits {
     pub kept_messages_max: u32,
     /// Longest message we emit.
     pub message_bytes_max: usize,
+    /// Gateways whose profile has a place.
+    pub gateways_max: u32,
 }
 
 impl Default for Limits {
@@ -49,6 +51,7 @@ impl Default for Limits {
             transactions_max: 32_768,
             kept_messages_max: 32_768,
             message_bytes_max: 8_192,
+            gateways_max: link::profile::GATEWAYS_MAX,
         }
     }
 }

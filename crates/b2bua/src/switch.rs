@@ -21,6 +21,7 @@ use crate::limits::Setup;
 use crate::media::{MediaPlane, call_of};
 use crate::outbox::Outbox;
 use crate::path::Path;
+use crate::profiles::{Profiles, Put};
 use crate::timers::Timers;
 use crate::transaction::Transactions;
 use crate::turned_away::TurnedAway;
@@ -75,6 +76,7 @@ pub struct Switch {
     pub(crate) scratches: Vec<Box<[u8]>>,
     pub(crate) media: MediaPlane,
     pub(crate) turned_away: TurnedAway,
+    pub(crate) profiles: Profiles,
     pub(crate) counters: Counters,
     sweep_armed: bool,
 }
@@ -117,6 +119,7 @@ impl Switch {
             scratches: (0..SCRATCHES).map(|_| scratch()).collect(),
             media: MediaPlane::new(setup.media_ports),
             turned_away: TurnedAway::new(),
+            profiles: Profiles::new(limits.gateways_max),
             counters: Counters::new(),
             sweep_armed: false,
             setup,
@@ -164,6 +167,9 @@ impl Switch {
             Answer::Refuse(refuse) => self.handle_refuse(now, refuse),
             Answer::Rerouted(rerouted) => self.handle_rerouted(now, rerouted),
             Answer::Committed(committed) => self.handle_committed(now, committed.call),
+            Answer::Challenge(_) | Answer::Registered(_) => {
+                self.counters.add(Counter::AnswersInvalid);
+            }
         }
     }
 
@@ -173,6 +179,12 @@ impl Switch {
             Order::HangUp(hang_up) => self.handle_hang_up(now, hang_up),
             Order::Parameters(parameters) => self.parameters = *parameters,
             Order::Drain(drain) => self.draining = drain.draining != 0,
+            Order::Profile(profile) => {
+                if self.profiles.put(profile) == Put::Full {
+                    self.counters.add(Counter::ProfilesFull);
+                }
+            }
+            Order::Errand(_) => self.counters.add(Counter::OrdersUnmatched),
         }
     }
 

@@ -81,7 +81,8 @@ impl<N: Nic> Worker<N> {
         let call = match answer {
             Answer::Route(route) => route.call,
             Answer::Refuse(refuse) => refuse.call,
-            Answer::Rerouted(_) | Answer::Committed(_) => return,
+            Answer::Challenge(challenge) => challenge.call,
+            Answer::Rerouted(_) | Answer::Committed(_) | Answer::Registered(_) => return,
         };
         if let Some(asked) = self.asked.get(call.slot as usize) {
             self.side.latency.record(now.saturating_sub(*asked).as_micros() as u64);

@@ -548,6 +548,7 @@ fn setup(worker: u32, seed: u64, boots: u8) -> Setup {
             transactions_max: 128,
             kept_messages_max: 256,
             message_bytes_max: MESSAGE_BYTES_MAX,
+            gateways_max: 64,
         },
         locals: ADDRESSES
             .iter()

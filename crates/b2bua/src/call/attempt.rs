@@ -443,12 +443,21 @@ impl Switch {
             300..=399 | 401 | 402 | 403 | 407 => 503,
             status => status,
         };
-        call.failure = told;
+        let told = self.replaced(slot, told);
+        self.calls[slot].failure = told;
         if stops {
             let reply = Reply { passed: Some(message), ..Reply::plain(told) };
             return self.fail_call(now, slot, &reply, reason, EndedBy::Callee);
         }
         self.fail_over(now, slot, Some(message));
+    }
+
+    /// A vendor's failure as its own table and then the customer's say it (SIP-23).
+    fn replaced(&self, slot: usize, status: u16) -> u16 {
+        let record = &self.calls[slot].record;
+        let vendor = record.attempts().last().map_or(0, |attempt| attempt.gateway);
+        let said = self.profiles.of(vendor).status_of(status);
+        self.profiles.of(record.customer_gateway).status_of(said)
     }
 
     /// Whether a vendor's failure ends the search (`stop_codes`, and any 6xx).

@@ -241,6 +241,8 @@ impl Switch {
             deadline_us: (now + wait).as_micros() as u64,
             started_us: started.as_micros() as u64,
             facts,
+            identities: link::ask::Identities::default(),
+            credentials: link::ask::Credentials::default(),
         }));
     }
 

@@ -168,7 +168,13 @@ pub(super) fn response(
 }
 
 pub(super) fn limits() -> Limits {
-    Limits { calls_max: 8, transactions_max: 64, kept_messages_max: 64, message_bytes_max: 8_192 }
+    Limits {
+        calls_max: 8,
+        transactions_max: 64,
+        kept_messages_max: 64,
+        message_bytes_max: 8_192,
+        gateways_max: 8,
+    }
 }
 
 fn setup(limits: Limits) -> Setup {
