@@ -52,77 +52,21 @@ pub fn run(config: &Config) -> Result<(), Error> {
     let allowed = cores::allowed();
     let cores = cores::choose(&config.dataplane.cores, &allowed, config.control.core, workers);
 
-    let mut handoffs = handoffs(config, &keys)?;
-    let mut notices: Vec<(String, String)> = Vec::new();
-    let mut threads = Vec::new();
+    let handoffs = handoffs(config, &keys)?;
+    let mut crew = Crew {
+        config,
+        link,
+        keys,
+        cores: &cores,
+        stop: Arc::clone(&stop),
+        threads: Vec::new(),
+        notices: Vec::new(),
+    };
     match config.dataplane.nic {
-        NicKind::Udp => {
-            notices.push(("nic".into(), "udp: kernel sockets".into()));
-            let addresses: Vec<_> = config.addresses.iter().map(|address| address.ip).collect();
-            for (index, handoff) in handoffs.drain(..).enumerate() {
-                let ports = media_ports(config, index)?;
-                let frames = config.dataplane.frames_per_worker;
-                // What arrives here is reassembled already, so a frame holds the longest message.
-                let longest = Udp::frame_bytes(config.sip.message_bytes_max);
-                let bytes = config.dataplane.frame_bytes.max(longest);
-                let nic = Udp::open(&addresses, config.sip.port, ports, frames, bytes)?;
-                let (hops, rim) = (Reader::kernel(), rim::WorkerSide::none());
-                let parts = parts(config, &link, &keys, index, nic, hops, rim, handoff)?;
-                let core = cores.get(index).copied();
-                threads.push(spawn(index, core, parts, Arc::clone(&stop))?);
-            }
-        }
-        NicKind::AfXdp => {
-            let names: Vec<String> = config.interfaces.iter().map(|one| one.name.clone()).collect();
-            afxdp::check_queues(&names, workers as u32)?;
-            let guard = xdp_prog::attach(&plan(config)?)?;
-            for interface in guard.interfaces() {
-                notices.push((format!("xdp {}", interface.name), interface.mode.name().into()));
-            }
-            let mut nics = Vec::new();
-            for queue in 0..workers as u32 {
-                let nic = AfXdp::open(
-                    &names,
-                    queue,
-                    config.dataplane.frames_per_worker,
-                    config.dataplane.frame_bytes,
-                    config.dataplane.hugepages,
-                )?;
-                nics.push(nic);
-            }
-            let copies = nics.iter().any(|nic| !nic.zero_copy());
-            let mode = if copies { "afxdp: copy" } else { "afxdp: zero-copy" };
-            notices.push(("nic".into(), mode.into()));
-            let hops = neighbors::start(&names, workers, Arc::clone(&stop))?;
-            let addresses: Vec<SocketAddr> = config
-                .addresses
-                .iter()
-                .map(|address| SocketAddr::new(address.ip, config.sip.port))
-                .collect();
-            let bells = (0..workers as u32)
-                .map(|worker| Doorbell::open(&paths.worker_bell(worker)))
-                .collect::<Result<Vec<_>, _>>()?;
-            let setup = rim::Setup {
-                addresses,
-                worker_bells: bells,
-                bell: paths.run.join("rim.bell"),
-                message_bytes_max: config.sip.message_bytes_max,
-            };
-            let rims = rim::start(setup, admission(&paths.pins)?, Arc::clone(&stop))?;
-            // Only now, because the driver lets fragments of SIP up to the rim once it finds a socket.
-            for (queue, nic) in (0..).zip(&nics) {
-                for (interface, socket) in nic.sockets().enumerate() {
-                    guard.set_socket(interface, queue, socket)?;
-                }
-            }
-            let sides = nics.into_iter().zip(hops).zip(rims).zip(handoffs.drain(..));
-            for (index, (((nic, hops), rim), handoff)) in sides.enumerate() {
-                let parts = parts(config, &link, &keys, index, nic, hops, rim, handoff)?;
-                let core = cores.get(index).copied();
-                threads.push(spawn(index, core, parts, Arc::clone(&stop))?);
-            }
-        }
+        NicKind::Udp => crew.start_on_kernel_sockets(handoffs)?,
+        NicKind::AfXdp => crew.start_on_driver_queues(handoffs)?,
     }
+    let Crew { threads, mut notices, .. } = crew;
     notices.push(("workers".into(), workers.to_string()));
     link.board().replace(notices.iter().map(|(name, text)| (name.as_str(), text.as_str())));
     if cores.is_empty() {
@@ -139,6 +83,171 @@ pub fn run(config: &Config) -> Result<(), Error> {
     }
     eprintln!("dataplane_stopped");
     Ok(())
+}
+
+/// The workers of this process, and what they are started with.
+struct Crew<'a> {
+    config: &'a Config,
+    link: Link,
+    keys: Keys,
+    /// Empty, or one for each worker.
+    cores: &'a [u32],
+    stop: Arc<AtomicBool>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+    /// What `status` shows of how they came up.
+    notices: Vec<(String, String)>,
+}
+
+impl Crew<'_> {
+    /// Each worker with sockets of its own in the kernel's stack; no driver's program, and no rim.
+    fn start_on_kernel_sockets(&mut self, handoffs: Vec<Handoff>) -> Result<(), Error> {
+        let config = self.config;
+        self.notices.push(("nic".into(), "udp: kernel sockets".into()));
+        let addresses: Vec<_> = config.addresses.iter().map(|address| address.ip).collect();
+        for (index, handoff) in handoffs.into_iter().enumerate() {
+            let ports = media_ports(config, index)?;
+            let frames = config.dataplane.frames_per_worker;
+            // What arrives here is reassembled already, so a frame holds the longest message.
+            let longest = Udp::frame_bytes(config.sip.message_bytes_max);
+            let bytes = config.dataplane.frame_bytes.max(longest);
+            let nic = Udp::open(&addresses, config.sip.port, ports, frames, bytes)?;
+            self.start_worker(index, nic, Reader::kernel(), rim::WorkerSide::none(), handoff)?;
+        }
+        Ok(())
+    }
+
+    /// The driver's program attached, each worker with its queue of every interface, and the threads that
+    /// only they need: next hops and the rim.
+    fn start_on_driver_queues(&mut self, handoffs: Vec<Handoff>) -> Result<(), Error> {
+        let config = self.config;
+        let workers = config.dataplane.workers;
+        let names: Vec<String> = config.interfaces.iter().map(|one| one.name.clone()).collect();
+        afxdp::check_queues(&names, workers)?;
+        let guard = xdp_prog::attach(&plan(config)?)?;
+        for interface in guard.interfaces() {
+            let name = format!("xdp {}", interface.name);
+            self.notices.push((name, interface.mode.name().into()));
+        }
+        let mut nics = Vec::new();
+        for queue in 0..workers {
+            let nic = AfXdp::open(
+                &names,
+                queue,
+                config.dataplane.frames_per_worker,
+                config.dataplane.frame_bytes,
+                config.dataplane.hugepages,
+            )?;
+            nics.push(nic);
+        }
+        let copies = nics.iter().any(|nic| !nic.zero_copy());
+        let mode = if copies { "afxdp: copy" } else { "afxdp: zero-copy" };
+        self.notices.push(("nic".into(), mode.into()));
+        let hops = neighbors::start(&names, workers as usize, Arc::clone(&self.stop))?;
+        let rims = start_rim(config, Arc::clone(&self.stop))?;
+        // Only now, because the driver lets fragments of SIP up to the rim once it finds a socket.
+        for (queue, nic) in (0..).zip(&nics) {
+            for (interface, socket) in nic.sockets().enumerate() {
+                guard.set_socket(interface, queue, socket)?;
+            }
+        }
+        let sides = nics.into_iter().zip(hops).zip(rims).zip(handoffs);
+        for (index, (((nic, hops), rim), handoff)) in sides.enumerate() {
+            self.start_worker(index, nic, hops, rim, handoff)?;
+        }
+        Ok(())
+    }
+
+    fn start_worker<N: Nic + Send + 'static>(
+        &mut self,
+        index: usize,
+        nic: N,
+        hops: Reader,
+        rim: rim::WorkerSide,
+        handoff: Handoff,
+    ) -> Result<(), Error> {
+        let parts = self.parts(index, nic, hops, rim, handoff)?;
+        let core = self.cores.get(index).copied();
+        self.threads.push(spawn(index, core, parts, Arc::clone(&self.stop))?);
+        Ok(())
+    }
+
+    fn parts<N: Nic>(
+        &self,
+        index: usize,
+        nic: N,
+        hops: Reader,
+        rim: rim::WorkerSide,
+        handoff: Handoff,
+    ) -> Result<Parts<N>, Error> {
+        let config = self.config;
+        let workers = config.dataplane.workers;
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed)?;
+        let calls_max = config.limits.calls_per_worker(workers);
+        let switch = Switch::new(Setup {
+            worker: index as u8,
+            workers: workers as u8,
+            node: config.node.number,
+            limits: Limits {
+                calls_max,
+                transactions_max: config.limits.transactions_per_worker(workers),
+                kept_messages_max: config.limits.kept_messages_per_worker(workers),
+                message_bytes_max: config.sip.message_bytes_max,
+                gateways_max: link::profile::GATEWAYS_MAX,
+            },
+            locals: config
+                .addresses
+                .iter()
+                .map(|address| Local {
+                    address: address.ip,
+                    sip_port: config.sip.port,
+                    prefix_bits: address.prefix_bits,
+                    advertise: address.advertise,
+                })
+                .collect(),
+            media_ports: media_ports(config, index)?,
+            keys: self.keys,
+            seed,
+            user_agent: "Tollgate".into(),
+        });
+        let mut side = self.link.worker_side(index as u32)?;
+        // Answers to a process that is gone.
+        side.down.clear();
+        side.counters.name_all(Counters::names().iter().map(String::as_str))?;
+        Ok(Parts {
+            index,
+            nic,
+            switch,
+            link: self.link,
+            side,
+            control: Doorbell::open(&config.paths.control_bell())?,
+            bell: Doorbell::open(&config.paths.worker_bell(index as u32))?,
+            hops,
+            handoff,
+            rim,
+            calls_max: calls_max as usize,
+            message_bytes_max: config.sip.message_bytes_max,
+            spin: Duration::from_micros(config.dataplane.spin_us.into()),
+            wall_offset: clock::wall_offset,
+        })
+    }
+}
+
+/// The rim's thread, and each worker's side of it.
+fn start_rim(config: &Config, stop: Arc<AtomicBool>) -> Result<Vec<rim::WorkerSide>, Error> {
+    let paths = &config.paths;
+    let port = config.sip.port;
+    let addresses = config.addresses.iter().map(|address| SocketAddr::new(address.ip, port));
+    let bells = (0..config.dataplane.workers)
+        .map(|worker| Doorbell::open(&paths.worker_bell(worker)))
+        .collect::<Result<Vec<_>, _>>()?;
+    let setup = rim::Setup {
+        addresses: addresses.collect(),
+        worker_bells: bells,
+        bell: paths.run.join("rim.bell"),
+        message_bytes_max: config.sip.message_bytes_max,
+    };
+    Ok(rim::start(setup, admission(&paths.pins)?, stop)?)
 }
 
 /// Sockets of the `udp` NIC and packet memory count against the process; what the system grants at most is
@@ -270,69 +379,6 @@ fn handoffs(config: &Config, keys: &Keys) -> Result<Vec<Handoff>, Error> {
     Ok(rows
         .map(|(own, (out, inward))| Handoff::new(own, *keys, media, out, inward, letter_bytes))
         .collect())
-}
-
-#[expect(clippy::too_many_arguments, reason = "one call puts a worker together from its parts")]
-fn parts<N: Nic>(
-    config: &Config,
-    link: &Link,
-    keys: &Keys,
-    index: usize,
-    nic: N,
-    hops: Reader,
-    rim: rim::WorkerSide,
-    handoff: Handoff,
-) -> Result<Parts<N>, Error> {
-    let workers = config.dataplane.workers;
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed)?;
-    let calls_max = config.limits.calls_per_worker(workers);
-    let switch = Switch::new(Setup {
-        worker: index as u8,
-        workers: workers as u8,
-        node: config.node.number,
-        limits: Limits {
-            calls_max,
-            transactions_max: config.limits.transactions_per_worker(workers),
-            kept_messages_max: config.limits.kept_messages_per_worker(workers),
-            message_bytes_max: config.sip.message_bytes_max,
-            gateways_max: link::profile::GATEWAYS_MAX,
-        },
-        locals: config
-            .addresses
-            .iter()
-            .map(|address| Local {
-                address: address.ip,
-                sip_port: config.sip.port,
-                prefix_bits: address.prefix_bits,
-                advertise: address.advertise,
-            })
-            .collect(),
-        media_ports: media_ports(config, index)?,
-        keys: *keys,
-        seed,
-        user_agent: "Tollgate".into(),
-    });
-    let mut side = link.worker_side(index as u32)?;
-    // Answers to a process that is gone.
-    side.down.clear();
-    side.counters.name_all(Counters::names().iter().map(String::as_str))?;
-    Ok(Parts {
-        index,
-        nic,
-        switch,
-        link: *link,
-        side,
-        control: Doorbell::open(&config.paths.control_bell())?,
-        bell: Doorbell::open(&config.paths.worker_bell(index as u32))?,
-        hops,
-        handoff,
-        rim,
-        calls_max: calls_max as usize,
-        message_bytes_max: config.sip.message_bytes_max,
-        spin: Duration::from_micros(config.dataplane.spin_us.into()),
-        wall_offset: clock::wall_offset,
-    })
 }
 
 fn spawn<N: Nic + Send + 'static>(

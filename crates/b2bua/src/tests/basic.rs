@@ -355,22 +355,13 @@ fn a_bye_before_the_callers_ack_waits_for_it() {
 #[test]
 fn the_longest_talk_ends_in_two_byes() {
     let mut world = World::new();
-    world.caller_sends(&invite(1, &caller_sdp()));
-    world.caller_gets("SIP/2.0 100 ");
-    let admit = world.admit();
-    world.route_with(admit.call, &[0], |route| route.talk_s = 20);
-    let invite = world.vendor_gets(0, "INVITE ");
-    world.vendor_says(0, &invite, 200, "v", &vendor_sdp());
-    world.vendor_gets(0, "ACK ");
-    world.commit();
-    let answer = world.caller_gets("SIP/2.0 200 ");
-    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    let key = world.talking_at_most(20);
     world.wait_ms(19_999);
     world.is_quiet();
     world.wait_ms(1);
     world.vendor_gets(0, "BYE ");
     world.caller_gets("BYE ");
-    let record = world.ended_by(admit.call, EndedBy::Server, EndReason::DurationLimit);
+    let record = world.ended_by(key, EndedBy::Server, EndReason::DurationLimit);
     assert_eq!(record.ended_ms - record.answered_ms, 20_000);
     world.settles();
 }
@@ -378,21 +369,12 @@ fn the_longest_talk_ends_in_two_byes() {
 #[test]
 fn a_talk_that_is_ended_late_lasted_no_longer_than_granted() {
     let mut world = World::new();
-    world.caller_sends(&invite(1, &caller_sdp()));
-    world.caller_gets("SIP/2.0 100 ");
-    let admit = world.admit();
-    world.route_with(admit.call, &[0], |route| route.talk_s = 20);
-    let invite = world.vendor_gets(0, "INVITE ");
-    world.vendor_says(0, &invite, 200, "v", &vendor_sdp());
-    world.vendor_gets(0, "ACK ");
-    world.commit();
-    let answer = world.caller_gets("SIP/2.0 200 ");
-    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    let key = world.talking_at_most(20);
     // The process was frozen.
     world.now += Duration::from_secs(28);
     world.wait_ms(0);
     world.vendor_gets(0, "BYE ");
-    let record = world.ended_by(admit.call, EndedBy::Server, EndReason::DurationLimit);
+    let record = world.ended_by(key, EndedBy::Server, EndReason::DurationLimit);
     assert_eq!(record.ended_ms - record.answered_ms, 20_000);
 }
 

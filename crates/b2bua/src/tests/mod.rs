@@ -491,6 +491,21 @@ impl World {
         (key, invite, answer)
     }
 
+    /// A call that talks and may for so long.
+    pub(super) fn talking_at_most(&mut self, talk_s: u32) -> CallKey {
+        self.caller_sends(&invite(1, &caller_sdp()));
+        self.caller_gets("SIP/2.0 100 ");
+        let admit = self.admit();
+        self.route_with(admit.call, &[0], |route| route.talk_s = talk_s);
+        let invite = self.vendor_gets(0, "INVITE ");
+        self.vendor_says(0, &invite, 200, "v", &vendor_sdp());
+        self.vendor_gets(0, "ACK ");
+        self.commit();
+        let answer = self.caller_gets("SIP/2.0 200 ");
+        self.caller_sends(&caller_request("ACK", 1, &answer, ""));
+        admit.call
+    }
+
     /// The record of a call that ended.
     pub(super) fn ended(&self, key: CallKey) -> CallRecord {
         let image = self.images.iter().find(|image| image.0 == key && image.3);
