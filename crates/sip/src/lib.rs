@@ -43,6 +43,7 @@ pub use header::cseq::Cseq;
 pub use header::name::Name;
 pub use header::name_addr::NameAddr;
 pub use header::params::{Param, Params};
+pub use header::text::Text;
 pub use header::via::{Transport, Via};
 pub use header::{HEADERS_MAX, Header};
 pub use message::{Message, Request};
