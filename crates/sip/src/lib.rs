@@ -4,8 +4,8 @@
 //! that every message needs are checked once there, so that their accessors cannot fail; the others
 //! are read on demand. What is not a message is a [`Fault`]; a broken request can still be answered
 //! through [`Refusable`]. [`refuse::admit`] says what a user agent that understands a request must
-//! still refuse. Messages are written by [`emit::Writer`], session descriptions read and rewritten by
-//! [`sdp::Sdp`]. Nothing here allocates, blocks, logs, reads a clock or panics on hostile bytes.
+//! still refuse, [`digest`] who sent it. Messages are written by [`emit::Writer`], session
+//! descriptions read and rewritten by [`sdp::Sdp`]. Nothing here allocates, blocks, logs, reads a clock or panics on hostile bytes.
 //!
 //! Read `message.rs` for the whole, `head.rs` for the one pass over the lines, `uri.rs` and `header/`
 //! for the parts, `emit.rs` for the way back.
@@ -21,6 +21,7 @@
     )
 )]
 
+pub mod digest;
 pub mod emit;
 pub mod fault;
 mod head;
@@ -43,6 +44,7 @@ pub use header::cseq::Cseq;
 pub use header::name::Name;
 pub use header::name_addr::NameAddr;
 pub use header::params::{Param, Params};
+pub use header::text::Text;
 pub use header::via::{Transport, Via};
 pub use header::{HEADERS_MAX, Header};
 pub use message::{Message, Request};

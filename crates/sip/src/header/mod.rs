@@ -5,10 +5,12 @@ pub mod list;
 pub mod name;
 pub mod name_addr;
 pub mod params;
+pub mod text;
 pub mod via;
 
 pub use list::List;
 pub use name::Name;
+pub use text::Text;
 
 /// How many header lines a message may have. Every carrier's INVITE has fewer than half as many.
 pub const HEADERS_MAX: usize = 64;
