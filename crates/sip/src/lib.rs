@@ -35,6 +35,7 @@ mod room;
 mod scan;
 pub mod sdp;
 pub mod status;
+pub mod telephone;
 pub mod uri;
 
 pub use emit::{Part, Writer};
@@ -53,4 +54,5 @@ pub use refusable::Refusable;
 pub use sdp::{Sdp, SdpFault};
 
 pub use status::reason_phrase;
+pub use telephone::Telephone;
 pub use uri::{Host, Scheme, Uri};
