@@ -29,6 +29,7 @@ pub mod header;
 mod lines;
 pub mod message;
 pub mod method;
+pub mod q850;
 pub mod refusable;
 pub mod refuse;
 mod room;
