@@ -22,6 +22,7 @@
 )]
 
 pub mod digest;
+pub mod dtmf;
 pub mod emit;
 pub mod fault;
 mod head;
@@ -35,6 +36,7 @@ pub mod refuse;
 mod room;
 mod scan;
 pub mod sdp;
+pub mod sipfrag;
 pub mod status;
 pub mod telephone;
 pub mod uri;
