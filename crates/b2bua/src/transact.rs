@@ -595,7 +595,9 @@ impl Switch {
         }
         self.counters.add(Counter::TransactionsTimedOut);
         match (role, owner, peer) {
-            (Role::Attempt(_), Some(owner), _) => self.attempt_unanswered(now, owner, key),
+            (Role::Attempt(index), Some(owner), _) => {
+                self.attempt_unanswered(now, owner, index, key);
+            }
             (Role::Exchange, Some(owner), Some(peer)) => self.exchange_unanswered(now, owner, peer),
             _ => {}
         }
