@@ -8,6 +8,7 @@ mod basic;
 mod cancel;
 mod dialog;
 mod failover;
+mod forking;
 mod hostile;
 mod reinvite;
 
@@ -510,6 +511,12 @@ impl World {
     pub(super) fn ended(&self, key: CallKey) -> CallRecord {
         let image = self.images.iter().find(|image| image.0 == key && image.3);
         image.unwrap_or_else(|| panic!("{key:?} has not ended")).1
+    }
+
+    /// How many attempts of a call have ended, by its last image.
+    pub(super) fn ended_attempts(&self, key: CallKey) -> usize {
+        let image = self.images.iter().find(|image| image.0 == key).unwrap();
+        image.1.attempts().iter().filter(|attempt| attempt.ended_ms != NEVER).count()
     }
 
     /// The record of a call that ended so.
