@@ -153,7 +153,8 @@ impl Switch {
             return self.try_next(now, slot);
         }
         self.counters.add(Counter::CandidatesFull);
-        let passed_over = self.route_of(slot).map_or(1, |route| self.next_group(slot, &route).len());
+        let passed_over =
+            self.route_of(slot).map_or(1, |route| self.next_group(slot, &route).len());
         self.calls[slot].next_candidate += passed_over as u8;
         self.ask_next(now, slot);
     }
@@ -623,7 +624,8 @@ impl Switch {
     /// nobody said anything.
     fn note_best(&mut self, slot: usize) -> Option<(u8, u16)> {
         let call = &self.calls[slot];
-        let attempts = call.record.attempts().iter().zip(0_u8..).skip(call.branches.first_attempt());
+        let attempts =
+            call.record.attempts().iter().zip(0_u8..).skip(call.branches.first_attempt());
         let failed = attempts.filter(|(attempt, _)| attempt.status >= 300);
         let (attempt, index) = failed.min_by_key(|(attempt, index)| {
             let stops = self.stops_search(slot, *index, attempt.status);

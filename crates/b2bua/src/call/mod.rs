@@ -25,6 +25,7 @@ mod attempt;
 mod branches;
 mod exchange;
 mod hangup;
+mod identities;
 mod invite;
 
 pub(crate) use invite::server_key;

@@ -12,7 +12,7 @@ mod reply;
 mod request;
 
 pub(crate) use line::uri;
-pub(crate) use reply::{Reply, refuse, reply};
+pub(crate) use reply::{Adds, Reply, refuse, reply};
 pub(crate) use request::{COOKIE, HOPS, Outgoing, beside, request};
 
 use std::net::SocketAddr;
@@ -41,6 +41,19 @@ pub(crate) const CAPABILITIES: Capabilities<'static> = Capabilities {
     content_types: &[SDP],
     telephone_uris: true,
 };
+
+/// What we can do where phones register.
+pub(crate) const REGISTRAR: Capabilities<'static> = Capabilities {
+    methods: &[Method::Register],
+    extensions: &[b"path"],
+    content_types: &[],
+    telephone_uris: false,
+};
+
+/// By which of them a request is judged.
+pub(crate) fn capabilities(method: Method<'_>) -> &'static Capabilities<'static> {
+    if method == Method::Register { &REGISTRAR } else { &CAPABILITIES }
+}
 
 /// Who speaks.
 #[derive(Clone, Copy)]

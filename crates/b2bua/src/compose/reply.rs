@@ -2,11 +2,28 @@
 
 use std::net::SocketAddr;
 
+use link::answer::Registered;
+use link::ask::Contact;
+use sip::header::Binding;
+use sip::header::contact::Q_MAX;
 use sip::refuse::Refusal;
-use sip::{Message, Method, Name, Refusable, Writer};
+use sip::{Message, Method, Name, Refusable, Uri, Writer};
 
 use super::passed::write_passed;
-use super::{CAPABILITIES, Content, SDP, Us, write_content};
+use super::{CAPABILITIES, Content, REGISTRAR, SDP, Us, capabilities, write_content};
+use crate::challenge::Challenge;
+
+/// What some answers say besides.
+#[derive(Clone, Copy)]
+pub(crate) enum Adds<'a> {
+    Nothing,
+    /// Who are you?
+    Challenge(&'a Challenge),
+    /// The bindings of an address of record (§10.3 step 8).
+    Bindings(&'a Registered),
+    /// The shortest registration taken, in seconds (§10.3 step 7).
+    MinExpires(u32),
+}
 
 /// A response of ours.
 #[derive(Clone, Copy)]
@@ -17,6 +34,7 @@ pub(crate) struct Reply<'a> {
     /// In seconds.
     pub(crate) retry_after: Option<u32>,
     pub(crate) refusal: Option<Refusal>,
+    pub(crate) adds: Adds<'a>,
     /// The other leg's message, of which the `PASSED` headers are taken.
     pub(crate) passed: Option<&'a Message<'a>>,
     pub(crate) content: Content<'a>,
@@ -25,7 +43,15 @@ pub(crate) struct Reply<'a> {
 impl Reply<'_> {
     /// A status with nothing to add.
     pub(crate) const fn plain(status: u16) -> Reply<'static> {
-        Reply { status, to_tag: &[], retry_after: None, refusal: None, passed: None, content: None }
+        Reply {
+            status,
+            to_tag: &[],
+            retry_after: None,
+            refusal: None,
+            adds: Adds::Nothing,
+            passed: None,
+            content: None,
+        }
     }
 }
 
@@ -49,7 +75,7 @@ pub(crate) fn reply(
         us.write_contact(&mut writer);
     }
     if let Some(refusal) = reply.refusal {
-        refusal.write_header(request, &CAPABILITIES, &mut writer);
+        refusal.write_header(request, capabilities(method), &mut writer);
     } else if status == 405 || matches!((method, status), (Method::Invite | Method::Options, 200)) {
         CAPABILITIES.write_allow(&mut writer);
     }
@@ -59,11 +85,35 @@ pub(crate) fn reply(
     if let Some(seconds) = reply.retry_after {
         writer.header(Name::RetryAfter, &[seconds.into()]);
     }
+    write_adds(&mut writer, request, reply.adds);
     if status >= 300 {
         write_passed(&mut writer, reply.passed);
     }
     us.write_name(&mut writer, Name::Server);
     write_content(&mut writer, reply.content)
+}
+
+fn write_adds(writer: &mut Writer<'_>, request: &Message<'_>, adds: Adds<'_>) {
+    match adds {
+        Adds::Nothing => {}
+        Adds::Challenge(challenge) => challenge.write(writer),
+        Adds::Bindings(registered) => {
+            for contact in registered.contacts() {
+                write_binding(writer, contact);
+            }
+            // RFC 3327 §5.3: the phone learns by which way it will be called.
+            writer.copy_all(request, Name::Path);
+            writer.list(Name::Supported, REGISTRAR.extensions.iter().copied());
+        }
+        Adds::MinExpires(seconds) => _ = writer.header(Name::MinExpires, &[seconds.into()]),
+    }
+}
+
+fn write_binding(writer: &mut Writer<'_>, contact: &Contact) {
+    let Some(uri) = Uri::parse(contact.uri.as_bytes()) else { return };
+    let q = Some(contact.q).filter(|&q| q < Q_MAX);
+    let expires_s = Some(contact.expires_s);
+    Binding { uri, q, expires_s, instance: None, reg_id: None }.write(writer);
 }
 
 /// Writes the answer to a request that is broken; `None`: it cannot be answered.

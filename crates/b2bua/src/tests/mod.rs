@@ -6,10 +6,12 @@
 mod adoption;
 mod basic;
 mod cancel;
+mod challenge;
 mod dialog;
 mod failover;
 mod forking;
 mod hostile;
+mod registrar;
 mod reinvite;
 
 use core::time::Duration;
