@@ -72,6 +72,10 @@ pub(super) fn description<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
     Some(message.body()).filter(|body| is_sdp && !body.is_empty())
 }
 
+/// How long a 100 may wait for something better (RFC 3261 §17.2.1). Who has heard it repeats its INVITE
+/// no more, and would wait for ever for a challenge that was sent without memory and got lost.
+const TRYING_WAIT: Duration = Duration::from_millis(200);
+
 /// All that control hears of an INVITE.
 struct Said {
     facts: Facts,
@@ -247,13 +251,11 @@ impl Switch {
             transaction.role = Role::Caller;
         }
         self.counters.add(Counter::CallsOffered);
-        // Strangers who shall hear nothing must not hear 100 either; who is one, control knows.
-        if self.parameters.reply_unauthorized != 0 {
-            self.answer(now, server, &Reply::plain(100));
-        }
         self.enter_state(slot, State::Admitting);
-        let wait = Duration::from_millis(u64::from(self.parameters.admit_wait_ms));
-        self.set_deadline(slot, Deadline::Admit, Some(now + wait));
+        let wait = self.admit_wait();
+        // Strangers who shall hear nothing must not hear 100 either; who is one, control knows.
+        let silence = if self.parameters.reply_unauthorized == 0 { wait } else { TRYING_WAIT };
+        self.set_deadline(slot, Deadline::Admit, Some(now + silence.min(wait)));
         self.ask(Ask::Admit(Admit {
             call: key,
             record: record_id,
@@ -369,16 +371,29 @@ impl Switch {
         self.enter_state(slot, State::Trying);
         let budget = Duration::from_millis(u64::from(self.parameters.search_budget_ms));
         self.set_deadline(slot, Deadline::Search, Some(now + budget));
-        if self.parameters.reply_unauthorized == 0
-            && let Some(server) = self.calls[slot].invite
-        {
-            self.answer(now, server, &Reply::plain(100));
-        }
+        self.say_trying(now, slot);
         self.try_next(now, slot);
     }
 
-    /// Control did not answer in time.
+    /// 100, once: from now on the caller waits without repeating its INVITE.
+    fn say_trying(&mut self, now: Instant, slot: usize) {
+        let Some(server) = self.calls[slot].invite else { return };
+        if self.transactions.find(server).is_some_and(|transaction| transaction.sent.is_none()) {
+            self.answer(now, server, &Reply::plain(100));
+        }
+    }
+
+    fn admit_wait(&self) -> Duration {
+        Duration::from_millis(u64::from(self.parameters.admit_wait_ms))
+    }
+
+    /// Control did not answer: the caller hears first that we are trying, then that we gave up.
     pub(super) fn admit_late(&mut self, now: Instant, slot: usize) {
+        let end = self.calls[slot].started + self.admit_wait();
+        if now < end {
+            self.say_trying(now, slot);
+            return self.set_deadline(slot, Deadline::Admit, Some(end));
+        }
         self.counters.add(Counter::RefusedAdmitLate);
         self.abandon_admission(now, slot, 503, EndReason::Overload);
     }

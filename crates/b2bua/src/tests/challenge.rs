@@ -44,7 +44,6 @@ impl World {
     fn told_of(&mut self, number: u32, from: &str, line: &str) -> link::ask::Admit {
         let invite = with_line(&invite(number, &caller_sdp()), line);
         self.receive(from, OUR_CUSTOMER_SIDE, &invite);
-        self.gets(from, "SIP/2.0 100 ");
         let admit = self.admit();
         self.refuse(admit.call, 403, 1);
         self.gets(from, "SIP/2.0 403 ");
@@ -56,9 +55,10 @@ impl World {
 fn a_challenged_invite_leaves_nothing_behind_and_is_challenged_again() {
     let mut world = World::new();
     world.caller_sends(&invite(1, &caller_sdp()));
-    world.caller_gets("SIP/2.0 100 ");
     let admit = world.admit();
     assert_eq!(admit.credentials, Credentials::default());
+    // A 100 would end the repetitions by which a lost challenge comes again.
+    world.is_quiet();
     world.challenges(admit.call, 407, 0);
     let first = world.caller_gets("SIP/2.0 407 ");
     assert_eq!(
@@ -91,7 +91,6 @@ fn a_stale_challenge_stays_stale_when_it_is_repeated() {
     for _ in 0..2 {
         world.caller_sends(&invite(1, &caller_sdp()));
         if let Some(Ask::Admit(admit)) = world.asks.pop() {
-            world.caller_gets("SIP/2.0 100 ");
             world.challenges(admit.call, 401, 1);
         }
         let challenge = world.caller_gets("SIP/2.0 401 ");

@@ -26,6 +26,9 @@ use zerocopy::FromZeros;
 
 use crate::*;
 
+/// What the caller of an INVITE hears first.
+const TRYING: &str = "SIP/2.0 100 ";
+
 pub(super) const CALLER: &str = "198.51.100.7:5060";
 pub(super) const OUR_CUSTOMER_SIDE: &str = "192.0.2.1:5060";
 pub(super) const OUR_VENDOR_SIDE: &str = "203.0.113.1:5060";
@@ -217,6 +220,8 @@ pub(super) struct World {
     pub(super) reroutes: bool,
     /// Whether the last datagram was no message.
     broken: bool,
+    /// How often the caller was said to get a 100 that comes with control's answer only.
+    tryings: usize,
 }
 
 impl World {
@@ -238,6 +243,7 @@ impl World {
             full: Vec::new(),
             reroutes: true,
             broken: false,
+            tryings: 0,
         }
     }
 
@@ -267,7 +273,11 @@ impl World {
                 assert!(self.broken || sip::Message::parse(bytes).is_ok(), "{bytes:?}");
                 assert_eq!(transmit.path.transport, Transport::Udp);
                 let text = String::from_utf8_lossy(bytes).into_owned();
-                self.inbox.push((transmit.path.remote, text));
+                if self.tryings > 0 && text.starts_with(TRYING) {
+                    self.tryings -= 1;
+                } else {
+                    self.inbox.push((transmit.path.remote, text));
+                }
             }
             while let Some(action) = self.switch.poll_action() {
                 any = true;
@@ -358,8 +368,14 @@ impl World {
         text
     }
 
-    /// The next message to the caller; it must begin so.
+    /// The next message to the caller; it must begin so. A 100 may also come later, with control's
+    /// answer: then it is empty here.
     pub(super) fn caller_gets(&mut self, start: &str) -> String {
+        let caller = CALLER.parse().unwrap();
+        if start == TRYING && !self.inbox.iter().any(|(to, _)| *to == caller) {
+            self.tryings += 1;
+            return String::new();
+        }
         self.gets(CALLER, start)
     }
 
