@@ -19,6 +19,14 @@ fn register(cseq: u32, lines: &str) -> String {
 
 const CONTACT: &str = "Contact: <sip:bob@10.0.0.9:5060>\r\n";
 
+/// A REGISTER of every field, with a nonce that the caller has just got.
+pub(super) fn proven_register(world: &mut World) -> String {
+    let lines = "Contact: \"Bob\" <sip:bob@10.0.0.9:5060;ob>;q=0.5;expires=60, <sip:bob@10.0.0.10>\r\n\
+                 Expires: 600\r\nPath: <sip:edge;lr>, <sip:inner;lr>\r\nPath: <sip:last;lr>\r\n";
+    let proof = world.proof();
+    with_line(&register(2, lines), &proof)
+}
+
 impl World {
     /// A line that proves something with a nonce which the caller has just got.
     fn proof(&mut self) -> String {
@@ -63,10 +71,7 @@ fn a_phone_registers_and_learns_all_its_bindings() {
     assert_eq!(world.switch.transactions.free(), 64, "a challenge needs no memory");
     assert!(world.asks.is_empty());
 
-    let proof = format!("Authorization: {}", digest(&nonce_of(&challenge)));
-    let lines = "Contact: \"Bob\" <sip:bob@10.0.0.9:5060;ob>;q=0.5;expires=60, <sip:bob@10.0.0.10>\r\n\
-                 Expires: 600\r\nPath: <sip:edge;lr>, <sip:inner;lr>\r\nPath: <sip:last;lr>\r\n";
-    let second = with_line(&register(2, lines), &proof);
+    let second = proven_register(&mut world);
     world.caller_sends(&second);
     world.is_quiet();
     let asked = world.asked_last();
