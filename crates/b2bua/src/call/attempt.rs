@@ -463,12 +463,13 @@ impl Switch {
         winner: u8,
         message: &Message<'_>,
     ) {
-        let route = self.route_of(slot);
-        let call = &mut self.calls[slot];
-        let index = call.branches.candidate_of(winner);
-        if let Some(candidate) = route.as_ref().and_then(|route| route.candidates().get(index)) {
-            call.note_candidate(index as u8, candidate);
+        let index = self.calls[slot].branches.candidate_of(winner);
+        if index != self.calls[slot].record.attempt_index as usize
+            && let Some(candidate) = self.candidate(slot, index)
+        {
+            self.calls[slot].note_candidate(index as u8, &candidate);
         }
+        let call = &mut self.calls[slot];
         let ms = call.ms(now);
         if let Some(attempt) = call.record.attempts.get_mut(usize::from(winner)) {
             attempt.status = message.status().unwrap_or(200);
@@ -581,8 +582,27 @@ impl Switch {
             self.cancel_others(now, slot);
         }
         if self.calls[slot].branches.is_empty() {
-            self.group_failed(now, slot, Some(message));
+            return self.group_failed(now, slot, Some(message));
         }
+        self.doubt_silent(slot);
+    }
+
+    /// One of several has failed. Those who are left and never said a word get the patience that they
+    /// would have had alone, though another rang.
+    fn doubt_silent(&mut self, slot: usize) {
+        let mut silent = None;
+        for (attempt, client) in self.calls[slot].branches.iter() {
+            let machine = self.transactions.find(client).map(|transaction| transaction.machine);
+            if machine != Some(Machine::InviteClient(invite_client::State::Calling)) {
+                return;
+            }
+            silent = self.calls[slot].record.attempts.get(usize::from(attempt));
+        }
+        let Some(silent) = silent else { return };
+        let sent = self.calls[slot].started + Duration::from_millis(silent.sent_ms.into());
+        let patience = Duration::from_millis(self.parameters.first_response_timeout_ms.into());
+        self.enter_state(slot, State::Trying);
+        self.set_deadline(slot, Deadline::FirstResponse, Some(sent + patience));
     }
 
     /// Somebody refused for all (§16.7 step 5): the others are cancelled, and heard to their end, since

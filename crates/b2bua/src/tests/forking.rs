@@ -302,6 +302,25 @@ fn dead_phones_do_not_hold_up_those_that_ring() {
 }
 
 #[test]
+fn a_dead_phone_does_not_ring_on_after_a_busy_one() {
+    for (rung_ms, then_ms) in [(10_000, 0), (1_000, 3_000)] {
+        let mut world = World::new();
+        let (_, invites) = phones_ring(&mut world, &[0, 1]);
+        world.vendor_says(0, &invites[0], 180, "a", "");
+        world.caller_gets("SIP/2.0 180 ");
+        world.wait_ms(rung_ms);
+        world.ignore_messages();
+        world.vendor_says(0, &invites[0], 486, "a", "");
+        world.vendor_gets(0, "ACK ");
+        world.is_quiet();
+        world.wait_ms(then_ms);
+        let busy = world.inbox.pop().unwrap().1;
+        assert!(busy.starts_with("SIP/2.0 486 "), "{busy}");
+        world.settles();
+    }
+}
+
+#[test]
 fn silent_phones_are_given_up_together() {
     let mut world = World::new();
     let (key, _) = phones_ring(&mut world, &[0, 1, 2]);
