@@ -24,7 +24,7 @@ pub enum Counter {
     CandidatesFull,
     /// Profiles of gateways that found no room.
     ProfilesFull,
-    /// New calls refused with 503 because control is away.
+    /// New calls and REGISTERs refused with 503 because control is away.
     RefusedControlAway,
     /// New calls refused with 503 because the box drains.
     RefusedDraining,
@@ -38,7 +38,7 @@ pub enum Counter {
     RefusedPortsFull,
     /// Repetitions of an INVITE that was refused with 503 before.
     RefusedAgain,
-    /// Calls refused with 503 because control did not answer in time.
+    /// Calls and REGISTERs refused with 503 because control did not answer in time.
     RefusedAdmitLate,
     /// Messages longer than `message_bytes_max` (513), and requests refused with 400 because a field of
     /// them does not fit our memory of a dialog.
@@ -53,8 +53,20 @@ pub enum Counter {
     RefusedUnsupported,
     /// Methods we do not do (405, 501).
     RefusedMethod,
-    /// REGISTERs refused or ignored.
+    /// REGISTERs that cannot be obeyed whoever sent them (400, 403, 404, 513).
     RefusedRegister,
+    /// REGISTERs with a fresh nonce of ours, handed to control.
+    RegistersOffered,
+    /// REGISTERs that control granted (200).
+    RegistersGranted,
+    /// Requests asked to say who they are (401, 407).
+    Challenged,
+    /// Requests with a nonce that is not ours, or was given to another source.
+    NoncesForeign,
+    /// Requests with a nonce of ours that is too old.
+    NoncesStale,
+    /// Digests that cannot be read, or are longer than we can tell: the sender is asked again.
+    CredentialsUnusable,
     /// Requests with Max-Forwards 0 (483).
     RefusedHops,
     /// The same request by two roads (482, RFC 3261 §8.2.2.2).
@@ -135,6 +147,12 @@ impl Counter {
         Self::RefusedUnsupported,
         Self::RefusedMethod,
         Self::RefusedRegister,
+        Self::RegistersOffered,
+        Self::RegistersGranted,
+        Self::Challenged,
+        Self::NoncesForeign,
+        Self::NoncesStale,
+        Self::CredentialsUnusable,
         Self::RefusedHops,
         Self::RefusedMerged,
         Self::DialogUnknown,
@@ -194,6 +212,12 @@ impl Counter {
             Self::RefusedUnsupported => "refused_unsupported",
             Self::RefusedMethod => "refused_method",
             Self::RefusedRegister => "refused_register",
+            Self::RegistersOffered => "registers_offered",
+            Self::RegistersGranted => "registers_granted",
+            Self::Challenged => "challenged",
+            Self::NoncesForeign => "nonces_foreign",
+            Self::NoncesStale => "nonces_stale",
+            Self::CredentialsUnusable => "credentials_unusable",
             Self::RefusedHops => "refused_hops",
             Self::RefusedMerged => "refused_merged",
             Self::DialogUnknown => "dialog_unknown",

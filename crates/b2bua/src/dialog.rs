@@ -99,6 +99,25 @@ impl Leg {
         self.refresh(locals, invite)
     }
 
+    /// Turns to one of those that are called at once: the Request-URI of its INVITE, the route set and
+    /// the way that lead there. Gives the way, which follows the first route if that is a loose one.
+    pub(crate) fn aim(
+        &mut self,
+        uri: &[u8],
+        routes: &[u8],
+        path: Path,
+        locals: &[Local],
+    ) -> Result<Path, TooLong> {
+        self.arena.set(Field::Target, uri)?;
+        self.arena.set(Field::Routes, routes)?;
+        let first = first_route(routes).filter(|route| route.uri().param(b"lr").is_some());
+        let hop = first.map_or(path.remote, |route| hop_of(route.uri(), path.remote, locals));
+        // A connection leads where it was made, and nowhere else.
+        let connection = if hop == path.remote { path.connection } else { 0 };
+        self.path = Path { remote: hop, connection, ..path };
+        Ok(self.path)
+    }
+
     /// Takes what a 2xx to our INVITE adds (§12.1.2).
     pub(crate) fn accept(&mut self, locals: &[Local], answer: &Message<'_>) -> Result<(), TooLong> {
         self.arena.set(Field::RemoteTag, answer.to().tag().unwrap_or_default())?;
@@ -199,12 +218,14 @@ pub(crate) fn join_routes<'a>(
     Ok((joined, length))
 }
 
+/// The first of values that were joined from a parsed list: so it ends at the first `>`.
+fn first_route(routes: &[u8]) -> Option<NameAddr<'_>> {
+    NameAddr::parse(routes.split_inclusive(|&byte| byte == b'>').next()?)
+}
+
 fn next_hop(arena: &Arena, learned: SocketAddr, locals: &[Local]) -> SocketAddr {
-    // The values were joined from a parsed list, so up to the first `>` is the first one. We
-    // follow loose routes only; strict routers (§16.12.1.2) died out with RFC 2543.
-    let routes = arena.text(Field::Routes);
-    let first = routes.split_inclusive(|&byte| byte == b'>').next().unwrap_or_default();
-    match NameAddr::parse(first) {
+    // We follow loose routes only; strict routers (§16.12.1.2) died out with RFC 2543.
+    match first_route(arena.text(Field::Routes)) {
         Some(route) => hop_of(route.uri(), learned, locals),
         None => sip::Uri::parse(arena.text(Field::Target))
             .map_or(learned, |target| hop_of(&target, learned, locals)),

@@ -10,7 +10,8 @@
 //! All memory is sized in [`Switch::new`]; what is full is refused and counted ([`Counter`]).
 //!
 //! Read `switch.rs` for the surface, `transaction/` beside RFC 3261 §17 and RFC 6026, `dialog.rs`
-//! for what a leg remembers, `call/` for the story of a call, `media.rs` for its streams and
+//! for what a leg remembers, `call/` for the story of a call, `media.rs` for its streams,
+//! `registrar.rs` for phones that say where they are, `challenge.rs` for how they show who they are, and
 //! `stateless.rs` for everybody who gets no state at all.
 
 #![forbid(unsafe_code)]
@@ -18,9 +19,11 @@
 mod action;
 mod arena;
 mod call;
+mod challenge;
 mod checkpoint;
 mod compose;
 mod counter;
+mod credentials;
 mod dialog;
 mod kept;
 mod keys;
@@ -30,6 +33,7 @@ mod outbox;
 mod path;
 mod ports;
 mod profiles;
+mod registrar;
 mod stateless;
 mod switch;
 mod table;

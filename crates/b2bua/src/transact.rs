@@ -18,8 +18,8 @@ use crate::path::Path;
 use crate::switch::Switch;
 use crate::table::Key;
 use crate::transaction::{
-    Birth, Class, Machine, Role, TransactionKey, invite_client, invite_server, non_invite_client,
-    non_invite_server,
+    Birth, Class, Machine, Role, Timer, TransactionKey, invite_client, invite_server,
+    non_invite_client, non_invite_server,
 };
 
 /// Which message of a transaction is meant.
@@ -136,6 +136,12 @@ impl Switch {
             transaction.request = request;
         }
         Ok(opened)
+    }
+
+    /// A server transaction waits for control, so long.
+    pub(crate) fn await_control(&mut self, key: TransactionKey, until: Instant) {
+        self.transactions.wait(key, until);
+        self.rearm(key.slot);
     }
 
     /// Answers from the request that was kept.
@@ -553,6 +559,7 @@ impl Switch {
                     }
                     self.enter(now, key, Machine::InviteServer(next));
                 }
+                Machine::NonInviteServer(_) if timer == Timer::W => self.register_late(now, key),
                 Machine::NonInviteServer(state) => {
                     let (next, _) = state.step(non_invite_server::Input::Fired(timer));
                     self.enter(now, key, Machine::NonInviteServer(next));
@@ -595,7 +602,9 @@ impl Switch {
         }
         self.counters.add(Counter::TransactionsTimedOut);
         match (role, owner, peer) {
-            (Role::Attempt(_), Some(owner), _) => self.attempt_unanswered(now, owner, key),
+            (Role::Attempt(index), Some(owner), _) => {
+                self.attempt_unanswered(now, owner, index, key);
+            }
             (Role::Exchange, Some(owner), Some(peer)) => self.exchange_unanswered(now, owner, peer),
             _ => {}
         }

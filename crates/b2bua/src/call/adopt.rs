@@ -58,7 +58,7 @@ impl Switch {
         self.counters.add(Counter::CallsNotAdopted);
         let call = &mut self.calls[slot];
         call.note_end(now, EndReason::DataplaneRestart, EndedBy::Server);
-        call.note_attempt_end(now, EndReason::DataplaneRestart);
+        call.note_attempts_end(now, EndReason::DataplaneRestart);
         for side in Side::BOTH {
             call.byes[side as usize] = call.legs[side as usize].confirmed;
         }

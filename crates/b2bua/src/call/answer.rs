@@ -25,29 +25,25 @@ use crate::transact::write_request;
 use crate::transaction::{SIXTY_FOUR_T1, T1, T2, TransactionKey};
 
 impl Switch {
-    /// The first 2xx of the vendor being tried.
+    /// The first 2xx of those being tried.
     pub(super) fn vendor_answers(
         &mut self,
         now: Instant,
         slot: usize,
+        index: u8,
         client: TransactionKey,
         message: &Message<'_>,
     ) {
+        self.note_winner(now, slot, index, message);
         let tag = self.fork_tag(slot, message);
-        let call = &mut self.calls[slot];
-        let ms = call.ms(now);
-        if let Some(attempt) = call.current_attempt() {
-            attempt.status = message.status().unwrap_or(200);
-            attempt.answered_ms = ms;
-        }
-        let [caller, callee] = &mut call.legs;
+        let [caller, callee] = &mut self.calls[slot].legs;
         let fits = callee.accept(&self.setup.locals, message).is_ok()
             && caller.arena.set(Field::LocalTag, &tag).is_ok();
         if !fits {
             self.counters.add(Counter::RefusedTooLong);
             return self.refuse_answer(now, slot, client, message, 502, EndReason::Rejected);
         }
-        let Ok(answer) = self.carry_answer(now, slot, message) else {
+        let Ok(answer) = self.carry_answer(now, slot, index, message) else {
             self.counters.add(Counter::RefusedMedia);
             return self.refuse_answer(now, slot, client, message, 488, EndReason::BadMedia);
         };
@@ -80,12 +76,14 @@ impl Switch {
         &mut self,
         now: Instant,
         slot: usize,
+        index: u8,
         message: &Message<'_>,
     ) -> Result<Option<Kept>, ()> {
         let Some(body) = description(message) else {
             // Those who described their media in an 18x sometimes do not say it again; the caller
             // has seen it. Without any there is nothing to talk by.
-            return if self.calls[slot].described { Ok(Some(Kept::NONE)) } else { Err(()) };
+            let was_seen = self.calls[slot].described == Some(index);
+            return if was_seen { Ok(Some(Kept::NONE)) } else { Err(()) };
         };
         let mut rewritten = self.take_scratch();
         let carried = self.carry(now, slot, Side::Callee, body, &mut rewritten);
@@ -151,7 +149,7 @@ impl Switch {
         let call = &mut self.calls[slot];
         let Some(server) = call.invite.take() else { return };
         let answer = call.answer.take();
-        let client = call.attempt;
+        let client = call.branches.first();
         call.record.answered_ms = call.ms(now);
         call.record.status = 200;
         if commitment == Commitment::Missing {
@@ -295,14 +293,14 @@ impl Switch {
         by: EndedBy,
     ) {
         if !self.calls[slot].offered
-            && let Some(client) = self.calls[slot].attempt
+            && let Some(client) = self.calls[slot].branches.first()
         {
             self.send_ack(slot, Side::Callee, client, None);
         }
         if self.calls[slot].legs[Side::Callee as usize].confirmed {
             self.send_bye(now, slot, Side::Callee, None);
         }
-        self.calls[slot].note_attempt_end(now, reason);
+        self.calls[slot].note_attempts_end(now, reason);
         self.fail_call(now, slot, &Reply::plain(status), reason, by);
     }
 }

@@ -153,7 +153,7 @@ impl Switch {
         passed: Option<&Message<'_>>,
     ) {
         self.calls[slot].note_end(now, reason, by);
-        self.calls[slot].note_attempt_end(now, reason);
+        self.calls[slot].note_attempts_end(now, reason);
         self.close_media(slot);
         self.abort_exchange(now, slot);
         self.release_held_ack(slot);

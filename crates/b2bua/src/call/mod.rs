@@ -22,8 +22,10 @@
 mod adopt;
 mod answer;
 mod attempt;
+mod branches;
 mod exchange;
 mod hangup;
+mod identities;
 mod invite;
 
 pub(crate) use invite::server_key;
@@ -35,6 +37,7 @@ use link::record::{CallKey, EndReason, EndedBy, NEVER};
 use link::report::Ended;
 use link::{Ask, Report};
 
+use self::branches::Branches;
 use crate::Instant;
 use crate::action::Action;
 use crate::counter::Counter;
@@ -107,9 +110,9 @@ impl State {
 pub(crate) enum Deadline {
     /// Control's answer, to an admission or a change of vendor.
     Admit,
-    /// Any 1xx of this attempt.
+    /// Any 1xx of those being tried.
     FirstResponse,
-    /// An 18x of this attempt.
+    /// An 18x of those being tried.
     Invite,
     /// The first 18x of all attempts.
     Search,
@@ -182,8 +185,8 @@ pub(crate) struct Call {
     deadlines: [Option<Instant>; Deadline::ALL.len()],
     /// The caller's INVITE, until its final answer.
     invite: Option<TransactionKey>,
-    /// The INVITE to the vendor that is being tried.
-    attempt: Option<TransactionKey>,
+    /// The INVITEs to those who are being tried; to the one who answered, from then on.
+    branches: Branches,
     /// Control's [`link::answer::Route`], until the call is answered.
     route: Kept,
     /// The rewritten description of the vendor's 2xx, until the caller gets it.
@@ -196,8 +199,8 @@ pub(crate) struct Call {
     hops: u8,
     /// Whether the caller's INVITE had an offer.
     offered: bool,
-    /// Whether the vendor being tried has described its media.
-    described: bool,
+    /// The attempt that described its media last.
+    described: Option<u8>,
     forks: [Fork; FORKS_MAX],
     variants: u8,
     /// Longest talk in seconds; 0: no limit.
@@ -219,7 +222,7 @@ impl Call {
             legs: [Leg::new(), Leg::new()],
             deadlines: [None; Deadline::ALL.len()],
             invite: None,
-            attempt: None,
+            branches: Branches::NONE,
             route: Kept::NONE,
             answer: Kept::NONE,
             next_candidate: 0,
@@ -227,7 +230,7 @@ impl Call {
             failure: 0,
             hops: 0,
             offered: false,
-            described: false,
+            described: None,
             forks: [Fork::default(); FORKS_MAX],
             variants: 0,
             talk_s: 0,
@@ -260,9 +263,12 @@ impl Call {
         self.state.is_live() && self.state != State::Admitting
     }
 
-    fn current_attempt(&mut self) -> Option<&mut link::record::Attempt> {
-        let index = self.record.attempts_used.checked_sub(1)?;
-        self.record.attempts.get_mut(index as usize)
+    /// Notes which candidate is being tried, or has answered.
+    fn note_candidate(&mut self, index: u8, candidate: &link::answer::Candidate) {
+        self.record.attempt_index = u32::from(index);
+        self.record.caller_sent = candidate.caller;
+        self.record.callee_sent = candidate.callee;
+        self.record.vendor_terms = candidate.terms;
     }
 
     /// Notes the end once; whoever ended it first did.
@@ -274,12 +280,18 @@ impl Call {
         }
     }
 
-    /// Notes the end of the attempt that goes on, if one does.
-    fn note_attempt_end(&mut self, now: Instant, reason: EndReason) {
+    /// Notes the end of the attempts that go on.
+    fn note_attempts_end(&mut self, now: Instant, reason: EndReason) {
+        for attempt in 0..self.record.attempts().len() as u8 {
+            self.note_attempt_end(now, attempt, reason);
+        }
+    }
+
+    /// Notes the end of an attempt, if it goes on.
+    fn note_attempt_end(&mut self, now: Instant, attempt: u8, reason: EndReason) {
         let ms = self.ms(now);
-        if let Some(attempt) = self.current_attempt()
-            && attempt.ended_ms == NEVER
-        {
+        let attempt = self.record.attempts.get_mut(usize::from(attempt));
+        if let Some(attempt) = attempt.filter(|attempt| attempt.ended_ms == NEVER) {
             attempt.ended_ms = ms;
             attempt.reason = reason as u8;
         }
@@ -341,7 +353,7 @@ impl Switch {
                 self.reroute_late(now, slot);
             }
             Deadline::Admit => self.admit_late(now, slot),
-            Deadline::FirstResponse | Deadline::Invite => self.attempt_late(now, slot),
+            Deadline::FirstResponse | Deadline::Invite => self.group_late(now, slot),
             Deadline::Search => self.search_over(now, slot),
             Deadline::Ring => self.rang_out(now, slot),
             Deadline::Commit => self.answer_caller(now, slot, Commitment::Missing),
@@ -414,7 +426,7 @@ impl Switch {
         assert!(call.is_admitted(), "only an admitted call has a record");
         call.note_end(now, EndReason::DialogLost, EndedBy::Server);
         let reason = call.record.end_reason();
-        call.note_attempt_end(now, reason);
+        call.note_attempts_end(now, reason);
         self.forget(slot);
         self.calls_live -= 1;
         self.enter_state(slot, State::Recording);
@@ -459,7 +471,7 @@ impl Switch {
         let call = &mut self.calls[slot];
         let kept = [call.route.take(), call.answer.take()];
         call.invite = None;
-        call.attempt = None;
+        call.branches.clear();
         call.unacked = None;
         call.exchange = None;
         call.byes = [false; 2];

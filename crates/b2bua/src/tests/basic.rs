@@ -6,13 +6,14 @@ use super::*;
 fn a_call_is_put_through_and_leaves_one_record() {
     let mut world = World::new();
     world.caller_sends(&invite(1, &caller_sdp()));
-    let trying = world.caller_gets("SIP/2.0 100 Trying");
-    assert!(!header(&trying, "To").contains("tag="));
     let admit = world.admit();
     assert_eq!(admit.facts.caller.as_bytes(), b"1234");
     assert_eq!(admit.facts.callee.as_bytes(), b"4420");
     assert_eq!(admit.facts.source.socket_address(), Some(CALLER.parse().unwrap()));
+    world.is_quiet();
     world.route(admit.call, &[0]);
+    let trying = world.caller_gets("SIP/2.0 100 Trying");
+    assert!(!header(&trying, "To").contains("tag="));
 
     let invite = world.vendor_gets(0, "INVITE sip:004420@203.0.113.10 SIP/2.0");
     assert_eq!(header(&invite, "Max-Forwards"), "69");
@@ -66,6 +67,28 @@ fn a_call_is_put_through_and_leaves_one_record() {
     assert_eq!((attempt.gateway, attempt.status), (100, 200));
     assert_eq!((attempt.sent_ms, attempt.ringing_ms), (0, 1_000));
     assert_eq!((attempt.answered_ms, attempt.ended_ms), (3_000, 33_050));
+    world.settles();
+}
+
+#[test]
+fn a_caller_hears_100_after_200_ms_even_if_control_has_not_answered() {
+    let mut world = World::new();
+    world.caller_sends(&invite(1, &caller_sdp()));
+    world.wait_ms(199);
+    world.caller_sends(&invite(1, &caller_sdp()));
+    world.is_quiet();
+    world.wait_ms(1);
+    world.caller_gets("SIP/2.0 100 Trying");
+    let admit = world.admit();
+    world.route(admit.call, &[0]);
+    world.vendor_gets(0, "INVITE ");
+    world.is_quiet();
+    world.caller_sends(&invite(2, &caller_sdp()));
+    world.wait_ms(1_999);
+    world.ignore_messages();
+    world.wait_ms(1);
+    world.caller_gets("SIP/2.0 503 ");
+    assert_eq!(world.count(Counter::RefusedAdmitLate), 1);
     world.settles();
 }
 

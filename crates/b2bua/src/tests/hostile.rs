@@ -233,7 +233,7 @@ enum Happening {
     HangUp,
 }
 
-const STATUSES: [u16; 13] = [100, 180, 183, 200, 200, 302, 404, 408, 481, 486, 487, 491, 503];
+const STATUSES: [u16; 14] = [100, 180, 183, 200, 200, 302, 404, 408, 481, 486, 487, 491, 503, 603];
 const METHODS: [&str; 9] =
     ["ACK", "BYE", "CANCEL", "INVITE", "INVITE", "UPDATE", "INFO", "OPTIONS", "REFER"];
 
@@ -337,13 +337,18 @@ proptest! {
     fn whatever_happens_in_whatever_order_a_call_ends_once_and_leaves_nothing(
         offerless: bool,
         answered: bool,
+        together: bool,
         happenings in prop::collection::vec(happening(), 1..40),
     ) {
         let mut world = World::new();
         let offer = if offerless { String::new() } else { caller_sdp() };
         world.caller_sends(&invite(1, &offer));
         let key = world.admit().call;
-        world.route(key, &[0, 1, 2]);
+        world.route_with(key, &[0, 1, 2], |route| {
+            for candidate in &mut route.candidates {
+                candidate.group = u32::from(together);
+            }
+        });
         let mut memory = Memory { cseqs: [(1, 1), (0, 0)], ..Memory::default() };
         memory.note(&mut world);
         let first = memory.to_vendors[0].1.clone();
@@ -364,13 +369,14 @@ proptest! {
     }
 
     #[test]
-    fn a_message_with_any_byte_changed_never_panics(at in 0_usize..900, byte: u8, which in 0_usize..4) {
+    fn a_message_with_any_byte_changed_never_panics(at in 0_usize..900, byte: u8, which in 0_usize..5) {
         let mut world = World::new();
         let (_, inner, answer) = world.talking();
         let text = match which {
             0 => invite(2, &caller_sdp()),
             1 => caller_request("INVITE", 2, &answer, &caller_sdp()),
             2 => response(&inner, 200, "v", VENDORS[0], &vendor_sdp()),
+            3 => registrar::proven_register(&mut world),
             _ => caller_request("BYE", 2, &answer, ""),
         };
         let mut bytes = text.into_bytes();

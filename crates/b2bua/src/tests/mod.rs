@@ -6,9 +6,12 @@
 mod adoption;
 mod basic;
 mod cancel;
+mod challenge;
 mod dialog;
 mod failover;
+mod forking;
 mod hostile;
+mod registrar;
 mod reinvite;
 
 use core::time::Duration;
@@ -22,6 +25,9 @@ use link::{Answer, Ask, CallRecord, Endpoint, Order, Text};
 use zerocopy::FromZeros;
 
 use crate::*;
+
+/// What the caller of an INVITE hears first.
+const TRYING: &str = "SIP/2.0 100 ";
 
 pub(super) const CALLER: &str = "198.51.100.7:5060";
 pub(super) const OUR_CUSTOMER_SIDE: &str = "192.0.2.1:5060";
@@ -214,6 +220,8 @@ pub(super) struct World {
     pub(super) reroutes: bool,
     /// Whether the last datagram was no message.
     broken: bool,
+    /// How often the caller was said to get a 100 that comes with control's answer only.
+    tryings: usize,
 }
 
 impl World {
@@ -235,6 +243,7 @@ impl World {
             full: Vec::new(),
             reroutes: true,
             broken: false,
+            tryings: 0,
         }
     }
 
@@ -264,7 +273,11 @@ impl World {
                 assert!(self.broken || sip::Message::parse(bytes).is_ok(), "{bytes:?}");
                 assert_eq!(transmit.path.transport, Transport::Udp);
                 let text = String::from_utf8_lossy(bytes).into_owned();
-                self.inbox.push((transmit.path.remote, text));
+                if self.tryings > 0 && text.starts_with(TRYING) {
+                    self.tryings -= 1;
+                } else {
+                    self.inbox.push((transmit.path.remote, text));
+                }
             }
             while let Some(action) = self.switch.poll_action() {
                 any = true;
@@ -355,8 +368,14 @@ impl World {
         text
     }
 
-    /// The next message to the caller; it must begin so.
+    /// The next message to the caller; it must begin so. A 100 may also come later, with control's
+    /// answer: then it is empty here.
     pub(super) fn caller_gets(&mut self, start: &str) -> String {
+        let caller = CALLER.parse().unwrap();
+        if start == TRYING && !self.inbox.iter().any(|(to, _)| *to == caller) {
+            self.tryings += 1;
+            return String::new();
+        }
         self.gets(CALLER, start)
     }
 
@@ -510,6 +529,12 @@ impl World {
     pub(super) fn ended(&self, key: CallKey) -> CallRecord {
         let image = self.images.iter().find(|image| image.0 == key && image.3);
         image.unwrap_or_else(|| panic!("{key:?} has not ended")).1
+    }
+
+    /// How many attempts of a call have ended, by its last image.
+    pub(super) fn ended_attempts(&self, key: CallKey) -> usize {
+        let image = self.images.iter().find(|image| image.0 == key).unwrap();
+        image.1.attempts().iter().filter(|attempt| attempt.ended_ms != NEVER).count()
     }
 
     /// The record of a call that ended so.
