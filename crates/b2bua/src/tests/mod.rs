@@ -10,6 +10,7 @@ mod dialog;
 mod failover;
 mod hostile;
 mod reinvite;
+mod undeliverable;
 
 use core::time::Duration;
 use std::net::SocketAddr;
@@ -183,6 +184,7 @@ fn setup(limits: Limits) -> Setup {
         sip_port: 5060,
         prefix_bits: 24,
         advertise: None,
+        stream_ports: StreamPorts::default(),
     };
     Setup {
         worker: 0,
