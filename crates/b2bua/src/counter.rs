@@ -117,6 +117,12 @@ pub enum Counter {
     StreamsRefused,
     /// Requests answered in silence, because a parameter or control says so.
     Silenced,
+    /// Requests of ours that came back: no connection to the peer, or ICMP says that nobody is there.
+    RequestsUndeliverable,
+    /// Responses of ours that came back.
+    ResponsesUndeliverable,
+    /// What came back and belongs to no transaction of ours: too late, too short, or forged.
+    UndeliverableUnmatched,
 }
 
 impl Counter {
@@ -178,6 +184,9 @@ impl Counter {
         Self::TransactionsFull,
         Self::StreamsRefused,
         Self::Silenced,
+        Self::RequestsUndeliverable,
+        Self::ResponsesUndeliverable,
+        Self::UndeliverableUnmatched,
     ];
 
     /// How many there are.
@@ -243,6 +252,9 @@ impl Counter {
             Self::TransactionsFull => "transactions_full",
             Self::StreamsRefused => "streams_refused",
             Self::Silenced => "silenced",
+            Self::RequestsUndeliverable => "requests_undeliverable",
+            Self::ResponsesUndeliverable => "responses_undeliverable",
+            Self::UndeliverableUnmatched => "undeliverable_unmatched",
         }
     }
 }

@@ -264,6 +264,7 @@ pub(crate) fn is_private(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::StreamPorts;
 
     fn hop(uri: &str, learned: &str) -> String {
         let locals = ["192.0.2.1", "10.1.1.1"].map(|address| Local {
@@ -271,6 +272,7 @@ mod tests {
             sip_port: 5060,
             prefix_bits: 24,
             advertise: None,
+            stream_ports: StreamPorts::default(),
         });
         let uri = sip::Uri::parse(uri.as_bytes()).unwrap();
         hop_of(&uri, learned.parse().unwrap(), &locals).to_string()

@@ -41,12 +41,13 @@ mod timers;
 mod transact;
 mod transaction;
 mod turned_away;
+mod undeliverable;
 
 pub use action::{Action, Adopted, Transmit};
 pub use checkpoint::CHECKPOINT_BYTES_MAX;
 pub use counter::Counter;
 pub use keys::{Keys, SHARDS, Shard, shard_of, worker_of};
-pub use limits::{Limits, Local, Setup};
+pub use limits::{Limits, Local, Setup, StreamPorts};
 pub use link::Instant;
 pub use media::call_of;
 pub use path::Path;

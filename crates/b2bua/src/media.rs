@@ -347,6 +347,7 @@ pub fn call_of(owner: Owner) -> CallKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::StreamPorts;
 
     const OFFER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\n\
         t=0 0\r\nm=audio 4000 RTP/AVP 0 101\r\nm=image 4002 udptl t38\r\n\
@@ -358,6 +359,7 @@ mod tests {
             sip_port: 5060,
             prefix_bits: 24,
             advertise: None,
+            stream_ports: StreamPorts::default(),
         })
     }
 
@@ -400,6 +402,7 @@ mod tests {
             sip_port: 5060,
             prefix_bits: 24,
             advertise: None,
+            stream_ports: StreamPorts::default(),
         };
         let (one, other, same) = (own("192.0.2.1"), own("203.0.113.1"), own("10.0.0.7"));
         let far_end = |from: &str, own| far_end(media, from.parse().unwrap(), [own, &other]);

@@ -585,8 +585,8 @@ impl Switch {
         }
     }
 
-    /// A client transaction whose timer ran out without a final response tells its call.
-    fn client_fired(&mut self, now: Instant, key: TransactionKey, machine: Machine) {
+    /// A client transaction that ends without a final response tells its call.
+    pub(crate) fn client_fired(&mut self, now: Instant, key: TransactionKey, machine: Machine) {
         let unanswered = matches!(
             machine,
             Machine::InviteClient(invite_client::State::Ended(invite_client::Why::NoAnswer))
@@ -628,6 +628,6 @@ pub(crate) fn write_request(
 }
 
 /// The token in a branch of ours.
-fn branch_token(branch: &[u8]) -> Option<Token> {
+pub(crate) fn branch_token(branch: &[u8]) -> Option<Token> {
     Token::read(branch.strip_prefix(COOKIE)?)
 }

@@ -557,6 +557,7 @@ fn setup(worker: u32, seed: u64, boots: u8) -> Setup {
                 sip_port: SIP_PORT,
                 prefix_bits: 24,
                 advertise: None,
+                stream_ports: b2bua::StreamPorts::default(),
             })
             .collect(),
         media_ports: (first, first + MEDIA_PORTS - 1),

@@ -66,7 +66,7 @@ pub(crate) struct Us<'a> {
 
 impl Us<'_> {
     fn address(&self) -> SocketAddr {
-        SocketAddr::new(self.local.advertised(), self.local.sip_port)
+        SocketAddr::new(self.local.advertised(), self.local.port(self.transport))
     }
 
     fn write_contact(&self, writer: &mut Writer<'_>) {
@@ -74,6 +74,8 @@ impl Us<'_> {
             Transport::Udp => ">",
             Transport::Tcp => ";transport=tcp>",
             Transport::Tls => ";transport=tls>",
+            // RFC 7118 §5.5 knows one word for both; whether it is secured, the port says.
+            Transport::Ws | Transport::Wss => ";transport=ws>",
         };
         let parts = ["<sip:".into(), self.address().into(), parameter.into()];
         writer.header(Name::Contact, &parts);

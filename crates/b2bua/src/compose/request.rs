@@ -39,6 +39,8 @@ pub(crate) fn request(out: &mut [u8], us: &Us<'_>, request: &Outgoing<'_>) -> Op
         Transport::Udp => "SIP/2.0/UDP ",
         Transport::Tcp => "SIP/2.0/TCP ",
         Transport::Tls => "SIP/2.0/TLS ",
+        Transport::Ws => "SIP/2.0/WS ",
+        Transport::Wss => "SIP/2.0/WSS ",
     };
     let branch = request.branch.text();
     writer.request(method, &[request.uri.into()]);
@@ -92,4 +94,51 @@ pub(crate) fn beside<'a>(
         passed: None,
         content: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Local;
+
+    #[test]
+    fn via_and_contact_name_the_transport_and_its_port() {
+        let local = Local {
+            address: "192.0.2.1".parse().unwrap(),
+            sip_port: 5070,
+            prefix_bits: 24,
+            advertise: None,
+            stream_ports: crate::limits::StreamPorts { tls: 5071, ws: 8080, wss: 8443 },
+        };
+        let party = Party { uri: b"sip:a@b", tag: b"" };
+        for (transport, word, contact) in [
+            (Transport::Udp, "UDP 192.0.2.1:5070", "<sip:192.0.2.1:5070>"),
+            (Transport::Tcp, "TCP 192.0.2.1:5070", "<sip:192.0.2.1:5070;transport=tcp>"),
+            (Transport::Tls, "TLS 192.0.2.1:5071", "<sip:192.0.2.1:5071;transport=tls>"),
+            (Transport::Ws, "WS 192.0.2.1:8080", "<sip:192.0.2.1:8080;transport=ws>"),
+            (Transport::Wss, "WSS 192.0.2.1:8443", "<sip:192.0.2.1:8443;transport=ws>"),
+        ] {
+            let mut out = [0; 1_000];
+            let invite = Outgoing {
+                method: Method::Invite,
+                uri: b"sip:a@b",
+                branch: Token::read(&[b'0'; 32]).unwrap(),
+                routes: b"",
+                from: party,
+                to: party,
+                call_id: b"c",
+                cseq: 1,
+                hops: HOPS,
+                passed: None,
+                content: None,
+            };
+            let us = Us { local: &local, transport, user_agent: b"" };
+            let length = request(&mut out, &us, &invite).unwrap();
+            let text = String::from_utf8_lossy(&out[..length]).into_owned();
+            assert!(text.contains(&format!("\r\nVia: SIP/2.0/{word};")), "{text}");
+            assert!(text.contains(&format!("\r\nContact: {contact}\r\n")), "{text}");
+            // A stream cannot be framed without it (§20.14).
+            assert!(text.contains("\r\nContent-Length: 0\r\n"), "{text}");
+        }
+    }
 }

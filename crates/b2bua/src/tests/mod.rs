@@ -13,6 +13,7 @@ mod forking;
 mod hostile;
 mod registrar;
 mod reinvite;
+mod undeliverable;
 
 use core::time::Duration;
 use std::net::SocketAddr;
@@ -189,6 +190,7 @@ fn setup(limits: Limits) -> Setup {
         sip_port: 5060,
         prefix_bits: 24,
         advertise: None,
+        stream_ports: StreamPorts::default(),
     };
     Setup {
         worker: 0,
