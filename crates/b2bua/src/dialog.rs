@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use sip::{Message, Method, Name, NameAddr};
 
 use crate::arena::{Arena, Field, TooLong};
-use crate::compose::{Content, HOPS, Outgoing, Party};
+use crate::compose::{Content, HOPS, Outgoing, Party, Told};
 use crate::keys::{TOKEN_BYTES, Token};
 use crate::limits::{Local, local_for};
 use crate::media::LegMedia;
@@ -169,12 +169,21 @@ impl Leg {
             uri: self.text(Field::Target),
             branch,
             routes: self.text(Field::Routes),
-            from: Party { uri: self.text(Field::LocalUri), tag: self.text(Field::LocalTag) },
-            to: Party { uri: self.text(Field::RemoteUri), tag: self.text(Field::RemoteTag) },
+            from: Party {
+                uri: self.text(Field::LocalUri),
+                tag: self.text(Field::LocalTag),
+                display: &[],
+            },
+            to: Party {
+                uri: self.text(Field::RemoteUri),
+                tag: self.text(Field::RemoteTag),
+                display: &[],
+            },
             call_id: self.text(Field::CallId),
             cseq,
             hops: HOPS,
             passed: None,
+            told: Told::default(),
             content,
         }
     }

@@ -19,6 +19,7 @@
 mod action;
 mod arena;
 mod call;
+mod cause;
 mod challenge;
 mod checkpoint;
 mod compose;

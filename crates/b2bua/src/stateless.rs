@@ -14,7 +14,6 @@ use crate::compose::{self, Reply, Us, capabilities};
 use crate::counter::Counter;
 use crate::path::Path;
 use crate::switch::Switch;
-use crate::transact::reply_path;
 
 /// Sixteen hex digits.
 pub(crate) struct Tag([u8; 16]);
@@ -48,7 +47,7 @@ impl Switch {
         }
         let tag = self.stateless_tag(request);
         let reply = Reply { to_tag: tag.text(), ..*reply };
-        self.send_reply(reply_path(path, request), request, &reply);
+        self.send_reply(path, None, request, &reply);
     }
 
     /// The To-tag of an answer that opens no dialog.
@@ -86,6 +85,11 @@ impl Switch {
         false
     }
 
+    /// 405: we do it, but not for this peer, or not here.
+    pub(crate) fn refuse_method(&mut self, path: Path, request: &Message<'_>) {
+        self.refuse(path, request, 405, Counter::RefusedMethod);
+    }
+
     /// A request outside of any dialog that opens no call.
     pub(crate) fn answer_outside(&mut self, path: Path, request: &Message<'_>) {
         match request.method() {
@@ -95,6 +99,8 @@ impl Switch {
             Method::Bye | Method::Info | Method::Update => {
                 self.refuse(path, request, 481, Counter::DialogUnknown);
             }
+            // A call has two ends, and we know of no other way to the one it is for.
+            Method::Message => self.refuse_method(path, request),
             _ => {
                 // Whatever is left, `admit` refuses as unknown or not allowed.
                 let _ = self.admit_request(path, request);

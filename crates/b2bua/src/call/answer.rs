@@ -16,7 +16,7 @@ use super::invite::description;
 use super::{Commitment, Deadline, State, Unacked};
 use crate::Instant;
 use crate::arena::Field;
-use crate::compose::{Content, Reply, SDP};
+use crate::compose::{self, Content, Reply, SDP};
 use crate::counter::Counter;
 use crate::dialog::Side;
 use crate::kept::Kept;
@@ -37,8 +37,10 @@ impl Switch {
         self.note_winner(now, slot, index, message);
         let tag = self.fork_tag(slot, message);
         let [caller, callee] = &mut self.calls[slot].legs;
+        let learned = callee.path.remote;
         let fits = callee.accept(&self.setup.locals, message).is_ok()
             && caller.arena.set(Field::LocalTag, &tag).is_ok();
+        self.steer(slot, Side::Callee, learned);
         if !fits {
             self.counters.add(Counter::RefusedTooLong);
             return self.refuse_answer(now, slot, client, message, 502, EndReason::Rejected);
@@ -71,7 +73,7 @@ impl Switch {
         self.ask(Ask::Answered(Answered { call, asked_us: now.as_micros() as u64 }));
     }
 
-    /// The description of a 2xx, rewritten and kept. `Ok(None)`: no room to keep it.
+    /// What the caller gets of a 2xx, the description rewritten, kept. `Ok(None)`: no room to keep it.
     fn carry_answer(
         &mut self,
         now: Instant,
@@ -79,17 +81,29 @@ impl Switch {
         index: u8,
         message: &Message<'_>,
     ) -> Result<Option<Kept>, ()> {
-        let Some(body) = description(message) else {
-            // Those who described their media in an 18x sometimes do not say it again; the caller
-            // has seen it. Without any there is nothing to talk by.
-            let was_seen = self.calls[slot].described == Some(index);
-            return if was_seen { Ok(Some(Kept::NONE)) } else { Err(()) };
-        };
+        let body = description(message);
+        // Those who described their media in an 18x sometimes do not say it again; the caller has seen
+        // it, or gets what was kept for it. Without any there is nothing to talk by.
+        if body.is_none() && self.calls[slot].described != Some(index) {
+            return Err(());
+        }
+        let early = self.calls[slot].answer.take();
+        if body.is_none() && !early.is_none() {
+            return Ok(Some(early));
+        }
+        self.kept.release(early);
         let mut rewritten = self.take_scratch();
-        let carried = self.carry(now, slot, Side::Callee, body, &mut rewritten);
-        let kept = carried.map(|length| self.kept.keep(&rewritten[..length]));
+        let customer = self.profiles.of(self.calls[slot].gateway(Side::Caller));
+        let begin = compose::write_kept(message, customer, &mut rewritten);
+        let carried = match body {
+            Some(body) => self.carry(now, slot, Side::Callee, body, &mut rewritten[begin..]),
+            None => Ok(0),
+        };
+        let kept = carried.map(|length| self.kept.keep(&rewritten[..begin + length]));
         self.give_scratch(rewritten);
-        self.believe(now, slot, Side::Callee, body);
+        if let Some(body) = body {
+            self.believe(now, slot, Side::Callee, body);
+        }
         kept.map_err(drop)
     }
 
@@ -161,9 +175,9 @@ impl Switch {
         let cseq = caller.cseq_remote.unwrap_or(0);
         let tag = self.own_tag(slot, Side::Caller);
         let mut room = self.take_scratch();
-        let body = self.kept.copy(&answer, &mut room);
+        let (lines, body) = compose::read_kept(self.kept.copy(&answer, &mut room));
         let content = (!body.is_empty()).then_some((SDP, body));
-        self.answer(now, server, &Reply { to_tag: &tag, content, ..Reply::plain(200) });
+        self.answer(now, server, &Reply { to_tag: &tag, lines, content, ..Reply::plain(200) });
         self.give_scratch(room);
         self.kept.release(answer);
         self.enter_state(slot, State::Answered);

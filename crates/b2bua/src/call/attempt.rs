@@ -11,6 +11,7 @@ use core::time::Duration;
 
 use link::answer::{Candidate, Rerouted, Route};
 use link::ask::{Ask, Reroute};
+use link::profile::Ringback;
 use link::record::{Attempt, CallKey, EndReason, EndedBy, NEVER};
 use sip::{Message, Method};
 
@@ -19,7 +20,7 @@ use super::invite::description;
 use super::{Deadline, FORKS_MAX, Fork, State};
 use crate::Instant;
 use crate::arena::{Field, TooLong};
-use crate::compose::{self, Reply, SDP};
+use crate::compose::{Caller, Outgoing, Reply, SDP, Told};
 use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
 use crate::keys::{Place, Token, mint_call_id};
@@ -62,7 +63,7 @@ impl Switch {
         let Some(route) = self.route_of(slot) else { return self.give_up(now, slot) };
         let group = self.next_group(slot, &route);
         let Some(first) = group.first() else { return self.give_up(now, slot) };
-        let opened = self.begin_group(slot, first);
+        let opened = self.begin_group(slot, &route, first);
         let mut outcome = opened;
         for candidate in group {
             let index = self.begin_attempt(now, slot, candidate);
@@ -165,7 +166,7 @@ impl Switch {
     }
 
     /// A new leg, with which all of a group are called: one Call-ID, one tag of ours.
-    fn begin_group(&mut self, slot: usize, first: &Candidate) -> Result<(), Unsent> {
+    fn begin_group(&mut self, slot: usize, route: &Route, first: &Candidate) -> Result<(), Unsent> {
         // The old vendor's ports are not used again: its late media must not reach the new one.
         let [caller, callee] = &mut self.calls[slot].legs;
         for port in caller.media.open_ports() {
@@ -176,22 +177,22 @@ impl Switch {
         call.legs[Side::Callee as usize] = Leg::new();
         call.branches = Branches::begin(call.record.attempts_used as u8, call.next_candidate);
         call.described = None;
+        self.kept.release(call.answer.take());
         call.forks = [Fork::default(); FORKS_MAX];
         call.note_candidate(call.next_candidate, first);
-        self.open_leg(slot, first)
+        self.open_leg(slot, route, first)
     }
 
     /// What the INVITEs of a group have in common.
-    fn open_leg(&mut self, slot: usize, first: &Candidate) -> Result<(), Unsent> {
+    fn open_leg(&mut self, slot: usize, route: &Route, first: &Candidate) -> Result<(), Unsent> {
         let target = first.target.socket_address().ok_or(Unsent::Unreachable)?;
         let index = self.local_towards(first).ok_or(Unsent::Unreachable)?;
-        let local = &self.setup.locals[usize::from(index)];
-        let host = std::net::SocketAddr::new(local.advertised(), local.sip_port);
+        let host = self.host_of(index);
         // A phone is called by its name at our house, wherever it stands.
         let home = if first.uri.length == 0 { target } else { host };
-        let from = compose::uri(first.caller.as_bytes(), host);
-        let to = compose::uri(first.callee.as_bytes(), home);
-        let (Some(from), Some(to)) = (from.text(), to.text()) else {
+        let caller = self.introduce(slot, route, first, host).ok_or(Unsent::Full)?;
+        let to = self.callee_uri(first, home);
+        let (Some(from), Some(to)) = (caller.shown_uri(), to.text()) else {
             return Err(Unsent::Unreachable);
         };
         let random = self.random();
@@ -245,22 +246,24 @@ impl Switch {
         candidate: &Candidate,
     ) -> Result<(), Unsent> {
         let target = candidate.target.socket_address().ok_or(Unsent::Unreachable)?;
-        let locals = &self.setup.locals;
-        let leg = self.calls[slot].leg(Side::Callee);
+        let leg_local = self.calls[slot].leg(Side::Callee).local;
         let path = Path {
             transport: candidate.target.transport(),
-            local: locals[usize::from(leg.local)].sip(),
+            local: self.setup.locals[usize::from(leg_local)].sip(),
             remote: target,
             connection: candidate.connection,
         };
-        let line = compose::uri(candidate.callee.as_bytes(), target);
+        let host = self.host_of(leg_local);
+        let caller = self.introduce(slot, route, candidate, host).ok_or(Unsent::Full)?;
+        let line = self.callee_uri(candidate, target);
         let uri = match route.text(candidate.uri) {
             [] => line.text().ok_or(Unsent::Unreachable)?,
             uri => uri,
         };
-        let aimed = leg.aim(uri, route.text(candidate.path), path, locals);
+        let leg = self.calls[slot].leg(Side::Callee);
+        let aimed = leg.aim(uri, route.text(candidate.path), path, &self.setup.locals);
         let path = aimed.map_err(|TooLong| Unsent::Unreachable)?;
-        self.send_invite(now, slot, index, path)
+        self.send_invite(now, slot, index, path, &caller)
     }
 
     /// Writes the INVITE with the caller's offer, if it made one, and opens its transaction.
@@ -270,6 +273,7 @@ impl Switch {
         slot: usize,
         index: u8,
         path: Path,
+        caller: &Caller,
     ) -> Result<(), Unsent> {
         let server = self.calls[slot].invite.ok_or(Unsent::Full)?;
         let branch = self.next_branch().ok_or(Unsent::Full)?;
@@ -283,7 +287,10 @@ impl Switch {
             let call = &switch.calls[slot];
             let leg = &call.legs[Side::Callee as usize];
             let request = leg.request(Method::Invite, leg.cseq_local, branch, content);
-            let request = compose::Outgoing { hops: call.hops, ..request };
+            let vendor = call.record.attempts().get(usize::from(index));
+            let peer = vendor.map(|attempt| switch.profiles.of(attempt.gateway));
+            let told = Told { peer, caller: Some(caller), ..Told::default() };
+            let request = Outgoing { hops: call.hops, passed: Some(invite), told, ..request };
             let written =
                 write_request(&mut switch.outbox, &switch.setup, leg.local, path, &request);
             if switch.count_unsent(written) { Ok(()) } else { Err(Unsent::Full) }
@@ -478,6 +485,7 @@ impl Switch {
             attempt.ended_ms = NEVER;
             attempt.reason = EndReason::None as u8;
         }
+        call.branches.turn_to(winner);
         let others = call.branches.iter().filter(|&(attempt, _)| attempt != winner);
         for (attempt, client) in others {
             self.calls[slot].note_attempt_end(now, attempt, EndReason::Cancelled);
@@ -508,22 +516,45 @@ impl Switch {
             self.note_ringing(now, slot, index);
         }
         let tag = self.fork_tag(slot, message);
+        let customer = self.profiles.of(self.calls[slot].gateway(Side::Caller));
+        let rings = (180..190).contains(&status);
+        let (status, is_shown) = match Ringback::from(customer.ringback) {
+            Ringback::Ringing if rings => (180, false),
+            Ringback::Progress if rings => (183, true),
+            Ringback::Pass | Ringback::Ringing | Ringback::Progress => (status, true),
+        };
         let mut rewritten = self.take_scratch();
+        rewritten[0] = b'\n';
         let mut length = 0;
         // To an INVITE without an offer only a reliable answer may make one: the 2xx.
         if let Some(body) = description(message).filter(|_| self.calls[slot].offered) {
             // A preview that cannot be carried is left out; the answer decides.
-            length = self.carry(now, slot, Side::Callee, body, &mut rewritten).unwrap_or(0);
+            length = self.carry(now, slot, Side::Callee, body, &mut rewritten[1..]).unwrap_or(0);
             if length > 0 {
                 self.calls[slot].described = Some(index);
                 self.believe(now, slot, Side::Callee, body);
             }
         }
-        let content = (length > 0).then_some((SDP, &rewritten[..length]));
+        if length > 0 && !is_shown {
+            self.keep_early(slot, &rewritten[..=length]);
+        }
+        let content = (length > 0 && is_shown).then_some((SDP, &rewritten[1..=length]));
         if let Some(server) = self.calls[slot].invite {
-            self.answer(now, server, &Reply { to_tag: &tag, content, ..Reply::plain(status) });
+            let passed = Some(message);
+            let reply = Reply { to_tag: &tag, passed, content, ..Reply::plain(status) };
+            self.answer(now, server, &reply);
         }
         self.give_scratch(rewritten);
+    }
+
+    /// What the caller was not shown of an 18x may be all that the vendor ever describes.
+    fn keep_early(&mut self, slot: usize, answer: &[u8]) {
+        let old = self.calls[slot].answer.take();
+        self.kept.release(old);
+        match self.kept.keep(answer) {
+            Some(kept) => self.calls[slot].answer = kept,
+            None => self.counters.add(Counter::KeptFull),
+        }
     }
 
     fn note_ringing(&mut self, now: Instant, slot: usize, index: u8) {
@@ -763,7 +794,7 @@ impl Switch {
         by: EndedBy,
         passed: Option<&Message<'_>>,
     ) {
-        self.fail_invite(now, slot, &Reply::plain(status));
+        self.fail_invite(now, slot, &Reply { reason, ..Reply::plain(status) });
         self.calls[slot].note_end(now, reason, by);
         self.abandon_group(now, slot, reason, passed);
         self.drop_route(slot);

@@ -17,15 +17,27 @@ pub(super) struct Branches {
     first_attempt: u8,
     /// The candidate that it was.
     first_candidate: u8,
+    /// The attempt whose leg it is: the one that won, and until then the first.
+    current: u8,
 }
 
 impl Branches {
     pub(super) const NONE: Self =
-        Self { clients: [None; ATTEMPTS_MAX], first_attempt: 0, first_candidate: 0 };
+        Self { clients: [None; ATTEMPTS_MAX], first_attempt: 0, first_candidate: 0, current: 0 };
 
     /// A group of which nothing is out yet.
     pub(super) fn begin(first_attempt: u8, first_candidate: u8) -> Self {
-        Self { first_attempt, first_candidate, ..Self::NONE }
+        Self { first_attempt, first_candidate, current: first_attempt, ..Self::NONE }
+    }
+
+    /// The attempt whose leg it is.
+    pub(super) fn current(&self) -> usize {
+        usize::from(self.current)
+    }
+
+    /// The leg is this attempt's from now on.
+    pub(super) fn turn_to(&mut self, attempt: u8) {
+        self.current = attempt;
     }
 
     /// The attempt that the group begins with.
@@ -87,6 +99,8 @@ mod tests {
         let key = |slot| TransactionKey { slot, generation: 9 };
         let mut branches = Branches::begin(2, 3);
         assert!(branches.is_empty());
+        assert_eq!(branches.current(), 2);
+        branches.turn_to(4);
         branches.open(2, key(20));
         branches.open(4, key(40));
         branches.open(200, key(1));
@@ -97,5 +111,6 @@ mod tests {
         assert_eq!(branches.first(), Some(key(40)));
         branches.clear();
         assert!(branches.is_empty() && branches.first().is_none());
+        assert_eq!(branches.current(), 4, "the leg is still its own");
     }
 }

@@ -1,5 +1,5 @@
 //! Requests passed from one leg to the other inside a call: re-INVITE (hold, resume, new media),
-//! UPDATE, INFO.
+//! UPDATE, INFO, MESSAGE.
 //!
 //! An offer is a matter of the whole call: one at a time, from either side (RFC 3261 §14). What it
 //! describes is believed only once the far side has accepted it; until then the old media goes on.
@@ -14,7 +14,7 @@ use super::hangup::by_side;
 use super::invite::description;
 use super::{Deadline, Exchange, Unacked};
 use crate::Instant;
-use crate::compose::{Content, Reply, SDP};
+use crate::compose::{self, Content, Outgoing, Reply, SDP, Told};
 use crate::counter::Counter;
 use crate::dialog::Side;
 use crate::media::MediaFault;
@@ -39,6 +39,11 @@ fn told(status: u16) -> u16 {
     }
 }
 
+/// Whether a request's body is passed on unread.
+fn is_opaque(method: Method<'_>) -> bool {
+    matches!(method, Method::Info | Method::Message)
+}
+
 /// Whether a failure means that the far side has no such dialog any more (§12.2.1.2).
 fn ends_dialog(status: u16) -> bool {
     matches!(status, 408 | 481)
@@ -53,7 +58,7 @@ fn tells_of_its_network(content_type: &[u8]) -> bool {
 }
 
 impl Switch {
-    /// A re-INVITE, UPDATE or INFO that matches no transaction.
+    /// A re-INVITE, UPDATE, INFO or MESSAGE that matches no transaction.
     pub(super) fn open_exchange(
         &mut self,
         now: Instant,
@@ -64,11 +69,16 @@ impl Switch {
         key: Key,
     ) {
         let method = request.method();
+        let call = &self.calls[slot];
+        let served = |side| compose::serves(method, Some(self.profiles.of(call.gateway(side))));
+        if !Side::BOTH.into_iter().all(served) {
+            return self.refuse_method(path, request);
+        }
         if !self.admit_exchange(path, request) {
             return;
         }
         let offers = method == Method::Invite || description(request).is_some();
-        let offers = offers && method != Method::Info;
+        let offers = offers && !is_opaque(method);
         if let Some(status) = self.glare(slot, side, offers) {
             self.counters.add(Counter::Glare);
             // §14.1: some time up to 10 s for the peer that must wait for itself.
@@ -98,10 +108,10 @@ impl Switch {
         }
     }
 
-    /// The checks of §8.2. An INFO may carry any body, passed on unread, but those that are known to
-    /// tell of the network they come from: descriptions, and messages in messages.
+    /// The checks of §8.2. A body that is not ours to read may be any, but those that are known to tell
+    /// of the network they come from: descriptions, and messages in messages.
     fn admit_exchange(&mut self, path: Path, request: &Message<'_>) -> bool {
-        if request.method() != Method::Info {
+        if !is_opaque(request.method()) {
             return self.admit_request(path, request);
         }
         let refusal = if request.list(Name::Require).next().is_some() {
@@ -142,17 +152,21 @@ impl Switch {
         let method = match request.method() {
             Method::Invite => Method::Invite,
             Method::Update => Method::Update,
+            Method::Message => Method::Message,
             _ => Method::Info,
         };
         let mut rewritten = self.take_scratch();
         let content = self.content_for(now, slot, side, request, &mut rewritten);
         let sent = content.and_then(|content| {
             let branch = self.next_branch().ok_or(503_u16)?;
-            let leg = self.calls[slot].leg(side.other());
+            let call = &mut self.calls[slot];
+            let peer = Some(self.profiles.of(call.gateway(side.other())));
+            let leg = call.leg(side.other());
             leg.cseq_local += 1;
             let (path, cseq) = (leg.path, leg.cseq_local);
             let outgoing = leg.request(method, cseq, branch, content);
-            let outgoing = crate::compose::Outgoing { passed: Some(request), ..outgoing };
+            let told = Told { peer, ..Told::default() };
+            let outgoing = Outgoing { passed: Some(request), told, ..outgoing };
             let written = write_request(&mut self.outbox, &self.setup, leg.local, path, &outgoing);
             if self.count_unsent(written) { Ok((branch, path, cseq)) } else { Err(503) }
         });
@@ -173,7 +187,8 @@ impl Switch {
         self.open_client(now, birth).map_err(|_| 503)
     }
 
-    /// The body for the other leg: a description with our addresses in it, or an INFO's as it is.
+    /// The body for the other leg: a description with our addresses in it, or one that is not ours to
+    /// read, as it is.
     fn content_for<'a>(
         &mut self,
         now: Instant,
@@ -182,7 +197,7 @@ impl Switch {
         message: &Message<'a>,
         out: &'a mut [u8],
     ) -> Result<Content<'a>, u16> {
-        if message.method() == Method::Info {
+        if is_opaque(message.method()) {
             let content_type = message.content_type();
             let body = message.body();
             return Ok(content_type.filter(|_| !body.is_empty()).map(|kind| (kind, body)));
@@ -232,7 +247,7 @@ impl Switch {
         }
     }
 
-    /// The final response to a passed-on UPDATE or INFO.
+    /// The final response to a passed-on UPDATE, INFO or MESSAGE.
     pub(crate) fn exchange_response(
         &mut self,
         now: Instant,
@@ -288,18 +303,25 @@ impl Switch {
     ) -> Result<Content<'a>, u16> {
         let (from, to) = (exchange.from, exchange.from.other());
         self.with_kept(exchange.server, Which::Request, |switch, request| {
-            // A Contact that does not fit leaves the old one in force.
-            let _ = switch.calls[slot].legs[from as usize].refresh(&switch.setup.locals, request);
+            switch.refresh_leg(slot, from, request);
             if let Some(offer) = description(request) {
                 switch.believe(now, slot, from, offer);
             }
         });
-        let _ = self.calls[slot].legs[to as usize].refresh(&self.setup.locals, message);
+        self.refresh_leg(slot, to, message);
         let content = self.content_for(now, slot, to, message, out)?;
         if let Some(body) = description(message) {
             self.believe(now, slot, to, body);
         }
         Ok(content)
+    }
+
+    /// A target refresh. A Contact that does not fit leaves the old one in force.
+    fn refresh_leg(&mut self, slot: usize, side: Side, message: &Message<'_>) {
+        let leg = self.calls[slot].leg(side);
+        let learned = leg.path.remote;
+        let _ = leg.refresh(&self.setup.locals, message);
+        self.steer(slot, side, learned);
     }
 
     /// The far side took the re-INVITE.

@@ -23,7 +23,7 @@ use crate::keys::{Keys, shard_of};
 use crate::path::Path;
 use crate::switch::Switch;
 use crate::table::Key;
-use crate::transact::{Keep, Which, reply_path};
+use crate::transact::{Keep, Which};
 use crate::transaction::{Machine, Role, TransactionKey, invite_server};
 use crate::turned_away::Answered;
 
@@ -287,7 +287,8 @@ impl Switch {
         let Some(slot) = self.admitting(refuse.call) else { return };
         let Some(server) = self.calls[slot].invite else { return };
         let retry_after = Some(refuse.retry_after_s).filter(|&seconds| seconds > 0);
-        let reply = |status| Reply { retry_after, ..Reply::plain(status) };
+        let reason = EndReason::from_number(refuse.reason);
+        let reply = |status| Reply { retry_after, reason, ..Reply::plain(status) };
         match (refuse.status, refuse.stateless) {
             (0, _) => {
                 self.counters.add(Counter::Silenced);
@@ -366,6 +367,8 @@ impl Switch {
         call.record.caller_billed = route.caller_billed;
         call.record.callee_billed = route.callee_billed;
         call.record.customer_terms = route.customer_terms;
+        let source = call.record.facts.source.socket_address();
+        self.steer(slot, Side::Caller, source.unwrap_or(self.calls[slot].legs[0].path.remote));
         self.calls_live += 1;
         self.counters.add(Counter::CallsAdmitted);
         self.enter_state(slot, State::Trying);
@@ -407,7 +410,7 @@ impl Switch {
         reason: EndReason,
     ) {
         let retry_after = (status == 503).then_some(self.parameters.retry_after_s);
-        self.fail_invite(now, slot, &Reply { retry_after, ..Reply::plain(status) });
+        self.fail_invite(now, slot, &Reply { retry_after, reason, ..Reply::plain(status) });
         let call = self.key_of(slot);
         self.ask(Ask::Abandon(Abandon {
             call,
@@ -435,7 +438,7 @@ impl Switch {
         reason: EndReason,
         by: EndedBy,
     ) {
-        self.fail_invite(now, slot, reply);
+        self.fail_invite(now, slot, &Reply { reason, ..*reply });
         self.calls[slot].note_end(now, reason, by);
         self.close_call(now, slot);
     }
@@ -458,7 +461,7 @@ impl Switch {
         match &tag {
             Some(to_tag) => {
                 let reply = Reply { to_tag, ..Reply::plain(200) };
-                self.send_reply(reply_path(path, cancel), cancel, &reply);
+                self.send_reply(path, owner, cancel, &reply);
             }
             None => self.reply_stateless(path, cancel, &Reply::plain(200)),
         }

@@ -27,6 +27,7 @@ mod exchange;
 mod hangup;
 mod identities;
 mod invite;
+mod parties;
 
 pub(crate) use invite::server_key;
 
@@ -250,6 +251,17 @@ impl Call {
 
     pub(crate) fn leg(&mut self, side: Side) -> &mut Leg {
         &mut self.legs[side as usize]
+    }
+
+    /// The gateway at the far end of a leg; 0: none that we know.
+    pub(crate) fn gateway(&self, side: Side) -> u32 {
+        match side {
+            Side::Caller => self.record.customer_gateway,
+            Side::Callee => {
+                let attempt = self.record.attempts().get(self.branches.current());
+                attempt.map_or(0, |attempt| attempt.gateway)
+            }
+        }
     }
 
     /// Milliseconds since the INVITE.

@@ -3,23 +3,27 @@
 //! Nothing of the other leg gets into a message unless [`passed`] lets it through or it is the body:
 //! that is what hides one network from the other.
 //!
-//! Read `request.rs` and `reply.rs` for the two kinds of message, `passed.rs` for the policy, `line.rs`
-//! for the texts that stand between.
+//! Read `request.rs` and `reply.rs` for the two kinds of message, `passed.rs` for the policy,
+//! `caller.rs` for who calls, `line.rs` for the texts that stand between.
 
+mod caller;
 mod line;
 mod passed;
 mod reply;
 mod request;
 
-pub(crate) use line::uri;
+pub(crate) use caller::{Caller, Known, is_withheld};
+pub(crate) use line::{Line, number_uri, uri};
+pub(crate) use passed::{read_kept, write_kept};
 pub(crate) use reply::{Adds, Reply, refuse, reply};
-pub(crate) use request::{COOKIE, HOPS, Outgoing, beside, request};
+pub(crate) use request::{COOKIE, HOPS, Outgoing, Told, beside, request};
 
 use std::net::SocketAddr;
 
+use link::Profile;
 use link::endpoint::Transport;
 use sip::refuse::Capabilities;
-use sip::{Method, Name, NameAddr, Writer};
+use sip::{Method, Name, NameAddr, Part, Writer};
 
 use crate::limits::Local;
 
@@ -36,6 +40,7 @@ pub(crate) const CAPABILITIES: Capabilities<'static> = Capabilities {
         Method::Options,
         Method::Info,
         Method::Update,
+        Method::Message,
     ],
     extensions: &[],
     content_types: &[SDP],
@@ -53,6 +58,20 @@ pub(crate) const REGISTRAR: Capabilities<'static> = Capabilities {
 /// By which of them a request is judged.
 pub(crate) fn capabilities(method: Method<'_>) -> &'static Capabilities<'static> {
     if method == Method::Register { &REGISTRAR } else { &CAPABILITIES }
+}
+
+/// Whether a peer may use one of our methods. `None`: nobody whose wishes we know.
+pub(crate) fn serves(method: Method<'_>, peer: Option<&Profile>) -> bool {
+    match method {
+        Method::Message => peer.is_some_and(|peer| peer.message != 0),
+        method => CAPABILITIES.methods.contains(&method),
+    }
+}
+
+/// Writes Allow, as it is true for a peer.
+fn write_allow(writer: &mut Writer<'_>, peer: Option<&Profile>) {
+    let methods = CAPABILITIES.methods.iter().filter(|method| serves(**method, peer));
+    writer.list(Name::Allow, methods.map(Method::as_bytes));
 }
 
 /// Who speaks.
@@ -105,20 +124,40 @@ pub(crate) struct Party<'a> {
     pub(crate) uri: &'a [u8],
     /// Empty: none yet.
     pub(crate) tag: &'a [u8],
+    /// As it stands in a message, quotes included; empty: none.
+    pub(crate) display: &'a [u8],
 }
 
 impl<'a> Party<'a> {
     /// As From or To of a message has it.
     pub(crate) fn of(address: &NameAddr<'a>) -> Self {
-        Self { uri: address.uri().as_bytes(), tag: address.tag().unwrap_or_default() }
+        Self {
+            uri: address.uri().as_bytes(),
+            tag: address.tag().unwrap_or_default(),
+            display: address.display(),
+        }
     }
 
     fn write(&self, writer: &mut Writer<'_>, name: Name) {
-        let uri = ["<".into(), self.uri.into(), ">".into()];
-        let [open, text, close] = uri;
-        match self.tag {
-            [] => writer.header(name, &uri),
-            tag => writer.header(name, &[open, text, close, ";tag=".into(), tag.into()]),
-        };
+        match self.display {
+            [] => self.write_behind(writer, name, &[]),
+            display => self.write_behind(writer, name, &[display.into(), " ".into()]),
+        }
+    }
+
+    /// The same under a display name that is yet to be quoted; empty: none.
+    fn write_as(&self, writer: &mut Writer<'_>, name: Name, display: &[u8]) {
+        match display {
+            [] => self.write_behind(writer, name, &[]),
+            display => self.write_behind(writer, name, &[Part::Quoted(display), " ".into()]),
+        }
+    }
+
+    fn write_behind(&self, writer: &mut Writer<'_>, name: Name, before: &[Part<'_>]) {
+        let tag = [";tag=".into(), self.tag.into()];
+        let tag: &[Part<'_>] = if self.tag.is_empty() { &[] } else { &tag };
+        let parts =
+            [Part::Parts(before), "<".into(), self.uri.into(), ">".into(), Part::Parts(tag)];
+        writer.header(name, &parts);
     }
 }

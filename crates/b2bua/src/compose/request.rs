@@ -1,10 +1,12 @@
 //! Requests of ours (RFC 3261 §8.1.1, §12.2.1.1).
 
+use link::Profile;
 use link::endpoint::Transport;
+use link::record::EndReason;
 use sip::{Message, Method, Name, Part, Writer};
 
-use super::passed::write_passed;
-use super::{CAPABILITIES, Content, Party, Us, write_content};
+use super::passed::{write_lines, write_passed, write_why};
+use super::{Caller, Content, Party, Us, write_allow, write_content};
 use crate::keys::Token;
 
 /// A request of ours.
@@ -20,9 +22,21 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) call_id: &'a [u8],
     pub(crate) cseq: u32,
     pub(crate) hops: u8,
-    /// The other leg's message, of which the `PASSED` headers are taken.
+    /// The other leg's message, of which some may pass.
     pub(crate) passed: Option<&'a Message<'a>>,
+    pub(crate) told: Told<'a>,
     pub(crate) content: Content<'a>,
+}
+
+/// What a request says beyond what its method demands.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Told<'a> {
+    /// What the peer wants. `None`: nobody whose wishes we know.
+    pub(crate) peer: Option<&'a Profile>,
+    /// Why we end something, where nobody else says why.
+    pub(crate) reason: EndReason,
+    /// Who calls, in the INVITE that opens a leg.
+    pub(crate) caller: Option<&'a Caller>,
 }
 
 /// What begins our branches (RFC 3261 §8.1.1.7).
@@ -58,17 +72,29 @@ pub(crate) fn request(out: &mut [u8], us: &Us<'_>, request: &Outgoing<'_>) -> Op
     if !request.routes.is_empty() {
         writer.header(Name::Route, &[request.routes.into()]);
     }
-    request.from.write(&mut writer, Name::From);
+    let told = &request.told;
+    match told.caller {
+        Some(caller) => request.from.write_as(&mut writer, Name::From, caller.shown_display()),
+        None => request.from.write(&mut writer, Name::From),
+    }
     request.to.write(&mut writer, Name::To);
     writer.header(Name::CallId, &[request.call_id.into()]);
     let cseq = [request.cseq.into(), " ".into(), method.as_bytes().into()];
     writer.header(Name::Cseq, &cseq);
     if matches!(method, Method::Invite | Method::Update) {
         us.write_contact(&mut writer);
-        CAPABILITIES.write_allow(&mut writer);
+        write_allow(&mut writer, told.peer);
     }
-    if matches!(method, Method::Bye | Method::Cancel | Method::Info) {
-        write_passed(&mut writer, request.passed);
+    if let Some(caller) = told.caller {
+        caller.write(&mut writer, request.to.uri);
+        if let Some(peer) = told.peer {
+            write_passed(&mut writer, request.passed, peer, caller.hidden());
+            write_lines(&mut writer, peer.headers_added.as_bytes());
+        }
+    }
+    let says_why = matches!(method, Method::Bye | Method::Cancel | Method::Info);
+    if says_why && told.peer.is_none_or(|peer| peer.reason != 0) {
+        write_why(&mut writer, request.passed, told.reason, 0);
     }
     us.write_name(&mut writer, Name::UserAgent);
     write_content(&mut writer, request.content)
@@ -92,6 +118,7 @@ pub(crate) fn beside<'a>(
         cseq: invite.cseq().number,
         hops: HOPS,
         passed: None,
+        told: Told::default(),
         content: None,
     })
 }
@@ -110,7 +137,7 @@ mod tests {
             advertise: None,
             stream_ports: crate::limits::StreamPorts { tls: 5071, ws: 8080, wss: 8443 },
         };
-        let party = Party { uri: b"sip:a@b", tag: b"" };
+        let party = Party { uri: b"sip:a@b", tag: b"", display: b"" };
         for (transport, word, contact) in [
             (Transport::Udp, "UDP 192.0.2.1:5070", "<sip:192.0.2.1:5070>"),
             (Transport::Tcp, "TCP 192.0.2.1:5070", "<sip:192.0.2.1:5070;transport=tcp>"),
@@ -130,6 +157,7 @@ mod tests {
                 cseq: 1,
                 hops: HOPS,
                 passed: None,
+                told: Told::default(),
                 content: None,
             };
             let us = Us { local: &local, transport, user_agent: b"" };

@@ -11,6 +11,7 @@ mod dialog;
 mod failover;
 mod forking;
 mod hostile;
+mod identity;
 mod registrar;
 mod reinvite;
 mod undeliverable;
@@ -435,6 +436,13 @@ impl World {
         let mut parameters = link::order::Parameters::default();
         change(&mut parameters);
         self.order(Order::Parameters(parameters));
+    }
+
+    /// A gateway gets a profile, with nothing in it but `change`.
+    pub(super) fn wants(&mut self, gateway: u32, change: impl FnOnce(&mut link::Profile)) {
+        let mut profile = link::Profile { gateway, present: 1, ..link::Profile::default() };
+        change(&mut profile);
+        self.order(Order::Profile(profile));
     }
 
     /// Admits a call to these vendors, in this order.

@@ -184,9 +184,11 @@ pub(crate) struct Transaction {
     /// The call it serves. A call that ended misses by its generation.
     pub(crate) owner: Option<CallKey>,
     pub(crate) role: Role,
-    /// Whither its messages go, and whence the responses to them come.
+    /// Of a client: whither its messages go, and whence the responses to them come. Of a server: whence
+    /// its request came.
     pub(crate) path: Path,
-    /// Whither what it sends again goes: `path`, but for the ACK of a 2xx, which follows Contact.
+    /// Whither what it sends again goes: `path`, but for the ACK of a 2xx, which follows Contact, and for
+    /// responses to who wants them elsewhere.
     pub(crate) sent_along: Path,
     /// What it sends again: the request of a client, the last response of a server. An INVITE
     /// client that was accepted keeps its ACK here.
