@@ -1,18 +1,11 @@
 //! Why a call ends, in the words of the telephone network (ITU-T Q.850): what a Reason of ours says.
 //!
 //! Where the end has a status of SIP, that decides (RFC 3398 §8.2.6.1); everywhere else one table does.
+//! It says no more than a telephone network would: that a customer has no money is not its vendor's
+//! business.
 
 use link::record::EndReason;
 use sip::q850::{NORMAL_CLEARING, cause_of_status};
-
-/// "Normal, unspecified": somebody else than the two who talk ended it, and nothing is broken.
-const NORMAL_UNSPECIFIED: u8 = 31;
-/// "Call rejected".
-const REJECTED: u8 = 21;
-/// "Temporary failure".
-const TEMPORARY_FAILURE: u8 = 41;
-/// "Recovery on timer expiry".
-const TIMER_EXPIRY: u8 = 102;
 
 /// The cause of an end. `status` is the one told with it, 0 in a request. `None`: nothing has ended.
 pub(crate) fn cause_of(reason: EndReason, status: u16) -> Option<u8> {
@@ -20,28 +13,46 @@ pub(crate) fn cause_of(reason: EndReason, status: u16) -> Option<u8> {
     Some(match reason {
         None => return Option::None,
         Normal | Cancelled => NORMAL_CLEARING,
-        Rejected | Busy => cause_of_status(status).unwrap_or(NORMAL_UNSPECIFIED),
-        // "No answer from user (user alerted)".
+        Rejected | Busy => cause_of_status(status).unwrap_or(31),
         NoAnswer => 19,
-        Timeout | NoAck => TIMER_EXPIRY,
-        // "No route to destination".
+        Timeout | NoAck => 102,
         NoRoute => 3,
-        Unauthorised | NoRate | NoBalance | Locked => REJECTED,
-        // "No circuit/channel available".
+        Unauthorised | NoRate | NoBalance | Locked => 21,
         LinesFull => 34,
-        // "Switching equipment congestion".
         RateLimit | Overload => 42,
-        // "Invalid number format".
         BadNumber => 28,
-        DurationLimit | Operator => NORMAL_UNSPECIFIED,
-        MediaTimeout | DataplaneRestart | DataplaneLost | DialogLost | MachineLost => {
-            TEMPORARY_FAILURE
-        }
-        // "Bearer capability not implemented".
+        DurationLimit | Operator => 31,
+        MediaTimeout | DataplaneRestart | DataplaneLost | DialogLost | MachineLost => 41,
         BadMedia => 65,
-        // "Exchange routing error".
         TooManyHops => 25,
     })
+}
+
+/// What Q.850 calls a cause; empty for those that we never send.
+pub(crate) fn phrase(cause: u8) -> &'static str {
+    match cause {
+        1 => "Unallocated (unassigned) number",
+        3 => "No route to destination",
+        16 => "Normal call clearing",
+        17 => "User busy",
+        18 => "No user responding",
+        19 => "No answer from user",
+        21 => "Call rejected",
+        22 => "Number changed",
+        25 => "Exchange routing error",
+        28 => "Invalid number format",
+        31 => "Normal, unspecified",
+        34 => "No circuit/channel available",
+        38 => "Network out of order",
+        41 => "Temporary failure",
+        42 => "Switching equipment congestion",
+        63 => "Service or option not available",
+        65 => "Bearer capability not implemented",
+        79 => "Service or option not implemented",
+        102 => "Recovery on timer expiry",
+        127 => "Interworking, unspecified",
+        _ => "",
+    }
 }
 
 #[cfg(test)]
@@ -56,6 +67,9 @@ mod tests {
             41, 21, 25, 41,
         ];
         assert_eq!(causes, expected);
+        assert!(causes[1..].iter().all(|&cause| !phrase(cause).is_empty()));
+        let of_status = (300..700).filter_map(|status| cause_of(EndReason::Rejected, status));
+        assert!(of_status.into_iter().all(|cause| !phrase(cause).is_empty()));
     }
 
     #[test]

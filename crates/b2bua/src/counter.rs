@@ -20,6 +20,16 @@ pub enum Counter {
     Attempts,
     /// Changes to the next candidate.
     Failovers,
+    /// INVITEs not sent because no way leads to the vendor.
+    VendorsUnreachable,
+    /// INVITEs given up because the vendor said nothing at all (408 if it was the last).
+    VendorsSilent,
+    /// INVITEs given up because the vendor did not ring in time (408 if it was the last).
+    VendorsSlow,
+    /// Calls refused with 408 because no vendor rang within the time of the search.
+    SearchesExpired,
+    /// INVITEs sent without a number that the caller withholds.
+    NumbersWithheld,
     /// Candidates passed over because they had no line when their turn came.
     CandidatesFull,
     /// Profiles of gateways that found no room.
@@ -136,6 +146,11 @@ impl Counter {
         Self::CallsNotAdopted,
         Self::Attempts,
         Self::Failovers,
+        Self::VendorsUnreachable,
+        Self::VendorsSilent,
+        Self::VendorsSlow,
+        Self::SearchesExpired,
+        Self::NumbersWithheld,
         Self::CandidatesFull,
         Self::ProfilesFull,
         Self::RefusedControlAway,
@@ -204,6 +219,11 @@ impl Counter {
             Self::CallsNotAdopted => "calls_not_adopted",
             Self::Attempts => "attempts",
             Self::Failovers => "failovers",
+            Self::VendorsUnreachable => "vendors_unreachable",
+            Self::VendorsSilent => "vendors_silent",
+            Self::VendorsSlow => "vendors_slow",
+            Self::SearchesExpired => "searches_expired",
+            Self::NumbersWithheld => "numbers_withheld",
             Self::CandidatesFull => "candidates_full",
             Self::ProfilesFull => "profiles_full",
             Self::RefusedControlAway => "refused_control_away",

@@ -74,6 +74,7 @@ impl Switch {
             if why != Unsent::Unreachable {
                 break;
             }
+            self.counters.add(Counter::VendorsUnreachable);
         }
         self.calls[slot].next_candidate += group.len() as u8;
         if !self.calls[slot].branches.is_empty() {
@@ -307,6 +308,9 @@ impl Switch {
         let client = self.open_client(now, birth).map_err(|_| Unsent::Full)?;
         self.calls[slot].branches.open(index, client);
         self.counters.add(Counter::Attempts);
+        if caller.is_hidden() {
+            self.counters.add(Counter::NumbersWithheld);
+        }
         Ok(())
     }
 

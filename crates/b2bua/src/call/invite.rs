@@ -287,8 +287,7 @@ impl Switch {
         let Some(slot) = self.admitting(refuse.call) else { return };
         let Some(server) = self.calls[slot].invite else { return };
         let retry_after = Some(refuse.retry_after_s).filter(|&seconds| seconds > 0);
-        let reason = EndReason::from_number(refuse.reason);
-        let reply = |status| Reply { retry_after, reason, ..Reply::plain(status) };
+        let reply = |status| Reply { retry_after, ..Reply::plain(status) };
         match (refuse.status, refuse.stateless) {
             (0, _) => {
                 self.counters.add(Counter::Silenced);
@@ -350,6 +349,7 @@ impl Switch {
 
     pub(crate) fn handle_route(&mut self, now: Instant, route: &Route) {
         let Some(slot) = self.admitting(route.call) else { return };
+        self.calls[slot].record.customer_gateway = route.customer_gateway;
         let Some(kept) = self.kept.keep(route.as_bytes()) else {
             self.counters.add(Counter::RefusedKeptFull);
             return self.abandon_admission(now, slot, 503, EndReason::Overload);
@@ -363,7 +363,6 @@ impl Switch {
         call.route = kept;
         call.switches_left = route.switches_max;
         call.talk_s = route.talk_s;
-        call.record.customer_gateway = route.customer_gateway;
         call.record.caller_billed = route.caller_billed;
         call.record.callee_billed = route.callee_billed;
         call.record.customer_terms = route.customer_terms;
@@ -410,7 +409,7 @@ impl Switch {
         reason: EndReason,
     ) {
         let retry_after = (status == 503).then_some(self.parameters.retry_after_s);
-        self.fail_invite(now, slot, &Reply { retry_after, reason, ..Reply::plain(status) });
+        self.fail_invite(now, slot, &Reply { retry_after, ..Reply::plain(status) });
         let call = self.key_of(slot);
         self.ask(Ask::Abandon(Abandon {
             call,

@@ -360,6 +360,7 @@ impl Switch {
         let Some(deadline) = due(&self.calls[slot]) else { return };
         let at = self.calls[slot].deadlines[deadline as usize].unwrap_or(now);
         self.set_deadline(slot, deadline, None);
+        self.count_late(deadline);
         match deadline {
             Deadline::Admit if self.calls[slot].state == State::Rerouting => {
                 self.reroute_late(now, slot);
@@ -379,6 +380,16 @@ impl Switch {
             }
             Deadline::Exchange => self.exchange_late(now, slot),
             Deadline::Close => self.finish_closing(now, slot),
+        }
+    }
+
+    /// Tells the causes of a 408 apart.
+    fn count_late(&mut self, deadline: Deadline) {
+        match deadline {
+            Deadline::FirstResponse => self.counters.add(Counter::VendorsSilent),
+            Deadline::Invite => self.counters.add(Counter::VendorsSlow),
+            Deadline::Search => self.counters.add(Counter::SearchesExpired),
+            _ => {}
         }
     }
 

@@ -127,6 +127,11 @@ impl Caller {
         }
     }
 
+    /// Whether this vendor must not know who calls.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.sight == Sight::None
+    }
+
     /// The display name of From; empty: none.
     pub(super) fn shown_display(&self) -> &[u8] {
         match self.sight {

@@ -11,7 +11,7 @@ use link::record::EndReason;
 use sip::header::reason::{Protocol, write_reason};
 use sip::{Header, Message, Name, Writer};
 
-use crate::cause::cause_of;
+use crate::cause::{cause_of, phrase};
 
 /// The circles, see the head of this file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -185,7 +185,7 @@ pub(super) fn write_why(
         writer.copy(&header);
     }
     if let Some(cause) = cause_of(reason, status).filter(|_| !is_said) {
-        write_reason(writer, Protocol::Q850, cause.into(), reason.name().as_bytes());
+        write_reason(writer, Protocol::Q850, cause.into(), phrase(cause).as_bytes());
     }
 }
 
