@@ -416,6 +416,7 @@ impl Switch {
             locals: [local(caller.local), local(callee.local)],
             legs: [&mut caller.media, &mut callee.media],
             answered,
+            secret: &setup.keys.tag,
         }
     }
 
