@@ -121,7 +121,7 @@ impl MediaPlane {
         });
         let rewrite = Rewrite {
             address: streams.locals[to].advertised(),
-            session: session(streams, &sdp),
+            session: session(streams, from, &sdp),
             ports: &ports,
         };
         sdp.rewrite(&rewrite, out).ok_or(MediaFault::Unusable)
@@ -297,12 +297,12 @@ impl MediaPlane {
     }
 }
 
-/// Our number for the session that a description is of: the same for all its versions, and nobody's who
-/// does not know the secret.
-fn session(streams: &Streams<'_>, sdp: &Sdp<'_>) -> u32 {
+/// Our number for the session that a description of `from` is of: the same for all its versions, and
+/// not to be guessed, nor to be found on the other leg, without the secret.
+fn session(streams: &Streams<'_>, from: Side, sdp: &Sdp<'_>) -> u32 {
     let origin = sdp.origin();
     let named = [origin.user, origin.session].map(|text| keys::hash(streams.secret, text));
-    let parts = [named[0], named[1], owner_of(streams.key).0].map(u64::to_be_bytes);
+    let parts = [named[0], named[1], owner_of(streams.key).0, from as u64].map(u64::to_be_bytes);
     // 31 bits: some peers read no more.
     (keys::hash(streams.secret, parts.as_flattened()) >> 33) as u32
 }

@@ -1,6 +1,6 @@
 //! Scripted calls: two phones made of plain text, the switch between them, time by hand.
 //!
-//! Every message of the switch is parsed again; at the end of each script nothing may be left:
+//! Every message of the switch is parsed again, and none may show one network to the other; at the end of each script nothing may be left:
 //! no transaction, no kept message, no port, no deadline.
 
 mod adoption;
@@ -11,6 +11,7 @@ mod dialog;
 mod endings;
 mod failover;
 mod forking;
+mod hiding;
 mod hostile;
 mod identity;
 mod peers;
@@ -227,6 +228,8 @@ pub(super) struct World {
     broken: bool,
     /// How often the caller was said to get a 100 that comes with control's answer only.
     tryings: usize,
+    /// Keeps watch that neither network sees the other.
+    hiding: hiding::Hiding,
 }
 
 impl World {
@@ -249,6 +252,7 @@ impl World {
             reroutes: true,
             broken: false,
             tryings: 0,
+            hiding: hiding::Hiding::default(),
         }
     }
 
@@ -278,6 +282,8 @@ impl World {
                 assert!(self.broken || sip::Message::parse(bytes).is_ok(), "{bytes:?}");
                 assert_eq!(transmit.path.transport, Transport::Udp);
                 let text = String::from_utf8_lossy(bytes).into_owned();
+                self.hiding.check(transmit.path.remote, &text);
+                self.hiding.learn(transmit.path.remote, &text);
                 if self.tryings > 0 && text.starts_with(TRYING) {
                     self.tryings -= 1;
                 } else {
@@ -335,6 +341,9 @@ impl World {
         };
         let message = sip::Message::parse(text.as_bytes());
         self.broken = message.is_err();
+        if !self.broken {
+            self.hiding.learn(path.remote, text);
+        }
         match message {
             Ok(message) => self.switch.handle_message(self.now, path, &message),
             Err(fault) => self.switch.handle_fault(self.now, path, text.as_bytes(), fault),
