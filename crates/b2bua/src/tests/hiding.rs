@@ -211,6 +211,37 @@ fn a_failure_says_nothing_of_who_failed() {
 }
 
 #[test]
+fn a_box_behind_nat_says_its_public_address_alone() {
+    let mut setup = setup(limits());
+    for (local, private) in setup.locals.iter_mut().zip(["10.7.0.1", "10.8.0.1"]) {
+        local.advertise = Some(local.address);
+        local.address = private.parse().unwrap();
+    }
+    // The way to the vendor.
+    setup.locals[1].prefix_bits = 0;
+    let mut world = World::new();
+    world.switch = Switch::new(setup);
+    world.switch.set_control_alive(true);
+    world.wants(VENDOR, |vendor| vendor.identity = 1);
+    world.receive(CALLER, "10.7.0.1:5060", &invite(1, &caller_sdp()));
+    let call = world.admit().call;
+    world.route_with(call, &[0], |route| route.diverter = Text::new(b"555").unwrap());
+    let first = world.vendor_gets(0, "INVITE ");
+    world.receive(
+        VENDORS[0],
+        "10.8.0.1:5060",
+        &response(&first, 200, "v", VENDORS[0], &vendor_sdp()),
+    );
+    world.commit();
+    for (to, text) in world.inbox.iter().chain([&(VENDORS[0].parse().unwrap(), first)]) {
+        assert!(!text.contains("10.7.0.") && !text.contains("10.8.0."), "{text}");
+        let ours = if *to == CALLER.parse().unwrap() { "192.0.2.1" } else { "203.0.113.1" };
+        assert!(text.contains(ours), "{text}");
+    }
+    world.settles();
+}
+
+#[test]
 fn the_watch_sees_what_it_is_to_see() {
     let mut hiding = Hiding::default();
     let caller: SocketAddr = CALLER.parse().unwrap();
