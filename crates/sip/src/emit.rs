@@ -442,6 +442,17 @@ impl<'o> Writer<'o> {
     }
 }
 
+/// The first header line that `write` writes. `None`: the writer was poisoned.
+#[cfg(test)]
+pub(crate) fn header_line(write: impl FnOnce(&mut Writer<'_>)) -> Option<String> {
+    let mut out = [0; 2048];
+    let mut writer = Writer::new(&mut out);
+    write(writer.status(200, b""));
+    let length = writer.no_body().finish()?;
+    let text = String::from_utf8(out[..length].to_vec()).unwrap();
+    text.lines().nth(1).map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

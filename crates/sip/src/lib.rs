@@ -22,6 +22,7 @@
 )]
 
 pub mod digest;
+pub mod dtmf;
 pub mod emit;
 pub mod fault;
 mod head;
@@ -29,12 +30,15 @@ pub mod header;
 mod lines;
 pub mod message;
 pub mod method;
+pub mod q850;
 pub mod refusable;
 pub mod refuse;
 mod room;
 mod scan;
 pub mod sdp;
+pub mod sipfrag;
 pub mod status;
+pub mod telephone;
 pub mod uri;
 
 pub use emit::{Part, Writer};
@@ -53,4 +57,5 @@ pub use refusable::Refusable;
 pub use sdp::{Sdp, SdpFault};
 
 pub use status::reason_phrase;
+pub use telephone::Telephone;
 pub use uri::{Host, Scheme, Uri};

@@ -188,7 +188,7 @@ impl std::fmt::Debug for Hash {
     }
 }
 
-/// The hexadecimal digits of a [`Hash`].
+/// A hash in hexadecimal digits.
 #[derive(Clone, Copy)]
 pub struct Hex {
     digits: [u8; HASH_BYTES_MAX * 2],

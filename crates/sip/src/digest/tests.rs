@@ -1,7 +1,7 @@
 //! Published examples, and what an attacker would change.
 
 use super::*;
-use crate::emit::Writer;
+use crate::emit::header_line;
 use crate::header::Text;
 use crate::method::Method;
 
@@ -38,16 +38,6 @@ const AUTHORIZATION: &str = "Digest username=\"Mufasa\",\r\n realm=\"http-auth@e
     cnonce=\"f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ\",\r\n qop=auth,\r\n \
     response=\"753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1\",\r\n \
     opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\"";
-
-fn header(write: impl FnOnce(&mut Writer<'_>)) -> Option<String> {
-    let mut out = [0; 2048];
-    let mut writer = Writer::new(&mut out);
-    writer.status(200, b"");
-    write(&mut writer);
-    let length = writer.no_body().finish()?;
-    let text = String::from_utf8(out[..length].to_vec()).unwrap();
-    Some(text.lines().nth(1).unwrap().to_owned())
-}
 
 fn login<'a>(method: Method<'a>, uri: &'a [u8], body: &'a [u8]) -> Login<'a> {
     let (secret, cnonce) = (Secret::Password(b"zanzibar"), &b"0a4f113b"[..]);
@@ -213,7 +203,7 @@ fn the_first_usable_of_several_challenges_is_found() {
 fn an_offer_is_written_and_read_back() {
     let offer =
         Offer { realm: br#"a "b" \"#, nonce: b"n", algorithm: Algorithm::Sha256, stale: true };
-    let line = header(|writer| offer.write(Asker::Server, writer)).unwrap();
+    let line = header_line(|writer| offer.write(Asker::Server, writer)).unwrap();
     assert_eq!(
         line,
         r#"WWW-Authenticate: Digest realm="a \"b\" \\", nonce="n", algorithm=SHA-256, qop="auth", stale=true"#
@@ -221,7 +211,7 @@ fn an_offer_is_written_and_read_back() {
     let challenge = Challenge::parse(value(&line)).unwrap();
     assert!(challenge.realm.is(br#"a "b" \"#) && challenge.stale);
     let offer = Offer { realm: b"a\r\nVia: x", ..offer };
-    assert_eq!(header(|writer| offer.write(Asker::Proxy, writer)), None);
+    assert_eq!(header_line(|writer| offer.write(Asker::Proxy, writer)), None);
 }
 
 #[test]
@@ -241,8 +231,10 @@ fn an_answer_proves_the_password_of_its_request_only() {
         let ha1 = Hash::ha1(algorithm, b"bob", b"b\"x", b"zanzibar");
         let login = login(Method::Invite, uri, b"v=0\r\n");
         let by_hash = Login { secret: Secret::Ha1(ha1), ..login };
-        let line = header(|w| login.answer(&challenge).unwrap().write(Asker::Proxy, w)).unwrap();
-        let same = header(|w| by_hash.answer(&challenge).unwrap().write(Asker::Proxy, w)).unwrap();
+        let line =
+            header_line(|w| login.answer(&challenge).unwrap().write(Asker::Proxy, w)).unwrap();
+        let same =
+            header_line(|w| by_hash.answer(&challenge).unwrap().write(Asker::Proxy, w)).unwrap();
         assert_eq!(line, same);
         assert!(
             line.starts_with("Proxy-Authorization: Digest username=\"bob\", realm=\"b\\\"x\",")
@@ -268,7 +260,7 @@ fn what_cannot_stand_in_an_answer_gives_none() {
     let foreign = Secret::Ha1(Hash::ha1(Algorithm::Sha256, b"bob", b"a", b"zanzibar"));
     assert!(Login { secret: foreign, ..login }.answer(&challenge).is_none());
     let answer = Login { user: b"b\r\nob", ..login }.answer(&challenge).unwrap();
-    assert_eq!(header(|writer| answer.write(Asker::Server, writer)), None);
+    assert_eq!(header_line(|writer| answer.write(Asker::Server, writer)), None);
 }
 
 #[test]
