@@ -105,6 +105,21 @@ pub enum Counter {
     StreamsRefused,
     /// Requests answered in silence, because a parameter or control says so.
     Silenced,
+    /// PRACKs for no reliable response that waits for one (481).
+    PracksUnmatched,
+    /// Reliable provisional responses never acknowledged (RFC 3262 §3).
+    PracksMissing,
+    /// Reliable provisional responses of vendors that came again or out of order.
+    ProvisionalsRepeated,
+    /// Provisional responses left out because a later one overtook them while an earlier one waited for
+    /// its PRACK.
+    ProvisionalsSkipped,
+    /// Requests refused with 422: they ask for a session shorter than we take.
+    RefusedSessionShort,
+    /// Refreshes of sessions that we sent (RFC 4028).
+    SessionsRefreshed,
+    /// Calls ended because nobody refreshed the session of a leg.
+    SessionsExpired,
 }
 
 impl Counter {
@@ -160,6 +175,13 @@ impl Counter {
         Self::TransactionsFull,
         Self::StreamsRefused,
         Self::Silenced,
+        Self::PracksUnmatched,
+        Self::PracksMissing,
+        Self::ProvisionalsRepeated,
+        Self::ProvisionalsSkipped,
+        Self::RefusedSessionShort,
+        Self::SessionsRefreshed,
+        Self::SessionsExpired,
     ];
 
     /// How many there are.
@@ -219,6 +241,13 @@ impl Counter {
             Self::TransactionsFull => "transactions_full",
             Self::StreamsRefused => "streams_refused",
             Self::Silenced => "silenced",
+            Self::PracksUnmatched => "pracks_unmatched",
+            Self::PracksMissing => "pracks_missing",
+            Self::ProvisionalsRepeated => "provisionals_repeated",
+            Self::ProvisionalsSkipped => "provisionals_skipped",
+            Self::RefusedSessionShort => "refused_session_short",
+            Self::SessionsRefreshed => "sessions_refreshed",
+            Self::SessionsExpired => "sessions_expired",
         }
     }
 }

@@ -8,7 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use sip::{Message, Method, Name, NameAddr};
 
 use crate::arena::{Arena, Field, TooLong};
-use crate::compose::{Content, HOPS, Outgoing, Party};
+use crate::call::Session;
+use crate::compose::{Content, Extensions, HOPS, Outgoing, Party};
 use crate::keys::{TOKEN_BYTES, Token};
 use crate::limits::{Local, local_for};
 use crate::media::LegMedia;
@@ -55,6 +56,8 @@ pub(crate) struct Leg {
     /// Whether both sides know the dialog, so that only a BYE ends it.
     pub(crate) confirmed: bool,
     pub(crate) media: LegMedia,
+    /// How long it lives without a sign of life.
+    pub(crate) session: Session,
 }
 
 impl Leg {
@@ -70,6 +73,7 @@ impl Leg {
             cseq_remote: None,
             confirmed: false,
             media: LegMedia::NONE,
+            session: Session::NONE,
         }
     }
 
@@ -101,11 +105,25 @@ impl Leg {
 
     /// Takes what a 2xx to our INVITE adds (§12.1.2).
     pub(crate) fn accept(&mut self, locals: &[Local], answer: &Message<'_>) -> Result<(), TooLong> {
-        self.arena.set(Field::RemoteTag, answer.to().tag().unwrap_or_default())?;
-        self.set_routes(answer.list(Name::RecordRoute), Order::Reversed)?;
-        self.refresh(locals, answer)?;
+        self.open_early(locals, answer)?;
         self.confirmed = true;
         Ok(())
+    }
+
+    /// Takes what a reliable 1xx to our INVITE adds: the dialog is early (§12.1.2).
+    pub(crate) fn open_early(
+        &mut self,
+        locals: &[Local],
+        answer: &Message<'_>,
+    ) -> Result<(), TooLong> {
+        let tag = answer.to().tag().unwrap_or_default();
+        if self.text(Field::RemoteTag) != tag {
+            // Another fork counts its requests for itself.
+            self.cseq_remote = None;
+        }
+        self.arena.set(Field::RemoteTag, tag)?;
+        self.set_routes(answer.list(Name::RecordRoute), Order::Reversed)?;
+        self.refresh(locals, answer)
     }
 
     /// A target refresh: the far end's Contact, and so the next hop (§12.2.1.2, §12.2.2).
@@ -156,6 +174,7 @@ impl Leg {
             cseq,
             hops: HOPS,
             passed: None,
+            extensions: Extensions::NONE,
             content,
         }
     }

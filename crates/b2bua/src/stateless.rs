@@ -88,7 +88,7 @@ impl Switch {
             Method::Register => self.refuse(path, request, 403, Counter::RefusedRegister),
             Method::Cancel => self.refuse(path, request, 481, Counter::CancelsUnmatched),
             Method::Ack => self.counters.add(Counter::AcksUnmatched),
-            Method::Bye | Method::Info | Method::Update => {
+            Method::Bye | Method::Info | Method::Update | Method::Prack => {
                 self.refuse(path, request, 481, Counter::DialogUnknown);
             }
             _ => {

@@ -377,11 +377,17 @@ impl Switch {
                 let (next, effect) = state.step(non_invite_client::Input::Response(class));
                 let owner = (transaction.role, transaction.owner, transaction.peer);
                 self.enter(now, key, Machine::NonInviteClient(next));
-                if effect == non_invite_client::Effect::PassUp
-                    && class != Class::Provisional
-                    && let (Role::Exchange, Some(owner), Some(peer)) = owner
-                {
-                    self.exchange_response(now, owner, peer, message);
+                if effect != non_invite_client::Effect::PassUp || class == Class::Provisional {
+                    return;
+                }
+                match owner {
+                    (Role::Exchange, Some(owner), Some(peer)) => {
+                        self.exchange_response(now, owner, peer, message);
+                    }
+                    (Role::Refresh(side), Some(owner), _) => {
+                        self.refresh_response(now, owner, side, key, message);
+                    }
+                    _ => {}
                 }
             }
             Machine::Free | Machine::InviteServer(_) | Machine::NonInviteServer(_) => {}
@@ -423,6 +429,9 @@ impl Switch {
             }
             (Role::Exchange, Some(owner), Some(peer)) => {
                 self.exchange_invite_response(now, owner, peer, key, message);
+            }
+            (Role::Refresh(side), Some(owner), _) => {
+                self.refresh_response(now, owner, side, key, message);
             }
             _ if is_success => self.dismiss(now, key, message),
             _ => {}
@@ -494,7 +503,9 @@ impl Switch {
         let tag = self.tag_hash(answer);
         let Some(transaction) = self.transactions.find(key) else { return };
         let repeated = transaction.dismissed == tag;
-        let was_ours = transaction.role == Role::Exchange || transaction.winner == tag;
+        let in_dialog = matches!(transaction.role, Role::Exchange | Role::Refresh(_));
+        let was_ours = in_dialog || transaction.winner == tag;
+        let early_cseq = transaction.early_cseq;
         transaction.dismissed = tag;
         let mut path = transaction.path;
         if let Some(contact) = answer.contact() {
@@ -524,7 +535,7 @@ impl Switch {
                 return;
             };
             switch.counters.add(Counter::AnswersUnwanted);
-            let cseq = ack.cseq + 1;
+            let cseq = ack.cseq.max(early_cseq) + 1;
             if switch.send_request(path, &Outgoing { cseq, ..bye }) {
                 let machine = Machine::NonInviteClient(non_invite_client::State::Trying);
                 let birth = Birth { random: branch.random, cseq, ..Birth::of(machine, path) };
@@ -597,6 +608,7 @@ impl Switch {
         match (role, owner, peer) {
             (Role::Attempt(_), Some(owner), _) => self.attempt_unanswered(now, owner, key),
             (Role::Exchange, Some(owner), Some(peer)) => self.exchange_unanswered(now, owner, peer),
+            (Role::Refresh(_), Some(owner), _) => self.refresh_late(now, owner, key),
             _ => {}
         }
     }

@@ -13,15 +13,16 @@ use link::record::{CallKey, EndReason, EndedBy};
 use sip::{Message, Method};
 
 use super::invite::description;
+use super::reliable::Told;
 use super::{Commitment, Deadline, State, Unacked};
 use crate::Instant;
 use crate::arena::Field;
-use crate::compose::{Content, Reply, SDP};
+use crate::compose::{Content, Extensions, Reply, SDP};
 use crate::counter::Counter;
 use crate::dialog::Side;
 use crate::kept::Kept;
 use crate::switch::Switch;
-use crate::transact::write_request;
+use crate::transact::{Which, write_request};
 use crate::transaction::{SIXTY_FOUR_T1, T1, T2, TransactionKey};
 
 impl Switch {
@@ -47,7 +48,8 @@ impl Switch {
             self.counters.add(Counter::RefusedTooLong);
             return self.refuse_answer(now, slot, client, message, 502, EndReason::Rejected);
         }
-        let Ok(answer) = self.carry_answer(now, slot, message) else {
+        let fork = self.fork_of(slot, message);
+        let Ok(answer) = self.carry_answer(now, slot, fork, message) else {
             self.counters.add(Counter::RefusedMedia);
             return self.refuse_answer(now, slot, client, message, 488, EndReason::BadMedia);
         };
@@ -56,11 +58,13 @@ impl Switch {
             return self.refuse_answer(now, slot, client, message, 503, EndReason::Overload);
         };
         self.calls[slot].answer = answer;
+        self.calls[slot].settled = self.calls[slot].forks[fork].agreed;
+        self.heed_session(now, slot, Side::Callee, message);
         let winner = self.tag_hash(message);
         if let Some(transaction) = self.transactions.find(client) {
             transaction.winner = winner;
         }
-        if self.calls[slot].offered {
+        if self.calls[slot].acks_at_once() {
             self.send_ack(slot, Side::Callee, client, None);
         }
         self.drop_route(slot);
@@ -80,16 +84,32 @@ impl Switch {
         &mut self,
         now: Instant,
         slot: usize,
+        fork: usize,
         message: &Message<'_>,
     ) -> Result<Option<Kept>, ()> {
-        let Some(body) = description(message) else {
-            // Those who described their media in an 18x sometimes do not say it again; the caller
-            // has seen it. Without any there is nothing to talk by.
-            return if self.calls[slot].described { Ok(Some(Kept::NONE)) } else { Err(()) };
+        let call = &mut self.calls[slot];
+        let preview = call.answer.take();
+        let fork = call.forks[fork];
+        let is_told = fork.told != Told::No;
+        // Without an offer of the caller's, what was agreed by PRACK is not said again.
+        let settled = fork.agreed && !call.offered;
+        let Some(body) = description(message).filter(|_| !settled) else {
+            // Those who described their media in an 18x need not say it again. Without any there is
+            // nothing to talk by.
+            let described = call.described;
+            if is_told || !described {
+                self.kept.release(preview);
+                return if described { Ok(Some(Kept::NONE)) } else { Err(()) };
+            }
+            return Ok(Some(preview));
         };
+        self.kept.release(preview);
         let mut rewritten = self.take_scratch();
         let carried = self.carry(now, slot, Side::Callee, body, &mut rewritten);
-        let kept = carried.map(|length| self.kept.keep(&rewritten[..length]));
+        let kept = carried.map(|length| match is_told {
+            true => Some(Kept::NONE),
+            false => self.kept.keep(&rewritten[..length]),
+        });
         self.give_scratch(rewritten);
         self.believe(now, slot, Side::Callee, body);
         kept.map_err(drop)
@@ -113,7 +133,7 @@ impl Switch {
     pub(super) fn holds_ack(&self, slot: usize, client: TransactionKey) -> bool {
         let call = &self.calls[slot];
         let carries = call.unacked.as_ref().and_then(|unacked| unacked.carries);
-        carries == Some(client) || (call.state == State::Committing && !call.offered)
+        carries == Some(client) || (call.state == State::Committing && !call.acks_at_once())
     }
 
     /// Acknowledges a 2xx of a leg's far end; the ACK is kept for its repetitions.
@@ -148,6 +168,11 @@ impl Switch {
 
     /// The caller hears the answer.
     pub(super) fn answer_caller(&mut self, now: Instant, slot: usize, commitment: Commitment) {
+        if self.holds_answer(slot, commitment) {
+            return;
+        }
+        self.end_progress(slot);
+        let cseq = self.confirm_numbers(slot);
         let call = &mut self.calls[slot];
         let Some(server) = call.invite.take() else { return };
         let answer = call.answer.take();
@@ -160,16 +185,23 @@ impl Switch {
         }
         let [caller, _] = &mut call.legs;
         caller.confirmed = true;
-        let cseq = caller.cseq_remote.unwrap_or(0);
         let tag = self.own_tag(slot, Side::Caller);
+        let extensions = self.with_kept(server, Which::Request, |switch, invite| {
+            switch.settle_session(now, slot, Side::Caller, invite)
+        });
+        let extensions = extensions.unwrap_or(Extensions::NONE);
         let mut room = self.take_scratch();
         let body = self.kept.copy(&answer, &mut room);
         let content = (!body.is_empty()).then_some((SDP, body));
-        self.answer(now, server, &Reply { to_tag: &tag, content, ..Reply::plain(200) });
+        if content.is_some() {
+            self.keep_description(slot, Side::Caller, body);
+        }
+        self.answer(now, server, &Reply { to_tag: &tag, extensions, content, ..Reply::plain(200) });
         self.give_scratch(room);
         self.kept.release(answer);
         self.enter_state(slot, State::Answered);
-        let carries = client.filter(|_| !self.calls[slot].offered);
+        self.arm_session(slot);
+        let carries = client.filter(|_| !self.calls[slot].acks_at_once());
         self.await_ack(
             now,
             slot,
@@ -253,6 +285,9 @@ impl Switch {
             self.believe(now, slot, side, body);
             Some(length)
         });
+        if let Some(length) = carried {
+            self.keep_description(slot, side.other(), &rewritten[..length]);
+        }
         let content = carried.map(|length| (SDP, &rewritten[..length]));
         self.send_ack(slot, side.other(), client, content);
         self.give_scratch(rewritten);
@@ -294,7 +329,7 @@ impl Switch {
         reason: EndReason,
         by: EndedBy,
     ) {
-        if !self.calls[slot].offered
+        if !self.calls[slot].acks_at_once()
             && let Some(client) = self.calls[slot].attempt
         {
             self.send_ack(slot, Side::Callee, client, None);

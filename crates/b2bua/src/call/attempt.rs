@@ -11,12 +11,14 @@ use link::record::{Attempt, CallKey, EndReason, EndedBy, NEVER};
 use sip::{Message, Method};
 
 use super::invite::description;
-use super::{Deadline, FORKS_MAX, Fork, State};
+use super::reliable::{FORKS_MAX, Fork};
+use super::{Deadline, State};
 use crate::Instant;
 use crate::arena::Field;
 use crate::compose::{self, Reply, SDP};
 use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
+use crate::kept::Kept;
 use crate::keys::{Place, Token, mint_call_id};
 use crate::limits::local_for;
 use crate::media::{MediaFault, refused_streams};
@@ -30,7 +32,7 @@ use crate::transaction::{Birth, Class, Machine, Role, TransactionKey, invite_cli
 const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why an INVITE could not be sent to a candidate.
-enum Unsent {
+pub(super) enum Unsent {
     /// No way thither: try the next one.
     Unreachable,
     /// Something of ours is full: no other candidate would fare better.
@@ -128,6 +130,11 @@ impl Switch {
         call.attempt = None;
         call.described = false;
         call.forks = [Fork::default(); FORKS_MAX];
+        // What the old vendor's side said is of no interest any more.
+        let stale = [call.answer.take(), call.reliable.take_next()];
+        for kept in stale {
+            self.kept.release(kept);
+        }
         let record = &mut call.record;
         record.attempt_index = index as u32;
         record.caller_sent = candidate.caller;
@@ -192,7 +199,12 @@ impl Switch {
     }
 
     /// Writes the INVITE with the caller's offer, if it made one, and opens its transaction.
-    fn send_invite(&mut self, now: Instant, slot: usize, path: Path) -> Result<(), Unsent> {
+    pub(super) fn send_invite(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        path: Path,
+    ) -> Result<(), Unsent> {
         let server = self.calls[slot].invite.ok_or(Unsent::Full)?;
         let branch = self.next_branch().ok_or(Unsent::Full)?;
         let mut rewritten = self.take_scratch();
@@ -205,7 +217,8 @@ impl Switch {
             let call = &switch.calls[slot];
             let leg = &call.legs[Side::Callee as usize];
             let request = leg.request(Method::Invite, leg.cseq_local, branch, content);
-            let request = compose::Outgoing { hops: call.hops, ..request };
+            let extensions = switch.attempt_extensions(slot);
+            let request = compose::Outgoing { hops: call.hops, extensions, ..request };
             let written =
                 write_request(&mut switch.outbox, &switch.setup, leg.local, path, &request);
             if switch.count_unsent(written) { Ok(()) } else { Err(Unsent::Full) }
@@ -218,7 +231,7 @@ impl Switch {
             owner: Some(key),
             role: Role::Attempt(index),
             random: branch.random,
-            cseq: 1,
+            cseq: self.calls[slot].legs[Side::Callee as usize].cseq_local,
             ..Birth::of(Machine::InviteClient(invite_client::State::Calling), path)
         };
         let client = self.open_client(now, birth).map_err(|_| Unsent::Full)?;
@@ -249,6 +262,7 @@ impl Switch {
             MediaFault::PortsFull => Unsent::Full,
         })?;
         self.believe(now, slot, Side::Caller, offer);
+        self.keep_description(slot, Side::Callee, out.get(..length).unwrap_or_default());
         Ok(length)
     }
 
@@ -295,7 +309,7 @@ impl Switch {
         let state = self.calls[slot].state;
         match (Class::of(status), state) {
             (Class::Provisional, State::Trying | State::Ringing) if is_current => {
-                self.attempt_progress(now, slot, status, message);
+                self.attempt_progress(now, slot, client, message);
             }
             (Class::Provisional, _) => {}
             (Class::Success, State::Trying | State::Ringing) if is_current => {
@@ -363,32 +377,57 @@ impl Switch {
     }
 
     /// A 1xx: passed on under the To-tag of its fork; the first 18x starts the ringing.
-    fn attempt_progress(&mut self, now: Instant, slot: usize, status: u16, message: &Message<'_>) {
+    fn attempt_progress(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        client: TransactionKey,
+        message: &Message<'_>,
+    ) {
         self.set_deadline(slot, Deadline::FirstResponse, None);
+        let status = message.status().unwrap_or(0);
+        if status == 100 || !self.take_progress(now, slot, client, message) {
+            return;
+        }
         // 199 tells of a fork that ended (RFC 6228); the caller was not asked whether it reads that.
-        if status == 100 || status == 199 {
+        if status == 199 {
             return;
         }
         if (180..190).contains(&status) {
             self.note_ringing(now, slot);
         }
-        let tag = self.fork_tag(slot, message);
+        let fork = self.fork_of(slot, message);
         let mut rewritten = self.take_scratch();
         let mut length = 0;
-        // To an INVITE without an offer only a reliable answer may make one: the 2xx.
-        if let Some(body) = description(message).filter(|_| self.calls[slot].offered) {
+        if let Some(body) = description(message).filter(|_| self.heeds_preview(slot, fork)) {
             // A preview that cannot be carried is left out; the answer decides.
             length = self.carry(now, slot, Side::Callee, body, &mut rewritten).unwrap_or(0);
             if length > 0 {
-                self.calls[slot].described = true;
                 self.believe(now, slot, Side::Callee, body);
+                self.keep_preview(slot, &rewritten[..length]);
             }
         }
-        let content = (length > 0).then_some((SDP, &rewritten[..length]));
-        if let Some(server) = self.calls[slot].invite {
-            self.answer(now, server, &Reply { to_tag: &tag, content, ..Reply::plain(status) });
-        }
+        self.tell_progress(now, slot, status, fork, &rewritten[..length]);
         self.give_scratch(rewritten);
+    }
+
+    /// Whether a description in a 1xx means something: an answer always does, but to an INVITE without
+    /// an offer only a reliable response may make one, and once agreed it holds.
+    fn heeds_preview(&self, slot: usize, fork: usize) -> bool {
+        let call = &self.calls[slot];
+        call.offered || call.forks[fork].awaits_answer()
+    }
+
+    /// The caller gets it in the 2xx, should that have none of its own.
+    fn keep_preview(&mut self, slot: usize, body: &[u8]) {
+        let kept = self.kept.keep(body);
+        if kept.is_none() {
+            self.counters.add(Counter::KeptFull);
+        }
+        let call = &mut self.calls[slot];
+        call.described = true;
+        let old = core::mem::replace(&mut call.answer, kept.unwrap_or(Kept::NONE));
+        self.kept.release(old);
     }
 
     fn note_ringing(&mut self, now: Instant, slot: usize) {
@@ -414,21 +453,16 @@ impl Switch {
 
     /// Our To-tag for the vendor's fork that a response belongs to.
     pub(super) fn fork_tag(&mut self, slot: usize, message: &Message<'_>) -> [u8; 32] {
-        let hash = self.tag_hash(message);
-        let call = &mut self.calls[slot];
-        let known = call.forks.iter().position(|fork| fork.tag == hash);
-        let index = known.unwrap_or_else(|| {
-            let index = call.forks.iter().position(|fork| fork.tag == 0).unwrap_or(FORKS_MAX - 1);
-            call.variants = call.variants.wrapping_add(1);
-            call.forks[index] = Fork { tag: hash, variant: call.variants };
-            index
-        });
-        let variant = call.forks[index].variant;
+        let fork = self.fork_of(slot, message);
+        let variant = self.calls[slot].forks[fork].variant;
         self.leg_tag(slot, Side::Caller, variant)
     }
 
     /// A final failure of the vendor being tried.
     fn attempt_failed(&mut self, now: Instant, slot: usize, status: u16, message: &Message<'_>) {
+        if status == 422 && self.ask_longer(now, slot, message) {
+            return;
+        }
         let stops = self.stops_search(slot, status);
         let call = &mut self.calls[slot];
         call.attempt = None;

@@ -14,7 +14,7 @@ use super::hangup::by_side;
 use super::invite::description;
 use super::{Deadline, Exchange, Unacked};
 use crate::Instant;
-use crate::compose::{Content, Reply, SDP};
+use crate::compose::{Content, Extensions, Outgoing, Reply, SDP};
 use crate::counter::Counter;
 use crate::dialog::Side;
 use crate::media::MediaFault;
@@ -44,6 +44,18 @@ fn ends_dialog(status: u16) -> bool {
     matches!(status, 408 | 481)
 }
 
+/// A request of ours inside a dialog.
+pub(super) struct Within<'a> {
+    pub(super) method: Method<'a>,
+    pub(super) content: Content<'a>,
+    /// The other leg's message, of which some header fields go with it.
+    pub(super) passed: Option<&'a Message<'a>>,
+    pub(super) extensions: Extensions,
+    /// What its transaction is to the call.
+    pub(super) role: Role,
+    pub(super) peer: Option<TransactionKey>,
+}
+
 impl Switch {
     /// A re-INVITE, UPDATE or INFO that matches no transaction.
     pub(super) fn open_exchange(
@@ -59,9 +71,17 @@ impl Switch {
         if !self.admit_exchange(path, request) {
             return;
         }
+        let unfit = self.unfit_session(slot, side, request);
+        if let Some(reply) = unfit.filter(|_| method != Method::Info) {
+            self.count_unfit(reply.status);
+            return self.reply_stateless(path, request, &reply);
+        }
+        if method == Method::Update && description(request).is_none() {
+            return self.take_update(now, slot, side, path, request, key);
+        }
         let offers = method == Method::Invite || description(request).is_some();
         let offers = offers && method != Method::Info;
-        if let Some(status) = self.glare(slot, side, offers) {
+        if let Some(status) = self.glare(slot, side, request, offers) {
             self.counters.add(Counter::Glare);
             // §14.1: some time up to 10 s for the peer that must wait for itself.
             let retry_after = (status == 500).then(|| (self.random() % 10) as u32 + 1);
@@ -106,11 +126,26 @@ impl Switch {
 
     /// Why an exchange cannot begin now: with 491 the peer waits for the other side, with 500 for
     /// itself (§14.2).
-    fn glare(&self, slot: usize, side: Side, offers: bool) -> Option<u16> {
-        let call = &self.calls[slot];
-        if !call.state.is_confirmed() {
+    fn glare(
+        &mut self,
+        slot: usize,
+        side: Side,
+        request: &Message<'_>,
+        offers: bool,
+    ) -> Option<u16> {
+        let is_confirmed = self.calls[slot].state.is_confirmed();
+        if !is_confirmed && request.method() != Method::Update {
             return Some(500);
         }
+        if !is_confirmed && !self.enter_early(slot, side, request) {
+            // RFC 3311 §5.2: the first offer, theirs or ours, has no answer yet.
+            let is_theirs = self.calls[slot].offered == (side == Side::Caller);
+            return Some(if is_theirs { 500 } else { 491 });
+        }
+        if offers && self.refresh_offers(slot) {
+            return Some(491);
+        }
+        let call = &self.calls[slot];
         let busy = call.exchange.map(|exchange| exchange.from);
         let busy = busy.or(call.unacked.as_ref().map(|unacked| unacked.side));
         let status = |from| if from == side { 500 } else { 491 };
@@ -134,30 +169,79 @@ impl Switch {
         let mut rewritten = self.take_scratch();
         let content = self.content_for(now, slot, side, request, &mut rewritten);
         let sent = content.and_then(|content| {
-            let branch = self.next_branch().ok_or(503_u16)?;
-            let leg = self.calls[slot].leg(side.other());
-            leg.cseq_local += 1;
-            let (path, cseq) = (leg.path, leg.cseq_local);
-            let outgoing = leg.request(method, cseq, branch, content);
-            let outgoing = crate::compose::Outgoing { passed: Some(request), ..outgoing };
-            let written = write_request(&mut self.outbox, &self.setup, leg.local, path, &outgoing);
-            if self.count_unsent(written) { Ok((branch, path, cseq)) } else { Err(503) }
+            let keeps = method != Method::Info && self.calls[slot].state.is_confirmed();
+            let extensions = match keeps {
+                true => self.session_offer(slot, side.other()),
+                false => Extensions::NONE,
+            };
+            let (role, peer) = (Role::Exchange, Some(server));
+            let within = Within { method, content, passed: Some(request), extensions, role, peer };
+            self.send_within(now, slot, side.other(), &within)
         });
         self.give_scratch(rewritten);
-        let (branch, path, cseq) = sent?;
+        sent
+    }
+
+    /// Sends a request on a leg and opens its transaction. The error is the status for whoever waits.
+    pub(super) fn send_within(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        side: Side,
+        within: &Within<'_>,
+    ) -> Result<TransactionKey, u16> {
+        let branch = self.next_branch().ok_or(503_u16)?;
+        let &Within { method, content, passed, extensions, role, peer } = within;
+        let owner = Some(self.key_of(slot));
+        let call = &mut self.calls[slot];
+        let attempt = call.attempt;
+        let leg = call.leg(side);
+        leg.cseq_local += 1;
+        let (path, cseq, is_early) = (leg.path, leg.cseq_local, !leg.confirmed);
+        let request = Outgoing { passed, extensions, ..leg.request(method, cseq, branch, content) };
+        let written = write_request(&mut self.outbox, &self.setup, leg.local, path, &request);
+        if !self.count_unsent(written) {
+            return Err(503);
+        }
         let machine = match method {
             Method::Invite => Machine::InviteClient(invite_client::State::Calling),
             _ => Machine::NonInviteClient(non_invite_client::State::Trying),
         };
-        let birth = Birth {
-            owner: Some(self.key_of(slot)),
-            role: Role::Exchange,
-            random: branch.random,
-            cseq,
-            peer: Some(server),
-            ..Birth::of(machine, path)
+        let random = branch.random;
+        let birth = Birth { owner, role, random, cseq, peer, ..Birth::of(machine, path) };
+        let client = self.open_client(now, birth).map_err(|_| 503_u16)?;
+        let invite = attempt.filter(|_| is_early && side == Side::Callee);
+        if let Some(invite) = invite.and_then(|invite| self.transactions.find(invite)) {
+            invite.early_cseq = cseq;
+        }
+        Ok(client)
+    }
+
+    /// An UPDATE without an offer concerns its own leg alone: a new target, a sign of life.
+    fn take_update(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        side: Side,
+        path: Path,
+        request: &Message<'_>,
+        key: Key,
+    ) {
+        let server = match self.open_server(now, path, request, key, 0, Keep::Nothing) {
+            Ok(server) => server,
+            Err(why) => return self.refuse_overload(path, request, why),
         };
-        self.open_client(now, birth).map_err(|_| 503)
+        // A Contact that does not fit leaves the old one in force.
+        let _ = self.calls[slot].leg(side).refresh(&self.setup.locals, request);
+        let is_confirmed = self.calls[slot].state.is_confirmed();
+        let extensions = match is_confirmed {
+            true => self.settle_session(now, slot, side, request),
+            false => Extensions::NONE,
+        };
+        self.answer_to(now, server, request, &Reply { extensions, ..Reply::plain(200) });
+        if is_confirmed {
+            self.save(slot);
+        }
     }
 
     /// The body for the other leg: a description with our addresses in it, or an INFO's as it is.
@@ -239,8 +323,9 @@ impl Switch {
         let side = exchange.from.other();
         let content = self.agree(now, slot, &exchange, message, &mut rewritten);
         match content {
-            Ok(content) => {
-                self.answer_exchange(now, server, &Reply { content, ..Reply::plain(status) });
+            Ok((content, extensions)) => {
+                let reply = Reply { content, extensions, ..Reply::plain(status) };
+                self.answer_exchange(now, server, &reply);
                 self.save(slot);
             }
             Err(status) => {
@@ -263,8 +348,8 @@ impl Switch {
         Some((slot, exchange))
     }
 
-    /// Both sides have agreed: targets and media are as they said. Gives the body for the one who
-    /// asked; the error is the status when there can be none.
+    /// Both sides have agreed: targets, media and sessions are as they said. Gives the body for the one
+    /// who asked, and what to say of its session; the error is the status when there can be none.
     fn agree<'a>(
         &mut self,
         now: Instant,
@@ -272,21 +357,37 @@ impl Switch {
         exchange: &Exchange,
         message: &Message<'a>,
         out: &'a mut [u8],
-    ) -> Result<Content<'a>, u16> {
+    ) -> Result<(Content<'a>, Extensions), u16> {
         let (from, to) = (exchange.from, exchange.from.other());
-        self.with_kept(exchange.server, Which::Request, |switch, request| {
+        let is_confirmed = self.calls[slot].state.is_confirmed();
+        let extensions = self.with_kept(exchange.server, Which::Request, |switch, request| {
             // A Contact that does not fit leaves the old one in force.
             let _ = switch.calls[slot].legs[from as usize].refresh(&switch.setup.locals, request);
             if let Some(offer) = description(request) {
                 switch.believe(now, slot, from, offer);
             }
+            match is_confirmed {
+                true => switch.settle_session(now, slot, from, request),
+                false => Extensions::NONE,
+            }
         });
         let _ = self.calls[slot].legs[to as usize].refresh(&self.setup.locals, message);
+        if is_confirmed {
+            self.heed_session(now, slot, to, message);
+        }
         let content = self.content_for(now, slot, to, message, out)?;
         if let Some(body) = description(message) {
             self.believe(now, slot, to, body);
         }
-        Ok(content)
+        self.with_kept(exchange.client, Which::Sent, |switch, sent| {
+            if let Some(offer) = description(sent) {
+                switch.keep_description(slot, to, offer);
+            }
+        });
+        if let Some((_, body)) = content {
+            self.keep_description(slot, from, body);
+        }
+        Ok((content, extensions.unwrap_or(Extensions::NONE)))
     }
 
     /// The far side took the re-INVITE.
@@ -309,8 +410,8 @@ impl Switch {
         });
         let Some((offered, cseq)) = offered else { return };
         let mut rewritten = self.take_scratch();
-        let content = self.agree(now, slot, &exchange, message, &mut rewritten);
-        let unusable = content.is_err() || (!offered && content == Ok(None));
+        let agreed = self.agree(now, slot, &exchange, message, &mut rewritten);
+        let unusable = agreed.is_err() || (!offered && matches!(agreed, Ok((None, _))));
         if offered || unusable {
             self.send_ack(slot, to, client, None);
         }
@@ -319,8 +420,8 @@ impl Switch {
             self.answer_exchange(now, server, &Reply::plain(488));
             return self.hang_up(now, slot, EndReason::BadMedia, by_side(to), None);
         }
-        let content = content.unwrap_or(None);
-        self.answer_exchange(now, server, &Reply { content, ..Reply::plain(200) });
+        let (content, extensions) = agreed.unwrap_or((None, Extensions::NONE));
+        self.answer_exchange(now, server, &Reply { content, extensions, ..Reply::plain(200) });
         self.give_scratch(rewritten);
         let carries = (!offered).then_some(client);
         self.await_ack(now, slot, Unacked { side: from, server, cseq, interval: T1, carries });

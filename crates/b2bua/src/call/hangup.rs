@@ -36,6 +36,9 @@ impl Switch {
             return self.refuse(path, request, 481, Counter::DialogUnknown);
         };
         let method = request.method();
+        if method == Method::Prack {
+            return self.prack(now, slot, side, path, request, key);
+        }
         match self.calls[slot].state {
             State::Free | State::Recording | State::Closing | State::Cancelling
                 if method == Method::Bye =>
@@ -48,15 +51,9 @@ impl Switch {
             }
             _ => {}
         }
-        let leg = self.calls[slot].leg(side);
-        let number = request.cseq().number;
-        let is_new = leg.cseq_remote.is_none_or(|last| number > last);
-        // An answer that left no transaction behind is given again.
-        let is_again = method == Method::Options && leg.cseq_remote == Some(number);
-        if !is_new && !is_again {
+        if !self.take_number(slot, side, request) {
             return self.refuse(path, request, 500, Counter::SequenceOld);
         }
-        leg.cseq_remote = Some(number);
         match method {
             Method::Bye => self.bye(now, slot, side, path, request, key),
             Method::Invite | Method::Update | Method::Info => {

@@ -321,6 +321,9 @@ impl Switch {
         call.record.caller_billed = route.caller_billed;
         call.record.callee_billed = route.callee_billed;
         call.record.customer_terms = route.customer_terms;
+        if let Some(reply) = self.settle_extensions(slot) {
+            return self.abandon_with(now, slot, &reply, EndReason::Rejected);
+        }
         self.calls_live += 1;
         self.counters.add(Counter::CallsAdmitted);
         self.enter_state(slot, State::Trying);
@@ -349,18 +352,23 @@ impl Switch {
         reason: EndReason,
     ) {
         let retry_after = (status == 503).then_some(self.parameters.retry_after_s);
-        self.fail_invite(now, slot, &Reply { retry_after, ..Reply::plain(status) });
+        self.abandon_with(now, slot, &Reply { retry_after, ..Reply::plain(status) }, reason);
+    }
+
+    fn abandon_with(&mut self, now: Instant, slot: usize, reply: &Reply<'_>, reason: EndReason) {
+        self.fail_invite(now, slot, reply);
         let call = self.key_of(slot);
         self.ask(Ask::Abandon(Abandon {
             call,
             reason: u32::from(reason as u8),
-            status: u32::from(status),
+            status: u32::from(reply.status),
         }));
         self.drop_call(slot);
     }
 
     /// The final failure of the caller's INVITE, under the call's first To-tag.
     pub(super) fn fail_invite(&mut self, now: Instant, slot: usize, reply: &Reply<'_>) {
+        self.end_progress(slot);
         let Some(server) = self.calls[slot].invite.take() else { return };
         self.calls[slot].record.status = reply.status;
         let tag = self.leg_tag(slot, Side::Caller, 0);
@@ -408,7 +416,7 @@ impl Switch {
         match role {
             Role::Caller => self.caller_cancels(now, slot, Some(cancel)),
             Role::Exchange => self.cancel_exchange(now, slot, server, cancel),
-            Role::None | Role::Attempt(_) => {}
+            Role::None | Role::Attempt(_) | Role::Refresh(_) => {}
         }
     }
 

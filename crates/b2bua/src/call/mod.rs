@@ -25,8 +25,11 @@ mod attempt;
 mod exchange;
 mod hangup;
 mod invite;
+mod reliable;
+mod session;
 
 pub(crate) use invite::server_key;
+pub(crate) use session::Session;
 
 use core::time::Duration;
 
@@ -35,6 +38,7 @@ use link::record::{CallKey, EndReason, EndedBy, NEVER};
 use link::report::Ended;
 use link::{Ask, Report};
 
+use self::reliable::{FORKS_MAX, Fork, Reliable};
 use crate::Instant;
 use crate::action::Action;
 use crate::counter::Counter;
@@ -89,12 +93,14 @@ impl State {
         match self {
             Self::Free | Self::Recording => false,
             Self::Admitting => matches!(deadline, Admit),
-            Self::Rerouting => matches!(deadline, Admit | Search | Ring),
+            Self::Rerouting => matches!(deadline, Admit | Search | Ring | Prack),
             // Ring runs on from the first 18x through every failover after it.
-            Self::Trying => matches!(deadline, FirstResponse | Invite | Search | Ring),
-            Self::Ringing => matches!(deadline, Ring),
-            Self::Committing => matches!(deadline, Commit),
-            Self::Answered | Self::Talking => matches!(deadline, Repeat | NoAck | Talk | Exchange),
+            Self::Trying => matches!(deadline, FirstResponse | Invite | Search | Ring | Prack),
+            Self::Ringing => matches!(deadline, Ring | Prack),
+            Self::Committing => matches!(deadline, Commit | Prack),
+            Self::Answered | Self::Talking => {
+                matches!(deadline, Repeat | NoAck | Talk | Exchange | Session)
+            }
             Self::Closing => matches!(deadline, Repeat | NoAck | Close),
             Self::Cancelling => matches!(deadline, Close),
         }
@@ -127,26 +133,55 @@ pub(crate) enum Deadline {
     Exchange,
     /// The end of patience in a state that only waits.
     Close,
+    /// Our reliable 1xx again.
+    Prack,
+    /// A refresh of ours, or the end of a leg that nobody refreshed.
+    Session,
 }
 
 impl Deadline {
-    const ALL: [Self; 11] = {
+    const ALL: [Self; 13] = {
         use Deadline::*;
-        [Admit, FirstResponse, Invite, Search, Ring, Commit, Repeat, NoAck, Talk, Exchange, Close]
+        [
+            Admit,
+            FirstResponse,
+            Invite,
+            Search,
+            Ring,
+            Commit,
+            Repeat,
+            NoAck,
+            Talk,
+            Exchange,
+            Close,
+            Prack,
+            Session,
+        ]
     };
 }
 
-/// One dialog that a vendor's side opened, told to the caller under an own To-tag.
-#[derive(Clone, Copy, Default)]
-struct Fork {
-    /// Hash of the vendor's To-tag; 0: none.
-    tag: u64,
-    /// What tells our To-tag from the others of this call.
-    variant: u8,
-}
+/// What is due when, in µs: half the size of as many `Option<Instant>`.
+#[derive(Clone, Copy)]
+struct Deadlines([u64; Deadline::ALL.len()]);
 
-/// Forks of one attempt that are told apart; further ones share the last To-tag.
-const FORKS_MAX: usize = 4;
+impl Deadlines {
+    const NONE: Self = Self([u64::MAX; Deadline::ALL.len()]);
+
+    fn get(&self, deadline: Deadline) -> Option<Instant> {
+        let at = self.0[deadline as usize];
+        (at != u64::MAX).then_some(Duration::from_micros(at))
+    }
+
+    /// Never earlier than asked: a part of a µs counts as one.
+    fn set(&mut self, deadline: Deadline, at: Option<Instant>) {
+        let micros = |at: Instant| at.as_nanos().div_ceil(1_000) as u64;
+        self.0[deadline as usize] = at.map_or(u64::MAX, micros);
+    }
+
+    fn earliest(&self) -> Option<Instant> {
+        Deadline::ALL.into_iter().filter_map(|deadline| self.get(deadline)).min()
+    }
+}
 
 /// A 2xx of ours that waits for its ACK.
 pub(crate) struct Unacked {
@@ -179,14 +214,14 @@ pub(crate) struct Call {
     started: Instant,
     pub(crate) record: CallRecord,
     pub(crate) legs: [Leg; 2],
-    deadlines: [Option<Instant>; Deadline::ALL.len()],
+    deadlines: Deadlines,
     /// The caller's INVITE, until its final answer.
     invite: Option<TransactionKey>,
     /// The INVITE to the vendor that is being tried.
     attempt: Option<TransactionKey>,
     /// Control's [`link::answer::Route`], until the call is answered.
     route: Kept,
-    /// The rewritten description of the vendor's 2xx, until the caller gets it.
+    /// The vendor's last description, rewritten, until the caller gets it in the 2xx.
     answer: Kept,
     next_candidate: u8,
     switches_left: u32,
@@ -198,12 +233,18 @@ pub(crate) struct Call {
     offered: bool,
     /// Whether the vendor being tried has described its media.
     described: bool,
+    /// Whether the vendor who answered had its offer answered in a PRACK.
+    settled: bool,
     forks: [Fork; FORKS_MAX],
     variants: u8,
     /// Longest talk in seconds; 0: no limit.
     talk_s: u32,
     unacked: Option<Unacked>,
     exchange: Option<Exchange>,
+    /// Our own request that keeps a leg's session alive.
+    refresh: Option<(Side, TransactionKey)>,
+    /// What the caller is told before the answer.
+    reliable: Reliable,
     /// Legs that must still get a BYE, in `Closing`.
     byes: [bool; 2],
 }
@@ -217,7 +258,7 @@ impl Call {
             started: Instant::ZERO,
             record: CallRecord::empty(),
             legs: [Leg::new(), Leg::new()],
-            deadlines: [None; Deadline::ALL.len()],
+            deadlines: Deadlines::NONE,
             invite: None,
             attempt: None,
             route: Kept::NONE,
@@ -228,11 +269,14 @@ impl Call {
             hops: 0,
             offered: false,
             described: false,
+            settled: false,
             forks: [Fork::default(); FORKS_MAX],
             variants: 0,
             talk_s: 0,
             unacked: None,
             exchange: None,
+            refresh: None,
+            reliable: Reliable::NONE,
             byes: [false; 2],
         }
     }
@@ -258,6 +302,11 @@ impl Call {
     /// Whether control counts it: admitted and not ended.
     pub(crate) fn is_admitted(&self) -> bool {
         self.state.is_live() && self.state != State::Admitting
+    }
+
+    /// Whether a 2xx of the vendor is acknowledged at once: no answer of the caller is awaited.
+    fn acks_at_once(&self) -> bool {
+        self.offered || self.settled
     }
 
     fn current_attempt(&mut self) -> Option<&mut link::record::Attempt> {
@@ -310,19 +359,19 @@ impl Switch {
         call.state = state;
         for deadline in Deadline::ALL {
             if !state.keeps(deadline) {
-                call.deadlines[deadline as usize] = None;
+                call.deadlines.set(deadline, None);
             }
         }
         self.rearm_call(slot);
     }
 
     fn set_deadline(&mut self, slot: usize, deadline: Deadline, at: Option<Instant>) {
-        self.calls[slot].deadlines[deadline as usize] = at;
+        self.calls[slot].deadlines.set(deadline, at);
         self.rearm_call(slot);
     }
 
     fn rearm_call(&mut self, slot: usize) {
-        let earliest = self.calls[slot].deadlines.iter().flatten().min().copied();
+        let earliest = self.calls[slot].deadlines.earliest();
         self.timers.set(self.transactions_max + slot as u32, earliest);
     }
 
@@ -331,10 +380,10 @@ impl Switch {
         let due = |call: &Call| {
             Deadline::ALL
                 .into_iter()
-                .find(|&deadline| call.deadlines[deadline as usize].is_some_and(|at| at <= now))
+                .find(|&deadline| call.deadlines.get(deadline).is_some_and(|at| at <= now))
         };
         let Some(deadline) = due(&self.calls[slot]) else { return };
-        let at = self.calls[slot].deadlines[deadline as usize].unwrap_or(now);
+        let at = self.calls[slot].deadlines.get(deadline).unwrap_or(now);
         self.set_deadline(slot, deadline, None);
         match deadline {
             Deadline::Admit if self.calls[slot].state == State::Rerouting => {
@@ -355,6 +404,8 @@ impl Switch {
             }
             Deadline::Exchange => self.exchange_late(now, slot),
             Deadline::Close => self.finish_closing(now, slot),
+            Deadline::Prack => self.prack_late(now, slot),
+            Deadline::Session => self.session_due(now, slot),
         }
     }
 
@@ -408,6 +459,7 @@ impl Switch {
     /// Ends a call for good: closes its media, completes its record, hands it to control.
     pub(crate) fn close_call(&mut self, now: Instant, slot: usize) {
         self.abort_exchange(now, slot);
+        self.abort_refresh(now, slot);
         let key = self.key_of(slot);
         self.close_media(slot);
         let call = &mut self.calls[slot];
@@ -457,11 +509,12 @@ impl Switch {
     /// Lets go of everything but the record.
     fn forget(&mut self, slot: usize) {
         let call = &mut self.calls[slot];
-        let kept = [call.route.take(), call.answer.take()];
+        let kept = [call.route.take(), call.answer.take(), call.reliable.take_next()];
         call.invite = None;
         call.attempt = None;
         call.unacked = None;
         call.exchange = None;
+        call.refresh = None;
         call.byes = [false; 2];
         for kept in kept {
             self.kept.release(kept);

@@ -3,14 +3,16 @@
 //! Nothing of the other leg gets into a message unless [`passed`] lets it through or it is the body:
 //! that is what hides one network from the other.
 //!
-//! Read `request.rs` and `reply.rs` for the two kinds of message, `passed.rs` for the policy, `line.rs`
-//! for the texts that stand between.
+//! Read `request.rs` and `reply.rs` for the two kinds of message, `extensions.rs` for what both say of
+//! extensions, `passed.rs` for the policy, `line.rs` for the texts that stand between.
 
+mod extensions;
 mod line;
 mod passed;
 mod reply;
 mod request;
 
+pub(crate) use extensions::{Acked, Extensions, REL100, TIMER, Tags};
 pub(crate) use line::uri;
 pub(crate) use reply::{Reply, refuse, reply};
 pub(crate) use request::{COOKIE, HOPS, Outgoing, beside, request};
@@ -36,8 +38,10 @@ pub(crate) const CAPABILITIES: Capabilities<'static> = Capabilities {
         Method::Options,
         Method::Info,
         Method::Update,
+        Method::Prack,
     ],
-    extensions: &[],
+    // Whether a peer may ask for them is its gateway's profile to say.
+    extensions: &[REL100, TIMER],
     content_types: &[SDP],
     telephone_uris: true,
 };

@@ -6,7 +6,7 @@ use sip::refuse::Refusal;
 use sip::{Message, Method, Name, Refusable, Writer};
 
 use super::passed::write_passed;
-use super::{CAPABILITIES, Content, SDP, Us, write_content};
+use super::{CAPABILITIES, Content, Extensions, SDP, Us, write_content};
 
 /// A response of ours.
 #[derive(Clone, Copy)]
@@ -19,13 +19,22 @@ pub(crate) struct Reply<'a> {
     pub(crate) refusal: Option<Refusal>,
     /// The other leg's message, of which the `PASSED` headers are taken.
     pub(crate) passed: Option<&'a Message<'a>>,
+    pub(crate) extensions: Extensions,
     pub(crate) content: Content<'a>,
 }
 
 impl Reply<'_> {
     /// A status with nothing to add.
     pub(crate) const fn plain(status: u16) -> Reply<'static> {
-        Reply { status, to_tag: &[], retry_after: None, refusal: None, passed: None, content: None }
+        Reply {
+            status,
+            to_tag: &[],
+            retry_after: None,
+            refusal: None,
+            passed: None,
+            extensions: Extensions::NONE,
+            content: None,
+        }
     }
 }
 
@@ -62,6 +71,7 @@ pub(crate) fn reply(
     if status >= 300 {
         write_passed(&mut writer, reply.passed);
     }
+    reply.extensions.write(&mut writer);
     us.write_name(&mut writer, Name::Server);
     write_content(&mut writer, reply.content)
 }

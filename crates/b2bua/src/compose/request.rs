@@ -4,7 +4,7 @@ use link::endpoint::Transport;
 use sip::{Message, Method, Name, Part, Writer};
 
 use super::passed::write_passed;
-use super::{CAPABILITIES, Content, Party, Us, write_content};
+use super::{CAPABILITIES, Content, Extensions, Party, Us, write_content};
 use crate::keys::Token;
 
 /// A request of ours.
@@ -22,6 +22,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) hops: u8,
     /// The other leg's message, of which the `PASSED` headers are taken.
     pub(crate) passed: Option<&'a Message<'a>>,
+    pub(crate) extensions: Extensions,
     pub(crate) content: Content<'a>,
 }
 
@@ -68,6 +69,7 @@ pub(crate) fn request(out: &mut [u8], us: &Us<'_>, request: &Outgoing<'_>) -> Op
     if matches!(method, Method::Bye | Method::Cancel | Method::Info) {
         write_passed(&mut writer, request.passed);
     }
+    request.extensions.write(&mut writer);
     us.write_name(&mut writer, Name::UserAgent);
     write_content(&mut writer, request.content)
 }
@@ -90,6 +92,7 @@ pub(crate) fn beside<'a>(
         cseq: invite.cseq().number,
         hops: HOPS,
         passed: None,
+        extensions: Extensions::NONE,
         content: None,
     })
 }

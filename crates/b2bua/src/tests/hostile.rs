@@ -89,7 +89,7 @@ fn an_invite_that_cannot_become_a_call_is_refused_for_its_reason() {
     for (broken, status) in [
         (sound.replace("Max-Forwards: 70", "Max-Forwards: 0"), 483),
         (sound.replace("Contact: <sip:1234@198.51.100.7:5060>\r\n", ""), 400),
-        (sound.replace("Max-Forwards", "Require: 100rel\r\nMax-Forwards"), 420),
+        (sound.replace("Max-Forwards", "Require: precondition\r\nMax-Forwards"), 420),
         (sound.replace("application/sdp", "text/plain"), 415),
         (sound.replace("INVITE sip:4420@192.0.2.1", "INVITE mailto:4420@192.0.2.1"), 416),
         (sound.replace("v=0", "v=1"), 488),
@@ -119,10 +119,11 @@ fn an_invite_that_cannot_become_a_call_is_refused_for_its_reason() {
 #[test]
 fn an_extension_that_we_do_not_know_is_named_in_the_refusal() {
     let mut world = World::new();
-    let broken = invite(1, "").replace("Max-Forwards", "Require: 100rel, dance\r\nMax-Forwards");
+    let broken =
+        invite(1, "").replace("Max-Forwards", "Require: precondition, dance\r\nMax-Forwards");
     world.caller_sends(&broken);
     let refusal = world.caller_gets("SIP/2.0 420 ");
-    assert!(header(&refusal, "Unsupported").contains("100rel"));
+    assert!(header(&refusal, "Unsupported").contains("precondition"));
     world.settles();
 }
 

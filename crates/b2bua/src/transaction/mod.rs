@@ -15,6 +15,7 @@ use core::time::Duration;
 use link::record::CallKey;
 
 use crate::Instant;
+use crate::dialog::Side;
 use crate::kept::Kept;
 use crate::path::Path;
 use crate::table::{Key, Table};
@@ -164,6 +165,8 @@ pub(crate) enum Role {
     Attempt(u8),
     /// One half of a request passed from one leg to the other.
     Exchange,
+    /// Our own request that keeps the session of this leg alive.
+    Refresh(Side),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -201,6 +204,8 @@ pub(crate) struct Transaction {
     pub(crate) winner: u64,
     /// INVITE client: hash of the To-tag whose 2xx was last dismissed; 0: none yet.
     pub(crate) dismissed: u64,
+    /// INVITE client: the highest number of our requests in its early dialogs; 0: none yet.
+    pub(crate) early_cseq: u32,
     /// The server transaction that this client transaction finds the answer for.
     pub(crate) peer: Option<TransactionKey>,
     /// Server: where it stands in the tables.
@@ -272,6 +277,7 @@ impl Transactions {
             cancel_wanted: false,
             winner: 0,
             dismissed: 0,
+            early_cseq: 0,
             peer: None,
             key: 0,
             merge: 0,
@@ -314,6 +320,7 @@ impl Transactions {
         transaction.cancel_wanted = false;
         transaction.winner = 0;
         transaction.dismissed = 0;
+        transaction.early_cseq = 0;
         transaction.peer = birth.peer;
         transaction.key = birth.key;
         transaction.merge = birth.merge;
