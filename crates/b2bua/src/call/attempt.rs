@@ -118,6 +118,7 @@ impl Switch {
 
     /// A new line in the record, and a new leg for it.
     fn begin_attempt(&mut self, now: Instant, slot: usize, index: usize, candidate: &Candidate) {
+        self.abort_exchange(now, slot);
         // The old vendor's ports are not used again: its late media must not reach the new one.
         let [caller, callee] = &mut self.calls[slot].legs;
         for port in caller.media.open_ports() {

@@ -235,8 +235,10 @@ enum Happening {
 }
 
 const STATUSES: [u16; 13] = [100, 180, 183, 200, 200, 302, 404, 408, 481, 486, 487, 491, 503];
-const METHODS: [&str; 9] =
-    ["ACK", "BYE", "CANCEL", "INVITE", "INVITE", "UPDATE", "INFO", "OPTIONS", "REFER"];
+const METHODS: [&str; 11] = [
+    "ACK", "BYE", "CANCEL", "INVITE", "INVITE", "UPDATE", "INFO", "OPTIONS", "REFER", "PRACK",
+    "PRACK",
+];
 
 fn happening() -> impl Strategy<Value = Happening> {
     use Happening::*;
@@ -250,7 +252,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => (0_usize..3, status(), any::<bool>())
             .prop_map(|(back, status, described)| CallerSays(back, status, described)),
         2 => Just(Commit),
-        2 => (0_u32..10_000).prop_map(Wait),
+        2 => prop_oneof![3 => 0_u32..10_000, 1 => 10_000_u32..60_000].prop_map(Wait),
         1 => Just(HangUp),
     ]
 }
@@ -261,6 +263,10 @@ struct Memory {
     to_vendors: Vec<(usize, String)>,
     to_caller: Vec<String>,
     answer: Option<String>,
+    /// Whether both sides speak of reliable responses and session timers.
+    extended: bool,
+    /// The number of the vendors' last reliable response.
+    rseq: u32,
     /// Of the last request and the last INVITE, the caller's and the vendor's.
     cseqs: [(u32, u32); 2],
 }
@@ -292,6 +298,27 @@ impl Memory {
         }
         *last
     }
+
+    /// What the extensions add to a message.
+    fn extend(&mut self, message: &str, again: bool) -> String {
+        if !self.extended {
+            return message.to_owned();
+        }
+        let answer = self.answer.as_deref().unwrap_or_default();
+        let rseq = answer.split_once("RSeq: ").and_then(|(_, rest)| rest.split_once("\r\n"));
+        let rseq = rseq.map_or("1", |(number, _)| number);
+        self.rseq += u32::from(!again);
+        let lines = match message.split(' ').next().unwrap() {
+            "PRACK" => format!("RAck: {rseq} 1 INVITE\r\n"),
+            "SIP/2.0" if message.starts_with("SIP/2.0 18") => {
+                format!("Require: 100rel\r\nRSeq: {}\r\n", self.rseq)
+            }
+            "SIP/2.0" if again => "Allow: UPDATE\r\nSession-Expires: 90;refresher=uac\r\n".into(),
+            "SIP/2.0" => "Min-SE: 120\r\nSession-Expires: 90;refresher=uas\r\n".into(),
+            _ => "Supported: timer\r\nSession-Expires: 90\r\n".to_owned(),
+        };
+        message.replacen("Contact: ", &format!("{lines}Contact: "), 1)
+    }
 }
 
 fn happens(world: &mut World, memory: &mut Memory, key: CallKey, first: &str, what: Happening) {
@@ -304,12 +331,14 @@ fn happens(world: &mut World, memory: &mut Memory, key: CallKey, first: &str, wh
             let Some(answer) = memory.answer.clone() else { return };
             let cseq = memory.cseq(0, method, again);
             let request = caller_request(method, cseq, &answer, &described(again, caller_sdp()));
+            let request = memory.extend(&request, again);
             world.caller_sends(&request.replace("z9hG4bKCANCEL", "z9hG4bKINVITE"));
         }
         Happening::Vendor(method, again) => {
             let cseq = memory.cseq(1, method, again);
             let content = described(!again, vendor_sdp());
             let request = vendor_request(0, method, cseq, first, "0", &content);
+            let request = memory.extend(&request, again);
             world.vendor_sends(0, &request.replace("z9hG4bKvCANCEL", "z9hG4bKvINVITE"));
         }
         Happening::VendorSays(back, status, tag, yes) => {
@@ -317,12 +346,15 @@ fn happens(world: &mut World, memory: &mut Memory, key: CallKey, first: &str, wh
                 return;
             };
             let content = described(yes, vendor_sdp());
-            world.vendor_says(vendor, &request, status, &tag.to_string(), &content);
+            let tag = tag.to_string();
+            let response = response(&request, status, &tag, VENDORS[vendor], &content);
+            world.vendor_sends(vendor, &memory.extend(&response, back > 0));
         }
         Happening::CallerSays(back, status, yes) => {
-            let Some(request) = memory.to_caller.iter().rev().nth(back) else { return };
+            let Some(request) = memory.to_caller.iter().rev().nth(back).cloned() else { return };
             let content = described(yes, caller_sdp());
-            world.caller_sends(&response(request, status, "", CALLER, &content));
+            let response = response(&request, status, "", CALLER, &content);
+            world.caller_sends(&memory.extend(&response, back > 0));
         }
         Happening::Commit => world.answer(Answer::Committed(Committed { call: key })),
         Happening::Wait(ms) => world.wait_ms(u64::from(ms)),
@@ -338,14 +370,22 @@ proptest! {
     fn whatever_happens_in_whatever_order_a_call_ends_once_and_leaves_nothing(
         offerless: bool,
         answered: bool,
+        extended: bool,
         happenings in prop::collection::vec(happening(), 1..40),
     ) {
         let mut world = World::new();
         let offer = if offerless { String::new() } else { caller_sdp() };
-        world.caller_sends(&invite(1, &offer));
+        for gateway in [3, 100, 101, 102] {
+            world.profile(gateway, |profile| {
+                (profile.rel100, profile.session_timer) = (u8::from(extended), u8::from(extended));
+            });
+        }
+        let call = invite(1, &offer);
+        let known = "Supported: 100rel, timer\r\nContact: ";
+        world.caller_sends(&if extended { call.replace("Contact: ", known) } else { call });
         let key = world.admit().call;
         world.route(key, &[0, 1, 2]);
-        let mut memory = Memory { cseqs: [(1, 1), (0, 0)], ..Memory::default() };
+        let mut memory = Memory { cseqs: [(1, 1), (0, 0)], extended, ..Memory::default() };
         memory.note(&mut world);
         let first = memory.to_vendors[0].1.clone();
         if answered {

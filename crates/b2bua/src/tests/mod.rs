@@ -10,6 +10,9 @@ mod dialog;
 mod failover;
 mod hostile;
 mod reinvite;
+mod reliable;
+mod session;
+mod update;
 
 use core::time::Duration;
 use std::net::SocketAddr;
@@ -414,6 +417,13 @@ impl World {
         let mut parameters = link::order::Parameters::default();
         change(&mut parameters);
         self.order(Order::Parameters(parameters));
+    }
+
+    /// How a gateway wants its SIP; the customer's is 3, that of vendor 0 is 100.
+    pub(super) fn profile(&mut self, gateway: u32, change: impl FnOnce(&mut link::Profile)) {
+        let mut profile = link::Profile { gateway, present: 1, ..link::Profile::default() };
+        change(&mut profile);
+        self.order(Order::Profile(profile));
     }
 
     /// Admits a call to these vendors, in this order.
