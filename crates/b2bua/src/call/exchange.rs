@@ -56,6 +56,14 @@ pub(super) struct Within<'a> {
     pub(super) peer: Option<TransactionKey>,
 }
 
+/// Whether a body of this type can hold addresses of the other leg.
+fn tells_of_its_network(content_type: &[u8]) -> bool {
+    let begins = |with: &[u8]| {
+        content_type.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
+    };
+    begins(SDP) || begins(b"message/") || begins(b"multipart/")
+}
+
 impl Switch {
     /// A re-INVITE, UPDATE or INFO that matches no transaction.
     pub(super) fn open_exchange(
@@ -110,18 +118,23 @@ impl Switch {
         }
     }
 
-    /// The checks of §8.2. An INFO may carry any body: it is passed on unread.
+    /// The checks of §8.2. An INFO may carry any body, passed on unread, but those that are known to
+    /// tell of the network they come from: descriptions, and messages in messages.
     fn admit_exchange(&mut self, path: Path, request: &Message<'_>) -> bool {
         if request.method() != Method::Info {
             return self.admit_request(path, request);
         }
-        let required = request.list(Name::Require).next().is_some();
-        if required {
-            self.counters.add(Counter::RefusedUnsupported);
-            let refusal = Some(Refusal::ExtensionUnsupported);
-            self.reply_stateless(path, request, &Reply { refusal, ..Reply::plain(420) });
-        }
-        !required
+        let refusal = if request.list(Name::Require).next().is_some() {
+            Refusal::ExtensionUnsupported
+        } else if tells_of_its_network(request.content_type().unwrap_or_default()) {
+            Refusal::ContentTypeUnsupported
+        } else {
+            return true;
+        };
+        self.counters.add(Counter::RefusedUnsupported);
+        let reply = Reply { refusal: Some(refusal), ..Reply::plain(refusal.status()) };
+        self.reply_stateless(path, request, &reply);
+        false
     }
 
     /// Why an exchange cannot begin now: with 491 the peer waits for the other side, with 500 for
