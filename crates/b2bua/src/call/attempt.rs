@@ -11,7 +11,7 @@ use link::record::{Attempt, CallKey, EndReason, EndedBy, NEVER};
 use sip::{Message, Method};
 
 use super::invite::description;
-use super::reliable::{FORKS_MAX, Fork};
+use super::reliable::{FORKS_MAX, Fork, is_reliable};
 use super::{Deadline, State};
 use crate::Instant;
 use crate::arena::Field;
@@ -400,7 +400,8 @@ impl Switch {
         let fork = self.fork_of(slot, message);
         let mut rewritten = self.take_scratch();
         let mut length = 0;
-        if let Some(body) = description(message).filter(|_| self.heeds_preview(slot, fork)) {
+        if let Some(body) = description(message).filter(|_| self.heeds_preview(slot, fork, message))
+        {
             // A preview that cannot be carried is left out; the answer decides.
             length = self.carry(now, slot, Side::Callee, body, &mut rewritten).unwrap_or(0);
             if length > 0 {
@@ -414,9 +415,9 @@ impl Switch {
 
     /// Whether a description in a 1xx means something: an answer always does, but to an INVITE without
     /// an offer only a reliable response may make one, and once agreed it holds.
-    fn heeds_preview(&self, slot: usize, fork: usize) -> bool {
+    fn heeds_preview(&self, slot: usize, fork: usize, message: &Message<'_>) -> bool {
         let call = &self.calls[slot];
-        call.offered || call.forks[fork].awaits_answer()
+        call.offered || (is_reliable(message) && call.forks[fork].awaits_answer())
     }
 
     /// The caller gets it in the 2xx, should that have none of its own.

@@ -79,7 +79,7 @@ impl Switch {
         if !self.admit_exchange(path, request) {
             return;
         }
-        let unfit = self.unfit_session(slot, side, request);
+        let unfit = self.unfit_session(request);
         if let Some(reply) = unfit.filter(|_| method != Method::Info) {
             self.count_unfit(reply.status);
             return self.reply_stateless(path, request, &reply);

@@ -74,9 +74,9 @@ pub(super) struct Fork {
 }
 
 impl Fork {
-    /// Whether its reliable response made an offer, which nobody has answered.
+    /// Whether an offer of its would be news to the caller.
     pub(super) fn awaits_answer(&self) -> bool {
-        self.rseq != 0 && !self.agreed && self.told == Told::No
+        !self.agreed && self.told == Told::No
     }
 }
 
@@ -137,6 +137,11 @@ fn reliable_number(response: &Message<'_>) -> Option<u32> {
     response.value(Name::RSeq).filter(|_| is_reliable).and_then(reliable::rseq)
 }
 
+/// Whether a 1xx is to be acknowledged.
+pub(super) fn is_reliable(response: &Message<'_>) -> bool {
+    reliable_number(response).is_some()
+}
+
 impl Switch {
     /// What the customer's profile and the caller's INVITE make of each other. `Some`: the refusal.
     pub(super) fn settle_extensions(&mut self, slot: usize) -> Option<Reply<'static>> {
@@ -153,7 +158,7 @@ impl Switch {
             let refusal = match wish {
                 Rel100::Off if invite.lists(Name::Require, REL100) => refused(unsupported, 420),
                 Rel100::Required if !knows => refused(required, 421),
-                _ => switch.unfit_session(slot, Side::Caller, invite),
+                _ => switch.unfit_session(invite),
             };
             if let Some(reply) = &refusal {
                 switch.count_unfit(reply.status);

@@ -148,20 +148,20 @@ impl Switch {
         })
     }
 
-    /// Whether a leg has session timers at all.
-    fn has_timers(&self, slot: usize, side: Side) -> bool {
-        self.profile_of(slot, side).session_timer != 0 && self.parameters.session_timer_s > 0
+    /// Whether there are session timers at all.
+    fn has_timers(&self) -> bool {
+        self.parameters.session_timer_s > 0
+    }
+
+    /// Whether a leg has a timer because we want one. Else it has one where the far end asks for it.
+    fn wants_timer(&self, slot: usize, side: Side) -> bool {
+        self.has_timers() && self.profile_of(slot, side).session_timer != 0
     }
 
     /// Why a request cannot be taken: it demands timers where there are none, or a session shorter than
     /// we take, and could understand 422 (§6).
-    pub(super) fn unfit_session(
-        &self,
-        slot: usize,
-        side: Side,
-        request: &Message<'_>,
-    ) -> Option<Reply<'static>> {
-        if !self.has_timers(slot, side) {
+    pub(super) fn unfit_session(&self, request: &Message<'_>) -> Option<Reply<'static>> {
+        if !self.has_timers() {
             let unsupported = Tags { timer: true, ..Tags::NONE };
             let extensions = Extensions { unsupported, ..Extensions::NONE };
             let demanded = request.lists(Name::Require, TIMER);
@@ -176,10 +176,10 @@ impl Switch {
 
     /// What an INVITE or UPDATE of ours says of the session (§7.1, §7.4).
     pub(super) fn session_offer(&self, slot: usize, side: Side) -> Extensions {
-        if !self.has_timers(slot, side) {
+        let session = &self.calls[slot].legs[side as usize].session;
+        if session.interval_s == 0 && !self.wants_timer(slot, side) {
             return Extensions::NONE;
         }
-        let session = &self.calls[slot].legs[side as usize].session;
         let least = self.parameters.session_timer_min_s.max(session.min_se_s);
         let (interval_s, refresher) = match (session.interval_s, session.ours) {
             (0, _) => (self.parameters.session_timer_s, None),
@@ -202,17 +202,17 @@ impl Switch {
         side: Side,
         request: &Message<'_>,
     ) -> Extensions {
-        let has_timers = self.has_timers(slot, side);
+        let asked = asked(request).filter(|_| self.has_timers());
+        let is_wanted = asked.is_some() || self.wants_timer(slot, side);
         let ours = self.parameters.session_timer_s;
         let call = &mut self.calls[slot];
         let ms = call.ms(now);
         let session = &mut call.leg(side).session;
         session.learn(request);
-        if !has_timers {
+        if !is_wanted {
             session.interval_s = 0;
             return Extensions::NONE;
         }
-        let asked = asked(request);
         let least = shortest(request).filter(|&least| least <= LONGEST_S).unwrap_or(0);
         let interval_s = asked.map_or(ours, |asked| asked.interval_s.min(ours));
         let interval_s = interval_s.max(least).max(SHORTEST_S);
@@ -242,12 +242,13 @@ impl Switch {
         side: Side,
         response: &Message<'_>,
     ) {
-        let has_timers = self.has_timers(slot, side);
+        let is_wanted = self.wants_timer(slot, side);
         let call = &mut self.calls[slot];
         let ms = call.ms(now);
         let session = &mut call.leg(side).session;
         session.learn(response);
-        match asked(response).filter(|_| has_timers) {
+        let was_offered = is_wanted || session.interval_s > 0;
+        match asked(response).filter(|_| was_offered) {
             Some(settled) => {
                 let ours = settled.refresher != Some(Refresher::Uas);
                 session.renew(ms, settled.interval_s.max(SHORTEST_S), ours);
@@ -259,7 +260,7 @@ impl Switch {
 
     /// Keeps what a leg was described last, for a refresh by re-INVITE. What does not fit is not kept.
     pub(super) fn keep_description(&mut self, slot: usize, side: Side, body: &[u8]) {
-        let kept = if self.has_timers(slot, side) { body } else { b"" };
+        let kept = if self.has_timers() { body } else { b"" };
         let arena = &mut self.calls[slot].leg(side).arena;
         if arena.set(Field::Description, kept).is_err() {
             // An old one would take back what was agreed since.
@@ -459,9 +460,10 @@ impl Switch {
     /// Whether it went out.
     pub(super) fn ask_longer(&mut self, now: Instant, slot: usize, message: &Message<'_>) -> bool {
         let least = shortest(message).filter(|&least| least <= LONGEST_S).unwrap_or(0);
-        let has_timers = self.has_timers(slot, Side::Callee);
+        let is_wanted =
+            self.wants_timer(slot, Side::Callee) && self.calls[slot].state == State::Trying;
         let leg = self.calls[slot].leg(Side::Callee);
-        if !has_timers || leg.session.min_se_s != 0 || least == 0 {
+        if !is_wanted || leg.session.min_se_s != 0 || least == 0 {
             return false;
         }
         leg.session.min_se_s = least;

@@ -11,6 +11,7 @@ mod failover;
 mod hostile;
 mod reinvite;
 mod reliable;
+mod retransmission;
 mod session;
 mod update;
 

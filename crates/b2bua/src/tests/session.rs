@@ -82,28 +82,44 @@ fn a_caller_s_session_is_settled_in_the_200() {
 }
 
 #[test]
-fn where_the_gateway_or_the_parameter_says_no_there_are_no_timers() {
-    for by_parameter in [true, false] {
+fn where_the_parameter_says_so_there_are_no_timers() {
+    let mut world = world();
+    world.set(|parameters| parameters.session_timer_s = 0);
+    let (_, invite, answer) = world.timed("Supported: timer\r\nx: 600\r\n", WE_REFRESH);
+    for text in [&invite, &answer] {
+        assert!(!text.contains("Session-Expires") && !text.contains("timer"), "{text}");
+    }
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    world.wait_ms(40_000);
+    world.ignore_messages();
+    world.caller_sends(&with(&super::invite(2, &caller_sdp()), "Require: timer\r\n"));
+    world.caller_gets("SIP/2.0 100 ");
+    let call = world.admit().call;
+    world.route(call, &[0]);
+    assert_eq!(header(&world.caller_gets("SIP/2.0 420 "), "Unsupported"), "timer");
+    world.settles();
+}
+
+#[test]
+fn where_the_gateway_says_so_timers_are_only_answered() {
+    for (caller, expected) in [
+        ("Supported: timer\r\nSession-Expires: 600\r\n", Some("600;refresher=uac")),
+        ("Supported: timer\r\n", None),
+        ("", None),
+    ] {
         let mut world = world();
-        match by_parameter {
-            true => world.set(|parameters| parameters.session_timer_s = 0),
-            false => {
-                world.profile(3, |_| {});
-                world.profile(100, |_| {});
-            }
+        world.profile(3, |_| {});
+        world.profile(100, |_| {});
+        let (_, invite, answer) = world.timed(caller, WE_REFRESH);
+        assert!(!invite.contains("Session-Expires") && !invite.contains("timer"), "{invite}");
+        match expected {
+            Some(expected) => assert_eq!(header(&answer, "Session-Expires"), expected),
+            None => assert!(!answer.contains("Session-Expires"), "{answer}"),
         }
-        let (_, invite, answer) = world.timed("Supported: timer\r\nx: 600\r\n", WE_REFRESH);
-        for text in [&invite, &answer] {
-            assert!(!text.contains("Session-Expires") && !text.contains("timer"), "{text}");
-        }
+        // What we did not ask for is no promise of ours.
+        world.wait_ms(END - 1_300_000);
+        world.is_quiet();
         world.caller_sends(&caller_request("BYE", 2, &answer, ""));
-        world.settles();
-        let mut world = World::new();
-        world.caller_sends(&with(&super::invite(1, &caller_sdp()), "Require: timer\r\n"));
-        world.caller_gets("SIP/2.0 100 ");
-        let call = world.admit().call;
-        world.route(call, &[0]);
-        assert_eq!(header(&world.caller_gets("SIP/2.0 420 "), "Unsupported"), "timer");
         world.settles();
     }
 }
