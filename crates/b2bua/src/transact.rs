@@ -505,7 +505,7 @@ impl Switch {
         let repeated = transaction.dismissed == tag;
         let in_dialog = matches!(transaction.role, Role::Exchange | Role::Refresh(_));
         let was_ours = in_dialog || transaction.winner == tag;
-        let early_cseq = transaction.early_cseq;
+        let ahead = u32::from(transaction.cseq_ahead);
         transaction.dismissed = tag;
         let mut path = transaction.path;
         if let Some(contact) = answer.contact() {
@@ -535,7 +535,7 @@ impl Switch {
                 return;
             };
             switch.counters.add(Counter::AnswersUnwanted);
-            let cseq = ack.cseq.max(early_cseq) + 1;
+            let cseq = ack.cseq + ahead + 1;
             if switch.send_request(path, &Outgoing { cseq, ..bye }) {
                 let machine = Machine::NonInviteClient(non_invite_client::State::Trying);
                 let birth = Birth { random: branch.random, cseq, ..Birth::of(machine, path) };

@@ -225,7 +225,7 @@ impl Switch {
         let client = self.open_client(now, birth).map_err(|_| 503_u16)?;
         let invite = attempt.filter(|_| is_early && side == Side::Callee);
         if let Some(invite) = invite.and_then(|invite| self.transactions.find(invite)) {
-            invite.early_cseq = cseq;
+            invite.cseq_ahead = u8::try_from(cseq.saturating_sub(invite.cseq)).unwrap_or(u8::MAX);
         }
         Ok(client)
     }

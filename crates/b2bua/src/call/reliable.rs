@@ -257,6 +257,7 @@ impl Switch {
         let index = self.fork_of(slot, message);
         let call = &mut self.calls[slot];
         let fork = &mut call.forks[index];
+        let before = fork.rseq;
         if fork.rseq != 0 && Some(rseq) != fork.rseq.checked_add(1) {
             self.counters.add(Counter::ProvisionalsRepeated);
             return false;
@@ -271,9 +272,14 @@ impl Switch {
         fork.invite = self.transactions.find(client).map_or(0, |transaction| transaction.cseq);
         let describes = description(message).is_some() && !fork.agreed;
         if call.offered || !describes {
-            fork.agreed |= describes;
-            self.send_prack(now, slot, index, b"");
-        } else if !call.reliable.is_on {
+            let sent = self.send_prack(now, slot, index, b"");
+            let fork = &mut self.calls[slot].forks[index];
+            // What could not be acknowledged comes again, and is as new then.
+            fork.rseq = if sent { rseq } else { before };
+            fork.agreed |= describes && sent;
+            return sent;
+        }
+        if !call.reliable.is_on {
             // The answer would be the caller's to give, in its PRACK.
             self.counters.add(Counter::RefusedMedia);
             let (reason, by) = (EndReason::BadMedia, EndedBy::Server);
@@ -283,8 +289,9 @@ impl Switch {
         true
     }
 
-    /// Acknowledges the last reliable response of a fork, in the early dialog that it opened.
-    fn send_prack(&mut self, now: Instant, slot: usize, fork: usize, body: &[u8]) {
+    /// Acknowledges the last reliable response of a fork, in the early dialog that it opened. Whether
+    /// it went out.
+    fn send_prack(&mut self, now: Instant, slot: usize, fork: usize, body: &[u8]) -> bool {
         let Fork { rseq, invite: cseq, .. } = self.calls[slot].forks[fork];
         let extensions = Extensions { acked: Some(Acked { rseq, cseq }), ..Extensions::NONE };
         let prack = Within {
@@ -296,8 +303,7 @@ impl Switch {
             role: Role::None,
             peer: None,
         };
-        // What is full was counted; the vendor repeats in vain and ends the call.
-        let _ = self.send_within(now, slot, Side::Callee, &prack);
+        self.send_within(now, slot, Side::Callee, &prack).is_ok()
     }
 
     /// Tells the caller what a vendor's fork says, reliably if it wants it so.
@@ -499,7 +505,7 @@ impl Switch {
         }
     }
 
-    /// The answer to the vendor's offer travels in PRACKs. Whether there was one that could be carried.
+    /// The answer to the vendor's offer travels in PRACKs. Whether there was one that went out.
     fn carry_in_prack(
         &mut self,
         now: Instant,
@@ -510,14 +516,14 @@ impl Switch {
         let Some(body) = body.filter(|_| self.leg_fork(slot) == Some(fork)) else { return false };
         let mut rewritten = self.take_scratch();
         let carried = self.carry(now, slot, Side::Caller, body, &mut rewritten).ok();
-        if let Some(length) = carried {
+        let sent = carried.is_some_and(|length| {
             self.believe(now, slot, Side::Caller, body);
-            self.calls[slot].forks[fork].agreed = true;
             self.keep_description(slot, Side::Callee, &rewritten[..length]);
-            self.send_prack(now, slot, fork, &rewritten[..length]);
-        }
+            self.send_prack(now, slot, fork, &rewritten[..length])
+        });
         self.give_scratch(rewritten);
-        carried.is_some()
+        self.calls[slot].forks[fork].agreed = sent;
+        sent
     }
 
     /// What waited for a PRACK.

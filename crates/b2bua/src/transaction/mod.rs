@@ -204,8 +204,8 @@ pub(crate) struct Transaction {
     pub(crate) winner: u64,
     /// INVITE client: hash of the To-tag whose 2xx was last dismissed; 0: none yet.
     pub(crate) dismissed: u64,
-    /// INVITE client: the highest number of our requests in its early dialogs; 0: none yet.
-    pub(crate) early_cseq: u32,
+    /// INVITE client: how far the numbers of our requests in its early dialogs have gone beyond its own.
+    pub(crate) cseq_ahead: u8,
     /// The server transaction that this client transaction finds the answer for.
     pub(crate) peer: Option<TransactionKey>,
     /// Server: where it stands in the tables.
@@ -277,7 +277,7 @@ impl Transactions {
             cancel_wanted: false,
             winner: 0,
             dismissed: 0,
-            early_cseq: 0,
+            cseq_ahead: 0,
             peer: None,
             key: 0,
             merge: 0,
@@ -320,7 +320,7 @@ impl Transactions {
         transaction.cancel_wanted = false;
         transaction.winner = 0;
         transaction.dismissed = 0;
-        transaction.early_cseq = 0;
+        transaction.cseq_ahead = 0;
         transaction.peer = birth.peer;
         transaction.key = birth.key;
         transaction.merge = birth.merge;
