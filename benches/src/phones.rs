@@ -79,6 +79,7 @@ impl Exchange {
             sip_port: 5060,
             prefix_bits: 24,
             advertise: None,
+            stream_ports: b2bua::StreamPorts::default(),
         };
         let mut switch = Switch::new(Setup {
             worker: 0,

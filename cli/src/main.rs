@@ -89,6 +89,18 @@ struct Context {
 /// Why a command failed, in words that say what to do.
 type Failure = Box<dyn std::error::Error>;
 
+/// What was asked for is no command: exit code 2, as for a flag that is not there.
+#[derive(Debug)]
+struct Usage(String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let context = Context { client: Client::new(&cli.socket), output: cli.output };
@@ -96,7 +108,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             render::warn(&format!("tollgate: {failure}"));
-            ExitCode::FAILURE
+            if failure.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -13,6 +13,7 @@ use control::api::{self, Shared};
 use control::decide::Office;
 use control::driver::{Clock, Driver, durable_ends, run_store};
 use control::reconcile::{self, SharedMaps};
+use control::resolve::dns::{self, Families};
 use control::store::Store;
 use control::store::sqlite::{Reader, Sqlite};
 use crossbeam::channel::bounded;
@@ -131,6 +132,8 @@ fn run(config: &Config) -> Result<(), Error> {
     std::thread::Builder::new()
         .name("reconcile".into())
         .spawn(move || reconcile::run(&pins, &guard_in, &reconciled))?;
+    let families = Families::of(config.addresses.iter().map(|address| &address.ip));
+    let names = dns::start(families, bell()?)?;
     let shared = Arc::new(Shared {
         requests,
         bell: bell()?,
@@ -147,7 +150,7 @@ fn run(config: &Config) -> Result<(), Error> {
     tracing::info!(workers, socket = %paths.control_socket().display(), "control_started");
 
     let mut driver = Driver {
-        office: Office::new(loaded, workers as usize),
+        office: Office::new(loaded, workers as usize).seeded(getrandom::u64()?),
         clock: SystemClock,
         link,
         sides,
@@ -157,6 +160,7 @@ fn run(config: &Config) -> Result<(), Error> {
         stored,
         requests: requests_in,
         guard,
+        names,
         ended_before,
     };
     driver.run(|| stop.load(Ordering::Relaxed));

@@ -88,6 +88,8 @@ pub struct Held {
     pub store: bool,
     /// Standing alarms.
     pub alarms: usize,
+    /// Vendors' gateways that are probed or registered at, and whether they are online.
+    pub gateways: BTreeMap<String, bool>,
 }
 
 /// Whether it is ready, and what it carries.
@@ -117,6 +119,8 @@ pub struct Status {
     pub workers: Vec<WorkerStatus>,
     /// Standing alarms.
     pub alarms: usize,
+    /// Vendors' gateways that do not answer, or that we are not registered at.
+    pub gateways_offline: Vec<String>,
 }
 
 /// Quantiles of a duration.
@@ -191,6 +195,16 @@ pub struct RoutingShown {
     pub gateway: Routing,
     /// Running calls.
     pub lines: u32,
+    /// Calls may go there: it answers OPTIONS if it is asked, and we are registered if we must be.
+    pub online: bool,
+    /// `off`, `trying`, `registered`, `refused` (our password) or `failed`.
+    pub registration_state: &'static str,
+    /// Until when, unless it is refreshed before; null: we are not registered.
+    pub registered_until: Option<Moment>,
+    /// From the last OPTIONS to its answer; null: none, or none came.
+    pub options_round_trip_us: Option<u32>,
+    /// Where the target leads now, first choice first.
+    pub addresses: Vec<String>,
 }
 
 /// A denied source.

@@ -212,6 +212,16 @@ fn every_answer_is_what_the_document_says() {
             json!({"name": "r", "account": "vendor", "target": "198.51.100.9", "stop_codes": [486]}),
         ),
         ("patch", "/gateway/routing/{name}", "/gateway/routing/r", json!({"priority": 2})),
+        (
+            "patch",
+            "/gateway/routing/{name}",
+            "/gateway/routing/r",
+            json!({
+                "target": "sip:carrier.invalid;transport=tcp", "registration": true,
+                "registration_user": "me", "options_check": true, "rel100": "required",
+                "failure_map": [{"from": 404, "to": 480}],
+            }),
+        ),
         ("put", "/param/{name}", "/param/FREE_TIME", json!({"value": 3})),
         ("delete", "/param/{name}", "/param/FREE_TIME", Value::Null),
         (

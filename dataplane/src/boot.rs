@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use b2bua::{Keys, Limits, Local, Setup, Switch};
-use config::{Config, Interface, Nic as NicKind, XdpMode};
+use b2bua::{Keys, Limits, Local, Setup, StreamPorts, Switch};
+use config::{Config, Interface, Nic as NicKind, Verify, XdpMode};
+use link::endpoint::Transport;
 use link::layout::{Link, Sizes};
 use link::ring;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
@@ -23,7 +24,7 @@ use crate::neighbors::{self, Reader};
 use crate::nic::Nic;
 use crate::nic::afxdp::{self, AfXdp};
 use crate::nic::udp::Udp;
-use crate::rim;
+use crate::rim::{self, stream::Door};
 use crate::worker::{Handoff, Parts, Worker};
 
 /// Why the dataplane did not start; each says what to do.
@@ -99,19 +100,26 @@ struct Crew<'a> {
 }
 
 impl Crew<'_> {
-    /// Each worker with sockets of its own in the kernel's stack; no driver's program, and no rim.
+    /// Each worker with sockets of its own in the kernel's stack; no driver's program, and of the rim only
+    /// what serves connections.
     fn start_on_kernel_sockets(&mut self, handoffs: Vec<Handoff>) -> Result<(), Error> {
         let config = self.config;
         self.notices.push(("nic".into(), "udp: kernel sockets".into()));
         let addresses: Vec<_> = config.addresses.iter().map(|address| address.ip).collect();
-        for (index, handoff) in handoffs.into_iter().enumerate() {
+        // No guard is attached, but one that was may still be pinned, and its lists hold.
+        let streams = match admission(&config.paths.pins) {
+            Ok(admits) => start_streams(config, admits, &self.stop)?,
+            Err(_) => start_streams(config, |_, _: &[u8]| true, &self.stop)?,
+        };
+        for (index, (handoff, streams)) in handoffs.into_iter().zip(streams).enumerate() {
             let ports = media_ports(config, index)?;
             let frames = config.dataplane.frames_per_worker;
             // What arrives here is reassembled already, so a frame holds the longest message.
             let longest = Udp::frame_bytes(config.sip.message_bytes_max);
             let bytes = config.dataplane.frame_bytes.max(longest);
             let nic = Udp::open(&addresses, config.sip.port, ports, frames, bytes)?;
-            self.start_worker(index, nic, Reader::kernel(), rim::WorkerSide::none(), handoff)?;
+            let rim = rim::WorkerSide::new(None, Some(streams));
+            self.start_worker(index, nic, Reader::kernel(), rim, handoff)?;
         }
         Ok(())
     }
@@ -143,7 +151,7 @@ impl Crew<'_> {
         let mode = if copies { "afxdp: copy" } else { "afxdp: zero-copy" };
         self.notices.push(("nic".into(), mode.into()));
         let hops = neighbors::start(&names, workers as usize, Arc::clone(&self.stop))?;
-        let rims = start_rim(config, Arc::clone(&self.stop))?;
+        let rims = start_rim(config, &self.stop)?;
         // Only now, because the driver lets fragments of SIP up to the rim once it finds a socket.
         for (queue, nic) in (0..).zip(&nics) {
             for (interface, socket) in nic.sockets().enumerate() {
@@ -203,6 +211,7 @@ impl Crew<'_> {
                     sip_port: config.sip.port,
                     prefix_bits: address.prefix_bits,
                     advertise: address.advertise,
+                    stream_ports: stream_ports(config),
                 })
                 .collect(),
             media_ports: media_ports(config, index)?,
@@ -233,21 +242,59 @@ impl Crew<'_> {
     }
 }
 
-/// The rim's thread, and each worker's side of it.
-fn start_rim(config: &Config, stop: Arc<AtomicBool>) -> Result<Vec<rim::WorkerSide>, Error> {
-    let paths = &config.paths;
-    let port = config.sip.port;
+/// The rim's threads, and each worker's side of them.
+fn start_rim(config: &Config, stop: &Arc<AtomicBool>) -> Result<Vec<rim::WorkerSide>, Error> {
+    let (pins, port) = (&config.paths.pins, config.sip.port);
     let addresses = config.addresses.iter().map(|address| SocketAddr::new(address.ip, port));
-    let bells = (0..config.dataplane.workers)
-        .map(|worker| Doorbell::open(&paths.worker_bell(worker)))
-        .collect::<Result<Vec<_>, _>>()?;
-    let setup = rim::Setup {
-        addresses: addresses.collect(),
-        worker_bells: bells,
-        bell: paths.run.join("rim.bell"),
+    let addresses: Vec<SocketAddr> = addresses.collect();
+    let (rings, admits) = (rings(config, "rim.bell"), admission(pins)?);
+    let datagrams = rim::datagram::start(&addresses, &rings, admits, Arc::clone(stop))?;
+    let streams = start_streams(config, admission(pins)?, stop)?;
+    let sides = datagrams.into_iter().zip(streams);
+    Ok(sides
+        .map(|(datagrams, streams)| rim::WorkerSide::new(Some(datagrams), Some(streams)))
+        .collect())
+}
+
+/// The rings between the workers and a thread of the rim.
+fn rings(config: &Config, bell: &str) -> rim::Rings {
+    let workers = 0..config.dataplane.workers;
+    rim::Rings {
+        worker_bells: workers.map(|worker| config.paths.worker_bell(worker)).collect(),
+        bell: config.paths.run.join(bell),
         message_bytes_max: config.sip.message_bytes_max,
-    };
-    Ok(rim::start(setup, admission(&paths.pins)?, stop)?)
+    }
+}
+
+/// Connections: a door on every address for every transport that is served.
+fn start_streams(
+    config: &Config,
+    admits: impl FnMut(IpAddr, &[u8]) -> bool + Send + 'static,
+    stop: &Arc<AtomicBool>,
+) -> Result<Vec<rim::stream::Streams>, Error> {
+    let served = &config.streams;
+    let ports = [
+        (Transport::Tcp, Some(config.sip.port).filter(|_| served.tcp)),
+        (Transport::Tls, served.tls_port),
+        (Transport::Ws, served.ws_port),
+        (Transport::Wss, served.wss_port),
+    ];
+    let doors: Vec<Door> = config
+        .addresses
+        .iter()
+        .flat_map(|own| {
+            ports.iter().filter_map(|&(transport, port)| {
+                Some(Door { address: SocketAddr::new(own.ip, port?), transport })
+            })
+        })
+        .collect();
+    let identity = served.identity.as_ref();
+    let tls = rim::Tls::open(
+        identity.map(|identity| (identity.certificate.as_path(), identity.key.as_path())),
+        (served.verify == Verify::Yes).then_some(served.authorities.as_path()),
+    )?;
+    let rings = rings(config, "streams.bell");
+    Ok(rim::stream::start(&doors, &rings, tls, admits, Arc::clone(stop))?)
 }
 
 /// Sockets of the `udp` NIC and packet memory count against the process; what the system grants at most is
@@ -379,6 +426,16 @@ fn handoffs(config: &Config, keys: &Keys) -> Result<Vec<Handoff>, Error> {
     Ok(rows
         .map(|(own, (out, inward))| Handoff::new(own, *keys, media, out, inward, letter_bytes))
         .collect())
+}
+
+/// What a Via of a stream names: the port that is served, else the usual one.
+fn stream_ports(config: &Config) -> StreamPorts {
+    let (served, usual) = (&config.streams, StreamPorts::default());
+    StreamPorts {
+        tls: served.tls_port.unwrap_or(usual.tls),
+        ws: served.ws_port.unwrap_or(usual.ws),
+        wss: served.wss_port.unwrap_or(usual.wss),
+    }
 }
 
 fn spawn<N: Nic + Send + 'static>(

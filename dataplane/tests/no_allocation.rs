@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use b2bua::{Keys, Limits, Local, Setup, Switch};
+use b2bua::{Keys, Limits, Local, Setup, StreamPorts, Switch};
 use dataplane::counters::Counters;
 use dataplane::neighbors::Reader;
 use dataplane::nic::udp::Udp;
@@ -48,7 +48,9 @@ impl Drop for Scratch {
 fn parts(link: &Link, scratch: &Path) -> Parts<Udp> {
     let ours: [IpAddr; 2] = [OUR_CUSTOMER_SIDE, OUR_VENDOR_SIDE].map(|ip| ip.parse().unwrap());
     let keys = Keys { shard: [1; 16], tag: [2; 16] };
-    let local = |address| Local { address, sip_port: SIP, prefix_bits: 24, advertise: None };
+    let stream_ports = StreamPorts::default();
+    let local =
+        |address| Local { address, sip_port: SIP, prefix_bits: 24, advertise: None, stream_ports };
     let switch = Switch::new(Setup {
         worker: 0,
         workers: 1,

@@ -6,6 +6,7 @@ use std::fmt::{Debug, Write as _};
 use std::path::{Path, PathBuf};
 
 use dataplane::counters::{Counters, WorkerCounter};
+use dataplane::rim::StreamCounter;
 use link::record::EndReason;
 
 fn root() -> PathBuf {
@@ -36,11 +37,12 @@ fn docs(path: &str, item: &str) -> BTreeMap<String, String> {
 }
 
 /// What is counted, if its sentence begins with another noun than its group is about.
-const NOUNS: [&str; 15] = [
+const NOUNS: [&str; 16] = [
     "acks",
     "answers",
     "calls",
     "cancels",
+    "connections",
     "datagrams",
     "frames",
     "images",
@@ -115,6 +117,13 @@ fn groups() -> Vec<Group> {
             &sip::Fault::ALL,
             "datagrams",
             |fault| format!("sip_{}", fault.name()),
+        ),
+        group(
+            "Connections",
+            ("dataplane/src/rim/counter.rs", "enum StreamCounter"),
+            &StreamCounter::ALL,
+            "messages",
+            |counter| counter.name().to_owned(),
         ),
         group(
             "Frames that are no datagram",

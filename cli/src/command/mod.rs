@@ -96,6 +96,12 @@ impl Context {
 #[derive(Default)]
 struct Fields(Map<String, Value>);
 
+impl From<Map<String, Value>> for Fields {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+}
+
 impl Fields {
     fn set<T: Into<Value>>(mut self, name: &str, value: Option<T>) -> Self {
         if let Some(value) = value {

@@ -7,7 +7,7 @@ use link::{Answer, CallRecord, Endpoint, Text};
 use numbers::Number;
 use rating::charge::affordable_s;
 use rating::{Money, Rounding, Terms};
-use routing::{Choice, MappingGateway, Query, select};
+use routing::{Choice, Health, Known, MappingGateway, Query, RoutingGateway, select};
 
 use super::{Live, Office};
 use crate::Time;
@@ -16,6 +16,9 @@ use crate::store::Change;
 
 /// Longest call of an account that can run dry, s: what is reserved at once.
 const PREPAID_TALK_S_MAX: u64 = 7_200;
+
+/// Places of one vendor that a call tries, so that others are left.
+const PLACES_MAX: usize = 3;
 
 /// Prefixes that mean `+`, unless a mapping gateway's own rules say otherwise.
 const INTERNATIONAL: [&str; 1] = ["00"];
@@ -105,9 +108,15 @@ impl Office {
         let terms = self.check_customer(time, &mapping, &callee)?;
         let (talk_s, reserved) = self.check_money(&mapping, &terms)?;
         let choices = self.choose(time, &mapping, source, &callee);
-        // A vendor whose rules leave no number is none.
-        let candidates: Vec<Candidate> =
-            choices.iter().filter_map(|choice| self.candidate(choice, caller, callee)).collect();
+        let mut candidates = Vec::new();
+        for choice in &choices {
+            // A vendor whose rules leave no number is none.
+            let Some(candidate) = self.candidate(choice, caller, callee) else { continue };
+            let chance = &mut self.chance;
+            let places = self.state.places_of_a_call(choice.gateway, |end| chance.below(end));
+            let places = places.into_iter().take(PLACES_MAX);
+            candidates.extend(places.map(|target| Candidate { target, ..candidate }));
+        }
         let first = candidates.first().ok_or(No::new(503, EndReason::NoRoute))?.gateway;
 
         let limits = mapping.limits;
@@ -160,7 +169,8 @@ impl Office {
         if live.routing == next {
             return true;
         }
-        let gateway = state.routings.get(&next).filter(|gateway| !gateway.locked);
+        let is_offline = self.upstream.health(next) == Health::Offline;
+        let gateway = state.routings.get(&next).filter(|gateway| !gateway.locked && !is_offline);
         let Some(limits) = gateway.map(|gateway| gateway.limits) else { return false };
         let limiter = state.limiters.entry(next).or_default();
         if !limiter.has_line(limits) || !limiter.has_pace(time.now, limits) {
@@ -252,18 +262,18 @@ impl Office {
             source,
             candidates_max: ATTEMPTS_MAX,
         };
-        let (choices, _) = select(
-            &state.routes,
-            &query,
-            |id| state.routings.get(&id),
-            |id| state.limiters.get(&id),
-            |gateway, number| state.price(gateway.tariff, number),
-            Some(&mut rotation),
-        );
+        let known = Known {
+            gateway: |id| state.routings.get(&id),
+            limiter: |id| state.limiters.get(&id),
+            health: |id| self.upstream.health(id),
+            price: |gateway: &RoutingGateway, number: &[u8]| state.price(gateway.tariff, number),
+        };
+        let (choices, _) = select(&state.routes, &query, &known, Some(&mut rotation));
         state.rotation = rotation;
         choices
     }
 
+    /// The candidate; at which of its places is chosen for each call.
     fn candidate(
         &self,
         choice: &Choice,
@@ -278,7 +288,7 @@ impl Office {
         let terms = choice.price.map(|price| Terms::vendor(price, self.rounding()).to_words());
         Some(Candidate {
             gateway: gateway.id,
-            target: Endpoint::from(gateway.target),
+            target: Endpoint::NONE,
             connection: 0,
             uri: Span::default(),
             path: Span::default(),

@@ -6,11 +6,13 @@ use link::order::HangUp;
 use link::record::EndReason;
 use link::{Order, Profile};
 use rating::Money;
+use routing::Health;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Office;
+use super::upstream::subject;
 use crate::cdr::id_from_text;
 use crate::journal::{Event, Severity};
 use crate::page::Page;
@@ -20,7 +22,6 @@ use crate::shown::{
     self, AccountShown, Decimal, DeniedShown, DrainShown, Held, MappingShown, Moment, OptionsLimit,
     Paid, RatesTaken, RoutingShown, TariffShown,
 };
-use crate::state::State;
 use crate::state::entity::{self, Denied, Entity, Kind, RateRow};
 use crate::store::{Change, LedgerEntry, ParameterChange};
 use crate::{Refusal, Time};
@@ -192,6 +193,7 @@ impl Office {
                 calls: self.live.len(),
                 store: !self.journal.stands("store_failed", "store"),
                 alarms: self.journal.alarms_standing(),
+                gateways: self.gateways_watched(),
             })),
             (Method::Get, ["param"]) => {
                 let rows: Vec<Value> =
@@ -255,6 +257,13 @@ impl Office {
         }
     }
 
+    /// Vendors' gateways of which we find out whether they are there, and whether they are.
+    fn gateways_watched(&self) -> BTreeMap<String, bool> {
+        let watched = self.state.routings.keys().filter(|id| self.upstream.is_watched(**id));
+        let online = |id| self.upstream.health(id) != Health::Offline;
+        watched.map(|id| (self.state.name_of(Kind::Routing, *id).to_owned(), online(*id))).collect()
+    }
+
     fn drain_shown(&self) -> Value {
         shown::json(DrainShown { draining: self.draining, calls: self.live.len() })
     }
@@ -296,8 +305,11 @@ impl Office {
                 let entity = self.state.delete(kind, name)?;
                 self.change(Change::Delete(kind, entity.id()));
                 self.guard_changed(kind);
-                if let Some(profile) = State::profile_of(&entity) {
-                    let gone = Profile { gateway: profile.gateway, ..Profile::default() };
+                self.upstream_changed(time, &entity);
+                // What was registered is taken back with its password; the last to leave tells the workers.
+                let is_gateway = matches!(kind, Kind::Mapping | Kind::Routing);
+                if is_gateway && !self.upstream.holds(entity.id()) {
+                    let gone = Profile { gateway: entity.id(), ..Profile::default() };
                     self.order_all(Order::Profile(gone));
                 }
                 self.note(time, "deleted", &format!("{} {name}", kind.name()), String::new());
@@ -310,7 +322,8 @@ impl Office {
     fn saved(&mut self, time: Time, name: &'static str, entity: &Entity) {
         self.change(Change::Put(Box::new(entity.clone())));
         self.guard_changed(entity.kind());
-        if let Some(profile) = State::profile_of(entity) {
+        self.upstream_changed(time, entity);
+        if let Some(profile) = self.state.profile_of(entity) {
             self.order_all(Order::Profile(profile));
         }
         let subject = format!("{} {}", entity.kind().name(), entity.name());
@@ -325,7 +338,15 @@ impl Office {
         }
     }
 
-    fn note(&mut self, time: Time, name: &'static str, subject: &str, detail: String) {
+    /// Names, registrations and probes follow vendors' gateways.
+    fn upstream_changed(&mut self, time: Time, entity: &Entity) {
+        if let Entity::Routing(gateway) = entity {
+            self.journal.clear(time.wall_us, "password_refused", &subject(&gateway.name));
+            self.review_upstream(time);
+        }
+    }
+
+    pub(super) fn note(&mut self, time: Time, name: &'static str, subject: &str, detail: String) {
         let (at_us, subject, severity) = (time.wall_us, subject.to_owned(), Severity::Info);
         self.journal.note(Event { at_us, name, subject, severity, detail });
     }
@@ -352,9 +373,18 @@ impl Office {
                 shown::json(MappingShown { gateway, lines })
             }
             Entity::Routing(mut gateway) => {
-                let lines = lines(gateway.id);
+                let id = gateway.id;
+                let (phase, until_us) = self.upstream.registration(id);
                 gateway.hide_secrets();
-                shown::json(RoutingShown { gateway, lines })
+                shown::json(RoutingShown {
+                    gateway,
+                    lines: lines(id),
+                    online: self.upstream.health(id) != Health::Offline,
+                    registration_state: phase.name(),
+                    registered_until: until_us.map(Moment::at),
+                    options_round_trip_us: self.upstream.round_trip_us(id),
+                    addresses: self.state.places(id).iter().map(|it| format!("{it:?}")).collect(),
+                })
             }
             Entity::Deny(denied) => shown::json(DeniedShown {
                 prefix: denied.name.clone(),
@@ -522,9 +552,9 @@ impl Office {
 
     /// Whence customers and vendors send.
     fn gateway_prefixes(&self) -> impl Iterator<Item = routing::Prefix> + '_ {
-        let vendors = self.state.routings.values().filter_map(|gateway| {
-            let address = gateway.target.ip();
-            routing::Prefix::new(address, if address.is_ipv4() { 32 } else { 128 })
+        let hosts = self.state.routings.values().flat_map(|gateway| &gateway.hosts);
+        let vendors = hosts.filter_map(|address| {
+            routing::Prefix::new(*address, if address.is_ipv4() { 32 } else { 128 })
         });
         self.state.sources.prefixes().chain(vendors)
     }

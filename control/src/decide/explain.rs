@@ -1,6 +1,6 @@
 //! Why: what a call would meet, without making it.
 
-use routing::{Query, select};
+use routing::{Known, Query, RoutingGateway, select};
 use serde_json::Value;
 
 use super::Office;
@@ -45,14 +45,15 @@ impl Office {
             candidates_max: usize::MAX,
         };
         let mut rotation = self.state.rotation.clone();
-        let (choices, considered) = select(
-            &self.state.routes,
-            &query,
-            |id| self.state.routings.get(&id),
-            |id| self.state.limiters.get(&id),
-            |gateway, number| self.state.price(gateway.tariff, number),
-            Some(&mut rotation),
-        );
+        let known = Known {
+            gateway: |id| self.state.routings.get(&id),
+            limiter: |id| self.state.limiters.get(&id),
+            health: |id| self.upstream.health(id),
+            price: |gateway: &RoutingGateway, number: &[u8]| {
+                self.state.price(gateway.tariff, number)
+            },
+        };
+        let (choices, considered) = select(&self.state.routes, &query, &known, Some(&mut rotation));
         let name = |id| self.state.name_of(Kind::Routing, id).to_owned();
         let mut items: Vec<Considered> = Vec::new();
         for (place, choice) in choices.iter().enumerate() {

@@ -7,17 +7,22 @@
 //! ```
 //!
 //! Nothing that must be durable first goes out before [`Office::handle_stored`] said so. One file per
-//! ask beside this one: `admit`, `answered`, `ended`; `illegal` for strangers in numbers; `command` for
-//! what operators want; `explain` for why.
+//! ask beside this one: `admit`, `answered`, `ended`; `illegal` for strangers in numbers; `upstream` for
+//! what we ask of vendors ourselves, and `names` for where they are; `command` for what operators want;
+//! `explain` for why.
 
 mod admit;
 mod answered;
+mod chance;
 pub(crate) mod command;
 mod ended;
 mod explain;
 mod illegal;
+mod names;
+mod upstream;
 mod vanished;
 
+pub use chance::Chance;
 pub use command::{Command, Method};
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -96,6 +101,11 @@ pub struct Office {
     guard_stale: bool,
     /// No denial ends before, µs since 1970 UTC.
     denial_due_us: u64,
+    /// Registrations and online checks.
+    upstream: upstream::Upstream,
+    /// Vendors that are given by name.
+    names: names::Names,
+    chance: Chance,
 }
 
 /// Source, Call-ID and CSeq of recent refusals, in a ring.
@@ -152,12 +162,22 @@ impl Office {
         office.heartbeat.last_us = loaded.heartbeat_us;
         office.state.payments = loaded.payments.into_iter().collect();
         office.state.restore_ids(loaded.ids_used);
+        office.state.located =
+            loaded.located.into_iter().map(|it| (it.target, it.servers)).collect();
         office.state.restored();
+        office.upstream = upstream::Upstream::restore(loaded.registrations);
         office
+    }
+
+    /// The same, with numbers of its own: jitter, shares by weight, identifiers.
+    #[must_use]
+    pub fn seeded(self, seed: u64) -> Self {
+        Self { chance: Chance::new(seed), ..self }
     }
 
     /// A dataplane is there, for the first time or again: tell it what holds.
     pub fn handle_dataplane(&mut self) {
+        self.reopen_upstream();
         let parameters = Order::Parameters(self.state.values.for_workers());
         self.order_all(parameters);
         let draining = u32::from(self.draining);
@@ -373,6 +393,7 @@ impl Office {
         self.beat(time);
         self.settle_uncommitted(time);
         self.handle_illegal_time(time);
+        self.handle_upstream_time(time);
         if self.refusals_unwritten > 0 && !self.is_behind() {
             let count = std::mem::take(&mut self.refusals_unwritten);
             self.journal.note(Event {

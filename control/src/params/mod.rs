@@ -198,7 +198,11 @@ impl Values {
             challenge_mode: self.small("SS_AUTHCHALLENGEMODE"),
             nonce_age_s: self.small("TG_NONCE_AGE"),
             ring_tone_delay_ms: self.small("SS_AUXILIARY_RING_TONE_ACTIVATION_DELAY"),
-            spare: 0,
+            tcp_close_reset: self.small("SS_TCP_CLOSE_RESET"),
+            stream_idle_s: self.small("TG_STREAM_IDLE"),
+            stream_patience_s: self.small("TG_STREAM_PATIENCE"),
+            streams_per_source_max: self.small("TG_STREAMS_PER_SOURCE"),
+            streams_max: self.small("TG_STREAMS"),
             realm: Text::cut(self.text("TG_SIP_REALM").as_bytes()),
             domain: Text::cut(self.text("TG_SIP_DOMAIN").as_bytes()),
         }

@@ -4,7 +4,6 @@
 //! cannot be. Unknown fields are errors.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
 
 use numbers::transform::Rule;
 use rating::Money;
@@ -15,10 +14,9 @@ use serde_json::Value;
 
 use super::profile::SipFields;
 use crate::Refusal;
+use crate::resolve::{Target, is_name};
 use crate::shown::Decimal;
 
-/// Where SIP is, unless a target says otherwise.
-const SIP_PORT: u16 = 5060;
 /// What is shown of a secret.
 pub const HIDDEN: &str = "********";
 /// Longest text for people.
@@ -29,6 +27,8 @@ const PREFIXES_MAX: usize = 10_000;
 const RULES_MAX: usize = 1_000;
 /// The longest number, every character escaped.
 const RULE_CHARS_MAX: usize = 64;
+/// What the workers are told of names and passwords.
+const TEXT_BYTES_MAX: usize = 62;
 /// No rate counts in longer steps.
 const DAY_S: u32 = 86_400;
 /// The fee of ten days' talk still is an amount of money.
@@ -231,7 +231,8 @@ pub struct Routing {
     /// By which tariff; empty: none.
     #[serde(default)]
     pub tariff: String,
-    /// Address and port.
+    /// Where it is: an address or a name, with or without port, as a URI if a transport is named:
+    /// `192.0.2.1:5060`, `sip.example.com`, `sip:sip.example.com;transport=tcp`, `sips:example.com`.
     pub target: String,
     /// Prefixes it serves; an empty one serves every number.
     #[serde(default = "every_number")]
@@ -272,6 +273,18 @@ pub struct Routing {
     /// With it; shown as `********`.
     #[serde(default)]
     pub auth_password: String,
+    /// We register there; while we are not registered, no call goes there.
+    #[serde(default)]
+    pub registration: bool,
+    /// As whom; empty: `auth_username`.
+    #[serde(default)]
+    pub registration_user: String,
+    /// In which domain; empty: the host of the target.
+    #[serde(default)]
+    pub registration_domain: String,
+    /// Probed by OPTIONS; while it does not answer, no call goes there.
+    #[serde(default)]
+    pub options_check: bool,
     /// How it wants its SIP.
     #[serde(flatten)]
     pub sip: SipFields,
@@ -420,6 +433,50 @@ impl Routing {
             self.auth_password = HIDDEN.into();
         }
     }
+
+    /// As whom we register.
+    pub(crate) fn registration_user(&self) -> &str {
+        if self.registration_user.is_empty() {
+            &self.auth_username
+        } else {
+            &self.registration_user
+        }
+    }
+
+    /// In which domain.
+    pub(crate) fn registration_domain(&self) -> String {
+        match self.target.parse::<Target>() {
+            Ok(target) if self.registration_domain.is_empty() => target.domain(),
+            _ => self.registration_domain.clone(),
+        }
+    }
+
+    fn check_registration(&self) -> Result<(), Refusal> {
+        let user = &self.registration_user;
+        let fits =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/#%".contains(&byte);
+        if user.len() > TEXT_BYTES_MAX || !user.bytes().all(fits) {
+            let what =
+                "registration_user: up to 62 characters that the user part of a URI can have";
+            return Err(Refusal::invalid(what));
+        }
+        let domain = &self.registration_domain;
+        let is_address = domain.parse::<std::net::Ipv4Addr>().is_ok();
+        if !domain.is_empty() && !is_address && !is_name(domain) {
+            let what = format!("registration_domain: {domain:?} is no name like sip.example.com");
+            return Err(Refusal::invalid(what));
+        }
+        if !self.registration {
+            return Ok(());
+        }
+        if self.registration_user().is_empty() {
+            return Err(Refusal::invalid("registration: needs registration_user or auth_username"));
+        }
+        if self.registration_domain().len() > TEXT_BYTES_MAX {
+            return Err(Refusal::invalid("registration_domain: up to 62 characters"));
+        }
+        Ok(())
+    }
 }
 
 impl Entity {
@@ -500,8 +557,11 @@ impl Entity {
                 rules("callee_rules", &gateway.callee_rules)
             }
             Self::Routing(gateway) => {
-                target(&gateway.target)?;
+                gateway.target.parse::<Target>().map_err(|fault| {
+                    Refusal::invalid(format!("target: {:?} {fault}", gateway.target))
+                })?;
                 gateway.sip.check()?;
+                gateway.check_registration()?;
                 secret("auth_username", &gateway.auth_username)?;
                 secret("auth_password", &gateway.auth_password)?;
                 if !(1..=100).contains(&gateway.priority) {
@@ -640,23 +700,6 @@ fn currency(text: &str) -> Result<(), Refusal> {
     }
 }
 
-/// `192.0.2.1:5061`, or an address alone, which means port 5060.
-///
-/// # Errors
-/// When no INVITE can be sent there.
-pub fn target(text: &str) -> Result<SocketAddr, Refusal> {
-    let refuse = |what| Refusal::invalid(format!("target: {text:?} {what}"));
-    let alone = || text.parse::<IpAddr>().map(|address| SocketAddr::new(address, SIP_PORT));
-    let target: SocketAddr = text
-        .parse()
-        .or_else(|_| alone())
-        .map_err(|_| refuse("is no address with or without port, like 192.0.2.1:5060"))?;
-    if target.port() == 0 || target.ip().is_unspecified() || target.ip().is_multicast() {
-        return Err(refuse("is nothing that an INVITE can be sent to"));
-    }
-    Ok(target)
-}
-
 /// Text that people wrote for people.
 ///
 /// # Errors
@@ -675,10 +718,10 @@ fn secret(field: &str, text: &str) -> Result<(), Refusal> {
             "{field}: that is how a secret is shown, and no secret"
         )));
     }
-    if text.len() <= 62 && !text.chars().any(char::is_control) {
+    if text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control) {
         return Ok(());
     }
-    Err(Refusal::invalid(format!("{field}: one line of up to 62 bytes")))
+    Err(Refusal::invalid(format!("{field}: one line of up to {TEXT_BYTES_MAX} bytes")))
 }
 
 fn bounded(field: &str, count: usize, most: usize) -> Result<(), Refusal> {
@@ -733,11 +776,33 @@ mod tests {
     }
 
     #[test]
-    fn a_target_without_a_port_means_5060() {
-        assert_eq!(target("192.0.2.1").unwrap(), "192.0.2.1:5060".parse().unwrap());
-        assert_eq!(target("2001:db8::1").unwrap(), "[2001:db8::1]:5060".parse().unwrap());
-        assert_eq!(target("[2001:db8::1]:5070").unwrap().port(), 5070);
-        assert!(target("0.0.0.0").is_err() && target("192.0.2.1:0").is_err());
+    fn a_registration_needs_somebody_and_somewhere() {
+        let read = |more: Value| {
+            let mut body = json!({"name": "g", "account": "a", "target": "[2001:db8::1]:5070"});
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            match Entity::read(Kind::Routing, 1, body) {
+                Ok(Entity::Routing(it)) => {
+                    Ok((it.registration_user().to_owned(), it.registration_domain()))
+                }
+                Ok(other) => panic!("{other:?}"),
+                Err(refusal) => Err(refusal.detail),
+            }
+        };
+        let user = |user: &str, domain: &str| Ok((user.to_owned(), domain.to_owned()));
+        assert!(read(json!({"registration": true})).unwrap_err().contains("auth_username"));
+        let named = json!({"registration": true, "auth_username": "me"});
+        assert_eq!(read(named), user("me", "[2001:db8::1]"));
+        let other = json!({"registration": true, "registration_user": "3902",
+            "registration_domain": "carrier.example"});
+        assert_eq!(read(other), user("3902", "carrier.example"));
+        for (field, value) in [
+            ("registration_user", "a@b"),
+            ("registration_user", "a b"),
+            ("registration_domain", "carrier example"),
+            ("registration_domain", "sip:carrier"),
+        ] {
+            assert!(read(json!({ field: value })).unwrap_err().contains(field), "{value}");
+        }
     }
 
     #[test]

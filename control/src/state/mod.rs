@@ -23,6 +23,7 @@ use serde_json::Value;
 
 use crate::Refusal;
 use crate::params::Values;
+use crate::resolve::{Server, Target, order};
 use entity::{Account, Entity, Kind, Mapping, RateRow, Routing, TariffHead, TransformRule};
 
 /// What an account may spend, and has spent.
@@ -59,6 +60,10 @@ pub struct State {
     pub mappings: HashMap<u32, MappingGateway>,
     /// Routing gateways by id.
     pub routings: HashMap<u32, RoutingGateway>,
+    /// Where names of vendors lead, by the one spelling of the target.
+    pub located: BTreeMap<String, Vec<Server>>,
+    /// Where each routing gateway is.
+    servers: HashMap<u32, Vec<Server>>,
     /// Who calls from where.
     pub sources: SourceTable,
     /// Who serves which prefix.
@@ -226,6 +231,31 @@ impl State {
     pub fn restored(&mut self) {
         for kind in [Kind::Tariff, Kind::Mapping, Kind::Routing] {
             self.rebuild(kind);
+        }
+    }
+
+    /// What a name leads to changed.
+    pub fn relocated(&mut self) {
+        self.rebuild(Kind::Routing);
+    }
+
+    /// Where a routing gateway is, as it is best tried; none: nobody knows yet.
+    #[must_use]
+    pub fn places(&self, gateway: u32) -> Vec<Endpoint> {
+        let servers = self.servers.get(&gateway);
+        servers.into_iter().flatten().flat_map(Server::endpoints).collect()
+    }
+
+    /// The same in the order of one call; `below` as in [`order`].
+    pub fn places_of_a_call(&self, gateway: u32, below: impl FnMut(u64) -> u64) -> Vec<Endpoint> {
+        self.servers.get(&gateway).map_or_else(Vec::new, |servers| order(servers, below))
+    }
+
+    fn servers_of(&self, target: &str) -> Vec<Server> {
+        let Ok(target) = target.parse::<Target>() else { return Vec::new() };
+        match target.endpoint() {
+            Some(endpoint) => vec![Server::only(endpoint)],
+            None => self.located.get(&target.to_string()).cloned().unwrap_or_default(),
         }
     }
 
@@ -406,6 +436,15 @@ impl State {
                 }));
             }
             Kind::Routing => {
+                self.servers = self
+                    .documents(Kind::Routing)
+                    .filter_map(|entity| match entity {
+                        Entity::Routing(gateway) => {
+                            Some((gateway.id, self.servers_of(&gateway.target)))
+                        }
+                        _ => None,
+                    })
+                    .collect();
                 self.routings = self
                     .documents(Kind::Routing)
                     .filter_map(|entity| match entity {
@@ -425,15 +464,15 @@ impl State {
 
     /// What the workers are told of a document, if it is a gateway.
     #[must_use]
-    pub fn profile_of(entity: &Entity) -> Option<Profile> {
+    pub fn profile_of(&self, entity: &Entity) -> Option<Profile> {
         match entity {
             Entity::Mapping(gateway) => {
                 Some(gateway.sip.profile(gateway.id, Endpoint::NONE, "", ""))
             }
             Entity::Routing(gateway) => {
-                let target = entity::target(&gateway.target).map(Endpoint::from);
+                let target = self.places(gateway.id).first().copied().unwrap_or_default();
                 let (name, word) = (&gateway.auth_username, &gateway.auth_password);
-                Some(gateway.sip.profile(gateway.id, target.unwrap_or_default(), name, word))
+                Some(gateway.sip.profile(gateway.id, target, name, word))
             }
             _ => None,
         }
@@ -443,7 +482,7 @@ impl State {
     #[must_use]
     pub fn profiles(&self) -> Vec<Profile> {
         let mut profiles: Vec<Profile> =
-            self.documents.values().filter_map(Self::profile_of).collect();
+            self.documents.values().filter_map(|entity| self.profile_of(entity)).collect();
         profiles.sort_by_key(|profile| profile.gateway);
         profiles
     }
@@ -470,7 +509,11 @@ impl State {
             id: gateway.id,
             account: self.account(&gateway.account).ok()?.id,
             tariff,
-            target: entity::target(&gateway.target).ok()?,
+            hosts: self
+                .places(gateway.id)
+                .iter()
+                .filter_map(|place| Some(place.socket_address()?.ip()))
+                .collect(),
             prefixes: gateway.prefixes.clone(),
             onward: if gateway.terminate { Onward::Terminate } else { Onward::Continue },
             priority: gateway.priority,

@@ -7,11 +7,13 @@
 pub mod sqlite;
 
 use link::CallRecord;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cdr::Cdr;
 use crate::journal::Event;
 use crate::page::Page;
+use crate::resolve::Server;
 use crate::state::entity::{Entity, Kind, RateRow};
 
 /// One thing to make durable.
@@ -46,6 +48,46 @@ pub enum Change {
     Heartbeat(u64),
     /// An event.
     Event(Box<Event>),
+    /// Where a vendor's name leads.
+    Located(Box<Located>),
+    /// Nobody uses this name any more.
+    LocatedGone(String),
+    /// We registered at a vendor, or are about to.
+    Registration(Box<Registration>),
+    /// We are not registered at this gateway any more.
+    RegistrationGone(u32),
+}
+
+/// The last good answer of DNS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// The one spelling of the target.
+    pub target: String,
+    /// Where it leads.
+    pub servers: Vec<Server>,
+}
+
+/// A registration of ours, with all that it takes to take it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// The gateway, which may be gone.
+    pub gateway: u32,
+    /// Of the Call-ID, which stays (RFC 3261 §10.2.4).
+    pub call_id: u64,
+    /// The gateway's target at the time.
+    pub target: String,
+    /// Where the last REGISTER went.
+    pub server: Server,
+    /// As whom.
+    pub user: String,
+    /// In which domain.
+    pub domain: String,
+    /// The digest username.
+    pub username: String,
+    /// The digest password.
+    pub password: String,
+    /// Until when it was granted, µs since 1970 UTC; 0: it was not.
+    pub until_us: u64,
 }
 
 /// What was done to a parameter.
@@ -108,6 +150,10 @@ pub struct Loaded {
     pub opened: Vec<Opened>,
     /// When calls last went on, µs since the machine booted at that time; 0: never.
     pub heartbeat_us: u64,
+    /// Where names of vendors led last.
+    pub located: Vec<Located>,
+    /// Registrations of ours that may stand.
+    pub registrations: Vec<Registration>,
     /// The highest id that anything stored names, of a deleted document too.
     pub ids_used: u32,
 }

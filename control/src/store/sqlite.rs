@@ -9,7 +9,7 @@ use serde_json::Value;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{
-    CdrFilter, Change, Error, History, LedgerEntry, Loaded, Opened, ParameterChange, Store,
+    CdrFilter, Change, Error, History, LedgerEntry, Loaded, Located, Opened, ParameterChange, Store,
 };
 use crate::Refusal;
 use crate::cdr::{Cdr, id_text};
@@ -47,6 +47,9 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE opened (id TEXT PRIMARY KEY, customer INTEGER NOT NULL, vendor INTEGER NOT NULL,
         record BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE heartbeat (only INTEGER PRIMARY KEY CHECK (only = 1), at_us INTEGER NOT NULL);
+", "
+    CREATE TABLE located (target TEXT PRIMARY KEY, servers TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE registration (gateway INTEGER PRIMARY KEY, body TEXT NOT NULL);
 "];
 
 /// How long another connection's lock is waited for.
@@ -148,7 +151,7 @@ impl Store for Sqlite {
         let payments = rows.query_map([], |row| row.get(0)).map_err(failed(what))?;
         loaded.payments = payments.collect::<Result<_, _>>().map_err(failed(what))?;
         let ids = "SELECT max(id) FROM (SELECT max(id) AS id FROM document
-            UNION ALL SELECT max(account) FROM ledger
+            UNION ALL SELECT max(account) FROM ledger UNION ALL SELECT max(gateway) FROM registration
             UNION ALL SELECT max(customer) FROM cdr UNION ALL SELECT max(vendor) FROM cdr)";
         let used: Option<u32> = db.query_row(ids, [], |row| row.get(0)).map_err(failed(what))?;
         loaded.ids_used = used.unwrap_or(0);
@@ -170,6 +173,21 @@ impl Store for Sqlite {
         let heartbeat: Option<i64> =
             db.query_row(heartbeat, [], |row| row.get(0)).optional().map_err(failed(what))?;
         loaded.heartbeat_us = heartbeat.unwrap_or(0).cast_unsigned();
+        let mut rows = db.prepare("SELECT target, servers FROM located").map_err(failed(what))?;
+        let located =
+            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
+        for row in located {
+            let (target, servers): (String, String) = row.map_err(failed(what))?;
+            let servers = serde_json::from_str(&servers).map_err(|e| unreadable(what, e))?;
+            loaded.located.push(Located { target, servers });
+        }
+        let mut rows = db.prepare("SELECT body FROM registration").map_err(failed(what))?;
+        let bodies = rows.query_map([], |row| row.get(0)).map_err(failed(what))?;
+        for body in bodies {
+            let body: String = body.map_err(failed(what))?;
+            let row = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
+            loaded.registrations.push(row);
+        }
         Ok(loaded)
     }
 
@@ -269,6 +287,26 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
                 event.detail
             ],
         ),
+        Change::Located(located) => {
+            let servers = serde_json::to_string(&located.servers).unwrap_or_default();
+            run(
+                "INSERT OR REPLACE INTO located (target, servers) VALUES (?1, ?2)",
+                params![located.target, servers],
+            )
+        }
+        Change::LocatedGone(target) => {
+            run("DELETE FROM located WHERE target = ?1", params![target])
+        }
+        Change::Registration(row) => {
+            let body = serde_json::to_string(row).unwrap_or_default();
+            run(
+                "INSERT OR REPLACE INTO registration (gateway, body) VALUES (?1, ?2)",
+                params![row.gateway, body],
+            )
+        }
+        Change::RegistrationGone(gateway) => {
+            run("DELETE FROM registration WHERE gateway = ?1", params![gateway])
+        }
     }
 }
 
@@ -505,6 +543,7 @@ impl History for Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Registration;
     use link::CallRecord;
     use serde_json::json;
 
@@ -564,6 +603,43 @@ mod tests {
         let loaded = Sqlite::open(&path).unwrap().load().unwrap();
         let expected = Opened { record: cdr(3, 0).record, customer: 3, vendor: 4 };
         assert_eq!((loaded.opened, loaded.heartbeat_us), (vec![expected], 9));
+    }
+
+    #[test]
+    fn places_and_registrations_outlive_a_restart_and_keep_the_id_of_their_gateway() {
+        let path = file("upstream");
+        let target = "carrier.example".to_owned();
+        let place = link::Endpoint::from("192.0.2.1:5060".parse::<std::net::SocketAddr>().unwrap());
+        let server = crate::resolve::Server::only(place.by(link::Transport::Tcp));
+        let located = Located { target: target.clone(), servers: vec![server.clone()] };
+        let row = |gateway, user: &str| Registration {
+            gateway,
+            call_id: u64::MAX,
+            target: target.clone(),
+            server: server.clone(),
+            user: user.into(),
+            domain: "carrier.example".into(),
+            username: "me".into(),
+            password: "word".into(),
+            until_us: 7,
+        };
+        let mut store = Sqlite::open(&path).unwrap();
+        let gone = Located { target: "gone.example".into(), servers: Vec::new() };
+        store
+            .commit(&[
+                Change::Located(Box::new(gone)),
+                Change::Located(Box::new(located.clone())),
+                Change::LocatedGone("gone.example".into()),
+                Change::Registration(Box::new(row(9, "first"))),
+                Change::Registration(Box::new(row(9, "second"))),
+                Change::Registration(Box::new(row(10, "third"))),
+                Change::RegistrationGone(10),
+            ])
+            .unwrap();
+        drop(store);
+        let loaded = Sqlite::open(&path).unwrap().load().unwrap();
+        assert_eq!((loaded.located, loaded.ids_used), (vec![located], 9));
+        assert_eq!(loaded.registrations, [row(9, "second")]);
     }
 
     #[test]

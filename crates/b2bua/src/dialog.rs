@@ -9,7 +9,7 @@ use sip::{Message, Method, Name, NameAddr};
 
 use crate::arena::{Arena, Field, TooLong};
 use crate::call::Session;
-use crate::compose::{Content, Extensions, HOPS, Outgoing, Party};
+use crate::compose::{Content, Extensions, HOPS, Outgoing, Party, Told};
 use crate::keys::{TOKEN_BYTES, Token};
 use crate::limits::{Local, local_for};
 use crate::media::LegMedia;
@@ -103,6 +103,25 @@ impl Leg {
         self.refresh(locals, invite)
     }
 
+    /// Turns to one of those that are called at once: the Request-URI of its INVITE, the route set and
+    /// the way that lead there. Gives the way, which follows the first route if that is a loose one.
+    pub(crate) fn aim(
+        &mut self,
+        uri: &[u8],
+        routes: &[u8],
+        path: Path,
+        locals: &[Local],
+    ) -> Result<Path, TooLong> {
+        self.arena.set(Field::Target, uri)?;
+        self.arena.set(Field::Routes, routes)?;
+        let first = first_route(routes).filter(|route| route.uri().param(b"lr").is_some());
+        let hop = first.map_or(path.remote, |route| hop_of(route.uri(), path.remote, locals));
+        // A connection leads where it was made, and nowhere else.
+        let connection = if hop == path.remote { path.connection } else { 0 };
+        self.path = Path { remote: hop, connection, ..path };
+        Ok(self.path)
+    }
+
     /// Takes what a 2xx to our INVITE adds (§12.1.2).
     pub(crate) fn accept(&mut self, locals: &[Local], answer: &Message<'_>) -> Result<(), TooLong> {
         self.open_early(locals, answer)?;
@@ -135,9 +154,13 @@ impl Leg {
         if let Some(contact) = message.contact() {
             self.arena.set(Field::Target, contact.uri().as_bytes())?;
         }
-        let hop = next_hop(&self.arena, self.path.remote, locals);
-        self.path.remote = hop;
+        self.follow(locals);
         Ok(())
+    }
+
+    /// Turns to the next hop that route set and Contact name.
+    pub(crate) fn follow(&mut self, locals: &[Local]) {
+        self.path.remote = next_hop(&self.arena, self.path.remote, locals);
     }
 
     fn set_routes<'a>(
@@ -168,12 +191,21 @@ impl Leg {
             uri: self.text(Field::Target),
             branch,
             routes: self.text(Field::Routes),
-            from: Party { uri: self.text(Field::LocalUri), tag: self.text(Field::LocalTag) },
-            to: Party { uri: self.text(Field::RemoteUri), tag: self.text(Field::RemoteTag) },
+            from: Party {
+                uri: self.text(Field::LocalUri),
+                tag: self.text(Field::LocalTag),
+                display: &[],
+            },
+            to: Party {
+                uri: self.text(Field::RemoteUri),
+                tag: self.text(Field::RemoteTag),
+                display: &[],
+            },
             call_id: self.text(Field::CallId),
             cseq,
             hops: HOPS,
             passed: None,
+            told: Told::default(),
             extensions: Extensions::NONE,
             content,
         }
@@ -218,12 +250,14 @@ pub(crate) fn join_routes<'a>(
     Ok((joined, length))
 }
 
+/// The first of values that were joined from a parsed list: so it ends at the first `>`.
+fn first_route(routes: &[u8]) -> Option<NameAddr<'_>> {
+    NameAddr::parse(routes.split_inclusive(|&byte| byte == b'>').next()?)
+}
+
 fn next_hop(arena: &Arena, learned: SocketAddr, locals: &[Local]) -> SocketAddr {
-    // The values were joined from a parsed list, so up to the first `>` is the first one. We
-    // follow loose routes only; strict routers (§16.12.1.2) died out with RFC 2543.
-    let routes = arena.text(Field::Routes);
-    let first = routes.split_inclusive(|&byte| byte == b'>').next().unwrap_or_default();
-    match NameAddr::parse(first) {
+    // We follow loose routes only; strict routers (§16.12.1.2) died out with RFC 2543.
+    match first_route(arena.text(Field::Routes)) {
         Some(route) => hop_of(route.uri(), learned, locals),
         None => sip::Uri::parse(arena.text(Field::Target))
             .map_or(learned, |target| hop_of(&target, learned, locals)),
@@ -262,6 +296,7 @@ pub(crate) fn is_private(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::StreamPorts;
 
     fn hop(uri: &str, learned: &str) -> String {
         let locals = ["192.0.2.1", "10.1.1.1"].map(|address| Local {
@@ -269,6 +304,7 @@ mod tests {
             sip_port: 5060,
             prefix_bits: 24,
             advertise: None,
+            stream_ports: StreamPorts::default(),
         });
         let uri = sip::Uri::parse(uri.as_bytes()).unwrap();
         hop_of(&uri, learned.parse().unwrap(), &locals).to_string()

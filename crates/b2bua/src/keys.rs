@@ -17,6 +17,13 @@ pub struct Keys {
     pub tag: [u8; 16],
 }
 
+impl Keys {
+    /// The key of nonces: as lasting as the key it is derived from, and no way back to that one.
+    pub(crate) fn nonce(&self) -> [u8; 16] {
+        siphasher::sip128::SipHasher24::new_with_key(&self.tag).hash(b"nonce").as_bytes()
+    }
+}
+
 /// Never their content.
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -61,6 +61,8 @@ pub struct Switch {
     pub(crate) draining: bool,
     pub(crate) wall_offset: Duration,
     pub(crate) random: Random,
+    /// See [`crate::challenge`].
+    pub(crate) nonce_key: [u8; 16],
     pub(crate) transactions: Transactions,
     pub(crate) transactions_max: u32,
     pub(crate) calls: Box<[Call]>,
@@ -106,7 +108,8 @@ impl Switch {
             draining: false,
             wall_offset: Duration::ZERO,
             random,
-            transactions: Transactions::new(limits.transactions_max),
+            nonce_key: setup.keys.nonce(),
+            transactions: Transactions::new(limits.transactions_max, generation),
             transactions_max: limits.transactions_max,
             calls: (0..limits.calls_max).map(|_| Call::empty(generation)).collect(),
             free_calls,
@@ -147,6 +150,7 @@ impl Switch {
             (Method::Ack, Some(_)) => self.dialog_ack(now, message),
             (Method::Cancel | Method::Ack, _) => self.answer_outside(path, message),
             (Method::Invite, None) => self.open_call(now, path, message, key),
+            (Method::Register, None) => self.register(now, path, message, key),
             (_, Some(_)) => self.dialog_request(now, path, message, key),
             (_, None) => self.answer_outside(path, message),
         }
@@ -167,9 +171,8 @@ impl Switch {
             Answer::Refuse(refuse) => self.handle_refuse(now, refuse),
             Answer::Rerouted(rerouted) => self.handle_rerouted(now, rerouted),
             Answer::Committed(committed) => self.handle_committed(now, committed.call),
-            Answer::Challenge(_) | Answer::Registered(_) => {
-                self.counters.add(Counter::AnswersInvalid);
-            }
+            Answer::Challenge(challenge) => self.handle_challenge(now, challenge),
+            Answer::Registered(registered) => self.handle_registered(now, registered),
         }
     }
 

@@ -16,6 +16,7 @@ mod config;
 mod error;
 mod invocation;
 mod section;
+mod streams;
 
 pub use config::{
     Address, Config, Control, Dataplane, Interface, Limits, Log, LogFormat, LogLevel, Media, Nic,
@@ -23,3 +24,4 @@ pub use config::{
 };
 pub use error::Error;
 pub use invocation::{Errand, Program, Refusal};
+pub use streams::{Identity, Streams, Verify};

@@ -31,7 +31,7 @@ pub mod word;
 
 pub use answer::Answer;
 pub use ask::Ask;
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, Transport};
 pub use layout::{Link, Sizes};
 pub use message::{Down, Up};
 pub use order::Order;

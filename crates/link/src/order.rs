@@ -141,8 +141,16 @@ pub struct Parameters {
     /// How long we wait before our own ringing tone, ms; 0: no tone
     /// (`SS_AUXILIARY_RING_TONE_ACTIVATION_DELAY`).
     pub ring_tone_delay_ms: u32,
-    /// Reserved; zero.
-    pub spare: u32,
+    /// Whether SIP over TCP is closed with RST (`SS_TCP_CLOSE_RESET`).
+    pub tcp_close_reset: u32,
+    /// A connection without a message for so long is closed, s; 0: never.
+    pub stream_idle_s: u32,
+    /// How long connecting, a handshake, or the rest of a message may take, s.
+    pub stream_patience_s: u32,
+    /// Connections of one source; 0: no limit.
+    pub streams_per_source_max: u32,
+    /// Connections in all; 0: no limit.
+    pub streams_max: u32,
     /// Realm of our challenges.
     pub realm: Text<62>,
     /// Our domain name; empty: none, our addresses stand for it.
@@ -172,7 +180,11 @@ impl Default for Parameters {
             challenge_mode: 3,
             nonce_age_s: 300,
             ring_tone_delay_ms: 0,
-            spare: 0,
+            tcp_close_reset: 0,
+            stream_idle_s: 3_600,
+            stream_patience_s: 10,
+            streams_per_source_max: 100,
+            streams_max: 10_000,
             realm: Text::new(b"tollgate").unwrap_or_default(),
             domain: Text::EMPTY,
         }

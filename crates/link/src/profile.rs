@@ -73,10 +73,11 @@ pub enum HeadersPassed {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ReplyAddress {
-    /// Where the request came from.
+    /// Where the request came from, at the port of its Via unless it asks for its own (RFC 3261 §18.2.2,
+    /// RFC 3581).
     #[default]
     Source = 0,
-    /// What its Via says (RFC 3261 §18.2.2 without RFC 3581).
+    /// The same, always at the port of its Via (RFC 3261 §18.2.2 without RFC 3581).
     Via = 1,
     /// The gateway's own address.
     Fixed = 2,

@@ -354,11 +354,11 @@ impl CallRecord {
         self.attempts.get(..used).unwrap_or_default()
     }
 
-    /// The attempt that went on when the call ended, if one did, ended with it.
-    pub fn end_attempt(&mut self) {
+    /// The attempts that went on when the call ended, ended with it.
+    pub fn end_attempts(&mut self) {
         let used = (self.attempts_used as usize).min(ATTEMPTS_MAX);
-        let last = used.checked_sub(1).and_then(|last| self.attempts.get_mut(last));
-        if let Some(attempt) = last.filter(|attempt| attempt.ended_ms == NEVER) {
+        let attempts = self.attempts.iter_mut().take(used);
+        for attempt in attempts.filter(|attempt| attempt.ended_ms == NEVER) {
             attempt.ended_ms = self.ended_ms;
         }
     }

@@ -3,9 +3,10 @@
 //! A datagram enters at [`Message::parse`] and leaves as a [`Message`] that borrows it: the headers
 //! that every message needs are checked once there, so that their accessors cannot fail; the others
 //! are read on demand. What is not a message is a [`Fault`]; a broken request can still be answered
-//! through [`Refusable`]. [`refuse::admit`] says what a user agent that understands a request must
-//! still refuse, [`digest`] who sent it. Messages are written by [`emit::Writer`], session
-//! descriptions read and rewritten by [`sdp::Sdp`]. Nothing here allocates, blocks, logs, reads a clock or panics on hostile bytes.
+//! through [`Refusable`]. [`stream::Framer`] finds the messages of a TCP stream. [`refuse::admit`] says
+//! what a user agent that understands a request must still refuse, [`digest`] who sent it. Messages are
+//! written by [`emit::Writer`], session descriptions read and rewritten by [`sdp::Sdp`]. Nothing here
+//! allocates, blocks, logs, reads a clock or panics on hostile bytes.
 //!
 //! Read `message.rs` for the whole, `head.rs` for the one pass over the lines, `uri.rs` and `header/`
 //! for the parts, `emit.rs` for the way back.
@@ -38,6 +39,7 @@ mod scan;
 pub mod sdp;
 pub mod sipfrag;
 pub mod status;
+pub mod stream;
 pub mod telephone;
 pub mod uri;
 
@@ -57,5 +59,6 @@ pub use refusable::Refusable;
 pub use sdp::{Sdp, SdpFault};
 
 pub use status::reason_phrase;
+pub use stream::{Frame, Framer, StreamFault};
 pub use telephone::Telephone;
 pub use uri::{Host, Scheme, Uri};

@@ -85,6 +85,7 @@ fn setup() -> Setup {
         sip_port: 5060,
         prefix_bits: 24,
         advertise: None,
+        stream_ports: b2bua::StreamPorts::default(),
     };
     Setup {
         worker: 0,

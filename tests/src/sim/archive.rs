@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use control::cdr::{Cdr, id_text};
 use control::state::entity::{Entity, Kind, RateRow};
-use control::store::{Change, Error, LedgerEntry, Loaded, Opened, Store};
+use control::store::{Change, Error, LedgerEntry, Loaded, Located, Opened, Registration, Store};
 
 /// Everything that was made durable.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ pub struct Archive {
     pub starts: BTreeSet<[u64; 2]>,
     opened: BTreeMap<[u64; 2], Opened>,
     heartbeat_us: u64,
+    located: BTreeMap<String, Located>,
+    registrations: BTreeMap<u32, Registration>,
     /// Complete records.
     pub ends: BTreeMap<[u64; 2], Cdr>,
     /// Names of events, and how often.
@@ -72,6 +74,14 @@ impl Archive {
             }
             Change::CdrLost(id) => drop(self.opened.remove(id)),
             Change::Heartbeat(at_us) => self.heartbeat_us = *at_us,
+            Change::Located(located) => {
+                self.located.insert(located.target.clone(), (**located).clone());
+            }
+            Change::LocatedGone(target) => drop(self.located.remove(target)),
+            Change::Registration(row) => {
+                self.registrations.insert(row.gateway, (**row).clone());
+            }
+            Change::RegistrationGone(gateway) => drop(self.registrations.remove(gateway)),
             Change::Event(event) => *self.events.entry(event.name).or_default() += 1,
         }
     }
@@ -136,6 +146,8 @@ impl Store for Archive {
             payments: payments.map(|entry| entry.reference.clone()).collect(),
             opened: self.opened.values().cloned().collect(),
             heartbeat_us: self.heartbeat_us,
+            located: self.located.values().cloned().collect(),
+            registrations: self.registrations.values().cloned().collect(),
             ids_used: self.ids_used,
         })
     }

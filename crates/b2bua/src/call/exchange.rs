@@ -1,5 +1,5 @@
 //! Requests passed from one leg to the other inside a call: re-INVITE (hold, resume, new media),
-//! UPDATE, INFO.
+//! UPDATE, INFO, MESSAGE.
 //!
 //! An offer is a matter of the whole call: one at a time, from either side (RFC 3261 §14). What it
 //! describes is believed only once the far side has accepted it; until then the old media goes on.
@@ -14,7 +14,7 @@ use super::hangup::by_side;
 use super::invite::description;
 use super::{Deadline, Exchange, Unacked};
 use crate::Instant;
-use crate::compose::{Content, Extensions, Outgoing, Reply, SDP};
+use crate::compose::{self, Content, Extensions, Outgoing, Reply, SDP, Told};
 use crate::counter::Counter;
 use crate::dialog::Side;
 use crate::media::MediaFault;
@@ -37,6 +37,11 @@ fn told(status: u16) -> u16 {
         300..=399 | 401 | 402 | 403 | 407 => 488,
         status => status,
     }
+}
+
+/// Whether a request's body is passed on unread.
+fn is_opaque(method: Method<'_>) -> bool {
+    matches!(method, Method::Info | Method::Message)
 }
 
 /// Whether a failure means that the far side has no such dialog any more (§12.2.1.2).
@@ -65,7 +70,7 @@ fn tells_of_its_network(content_type: &[u8]) -> bool {
 }
 
 impl Switch {
-    /// A re-INVITE, UPDATE or INFO that matches no transaction.
+    /// A re-INVITE, UPDATE, INFO or MESSAGE that matches no transaction.
     pub(super) fn open_exchange(
         &mut self,
         now: Instant,
@@ -76,11 +81,16 @@ impl Switch {
         key: Key,
     ) {
         let method = request.method();
+        let call = &self.calls[slot];
+        let served = |side| compose::serves(method, Some(self.profiles.of(call.gateway(side))));
+        if !Side::BOTH.into_iter().all(served) {
+            return self.refuse_method(path, request);
+        }
         if !self.admit_exchange(path, request) {
             return;
         }
         let unfit = self.unfit_session(request);
-        if let Some(reply) = unfit.filter(|_| method != Method::Info) {
+        if let Some(reply) = unfit.filter(|_| !is_opaque(method)) {
             self.count_unfit(reply.status);
             return self.reply_stateless(path, request, &reply);
         }
@@ -88,7 +98,7 @@ impl Switch {
             return self.take_update(now, slot, side, path, request, key);
         }
         let offers = method == Method::Invite || description(request).is_some();
-        let offers = offers && method != Method::Info;
+        let offers = offers && !is_opaque(method);
         if let Some(status) = self.glare(slot, side, request, offers) {
             self.counters.add(Counter::Glare);
             // §14.1: some time up to 10 s for the peer that must wait for itself.
@@ -118,10 +128,10 @@ impl Switch {
         }
     }
 
-    /// The checks of §8.2. An INFO may carry any body, passed on unread, but those that are known to
-    /// tell of the network they come from: descriptions, and messages in messages.
+    /// The checks of §8.2. A body that is not ours to read may be any, but those that are known to tell
+    /// of the network they come from: descriptions, and messages in messages.
     fn admit_exchange(&mut self, path: Path, request: &Message<'_>) -> bool {
-        if request.method() != Method::Info {
+        if !is_opaque(request.method()) {
             return self.admit_request(path, request);
         }
         let refusal = if request.list(Name::Require).next().is_some() {
@@ -177,13 +187,14 @@ impl Switch {
         let method = match request.method() {
             Method::Invite => Method::Invite,
             Method::Update => Method::Update,
+            Method::Message => Method::Message,
             _ => Method::Info,
         };
         let mut rewritten = self.take_scratch();
         let content = self.content_for(now, slot, side, request, &mut rewritten);
         let sent = content.and_then(|content| {
-            let keeps = method != Method::Info && self.calls[slot].state.is_confirmed();
-            let extensions = match keeps {
+            let confirmed = self.calls[slot].state.is_confirmed();
+            let extensions = match confirmed && !is_opaque(method) {
                 true => self.session_offer(slot, side.other()),
                 false => Extensions::NONE,
             };
@@ -207,11 +218,13 @@ impl Switch {
         let &Within { method, content, passed, extensions, role, peer } = within;
         let owner = Some(self.key_of(slot));
         let call = &mut self.calls[slot];
-        let attempt = call.attempt;
+        let told = Told { peer: Some(self.profiles.of(call.gateway(side))), ..Told::default() };
+        let invites = call.branches;
         let leg = call.leg(side);
         leg.cseq_local += 1;
         let (path, cseq, is_early) = (leg.path, leg.cseq_local, !leg.confirmed);
-        let request = Outgoing { passed, extensions, ..leg.request(method, cseq, branch, content) };
+        let request = leg.request(method, cseq, branch, content);
+        let request = Outgoing { passed, told, extensions, ..request };
         let written = write_request(&mut self.outbox, &self.setup, leg.local, path, &request);
         if !self.count_unsent(written) {
             return Err(503);
@@ -223,9 +236,12 @@ impl Switch {
         let random = branch.random;
         let birth = Birth { owner, role, random, cseq, peer, ..Birth::of(machine, path) };
         let client = self.open_client(now, birth).map_err(|_| 503_u16)?;
-        let invite = attempt.filter(|_| is_early && side == Side::Callee);
-        if let Some(invite) = invite.and_then(|invite| self.transactions.find(invite)) {
-            invite.cseq_ahead = u8::try_from(cseq.saturating_sub(invite.cseq)).unwrap_or(u8::MAX);
+        let invites = invites.iter().filter(|_| is_early && side == Side::Callee);
+        for (_, invite) in invites {
+            if let Some(invite) = self.transactions.find(invite) {
+                let ahead = cseq.saturating_sub(invite.cseq);
+                invite.cseq_ahead = u8::try_from(ahead).unwrap_or(u8::MAX);
+            }
         }
         Ok(client)
     }
@@ -244,8 +260,7 @@ impl Switch {
             Ok(server) => server,
             Err(why) => return self.refuse_overload(path, request, why),
         };
-        // A Contact that does not fit leaves the old one in force.
-        let _ = self.calls[slot].leg(side).refresh(&self.setup.locals, request);
+        self.refresh_leg(slot, side, request);
         let is_confirmed = self.calls[slot].state.is_confirmed();
         let extensions = match is_confirmed {
             true => self.settle_session(now, slot, side, request),
@@ -257,7 +272,8 @@ impl Switch {
         }
     }
 
-    /// The body for the other leg: a description with our addresses in it, or an INFO's as it is.
+    /// The body for the other leg: a description with our addresses in it, or one that is not ours to
+    /// read, as it is.
     fn content_for<'a>(
         &mut self,
         now: Instant,
@@ -266,7 +282,7 @@ impl Switch {
         message: &Message<'a>,
         out: &'a mut [u8],
     ) -> Result<Content<'a>, u16> {
-        if message.method() == Method::Info {
+        if is_opaque(message.method()) {
             let content_type = message.content_type();
             let body = message.body();
             return Ok(content_type.filter(|_| !body.is_empty()).map(|kind| (kind, body)));
@@ -316,7 +332,7 @@ impl Switch {
         }
     }
 
-    /// The final response to a passed-on UPDATE or INFO.
+    /// The final response to a passed-on UPDATE, INFO or MESSAGE.
     pub(crate) fn exchange_response(
         &mut self,
         now: Instant,
@@ -374,8 +390,7 @@ impl Switch {
         let (from, to) = (exchange.from, exchange.from.other());
         let is_confirmed = self.calls[slot].state.is_confirmed();
         let extensions = self.with_kept(exchange.server, Which::Request, |switch, request| {
-            // A Contact that does not fit leaves the old one in force.
-            let _ = switch.calls[slot].legs[from as usize].refresh(&switch.setup.locals, request);
+            switch.refresh_leg(slot, from, request);
             if let Some(offer) = description(request) {
                 switch.believe(now, slot, from, offer);
             }
@@ -384,7 +399,7 @@ impl Switch {
                 false => Extensions::NONE,
             }
         });
-        let _ = self.calls[slot].legs[to as usize].refresh(&self.setup.locals, message);
+        self.refresh_leg(slot, to, message);
         if is_confirmed {
             self.heed_session(now, slot, to, message);
         }
@@ -401,6 +416,14 @@ impl Switch {
             self.keep_description(slot, from, body);
         }
         Ok((content, extensions.unwrap_or(Extensions::NONE)))
+    }
+
+    /// A target refresh. A Contact that does not fit leaves the old one in force.
+    pub(super) fn refresh_leg(&mut self, slot: usize, side: Side, message: &Message<'_>) {
+        let leg = self.calls[slot].leg(side);
+        let learned = leg.path.remote;
+        let _ = leg.refresh(&self.setup.locals, message);
+        self.steer(slot, side, learned);
     }
 
     /// The far side took the re-INVITE.

@@ -6,7 +6,7 @@ use sip::{Message, Method};
 
 use super::{Deadline, State};
 use crate::Instant;
-use crate::compose::{Outgoing, Reply};
+use crate::compose::{Outgoing, Reply, Told};
 use crate::counter::Counter;
 use crate::dialog::Side;
 use crate::path::Path;
@@ -56,13 +56,14 @@ impl Switch {
         }
         match method {
             Method::Bye => self.bye(now, slot, side, path, request, key),
-            Method::Invite | Method::Update | Method::Info => {
+            Method::Invite | Method::Update | Method::Info | Method::Message => {
                 self.open_exchange(now, slot, side, path, request, key);
             }
             // 200 to OPTIONS, and what we do not do.
             _ => {
                 if self.admit_request(path, request) {
-                    self.reply_stateless(path, request, &Reply::plain(200));
+                    let extensions = self.timers_known();
+                    self.reply_stateless(path, request, &Reply { extensions, ..Reply::plain(200) });
                 }
             }
         }
@@ -150,7 +151,7 @@ impl Switch {
         passed: Option<&Message<'_>>,
     ) {
         self.calls[slot].note_end(now, reason, by);
-        self.calls[slot].note_attempt_end(now, reason);
+        self.calls[slot].note_attempts_end(now, reason);
         self.close_media(slot);
         self.abort_exchange(now, slot);
         self.release_held_ack(slot);
@@ -207,11 +208,14 @@ impl Switch {
         let Some(branch) = self.next_branch() else {
             return self.counters.add(Counter::TransactionsFull);
         };
-        let leg = self.calls[slot].leg(side);
+        let call = &mut self.calls[slot];
+        let reason = call.record.end_reason();
+        let peer = Some(self.profiles.of(call.gateway(side)));
+        let leg = call.leg(side);
         leg.cseq_local += 1;
         let (path, cseq) = (leg.path, leg.cseq_local);
         let request = leg.request(Method::Bye, cseq, branch, None);
-        let request = Outgoing { passed, ..request };
+        let request = Outgoing { passed, told: Told { peer, reason, caller: None }, ..request };
         let written = write_request(&mut self.outbox, &self.setup, leg.local, path, &request);
         if self.count_unsent(written) {
             let machine = Machine::NonInviteClient(non_invite_client::State::Trying);

@@ -22,9 +22,12 @@
 mod adopt;
 mod answer;
 mod attempt;
+mod branches;
 mod exchange;
 mod hangup;
+mod identities;
 mod invite;
+mod parties;
 mod reliable;
 mod session;
 
@@ -38,6 +41,7 @@ use link::record::{CallKey, EndReason, EndedBy, NEVER};
 use link::report::Ended;
 use link::{Ask, Report};
 
+use self::branches::Branches;
 use self::reliable::{FORKS_MAX, Fork, Reliable};
 use crate::Instant;
 use crate::action::Action;
@@ -113,9 +117,9 @@ impl State {
 pub(crate) enum Deadline {
     /// Control's answer, to an admission or a change of vendor.
     Admit,
-    /// Any 1xx of this attempt.
+    /// Any 1xx of those being tried.
     FirstResponse,
-    /// An 18x of this attempt.
+    /// An 18x of those being tried.
     Invite,
     /// The first 18x of all attempts.
     Search,
@@ -217,8 +221,8 @@ pub(crate) struct Call {
     deadlines: Deadlines,
     /// The caller's INVITE, until its final answer.
     invite: Option<TransactionKey>,
-    /// The INVITE to the vendor that is being tried.
-    attempt: Option<TransactionKey>,
+    /// The INVITEs to those who are being tried; to the one who answered, from then on.
+    branches: Branches,
     /// Control's [`link::answer::Route`], until the call is answered.
     route: Kept,
     /// The vendor's last description, rewritten, until the caller gets it in the 2xx.
@@ -231,8 +235,8 @@ pub(crate) struct Call {
     hops: u8,
     /// Whether the caller's INVITE had an offer.
     offered: bool,
-    /// Whether the vendor being tried has described its media.
-    described: bool,
+    /// The attempt that described its media last.
+    described: Option<u8>,
     /// Whether the vendor who answered had its offer answered in a PRACK.
     settled: bool,
     forks: [Fork; FORKS_MAX],
@@ -260,7 +264,7 @@ impl Call {
             legs: [Leg::new(), Leg::new()],
             deadlines: Deadlines::NONE,
             invite: None,
-            attempt: None,
+            branches: Branches::NONE,
             route: Kept::NONE,
             answer: Kept::NONE,
             next_candidate: 0,
@@ -268,7 +272,7 @@ impl Call {
             failure: 0,
             hops: 0,
             offered: false,
-            described: false,
+            described: None,
             settled: false,
             forks: [Fork::default(); FORKS_MAX],
             variants: 0,
@@ -293,6 +297,17 @@ impl Call {
         &mut self.legs[side as usize]
     }
 
+    /// The gateway at the far end of a leg; 0: none that we know.
+    pub(crate) fn gateway(&self, side: Side) -> u32 {
+        match side {
+            Side::Caller => self.record.customer_gateway,
+            Side::Callee => {
+                let attempt = self.record.attempts().get(self.branches.current());
+                attempt.map_or(0, |attempt| attempt.gateway)
+            }
+        }
+    }
+
     /// Milliseconds since the INVITE.
     pub(crate) fn ms(&self, now: Instant) -> u32 {
         let ms = now.saturating_sub(self.started).as_millis();
@@ -309,9 +324,12 @@ impl Call {
         self.offered || self.settled
     }
 
-    fn current_attempt(&mut self) -> Option<&mut link::record::Attempt> {
-        let index = self.record.attempts_used.checked_sub(1)?;
-        self.record.attempts.get_mut(index as usize)
+    /// Notes which candidate is being tried, or has answered.
+    fn note_candidate(&mut self, index: u8, candidate: &link::answer::Candidate) {
+        self.record.attempt_index = u32::from(index);
+        self.record.caller_sent = candidate.caller;
+        self.record.callee_sent = candidate.callee;
+        self.record.vendor_terms = candidate.terms;
     }
 
     /// Notes the end once; whoever ended it first did.
@@ -323,12 +341,18 @@ impl Call {
         }
     }
 
-    /// Notes the end of the attempt that goes on, if one does.
-    fn note_attempt_end(&mut self, now: Instant, reason: EndReason) {
+    /// Notes the end of the attempts that go on.
+    fn note_attempts_end(&mut self, now: Instant, reason: EndReason) {
+        for attempt in 0..self.record.attempts().len() as u8 {
+            self.note_attempt_end(now, attempt, reason);
+        }
+    }
+
+    /// Notes the end of an attempt, if it goes on.
+    fn note_attempt_end(&mut self, now: Instant, attempt: u8, reason: EndReason) {
         let ms = self.ms(now);
-        if let Some(attempt) = self.current_attempt()
-            && attempt.ended_ms == NEVER
-        {
+        let attempt = self.record.attempts.get_mut(usize::from(attempt));
+        if let Some(attempt) = attempt.filter(|attempt| attempt.ended_ms == NEVER) {
             attempt.ended_ms = ms;
             attempt.reason = reason as u8;
         }
@@ -385,12 +409,13 @@ impl Switch {
         let Some(deadline) = due(&self.calls[slot]) else { return };
         let at = self.calls[slot].deadlines.get(deadline).unwrap_or(now);
         self.set_deadline(slot, deadline, None);
+        self.count_late(deadline);
         match deadline {
             Deadline::Admit if self.calls[slot].state == State::Rerouting => {
                 self.reroute_late(now, slot);
             }
             Deadline::Admit => self.admit_late(now, slot),
-            Deadline::FirstResponse | Deadline::Invite => self.attempt_late(now, slot),
+            Deadline::FirstResponse | Deadline::Invite => self.group_late(now, slot),
             Deadline::Search => self.search_over(now, slot),
             Deadline::Ring => self.rang_out(now, slot),
             Deadline::Commit => self.answer_caller(now, slot, Commitment::Missing),
@@ -406,6 +431,16 @@ impl Switch {
             Deadline::Close => self.finish_closing(now, slot),
             Deadline::Prack => self.prack_late(now, slot),
             Deadline::Session => self.session_due(now, slot),
+        }
+    }
+
+    /// Tells the causes of a 408 apart.
+    fn count_late(&mut self, deadline: Deadline) {
+        match deadline {
+            Deadline::FirstResponse => self.counters.add(Counter::VendorsSilent),
+            Deadline::Invite => self.counters.add(Counter::VendorsSlow),
+            Deadline::Search => self.counters.add(Counter::SearchesExpired),
+            _ => {}
         }
     }
 
@@ -432,6 +467,7 @@ impl Switch {
             locals: [local(caller.local), local(callee.local)],
             legs: [&mut caller.media, &mut callee.media],
             answered,
+            secret: &setup.keys.tag,
         }
     }
 
@@ -466,7 +502,7 @@ impl Switch {
         assert!(call.is_admitted(), "only an admitted call has a record");
         call.note_end(now, EndReason::DialogLost, EndedBy::Server);
         let reason = call.record.end_reason();
-        call.note_attempt_end(now, reason);
+        call.note_attempts_end(now, reason);
         self.forget(slot);
         self.calls_live -= 1;
         self.enter_state(slot, State::Recording);
@@ -511,7 +547,7 @@ impl Switch {
         let call = &mut self.calls[slot];
         let kept = [call.route.take(), call.answer.take(), call.reliable.take_next()];
         call.invite = None;
-        call.attempt = None;
+        call.branches.clear();
         call.unacked = None;
         call.exchange = None;
         call.refresh = None;

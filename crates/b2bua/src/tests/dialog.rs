@@ -113,19 +113,6 @@ fn options_say_whether_calls_can_be_carried() {
 }
 
 #[test]
-fn a_register_is_refused_or_ignored() {
-    let mut world = World::new();
-    let register = invite(1, "").replace("INVITE", "REGISTER");
-    world.caller_sends(&register);
-    world.caller_gets("SIP/2.0 403 ");
-    world.set(|parameters| parameters.reply_unauthorized = 0);
-    world.caller_sends(&register);
-    world.is_quiet();
-    assert_eq!(world.count(Counter::RefusedRegister), 2);
-    world.settles();
-}
-
-#[test]
 fn a_reply_goes_to_the_port_in_via_unless_rport_asks_otherwise() {
     let mut world = World::new();
     let options = invite(1, "").replace("INVITE", "OPTIONS");

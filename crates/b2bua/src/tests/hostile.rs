@@ -234,7 +234,7 @@ enum Happening {
     HangUp,
 }
 
-const STATUSES: [u16; 13] = [100, 180, 183, 200, 200, 302, 404, 408, 481, 486, 487, 491, 503];
+const STATUSES: [u16; 14] = [100, 180, 183, 200, 200, 302, 404, 408, 481, 486, 487, 491, 503, 603];
 const METHODS: [&str; 11] = [
     "ACK", "BYE", "CANCEL", "INVITE", "INVITE", "UPDATE", "INFO", "OPTIONS", "REFER", "PRACK",
     "PRACK",
@@ -371,12 +371,13 @@ proptest! {
         offerless: bool,
         answered: bool,
         extended: bool,
+        together: bool,
         happenings in prop::collection::vec(happening(), 1..40),
     ) {
         let mut world = World::new();
         let offer = if offerless { String::new() } else { caller_sdp() };
         for gateway in [3, 100, 101, 102] {
-            world.profile(gateway, |profile| {
+            world.wants(gateway, |profile| {
                 (profile.rel100, profile.session_timer) = (u8::from(extended), u8::from(extended));
             });
         }
@@ -384,7 +385,11 @@ proptest! {
         let known = "Supported: 100rel, timer\r\nContact: ";
         world.caller_sends(&if extended { call.replace("Contact: ", known) } else { call });
         let key = world.admit().call;
-        world.route(key, &[0, 1, 2]);
+        world.route_with(key, &[0, 1, 2], |route| {
+            for candidate in &mut route.candidates {
+                candidate.group = u32::from(together);
+            }
+        });
         let mut memory = Memory { cseqs: [(1, 1), (0, 0)], extended, ..Memory::default() };
         memory.note(&mut world);
         let first = memory.to_vendors[0].1.clone();
@@ -405,13 +410,14 @@ proptest! {
     }
 
     #[test]
-    fn a_message_with_any_byte_changed_never_panics(at in 0_usize..900, byte: u8, which in 0_usize..4) {
+    fn a_message_with_any_byte_changed_never_panics(at in 0_usize..900, byte: u8, which in 0_usize..5) {
         let mut world = World::new();
         let (_, inner, answer) = world.talking();
         let text = match which {
             0 => invite(2, &caller_sdp()),
             1 => caller_request("INVITE", 2, &answer, &caller_sdp()),
             2 => response(&inner, 200, "v", VENDORS[0], &vendor_sdp()),
+            3 => registrar::proven_register(&mut world),
             _ => caller_request("BYE", 2, &answer, ""),
         };
         let mut bytes = text.into_bytes();

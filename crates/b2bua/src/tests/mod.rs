@@ -1,18 +1,26 @@
 //! Scripted calls: two phones made of plain text, the switch between them, time by hand.
 //!
-//! Every message of the switch is parsed again; at the end of each script nothing may be left:
+//! Every message of the switch is parsed again, and none may show one network to the other; at the end of each script nothing may be left:
 //! no transaction, no kept message, no port, no deadline.
 
 mod adoption;
 mod basic;
 mod cancel;
+mod challenge;
 mod dialog;
+mod endings;
 mod failover;
+mod forking;
+mod hiding;
 mod hostile;
+mod identity;
+mod peers;
+mod registrar;
 mod reinvite;
 mod reliable;
 mod retransmission;
 mod session;
+mod undeliverable;
 mod update;
 
 use core::time::Duration;
@@ -26,6 +34,9 @@ use link::{Answer, Ask, CallRecord, Endpoint, Order, Text};
 use zerocopy::FromZeros;
 
 use crate::*;
+
+/// What the caller of an INVITE hears first.
+const TRYING: &str = "SIP/2.0 100 ";
 
 pub(super) const CALLER: &str = "198.51.100.7:5060";
 pub(super) const OUR_CUSTOMER_SIDE: &str = "192.0.2.1:5060";
@@ -187,6 +198,7 @@ fn setup(limits: Limits) -> Setup {
         sip_port: 5060,
         prefix_bits: 24,
         advertise: None,
+        stream_ports: StreamPorts::default(),
     };
     Setup {
         worker: 0,
@@ -218,6 +230,10 @@ pub(super) struct World {
     pub(super) reroutes: bool,
     /// Whether the last datagram was no message.
     broken: bool,
+    /// How often the caller was said to get a 100 that comes with control's answer only.
+    tryings: usize,
+    /// Keeps watch that neither network sees the other.
+    hiding: hiding::Hiding,
 }
 
 impl World {
@@ -239,6 +255,8 @@ impl World {
             full: Vec::new(),
             reroutes: true,
             broken: false,
+            tryings: 0,
+            hiding: hiding::Hiding::default(),
         }
     }
 
@@ -268,7 +286,13 @@ impl World {
                 assert!(self.broken || sip::Message::parse(bytes).is_ok(), "{bytes:?}");
                 assert_eq!(transmit.path.transport, Transport::Udp);
                 let text = String::from_utf8_lossy(bytes).into_owned();
-                self.inbox.push((transmit.path.remote, text));
+                self.hiding.check(transmit.path.remote, &text);
+                self.hiding.learn(transmit.path.remote, &text);
+                if self.tryings > 0 && text.starts_with(TRYING) {
+                    self.tryings -= 1;
+                } else {
+                    self.inbox.push((transmit.path.remote, text));
+                }
             }
             while let Some(action) = self.switch.poll_action() {
                 any = true;
@@ -321,6 +345,9 @@ impl World {
         };
         let message = sip::Message::parse(text.as_bytes());
         self.broken = message.is_err();
+        if !self.broken {
+            self.hiding.learn(path.remote, text);
+        }
         match message {
             Ok(message) => self.switch.handle_message(self.now, path, &message),
             Err(fault) => self.switch.handle_fault(self.now, path, text.as_bytes(), fault),
@@ -359,8 +386,14 @@ impl World {
         text
     }
 
-    /// The next message to the caller; it must begin so.
+    /// The next message to the caller; it must begin so. A 100 may also come later, with control's
+    /// answer: then it is empty here.
     pub(super) fn caller_gets(&mut self, start: &str) -> String {
+        let caller = CALLER.parse().unwrap();
+        if start == TRYING && !self.inbox.iter().any(|(to, _)| *to == caller) {
+            self.tryings += 1;
+            return String::new();
+        }
         self.gets(CALLER, start)
     }
 
@@ -420,8 +453,9 @@ impl World {
         self.order(Order::Parameters(parameters));
     }
 
-    /// How a gateway wants its SIP; the customer's is 3, that of vendor 0 is 100.
-    pub(super) fn profile(&mut self, gateway: u32, change: impl FnOnce(&mut link::Profile)) {
+    /// A gateway gets a profile, with nothing in it but `change`; the customer's is 3, that of vendor 0
+    /// is 100.
+    pub(super) fn wants(&mut self, gateway: u32, change: impl FnOnce(&mut link::Profile)) {
         let mut profile = link::Profile { gateway, present: 1, ..link::Profile::default() };
         change(&mut profile);
         self.order(Order::Profile(profile));
@@ -521,6 +555,12 @@ impl World {
     pub(super) fn ended(&self, key: CallKey) -> CallRecord {
         let image = self.images.iter().find(|image| image.0 == key && image.3);
         image.unwrap_or_else(|| panic!("{key:?} has not ended")).1
+    }
+
+    /// How many attempts of a call have ended, by its last image.
+    pub(super) fn ended_attempts(&self, key: CallKey) -> usize {
+        let image = self.images.iter().find(|image| image.0 == key).unwrap();
+        image.1.attempts().iter().filter(|attempt| attempt.ended_ms != NEVER).count()
     }
 
     /// The record of a call that ended so.

@@ -12,7 +12,7 @@ impl World {
     pub(super) fn reliable() -> Self {
         let mut world = Self::new();
         for gateway in [3, 100, 101] {
-            world.profile(gateway, |profile| profile.rel100 = 1);
+            world.wants(gateway, |profile| profile.rel100 = 1);
         }
         world
     }
@@ -128,7 +128,7 @@ fn a_reliable_response_is_repeated_at_doubling_intervals_and_given_up_after_32_s
 fn a_vendor_that_knows_no_100rel_is_told_reliably_to_a_caller_that_does_and_back() {
     // Reliable only towards the caller.
     let mut world = World::new();
-    world.profile(3, |profile| profile.rel100 = 1);
+    world.wants(3, |profile| profile.rel100 = 1);
     let (_, invite) = world.calls_reliably(&[0], &caller_sdp());
     assert!(!invite.contains("100rel"));
     world.vendor_says(0, &invite, 183, "v", &vendor_sdp());
@@ -146,7 +146,7 @@ fn a_vendor_that_knows_no_100rel_is_told_reliably_to_a_caller_that_does_and_back
     world.settles();
     // Reliable only towards the vendor: the caller gets the answer in the 200.
     let mut world = World::new();
-    world.profile(100, |profile| profile.rel100 = 2);
+    world.wants(100, |profile| profile.rel100 = 2);
     let (_, invite) = world.calls_reliably(&[0], &caller_sdp());
     assert_eq!(header(&invite, "Require"), "100rel");
     world.vendor_rings(&invite, 183, "v", 9, &vendor_sdp());
@@ -170,7 +170,7 @@ fn a_caller_and_its_profile_must_fit() {
         [(&demands, 0, "SIP/2.0 420 ", "Unsupported"), (&silent, 2, "SIP/2.0 421 ", "Require")]
     {
         let mut world = World::new();
-        world.profile(3, |profile| profile.rel100 = rel100);
+        world.wants(3, |profile| profile.rel100 = rel100);
         world.caller_sends(invite);
         world.caller_gets("SIP/2.0 100 ");
         let call = world.admit().call;
@@ -396,7 +396,7 @@ fn an_offer_in_a_183_that_nobody_answers_ends_the_call() {
     world.settles();
     // The caller cannot be told reliably, but the vendor demands to be heard so.
     let mut world = World::new();
-    world.profile(100, |profile| profile.rel100 = 2);
+    world.wants(100, |profile| profile.rel100 = 2);
     let (key, invite) = world.calls_reliably(&[0], "");
     world.vendor_rings(&invite, 183, "v", 7, &vendor_sdp());
     world.caller_gets("SIP/2.0 488 ");
@@ -406,7 +406,7 @@ fn an_offer_in_a_183_that_nobody_answers_ends_the_call() {
     world.settles();
     // Where it does not demand it, it is not asked for it.
     let mut world = World::new();
-    world.profile(100, |profile| profile.rel100 = 1);
+    world.wants(100, |profile| profile.rel100 = 1);
     let (_, invite) = world.calls_reliably(&[0], "");
     assert!(!invite.contains("100rel"));
     world.vendor_says(0, &invite, 183, "v", &vendor_sdp());

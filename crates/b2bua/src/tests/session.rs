@@ -16,7 +16,7 @@ fn world() -> World {
     let mut world = World::new();
     world.set(|parameters| parameters.rtp_timeout_s = 0);
     for gateway in [3, 100] {
-        world.profile(gateway, |profile| profile.session_timer = 1);
+        world.wants(gateway, |profile| profile.session_timer = 1);
     }
     world
 }
@@ -108,8 +108,8 @@ fn where_the_gateway_says_so_timers_are_only_answered() {
         ("", None),
     ] {
         let mut world = world();
-        world.profile(3, |_| {});
-        world.profile(100, |_| {});
+        world.wants(3, |_| {});
+        world.wants(100, |_| {});
         let (_, invite, answer) = world.timed(caller, WE_REFRESH);
         assert!(!invite.contains("Session-Expires") && !invite.contains("timer"), "{invite}");
         match expected {
@@ -356,7 +356,7 @@ fn a_session_runs_on_after_a_restart() {
     world.restart();
     world.set(|parameters| parameters.rtp_timeout_s = 0);
     for gateway in [3, 100] {
-        world.profile(gateway, |profile| profile.session_timer = 1);
+        world.wants(gateway, |profile| profile.session_timer = 1);
     }
     world.wait_ms(HALF - 100_000 - 1);
     world.is_quiet();

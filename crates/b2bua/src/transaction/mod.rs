@@ -90,6 +90,8 @@ pub(crate) enum Timer {
     L,
     /// Repeated 2xx no longer expected.
     M,
+    /// Control's answer given up: ours, and of no machine.
+    W,
 }
 
 impl Timer {
@@ -165,6 +167,8 @@ pub(crate) enum Role {
     Attempt(u8),
     /// One half of a request passed from one leg to the other.
     Exchange,
+    /// A REGISTER that control answers.
+    Register,
     /// Our own request that keeps the session of this leg alive.
     Refresh(Side),
 }
@@ -183,9 +187,11 @@ pub(crate) struct Transaction {
     /// The call it serves. A call that ended misses by its generation.
     pub(crate) owner: Option<CallKey>,
     pub(crate) role: Role,
-    /// Whither its messages go, and whence the responses to them come.
+    /// Of a client: whither its messages go, and whence the responses to them come. Of a server: whence
+    /// its request came.
     pub(crate) path: Path,
-    /// Whither what it sends again goes: `path`, but for the ACK of a 2xx, which follows Contact.
+    /// Whither what it sends again goes: `path`, but for the ACK of a 2xx, which follows Contact, and for
+    /// responses to who wants them elsewhere.
     pub(crate) sent_along: Path,
     /// What it sends again: the request of a client, the last response of a server. An INVITE
     /// client that was accepted keeps its ACK here.
@@ -258,13 +264,13 @@ impl Birth {
 }
 
 impl Transactions {
-    pub(crate) fn new(capacity: u32) -> Self {
+    pub(crate) fn new(capacity: u32, generation: u32) -> Self {
         let nowhere = core::net::SocketAddr::from(([0, 0, 0, 0], 0));
         let transport = link::endpoint::Transport::Udp;
         let path = Path { transport, local: nowhere, remote: nowhere, connection: 0 };
         let empty = || Transaction {
             machine: Machine::Free,
-            generation: 0,
+            generation,
             owner: None,
             role: Role::None,
             path,
@@ -364,6 +370,14 @@ impl Transactions {
         }
     }
 
+    /// Until when control may answer what a server transaction was asked; its next state ends the wait.
+    pub(crate) fn wait(&mut self, key: TransactionKey, until: Instant) {
+        if let Some(transaction) = self.find(key) {
+            let wait = Running { timer: Timer::W, at: until, interval: Duration::ZERO };
+            transaction.lifetime = Some(wait);
+        }
+    }
+
     /// The earliest deadline of a slot.
     pub(crate) fn deadline(&self, slot: u32) -> Option<Instant> {
         let transaction = &self.slots[slot as usize];
@@ -438,13 +452,13 @@ mod tests {
     use super::*;
 
     /// Every timer there is, for the tables of the machines.
-    pub(super) const TIMERS: [Timer; 13] = {
+    pub(super) const TIMERS: [Timer; 14] = {
         use Timer::*;
-        [A, B, C, D, E, F, G, H, I, J, K, L, M]
+        [A, B, C, D, E, F, G, H, I, J, K, L, M, W]
     };
 
     fn birth(machine: Machine, key: Key, merge: Key) -> Birth {
-        let path = Transactions::new(1).slots[0].path;
+        let path = Transactions::new(1, 0).slots[0].path;
         Birth { key, merge, ..Birth::of(machine, path) }
     }
 
@@ -463,7 +477,7 @@ mod tests {
 
     #[test]
     fn an_invite_is_repeated_at_doubling_intervals_for_32_seconds() {
-        let mut transactions = Transactions::new(1);
+        let mut transactions = Transactions::new(1, 0);
         let machine = Machine::InviteClient(invite_client::State::Calling);
         let key = transactions.open(Duration::ZERO, birth(machine, 0, 0)).unwrap();
         let (repeats, end) = history(&mut transactions, key);
@@ -473,7 +487,7 @@ mod tests {
 
     #[test]
     fn a_request_is_repeated_at_intervals_of_at_most_t2() {
-        let mut transactions = Transactions::new(1);
+        let mut transactions = Transactions::new(1, 0);
         let machine = Machine::NonInviteClient(non_invite_client::State::Trying);
         let key = transactions.open(Duration::ZERO, birth(machine, 0, 0)).unwrap();
         let (repeats, end) = history(&mut transactions, key);
@@ -486,7 +500,7 @@ mod tests {
 
     #[test]
     fn a_provisional_slows_the_repetition_down_but_does_not_prolong_it() {
-        let mut transactions = Transactions::new(1);
+        let mut transactions = Transactions::new(1, 0);
         let state = non_invite_client::State::Trying;
         let key = transactions
             .open(Duration::ZERO, birth(Machine::NonInviteClient(state), 0, 0))
@@ -500,7 +514,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_repeated_until_its_ack_and_then_the_transaction_waits_t4() {
-        let mut transactions = Transactions::new(1);
+        let mut transactions = Transactions::new(1, 0);
         let state = invite_server::State::Proceeding;
         let key =
             transactions.open(Duration::ZERO, birth(Machine::InviteServer(state), 7, 8)).unwrap();
@@ -515,7 +529,7 @@ mod tests {
 
     #[test]
     fn a_closed_transaction_is_found_by_no_key() {
-        let mut transactions = Transactions::new(1);
+        let mut transactions = Transactions::new(1, 0);
         let machine = Machine::InviteServer(invite_server::State::Proceeding);
         let key = transactions.open(Duration::ZERO, birth(machine, 7, 8)).unwrap();
         assert_eq!(transactions.find_server(7), Some(key));
