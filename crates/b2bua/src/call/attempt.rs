@@ -298,7 +298,9 @@ impl Switch {
         });
         self.give_scratch(rewritten);
         written.unwrap_or(Err(Unsent::Full))?;
+        let attempt = self.calls[slot].record.attempts.get(usize::from(index));
         let birth = Birth {
+            gateway: attempt.map_or(0, |attempt| attempt.gateway),
             owner: Some(self.key_of(slot)),
             role: Role::Attempt(index),
             random: branch.random,
@@ -315,7 +317,7 @@ impl Switch {
     }
 
     /// INVITEs are out: the patience with all of them begins.
-    fn await_group(&mut self, now: Instant, slot: usize) {
+    pub(super) fn await_group(&mut self, now: Instant, slot: usize) {
         self.enter_state(slot, State::Trying);
         let after = |ms: u32| Some(now + Duration::from_millis(u64::from(ms)));
         let parameters = self.parameters;

@@ -182,6 +182,7 @@ impl Switch {
             random: branch.random,
             cseq,
             peer: Some(server),
+            gateway: self.calls[slot].gateway(side.other()),
             ..Birth::of(machine, path)
         };
         self.open_client(now, birth).map_err(|_| 503)

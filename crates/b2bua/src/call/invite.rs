@@ -468,7 +468,7 @@ impl Switch {
         match role {
             Role::Caller => self.caller_cancels(now, slot, Some(cancel)),
             Role::Exchange => self.cancel_exchange(now, slot, server, cancel),
-            Role::None | Role::Attempt(_) | Role::Register => {}
+            Role::None | Role::Attempt(_) | Role::Register | Role::Errand(_) => {}
         }
     }
 

@@ -28,6 +28,7 @@ mod hangup;
 mod identities;
 mod invite;
 mod parties;
+mod retry;
 
 pub(crate) use invite::server_key;
 
@@ -35,7 +36,7 @@ use core::time::Duration;
 
 use link::CallRecord;
 use link::record::{CallKey, EndReason, EndedBy, NEVER};
-use link::report::Ended;
+use link::report::{Ended, GatewayNews, News};
 use link::{Ask, Report};
 
 use self::branches::Branches;
@@ -507,6 +508,13 @@ impl Switch {
     pub(crate) fn free_slot(&mut self, slot: usize) {
         self.enter_state(slot, State::Free);
         self.free_calls.push_back(slot as u32);
+    }
+
+    /// Tells control what a gateway's answers say of it, `seconds` long; 0: nothing said.
+    pub(crate) fn report_news(&mut self, gateway: u32, news: News, seconds: u32, status: u16) {
+        let kind = news as u8;
+        let news = GatewayNews { gateway, seconds, kind, spare: 0, status };
+        self.act(Action::Report(Report::Gateway(news)));
     }
 
     /// Asks control something.
