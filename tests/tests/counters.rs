@@ -44,6 +44,7 @@ const NOUNS: [&str; 17] = [
     "cancels",
     "connections",
     "challenges",
+    "contacts",
     "datagrams",
     "frames",
     "images",

@@ -34,6 +34,10 @@ pub enum Counter {
     CandidatesFull,
     /// Profiles of gateways that found no room.
     ProfilesFull,
+    /// Contacts of vendors' 3xx that were tried.
+    RedirectsTried,
+    /// Contacts of vendors' 3xx that led back to us, to where the call had been, or nowhere.
+    RedirectsUnfit,
     /// Challenges answered with a gateway's password.
     ChallengesAnswered,
     /// Challenges that came again after that (AUTH-08).
@@ -163,6 +167,8 @@ impl Counter {
         Self::NumbersWithheld,
         Self::CandidatesFull,
         Self::ProfilesFull,
+        Self::RedirectsTried,
+        Self::RedirectsUnfit,
         Self::ChallengesAnswered,
         Self::PasswordsRefused,
         Self::Errands,
@@ -241,6 +247,8 @@ impl Counter {
             Self::NumbersWithheld => "numbers_withheld",
             Self::CandidatesFull => "candidates_full",
             Self::ProfilesFull => "profiles_full",
+            Self::RedirectsTried => "redirects_tried",
+            Self::RedirectsUnfit => "redirects_unfit",
             Self::ChallengesAnswered => "challenges_answered",
             Self::PasswordsRefused => "passwords_refused",
             Self::Errands => "errands",

@@ -483,7 +483,10 @@ impl Switch {
 
     /// Lets go of the candidates: the search is over.
     pub(super) fn drop_route(&mut self, slot: usize) {
-        let route: Kept = self.calls[slot].route.take();
-        self.kept.release(route);
+        let call = &mut self.calls[slot];
+        let kept: [Kept; 2] = [call.route.take(), call.targets.take()];
+        for kept in kept {
+            self.kept.release(kept);
+        }
     }
 }

@@ -28,6 +28,7 @@ mod hangup;
 mod identities;
 mod invite;
 mod parties;
+mod redirect;
 mod retry;
 
 pub(crate) use invite::server_key;
@@ -193,6 +194,8 @@ pub(crate) struct Call {
     route: Kept,
     /// The rewritten description of the vendor's 2xx, until the caller gets it.
     answer: Kept,
+    /// What the vendors' 3xx named, until the call is answered.
+    targets: Kept,
     next_candidate: u8,
     switches_left: u32,
     /// The last failure of a vendor that may be told to the caller; 0: none.
@@ -227,6 +230,7 @@ impl Call {
             branches: Branches::NONE,
             route: Kept::NONE,
             answer: Kept::NONE,
+            targets: Kept::NONE,
             next_candidate: 0,
             switches_left: 0,
             failure: 0,
@@ -494,7 +498,7 @@ impl Switch {
     /// Lets go of everything but the record.
     fn forget(&mut self, slot: usize) {
         let call = &mut self.calls[slot];
-        let kept = [call.route.take(), call.answer.take()];
+        let kept = [call.route.take(), call.answer.take(), call.targets.take()];
         call.invite = None;
         call.branches.clear();
         call.unacked = None;

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::errand::challenge;
 use super::*;
 
 #[test]
@@ -233,7 +234,8 @@ enum Happening {
     HangUp,
 }
 
-const STATUSES: [u16; 14] = [100, 180, 183, 200, 200, 302, 404, 408, 481, 486, 487, 491, 503, 603];
+const STATUSES: [u16; 16] =
+    [100, 180, 183, 200, 200, 302, 401, 404, 407, 408, 481, 486, 487, 491, 503, 603];
 const METHODS: [&str; 9] =
     ["ACK", "BYE", "CANCEL", "INVITE", "INVITE", "UPDATE", "INFO", "OPTIONS", "REFER"];
 
@@ -316,12 +318,22 @@ fn happens(world: &mut World, memory: &mut Memory, key: CallKey, first: &str, wh
                 return;
             };
             let content = described(yes, vendor_sdp());
-            world.vendor_says(vendor, &request, status, &tag.to_string(), &content);
+            let answer = match status {
+                401 | 407 => {
+                    let asks = format!("Digest realm=\"{tag}\", nonce=\"{back}\", stale={yes}");
+                    challenge(&request, status, &[&asks])
+                }
+                _ => response(&request, status, &tag.to_string(), VENDORS[vendor], &content),
+            };
+            // Where a 3xx leads is for the vendor to say.
+            world.vendor_sends(vendor, &answer.replace("sip:vendor@", &format!("sip:{tag}@")));
         }
         Happening::CallerSays(back, status, yes) => {
             let Some(request) = memory.to_caller.iter().rev().nth(back) else { return };
             let content = described(yes, caller_sdp());
-            world.caller_sends(&response(request, status, "", CALLER, &content));
+            let answer = response(request, status, "", CALLER, &content);
+            let asks = "WWW-Authenticate: Digest realm=\"c\", nonce=\"n\"\r\n";
+            world.caller_sends(&if status == 401 { with_lines(&answer, asks) } else { answer });
         }
         Happening::Commit => world.answer(Answer::Committed(Committed { call: key })),
         Happening::Wait(ms) => world.wait_ms(u64::from(ms)),
@@ -341,6 +353,9 @@ proptest! {
         happenings in prop::collection::vec(happening(), 1..40),
     ) {
         let mut world = World::new();
+        for gateway in [3, 100, 101, 102] {
+            world.profile(0, |profile| (profile.gateway, profile.redirects_max) = (gateway, 3));
+        }
         let offer = if offerless { String::new() } else { caller_sdp() };
         world.caller_sends(&invite(1, &offer));
         let key = world.admit().call;

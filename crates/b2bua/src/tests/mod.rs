@@ -16,6 +16,7 @@ mod hiding;
 mod hostile;
 mod identity;
 mod peers;
+mod redirect;
 mod registrar;
 mod reinvite;
 mod undeliverable;
