@@ -411,6 +411,7 @@ impl Switch {
     ) {
         let Some(slot) = self.live_call(owner) else { return };
         let status = message.status().unwrap_or(0);
+        self.heed_retry_after(slot, index, status, message);
         let call = &mut self.calls[slot];
         let is_open = call.branches.has(index, client);
         let is_sought = is_open && matches!(call.state, State::Trying | State::Ringing);

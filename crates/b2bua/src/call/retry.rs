@@ -1,9 +1,12 @@
-//! When a vendor wants a request once more: what challenges mean to a call.
+//! When a vendor wants a request once more, or none for a while, or is not there: what challenges,
+//! Retry-After and messages that come back mean to a call.
 //!
-//! The record knows nothing of them: one is no failure, and its answer no further seizure.
+//! The record knows nothing of challenges: one is no failure, and its answer no further seizure.
 
 use link::record::CallKey;
-use sip::Message;
+use link::report::News;
+use sip::header::retry_after;
+use sip::{Message, Name};
 
 use super::State;
 use crate::Instant;
@@ -64,6 +67,44 @@ impl Switch {
             if call.branches.iter().count() == 1 {
                 self.await_group(now, slot);
             }
+        }
+    }
+
+    /// The gateway that an attempt tells something of. `None`: none, or a host that the gateway's 3xx
+    /// named, which speaks for itself.
+    fn gateway_shown(&self, slot: usize, index: u8) -> Option<u32> {
+        let attempts = self.calls[slot].record.attempts();
+        let (attempt, before) = attempts.get(..=usize::from(index))?.split_last()?;
+        let is_own = before.iter().all(|earlier| earlier.gateway != attempt.gateway);
+        Some(attempt.gateway).filter(|&gateway| is_own && gateway != 0)
+    }
+
+    /// A vendor that wants to be left alone for a while (SIP-15). Whether it is, control says.
+    pub(super) fn heed_retry_after(
+        &mut self,
+        slot: usize,
+        index: u8,
+        status: u16,
+        message: &Message<'_>,
+    ) {
+        if status != 503 {
+            return;
+        }
+        let seconds = message.value(Name::RetryAfter).and_then(retry_after);
+        let gateway = self.gateway_shown(slot, index);
+        let heeded = gateway.filter(|&gateway| self.profiles.of(gateway).retry_after != 0);
+        if let (Some(gateway), Some(seconds @ 1..)) = (heeded, seconds) {
+            self.report_news(gateway, News::RetryAfter, seconds, status);
+        }
+    }
+
+    /// An INVITE to a vendor came back: nobody listens there.
+    pub(crate) fn note_unreachable(&mut self, role: Role, owner: Option<CallKey>) {
+        let slot = owner.and_then(|owner| self.live_call(owner));
+        if let (Role::Attempt(index), Some(slot)) = (role, slot)
+            && let Some(gateway) = self.gateway_shown(slot, index)
+        {
+            self.report_news(gateway, News::Unreachable, 0, 0);
         }
     }
 }

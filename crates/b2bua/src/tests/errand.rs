@@ -207,6 +207,15 @@ fn silence_is_reported_once_after_32_seconds() {
 }
 
 #[test]
+fn an_errand_that_comes_back_is_reported_at_once() {
+    let mut world = World::new();
+    let request = world.sends_errand(register());
+    world.comes_back(&request);
+    assert_eq!((world.done().status, world.switch.transactions_open()), (0, 0));
+    world.settles();
+}
+
+#[test]
 fn a_keep_alive_is_two_line_ends_and_no_transaction() {
     let mut world = World::new();
     world.order(Order::Errand(errand(ErrandKind::KeepAlive)));

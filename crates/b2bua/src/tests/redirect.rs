@@ -281,3 +281,21 @@ fn of_phones_called_at_once_none_sends_the_call_away_from_the_others() {
     assert_eq!(attempts(&world.ended(admit.call)), [(100, 302), (101, 480)]);
     world.settles();
 }
+
+#[test]
+fn what_a_redirects_target_does_is_no_news_of_its_gateway() {
+    let mut world = world(2);
+    world.profile(0, |profile| (profile.redirects_max, profile.retry_after) = (2, 1));
+    let (_, first) = world.call_begins(&[0]);
+    world.vendor_sends(0, &moved(&first, 302, &["<sip:9@203.0.113.20>", "<sip:8@203.0.113.20>"]));
+    world.vendor_gets(0, "ACK ");
+    let second = world.vendor_gets(1, "INVITE sip:9@");
+    world.comes_back(&second);
+    let third = world.vendor_gets(1, "INVITE sip:8@");
+    let busy = response(&third, 503, "w", VENDORS[1], "");
+    world.vendor_sends(1, &with_lines(&busy, "Retry-After: 30\r\n"));
+    world.vendor_gets(1, "ACK ");
+    world.caller_gets("SIP/2.0 503 ");
+    assert!(world.reports.is_empty());
+    world.settles();
+}

@@ -430,3 +430,26 @@ fn without_room_for_one_more_request_a_challenge_is_a_failure() {
     world.is_quiet();
     assert!(world.reports.is_empty(), "nobody has refused our password");
 }
+
+#[test]
+fn a_vendor_that_wants_to_be_left_alone_is_told_to_control_and_to_no_customer() {
+    for (heeded, line, told) in [
+        (1, "Retry-After: 30;duration=60\r\n", Some(30)),
+        (1, "Retry-After: 0\r\n", None),
+        (1, "Retry-After: later\r\n", None),
+        (1, "", None),
+        (0, "Retry-After: 30\r\n", None),
+    ] {
+        let mut world = World::new();
+        world.profile(0, |profile| profile.retry_after = heeded);
+        let (_, first) = world.call_begins(&[0]);
+        let busy = response(&first, 503, "v", VENDORS[0], "");
+        world.vendor_sends(0, &with_lines(&busy, line));
+        world.vendor_gets(0, "ACK ");
+        let failure = world.caller_gets("SIP/2.0 503 ");
+        assert!(!failure.contains("Retry-After"));
+        let news = told.map(|seconds| (100, News::RetryAfter as u8, seconds, 503));
+        assert_eq!((!world.reports.is_empty()).then(|| world.news()), news, "{line}");
+        world.settles();
+    }
+}
