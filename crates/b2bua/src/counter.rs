@@ -34,6 +34,20 @@ pub enum Counter {
     CandidatesFull,
     /// Profiles of gateways that found no room.
     ProfilesFull,
+    /// Contacts of vendors' 3xx that were tried.
+    RedirectsTried,
+    /// Contacts of vendors' 3xx that led back to us, to where the call had been, or nowhere.
+    RedirectsUnfit,
+    /// Challenges answered with a gateway's password.
+    ChallengesAnswered,
+    /// Challenges that came again after that (AUTH-08).
+    PasswordsRefused,
+    /// Orders of control to send something outside of calls.
+    Errands,
+    /// Orders to send something that no URI could be made of.
+    ErrandsUnfit,
+    /// Orders to send something while too much of the kind was under way.
+    ErrandsFull,
     /// New calls and REGISTERs refused with 503 because control is away.
     RefusedControlAway,
     /// New calls refused with 503 because the box drains.
@@ -168,6 +182,13 @@ impl Counter {
         Self::NumbersWithheld,
         Self::CandidatesFull,
         Self::ProfilesFull,
+        Self::RedirectsTried,
+        Self::RedirectsUnfit,
+        Self::ChallengesAnswered,
+        Self::PasswordsRefused,
+        Self::Errands,
+        Self::ErrandsUnfit,
+        Self::ErrandsFull,
         Self::RefusedControlAway,
         Self::RefusedDraining,
         Self::RefusedCallsFull,
@@ -248,6 +269,13 @@ impl Counter {
             Self::NumbersWithheld => "numbers_withheld",
             Self::CandidatesFull => "candidates_full",
             Self::ProfilesFull => "profiles_full",
+            Self::RedirectsTried => "redirects_tried",
+            Self::RedirectsUnfit => "redirects_unfit",
+            Self::ChallengesAnswered => "challenges_answered",
+            Self::PasswordsRefused => "passwords_refused",
+            Self::Errands => "errands",
+            Self::ErrandsUnfit => "errands_unfit",
+            Self::ErrandsFull => "errands_full",
             Self::RefusedControlAway => "refused_control_away",
             Self::RefusedDraining => "refused_draining",
             Self::RefusedCallsFull => "refused_calls_full",

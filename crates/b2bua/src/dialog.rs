@@ -268,7 +268,16 @@ fn next_hop(arena: &Arena, learned: SocketAddr, locals: &[Local]) -> SocketAddr 
 /// none that can be meant: a host name (we ask no DNS), a private address behind a public one (NAT),
 /// an address of our own, one of a family that we do not speak.
 pub(crate) fn hop_of(uri: &sip::Uri<'_>, learned: SocketAddr, locals: &[Local]) -> SocketAddr {
-    let Some(ip) = uri.host().ip() else { return learned };
+    hop_in(uri, learned, locals).unwrap_or(learned)
+}
+
+/// The address that a URI names, from someone at `learned`. `None`: it cannot be meant.
+pub(crate) fn hop_in(
+    uri: &sip::Uri<'_>,
+    learned: SocketAddr,
+    locals: &[Local],
+) -> Option<SocketAddr> {
+    let ip = uri.host().ip()?;
     let hop = SocketAddr::new(ip, uri.port().unwrap_or(5060));
     let is_ours = |local: &Local| local.address == ip || local.advertise == Some(ip);
     let is_hidden = is_private(ip) && !is_private(learned.ip());
@@ -279,7 +288,7 @@ pub(crate) fn hop_of(uri: &sip::Uri<'_>, learned: SocketAddr, locals: &[Local]) 
         || ip.is_ipv4() != learned.is_ipv4()
         || locals.iter().any(is_ours)
         || local_for(locals, ip).is_none();
-    if unusable { learned } else { hop }
+    (!unusable).then_some(hop)
 }
 
 /// Whether an address is not of the public Internet, so that a peer behind NAT may name it.

@@ -8,6 +8,7 @@
 //! the CANCEL, a late 2xx ACK and BYE. While the call lives, its record learns of that.
 
 use core::time::Duration;
+use std::net::SocketAddr;
 
 use link::answer::{Candidate, Rerouted, Route};
 use link::ask::{Ask, Reroute};
@@ -35,6 +36,16 @@ use crate::transaction::{Birth, Class, Machine, Role, TransactionKey, invite_cli
 /// Patience with a vendor that was cancelled, before the record is closed without its last word.
 /// Its transaction goes on waiting for 32 s.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Candidates that are called at once.
+pub(super) struct Group<'r> {
+    pub(super) route: &'r Route,
+    /// Which candidate of the route the first one is.
+    pub(super) at: u8,
+    pub(super) candidates: &'r [Candidate],
+    /// Where To says that the callee is at home; `None`: at ours.
+    pub(super) home: Option<SocketAddr>,
+}
 
 /// Why an INVITE could not be sent to a candidate.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,12 +75,27 @@ impl Switch {
         let Some(route) = self.route_of(slot) else { return self.give_up(now, slot) };
         let group = self.next_group(slot, &route);
         let Some(first) = group.first() else { return self.give_up(now, slot) };
+        let group = Group {
+            route: &route,
+            at: self.calls[slot].next_candidate,
+            candidates: group,
+            // A phone is called by its name at our house, wherever it stands.
+            home: first.target.socket_address().filter(|_| first.uri.length == 0),
+        };
+        self.calls[slot].next_candidate += group.candidates.len() as u8;
+        self.leave_redirects(slot);
+        self.try_group(now, slot, &group);
+    }
+
+    /// Sends INVITEs to all of a group.
+    pub(super) fn try_group(&mut self, now: Instant, slot: usize, group: &Group<'_>) {
         self.abort_exchange(now, slot);
-        let opened = self.begin_group(slot, &route, first);
+        let opened = self.begin_group(slot, group);
         let mut outcome = opened;
-        for candidate in group {
+        for candidate in group.candidates {
             let index = self.begin_attempt(now, slot, candidate);
-            outcome = opened.and_then(|()| self.send_attempt(now, slot, index, &route, candidate));
+            outcome =
+                opened.and_then(|()| self.send_attempt(now, slot, index, group.route, candidate));
             let Err(why) = outcome else { continue };
             self.calls[slot].note_attempt_end(now, index, why.reason());
             // Somebody who cannot be reached keeps nobody else from being called.
@@ -78,7 +104,6 @@ impl Switch {
             }
             self.counters.add(Counter::VendorsUnreachable);
         }
-        self.calls[slot].next_candidate += group.len() as u8;
         if !self.calls[slot].branches.is_empty() {
             return self.await_group(now, slot);
         }
@@ -169,7 +194,8 @@ impl Switch {
     }
 
     /// A new leg, with which all of a group are called: one Call-ID, one tag of ours.
-    fn begin_group(&mut self, slot: usize, route: &Route, first: &Candidate) -> Result<(), Unsent> {
+    fn begin_group(&mut self, slot: usize, group: &Group<'_>) -> Result<(), Unsent> {
+        let first = group.candidates.first().ok_or(Unsent::Unreachable)?;
         // The old vendor's ports are not used again: its late media must not reach the new one.
         let [caller, callee] = &mut self.calls[slot].legs;
         for port in caller.media.open_ports() {
@@ -178,24 +204,27 @@ impl Switch {
         self.media.release(&mut callee.media);
         let call = &mut self.calls[slot];
         call.legs[Side::Callee as usize] = Leg::new();
-        call.branches = Branches::begin(call.record.attempts_used as u8, call.next_candidate);
+        call.branches = Branches::begin(call.record.attempts_used as u8, group.at);
         call.described = None;
         // What the old vendor's side said is of no interest any more.
         self.kept.release(call.answer.take());
         self.kept.release(call.reliable.take_next());
         call.forks = [Fork::default(); FORKS_MAX];
-        call.note_candidate(call.next_candidate, first);
-        self.open_leg(slot, route, first)
+        call.note_candidate(group.at, first);
+        self.open_leg(slot, group, first)
     }
 
     /// What the INVITEs of a group have in common.
-    fn open_leg(&mut self, slot: usize, route: &Route, first: &Candidate) -> Result<(), Unsent> {
-        let target = first.target.socket_address().ok_or(Unsent::Unreachable)?;
+    fn open_leg(
+        &mut self,
+        slot: usize,
+        group: &Group<'_>,
+        first: &Candidate,
+    ) -> Result<(), Unsent> {
         let index = self.local_towards(first).ok_or(Unsent::Unreachable)?;
         let host = self.host_of(index);
-        // A phone is called by its name at our house, wherever it stands.
-        let home = if first.uri.length == 0 { target } else { host };
-        let caller = self.introduce(slot, route, first, host).ok_or(Unsent::Full)?;
+        let home = group.home.unwrap_or(host);
+        let caller = self.introduce(slot, group.route, first, host).ok_or(Unsent::Full)?;
         let to = self.callee_uri(first, home);
         let (Some(from), Some(to)) = (caller.shown_uri(), to.text()) else {
             return Err(Unsent::Unreachable);
@@ -304,7 +333,9 @@ impl Switch {
         });
         self.give_scratch(rewritten);
         written.unwrap_or(Err(Unsent::Full))?;
+        let attempt = self.calls[slot].record.attempts.get(usize::from(index));
         let birth = Birth {
+            gateway: attempt.map_or(0, |attempt| attempt.gateway),
             owner: Some(self.key_of(slot)),
             role: Role::Attempt(index),
             random: branch.random,
@@ -321,7 +352,7 @@ impl Switch {
     }
 
     /// INVITEs are out: the patience with all of them begins.
-    fn await_group(&mut self, now: Instant, slot: usize) {
+    pub(super) fn await_group(&mut self, now: Instant, slot: usize) {
         self.enter_state(slot, State::Trying);
         let after = |ms: u32| Some(now + Duration::from_millis(u64::from(ms)));
         let parameters = self.parameters;
@@ -387,6 +418,7 @@ impl Switch {
     ) {
         let Some(slot) = self.live_call(owner) else { return };
         let status = message.status().unwrap_or(0);
+        self.heed_retry_after(slot, index, status, message);
         let call = &mut self.calls[slot];
         let is_open = call.branches.has(index, client);
         let is_sought = is_open && matches!(call.state, State::Trying | State::Ringing);
@@ -626,6 +658,9 @@ impl Switch {
             attempt.status = status;
         }
         call.note_attempt_end(now, index, reason);
+        if !stops {
+            self.note_redirect(slot, index, status, message);
+        }
         if status >= 600 {
             self.cancel_others(now, slot);
         }
@@ -735,6 +770,10 @@ impl Switch {
         let call = &self.calls[slot];
         let is_last = self.candidate(slot, usize::from(call.next_candidate)).is_none();
         let media_stops = heard && self.parameters.stop_after_rtp != 0;
+        if !media_stops && self.try_redirect(now, slot) {
+            return;
+        }
+        let call = &self.calls[slot];
         if call.switches_left == 0 || is_last || media_stops {
             return self.give_up_with(now, slot, last);
         }

@@ -234,7 +234,8 @@ impl Switch {
             _ => Machine::NonInviteClient(non_invite_client::State::Trying),
         };
         let random = branch.random;
-        let birth = Birth { owner, role, random, cseq, peer, ..Birth::of(machine, path) };
+        let gateway = self.calls[slot].gateway(side);
+        let birth = Birth { owner, role, random, cseq, peer, gateway, ..Birth::of(machine, path) };
         let client = self.open_client(now, birth).map_err(|_| 503_u16)?;
         let invites = invites.iter().filter(|_| is_early && side == Side::Callee);
         for (_, invite) in invites {

@@ -219,7 +219,8 @@ impl Switch {
         let written = write_request(&mut self.outbox, &self.setup, leg.local, path, &request);
         if self.count_unsent(written) {
             let machine = Machine::NonInviteClient(non_invite_client::State::Trying);
-            let birth = Birth { random: branch.random, cseq, ..Birth::of(machine, path) };
+            let (random, gateway) = (branch.random, self.calls[slot].gateway(side));
+            let birth = Birth { random, cseq, gateway, ..Birth::of(machine, path) };
             // What is full was counted; the far end's own timers must end its side then.
             let _ = self.open_client(now, birth);
         }

@@ -476,7 +476,8 @@ impl Switch {
         match role {
             Role::Caller => self.caller_cancels(now, slot, Some(cancel)),
             Role::Exchange => self.cancel_exchange(now, slot, server, cancel),
-            Role::None | Role::Attempt(_) | Role::Register | Role::Refresh(_) => {}
+            Role::None | Role::Attempt(_) | Role::Register | Role::Errand(_) | Role::Refresh(_) => {
+            }
         }
     }
 
@@ -491,7 +492,10 @@ impl Switch {
 
     /// Lets go of the candidates: the search is over.
     pub(super) fn drop_route(&mut self, slot: usize) {
-        let route: Kept = self.calls[slot].route.take();
-        self.kept.release(route);
+        let call = &mut self.calls[slot];
+        let kept: [Kept; 2] = [call.route.take(), call.targets.take()];
+        for kept in kept {
+            self.kept.release(kept);
+        }
     }
 }

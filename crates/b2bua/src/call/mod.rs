@@ -28,7 +28,9 @@ mod hangup;
 mod identities;
 mod invite;
 mod parties;
+mod redirect;
 mod reliable;
+mod retry;
 mod session;
 
 pub(crate) use invite::server_key;
@@ -38,7 +40,7 @@ use core::time::Duration;
 
 use link::CallRecord;
 use link::record::{CallKey, EndReason, EndedBy, NEVER};
-use link::report::Ended;
+use link::report::{Ended, GatewayNews, News};
 use link::{Ask, Report};
 
 use self::branches::Branches;
@@ -227,6 +229,8 @@ pub(crate) struct Call {
     route: Kept,
     /// The vendor's last description, rewritten, until the caller gets it in the 2xx.
     answer: Kept,
+    /// What the vendors' 3xx named, until the call is answered.
+    targets: Kept,
     next_candidate: u8,
     switches_left: u32,
     /// The last failure of a vendor that may be told to the caller; 0: none.
@@ -267,6 +271,7 @@ impl Call {
             branches: Branches::NONE,
             route: Kept::NONE,
             answer: Kept::NONE,
+            targets: Kept::NONE,
             next_candidate: 0,
             switches_left: 0,
             failure: 0,
@@ -545,7 +550,8 @@ impl Switch {
     /// Lets go of everything but the record.
     fn forget(&mut self, slot: usize) {
         let call = &mut self.calls[slot];
-        let kept = [call.route.take(), call.answer.take(), call.reliable.take_next()];
+        let kept =
+            [call.route.take(), call.answer.take(), call.targets.take(), call.reliable.take_next()];
         call.invite = None;
         call.branches.clear();
         call.unacked = None;
@@ -560,6 +566,13 @@ impl Switch {
     pub(crate) fn free_slot(&mut self, slot: usize) {
         self.enter_state(slot, State::Free);
         self.free_calls.push_back(slot as u32);
+    }
+
+    /// Tells control what a gateway's answers say of it, `seconds` long; 0: nothing said.
+    pub(crate) fn report_news(&mut self, gateway: u32, news: News, seconds: u32, status: u16) {
+        let kind = news as u8;
+        let news = GatewayNews { gateway, seconds, kind, spare: 0, status };
+        self.act(Action::Report(Report::Gateway(news)));
     }
 
     /// Asks control something.

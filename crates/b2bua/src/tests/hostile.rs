@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::errand::challenge;
 use super::*;
 
 #[test]
@@ -234,7 +235,8 @@ enum Happening {
     HangUp,
 }
 
-const STATUSES: [u16; 14] = [100, 180, 183, 200, 200, 302, 404, 408, 481, 486, 487, 491, 503, 603];
+const STATUSES: [u16; 16] =
+    [100, 180, 183, 200, 200, 302, 401, 404, 407, 408, 481, 486, 487, 491, 503, 603];
 const METHODS: [&str; 11] = [
     "ACK", "BYE", "CANCEL", "INVITE", "INVITE", "UPDATE", "INFO", "OPTIONS", "REFER", "PRACK",
     "PRACK",
@@ -346,15 +348,24 @@ fn happens(world: &mut World, memory: &mut Memory, key: CallKey, first: &str, wh
                 return;
             };
             let content = described(yes, vendor_sdp());
-            let tag = tag.to_string();
-            let response = response(&request, status, &tag, VENDORS[vendor], &content);
-            world.vendor_sends(vendor, &memory.extend(&response, back > 0));
+            let answer = match status {
+                401 | 407 => {
+                    let asks = format!("Digest realm=\"{tag}\", nonce=\"{back}\", stale={yes}");
+                    challenge(&request, status, &[&asks])
+                }
+                _ => response(&request, status, &tag.to_string(), VENDORS[vendor], &content),
+            };
+            // Where a 3xx leads is for the vendor to say.
+            let answer = answer.replace("sip:vendor@", &format!("sip:{tag}@"));
+            world.vendor_sends(vendor, &memory.extend(&answer, back > 0));
         }
         Happening::CallerSays(back, status, yes) => {
             let Some(request) = memory.to_caller.iter().rev().nth(back).cloned() else { return };
             let content = described(yes, caller_sdp());
-            let response = response(&request, status, "", CALLER, &content);
-            world.caller_sends(&memory.extend(&response, back > 0));
+            let answer = response(&request, status, "", CALLER, &content);
+            let asks = "WWW-Authenticate: Digest realm=\"c\", nonce=\"n\"\r\n";
+            let answer = if status == 401 { with_lines(&answer, asks) } else { answer };
+            world.caller_sends(&memory.extend(&answer, back > 0));
         }
         Happening::Commit => world.answer(Answer::Committed(Committed { call: key })),
         Happening::Wait(ms) => world.wait_ms(u64::from(ms)),
@@ -375,6 +386,9 @@ proptest! {
         happenings in prop::collection::vec(happening(), 1..40),
     ) {
         let mut world = World::new();
+        for gateway in [3, 100, 101, 102] {
+            world.profile(0, |profile| (profile.gateway, profile.redirects_max) = (gateway, 3));
+        }
         let offer = if offerless { String::new() } else { caller_sdp() };
         for gateway in [3, 100, 101, 102] {
             world.wants(gateway, |profile| {

@@ -167,6 +167,8 @@ pub(crate) enum Role {
     Attempt(u8),
     /// One half of a request passed from one leg to the other.
     Exchange,
+    /// A request of ours outside of any call, by its place among those that run.
+    Errand(u16),
     /// A REGISTER that control answers.
     Register,
     /// Our own request that keeps the session of this leg alive.
@@ -206,6 +208,12 @@ pub(crate) struct Transaction {
     pub(crate) cancel: Option<TransactionKey>,
     /// INVITE client: to be cancelled as soon as a 1xx allows it (§9.1).
     pub(crate) cancel_wanted: bool,
+    /// INVITE client: nobody wants it any more, whatever it meets.
+    pub(crate) cancelled: bool,
+    /// Client: the gateway whose password may answer a challenge of it; 0: nobody's.
+    pub(crate) gateway: u32,
+    /// Client: challenges that were answered on the way to it.
+    pub(crate) challenges: u8,
     /// INVITE client: hash of the To-tag whose 2xx was taken; 0: none yet.
     pub(crate) winner: u64,
     /// INVITE client: hash of the To-tag whose 2xx was last dismissed; 0: none yet.
@@ -244,6 +252,10 @@ pub(crate) struct Birth {
     pub(crate) merge: Key,
     /// See [`Transaction::peer`].
     pub(crate) peer: Option<TransactionKey>,
+    /// See [`Transaction::gateway`].
+    pub(crate) gateway: u32,
+    /// See [`Transaction::challenges`].
+    pub(crate) challenges: u8,
 }
 
 impl Birth {
@@ -259,6 +271,8 @@ impl Birth {
             key: 0,
             merge: 0,
             peer: None,
+            gateway: 0,
+            challenges: 0,
         }
     }
 }
@@ -281,6 +295,9 @@ impl Transactions {
             cseq: 0,
             cancel: None,
             cancel_wanted: false,
+            cancelled: false,
+            gateway: 0,
+            challenges: 0,
             winner: 0,
             dismissed: 0,
             cseq_ahead: 0,
@@ -324,6 +341,9 @@ impl Transactions {
         transaction.cseq = birth.cseq;
         transaction.cancel = None;
         transaction.cancel_wanted = false;
+        transaction.cancelled = false;
+        transaction.gateway = birth.gateway;
+        transaction.challenges = birth.challenges;
         transaction.winner = 0;
         transaction.dismissed = 0;
         transaction.cseq_ahead = 0;
