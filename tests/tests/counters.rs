@@ -37,13 +37,13 @@ fn docs(path: &str, item: &str) -> BTreeMap<String, String> {
 }
 
 /// What is counted, if its sentence begins with another noun than its group is about.
-const NOUNS: [&str; 17] = [
+const NOUNS: [&str; 18] = [
     "acks",
     "answers",
     "calls",
     "cancels",
-    "connections",
     "challenges",
+    "connections",
     "contacts",
     "datagrams",
     "frames",
