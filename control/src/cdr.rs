@@ -106,6 +106,7 @@ impl Cdr {
         let ended = came(record.ended_ms).unwrap_or(answered);
         let until = match record.end_reason() {
             EndReason::MediaTimeout
+            | EndReason::SessionExpired
             | EndReason::NoAck
             | EndReason::DataplaneRestart
             | EndReason::DataplaneLost => came(record.media_ms).unwrap_or(answered).min(ended),

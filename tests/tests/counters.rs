@@ -37,12 +37,14 @@ fn docs(path: &str, item: &str) -> BTreeMap<String, String> {
 }
 
 /// What is counted, if its sentence begins with another noun than its group is about.
-const NOUNS: [&str; 16] = [
+const NOUNS: [&str; 18] = [
     "acks",
     "answers",
     "calls",
     "cancels",
+    "challenges",
     "connections",
+    "contacts",
     "datagrams",
     "frames",
     "images",

@@ -15,7 +15,7 @@ pub(crate) fn cause_of(reason: EndReason, status: u16) -> Option<u8> {
         Normal | Cancelled => NORMAL_CLEARING,
         Rejected | Busy => cause_of_status(status).unwrap_or(31),
         NoAnswer => 19,
-        Timeout | NoAck => 102,
+        Timeout | NoAck | SessionExpired => 102,
         NoRoute => 3,
         Unauthorised | NoRate | NoBalance | Locked => 21,
         LinesFull => 34,
@@ -64,7 +64,7 @@ mod tests {
         let causes = EndReason::ALL.map(|reason| cause_of(reason, 0).unwrap_or(0));
         let expected = [
             0, 16, 16, 31, 31, 19, 102, 3, 21, 34, 42, 21, 21, 28, 31, 41, 102, 31, 41, 41, 42, 65,
-            41, 21, 25, 41,
+            41, 21, 25, 41, 102,
         ];
         assert_eq!(causes, expected);
         assert!(causes[1..].iter().all(|&cause| !phrase(cause).is_empty()));

@@ -34,6 +34,20 @@ pub enum Counter {
     CandidatesFull,
     /// Profiles of gateways that found no room.
     ProfilesFull,
+    /// Contacts of vendors' 3xx that were tried.
+    RedirectsTried,
+    /// Contacts of vendors' 3xx that led back to us, to where the call had been, or nowhere.
+    RedirectsUnfit,
+    /// Challenges answered with a gateway's password.
+    ChallengesAnswered,
+    /// Challenges that came again after that (AUTH-08).
+    PasswordsRefused,
+    /// Orders of control to send something outside of calls.
+    Errands,
+    /// Orders to send something that no URI could be made of.
+    ErrandsUnfit,
+    /// Orders to send something while too much of the kind was under way.
+    ErrandsFull,
     /// New calls and REGISTERs refused with 503 because control is away.
     RefusedControlAway,
     /// New calls refused with 503 because the box drains.
@@ -133,6 +147,21 @@ pub enum Counter {
     ResponsesUndeliverable,
     /// What came back and belongs to no transaction of ours: too late, too short, or forged.
     UndeliverableUnmatched,
+    /// PRACKs for no reliable response that waits for one (481).
+    PracksUnmatched,
+    /// Reliable provisional responses never acknowledged (RFC 3262 §3).
+    PracksMissing,
+    /// Reliable provisional responses of vendors that came again or out of order.
+    ProvisionalsRepeated,
+    /// Provisional responses left out because a later one overtook them while an earlier one waited for
+    /// its PRACK.
+    ProvisionalsSkipped,
+    /// Requests refused with 422: they ask for a session shorter than we take.
+    RefusedSessionShort,
+    /// Refreshes of sessions that we sent (RFC 4028).
+    SessionsRefreshed,
+    /// Calls ended because nobody refreshed the session of a leg.
+    SessionsExpired,
 }
 
 impl Counter {
@@ -153,6 +182,13 @@ impl Counter {
         Self::NumbersWithheld,
         Self::CandidatesFull,
         Self::ProfilesFull,
+        Self::RedirectsTried,
+        Self::RedirectsUnfit,
+        Self::ChallengesAnswered,
+        Self::PasswordsRefused,
+        Self::Errands,
+        Self::ErrandsUnfit,
+        Self::ErrandsFull,
         Self::RefusedControlAway,
         Self::RefusedDraining,
         Self::RefusedCallsFull,
@@ -202,6 +238,13 @@ impl Counter {
         Self::RequestsUndeliverable,
         Self::ResponsesUndeliverable,
         Self::UndeliverableUnmatched,
+        Self::PracksUnmatched,
+        Self::PracksMissing,
+        Self::ProvisionalsRepeated,
+        Self::ProvisionalsSkipped,
+        Self::RefusedSessionShort,
+        Self::SessionsRefreshed,
+        Self::SessionsExpired,
     ];
 
     /// How many there are.
@@ -226,6 +269,13 @@ impl Counter {
             Self::NumbersWithheld => "numbers_withheld",
             Self::CandidatesFull => "candidates_full",
             Self::ProfilesFull => "profiles_full",
+            Self::RedirectsTried => "redirects_tried",
+            Self::RedirectsUnfit => "redirects_unfit",
+            Self::ChallengesAnswered => "challenges_answered",
+            Self::PasswordsRefused => "passwords_refused",
+            Self::Errands => "errands",
+            Self::ErrandsUnfit => "errands_unfit",
+            Self::ErrandsFull => "errands_full",
             Self::RefusedControlAway => "refused_control_away",
             Self::RefusedDraining => "refused_draining",
             Self::RefusedCallsFull => "refused_calls_full",
@@ -275,6 +325,13 @@ impl Counter {
             Self::RequestsUndeliverable => "requests_undeliverable",
             Self::ResponsesUndeliverable => "responses_undeliverable",
             Self::UndeliverableUnmatched => "undeliverable_unmatched",
+            Self::PracksUnmatched => "pracks_unmatched",
+            Self::PracksMissing => "pracks_missing",
+            Self::ProvisionalsRepeated => "provisionals_repeated",
+            Self::ProvisionalsSkipped => "provisionals_skipped",
+            Self::RefusedSessionShort => "refused_session_short",
+            Self::SessionsRefreshed => "sessions_refreshed",
+            Self::SessionsExpired => "sessions_expired",
         }
     }
 }

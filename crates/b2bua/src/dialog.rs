@@ -8,7 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use sip::{Message, Method, Name, NameAddr};
 
 use crate::arena::{Arena, Field, TooLong};
-use crate::compose::{Content, HOPS, Outgoing, Party, Told};
+use crate::call::Session;
+use crate::compose::{Content, Extensions, HOPS, Outgoing, Party, Told};
 use crate::keys::{TOKEN_BYTES, Token};
 use crate::limits::{Local, local_for};
 use crate::media::LegMedia;
@@ -55,6 +56,8 @@ pub(crate) struct Leg {
     /// Whether both sides know the dialog, so that only a BYE ends it.
     pub(crate) confirmed: bool,
     pub(crate) media: LegMedia,
+    /// How long it lives without a sign of life.
+    pub(crate) session: Session,
 }
 
 impl Leg {
@@ -70,6 +73,7 @@ impl Leg {
             cseq_remote: None,
             confirmed: false,
             media: LegMedia::NONE,
+            session: Session::NONE,
         }
     }
 
@@ -120,11 +124,25 @@ impl Leg {
 
     /// Takes what a 2xx to our INVITE adds (§12.1.2).
     pub(crate) fn accept(&mut self, locals: &[Local], answer: &Message<'_>) -> Result<(), TooLong> {
-        self.arena.set(Field::RemoteTag, answer.to().tag().unwrap_or_default())?;
-        self.set_routes(answer.list(Name::RecordRoute), Order::Reversed)?;
-        self.refresh(locals, answer)?;
+        self.open_early(locals, answer)?;
         self.confirmed = true;
         Ok(())
+    }
+
+    /// Takes what a reliable 1xx to our INVITE adds: the dialog is early (§12.1.2).
+    pub(crate) fn open_early(
+        &mut self,
+        locals: &[Local],
+        answer: &Message<'_>,
+    ) -> Result<(), TooLong> {
+        let tag = answer.to().tag().unwrap_or_default();
+        if self.text(Field::RemoteTag) != tag {
+            // Another fork counts its requests for itself.
+            self.cseq_remote = None;
+        }
+        self.arena.set(Field::RemoteTag, tag)?;
+        self.set_routes(answer.list(Name::RecordRoute), Order::Reversed)?;
+        self.refresh(locals, answer)
     }
 
     /// A target refresh: the far end's Contact, and so the next hop (§12.2.1.2, §12.2.2).
@@ -136,9 +154,13 @@ impl Leg {
         if let Some(contact) = message.contact() {
             self.arena.set(Field::Target, contact.uri().as_bytes())?;
         }
-        let hop = next_hop(&self.arena, self.path.remote, locals);
-        self.path.remote = hop;
+        self.follow(locals);
         Ok(())
+    }
+
+    /// Turns to the next hop that route set and Contact name.
+    pub(crate) fn follow(&mut self, locals: &[Local]) {
+        self.path.remote = next_hop(&self.arena, self.path.remote, locals);
     }
 
     fn set_routes<'a>(
@@ -184,6 +206,7 @@ impl Leg {
             hops: HOPS,
             passed: None,
             told: Told::default(),
+            extensions: Extensions::NONE,
             content,
         }
     }
@@ -245,7 +268,16 @@ fn next_hop(arena: &Arena, learned: SocketAddr, locals: &[Local]) -> SocketAddr 
 /// none that can be meant: a host name (we ask no DNS), a private address behind a public one (NAT),
 /// an address of our own, one of a family that we do not speak.
 pub(crate) fn hop_of(uri: &sip::Uri<'_>, learned: SocketAddr, locals: &[Local]) -> SocketAddr {
-    let Some(ip) = uri.host().ip() else { return learned };
+    hop_in(uri, learned, locals).unwrap_or(learned)
+}
+
+/// The address that a URI names, from someone at `learned`. `None`: it cannot be meant.
+pub(crate) fn hop_in(
+    uri: &sip::Uri<'_>,
+    learned: SocketAddr,
+    locals: &[Local],
+) -> Option<SocketAddr> {
+    let ip = uri.host().ip()?;
     let hop = SocketAddr::new(ip, uri.port().unwrap_or(5060));
     let is_ours = |local: &Local| local.address == ip || local.advertise == Some(ip);
     let is_hidden = is_private(ip) && !is_private(learned.ip());
@@ -256,7 +288,7 @@ pub(crate) fn hop_of(uri: &sip::Uri<'_>, learned: SocketAddr, locals: &[Local]) 
         || ip.is_ipv4() != learned.is_ipv4()
         || locals.iter().any(is_ours)
         || local_for(locals, ip).is_none();
-    if unusable { learned } else { hop }
+    (!unusable).then_some(hop)
 }
 
 /// Whether an address is not of the public Internet, so that a peer behind NAT may name it.

@@ -173,6 +173,12 @@ impl Random {
         block[16..].copy_from_slice(&self.counter.to_le_bytes());
         hash(&self.key, &block)
     }
+
+    /// A text that nobody can guess: a tag of no call, a nonce of ours as a client.
+    pub(crate) fn text(&mut self) -> [u8; 16] {
+        let random = self.next();
+        core::array::from_fn(|digit| hex((random >> (digit * 4)) as u8 & 15))
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@
 //!
 //! Read `switch.rs` for the surface, `transaction/` beside RFC 3261 §17 and RFC 6026, `dialog.rs`
 //! for what a leg remembers, `call/` for the story of a call, `media.rs` for its streams,
-//! `registrar.rs` for phones that say where they are, `challenge.rs` for how they show who they are, and
+//! `registrar.rs` for phones that say where they are, `challenge.rs` for how they show who they are,
+//! `errand.rs` for requests of ours outside of calls, `login.rs` for how we show who we are, and
 //! `stateless.rs` for everybody who gets no state at all.
 
 #![forbid(unsafe_code)]
@@ -26,9 +27,11 @@ mod compose;
 mod counter;
 mod credentials;
 mod dialog;
+mod errand;
 mod kept;
 mod keys;
 mod limits;
+mod login;
 mod media;
 mod outbox;
 mod path;

@@ -96,7 +96,7 @@ impl Switch {
             Method::Options => self.answer_options(path, request),
             Method::Cancel => self.refuse(path, request, 481, Counter::CancelsUnmatched),
             Method::Ack => self.counters.add(Counter::AcksUnmatched),
-            Method::Bye | Method::Info | Method::Update => {
+            Method::Bye | Method::Info | Method::Update | Method::Prack => {
                 self.refuse(path, request, 481, Counter::DialogUnknown);
             }
             // A call has two ends, and we know of no other way to the one it is for.
@@ -115,7 +115,8 @@ impl Switch {
         }
         if self.admit_request(path, request) {
             self.counters.add(Counter::OptionsAnswered);
-            self.reply_stateless(path, request, &Reply::plain(200));
+            let extensions = self.timers_known();
+            self.reply_stateless(path, request, &Reply { extensions, ..Reply::plain(200) });
         }
     }
 

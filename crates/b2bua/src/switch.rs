@@ -15,6 +15,7 @@ use crate::action::{Action, Adopted, Transmit};
 use crate::call::{self, Call, State};
 use crate::checkpoint::{self, Phase};
 use crate::counter::{Counter, Counters};
+use crate::errand::Errands;
 use crate::kept::Pool;
 use crate::keys::Random;
 use crate::limits::Setup;
@@ -79,6 +80,7 @@ pub struct Switch {
     pub(crate) media: MediaPlane,
     pub(crate) turned_away: TurnedAway,
     pub(crate) profiles: Profiles,
+    pub(crate) errands: Errands,
     pub(crate) counters: Counters,
     sweep_armed: bool,
 }
@@ -123,6 +125,7 @@ impl Switch {
             media: MediaPlane::new(setup.media_ports),
             turned_away: TurnedAway::new(),
             profiles: Profiles::new(limits.gateways_max),
+            errands: Errands::new(),
             counters: Counters::new(),
             sweep_armed: false,
             setup,
@@ -187,7 +190,7 @@ impl Switch {
                     self.counters.add(Counter::ProfilesFull);
                 }
             }
-            Order::Errand(_) => self.counters.add(Counter::OrdersUnmatched),
+            Order::Errand(errand) => self.handle_errand(now, errand),
         }
     }
 

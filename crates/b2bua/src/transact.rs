@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use link::Profile;
 use link::profile::ReplyAddress;
 use link::record::{CallKey, EndReason};
+use sip::digest::Asker;
 use sip::{Message, Method, Name};
 
 use crate::Instant;
@@ -415,13 +416,9 @@ impl Switch {
             }
             Machine::NonInviteClient(state) => {
                 let (next, effect) = state.step(non_invite_client::Input::Response(class));
-                let owner = (transaction.role, transaction.owner, transaction.peer);
                 self.enter(now, key, Machine::NonInviteClient(next));
-                if effect == non_invite_client::Effect::PassUp
-                    && class != Class::Provisional
-                    && let (Role::Exchange, Some(owner), Some(peer)) = owner
-                {
-                    self.exchange_response(now, owner, peer, message);
+                if effect == non_invite_client::Effect::PassUp && class != Class::Provisional {
+                    self.non_invite_final(now, key, message);
                 }
             }
             Machine::Free | Machine::InviteServer(_) | Machine::NonInviteServer(_) => {}
@@ -438,12 +435,40 @@ impl Switch {
         match effect {
             invite_client::Effect::PassUp => self.invite_response(now, key, message),
             invite_client::Effect::AckAndPassUp => {
-                self.ack_failure(key, message);
-                self.invite_response(now, key, message);
+                let successor = self.with_kept(key, Which::Sent, |switch, invite| {
+                    switch.ack_failure(key, invite, message);
+                    switch.log_in(now, key, invite, message)
+                });
+                if successor.flatten().is_none() {
+                    self.invite_response(now, key, message);
+                }
             }
             // The ACK stands where the INVITE stood.
             invite_client::Effect::Ack | invite_client::Effect::Resend => self.resend(key),
             invite_client::Effect::Nothing => {}
+        }
+    }
+
+    /// The final response to any other request of ours. The request is still kept, since its
+    /// repetitions are awaited.
+    fn non_invite_final(&mut self, now: Instant, key: TransactionKey, message: &Message<'_>) {
+        let asker = Asker::of_status(message.status().unwrap_or(0));
+        let successor = asker.and_then(|_| {
+            self.with_kept(key, Which::Sent, |switch, request| {
+                switch.log_in(now, key, request, message)
+            })
+        });
+        let Some(transaction) = self.transactions.find(key) else { return };
+        match (transaction.role, transaction.owner, transaction.peer) {
+            _ if successor.flatten().is_some() => {}
+            (Role::Exchange, Some(owner), Some(peer)) => {
+                self.exchange_response(now, owner, peer, message);
+            }
+            (Role::Refresh(side), Some(owner), _) => {
+                self.refresh_response(now, owner, side, key, message);
+            }
+            (Role::Errand(place), ..) => self.errand_answered(now, place, key, message),
+            _ => {}
         }
     }
 
@@ -464,6 +489,9 @@ impl Switch {
             (Role::Exchange, Some(owner), Some(peer)) => {
                 self.exchange_invite_response(now, owner, peer, key, message);
             }
+            (Role::Refresh(side), Some(owner), _) => {
+                self.refresh_response(now, owner, side, key, message);
+            }
             _ if is_success => self.dismiss(now, key, message),
             _ => {}
         }
@@ -471,19 +499,14 @@ impl Switch {
 
     /// The ACK of a failure belongs to its INVITE's transaction (§17.1.1.3), and is kept where the
     /// INVITE was.
-    fn ack_failure(&mut self, key: TransactionKey, response: &Message<'_>) {
+    fn ack_failure(&mut self, key: TransactionKey, invite: &Message<'_>, response: &Message<'_>) {
         let Some(path) = self.transactions.find(key).map(|transaction| transaction.path) else {
             return;
         };
-        let sent = self.with_kept(key, Which::Sent, |switch, invite| {
-            let branch = invite.via().branch().and_then(branch_token)?;
-            let ack = Outgoing {
-                to: Party::of(response.to()),
-                ..compose::beside(invite, Method::Ack, branch)?
-            };
-            switch.send_request(path, &ack).then_some(())
-        });
-        if sent.flatten().is_some() {
+        let branch = invite.via().branch().and_then(branch_token);
+        let ack = branch.and_then(|branch| compose::beside(invite, Method::Ack, branch));
+        let to = Party::of(response.to());
+        if ack.is_some_and(|ack| self.send_request(path, &Outgoing { to, ..ack })) {
             self.keep_instead(key, path);
         }
     }
@@ -519,6 +542,7 @@ impl Switch {
         let Some(transaction) = self.transactions.find(key) else { return };
         let Machine::InviteClient(state) = transaction.machine else { return };
         transaction.cancel_wanted = true;
+        transaction.cancelled = true;
         let (next, _) = state.step(invite_client::Input::Cancelled);
         if next == state {
             return;
@@ -555,8 +579,11 @@ impl Switch {
         let tag = self.tag_hash(answer);
         let Some(transaction) = self.transactions.find(key) else { return };
         let repeated = transaction.dismissed == tag;
-        let was_ours = transaction.role == Role::Exchange || transaction.winner == tag;
+        let in_dialog = matches!(transaction.role, Role::Exchange | Role::Refresh(_));
+        let was_ours = in_dialog || transaction.winner == tag;
+        let ahead = u32::from(transaction.cseq_ahead);
         transaction.dismissed = tag;
+        let gateway = transaction.gateway;
         let mut path = transaction.path;
         if let Some(contact) = answer.contact() {
             path.remote = hop_of(contact.uri(), path.remote, &self.setup.locals);
@@ -585,10 +612,11 @@ impl Switch {
                 return;
             };
             switch.counters.add(Counter::AnswersUnwanted);
-            let cseq = ack.cseq + 1;
+            let cseq = ack.cseq + ahead + 1;
             if switch.send_request(path, &Outgoing { cseq, ..bye }) {
                 let machine = Machine::NonInviteClient(non_invite_client::State::Trying);
-                let birth = Birth { random: branch.random, cseq, ..Birth::of(machine, path) };
+                let random = branch.random;
+                let birth = Birth { random, cseq, gateway, ..Birth::of(machine, path) };
                 // What is full was counted; the vendor ends the call when its own timers do.
                 let _ = switch.open_client(now, birth);
             }
@@ -661,6 +689,8 @@ impl Switch {
                 self.attempt_unanswered(now, owner, index, key);
             }
             (Role::Exchange, Some(owner), Some(peer)) => self.exchange_unanswered(now, owner, peer),
+            (Role::Refresh(_), Some(owner), _) => self.refresh_late(now, owner, key),
+            (Role::Errand(place), ..) => self.errand_unanswered(place, key),
             _ => {}
         }
     }

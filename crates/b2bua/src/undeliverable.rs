@@ -38,7 +38,8 @@ impl Switch {
         let Some(key) = self.sender_of(&front) else {
             return self.counters.add(Counter::UndeliverableUnmatched);
         };
-        let Some(machine) = self.transactions.find(key).map(|found| found.machine) else { return };
+        let Some(found) = self.transactions.find(key) else { return };
+        let (machine, role, owner) = (found.machine, found.role, found.owner);
         // As if all patience were used up: only a transaction that has heard nothing yet gives up.
         let next = match machine {
             Machine::InviteClient(state) => {
@@ -55,6 +56,7 @@ impl Switch {
             return self.counters.add(Counter::UndeliverableUnmatched);
         }
         self.counters.add(Counter::RequestsUndeliverable);
+        self.note_unreachable(role, owner);
         self.client_fired(now, key, next);
     }
 

@@ -104,7 +104,7 @@ pub enum EndReason {
     DurationLimit = 14,
     /// No media for `rtp_timeout`; BYE from us.
     MediaTimeout = 15,
-    /// The 2xx was never acknowledged; BYE from us (RFC 3261 §13.3.1.4).
+    /// The 2xx was never acknowledged, BYE from us (RFC 3261 §13.3.1.4); or a reliable 1xx (RFC 3262 §3).
     NoAck = 16,
     /// An operator hung it up.
     Operator = 17,
@@ -124,11 +124,13 @@ pub enum EndReason {
     TooManyHops = 24,
     /// The machine lost power, or its shared memory; ended at the last heartbeat.
     MachineLost = 25,
+    /// Nobody refreshed the session of a leg in time; BYE from us (RFC 4028 §10).
+    SessionExpired = 26,
 }
 
 impl EndReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::None,
         Self::Normal,
         Self::Cancelled,
@@ -155,6 +157,7 @@ impl EndReason {
         Self::Locked,
         Self::TooManyHops,
         Self::MachineLost,
+        Self::SessionExpired,
     ];
 
     /// The reason with this number; one nobody wrote reads as `None`.
@@ -193,6 +196,7 @@ impl EndReason {
             Self::Locked => "locked",
             Self::TooManyHops => "too_many_hops",
             Self::MachineLost => "machine_lost",
+            Self::SessionExpired => "session_expired",
         }
     }
 }

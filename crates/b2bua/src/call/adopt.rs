@@ -101,6 +101,7 @@ impl Switch {
 
     fn adopt_talk(&mut self, slot: usize) {
         self.enter_state(slot, State::Talking);
+        self.adopt_sessions(slot);
         let call = &self.calls[slot];
         if call.talk_s > 0 {
             let answered = call.started + Duration::from_millis(call.record.answered_ms.into());

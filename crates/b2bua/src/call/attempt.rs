@@ -8,6 +8,7 @@
 //! the CANCEL, a late 2xx ACK and BYE. While the call lives, its record learns of that.
 
 use core::time::Duration;
+use std::net::SocketAddr;
 
 use link::answer::{Candidate, Rerouted, Route};
 use link::ask::{Ask, Reroute};
@@ -17,7 +18,8 @@ use sip::{Message, Method};
 
 use super::branches::Branches;
 use super::invite::description;
-use super::{Deadline, FORKS_MAX, Fork, State};
+use super::reliable::{FORKS_MAX, Fork, Progress, is_reliable};
+use super::{Deadline, State};
 use crate::Instant;
 use crate::arena::{Field, TooLong};
 use crate::compose::{Caller, Outgoing, Reply, SDP, Told};
@@ -34,6 +36,16 @@ use crate::transaction::{Birth, Class, Machine, Role, TransactionKey, invite_cli
 /// Patience with a vendor that was cancelled, before the record is closed without its last word.
 /// Its transaction goes on waiting for 32 s.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Candidates that are called at once.
+pub(super) struct Group<'r> {
+    pub(super) route: &'r Route,
+    /// Which candidate of the route the first one is.
+    pub(super) at: u8,
+    pub(super) candidates: &'r [Candidate],
+    /// Where To says that the callee is at home; `None`: at ours.
+    pub(super) home: Option<SocketAddr>,
+}
 
 /// Why an INVITE could not be sent to a candidate.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,11 +75,27 @@ impl Switch {
         let Some(route) = self.route_of(slot) else { return self.give_up(now, slot) };
         let group = self.next_group(slot, &route);
         let Some(first) = group.first() else { return self.give_up(now, slot) };
-        let opened = self.begin_group(slot, &route, first);
+        let group = Group {
+            route: &route,
+            at: self.calls[slot].next_candidate,
+            candidates: group,
+            // A phone is called by its name at our house, wherever it stands.
+            home: first.target.socket_address().filter(|_| first.uri.length == 0),
+        };
+        self.calls[slot].next_candidate += group.candidates.len() as u8;
+        self.leave_redirects(slot);
+        self.try_group(now, slot, &group);
+    }
+
+    /// Sends INVITEs to all of a group.
+    pub(super) fn try_group(&mut self, now: Instant, slot: usize, group: &Group<'_>) {
+        self.abort_exchange(now, slot);
+        let opened = self.begin_group(slot, group);
         let mut outcome = opened;
-        for candidate in group {
+        for candidate in group.candidates {
             let index = self.begin_attempt(now, slot, candidate);
-            outcome = opened.and_then(|()| self.send_attempt(now, slot, index, &route, candidate));
+            outcome =
+                opened.and_then(|()| self.send_attempt(now, slot, index, group.route, candidate));
             let Err(why) = outcome else { continue };
             self.calls[slot].note_attempt_end(now, index, why.reason());
             // Somebody who cannot be reached keeps nobody else from being called.
@@ -76,7 +104,6 @@ impl Switch {
             }
             self.counters.add(Counter::VendorsUnreachable);
         }
-        self.calls[slot].next_candidate += group.len() as u8;
         if !self.calls[slot].branches.is_empty() {
             return self.await_group(now, slot);
         }
@@ -167,7 +194,8 @@ impl Switch {
     }
 
     /// A new leg, with which all of a group are called: one Call-ID, one tag of ours.
-    fn begin_group(&mut self, slot: usize, route: &Route, first: &Candidate) -> Result<(), Unsent> {
+    fn begin_group(&mut self, slot: usize, group: &Group<'_>) -> Result<(), Unsent> {
+        let first = group.candidates.first().ok_or(Unsent::Unreachable)?;
         // The old vendor's ports are not used again: its late media must not reach the new one.
         let [caller, callee] = &mut self.calls[slot].legs;
         for port in caller.media.open_ports() {
@@ -176,22 +204,27 @@ impl Switch {
         self.media.release(&mut callee.media);
         let call = &mut self.calls[slot];
         call.legs[Side::Callee as usize] = Leg::new();
-        call.branches = Branches::begin(call.record.attempts_used as u8, call.next_candidate);
+        call.branches = Branches::begin(call.record.attempts_used as u8, group.at);
         call.described = None;
+        // What the old vendor's side said is of no interest any more.
         self.kept.release(call.answer.take());
+        self.kept.release(call.reliable.take_next());
         call.forks = [Fork::default(); FORKS_MAX];
-        call.note_candidate(call.next_candidate, first);
-        self.open_leg(slot, route, first)
+        call.note_candidate(group.at, first);
+        self.open_leg(slot, group, first)
     }
 
     /// What the INVITEs of a group have in common.
-    fn open_leg(&mut self, slot: usize, route: &Route, first: &Candidate) -> Result<(), Unsent> {
-        let target = first.target.socket_address().ok_or(Unsent::Unreachable)?;
+    fn open_leg(
+        &mut self,
+        slot: usize,
+        group: &Group<'_>,
+        first: &Candidate,
+    ) -> Result<(), Unsent> {
         let index = self.local_towards(first).ok_or(Unsent::Unreachable)?;
         let host = self.host_of(index);
-        // A phone is called by its name at our house, wherever it stands.
-        let home = if first.uri.length == 0 { target } else { host };
-        let caller = self.introduce(slot, route, first, host).ok_or(Unsent::Full)?;
+        let home = group.home.unwrap_or(host);
+        let caller = self.introduce(slot, group.route, first, host).ok_or(Unsent::Full)?;
         let to = self.callee_uri(first, home);
         let (Some(from), Some(to)) = (caller.shown_uri(), to.text()) else {
             return Err(Unsent::Unreachable);
@@ -291,14 +324,18 @@ impl Switch {
             let vendor = call.record.attempts().get(usize::from(index));
             let peer = vendor.map(|attempt| switch.profiles.of(attempt.gateway));
             let told = Told { peer, caller: Some(caller), ..Told::default() };
-            let request = Outgoing { hops: call.hops, passed: Some(invite), told, ..request };
+            let extensions = switch.attempt_extensions(slot, peer);
+            let passed = Some(invite);
+            let request = Outgoing { hops: call.hops, passed, told, extensions, ..request };
             let written =
                 write_request(&mut switch.outbox, &switch.setup, leg.local, path, &request);
             if switch.count_unsent(written) { Ok(()) } else { Err(Unsent::Full) }
         });
         self.give_scratch(rewritten);
         written.unwrap_or(Err(Unsent::Full))?;
+        let attempt = self.calls[slot].record.attempts.get(usize::from(index));
         let birth = Birth {
+            gateway: attempt.map_or(0, |attempt| attempt.gateway),
             owner: Some(self.key_of(slot)),
             role: Role::Attempt(index),
             random: branch.random,
@@ -315,7 +352,7 @@ impl Switch {
     }
 
     /// INVITEs are out: the patience with all of them begins.
-    fn await_group(&mut self, now: Instant, slot: usize) {
+    pub(super) fn await_group(&mut self, now: Instant, slot: usize) {
         self.enter_state(slot, State::Trying);
         let after = |ms: u32| Some(now + Duration::from_millis(u64::from(ms)));
         let parameters = self.parameters;
@@ -338,6 +375,7 @@ impl Switch {
             MediaFault::PortsFull => Unsent::Full,
         })?;
         self.believe(now, slot, Side::Caller, offer);
+        self.keep_description(slot, Side::Callee, out.get(..length).unwrap_or_default());
         Ok(length)
     }
 
@@ -380,6 +418,7 @@ impl Switch {
     ) {
         let Some(slot) = self.live_call(owner) else { return };
         let status = message.status().unwrap_or(0);
+        self.heed_retry_after(slot, index, status, message);
         let call = &mut self.calls[slot];
         let is_open = call.branches.has(index, client);
         let is_sought = is_open && matches!(call.state, State::Trying | State::Ringing);
@@ -389,7 +428,7 @@ impl Switch {
         }
         match Class::of(status) {
             Class::Provisional if is_sought => {
-                self.attempt_progress(now, slot, index, status, message);
+                self.attempt_progress(now, slot, index, client, message);
             }
             Class::Provisional => {}
             Class::Success if is_sought => {
@@ -504,7 +543,7 @@ impl Switch {
         now: Instant,
         slot: usize,
         index: u8,
-        status: u16,
+        client: TransactionKey,
         message: &Message<'_>,
     ) {
         self.set_deadline(slot, Deadline::FirstResponse, None);
@@ -512,14 +551,18 @@ impl Switch {
         if attempt.is_some_and(|attempt| attempt.ended_ms != NEVER) {
             return;
         }
+        let status = message.status().unwrap_or(0);
+        if status == 100 || !self.take_progress(now, slot, client, message) {
+            return;
+        }
         // 199 tells of a fork that ended (RFC 6228); the caller was not asked whether it reads that.
-        if status == 100 || status == 199 {
+        if status == 199 {
             return;
         }
         if (180..190).contains(&status) {
             self.note_ringing(now, slot, index);
         }
-        let tag = self.fork_tag(slot, message);
+        let fork = self.fork_of(slot, message);
         let customer = self.profiles.of(self.calls[slot].gateway(Side::Caller));
         let rings = (180..190).contains(&status);
         let (status, is_shown) = match Ringback::from(customer.ringback) {
@@ -530,8 +573,8 @@ impl Switch {
         let mut rewritten = self.take_scratch();
         rewritten[0] = b'\n';
         let mut length = 0;
-        // To an INVITE without an offer only a reliable answer may make one: the 2xx.
-        if let Some(body) = description(message).filter(|_| self.calls[slot].offered) {
+        if let Some(body) = description(message).filter(|_| self.heeds_preview(slot, fork, message))
+        {
             // A preview that cannot be carried is left out; the answer decides.
             length = self.carry(now, slot, Side::Callee, body, &mut rewritten[1..]).unwrap_or(0);
             if length > 0 {
@@ -539,19 +582,26 @@ impl Switch {
                 self.believe(now, slot, Side::Callee, body);
             }
         }
-        if length > 0 && !is_shown {
+        if length > 0 {
             self.keep_early(slot, &rewritten[..=length]);
         }
-        let content = (length > 0 && is_shown).then_some((SDP, &rewritten[1..=length]));
-        if let Some(server) = self.calls[slot].invite {
-            let passed = Some(message);
-            let reply = Reply { to_tag: &tag, passed, content, ..Reply::plain(status) };
-            self.answer(now, server, &reply);
-        }
+        // An offer is the caller's to answer, whatever it is to hear.
+        let is_shown = is_shown || !self.calls[slot].offered;
+        let body = if is_shown { &rewritten[1..=length] } else { &[] };
+        let variant = self.calls[slot].forks[fork].variant;
+        self.tell_progress(now, slot, &Progress { status, variant, body, passed: Some(message) });
         self.give_scratch(rewritten);
     }
 
-    /// What the caller was not shown of an 18x may be all that the vendor ever describes.
+    /// Whether a description in a 1xx means something: an answer always does, but to an INVITE without
+    /// an offer only a reliable response may make one, and once agreed it holds.
+    fn heeds_preview(&self, slot: usize, fork: usize, message: &Message<'_>) -> bool {
+        let call = &self.calls[slot];
+        call.offered || (is_reliable(message) && call.forks[fork].awaits_answer())
+    }
+
+    /// An 18x may be all that the vendor ever describes: the caller gets it in the 2xx, if it was not
+    /// told so for certain.
     fn keep_early(&mut self, slot: usize, answer: &[u8]) {
         let old = self.calls[slot].answer.take();
         self.kept.release(old);
@@ -583,16 +633,8 @@ impl Switch {
 
     /// Our To-tag for the vendor's fork that a response belongs to.
     pub(super) fn fork_tag(&mut self, slot: usize, message: &Message<'_>) -> [u8; 32] {
-        let hash = self.tag_hash(message);
-        let call = &mut self.calls[slot];
-        let known = call.forks.iter().position(|fork| fork.tag == hash);
-        let index = known.unwrap_or_else(|| {
-            let index = call.forks.iter().position(|fork| fork.tag == 0).unwrap_or(FORKS_MAX - 1);
-            call.variants = call.variants.wrapping_add(1);
-            call.forks[index] = Fork { tag: hash, variant: call.variants };
-            index
-        });
-        let variant = call.forks[index].variant;
+        let fork = self.fork_of(slot, message);
+        let variant = self.calls[slot].forks[fork].variant;
         self.leg_tag(slot, Side::Caller, variant)
     }
 
@@ -605,6 +647,9 @@ impl Switch {
         status: u16,
         message: &Message<'_>,
     ) {
+        if status == 422 && self.ask_longer(now, slot, index, message) {
+            return;
+        }
         let stops = self.stops_search(slot, index, status);
         let reason = if stops { EndReason::Busy } else { EndReason::Rejected };
         let call = &mut self.calls[slot];
@@ -613,6 +658,9 @@ impl Switch {
             attempt.status = status;
         }
         call.note_attempt_end(now, index, reason);
+        if !stops {
+            self.note_redirect(slot, index, status, message);
+        }
         if status >= 600 {
             self.cancel_others(now, slot);
         }
@@ -620,6 +668,19 @@ impl Switch {
             return self.group_failed(now, slot, Some(message));
         }
         self.doubt_silent(slot);
+    }
+
+    /// The INVITE of an attempt once more, with the next number. Whether it went out.
+    pub(super) fn attempt_again(&mut self, now: Instant, slot: usize, index: u8) -> bool {
+        let Some(route) = self.route_of(slot) else { return false };
+        let candidate = self.calls[slot].branches.candidate_of(index);
+        let Some(candidate) = route.candidates().get(candidate) else { return false };
+        self.calls[slot].leg(Side::Callee).cseq_local += 1;
+        let sent = self.send_attempt(now, slot, index, &route, candidate).is_ok();
+        if sent {
+            self.await_group(now, slot);
+        }
+        sent
     }
 
     /// One of several has failed. Those who are left and never said a word get the patience that they
@@ -709,6 +770,10 @@ impl Switch {
         let call = &self.calls[slot];
         let is_last = self.candidate(slot, usize::from(call.next_candidate)).is_none();
         let media_stops = heard && self.parameters.stop_after_rtp != 0;
+        if !media_stops && self.try_redirect(now, slot) {
+            return;
+        }
+        let call = &self.calls[slot];
         if call.switches_left == 0 || is_last || media_stops {
             return self.give_up_with(now, slot, last);
         }

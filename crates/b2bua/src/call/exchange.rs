@@ -14,7 +14,7 @@ use super::hangup::by_side;
 use super::invite::description;
 use super::{Deadline, Exchange, Unacked};
 use crate::Instant;
-use crate::compose::{self, Content, Outgoing, Reply, SDP, Told};
+use crate::compose::{self, Content, Extensions, Outgoing, Reply, SDP, Told};
 use crate::counter::Counter;
 use crate::dialog::Side;
 use crate::media::MediaFault;
@@ -49,6 +49,18 @@ fn ends_dialog(status: u16) -> bool {
     matches!(status, 408 | 481)
 }
 
+/// A request of ours inside a dialog.
+pub(super) struct Within<'a> {
+    pub(super) method: Method<'a>,
+    pub(super) content: Content<'a>,
+    /// The other leg's message, of which some header fields go with it.
+    pub(super) passed: Option<&'a Message<'a>>,
+    pub(super) extensions: Extensions,
+    /// What its transaction is to the call.
+    pub(super) role: Role,
+    pub(super) peer: Option<TransactionKey>,
+}
+
 /// Whether a body of this type can hold addresses of the other leg.
 fn tells_of_its_network(content_type: &[u8]) -> bool {
     let begins = |with: &[u8]| {
@@ -77,9 +89,17 @@ impl Switch {
         if !self.admit_exchange(path, request) {
             return;
         }
+        let unfit = self.unfit_session(request);
+        if let Some(reply) = unfit.filter(|_| !is_opaque(method)) {
+            self.count_unfit(reply.status);
+            return self.reply_stateless(path, request, &reply);
+        }
+        if method == Method::Update && description(request).is_none() {
+            return self.take_update(now, slot, side, path, request, key);
+        }
         let offers = method == Method::Invite || description(request).is_some();
         let offers = offers && !is_opaque(method);
-        if let Some(status) = self.glare(slot, side, offers) {
+        if let Some(status) = self.glare(slot, side, request, offers) {
             self.counters.add(Counter::Glare);
             // §14.1: some time up to 10 s for the peer that must wait for itself.
             let retry_after = (status == 500).then(|| (self.random() % 10) as u32 + 1);
@@ -129,11 +149,26 @@ impl Switch {
 
     /// Why an exchange cannot begin now: with 491 the peer waits for the other side, with 500 for
     /// itself (§14.2).
-    fn glare(&self, slot: usize, side: Side, offers: bool) -> Option<u16> {
-        let call = &self.calls[slot];
-        if !call.state.is_confirmed() {
+    fn glare(
+        &mut self,
+        slot: usize,
+        side: Side,
+        request: &Message<'_>,
+        offers: bool,
+    ) -> Option<u16> {
+        let is_confirmed = self.calls[slot].state.is_confirmed();
+        if !is_confirmed && request.method() != Method::Update {
             return Some(500);
         }
+        if !is_confirmed && !self.enter_early(slot, side, request) {
+            // RFC 3311 §5.2: the first offer, theirs or ours, has no answer yet.
+            let is_theirs = self.calls[slot].offered == (side == Side::Caller);
+            return Some(if is_theirs { 500 } else { 491 });
+        }
+        if offers && self.refresh_offers(slot) {
+            return Some(491);
+        }
+        let call = &self.calls[slot];
         let busy = call.exchange.map(|exchange| exchange.from);
         let busy = busy.or(call.unacked.as_ref().map(|unacked| unacked.side));
         let status = |from| if from == side { 500 } else { 491 };
@@ -158,33 +193,84 @@ impl Switch {
         let mut rewritten = self.take_scratch();
         let content = self.content_for(now, slot, side, request, &mut rewritten);
         let sent = content.and_then(|content| {
-            let branch = self.next_branch().ok_or(503_u16)?;
-            let call = &mut self.calls[slot];
-            let peer = Some(self.profiles.of(call.gateway(side.other())));
-            let leg = call.leg(side.other());
-            leg.cseq_local += 1;
-            let (path, cseq) = (leg.path, leg.cseq_local);
-            let outgoing = leg.request(method, cseq, branch, content);
-            let told = Told { peer, ..Told::default() };
-            let outgoing = Outgoing { passed: Some(request), told, ..outgoing };
-            let written = write_request(&mut self.outbox, &self.setup, leg.local, path, &outgoing);
-            if self.count_unsent(written) { Ok((branch, path, cseq)) } else { Err(503) }
+            let confirmed = self.calls[slot].state.is_confirmed();
+            let extensions = match confirmed && !is_opaque(method) {
+                true => self.session_offer(slot, side.other()),
+                false => Extensions::NONE,
+            };
+            let (role, peer) = (Role::Exchange, Some(server));
+            let within = Within { method, content, passed: Some(request), extensions, role, peer };
+            self.send_within(now, slot, side.other(), &within)
         });
         self.give_scratch(rewritten);
-        let (branch, path, cseq) = sent?;
+        sent
+    }
+
+    /// Sends a request on a leg and opens its transaction. The error is the status for whoever waits.
+    pub(super) fn send_within(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        side: Side,
+        within: &Within<'_>,
+    ) -> Result<TransactionKey, u16> {
+        let branch = self.next_branch().ok_or(503_u16)?;
+        let &Within { method, content, passed, extensions, role, peer } = within;
+        let owner = Some(self.key_of(slot));
+        let call = &mut self.calls[slot];
+        let told = Told { peer: Some(self.profiles.of(call.gateway(side))), ..Told::default() };
+        let invites = call.branches;
+        let leg = call.leg(side);
+        leg.cseq_local += 1;
+        let (path, cseq, is_early) = (leg.path, leg.cseq_local, !leg.confirmed);
+        let request = leg.request(method, cseq, branch, content);
+        let request = Outgoing { passed, told, extensions, ..request };
+        let written = write_request(&mut self.outbox, &self.setup, leg.local, path, &request);
+        if !self.count_unsent(written) {
+            return Err(503);
+        }
         let machine = match method {
             Method::Invite => Machine::InviteClient(invite_client::State::Calling),
             _ => Machine::NonInviteClient(non_invite_client::State::Trying),
         };
-        let birth = Birth {
-            owner: Some(self.key_of(slot)),
-            role: Role::Exchange,
-            random: branch.random,
-            cseq,
-            peer: Some(server),
-            ..Birth::of(machine, path)
+        let random = branch.random;
+        let gateway = self.calls[slot].gateway(side);
+        let birth = Birth { owner, role, random, cseq, peer, gateway, ..Birth::of(machine, path) };
+        let client = self.open_client(now, birth).map_err(|_| 503_u16)?;
+        let invites = invites.iter().filter(|_| is_early && side == Side::Callee);
+        for (_, invite) in invites {
+            if let Some(invite) = self.transactions.find(invite) {
+                let ahead = cseq.saturating_sub(invite.cseq);
+                invite.cseq_ahead = u8::try_from(ahead).unwrap_or(u8::MAX);
+            }
+        }
+        Ok(client)
+    }
+
+    /// An UPDATE without an offer concerns its own leg alone: a new target, a sign of life.
+    fn take_update(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        side: Side,
+        path: Path,
+        request: &Message<'_>,
+        key: Key,
+    ) {
+        let server = match self.open_server(now, path, request, key, 0, Keep::Nothing) {
+            Ok(server) => server,
+            Err(why) => return self.refuse_overload(path, request, why),
         };
-        self.open_client(now, birth).map_err(|_| 503)
+        self.refresh_leg(slot, side, request);
+        let is_confirmed = self.calls[slot].state.is_confirmed();
+        let extensions = match is_confirmed {
+            true => self.settle_session(now, slot, side, request),
+            false => Extensions::NONE,
+        };
+        self.answer_to(now, server, request, &Reply { extensions, ..Reply::plain(200) });
+        if is_confirmed {
+            self.save(slot);
+        }
     }
 
     /// The body for the other leg: a description with our addresses in it, or one that is not ours to
@@ -267,8 +353,9 @@ impl Switch {
         let side = exchange.from.other();
         let content = self.agree(now, slot, &exchange, message, &mut rewritten);
         match content {
-            Ok(content) => {
-                self.answer_exchange(now, server, &Reply { content, ..Reply::plain(status) });
+            Ok((content, extensions)) => {
+                let reply = Reply { content, extensions, ..Reply::plain(status) };
+                self.answer_exchange(now, server, &reply);
                 self.save(slot);
             }
             Err(status) => {
@@ -291,8 +378,8 @@ impl Switch {
         Some((slot, exchange))
     }
 
-    /// Both sides have agreed: targets and media are as they said. Gives the body for the one who
-    /// asked; the error is the status when there can be none.
+    /// Both sides have agreed: targets, media and sessions are as they said. Gives the body for the one
+    /// who asked, and what to say of its session; the error is the status when there can be none.
     fn agree<'a>(
         &mut self,
         now: Instant,
@@ -300,24 +387,40 @@ impl Switch {
         exchange: &Exchange,
         message: &Message<'a>,
         out: &'a mut [u8],
-    ) -> Result<Content<'a>, u16> {
+    ) -> Result<(Content<'a>, Extensions), u16> {
         let (from, to) = (exchange.from, exchange.from.other());
-        self.with_kept(exchange.server, Which::Request, |switch, request| {
+        let is_confirmed = self.calls[slot].state.is_confirmed();
+        let extensions = self.with_kept(exchange.server, Which::Request, |switch, request| {
             switch.refresh_leg(slot, from, request);
             if let Some(offer) = description(request) {
                 switch.believe(now, slot, from, offer);
             }
+            match is_confirmed {
+                true => switch.settle_session(now, slot, from, request),
+                false => Extensions::NONE,
+            }
         });
         self.refresh_leg(slot, to, message);
+        if is_confirmed {
+            self.heed_session(now, slot, to, message);
+        }
         let content = self.content_for(now, slot, to, message, out)?;
         if let Some(body) = description(message) {
             self.believe(now, slot, to, body);
         }
-        Ok(content)
+        self.with_kept(exchange.client, Which::Sent, |switch, sent| {
+            if let Some(offer) = description(sent) {
+                switch.keep_description(slot, to, offer);
+            }
+        });
+        if let Some((_, body)) = content {
+            self.keep_description(slot, from, body);
+        }
+        Ok((content, extensions.unwrap_or(Extensions::NONE)))
     }
 
     /// A target refresh. A Contact that does not fit leaves the old one in force.
-    fn refresh_leg(&mut self, slot: usize, side: Side, message: &Message<'_>) {
+    pub(super) fn refresh_leg(&mut self, slot: usize, side: Side, message: &Message<'_>) {
         let leg = self.calls[slot].leg(side);
         let learned = leg.path.remote;
         let _ = leg.refresh(&self.setup.locals, message);
@@ -344,8 +447,8 @@ impl Switch {
         });
         let Some((offered, cseq)) = offered else { return };
         let mut rewritten = self.take_scratch();
-        let content = self.agree(now, slot, &exchange, message, &mut rewritten);
-        let unusable = content.is_err() || (!offered && content == Ok(None));
+        let agreed = self.agree(now, slot, &exchange, message, &mut rewritten);
+        let unusable = agreed.is_err() || (!offered && matches!(agreed, Ok((None, _))));
         if offered || unusable {
             self.send_ack(slot, to, client, None);
         }
@@ -354,8 +457,8 @@ impl Switch {
             self.answer_exchange(now, server, &Reply::plain(488));
             return self.hang_up(now, slot, EndReason::BadMedia, by_side(to), None);
         }
-        let content = content.unwrap_or(None);
-        self.answer_exchange(now, server, &Reply { content, ..Reply::plain(200) });
+        let (content, extensions) = agreed.unwrap_or((None, Extensions::NONE));
+        self.answer_exchange(now, server, &Reply { content, extensions, ..Reply::plain(200) });
         self.give_scratch(rewritten);
         let carries = (!offered).then_some(client);
         self.await_ack(now, slot, Unacked { side: from, server, cseq, interval: T1, carries });

@@ -36,6 +36,9 @@ impl Switch {
             return self.refuse(path, request, 481, Counter::DialogUnknown);
         };
         let method = request.method();
+        if method == Method::Prack {
+            return self.prack(now, slot, side, path, request, key);
+        }
         match self.calls[slot].state {
             State::Free | State::Recording | State::Closing | State::Cancelling
                 if method == Method::Bye =>
@@ -48,15 +51,9 @@ impl Switch {
             }
             _ => {}
         }
-        let leg = self.calls[slot].leg(side);
-        let number = request.cseq().number;
-        let is_new = leg.cseq_remote.is_none_or(|last| number > last);
-        // An answer that left no transaction behind is given again.
-        let is_again = method == Method::Options && leg.cseq_remote == Some(number);
-        if !is_new && !is_again {
+        if !self.take_number(slot, side, request) {
             return self.refuse(path, request, 500, Counter::SequenceOld);
         }
-        leg.cseq_remote = Some(number);
         match method {
             Method::Bye => self.bye(now, slot, side, path, request, key),
             Method::Invite | Method::Update | Method::Info | Method::Message => {
@@ -65,7 +62,8 @@ impl Switch {
             // 200 to OPTIONS, and what we do not do.
             _ => {
                 if self.admit_request(path, request) {
-                    self.reply_stateless(path, request, &Reply::plain(200));
+                    let extensions = self.timers_known();
+                    self.reply_stateless(path, request, &Reply { extensions, ..Reply::plain(200) });
                 }
             }
         }
@@ -221,7 +219,8 @@ impl Switch {
         let written = write_request(&mut self.outbox, &self.setup, leg.local, path, &request);
         if self.count_unsent(written) {
             let machine = Machine::NonInviteClient(non_invite_client::State::Trying);
-            let birth = Birth { random: branch.random, cseq, ..Birth::of(machine, path) };
+            let (random, gateway) = (branch.random, self.calls[slot].gateway(side));
+            let birth = Birth { random, cseq, gateway, ..Birth::of(machine, path) };
             // What is full was counted; the far end's own timers must end its side then.
             let _ = self.open_client(now, birth);
         }

@@ -366,7 +366,10 @@ impl Switch {
         call.record.caller_billed = route.caller_billed;
         call.record.callee_billed = route.callee_billed;
         call.record.customer_terms = route.customer_terms;
-        let source = call.record.facts.source.socket_address();
+        if let Some(reply) = self.settle_extensions(slot) {
+            return self.abandon_with(now, slot, &reply, EndReason::Rejected);
+        }
+        let source = self.calls[slot].record.facts.source.socket_address();
         self.steer(slot, Side::Caller, source.unwrap_or(self.calls[slot].legs[0].path.remote));
         self.calls_live += 1;
         self.counters.add(Counter::CallsAdmitted);
@@ -409,18 +412,23 @@ impl Switch {
         reason: EndReason,
     ) {
         let retry_after = (status == 503).then_some(self.parameters.retry_after_s);
-        self.fail_invite(now, slot, &Reply { retry_after, ..Reply::plain(status) });
+        self.abandon_with(now, slot, &Reply { retry_after, ..Reply::plain(status) }, reason);
+    }
+
+    fn abandon_with(&mut self, now: Instant, slot: usize, reply: &Reply<'_>, reason: EndReason) {
+        self.fail_invite(now, slot, reply);
         let call = self.key_of(slot);
         self.ask(Ask::Abandon(Abandon {
             call,
             reason: u32::from(reason as u8),
-            status: u32::from(status),
+            status: u32::from(reply.status),
         }));
         self.drop_call(slot);
     }
 
     /// The final failure of the caller's INVITE, under the call's first To-tag.
     pub(super) fn fail_invite(&mut self, now: Instant, slot: usize, reply: &Reply<'_>) {
+        self.end_progress(slot);
         let Some(server) = self.calls[slot].invite.take() else { return };
         self.calls[slot].record.status = reply.status;
         let tag = self.leg_tag(slot, Side::Caller, 0);
@@ -468,7 +476,8 @@ impl Switch {
         match role {
             Role::Caller => self.caller_cancels(now, slot, Some(cancel)),
             Role::Exchange => self.cancel_exchange(now, slot, server, cancel),
-            Role::None | Role::Attempt(_) | Role::Register => {}
+            Role::None | Role::Attempt(_) | Role::Register | Role::Errand(_) | Role::Refresh(_) => {
+            }
         }
     }
 
@@ -483,7 +492,10 @@ impl Switch {
 
     /// Lets go of the candidates: the search is over.
     pub(super) fn drop_route(&mut self, slot: usize) {
-        let route: Kept = self.calls[slot].route.take();
-        self.kept.release(route);
+        let call = &mut self.calls[slot];
+        let kept: [Kept; 2] = [call.route.take(), call.targets.take()];
+        for kept in kept {
+            self.kept.release(kept);
+        }
     }
 }

@@ -28,17 +28,23 @@ mod hangup;
 mod identities;
 mod invite;
 mod parties;
+mod redirect;
+mod reliable;
+mod retry;
+mod session;
 
 pub(crate) use invite::server_key;
+pub(crate) use session::Session;
 
 use core::time::Duration;
 
 use link::CallRecord;
 use link::record::{CallKey, EndReason, EndedBy, NEVER};
-use link::report::Ended;
+use link::report::{Ended, GatewayNews, News};
 use link::{Ask, Report};
 
 use self::branches::Branches;
+use self::reliable::{FORKS_MAX, Fork, Reliable};
 use crate::Instant;
 use crate::action::Action;
 use crate::counter::Counter;
@@ -93,12 +99,14 @@ impl State {
         match self {
             Self::Free | Self::Recording => false,
             Self::Admitting => matches!(deadline, Admit),
-            Self::Rerouting => matches!(deadline, Admit | Search | Ring),
+            Self::Rerouting => matches!(deadline, Admit | Search | Ring | Prack),
             // Ring runs on from the first 18x through every failover after it.
-            Self::Trying => matches!(deadline, FirstResponse | Invite | Search | Ring),
-            Self::Ringing => matches!(deadline, Ring),
-            Self::Committing => matches!(deadline, Commit),
-            Self::Answered | Self::Talking => matches!(deadline, Repeat | NoAck | Talk | Exchange),
+            Self::Trying => matches!(deadline, FirstResponse | Invite | Search | Ring | Prack),
+            Self::Ringing => matches!(deadline, Ring | Prack),
+            Self::Committing => matches!(deadline, Commit | Prack),
+            Self::Answered | Self::Talking => {
+                matches!(deadline, Repeat | NoAck | Talk | Exchange | Session)
+            }
             Self::Closing => matches!(deadline, Repeat | NoAck | Close),
             Self::Cancelling => matches!(deadline, Close),
         }
@@ -131,26 +139,55 @@ pub(crate) enum Deadline {
     Exchange,
     /// The end of patience in a state that only waits.
     Close,
+    /// Our reliable 1xx again.
+    Prack,
+    /// A refresh of ours, or the end of a leg that nobody refreshed.
+    Session,
 }
 
 impl Deadline {
-    const ALL: [Self; 11] = {
+    const ALL: [Self; 13] = {
         use Deadline::*;
-        [Admit, FirstResponse, Invite, Search, Ring, Commit, Repeat, NoAck, Talk, Exchange, Close]
+        [
+            Admit,
+            FirstResponse,
+            Invite,
+            Search,
+            Ring,
+            Commit,
+            Repeat,
+            NoAck,
+            Talk,
+            Exchange,
+            Close,
+            Prack,
+            Session,
+        ]
     };
 }
 
-/// One dialog that a vendor's side opened, told to the caller under an own To-tag.
-#[derive(Clone, Copy, Default)]
-struct Fork {
-    /// Hash of the vendor's To-tag; 0: none.
-    tag: u64,
-    /// What tells our To-tag from the others of this call.
-    variant: u8,
-}
+/// What is due when, in µs: half the size of as many `Option<Instant>`.
+#[derive(Clone, Copy)]
+struct Deadlines([u64; Deadline::ALL.len()]);
 
-/// Forks of one attempt that are told apart; further ones share the last To-tag.
-const FORKS_MAX: usize = 4;
+impl Deadlines {
+    const NONE: Self = Self([u64::MAX; Deadline::ALL.len()]);
+
+    fn get(&self, deadline: Deadline) -> Option<Instant> {
+        let at = self.0[deadline as usize];
+        (at != u64::MAX).then_some(Duration::from_micros(at))
+    }
+
+    /// Never earlier than asked: a part of a µs counts as one.
+    fn set(&mut self, deadline: Deadline, at: Option<Instant>) {
+        let micros = |at: Instant| at.as_nanos().div_ceil(1_000) as u64;
+        self.0[deadline as usize] = at.map_or(u64::MAX, micros);
+    }
+
+    fn earliest(&self) -> Option<Instant> {
+        Deadline::ALL.into_iter().filter_map(|deadline| self.get(deadline)).min()
+    }
+}
 
 /// A 2xx of ours that waits for its ACK.
 pub(crate) struct Unacked {
@@ -183,15 +220,17 @@ pub(crate) struct Call {
     started: Instant,
     pub(crate) record: CallRecord,
     pub(crate) legs: [Leg; 2],
-    deadlines: [Option<Instant>; Deadline::ALL.len()],
+    deadlines: Deadlines,
     /// The caller's INVITE, until its final answer.
     invite: Option<TransactionKey>,
     /// The INVITEs to those who are being tried; to the one who answered, from then on.
     branches: Branches,
     /// Control's [`link::answer::Route`], until the call is answered.
     route: Kept,
-    /// The rewritten description of the vendor's 2xx, until the caller gets it.
+    /// The vendor's last description, rewritten, until the caller gets it in the 2xx.
     answer: Kept,
+    /// What the vendors' 3xx named, until the call is answered.
+    targets: Kept,
     next_candidate: u8,
     switches_left: u32,
     /// The last failure of a vendor that may be told to the caller; 0: none.
@@ -202,12 +241,18 @@ pub(crate) struct Call {
     offered: bool,
     /// The attempt that described its media last.
     described: Option<u8>,
+    /// Whether the vendor who answered had its offer answered in a PRACK.
+    settled: bool,
     forks: [Fork; FORKS_MAX],
     variants: u8,
     /// Longest talk in seconds; 0: no limit.
     talk_s: u32,
     unacked: Option<Unacked>,
     exchange: Option<Exchange>,
+    /// Our own request that keeps a leg's session alive.
+    refresh: Option<(Side, TransactionKey)>,
+    /// What the caller is told before the answer.
+    reliable: Reliable,
     /// Legs that must still get a BYE, in `Closing`.
     byes: [bool; 2],
 }
@@ -221,22 +266,26 @@ impl Call {
             started: Instant::ZERO,
             record: CallRecord::empty(),
             legs: [Leg::new(), Leg::new()],
-            deadlines: [None; Deadline::ALL.len()],
+            deadlines: Deadlines::NONE,
             invite: None,
             branches: Branches::NONE,
             route: Kept::NONE,
             answer: Kept::NONE,
+            targets: Kept::NONE,
             next_candidate: 0,
             switches_left: 0,
             failure: 0,
             hops: 0,
             offered: false,
             described: None,
+            settled: false,
             forks: [Fork::default(); FORKS_MAX],
             variants: 0,
             talk_s: 0,
             unacked: None,
             exchange: None,
+            refresh: None,
+            reliable: Reliable::NONE,
             byes: [false; 2],
         }
     }
@@ -273,6 +322,11 @@ impl Call {
     /// Whether control counts it: admitted and not ended.
     pub(crate) fn is_admitted(&self) -> bool {
         self.state.is_live() && self.state != State::Admitting
+    }
+
+    /// Whether a 2xx of the vendor is acknowledged at once: no answer of the caller is awaited.
+    fn acks_at_once(&self) -> bool {
+        self.offered || self.settled
     }
 
     /// Notes which candidate is being tried, or has answered.
@@ -334,19 +388,19 @@ impl Switch {
         call.state = state;
         for deadline in Deadline::ALL {
             if !state.keeps(deadline) {
-                call.deadlines[deadline as usize] = None;
+                call.deadlines.set(deadline, None);
             }
         }
         self.rearm_call(slot);
     }
 
     fn set_deadline(&mut self, slot: usize, deadline: Deadline, at: Option<Instant>) {
-        self.calls[slot].deadlines[deadline as usize] = at;
+        self.calls[slot].deadlines.set(deadline, at);
         self.rearm_call(slot);
     }
 
     fn rearm_call(&mut self, slot: usize) {
-        let earliest = self.calls[slot].deadlines.iter().flatten().min().copied();
+        let earliest = self.calls[slot].deadlines.earliest();
         self.timers.set(self.transactions_max + slot as u32, earliest);
     }
 
@@ -355,10 +409,10 @@ impl Switch {
         let due = |call: &Call| {
             Deadline::ALL
                 .into_iter()
-                .find(|&deadline| call.deadlines[deadline as usize].is_some_and(|at| at <= now))
+                .find(|&deadline| call.deadlines.get(deadline).is_some_and(|at| at <= now))
         };
         let Some(deadline) = due(&self.calls[slot]) else { return };
-        let at = self.calls[slot].deadlines[deadline as usize].unwrap_or(now);
+        let at = self.calls[slot].deadlines.get(deadline).unwrap_or(now);
         self.set_deadline(slot, deadline, None);
         self.count_late(deadline);
         match deadline {
@@ -380,6 +434,8 @@ impl Switch {
             }
             Deadline::Exchange => self.exchange_late(now, slot),
             Deadline::Close => self.finish_closing(now, slot),
+            Deadline::Prack => self.prack_late(now, slot),
+            Deadline::Session => self.session_due(now, slot),
         }
     }
 
@@ -444,6 +500,7 @@ impl Switch {
     /// Ends a call for good: closes its media, completes its record, hands it to control.
     pub(crate) fn close_call(&mut self, now: Instant, slot: usize) {
         self.abort_exchange(now, slot);
+        self.abort_refresh(now, slot);
         let key = self.key_of(slot);
         self.close_media(slot);
         let call = &mut self.calls[slot];
@@ -493,11 +550,13 @@ impl Switch {
     /// Lets go of everything but the record.
     fn forget(&mut self, slot: usize) {
         let call = &mut self.calls[slot];
-        let kept = [call.route.take(), call.answer.take()];
+        let kept =
+            [call.route.take(), call.answer.take(), call.targets.take(), call.reliable.take_next()];
         call.invite = None;
         call.branches.clear();
         call.unacked = None;
         call.exchange = None;
+        call.refresh = None;
         call.byes = [false; 2];
         for kept in kept {
             self.kept.release(kept);
@@ -507,6 +566,13 @@ impl Switch {
     pub(crate) fn free_slot(&mut self, slot: usize) {
         self.enter_state(slot, State::Free);
         self.free_calls.push_back(slot as u32);
+    }
+
+    /// Tells control what a gateway's answers say of it, `seconds` long; 0: nothing said.
+    pub(crate) fn report_news(&mut self, gateway: u32, news: News, seconds: u32, status: u16) {
+        let kind = news as u8;
+        let news = GatewayNews { gateway, seconds, kind, spare: 0, status };
+        self.act(Action::Report(Report::Gateway(news)));
     }
 
     /// Asks control something.

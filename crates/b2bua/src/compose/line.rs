@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 /// Writes the user part of a URI: what has a meaning there is escaped (§25.1 `user`).
-fn push_user<const N: usize>(out: &mut Line<N>, user: &[u8]) {
+pub(crate) fn push_user<const N: usize>(out: &mut Line<N>, user: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in user {
         let is_plain = byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);

@@ -4,16 +4,19 @@
 //! that is what hides one network from the other.
 //!
 //! Read `request.rs` and `reply.rs` for the two kinds of message, `passed.rs` for the policy,
-//! `caller.rs` for who calls, `line.rs` for the texts that stand between.
+//! `caller.rs` for who calls, `extensions.rs` for reliable responses and session timers, `line.rs` for the
+//! texts that stand between.
 
 mod caller;
+mod extensions;
 mod line;
 mod passed;
 mod reply;
 mod request;
 
 pub(crate) use caller::{Caller, Known, is_withheld};
-pub(crate) use line::{Line, number_uri, uri};
+pub(crate) use extensions::{Acked, Extensions, REL100, TIMER, Tags};
+pub(crate) use line::{Line, number_uri, push_user, uri};
 pub(crate) use passed::{read_kept, write_kept};
 pub(crate) use reply::{Adds, Reply, refuse, reply};
 pub(crate) use request::{COOKIE, HOPS, Outgoing, Told, beside, request};
@@ -25,6 +28,7 @@ use link::endpoint::Transport;
 use sip::refuse::Capabilities;
 use sip::{Method, Name, NameAddr, Part, Writer};
 
+use crate::keys::Token;
 use crate::limits::Local;
 
 /// The session description's media type.
@@ -41,8 +45,10 @@ pub(crate) const CAPABILITIES: Capabilities<'static> = Capabilities {
         Method::Info,
         Method::Update,
         Method::Message,
+        Method::Prack,
     ],
-    extensions: &[],
+    // Whether a peer may ask for them is its profile's to say, and the parameters'.
+    extensions: &[REL100, TIMER],
     content_types: &[SDP],
     telephone_uris: true,
 };
@@ -84,23 +90,47 @@ pub(crate) struct Us<'a> {
 }
 
 impl Us<'_> {
-    fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::new(self.local.advertised(), self.local.port(self.transport))
     }
 
+    /// Via of a request of ours.
+    pub(crate) fn write_via(&self, writer: &mut Writer<'_>, branch: Token) {
+        let transport = match self.transport {
+            Transport::Udp => "SIP/2.0/UDP ",
+            Transport::Tcp => "SIP/2.0/TCP ",
+            Transport::Tls => "SIP/2.0/TLS ",
+            Transport::Ws => "SIP/2.0/WS ",
+            Transport::Wss => "SIP/2.0/WSS ",
+        };
+        let branch = branch.text();
+        let parts = [
+            transport.into(),
+            self.address().into(),
+            ";rport;branch=".into(),
+            COOKIE.into(),
+            Part::Text(&branch),
+        ];
+        writer.header(Name::Via, &parts);
+    }
+
     fn write_contact(&self, writer: &mut Writer<'_>) {
-        let parameter = match self.transport {
+        let parts = ["<sip:".into(), self.address().into(), self.contact_end().into()];
+        writer.header(Name::Contact, &parts);
+    }
+
+    /// What ends our Contact: how we are reached there.
+    pub(crate) fn contact_end(&self) -> &'static str {
+        match self.transport {
             Transport::Udp => ">",
             Transport::Tcp => ";transport=tcp>",
             Transport::Tls => ";transport=tls>",
             // RFC 7118 §5.5 knows one word for both; whether it is secured, the port says.
             Transport::Ws | Transport::Wss => ";transport=ws>",
-        };
-        let parts = ["<sip:".into(), self.address().into(), parameter.into()];
-        writer.header(Name::Contact, &parts);
+        }
     }
 
-    fn write_name(&self, writer: &mut Writer<'_>, name: Name) {
+    pub(crate) fn write_name(&self, writer: &mut Writer<'_>, name: Name) {
         if !self.user_agent.is_empty() {
             writer.header(name, &[self.user_agent.into()]);
         }
@@ -110,7 +140,7 @@ impl Us<'_> {
 /// A media type and a body.
 pub(crate) type Content<'a> = Option<(&'a [u8], &'a [u8])>;
 
-fn write_content(writer: &mut Writer<'_>, content: Content<'_>) -> Option<usize> {
+pub(crate) fn write_content(writer: &mut Writer<'_>, content: Content<'_>) -> Option<usize> {
     match content {
         Some((media_type, body)) => writer.body(media_type, body),
         None => writer.no_body(),
@@ -138,7 +168,7 @@ impl<'a> Party<'a> {
         }
     }
 
-    fn write(&self, writer: &mut Writer<'_>, name: Name) {
+    pub(crate) fn write(&self, writer: &mut Writer<'_>, name: Name) {
         match self.display {
             [] => self.write_behind(writer, name, &[]),
             display => self.write_behind(writer, name, &[display.into(), " ".into()]),

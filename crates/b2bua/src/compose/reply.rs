@@ -12,7 +12,9 @@ use sip::refuse::Refusal;
 use sip::{Message, Method, Name, Refusable, Uri, Writer};
 
 use super::passed::{write_lines, write_passed, write_why};
-use super::{CAPABILITIES, Content, REGISTRAR, Us, capabilities, write_allow, write_content};
+use super::{
+    CAPABILITIES, Content, Extensions, REGISTRAR, Us, capabilities, write_allow, write_content,
+};
 use crate::challenge::Challenge;
 
 /// What some answers say besides.
@@ -43,6 +45,7 @@ pub(crate) struct Reply<'a> {
     pub(crate) lines: &'a [u8],
     /// Why a request fails, where nobody else says why.
     pub(crate) reason: EndReason,
+    pub(crate) extensions: Extensions,
     pub(crate) content: Content<'a>,
 }
 
@@ -58,6 +61,7 @@ impl Reply<'_> {
             passed: None,
             lines: &[],
             reason: EndReason::None,
+            extensions: Extensions::NONE,
             content: None,
         }
     }
@@ -104,6 +108,10 @@ pub(crate) fn reply(
     if status >= 300 && peer.reason != 0 {
         write_why(&mut writer, reply.passed, reply.reason, status);
     }
+    let mut extensions = reply.extensions;
+    let says_all = status == 200 && matches!(method, Method::Invite | Method::Options);
+    extensions.supported.rel100 |= says_all && peer.rel100 != 0;
+    extensions.write(&mut writer);
     us.write_name(&mut writer, Name::Server);
     write_content(&mut writer, reply.content)
 }
@@ -135,7 +143,6 @@ fn write_binding(writer: &mut Writer<'_>, contact: &Contact) {
 fn write_capabilities(writer: &mut Writer<'_>, method: Method<'_>, peer: &Profile) {
     if matches!(method, Method::Invite | Method::Options) {
         write_allow(writer, Some(peer));
-        writer.list(Name::Supported, CAPABILITIES.extensions.iter().copied());
     }
     if method == Method::Options {
         writer.list(Name::Accept, CAPABILITIES.content_types.iter().copied());

@@ -1,12 +1,11 @@
 //! Requests of ours (RFC 3261 §8.1.1, §12.2.1.1).
 
 use link::Profile;
-use link::endpoint::Transport;
 use link::record::EndReason;
-use sip::{Message, Method, Name, Part, Writer};
+use sip::{Message, Method, Name, Writer};
 
 use super::passed::{write_lines, write_passed, write_why};
-use super::{Caller, Content, Party, Us, write_allow, write_content};
+use super::{Caller, Content, Extensions, Party, Us, write_allow, write_content};
 use crate::keys::Token;
 
 /// A request of ours.
@@ -25,6 +24,7 @@ pub(crate) struct Outgoing<'a> {
     /// The other leg's message, of which some may pass.
     pub(crate) passed: Option<&'a Message<'a>>,
     pub(crate) told: Told<'a>,
+    pub(crate) extensions: Extensions,
     pub(crate) content: Content<'a>,
 }
 
@@ -49,25 +49,8 @@ pub(crate) const HOPS: u8 = 70;
 pub(crate) fn request(out: &mut [u8], us: &Us<'_>, request: &Outgoing<'_>) -> Option<usize> {
     let mut writer = Writer::new(out);
     let method = request.method;
-    let transport = match us.transport {
-        Transport::Udp => "SIP/2.0/UDP ",
-        Transport::Tcp => "SIP/2.0/TCP ",
-        Transport::Tls => "SIP/2.0/TLS ",
-        Transport::Ws => "SIP/2.0/WS ",
-        Transport::Wss => "SIP/2.0/WSS ",
-    };
-    let branch = request.branch.text();
     writer.request(method, &[request.uri.into()]);
-    writer.header(
-        Name::Via,
-        &[
-            transport.into(),
-            us.address().into(),
-            ";rport;branch=".into(),
-            COOKIE.into(),
-            Part::Text(&branch),
-        ],
-    );
+    us.write_via(&mut writer, request.branch);
     writer.header(Name::MaxForwards, &[u16::from(request.hops).into()]);
     if !request.routes.is_empty() {
         writer.header(Name::Route, &[request.routes.into()]);
@@ -96,6 +79,7 @@ pub(crate) fn request(out: &mut [u8], us: &Us<'_>, request: &Outgoing<'_>) -> Op
     if says_why && told.peer.is_none_or(|peer| peer.reason != 0) {
         write_why(&mut writer, request.passed, told.reason, 0);
     }
+    request.extensions.write(&mut writer);
     us.write_name(&mut writer, Name::UserAgent);
     write_content(&mut writer, request.content)
 }
@@ -119,12 +103,15 @@ pub(crate) fn beside<'a>(
         hops: HOPS,
         passed: None,
         told: Told::default(),
+        extensions: Extensions::NONE,
         content: None,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use link::endpoint::Transport;
+
     use super::*;
     use crate::limits::Local;
 
@@ -158,6 +145,7 @@ mod tests {
                 hops: HOPS,
                 passed: None,
                 told: Told::default(),
+                extensions: Extensions::NONE,
                 content: None,
             };
             let us = Us { local: &local, transport, user_agent: b"" };

@@ -131,6 +131,21 @@ const ENDINGS: &[(&str, EndReason, EndedBy, u16, Script)] = {
             world.wait_ms(32_000);
             key
         }),
+        ("a reliable 180 is never acknowledged", NoAck, Server, 504, |world| {
+            world.wants(CUSTOMER, |profile| (profile.rel100, profile.reason) = (1, 1));
+            let (key, first) = world.calls_reliably(&[0], &caller_sdp());
+            world.vendor_says(0, &first, 180, "v", "");
+            world.wait_ms(32_000);
+            world.vendor_says(0, &first, 487, "v", "");
+            key
+        }),
+        ("nobody keeps the session alive", SessionExpired, Server, 200, |world| {
+            world.set(|parameters| parameters.rtp_timeout_s = 0);
+            world.wants(CUSTOMER, |profile| (profile.session_timer, profile.reason) = (1, 1));
+            let (key, ..) = world.talking();
+            world.wait_ms(932_000);
+            key
+        }),
         ("the dataplane dies before the answer", DataplaneRestart, Server, 0, |world| {
             let (key, _) = world.call_begins(&[0]);
             world.restart();

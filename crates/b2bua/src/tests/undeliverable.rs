@@ -1,10 +1,12 @@
 //! Messages that came back.
 
+use link::report::News;
+
 use super::*;
 
 impl World {
     /// The front of a message, or all of it, comes back.
-    fn comes_back(&mut self, text: &str) {
+    pub(super) fn comes_back(&mut self, text: &str) {
         self.switch.handle_undeliverable(self.now, text.as_bytes());
         self.poll();
     }
@@ -24,6 +26,10 @@ fn an_invite_that_comes_back_leads_to_the_next_vendor_at_once() {
     let record = world.ended_by(key, EndedBy::Server, EndReason::Timeout);
     let [one, two] = record.attempts() else { panic!("two attempts") };
     assert_eq!((one.ended_ms, two.ended_ms), (0, 0));
+    for gateway in [101, 100] {
+        assert_eq!(world.news(), (gateway, News::Unreachable as u8, 0, 0));
+    }
+    assert!(world.reports.is_empty());
     world.caller_gets("SIP/2.0 408 ");
     world.ignore_messages();
     world.settles();

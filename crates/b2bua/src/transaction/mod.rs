@@ -15,6 +15,7 @@ use core::time::Duration;
 use link::record::CallKey;
 
 use crate::Instant;
+use crate::dialog::Side;
 use crate::kept::Kept;
 use crate::path::Path;
 use crate::table::{Key, Table};
@@ -166,8 +167,12 @@ pub(crate) enum Role {
     Attempt(u8),
     /// One half of a request passed from one leg to the other.
     Exchange,
+    /// A request of ours outside of any call, by its place among those that run.
+    Errand(u16),
     /// A REGISTER that control answers.
     Register,
+    /// Our own request that keeps the session of this leg alive.
+    Refresh(Side),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -203,10 +208,18 @@ pub(crate) struct Transaction {
     pub(crate) cancel: Option<TransactionKey>,
     /// INVITE client: to be cancelled as soon as a 1xx allows it (§9.1).
     pub(crate) cancel_wanted: bool,
+    /// INVITE client: nobody wants it any more, whatever it meets.
+    pub(crate) cancelled: bool,
+    /// Client: the gateway whose password may answer a challenge of it; 0: nobody's.
+    pub(crate) gateway: u32,
+    /// Client: challenges that were answered on the way to it.
+    pub(crate) challenges: u8,
     /// INVITE client: hash of the To-tag whose 2xx was taken; 0: none yet.
     pub(crate) winner: u64,
     /// INVITE client: hash of the To-tag whose 2xx was last dismissed; 0: none yet.
     pub(crate) dismissed: u64,
+    /// INVITE client: how far the numbers of our requests in its early dialogs have gone beyond its own.
+    pub(crate) cseq_ahead: u8,
     /// The server transaction that this client transaction finds the answer for.
     pub(crate) peer: Option<TransactionKey>,
     /// Server: where it stands in the tables.
@@ -239,6 +252,10 @@ pub(crate) struct Birth {
     pub(crate) merge: Key,
     /// See [`Transaction::peer`].
     pub(crate) peer: Option<TransactionKey>,
+    /// See [`Transaction::gateway`].
+    pub(crate) gateway: u32,
+    /// See [`Transaction::challenges`].
+    pub(crate) challenges: u8,
 }
 
 impl Birth {
@@ -254,6 +271,8 @@ impl Birth {
             key: 0,
             merge: 0,
             peer: None,
+            gateway: 0,
+            challenges: 0,
         }
     }
 }
@@ -276,8 +295,12 @@ impl Transactions {
             cseq: 0,
             cancel: None,
             cancel_wanted: false,
+            cancelled: false,
+            gateway: 0,
+            challenges: 0,
             winner: 0,
             dismissed: 0,
+            cseq_ahead: 0,
             peer: None,
             key: 0,
             merge: 0,
@@ -318,8 +341,12 @@ impl Transactions {
         transaction.cseq = birth.cseq;
         transaction.cancel = None;
         transaction.cancel_wanted = false;
+        transaction.cancelled = false;
+        transaction.gateway = birth.gateway;
+        transaction.challenges = birth.challenges;
         transaction.winner = 0;
         transaction.dismissed = 0;
+        transaction.cseq_ahead = 0;
         transaction.peer = birth.peer;
         transaction.key = birth.key;
         transaction.merge = birth.merge;
