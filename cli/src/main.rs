@@ -46,6 +46,12 @@ enum Noun {
     /// Customers' and vendors' sides.
     #[command(subcommand)]
     Gateway(command::gateway::Verb),
+    /// Subscribers' lines, which register and call by a password.
+    #[command(subcommand)]
+    Phone(command::phone::Verb),
+    /// Who can be reached where.
+    #[command(subcommand)]
+    Registration(command::registration::Verb),
     /// Prices by prefix.
     #[command(subcommand)]
     Tariff(command::tariff::Verb),
@@ -120,6 +126,8 @@ fn run(context: &Context, noun: Noun) -> Result<(), Failure> {
         Noun::Firewall(verb) => command::firewall::run(context, verb),
         Noun::Account(verb) => command::account::run(context, verb),
         Noun::Gateway(verb) => command::gateway::run(context, verb),
+        Noun::Phone(verb) => command::phone::run(context, verb),
+        Noun::Registration(verb) => command::registration::run(context, verb),
         Noun::Tariff(verb) => command::tariff::run(context, verb),
         Noun::Route(verb) => command::route::run(context, verb),
         Noun::Call(verb) => command::call::run(context, verb),

@@ -329,7 +329,7 @@ impl<C: Clock> Driver<C> {
         let epoch = self.link.dataplane_epoch();
         if epoch != turns.epoch && self.dataplane_beats(time) {
             turns.epoch = epoch;
-            self.greet_dataplane(turns.epoch);
+            self.greet_dataplane(time, turns.epoch);
         }
         for worker in 0..self.sides.len() {
             self.sweep(time, turns, worker);
@@ -356,8 +356,8 @@ impl<C: Clock> Driver<C> {
     }
 
     /// A dataplane started: it learns the parameters.
-    fn greet_dataplane(&mut self, epoch: u64) {
-        self.office.handle_dataplane();
+    fn greet_dataplane(&mut self, time: Time, epoch: u64) {
+        self.office.handle_dataplane(time, epoch);
         tracing::info!(epoch, "dataplane_joined");
     }
 

@@ -18,7 +18,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("b2bua", &["sip", "relay", "link"]),
     ("xdp-prog", &[]),
     ("dataplane", &["wire", "sip", "relay", "b2bua", "link", "shm", "config", "xdp-prog"]),
-    ("control", &["numbers", "routing", "rating", "link", "shm", "config", "xdp-prog"]),
+    ("control", &["sip", "numbers", "routing", "rating", "link", "shm", "config", "xdp-prog"]),
     ("cli", &[]),
 ];
 

@@ -103,6 +103,18 @@ pub(crate) struct MappingFlags {
     /// 192.0.2.1, 192.0.2.0/24 or 192.0.2.1:5060; may be repeated.
     #[arg(long = "address")]
     addresses: Vec<String>,
+    /// How it is recognised: ip, ip_port, password or ip_and_password.
+    #[arg(long)]
+    authentication: Option<String>,
+    /// What it says to our digest challenges.
+    #[arg(long)]
+    auth_username: Option<String>,
+    /// With it.
+    #[arg(long)]
+    auth_password: Option<String>,
+    /// Whence its caller is taken: from, asserted, preferred or remote_party.
+    #[arg(long)]
+    caller_from: Option<String>,
     /// What its callees begin with; stripped.
     #[arg(long)]
     tech_prefix: Option<String>,
@@ -206,7 +218,11 @@ impl MappingFlags {
             .fields(context, &MAPPING)?
             .set("account", self.account)
             .set("tariff", self.tariff)
+            .set("authentication", self.authentication)
             .list("addresses", &self.addresses)
+            .set("auth_username", self.auth_username)
+            .set("auth_password", self.auth_password)
+            .set("caller_from", self.caller_from)
             .set("tech_prefix", self.tech_prefix)
             .set("talk_s_max", self.talk_s_max))
     }

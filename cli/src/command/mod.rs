@@ -9,6 +9,8 @@ pub(crate) mod drain;
 pub(crate) mod firewall;
 pub(crate) mod gateway;
 pub(crate) mod param;
+pub(crate) mod phone;
+pub(crate) mod registration;
 pub(crate) mod route;
 pub(crate) mod status;
 pub(crate) mod tariff;

@@ -98,6 +98,7 @@ fn status_of(shared: &Shared, held: &Held) -> Status {
         workers,
         alarms: held.alarms,
         gateways_offline: offline(held).map(ToOwned::to_owned).collect(),
+        registrations: held.registrations.clone(),
     }
 }
 
@@ -218,6 +219,18 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
             let name = name.replace('\\', "\\\\").replace('"', "\\\"");
             let online = u8::from(*online);
             let _ = writeln!(out, "tollgate_gateway_online{{gateway=\"{name}\"}} {online}");
+        }
+        let figures = status.registrations;
+        let live = figures.live;
+        let _ = writeln!(out, "# TYPE tollgate_registrations gauge\ntollgate_registrations {live}");
+        out.push_str("# TYPE tollgate_registration_events counter\n");
+        for (name, count) in [
+            ("accepted", figures.accepted),
+            ("refused", figures.refused),
+            ("challenged", figures.challenged),
+            ("failed", figures.failed),
+        ] {
+            let _ = writeln!(out, "tollgate_registration_events_total{{name=\"{name}\"}} {count}");
         }
     }
     out

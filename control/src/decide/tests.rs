@@ -1,5 +1,7 @@
 //! Decisions, scripted: an office with one customer and two vendors, and what it says and stores.
 
+mod phones;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -759,6 +761,7 @@ fn behaviour(name: &str, value: &str) -> String {
         }
     }
     seen.push(upstream::behaviour(name, value));
+    seen.extend(phones::behaviour(&mut desk));
     seen.push(format!("{:?}", desk.office.state.values.for_workers()).replace("version: 1", ""));
     seen.push(format!("{:?}", desk.office.poll_guard(desk.time)));
     seen.join("; ").replace("version: 0", "")

@@ -12,7 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::customer::{Authentication, CallerFrom};
+use super::phone::Phone;
 use super::profile::SipFields;
+use super::secret::Password;
 use crate::Refusal;
 use crate::resolve::{Target, is_name};
 use crate::shown::Decimal;
@@ -47,6 +50,8 @@ pub enum Kind {
     Mapping,
     /// A vendor's side.
     Routing,
+    /// A subscriber's line.
+    Phone,
     /// A denied source.
     Deny,
     /// A trusted source.
@@ -55,8 +60,15 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Account, Self::Tariff, Self::Mapping, Self::Routing, Self::Deny, Self::Trust];
+    pub const ALL: [Self; 7] = [
+        Self::Account,
+        Self::Tariff,
+        Self::Mapping,
+        Self::Routing,
+        Self::Phone,
+        Self::Deny,
+        Self::Trust,
+    ];
 
     /// The word in messages and in the store.
     #[must_use]
@@ -66,6 +78,7 @@ impl Kind {
             Self::Tariff => "tariff",
             Self::Mapping => "mapping gateway",
             Self::Routing => "routing gateway",
+            Self::Phone => "phone",
             Self::Deny => "denied source",
             Self::Trust => "trusted source",
         }
@@ -189,8 +202,21 @@ pub struct Mapping {
     /// By which tariff; empty: none, and no call passes.
     #[serde(default)]
     pub tariff: String,
-    /// `192.0.2.1`, `192.0.2.0/24` or `192.0.2.1:5060`.
+    /// How it is recognised: `ip`, `ip_port`, `password` or `ip_and_password`.
+    #[serde(default)]
+    pub authentication: Authentication,
+    /// `192.0.2.1`, `192.0.2.0/24` or `192.0.2.1:5060`; none where the password alone counts.
+    #[serde(default)]
     pub addresses: Vec<String>,
+    /// What it says to our digest challenges; empty: it is not asked.
+    #[serde(default)]
+    pub auth_username: String,
+    /// With it; shown as `********`.
+    #[serde(default)]
+    pub auth_password: Password,
+    /// Whence its caller is taken: `from`, `asserted`, `preferred` or `remote_party`.
+    #[serde(default)]
+    pub caller_from: CallerFrom,
     /// What its callees begin with; stripped.
     #[serde(default)]
     pub tech_prefix: String,
@@ -337,6 +363,8 @@ pub enum Entity {
     Mapping(Mapping),
     /// See [`Routing`].
     Routing(Routing),
+    /// See [`Phone`].
+    Phone(Phone),
     /// See [`Denied`].
     Deny(Denied),
     /// See [`Trusted`].
@@ -426,6 +454,40 @@ pub fn parse<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, Refusal> 
     })
 }
 
+impl Mapping {
+    /// Whom it may be, by address and by password.
+    fn check_authentication(&self) -> Result<(), Refusal> {
+        let how = self.authentication;
+        if how.asks_address() && self.addresses.is_empty() {
+            return Err(Refusal::invalid("addresses: at least one"));
+        }
+        if !how.asks_address() && !self.addresses.is_empty() {
+            return Err(Refusal::invalid(
+                "addresses: none with authentication password; ip_and_password asks for both",
+            ));
+        }
+        bounded("addresses", self.addresses.len(), ADDRESSES_MAX)?;
+        for text in &self.addresses {
+            let source = text.parse::<Source>();
+            let source = source
+                .map_err(|fault| Refusal::invalid(format!("addresses: {text:?}: {fault}")))?;
+            if how == Authentication::IpPort && source.port.is_none() {
+                return Err(Refusal::invalid(format!(
+                    "addresses: {text:?} has no port, and authentication is ip_port"
+                )));
+            }
+        }
+        secret("auth_username", &self.auth_username)?;
+        if how.asks_password() && self.auth_username.is_empty() {
+            return Err(Refusal::invalid("auth_username: missing; authentication asks for it"));
+        }
+        if how.asks_password() && self.auth_password == Password::None {
+            return Err(Refusal::invalid("auth_password: missing; authentication asks for it"));
+        }
+        Ok(())
+    }
+}
+
 impl Routing {
     /// As it is shown.
     pub(crate) fn hide_secrets(&mut self) {
@@ -492,6 +554,7 @@ impl Entity {
             Kind::Tariff => Self::Tariff(TariffHead { id, ..parse(body)? }),
             Kind::Mapping => Self::Mapping(Mapping { id, ..parse(body)? }),
             Kind::Routing => Self::Routing(Routing { id, ..parse(body)? }),
+            Kind::Phone => Self::Phone(Phone { id, ..parse(body)? }),
             Kind::Deny => {
                 let denied: Denied = parse(body)?;
                 let name = kind.spelling(&denied.name).into_owned();
@@ -542,15 +605,7 @@ impl Entity {
                 Ok(())
             }
             Self::Mapping(gateway) => {
-                if gateway.addresses.is_empty() {
-                    return Err(Refusal::invalid("addresses: at least one"));
-                }
-                bounded("addresses", gateway.addresses.len(), ADDRESSES_MAX)?;
-                for text in &gateway.addresses {
-                    text.parse::<Source>().map_err(|fault| {
-                        Refusal::invalid(format!("addresses: {text:?}: {fault}"))
-                    })?;
-                }
+                gateway.check_authentication()?;
                 prefix("tech_prefix", &gateway.tech_prefix)?;
                 gateway.sip.check()?;
                 rules("caller_rules", &gateway.caller_rules)?;
@@ -582,6 +637,7 @@ impl Entity {
                 rules("caller_rules", &gateway.caller_rules)?;
                 rules("callee_rules", &gateway.callee_rules)
             }
+            Self::Phone(phone) => phone.check(),
             Self::Deny(Denied { name, reason, .. }) | Self::Trust(Trusted { name, reason, .. }) => {
                 memo("reason", reason)?;
                 name.parse::<routing::Prefix>()
@@ -599,6 +655,7 @@ impl Entity {
             Self::Tariff(_) => Kind::Tariff,
             Self::Mapping(_) => Kind::Mapping,
             Self::Routing(_) => Kind::Routing,
+            Self::Phone(_) => Kind::Phone,
             Self::Deny(_) => Kind::Deny,
             Self::Trust(_) => Kind::Trust,
         }
@@ -612,6 +669,7 @@ impl Entity {
             Self::Tariff(one) => one.id,
             Self::Mapping(one) => one.id,
             Self::Routing(one) => one.id,
+            Self::Phone(one) => one.id,
             Self::Deny(one) => one.id,
             Self::Trust(one) => one.id,
         }
@@ -625,6 +683,7 @@ impl Entity {
             Self::Tariff(one) => &one.name,
             Self::Mapping(one) => &one.name,
             Self::Routing(one) => &one.name,
+            Self::Phone(one) => &one.name,
             Self::Deny(one) => &one.name,
             Self::Trust(one) => &one.name,
         }
@@ -638,6 +697,7 @@ impl Entity {
             Self::Tariff(one) => serde_json::to_value(one),
             Self::Mapping(one) => serde_json::to_value(one),
             Self::Routing(one) => serde_json::to_value(one),
+            Self::Phone(one) => serde_json::to_value(one),
             Self::Deny(one) => serde_json::to_value(one),
             Self::Trust(one) => serde_json::to_value(one),
         };
@@ -647,12 +707,18 @@ impl Entity {
     /// Whether it refers to the document of that kind and name.
     #[must_use]
     pub fn refers_to(&self, kind: Kind, name: &str) -> bool {
-        let (account, tariff) = match self {
-            Self::Mapping(gateway) => (&gateway.account, &gateway.tariff),
-            Self::Routing(gateway) => (&gateway.account, &gateway.tariff),
+        let (account, tariff, routing) = match self {
+            Self::Mapping(gateway) => (&gateway.account, &gateway.tariff, ""),
+            Self::Routing(gateway) => (&gateway.account, &gateway.tariff, ""),
+            Self::Phone(phone) => (&phone.account, &phone.tariff, phone.offline_gateway.as_str()),
             _ => return false,
         };
-        kind == Kind::Account && account == name || kind == Kind::Tariff && tariff == name
+        match kind {
+            Kind::Account => account == name,
+            Kind::Tariff => tariff == name,
+            Kind::Routing => routing == name,
+            _ => false,
+        }
     }
 }
 
@@ -724,7 +790,7 @@ fn secret(field: &str, text: &str) -> Result<(), Refusal> {
     Err(Refusal::invalid(format!("{field}: one line of up to {TEXT_BYTES_MAX} bytes")))
 }
 
-fn bounded(field: &str, count: usize, most: usize) -> Result<(), Refusal> {
+pub(super) fn bounded(field: &str, count: usize, most: usize) -> Result<(), Refusal> {
     if count <= most {
         Ok(())
     } else {

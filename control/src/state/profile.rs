@@ -6,41 +6,23 @@ use link::{Endpoint, Profile, Text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::word::words;
 use crate::Refusal;
 
 /// Words that a field may have, in JSON as in the profile.
-macro_rules! words {
+macro_rules! profile_words {
     ($($(#[$doc:meta])* $word:ident { $($variant:ident = $text:literal),* $(,)? })*) => {
-        $($(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-        pub enum $word {
-            #[default]
-            $(#[serde(rename = $text)] #[doc = concat!("`", $text, "`")] $variant),*
-        }
+        words! { $($(#[$doc])* $word { $($variant = $text),* })* }
 
-        impl From<$word> for profile::$word {
+        $(impl From<$word> for profile::$word {
             fn from(word: $word) -> Self {
                 match word { $($word::$variant => Self::$variant),* }
-            }
-        }
-
-        impl JsonSchema for $word {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($word).into()
-            }
-
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string", "enum": [$($text),*] })
             }
         })*
     };
 }
 
-words! {
+profile_words! {
     /// Reliable provisional responses (RFC 3262).
     Rel100 { Off = "off", Supported = "supported", Required = "required" }
     /// Which header field tells a number besides From.

@@ -14,6 +14,7 @@ use crate::cdr::Cdr;
 use crate::journal::Event;
 use crate::page::Page;
 use crate::resolve::Server;
+use crate::state::binding::Binding;
 use crate::state::entity::{Entity, Kind, RateRow};
 
 /// One thing to make durable.
@@ -38,6 +39,12 @@ pub enum Change {
     Parameter(Box<ParameterChange>),
     /// A balance moved. A second entry with the same reference is ignored: it is the same one.
     Ledger(Box<LedgerEntry>),
+    /// An owner can be reached so.
+    Binding(u32, Box<Binding>),
+    /// An owner can be reached by this contact no more.
+    BindingGone(u32, String),
+    /// An owner can be reached by no contact.
+    BindingsGone(u32),
     /// An answered call whose end is not known yet.
     CdrStart(Box<Cdr>),
     /// A call with its end.
@@ -146,6 +153,8 @@ pub struct Loaded {
     pub balances: Vec<(u32, i64)>,
     /// References of all payments, so that a repeated request is told from a new one.
     pub payments: Vec<String>,
+    /// Where phones can be reached, by the number of their owner.
+    pub bindings: Vec<(u32, Binding)>,
     /// Answered calls without an end.
     pub opened: Vec<Opened>,
     /// When calls last went on, µs since the machine booted at that time; 0: never.

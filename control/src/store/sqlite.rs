@@ -50,6 +50,9 @@ const MIGRATIONS: &[&str] = &["
 ", "
     CREATE TABLE located (target TEXT PRIMARY KEY, servers TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE registration (gateway INTEGER PRIMARY KEY, body TEXT NOT NULL);
+", "
+    CREATE TABLE binding (owner INTEGER NOT NULL, uri TEXT NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (owner, uri)) WITHOUT ROWID;
 "];
 
 /// How long another connection's lock is waited for.
@@ -155,6 +158,14 @@ impl Store for Sqlite {
             UNION ALL SELECT max(customer) FROM cdr UNION ALL SELECT max(vendor) FROM cdr)";
         let used: Option<u32> = db.query_row(ids, [], |row| row.get(0)).map_err(failed(what))?;
         loaded.ids_used = used.unwrap_or(0);
+        let mut rows = db.prepare("SELECT owner, body FROM binding").map_err(failed(what))?;
+        let bindings =
+            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
+        for row in bindings {
+            let (owner, body): (u32, String) = row.map_err(failed(what))?;
+            let binding = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
+            loaded.bindings.push((owner, binding));
+        }
         let opened = "SELECT id, customer, vendor, record FROM opened";
         let mut rows = db.prepare(opened).map_err(failed(what))?;
         let opened = rows
@@ -225,6 +236,9 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
             if *kind == Kind::Tariff {
                 run("DELETE FROM rate WHERE tariff = ?1", params![id])?;
             }
+            if matches!(kind, Kind::Phone | Kind::Mapping) {
+                run("DELETE FROM binding WHERE owner = ?1", params![id])?;
+            }
             Ok(())
         }
         Change::Rates { tariff, rows, replace } => {
@@ -258,6 +272,14 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
                 None => run("DELETE FROM parameter WHERE name = ?1", params![name]),
             }
         }
+        Change::Binding(owner, binding) => run(
+            "INSERT OR REPLACE INTO binding (owner, uri, body) VALUES (?1, ?2, ?3)",
+            params![owner, binding.uri, serde_json::to_string(binding).unwrap_or_default()],
+        ),
+        Change::BindingGone(owner, uri) => {
+            run("DELETE FROM binding WHERE owner = ?1 AND uri = ?2", params![owner, uri])
+        }
+        Change::BindingsGone(owner) => run("DELETE FROM binding WHERE owner = ?1", params![owner]),
         Change::Ledger(entry) => ledger(db, entry),
         Change::CdrStart(cdr) => {
             put_cdr(db, cdr, false)?;
@@ -640,6 +662,39 @@ mod tests {
         let loaded = Sqlite::open(&path).unwrap().load().unwrap();
         assert_eq!((loaded.located, loaded.ids_used), (vec![located], 9));
         assert_eq!(loaded.registrations, [row(9, "second")]);
+    }
+
+    #[test]
+    fn bindings_outlive_a_restart_and_go_with_their_owner() {
+        let path = file("bindings");
+        let body = |uri: &str| {
+            json!({
+                "uri": uri, "q": 1000, "expires_us": 9, "stored_until_us": 9, "path": "",
+                "source": "tls [2001:db8::1]:5061", "local": "", "connection": 7, "epoch": 2,
+                "user_agent": "", "call_id": "c", "cseq": 1, "since_us": 1, "refreshed_us": 2,
+                "generation": 3, "nat": true,
+            })
+        };
+        let binding = |uri: &str| -> crate::state::binding::Binding {
+            serde_json::from_value(body(uri)).unwrap()
+        };
+        let bound = |owner, uri| Change::Binding(owner, Box::new(binding(uri)));
+        let mut store = Sqlite::open(&path).unwrap();
+        let all =
+            [bound(1, "sip:a@h"), bound(1, "sip:a@h"), bound(1, "sip:b@h"), bound(2, "sip:c@h")];
+        store.commit(&all).unwrap();
+        store.commit(&[bound(3, "sip:d@h"), bound(4, "sip:e@h")]).unwrap();
+        let gone = [
+            Change::BindingGone(1, "sip:b@h".into()),
+            Change::BindingsGone(2),
+            Change::Delete(Kind::Phone, 3),
+            Change::Delete(Kind::Account, 4),
+        ];
+        store.commit(&gone).unwrap();
+        drop(store);
+        let loaded = Sqlite::open(&path).unwrap().load().unwrap();
+        assert_eq!(loaded.bindings, [(1, binding("sip:a@h")), (4, binding("sip:e@h"))]);
+        assert_eq!(serde_json::to_value(&loaded.bindings[0].1).unwrap(), body("sip:a@h"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use control::cdr::{Cdr, id_text};
+use control::state::binding::Binding;
 use control::state::entity::{Entity, Kind, RateRow};
 use control::store::{Change, Error, LedgerEntry, Loaded, Located, Opened, Registration, Store};
 
@@ -16,6 +17,7 @@ pub struct Archive {
     rates: BTreeMap<(u32, String), RateRow>,
     parameters: BTreeMap<&'static str, String>,
     ids_used: u32,
+    bindings: BTreeMap<(u32, String), Binding>,
     /// Entries of all accounts, by reference.
     pub ledger: BTreeMap<String, LedgerEntry>,
     /// Answered calls.
@@ -44,6 +46,9 @@ impl Archive {
                 if *kind == Kind::Tariff {
                     self.rates.retain(|(tariff, _), _| tariff != id);
                 }
+                if matches!(kind, Kind::Phone | Kind::Mapping) {
+                    self.bindings.retain(|(owner, _), _| owner != id);
+                }
             }
             Change::Rates { tariff, rows, replace } => {
                 if *replace {
@@ -60,6 +65,14 @@ impl Archive {
                 Some(new) => drop(self.parameters.insert(change.name, new.clone())),
                 None => drop(self.parameters.remove(change.name)),
             },
+            Change::Binding(owner, binding) => {
+                let key = (*owner, binding.uri.clone());
+                drop(self.bindings.insert(key, (**binding).clone()));
+            }
+            Change::BindingGone(owner, uri) => {
+                drop(self.bindings.remove(&(*owner, uri.clone())));
+            }
+            Change::BindingsGone(owner) => self.bindings.retain(|(of, _), _| of != owner),
             Change::Ledger(entry) => self.book(entry),
             Change::CdrStart(cdr) => {
                 let Cdr { record, customer, vendor, .. } = **cdr;
@@ -144,6 +157,11 @@ impl Store for Archive {
                 .map(|account| (account, self.balance(account)))
                 .collect(),
             payments: payments.map(|entry| entry.reference.clone()).collect(),
+            bindings: self
+                .bindings
+                .iter()
+                .map(|((owner, _), binding)| (*owner, binding.clone()))
+                .collect(),
             opened: self.opened.values().cloned().collect(),
             heartbeat_us: self.heartbeat_us,
             located: self.located.values().cloned().collect(),

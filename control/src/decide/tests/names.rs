@@ -198,7 +198,7 @@ fn registrations_and_probes_follow_a_name() {
     let mut desk = named();
     let fields = json!({"registration": true, "auth_username": "me", "options_check": true});
     desk.patch("gateway/routing/first", fields);
-    desk.office.handle_dataplane();
+    desk.office.handle_dataplane(desk.time, 1);
     let errands = |desk: &mut Desk, seconds: u64| {
         let mut errands = Vec::new();
         for _ in 0..seconds {

@@ -32,7 +32,7 @@ impl Watch {
     fn new(fields: Value) -> Self {
         let mut desk = Desk::new("10");
         desk.patch("gateway/routing/first", fields);
-        desk.office.handle_dataplane();
+        desk.office.handle_dataplane(desk.time, 1);
         let mut watch = Self { desk, rows: BTreeMap::new(), sent: Vec::new() };
         watch.take();
         watch.sent.clear();
@@ -119,7 +119,7 @@ impl Watch {
         self.desk.time.now += Duration::from_secs(2);
         self.desk.time.wall_us += 2_000_000;
         self.desk.office.review_upstream(self.desk.time);
-        self.desk.office.handle_dataplane();
+        self.desk.office.handle_dataplane(self.desk.time, 1);
         self.take();
         self.sent.clear();
     }
@@ -321,7 +321,7 @@ fn an_answer_that_never_comes_is_asked_for_again_and_blames_nobody() {
     watch.answer(&first, 200);
     assert_eq!(watch.state(), "trying", "that one was given up");
     // The dataplane dies with the next one in its hands.
-    watch.desk.office.handle_dataplane();
+    watch.desk.office.handle_dataplane(watch.desk.time, 1);
     let (waited_ms, third) = watch.next(1).unwrap();
     assert!(waited_ms <= 50 && third.id != second.id);
     watch.answer(&second, 200);
