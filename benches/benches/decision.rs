@@ -158,6 +158,7 @@ fn control(directory: &Path) -> Result<(), Box<dyn Error>> {
         stored,
         requests,
         guard,
+        names: control::resolve::dns::Names::idle(),
         ended_before: std::collections::HashSet::new(),
     };
     let end = Instant::now() + PATIENCE;

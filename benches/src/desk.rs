@@ -137,7 +137,16 @@ pub fn admit(call: CallKey, record: [u64; 2], started_us: u64) -> Admit {
         cseq: 1,
         ..Facts::default()
     };
-    Admit { call, record, asked_us: 0, deadline_us: 0, started_us, facts }
+    Admit {
+        call,
+        record,
+        asked_us: 0,
+        deadline_us: 0,
+        started_us,
+        facts,
+        identities: Default::default(),
+        credentials: Default::default(),
+    }
 }
 
 fn command(path: &str, body: Value) -> Command {

@@ -79,6 +79,7 @@ impl Exchange {
             sip_port: 5060,
             prefix_bits: 24,
             advertise: None,
+            stream_ports: b2bua::StreamPorts::default(),
         };
         let mut switch = Switch::new(Setup {
             worker: 0,
@@ -90,6 +91,7 @@ impl Exchange {
                 transactions_max: calls_max * 6,
                 kept_messages_max: calls_max * 4,
                 message_bytes_max: MESSAGE_BYTES_MAX,
+                gateways_max: 16,
             },
             locals: vec![local(NEAR), local(FAR)],
             media_ports: (first, last_port as u16),

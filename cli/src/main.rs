@@ -46,6 +46,12 @@ enum Noun {
     /// Customers' and vendors' sides.
     #[command(subcommand)]
     Gateway(command::gateway::Verb),
+    /// Subscribers' lines, which register and call by a password.
+    #[command(subcommand)]
+    Phone(command::phone::Verb),
+    /// Who can be reached where.
+    #[command(subcommand)]
+    Registration(command::registration::Verb),
     /// Prices by prefix.
     #[command(subcommand)]
     Tariff(command::tariff::Verb),
@@ -89,6 +95,18 @@ struct Context {
 /// Why a command failed, in words that say what to do.
 type Failure = Box<dyn std::error::Error>;
 
+/// What was asked for is no command: exit code 2, as for a flag that is not there.
+#[derive(Debug)]
+struct Usage(String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let context = Context { client: Client::new(&cli.socket), output: cli.output };
@@ -96,7 +114,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             render::warn(&format!("tollgate: {failure}"));
-            ExitCode::FAILURE
+            if failure.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -108,6 +126,8 @@ fn run(context: &Context, noun: Noun) -> Result<(), Failure> {
         Noun::Firewall(verb) => command::firewall::run(context, verb),
         Noun::Account(verb) => command::account::run(context, verb),
         Noun::Gateway(verb) => command::gateway::run(context, verb),
+        Noun::Phone(verb) => command::phone::run(context, verb),
+        Noun::Registration(verb) => command::registration::run(context, verb),
         Noun::Tariff(verb) => command::tariff::run(context, verb),
         Noun::Route(verb) => command::route::run(context, verb),
         Noun::Call(verb) => command::call::run(context, verb),

@@ -17,6 +17,8 @@ pub enum BillingMode {
     /// Not at all.
     #[default]
     None = -1,
+    /// By the calling phone's account.
+    Phone = 0,
     /// By the mapping gateway's account.
     CustomerGateway = 1,
     /// A caller nobody knows.
@@ -25,13 +27,14 @@ pub enum BillingMode {
 
 impl BillingMode {
     /// Every mode.
-    pub const ALL: [Self; 3] = [Self::None, Self::CustomerGateway, Self::Illegal];
+    pub const ALL: [Self; 4] = [Self::None, Self::Phone, Self::CustomerGateway, Self::Illegal];
 
     /// The word in CDRs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
+            Self::Phone => "phone",
             Self::CustomerGateway => "customer_gateway",
             Self::Illegal => "illegal",
         }
@@ -103,6 +106,7 @@ impl Cdr {
         let ended = came(record.ended_ms).unwrap_or(answered);
         let until = match record.end_reason() {
             EndReason::MediaTimeout
+            | EndReason::SessionExpired
             | EndReason::NoAck
             | EndReason::DataplaneRestart
             | EndReason::DataplaneLost => came(record.media_ms).unwrap_or(answered).min(ended),

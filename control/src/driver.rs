@@ -22,6 +22,7 @@ use crate::cdr::note_last_media;
 use crate::decide::{Command, Method, Office};
 use crate::journal::{Event, Severity};
 use crate::reconcile::Desired;
+use crate::resolve::dns::{Names, Resolved};
 use crate::store::{self, Change, Store};
 use crate::{Refusal, Time};
 
@@ -85,6 +86,8 @@ pub struct Driver<C: Clock> {
     pub requests: Receiver<Request>,
     /// To the reconciler.
     pub guard: Sender<Desired>,
+    /// To and from DNS.
+    pub names: Names,
     /// Records whose end was durable at the start.
     pub ended_before: HashSet<[u64; 2]>,
 }
@@ -152,6 +155,7 @@ impl<C: Clock> Driver<C> {
         };
         let time = self.clock.now();
         self.link.beat_control(micros(time.now));
+        self.office.review_upstream(time);
         for worker in 0..self.sides.len() {
             // Asks of a time when nobody listened have passed their deadline.
             while let Some(side) = self.sides.get_mut(worker) {
@@ -216,6 +220,10 @@ impl<C: Clock> Driver<C> {
             work = true;
             self.handle_stored(time, turns, stored);
         }
+        while let Some(Resolved { name, outcome }) = self.names.next() {
+            work = true;
+            self.office.handle_resolved(time, &name, outcome);
+        }
         while let Ok(Request { who, command, reply }) = self.requests.try_recv() {
             work = true;
             let result = self.office.handle_command_of(time, &who, &command);
@@ -261,6 +269,8 @@ impl<C: Clock> Driver<C> {
                 Up::Report(Report::Ended(ended)) => {
                     self.collect(time, turns, worker, ended.call.slot)
                 }
+                Up::Report(Report::Errand(done)) => self.office.handle_errand(time, &done),
+                Up::Report(Report::Gateway(news)) => self.office.handle_news(time, &news),
             }
         }
         true
@@ -319,7 +329,7 @@ impl<C: Clock> Driver<C> {
         let epoch = self.link.dataplane_epoch();
         if epoch != turns.epoch && self.dataplane_beats(time) {
             turns.epoch = epoch;
-            self.greet_dataplane(turns.epoch);
+            self.greet_dataplane(time, turns.epoch);
         }
         for worker in 0..self.sides.len() {
             self.sweep(time, turns, worker);
@@ -346,8 +356,8 @@ impl<C: Clock> Driver<C> {
     }
 
     /// A dataplane started: it learns the parameters.
-    fn greet_dataplane(&mut self, epoch: u64) {
-        self.office.handle_dataplane();
+    fn greet_dataplane(&mut self, time: Time, epoch: u64) {
+        self.office.handle_dataplane(time, epoch);
         tracing::info!(epoch, "dataplane_joined");
     }
 
@@ -425,6 +435,9 @@ impl<C: Clock> Driver<C> {
                 }
             }
         }
+        while let Some((name, target)) = self.office.poll_name() {
+            self.names.ask(name, target);
+        }
         while let Some((worker, call)) = self.office.poll_release() {
             if let Some(side) = self.sides.get(worker) {
                 let _ = side.calls.release(call);
@@ -460,7 +473,7 @@ impl<C: Clock> Driver<C> {
         for side in &mut self.sides {
             idle &= side.up.try_sleep();
         }
-        if idle && self.requests.is_empty() && self.stored.is_empty() {
+        if idle && self.requests.is_empty() && self.stored.is_empty() && self.names.is_empty() {
             let mut fds = [PollFd::new(self.bell.as_fd(), PollFlags::POLLIN)];
             let _ = poll(&mut fds, PollTimeout::from(20u8));
         }

@@ -3,8 +3,8 @@
 //! One decision loop owns all business state in memory: [`decide::Office`]. It is sans-IO (asks,
 //! records, commands and time in; answers, changes and releases out), so the simulator drives the very
 //! same one. Everything else follows it: [`store`] makes changes durable in groups, [`api`] turns
-//! requests into commands, [`reconcile`] brings the kernel's maps to what the state says, and
-//! [`driver`] moves messages between them.
+//! requests into commands, [`reconcile`] brings the kernel's maps to what the state says, [`resolve`]
+//! asks DNS, and [`driver`] moves messages between them.
 //!
 //! Read `decide/mod.rs`, then one file per ask beside it, then `driver.rs`.
 
@@ -18,6 +18,7 @@ pub mod journal;
 pub mod page;
 pub mod params;
 pub mod reconcile;
+pub mod resolve;
 pub mod shown;
 pub mod state;
 pub mod store;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use config::{Config, Invocation, LogFormat, Task};
+use config::{Config, Errand, LogFormat, Program};
 use control::Time;
 use control::api::{self, Shared};
 use control::decide::Office;
 use control::driver::{Clock, Driver, durable_ends, run_store};
 use control::reconcile::{self, SharedMaps};
+use control::resolve::dns::{self, Families};
 use control::store::Store;
 use control::store::sqlite::{Reader, Sqlite};
 use crossbeam::channel::bounded;
@@ -24,6 +25,9 @@ use shm::{Doorbell, Lock, Region};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Error = Box<dyn std::error::Error>;
+
+const PROGRAM: Program =
+    Program { name: "tollgate-control", version: env!("CARGO_PKG_VERSION"), unload: false };
 
 /// Requests of the API that may wait for the loop; a further one is refused with 503.
 const REQUESTS_MAX: usize = 1024;
@@ -55,46 +59,26 @@ impl Clock for SystemClock {
 }
 
 fn main() -> ExitCode {
-    let invocation = match Invocation::read(std::env::args_os().skip(1), false) {
-        Ok(invocation) => invocation,
-        Err(what) => {
-            eprintln!("tollgate-control: {what}");
-            eprint!("{}", Invocation::usage("tollgate-control", false));
-            return ExitCode::from(2);
+    let arguments = std::env::args_os().skip(1);
+    let done = match PROGRAM.errand(arguments, |file| std::fs::read_to_string(file)) {
+        Ok(Errand::Say(text)) => {
+            print!("{text}");
+            Ok(())
+        }
+        // There is no `--unload` here to be asked for.
+        Ok(Errand::Run(config) | Errand::Unload(config)) => run(&config),
+        Err(refusal) => {
+            eprintln!("{refusal}");
+            return ExitCode::from(refusal.exit_code());
         }
     };
-    match invoked(&invocation) {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tollgate-control: {error}");
+            eprintln!("{}: {error}", PROGRAM.name);
             ExitCode::FAILURE
         }
     }
-}
-
-fn invoked(Invocation { file, task }: &Invocation) -> Result<(), Error> {
-    match task {
-        Task::Version => {
-            println!("tollgate-control {}", env!("CARGO_PKG_VERSION"));
-            return Ok(());
-        }
-        Task::Help => {
-            print!("{}", Invocation::usage("tollgate-control", false));
-            return Ok(());
-        }
-        Task::Run | Task::Check | Task::Unload => {}
-    }
-    let named = |what: &dyn std::fmt::Display| format!("{}: {what}", file.display());
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| format!("{}; --config names another file", named(&error)))?;
-    let config = Config::parse(&text).map_err(|mistakes| {
-        mistakes.iter().map(|mistake| named(mistake)).collect::<Vec<_>>().join("\n")
-    })?;
-    match task {
-        Task::Check => println!("{}", named(&"ok")),
-        Task::Run | Task::Unload | Task::Version | Task::Help => run(&config)?,
-    }
-    Ok(())
 }
 
 fn log(config: &Config) {
@@ -148,6 +132,8 @@ fn run(config: &Config) -> Result<(), Error> {
     std::thread::Builder::new()
         .name("reconcile".into())
         .spawn(move || reconcile::run(&pins, &guard_in, &reconciled))?;
+    let families = Families::of(config.addresses.iter().map(|address| &address.ip));
+    let names = dns::start(families, bell()?)?;
     let shared = Arc::new(Shared {
         requests,
         bell: bell()?,
@@ -164,7 +150,7 @@ fn run(config: &Config) -> Result<(), Error> {
     tracing::info!(workers, socket = %paths.control_socket().display(), "control_started");
 
     let mut driver = Driver {
-        office: Office::new(loaded, workers as usize),
+        office: Office::new(loaded, workers as usize).seeded(getrandom::u64()?),
         clock: SystemClock,
         link,
         sides,
@@ -174,6 +160,7 @@ fn run(config: &Config) -> Result<(), Error> {
         stored,
         requests: requests_in,
         guard,
+        names,
         ended_before,
     };
     driver.run(|| stop.load(Ordering::Relaxed));

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::rfc3339;
 use crate::state::entity::{Account, Denied, Mapping, Routing, TariffHead};
+use crate::state::phone::Phone;
 
 /// An answer as JSON.
 pub fn json(shown: impl Serialize) -> Value {
@@ -88,6 +89,26 @@ pub struct Held {
     pub store: bool,
     /// Standing alarms.
     pub alarms: usize,
+    /// Vendors' gateways that are probed or registered at, and whether they are online.
+    pub gateways: BTreeMap<String, bool>,
+    /// Who is registered.
+    pub registrations: RegistrationFigures,
+}
+
+/// How many contacts are registered, and what became of REGISTERs and challenges since the start of
+/// control. What the workers challenge by themselves they count.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RegistrationFigures {
+    /// Contacts that are registered now.
+    pub live: usize,
+    /// REGISTERs that were done.
+    pub accepted: u64,
+    /// REGISTERs that were refused, by whatever status.
+    pub refused: u64,
+    /// REGISTERs and INVITEs that were asked for a password, or asked again.
+    pub challenged: u64,
+    /// Wrong passwords over a fresh nonce of ours.
+    pub failed: u64,
 }
 
 /// Whether it is ready, and what it carries.
@@ -117,6 +138,10 @@ pub struct Status {
     pub workers: Vec<WorkerStatus>,
     /// Standing alarms.
     pub alarms: usize,
+    /// Vendors' gateways that do not answer, or that we are not registered at.
+    pub gateways_offline: Vec<String>,
+    /// Who is registered.
+    pub registrations: RegistrationFigures,
 }
 
 /// Quantiles of a duration.
@@ -191,6 +216,74 @@ pub struct RoutingShown {
     pub gateway: Routing,
     /// Running calls.
     pub lines: u32,
+    /// Calls may go there: it answers OPTIONS if it is asked, and we are registered if we must be.
+    pub online: bool,
+    /// `off`, `trying`, `registered`, `refused` (our password) or `failed`.
+    pub registration_state: &'static str,
+    /// Until when, unless it is refreshed before; null: we are not registered.
+    pub registered_until: Option<Moment>,
+    /// From the last OPTIONS to its answer; null: none, or none came.
+    pub options_round_trip_us: Option<u32>,
+    /// Where the target leads now, first choice first.
+    pub addresses: Vec<String>,
+}
+
+/// A phone with its lines, and whether it can be reached.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PhoneShown {
+    /// The document.
+    #[serde(flatten)]
+    pub phone: Phone,
+    /// Running calls.
+    pub lines: u32,
+    /// It is registered.
+    pub online: bool,
+    /// Its contacts that are registered.
+    pub contacts: usize,
+}
+
+/// Where somebody can be reached.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RegistrationShown {
+    /// User part of the address of record.
+    pub aor: String,
+    /// The phone or mapping gateway that it belongs to.
+    pub owner: String,
+    /// Anything is registered.
+    pub online: bool,
+    /// The best contact first.
+    pub contacts: Vec<BindingShown>,
+}
+
+/// One contact that is registered.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct BindingShown {
+    /// Its URI.
+    pub uri: String,
+    /// Preference in thousandths.
+    pub q: u16,
+    /// Whence its REGISTER came.
+    pub source: String,
+    /// `udp`, `tcp`, `tls`, `ws` or `wss`.
+    pub transport: &'static str,
+    /// A call can be sent there; not so while its connection is gone.
+    pub online: bool,
+    /// It says another address than it came from.
+    pub nat: bool,
+    /// Registered without a gap since.
+    pub since: Moment,
+    /// When it was refreshed last.
+    pub refreshed: Moment,
+    /// When it ends.
+    pub expires: Moment,
+    /// Its User-Agent.
+    pub user_agent: String,
+    /// Route set that leads there (RFC 3327).
+    pub path: String,
+    /// Call-ID of its last REGISTER.
+    pub call_id: String,
+    /// CSeq of its last REGISTER.
+    pub cseq: u32,
 }
 
 /// A denied source.
@@ -243,7 +336,7 @@ pub struct LedgerShown {
 pub struct Considered {
     /// Its place; null if it is not tried.
     pub order: Option<usize>,
-    /// The vendor's gateway.
+    /// The vendor's gateway, or the phone.
     pub gateway: String,
     /// How many digits of the callee its prefix matched.
     pub prefix_digits: usize,
@@ -251,6 +344,8 @@ pub struct Considered {
     pub price: Option<String>,
     /// The callee as sent there.
     pub callee_sent: Option<String>,
+    /// The contact of the phone that rings.
+    pub contact: Option<String>,
     /// Why it is not tried.
     pub excluded: Option<String>,
 }
@@ -310,13 +405,13 @@ pub struct CallShown {
 pub struct CdrShown {
     /// 32 hexadecimal digits.
     pub id: String,
-    /// `customer_gateway`, `illegal` or `none`.
+    /// `customer_gateway`, `phone`, `illegal` or `none`.
     pub billing_mode: &'static str,
     /// The number shown to operators.
     pub billing_mode_code: i8,
-    /// The mapping gateway at the time.
+    /// The mapping gateway or calling phone at the time.
     pub gateway: String,
-    /// The last tried routing gateway at the time.
+    /// The last tried routing gateway or called phone at the time.
     pub vendor_gateway: String,
     /// Calls that the row stands for.
     pub calls: u64,

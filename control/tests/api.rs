@@ -18,6 +18,8 @@ fn everything_an_operator_said_outlives_a_kill() {
         "/tariff/sell/rate",
         "/gateway/mapping",
         "/gateway/routing",
+        "/phone",
+        "/registration",
         "/param/SS_SIP_INVITE_TIMEOUT",
         "/param/SS_SIP_INVITE_TIMEOUT/history",
         "/firewall/deny",
@@ -48,6 +50,7 @@ fn every_route_answers_and_says_what_is_wrong_as_a_problem() {
             path if path.starts_with("/tariff") => "sell",
             path if path.starts_with("/gateway/mapping") => "in",
             path if path.starts_with("/gateway/routing") => "out",
+            path if path.starts_with("/phone") => "alice",
             _ => "SS_SIP_INVITE_TIMEOUT",
         };
         let prefix = match route.path {
@@ -188,6 +191,26 @@ fn what_is_wrong_in_a_request_is_named_whatever_it_is() {
             422,
             "callee_rules[0].original: invalid type",
         ),
+        ("PATCH", "/phone/alice", json!({"password": "abc"}), 422, "at least 12 characters"),
+        ("PATCH", "/phone/alice", json!({"password": {"md5": "0"}}), 422, "password: text"),
+        ("PATCH", "/phone/alice", json!({"contacts_max": 0}), 422, "contacts_max: 1 to 8"),
+        ("PATCH", "/phone/alice?generate_password=2", json!({}), 422, "0 or 1"),
+        ("POST", "/phone", json!({"name": "b@x", "account": "customer"}), 422, "name: 1 to 32"),
+        (
+            "PATCH",
+            "/gateway/mapping/in",
+            json!({"authentication": "magic"}),
+            422,
+            "authentication: unknown variant",
+        ),
+        (
+            "PATCH",
+            "/gateway/mapping/in",
+            json!({"authentication": "ip_and_password"}),
+            422,
+            "auth_username: missing",
+        ),
+        ("GET", "/registration/nobody", Value::Null, 404, "nobody"),
         ("PUT", "/param/FREE_TIME", json!({"value": true}), 422, "value: text"),
         ("PUT", "/param/FREE_TIME", json!({"value": -1}), 422, "FREE_TIME"),
         ("PUT", "/param/FREE_TIME", json!({"value": "1", "who": "root"}), 422, "`who`"),
@@ -294,6 +317,7 @@ fn every_list_that_grows_comes_in_pages_of_one_shape() {
         node.ok("POST", "/gateway/mapping", &gateway);
         let gateway = json!({"name": name, "account": "vendor", "target": address});
         node.ok("POST", "/gateway/routing", &gateway);
+        node.ok("POST", "/phone", &json!({"name": name, "account": "customer"}));
         let payment = json!({"amount": "1", "request_id": name});
         node.ok("POST", "/account/customer/payment", &payment);
         let value = json!({"value": (5000 + number).to_string()});
@@ -315,7 +339,7 @@ fn every_list_that_grows_comes_in_pages_of_one_shape() {
         let whole = node.look(&format!("{path}?limit=10000"));
         assert_eq!(whole["next"], Value::Null, "{path}");
         let whole = whole["items"].as_array().unwrap();
-        let grows = !["/alarm", "/call", "/cdr"].contains(&path);
+        let grows = !["/alarm", "/call", "/cdr", "/registration"].contains(&path);
         assert!(!grows || whole.len() > 4, "{path} has {}", whole.len());
         let mut parts: Vec<Value> = Vec::new();
         let mut cursor = String::new();
@@ -332,6 +356,31 @@ fn every_list_that_grows_comes_in_pages_of_one_shape() {
     // The rate of every number has an empty prefix, and goes by it.
     node.ok("DELETE", "/tariff/sell/rate/", &Value::Null);
     assert_eq!(node.look("/tariff/sell/rate")["items"][0]["prefix"], "0");
+}
+
+#[test]
+fn a_password_that_is_made_here_is_shown_once_and_never_stored() {
+    let mut node = Node::start("password");
+    node.furnish();
+    let body = json!({"name": "bob", "account": "customer"});
+    let created = node.ok("POST", "/phone?generate_password=1", &body);
+    let first = created["password"].as_str().unwrap().to_owned();
+    let changed = node.ok("PATCH", "/phone/bob?generate_password=1", &json!({}));
+    let second = changed["password"].as_str().unwrap().to_owned();
+    assert!(first.len() >= 16 && second.len() >= 16 && first != second);
+    assert_eq!(node.look("/phone/bob")["password"], "********");
+    assert_eq!(node.look("/phone/alice")["password"], "");
+    node.kill();
+    for ending in ["", "-wal"] {
+        let file = node.home.join(format!("state/tollgate.db{ending}"));
+        let bytes = std::fs::read(file).unwrap_or_default();
+        let has = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+        assert!(!has(&first) && !has(&second), "{ending}");
+    }
+    node.run();
+    assert_eq!(node.look("/phone/bob")["password"], "********");
+    let realm = json!({"value": "sip.example.com"});
+    assert_eq!(node.say("PUT", "/param/TG_SIP_REALM", &realm).0, 409);
 }
 
 #[test]

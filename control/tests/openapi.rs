@@ -7,6 +7,8 @@ mod node;
 
 use control::cdr::{BillingMode, Cdr};
 use control::shown::AttemptShown;
+use control::state::binding::Binding;
+use control::state::entity::{Entity, Kind};
 use control::store::sqlite::Sqlite;
 use control::store::{Change, Store};
 use node::Node;
@@ -168,6 +170,23 @@ fn with_a_record(node: &Node) {
     let mut store = Sqlite::open(&node.home.join("state/tollgate.db")).unwrap();
     store.load().unwrap();
     store.commit(&[Change::CdrEnd(Box::new(cdr))]).unwrap();
+    // A phone that was registered before control started.
+    let put = |kind, id, body| Change::Put(Box::new(Entity::read(kind, id, body).unwrap()));
+    let hashes = json!({"md5": "0".repeat(32), "sha256": "0".repeat(64)});
+    let binding: Binding = serde_json::from_value(json!({
+        "uri": "sip:early@192.0.2.5", "q": 1000, "expires_us": 4_000_000_000_000_000_u64, "stored_until_us": 0,
+        "path": "", "source": "udp 192.0.2.5:5060", "local": "", "connection": 0, "epoch": 1,
+        "user_agent": "Phone/1", "call_id": "c", "cseq": 1, "since_us": 1, "refreshed_us": 2,
+        "generation": 3, "nat": false,
+    }))
+    .unwrap();
+    let phone = json!({"name": "early", "account": "early", "password": hashes});
+    let changes = [
+        put(Kind::Account, 1, json!({"name": "early", "role": "customer"})),
+        put(Kind::Phone, 2, phone),
+        Change::Binding(2, Box::new(binding)),
+    ];
+    store.commit(&changes).unwrap();
 }
 
 #[test]
@@ -212,6 +231,31 @@ fn every_answer_is_what_the_document_says() {
             json!({"name": "r", "account": "vendor", "target": "198.51.100.9", "stop_codes": [486]}),
         ),
         ("patch", "/gateway/routing/{name}", "/gateway/routing/r", json!({"priority": 2})),
+        (
+            "patch",
+            "/gateway/routing/{name}",
+            "/gateway/routing/r",
+            json!({
+                "target": "sip:carrier.invalid;transport=tcp", "registration": true,
+                "registration_user": "me", "options_check": true, "rel100": "required",
+                "failure_map": [{"from": 404, "to": 480}],
+            }),
+        ),
+        (
+            "patch",
+            "/gateway/mapping/{name}",
+            "/gateway/mapping/m",
+            json!({"auth_username": "m", "auth_password": "Correct-Horse-7"}),
+        ),
+        (
+            "post",
+            "/phone",
+            "/phone?generate_password=1",
+            json!({"name": "bob", "account": "customer", "ring": "all"}),
+        ),
+        ("patch", "/phone/{name}", "/phone/bob", json!({"numbers": ["201"]})),
+        ("delete", "/registration/{name}", "/registration/bob", Value::Null),
+        ("delete", "/phone/{name}", "/phone/bob", Value::Null),
         ("put", "/param/{name}", "/param/FREE_TIME", json!({"value": 3})),
         ("delete", "/param/{name}", "/param/FREE_TIME", Value::Null),
         (
@@ -244,6 +288,8 @@ fn every_answer_is_what_the_document_says() {
         ("/tariff", "sell"),
         ("/gateway/mapping", "in"),
         ("/gateway/routing", "out"),
+        ("/phone", "alice"),
+        ("/registration", "early"),
         ("/param", "SS_SIP_INVITE_TIMEOUT"),
     ];
     let paths: Vec<String> =
@@ -267,6 +313,8 @@ fn every_answer_is_what_the_document_says() {
             reader.say("get", pattern, &none, &Value::Null);
         }
     }
+    let registered = reader.node.look("/registration");
+    assert_eq!(registered["items"][0]["contacts"][0]["source"], "192.0.2.5:5060");
     assert!(reader.found.is_empty(), "\n{}\n", reader.found.join("\n"));
     let gets = reader.checked.iter().filter(|done| done.starts_with("get ")).count();
     let all = control::api::routes::ROUTES.iter().filter(|route| route.method == "get").count();

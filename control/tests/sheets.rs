@@ -45,11 +45,12 @@ fn import(node: &Node, noun: &[&str], sheet: &[u8], flags: &[&str]) -> (i32, Str
     tollgate(node, &[noun, &["import", file.to_str().unwrap()], flags].concat())
 }
 
-const NOUNS: [&[&str]; 7] = [
+const NOUNS: [&[&str]; 8] = [
     &["account"],
     &["tariff", "head"],
     &["gateway", "mapping"],
     &["gateway", "routing"],
+    &["phone"],
     &["firewall", "deny"],
     &["firewall", "trust"],
     &["param"],
@@ -75,6 +76,11 @@ fn furnish_strangely(node: &Node) {
         "stop_codes": [], "priority": 7, "terminate": true, "unrated_allowed": true,
     });
     post("/gateway/routing", gateway);
+    let phone = json!({
+        "name": "bob.smith", "account": "customer", "number": "+39 0201", "contacts_max": 2,
+        "numbers": ["390201", "201"], "fall_through": true, "talk_s_max": 60, "locked": true,
+    });
+    post("/phone", phone);
     post("/firewall/deny", json!({"prefix": "2001:db8:1::/48", "reason": ""}));
     let until = "2034-05-06T07:08:09.123Z";
     post("/firewall/deny", json!({"prefix": "203.0.115.9", "until": until, "reason": "@x\u{e9}"}));
@@ -176,6 +182,29 @@ fn a_sheet_with_a_mistake_changes_nothing_and_every_mistake_is_told() {
     assert!(out.contains("created 2") && out.contains("failed 1"), "{out}");
     let (code, ..) = tollgate(&node, &["account", "import", "/nonexistent.csv"]);
     assert_eq!(code, 1);
+}
+
+#[test]
+fn a_phone_is_made_with_a_password_that_is_printed_once() {
+    let node = Node::start("phone-cli");
+    node.furnish();
+    let words = ["phone", "create", "bob", "--account", "customer", "--generate-password"];
+    let (code, out, err) = tollgate(&node, &[&words[..], &["--output", "json"]].concat());
+    assert_eq!((code, err.as_str()), (0, ""));
+    let shown: Value = serde_json::from_str(&out).unwrap();
+    let password = shown["password"].as_str().unwrap();
+    assert!(password.len() >= 16, "{out}");
+    for words in [&["phone", "show", "bob"][..], &["phone", "export"], &["phone", "list"]] {
+        let (code, out, _) = tollgate(&node, words);
+        assert!(code == 0 && !out.contains(password) && out.contains("bob"), "{out}");
+    }
+    let (code, out, _) = tollgate(&node, &["registration", "list"]);
+    assert_eq!((code, out.as_str()), (0, "none\n"));
+    let (code, out, _) = tollgate(&node, &["registration", "show", "bob"]);
+    assert!(code == 0 && out.contains("online") && out.contains("false"), "{out}");
+    let words = ["phone", "set", "bob", "--password", "x", "--ring", "all"];
+    let (code, _, err) = tollgate(&node, &words);
+    assert!(code == 1 && err.contains("at least 12"), "{err}");
 }
 
 #[test]

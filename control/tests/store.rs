@@ -68,7 +68,16 @@ impl Worker {
             ..Facts::default()
         };
         let (record, started_us) = ([u64::from(number), 7], 1_700_000_000_000_000);
-        let admit = Admit { call, record, asked_us: 0, deadline_us: 0, started_us, facts };
+        let admit = Admit {
+            call,
+            record,
+            asked_us: 0,
+            deadline_us: 0,
+            started_us,
+            facts,
+            identities: Default::default(),
+            credentials: Default::default(),
+        };
         self.says(&Up::Ask(Ask::Admit(admit)));
         let mut route: Option<Route> = None;
         until("an answer", || {

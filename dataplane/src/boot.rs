@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use b2bua::{Keys, Limits, Local, Setup, Switch};
-use config::{Config, Interface, Nic as NicKind, XdpMode};
+use b2bua::{Keys, Limits, Local, Setup, StreamPorts, Switch};
+use config::{Config, Interface, Nic as NicKind, Verify, XdpMode};
+use link::endpoint::Transport;
 use link::layout::{Link, Sizes};
 use link::ring;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
@@ -23,7 +24,7 @@ use crate::neighbors::{self, Reader};
 use crate::nic::Nic;
 use crate::nic::afxdp::{self, AfXdp};
 use crate::nic::udp::Udp;
-use crate::rim;
+use crate::rim::{self, stream::Door};
 use crate::worker::{Handoff, Parts, Worker};
 
 /// Why the dataplane did not start; each says what to do.
@@ -52,77 +53,21 @@ pub fn run(config: &Config) -> Result<(), Error> {
     let allowed = cores::allowed();
     let cores = cores::choose(&config.dataplane.cores, &allowed, config.control.core, workers);
 
-    let mut handoffs = handoffs(config, &keys)?;
-    let mut notices: Vec<(String, String)> = Vec::new();
-    let mut threads = Vec::new();
+    let handoffs = handoffs(config, &keys)?;
+    let mut crew = Crew {
+        config,
+        link,
+        keys,
+        cores: &cores,
+        stop: Arc::clone(&stop),
+        threads: Vec::new(),
+        notices: Vec::new(),
+    };
     match config.dataplane.nic {
-        NicKind::Udp => {
-            notices.push(("nic".into(), "udp: kernel sockets".into()));
-            let addresses: Vec<_> = config.addresses.iter().map(|address| address.ip).collect();
-            for (index, handoff) in handoffs.drain(..).enumerate() {
-                let ports = media_ports(config, index)?;
-                let frames = config.dataplane.frames_per_worker;
-                // What arrives here is reassembled already, so a frame holds the longest message.
-                let longest = Udp::frame_bytes(config.sip.message_bytes_max);
-                let bytes = config.dataplane.frame_bytes.max(longest);
-                let nic = Udp::open(&addresses, config.sip.port, ports, frames, bytes)?;
-                let (hops, rim) = (Reader::kernel(), rim::WorkerSide::none());
-                let parts = parts(config, &link, &keys, index, nic, hops, rim, handoff)?;
-                let core = cores.get(index).copied();
-                threads.push(spawn(index, core, parts, Arc::clone(&stop))?);
-            }
-        }
-        NicKind::AfXdp => {
-            let names: Vec<String> = config.interfaces.iter().map(|one| one.name.clone()).collect();
-            afxdp::check_queues(&names, workers as u32)?;
-            let guard = xdp_prog::attach(&plan(config)?)?;
-            for interface in guard.interfaces() {
-                notices.push((format!("xdp {}", interface.name), interface.mode.name().into()));
-            }
-            let mut nics = Vec::new();
-            for queue in 0..workers as u32 {
-                let nic = AfXdp::open(
-                    &names,
-                    queue,
-                    config.dataplane.frames_per_worker,
-                    config.dataplane.frame_bytes,
-                    config.dataplane.hugepages,
-                )?;
-                nics.push(nic);
-            }
-            let copies = nics.iter().any(|nic| !nic.zero_copy());
-            let mode = if copies { "afxdp: copy" } else { "afxdp: zero-copy" };
-            notices.push(("nic".into(), mode.into()));
-            let hops = neighbors::start(&names, workers, Arc::clone(&stop))?;
-            let addresses: Vec<SocketAddr> = config
-                .addresses
-                .iter()
-                .map(|address| SocketAddr::new(address.ip, config.sip.port))
-                .collect();
-            let bells = (0..workers as u32)
-                .map(|worker| Doorbell::open(&paths.worker_bell(worker)))
-                .collect::<Result<Vec<_>, _>>()?;
-            let setup = rim::Setup {
-                addresses,
-                worker_bells: bells,
-                bell: paths.run.join("rim.bell"),
-                message_bytes_max: config.sip.message_bytes_max,
-            };
-            let rims = rim::start(setup, admission(&paths.pins)?, Arc::clone(&stop))?;
-            // Only now, because the driver lets fragments of SIP up to the rim once it finds a socket.
-            for (queue, nic) in (0..).zip(&nics) {
-                for (interface, socket) in nic.sockets().enumerate() {
-                    guard.set_socket(interface, queue, socket)?;
-                }
-            }
-            let sides = nics.into_iter().zip(hops).zip(rims).zip(handoffs.drain(..));
-            for (index, (((nic, hops), rim), handoff)) in sides.enumerate() {
-                let parts = parts(config, &link, &keys, index, nic, hops, rim, handoff)?;
-                let core = cores.get(index).copied();
-                threads.push(spawn(index, core, parts, Arc::clone(&stop))?);
-            }
-        }
+        NicKind::Udp => crew.start_on_kernel_sockets(handoffs)?,
+        NicKind::AfXdp => crew.start_on_driver_queues(handoffs)?,
     }
+    let Crew { threads, mut notices, .. } = crew;
     notices.push(("workers".into(), workers.to_string()));
     link.board().replace(notices.iter().map(|(name, text)| (name.as_str(), text.as_str())));
     if cores.is_empty() {
@@ -139,6 +84,217 @@ pub fn run(config: &Config) -> Result<(), Error> {
     }
     eprintln!("dataplane_stopped");
     Ok(())
+}
+
+/// The workers of this process, and what they are started with.
+struct Crew<'a> {
+    config: &'a Config,
+    link: Link,
+    keys: Keys,
+    /// Empty, or one for each worker.
+    cores: &'a [u32],
+    stop: Arc<AtomicBool>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+    /// What `status` shows of how they came up.
+    notices: Vec<(String, String)>,
+}
+
+impl Crew<'_> {
+    /// Each worker with sockets of its own in the kernel's stack; no driver's program, and of the rim only
+    /// what serves connections.
+    fn start_on_kernel_sockets(&mut self, handoffs: Vec<Handoff>) -> Result<(), Error> {
+        let config = self.config;
+        self.notices.push(("nic".into(), "udp: kernel sockets".into()));
+        let addresses: Vec<_> = config.addresses.iter().map(|address| address.ip).collect();
+        // No guard is attached, but one that was may still be pinned, and its lists hold.
+        let streams = match admission(&config.paths.pins) {
+            Ok(admits) => start_streams(config, admits, &self.stop)?,
+            Err(_) => start_streams(config, |_, _: &[u8]| true, &self.stop)?,
+        };
+        for (index, (handoff, streams)) in handoffs.into_iter().zip(streams).enumerate() {
+            let ports = media_ports(config, index)?;
+            let frames = config.dataplane.frames_per_worker;
+            // What arrives here is reassembled already, so a frame holds the longest message.
+            let longest = Udp::frame_bytes(config.sip.message_bytes_max);
+            let bytes = config.dataplane.frame_bytes.max(longest);
+            let nic = Udp::open(&addresses, config.sip.port, ports, frames, bytes)?;
+            let rim = rim::WorkerSide::new(None, Some(streams));
+            self.start_worker(index, nic, Reader::kernel(), rim, handoff)?;
+        }
+        Ok(())
+    }
+
+    /// The driver's program attached, each worker with its queue of every interface, and the threads that
+    /// only they need: next hops and the rim.
+    fn start_on_driver_queues(&mut self, handoffs: Vec<Handoff>) -> Result<(), Error> {
+        let config = self.config;
+        let workers = config.dataplane.workers;
+        let names: Vec<String> = config.interfaces.iter().map(|one| one.name.clone()).collect();
+        afxdp::check_queues(&names, workers)?;
+        let guard = xdp_prog::attach(&plan(config)?)?;
+        for interface in guard.interfaces() {
+            let name = format!("xdp {}", interface.name);
+            self.notices.push((name, interface.mode.name().into()));
+        }
+        let mut nics = Vec::new();
+        for queue in 0..workers {
+            let nic = AfXdp::open(
+                &names,
+                queue,
+                config.dataplane.frames_per_worker,
+                config.dataplane.frame_bytes,
+                config.dataplane.hugepages,
+            )?;
+            nics.push(nic);
+        }
+        let copies = nics.iter().any(|nic| !nic.zero_copy());
+        let mode = if copies { "afxdp: copy" } else { "afxdp: zero-copy" };
+        self.notices.push(("nic".into(), mode.into()));
+        let hops = neighbors::start(&names, workers as usize, Arc::clone(&self.stop))?;
+        let rims = start_rim(config, &self.stop)?;
+        // Only now, because the driver lets fragments of SIP up to the rim once it finds a socket.
+        for (queue, nic) in (0..).zip(&nics) {
+            for (interface, socket) in nic.sockets().enumerate() {
+                guard.set_socket(interface, queue, socket)?;
+            }
+        }
+        let sides = nics.into_iter().zip(hops).zip(rims).zip(handoffs);
+        for (index, (((nic, hops), rim), handoff)) in sides.enumerate() {
+            self.start_worker(index, nic, hops, rim, handoff)?;
+        }
+        Ok(())
+    }
+
+    fn start_worker<N: Nic + Send + 'static>(
+        &mut self,
+        index: usize,
+        nic: N,
+        hops: Reader,
+        rim: rim::WorkerSide,
+        handoff: Handoff,
+    ) -> Result<(), Error> {
+        let parts = self.parts(index, nic, hops, rim, handoff)?;
+        let core = self.cores.get(index).copied();
+        self.threads.push(spawn(index, core, parts, Arc::clone(&self.stop))?);
+        Ok(())
+    }
+
+    fn parts<N: Nic>(
+        &self,
+        index: usize,
+        nic: N,
+        hops: Reader,
+        rim: rim::WorkerSide,
+        handoff: Handoff,
+    ) -> Result<Parts<N>, Error> {
+        let config = self.config;
+        let workers = config.dataplane.workers;
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed)?;
+        let calls_max = config.limits.calls_per_worker(workers);
+        let switch = Switch::new(Setup {
+            worker: index as u8,
+            workers: workers as u8,
+            node: config.node.number,
+            limits: Limits {
+                calls_max,
+                transactions_max: config.limits.transactions_per_worker(workers),
+                kept_messages_max: config.limits.kept_messages_per_worker(workers),
+                message_bytes_max: config.sip.message_bytes_max,
+                gateways_max: link::profile::GATEWAYS_MAX,
+            },
+            locals: config
+                .addresses
+                .iter()
+                .map(|address| Local {
+                    address: address.ip,
+                    sip_port: config.sip.port,
+                    prefix_bits: address.prefix_bits,
+                    advertise: address.advertise,
+                    stream_ports: stream_ports(config),
+                })
+                .collect(),
+            media_ports: media_ports(config, index)?,
+            keys: self.keys,
+            seed,
+            user_agent: "Tollgate".into(),
+        });
+        let mut side = self.link.worker_side(index as u32)?;
+        // Answers to a process that is gone.
+        side.down.clear();
+        side.counters.name_all(Counters::names().iter().map(String::as_str))?;
+        Ok(Parts {
+            index,
+            nic,
+            switch,
+            link: self.link,
+            side,
+            control: Doorbell::open(&config.paths.control_bell())?,
+            bell: Doorbell::open(&config.paths.worker_bell(index as u32))?,
+            hops,
+            handoff,
+            rim,
+            calls_max: calls_max as usize,
+            message_bytes_max: config.sip.message_bytes_max,
+            spin: Duration::from_micros(config.dataplane.spin_us.into()),
+            wall_offset: clock::wall_offset,
+        })
+    }
+}
+
+/// The rim's threads, and each worker's side of them.
+fn start_rim(config: &Config, stop: &Arc<AtomicBool>) -> Result<Vec<rim::WorkerSide>, Error> {
+    let (pins, port) = (&config.paths.pins, config.sip.port);
+    let addresses = config.addresses.iter().map(|address| SocketAddr::new(address.ip, port));
+    let addresses: Vec<SocketAddr> = addresses.collect();
+    let (rings, admits) = (rings(config, "rim.bell"), admission(pins)?);
+    let datagrams = rim::datagram::start(&addresses, &rings, admits, Arc::clone(stop))?;
+    let streams = start_streams(config, admission(pins)?, stop)?;
+    let sides = datagrams.into_iter().zip(streams);
+    Ok(sides
+        .map(|(datagrams, streams)| rim::WorkerSide::new(Some(datagrams), Some(streams)))
+        .collect())
+}
+
+/// The rings between the workers and a thread of the rim.
+fn rings(config: &Config, bell: &str) -> rim::Rings {
+    let workers = 0..config.dataplane.workers;
+    rim::Rings {
+        worker_bells: workers.map(|worker| config.paths.worker_bell(worker)).collect(),
+        bell: config.paths.run.join(bell),
+        message_bytes_max: config.sip.message_bytes_max,
+    }
+}
+
+/// Connections: a door on every address for every transport that is served.
+fn start_streams(
+    config: &Config,
+    admits: impl FnMut(IpAddr, &[u8]) -> bool + Send + 'static,
+    stop: &Arc<AtomicBool>,
+) -> Result<Vec<rim::stream::Streams>, Error> {
+    let served = &config.streams;
+    let ports = [
+        (Transport::Tcp, Some(config.sip.port).filter(|_| served.tcp)),
+        (Transport::Tls, served.tls_port),
+        (Transport::Ws, served.ws_port),
+        (Transport::Wss, served.wss_port),
+    ];
+    let doors: Vec<Door> = config
+        .addresses
+        .iter()
+        .flat_map(|own| {
+            ports.iter().filter_map(|&(transport, port)| {
+                Some(Door { address: SocketAddr::new(own.ip, port?), transport })
+            })
+        })
+        .collect();
+    let identity = served.identity.as_ref();
+    let tls = rim::Tls::open(
+        identity.map(|identity| (identity.certificate.as_path(), identity.key.as_path())),
+        (served.verify == Verify::Yes).then_some(served.authorities.as_path()),
+    )?;
+    let rings = rings(config, "streams.bell");
+    Ok(rim::stream::start(&doors, &rings, tls, admits, Arc::clone(stop))?)
 }
 
 /// Sockets of the `udp` NIC and packet memory count against the process; what the system grants at most is
@@ -272,66 +428,14 @@ fn handoffs(config: &Config, keys: &Keys) -> Result<Vec<Handoff>, Error> {
         .collect())
 }
 
-#[expect(clippy::too_many_arguments, reason = "one call puts a worker together from its parts")]
-fn parts<N: Nic>(
-    config: &Config,
-    link: &Link,
-    keys: &Keys,
-    index: usize,
-    nic: N,
-    hops: Reader,
-    rim: rim::WorkerSide,
-    handoff: Handoff,
-) -> Result<Parts<N>, Error> {
-    let workers = config.dataplane.workers;
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed)?;
-    let calls_max = config.limits.calls_per_worker(workers);
-    let switch = Switch::new(Setup {
-        worker: index as u8,
-        workers: workers as u8,
-        node: config.node.number,
-        limits: Limits {
-            calls_max,
-            transactions_max: config.limits.transactions_per_worker(workers),
-            kept_messages_max: config.limits.kept_messages_per_worker(workers),
-            message_bytes_max: config.sip.message_bytes_max,
-        },
-        locals: config
-            .addresses
-            .iter()
-            .map(|address| Local {
-                address: address.ip,
-                sip_port: config.sip.port,
-                prefix_bits: address.prefix_bits,
-                advertise: address.advertise,
-            })
-            .collect(),
-        media_ports: media_ports(config, index)?,
-        keys: *keys,
-        seed,
-        user_agent: "Tollgate".into(),
-    });
-    let mut side = link.worker_side(index as u32)?;
-    // Answers to a process that is gone.
-    side.down.clear();
-    side.counters.name_all(Counters::names().iter().map(String::as_str))?;
-    Ok(Parts {
-        index,
-        nic,
-        switch,
-        link: *link,
-        side,
-        control: Doorbell::open(&config.paths.control_bell())?,
-        bell: Doorbell::open(&config.paths.worker_bell(index as u32))?,
-        hops,
-        handoff,
-        rim,
-        calls_max: calls_max as usize,
-        message_bytes_max: config.sip.message_bytes_max,
-        spin: Duration::from_micros(config.dataplane.spin_us.into()),
-        wall_offset: clock::wall_offset,
-    })
+/// What a Via of a stream names: the port that is served, else the usual one.
+fn stream_ports(config: &Config) -> StreamPorts {
+    let (served, usual) = (&config.streams, StreamPorts::default());
+    StreamPorts {
+        tls: served.tls_port.unwrap_or(usual.tls),
+        ws: served.ws_port.unwrap_or(usual.ws),
+        wss: served.wss_port.unwrap_or(usual.wss),
+    }
 }
 
 fn spawn<N: Nic + Send + 'static>(

@@ -8,7 +8,7 @@ use b2bua::{Counter, Switch};
 use relay::DropReason;
 
 use crate::nic::{Nic, NicStatistics};
-use crate::rim::Given;
+use crate::rim::{Given, StreamCounter};
 use crate::worker::Handed;
 
 /// What the worker itself counts.
@@ -25,7 +25,7 @@ pub enum WorkerCounter {
     SipReceived,
     /// SIP messages sent.
     SipSent,
-    /// Keep-alives: datagrams too short to be a message (RFC 5626 §3.5.1).
+    /// Keep-alives: datagrams of line ends or zeros, too short to be a message, or STUN (RFC 5626 §3.5).
     SipKeepAlive,
     /// SIP datagrams longer than the limit.
     SipTooLong,
@@ -45,6 +45,12 @@ pub enum WorkerCounter {
     RimLost,
     /// Datagrams the kernel received that the driver would have dropped: denied, or out of budget.
     RimRefused,
+    /// Messages that came by a connection.
+    StreamIn,
+    /// Messages given to the rim for a connection.
+    StreamOut,
+    /// Messages for a connection that the rim's full ring did not take.
+    StreamLost,
     /// Messages to control that its full ring did not take.
     RingFull,
     /// Messages of control that could not be read.
@@ -61,7 +67,7 @@ pub enum WorkerCounter {
 
 impl WorkerCounter {
     /// Every counter, in the order of its number.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::FramesReceived,
         Self::FramesSent,
         Self::NoFrame,
@@ -77,6 +83,9 @@ impl WorkerCounter {
         Self::RimOut,
         Self::RimLost,
         Self::RimRefused,
+        Self::StreamIn,
+        Self::StreamOut,
+        Self::StreamLost,
         Self::RingFull,
         Self::DownUnreadable,
         Self::CallsAdopted,
@@ -104,6 +113,9 @@ impl WorkerCounter {
             Self::RimOut => "rim_out",
             Self::RimLost => "rim_lost",
             Self::RimRefused => "rim_refused",
+            Self::StreamIn => "stream_in",
+            Self::StreamOut => "stream_out",
+            Self::StreamLost => "stream_lost",
             Self::RingFull => "ring_full",
             Self::DownUnreadable => "down_unreadable",
             Self::CallsAdopted => "slots_adopted",
@@ -116,7 +128,8 @@ impl WorkerCounter {
 
 /// Where each group begins in the flat list.
 const FAULTS_AT: usize = WorkerCounter::ALL.len();
-const WIRE_AT: usize = FAULTS_AT + sip::Fault::ALL.len();
+const STREAMS_AT: usize = FAULTS_AT + sip::Fault::ALL.len();
+const WIRE_AT: usize = STREAMS_AT + StreamCounter::ALL.len();
 const DROPS_AT: usize = WIRE_AT + wire::Fault::ALL.len();
 const SWITCH_AT: usize = DROPS_AT + DropReason::ALL.len();
 const NIC_AT: usize = SWITCH_AT + Counter::COUNT;
@@ -147,11 +160,12 @@ impl Counters {
     pub fn names() -> Vec<String> {
         let own = WorkerCounter::ALL.iter().map(|counter| counter.name().to_owned());
         let faults = sip::Fault::ALL.iter().map(|fault| format!("sip_{}", fault.name()));
+        let streams = StreamCounter::ALL.iter().map(|counter| counter.name().to_owned());
         let wire = wire::Fault::ALL.iter().map(|fault| fault.name().to_owned());
         let drops = DropReason::ALL.iter().map(|reason| reason.name().to_owned());
         let switch = Counter::ALL.iter().map(|counter| counter.name().to_owned());
         let nic = NIC_NAMES.iter().map(|name| (*name).to_owned());
-        own.chain(faults).chain(wire).chain(drops).chain(switch).chain(nic).collect()
+        own.chain(faults).chain(streams).chain(wire).chain(drops).chain(switch).chain(nic).collect()
     }
 
     fn add_at(&mut self, place: usize, count: u64) {
@@ -168,6 +182,11 @@ impl Counters {
     /// Counts a datagram that is no message.
     pub fn sip_fault(&mut self, fault: sip::Fault) {
         self.add_at(FAULTS_AT + fault as usize, 1);
+    }
+
+    /// Counts what became of connections.
+    pub fn stream(&mut self, counter: StreamCounter, count: u64) {
+        self.add_at(STREAMS_AT + counter as usize, count);
     }
 
     /// Counts a frame that is no datagram.

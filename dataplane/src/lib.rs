@@ -13,5 +13,6 @@ pub mod counters;
 pub mod neighbors;
 mod netlink;
 pub mod nic;
+mod returned;
 pub mod rim;
 pub mod worker;

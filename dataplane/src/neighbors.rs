@@ -44,7 +44,7 @@ const NO_VLAN: u16 = u16::MAX;
 const REFRESH: Duration = Duration::from_millis(1000);
 /// How often the thread looks for questions.
 const LOOK: Duration = Duration::from_millis(5);
-/// Destinations looked at again between two looks for questions: some milliseconds of asking the kernel.
+/// Destinations looked at again between two looks for questions, which wait while the kernel is asked.
 const LOOKS_MAX: usize = 256;
 /// IPv6 and UDP headers: what the MTU leaves for a payload at least.
 const HEADERS_BYTES: u32 = 48;

@@ -355,17 +355,19 @@ fn who_the_driver_would_drop_does_not_come_in_by_fragments_or_another_interface(
         let bell = |end: &str| {
             std::env::temp_dir().join(format!("tghard-{}-{end}", nix::unistd::gettid()))
         };
-        let setup = rim::Setup {
-            addresses: vec![
-                SocketAddr::new(OWN.parse().unwrap(), SIP),
-                SocketAddr::new("10.10.2.2".parse().unwrap(), SIP),
-            ],
-            worker_bells: vec![Doorbell::open(&bell("worker")).unwrap()],
+        let addresses =
+            [OWN, "10.10.2.2"].map(|address| SocketAddr::new(address.parse().unwrap(), SIP));
+        let rings = rim::Rings {
+            worker_bells: vec![bell("worker")],
             bell: bell("rim"),
             message_bytes_max: 8192,
         };
         let stop = Arc::new(AtomicBool::new(false));
-        let mut sides = rim::start(setup, admission(pins).unwrap(), Arc::clone(&stop)).unwrap();
+        let admits = admission(pins).unwrap();
+        let datagrams =
+            rim::datagram::start(&addresses, &rings, admits, Arc::clone(&stop)).unwrap();
+        let mut sides: Vec<rim::WorkerSide> =
+            datagrams.into_iter().map(|one| rim::WorkerSide::new(Some(one), None)).collect();
         for end in ["worker", "rim"] {
             std::fs::remove_file(bell(end)).unwrap();
         }

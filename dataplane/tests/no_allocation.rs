@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use b2bua::{Keys, Limits, Local, Setup, Switch};
+use b2bua::{Keys, Limits, Local, Setup, StreamPorts, Switch};
 use dataplane::counters::Counters;
 use dataplane::neighbors::Reader;
 use dataplane::nic::udp::Udp;
@@ -48,7 +48,9 @@ impl Drop for Scratch {
 fn parts(link: &Link, scratch: &Path) -> Parts<Udp> {
     let ours: [IpAddr; 2] = [OUR_CUSTOMER_SIDE, OUR_VENDOR_SIDE].map(|ip| ip.parse().unwrap());
     let keys = Keys { shard: [1; 16], tag: [2; 16] };
-    let local = |address| Local { address, sip_port: SIP, prefix_bits: 24, advertise: None };
+    let stream_ports = StreamPorts::default();
+    let local =
+        |address| Local { address, sip_port: SIP, prefix_bits: 24, advertise: None, stream_ports };
     let switch = Switch::new(Setup {
         worker: 0,
         workers: 1,
@@ -58,6 +60,7 @@ fn parts(link: &Link, scratch: &Path) -> Parts<Udp> {
             transactions_max: 64,
             kept_messages_max: 64,
             message_bytes_max: MESSAGE_BYTES_MAX,
+            gateways_max: 8,
         },
         locals: ours.map(local).to_vec(),
         media_ports: MEDIA,
@@ -131,7 +134,7 @@ impl Office {
                     let (call, gateway) = (reroute.call, reroute.gateway);
                     Answer::Rerouted(Rerouted { call, gateway, granted: 1 })
                 }
-                Up::Ask(Ask::Abandon(_)) | Up::Report(_) => continue,
+                Up::Ask(Ask::Abandon(_) | Ask::Register(_)) | Up::Report(_) => continue,
             };
             assert!(self.side.down.send(&Down::Answer(answer)).is_ok());
         }

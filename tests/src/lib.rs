@@ -6,6 +6,8 @@
 pub mod carrier;
 pub mod lab;
 pub mod sim;
+pub mod sipp;
+pub mod softphone;
 
 /// Billionths of `rate` per minute for whole seconds, rounded half to even at six decimals: written
 /// apart from the product's own arithmetic.

@@ -6,6 +6,7 @@ use std::fmt::{Debug, Write as _};
 use std::path::{Path, PathBuf};
 
 use dataplane::counters::{Counters, WorkerCounter};
+use dataplane::rim::StreamCounter;
 use link::record::EndReason;
 
 fn root() -> PathBuf {
@@ -36,11 +37,14 @@ fn docs(path: &str, item: &str) -> BTreeMap<String, String> {
 }
 
 /// What is counted, if its sentence begins with another noun than its group is about.
-const NOUNS: [&str; 15] = [
+const NOUNS: [&str; 18] = [
     "acks",
     "answers",
     "calls",
     "cancels",
+    "challenges",
+    "connections",
+    "contacts",
     "datagrams",
     "frames",
     "images",
@@ -98,6 +102,11 @@ fn groups() -> Vec<Group> {
         let doc = nic.get(name.strip_prefix("nic_")?)?.clone();
         Some([name.clone(), unit(&doc, "frames"), doc])
     });
+    let registrations = docs("control/src/shown.rs", "struct RegistrationFigures");
+    let registrations = registrations.into_iter().map(|(name, doc)| {
+        let unit = if name == "live" { "contacts, now" } else { "requests" };
+        [name, unit.to_owned(), doc]
+    });
     let driver = xdp_prog::Reason::ALL.iter().map(|reason| {
         [reason.name().to_owned(), "frames, and their bytes".to_owned(), reason.doc().to_owned()]
     });
@@ -115,6 +124,13 @@ fn groups() -> Vec<Group> {
             &sip::Fault::ALL,
             "datagrams",
             |fault| format!("sip_{}", fault.name()),
+        ),
+        group(
+            "Connections",
+            ("dataplane/src/rim/counter.rs", "enum StreamCounter"),
+            &StreamCounter::ALL,
+            "messages",
+            |counter| counter.name().to_owned(),
         ),
         group(
             "Frames that are no datagram",
@@ -138,6 +154,7 @@ fn groups() -> Vec<Group> {
             |counter| counter.name().to_owned(),
         ),
         Group { title: "The NIC's rings", rows: nic.collect() },
+        Group { title: "Registrations", rows: registrations.collect() },
         Group { title: "The driver", rows: driver.collect() },
     ]
 }
@@ -147,7 +164,9 @@ fn page() -> String {
         "# Counters\n\nMade of the code's own comments; do not edit. All count from the start of the process (the \
          driver's: from the load of its\nprogram) and only grow. `tollgate status` shows those of the workers, \
          `tollgate firewall counters` those of the driver, and\n`/metrics` all of them: \
-         `tollgate_worker_events_total{worker,name}` and `tollgate_driver_packets_total{reason}`.\n",
+         `tollgate_worker_events_total{worker,name}` and `tollgate_driver_packets_total{reason}`.\n\
+         Registrations are control's: `status` has them, `/metrics` as `tollgate_registrations` and\n\
+         `tollgate_registration_events_total{name}`.\n",
     );
     for Group { title, rows } in groups() {
         let _ = write!(page, "\n## {title}\n\n| counter | counts | meaning |\n|---|---|---|\n");
@@ -164,7 +183,8 @@ fn page() -> String {
 fn every_counter_that_a_worker_shows_is_on_the_page_once() {
     let shown = Counters::names();
     let mut told: Vec<String> = Vec::new();
-    for group in groups().iter().filter(|group| group.title != "The driver") {
+    let is_workers = |group: &&Group| !["Registrations", "The driver"].contains(&group.title);
+    for group in groups().iter().filter(is_workers) {
         told.extend(group.rows.iter().map(|[name, ..]| name.clone()));
     }
     let differ = |one: &[String], other: &[String]| -> Vec<String> {

@@ -7,12 +7,18 @@
 
 #include "maps.h"
 
-/* UNDECIDED, and where the socket of the frame's queue stands; or why there is no such place. */
-static __always_inline enum reason steer_place(struct xdp_md *frame, __u32 *place)
+/*
+ * UNDECIDED, and where the socket of the frame's queue stands; `to_kernel` where everything goes there;
+ * or why there is no such place.
+ */
+static __always_inline enum reason steer_place(struct xdp_md *frame, enum reason to_kernel,
+					       __u32 *place)
 {
 	__u32 queue = frame->rx_queue_index;
 	__u32 interface = frame->ingress_ifindex;
 
+	if (deliver == DELIVER_KERNEL)
+		return to_kernel;
 	if (queue >= queues_per_interface)
 		return DROP_NO_SOCKET;
 	for (__u32 i = 0; i < INTERFACES_MAX; i++) {
@@ -29,12 +35,9 @@ static __always_inline enum reason steer_place(struct xdp_md *frame, __u32 *plac
 static __always_inline enum reason steer(struct xdp_md *frame, enum reason to_worker,
 					 enum reason to_kernel)
 {
-	enum reason reason;
 	__u32 place = 0;
+	enum reason reason = steer_place(frame, to_kernel, &place);
 
-	if (deliver == DELIVER_KERNEL)
-		return to_kernel;
-	reason = steer_place(frame, &place);
 	if (reason != UNDECIDED)
 		return reason;
 	return bpf_redirect_map(&sockets, place, XDP_DROP) == XDP_REDIRECT ? to_worker
@@ -48,12 +51,9 @@ static __always_inline enum reason steer(struct xdp_md *frame, enum reason to_wo
  */
 static __always_inline enum reason steer_fragment(struct xdp_md *frame)
 {
-	enum reason reason;
 	__u32 place = 0;
+	enum reason reason = steer_place(frame, PASS_FRAGMENT, &place);
 
-	if (deliver == DELIVER_KERNEL)
-		return PASS_FRAGMENT;
-	reason = steer_place(frame, &place);
 	if (reason != UNDECIDED)
 		return reason;
 	return bpf_map_lookup_elem(&sockets, &place) ? PASS_FRAGMENT : DROP_NO_SOCKET;

@@ -2,8 +2,8 @@
 //!
 //! An address has a first and a second bucket of fifteen slots by its keyed hash. It goes to the first
 //! while that has [`CROWDED`] or less; a crowded bucket spills into emptier ones, and counts what it
-//! spilled, because only then need a frame look there. With that, a million random addresses at the
-//! capacity of the table found no place taken in twenty tries, and 7 % of the buckets had spilled.
+//! spilled, because only then need a frame look there. With that, random addresses up to the
+//! capacity of the table find a place, and few buckets spill.
 //!
 //! An entry is written before its tag and erased after it, so that a frame in between sees the old or
 //! the new, never a half. One bucket never holds one tag twice (`bpf/deny.h` stops at the first).

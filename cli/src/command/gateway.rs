@@ -103,6 +103,18 @@ pub(crate) struct MappingFlags {
     /// 192.0.2.1, 192.0.2.0/24 or 192.0.2.1:5060; may be repeated.
     #[arg(long = "address")]
     addresses: Vec<String>,
+    /// How it is recognised: ip, ip_port, password or ip_and_password.
+    #[arg(long)]
+    authentication: Option<String>,
+    /// What it says to our digest challenges.
+    #[arg(long)]
+    auth_username: Option<String>,
+    /// With it.
+    #[arg(long)]
+    auth_password: Option<String>,
+    /// Whence its caller is taken: from, asserted, preferred or remote_party.
+    #[arg(long)]
+    caller_from: Option<String>,
     /// What its callees begin with; stripped.
     #[arg(long)]
     tech_prefix: Option<String>,
@@ -121,7 +133,8 @@ pub(crate) struct RoutingFlags {
     /// By which tariff.
     #[arg(long)]
     tariff: Option<String>,
-    /// Address and port.
+    /// Where it is: 192.0.2.1:5060, sip.example.com, sip:sip.example.com;transport=tcp or
+    /// sips:example.com; a name without a port is asked for by NAPTR and SRV.
     #[arg(long)]
     target: Option<String>,
     /// A prefix it serves; may be repeated; none: every number.
@@ -142,6 +155,24 @@ pub(crate) struct RoutingFlags {
     /// An answer that ends the search; may be repeated.
     #[arg(long = "stop-code")]
     stop_codes: Vec<u16>,
+    /// What we say to its digest challenges.
+    #[arg(long)]
+    auth_username: Option<String>,
+    /// With it; other users of this machine can read it while the command runs.
+    #[arg(long)]
+    auth_password: Option<String>,
+    /// We register there, and no call goes there while we are not registered: true or false.
+    #[arg(long)]
+    registration: Option<bool>,
+    /// As whom we register, if not as --auth-username.
+    #[arg(long)]
+    registration_user: Option<String>,
+    /// In which domain we register, if it is not the host of the target.
+    #[arg(long)]
+    registration_domain: Option<String>,
+    /// OPTIONS are sent there, and no call goes there while nobody answers: true or false.
+    #[arg(long)]
+    options_check: Option<bool>,
     #[command(flatten)]
     shared: SharedFlags,
 }
@@ -163,11 +194,15 @@ pub(crate) struct SharedFlags {
     /// Change of the callee, ORIGINAL=TARGET; may be repeated.
     #[arg(long = "callee-rule")]
     callee_rules: Vec<String>,
+    /// Any field, NAME=VALUE as in a cell of an export; may be repeated. A name that is not there
+    /// shows all of them.
+    #[arg(long = "field", value_name = "NAME=VALUE")]
+    fields: Vec<String>,
 }
 
 impl SharedFlags {
-    fn fields(&self) -> Result<Fields, Failure> {
-        Ok(Fields::default()
+    fn fields(&self, context: &Context, sheet: &Sheet) -> Result<Fields, Failure> {
+        Ok(Fields::from(sheet.fields(context, &self.fields)?)
             .set("lines_max", self.lines_max)
             .set("cps_max", self.cps_max)
             .set("locked", self.locked)
@@ -177,24 +212,28 @@ impl SharedFlags {
 }
 
 impl MappingFlags {
-    fn fields(self) -> Result<Fields, Failure> {
+    fn fields(self, context: &Context) -> Result<Fields, Failure> {
         Ok(self
             .shared
-            .fields()?
+            .fields(context, &MAPPING)?
             .set("account", self.account)
             .set("tariff", self.tariff)
+            .set("authentication", self.authentication)
             .list("addresses", &self.addresses)
+            .set("auth_username", self.auth_username)
+            .set("auth_password", self.auth_password)
+            .set("caller_from", self.caller_from)
             .set("tech_prefix", self.tech_prefix)
             .set("talk_s_max", self.talk_s_max))
     }
 }
 
 impl RoutingFlags {
-    fn fields(self) -> Result<Fields, Failure> {
+    fn fields(self, context: &Context) -> Result<Fields, Failure> {
         let stop_codes = (!self.stop_codes.is_empty()).then_some(self.stop_codes);
         Ok(self
             .shared
-            .fields()?
+            .fields(context, &ROUTING)?
             .set("account", self.account)
             .set("tariff", self.tariff)
             .set("target", self.target)
@@ -203,7 +242,13 @@ impl RoutingFlags {
             .set("priority", self.priority)
             .set("weight", self.weight)
             .set("unrated_allowed", self.unrated_allowed)
-            .set("stop_codes", stop_codes))
+            .set("stop_codes", stop_codes)
+            .set("auth_username", self.auth_username)
+            .set("auth_password", self.auth_password)
+            .set("registration", self.registration)
+            .set("registration_user", self.registration_user)
+            .set("registration_domain", self.registration_domain)
+            .set("options_check", self.options_check))
     }
 }
 
@@ -231,10 +276,10 @@ fn mapping(context: &Context, verb: Mapping) -> Result<(), Failure> {
         ),
         Mapping::Show { name } => context.list(&path(&name), &[]),
         Mapping::Create { name, fields } => {
-            context.send(Method::POST, ALL, fields.fields()?.set("name", Some(name)).body())
+            context.send(Method::POST, ALL, fields.fields(context)?.set("name", Some(name)).body())
         }
         Mapping::Set { name, fields } => {
-            context.send(Method::PATCH, &path(&name), fields.fields()?.body())
+            context.send(Method::PATCH, &path(&name), fields.fields(context)?.body())
         }
         Mapping::Delete { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
         Mapping::Export => MAPPING.export(context),
@@ -260,14 +305,16 @@ fn routing(context: &Context, verb: Routing) -> Result<(), Failure> {
                 "lines_max",
                 "cps_max",
                 "locked",
+                "online",
+                "registration_state",
             ],
         ),
         Routing::Show { name } => context.list(&path(&name), &[]),
         Routing::Create { name, fields } => {
-            context.send(Method::POST, ALL, fields.fields()?.set("name", Some(name)).body())
+            context.send(Method::POST, ALL, fields.fields(context)?.set("name", Some(name)).body())
         }
         Routing::Set { name, fields } => {
-            context.send(Method::PATCH, &path(&name), fields.fields()?.body())
+            context.send(Method::PATCH, &path(&name), fields.fields(context)?.body())
         }
         Routing::Delete { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
         Routing::Export => ROUTING.export(context),

@@ -9,6 +9,8 @@ pub(crate) mod drain;
 pub(crate) mod firewall;
 pub(crate) mod gateway;
 pub(crate) mod param;
+pub(crate) mod phone;
+pub(crate) mod registration;
 pub(crate) mod route;
 pub(crate) mod status;
 pub(crate) mod tariff;
@@ -95,6 +97,12 @@ impl Context {
 /// Fields of a body: those flags that were given.
 #[derive(Default)]
 struct Fields(Map<String, Value>);
+
+impl From<Map<String, Value>> for Fields {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+}
 
 impl Fields {
     fn set<T: Into<Value>>(mut self, name: &str, value: Option<T>) -> Self {

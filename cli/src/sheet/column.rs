@@ -15,8 +15,8 @@ enum Kind {
     Number(u64, u64),
     Flag,
     List(Box<Self>),
-    /// An object of two texts, by their names.
-    Pair(String, String),
+    /// An object of two values, by their names.
+    Pair(Box<[(String, Self); 2]>),
 }
 
 /// One column.
@@ -45,8 +45,11 @@ impl Kind {
                 schema["maximum"].as_u64().unwrap_or(u64::MAX),
             ),
             "array" => Self::List(Box::new(Self::of(&schema["items"])?)),
-            "object" => match schema["properties"].as_object()?.keys().collect::<Vec<_>>()[..] {
-                [first, second] => Self::Pair(first.clone(), second.clone()),
+            "object" => match schema["properties"].as_object()?.iter().collect::<Vec<_>>()[..] {
+                [(first, one), (second, other)] => Self::Pair(Box::new([
+                    (first.clone(), Self::of(one)?),
+                    (second.clone(), Self::of(other)?),
+                ])),
                 _ => return None,
             },
             _ => return None,
@@ -91,11 +94,13 @@ impl Kind {
                     text.split(';').map(|item| kind.read(item)).collect();
                 Ok(items?.into())
             }
-            Self::Pair(first, second) => {
+            Self::Pair(pair) => {
+                let [(first, kind), (second, other_kind)] = &**pair;
                 let (one, other) = text
                     .split_once('=')
                     .ok_or_else(|| format!("{text:?} is no {first}={second}"))?;
-                let pair = [(first.clone(), one.into()), (second.clone(), other.into())];
+                let pair =
+                    [(first.clone(), kind.read(one)?), (second.clone(), other_kind.read(other)?)];
                 Ok(Value::Object(Map::from_iter(pair)))
             }
         }
@@ -106,9 +111,10 @@ impl Kind {
             (Self::List(kind), Value::Array(items)) => {
                 items.iter().map(|item| kind.plain(item)).collect::<Vec<_>>().join(";")
             }
-            (Self::Pair(first, second), value) => {
-                let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
-                format!("{}={}", text(first), text(second))
+            (Self::Pair(pair), value) => {
+                let [one, other] =
+                    pair.each_ref().map(|(name, kind)| kind.plain(&value[name.as_str()]));
+                format!("{one}={other}")
             }
             (_, Value::Null) => String::new(),
             (_, Value::String(text)) => text.clone(),
@@ -209,6 +215,17 @@ mod tests {
             let read = column.read(cell).unwrap().or(column.default.clone()).unwrap();
             assert_eq!(read, value, "{cell}");
         }
+    }
+
+    #[test]
+    fn a_pair_of_numbers_is_read_as_numbers() {
+        let status = json!({"type": "integer", "minimum": 0, "maximum": 65_535});
+        let item = json!({"type": "object", "properties": {"from": status, "to": status}});
+        let map = column(&json!({"type": "array", "items": item, "default": []}));
+        let value = json!([{"from": 404, "to": 480}, {"from": 500, "to": 503}]);
+        assert_eq!(map.read("404=480;500=503"), Ok(Some(value.clone())));
+        assert_eq!(map.write(&value), "404=480;500=503");
+        assert!(map.read("404=x").unwrap_err().contains("65535"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::client::{Body, Error, escape};
 use crate::command::Page;
 use crate::render::{self, Output};
-use crate::{Context, Failure};
+use crate::{Context, Failure, Usage};
 use column::Column;
 use file::{Line, Mistake};
 
@@ -110,6 +110,19 @@ impl Sheet {
             value.default = Some(Value::Null);
         }
         Ok(columns)
+    }
+
+    /// `NAME=VALUE` of `--field`, each value as a cell of its column says it. Whose name is unknown, or
+    /// whose value cannot be, is told before anything is sent.
+    pub(crate) fn fields(
+        &self,
+        context: &Context,
+        texts: &[String],
+    ) -> Result<Map<String, Value>, Failure> {
+        if texts.is_empty() {
+            return Ok(Map::new());
+        }
+        read_fields(&self.columns(context)?, texts).map_err(|what| Usage(what).into())
     }
 
     /// All that is there.
@@ -291,6 +304,27 @@ impl Sheet {
     }
 }
 
+/// The key is the first column, and no field.
+fn read_fields(columns: &[Column], texts: &[String]) -> Result<Map<String, Value>, String> {
+    let columns = columns.get(1..).unwrap_or_default();
+    let mut fields = Map::new();
+    for text in texts {
+        let (name, cell) = text
+            .split_once('=')
+            .ok_or_else(|| format!("--field {text}: it is NAME=VALUE, like rel100=required"))?;
+        let column = columns.iter().find(|column| column.name == name).ok_or_else(|| {
+            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            format!("--field {name}: there is no such field; there is {}", names.join(", "))
+        })?;
+        let value = column.read(cell).map_err(|what| format!("--field {what}"))?;
+        let value = value.or_else(|| column.default.clone()).unwrap_or_default();
+        if fields.insert(name.to_owned(), value).is_some() {
+            return Err(format!("--field {name}: it stands here twice"));
+        }
+    }
+    Ok(fields)
+}
+
 /// Where a `$ref` leads.
 fn follow<'d>(document: &'d Value, schema: &'d Value) -> &'d Value {
     let target = schema["$ref"].as_str().and_then(|target| target.strip_prefix('#'));
@@ -340,6 +374,31 @@ fn report(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_are_read_by_their_columns_and_an_unknown_one_lists_the_names() {
+        let column = |name: &str, schema: Value| Column::of(name, &schema, false).unwrap();
+        let columns = [
+            column("name", json!({"type": "string"})),
+            column("rel100", json!({"type": "string", "default": "off"})),
+            column("session_timer", json!({"type": "boolean", "default": false})),
+            column("redirects_max", json!({"type": "integer", "default": 0})),
+        ];
+        let read = |texts: &[&str]| {
+            let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            read_fields(&columns, &texts).map(Value::Object)
+        };
+        assert_eq!(
+            read(&["session_timer=true", "redirects_max=3", "rel100="]),
+            Ok(json!({"session_timer": true, "redirects_max": 3, "rel100": "off"}))
+        );
+        let unknown = read(&["rel101=off"]).unwrap_err();
+        assert!(unknown.ends_with("there is rel100, session_timer, redirects_max"), "{unknown}");
+        assert!(read(&["name=x"]).unwrap_err().contains("no such field"), "a name stays");
+        assert!(read(&["session_timer=yes"]).unwrap_err().contains("neither true nor false"));
+        assert!(read(&["session_timer"]).unwrap_err().contains("NAME=VALUE"));
+        assert!(read(&["rel100=off", "rel100=off"]).unwrap_err().contains("twice"));
+    }
 
     #[test]
     fn a_reference_is_followed_and_what_is_none_stays() {

@@ -6,6 +6,7 @@
 
 mod body;
 pub mod openapi;
+mod password;
 mod peer;
 pub mod routes;
 pub mod status;
@@ -149,8 +150,11 @@ async fn answer(
         }
         (Method::Get, ["firewall", "explain"]) => status::explain(shared, &query),
         _ => {
-            let (body, rates) = body::read(route, &request.headers, body)?;
-            ask(shared, who, Command { method, path, query, body, rates }).await
+            let (mut body, rates) = body::read(route, &request.headers, body)?;
+            let password = password::fill(&query, &mut body)?;
+            let mut answer = ask(shared, who, Command { method, path, query, body, rates }).await?;
+            password::reveal(&mut answer, password);
+            Ok(answer)
         }
     }
 }

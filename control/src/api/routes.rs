@@ -12,11 +12,12 @@ use crate::decide::command::{NewDenial, NewDrain, NewValue, Payment};
 use crate::shown::{
     AccountShown, AlarmShown, CallShown, CdrShown, DeniedShown, DrainShown, DriverCounter,
     EventShown, LedgerShown, ListOf, MappingShown, OptionsLimit, PacketExplained, PageOf, Paid,
-    ParameterChangeShown, ParameterShown, RatesTaken, RouteExplained, RoutingShown, Status,
-    TariffShown,
+    ParameterChangeShown, ParameterShown, PhoneShown, RatesTaken, RegistrationShown,
+    RouteExplained, RoutingShown, Status, TariffShown,
 };
 use crate::state::OURS;
 use crate::state::entity::{Account, Mapping, RateRow, Routing, TariffHead, Trusted};
+use crate::state::phone::Phone;
 
 /// Makes the schema of a type.
 pub type Shape = fn(&mut SchemaGenerator) -> Schema;
@@ -182,6 +183,9 @@ pub fn find(method: &str, path: &[&str]) -> Result<&'static Route, Refusal> {
     })
 }
 
+/// `1`: the password is made here, and shown this once.
+pub(super) const GENERATE: &str = "generate_password";
+
 /// The table.
 pub const ROUTES: &[Route] = &[
     look::<Status>("/status", "Whether it is ready, and what it carries"),
@@ -251,6 +255,20 @@ pub const ROUTES: &[Route] = &[
         Takes::Some(of::<Routing>),
     ),
     delete("/gateway/routing/{name}", "Delete a vendor's gateway"),
+    pages::<PhoneShown>("/phone", "Phones"),
+    Route {
+        query: &[GENERATE],
+        ..say::<PhoneShown>("post", "/phone", "Create a phone", Takes::One(of::<Phone>))
+    },
+    look::<PhoneShown>("/phone/{name}", "One phone"),
+    Route {
+        query: &[GENERATE],
+        ..say::<PhoneShown>("patch", "/phone/{name}", "Change a phone", Takes::Some(of::<Phone>))
+    },
+    delete("/phone/{name}", "Delete a phone"),
+    pages::<RegistrationShown>("/registration", "Who is registered where"),
+    look::<RegistrationShown>("/registration/{name}", "One address of record"),
+    delete("/registration/{name}", "Forget all its contacts"),
     asked::<RouteExplained>(
         "/route/explain",
         "What a call would try, in order, and why not the rest",

@@ -41,9 +41,22 @@ fn histogram(shared: &Shared) -> Histogram<u64> {
     histogram
 }
 
+fn offline(held: &Held) -> impl Iterator<Item = &str> {
+    held.gateways.iter().filter(|(_, online)| !**online).map(|(name, _)| name.as_str())
+}
+
+/// What the loop adds.
+async fn held(shared: &Arc<Shared>) -> Result<Held, Refusal> {
+    parse(look(shared, &["status"]).await?)
+}
+
 /// Whether it is ready, and what it carries.
 pub(super) async fn status(shared: &Arc<Shared>) -> Result<Status, Refusal> {
-    let held: Held = parse(look(shared, &["status"]).await?)?;
+    let held = held(shared).await?;
+    Ok(status_of(shared, &held))
+}
+
+fn status_of(shared: &Shared, held: &Held) -> Status {
     let sizes = shared.link.sizes();
     let mut workers = Vec::new();
     for worker in 0..sizes.workers {
@@ -66,7 +79,7 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Result<Status, Refusal> {
     let dataplane = (0..sizes.workers).all(|worker| beats(shared, worker));
     let histogram = histogram(shared);
     let guard = shared.maps.lock().is_ok_and(|maps| maps.is_some());
-    Ok(Status {
+    Status {
         node: shared.node.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ready: dataplane && held.store && !held.draining,
@@ -84,7 +97,9 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Result<Status, Refusal> {
         },
         workers,
         alarms: held.alarms,
-    })
+        gateways_offline: offline(held).map(ToOwned::to_owned).collect(),
+        registrations: held.registrations.clone(),
+    }
 }
 
 fn describe_call(shared: &Shared, worker: u32, image: &Image, media_us: u64) -> CallShown {
@@ -192,11 +207,31 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
         let _ = writeln!(out, "tollgate_decision_us{{quantile=\"{quantile}\"}} {value}");
     }
     let _ = writeln!(out, "tollgate_decision_us_count {}", histogram.len());
-    if let Ok(status) = status(shared).await {
+    if let Ok(held) = held(shared).await {
+        let status = status_of(shared, &held);
         let ready = u8::from(status.ready);
         let _ = writeln!(out, "# TYPE tollgate_ready gauge\ntollgate_ready {ready}");
         let alarms = status.alarms;
         let _ = writeln!(out, "# TYPE tollgate_alarms gauge\ntollgate_alarms {alarms}");
+        out.push_str("# TYPE tollgate_gateway_online gauge\n");
+        for (name, online) in &held.gateways {
+            // A label is text in quotes.
+            let name = name.replace('\\', "\\\\").replace('"', "\\\"");
+            let online = u8::from(*online);
+            let _ = writeln!(out, "tollgate_gateway_online{{gateway=\"{name}\"}} {online}");
+        }
+        let figures = status.registrations;
+        let live = figures.live;
+        let _ = writeln!(out, "# TYPE tollgate_registrations gauge\ntollgate_registrations {live}");
+        out.push_str("# TYPE tollgate_registration_events counter\n");
+        for (name, count) in [
+            ("accepted", figures.accepted),
+            ("refused", figures.refused),
+            ("challenged", figures.challenged),
+            ("failed", figures.failed),
+        ] {
+            let _ = writeln!(out, "tollgate_registration_events_total{{name=\"{name}\"}} {count}");
+        }
     }
     out
 }

@@ -1,53 +1,60 @@
 //! Admit: who calls, may they, by which gateways in which order, at what price, for how long.
 
-use link::answer::{Candidate, Refuse, Rerouted, Route};
+use link::answer::{Candidate, Refuse, Rerouted, Route, Span, WITHHELD};
 use link::ask::{Admit, Reroute};
 use link::record::{ATTEMPTS_MAX, EndReason};
 use link::{Answer, CallRecord, Endpoint, Text};
 use numbers::Number;
 use rating::charge::affordable_s;
 use rating::{Money, Rounding, Terms};
-use routing::{Choice, MappingGateway, Query, select};
+use routing::{Choice, Health, Known, Limits, MappingGateway, Query, RoutingGateway, select};
 
+use super::callee::Found;
+use super::caller::{Numbers, Stranger, is_withheld, numbers_of, said_caller};
 use super::{Live, Office};
 use crate::Time;
 use crate::cdr::{self, Cdr};
+use crate::state::customer::{Customer, INTERNATIONAL};
 use crate::store::Change;
 
 /// Longest call of an account that can run dry, s: what is reserved at once.
 const PREPAID_TALK_S_MAX: u64 = 7_200;
 
-/// Prefixes that mean `+`, unless a mapping gateway's own rules say otherwise.
-const INTERNATIONAL: [&str; 1] = ["00"];
+/// Places of one vendor that a call tries, so that others are left.
+const PLACES_MAX: usize = 3;
 
 /// Why a call is not admitted.
 pub(super) struct No {
     status: u16,
     reason: EndReason,
     retry_after_s: u32,
-    /// Nobody's call: no transaction, and an illegal record.
-    nobody: bool,
 }
 
 impl No {
-    fn new(status: u16, reason: EndReason) -> Self {
-        Self { status, reason, retry_after_s: 0, nobody: false }
+    pub(super) fn new(status: u16, reason: EndReason) -> Self {
+        Self { status, reason, retry_after_s: 0 }
     }
-}
 
-/// A call as the customer's rules left it.
-pub(super) struct Admitted<'s> {
-    pub(super) mapping: &'s MappingGateway,
-    pub(super) caller: Option<Number>,
-    pub(super) callee: Number,
+    pub(super) fn reason(&self) -> EndReason {
+        self.reason
+    }
 }
 
 impl Office {
     /// Decides about an INVITE; the answer is waiting when this returns.
     pub fn handle_admit(&mut self, time: Time, worker: usize, admit: &Admit) {
-        match self.try_admit(time, worker, admit) {
+        // Strangers first: they hear nothing of our troubles.
+        let customer = match self.who_calls(time, admit) {
+            Ok(customer) => customer,
+            Err(stranger) => return self.turn_away(time, worker, admit, stranger),
+        };
+        match self.try_admit(time, worker, admit, customer) {
             Ok(route) => self.answer(worker, Answer::Route(route)),
-            Err(no) => self.refuse(time, worker, admit, &no),
+            // The tech prefix is part of who somebody is.
+            Err(No { reason: EndReason::Unauthorised, .. }) => {
+                self.turn_away(time, worker, admit, Stranger::Policed);
+            }
+            Err(no) => self.refuse(worker, admit, customer, &no),
         }
     }
 
@@ -59,65 +66,39 @@ impl Office {
         }
     }
 
-    /// Whose call it is. The tech prefix tells gateways of one source apart, so it is looked at even in
-    /// what is no number.
-    fn mapping_of(&self, source: std::net::SocketAddr, callee: &[u8]) -> Option<&MappingGateway> {
-        let dialled = Number::normal(callee, &INTERNATIONAL);
-        let plain = dialled.as_ref().map_or(callee, Number::as_bytes);
-        self.state.mappings.get(&self.state.sources.find(source, plain).ok()?)
-    }
-
-    /// Whose call it is, and its numbers after the customer's rules.
-    pub(super) fn recognise(
-        &self,
-        source: std::net::SocketAddr,
-        caller: &[u8],
-        callee: &[u8],
-    ) -> Result<Admitted<'_>, EndReason> {
-        let mapping = self.mapping_of(source, callee).ok_or(EndReason::Unauthorised)?;
-        let dialled = Number::normal(callee, &INTERNATIONAL);
-        let mut callee = dialled.map_err(|_| EndReason::BadNumber)?;
-        if !mapping.tech_prefix.is_empty() {
-            let rest = callee.as_bytes().get(mapping.tech_prefix.len()..).unwrap_or_default();
-            callee = Number::normal(rest, &INTERNATIONAL).map_err(|_| EndReason::BadNumber)?;
-        }
-        let callee = mapping.callee_rules.apply(callee).ok_or(EndReason::BadNumber)?;
-        // A caller that is no number ("anonymous" is one, an empty user is none) passes as none.
-        let caller = Number::normal(caller, &INTERNATIONAL).ok();
-        let caller = caller.and_then(|caller| mapping.caller_rules.apply(caller));
-        Ok(Admitted { mapping, caller, callee })
-    }
-
-    fn try_admit(&mut self, time: Time, worker: usize, admit: &Admit) -> Result<Route, No> {
-        let facts = &admit.facts;
-        let source = facts.source.socket_address().ok_or(No::new(403, EndReason::Unauthorised))?;
-        // Strangers first: they hear nothing of our troubles.
-        let admitted = self.recognise(source, facts.caller.as_bytes(), facts.callee.as_bytes());
-        let Admitted { mapping, caller, callee } = admitted.map_err(|reason| match reason {
-            EndReason::BadNumber => No::new(484, reason),
-            _ => No { nobody: true, ..No::new(403, EndReason::Unauthorised) },
-        })?;
-        let mapping = mapping.clone();
+    fn try_admit(
+        &mut self,
+        time: Time,
+        worker: usize,
+        admit: &Admit,
+        customer: u32,
+    ) -> Result<Route, No> {
+        let nobody = || No::new(403, EndReason::Unauthorised);
+        let source = admit.facts.source.socket_address().ok_or_else(nobody)?;
+        let customer = self.state.customers.share(customer).ok_or_else(nobody)?;
+        let said = said_caller(&customer, admit);
+        let Numbers { caller, callee } = numbers_of(&customer, said, admit.facts.callee.as_bytes())
+            .map_err(|reason| match reason {
+                EndReason::BadNumber => No::new(484, reason),
+                _ => nobody(),
+            })?;
         if self.draining || self.is_behind() {
             let retry_after_s = self.state.values.small("TG_RETRY_AFTER");
             return Err(No { retry_after_s, ..No::new(503, EndReason::Overload) });
         }
-        let terms = self.check_customer(time, &mapping, &callee)?;
-        let (talk_s, reserved) = self.check_money(&mapping, &terms)?;
-        let choices = self.choose(time, &mapping, source, &callee);
-        // A vendor whose rules leave no number is none.
-        let candidates: Vec<Candidate> =
-            choices.iter().filter_map(|choice| self.candidate(choice, caller, callee)).collect();
-        let first = candidates.first().ok_or(No::new(503, EndReason::NoRoute))?.gateway;
+        let gateway = &customer.gateway;
+        let terms = self.check_customer(time, gateway, &callee)?;
+        let (talk_s, reserved) = self.check_money(gateway, &terms)?;
+        let found = self.find(time, &customer, source, caller, callee)?;
+        let first = found.candidates.first().ok_or(No::new(503, EndReason::NoRoute))?.gateway;
 
-        let limits = mapping.limits;
-        self.state.limiters.entry(mapping.id).or_default().take_pace(time.now, limits);
+        self.state.limiters.entry(gateway.id).or_default().take_pace(time.now, gateway.limits);
         if let Some(gateway) = self.state.routings.get(&first) {
             let limits = gateway.limits;
             self.state.limiters.entry(first).or_default().take_pace(time.now, limits);
         }
-        let (account, key) = (mapping.account, admit.call);
-        let (mapping, routing) = (mapping.id, first);
+        let (account, key) = (gateway.account, admit.call);
+        let (mapping, routing) = (gateway.id, first);
         let asked = Some(Box::new(*admit));
         let since = time.now;
         let live = Live { worker, key, mapping, account, routing, reserved, since, asked };
@@ -132,13 +113,57 @@ impl Office {
             customer_terms: link::record::Terms { words: terms.to_words() },
             candidates_used: 0,
             switches_max: self.state.values.number("SS_GATEWAY_SWITCH_LIMIT") as u32,
+            flags: if is_withheld(&customer, admit) { WITHHELD } else { 0 },
+            spare: 0,
+            diverter: diverter(&customer, admit),
             candidates: [Candidate::default(); ATTEMPTS_MAX],
+            texts: found.texts(),
         };
-        for (place, candidate) in route.candidates.iter_mut().zip(candidates) {
+        for (place, candidate) in route.candidates.iter_mut().zip(found.candidates) {
             *place = candidate;
             route.candidates_used += 1;
         }
         Ok(route)
+    }
+
+    /// Whither a call may go: to a phone, where it rings one, and to vendors.
+    fn find(
+        &mut self,
+        time: Time,
+        customer: &Customer,
+        source: std::net::SocketAddr,
+        caller: Option<Number>,
+        callee: Number,
+    ) -> Result<Found, No> {
+        let query = Query {
+            now: time.now,
+            callee: callee.as_bytes(),
+            account: customer.gateway.account,
+            source,
+            candidates_max: ATTEMPTS_MAX,
+        };
+        let Some((phone, ringing)) = self.phone_of(&callee) else {
+            let mut found = Found::default();
+            self.add_routed(&query, &mut found, caller, callee);
+            return Ok(found);
+        };
+        let rings = self.ring(time, (phone, ringing), caller, callee);
+        let offline = matches!(&rings, Err(No { reason: EndReason::NoRoute, .. }));
+        let (mut found, no) = match rings {
+            Ok(found) => (found, None),
+            Err(no) => (Found::default(), Some(no)),
+        };
+        if offline {
+            let stand_in = self.choose_offline(&query, ringing);
+            self.add(&stand_in, &mut found, caller, callee);
+        }
+        if ringing.fall_through {
+            self.add_routed(&query, &mut found, caller, callee);
+        }
+        match no {
+            Some(no) if found.candidates.is_empty() => Err(no),
+            _ => Ok(found),
+        }
     }
 
     /// A vendor failed: its line goes to the next one, if that one takes a call now.
@@ -156,8 +181,12 @@ impl Office {
         if live.routing == next {
             return true;
         }
-        let gateway = state.routings.get(&next).filter(|gateway| !gateway.locked);
-        let Some(limits) = gateway.map(|gateway| gateway.limits) else { return false };
+        let is_offline = self.upstream.health(next) == Health::Offline;
+        let gateway = state.routings.get(&next).filter(|gateway| !gateway.locked && !is_offline);
+        let phone = state.customers.get(next).filter(|phone| !phone.gateway.locked);
+        let limits: Option<Limits> =
+            gateway.map(|it| it.limits).or(phone.map(|phone| phone.gateway.limits));
+        let Some(limits) = limits else { return false };
         let limiter = state.limiters.entry(next).or_default();
         if !limiter.has_line(limits) || !limiter.has_pace(time.now, limits) {
             return false;
@@ -232,34 +261,49 @@ impl Office {
         Ok((u32::try_from(talk_s).unwrap_or(u32::MAX), reserved))
     }
 
-    fn choose(
+    /// The vendors that serve a number, in their order, behind what was found already.
+    fn add_routed(
         &mut self,
-        time: Time,
-        mapping: &MappingGateway,
-        source: std::net::SocketAddr,
-        callee: &Number,
-    ) -> Vec<Choice> {
+        query: &Query<'_>,
+        found: &mut Found,
+        caller: Option<Number>,
+        callee: Number,
+    ) {
         let state = &mut self.state;
         let mut rotation = std::mem::take(&mut state.rotation);
-        let query = Query {
-            now: time.now,
-            callee: callee.as_bytes(),
-            account: mapping.account,
-            source,
-            candidates_max: ATTEMPTS_MAX,
+        let known = Known {
+            gateway: |id| state.routings.get(&id),
+            limiter: |id| state.limiters.get(&id),
+            health: |id| self.upstream.health(id),
+            price: |gateway: &RoutingGateway, number: &[u8]| state.price(gateway.tariff, number),
         };
-        let (choices, _) = select(
-            &state.routes,
-            &query,
-            |id| state.routings.get(&id),
-            |id| state.limiters.get(&id),
-            |gateway, number| state.price(gateway.tariff, number),
-            Some(&mut rotation),
-        );
+        let (choices, _) = select(&state.routes, query, &known, Some(&mut rotation));
         state.rotation = rotation;
-        choices
+        self.add(&choices, found, caller, callee);
     }
 
+    fn add(
+        &mut self,
+        choices: &[Choice],
+        found: &mut Found,
+        caller: Option<Number>,
+        callee: Number,
+    ) {
+        for choice in choices {
+            if found.candidates.iter().any(|it| it.gateway == choice.gateway) {
+                continue;
+            }
+            // A vendor whose rules leave no number is none.
+            let Some(candidate) = self.candidate(choice, caller, callee) else { continue };
+            let chance = &mut self.chance;
+            let places = self.state.places_of_a_call(choice.gateway, |end| chance.below(end));
+            for target in places.into_iter().take(PLACES_MAX).take(found.room()) {
+                found.candidates.push(Candidate { target, ..candidate });
+            }
+        }
+    }
+
+    /// The candidate; at which of its places is chosen for each call.
     fn candidate(
         &self,
         choice: &Choice,
@@ -274,7 +318,11 @@ impl Office {
         let terms = choice.price.map(|price| Terms::vendor(price, self.rounding()).to_words());
         Some(Candidate {
             gateway: gateway.id,
-            target: Endpoint::from(gateway.target),
+            target: Endpoint::NONE,
+            connection: 0,
+            uri: Span::default(),
+            path: Span::default(),
+            group: 0,
             stop_codes,
             caller: text(caller.and_then(|caller| gateway.caller_rules.apply(caller))),
             callee: text(Some(gateway.callee_rules.apply(callee)?)),
@@ -282,30 +330,24 @@ impl Office {
         })
     }
 
-    fn refuse(&mut self, time: Time, worker: usize, admit: &Admit, no: &No) {
-        let status = if no.nobody { self.status_of_strangers() } else { no.status };
+    fn refuse(&mut self, worker: usize, admit: &Admit, customer: u32, no: &No) {
         self.answer(
             worker,
             Answer::Refuse(Refuse {
                 call: admit.call,
-                status,
+                status: no.status,
                 reason: no.reason as u8,
-                stateless: u8::from(no.nobody),
+                stateless: 0,
                 retry_after_s: no.retry_after_s,
             }),
         );
         if self.refused.is_new(&admit.facts) {
-            let record = cdr::refused(admit, status, no.reason, 0);
-            if no.nobody {
-                self.record_illegal(time, record);
-            } else {
-                self.record_refusal(record);
-            }
+            self.record_refusal(customer, cdr::refused(admit, no.status, no.reason, 0));
         }
     }
 
     /// The CDR of a customer's call that never got a slot.
-    fn record_refusal(&mut self, record: CallRecord) {
+    fn record_refusal(&mut self, customer: u32, record: CallRecord) {
         let values = &self.state.values;
         if values.number("SERVER_BILLING_RECORD_ZERO_HOLD_TIME") == 0
             || values.has_prefix("BILLING_NO_CDR_E164S", &record.facts.callee.to_text())
@@ -317,12 +359,10 @@ impl Office {
             self.refusals_unwritten += 1;
             return;
         }
-        let source = record.facts.source.socket_address();
-        let mapping =
-            source.and_then(|source| self.mapping_of(source, record.facts.callee.as_bytes()));
+        let customer = self.state.customers.get(customer);
         let cdr = Cdr {
-            gateway: mapping.map_or("", |mapping| self.name_of_mapping(mapping.id)).to_owned(),
-            customer: mapping.map_or(0, |mapping| mapping.account),
+            gateway: customer.map_or("", |customer| &customer.name).to_owned(),
+            customer: customer.map_or(0, |customer| customer.gateway.account),
             record,
             ..Cdr::default()
         };
@@ -330,7 +370,14 @@ impl Office {
     }
 }
 
-fn text(number: Option<Number>) -> Text<38> {
+/// Who diverted a call, if the customer is believed when it says so.
+fn diverter(customer: &Customer, admit: &Admit) -> Text<38> {
+    let said = admit.identities.diverter.as_bytes();
+    let said = Number::normal(said, &INTERNATIONAL).ok().filter(|_| customer.believes_diversion);
+    text(said)
+}
+
+pub(super) fn text(number: Option<Number>) -> Text<38> {
     // A number has at most 32 characters.
     number.and_then(|number| Text::new(number.as_bytes())).unwrap_or_default()
 }

@@ -25,6 +25,7 @@ impl Office {
             Ask::Reroute(reroute) => self.handle_reroute(time, worker, reroute),
             Ask::Answered(answered) => self.handle_answered(worker, answered, record()),
             Ask::Abandon(abandon) => self.handle_abandon(time, worker, abandon),
+            Ask::Register(register) => self.handle_register(time, worker, register),
         }
     }
 
@@ -82,21 +83,24 @@ impl Office {
         self.change(Change::CdrEnd(Box::new(cdr)));
     }
 
-    pub(super) fn name_of_mapping(&self, id: u32) -> &str {
-        self.state.name_of(Kind::Mapping, id)
-    }
-
     /// The row of a record, not rated yet.
     pub(super) fn cdr(&self, record: CallRecord) -> Cdr {
         let vendor_gateway = record.attempts().last().map_or(0, |attempt| attempt.gateway);
-        let name = |id| self.state.name_of(Kind::Routing, id);
-        let customer =
-            self.state.mappings.get(&record.customer_gateway).map_or(0, |gateway| gateway.account);
+        let customers = &self.state.customers;
+        let name = |id| match customers.get(id) {
+            Some(phone) => phone.name.as_str(),
+            None => self.state.name_of(Kind::Routing, id),
+        };
+        let customer = customers.get(record.customer_gateway);
+        let billing_mode = match customer {
+            Some(customer) if customer.ringing.is_some() => BillingMode::Phone,
+            _ => BillingMode::CustomerGateway,
+        };
         Cdr {
-            billing_mode: BillingMode::CustomerGateway,
-            gateway: self.name_of_mapping(record.customer_gateway).to_owned(),
+            billing_mode,
+            gateway: customer.map_or("", |customer| &customer.name).to_owned(),
             vendor_gateway: name(vendor_gateway).to_owned(),
-            customer,
+            customer: customer.map_or(0, |customer| customer.gateway.account),
             vendor: self.state.routings.get(&vendor_gateway).map_or(0, |gateway| gateway.account),
             attempts: cdr::attempts(&record, name),
             record,

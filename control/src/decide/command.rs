@@ -2,24 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use link::Order;
 use link::order::HangUp;
 use link::record::EndReason;
+use link::{Order, Profile};
 use rating::Money;
+use routing::Health;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Office;
+use super::upstream::subject;
 use crate::cdr::id_from_text;
 use crate::journal::{Event, Severity};
 use crate::page::Page;
 use crate::params::CATALOG;
 use crate::reconcile::{Denial, Desired};
 use crate::shown::{
-    self, AccountShown, Decimal, DeniedShown, DrainShown, Held, MappingShown, Moment, OptionsLimit,
-    Paid, RatesTaken, RoutingShown, TariffShown,
+    self, AccountShown, BindingShown, Decimal, DeniedShown, DrainShown, Held, MappingShown, Moment,
+    OptionsLimit, Paid, PhoneShown, RatesTaken, RegistrationShown, RoutingShown, TariffShown,
 };
+use crate::state::binding::{Binding, transport_name};
+use crate::state::customer::Customer;
 use crate::state::entity::{self, Denied, Entity, Kind, RateRow};
 use crate::store::{Change, LedgerEntry, ParameterChange};
 use crate::{Refusal, Time};
@@ -149,6 +153,7 @@ fn collection(path: &[&str]) -> Option<Kind> {
         ["tariff"] => Some(Kind::Tariff),
         ["gateway", "mapping"] => Some(Kind::Mapping),
         ["gateway", "routing"] => Some(Kind::Routing),
+        ["phone"] => Some(Kind::Phone),
         ["firewall", "deny"] => Some(Kind::Deny),
         ["firewall", "trust"] => Some(Kind::Trust),
         _ => None,
@@ -191,6 +196,8 @@ impl Office {
                 calls: self.live.len(),
                 store: !self.journal.stands("store_failed", "store"),
                 alarms: self.journal.alarms_standing(),
+                gateways: self.gateways_watched(),
+                registrations: self.registrations(),
             })),
             (Method::Get, ["param"]) => {
                 let rows: Vec<Value> =
@@ -206,10 +213,17 @@ impl Office {
                     Value::Number(number) => number.to_string(),
                     _ => return Err(Refusal::invalid("value: text or a whole number")),
                 };
+                if crate::params::find(name)?.name == "TG_SIP_REALM" {
+                    self.state.check_realm(&value)?;
+                }
                 let (name, old, new) = self.state.values.set(name, &value)?;
                 self.parameter_changed(time, who, name, old, Some(new))
             }
             (Method::Delete, ["param", name]) => {
+                let row = crate::params::find(name)?;
+                if row.name == "TG_SIP_REALM" {
+                    self.state.check_realm(row.default)?;
+                }
                 let (name, old, _) = self.state.values.reset(name)?;
                 self.parameter_changed(time, who, name, old, None)
             }
@@ -248,10 +262,38 @@ impl Office {
                 self.change(Change::Put(Box::new(head)));
                 Ok(Value::Null)
             }
+            (Method::Get, ["registration"]) => {
+                let page = Page::read(&command.query)?;
+                let behind = page.cursor.as_deref().unwrap_or_default();
+                let customers = &self.state.customers;
+                let found = customers.users_behind(behind).filter(|(_, customer)| {
+                    self.state.bindings.of(customer.gateway.id, time.wall_us).next().is_some()
+                });
+                let place = |(aor, _): &(&str, &Customer)| (*aor).to_owned();
+                Ok(page
+                    .fill(found, place, |(aor, customer)| self.registration(time, aor, customer)))
+            }
+            (Method::Get, ["registration", aor]) => {
+                let customer = self.owner_of(aor)?;
+                Ok(self.registration(time, aor, customer))
+            }
+            (Method::Delete, ["registration", aor]) => {
+                let owner = self.owner_of(aor)?.gateway.id;
+                let gone = self.unregister(owner);
+                self.note(time, "unregistered", aor, format!("{gone} contacts, by hand"));
+                Ok(Value::Null)
+            }
             (Method::Get, ["firewall", "limit"]) => Ok(self.options_limit()),
             (Method::Post, ["firewall", "deny"]) => self.deny(time, body),
             (_, path) => self.handle_document(time, path, command),
         }
+    }
+
+    /// Vendors' gateways of which we find out whether they are there, and whether they are.
+    fn gateways_watched(&self) -> BTreeMap<String, bool> {
+        let watched = self.state.routings.keys().filter(|id| self.upstream.is_watched(**id));
+        let online = |id| self.upstream.health(id) != Health::Offline;
+        watched.map(|id| (self.state.name_of(Kind::Routing, *id).to_owned(), online(*id))).collect()
     }
 
     fn drain_shown(&self) -> Value {
@@ -271,12 +313,12 @@ impl Office {
                     let behind = page.cursor.as_deref().unwrap_or_default();
                     let found = self.state.documents_behind(kind, behind);
                     let place = |entity: &&Entity| entity.name().to_owned();
-                    Ok(page.fill(found, place, |entity| self.describe(entity)))
+                    Ok(page.fill(found, place, |entity| self.describe(time, entity)))
                 }
                 Method::Post => {
                     let entity = self.state.create(kind, body.clone())?;
                     self.saved(time, "created", &entity);
-                    Ok(self.describe(&entity))
+                    Ok(self.describe(time, &entity))
                 }
                 _ => Err(not_allowed()),
             };
@@ -285,16 +327,27 @@ impl Office {
         let (name, collection_path) = path.split_last().ok_or_else(unknown)?;
         let kind = collection(collection_path).ok_or_else(unknown)?;
         match method {
-            Method::Get => Ok(self.describe(self.state.document(kind, name)?)),
+            Method::Get => Ok(self.describe(time, self.state.document(kind, name)?)),
             Method::Patch => {
                 let entity = self.state.update(kind, name, body)?;
                 self.saved(time, "changed", &entity);
-                Ok(self.describe(&entity))
+                // Whoever registered by the old password proved something else.
+                if ["password", "auth_password"].iter().any(|secret| is_said(body, secret)) {
+                    self.unregister(entity.id());
+                }
+                Ok(self.describe(time, &entity))
             }
             Method::Delete => {
                 let entity = self.state.delete(kind, name)?;
                 self.change(Change::Delete(kind, entity.id()));
                 self.guard_changed(kind);
+                self.upstream_changed(time, &entity);
+                // What was registered is taken back with its password; the last to leave tells the workers.
+                let is_gateway = matches!(kind, Kind::Mapping | Kind::Routing);
+                if is_gateway && !self.upstream.holds(entity.id()) {
+                    let gone = Profile { gateway: entity.id(), ..Profile::default() };
+                    self.order_all(Order::Profile(gone));
+                }
                 self.note(time, "deleted", &format!("{} {name}", kind.name()), String::new());
                 Ok(Value::Null)
             }
@@ -305,25 +358,70 @@ impl Office {
     fn saved(&mut self, time: Time, name: &'static str, entity: &Entity) {
         self.change(Change::Put(Box::new(entity.clone())));
         self.guard_changed(entity.kind());
+        self.upstream_changed(time, entity);
+        if let Some(profile) = self.state.profile_of(entity) {
+            self.order_all(Order::Profile(profile));
+        }
         let subject = format!("{} {}", entity.kind().name(), entity.name());
         self.note(time, name, &subject, String::new());
     }
 
     /// What the driver holds follows lists and gateways.
     fn guard_changed(&mut self, kind: Kind) {
-        self.guard_stale |= !matches!(kind, Kind::Account | Kind::Tariff);
+        self.guard_stale |= !matches!(kind, Kind::Account | Kind::Tariff | Kind::Phone);
         if kind == Kind::Deny {
             self.denial_due_us = 0;
         }
     }
 
-    fn note(&mut self, time: Time, name: &'static str, subject: &str, detail: String) {
+    /// Names, registrations and probes follow vendors' gateways.
+    fn upstream_changed(&mut self, time: Time, entity: &Entity) {
+        if let Entity::Routing(gateway) = entity {
+            self.journal.clear(time.wall_us, "password_refused", &subject(&gateway.name));
+            self.review_upstream(time);
+        }
+    }
+
+    pub(super) fn note(&mut self, time: Time, name: &'static str, subject: &str, detail: String) {
         let (at_us, subject, severity) = (time.wall_us, subject.to_owned(), Severity::Info);
         self.journal.note(Event { at_us, name, subject, severity, detail });
     }
 
+    /// Whoever may register by this address of record.
+    fn owner_of(&self, aor: &str) -> Result<&Customer, Refusal> {
+        let customer = self.state.customers.of_user(aor);
+        customer.ok_or_else(|| Refusal::missing("phone or gateway with a password", aor))
+    }
+
+    fn registration(&self, time: Time, aor: &str, customer: &Customer) -> Value {
+        let bindings = self.state.bindings.of(customer.gateway.id, time.wall_us);
+        let mut contacts: Vec<&Binding> = bindings.rev().collect();
+        contacts.sort_by_key(|binding| std::cmp::Reverse(binding.q));
+        let show = |binding: &Binding| BindingShown {
+            uri: binding.uri.clone(),
+            q: binding.q,
+            source: format!("{:?}", binding.source),
+            transport: transport_name(binding.source),
+            online: binding.way().is_some(),
+            nat: binding.nat,
+            since: Moment::at(binding.since_us),
+            refreshed: Moment::at(binding.refreshed_us),
+            expires: Moment::at(binding.expires_us),
+            user_agent: binding.user_agent.clone(),
+            path: binding.path.clone(),
+            call_id: binding.call_id.clone(),
+            cseq: binding.cseq,
+        };
+        shown::json(RegistrationShown {
+            aor: aor.to_owned(),
+            owner: customer.name.clone(),
+            online: !contacts.is_empty(),
+            contacts: contacts.into_iter().map(show).collect(),
+        })
+    }
+
     /// A document with what lives beside it.
-    fn describe(&self, entity: &Entity) -> Value {
+    fn describe(&self, time: Time, entity: &Entity) -> Value {
         let lines = |id| self.state.limiters.get(&id).map_or(0, routing::Limiter::lines);
         match entity.clone() {
             Entity::Account(account) => {
@@ -339,13 +437,30 @@ impl Office {
                 let rates = self.state.rate_count(tariff.id);
                 shown::json(TariffShown { tariff, rates })
             }
-            Entity::Mapping(gateway) => {
+            Entity::Mapping(mut gateway) => {
                 let lines = lines(gateway.id);
+                gateway.auth_password.hide();
                 shown::json(MappingShown { gateway, lines })
             }
-            Entity::Routing(gateway) => {
-                let lines = lines(gateway.id);
-                shown::json(RoutingShown { gateway, lines })
+            Entity::Phone(mut phone) => {
+                let lines = lines(phone.id);
+                let contacts = self.state.bindings.of(phone.id, time.wall_us).count();
+                phone.password.hide();
+                shown::json(PhoneShown { phone, lines, online: contacts > 0, contacts })
+            }
+            Entity::Routing(mut gateway) => {
+                let id = gateway.id;
+                let (phase, until_us) = self.upstream.registration(id);
+                gateway.hide_secrets();
+                shown::json(RoutingShown {
+                    gateway,
+                    lines: lines(id),
+                    online: self.upstream.health(id) != Health::Offline,
+                    registration_state: phase.name(),
+                    registered_until: until_us.map(Moment::at),
+                    options_round_trip_us: self.upstream.round_trip_us(id),
+                    addresses: self.state.places(id).iter().map(|it| format!("{it:?}")).collect(),
+                })
             }
             Entity::Deny(denied) => shown::json(DeniedShown {
                 prefix: denied.name.clone(),
@@ -476,7 +591,7 @@ impl Office {
             Err(_) => self.state.create(Kind::Deny, body)?,
         };
         self.saved(time, "denied", &entity);
-        Ok(self.describe(&entity))
+        Ok(self.describe(time, &entity))
     }
 
     /// Denials whose time has come go by themselves.
@@ -513,9 +628,9 @@ impl Office {
 
     /// Whence customers and vendors send.
     fn gateway_prefixes(&self) -> impl Iterator<Item = routing::Prefix> + '_ {
-        let vendors = self.state.routings.values().filter_map(|gateway| {
-            let address = gateway.target.ip();
-            routing::Prefix::new(address, if address.is_ipv4() { 32 } else { 128 })
+        let hosts = self.state.routings.values().flat_map(|gateway| &gateway.hosts);
+        let vendors = hosts.filter_map(|address| {
+            routing::Prefix::new(*address, if address.is_ipv4() { 32 } else { 128 })
         });
         self.state.sources.prefixes().chain(vendors)
     }
@@ -548,6 +663,11 @@ impl Office {
 
 fn not_allowed() -> Refusal {
     Refusal::new(405, "method not allowed", "see /api/v1/openapi.json")
+}
+
+/// Whether a change says a new secret, and not what was shown of the old one.
+fn is_said(body: &Value, field: &str) -> bool {
+    body.get(field).is_some_and(|value| value != entity::HIDDEN)
 }
 
 fn without_id(mut body: Value) -> Value {

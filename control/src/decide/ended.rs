@@ -168,7 +168,7 @@ impl Office {
         };
         record.reason = EndReason::DataplaneLost as u8;
         record.ended_by = EndedBy::Server as u8;
-        record.end_attempt();
+        record.end_attempts();
         self.handle_ended(time, worker, call, &record, stored);
     }
 }

@@ -1,19 +1,40 @@
 //! Why: what a call would meet, without making it.
 
-use routing::{Query, select};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use link::record::EndReason;
+use numbers::Number;
+use routing::{Choice, Considered as Weighed, Known, Query, RoutingGateway, select};
 use serde_json::Value;
 
 use super::Office;
+use super::caller::{Numbers, numbers_of};
 use crate::shown::{self, Considered, RouteExplained};
-use crate::state::entity::{Entity, Kind};
+use crate::state::customer::Customer;
+use crate::state::entity::Kind;
 use crate::{Refusal, Time};
 
+/// The rows of an explanation: those that are tried in their order, then the others.
+#[derive(Default)]
+struct Rows {
+    tried: Vec<Considered>,
+    excluded: Vec<Considered>,
+}
+
+impl Rows {
+    fn try_next(&mut self, row: Considered) {
+        if !self.tried.iter().any(|it| it.gateway == row.gateway && it.contact == row.contact) {
+            self.tried.push(Considered { order: Some(self.tried.len() + 1), ..row });
+        }
+    }
+}
+
 impl Office {
-    /// Which gateways a call from `gateway` would try, in order, with the price of each, and why the
-    /// others are not tried. Nothing is counted, nothing moves.
+    /// Which gateways and phones a call from `gateway` would try, in order, with the price of each, and
+    /// why the others are not tried. Nothing is counted, nothing moves.
     ///
     /// # Errors
-    /// When there is no such mapping gateway.
+    /// When there is no such mapping gateway or phone.
     pub fn explain_route(
         &self,
         time: Time,
@@ -21,70 +42,122 @@ impl Office {
         caller: &str,
         callee: &str,
     ) -> Result<Value, Refusal> {
-        let Entity::Mapping(document) = self.state.document(Kind::Mapping, gateway)? else {
-            return Err(Refusal::missing("mapping gateway", gateway));
-        };
-        let missing = || Refusal::missing("mapping gateway", gateway);
-        let mapping = self.state.mappings.get(&document.id).ok_or_else(missing)?;
-        let source = mapping.sources.first().ok_or_else(missing)?;
-        let source =
-            std::net::SocketAddr::new(source.prefix.address(), source.port.unwrap_or(5060));
-        let admitted = match self.recognise(source, caller.as_bytes(), callee.as_bytes()) {
-            Ok(admitted) => admitted,
-            Err(reason) => {
-                let reason = Some(reason.name().to_owned());
-                return Ok(shown::json(RouteExplained { reason, ..RouteExplained::default() }));
-            }
-        };
-        let customer = self.state.price(mapping.tariff, admitted.callee.as_bytes());
+        let customer = self.customer_named(gateway)?;
+        let Numbers { caller, callee } =
+            match numbers_of(customer, caller.as_bytes(), callee.as_bytes()) {
+                Ok(numbers) => numbers,
+                Err(reason) => {
+                    let reason = Some(reason.name().to_owned());
+                    return Ok(shown::json(RouteExplained { reason, ..RouteExplained::default() }));
+                }
+            };
+        let source = customer.gateway.sources.first().map_or_else(
+            || SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+            |it| SocketAddr::new(it.prefix.address(), it.port.unwrap_or(5060)),
+        );
         let query = Query {
             now: time.now,
-            callee: admitted.callee.as_bytes(),
-            account: mapping.account,
+            callee: callee.as_bytes(),
+            account: customer.gateway.account,
             source,
             candidates_max: usize::MAX,
         };
-        let mut rotation = self.state.rotation.clone();
-        let (choices, considered) = select(
-            &self.state.routes,
-            &query,
-            |id| self.state.routings.get(&id),
-            |id| self.state.limiters.get(&id),
-            |gateway, number| self.state.price(gateway.tariff, number),
-            Some(&mut rotation),
-        );
+        let mut rows = Rows::default();
+        let mut vendors = true;
+        if let Some((phone, ringing)) = self.phone_of(&callee) {
+            vendors = ringing.fall_through;
+            let row = |contact, excluded| Considered {
+                order: None,
+                gateway: phone.name.clone(),
+                prefix_digits: callee.as_bytes().len(),
+                price: None,
+                callee_sent: Some(callee.as_str().to_owned()),
+                contact,
+                excluded,
+            };
+            match self.ring(time, (phone, ringing), caller, callee) {
+                Ok(found) => {
+                    for candidate in &found.candidates {
+                        let uri = String::from_utf8_lossy(found.text(candidate.uri)).into_owned();
+                        rows.try_next(row(Some(uri), None));
+                    }
+                }
+                Err(no) => {
+                    let offline = no.reason() == EndReason::NoRoute;
+                    let why = if offline { "offline" } else { no.reason().name() };
+                    rows.excluded.push(row(None, Some(why.to_owned())));
+                    let stand_in =
+                        if offline { self.choose_offline(&query, ringing) } else { Vec::new() };
+                    self.explain_vendors(&mut rows, callee, &stand_in, &[]);
+                }
+            }
+        }
+        if vendors {
+            let mut rotation = self.state.rotation.clone();
+            let known = Known {
+                gateway: |id| self.state.routings.get(&id),
+                limiter: |id| self.state.limiters.get(&id),
+                health: |id| self.upstream.health(id),
+                price: |gateway: &RoutingGateway, number: &[u8]| {
+                    self.state.price(gateway.tariff, number)
+                },
+            };
+            let (choices, considered) =
+                select(&self.state.routes, &query, &known, Some(&mut rotation));
+            self.explain_vendors(&mut rows, callee, &choices, &considered);
+        }
+        let price = self.state.price(customer.gateway.tariff, callee.as_bytes());
+        rows.tried.append(&mut rows.excluded);
+        Ok(shown::json(RouteExplained {
+            admitted: price.is_some(),
+            reason: price.is_none().then(|| "no_rate".to_owned()),
+            callee: Some(callee.as_str().to_owned()),
+            caller: caller.map(|caller| caller.as_str().to_owned()),
+            customer_price: price.map(|price| format!("{}/{}s", price.rate, price.unit_s)),
+            items: rows.tried,
+        }))
+    }
+
+    fn customer_named(&self, name: &str) -> Result<&Customer, Refusal> {
+        let gateway = self.state.document(Kind::Mapping, name);
+        let known = gateway.or_else(|_| self.state.document(Kind::Phone, name)).ok();
+        known
+            .and_then(|entity| self.state.customers.get(entity.id()))
+            .ok_or_else(|| Refusal::missing("mapping gateway or phone", name))
+    }
+
+    fn explain_vendors(
+        &self,
+        rows: &mut Rows,
+        callee: Number,
+        choices: &[Choice],
+        considered: &[Weighed],
+    ) {
         let name = |id| self.state.name_of(Kind::Routing, id).to_owned();
-        let mut items: Vec<Considered> = Vec::new();
-        for (place, choice) in choices.iter().enumerate() {
+        for choice in choices {
             let sent = self.state.routings.get(&choice.gateway).and_then(|gateway| {
-                gateway.callee_rules.apply(admitted.callee).map(|n| n.as_str().to_owned())
+                gateway.callee_rules.apply(callee).map(|number| number.as_str().to_owned())
             });
-            items.push(Considered {
-                order: Some(place + 1),
+            rows.try_next(Considered {
+                order: None,
                 gateway: name(choice.gateway),
                 prefix_digits: choice.prefix_digits,
                 price: choice.price.map(|price| format!("{}/{}s", price.rate, price.unit_s)),
                 callee_sent: sent,
+                contact: None,
                 excluded: None,
             });
         }
         for seen in considered.iter().filter(|seen| seen.excluded.is_some()) {
-            items.push(Considered {
+            rows.excluded.push(Considered {
                 order: None,
                 gateway: name(seen.gateway),
                 prefix_digits: seen.prefix_digits,
                 price: None,
                 callee_sent: None,
+                contact: None,
                 excluded: seen.excluded.map(|excluded| excluded.name().to_owned()),
             });
         }
-        Ok(shown::json(RouteExplained {
-            admitted: customer.is_some(),
-            reason: customer.is_none().then(|| "no_rate".to_owned()),
-            callee: Some(admitted.callee.as_str().to_owned()),
-            caller: admitted.caller.map(|caller| caller.as_str().to_owned()),
-            customer_price: customer.map(|price| format!("{}/{}s", price.rate, price.unit_s)),
-            items,
-        }))
     }
 }

@@ -7,17 +7,29 @@
 //! ```
 //!
 //! Nothing that must be durable first goes out before [`Office::handle_stored`] said so. One file per
-//! ask beside this one: `admit`, `answered`, `ended`; `illegal` for strangers in numbers; `command` for
-//! what operators want; `explain` for why.
+//! ask beside this one: `admit` (with `caller` and `callee`), `register`, `answered`, `ended`; `digest` for
+//! who proves who he is; `illegal` and `challenged` for strangers in numbers; `upstream` for what we ask
+//! of vendors ourselves, and `names` for where they are; `keep_alive` for phones behind NAT; `command`
+//! for what operators want; `explain` for why.
 
 mod admit;
 mod answered;
+mod callee;
+mod caller;
+mod challenged;
+mod chance;
 pub(crate) mod command;
+mod digest;
 mod ended;
 mod explain;
 mod illegal;
+mod keep_alive;
+mod names;
+mod register;
+mod upstream;
 mod vanished;
 
+pub use chance::Chance;
 pub use command::{Command, Method};
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -26,11 +38,12 @@ use std::time::Duration;
 use link::ask::Admit;
 use link::message::Down;
 use link::record::{CallKey, EndReason, NEVER};
-use link::{CallRecord, Order};
+use link::{CallRecord, Order, Profile};
 use rating::{Money, Terms};
 
 use crate::Time;
 use crate::journal::{Event, Journal, Severity};
+use crate::shown::RegistrationFigures;
 use crate::state::State;
 use crate::store::{Change, Loaded};
 
@@ -78,6 +91,14 @@ pub struct Office {
     /// Refusals already recorded: one per attempt, not per retransmission.
     refused: RecentRefusals,
     illegal: illegal::Illegal,
+    challenged: challenged::Challenged,
+    nonces: digest::Nonces,
+    nobody: digest::Nobody,
+    /// What became of REGISTERs and challenges since the start.
+    figures: RegistrationFigures,
+    keep_alive: keep_alive::KeepAlive,
+    /// The dataplane that is there: connections are its own.
+    epoch: u64,
     /// Refusals of customers' calls without a record, because too much waited for the store.
     refusals_unwritten: u64,
     /// What goes down, by worker: one that is behind holds up nobody else.
@@ -96,6 +117,11 @@ pub struct Office {
     guard_stale: bool,
     /// No denial ends before, µs since 1970 UTC.
     denial_due_us: u64,
+    /// Registrations and online checks.
+    upstream: upstream::Upstream,
+    /// Vendors that are given by name.
+    names: names::Names,
+    chance: Chance,
 }
 
 /// Source, Call-ID and CSeq of recent refusals, in a ring.
@@ -152,16 +178,41 @@ impl Office {
         office.heartbeat.last_us = loaded.heartbeat_us;
         office.state.payments = loaded.payments.into_iter().collect();
         office.state.restore_ids(loaded.ids_used);
+        office.state.located =
+            loaded.located.into_iter().map(|it| (it.target, it.servers)).collect();
         office.state.restored();
+        office.upstream = upstream::Upstream::restore(loaded.registrations);
+        for (owner, binding) in loaded.bindings {
+            if office.state.customers.get(owner).is_some() {
+                office.state.bindings.restore(owner, binding);
+            }
+        }
         office
     }
 
+    /// The same, with numbers of its own: jitter, shares by weight, identifiers.
+    #[must_use]
+    pub fn seeded(self, seed: u64) -> Self {
+        Self { chance: Chance::new(seed), ..self }
+    }
+
     /// A dataplane is there, for the first time or again: tell it what holds.
-    pub fn handle_dataplane(&mut self) {
+    pub fn handle_dataplane(&mut self, time: Time, epoch: u64) {
+        self.epoch = epoch;
+        let up_us = u64::try_from(time.now.as_micros()).unwrap_or(u64::MAX);
+        self.state.bindings.forget_connections(epoch, time.wall_us.saturating_sub(up_us));
+        self.reopen_upstream();
         let parameters = Order::Parameters(self.state.values.for_workers());
         self.order_all(parameters);
         let draining = u32::from(self.draining);
         self.order_all(Order::Drain(link::order::Drain { draining }));
+        // Phones, and whoever else has no profile of its own.
+        let plain =
+            Profile { present: 1, retry_after: 1, reason: 1, privacy: 1, ..Profile::default() };
+        self.order_all(Order::Profile(plain));
+        for profile in self.state.profiles() {
+            self.order_all(Order::Profile(profile));
+        }
     }
 
     /// A call that was running before this control started: its lines and reservations, before
@@ -171,12 +222,13 @@ impl Office {
             return;
         }
         let mapping = record.customer_gateway;
-        let account = self.state.mappings.get(&mapping).map_or(0, |gateway| gateway.account);
+        let customer = self.state.customers.get(mapping);
+        let account = customer.map_or(0, |customer| customer.gateway.account);
         let routing = record.attempts().last().map_or(0, |attempt| attempt.gateway);
         // What was granted is forgotten, so all is held that it can have been.
         let terms = Terms::from_words(&record.customer_terms.words);
-        let gateway = self.state.mappings.get(&mapping);
-        let held = terms.zip(gateway).and_then(|(terms, it)| self.check_money(it, &terms).ok());
+        let held = terms.zip(customer);
+        let held = held.and_then(|(terms, it)| self.check_money(&it.gateway, &terms).ok());
         let reserved = held.map_or(Money::ZERO, |(_, reserved)| reserved);
         let since = time.now;
         let live = Live { worker, key, mapping, account, routing, reserved, since, asked: None };
@@ -369,7 +421,12 @@ impl Office {
         self.expire_denials(time);
         self.beat(time);
         self.settle_uncommitted(time);
+        self.give_up_challenges(time);
         self.handle_illegal_time(time);
+        self.handle_upstream_time(time);
+        self.nonces.forget(time.now);
+        self.expire_bindings(time);
+        self.keep_alive(time);
         if self.refusals_unwritten > 0 && !self.is_behind() {
             let count = std::mem::take(&mut self.refusals_unwritten);
             self.journal.note(Event {

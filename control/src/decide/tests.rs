@@ -1,16 +1,22 @@
 //! Decisions, scripted: an office with one customer and two vendors, and what it says and stores.
 
+mod phones;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use link::answer::{Refuse, Route};
-use link::ask::{Abandon, Admit, Answered, Reroute};
+use link::ask::{Abandon, Admit, Answered, Credentials, Identities, Reroute};
 use link::record::{Attempt, EndReason, Facts, NEVER};
 use link::{Answer, Ask, Endpoint, Text};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::cdr::Cdr;
+
+mod names;
+mod upstream;
+
 use crate::store::{LedgerEntry, Opened};
 
 struct Desk {
@@ -55,6 +61,52 @@ impl Desk {
         desk.post("account/customer/payment", payment).unwrap();
         desk.settle();
         desk
+    }
+
+    /// A change of a document.
+    fn patch(&mut self, path: &str, body: Value) {
+        self.say(Method::Patch, path, body).unwrap();
+    }
+
+    /// By both clocks.
+    fn pass(&mut self, ms: u64) {
+        self.time.now += Duration::from_millis(ms);
+        self.time.wall_us += ms * 1_000;
+        self.office.handle_tick(self.time);
+    }
+
+    /// Orders for all workers.
+    fn orders(&mut self) -> Vec<Order> {
+        let workers = self.office.down.len();
+        let mut orders = Vec::new();
+        for worker in 0..workers {
+            while let Some(down) = self.office.poll_down(worker) {
+                if let Down::Order(order) = down {
+                    orders.push(order);
+                }
+            }
+        }
+        orders
+    }
+
+    /// Why each gateway is not tried, by `route explain`; empty: it is.
+    fn excluded(&self) -> BTreeMap<String, String> {
+        let explained = self.office.explain_route(self.time, "in", "39021234", "44207").unwrap();
+        let items = explained["items"].as_array().unwrap().iter();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        items.map(|item| (text(&item["gateway"]), text(&item["excluded"]))).collect()
+    }
+
+    fn alarms(&self) -> Vec<String> {
+        let page = crate::page::Page { limit: 100, cursor: None };
+        let list = self.office.journal.alarms(&page);
+        let items = list["items"].as_array().unwrap().iter();
+        items.map(|alarm| alarm["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// As the API shows it.
+    fn routing(&mut self, name: &str) -> Value {
+        self.say(Method::Get, &format!("gateway/routing/{name}"), Value::Null).unwrap()
     }
 
     fn say(&mut self, method: Method, path: &str, body: Value) -> Result<Value, crate::Refusal> {
@@ -103,6 +155,8 @@ impl Desk {
             deadline_us: 0,
             started_us: self.time.wall_us,
             facts,
+            identities: Identities::default(),
+            credentials: Credentials::default(),
         }
     }
 
@@ -706,6 +760,8 @@ fn behaviour(name: &str, value: &str) -> String {
             seen.push(cdr.customer_charge.fee.to_string());
         }
     }
+    seen.push(upstream::behaviour(name, value));
+    seen.extend(phones::behaviour(&mut desk));
     seen.push(format!("{:?}", desk.office.state.values.for_workers()).replace("version: 1", ""));
     seen.push(format!("{:?}", desk.office.poll_guard(desk.time)));
     seen.join("; ").replace("version: 0", "")
@@ -723,6 +779,8 @@ fn every_parameter_in_force_changes_what_happens() {
         ("PREVENT_OVERDRAFT_ADVANCE_TIME", "60"),
         ("FREE_TIME", "5"),
         ("SS_MAXCONCURRENTCALL", "1"),
+        ("TG_SIP_REALM", "sip.example.com"),
+        ("TG_SIP_DOMAIN", "sip.example.com"),
         ("SS_ENABLE_CALL_LIMIT", "0"),
         ("SS_GATEWAY_SWITCH_LIMIT", "0"),
     ]);

@@ -70,7 +70,7 @@ impl Office {
         };
         record.reason = EndReason::MachineLost as u8;
         record.ended_by = EndedBy::Server as u8;
-        record.end_attempt();
+        record.end_attempts();
         let mut cdr = self.cdr(record);
         // Whoever was admitted pays, whatever became of the gateways since.
         (cdr.customer, cdr.vendor) = (opened.customer, opened.vendor);

@@ -9,7 +9,7 @@ mod catalog;
 
 use std::collections::BTreeMap;
 
-use link::order;
+use link::{Text, order};
 use serde_json::Value;
 
 use crate::Refusal;
@@ -19,6 +19,8 @@ pub use catalog::{CATALOG, Kind, Parameter};
 
 /// Every call looks through all of them.
 const PREFIXES_MAX: usize = 1_000;
+/// As long as the workers are told of it.
+const NAME_BYTES_MAX: usize = 62;
 
 /// The row with this name or alias.
 ///
@@ -62,6 +64,14 @@ impl Parameter {
                     None => Ok(parts.join(",")),
                 }
             }
+            Kind::Name => {
+                let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+                if value.len() <= NAME_BYTES_MAX && value.bytes().all(fits) {
+                    Ok(value.to_owned())
+                } else {
+                    Err(refuse(format!("{value:?} is no name like sip.example.com")))
+                }
+            }
             Kind::Field(_) => Err(self.is_no_system_parameter()),
         }
     }
@@ -81,6 +91,7 @@ impl Parameter {
         match self.kind {
             Kind::Number(low, high) => format!("{low}-{high}"),
             Kind::Prefixes => "prefixes, separated by commas".into(),
+            Kind::Name => "a name of letters, digits, dots and dashes".into(),
             Kind::Field(range) => range.into(),
         }
     }
@@ -182,6 +193,18 @@ impl Values {
             dscp_rtp: self.small("SS_QOS_RTP"),
             caller_length_max: self.small("SS_CALLERALLOWLENGTH"),
             reply_unauthorized: self.small("SS_REPLY_UNAUTHORIZED"),
+            session_timer_s: self.small("SS_SIP_SESSION_TIMER"),
+            session_timer_min_s: self.small("TG_SESSION_TIMER_MIN"),
+            challenge_mode: self.small("SS_AUTHCHALLENGEMODE"),
+            nonce_age_s: self.small("TG_NONCE_AGE"),
+            ring_tone_delay_ms: self.small("SS_AUXILIARY_RING_TONE_ACTIVATION_DELAY"),
+            tcp_close_reset: self.small("SS_TCP_CLOSE_RESET"),
+            stream_idle_s: self.small("TG_STREAM_IDLE"),
+            stream_patience_s: self.small("TG_STREAM_PATIENCE"),
+            streams_per_source_max: self.small("TG_STREAMS_PER_SOURCE"),
+            streams_max: self.small("TG_STREAMS"),
+            realm: Text::cut(self.text("TG_SIP_REALM").as_bytes()),
+            domain: Text::cut(self.text("TG_SIP_DOMAIN").as_bytes()),
         }
     }
 
@@ -191,7 +214,7 @@ impl Values {
         // Each document has its own.
         let value = match row.kind {
             Kind::Field(_) => None,
-            Kind::Number(..) | Kind::Prefixes => Some(self.text(row.name).to_owned()),
+            Kind::Number(..) | Kind::Prefixes | Kind::Name => Some(self.text(row.name).to_owned()),
         };
         let Parameter { name, default, unit, owner, in_force, doc, .. } = *row;
         let range = row.range();

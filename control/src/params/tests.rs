@@ -193,7 +193,9 @@ fn a_parameter_is_in_force_if_and_only_if_something_reads_it() {
     let code: String = files.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
     for row in CATALOG {
         let is_read = match row.kind {
-            Kind::Number(..) | Kind::Prefixes => code.contains(&format!("\"{}\"", row.name)),
+            Kind::Number(..) | Kind::Prefixes | Kind::Name => {
+                code.contains(&format!("\"{}\"", row.name))
+            }
             Kind::Field(_) => {
                 let (noun, field) = row.name.split_once('.').unwrap();
                 crate::api::routes::ROUTES.iter().any(|route| {

@@ -4,7 +4,6 @@
 //! cannot be. Unknown fields are errors.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
 
 use numbers::transform::Rule;
 use rating::Money;
@@ -13,11 +12,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::customer::{Authentication, CallerFrom};
+use super::phone::Phone;
+use super::profile::SipFields;
+use super::secret::Password;
 use crate::Refusal;
+use crate::resolve::{Target, is_name};
 use crate::shown::Decimal;
 
-/// Where SIP is, unless a target says otherwise.
-const SIP_PORT: u16 = 5060;
+/// What is shown of a secret.
+pub const HIDDEN: &str = "********";
 /// Longest text for people.
 const MEMO_CHARS_MAX: usize = 256;
 /// A decision looks through all rules of a gateway, and a change through all addresses of all.
@@ -26,6 +30,8 @@ const PREFIXES_MAX: usize = 10_000;
 const RULES_MAX: usize = 1_000;
 /// The longest number, every character escaped.
 const RULE_CHARS_MAX: usize = 64;
+/// What the workers are told of names and passwords.
+const TEXT_BYTES_MAX: usize = 62;
 /// No rate counts in longer steps.
 const DAY_S: u32 = 86_400;
 /// The fee of ten days' talk still is an amount of money.
@@ -44,6 +50,8 @@ pub enum Kind {
     Mapping,
     /// A vendor's side.
     Routing,
+    /// A subscriber's line.
+    Phone,
     /// A denied source.
     Deny,
     /// A trusted source.
@@ -52,8 +60,15 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Account, Self::Tariff, Self::Mapping, Self::Routing, Self::Deny, Self::Trust];
+    pub const ALL: [Self; 7] = [
+        Self::Account,
+        Self::Tariff,
+        Self::Mapping,
+        Self::Routing,
+        Self::Phone,
+        Self::Deny,
+        Self::Trust,
+    ];
 
     /// The word in messages and in the store.
     #[must_use]
@@ -63,6 +78,7 @@ impl Kind {
             Self::Tariff => "tariff",
             Self::Mapping => "mapping gateway",
             Self::Routing => "routing gateway",
+            Self::Phone => "phone",
             Self::Deny => "denied source",
             Self::Trust => "trusted source",
         }
@@ -174,7 +190,6 @@ pub struct TransformRule {
 
 /// A customer's side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Mapping {
     /// Its number.
     #[serde(default)]
@@ -187,8 +202,21 @@ pub struct Mapping {
     /// By which tariff; empty: none, and no call passes.
     #[serde(default)]
     pub tariff: String,
-    /// `192.0.2.1`, `192.0.2.0/24` or `192.0.2.1:5060`.
+    /// How it is recognised: `ip`, `ip_port`, `password` or `ip_and_password`.
+    #[serde(default)]
+    pub authentication: Authentication,
+    /// `192.0.2.1`, `192.0.2.0/24` or `192.0.2.1:5060`; none where the password alone counts.
+    #[serde(default)]
     pub addresses: Vec<String>,
+    /// What it says to our digest challenges; empty: it is not asked.
+    #[serde(default)]
+    pub auth_username: String,
+    /// With it; shown as `********`.
+    #[serde(default)]
+    pub auth_password: Password,
+    /// Whence its caller is taken: `from`, `asserted`, `preferred` or `remote_party`.
+    #[serde(default)]
+    pub caller_from: CallerFrom,
     /// What its callees begin with; stripped.
     #[serde(default)]
     pub tech_prefix: String,
@@ -210,11 +238,13 @@ pub struct Mapping {
     /// Changes of the callee.
     #[serde(default)]
     pub callee_rules: Vec<TransformRule>,
+    /// How it wants its SIP.
+    #[serde(flatten)]
+    pub sip: SipFields,
 }
 
 /// A vendor's side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Routing {
     /// Its number.
     #[serde(default)]
@@ -227,7 +257,8 @@ pub struct Routing {
     /// By which tariff; empty: none.
     #[serde(default)]
     pub tariff: String,
-    /// Address and port.
+    /// Where it is: an address or a name, with or without port, as a URI if a transport is named:
+    /// `192.0.2.1:5060`, `sip.example.com`, `sip:sip.example.com;transport=tcp`, `sips:example.com`.
     pub target: String,
     /// Prefixes it serves; an empty one serves every number.
     #[serde(default = "every_number")]
@@ -262,6 +293,27 @@ pub struct Routing {
     /// Changes of the callee as sent.
     #[serde(default)]
     pub callee_rules: Vec<TransformRule>,
+    /// What we say to its digest challenges; empty: nothing.
+    #[serde(default)]
+    pub auth_username: String,
+    /// With it; shown as `********`.
+    #[serde(default)]
+    pub auth_password: String,
+    /// We register there; while we are not registered, no call goes there.
+    #[serde(default)]
+    pub registration: bool,
+    /// As whom; empty: `auth_username`.
+    #[serde(default)]
+    pub registration_user: String,
+    /// In which domain; empty: the host of the target.
+    #[serde(default)]
+    pub registration_domain: String,
+    /// Probed by OPTIONS; while it does not answer, no call goes there.
+    #[serde(default)]
+    pub options_check: bool,
+    /// How it wants its SIP.
+    #[serde(flatten)]
+    pub sip: SipFields,
 }
 
 /// A denied source.
@@ -311,6 +363,8 @@ pub enum Entity {
     Mapping(Mapping),
     /// See [`Routing`].
     Routing(Routing),
+    /// See [`Phone`].
+    Phone(Phone),
     /// See [`Denied`].
     Deny(Denied),
     /// See [`Trusted`].
@@ -400,17 +454,107 @@ pub fn parse<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, Refusal> 
     })
 }
 
+impl Mapping {
+    /// Whom it may be, by address and by password.
+    fn check_authentication(&self) -> Result<(), Refusal> {
+        let how = self.authentication;
+        if how.asks_address() && self.addresses.is_empty() {
+            return Err(Refusal::invalid("addresses: at least one"));
+        }
+        if !how.asks_address() && !self.addresses.is_empty() {
+            return Err(Refusal::invalid(
+                "addresses: none with authentication password; ip_and_password asks for both",
+            ));
+        }
+        bounded("addresses", self.addresses.len(), ADDRESSES_MAX)?;
+        for text in &self.addresses {
+            let source = text.parse::<Source>();
+            let source = source
+                .map_err(|fault| Refusal::invalid(format!("addresses: {text:?}: {fault}")))?;
+            if how == Authentication::IpPort && source.port.is_none() {
+                return Err(Refusal::invalid(format!(
+                    "addresses: {text:?} has no port, and authentication is ip_port"
+                )));
+            }
+        }
+        secret("auth_username", &self.auth_username)?;
+        if how.asks_password() && self.auth_username.is_empty() {
+            return Err(Refusal::invalid("auth_username: missing; authentication asks for it"));
+        }
+        if how.asks_password() && self.auth_password == Password::None {
+            return Err(Refusal::invalid("auth_password: missing; authentication asks for it"));
+        }
+        Ok(())
+    }
+}
+
+impl Routing {
+    /// As it is shown.
+    pub(crate) fn hide_secrets(&mut self) {
+        if !self.auth_password.is_empty() {
+            self.auth_password = HIDDEN.into();
+        }
+    }
+
+    /// As whom we register.
+    pub(crate) fn registration_user(&self) -> &str {
+        if self.registration_user.is_empty() {
+            &self.auth_username
+        } else {
+            &self.registration_user
+        }
+    }
+
+    /// In which domain.
+    pub(crate) fn registration_domain(&self) -> String {
+        match self.target.parse::<Target>() {
+            Ok(target) if self.registration_domain.is_empty() => target.domain(),
+            _ => self.registration_domain.clone(),
+        }
+    }
+
+    fn check_registration(&self) -> Result<(), Refusal> {
+        let user = &self.registration_user;
+        let fits =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/#%".contains(&byte);
+        if user.len() > TEXT_BYTES_MAX || !user.bytes().all(fits) {
+            let what =
+                "registration_user: up to 62 characters that the user part of a URI can have";
+            return Err(Refusal::invalid(what));
+        }
+        let domain = &self.registration_domain;
+        let is_address = domain.parse::<std::net::Ipv4Addr>().is_ok();
+        if !domain.is_empty() && !is_address && !is_name(domain) {
+            let what = format!("registration_domain: {domain:?} is no name like sip.example.com");
+            return Err(Refusal::invalid(what));
+        }
+        if !self.registration {
+            return Ok(());
+        }
+        if self.registration_user().is_empty() {
+            return Err(Refusal::invalid("registration: needs registration_user or auth_username"));
+        }
+        if self.registration_domain().len() > TEXT_BYTES_MAX {
+            return Err(Refusal::invalid("registration_domain: up to 62 characters"));
+        }
+        Ok(())
+    }
+}
+
 impl Entity {
     /// Reads what an operator or the store says.
     ///
     /// # Errors
     /// Names the field that cannot be.
     pub fn read(kind: Kind, id: u32, body: Value) -> Result<Self, Refusal> {
+        let said: Vec<String> =
+            body.as_object().into_iter().flat_map(|fields| fields.keys().cloned()).collect();
         let entity = match kind {
             Kind::Account => Self::Account(Account { id, ..parse(body)? }),
             Kind::Tariff => Self::Tariff(TariffHead { id, ..parse(body)? }),
             Kind::Mapping => Self::Mapping(Mapping { id, ..parse(body)? }),
             Kind::Routing => Self::Routing(Routing { id, ..parse(body)? }),
+            Kind::Phone => Self::Phone(Phone { id, ..parse(body)? }),
             Kind::Deny => {
                 let denied: Denied = parse(body)?;
                 let name = kind.spelling(&denied.name).into_owned();
@@ -422,6 +566,11 @@ impl Entity {
                 Self::Trust(Trusted { id, name, ..trusted })
             }
         };
+        // Every field is written, so what is not read is not written either.
+        let known = entity.body();
+        if let Some(unknown) = said.iter().find(|field| known.get(field).is_none()) {
+            return Err(Refusal::invalid(format!("{unknown}: unknown field `{unknown}`")));
+        }
         entity.check()?;
         Ok(entity)
     }
@@ -456,21 +605,20 @@ impl Entity {
                 Ok(())
             }
             Self::Mapping(gateway) => {
-                if gateway.addresses.is_empty() {
-                    return Err(Refusal::invalid("addresses: at least one"));
-                }
-                bounded("addresses", gateway.addresses.len(), ADDRESSES_MAX)?;
-                for text in &gateway.addresses {
-                    text.parse::<Source>().map_err(|fault| {
-                        Refusal::invalid(format!("addresses: {text:?}: {fault}"))
-                    })?;
-                }
+                gateway.check_authentication()?;
                 prefix("tech_prefix", &gateway.tech_prefix)?;
+                gateway.sip.check()?;
                 rules("caller_rules", &gateway.caller_rules)?;
                 rules("callee_rules", &gateway.callee_rules)
             }
             Self::Routing(gateway) => {
-                target(&gateway.target)?;
+                gateway.target.parse::<Target>().map_err(|fault| {
+                    Refusal::invalid(format!("target: {:?} {fault}", gateway.target))
+                })?;
+                gateway.sip.check()?;
+                gateway.check_registration()?;
+                secret("auth_username", &gateway.auth_username)?;
+                secret("auth_password", &gateway.auth_password)?;
                 if !(1..=100).contains(&gateway.priority) {
                     return Err(Refusal::invalid("priority: 1 to 100"));
                 }
@@ -489,6 +637,7 @@ impl Entity {
                 rules("caller_rules", &gateway.caller_rules)?;
                 rules("callee_rules", &gateway.callee_rules)
             }
+            Self::Phone(phone) => phone.check(),
             Self::Deny(Denied { name, reason, .. }) | Self::Trust(Trusted { name, reason, .. }) => {
                 memo("reason", reason)?;
                 name.parse::<routing::Prefix>()
@@ -506,6 +655,7 @@ impl Entity {
             Self::Tariff(_) => Kind::Tariff,
             Self::Mapping(_) => Kind::Mapping,
             Self::Routing(_) => Kind::Routing,
+            Self::Phone(_) => Kind::Phone,
             Self::Deny(_) => Kind::Deny,
             Self::Trust(_) => Kind::Trust,
         }
@@ -519,6 +669,7 @@ impl Entity {
             Self::Tariff(one) => one.id,
             Self::Mapping(one) => one.id,
             Self::Routing(one) => one.id,
+            Self::Phone(one) => one.id,
             Self::Deny(one) => one.id,
             Self::Trust(one) => one.id,
         }
@@ -532,6 +683,7 @@ impl Entity {
             Self::Tariff(one) => &one.name,
             Self::Mapping(one) => &one.name,
             Self::Routing(one) => &one.name,
+            Self::Phone(one) => &one.name,
             Self::Deny(one) => &one.name,
             Self::Trust(one) => &one.name,
         }
@@ -545,6 +697,7 @@ impl Entity {
             Self::Tariff(one) => serde_json::to_value(one),
             Self::Mapping(one) => serde_json::to_value(one),
             Self::Routing(one) => serde_json::to_value(one),
+            Self::Phone(one) => serde_json::to_value(one),
             Self::Deny(one) => serde_json::to_value(one),
             Self::Trust(one) => serde_json::to_value(one),
         };
@@ -554,12 +707,18 @@ impl Entity {
     /// Whether it refers to the document of that kind and name.
     #[must_use]
     pub fn refers_to(&self, kind: Kind, name: &str) -> bool {
-        let (account, tariff) = match self {
-            Self::Mapping(gateway) => (&gateway.account, &gateway.tariff),
-            Self::Routing(gateway) => (&gateway.account, &gateway.tariff),
+        let (account, tariff, routing) = match self {
+            Self::Mapping(gateway) => (&gateway.account, &gateway.tariff, ""),
+            Self::Routing(gateway) => (&gateway.account, &gateway.tariff, ""),
+            Self::Phone(phone) => (&phone.account, &phone.tariff, phone.offline_gateway.as_str()),
             _ => return false,
         };
-        kind == Kind::Account && account == name || kind == Kind::Tariff && tariff == name
+        match kind {
+            Kind::Account => account == name,
+            Kind::Tariff => tariff == name,
+            Kind::Routing => routing == name,
+            _ => false,
+        }
     }
 }
 
@@ -607,23 +766,6 @@ fn currency(text: &str) -> Result<(), Refusal> {
     }
 }
 
-/// `192.0.2.1:5061`, or an address alone, which means port 5060.
-///
-/// # Errors
-/// When no INVITE can be sent there.
-pub fn target(text: &str) -> Result<SocketAddr, Refusal> {
-    let refuse = |what| Refusal::invalid(format!("target: {text:?} {what}"));
-    let alone = || text.parse::<IpAddr>().map(|address| SocketAddr::new(address, SIP_PORT));
-    let target: SocketAddr = text
-        .parse()
-        .or_else(|_| alone())
-        .map_err(|_| refuse("is no address with or without port, like 192.0.2.1:5060"))?;
-    if target.port() == 0 || target.ip().is_unspecified() || target.ip().is_multicast() {
-        return Err(refuse("is nothing that an INVITE can be sent to"));
-    }
-    Ok(target)
-}
-
 /// Text that people wrote for people.
 ///
 /// # Errors
@@ -635,7 +777,20 @@ pub fn memo(field: &str, text: &str) -> Result<(), Refusal> {
     Err(Refusal::invalid(format!("{field}: one line of up to {MEMO_CHARS_MAX} characters")))
 }
 
-fn bounded(field: &str, count: usize, most: usize) -> Result<(), Refusal> {
+/// A name or password of digest.
+fn secret(field: &str, text: &str) -> Result<(), Refusal> {
+    if text == HIDDEN {
+        return Err(Refusal::invalid(format!(
+            "{field}: that is how a secret is shown, and no secret"
+        )));
+    }
+    if text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!("{field}: one line of up to {TEXT_BYTES_MAX} bytes")))
+}
+
+pub(super) fn bounded(field: &str, count: usize, most: usize) -> Result<(), Refusal> {
     if count <= most {
         Ok(())
     } else {
@@ -687,11 +842,33 @@ mod tests {
     }
 
     #[test]
-    fn a_target_without_a_port_means_5060() {
-        assert_eq!(target("192.0.2.1").unwrap(), "192.0.2.1:5060".parse().unwrap());
-        assert_eq!(target("2001:db8::1").unwrap(), "[2001:db8::1]:5060".parse().unwrap());
-        assert_eq!(target("[2001:db8::1]:5070").unwrap().port(), 5070);
-        assert!(target("0.0.0.0").is_err() && target("192.0.2.1:0").is_err());
+    fn a_registration_needs_somebody_and_somewhere() {
+        let read = |more: Value| {
+            let mut body = json!({"name": "g", "account": "a", "target": "[2001:db8::1]:5070"});
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            match Entity::read(Kind::Routing, 1, body) {
+                Ok(Entity::Routing(it)) => {
+                    Ok((it.registration_user().to_owned(), it.registration_domain()))
+                }
+                Ok(other) => panic!("{other:?}"),
+                Err(refusal) => Err(refusal.detail),
+            }
+        };
+        let user = |user: &str, domain: &str| Ok((user.to_owned(), domain.to_owned()));
+        assert!(read(json!({"registration": true})).unwrap_err().contains("auth_username"));
+        let named = json!({"registration": true, "auth_username": "me"});
+        assert_eq!(read(named), user("me", "[2001:db8::1]"));
+        let other = json!({"registration": true, "registration_user": "3902",
+            "registration_domain": "carrier.example"});
+        assert_eq!(read(other), user("3902", "carrier.example"));
+        for (field, value) in [
+            ("registration_user", "a@b"),
+            ("registration_user", "a b"),
+            ("registration_domain", "carrier example"),
+            ("registration_domain", "sip:carrier"),
+        ] {
+            assert!(read(json!({ field: value })).unwrap_err().contains(field), "{value}");
+        }
     }
 
     #[test]

@@ -4,12 +4,21 @@
 //! [`State`] turns them into what a decision needs (source table, route table, tariffs) whenever one
 //! changes.
 
+pub mod binding;
+pub mod customer;
 pub mod entity;
+pub mod phone;
+pub mod profile;
+pub mod secret;
+pub(crate) mod word;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use link::ask::CONTACTS_MAX;
+use link::profile::GATEWAYS_MAX;
+use link::{Endpoint, Profile};
 use numbers::transform::{Rule, Rules};
 use rating::{Money, Price, RoundingMode, Tariff};
 use routing::{
@@ -20,7 +29,15 @@ use serde_json::Value;
 
 use crate::Refusal;
 use crate::params::Values;
-use entity::{Account, Entity, Kind, Mapping, RateRow, Routing, TariffHead, TransformRule};
+use crate::resolve::{Server, Target, order};
+use binding::Bindings;
+use customer::{Authentication, CallerFrom, Customer, Customers, Ringing};
+use entity::{Account, Entity, HIDDEN, Kind, Mapping, RateRow, Routing, TariffHead, TransformRule};
+use phone::Phone;
+use secret::{Password, Policy};
+
+/// Phones that can be had.
+const PHONES_MAX: usize = 200_000;
 
 /// What an account may spend, and has spent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,10 +69,16 @@ pub struct State {
     pub limiters: HashMap<u32, Limiter>,
     /// Weighted rotation.
     pub rotation: Rotation,
-    /// Mapping gateways by id.
-    pub mappings: HashMap<u32, MappingGateway>,
+    /// Mapping gateways and phones.
+    pub customers: Customers,
+    /// Where phones can be reached.
+    pub bindings: Bindings,
     /// Routing gateways by id.
     pub routings: HashMap<u32, RoutingGateway>,
+    /// Where names of vendors lead, by the one spelling of the target.
+    pub located: BTreeMap<String, Vec<Server>>,
+    /// Where each routing gateway is.
+    servers: HashMap<u32, Vec<Server>>,
     /// Who calls from where.
     pub sources: SourceTable,
     /// Who serves which prefix.
@@ -143,12 +166,17 @@ impl State {
         let id = self.last_id.checked_add(1).ok_or_else(|| {
             Refusal::new(507, "out of ids", "4294967295 documents were made here; none can follow")
         })?;
-        let entity = Entity::read(kind, id, without_ours(body))?;
+        let mut body = without_ours(body);
+        if let Some(fields) = body.as_object_mut() {
+            self.seal(kind, fields)?;
+        }
+        let entity = Entity::read(kind, id, body)?;
         if self.documents.contains_key(&(kind, entity.name().to_owned())) {
             let detail = format!("a {} named {:?} exists", kind.name(), entity.name());
             return Err(Refusal::new(409, "name taken", detail));
         }
         self.check(&entity)?;
+        self.check_room(kind)?;
         self.last_id = id;
         self.put(entity.clone());
         Ok(entity)
@@ -163,11 +191,14 @@ impl State {
         let old = self.document(kind, name)?;
         let id = old.id();
         let mut body = old.body();
-        let (Some(fields), Value::Object(changes)) =
+        let (Some(fields), Value::Object(mut changes)) =
             (body.as_object_mut(), without_ours(patch.clone()))
         else {
             return Err(Refusal::invalid("a change is an object of fields"));
         };
+        // Whoever sends back what was shown changes no secret.
+        changes.retain(|_, value| value != HIDDEN);
+        self.seal_changes(old, &mut changes)?;
         for (field, value) in changes {
             if field == "name" && value.as_str() != Some(name) {
                 return Err(Refusal::invalid(
@@ -204,8 +235,10 @@ impl State {
                 self.rates.remove(&entity.id());
                 self.tariffs.remove(&entity.id());
             }
+            Kind::Phone => self.customers.remove(entity.id()),
             _ => self.rebuild(kind),
         }
+        self.bindings.forget(entity.id());
         Ok(entity)
     }
 
@@ -217,18 +250,50 @@ impl State {
 
     /// Derives everything, once all documents are restored.
     pub fn restored(&mut self) {
-        for kind in [Kind::Tariff, Kind::Mapping, Kind::Routing] {
+        for kind in [Kind::Tariff, Kind::Mapping, Kind::Routing, Kind::Phone] {
             self.rebuild(kind);
+        }
+    }
+
+    /// What a name leads to changed.
+    pub fn relocated(&mut self) {
+        self.rebuild(Kind::Routing);
+    }
+
+    /// Where a routing gateway is, as it is best tried; none: nobody knows yet.
+    #[must_use]
+    pub fn places(&self, gateway: u32) -> Vec<Endpoint> {
+        let servers = self.servers.get(&gateway);
+        servers.into_iter().flatten().flat_map(Server::endpoints).collect()
+    }
+
+    /// The same in the order of one call; `below` as in [`order`].
+    pub fn places_of_a_call(&self, gateway: u32, below: impl FnMut(u64) -> u64) -> Vec<Endpoint> {
+        self.servers.get(&gateway).map_or_else(Vec::new, |servers| order(servers, below))
+    }
+
+    fn servers_of(&self, target: &str) -> Vec<Server> {
+        let Ok(target) = target.parse::<Target>() else { return Vec::new() };
+        match target.endpoint() {
+            Some(endpoint) => vec![Server::only(endpoint)],
+            None => self.located.get(&target.to_string()).cloned().unwrap_or_default(),
         }
     }
 
     fn put(&mut self, entity: Entity) {
         let kind = entity.kind();
         match &entity {
-            // One changed rate must not cost the time of all tariffs: the loop waits meanwhile.
+            // One changed rate must not cost the time of all tariffs, nor one phone that of all phones:
+            // the loop waits meanwhile.
             Entity::Tariff(head) => {
                 let tariff = self.build_tariff(head);
                 self.tariffs.insert(head.id, tariff);
+                self.insert(entity);
+            }
+            Entity::Phone(phone) => {
+                if let Some(customer) = self.build_phone(phone) {
+                    self.customers.put(customer);
+                }
                 self.insert(entity);
             }
             _ => {
@@ -244,13 +309,38 @@ impl State {
         self.documents.insert((kind, name), entity);
     }
 
+    /// Every worker has a place for each gateway, and no more.
+    fn check_room(&self, kind: Kind) -> Result<(), Refusal> {
+        if kind == Kind::Phone && self.customers.phones() >= PHONES_MAX {
+            let detail = format!("{PHONES_MAX} phones can be had");
+            return Err(Refusal::new(507, "too many phones", detail));
+        }
+        let gateways = self.customers.gateways() + self.routings.len();
+        let is_gateway = matches!(kind, Kind::Mapping | Kind::Routing);
+        if is_gateway && gateways >= GATEWAYS_MAX as usize {
+            let detail = format!("{GATEWAYS_MAX} gateways can be had");
+            return Err(Refusal::new(507, "too many gateways", detail));
+        }
+        Ok(())
+    }
+
     /// What must hold between documents.
     fn check(&self, entity: &Entity) -> Result<(), Refusal> {
         self.check_payer(self.document(entity.kind(), entity.name()).ok(), entity)?;
         match entity {
             Entity::Mapping(gateway) => {
                 self.check_money(&gateway.account, &gateway.tariff)?;
+                self.check_username(entity, "auth_username", &gateway.auth_username)?;
                 self.check_sources(gateway)
+            }
+            Entity::Phone(phone) => {
+                self.check_money(&phone.account, &phone.tariff)?;
+                self.check_username(entity, "name", &phone.name)?;
+                self.check_dialled(phone)?;
+                match phone.offline_gateway.as_str() {
+                    "" => Ok(()),
+                    name => self.document(Kind::Routing, name).map(|_| ()),
+                }
             }
             Entity::Routing(gateway) => self.check_money(&gateway.account, &gateway.tariff),
             Entity::Account(new) => {
@@ -308,7 +398,7 @@ impl State {
         let calls = match entity {
             Entity::Account(account) => self.balances.get(&account.id).map_or(0, |it| it.calls),
             // A record names its gateway, and by it who is charged.
-            Entity::Mapping(_) | Entity::Routing(_) => {
+            Entity::Mapping(_) | Entity::Routing(_) | Entity::Phone(_) => {
                 self.limiters.get(&entity.id()).map_or(0, Limiter::lines)
             }
             _ => 0,
@@ -333,6 +423,7 @@ impl State {
         let account = |entity: &Entity| match entity {
             Entity::Mapping(gateway) => Some(gateway.account.clone()),
             Entity::Routing(gateway) => Some(gateway.account.clone()),
+            Entity::Phone(phone) => Some(phone.account.clone()),
             _ => None,
         };
         match old {
@@ -360,6 +451,92 @@ impl State {
         Ok(())
     }
 
+    /// A username is one customer's.
+    fn check_username(&self, entity: &Entity, field: &str, username: &str) -> Result<(), Refusal> {
+        let is_other =
+            |other: &Entity| (other.kind(), other.name()) != (entity.kind(), entity.name());
+        let phone = self.document(Kind::Phone, username).ok();
+        let gateway = self.documents(Kind::Mapping).find(|other| match other {
+            Entity::Mapping(other) => other.auth_username == username,
+            _ => false,
+        });
+        match phone.into_iter().chain(gateway).find(|other| is_other(other)) {
+            Some(other) if !username.is_empty() => {
+                let (kind, name) = (other.kind().name(), other.name());
+                let detail = format!("{field}: {username:?} is {kind} {name:?}'s username");
+                Err(Refusal::new(409, "username taken", detail))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A number rings one phone.
+    fn check_dialled(&self, phone: &Phone) -> Result<(), Refusal> {
+        for number in phone.dialled() {
+            if let Some(other) = self.customers.of_number(&number)
+                && other.name != phone.name
+            {
+                let detail = format!("numbers: {} rings phone {:?}", number.as_str(), other.name);
+                return Err(Refusal::new(409, "number taken", detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// Hashes the password that an operator said, if he did.
+    fn seal(&self, kind: Kind, fields: &mut serde_json::Map<String, Value>) -> Result<(), Refusal> {
+        let Some((field, username)) = secret_of(kind) else { return Ok(()) };
+        let user = fields.get(username).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let Some(said) = fields.get_mut(field) else { return Ok(()) };
+        let length_min = self.values.number("TG_SIP_PASSWORD_LENGTH") as usize;
+        let realm = self.values.text("TG_SIP_REALM");
+        *said = Policy { field, user: &user, realm, length_min }.seal(said)?;
+        Ok(())
+    }
+
+    /// As [`Self::seal`], in a change of a document.
+    fn seal_changes(
+        &self,
+        old: &Entity,
+        changes: &mut serde_json::Map<String, Value>,
+    ) -> Result<(), Refusal> {
+        let Some((field, username)) = secret_of(old.kind()) else { return Ok(()) };
+        let user = old.body().get(username).cloned().unwrap_or_default();
+        let renamed = changes.get(username).is_some_and(|new| *new != user);
+        match changes.contains_key(field) {
+            false if renamed && password_of(old) != Password::None => Err(Refusal::invalid(
+                format!("{username}: say {field} again; what is kept of it belongs to {user}"),
+            )),
+            false => Ok(()),
+            true => {
+                let is_said = changes.contains_key(username);
+                changes.entry(username).or_insert(user);
+                self.seal(old.kind(), changes)?;
+                if !is_said {
+                    changes.remove(username);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// A realm is part of every hash that is kept: with another one none of them fits any more.
+    ///
+    /// # Errors
+    /// When there are such hashes.
+    pub fn check_realm(&self, realm: &str) -> Result<(), Refusal> {
+        let kept = self.documents.values().filter(|it| password_of(it) != Password::None).count();
+        if kept == 0 || realm == self.values.text("TG_SIP_REALM") {
+            return Ok(());
+        }
+        let detail = format!(
+            "TG_SIP_REALM: {kept} passwords are kept as hashes that belong to {:?}. Take them back \
+             (--password ''), change the realm, then set new ones",
+            self.values.text("TG_SIP_REALM")
+        );
+        Err(Refusal::new(409, "in use", detail))
+    }
+
     fn rebuild(&mut self, kind: Kind) {
         match kind {
             Kind::Tariff => {
@@ -374,20 +551,35 @@ impl State {
                     heads.iter().map(|head| (head.id, self.build_tariff(head))).collect();
             }
             Kind::Mapping => {
-                self.mappings = self
-                    .documents(Kind::Mapping)
+                let all = self.documents(Kind::Mapping).filter_map(|entity| match entity {
+                    Entity::Mapping(gateway) => self.build_mapping(gateway),
+                    _ => None,
+                });
+                let gateways: Vec<Customer> = all.collect();
+                self.sources = SourceTable::build(gateways.iter().map(|customer| {
+                    let gateway = &customer.gateway;
+                    (gateway.id, &gateway.sources[..], gateway.tech_prefix.as_str())
+                }));
+                self.customers.replace_gateways(gateways);
+            }
+            Kind::Phone => {
+                let all = self.documents(Kind::Phone).filter_map(|entity| match entity {
+                    Entity::Phone(phone) => self.build_phone(phone),
+                    _ => None,
+                });
+                let phones: Vec<Customer> = all.collect();
+                phones.into_iter().for_each(|phone| self.customers.put(phone));
+            }
+            Kind::Routing => {
+                self.servers = self
+                    .documents(Kind::Routing)
                     .filter_map(|entity| match entity {
-                        Entity::Mapping(gateway) => {
-                            Some((gateway.id, self.build_mapping(gateway)?))
+                        Entity::Routing(gateway) => {
+                            Some((gateway.id, self.servers_of(&gateway.target)))
                         }
                         _ => None,
                     })
                     .collect();
-                self.sources = SourceTable::build(self.mappings.values().map(|gateway| {
-                    (gateway.id, &gateway.sources[..], gateway.tech_prefix.as_str())
-                }));
-            }
-            Kind::Routing => {
                 self.routings = self
                     .documents(Kind::Routing)
                     .filter_map(|entity| match entity {
@@ -405,9 +597,34 @@ impl State {
         }
     }
 
-    fn build_mapping(&self, gateway: &Mapping) -> Option<MappingGateway> {
+    /// What the workers are told of a document, if it is a gateway.
+    #[must_use]
+    pub fn profile_of(&self, entity: &Entity) -> Option<Profile> {
+        match entity {
+            Entity::Mapping(gateway) => {
+                Some(gateway.sip.profile(gateway.id, Endpoint::NONE, "", ""))
+            }
+            Entity::Routing(gateway) => {
+                let target = self.places(gateway.id).first().copied().unwrap_or_default();
+                let (name, word) = (&gateway.auth_username, &gateway.auth_password);
+                Some(gateway.sip.profile(gateway.id, target, name, word))
+            }
+            _ => None,
+        }
+    }
+
+    /// Of all gateways, in the order of their numbers: a worker that is told so moves nothing.
+    #[must_use]
+    pub fn profiles(&self) -> Vec<Profile> {
+        let mut profiles: Vec<Profile> =
+            self.documents.values().filter_map(|entity| self.profile_of(entity)).collect();
+        profiles.sort_by_key(|profile| profile.gateway);
+        profiles
+    }
+
+    fn build_mapping(&self, gateway: &Mapping) -> Option<Customer> {
         let tariff = self.tariff_head(&gateway.tariff).map_or(0, |tariff| tariff.id);
-        Some(MappingGateway {
+        let line = MappingGateway {
             id: gateway.id,
             account: self.account(&gateway.account).ok()?.id,
             tariff,
@@ -418,6 +635,55 @@ impl State {
             locked: gateway.locked,
             callee_rules: rules(&gateway.callee_rules),
             caller_rules: rules(&gateway.caller_rules),
+        };
+        Some(Customer {
+            name: gateway.name.clone(),
+            gateway: line,
+            authentication: gateway.authentication,
+            username: gateway.auth_username.clone(),
+            hashes: gateway.auth_password.hashes(),
+            caller_from: gateway.caller_from,
+            number: None,
+            heeds_privacy: gateway.sip.privacy,
+            believes_diversion: gateway.sip.forward_signal_heard,
+            contacts_max: CONTACTS_MAX,
+            ringing: None,
+            dialled: Vec::new(),
+        })
+    }
+
+    /// A phone calls as a mapping gateway does that is known by its password.
+    fn build_phone(&self, phone: &Phone) -> Option<Customer> {
+        let line = MappingGateway {
+            id: phone.id,
+            account: self.account(&phone.account).ok()?.id,
+            tariff: self.tariff_head(&phone.tariff).map_or(0, |tariff| tariff.id),
+            sources: Vec::new(),
+            tech_prefix: String::new(),
+            limits: Limits { lines_max: phone.lines_max, cps_max: 0 },
+            talk_s_max: phone.talk_s_max,
+            locked: phone.locked,
+            callee_rules: Rules::default(),
+            caller_rules: Rules::default(),
+        };
+        let offline_gateway = self.document(Kind::Routing, &phone.offline_gateway);
+        Some(Customer {
+            name: phone.name.clone(),
+            gateway: line,
+            authentication: Authentication::Password,
+            username: phone.name.clone(),
+            hashes: phone.password.hashes(),
+            caller_from: CallerFrom::From,
+            number: phone::dialled(&phone.number),
+            heeds_privacy: true,
+            believes_diversion: false,
+            contacts_max: phone.contacts_max.into(),
+            ringing: Some(Ringing {
+                ring: phone.ring,
+                offline_gateway: offline_gateway.ok().map(Entity::id),
+                fall_through: phone.fall_through,
+            }),
+            dialled: phone.dialled().collect(),
         })
     }
 
@@ -427,7 +693,11 @@ impl State {
             id: gateway.id,
             account: self.account(&gateway.account).ok()?.id,
             tariff,
-            target: entity::target(&gateway.target).ok()?,
+            hosts: self
+                .places(gateway.id)
+                .iter()
+                .filter_map(|place| Some(place.socket_address()?.ip()))
+                .collect(),
             prefixes: gateway.prefixes.clone(),
             onward: if gateway.terminate { Onward::Terminate } else { Onward::Continue },
             priority: gateway.priority,
@@ -558,6 +828,24 @@ fn check_rates(rows: &[RateRow]) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// The fields of password and username by which documents of this kind prove themselves to us.
+fn secret_of(kind: Kind) -> Option<(&'static str, &'static str)> {
+    match kind {
+        Kind::Phone => Some(("password", "name")),
+        Kind::Mapping => Some(("auth_password", "auth_username")),
+        _ => None,
+    }
+}
+
+/// What it proves itself to us with.
+fn password_of(entity: &Entity) -> Password {
+    match entity {
+        Entity::Phone(phone) => phone.password,
+        Entity::Mapping(gateway) => gateway.auth_password,
+        _ => Password::None,
+    }
 }
 
 /// An export carries them, and is imported again.

@@ -7,11 +7,14 @@
 pub mod sqlite;
 
 use link::CallRecord;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cdr::Cdr;
 use crate::journal::Event;
 use crate::page::Page;
+use crate::resolve::Server;
+use crate::state::binding::Binding;
 use crate::state::entity::{Entity, Kind, RateRow};
 
 /// One thing to make durable.
@@ -36,6 +39,12 @@ pub enum Change {
     Parameter(Box<ParameterChange>),
     /// A balance moved. A second entry with the same reference is ignored: it is the same one.
     Ledger(Box<LedgerEntry>),
+    /// An owner can be reached so.
+    Binding(u32, Box<Binding>),
+    /// An owner can be reached by this contact no more.
+    BindingGone(u32, String),
+    /// An owner can be reached by no contact.
+    BindingsGone(u32),
     /// An answered call whose end is not known yet.
     CdrStart(Box<Cdr>),
     /// A call with its end.
@@ -46,6 +55,46 @@ pub enum Change {
     Heartbeat(u64),
     /// An event.
     Event(Box<Event>),
+    /// Where a vendor's name leads.
+    Located(Box<Located>),
+    /// Nobody uses this name any more.
+    LocatedGone(String),
+    /// We registered at a vendor, or are about to.
+    Registration(Box<Registration>),
+    /// We are not registered at this gateway any more.
+    RegistrationGone(u32),
+}
+
+/// The last good answer of DNS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// The one spelling of the target.
+    pub target: String,
+    /// Where it leads.
+    pub servers: Vec<Server>,
+}
+
+/// A registration of ours, with all that it takes to take it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// The gateway, which may be gone.
+    pub gateway: u32,
+    /// Of the Call-ID, which stays (RFC 3261 §10.2.4).
+    pub call_id: u64,
+    /// The gateway's target at the time.
+    pub target: String,
+    /// Where the last REGISTER went.
+    pub server: Server,
+    /// As whom.
+    pub user: String,
+    /// In which domain.
+    pub domain: String,
+    /// The digest username.
+    pub username: String,
+    /// The digest password.
+    pub password: String,
+    /// Until when it was granted, µs since 1970 UTC; 0: it was not.
+    pub until_us: u64,
 }
 
 /// What was done to a parameter.
@@ -104,10 +153,16 @@ pub struct Loaded {
     pub balances: Vec<(u32, i64)>,
     /// References of all payments, so that a repeated request is told from a new one.
     pub payments: Vec<String>,
+    /// Where phones can be reached, by the number of their owner.
+    pub bindings: Vec<(u32, Binding)>,
     /// Answered calls without an end.
     pub opened: Vec<Opened>,
     /// When calls last went on, µs since the machine booted at that time; 0: never.
     pub heartbeat_us: u64,
+    /// Where names of vendors led last.
+    pub located: Vec<Located>,
+    /// Registrations of ours that may stand.
+    pub registrations: Vec<Registration>,
     /// The highest id that anything stored names, of a deleted document too.
     pub ids_used: u32,
 }

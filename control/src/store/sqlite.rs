@@ -9,7 +9,7 @@ use serde_json::Value;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{
-    CdrFilter, Change, Error, History, LedgerEntry, Loaded, Opened, ParameterChange, Store,
+    CdrFilter, Change, Error, History, LedgerEntry, Loaded, Located, Opened, ParameterChange, Store,
 };
 use crate::Refusal;
 use crate::cdr::{Cdr, id_text};
@@ -47,6 +47,12 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE opened (id TEXT PRIMARY KEY, customer INTEGER NOT NULL, vendor INTEGER NOT NULL,
         record BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE heartbeat (only INTEGER PRIMARY KEY CHECK (only = 1), at_us INTEGER NOT NULL);
+", "
+    CREATE TABLE located (target TEXT PRIMARY KEY, servers TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE registration (gateway INTEGER PRIMARY KEY, body TEXT NOT NULL);
+", "
+    CREATE TABLE binding (owner INTEGER NOT NULL, uri TEXT NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (owner, uri)) WITHOUT ROWID;
 "];
 
 /// How long another connection's lock is waited for.
@@ -148,10 +154,18 @@ impl Store for Sqlite {
         let payments = rows.query_map([], |row| row.get(0)).map_err(failed(what))?;
         loaded.payments = payments.collect::<Result<_, _>>().map_err(failed(what))?;
         let ids = "SELECT max(id) FROM (SELECT max(id) AS id FROM document
-            UNION ALL SELECT max(account) FROM ledger
+            UNION ALL SELECT max(account) FROM ledger UNION ALL SELECT max(gateway) FROM registration
             UNION ALL SELECT max(customer) FROM cdr UNION ALL SELECT max(vendor) FROM cdr)";
         let used: Option<u32> = db.query_row(ids, [], |row| row.get(0)).map_err(failed(what))?;
         loaded.ids_used = used.unwrap_or(0);
+        let mut rows = db.prepare("SELECT owner, body FROM binding").map_err(failed(what))?;
+        let bindings =
+            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
+        for row in bindings {
+            let (owner, body): (u32, String) = row.map_err(failed(what))?;
+            let binding = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
+            loaded.bindings.push((owner, binding));
+        }
         let opened = "SELECT id, customer, vendor, record FROM opened";
         let mut rows = db.prepare(opened).map_err(failed(what))?;
         let opened = rows
@@ -170,6 +184,21 @@ impl Store for Sqlite {
         let heartbeat: Option<i64> =
             db.query_row(heartbeat, [], |row| row.get(0)).optional().map_err(failed(what))?;
         loaded.heartbeat_us = heartbeat.unwrap_or(0).cast_unsigned();
+        let mut rows = db.prepare("SELECT target, servers FROM located").map_err(failed(what))?;
+        let located =
+            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
+        for row in located {
+            let (target, servers): (String, String) = row.map_err(failed(what))?;
+            let servers = serde_json::from_str(&servers).map_err(|e| unreadable(what, e))?;
+            loaded.located.push(Located { target, servers });
+        }
+        let mut rows = db.prepare("SELECT body FROM registration").map_err(failed(what))?;
+        let bodies = rows.query_map([], |row| row.get(0)).map_err(failed(what))?;
+        for body in bodies {
+            let body: String = body.map_err(failed(what))?;
+            let row = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
+            loaded.registrations.push(row);
+        }
         Ok(loaded)
     }
 
@@ -207,6 +236,9 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
             if *kind == Kind::Tariff {
                 run("DELETE FROM rate WHERE tariff = ?1", params![id])?;
             }
+            if matches!(kind, Kind::Phone | Kind::Mapping) {
+                run("DELETE FROM binding WHERE owner = ?1", params![id])?;
+            }
             Ok(())
         }
         Change::Rates { tariff, rows, replace } => {
@@ -240,6 +272,14 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
                 None => run("DELETE FROM parameter WHERE name = ?1", params![name]),
             }
         }
+        Change::Binding(owner, binding) => run(
+            "INSERT OR REPLACE INTO binding (owner, uri, body) VALUES (?1, ?2, ?3)",
+            params![owner, binding.uri, serde_json::to_string(binding).unwrap_or_default()],
+        ),
+        Change::BindingGone(owner, uri) => {
+            run("DELETE FROM binding WHERE owner = ?1 AND uri = ?2", params![owner, uri])
+        }
+        Change::BindingsGone(owner) => run("DELETE FROM binding WHERE owner = ?1", params![owner]),
         Change::Ledger(entry) => ledger(db, entry),
         Change::CdrStart(cdr) => {
             put_cdr(db, cdr, false)?;
@@ -269,6 +309,26 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
                 event.detail
             ],
         ),
+        Change::Located(located) => {
+            let servers = serde_json::to_string(&located.servers).unwrap_or_default();
+            run(
+                "INSERT OR REPLACE INTO located (target, servers) VALUES (?1, ?2)",
+                params![located.target, servers],
+            )
+        }
+        Change::LocatedGone(target) => {
+            run("DELETE FROM located WHERE target = ?1", params![target])
+        }
+        Change::Registration(row) => {
+            let body = serde_json::to_string(row).unwrap_or_default();
+            run(
+                "INSERT OR REPLACE INTO registration (gateway, body) VALUES (?1, ?2)",
+                params![row.gateway, body],
+            )
+        }
+        Change::RegistrationGone(gateway) => {
+            run("DELETE FROM registration WHERE gateway = ?1", params![gateway])
+        }
     }
 }
 
@@ -505,6 +565,7 @@ impl History for Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Registration;
     use link::CallRecord;
     use serde_json::json;
 
@@ -564,6 +625,76 @@ mod tests {
         let loaded = Sqlite::open(&path).unwrap().load().unwrap();
         let expected = Opened { record: cdr(3, 0).record, customer: 3, vendor: 4 };
         assert_eq!((loaded.opened, loaded.heartbeat_us), (vec![expected], 9));
+    }
+
+    #[test]
+    fn places_and_registrations_outlive_a_restart_and_keep_the_id_of_their_gateway() {
+        let path = file("upstream");
+        let target = "carrier.example".to_owned();
+        let place = link::Endpoint::from("192.0.2.1:5060".parse::<std::net::SocketAddr>().unwrap());
+        let server = crate::resolve::Server::only(place.by(link::Transport::Tcp));
+        let located = Located { target: target.clone(), servers: vec![server.clone()] };
+        let row = |gateway, user: &str| Registration {
+            gateway,
+            call_id: u64::MAX,
+            target: target.clone(),
+            server: server.clone(),
+            user: user.into(),
+            domain: "carrier.example".into(),
+            username: "me".into(),
+            password: "word".into(),
+            until_us: 7,
+        };
+        let mut store = Sqlite::open(&path).unwrap();
+        let gone = Located { target: "gone.example".into(), servers: Vec::new() };
+        store
+            .commit(&[
+                Change::Located(Box::new(gone)),
+                Change::Located(Box::new(located.clone())),
+                Change::LocatedGone("gone.example".into()),
+                Change::Registration(Box::new(row(9, "first"))),
+                Change::Registration(Box::new(row(9, "second"))),
+                Change::Registration(Box::new(row(10, "third"))),
+                Change::RegistrationGone(10),
+            ])
+            .unwrap();
+        drop(store);
+        let loaded = Sqlite::open(&path).unwrap().load().unwrap();
+        assert_eq!((loaded.located, loaded.ids_used), (vec![located], 9));
+        assert_eq!(loaded.registrations, [row(9, "second")]);
+    }
+
+    #[test]
+    fn bindings_outlive_a_restart_and_go_with_their_owner() {
+        let path = file("bindings");
+        let body = |uri: &str| {
+            json!({
+                "uri": uri, "q": 1000, "expires_us": 9, "stored_until_us": 9, "path": "",
+                "source": "tls [2001:db8::1]:5061", "local": "", "connection": 7, "epoch": 2,
+                "user_agent": "", "call_id": "c", "cseq": 1, "since_us": 1, "refreshed_us": 2,
+                "generation": 3, "nat": true,
+            })
+        };
+        let binding = |uri: &str| -> crate::state::binding::Binding {
+            serde_json::from_value(body(uri)).unwrap()
+        };
+        let bound = |owner, uri| Change::Binding(owner, Box::new(binding(uri)));
+        let mut store = Sqlite::open(&path).unwrap();
+        let all =
+            [bound(1, "sip:a@h"), bound(1, "sip:a@h"), bound(1, "sip:b@h"), bound(2, "sip:c@h")];
+        store.commit(&all).unwrap();
+        store.commit(&[bound(3, "sip:d@h"), bound(4, "sip:e@h")]).unwrap();
+        let gone = [
+            Change::BindingGone(1, "sip:b@h".into()),
+            Change::BindingsGone(2),
+            Change::Delete(Kind::Phone, 3),
+            Change::Delete(Kind::Account, 4),
+        ];
+        store.commit(&gone).unwrap();
+        drop(store);
+        let loaded = Sqlite::open(&path).unwrap().load().unwrap();
+        assert_eq!(loaded.bindings, [(1, binding("sip:a@h")), (4, binding("sip:e@h"))]);
+        assert_eq!(serde_json::to_value(&loaded.bindings[0].1).unwrap(), body("sip:a@h"));
     }
 
     #[test]

@@ -110,6 +110,11 @@ impl Node {
             "name": "out", "account": "vendor", "tariff": "buy", "target": "198.51.100.7:5060",
         });
         self.ok("POST", "/gateway/routing", &gateway);
+        let phone = json!({
+            "name": "alice", "account": "customer", "tariff": "sell", "numbers": ["390200"],
+            "offline_gateway": "out", "ring": "all",
+        });
+        self.ok("POST", "/phone", &phone);
         let payment = json!({"amount": "25.50", "request_id": "one", "memo": "cash"});
         self.ok("POST", "/account/customer/payment", &payment);
         self.ok("PUT", "/param/SS_SIP_INVITE_TIMEOUT", &json!({"value": "5000"}));

@@ -7,7 +7,7 @@
 pub(crate) const ARENA_BYTES: usize = 1_100;
 
 /// How many fields [`Arena`] has.
-pub(crate) const FIELDS: usize = 7;
+pub(crate) const FIELDS: usize = 8;
 
 /// The texts of a dialog (RFC 3261 §12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +27,16 @@ pub(crate) enum Field {
     Target,
     /// Route header values, in the order of sending, joined by commas.
     Routes,
+    /// What we described to the far end last, for the refresh of its session. It gives way where any
+    /// other field needs its room.
+    Description,
 }
 
 /// It does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLong;
 
-/// Seven texts in one block.
+/// Eight texts in one block.
 #[derive(Clone)]
 pub(crate) struct Arena {
     /// Where each field ends; it begins where the one before ends.
@@ -68,12 +71,17 @@ impl Arena {
 
     /// Replaces a field. On refusal nothing has changed.
     pub(crate) fn set(&mut self, field: Field, text: &[u8]) -> Result<(), TooLong> {
-        let old = self.range(field);
-        let length = self.len();
-        let grown = length - old.len() + text.len();
+        let mut length = self.len();
+        let grown = length - self.range(field).len() + text.len();
         if grown > ARENA_BYTES {
-            return Err(TooLong);
+            let spare = self.range(Field::Description).len();
+            if field == Field::Description || grown - spare > ARENA_BYTES {
+                return Err(TooLong);
+            }
+            self.ends[Field::Description as usize] -= spare as u16;
+            length -= spare;
         }
+        let old = self.range(field);
         self.bytes.copy_within(old.end..length, old.start + text.len());
         self.bytes[old.start..old.start + text.len()].copy_from_slice(text);
         for end in &mut self.ends[field as usize..] {
@@ -131,11 +139,24 @@ mod tests {
     }
 
     #[test]
+    fn the_description_gives_way_to_what_a_dialog_cannot_do_without() {
+        let mut arena = Arena::new();
+        arena.set(Field::LocalTag, &[b'a'; 500]).unwrap();
+        arena.set(Field::Description, &[b'd'; 600]).unwrap();
+        assert_eq!(arena.set(Field::Target, &[b't'; 601]), Err(TooLong));
+        assert_eq!(arena.text(Field::Description), [b'd'; 600]);
+        arena.set(Field::Target, &[b't'; 600]).unwrap();
+        assert_eq!(arena.text(Field::Description), b"");
+        assert_eq!(arena.text(Field::Target), [b't'; 600]);
+        assert_eq!(arena.set(Field::Description, b"d"), Err(TooLong));
+    }
+
+    #[test]
     fn a_checkpoint_that_nobody_wrote_is_refused() {
-        assert!(Arena::from_parts([0, 9, 2, 3, 4, 5, 6], &[0; 6]).is_none());
-        assert!(Arena::from_parts([0, 1, 2, 3, 4, 5, 6], &[0; 5]).is_none());
-        assert!(Arena::from_parts([2_000; 7], &[0; 2_000]).is_none());
-        let arena = Arena::from_parts([1, 1, 2, 2, 2, 2, 3], b"abc").unwrap();
+        assert!(Arena::from_parts([0, 9, 2, 3, 4, 5, 6, 6], &[0; 6]).is_none());
+        assert!(Arena::from_parts([0, 1, 2, 3, 4, 5, 6, 6], &[0; 5]).is_none());
+        assert!(Arena::from_parts([2_000; 8], &[0; 2_000]).is_none());
+        let arena = Arena::from_parts([1, 1, 2, 2, 2, 2, 3, 3], b"abc").unwrap();
         assert_eq!(arena.text(Field::Routes), b"c");
     }
 }

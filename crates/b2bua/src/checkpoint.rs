@@ -11,6 +11,7 @@ use relay::{PayloadTypes, PortState};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::arena::{ARENA_BYTES, Arena, FIELDS};
+use crate::call::Session;
 use crate::dialog::Leg;
 use crate::keys::Shard;
 use crate::media::STREAMS_MAX;
@@ -19,7 +20,7 @@ use crate::path::Path;
 /// The longest checkpoint.
 pub use link::table::CHECKPOINT_BYTES_MAX;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 const PORT_BYTES: usize = size_of::<Endpoint>() + 2 + 16;
 const LEG_BYTES: usize = 2 * size_of::<Endpoint>()
@@ -27,6 +28,7 @@ const LEG_BYTES: usize = 2 * size_of::<Endpoint>()
     + 4
     + 5
     + 2
+    + Session::BYTES
     + STREAMS_MAX * (2 + PORT_BYTES)
     + FIELDS * 2
     + ARENA_BYTES;
@@ -82,6 +84,7 @@ fn put_leg(cursor: &mut Cursor<'_>, leg: &Leg, ports: &[PortState; STREAMS_MAX])
     cursor.put(&[u8::from(leg.cseq_remote.is_some())])?;
     cursor.put(&leg.cseq_remote.unwrap_or(0).to_le_bytes())?;
     cursor.put(&[u8::from(leg.confirmed), u8::from(leg.media.held)])?;
+    cursor.put(&leg.session.to_bytes())?;
     for (port, state) in leg.media.ports.iter().zip(ports) {
         cursor.put(&port.to_le_bytes())?;
         let remote = state.remote.map_or(Endpoint::NONE, Endpoint::from);
@@ -147,6 +150,7 @@ fn take_leg(
     let [confirmed, held] = reader.take()?;
     leg.confirmed = confirmed != 0;
     leg.media.held = held != 0;
+    leg.session = Session::from_bytes(reader.take()?);
     for (port, state) in leg.media.ports.iter_mut().zip(ports) {
         *port = u16::from_le_bytes(reader.take()?);
         let remote: Option<SocketAddr> = reader.endpoint()?.socket_address();
@@ -213,6 +217,7 @@ mod tests {
         leg.cseq_remote = Some(9);
         leg.confirmed = true;
         leg.media.ports = [10_000, 0];
+        leg.session = Session { interval_s: 1_800, ours: true, ..Session::NONE };
         leg.arena.set(Field::CallId, b"call").unwrap();
         leg.arena.set(Field::Routes, b"<sip:r;lr>").unwrap();
         leg
@@ -245,6 +250,7 @@ mod tests {
         assert_eq!((caller.cseq_local, caller.cseq_remote), (7, Some(9)));
         assert_eq!(caller.text(Field::Routes), b"<sip:r;lr>");
         assert_eq!(caller.media.ports, [10_000, 0]);
+        assert_eq!(caller.session.to_bytes(), leg(1).session.to_bytes());
         assert!(checkpoint.ports[1][0].latched);
         assert_eq!(checkpoint.ports[1][0].payload_types, PayloadTypes::ANY.with(8));
     }

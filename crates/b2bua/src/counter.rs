@@ -20,9 +20,35 @@ pub enum Counter {
     Attempts,
     /// Changes to the next candidate.
     Failovers,
+    /// INVITEs not sent because no way leads to the vendor.
+    VendorsUnreachable,
+    /// INVITEs given up because the vendor said nothing at all (408 if it was the last).
+    VendorsSilent,
+    /// INVITEs given up because the vendor did not ring in time (408 if it was the last).
+    VendorsSlow,
+    /// Calls refused with 408 because no vendor rang within the time of the search.
+    SearchesExpired,
+    /// INVITEs sent without a number that the caller withholds.
+    NumbersWithheld,
     /// Candidates passed over because they had no line when their turn came.
     CandidatesFull,
-    /// New calls refused with 503 because control is away.
+    /// Profiles of gateways that found no room.
+    ProfilesFull,
+    /// Contacts of vendors' 3xx that were tried.
+    RedirectsTried,
+    /// Contacts of vendors' 3xx that led back to us, to where the call had been, or nowhere.
+    RedirectsUnfit,
+    /// Challenges answered with a gateway's password.
+    ChallengesAnswered,
+    /// Challenges that came again after that (AUTH-08).
+    PasswordsRefused,
+    /// Orders of control to send something outside of calls.
+    Errands,
+    /// Orders to send something that no URI could be made of.
+    ErrandsUnfit,
+    /// Orders to send something while too much of the kind was under way.
+    ErrandsFull,
+    /// New calls and REGISTERs refused with 503 because control is away.
     RefusedControlAway,
     /// New calls refused with 503 because the box drains.
     RefusedDraining,
@@ -36,7 +62,7 @@ pub enum Counter {
     RefusedPortsFull,
     /// Repetitions of an INVITE that was refused with 503 before.
     RefusedAgain,
-    /// Calls refused with 503 because control did not answer in time.
+    /// Calls and REGISTERs refused with 503 because control did not answer in time.
     RefusedAdmitLate,
     /// Messages longer than `message_bytes_max` (513), and requests refused with 400 because a field of
     /// them does not fit our memory of a dialog.
@@ -51,8 +77,20 @@ pub enum Counter {
     RefusedUnsupported,
     /// Methods we do not do (405, 501).
     RefusedMethod,
-    /// REGISTERs refused or ignored.
+    /// REGISTERs that cannot be obeyed whoever sent them (400, 403, 404, 513).
     RefusedRegister,
+    /// REGISTERs with a fresh nonce of ours, handed to control.
+    RegistersOffered,
+    /// REGISTERs that control granted (200).
+    RegistersGranted,
+    /// Requests asked to say who they are (401, 407).
+    Challenged,
+    /// Requests with a nonce that is not ours, or was given to another source.
+    NoncesForeign,
+    /// Requests with a nonce of ours that is too old.
+    NoncesStale,
+    /// Digests that cannot be read, or are longer than we can tell: the sender is asked again.
+    CredentialsUnusable,
     /// Requests with Max-Forwards 0 (483).
     RefusedHops,
     /// The same request by two roads (482, RFC 3261 §8.2.2.2).
@@ -103,6 +141,27 @@ pub enum Counter {
     StreamsRefused,
     /// Requests answered in silence, because a parameter or control says so.
     Silenced,
+    /// Requests of ours that came back: no connection to the peer, or ICMP says that nobody is there.
+    RequestsUndeliverable,
+    /// Responses of ours that came back.
+    ResponsesUndeliverable,
+    /// What came back and belongs to no transaction of ours: too late, too short, or forged.
+    UndeliverableUnmatched,
+    /// PRACKs for no reliable response that waits for one (481).
+    PracksUnmatched,
+    /// Reliable provisional responses never acknowledged (RFC 3262 §3).
+    PracksMissing,
+    /// Reliable provisional responses of vendors that came again or out of order.
+    ProvisionalsRepeated,
+    /// Provisional responses left out because a later one overtook them while an earlier one waited for
+    /// its PRACK.
+    ProvisionalsSkipped,
+    /// Requests refused with 422: they ask for a session shorter than we take.
+    RefusedSessionShort,
+    /// Refreshes of sessions that we sent (RFC 4028).
+    SessionsRefreshed,
+    /// Calls ended because nobody refreshed the session of a leg.
+    SessionsExpired,
 }
 
 impl Counter {
@@ -116,7 +175,20 @@ impl Counter {
         Self::CallsNotAdopted,
         Self::Attempts,
         Self::Failovers,
+        Self::VendorsUnreachable,
+        Self::VendorsSilent,
+        Self::VendorsSlow,
+        Self::SearchesExpired,
+        Self::NumbersWithheld,
         Self::CandidatesFull,
+        Self::ProfilesFull,
+        Self::RedirectsTried,
+        Self::RedirectsUnfit,
+        Self::ChallengesAnswered,
+        Self::PasswordsRefused,
+        Self::Errands,
+        Self::ErrandsUnfit,
+        Self::ErrandsFull,
         Self::RefusedControlAway,
         Self::RefusedDraining,
         Self::RefusedCallsFull,
@@ -132,6 +204,12 @@ impl Counter {
         Self::RefusedUnsupported,
         Self::RefusedMethod,
         Self::RefusedRegister,
+        Self::RegistersOffered,
+        Self::RegistersGranted,
+        Self::Challenged,
+        Self::NoncesForeign,
+        Self::NoncesStale,
+        Self::CredentialsUnusable,
         Self::RefusedHops,
         Self::RefusedMerged,
         Self::DialogUnknown,
@@ -157,6 +235,16 @@ impl Counter {
         Self::TransactionsFull,
         Self::StreamsRefused,
         Self::Silenced,
+        Self::RequestsUndeliverable,
+        Self::ResponsesUndeliverable,
+        Self::UndeliverableUnmatched,
+        Self::PracksUnmatched,
+        Self::PracksMissing,
+        Self::ProvisionalsRepeated,
+        Self::ProvisionalsSkipped,
+        Self::RefusedSessionShort,
+        Self::SessionsRefreshed,
+        Self::SessionsExpired,
     ];
 
     /// How many there are.
@@ -174,7 +262,20 @@ impl Counter {
             Self::CallsNotAdopted => "calls_not_adopted",
             Self::Attempts => "attempts",
             Self::Failovers => "failovers",
+            Self::VendorsUnreachable => "vendors_unreachable",
+            Self::VendorsSilent => "vendors_silent",
+            Self::VendorsSlow => "vendors_slow",
+            Self::SearchesExpired => "searches_expired",
+            Self::NumbersWithheld => "numbers_withheld",
             Self::CandidatesFull => "candidates_full",
+            Self::ProfilesFull => "profiles_full",
+            Self::RedirectsTried => "redirects_tried",
+            Self::RedirectsUnfit => "redirects_unfit",
+            Self::ChallengesAnswered => "challenges_answered",
+            Self::PasswordsRefused => "passwords_refused",
+            Self::Errands => "errands",
+            Self::ErrandsUnfit => "errands_unfit",
+            Self::ErrandsFull => "errands_full",
             Self::RefusedControlAway => "refused_control_away",
             Self::RefusedDraining => "refused_draining",
             Self::RefusedCallsFull => "refused_calls_full",
@@ -190,6 +291,12 @@ impl Counter {
             Self::RefusedUnsupported => "refused_unsupported",
             Self::RefusedMethod => "refused_method",
             Self::RefusedRegister => "refused_register",
+            Self::RegistersOffered => "registers_offered",
+            Self::RegistersGranted => "registers_granted",
+            Self::Challenged => "challenged",
+            Self::NoncesForeign => "nonces_foreign",
+            Self::NoncesStale => "nonces_stale",
+            Self::CredentialsUnusable => "credentials_unusable",
             Self::RefusedHops => "refused_hops",
             Self::RefusedMerged => "refused_merged",
             Self::DialogUnknown => "dialog_unknown",
@@ -215,6 +322,16 @@ impl Counter {
             Self::TransactionsFull => "transactions_full",
             Self::StreamsRefused => "streams_refused",
             Self::Silenced => "silenced",
+            Self::RequestsUndeliverable => "requests_undeliverable",
+            Self::ResponsesUndeliverable => "responses_undeliverable",
+            Self::UndeliverableUnmatched => "undeliverable_unmatched",
+            Self::PracksUnmatched => "pracks_unmatched",
+            Self::PracksMissing => "pracks_missing",
+            Self::ProvisionalsRepeated => "provisionals_repeated",
+            Self::ProvisionalsSkipped => "provisionals_skipped",
+            Self::RefusedSessionShort => "refused_session_short",
+            Self::SessionsRefreshed => "sessions_refreshed",
+            Self::SessionsExpired => "sessions_expired",
         }
     }
 }

@@ -8,7 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use sip::{Message, Method, Name, NameAddr};
 
 use crate::arena::{Arena, Field, TooLong};
-use crate::compose::{Content, HOPS, Outgoing, Party};
+use crate::call::Session;
+use crate::compose::{Content, Extensions, HOPS, Outgoing, Party, Told};
 use crate::keys::{TOKEN_BYTES, Token};
 use crate::limits::{Local, local_for};
 use crate::media::LegMedia;
@@ -55,6 +56,8 @@ pub(crate) struct Leg {
     /// Whether both sides know the dialog, so that only a BYE ends it.
     pub(crate) confirmed: bool,
     pub(crate) media: LegMedia,
+    /// How long it lives without a sign of life.
+    pub(crate) session: Session,
 }
 
 impl Leg {
@@ -70,6 +73,7 @@ impl Leg {
             cseq_remote: None,
             confirmed: false,
             media: LegMedia::NONE,
+            session: Session::NONE,
         }
     }
 
@@ -99,13 +103,46 @@ impl Leg {
         self.refresh(locals, invite)
     }
 
+    /// Turns to one of those that are called at once: the Request-URI of its INVITE, the route set and
+    /// the way that lead there. Gives the way, which follows the first route if that is a loose one.
+    pub(crate) fn aim(
+        &mut self,
+        uri: &[u8],
+        routes: &[u8],
+        path: Path,
+        locals: &[Local],
+    ) -> Result<Path, TooLong> {
+        self.arena.set(Field::Target, uri)?;
+        self.arena.set(Field::Routes, routes)?;
+        let first = first_route(routes).filter(|route| route.uri().param(b"lr").is_some());
+        let hop = first.map_or(path.remote, |route| hop_of(route.uri(), path.remote, locals));
+        // A connection leads where it was made, and nowhere else.
+        let connection = if hop == path.remote { path.connection } else { 0 };
+        self.path = Path { remote: hop, connection, ..path };
+        Ok(self.path)
+    }
+
     /// Takes what a 2xx to our INVITE adds (§12.1.2).
     pub(crate) fn accept(&mut self, locals: &[Local], answer: &Message<'_>) -> Result<(), TooLong> {
-        self.arena.set(Field::RemoteTag, answer.to().tag().unwrap_or_default())?;
-        self.set_routes(answer.list(Name::RecordRoute), Order::Reversed)?;
-        self.refresh(locals, answer)?;
+        self.open_early(locals, answer)?;
         self.confirmed = true;
         Ok(())
+    }
+
+    /// Takes what a reliable 1xx to our INVITE adds: the dialog is early (§12.1.2).
+    pub(crate) fn open_early(
+        &mut self,
+        locals: &[Local],
+        answer: &Message<'_>,
+    ) -> Result<(), TooLong> {
+        let tag = answer.to().tag().unwrap_or_default();
+        if self.text(Field::RemoteTag) != tag {
+            // Another fork counts its requests for itself.
+            self.cseq_remote = None;
+        }
+        self.arena.set(Field::RemoteTag, tag)?;
+        self.set_routes(answer.list(Name::RecordRoute), Order::Reversed)?;
+        self.refresh(locals, answer)
     }
 
     /// A target refresh: the far end's Contact, and so the next hop (§12.2.1.2, §12.2.2).
@@ -117,9 +154,13 @@ impl Leg {
         if let Some(contact) = message.contact() {
             self.arena.set(Field::Target, contact.uri().as_bytes())?;
         }
-        let hop = next_hop(&self.arena, self.path.remote, locals);
-        self.path.remote = hop;
+        self.follow(locals);
         Ok(())
+    }
+
+    /// Turns to the next hop that route set and Contact name.
+    pub(crate) fn follow(&mut self, locals: &[Local]) {
+        self.path.remote = next_hop(&self.arena, self.path.remote, locals);
     }
 
     fn set_routes<'a>(
@@ -150,12 +191,22 @@ impl Leg {
             uri: self.text(Field::Target),
             branch,
             routes: self.text(Field::Routes),
-            from: Party { uri: self.text(Field::LocalUri), tag: self.text(Field::LocalTag) },
-            to: Party { uri: self.text(Field::RemoteUri), tag: self.text(Field::RemoteTag) },
+            from: Party {
+                uri: self.text(Field::LocalUri),
+                tag: self.text(Field::LocalTag),
+                display: &[],
+            },
+            to: Party {
+                uri: self.text(Field::RemoteUri),
+                tag: self.text(Field::RemoteTag),
+                display: &[],
+            },
             call_id: self.text(Field::CallId),
             cseq,
             hops: HOPS,
             passed: None,
+            told: Told::default(),
+            extensions: Extensions::NONE,
             content,
         }
     }
@@ -199,12 +250,14 @@ pub(crate) fn join_routes<'a>(
     Ok((joined, length))
 }
 
+/// The first of values that were joined from a parsed list: so it ends at the first `>`.
+fn first_route(routes: &[u8]) -> Option<NameAddr<'_>> {
+    NameAddr::parse(routes.split_inclusive(|&byte| byte == b'>').next()?)
+}
+
 fn next_hop(arena: &Arena, learned: SocketAddr, locals: &[Local]) -> SocketAddr {
-    // The values were joined from a parsed list, so up to the first `>` is the first one. We
-    // follow loose routes only; strict routers (§16.12.1.2) died out with RFC 2543.
-    let routes = arena.text(Field::Routes);
-    let first = routes.split_inclusive(|&byte| byte == b'>').next().unwrap_or_default();
-    match NameAddr::parse(first) {
+    // We follow loose routes only; strict routers (§16.12.1.2) died out with RFC 2543.
+    match first_route(arena.text(Field::Routes)) {
         Some(route) => hop_of(route.uri(), learned, locals),
         None => sip::Uri::parse(arena.text(Field::Target))
             .map_or(learned, |target| hop_of(&target, learned, locals)),
@@ -215,7 +268,16 @@ fn next_hop(arena: &Arena, learned: SocketAddr, locals: &[Local]) -> SocketAddr 
 /// none that can be meant: a host name (we ask no DNS), a private address behind a public one (NAT),
 /// an address of our own, one of a family that we do not speak.
 pub(crate) fn hop_of(uri: &sip::Uri<'_>, learned: SocketAddr, locals: &[Local]) -> SocketAddr {
-    let Some(ip) = uri.host().ip() else { return learned };
+    hop_in(uri, learned, locals).unwrap_or(learned)
+}
+
+/// The address that a URI names, from someone at `learned`. `None`: it cannot be meant.
+pub(crate) fn hop_in(
+    uri: &sip::Uri<'_>,
+    learned: SocketAddr,
+    locals: &[Local],
+) -> Option<SocketAddr> {
+    let ip = uri.host().ip()?;
     let hop = SocketAddr::new(ip, uri.port().unwrap_or(5060));
     let is_ours = |local: &Local| local.address == ip || local.advertise == Some(ip);
     let is_hidden = is_private(ip) && !is_private(learned.ip());
@@ -226,7 +288,7 @@ pub(crate) fn hop_of(uri: &sip::Uri<'_>, learned: SocketAddr, locals: &[Local]) 
         || ip.is_ipv4() != learned.is_ipv4()
         || locals.iter().any(is_ours)
         || local_for(locals, ip).is_none();
-    if unusable { learned } else { hop }
+    (!unusable).then_some(hop)
 }
 
 /// Whether an address is not of the public Internet, so that a peer behind NAT may name it.
@@ -243,6 +305,7 @@ pub(crate) fn is_private(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::StreamPorts;
 
     fn hop(uri: &str, learned: &str) -> String {
         let locals = ["192.0.2.1", "10.1.1.1"].map(|address| Local {
@@ -250,6 +313,7 @@ mod tests {
             sip_port: 5060,
             prefix_bits: 24,
             advertise: None,
+            stream_ports: StreamPorts::default(),
         });
         let uri = sip::Uri::parse(uri.as_bytes()).unwrap();
         hop_of(&uri, learned.parse().unwrap(), &locals).to_string()

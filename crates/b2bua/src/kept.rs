@@ -57,6 +57,11 @@ impl Pool {
         messages.saturating_mul(2).clamp(1, NONE - 1)
     }
 
+    /// How many there are.
+    pub(crate) fn blocks(&self) -> usize {
+        self.next.len()
+    }
+
     pub(crate) fn free_blocks(&self) -> u32 {
         self.free_blocks
     }

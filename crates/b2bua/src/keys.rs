@@ -17,6 +17,13 @@ pub struct Keys {
     pub tag: [u8; 16],
 }
 
+impl Keys {
+    /// The key of nonces: as lasting as the key it is derived from, and no way back to that one.
+    pub(crate) fn nonce(&self) -> [u8; 16] {
+        siphasher::sip128::SipHasher24::new_with_key(&self.tag).hash(b"nonce").as_bytes()
+    }
+}
+
 /// Never their content.
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -165,6 +172,12 @@ impl Random {
         block[..16].copy_from_slice(&self.salt);
         block[16..].copy_from_slice(&self.counter.to_le_bytes());
         hash(&self.key, &block)
+    }
+
+    /// A text that nobody can guess: a tag of no call, a nonce of ours as a client.
+    pub(crate) fn text(&mut self) -> [u8; 16] {
+        let random = self.next();
+        core::array::from_fn(|digit| hex((random >> (digit * 4)) as u8 & 15))
     }
 }
 

@@ -10,7 +10,9 @@
 //! All memory is sized in [`Switch::new`]; what is full is refused and counted ([`Counter`]).
 //!
 //! Read `switch.rs` for the surface, `transaction/` beside RFC 3261 §17 and RFC 6026, `dialog.rs`
-//! for what a leg remembers, `call/` for the story of a call, `media.rs` for its streams and
+//! for what a leg remembers, `call/` for the story of a call, `media.rs` for its streams,
+//! `registrar.rs` for phones that say where they are, `challenge.rs` for how they show who they are,
+//! `errand.rs` for requests of ours outside of calls, `login.rs` for how we show who we are, and
 //! `stateless.rs` for everybody who gets no state at all.
 
 #![forbid(unsafe_code)]
@@ -18,17 +20,24 @@
 mod action;
 mod arena;
 mod call;
+mod cause;
+mod challenge;
 mod checkpoint;
 mod compose;
 mod counter;
+mod credentials;
 mod dialog;
+mod errand;
 mod kept;
 mod keys;
 mod limits;
+mod login;
 mod media;
 mod outbox;
 mod path;
 mod ports;
+mod profiles;
+mod registrar;
 mod stateless;
 mod switch;
 mod table;
@@ -36,12 +45,13 @@ mod timers;
 mod transact;
 mod transaction;
 mod turned_away;
+mod undeliverable;
 
 pub use action::{Action, Adopted, Transmit};
 pub use checkpoint::CHECKPOINT_BYTES_MAX;
 pub use counter::Counter;
 pub use keys::{Keys, SHARDS, Shard, shard_of, worker_of};
-pub use limits::{Limits, Local, Setup};
+pub use limits::{Limits, Local, Setup, StreamPorts};
 pub use link::Instant;
 pub use media::call_of;
 pub use path::Path;

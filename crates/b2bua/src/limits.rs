@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use link::endpoint::Transport;
+
 use crate::keys::Keys;
 
 /// Everything that [`Switch::new`](crate::Switch::new) needs.
@@ -39,6 +41,8 @@ pub struct Limits {
     pub kept_messages_max: u32,
     /// Longest message we emit.
     pub message_bytes_max: usize,
+    /// Gateways whose profile has a place.
+    pub gateways_max: u32,
 }
 
 impl Default for Limits {
@@ -49,6 +53,7 @@ impl Default for Limits {
             transactions_max: 32_768,
             kept_messages_max: 32_768,
             message_bytes_max: 8_192,
+            gateways_max: link::profile::GATEWAYS_MAX,
         }
     }
 }
@@ -64,12 +69,43 @@ pub struct Local {
     pub prefix_bits: u8,
     /// What we say in Via, Contact and SDP instead of `address`, for a box behind 1:1 NAT.
     pub advertise: Option<IpAddr>,
+    /// The ports of the transports that have one of their own.
+    pub stream_ports: StreamPorts,
+}
+
+/// Where peers reach us by TLS and WebSocket; TCP has the SIP port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamPorts {
+    /// SIP over TLS.
+    pub tls: u16,
+    /// SIP over WebSocket.
+    pub ws: u16,
+    /// SIP over WebSocket over TLS.
+    pub wss: u16,
+}
+
+impl Default for StreamPorts {
+    /// The usual ones: what a Via names though nobody listens there, since its answers come back by the
+    /// same connection.
+    fn default() -> Self {
+        Self { tls: 5061, ws: 80, wss: 443 }
+    }
 }
 
 impl Local {
     /// Where SIP is received and leaves from.
     pub(crate) fn sip(&self) -> SocketAddr {
         SocketAddr::new(self.address, self.sip_port)
+    }
+
+    /// The port that peers reach us at by a transport.
+    pub(crate) fn port(&self, transport: Transport) -> u16 {
+        match transport {
+            Transport::Udp | Transport::Tcp => self.sip_port,
+            Transport::Tls => self.stream_ports.tls,
+            Transport::Ws => self.stream_ports.ws,
+            Transport::Wss => self.stream_ports.wss,
+        }
     }
 
     /// What others are told.
@@ -110,7 +146,9 @@ mod tests {
     use super::*;
 
     fn local(address: &str, prefix_bits: u8) -> Local {
-        Local { address: address.parse().unwrap(), sip_port: 5060, prefix_bits, advertise: None }
+        let stream_ports = StreamPorts::default();
+        let address = address.parse().unwrap();
+        Local { address, sip_port: 5060, prefix_bits, advertise: None, stream_ports }
     }
 
     #[test]

@@ -18,6 +18,7 @@ use sip::sdp::{Media, Rewrite};
 
 use crate::Instant;
 use crate::dialog::{Side, is_private};
+use crate::keys;
 use crate::limits::Local;
 use crate::ports::Ports;
 
@@ -65,6 +66,8 @@ pub(crate) struct Streams<'a> {
     pub(crate) locals: [&'a Local; 2],
     /// Whether both sides may be heard.
     pub(crate) answered: bool,
+    /// What no peer knows, to name sessions by.
+    pub(crate) secret: &'a [u8; 16],
 }
 
 /// The worker's ports and flows.
@@ -116,7 +119,11 @@ impl MediaPlane {
             let relayed = sdp.media().get(index).is_some_and(Media::is_rtp);
             if relayed { ours[index] } else { 0 }
         });
-        let rewrite = Rewrite { address: streams.locals[to].advertised(), ports: &ports };
+        let rewrite = Rewrite {
+            address: streams.locals[to].advertised(),
+            session: session(streams, from, &sdp),
+            ports: &ports,
+        };
         sdp.rewrite(&rewrite, out).ok_or(MediaFault::Unusable)
     }
 
@@ -290,6 +297,16 @@ impl MediaPlane {
     }
 }
 
+/// Our number for the session that a description of `from` is of: the same for all its versions, and
+/// not to be guessed, nor to be found on the other leg, without the secret.
+fn session(streams: &Streams<'_>, from: Side, sdp: &Sdp<'_>) -> u32 {
+    let origin = sdp.origin();
+    let named = [origin.user, origin.session].map(|text| keys::hash(streams.secret, text));
+    let parts = [named[0], named[1], owner_of(streams.key).0, from as u64].map(u64::to_be_bytes);
+    // 31 bits: some peers read no more.
+    (keys::hash(streams.secret, parts.as_flattened()) >> 33) as u32
+}
+
 fn opening(streams: &Streams<'_>, side: Side, index: usize) -> (u16, Opening) {
     let opening = Opening {
         peer: streams.legs[side.other() as usize].ports[index],
@@ -347,6 +364,7 @@ pub fn call_of(owner: Owner) -> CallKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::StreamPorts;
 
     const OFFER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\n\
         t=0 0\r\nm=audio 4000 RTP/AVP 0 101\r\nm=image 4002 udptl t38\r\n\
@@ -358,6 +376,7 @@ mod tests {
             sip_port: 5060,
             prefix_bits: 24,
             advertise: None,
+            stream_ports: StreamPorts::default(),
         })
     }
 
@@ -371,6 +390,7 @@ mod tests {
             legs: [&mut caller, &mut callee],
             locals: [&locals[0], &locals[1]],
             answered: false,
+            secret: &[7; 16],
         };
         let mut out = [0; 1_000];
         let now = Duration::ZERO;
@@ -400,6 +420,7 @@ mod tests {
             sip_port: 5060,
             prefix_bits: 24,
             advertise: None,
+            stream_ports: StreamPorts::default(),
         };
         let (one, other, same) = (own("192.0.2.1"), own("203.0.113.1"), own("10.0.0.7"));
         let far_end = |from: &str, own| far_end(media, from.parse().unwrap(), [own, &other]);

@@ -10,14 +10,13 @@ use sip::refuse::{self, Refusal};
 use sip::{Message, Method, Refusable};
 use siphasher::sip::SipHasher24;
 
-use crate::compose::{self, CAPABILITIES, Reply, Us};
+use crate::compose::{self, Reply, Us, capabilities};
 use crate::counter::Counter;
 use crate::path::Path;
 use crate::switch::Switch;
-use crate::transact::reply_path;
 
 /// Sixteen hex digits.
-struct Tag([u8; 16]);
+pub(crate) struct Tag([u8; 16]);
 
 impl Tag {
     fn new(key: &[u8; 16], parts: &[&[u8]]) -> Self {
@@ -34,6 +33,10 @@ impl Tag {
         }
         Self(text)
     }
+
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Switch {
@@ -42,13 +45,17 @@ impl Switch {
         if request.method() == Method::Ack {
             return;
         }
+        let tag = self.stateless_tag(request);
+        let reply = Reply { to_tag: tag.text(), ..*reply };
+        self.send_reply(path, None, request, &reply);
+    }
+
+    /// The To-tag of an answer that opens no dialog.
+    pub(crate) fn stateless_tag(&self, request: &Message<'_>) -> Tag {
         let branch = request.via().branch().unwrap_or_default();
         let from = request.from().tag().unwrap_or_default();
         let cseq = request.cseq().number.to_le_bytes();
-        let parts = [request.call_id(), from, branch, &cseq];
-        let tag = Tag::new(&self.setup.keys.tag, &parts);
-        let reply = Reply { to_tag: &tag.0, ..*reply };
-        self.send_reply(reply_path(path, request), request, &reply);
+        Tag::new(&self.setup.keys.tag, &[request.call_id(), from, branch, &cseq])
     }
 
     /// 503 from a template, with the time after which to try again.
@@ -66,7 +73,9 @@ impl Switch {
 
     /// The checks of §8.2. Whether the request may go on; if not, it has been answered.
     pub(crate) fn admit_request(&mut self, path: Path, request: &Message<'_>) -> bool {
-        let Err(refusal) = refuse::admit(request, &CAPABILITIES) else { return true };
+        let Err(refusal) = refuse::admit(request, capabilities(request.method())) else {
+            return true;
+        };
         self.counters.add(match refusal {
             Refusal::MethodUnknown | Refusal::MethodNotAllowed => Counter::RefusedMethod,
             _ => Counter::RefusedUnsupported,
@@ -76,21 +85,22 @@ impl Switch {
         false
     }
 
+    /// 405: we do it, but not for this peer, or not here.
+    pub(crate) fn refuse_method(&mut self, path: Path, request: &Message<'_>) {
+        self.refuse(path, request, 405, Counter::RefusedMethod);
+    }
+
     /// A request outside of any dialog that opens no call.
     pub(crate) fn answer_outside(&mut self, path: Path, request: &Message<'_>) {
         match request.method() {
             Method::Options => self.answer_options(path, request),
-            Method::Register if self.parameters.reply_unauthorized == 0 => {
-                self.counters.add(Counter::RefusedRegister);
-                self.counters.add(Counter::Silenced);
-            }
-            // Nobody can register here yet, known or not.
-            Method::Register => self.refuse(path, request, 403, Counter::RefusedRegister),
             Method::Cancel => self.refuse(path, request, 481, Counter::CancelsUnmatched),
             Method::Ack => self.counters.add(Counter::AcksUnmatched),
-            Method::Bye | Method::Info | Method::Update => {
+            Method::Bye | Method::Info | Method::Update | Method::Prack => {
                 self.refuse(path, request, 481, Counter::DialogUnknown);
             }
+            // A call has two ends, and we know of no other way to the one it is for.
+            Method::Message => self.refuse_method(path, request),
             _ => {
                 // Whatever is left, `admit` refuses as unknown or not allowed.
                 let _ = self.admit_request(path, request);
@@ -105,7 +115,8 @@ impl Switch {
         }
         if self.admit_request(path, request) {
             self.counters.add(Counter::OptionsAnswered);
-            self.reply_stateless(path, request, &Reply::plain(200));
+            let extensions = self.timers_known();
+            self.reply_stateless(path, request, &Reply { extensions, ..Reply::plain(200) });
         }
     }
 
@@ -147,9 +158,9 @@ impl Switch {
             transport: path.transport,
             user_agent: self.setup.user_agent.as_bytes(),
         };
-        let written = self
-            .outbox
-            .write(path, |out| compose::refuse(out, &us, &request, path.remote, status, &tag.0));
+        let written = self.outbox.write(path, |out| {
+            compose::refuse(out, &us, &request, path.remote, status, tag.text())
+        });
         let answered = self.count_unsent(written);
         self.counters.add(if answered { Counter::FaultsAnswered } else { Counter::FaultsDropped });
     }

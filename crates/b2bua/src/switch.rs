@@ -15,12 +15,14 @@ use crate::action::{Action, Adopted, Transmit};
 use crate::call::{self, Call, State};
 use crate::checkpoint::{self, Phase};
 use crate::counter::{Counter, Counters};
+use crate::errand::Errands;
 use crate::kept::Pool;
 use crate::keys::Random;
 use crate::limits::Setup;
 use crate::media::{MediaPlane, call_of};
 use crate::outbox::Outbox;
 use crate::path::Path;
+use crate::profiles::{Profiles, Put};
 use crate::timers::Timers;
 use crate::transaction::Transactions;
 use crate::turned_away::TurnedAway;
@@ -60,6 +62,8 @@ pub struct Switch {
     pub(crate) draining: bool,
     pub(crate) wall_offset: Duration,
     pub(crate) random: Random,
+    /// See [`crate::challenge`].
+    pub(crate) nonce_key: [u8; 16],
     pub(crate) transactions: Transactions,
     pub(crate) transactions_max: u32,
     pub(crate) calls: Box<[Call]>,
@@ -75,6 +79,8 @@ pub struct Switch {
     pub(crate) scratches: Vec<Box<[u8]>>,
     pub(crate) media: MediaPlane,
     pub(crate) turned_away: TurnedAway,
+    pub(crate) profiles: Profiles,
+    pub(crate) errands: Errands,
     pub(crate) counters: Counters,
     sweep_armed: bool,
 }
@@ -104,7 +110,8 @@ impl Switch {
             draining: false,
             wall_offset: Duration::ZERO,
             random,
-            transactions: Transactions::new(limits.transactions_max),
+            nonce_key: setup.keys.nonce(),
+            transactions: Transactions::new(limits.transactions_max, generation),
             transactions_max: limits.transactions_max,
             calls: (0..limits.calls_max).map(|_| Call::empty(generation)).collect(),
             free_calls,
@@ -117,6 +124,8 @@ impl Switch {
             scratches: (0..SCRATCHES).map(|_| scratch()).collect(),
             media: MediaPlane::new(setup.media_ports),
             turned_away: TurnedAway::new(),
+            profiles: Profiles::new(limits.gateways_max),
+            errands: Errands::new(),
             counters: Counters::new(),
             sweep_armed: false,
             setup,
@@ -144,6 +153,7 @@ impl Switch {
             (Method::Ack, Some(_)) => self.dialog_ack(now, message),
             (Method::Cancel | Method::Ack, _) => self.answer_outside(path, message),
             (Method::Invite, None) => self.open_call(now, path, message, key),
+            (Method::Register, None) => self.register(now, path, message, key),
             (_, Some(_)) => self.dialog_request(now, path, message, key),
             (_, None) => self.answer_outside(path, message),
         }
@@ -164,6 +174,8 @@ impl Switch {
             Answer::Refuse(refuse) => self.handle_refuse(now, refuse),
             Answer::Rerouted(rerouted) => self.handle_rerouted(now, rerouted),
             Answer::Committed(committed) => self.handle_committed(now, committed.call),
+            Answer::Challenge(challenge) => self.handle_challenge(now, challenge),
+            Answer::Registered(registered) => self.handle_registered(now, registered),
         }
     }
 
@@ -173,6 +185,12 @@ impl Switch {
             Order::HangUp(hang_up) => self.handle_hang_up(now, hang_up),
             Order::Parameters(parameters) => self.parameters = *parameters,
             Order::Drain(drain) => self.draining = drain.draining != 0,
+            Order::Profile(profile) => {
+                if self.profiles.put(profile) == Put::Full {
+                    self.counters.add(Counter::ProfilesFull);
+                }
+            }
+            Order::Errand(errand) => self.handle_errand(now, errand),
         }
     }
 

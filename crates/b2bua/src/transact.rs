@@ -4,12 +4,18 @@
 //! cannot keep, because the pool is full, it does not repeat; a request of ours that cannot be kept
 //! is not sent at all.
 
+use std::net::SocketAddr;
+
+use link::Profile;
+use link::profile::ReplyAddress;
+use link::record::{CallKey, EndReason};
+use sip::digest::Asker;
 use sip::{Message, Method, Name};
 
 use crate::Instant;
-use crate::compose::{self, COOKIE, Outgoing, Party, Reply, Us};
+use crate::compose::{self, COOKIE, Outgoing, Party, Reply, Told, Us};
 use crate::counter::Counter;
-use crate::dialog::{Order, hop_of, join_routes};
+use crate::dialog::{Order, Side, hop_of, join_routes};
 use crate::kept::Kept;
 use crate::keys::{self, Place, Token};
 use crate::limits::Setup;
@@ -18,8 +24,8 @@ use crate::path::Path;
 use crate::switch::Switch;
 use crate::table::Key;
 use crate::transaction::{
-    Birth, Class, Machine, Role, TransactionKey, invite_client, invite_server, non_invite_client,
-    non_invite_server,
+    Birth, Class, Machine, Role, Timer, TransactionKey, invite_client, invite_server,
+    non_invite_client, non_invite_server,
 };
 
 /// Which message of a transaction is meant.
@@ -40,16 +46,28 @@ pub(crate) enum Keep {
     Nothing,
 }
 
-/// Whither the response to a request goes (RFC 3261 §18.2.2, RFC 3581 §4). `maddr` is not
-/// followed: it would send our responses wherever a stranger points.
-pub(crate) fn reply_path(path: Path, request: &Message<'_>) -> Path {
+/// Whither the response to a request goes that came along `path` (RFC 3261 §18.2.2), if its sender wants
+/// nothing else: to the port of its Via, or to the one it came from if it asks for that (RFC 3581 §4).
+/// `maddr` is not followed: it would send our responses wherever a stranger points.
+fn reply_path(path: Path, request: &Message<'_>, peer: &Profile) -> Path {
     let via = request.via();
-    if path.is_reliable() || via.rport() != sip::header::via::Rport::Absent {
-        return path;
+    let to = |remote| Path { remote, ..path };
+    let asks = via.rport() != sip::header::via::Rport::Absent;
+    match ReplyAddress::from(peer.reply_address) {
+        _ if path.is_reliable() => path,
+        ReplyAddress::Fixed => fixed_address(peer, path).map_or(path, to),
+        ReplyAddress::Source if asks => path,
+        ReplyAddress::Source | ReplyAddress::Via => {
+            let port = via.port().filter(|&port| port != 0).unwrap_or(5060);
+            to(SocketAddr::new(path.remote.ip(), port))
+        }
     }
-    let mut path = path;
-    path.remote.set_port(via.port().filter(|&port| port != 0).unwrap_or(5060));
-    path
+}
+
+/// A peer's own address, if our end of a path can speak to it.
+pub(crate) fn fixed_address(peer: &Profile, path: Path) -> Option<SocketAddr> {
+    let address = peer.address.socket_address()?;
+    (address.is_ipv4() == path.local.is_ipv4() && address.port() != 0).then_some(address)
 }
 
 impl Switch {
@@ -127,7 +145,7 @@ impl Switch {
             _ => Machine::NonInviteServer(non_invite_server::State::Trying),
         };
         let cseq = message.cseq().number;
-        let birth = Birth { cseq, key, merge, ..Birth::of(machine, reply_path(path, message)) };
+        let birth = Birth { cseq, key, merge, ..Birth::of(machine, path) };
         let Some(opened) = self.transactions.open(now, birth) else {
             self.kept.release(request);
             return Err(Counter::RefusedTransactionsFull);
@@ -136,6 +154,12 @@ impl Switch {
             transaction.request = request;
         }
         Ok(opened)
+    }
+
+    /// A server transaction waits for control, so long.
+    pub(crate) fn await_control(&mut self, key: TransactionKey, until: Instant) {
+        self.transactions.wait(key, until);
+        self.rearm(key.slot);
     }
 
     /// Answers from the request that was kept.
@@ -170,6 +194,7 @@ impl Switch {
             return;
         }
         let path = transaction.path;
+        let owner = transaction.owner.filter(|_| transaction.role == Role::Caller);
         let old = transaction.sent.take();
         let request_kept = match class {
             Class::Provisional => Kept::NONE,
@@ -177,33 +202,49 @@ impl Switch {
         };
         self.kept.release(old);
         self.kept.release(request_kept);
-        let sent = self.send_reply(path, request, reply);
-        let kept = if sent { self.kept.keep(self.outbox.last()) } else { None };
+        let sent = self.send_reply(path, owner, request, reply);
+        let kept = sent.and_then(|_| self.kept.keep(self.outbox.last()));
         if kept.is_none() {
             self.counters.add(Counter::KeptFull);
         }
         if let Some(transaction) = self.transactions.find(key) {
             transaction.sent = kept.unwrap_or(Kept::NONE);
+            transaction.sent_along = sent.unwrap_or(path);
         }
         self.enter(now, key, machine);
     }
 
-    /// Writes a response. Whether it could be sent.
+    /// The gateway that sent a request: of the leg that it belongs to, or of the call that it opened.
+    /// 0: nobody whose wishes we know, yet.
+    fn gateway_behind(&self, opened: Option<CallKey>, request: &Message<'_>) -> u32 {
+        if let Some((slot, side)) = self.find_leg(request) {
+            return self.calls[slot].gateway(side);
+        }
+        let slot = opened.and_then(|call| self.live_call(call));
+        slot.map_or(0, |slot| self.calls[slot].gateway(Side::Caller))
+    }
+
+    /// Writes a response to a request that came along `path` and opened a call, or none. Gives the way
+    /// that it goes, if it goes.
     pub(crate) fn send_reply(
         &mut self,
         path: Path,
+        opened: Option<CallKey>,
         request: &Message<'_>,
         reply: &Reply<'_>,
-    ) -> bool {
+    ) -> Option<Path> {
+        let peer = self.profiles.of(self.gateway_behind(opened, request));
         let local = self.local_of(&path);
         let us = Us {
             local: &self.setup.locals[usize::from(local)],
             transport: path.transport,
             user_agent: self.setup.user_agent.as_bytes(),
         };
-        let written =
-            self.outbox.write(path, |out| compose::reply(out, &us, request, path.remote, reply));
-        self.count_unsent(written)
+        let along = reply_path(path, request, peer);
+        let written = self
+            .outbox
+            .write(along, |out| compose::reply(out, &us, request, (path.remote, peer), reply));
+        self.count_unsent(written).then_some(along)
     }
 
     /// A buffer of one message; goes back by [`Switch::give_scratch`].
@@ -375,13 +416,9 @@ impl Switch {
             }
             Machine::NonInviteClient(state) => {
                 let (next, effect) = state.step(non_invite_client::Input::Response(class));
-                let owner = (transaction.role, transaction.owner, transaction.peer);
                 self.enter(now, key, Machine::NonInviteClient(next));
-                if effect == non_invite_client::Effect::PassUp
-                    && class != Class::Provisional
-                    && let (Role::Exchange, Some(owner), Some(peer)) = owner
-                {
-                    self.exchange_response(now, owner, peer, message);
+                if effect == non_invite_client::Effect::PassUp && class != Class::Provisional {
+                    self.non_invite_final(now, key, message);
                 }
             }
             Machine::Free | Machine::InviteServer(_) | Machine::NonInviteServer(_) => {}
@@ -398,12 +435,40 @@ impl Switch {
         match effect {
             invite_client::Effect::PassUp => self.invite_response(now, key, message),
             invite_client::Effect::AckAndPassUp => {
-                self.ack_failure(key, message);
-                self.invite_response(now, key, message);
+                let successor = self.with_kept(key, Which::Sent, |switch, invite| {
+                    switch.ack_failure(key, invite, message);
+                    switch.log_in(now, key, invite, message)
+                });
+                if successor.flatten().is_none() {
+                    self.invite_response(now, key, message);
+                }
             }
             // The ACK stands where the INVITE stood.
             invite_client::Effect::Ack | invite_client::Effect::Resend => self.resend(key),
             invite_client::Effect::Nothing => {}
+        }
+    }
+
+    /// The final response to any other request of ours. The request is still kept, since its
+    /// repetitions are awaited.
+    fn non_invite_final(&mut self, now: Instant, key: TransactionKey, message: &Message<'_>) {
+        let asker = Asker::of_status(message.status().unwrap_or(0));
+        let successor = asker.and_then(|_| {
+            self.with_kept(key, Which::Sent, |switch, request| {
+                switch.log_in(now, key, request, message)
+            })
+        });
+        let Some(transaction) = self.transactions.find(key) else { return };
+        match (transaction.role, transaction.owner, transaction.peer) {
+            _ if successor.flatten().is_some() => {}
+            (Role::Exchange, Some(owner), Some(peer)) => {
+                self.exchange_response(now, owner, peer, message);
+            }
+            (Role::Refresh(side), Some(owner), _) => {
+                self.refresh_response(now, owner, side, key, message);
+            }
+            (Role::Errand(place), ..) => self.errand_answered(now, place, key, message),
+            _ => {}
         }
     }
 
@@ -424,6 +489,9 @@ impl Switch {
             (Role::Exchange, Some(owner), Some(peer)) => {
                 self.exchange_invite_response(now, owner, peer, key, message);
             }
+            (Role::Refresh(side), Some(owner), _) => {
+                self.refresh_response(now, owner, side, key, message);
+            }
             _ if is_success => self.dismiss(now, key, message),
             _ => {}
         }
@@ -431,19 +499,14 @@ impl Switch {
 
     /// The ACK of a failure belongs to its INVITE's transaction (§17.1.1.3), and is kept where the
     /// INVITE was.
-    fn ack_failure(&mut self, key: TransactionKey, response: &Message<'_>) {
+    fn ack_failure(&mut self, key: TransactionKey, invite: &Message<'_>, response: &Message<'_>) {
         let Some(path) = self.transactions.find(key).map(|transaction| transaction.path) else {
             return;
         };
-        let sent = self.with_kept(key, Which::Sent, |switch, invite| {
-            let branch = invite.via().branch().and_then(branch_token)?;
-            let ack = Outgoing {
-                to: Party::of(response.to()),
-                ..compose::beside(invite, Method::Ack, branch)?
-            };
-            switch.send_request(path, &ack).then_some(())
-        });
-        if sent.flatten().is_some() {
+        let branch = invite.via().branch().and_then(branch_token);
+        let ack = branch.and_then(|branch| compose::beside(invite, Method::Ack, branch));
+        let to = Party::of(response.to());
+        if ack.is_some_and(|ack| self.send_request(path, &Outgoing { to, ..ack })) {
             self.keep_instead(key, path);
         }
     }
@@ -453,6 +516,20 @@ impl Switch {
         let local = self.local_of(&path);
         let written = write_request(&mut self.outbox, &self.setup, local, path, request);
         self.count_unsent(written)
+    }
+
+    /// Whose attempt an INVITE of ours is, and why it ended, as far as the call still knows.
+    fn attempt_end(&self, role: Role, owner: Option<CallKey>) -> (u32, EndReason) {
+        let slot = owner.and_then(|owner| self.live_call(owner));
+        let attempt = match (role, slot) {
+            (Role::Attempt(index), Some(slot)) => {
+                self.calls[slot].record.attempts().get(usize::from(index))
+            }
+            _ => None,
+        };
+        attempt.map_or((0, EndReason::None), |attempt| {
+            (attempt.gateway, EndReason::from_number(attempt.reason))
+        })
     }
 
     /// Cancels an INVITE of ours: now if a 1xx came, else as soon as one comes (§9.1).
@@ -465,17 +542,25 @@ impl Switch {
         let Some(transaction) = self.transactions.find(key) else { return };
         let Machine::InviteClient(state) = transaction.machine else { return };
         transaction.cancel_wanted = true;
+        transaction.cancelled = true;
         let (next, _) = state.step(invite_client::Input::Cancelled);
         if next == state {
             return;
         }
         transaction.cancel_wanted = false;
         let (path, random, cseq) = (transaction.path, transaction.random, transaction.cseq);
+        let (role, owner) = (transaction.role, transaction.owner);
         self.enter(now, key, Machine::InviteClient(next));
+        let (gateway, reason) = self.attempt_end(role, owner);
         let sent = self.with_kept(key, Which::Sent, |switch, invite| {
             let branch = invite.via().branch().and_then(branch_token)?;
-            let cancel = Outgoing { passed, ..compose::beside(invite, Method::Cancel, branch)? };
-            switch.send_request(path, &cancel).then_some(())
+            let peer = Some(switch.profiles.of(gateway));
+            let told = Told { peer, reason, caller: None };
+            let cancel =
+                Outgoing { passed, told, ..compose::beside(invite, Method::Cancel, branch)? };
+            let local = switch.local_of(&path);
+            let written = write_request(&mut switch.outbox, &switch.setup, local, path, &cancel);
+            switch.count_unsent(written).then_some(())
         });
         if sent.flatten().is_none() {
             return;
@@ -494,8 +579,11 @@ impl Switch {
         let tag = self.tag_hash(answer);
         let Some(transaction) = self.transactions.find(key) else { return };
         let repeated = transaction.dismissed == tag;
-        let was_ours = transaction.role == Role::Exchange || transaction.winner == tag;
+        let in_dialog = matches!(transaction.role, Role::Exchange | Role::Refresh(_));
+        let was_ours = in_dialog || transaction.winner == tag;
+        let ahead = u32::from(transaction.cseq_ahead);
         transaction.dismissed = tag;
+        let gateway = transaction.gateway;
         let mut path = transaction.path;
         if let Some(contact) = answer.contact() {
             path.remote = hop_of(contact.uri(), path.remote, &self.setup.locals);
@@ -524,10 +612,11 @@ impl Switch {
                 return;
             };
             switch.counters.add(Counter::AnswersUnwanted);
-            let cseq = ack.cseq + 1;
+            let cseq = ack.cseq + ahead + 1;
             if switch.send_request(path, &Outgoing { cseq, ..bye }) {
                 let machine = Machine::NonInviteClient(non_invite_client::State::Trying);
-                let birth = Birth { random: branch.random, cseq, ..Birth::of(machine, path) };
+                let random = branch.random;
+                let birth = Birth { random, cseq, gateway, ..Birth::of(machine, path) };
                 // What is full was counted; the vendor ends the call when its own timers do.
                 let _ = switch.open_client(now, birth);
             }
@@ -553,6 +642,7 @@ impl Switch {
                     }
                     self.enter(now, key, Machine::InviteServer(next));
                 }
+                Machine::NonInviteServer(_) if timer == Timer::W => self.register_late(now, key),
                 Machine::NonInviteServer(state) => {
                     let (next, _) = state.step(non_invite_server::Input::Fired(timer));
                     self.enter(now, key, Machine::NonInviteServer(next));
@@ -578,8 +668,8 @@ impl Switch {
         }
     }
 
-    /// A client transaction whose timer ran out without a final response tells its call.
-    fn client_fired(&mut self, now: Instant, key: TransactionKey, machine: Machine) {
+    /// A client transaction that ends without a final response tells its call.
+    pub(crate) fn client_fired(&mut self, now: Instant, key: TransactionKey, machine: Machine) {
         let unanswered = matches!(
             machine,
             Machine::InviteClient(invite_client::State::Ended(invite_client::Why::NoAnswer))
@@ -595,8 +685,12 @@ impl Switch {
         }
         self.counters.add(Counter::TransactionsTimedOut);
         match (role, owner, peer) {
-            (Role::Attempt(_), Some(owner), _) => self.attempt_unanswered(now, owner, key),
+            (Role::Attempt(index), Some(owner), _) => {
+                self.attempt_unanswered(now, owner, index, key);
+            }
             (Role::Exchange, Some(owner), Some(peer)) => self.exchange_unanswered(now, owner, peer),
+            (Role::Refresh(_), Some(owner), _) => self.refresh_late(now, owner, key),
+            (Role::Errand(place), ..) => self.errand_unanswered(place, key),
             _ => {}
         }
     }
@@ -619,6 +713,6 @@ pub(crate) fn write_request(
 }
 
 /// The token in a branch of ours.
-fn branch_token(branch: &[u8]) -> Option<Token> {
+pub(crate) fn branch_token(branch: &[u8]) -> Option<Token> {
     Token::read(branch.strip_prefix(COOKIE)?)
 }

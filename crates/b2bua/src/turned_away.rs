@@ -1,4 +1,4 @@
-//! INVITEs that were refused without a transaction: their repetitions are refused the same way.
+//! Requests that were refused without a transaction: their repetitions are refused the same way.
 //!
 //! A stateless refusal is right as long as the same question gets the same answer (RFC 3261
 //! §8.2.7). Whether there is room, and who is known, changes from one moment to the next, and a
@@ -9,6 +9,7 @@
 use core::time::Duration;
 
 use crate::Instant;
+use crate::challenge::Nonces;
 use crate::table::Key;
 
 /// Places, of which a refusal has one.
@@ -17,12 +18,28 @@ const PLACES: usize = 4_096;
 /// How long a repetition may be under way: 64 × T1.
 const REMEMBERED: Duration = Duration::from_secs(32);
 
-/// What an INVITE was answered, until when that holds.
+/// What a request was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answered {
+    /// Nothing at all.
+    Nothing,
+    /// This status.
+    Status(u16),
+    /// A challenge.
+    Challenge {
+        /// 401 or 407.
+        status: u16,
+        /// Which nonce came back.
+        nonces: Nonces,
+    },
+}
+
+/// One of them, and until when it holds.
 #[derive(Clone, Copy)]
 struct Refusal {
     key: Key,
     until: Instant,
-    status: u16,
+    answered: Answered,
 }
 
 /// See the head of this file.
@@ -32,7 +49,7 @@ pub(crate) struct TurnedAway {
 
 impl TurnedAway {
     pub(crate) fn new() -> Self {
-        let nobody = Refusal { key: 0, until: Instant::ZERO, status: 0 };
+        let nobody = Refusal { key: 0, until: Instant::ZERO, answered: Answered::Nothing };
         Self { places: vec![nobody; PLACES].into_boxed_slice() }
     }
 
@@ -40,14 +57,13 @@ impl TurnedAway {
         key as usize % PLACES
     }
 
-    /// Status 0: it got no answer at all.
-    pub(crate) fn remember(&mut self, now: Instant, key: Key, status: u16) {
-        self.places[Self::place(key)] = Refusal { key, until: now + REMEMBERED, status };
+    pub(crate) fn remember(&mut self, now: Instant, key: Key, answered: Answered) {
+        self.places[Self::place(key)] = Refusal { key, until: now + REMEMBERED, answered };
     }
 
-    /// What the same INVITE was answered before.
-    pub(crate) fn status(&self, now: Instant, key: Key) -> Option<u16> {
+    /// What the same request was answered before.
+    pub(crate) fn answered(&self, now: Instant, key: Key) -> Option<Answered> {
         let known = self.places[Self::place(key)];
-        (known.key == key && now < known.until).then_some(known.status)
+        (known.key == key && now < known.until).then_some(known.answered)
     }
 }

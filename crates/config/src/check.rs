@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use crate::config::{Config, Nic};
 use crate::section::Findings;
+use crate::streams;
 
 /// Media ports of one call: RTP and RTCP of both legs.
 const PORTS_PER_CALL: u32 = 4;
@@ -69,6 +70,7 @@ pub(crate) fn check(config: &Config, findings: &mut Findings) {
     check_interfaces(config, findings);
     check_addresses(config, findings);
     check_ports(config, findings);
+    streams::check(config, findings);
     check_cores(config, findings);
 }
 

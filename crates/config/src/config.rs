@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::Error;
 use crate::check;
 use crate::section::{Findings, Section};
+use crate::streams::{self, Streams};
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Config {
     pub addresses: Vec<Address>,
     /// `[sip]`
     pub sip: Sip,
+    /// `[streams]`
+    pub streams: Streams,
     /// `[media]`
     pub media: Media,
     /// `[dataplane]`
@@ -144,7 +147,7 @@ pub struct Address {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sip {
-    /// The UDP port on every address.
+    /// The port on every address: UDP, and TCP where it is served.
     pub port: u16,
     /// Longest message taken or sent.
     pub message_bytes_max: usize,
@@ -380,6 +383,7 @@ fn read(file: &mut Section<'_>) -> Config {
         // What could not be read is an error already.
         addresses: addresses.into_iter().flatten().collect(),
         sip: file.section("sip", read_sip),
+        streams: file.section("streams", streams::read),
         media: file.section("media", read_media),
         dataplane,
         limits: file.section("limits", read_limits),

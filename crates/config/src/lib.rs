@@ -6,7 +6,8 @@
 //!
 //! The file says what is fixed at start: paths, interfaces, addresses, workers, sizes. Business state
 //! lives in the store. Read `config.rs` for every key with its default and reason, `check.rs` for what
-//! must hold between keys, `section.rs` for how a table is read.
+//! must hold between keys, `section.rs` for how a table is read, `invocation.rs` for how a daemon comes
+//! to its file.
 
 #![forbid(unsafe_code)]
 
@@ -15,10 +16,12 @@ mod config;
 mod error;
 mod invocation;
 mod section;
+mod streams;
 
 pub use config::{
     Address, Config, Control, Dataplane, Interface, Limits, Log, LogFormat, LogLevel, Media, Nic,
     Node, Paths, Sip, XdpMode, keys,
 };
 pub use error::Error;
-pub use invocation::{Invocation, Task};
+pub use invocation::{Errand, Program, Refusal};
+pub use streams::{Identity, Streams, Verify};

@@ -2,6 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::ask::{CONTACTS_MAX, Contact, RequestKey};
 use crate::record::{ATTEMPTS_MAX, CallKey, Terms};
 use crate::{Endpoint, Text};
 
@@ -17,6 +18,25 @@ pub enum Answer {
     Rerouted(Rerouted),
     /// The start record is durable: let the caller hear the answer.
     Committed(Committed),
+    /// Prove who you are, then ask again.
+    Challenge(Challenge),
+    /// What became of a REGISTER.
+    Registered(Registered),
+}
+
+/// Bytes for the URIs and Paths of candidates in a [`Route`].
+pub const ROUTE_TEXT_BYTES: usize = 2_046;
+
+/// A part of [`Route::texts`].
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Span {
+    /// Where it begins.
+    pub at: u16,
+    /// How long it is; 0: no such text.
+    pub length: u16,
 }
 
 /// One routing gateway that an admitted call may try.
@@ -29,6 +49,14 @@ pub struct Candidate {
     pub gateway: u32,
     /// Whither the INVITE goes.
     pub target: Endpoint,
+    /// The rim's number of the connection that leads there; 0: none, or over UDP.
+    pub connection: u32,
+    /// Request-URI; none: the callee at the target.
+    pub uri: Span,
+    /// Route set that leads there, joined by commas (RFC 3327 §5.3).
+    pub path: Span,
+    /// Candidates of one group in a row are called at once; 0: alone.
+    pub group: u32,
     /// Answers that end the search (default 486, 600, 603), zeros where unused.
     pub stop_codes: [u16; 8],
     /// Caller as this vendor gets it.
@@ -59,9 +87,20 @@ pub struct Route {
     pub candidates_used: u32,
     /// How many changes of vendor are allowed (`SS_GATEWAY_SWITCH_LIMIT`; 0: no failover).
     pub switches_max: u32,
+    /// Bits of [`WITHHELD`].
+    pub flags: u32,
+    /// Reserved; zero.
+    pub spare: u32,
+    /// Who diverted the call, as the vendor may be told; empty: nobody.
+    pub diverter: Text<38>,
     /// The candidates, best first.
     pub candidates: [Candidate; ATTEMPTS_MAX],
+    /// What the spans of candidates lie in.
+    pub texts: Text<ROUTE_TEXT_BYTES>,
 }
+
+/// The caller's number is not shown to whoever is not trusted (RFC 3323).
+pub const WITHHELD: u32 = 1;
 
 impl Route {
     /// The candidates that count.
@@ -69,6 +108,56 @@ impl Route {
     pub fn candidates(&self) -> &[Candidate] {
         let used = (self.candidates_used as usize).min(ATTEMPTS_MAX);
         self.candidates.get(..used).unwrap_or_default()
+    }
+}
+
+impl Route {
+    /// A text of the route; empty when there is none there.
+    #[must_use]
+    pub fn text(&self, span: Span) -> &[u8] {
+        let (at, length) = (usize::from(span.at), usize::from(span.length));
+        self.texts.as_bytes().get(at..at + length).unwrap_or_default()
+    }
+}
+
+/// An INVITE must say who it is: answered without a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Challenge {
+    /// The call that asked.
+    pub call: CallKey,
+    /// 401 or 407.
+    pub status: u16,
+    /// 1: the nonce was right, but old (RFC 7616 §3.3).
+    pub stale: u8,
+    /// Reserved; zero.
+    pub spare: u8,
+}
+
+/// What became of a REGISTER.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Registered {
+    /// The transaction that waits.
+    pub request: RequestKey,
+    /// 200; 401 or 407, which carry a challenge; 403, 423, 500, 503; 0: say nothing.
+    pub status: u16,
+    /// For a challenge: 1: the nonce was right, but old.
+    pub stale: u8,
+    /// How many bindings there are.
+    pub contacts_used: u8,
+    /// Min-Expires of a 423, Retry-After of a 503; 0: neither.
+    pub seconds: u32,
+    /// All bindings of the address of record.
+    pub contacts: [Contact; CONTACTS_MAX],
+}
+
+impl Registered {
+    /// The bindings that count.
+    #[must_use]
+    pub fn contacts(&self) -> &[Contact] {
+        let used = usize::from(self.contacts_used).min(CONTACTS_MAX);
+        self.contacts.get(..used).unwrap_or_default()
     }
 }
 

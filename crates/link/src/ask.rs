@@ -3,6 +3,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::record::{CallKey, Facts};
+use crate::{Endpoint, Text};
 
 /// A question. Each is answered at most once; an answer after the deadline is dropped and counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +17,91 @@ pub enum Ask {
     Answered(Answered),
     /// The call is gone before its answer came: release what you hold for it.
     Abandon(Abandon),
+    /// A REGISTER: which bindings hold from now on?
+    Register(Register),
 }
+
+/// How old a nonce is that came back to us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Freshness {
+    /// There are no credentials.
+    #[default]
+    None = 0,
+    /// Ours, of this source, young.
+    Fresh = 1,
+    /// Ours, of this source, too old.
+    Stale = 2,
+    /// Not ours, or another's.
+    Foreign = 3,
+}
+
+impl From<u8> for Freshness {
+    /// A number that nobody wrote reads as no credentials.
+    fn from(number: u8) -> Self {
+        match number {
+            1 => Self::Fresh,
+            2 => Self::Stale,
+            3 => Self::Foreign,
+            _ => Self::None,
+        }
+    }
+}
+
+/// The digest that a request carried (RFC 3261 §22, RFC 8760), for the realm that is ours.
+///
+/// The worker reads it and knows its own nonces; whose password fits, control knows.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Credentials {
+    /// Who.
+    pub username: Text<62>,
+    /// Ours, as it came back.
+    pub nonce: Text<94>,
+    /// The URI that was hashed.
+    pub uri: Text<190>,
+    /// The client's nonce.
+    pub cnonce: Text<94>,
+    /// The digest, as many bytes of it as the algorithm has.
+    pub response: [u8; 32],
+    /// The count of requests with this nonce.
+    pub nonce_count: u32,
+    /// 0: MD5, 1: SHA-256.
+    pub algorithm: u8,
+    /// 0: none, 1: auth.
+    pub qop: u8,
+    /// [`Freshness`] as a number.
+    pub freshness: u8,
+    /// Reserved; zero.
+    pub spare: u8,
+}
+
+/// What an INVITE says of its caller besides From.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Identities {
+    /// User part of the first P-Asserted-Identity.
+    pub asserted: Text<62>,
+    /// User part of the first P-Preferred-Identity.
+    pub preferred: Text<62>,
+    /// User part of Remote-Party-ID.
+    pub remote_party: Text<62>,
+    /// User part of the first Diversion, or of the entry before the last of History-Info.
+    pub diverter: Text<62>,
+    /// Bits of [`PRIVACY_ID`] and [`PRIVACY_USER`].
+    pub privacy: u32,
+    /// Reserved; zero.
+    pub spare: u32,
+}
+
+/// The caller withholds its number from the callee (RFC 3325 §9.3).
+pub const PRIVACY_ID: u32 = 1;
+/// The caller withholds who it is altogether (RFC 3323 §4.2).
+pub const PRIVACY_USER: u32 = 2;
 
 /// The facts of an INVITE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -34,6 +119,84 @@ pub struct Admit {
     pub started_us: u64,
     /// What the INVITE said.
     pub facts: Facts,
+    /// What it said of its caller.
+    pub identities: Identities,
+    /// Its digest.
+    pub credentials: Credentials,
+}
+
+/// A server transaction of the worker that waits.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct RequestKey {
+    /// Its slot.
+    pub slot: u32,
+    /// Grows with each tenant of the slot.
+    pub generation: u32,
+}
+
+/// Contacts in one REGISTER, and bindings of one address of record.
+pub const CONTACTS_MAX: usize = 8;
+
+/// "The field was not there", for [`Contact::expires_s`].
+pub const UNSAID: u32 = u32::MAX;
+
+/// One contact of an address of record.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Contact {
+    /// Its URI.
+    pub uri: Text<254>,
+    /// Preference in thousandths.
+    pub q: u16,
+    /// Reserved; zero.
+    pub spare: u16,
+    /// Seconds to live, or [`UNSAID`].
+    pub expires_s: u32,
+}
+
+/// What a REGISTER says (RFC 3261 §10.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Register {
+    /// The transaction that waits.
+    pub request: RequestKey,
+    /// When it was asked, µs since the machine booted.
+    pub asked_us: u64,
+    /// Until when the phone waits, µs since the machine booted.
+    pub deadline_us: u64,
+    /// Whence it came.
+    pub source: Endpoint,
+    /// The own address it was sent to.
+    pub local: Endpoint,
+    /// The rim's number of the connection it came by; 0 over UDP.
+    pub connection: u32,
+    /// CSeq number: an older one of the same Call-ID changes nothing (§10.3 step 7).
+    pub cseq: u32,
+    /// Expires header, or [`UNSAID`].
+    pub expires_s: u32,
+    /// How many contacts count.
+    pub contacts_used: u8,
+    /// 1: `Contact: *`, which removes all.
+    pub star: u8,
+    /// Reserved; zero.
+    pub spare: [u8; 2],
+    /// User part of To: the address of record.
+    pub user: Text<62>,
+    /// Call-ID.
+    pub call_id: Text<126>,
+    /// User-Agent, cut to the field.
+    pub user_agent: Text<62>,
+    /// Path values, joined by commas (RFC 3327).
+    pub path: Text<510>,
+    /// Its contacts.
+    pub contacts: [Contact; CONTACTS_MAX],
+    /// Its digest.
+    pub credentials: Credentials,
 }
 
 /// A vendor failed, and the next candidate may be full by now.

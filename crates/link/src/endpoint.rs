@@ -30,6 +30,10 @@ pub enum Transport {
     Tcp = 1,
     /// Over TLS.
     Tls = 2,
+    /// Over WebSocket (RFC 7118).
+    Ws = 3,
+    /// Over WebSocket over TLS.
+    Wss = 4,
 }
 
 impl Endpoint {
@@ -49,6 +53,8 @@ impl Endpoint {
         match self.transport {
             1 => Transport::Tcp,
             2 => Transport::Tls,
+            3 => Transport::Ws,
+            4 => Transport::Wss,
             _ => Transport::Udp,
         }
     }
@@ -102,9 +108,12 @@ mod tests {
     fn a_socket_address_survives_the_journey() {
         for text in ["10.10.1.1:5060", "[fd10:1::1]:5061"] {
             let address: SocketAddr = text.parse().unwrap();
-            let endpoint = Endpoint::from(address).by(Transport::Tls);
-            assert_eq!(endpoint.socket_address(), Some(address));
-            assert_eq!(endpoint.transport(), Transport::Tls);
+            use Transport::{Tcp, Tls, Udp, Ws, Wss};
+            for transport in [Udp, Tcp, Tls, Ws, Wss] {
+                let endpoint = Endpoint::from(address).by(transport);
+                assert_eq!(endpoint.socket_address(), Some(address));
+                assert_eq!(endpoint.transport(), transport);
+            }
         }
         assert_eq!(Endpoint::NONE.socket_address(), None);
     }

@@ -6,10 +6,11 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::answer::{Committed, Refuse, Rerouted, Route};
-use crate::ask::{Abandon, Admit, Answered, Reroute};
-use crate::order::{Drain, HangUp, Parameters};
-use crate::report::Ended;
+use crate::answer::{Challenge, Committed, Refuse, Registered, Rerouted, Route};
+use crate::ask::{Abandon, Admit, Answered, Register, Reroute};
+use crate::order::{Drain, Errand, HangUp, Parameters};
+use crate::profile::Profile;
+use crate::report::{Ended, ErrandDone, GatewayNews};
 use crate::ring::{Consumer, Full, Producer, Wake};
 use crate::{Answer, Ask, Order, Report};
 
@@ -34,22 +35,29 @@ pub enum Down {
 }
 
 /// What a slot of the ring towards control holds.
-pub const UP_SLOT_BYTES: usize = 416;
+pub const UP_SLOT_BYTES: usize = 3_520;
 
 /// What a slot of the ring towards the dataplane holds.
-pub const DOWN_SLOT_BYTES: usize = 1640;
+pub const DOWN_SLOT_BYTES: usize = 4_096;
 
 const _: () = {
     assert!(size_of::<Admit>() <= UP_SLOT_BYTES);
     assert!(size_of::<Reroute>() <= UP_SLOT_BYTES);
     assert!(size_of::<Answered>() <= UP_SLOT_BYTES);
     assert!(size_of::<Abandon>() <= UP_SLOT_BYTES);
+    assert!(size_of::<Register>() <= UP_SLOT_BYTES);
     assert!(size_of::<Ended>() <= UP_SLOT_BYTES);
+    assert!(size_of::<ErrandDone>() <= UP_SLOT_BYTES);
+    assert!(size_of::<GatewayNews>() <= UP_SLOT_BYTES);
     assert!(size_of::<Route>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Refuse>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Rerouted>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Committed>() <= DOWN_SLOT_BYTES);
+    assert!(size_of::<Challenge>() <= DOWN_SLOT_BYTES);
+    assert!(size_of::<Registered>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<HangUp>() <= DOWN_SLOT_BYTES);
+    assert!(size_of::<Profile>() <= DOWN_SLOT_BYTES);
+    assert!(size_of::<Errand>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Parameters>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Drain>() <= DOWN_SLOT_BYTES);
 };
@@ -75,7 +83,10 @@ impl Message for Up {
             Self::Ask(Ask::Answered(body)) => (2, body.as_bytes()),
             Self::Ask(Ask::Abandon(body)) => (3, body.as_bytes()),
             Self::Ask(Ask::Reroute(body)) => (4, body.as_bytes()),
+            Self::Ask(Ask::Register(body)) => (5, body.as_bytes()),
             Self::Report(Report::Ended(body)) => (64, body.as_bytes()),
+            Self::Report(Report::Errand(body)) => (65, body.as_bytes()),
+            Self::Report(Report::Gateway(body)) => (66, body.as_bytes()),
         }
     }
 
@@ -85,7 +96,10 @@ impl Message for Up {
             2 => Self::Ask(Ask::Answered(body(bytes)?)),
             3 => Self::Ask(Ask::Abandon(body(bytes)?)),
             4 => Self::Ask(Ask::Reroute(body(bytes)?)),
+            5 => Self::Ask(Ask::Register(body(bytes)?)),
             64 => Self::Report(Report::Ended(body(bytes)?)),
+            65 => Self::Report(Report::Errand(body(bytes)?)),
+            66 => Self::Report(Report::Gateway(body(bytes)?)),
             _ => return None,
         })
     }
@@ -100,9 +114,13 @@ impl Message for Down {
             Self::Answer(Answer::Refuse(body)) => (2, body.as_bytes()),
             Self::Answer(Answer::Committed(body)) => (3, body.as_bytes()),
             Self::Answer(Answer::Rerouted(body)) => (4, body.as_bytes()),
+            Self::Answer(Answer::Challenge(body)) => (5, body.as_bytes()),
+            Self::Answer(Answer::Registered(body)) => (6, body.as_bytes()),
             Self::Order(Order::HangUp(body)) => (64, body.as_bytes()),
             Self::Order(Order::Parameters(body)) => (65, body.as_bytes()),
             Self::Order(Order::Drain(body)) => (66, body.as_bytes()),
+            Self::Order(Order::Profile(body)) => (67, body.as_bytes()),
+            Self::Order(Order::Errand(body)) => (68, body.as_bytes()),
         }
     }
 
@@ -112,9 +130,13 @@ impl Message for Down {
             2 => Self::Answer(Answer::Refuse(body(bytes)?)),
             3 => Self::Answer(Answer::Committed(body(bytes)?)),
             4 => Self::Answer(Answer::Rerouted(body(bytes)?)),
+            5 => Self::Answer(Answer::Challenge(body(bytes)?)),
+            6 => Self::Answer(Answer::Registered(body(bytes)?)),
             64 => Self::Order(Order::HangUp(body(bytes)?)),
             65 => Self::Order(Order::Parameters(body(bytes)?)),
             66 => Self::Order(Order::Drain(body(bytes)?)),
+            67 => Self::Order(Order::Profile(body(bytes)?)),
+            68 => Self::Order(Order::Errand(body(bytes)?)),
             _ => return None,
         })
     }
@@ -213,6 +235,7 @@ impl<T: Message> Receiver<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ask::{Credentials, Identities, RequestKey};
     use crate::record::{CallKey, Facts};
     use crate::{Text, ring};
     use zerocopy::FromZeros;
@@ -229,11 +252,29 @@ mod tests {
                 deadline_us: 4,
                 started_us: 5,
                 facts,
+                identities: Identities::default(),
+                credentials: Credentials::default(),
             })),
             Up::Ask(Ask::Answered(Answered { call: CALL, asked_us: 6 })),
             Up::Ask(Ask::Abandon(Abandon { call: CALL, reason: 2, status: 487 })),
             Up::Ask(Ask::Reroute(Reroute { call: CALL, gateway: 3, spare: 0 })),
+            Up::Ask(Ask::Register({
+                let mut register = Register::new_zeroed();
+                register.request = RequestKey { slot: 1, generation: 2 };
+                register.contacts[7].q = 500;
+                register
+            })),
             Up::Report(Report::Ended(Ended { call: CALL })),
+            Up::Report(Report::Errand({
+                let mut done = ErrandDone::new_zeroed();
+                done.id = 8;
+                done
+            })),
+            Up::Report(Report::Gateway({
+                let mut news = GatewayNews::new_zeroed();
+                news.gateway = 9;
+                news
+            })),
         ]
     }
 
@@ -253,6 +294,23 @@ mod tests {
             })),
             Down::Answer(Answer::Committed(Committed { call: CALL })),
             Down::Answer(Answer::Rerouted(Rerouted { call: CALL, gateway: 3, granted: 1 })),
+            Down::Answer(Answer::Challenge(Challenge {
+                call: CALL,
+                status: 407,
+                stale: 1,
+                spare: 0,
+            })),
+            Down::Answer(Answer::Registered({
+                let mut registered = Registered::new_zeroed();
+                registered.status = 200;
+                registered
+            })),
+            Down::Order(Order::Profile(Profile { gateway: 3, present: 1, ..Profile::default() })),
+            Down::Order(Order::Errand({
+                let mut errand = Errand::new_zeroed();
+                errand.id = 4;
+                errand
+            })),
             Down::Order(Order::HangUp(HangUp { call: CALL, reason: 17 })),
             Down::Order(Order::Parameters(Parameters::default())),
             Down::Order(Order::Drain(Drain { draining: 1 })),

@@ -2,10 +2,13 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::profile::Profile;
 use crate::record::CallKey;
+use crate::{Endpoint, Text};
 
 /// A command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "slots of a ring have one size anyway")]
 pub enum Order {
     /// End this call now.
     HangUp(HangUp),
@@ -13,6 +16,64 @@ pub enum Order {
     Parameters(Parameters),
     /// Refuse new calls (`stop` = 0) or take them again.
     Drain(Drain),
+    /// This is how a gateway wants its SIP from now on.
+    Profile(Profile),
+    /// Send a request outside of any call, and report what came back.
+    Errand(Errand),
+}
+
+/// What an [`Errand`] sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ErrandKind {
+    /// OPTIONS: is anybody there?
+    #[default]
+    Options = 0,
+    /// REGISTER, with digest where it is asked for; `expires_s` 0 takes the binding back.
+    Register = 1,
+    /// Two line ends, which nobody answers: they keep a way through NAT open (RFC 5626 §3.5.1).
+    KeepAlive = 2,
+}
+
+impl From<u8> for ErrandKind {
+    /// A number that nobody wrote reads as the harmless one.
+    fn from(number: u8) -> Self {
+        match number {
+            1 => Self::Register,
+            2 => Self::KeepAlive,
+            _ => Self::Options,
+        }
+    }
+}
+
+/// A request of ours outside of any call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Errand {
+    /// Comes back in the report.
+    pub id: u64,
+    /// Random part of the Call-ID: registrations keep theirs (RFC 3261 §10.2.4).
+    pub call_id: u64,
+    /// Whose profile has username and password; 0: nobody's.
+    pub gateway: u32,
+    /// Lifetime asked for, s.
+    pub expires_s: u32,
+    /// CSeq number; a repetition after a challenge has the next one.
+    pub cseq: u32,
+    /// The rim's number of the connection that leads there; 0: none, or over UDP.
+    pub connection: u32,
+    /// Whither.
+    pub target: Endpoint,
+    /// [`ErrandKind`] as a number.
+    pub kind: u8,
+    /// Reserved; zero.
+    pub spare: [u8; 3],
+    /// Request-URI; empty: the target.
+    pub uri: Text<254>,
+    /// User part of To and From; empty: none.
+    pub user: Text<62>,
+    /// Host part of To, From and of the registrar; empty: the target.
+    pub domain: Text<62>,
 }
 
 /// End a call, with BYE, CANCEL or a refusal, as its state demands.
@@ -68,6 +129,32 @@ pub struct Parameters {
     pub caller_length_max: u32,
     /// 0: strangers' requests get no answer (`SS_REPLY_UNAUTHORIZED`).
     pub reply_unauthorized: u32,
+    /// Session expiry that we ask for, s; 0: no session timers (`SS_SIP_SESSION_TIMER`).
+    pub session_timer_s: u32,
+    /// Shortest session expiry that we take, s (RFC 4028 §4: at least 90).
+    pub session_timer_min_s: u32,
+    /// 1: 401; 2: 407; 3: 401 for REGISTER, 407 for the rest, each with both header fields
+    /// (`SS_AUTHCHALLENGEMODE`).
+    pub challenge_mode: u32,
+    /// How long a nonce of ours is good, s.
+    pub nonce_age_s: u32,
+    /// How long we wait before our own ringing tone, ms; 0: no tone
+    /// (`SS_AUXILIARY_RING_TONE_ACTIVATION_DELAY`).
+    pub ring_tone_delay_ms: u32,
+    /// Whether SIP over TCP is closed with RST (`SS_TCP_CLOSE_RESET`).
+    pub tcp_close_reset: u32,
+    /// A connection without a message for so long is closed, s; 0: never.
+    pub stream_idle_s: u32,
+    /// How long connecting, a handshake, or the rest of a message may take, s.
+    pub stream_patience_s: u32,
+    /// Connections of one source; 0: no limit.
+    pub streams_per_source_max: u32,
+    /// Connections in all; 0: no limit.
+    pub streams_max: u32,
+    /// Realm of our challenges.
+    pub realm: Text<62>,
+    /// Our domain name; empty: none, our addresses stand for it.
+    pub domain: Text<62>,
 }
 
 impl Default for Parameters {
@@ -88,6 +175,18 @@ impl Default for Parameters {
             dscp_rtp: 46,
             caller_length_max: 0,
             reply_unauthorized: 1,
+            session_timer_s: 1_800,
+            session_timer_min_s: 90,
+            challenge_mode: 3,
+            nonce_age_s: 300,
+            ring_tone_delay_ms: 0,
+            tcp_close_reset: 0,
+            stream_idle_s: 3_600,
+            stream_patience_s: 10,
+            streams_per_source_max: 100,
+            streams_max: 10_000,
+            realm: Text::new(b"tollgate").unwrap_or_default(),
+            domain: Text::EMPTY,
         }
     }
 }

@@ -104,7 +104,7 @@ pub enum EndReason {
     DurationLimit = 14,
     /// No media for `rtp_timeout`; BYE from us.
     MediaTimeout = 15,
-    /// The 2xx was never acknowledged; BYE from us (RFC 3261 §13.3.1.4).
+    /// The 2xx was never acknowledged, BYE from us (RFC 3261 §13.3.1.4); or a reliable 1xx (RFC 3262 §3).
     NoAck = 16,
     /// An operator hung it up.
     Operator = 17,
@@ -124,11 +124,13 @@ pub enum EndReason {
     TooManyHops = 24,
     /// The machine lost power, or its shared memory; ended at the last heartbeat.
     MachineLost = 25,
+    /// Nobody refreshed the session of a leg in time; BYE from us (RFC 4028 §10).
+    SessionExpired = 26,
 }
 
 impl EndReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::None,
         Self::Normal,
         Self::Cancelled,
@@ -155,6 +157,7 @@ impl EndReason {
         Self::Locked,
         Self::TooManyHops,
         Self::MachineLost,
+        Self::SessionExpired,
     ];
 
     /// The reason with this number; one nobody wrote reads as `None`.
@@ -193,6 +196,7 @@ impl EndReason {
             Self::Locked => "locked",
             Self::TooManyHops => "too_many_hops",
             Self::MachineLost => "machine_lost",
+            Self::SessionExpired => "session_expired",
         }
     }
 }
@@ -350,11 +354,11 @@ impl CallRecord {
         self.attempts.get(..used).unwrap_or_default()
     }
 
-    /// The attempt that went on when the call ended, if one did, ended with it.
-    pub fn end_attempt(&mut self) {
+    /// The attempts that went on when the call ended, ended with it.
+    pub fn end_attempts(&mut self) {
         let used = (self.attempts_used as usize).min(ATTEMPTS_MAX);
-        let last = used.checked_sub(1).and_then(|last| self.attempts.get_mut(last));
-        if let Some(attempt) = last.filter(|attempt| attempt.ended_ms == NEVER) {
+        let attempts = self.attempts.iter_mut().take(used);
+        for attempt in attempts.filter(|attempt| attempt.ended_ms == NEVER) {
             attempt.ended_ms = self.ended_ms;
         }
     }

@@ -9,6 +9,73 @@ use crate::record::CallKey;
 pub enum Report {
     /// The call's record is complete in the call table.
     Ended(Ended),
+    /// What came of an errand.
+    Errand(ErrandDone),
+    /// What a gateway's answers say of it.
+    Gateway(GatewayNews),
+}
+
+/// What came of an [`Errand`](crate::order::Errand).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ErrandDone {
+    /// The errand's.
+    pub id: u64,
+    /// Final status; 0: nobody answered, or the request could not be sent.
+    pub status: u16,
+    /// Challenges that were answered before it.
+    pub challenges: u16,
+    /// From the last request to its final answer, µs.
+    pub round_trip_us: u32,
+    /// REGISTER: the lifetime granted; 423: Min-Expires.
+    pub expires_s: u32,
+    /// Retry-After, s; 0: none.
+    pub retry_after_s: u32,
+    /// CSeq number of the last request.
+    pub cseq: u32,
+    /// Reserved; zero.
+    pub spare: u32,
+}
+
+/// What a [`GatewayNews`] tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum News {
+    /// It answered an INVITE with 503 and a Retry-After.
+    RetryAfter = 1,
+    /// It refused our password twice (AUTH-08).
+    PasswordRefused = 2,
+    /// Nobody listens there: refused by ICMP, or no connection.
+    Unreachable = 3,
+}
+
+impl News {
+    /// The news with this number; `None`: one that nobody wrote.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::RetryAfter,
+            2 => Self::PasswordRefused,
+            3 => Self::Unreachable,
+            _ => return None,
+        })
+    }
+}
+
+/// What a gateway's answers say of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct GatewayNews {
+    /// Which gateway.
+    pub gateway: u32,
+    /// For how long, s; 0: nothing said.
+    pub seconds: u32,
+    /// [`News`] as a number.
+    pub kind: u8,
+    /// Reserved; zero.
+    pub spare: u8,
+    /// Its final status; 0: none.
+    pub status: u16,
 }
 
 /// A call ended.

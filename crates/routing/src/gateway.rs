@@ -1,6 +1,6 @@
 //! The two kinds of gateway: mapping gateways bring calls in, routing gateways take them on.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use numbers::transform::Rules;
 
@@ -45,6 +45,19 @@ pub enum Onward {
     Terminate,
 }
 
+/// Whether a vendor's side answers, as far as we know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Health {
+    /// It does, or nobody asked.
+    #[default]
+    Online,
+    /// It does not, or it must be registered at and is not.
+    Offline,
+    /// It asked to be left alone for a while (Retry-After). It is called all the same when nobody else
+    /// is left.
+    Banned,
+}
+
 /// A vendor's side.
 #[derive(Clone, Debug)]
 pub struct RoutingGateway {
@@ -54,8 +67,8 @@ pub struct RoutingGateway {
     pub account: u32,
     /// What is paid.
     pub tariff: u32,
-    /// Whither the INVITE goes.
-    pub target: SocketAddr,
+    /// Where it is, in any order; none: its name has led nowhere yet.
+    pub hosts: Vec<IpAddr>,
     /// Prefixes it serves; the empty one serves all.
     pub prefixes: Vec<String>,
     /// Whether shorter prefixes follow.

@@ -13,9 +13,9 @@ mod limit;
 mod order;
 mod source;
 
-pub use gateway::{MappingGateway, Onward, RoutingGateway, STOP_CODES_DEFAULT};
+pub use gateway::{Health, MappingGateway, Onward, RoutingGateway, STOP_CODES_DEFAULT};
 pub use limit::{Limiter, Limits};
-pub use order::{Choice, Considered, Exclusion, Query, Rotation, RouteTable, select};
+pub use order::{Choice, Considered, Exclusion, Known, Query, Rotation, RouteTable, select};
 pub use source::{Prefix, PrefixFault, Source, SourceFault, SourceTable};
 
 /// Monotonic time since the machine booted.

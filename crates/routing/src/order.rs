@@ -2,6 +2,9 @@
 //!
 //! Longest prefix first; a gateway that terminates ends the search at its prefix length. Within a prefix
 //! length: priority, then a smooth weighted rotation, then the id, so the order is total and stable.
+//!
+//! A gateway that asked for rest is left alone only while another one can take the call: a ban may cost
+//! a vendor his calls, never a customer his.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -9,7 +12,7 @@ use std::net::SocketAddr;
 use numbers::PrefixTable;
 use rating::Price;
 
-use crate::gateway::{Onward, RoutingGateway};
+use crate::gateway::{Health, Onward, RoutingGateway};
 use crate::limit::Limiter;
 use crate::{Instant, Limits};
 
@@ -18,6 +21,12 @@ use crate::{Instant, Limits};
 pub enum Exclusion {
     /// An operator locked it.
     Locked,
+    /// It does not answer, or we are not registered there.
+    Offline,
+    /// Its name has led to no address yet.
+    Unresolved,
+    /// It asked for rest, and others are left.
+    RetryAfter,
     /// All its lines are in use.
     LinesFull,
     /// It gets as many new calls a second as agreed.
@@ -36,6 +45,9 @@ impl Exclusion {
     pub fn name(self) -> &'static str {
         match self {
             Self::Locked => "locked",
+            Self::Offline => "offline",
+            Self::Unresolved => "unresolved",
+            Self::RetryAfter => "retry_after",
             Self::LinesFull => "lines_full",
             Self::RateLimit => "rate_limit",
             Self::NoRate => "no_rate",
@@ -127,17 +139,58 @@ pub struct Considered {
     pub excluded: Option<Exclusion>,
 }
 
+/// What the caller of [`select`] knows of the gateways; each looks into its state by the number.
+pub struct Known<G, L, H, P> {
+    /// The gateway.
+    pub gateway: G,
+    /// Its running counts; `None`: it has carried no call yet.
+    pub limiter: L,
+    /// Whether it answers.
+    pub health: H,
+    /// What it takes for a number.
+    pub price: P,
+}
+
 /// The candidates in order, and everything that was considered.
 ///
-/// `gateway`, `limiter` and `price` look into the caller's state; a gateway without limiter has carried
-/// no call yet. `rotation` is charged when `Some`: an explanation gives a clone, and so tells the order
-/// that the next call will see without moving it. `None` orders equals by id.
+/// `rotation` is charged when `Some`: an explanation gives a clone, and so tells the order that the next
+/// call will see without moving it. `None` orders equals by id.
 pub fn select<'g>(
     table: &RouteTable,
     query: &Query<'_>,
-    gateway: impl Fn(u32) -> Option<&'g RoutingGateway>,
-    limiter: impl Fn(u32) -> Option<&'g Limiter>,
-    price: impl Fn(&RoutingGateway, &[u8]) -> Option<Price>,
+    known: &Known<
+        impl Fn(u32) -> Option<&'g RoutingGateway>,
+        impl Fn(u32) -> Option<&'g Limiter>,
+        impl Fn(u32) -> Health,
+        impl Fn(&RoutingGateway, &[u8]) -> Option<Price>,
+    >,
+    mut rotation: Option<&mut Rotation>,
+) -> (Vec<Choice>, Vec<Considered>) {
+    let (choices, considered) = select_by(table, query, known, Bans::Hold, rotation.as_deref_mut());
+    let is_banned = |seen: &Considered| seen.excluded == Some(Exclusion::RetryAfter);
+    if choices.is_empty() && considered.iter().any(is_banned) {
+        return select_by(table, query, known, Bans::Lifted, rotation);
+    }
+    (choices, considered)
+}
+
+/// Whether whoever asked for rest gets it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bans {
+    Hold,
+    Lifted,
+}
+
+fn select_by<'g>(
+    table: &RouteTable,
+    query: &Query<'_>,
+    known: &Known<
+        impl Fn(u32) -> Option<&'g RoutingGateway>,
+        impl Fn(u32) -> Option<&'g Limiter>,
+        impl Fn(u32) -> Health,
+        impl Fn(&RoutingGateway, &[u8]) -> Option<Price>,
+    >,
+    bans: Bans,
     mut rotation: Option<&mut Rotation>,
 ) -> (Vec<Choice>, Vec<Considered>) {
     let mut choices: Vec<Choice> = Vec::new();
@@ -150,12 +203,16 @@ pub fn select<'g>(
         for id in served {
             // A gateway that serves a longer prefix too was judged there.
             let seen = considered.iter().any(|seen| seen.gateway == *id);
-            let Some(gateway) = gateway(*id).filter(|_| !seen) else { continue };
-            let priced = price(gateway, query.callee);
+            let Some(gateway) = (known.gateway)(*id).filter(|_| !seen) else { continue };
+            let priced = (known.price)(gateway, query.callee);
             let excluded = if terminated {
                 Some(Exclusion::Terminated)
             } else {
-                exclusion(query, gateway, limiter(*id), priced.is_some())
+                let health = match ((known.health)(*id), bans) {
+                    (Health::Banned, Bans::Lifted) => Health::Online,
+                    (health, _) => health,
+                };
+                exclusion(query, gateway, (known.limiter)(*id), health, priced.is_some())
             };
             considered.push(Considered { gateway: *id, prefix_digits, excluded });
             if excluded.is_none() {
@@ -190,19 +247,27 @@ fn exclusion(
     query: &Query<'_>,
     gateway: &RoutingGateway,
     limiter: Option<&Limiter>,
+    health: Health,
     has_price: bool,
 ) -> Option<Exclusion> {
     let limits: Limits = gateway.limits;
     if gateway.locked {
         Some(Exclusion::Locked)
-    } else if gateway.account == query.account || gateway.target.ip() == query.source.ip() {
+    } else if gateway.account == query.account || gateway.hosts.contains(&query.source.ip()) {
         Some(Exclusion::NoReturn)
+    } else if gateway.hosts.is_empty() {
+        Some(Exclusion::Unresolved)
+    } else if health == Health::Offline {
+        Some(Exclusion::Offline)
     } else if !has_price && !gateway.unrated_allowed {
         Some(Exclusion::NoRate)
     } else if limiter.is_some_and(|limiter| !limiter.has_line(limits)) {
         Some(Exclusion::LinesFull)
     } else if limiter.is_some_and(|limiter| !limiter.has_pace(query.now, limits)) {
         Some(Exclusion::RateLimit)
+    } else if health == Health::Banned {
+        // Last, so that whoever is named so could take the call.
+        Some(Exclusion::RetryAfter)
     } else {
         None
     }
@@ -220,7 +285,7 @@ mod tests {
             id,
             account: 100 + id,
             tariff: 1,
-            target: SocketAddr::from(([10, 10, 2, id as u8], 5060)),
+            hosts: vec![[10, 10, 2, id as u8].into()],
             prefixes: prefixes.iter().map(|prefix| (*prefix).to_owned()).collect(),
             onward: Onward::Continue,
             priority,
@@ -238,6 +303,14 @@ mod tests {
         vendors: &[RoutingGateway],
         rotation: Option<&mut Rotation>,
     ) -> (Vec<u32>, Vec<Considered>) {
+        chosen_of(vendors, |_| Health::Online, rotation)
+    }
+
+    fn chosen_of(
+        vendors: &[RoutingGateway],
+        health: impl Fn(u32) -> Health,
+        rotation: Option<&mut Rotation>,
+    ) -> (Vec<u32>, Vec<Considered>) {
         let table = RouteTable::build(vendors.iter().map(|v| (v.id, &v.prefixes[..])));
         let query = Query {
             now: Instant::from_secs(9),
@@ -246,14 +319,13 @@ mod tests {
             source: "10.10.1.1:5060".parse().unwrap(),
             candidates_max: 8,
         };
-        let (choices, considered) = select(
-            &table,
-            &query,
-            |id| vendors.iter().find(|vendor| vendor.id == id),
-            |_| None,
-            |_, _| None,
-            rotation,
-        );
+        let known = Known {
+            gateway: |id| vendors.iter().find(|vendor| vendor.id == id),
+            limiter: |_| None,
+            health,
+            price: |_: &RoutingGateway, _: &[u8]| None,
+        };
+        let (choices, considered) = select(&table, &query, &known, rotation);
         (choices.into_iter().map(|choice| choice.gateway).collect(), considered)
     }
 
@@ -294,6 +366,31 @@ mod tests {
             reasons,
             [Some(Exclusion::Locked), Some(Exclusion::NoReturn), Some(Exclusion::NoRate)]
         );
+    }
+
+    #[test]
+    fn whoever_does_not_answer_or_is_nowhere_is_left_out_with_the_reason() {
+        let mut vendors = [vendor(1, &["44"], 1), vendor(2, &["44"], 1), vendor(3, &["44"], 1)];
+        vendors[1].hosts.clear();
+        let health = |id| if id == 1 { Health::Offline } else { Health::Online };
+        let (order, considered) = chosen_of(&vendors, health, None);
+        assert_eq!(order, [3]);
+        let reasons: Vec<_> = considered.iter().map(|seen| seen.excluded).collect();
+        assert_eq!(reasons, [Some(Exclusion::Offline), Some(Exclusion::Unresolved), None]);
+    }
+
+    #[test]
+    fn whoever_asked_for_rest_has_it_until_nobody_else_is_left() {
+        let mut vendors = [vendor(1, &["44"], 1), vendor(2, &["44"], 2)];
+        let banned = |id| if id == 1 { Health::Banned } else { Health::Online };
+        let mut rotation = Rotation::default();
+        let (order, considered) = chosen_of(&vendors, banned, Some(&mut rotation));
+        assert_eq!((order, considered[0].excluded), (vec![2], Some(Exclusion::RetryAfter)));
+        vendors[1].locked = true;
+        let (order, considered) = chosen_of(&vendors, banned, Some(&mut rotation));
+        assert_eq!((order, considered[0].excluded), (vec![1], None));
+        let all = chosen_of(&vendors, |_| Health::Banned, Some(&mut rotation)).0;
+        assert_eq!(all, [1], "a lock is no ban");
     }
 
     #[test]

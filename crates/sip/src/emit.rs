@@ -24,6 +24,12 @@ use crate::status::reason_phrase;
 pub enum Part<'a> {
     /// Text as it stands, perhaps from a peer's message.
     Text(&'a [u8]),
+    /// Text of any kind in quotes, with escapes where it needs them (§25.1 `quoted-string`).
+    Quoted(&'a [u8]),
+    /// Text as the value of a URI header: whatever is not unreserved becomes a `%` escape (§19.1.1).
+    Escaped(&'a [u8]),
+    /// Parts one behind the other: for what stands there only sometimes.
+    Parts(&'a [Self]),
     /// In decimal.
     Number(u64),
     /// Sixteen hexadecimal digits.
@@ -351,6 +357,9 @@ impl<'o> Writer<'o> {
         for part in parts {
             match *part {
                 Part::Text(text) => self.text(text),
+                Part::Quoted(text) => self.quoted(text),
+                Part::Parts(parts) => self.parts(parts),
+                Part::Escaped(text) => self.escaped(text),
                 Part::Number(number) => self.room.decimal(number),
                 Part::Hex(number) => self.room.display(format_args!("{number:016x}")),
                 Part::Ip(ip) => self.host(ip),
@@ -359,6 +368,32 @@ impl<'o> Writer<'o> {
                     self.room.push(b":");
                     self.room.decimal(address.port().into());
                 }
+            }
+        }
+    }
+
+    fn quoted(&mut self, text: &[u8]) {
+        self.room.push(b"\"");
+        let mut rest = text;
+        while let Some(at) = memchr::memchr2(b'"', b'\\', rest)
+            && let Some((before, [special, after @ ..])) = rest.split_at_checked(at)
+        {
+            self.text(before);
+            self.room.push(&[b'\\', *special]);
+            rest = after;
+        }
+        self.text(rest);
+        self.room.push(b"\"");
+    }
+
+    fn escaped(&mut self, text: &[u8]) {
+        for &byte in text {
+            let mark =
+                matches!(byte, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')');
+            if byte.is_ascii_alphanumeric() || mark {
+                self.room.push(&[byte]);
+            } else {
+                self.room.display(format_args!("%{byte:02X}"));
             }
         }
     }
@@ -405,6 +440,17 @@ impl<'o> Writer<'o> {
         }
         self.room.push(rest);
     }
+}
+
+/// The first header line that `write` writes. `None`: the writer was poisoned.
+#[cfg(test)]
+pub(crate) fn header_line(write: impl FnOnce(&mut Writer<'_>)) -> Option<String> {
+    let mut out = [0; 2048];
+    let mut writer = Writer::new(&mut out);
+    write(writer.status(200, b""));
+    let length = writer.no_body().finish()?;
+    let text = String::from_utf8(out[..length].to_vec()).unwrap();
+    text.lines().nth(1).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -480,6 +526,25 @@ mod tests {
             let uri = written(|writer| _ = writer.request(Method::Bye, &[value.into()]).no_body());
             assert_eq!(uri, None, "{value:?}");
         }
+    }
+
+    #[test]
+    fn any_text_can_be_quoted_and_escaped_but_for_line_ends() {
+        let subject = |part| {
+            let text =
+                written(|w| _ = w.status(200, b"").header(Name::Subject, &[part]).no_body())?;
+            Some(text.lines().nth(1)?.strip_prefix("Subject: ")?.to_owned())
+        };
+        for (text, quoted) in
+            [("", r#""""#), ("a b", r#""a b""#), (r#"a"b\"#, r#""a\"b\\""#), ("\r\n\tx", "\" x\"")]
+        {
+            assert_eq!(subject(Part::Quoted(text.as_bytes())).as_deref(), Some(quoted));
+        }
+        for text in ["a\rb", "a\nb", "\0", "\\\0", "\"\n"] {
+            assert_eq!(subject(Part::Quoted(text.as_bytes())), None, "{text:?}");
+        }
+        let escaped = subject(Part::Escaped(b"7@h;to-tag=\r\n\xff&b"));
+        assert_eq!(escaped.as_deref(), Some("7%40h%3Bto-tag%3D%0D%0A%FF%26b"));
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! A datagram enters at [`Message::parse`] and leaves as a [`Message`] that borrows it: the headers
 //! that every message needs are checked once there, so that their accessors cannot fail; the others
 //! are read on demand. What is not a message is a [`Fault`]; a broken request can still be answered
-//! through [`Refusable`]. [`refuse::admit`] says what a user agent that understands a request must
-//! still refuse. Messages are written by [`emit::Writer`], session descriptions read and rewritten by
-//! [`sdp::Sdp`]. Nothing here allocates, blocks, logs, reads a clock or panics on hostile bytes.
+//! through [`Refusable`]. [`stream::Framer`] finds the messages of a TCP stream. [`refuse::admit`] says
+//! what a user agent that understands a request must still refuse, [`digest`] who sent it. Messages are
+//! written by [`emit::Writer`], session descriptions read and rewritten by [`sdp::Sdp`]. Nothing here
+//! allocates, blocks, logs, reads a clock or panics on hostile bytes.
 //!
 //! Read `message.rs` for the whole, `head.rs` for the one pass over the lines, `uri.rs` and `header/`
 //! for the parts, `emit.rs` for the way back.
@@ -21,6 +22,8 @@
     )
 )]
 
+pub mod digest;
+pub mod dtmf;
 pub mod emit;
 pub mod fault;
 mod head;
@@ -28,12 +31,16 @@ pub mod header;
 mod lines;
 pub mod message;
 pub mod method;
+pub mod q850;
 pub mod refusable;
 pub mod refuse;
 mod room;
 mod scan;
 pub mod sdp;
+pub mod sipfrag;
 pub mod status;
+pub mod stream;
+pub mod telephone;
 pub mod uri;
 
 pub use emit::{Part, Writer};
@@ -43,6 +50,7 @@ pub use header::cseq::Cseq;
 pub use header::name::Name;
 pub use header::name_addr::NameAddr;
 pub use header::params::{Param, Params};
+pub use header::text::Text;
 pub use header::via::{Transport, Via};
 pub use header::{HEADERS_MAX, Header};
 pub use message::{Message, Request};
@@ -51,4 +59,6 @@ pub use refusable::Refusable;
 pub use sdp::{Sdp, SdpFault};
 
 pub use status::reason_phrase;
+pub use stream::{Frame, Framer, StreamFault};
+pub use telephone::Telephone;
 pub use uri::{Host, Scheme, Uri};

@@ -1,7 +1,7 @@
 //! The buffer that text is written into.
 //!
 //! It never writes past its end: what does not fit is remembered and asked for once. Numbers and IPv4
-//! addresses are written without `fmt`, which took a third of the time of a response.
+//! addresses are written without `fmt`, which is much slower.
 
 use std::net::{IpAddr, Ipv4Addr};
 

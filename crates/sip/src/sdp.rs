@@ -1,8 +1,9 @@
 //! Session descriptions (RFC 8866): read without copying, rewritten line by line.
 //!
 //! [`Sdp::parse`] reads what a relay must know; [`Sdp::rewrite`] puts our addresses and ports in their
-//! places, drops what a relay cannot keep true (ICE, rtcp-mux, BUNDLE, DTLS) and leaves every other
-//! byte as it was, so that what we do not understand passes unharmed.
+//! places, drops what a relay cannot keep true (ICE, rtcp-mux, BUNDLE, DTLS) and what names the
+//! describer (user, session, title, links), and leaves every other byte as it was, so that what we do
+//! not understand passes unharmed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -90,6 +91,49 @@ impl Direction {
             b"recvonly" => Some(Self::RecvOnly),
             b"inactive" => Some(Self::Inactive),
             _ => None,
+        }
+    }
+}
+
+/// Who made a description: the first parts of `o=` (RFC 8866 §5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin<'a> {
+    /// A login, or `-`.
+    pub user: &'a [u8],
+    /// Unique together with the user and the address.
+    pub session: &'a [u8],
+    /// Grows with each change of the description.
+    pub version: &'a [u8],
+}
+
+/// How far a version may be from its session's number to be one that counts from there.
+const VERSIONS_NEAR: u64 = 1_000_000;
+
+impl<'a> Origin<'a> {
+    /// `alice 2890844526 2890842807 IN IP4 192.0.2.1`; what stands for numbers need not be any.
+    fn parse(value: &'a [u8]) -> Option<Self> {
+        let mut words = Words { rest: value };
+        let (user, session, version) = (words.next()?, words.next()?, words.next()?);
+        let network = words.next()?;
+        let (_family, _address) = (words.next()?, words.next()?);
+        let is_whole = network == b"IN" && words.next().is_none();
+        is_whole.then_some(Self { user, session, version })
+    }
+
+    /// The version for the other side: growing by as much, and without the session's number in it, from
+    /// which many peers begin to count.
+    fn version_told(&self) -> u64 {
+        let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<u64>().ok();
+        let version = number(self.version).unwrap_or_else(|| {
+            // No number at all; another text is another version.
+            let fold = |sum: u32, byte: &u8| sum.wrapping_mul(31).wrapping_add((*byte).into());
+            self.version.iter().fold(0, fold).into()
+        });
+        match number(self.session) {
+            Some(session) if version.abs_diff(session) < VERSIONS_NEAR => {
+                version.wrapping_sub(session).wrapping_add(VERSIONS_NEAR)
+            }
+            _ => version,
         }
     }
 }
@@ -238,6 +282,9 @@ impl<'a> Words<'a> {
 pub struct Rewrite<'p> {
     /// Our media address; its family decides between IP4 and IP6.
     pub address: IpAddr,
+    /// Our number of the session, in the place of the describer's user and number: the same as long as
+    /// those are.
+    pub session: u32,
     /// Our RTP port for each medium in its order, RTCP is one above. A medium without one, or with 0,
     /// is refused. A medium that was refused stays so.
     pub ports: &'p [u16],
@@ -247,7 +294,7 @@ pub struct Rewrite<'p> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sdp<'a> {
     bytes: &'a [u8],
-    origin: &'a [u8],
+    origin: Origin<'a>,
     connection: Option<Connection<'a>>,
     media: [Media<'a>; MEDIA_MAX],
     media_count: usize,
@@ -267,8 +314,13 @@ const NO_MEDIA: Media<'static> = Media {
 };
 
 /// A static is copied at once, and not medium by medium.
-static EMPTY: Sdp<'static> =
-    Sdp { bytes: b"", origin: b"", connection: None, media: [NO_MEDIA; MEDIA_MAX], media_count: 0 };
+static EMPTY: Sdp<'static> = Sdp {
+    bytes: b"",
+    origin: Origin { user: b"", session: b"", version: b"" },
+    connection: None,
+    media: [NO_MEDIA; MEDIA_MAX],
+    media_count: 0,
+};
 
 impl<'a> Sdp<'a> {
     /// Reads a body.
@@ -299,8 +351,7 @@ impl<'a> Sdp<'a> {
             let current = sdp.media.get_mut(..sdp.media_count).and_then(<[_]>::last_mut);
             match (letter, current) {
                 (b'o', None) if origin.is_none() => {
-                    origin_without_address(value).ok_or(SdpFault::OriginMalformed)?;
-                    origin = Some(value);
+                    origin = Some(Origin::parse(value).ok_or(SdpFault::OriginMalformed)?);
                 }
                 (b'o', _) => return Err(SdpFault::OriginMalformed),
                 (b'c', current) => {
@@ -349,10 +400,10 @@ impl<'a> Sdp<'a> {
         self.bytes
     }
 
-    /// The value of `o=` as it stands.
+    /// Who made it, and in which session.
     #[must_use]
-    pub const fn origin(&self) -> &'a [u8] {
-        self.origin
+    pub const fn origin(&self) -> &Origin<'a> {
+        &self.origin
     }
 
     /// The connection of the session.
@@ -371,7 +422,8 @@ impl<'a> Sdp<'a> {
     /// it does not fit, or RTCP would be above the highest port.
     ///
     /// An address of all zeros stays one: it is a hold. Every other address of `o=`, `c=` and `a=rtcp`
-    /// becomes ours, also where it was a host name or of the other family.
+    /// becomes ours, also where it was a host name or of the other family. The version of `o=` goes on
+    /// by as much as it did.
     #[must_use]
     pub fn rewrite(&self, rewrite: &Rewrite<'_>, out: &mut [u8]) -> Option<usize> {
         let mut room = Room::new(out);
@@ -381,12 +433,19 @@ impl<'a> Sdp<'a> {
             let end = line.end();
             match line.text {
                 [b'o', b'=', value @ ..] => {
-                    let kept = origin_without_address(value)?;
-                    room.push(b"o=");
-                    room.push(kept);
+                    room.push(b"o=- ");
+                    room.decimal(rewrite.session.into());
+                    room.push(b" ");
+                    room.decimal(Origin::parse(value)?.version_told());
+                    room.push(b" IN ");
                     push_address(&mut room, rewrite.address);
                     room.push(end);
                 }
+                [b's', b'=', ..] => {
+                    room.push(b"s=-");
+                    room.push(end);
+                }
+                [b'i' | b'u' | b'e' | b'p', b'=', ..] => (),
                 [b'c', b'=', value @ ..] => {
                     let held = Connection::parse(value)?.is_unspecified();
                     let ours = if held { unspecified(rewrite.address) } else { rewrite.address };
@@ -480,23 +539,16 @@ fn parse_media(value: &[u8]) -> Result<Media<'_>, SdpFault> {
     Ok(Media { kind: line.kind, port, proto, formats, ..NO_MEDIA })
 }
 
-/// `user id version IN ` of an origin that goes on with a family and an address.
-fn origin_without_address(value: &[u8]) -> Option<&[u8]> {
-    let mut words = Words { rest: value };
-    let (_user, _id, _version) = (words.next()?, words.next()?, words.next()?);
-    let network = words.next()?;
-    let kept = scan::before(value, words.skip_spaces());
-    let (_family, _address) = (words.next()?, words.next()?);
-    (network == b"IN" && words.next().is_none()).then_some(kept)
-}
-
-/// Whether a relay that ends ICE, DTLS and multiplexing must not let the attribute pass.
+/// Whether a relay that ends ICE, DTLS and multiplexing, and hides one side from the other, must not let
+/// the attribute pass.
 fn is_dropped(attribute: &[u8]) -> bool {
     let name = attribute.split(|&byte| byte == b':').next().unwrap_or_default();
     match name {
         b"candidate" | b"remote-candidates" | b"end-of-candidates" => true,
         b"rtcp-mux" | b"rtcp-mux-only" | b"bundle-only" => true,
         b"fingerprint" | b"setup" | b"tls-id" | b"connection" => true,
+        // What names hosts, programs or people of the other side.
+        b"alt" | b"path" | b"source-filter" | b"ssrc" | b"ssrc-group" | b"tool" => true,
         b"group" => attribute.starts_with(b"group:BUNDLE"),
         _ => name.starts_with(b"ice-"),
     }

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 
+use crate::header::via::Transport;
 use crate::scan::{self, Cursor, Span};
 
 /// What stands before the first colon.
@@ -84,6 +85,15 @@ impl<'a> Host<'a> {
             [b'0'..=b'9', ..] if !self.raw.contains(&b':') => scan::ipv4(self.raw).map(IpAddr::V4),
             raw if raw.contains(&b':') => scan::ipv6(raw).map(IpAddr::V6),
             _ => None,
+        }
+    }
+
+    /// Whether both are the same address, or the same name in any case (§19.1.4).
+    #[must_use]
+    pub fn is_same(&self, other: &Host<'_>) -> bool {
+        match (self.ip(), other.ip()) {
+            (None, None) => self.raw.eq_ignore_ascii_case(other.raw),
+            (ours, theirs) => ours == theirs,
         }
     }
 }
@@ -303,15 +313,56 @@ impl<'a> Uri<'a> {
     #[must_use]
     #[allow(clippy::option_option, reason = "present without a value is its own case (`lr`)")]
     pub fn param(&self, name: &[u8]) -> Option<Option<&'a [u8]>> {
-        self.params().split(|&byte| byte == b';').skip(1).find_map(|param| {
-            let mut cursor = Cursor::new(param);
-            let (found, value) = match cursor.until(b'=') {
-                Some(found) => (found, Some(cursor.rest)),
-                None => (param, None),
-            };
+        find_param(self.params(), name)
+    }
+
+    /// The values of all headers of that name (§19.1.1), still escaped; empty where there is no `=`.
+    pub fn header_values<'n>(
+        &self,
+        name: &'n [u8],
+    ) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        self.headers().unwrap_or_default().split(|&byte| byte == b'&').filter_map(move |header| {
+            let (found, value) = scan::split_once(header, b'=').unwrap_or((header, b""));
             found.eq_ignore_ascii_case(name).then_some(value)
         })
     }
+
+    /// Whether the user is a telephone number: `user=phone` (§19.1.1), or the URI is a `tel:`.
+    #[must_use]
+    pub fn is_phone(&self) -> bool {
+        let phone = |user: &[u8]| user.eq_ignore_ascii_case(b"phone");
+        self.kind == Kind::Tel || self.param(b"user").flatten().is_some_and(phone)
+    }
+
+    /// The transport that it asks for (§19.1.1, §26.2.2).
+    #[must_use]
+    pub fn transport(&self) -> Option<Transport<'a>> {
+        self.param(b"transport").flatten().map(Transport::new)
+    }
+
+    /// Whether it is of a loose router: `lr`, with a value from some peers (§16.12.1, §19.1.1).
+    #[must_use]
+    pub fn is_loose(&self) -> bool {
+        self.param(b"lr").is_some()
+    }
+
+    /// Whether it is to be reached over the connection that it was registered by: `ob` (RFC 5626 §5.1).
+    #[must_use]
+    pub fn is_outbound(&self) -> bool {
+        self.param(b"ob").is_some()
+    }
+}
+
+/// The first parameter of that name among `;name=value;name`: `Some(None)` when it has no value.
+#[allow(clippy::option_option, reason = "present without a value is its own case (`lr`)")]
+pub(crate) fn find_param<'a>(params: &'a [u8], name: &[u8]) -> Option<Option<&'a [u8]>> {
+    params.split(|&byte| byte == b';').skip(1).find_map(|param| {
+        let (found, value) = match scan::split_once(param, b'=') {
+            Some((found, value)) => (found, Some(value)),
+            None => (param, None),
+        };
+        found.eq_ignore_ascii_case(name).then_some(value)
+    })
 }
 
 /// `user:password@`, if it stands at the cursor.
@@ -412,6 +463,40 @@ mod tests {
         assert_eq!((uri.param(b"LR"), uri.param(b"x")), (Some(None), Some(Some(&b"Y"[..]))));
         assert_eq!(uri.param(b"y"), None);
         assert_eq!(uri.headers(), Some(&b"Route=%3Ca%3E"[..]));
+    }
+
+    #[test]
+    fn what_an_address_asks_for_is_read() {
+        let uri = Uri::parse(b"sip:+1@h;USER=Phone;transport=TCP;lr=on;ob").unwrap();
+        assert!(uri.is_phone() && uri.is_loose() && uri.is_outbound());
+        assert_eq!(uri.transport(), Some(Transport::Tcp));
+        let uri = Uri::parse(b"sip:+1@h;user=ip;x=lr;transport").unwrap();
+        assert!(!uri.is_phone() && !uri.is_loose() && !uri.is_outbound());
+        assert_eq!(uri.transport(), None);
+        assert!(Uri::parse(b"tel:+1").unwrap().is_phone());
+    }
+
+    #[test]
+    fn headers_are_found_by_name() {
+        let uri = Uri::parse(b"sip:a@b?Reason=SIP%3Bcause%3D302&x&REASON=Q.850").unwrap();
+        let reasons: Vec<_> = uri.header_values(b"reason").collect();
+        assert_eq!(reasons, [&b"SIP%3Bcause%3D302"[..], b"Q.850"]);
+        assert_eq!(uri.header_values(b"x").next(), Some(&b""[..]));
+        assert_eq!(Uri::parse(b"sip:a@b").unwrap().header_values(b"x").next(), None);
+    }
+
+    #[test]
+    fn hosts_are_the_same_in_any_case_and_form() {
+        for (one, other, same) in [
+            ("Example.COM", "example.com", true),
+            ("example.com", "example.com.", false),
+            ("[2001:DB8:0::1]", "2001:db8::1", true),
+            ("192.0.2.1", "192.0.2.2", false),
+            ("192.0.2.1", "a", false),
+        ] {
+            let host = |text: &'static str| Host::parse(text.as_bytes()).unwrap();
+            assert_eq!(host(one).is_same(&host(other)), same, "{one} {other}");
+        }
     }
 
     #[test]

@@ -362,8 +362,8 @@ fn touch(datagram: &[u8]) {
                 message.list(name).for_each(drop);
             }
             if let Ok(sdp) = sip::Sdp::parse(message.body()) {
-                let rewrite =
-                    sip::sdp::Rewrite { address: source().ip(), ports: &[40_000, 40_002] };
+                let (address, ports) = (source().ip(), &[40_000, 40_002]);
+                let rewrite = sip::sdp::Rewrite { address, session: 1, ports };
                 if let Some(length) = sdp.rewrite(&rewrite, &mut out) {
                     sip::Sdp::parse(out.get(..length).unwrap()).unwrap();
                 }

@@ -59,6 +59,8 @@ fn is_relays_own(line: &[u8]) -> bool {
         .iter()
         .chain(&[&b"a=ice-"[..], b"a=rtcp-mux", b"a=bundle-only", b"a=fingerprint", b"a=setup"])
         .chain(&[&b"a=tls-id"[..], b"a=connection", b"a=group:BUNDLE"])
+        .chain(&[&b"s="[..], b"i=", b"u=", b"e=", b"p=", b"a=alt:", b"a=path:", b"a=tool:"])
+        .chain(&[&b"a=source-filter:"[..], b"a=ssrc:", b"a=ssrc-group:"])
         .any(|start| line.starts_with(start))
 }
 
@@ -74,7 +76,8 @@ fn judge(samples: &[Sample]) -> usize {
     for (name, bytes) in samples {
         let Ok(sdp) = Sdp::parse(bytes) else { continue };
         read += 1;
-        let length = sdp.rewrite(&Rewrite { address, ports: &ports }, &mut out).unwrap();
+        let length =
+            sdp.rewrite(&Rewrite { address, session: 1, ports: &ports }, &mut out).unwrap();
         let again = Sdp::parse(&out[..length]).unwrap();
         assert_eq!(kept(bytes), kept(&out[..length]), "{name}");
         assert_eq!(sdp.media().len(), again.media().len(), "{name}");

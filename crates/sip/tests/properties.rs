@@ -4,7 +4,15 @@
 use std::net::{IpAddr, SocketAddr};
 
 use proptest::prelude::*;
+use sip::digest::{
+    Algorithm, Asker, Challenge, Credentials, Hash, Login, Mint, Nonce, Offer, Qop, Secret,
+};
 use sip::header::via::Rport;
+use sip::header::{
+    Contact, Diversion, Event, HistoryInfo, Privacy, Rack, Reason, ReferTo, RemotePartyId,
+    Replaces, SessionExpires, SubscriptionState, Warning, reliable, retry_after, seconds,
+    session_timer,
+};
 use sip::{Message, Method, Name, Part, Refusable, Sdp, Uri, Writer};
 
 /// A request with everything that varies.
@@ -101,6 +109,43 @@ fn write(draft: &Draft, out: &mut [u8]) -> usize {
     writer.finish().expect("the buffer is large enough")
 }
 
+/// Every reader of a value, for whatever it makes of the bytes.
+fn read_all(bytes: &[u8]) {
+    let mut room = [0; 64];
+    let _ = (Credentials::parse(bytes).map(|c| c.count()), Challenge::parse(bytes));
+    let mint = Mint { master: &[7; 16], realm: b"r" };
+    let _ = mint.check(0, 0, IpAddr::from([192, 0, 2, 1]), bytes);
+    let _ = (Contact::parse(bytes), Diversion::parse(bytes), RemotePartyId::parse(bytes));
+    if let Some(entry) = HistoryInfo::parse(bytes) {
+        let _ = (entry.reason(&mut room).is_some(), entry.privacy());
+    }
+    if let Some(refer) = ReferTo::parse(bytes) {
+        let _ = (refer.method(), refer.replaces(&mut room).is_ok());
+    }
+    let _ =
+        (Replaces::parse(bytes), Rack::parse(bytes), Reason::parse(bytes), Warning::parse(bytes));
+    let _ = (Event::parse(bytes), SubscriptionState::parse(bytes), SessionExpires::parse(bytes));
+    let _ = (Privacy::parse(bytes), seconds(bytes), retry_after(bytes), reliable::rseq(bytes));
+    let _ = (session_timer::min_se(bytes), sip::sipfrag::status(bytes));
+    let _ = (sip::dtmf::Tone::parse_relay(bytes), sip::dtmf::Tone::parse_bare(bytes));
+    if let Some(uri) = Uri::parse(bytes) {
+        let _ = (uri.is_phone(), uri.transport(), uri.is_loose(), uri.header_values(b"a").count());
+        let _ = sip::Telephone::of(&uri).map(|number| number.routing_number());
+    }
+}
+
+/// What a header line says that `write` writes; the rest of the message is nothing.
+fn header_value(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+    let mut out = [0; 4096];
+    let mut writer = Writer::new(&mut out);
+    writer.status(401, b"");
+    write(&mut writer);
+    let length = writer.no_body().finish().expect("the buffer is large enough");
+    let line = out[..length].split(|&byte| byte == b'\n').nth(1).expect("a header line");
+    let colon = line.iter().position(|&byte| byte == b':').expect("a colon");
+    line[colon + 1..].to_vec()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -177,6 +222,7 @@ proptest! {
         let _ = sip::Via::parse(&bytes);
         let _ = sip::Cseq::parse(&bytes);
         let _ = sip::uri::unescape_into(&bytes, &mut [0; 64]);
+        read_all(&bytes);
     }
 
     #[test]
@@ -192,6 +238,7 @@ proptest! {
             address.params().iter().for_each(drop);
         }
         let _ = sip::Via::parse(bytes);
+        read_all(bytes);
         let head = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a\r\nf: sip:a\r\nt: sip:b\r\ni: c\r\nCSeq: 1 BYE\r\n";
         for name in ["m", "Route", "k", "x"] {
             let datagram = format!("{head}{name}: {text}\r\n\r\n");
@@ -237,11 +284,86 @@ proptest! {
         let text = format!("v=0\r\no=- 1 1 IN IP4 a\r\nc=IN IP4 a\r\n{}\r\n", lines.join("\r\n"));
         if let Ok(sdp) = Sdp::parse(text.as_bytes()) {
             let rewrite =
-                sip::sdp::Rewrite { address: IpAddr::from([203, 0, 113, 1]), ports: &[65_535, 2] };
+                sip::sdp::Rewrite { address: IpAddr::from([203, 0, 113, 1]), session: 1, ports: &[65_535, 2] };
             let mut out = [0; 600];
             if let Some(length) = sdp.rewrite(&rewrite, &mut out[..size]) {
                 prop_assert!(Sdp::parse(&out[..length]).is_ok());
             }
         }
+    }
+
+    #[test]
+    fn no_text_of_digest_letters_makes_a_reader_stumble(
+        fields in prop::collection::vec(
+            "(username|realm|nonce|uri|response|algorithm|qop|nc|cnonce|opaque|x) ?=\
+            (\"[a-f0-9\\\\,=]{0,34}\"|MD5|auth|[0-9a-f]{8}|[0-9a-f]{32}|\"?[a-f\\\\\" ]{0,4})",
+            0..12,
+        ),
+        separator in "[ ,]{1,2}",
+    ) {
+        let text = format!("Digest {}", fields.join(&separator));
+        if let Ok(credentials) = Credentials::parse(text.as_bytes()) {
+            let ha1 = Hash::ha1(credentials.response.algorithm(), b"a", b"b", b"c");
+            prop_assert!(!credentials.verify(&ha1, Method::Invite, None));
+            prop_assert_eq!(credentials.count().is_none(), credentials.qop == Qop::None);
+        }
+        let _ = Challenge::parse(text.as_bytes());
+    }
+
+    #[test]
+    fn who_knows_the_password_is_believed_for_one_request_only(
+        texts in ("[ -~]{0,40}", "[ -~\u{e4}]{1,40}", "[ -~]{0,40}", "[a-zA-Z0-9]{1,40}"),
+        uris in ("sip:[a-z0-9@;=.]{1,40}", "sip:[a-z0-9@;=.]{1,40}"),
+        bodies in (prop::collection::vec(any::<u8>(), 0..40), prop::collection::vec(any::<u8>(), 0..40)),
+        numbers in (any::<u32>(), any::<u64>(), any::<u64>()),
+        source in any::<IpAddr>(),
+        sha in any::<bool>(),
+        proxy in any::<bool>(),
+        stale in any::<bool>(),
+        qop in "(, qop=\"auth(-int)?\")?",
+    ) {
+        let (realm, user, password, cnonce) = &texts;
+        let (count, now_s, counter) = numbers;
+        let algorithm = if sha { Algorithm::Sha256 } else { Algorithm::Md5 };
+        let asker = if proxy { Asker::Proxy } else { Asker::Server };
+        let mint = Mint { master: &[7; 16], realm: realm.as_bytes() };
+        let nonce: Nonce = mint.make(now_s, source, counter);
+        let offer = Offer { realm: realm.as_bytes(), nonce: nonce.as_bytes(), algorithm, stale };
+        let value = header_value(|writer| offer.write(asker, writer));
+        let value = String::from_utf8(value).unwrap().replace(", qop=\"auth\"", &qop);
+        let challenge = Challenge::parse(value.as_bytes()).unwrap();
+        prop_assert!(challenge.realm.is(realm.as_bytes()) && challenge.stale == stale);
+
+        let login = Login {
+            user: user.as_bytes(),
+            secret: Secret::Password(password.as_bytes()),
+            method: Method::Register,
+            uri: uris.0.as_bytes(),
+            count,
+            cnonce: cnonce.as_bytes(),
+            body: &bodies.0,
+        };
+        let answer = login.answer(&challenge).unwrap();
+        let value = header_value(|writer| answer.write(asker, writer));
+        let read = Credentials::parse(&value).unwrap();
+        prop_assert!(read.username.is(user.as_bytes()) && read.realm.is(realm.as_bytes()));
+        prop_assert_eq!(read.count(), (challenge.qop != Qop::None).then_some(count));
+        let fresh = sip::digest::Freshness::Fresh { age_s: 0, counter };
+        prop_assert_eq!(mint.check(now_s, 0, source, read.nonce), fresh);
+
+        let ha1 = Hash::ha1(algorithm, user.as_bytes(), realm.as_bytes(), password.as_bytes());
+        let body = |bytes: &[u8]| Some(Hash::of_body(algorithm, bytes));
+        let verify = |read: &Credentials<'_>, body| read.verify(&ha1, Method::Register, body);
+        prop_assert!(verify(&read, body(&bodies.0)));
+        prop_assert!(!read.verify(&ha1, Method::Invite, body(&bodies.0)));
+        let untouched = bodies.0 == bodies.1 || challenge.qop != Qop::AuthInt;
+        prop_assert_eq!(verify(&read, body(&bodies.1)), untouched);
+        let moved = Credentials { uri: uris.1.as_bytes(), ..read };
+        prop_assert_eq!(verify(&moved, body(&bodies.0)), uris.0 == uris.1);
+        let other = mint.make(now_s, source, counter ^ 1);
+        let replayed = Credentials { nonce: other.as_bytes(), ..read };
+        prop_assert!(!verify(&replayed, body(&bodies.0)));
+        let stranger = Hash::ha1(algorithm, user.as_bytes(), realm.as_bytes(), b"\0");
+        prop_assert!(!read.verify(&stranger, Method::Register, body(&bodies.0)));
     }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 #[must_use]
 pub fn add(sum: u64, bytes: &[u8]) -> u64 {
     // The byte order of a sum is that of its words (RFC 1071 §2(B)), so they are added as they lie, several
-    // at once, and the sum alone is turned: with that `parse` takes 42 ns for an RTP packet instead of 52.
+    // at once, and the sum alone is turned: that is faster than pair by pair, and every packet is summed.
     let mut native = 0;
     let mut words = bytes.chunks_exact(4);
     for word in &mut words {

@@ -11,6 +11,8 @@ pub mod udp;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+use b2bua::Path;
+
 /// Frames taken at once.
 pub const BATCH_FRAMES: usize = 64;
 
@@ -153,6 +155,12 @@ pub trait Nic {
     fn flush(&mut self);
     /// Sleeps until a frame comes, the bell rings, or `limit` has passed.
     fn wait(&mut self, bell: BorrowedFd<'_>, limit: Duration);
+    /// The next datagram of ours that ICMP says did not arrive: its path, and how many bytes of its
+    /// front were written into `room`. Only a NIC of kernel sockets hears of such.
+    fn poll_undeliverable(&mut self, room: &mut [u8]) -> Option<(Path, usize)> {
+        let _ = room;
+        None
+    }
     /// Totals.
     fn statistics(&self) -> NicStatistics;
     /// Where all buffers are.

@@ -15,6 +15,11 @@ use nix::sys::socket::{
 };
 use wire::datagram::{self, HEADERS_BYTES_MAX, Headers};
 
+use b2bua::Path;
+
+use crate::returned::{self, Control, Returned};
+use crate::worker::by_udp;
+
 use super::{Accounts, BATCH_FRAMES, Batch, Frame, HEADROOM_BYTES, Nic, NicStatistics};
 
 /// Datagrams taken from one socket before the next one has its turn.
@@ -30,15 +35,26 @@ pub struct Udp {
     by_address: HashMap<SocketAddr, usize>,
     epoll: Epoll,
     events: Vec<EpollEvent>,
+    /// Sockets whose error queue was not empty, each once.
+    returning: Vec<usize>,
+    control: Control,
     statistics: NicStatistics,
 }
 
-fn open_socket(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
+/// SIP's sockets are shared by all workers, and want to know what did not arrive.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sip {
+    Yes,
+    No,
+}
+
+fn open_socket(address: SocketAddr, sip: Sip) -> io::Result<UdpSocket> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let fd = socket(family, SockType::Datagram, flags, None)?;
-    if shared {
+    if sip == Sip::Yes {
         setsockopt(&fd, sockopt::ReusePort, &true)?;
+        returned::listen(&fd, address)?;
     }
     bind(std::os::fd::AsRawFd::as_raw_fd(&fd), &SockaddrStorage::from(address))?;
     Ok(fd.into())
@@ -70,7 +86,8 @@ impl Udp {
             let media = media_ports.0..=media_ports.1;
             for port in std::iter::once(sip_port).chain(media) {
                 let address = SocketAddr::new(*ip, port);
-                let socket = open_socket(address, port == sip_port).map_err(|error| {
+                let sip = if port == sip_port { Sip::Yes } else { Sip::No };
+                let socket = open_socket(address, sip).map_err(|error| {
                     io::Error::new(
                         error.kind(),
                         format!(
@@ -96,6 +113,8 @@ impl Udp {
             // No more than a batch takes: what epoll has shown goes to the end of its queue, so that
             // some busy sockets cannot keep all others waiting.
             events: vec![EpollEvent::empty(); BATCH_FRAMES / TURN],
+            returning: Vec::with_capacity(addresses.len()),
+            control: returned::control(),
             statistics: NicStatistics::default(),
         })
     }
@@ -147,11 +166,15 @@ impl Nic for Udp {
         let ready = self.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
         let mut received = 0;
         for event in events.iter().take(ready) {
+            let place = event.data() as usize;
+            if event.events().contains(EpollFlags::EPOLLERR) && !self.returning.contains(&place) {
+                self.returning.push(place);
+            }
             for _ in 0..TURN {
                 if received == BATCH_FRAMES {
                     break;
                 }
-                let Some(frame) = self.receive_one(event.data() as usize) else { break };
+                let Some(frame) = self.receive_one(place) else { break };
                 batch.push(frame);
                 received += 1;
             }
@@ -182,7 +205,9 @@ impl Nic for Udp {
             let place = self.by_address.get(&datagram.source);
             let socket = place.and_then(|place| self.sockets.get(*place));
             socket.is_some_and(|(_, socket)| {
-                socket.send_to(datagram.payload(bytes), datagram.destination).is_ok()
+                let send = || socket.send_to(datagram.payload(bytes), datagram.destination);
+                // The first try may have failed for a datagram before this one that came back.
+                send().or_else(|_| send()).is_ok()
             })
         });
         self.statistics.sent += u64::from(sent);
@@ -196,6 +221,21 @@ impl Nic for Udp {
 
     fn give_back(&mut self, frame: Frame) {
         self.pool.push(frame.dissolve().0);
+    }
+
+    fn poll_undeliverable(&mut self, room: &mut [u8]) -> Option<(Path, usize)> {
+        loop {
+            let (local, socket) = self.sockets.get(*self.returning.last()?)?;
+            match returned::poll(socket, room, &mut self.control) {
+                Some(Returned::Undeliverable(remote, length)) => {
+                    return Some((by_udp(*local, remote), length));
+                }
+                Some(Returned::Other) => {}
+                None => {
+                    self.returning.pop();
+                }
+            }
+        }
     }
 
     fn flush(&mut self) {}
@@ -286,5 +326,48 @@ mod tests {
         let mut frame = nic.take().unwrap();
         assert!(nic.room(&mut frame).len() >= HEADERS_BYTES_MAX + message.len());
         nic.give_back(frame);
+    }
+
+    #[test]
+    fn what_nobody_listens_for_comes_back_and_the_next_datagram_leaves() {
+        for (own, sip, media) in [("127.0.0.1", 35_170, 35_172), ("::1", 35_174, 35_176)] {
+            let own: IpAddr = own.parse().unwrap();
+            let mut nic = Udp::open(&[own], sip, (media, media + 1), 16, 2048).unwrap();
+            let peer = UdpSocket::bind((own, 0)).unwrap();
+            peer.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+            let nobody = UdpSocket::bind((own, 0)).unwrap().local_addr().unwrap();
+            let from = SocketAddr::new(own, sip);
+            let mut room = [0; 2048];
+            for destination in [nobody, nobody, peer.local_addr().unwrap()] {
+                let mut frame = nic.take().unwrap();
+                let headers = Headers {
+                    destination_mac: [0; 6],
+                    source_mac: [0; 6],
+                    vlan: None,
+                    source: from,
+                    destination,
+                    dscp: 0,
+                    ttl: 64,
+                };
+                let length = datagram::write(nic.room(&mut frame), &headers, b"INVITE").unwrap();
+                frame.set_length(length);
+                nic.transmit(0, frame);
+            }
+            // The error of one datagram is not taken for that of another.
+            assert_eq!(peer.recv(&mut room).unwrap(), 6);
+            let mut returned = Vec::new();
+            for _ in 0..100 {
+                assert_eq!(nic.receive(&mut Batch::new()), 0);
+                while let Some((path, length)) = nic.poll_undeliverable(&mut room) {
+                    assert_eq!(&room[..length], b"INVITE");
+                    returned.push((path.local, path.remote));
+                }
+                if returned.len() == 2 {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert_eq!(returned, [(from, nobody); 2]);
+        }
     }
 }

@@ -8,7 +8,6 @@ use link::table::{CallWriter, Miss, SlotState};
 use link::{Ask, CallRecord, Instant};
 
 use super::Worker;
-use super::egress::Kind;
 use crate::counters::WorkerCounter;
 use crate::nic::Nic;
 
@@ -32,8 +31,7 @@ impl<N: Nic> Worker<N> {
         while let Some(transmit) = self.switch.poll_transmit(&mut room) {
             any = true;
             let message = room.get(..transmit.length).unwrap_or_default();
-            self.counters.add(WorkerCounter::SipSent, 1);
-            self.send(transmit.path.local, transmit.path.remote, message, Kind::Sip);
+            self.send_sip(&transmit.path, message);
         }
         self.outgoing = room;
         any

@@ -2,22 +2,34 @@
 
 use std::net::SocketAddr;
 
+use b2bua::Path;
+use link::endpoint::Transport;
 use link::order::Parameters;
 use wire::datagram::{self, Datagram};
 
 use super::Worker;
+use super::letter::{Kind, Label, by_udp};
 use crate::counters::WorkerCounter;
 use crate::nic::{Frame, Nic};
-use crate::rim::Label;
-
-/// What a datagram carries: it decides marking and what the rim does with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Sip,
-    Media,
-}
+use crate::rim::Given;
 
 impl<N: Nic> Worker<N> {
+    /// Sends a SIP message the way its path says.
+    pub(super) fn send_sip(&mut self, path: &Path, message: &[u8]) {
+        self.counters.add(WorkerCounter::SipSent, 1);
+        if path.transport == Transport::Udp {
+            return self.send(path.local, path.remote, message, Kind::Sip);
+        }
+        let label = Label { kind: Kind::Sip, dscp: self.dscp(Kind::Sip) };
+        self.counters.add(
+            match self.rim.give(label, path, message) {
+                Given::Over => WorkerCounter::StreamOut,
+                Given::Lost => WorkerCounter::StreamLost,
+            },
+            1,
+        );
+    }
+
     /// Sends a payload of our own from a fresh frame.
     pub(super) fn send(&mut self, from: SocketAddr, to: SocketAddr, payload: &[u8], kind: Kind) {
         // A datagram over the path MTU is fragmented by the kernel.
@@ -103,7 +115,7 @@ impl<N: Nic> Worker<N> {
     ) {
         let payload = datagram.payload(self.nic.bytes(&frame));
         let label = Label { kind: Kind::Media, dscp: self.dscp(Kind::Media) };
-        let given = self.rim.give(from, to, payload, label);
+        let given = self.rim.give(label, &by_udp(from, to), payload);
         self.counters.rim(given);
         self.nic.give_back(frame);
     }
@@ -111,13 +123,13 @@ impl<N: Nic> Worker<N> {
     #[cold]
     fn by_rim(&mut self, from: SocketAddr, to: SocketAddr, payload: &[u8], kind: Kind) {
         let label = Label { kind, dscp: self.dscp(kind) };
-        let given = self.rim.give(from, to, payload, label);
+        let given = self.rim.give(label, &by_udp(from, to), payload);
         self.counters.rim(given);
     }
 
     fn dscp(&self, kind: Kind) -> u8 {
         let Parameters { dscp_sip, dscp_rtp, .. } = self.parameters;
-        let dscp = if kind == Kind::Sip { dscp_sip } else { dscp_rtp };
+        let dscp = if kind == Kind::Media { dscp_rtp } else { dscp_sip };
         (dscp & 63) as u8
     }
 }

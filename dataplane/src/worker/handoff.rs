@@ -3,16 +3,11 @@
 //! Who owns a datagram is read from the datagram itself: a SIP message's shard from its Call-ID, a
 //! media datagram's worker from the port it was sent to. No look-up, no shared state.
 
-use std::net::SocketAddr;
-
-use b2bua::Keys;
-use link::Endpoint;
+use b2bua::{Keys, Path};
 use link::ring::{Consumer, Producer, Wake};
 use shm::Doorbell;
-use zerocopy::IntoBytes;
 
-/// Source and destination in front of each payload.
-pub(crate) const ENVELOPE_BYTES: usize = 2 * size_of::<Endpoint>();
+use super::letter::{Kind, Label, seal, unseal};
 
 /// What became of a datagram that was given away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +58,8 @@ impl Handoff {
         }
     }
 
-    fn workers(&self) -> usize {
+    /// How many workers there are.
+    pub(super) fn workers(&self) -> usize {
         self.out.len()
     }
 
@@ -83,22 +79,16 @@ impl Handoff {
         (place < self.workers()).then_some(place)
     }
 
-    /// Gives a datagram to its owner.
-    pub(super) fn give(
-        &mut self,
-        owner: usize,
-        source: SocketAddr,
-        destination: SocketAddr,
-        payload: &[u8],
-    ) -> Handed {
-        let Some(length) = seal(&mut self.letter, source, destination, payload) else {
+    /// Gives a payload to its owner.
+    pub(super) fn give(&mut self, owner: usize, kind: Kind, path: &Path, payload: &[u8]) -> Handed {
+        let Some(length) = seal(&mut self.letter, path, payload) else {
             return Handed::TooLong;
         };
         let Some((ring, _)) = self.out.get_mut(owner).and_then(Option::as_mut) else {
             return Handed::Full;
         };
         let letter = self.letter.get(..length).unwrap_or_default();
-        match ring.push(0, letter) {
+        match ring.push(Label::of(kind).number(), letter) {
             Ok(wake) => {
                 self.wake |= u64::from(wake == Wake::Needed) << owner;
                 Handed::Over
@@ -107,15 +97,16 @@ impl Handoff {
         }
     }
 
-    /// The next datagram that another worker gave us, written into `room`.
+    /// The next payload that another worker gave us, written into `room`.
     pub(super) fn take<'a>(
         &mut self,
         from: usize,
         room: &'a mut [u8],
-    ) -> Option<(SocketAddr, SocketAddr, &'a [u8])> {
+    ) -> Option<(Kind, Path, &'a [u8])> {
         let ring = self.inward.get_mut(from)?.as_mut()?;
-        let (_, length) = ring.pop(room)?;
-        unseal(room.get(..length)?)
+        let (number, length) = ring.pop(room)?;
+        let (path, payload) = unseal(room.get(..length)?)?;
+        Some((Label::of_number(number).kind, path, payload))
     }
 
     pub(super) fn sources(&self) -> usize {
@@ -140,45 +131,5 @@ impl Handoff {
 
     pub(super) fn awake(&mut self) {
         self.inward.iter_mut().flatten().for_each(Consumer::awake);
-    }
-}
-
-/// Writes envelope and payload; `None` when they do not fit.
-pub(crate) fn seal(
-    letter: &mut [u8],
-    source: SocketAddr,
-    destination: SocketAddr,
-    payload: &[u8],
-) -> Option<usize> {
-    let envelope = [Endpoint::from(source), Endpoint::from(destination)];
-    let length = ENVELOPE_BYTES + payload.len();
-    let room = letter.get_mut(..length)?;
-    let (head, body) = room.split_at_mut(ENVELOPE_BYTES);
-    head.copy_from_slice(envelope.as_bytes());
-    body.copy_from_slice(payload);
-    Some(length)
-}
-
-/// Reads what [`seal`] wrote.
-pub(crate) fn unseal(letter: &[u8]) -> Option<(SocketAddr, SocketAddr, &[u8])> {
-    use zerocopy::FromBytes;
-    let (envelope, payload) = <[Endpoint; 2]>::read_from_prefix(letter).ok()?;
-    let [source, destination] = envelope;
-    Some((source.socket_address()?, destination.socket_address()?, payload))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_letter_arrives_as_it_was_sealed() {
-        let mut letter = [0; 128];
-        let (source, destination) =
-            ("10.0.0.1:5060".parse().unwrap(), "[fd10:1::2]:5060".parse().unwrap());
-        let length = seal(&mut letter, source, destination, b"payload").unwrap();
-        assert_eq!(unseal(&letter[..length]).unwrap(), (source, destination, &b"payload"[..]));
-        assert!(seal(&mut letter, source, destination, &[0; 128]).is_none());
-        assert!(unseal(&letter[..20]).is_none());
     }
 }

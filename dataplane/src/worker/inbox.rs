@@ -1,9 +1,11 @@
 //! What others sent us: other workers, the rim, control.
 
+use link::endpoint::Transport;
 use link::message::Down;
 use link::{Answer, Instant, Order};
 
 use super::Worker;
+use super::letter::Kind;
 use crate::counters::WorkerCounter;
 use crate::nic::Nic;
 
@@ -24,16 +26,15 @@ impl<N: Nic> Worker<N> {
         let mut room = std::mem::take(&mut self.incoming);
         for from in 0..self.handoff.sources() {
             for _ in 0..LETTERS_MAX {
-                let Some((source, destination, payload)) = self.handoff.take(from, &mut room)
-                else {
+                let Some((kind, path, payload)) = self.handoff.take(from, &mut room) else {
                     break;
                 };
                 any = true;
                 self.counters.add(WorkerCounter::HandedIn, 1);
-                if self.is_media(destination.port()) {
-                    self.media_handed(now, source, destination, payload);
-                } else {
-                    self.sip_datagram(now, source, destination, payload);
+                match kind {
+                    Kind::Media => self.media_handed(now, path.remote, path.local, payload),
+                    Kind::Sip => self.sip_message(now, path, payload),
+                    Kind::Undeliverable => self.own_undeliverable(now, payload),
                 }
             }
         }
@@ -45,10 +46,19 @@ impl<N: Nic> Worker<N> {
         let mut any = false;
         let mut room = std::mem::take(&mut self.incoming);
         for _ in 0..LETTERS_MAX {
-            let Some((source, destination, payload)) = self.rim.take(&mut room) else { break };
+            let Some((kind, path, payload)) = self.rim.take(&mut room) else { break };
             any = true;
-            self.counters.add(WorkerCounter::RimIn, 1);
-            self.sip_datagram(now, source, destination, payload);
+            let is_datagram = path.transport == Transport::Udp;
+            match kind {
+                Kind::Undeliverable => self.undeliverable(now, &path, payload),
+                Kind::Sip | Kind::Media => {
+                    self.counters.add(
+                        if is_datagram { WorkerCounter::RimIn } else { WorkerCounter::StreamIn },
+                        1,
+                    );
+                    self.sip_message(now, path, payload);
+                }
+            }
         }
         self.incoming = room;
         any
@@ -67,6 +77,7 @@ impl<N: Nic> Worker<N> {
                 Down::Order(order) => {
                     if let Order::Parameters(parameters) = order {
                         self.parameters = parameters;
+                        self.rim.set_parameters(&parameters);
                     }
                     self.switch.handle_order(now, &order);
                 }
@@ -81,7 +92,8 @@ impl<N: Nic> Worker<N> {
         let call = match answer {
             Answer::Route(route) => route.call,
             Answer::Refuse(refuse) => refuse.call,
-            Answer::Rerouted(_) | Answer::Committed(_) => return,
+            Answer::Challenge(challenge) => challenge.call,
+            Answer::Rerouted(_) | Answer::Committed(_) | Answer::Registered(_) => return,
         };
         if let Some(asked) = self.asked.get(call.slot as usize) {
             self.side.latency.record(now.saturating_sub(*asked).as_micros() as u64);

@@ -9,9 +9,10 @@ use relay::Verdict;
 use sip::Message;
 use wire::datagram::{self, Datagram};
 
+use super::letter::{Kind, by_udp};
 use super::{Worker, micros};
 use crate::counters::WorkerCounter;
-use crate::nic::{Frame, Nic};
+use crate::nic::{BATCH_FRAMES, Frame, Nic};
 
 impl<N: Nic> Worker<N> {
     /// One batch of frames. Whether there was one.
@@ -22,6 +23,7 @@ impl<N: Nic> Worker<N> {
             self.frame(now, frame);
         }
         self.batch = batch;
+        self.take_back(now);
         received > 0
     }
 
@@ -53,8 +55,8 @@ impl<N: Nic> Worker<N> {
             let bytes = self.nic.bytes(&frame);
             if let Some(owner) = owner {
                 let payload = datagram.payload(bytes);
-                let handed =
-                    self.handoff.give(owner, datagram.source, datagram.destination, payload);
+                let path = by_udp(datagram.destination, datagram.source);
+                let handed = self.handoff.give(owner, Kind::Media, &path, payload);
                 self.counters.handed(handed);
             }
             return self.nic.give_back(frame);
@@ -90,7 +92,7 @@ impl<N: Nic> Worker<N> {
             Verdict::Send { from, to, owner } => {
                 self.side.calls.touch_media(b2bua::call_of(owner).slot, micros(now));
                 self.counters.add(WorkerCounter::MediaRelayed, 1);
-                self.send(from, to, payload, super::egress::Kind::Media);
+                self.send(from, to, payload, Kind::Media);
             }
             Verdict::Drop(reason) => self.counters.media_drop(reason),
         }
@@ -103,7 +105,8 @@ impl<N: Nic> Worker<N> {
         if let Some(room) = incoming.get_mut(..length) {
             room.copy_from_slice(datagram.payload(self.nic.bytes(&frame)));
             self.nic.give_back(frame);
-            self.sip_datagram(now, datagram.source, datagram.destination, room);
+            let path = by_udp(datagram.destination, datagram.source);
+            self.sip_message(now, path, room);
         } else {
             self.nic.give_back(frame);
             self.counters.add(WorkerCounter::SipTooLong, 1);
@@ -111,21 +114,12 @@ impl<N: Nic> Worker<N> {
         self.incoming = incoming;
     }
 
-    /// A SIP datagram, whatever way it came: to the brain, or to the worker that owns its call.
-    pub(super) fn sip_datagram(
-        &mut self,
-        now: Instant,
-        source: SocketAddr,
-        destination: SocketAddr,
-        bytes: &[u8],
-    ) {
-        // RFC 5626 §3.5.1: a double CRLF is a keep-alive; anything this short is no message.
-        if bytes.len() < 16 {
+    /// A SIP message, whatever way it came: to the brain, or to the worker that owns its call.
+    pub(super) fn sip_message(&mut self, now: Instant, path: Path, bytes: &[u8]) {
+        if path.transport == Transport::Udp && is_keep_alive(bytes) {
             return self.counters.add(WorkerCounter::SipKeepAlive, 1);
         }
         self.counters.add(WorkerCounter::SipReceived, 1);
-        let path =
-            Path { transport: Transport::Udp, local: destination, remote: source, connection: 0 };
         match Message::parse(bytes) {
             Ok(message) => {
                 let owner = self.handoff.sip_owner(message.call_id());
@@ -133,7 +127,7 @@ impl<N: Nic> Worker<N> {
                     self.switch.handle_message(now, path, &message);
                     self.apply(now);
                 } else {
-                    let handed = self.handoff.give(owner, source, destination, bytes);
+                    let handed = self.handoff.give(owner, Kind::Sip, &path, bytes);
                     self.counters.handed(handed);
                 }
             }
@@ -143,5 +137,80 @@ impl<N: Nic> Worker<N> {
                 self.apply(now);
             }
         }
+    }
+
+    /// Datagrams of ours that the NIC's own sockets got back.
+    fn take_back(&mut self, now: Instant) {
+        let mut room = std::mem::take(&mut self.incoming);
+        for _ in 0..BATCH_FRAMES {
+            let Some((path, length)) = self.nic.poll_undeliverable(&mut room) else { break };
+            self.undeliverable(now, &path, room.get(..length).unwrap_or_default());
+        }
+        self.incoming = room;
+    }
+
+    /// A message of ours that came back, or its front: to the worker that owns its call, or to all where
+    /// the front does not say whose it is.
+    #[cold]
+    pub(super) fn undeliverable(&mut self, now: Instant, path: &Path, bytes: &[u8]) {
+        let owner = call_id(bytes).map(|call_id| self.handoff.sip_owner(call_id));
+        for worker in 0..self.handoff.workers() {
+            if owner.is_some_and(|owner| owner != worker) {
+                continue;
+            }
+            if worker == self.index {
+                self.own_undeliverable(now, bytes);
+            } else {
+                let handed = self.handoff.give(worker, Kind::Undeliverable, path, bytes);
+                self.counters.handed(handed);
+            }
+        }
+    }
+
+    pub(super) fn own_undeliverable(&mut self, now: Instant, bytes: &[u8]) {
+        self.switch.handle_undeliverable(now, bytes);
+        self.apply(now);
+    }
+}
+
+/// The Call-ID of a message that we wrote ourselves, whole or not.
+fn call_id(front: &[u8]) -> Option<&[u8]> {
+    let lines = front.split_inclusive(|&byte| byte == b'\n');
+    let mut whole = lines.filter_map(|line| line.strip_suffix(b"\r\n"));
+    whole.find_map(|line| line.strip_prefix(b"Call-ID: "))
+}
+
+/// What a peer sends to keep a NAT open: line ends (RFC 5626 §3.5.1), zeros, anything too short to be a
+/// message, or a STUN binding request or indication (§3.5.2), which we never offered to answer.
+fn is_keep_alive(bytes: &[u8]) -> bool {
+    const STUN_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
+    let is_stun = matches!(bytes, [0, 1 | 0x11, _, _, rest @ ..] if rest.starts_with(&STUN_COOKIE));
+    bytes.len() < 16 || is_stun || bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_keeps_a_nat_open_is_no_message() {
+        let stun = [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[7; 12]].concat();
+        for bytes in
+            [&b""[..], b"\r\n\r\n", b"\r\n", &[0; 4], &[0; 200], &b"\r\n".repeat(50), &stun]
+        {
+            assert!(is_keep_alive(bytes), "{}", bytes.escape_ascii());
+        }
+        for bytes in
+            [&b"OPTIONS sip:a SIP/2.0\r\n"[..], b"\r\n\r\nOPTIONS sip:a", &[0, 1, 0, 0, 9, 9]]
+        {
+            assert_eq!(is_keep_alive(bytes), bytes.len() < 16, "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn the_front_of_a_message_of_ours_names_its_call() {
+        let front = b"INVITE sip:a SIP/2.0\r\nVia: x\r\nCall-ID: 0123\r\nCSeq: 1 INV";
+        assert_eq!(call_id(front), Some(&b"0123"[..]));
+        assert_eq!(call_id(&front[..40]), None);
     }
 }

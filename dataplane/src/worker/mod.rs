@@ -10,10 +10,11 @@ mod egress;
 mod handoff;
 mod inbox;
 mod ingress;
+mod letter;
 
-pub(crate) use egress::Kind;
-pub(crate) use handoff::{ENVELOPE_BYTES, seal, unseal};
 pub use handoff::{Handed, Handoff};
+pub(crate) use letter::{ENVELOPE_BYTES, by_udp, envelope, seal, unseal};
+pub use letter::{Kind, Label};
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -31,7 +32,7 @@ use crate::clock;
 use crate::counters::{Counters, WorkerCounter};
 use crate::neighbors;
 use crate::nic::{Batch, Nic};
-use crate::rim;
+use crate::rim::{self, StreamCounter};
 
 /// Longest sleep: heartbeats and sweeps must not wait for traffic.
 const SLEEP_MAX: Duration = Duration::from_millis(20);
@@ -251,6 +252,9 @@ impl<N: Nic> Worker<N> {
         self.collect_recorded();
         self.counters.add(WorkerCounter::RimLost, self.rim.lost());
         self.counters.add(WorkerCounter::RimRefused, self.rim.refused());
+        for counter in StreamCounter::ALL {
+            self.counters.stream(counter, self.rim.counted(counter));
+        }
         self.counters.publish(&self.side.counters, &self.switch, &self.nic);
     }
 

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use control::cdr::{Cdr, id_text};
+use control::state::binding::Binding;
 use control::state::entity::{Entity, Kind, RateRow};
-use control::store::{Change, Error, LedgerEntry, Loaded, Opened, Store};
+use control::store::{Change, Error, LedgerEntry, Loaded, Located, Opened, Registration, Store};
 
 /// Everything that was made durable.
 #[derive(Debug, Default)]
@@ -16,12 +17,15 @@ pub struct Archive {
     rates: BTreeMap<(u32, String), RateRow>,
     parameters: BTreeMap<&'static str, String>,
     ids_used: u32,
+    bindings: BTreeMap<(u32, String), Binding>,
     /// Entries of all accounts, by reference.
     pub ledger: BTreeMap<String, LedgerEntry>,
     /// Answered calls.
     pub starts: BTreeSet<[u64; 2]>,
     opened: BTreeMap<[u64; 2], Opened>,
     heartbeat_us: u64,
+    located: BTreeMap<String, Located>,
+    registrations: BTreeMap<u32, Registration>,
     /// Complete records.
     pub ends: BTreeMap<[u64; 2], Cdr>,
     /// Names of events, and how often.
@@ -42,6 +46,9 @@ impl Archive {
                 if *kind == Kind::Tariff {
                     self.rates.retain(|(tariff, _), _| tariff != id);
                 }
+                if matches!(kind, Kind::Phone | Kind::Mapping) {
+                    self.bindings.retain(|(owner, _), _| owner != id);
+                }
             }
             Change::Rates { tariff, rows, replace } => {
                 if *replace {
@@ -58,6 +65,14 @@ impl Archive {
                 Some(new) => drop(self.parameters.insert(change.name, new.clone())),
                 None => drop(self.parameters.remove(change.name)),
             },
+            Change::Binding(owner, binding) => {
+                let key = (*owner, binding.uri.clone());
+                drop(self.bindings.insert(key, (**binding).clone()));
+            }
+            Change::BindingGone(owner, uri) => {
+                drop(self.bindings.remove(&(*owner, uri.clone())));
+            }
+            Change::BindingsGone(owner) => self.bindings.retain(|(of, _), _| of != owner),
             Change::Ledger(entry) => self.book(entry),
             Change::CdrStart(cdr) => {
                 let Cdr { record, customer, vendor, .. } = **cdr;
@@ -72,6 +87,14 @@ impl Archive {
             }
             Change::CdrLost(id) => drop(self.opened.remove(id)),
             Change::Heartbeat(at_us) => self.heartbeat_us = *at_us,
+            Change::Located(located) => {
+                self.located.insert(located.target.clone(), (**located).clone());
+            }
+            Change::LocatedGone(target) => drop(self.located.remove(target)),
+            Change::Registration(row) => {
+                self.registrations.insert(row.gateway, (**row).clone());
+            }
+            Change::RegistrationGone(gateway) => drop(self.registrations.remove(gateway)),
             Change::Event(event) => *self.events.entry(event.name).or_default() += 1,
         }
     }
@@ -134,8 +157,15 @@ impl Store for Archive {
                 .map(|account| (account, self.balance(account)))
                 .collect(),
             payments: payments.map(|entry| entry.reference.clone()).collect(),
+            bindings: self
+                .bindings
+                .iter()
+                .map(|((owner, _), binding)| (*owner, binding.clone()))
+                .collect(),
             opened: self.opened.values().cloned().collect(),
             heartbeat_us: self.heartbeat_us,
+            located: self.located.values().cloned().collect(),
+            registrations: self.registrations.values().cloned().collect(),
             ids_used: self.ids_used,
         })
     }

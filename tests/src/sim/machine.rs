@@ -16,6 +16,7 @@ use control::Time;
 use control::decide::{Command, Method, Office};
 use control::driver::{Clock, Driver, Request, Stored, Turns, durable_ends};
 use control::reconcile::Desired;
+use control::resolve::dns::Names;
 use control::store::{Change, Store};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use dataplane::counters::Counters;
@@ -262,6 +263,7 @@ impl<'m> Machine<'m> {
             stored: stored_in,
             requests: requests_in,
             guard: guard_out,
+            names: Names::idle(),
             ended_before,
         };
         let turns = driver.begin();
@@ -548,6 +550,7 @@ fn setup(worker: u32, seed: u64, boots: u8) -> Setup {
             transactions_max: 128,
             kept_messages_max: 256,
             message_bytes_max: MESSAGE_BYTES_MAX,
+            gateways_max: 64,
         },
         locals: ADDRESSES
             .iter()
@@ -556,6 +559,7 @@ fn setup(worker: u32, seed: u64, boots: u8) -> Setup {
                 sip_port: SIP_PORT,
                 prefix_bits: 24,
                 advertise: None,
+                stream_ports: b2bua::StreamPorts::default(),
             })
             .collect(),
         media_ports: (first, first + MEDIA_PORTS - 1),

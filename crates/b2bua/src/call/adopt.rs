@@ -43,6 +43,8 @@ impl Switch {
         }
         let started = Duration::from_micros(record.started_monotonic_us);
         self.calls[slot] = Call { record: *record, started, ..Call::empty(key.generation) };
+        let won = record.attempts().iter().rposition(|attempt| attempt.answered_ms != NEVER);
+        self.calls[slot].branches.turn_to(won.unwrap_or(0) as u8);
         self.calls_live += 1;
         self.arm_sweep(now);
         let checkpoint = checkpoint::read(checkpoint).filter(|it| it.phase != Phase::Early);
@@ -58,7 +60,7 @@ impl Switch {
         self.counters.add(Counter::CallsNotAdopted);
         let call = &mut self.calls[slot];
         call.note_end(now, EndReason::DataplaneRestart, EndedBy::Server);
-        call.note_attempt_end(now, EndReason::DataplaneRestart);
+        call.note_attempts_end(now, EndReason::DataplaneRestart);
         for side in Side::BOTH {
             call.byes[side as usize] = call.legs[side as usize].confirmed;
         }
@@ -99,6 +101,7 @@ impl Switch {
 
     fn adopt_talk(&mut self, slot: usize) {
         self.enter_state(slot, State::Talking);
+        self.adopt_sessions(slot);
         let call = &self.calls[slot];
         if call.talk_s > 0 {
             let answered = call.started + Duration::from_millis(call.record.answered_ms.into());

@@ -13,41 +13,40 @@ use link::record::{CallKey, EndReason, EndedBy};
 use sip::{Message, Method};
 
 use super::invite::description;
+use super::reliable::Shown;
 use super::{Commitment, Deadline, State, Unacked};
 use crate::Instant;
 use crate::arena::Field;
-use crate::compose::{Content, Reply, SDP};
+use crate::compose::{self, Content, Extensions, Reply, SDP};
 use crate::counter::Counter;
 use crate::dialog::Side;
 use crate::kept::Kept;
 use crate::switch::Switch;
-use crate::transact::write_request;
+use crate::transact::{Which, write_request};
 use crate::transaction::{SIXTY_FOUR_T1, T1, T2, TransactionKey};
 
 impl Switch {
-    /// The first 2xx of the vendor being tried.
+    /// The first 2xx of those being tried.
     pub(super) fn vendor_answers(
         &mut self,
         now: Instant,
         slot: usize,
+        index: u8,
         client: TransactionKey,
         message: &Message<'_>,
     ) {
+        self.note_winner(now, slot, index, message);
         let tag = self.fork_tag(slot, message);
-        let call = &mut self.calls[slot];
-        let ms = call.ms(now);
-        if let Some(attempt) = call.current_attempt() {
-            attempt.status = message.status().unwrap_or(200);
-            attempt.answered_ms = ms;
-        }
-        let [caller, callee] = &mut call.legs;
+        let [caller, callee] = &mut self.calls[slot].legs;
+        let learned = callee.path.remote;
         let fits = callee.accept(&self.setup.locals, message).is_ok()
             && caller.arena.set(Field::LocalTag, &tag).is_ok();
+        self.steer(slot, Side::Callee, learned);
         if !fits {
             self.counters.add(Counter::RefusedTooLong);
             return self.refuse_answer(now, slot, client, message, 502, EndReason::Rejected);
         }
-        let Ok(answer) = self.carry_answer(now, slot, message) else {
+        let Ok(answer) = self.carry_answer(now, slot, index, message) else {
             self.counters.add(Counter::RefusedMedia);
             return self.refuse_answer(now, slot, client, message, 488, EndReason::BadMedia);
         };
@@ -55,12 +54,15 @@ impl Switch {
             self.counters.add(Counter::RefusedKeptFull);
             return self.refuse_answer(now, slot, client, message, 503, EndReason::Overload);
         };
+        let fork = self.fork_of(slot, message);
         self.calls[slot].answer = answer;
+        self.calls[slot].settled = self.calls[slot].forks[fork].agreed;
+        self.heed_session(now, slot, Side::Callee, message);
         let winner = self.tag_hash(message);
         if let Some(transaction) = self.transactions.find(client) {
             transaction.winner = winner;
         }
-        if self.calls[slot].offered {
+        if self.calls[slot].acks_at_once() {
             self.send_ack(slot, Side::Callee, client, None);
         }
         self.drop_route(slot);
@@ -75,23 +77,43 @@ impl Switch {
         self.ask(Ask::Answered(Answered { call, asked_us: now.as_micros() as u64 }));
     }
 
-    /// The description of a 2xx, rewritten and kept. `Ok(None)`: no room to keep it.
+    /// What the caller gets of a 2xx, the description rewritten, kept. `Ok(None)`: no room to keep it.
     fn carry_answer(
         &mut self,
         now: Instant,
         slot: usize,
+        index: u8,
         message: &Message<'_>,
     ) -> Result<Option<Kept>, ()> {
-        let Some(body) = description(message) else {
-            // Those who described their media in an 18x sometimes do not say it again; the caller
-            // has seen it. Without any there is nothing to talk by.
-            return if self.calls[slot].described { Ok(Some(Kept::NONE)) } else { Err(()) };
-        };
+        let fork = self.fork_of(slot, message);
+        let call = &mut self.calls[slot];
+        let fork = call.forks[fork];
+        // What was told reliably is not said again, and what was agreed by PRACK holds.
+        let is_told = fork.shown != Shown::Not;
+        let body = description(message).filter(|_| call.offered || !fork.agreed);
+        // Those who described their media in an 18x sometimes do not say it again; the caller knows it,
+        // or gets what was kept for it. Without any there is nothing to talk by.
+        if body.is_none() && call.described != Some(index) {
+            return Err(());
+        }
+        let early = call.answer.take();
+        if body.is_none() && !early.is_none() && !is_told {
+            return Ok(Some(early));
+        }
+        self.kept.release(early);
         let mut rewritten = self.take_scratch();
-        let carried = self.carry(now, slot, Side::Callee, body, &mut rewritten);
-        let kept = carried.map(|length| self.kept.keep(&rewritten[..length]));
+        let customer = self.profiles.of(self.calls[slot].gateway(Side::Caller));
+        let begin = compose::write_kept(message, customer, &mut rewritten);
+        let carried = match body {
+            Some(body) => self.carry(now, slot, Side::Callee, body, &mut rewritten[begin..]),
+            None => Ok(0),
+        };
+        let told = |length| if is_told { begin } else { begin + length };
+        let kept = carried.map(|length| self.kept.keep(&rewritten[..told(length)]));
         self.give_scratch(rewritten);
-        self.believe(now, slot, Side::Callee, body);
+        if let Some(body) = body {
+            self.believe(now, slot, Side::Callee, body);
+        }
         kept.map_err(drop)
     }
 
@@ -113,7 +135,7 @@ impl Switch {
     pub(super) fn holds_ack(&self, slot: usize, client: TransactionKey) -> bool {
         let call = &self.calls[slot];
         let carries = call.unacked.as_ref().and_then(|unacked| unacked.carries);
-        carries == Some(client) || (call.state == State::Committing && !call.offered)
+        carries == Some(client) || (call.state == State::Committing && !call.acks_at_once())
     }
 
     /// Acknowledges a 2xx of a leg's far end; the ACK is kept for its repetitions.
@@ -148,10 +170,15 @@ impl Switch {
 
     /// The caller hears the answer.
     pub(super) fn answer_caller(&mut self, now: Instant, slot: usize, commitment: Commitment) {
+        if self.holds_answer(slot, commitment) {
+            return;
+        }
+        self.end_progress(slot);
+        let cseq = self.confirm_numbers(slot);
         let call = &mut self.calls[slot];
         let Some(server) = call.invite.take() else { return };
         let answer = call.answer.take();
-        let client = call.attempt;
+        let client = call.branches.first();
         call.record.answered_ms = call.ms(now);
         call.record.status = 200;
         if commitment == Commitment::Missing {
@@ -160,16 +187,24 @@ impl Switch {
         }
         let [caller, _] = &mut call.legs;
         caller.confirmed = true;
-        let cseq = caller.cseq_remote.unwrap_or(0);
         let tag = self.own_tag(slot, Side::Caller);
+        let extensions = self.with_kept(server, Which::Request, |switch, invite| {
+            switch.settle_session(now, slot, Side::Caller, invite)
+        });
+        let extensions = extensions.unwrap_or(Extensions::NONE);
         let mut room = self.take_scratch();
-        let body = self.kept.copy(&answer, &mut room);
+        let (lines, body) = compose::read_kept(self.kept.copy(&answer, &mut room));
         let content = (!body.is_empty()).then_some((SDP, body));
-        self.answer(now, server, &Reply { to_tag: &tag, content, ..Reply::plain(200) });
+        if content.is_some() {
+            self.keep_description(slot, Side::Caller, body);
+        }
+        let reply = Reply { to_tag: &tag, lines, extensions, content, ..Reply::plain(200) };
+        self.answer(now, server, &reply);
         self.give_scratch(room);
         self.kept.release(answer);
         self.enter_state(slot, State::Answered);
-        let carries = client.filter(|_| !self.calls[slot].offered);
+        self.arm_session(slot);
+        let carries = client.filter(|_| !self.calls[slot].acks_at_once());
         self.await_ack(
             now,
             slot,
@@ -253,6 +288,9 @@ impl Switch {
             self.believe(now, slot, side, body);
             Some(length)
         });
+        if let Some(length) = carried {
+            self.keep_description(slot, side.other(), &rewritten[..length]);
+        }
         let content = carried.map(|length| (SDP, &rewritten[..length]));
         self.send_ack(slot, side.other(), client, content);
         self.give_scratch(rewritten);
@@ -294,15 +332,15 @@ impl Switch {
         reason: EndReason,
         by: EndedBy,
     ) {
-        if !self.calls[slot].offered
-            && let Some(client) = self.calls[slot].attempt
+        if !self.calls[slot].acks_at_once()
+            && let Some(client) = self.calls[slot].branches.first()
         {
             self.send_ack(slot, Side::Callee, client, None);
         }
         if self.calls[slot].legs[Side::Callee as usize].confirmed {
             self.send_bye(now, slot, Side::Callee, None);
         }
-        self.calls[slot].note_attempt_end(now, reason);
+        self.calls[slot].note_attempts_end(now, reason);
         self.fail_call(now, slot, &Reply::plain(status), reason, by);
     }
 }

@@ -1,20 +1,28 @@
-//! The search for a vendor that answers: attempts, early answers, failover, giving up.
+//! The search for somebody who answers: attempts, early answers, failover, giving up.
+//!
+//! Candidates are tried group by group. Most groups are one vendor; the phones of one user are called
+//! all at once (RFC 3261 §16.7): the first 2xx wins, a 6xx speaks for all, and of other failures the
+//! best decides when all are in.
 //!
 //! An attempt that is given up lives on in its transaction until its final answer: a late 1xx gets
 //! the CANCEL, a late 2xx ACK and BYE. While the call lives, its record learns of that.
 
 use core::time::Duration;
+use std::net::SocketAddr;
 
-use link::answer::{Candidate, Rerouted};
+use link::answer::{Candidate, Rerouted, Route};
 use link::ask::{Ask, Reroute};
+use link::profile::Ringback;
 use link::record::{Attempt, CallKey, EndReason, EndedBy, NEVER};
 use sip::{Message, Method};
 
+use super::branches::Branches;
 use super::invite::description;
-use super::{Deadline, FORKS_MAX, Fork, State};
+use super::reliable::{FORKS_MAX, Fork, Progress, is_reliable};
+use super::{Deadline, State};
 use crate::Instant;
-use crate::arena::Field;
-use crate::compose::{self, Reply, SDP};
+use crate::arena::{Field, TooLong};
+use crate::compose::{Caller, Outgoing, Reply, SDP, Told};
 use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
 use crate::keys::{Place, Token, mint_call_id};
@@ -29,7 +37,18 @@ use crate::transaction::{Birth, Class, Machine, Role, TransactionKey, invite_cli
 /// Its transaction goes on waiting for 32 s.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Candidates that are called at once.
+pub(super) struct Group<'r> {
+    pub(super) route: &'r Route,
+    /// Which candidate of the route the first one is.
+    pub(super) at: u8,
+    pub(super) candidates: &'r [Candidate],
+    /// Where To says that the callee is at home; `None`: at ours.
+    pub(super) home: Option<SocketAddr>,
+}
+
 /// Why an INVITE could not be sent to a candidate.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Unsent {
     /// No way thither: try the next one.
     Unreachable,
@@ -39,40 +58,98 @@ enum Unsent {
     Media,
 }
 
+impl Unsent {
+    /// What the record says of it.
+    fn reason(self) -> EndReason {
+        match self {
+            Self::Unreachable => EndReason::Timeout,
+            Self::Full => EndReason::Overload,
+            Self::Media => EndReason::BadMedia,
+        }
+    }
+}
+
 impl Switch {
-    /// Sends an INVITE to the next candidate, where control holds a line for the call.
+    /// Sends INVITEs to the candidates that come next, where control holds a line for the call.
     pub(super) fn try_next(&mut self, now: Instant, slot: usize) {
-        let index = usize::from(self.calls[slot].next_candidate);
-        let Some(candidate) = self.candidate(slot, index) else {
-            return self.give_up(now, slot);
+        let Some(route) = self.route_of(slot) else { return self.give_up(now, slot) };
+        let group = self.next_group(slot, &route);
+        let Some(first) = group.first() else { return self.give_up(now, slot) };
+        let group = Group {
+            route: &route,
+            at: self.calls[slot].next_candidate,
+            candidates: group,
+            // A phone is called by its name at our house, wherever it stands.
+            home: first.target.socket_address().filter(|_| first.uri.length == 0),
         };
-        self.calls[slot].next_candidate += 1;
-        self.begin_attempt(now, slot, index, &candidate);
+        self.calls[slot].next_candidate += group.candidates.len() as u8;
+        self.leave_redirects(slot);
+        self.try_group(now, slot, &group);
+    }
+
+    /// Sends INVITEs to all of a group.
+    pub(super) fn try_group(&mut self, now: Instant, slot: usize, group: &Group<'_>) {
+        self.abort_exchange(now, slot);
+        let opened = self.begin_group(slot, group);
+        let mut outcome = opened;
+        for candidate in group.candidates {
+            let index = self.begin_attempt(now, slot, candidate);
+            outcome =
+                opened.and_then(|()| self.send_attempt(now, slot, index, group.route, candidate));
+            let Err(why) = outcome else { continue };
+            self.calls[slot].note_attempt_end(now, index, why.reason());
+            // Somebody who cannot be reached keeps nobody else from being called.
+            if why != Unsent::Unreachable {
+                break;
+            }
+            self.counters.add(Counter::VendorsUnreachable);
+        }
+        if !self.calls[slot].branches.is_empty() {
+            return self.await_group(now, slot);
+        }
         let retry_after = Some(self.parameters.retry_after_s);
-        match self.send_attempt(now, slot, &candidate) {
-            Ok(()) => self.save(slot),
-            Err(Unsent::Unreachable) => {
-                self.calls[slot].note_attempt_end(now, EndReason::Timeout);
-                self.fail_over(now, slot, None);
-            }
-            Err(Unsent::Full) => {
+        match outcome {
+            Ok(()) | Err(Unsent::Unreachable) => self.fail_over(now, slot, None),
+            Err(why @ Unsent::Full) => {
                 let reply = Reply { retry_after, ..Reply::plain(503) };
-                let (reason, by) = (EndReason::Overload, EndedBy::Server);
-                self.fail_call(now, slot, &reply, reason, by);
+                self.fail_call(now, slot, &reply, why.reason(), EndedBy::Server);
             }
-            Err(Unsent::Media) => {
+            Err(why @ Unsent::Media) => {
                 self.counters.add(Counter::RefusedMedia);
-                let (reason, by) = (EndReason::BadMedia, EndedBy::Server);
-                self.fail_call(now, slot, &Reply::plain(488), reason, by);
+                self.fail_call(now, slot, &Reply::plain(488), why.reason(), EndedBy::Server);
             }
         }
+    }
+
+    /// The candidates that come next and are called at once: those in a row of one group, as far as one
+    /// leg can speak to them, which takes one own address.
+    fn next_group<'r>(&self, slot: usize, route: &'r Route) -> &'r [Candidate] {
+        let next = usize::from(self.calls[slot].next_candidate);
+        let rest = route.candidates().get(next..).unwrap_or_default();
+        let Some(first) = rest.first() else { return &[] };
+        let local = self.local_towards(first);
+        let is_beside = |candidate: &&Candidate| {
+            candidate.group == first.group && self.local_towards(candidate) == local
+        };
+        let length = match first.group {
+            0 => 1,
+            _ => rest.iter().take_while(is_beside).count(),
+        };
+        rest.get(..length).unwrap_or_default()
+    }
+
+    /// The own address, as an index, from which a candidate is called.
+    fn local_towards(&self, candidate: &Candidate) -> Option<u8> {
+        let locals = &self.setup.locals;
+        let local = local_for(locals, candidate.target.socket_address()?.ip())?;
+        locals.iter().position(|own| own == local).map(|index| index as u8)
     }
 
     fn candidate(&self, slot: usize, index: usize) -> Option<Candidate> {
         self.route_of(slot)?.candidates().get(index).copied()
     }
 
-    /// Asks control for a line of the next candidate. Without control the call goes on: it was admitted,
+    /// Asks control for a line of the next candidates. Without control the call goes on: it was admitted,
     /// and no limit is worth losing it.
     fn ask_next(&mut self, now: Instant, slot: usize) {
         let index = usize::from(self.calls[slot].next_candidate);
@@ -90,7 +167,7 @@ impl Switch {
         self.save(slot);
     }
 
-    /// Control has a line of the next candidate for the call, or has none.
+    /// Control has a line of the next candidates for the call, or has none.
     pub(crate) fn handle_rerouted(&mut self, now: Instant, rerouted: &Rerouted) {
         let asked = |switch: &Self, slot: &usize| {
             let call = &switch.calls[*slot];
@@ -105,7 +182,9 @@ impl Switch {
             return self.try_next(now, slot);
         }
         self.counters.add(Counter::CandidatesFull);
-        self.calls[slot].next_candidate += 1;
+        let passed_over =
+            self.route_of(slot).map_or(1, |route| self.next_group(slot, &route).len());
+        self.calls[slot].next_candidate += passed_over as u8;
         self.ask_next(now, slot);
     }
 
@@ -114,8 +193,9 @@ impl Switch {
         self.try_next(now, slot);
     }
 
-    /// A new line in the record, and a new leg for it.
-    fn begin_attempt(&mut self, now: Instant, slot: usize, index: usize, candidate: &Candidate) {
+    /// A new leg, with which all of a group are called: one Call-ID, one tag of ours.
+    fn begin_group(&mut self, slot: usize, group: &Group<'_>) -> Result<(), Unsent> {
+        let first = group.candidates.first().ok_or(Unsent::Unreachable)?;
         // The old vendor's ports are not used again: its late media must not reach the new one.
         let [caller, callee] = &mut self.calls[slot].legs;
         for port in caller.media.open_ports() {
@@ -123,17 +203,60 @@ impl Switch {
         }
         self.media.release(&mut callee.media);
         let call = &mut self.calls[slot];
-        let ms = call.ms(now);
         call.legs[Side::Callee as usize] = Leg::new();
-        call.attempt = None;
-        call.described = false;
+        call.branches = Branches::begin(call.record.attempts_used as u8, group.at);
+        call.described = None;
+        // What the old vendor's side said is of no interest any more.
+        self.kept.release(call.answer.take());
+        self.kept.release(call.reliable.take_next());
         call.forks = [Fork::default(); FORKS_MAX];
+        call.note_candidate(group.at, first);
+        self.open_leg(slot, group, first)
+    }
+
+    /// What the INVITEs of a group have in common.
+    fn open_leg(
+        &mut self,
+        slot: usize,
+        group: &Group<'_>,
+        first: &Candidate,
+    ) -> Result<(), Unsent> {
+        let index = self.local_towards(first).ok_or(Unsent::Unreachable)?;
+        let host = self.host_of(index);
+        let home = group.home.unwrap_or(host);
+        let caller = self.introduce(slot, group.route, first, host).ok_or(Unsent::Full)?;
+        let to = self.callee_uri(first, home);
+        let (Some(from), Some(to)) = (caller.shown_uri(), to.text()) else {
+            return Err(Unsent::Unreachable);
+        };
+        let random = self.random();
+        let call_id = mint_call_id(self.calls[slot].shard, self.random(), &self.setup.keys);
+        let call = &mut self.calls[slot];
+        let place = Place { slot: slot as u32, variant: 0, generation: call.generation };
+        let tag = Token::of(place, random, &self.setup.keys).text();
+        let leg = call.leg(Side::Callee);
+        leg.local = index;
+        leg.random = random;
+        leg.cseq_local = 1;
+        let texts = [
+            (Field::CallId, &call_id.text()[..]),
+            (Field::LocalTag, &tag),
+            (Field::LocalUri, from),
+            (Field::RemoteUri, to),
+        ];
+        for (field, text) in texts {
+            leg.arena.set(field, text).map_err(|_| Unsent::Unreachable)?;
+        }
+        Ok(())
+    }
+
+    /// A new line in the record; its number.
+    fn begin_attempt(&mut self, now: Instant, slot: usize, candidate: &Candidate) -> u8 {
+        let call = &mut self.calls[slot];
+        let ms = call.ms(now);
         let record = &mut call.record;
-        record.attempt_index = index as u32;
-        record.caller_sent = candidate.caller;
-        record.callee_sent = candidate.callee;
-        record.vendor_terms = candidate.terms;
-        if let Some(place) = record.attempts.get_mut(record.attempts_used as usize) {
+        let index = record.attempts_used;
+        if let Some(place) = record.attempts.get_mut(index as usize) {
             *place = Attempt {
                 gateway: candidate.gateway,
                 sent_ms: ms,
@@ -144,55 +267,48 @@ impl Switch {
             };
             record.attempts_used += 1;
         }
+        index as u8
     }
 
+    /// Aims the leg at one of the group and sends the INVITE.
     fn send_attempt(
         &mut self,
         now: Instant,
         slot: usize,
+        index: u8,
+        route: &Route,
         candidate: &Candidate,
     ) -> Result<(), Unsent> {
         let target = candidate.target.socket_address().ok_or(Unsent::Unreachable)?;
-        let locals = &self.setup.locals;
-        let local = local_for(locals, target.ip()).ok_or(Unsent::Unreachable)?;
-        let index = locals.iter().position(|own| own == local).unwrap_or(0) as u8;
+        let leg_local = self.calls[slot].leg(Side::Callee).local;
         let path = Path {
             transport: candidate.target.transport(),
-            local: local.sip(),
+            local: self.setup.locals[usize::from(leg_local)].sip(),
             remote: target,
-            connection: 0,
+            connection: candidate.connection,
         };
-        let host = std::net::SocketAddr::new(local.advertised(), local.sip_port);
-        let from = compose::uri(candidate.caller.as_bytes(), host);
-        let to = compose::uri(candidate.callee.as_bytes(), target);
-        let (Some(from), Some(to)) = (from.text(), to.text()) else {
-            return Err(Unsent::Unreachable);
+        let host = self.host_of(leg_local);
+        let caller = self.introduce(slot, route, candidate, host).ok_or(Unsent::Full)?;
+        let line = self.callee_uri(candidate, target);
+        let uri = match route.text(candidate.uri) {
+            [] => line.text().ok_or(Unsent::Unreachable)?,
+            uri => uri,
         };
-        let random = self.random();
-        let call_id = mint_call_id(self.calls[slot].shard, self.random(), &self.setup.keys);
-        let call = &mut self.calls[slot];
-        let place = Place { slot: slot as u32, variant: 0, generation: call.generation };
-        let tag = Token::of(place, random, &self.setup.keys).text();
-        let leg = call.leg(Side::Callee);
-        leg.path = path;
-        leg.local = index;
-        leg.random = random;
-        leg.cseq_local = 1;
-        let texts = [
-            (Field::CallId, &call_id.text()[..]),
-            (Field::LocalTag, &tag),
-            (Field::LocalUri, from),
-            (Field::RemoteUri, to),
-            (Field::Target, to),
-        ];
-        for (field, text) in texts {
-            leg.arena.set(field, text).map_err(|_| Unsent::Unreachable)?;
-        }
-        self.send_invite(now, slot, path)
+        let leg = self.calls[slot].leg(Side::Callee);
+        let aimed = leg.aim(uri, route.text(candidate.path), path, &self.setup.locals);
+        let path = aimed.map_err(|TooLong| Unsent::Unreachable)?;
+        self.send_invite(now, slot, index, path, &caller)
     }
 
     /// Writes the INVITE with the caller's offer, if it made one, and opens its transaction.
-    fn send_invite(&mut self, now: Instant, slot: usize, path: Path) -> Result<(), Unsent> {
+    fn send_invite(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        index: u8,
+        path: Path,
+        caller: &Caller,
+    ) -> Result<(), Unsent> {
         let server = self.calls[slot].invite.ok_or(Unsent::Full)?;
         let branch = self.next_branch().ok_or(Unsent::Full)?;
         let mut rewritten = self.take_scratch();
@@ -205,35 +321,45 @@ impl Switch {
             let call = &switch.calls[slot];
             let leg = &call.legs[Side::Callee as usize];
             let request = leg.request(Method::Invite, leg.cseq_local, branch, content);
-            let request = compose::Outgoing { hops: call.hops, ..request };
+            let vendor = call.record.attempts().get(usize::from(index));
+            let peer = vendor.map(|attempt| switch.profiles.of(attempt.gateway));
+            let told = Told { peer, caller: Some(caller), ..Told::default() };
+            let extensions = switch.attempt_extensions(slot, peer);
+            let passed = Some(invite);
+            let request = Outgoing { hops: call.hops, passed, told, extensions, ..request };
             let written =
                 write_request(&mut switch.outbox, &switch.setup, leg.local, path, &request);
             if switch.count_unsent(written) { Ok(()) } else { Err(Unsent::Full) }
         });
         self.give_scratch(rewritten);
         written.unwrap_or(Err(Unsent::Full))?;
-        let key = self.key_of(slot);
-        let index = self.calls[slot].record.attempts_used.saturating_sub(1) as u8;
+        let attempt = self.calls[slot].record.attempts.get(usize::from(index));
         let birth = Birth {
-            owner: Some(key),
+            gateway: attempt.map_or(0, |attempt| attempt.gateway),
+            owner: Some(self.key_of(slot)),
             role: Role::Attempt(index),
             random: branch.random,
-            cseq: 1,
+            cseq: self.calls[slot].legs[Side::Callee as usize].cseq_local,
             ..Birth::of(Machine::InviteClient(invite_client::State::Calling), path)
         };
         let client = self.open_client(now, birth).map_err(|_| Unsent::Full)?;
-        self.calls[slot].attempt = Some(client);
+        self.calls[slot].branches.open(index, client);
         self.counters.add(Counter::Attempts);
+        if caller.is_hidden() {
+            self.counters.add(Counter::NumbersWithheld);
+        }
+        Ok(())
+    }
+
+    /// INVITEs are out: the patience with all of them begins.
+    pub(super) fn await_group(&mut self, now: Instant, slot: usize) {
         self.enter_state(slot, State::Trying);
         let after = |ms: u32| Some(now + Duration::from_millis(u64::from(ms)));
         let parameters = self.parameters;
-        self.set_deadline(
-            slot,
-            Deadline::FirstResponse,
-            after(parameters.first_response_timeout_ms),
-        );
+        let first_response = after(parameters.first_response_timeout_ms);
+        self.set_deadline(slot, Deadline::FirstResponse, first_response);
         self.set_deadline(slot, Deadline::Invite, after(parameters.invite_timeout_ms));
-        Ok(())
+        self.save(slot);
     }
 
     fn carry_offer(
@@ -249,6 +375,7 @@ impl Switch {
             MediaFault::PortsFull => Unsent::Full,
         })?;
         self.believe(now, slot, Side::Caller, offer);
+        self.keep_description(slot, Side::Callee, out.get(..length).unwrap_or_default());
         Ok(length)
     }
 
@@ -291,26 +418,40 @@ impl Switch {
     ) {
         let Some(slot) = self.live_call(owner) else { return };
         let status = message.status().unwrap_or(0);
-        let is_current = self.calls[slot].attempt == Some(client);
-        let state = self.calls[slot].state;
-        match (Class::of(status), state) {
-            (Class::Provisional, State::Trying | State::Ringing) if is_current => {
-                self.attempt_progress(now, slot, status, message);
+        self.heed_retry_after(slot, index, status, message);
+        let call = &mut self.calls[slot];
+        let is_open = call.branches.has(index, client);
+        let is_sought = is_open && matches!(call.state, State::Trying | State::Ringing);
+        if is_sought && let Some(transaction) = self.transactions.find(client) {
+            // Of several that are called at once, the leg is with the one who speaks.
+            call.leg(Side::Callee).path = transaction.path;
+        }
+        match Class::of(status) {
+            Class::Provisional if is_sought => {
+                self.attempt_progress(now, slot, index, client, message);
             }
-            (Class::Provisional, _) => {}
-            (Class::Success, State::Trying | State::Ringing) if is_current => {
-                self.vendor_answers(now, slot, client, message);
+            Class::Provisional => {}
+            Class::Success if is_sought => {
+                self.vendor_answers(now, slot, index, client, message);
             }
-            (Class::Success, _) => self.late_answer(now, slot, index, client, message),
-            (Class::Failure, State::Trying | State::Ringing) if is_current => {
-                self.attempt_failed(now, slot, status, message);
-            }
-            (Class::Failure, _) => {
+            Class::Success => self.late_answer(now, slot, index, client, message),
+            Class::Failure if is_sought => self.attempt_failed(now, slot, index, status, message),
+            Class::Failure => {
                 self.note_final(now, slot, index, status);
-                if state == State::Cancelling && is_current {
-                    self.close_call(now, slot);
-                }
+                self.close_branch(now, slot, index, client);
             }
+        }
+    }
+
+    /// A cancelled branch said its last. The record waits for all of them.
+    fn close_branch(&mut self, now: Instant, slot: usize, index: u8, client: TransactionKey) {
+        let call = &mut self.calls[slot];
+        if call.state != State::Cancelling || !call.branches.has(index, client) {
+            return;
+        }
+        call.branches.close(index);
+        if call.branches.is_empty() {
+            self.close_call(now, slot);
         }
     }
 
@@ -350,53 +491,131 @@ impl Switch {
         if is_first {
             let call = &mut self.calls[slot];
             let ms = call.ms(now);
+            let is_unanswered = matches!(
+                call.state,
+                State::Trying | State::Ringing | State::Rerouting | State::Cancelling
+            );
             if let Some(attempt) = call.record.attempts.get_mut(usize::from(index)) {
                 attempt.status = message.status().unwrap_or(200);
-                attempt.answered_ms = ms;
                 attempt.ended_ms = ms;
+                // Of a call that another has answered, who comes second has answered nothing.
+                attempt.answered_ms = if is_unanswered { ms } else { NEVER };
             }
         }
-        let call = &self.calls[slot];
-        if call.state == State::Cancelling && call.attempt == Some(client) {
-            self.close_call(now, slot);
+        self.close_branch(now, slot, index, client);
+    }
+
+    /// Who answered first: its numbers and price stand in the record, and everybody else is cancelled.
+    pub(super) fn note_winner(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        winner: u8,
+        message: &Message<'_>,
+    ) {
+        let index = self.calls[slot].branches.candidate_of(winner);
+        if index != self.calls[slot].record.attempt_index as usize
+            && let Some(candidate) = self.candidate(slot, index)
+        {
+            self.calls[slot].note_candidate(index as u8, &candidate);
+        }
+        let call = &mut self.calls[slot];
+        let ms = call.ms(now);
+        if let Some(attempt) = call.record.attempts.get_mut(usize::from(winner)) {
+            attempt.status = message.status().unwrap_or(200);
+            attempt.answered_ms = ms;
+            // Its 2xx may have crossed a CANCEL of ours.
+            attempt.ended_ms = NEVER;
+            attempt.reason = EndReason::None as u8;
+        }
+        call.branches.turn_to(winner);
+        let others = call.branches.iter().filter(|&(attempt, _)| attempt != winner);
+        for (attempt, client) in others {
+            self.calls[slot].note_attempt_end(now, attempt, EndReason::Cancelled);
+            self.calls[slot].branches.close(attempt);
+            self.cancel_client(now, client, None);
         }
     }
 
     /// A 1xx: passed on under the To-tag of its fork; the first 18x starts the ringing.
-    fn attempt_progress(&mut self, now: Instant, slot: usize, status: u16, message: &Message<'_>) {
+    fn attempt_progress(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        index: u8,
+        client: TransactionKey,
+        message: &Message<'_>,
+    ) {
         self.set_deadline(slot, Deadline::FirstResponse, None);
+        let attempt = self.calls[slot].record.attempts.get(usize::from(index));
+        if attempt.is_some_and(|attempt| attempt.ended_ms != NEVER) {
+            return;
+        }
+        let status = message.status().unwrap_or(0);
+        if status == 100 || !self.take_progress(now, slot, client, message) {
+            return;
+        }
         // 199 tells of a fork that ended (RFC 6228); the caller was not asked whether it reads that.
-        if status == 100 || status == 199 {
+        if status == 199 {
             return;
         }
         if (180..190).contains(&status) {
-            self.note_ringing(now, slot);
+            self.note_ringing(now, slot, index);
         }
-        let tag = self.fork_tag(slot, message);
+        let fork = self.fork_of(slot, message);
+        let customer = self.profiles.of(self.calls[slot].gateway(Side::Caller));
+        let rings = (180..190).contains(&status);
+        let (status, is_shown) = match Ringback::from(customer.ringback) {
+            Ringback::Ringing if rings => (180, false),
+            Ringback::Progress if rings => (183, true),
+            Ringback::Pass | Ringback::Ringing | Ringback::Progress => (status, true),
+        };
         let mut rewritten = self.take_scratch();
+        rewritten[0] = b'\n';
         let mut length = 0;
-        // To an INVITE without an offer only a reliable answer may make one: the 2xx.
-        if let Some(body) = description(message).filter(|_| self.calls[slot].offered) {
+        if let Some(body) = description(message).filter(|_| self.heeds_preview(slot, fork, message))
+        {
             // A preview that cannot be carried is left out; the answer decides.
-            length = self.carry(now, slot, Side::Callee, body, &mut rewritten).unwrap_or(0);
+            length = self.carry(now, slot, Side::Callee, body, &mut rewritten[1..]).unwrap_or(0);
             if length > 0 {
-                self.calls[slot].described = true;
+                self.calls[slot].described = Some(index);
                 self.believe(now, slot, Side::Callee, body);
             }
         }
-        let content = (length > 0).then_some((SDP, &rewritten[..length]));
-        if let Some(server) = self.calls[slot].invite {
-            self.answer(now, server, &Reply { to_tag: &tag, content, ..Reply::plain(status) });
+        if length > 0 {
+            self.keep_early(slot, &rewritten[..=length]);
         }
+        // An offer is the caller's to answer, whatever it is to hear.
+        let is_shown = is_shown || !self.calls[slot].offered;
+        let body = if is_shown { &rewritten[1..=length] } else { &[] };
+        let variant = self.calls[slot].forks[fork].variant;
+        self.tell_progress(now, slot, &Progress { status, variant, body, passed: Some(message) });
         self.give_scratch(rewritten);
     }
 
-    fn note_ringing(&mut self, now: Instant, slot: usize) {
+    /// Whether a description in a 1xx means something: an answer always does, but to an INVITE without
+    /// an offer only a reliable response may make one, and once agreed it holds.
+    fn heeds_preview(&self, slot: usize, fork: usize, message: &Message<'_>) -> bool {
+        let call = &self.calls[slot];
+        call.offered || (is_reliable(message) && call.forks[fork].awaits_answer())
+    }
+
+    /// An 18x may be all that the vendor ever describes: the caller gets it in the 2xx, if it was not
+    /// told so for certain.
+    fn keep_early(&mut self, slot: usize, answer: &[u8]) {
+        let old = self.calls[slot].answer.take();
+        self.kept.release(old);
+        match self.kept.keep(answer) {
+            Some(kept) => self.calls[slot].answer = kept,
+            None => self.counters.add(Counter::KeptFull),
+        }
+    }
+
+    fn note_ringing(&mut self, now: Instant, slot: usize, index: u8) {
         let call = &mut self.calls[slot];
         let ms = call.ms(now);
-        if let Some(attempt) = call.current_attempt()
-            && attempt.ringing_ms == NEVER
-        {
+        let attempt = call.record.attempts.get_mut(usize::from(index));
+        if let Some(attempt) = attempt.filter(|attempt| attempt.ringing_ms == NEVER) {
             attempt.ringing_ms = ms;
         }
         let is_first = call.record.ringing_ms == NEVER;
@@ -414,46 +633,134 @@ impl Switch {
 
     /// Our To-tag for the vendor's fork that a response belongs to.
     pub(super) fn fork_tag(&mut self, slot: usize, message: &Message<'_>) -> [u8; 32] {
-        let hash = self.tag_hash(message);
-        let call = &mut self.calls[slot];
-        let known = call.forks.iter().position(|fork| fork.tag == hash);
-        let index = known.unwrap_or_else(|| {
-            let index = call.forks.iter().position(|fork| fork.tag == 0).unwrap_or(FORKS_MAX - 1);
-            call.variants = call.variants.wrapping_add(1);
-            call.forks[index] = Fork { tag: hash, variant: call.variants };
-            index
-        });
-        let variant = call.forks[index].variant;
+        let fork = self.fork_of(slot, message);
+        let variant = self.calls[slot].forks[fork].variant;
         self.leg_tag(slot, Side::Caller, variant)
     }
 
-    /// A final failure of the vendor being tried.
-    fn attempt_failed(&mut self, now: Instant, slot: usize, status: u16, message: &Message<'_>) {
-        let stops = self.stops_search(slot, status);
-        let call = &mut self.calls[slot];
-        call.attempt = None;
+    /// A final failure of one being tried. Others may still answer, unless it speaks for all of them.
+    fn attempt_failed(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        index: u8,
+        status: u16,
+        message: &Message<'_>,
+    ) {
+        if status == 422 && self.ask_longer(now, slot, index, message) {
+            return;
+        }
+        let stops = self.stops_search(slot, index, status);
         let reason = if stops { EndReason::Busy } else { EndReason::Rejected };
-        if let Some(attempt) = call.current_attempt() {
+        let call = &mut self.calls[slot];
+        call.branches.close(index);
+        if let Some(attempt) = call.record.attempts.get_mut(usize::from(index)) {
             attempt.status = status;
         }
-        call.note_attempt_end(now, reason);
-        // What is between us and the vendor is not the customer's business: authentication,
-        // payment, redirection, and when to try again.
-        let told = match status {
-            300..=399 | 401 | 402 | 403 | 407 => 503,
-            status => status,
-        };
-        call.failure = told;
-        if stops {
-            let reply = Reply { passed: Some(message), ..Reply::plain(told) };
-            return self.fail_call(now, slot, &reply, reason, EndedBy::Callee);
+        call.note_attempt_end(now, index, reason);
+        if !stops {
+            self.note_redirect(slot, index, status, message);
         }
-        self.fail_over(now, slot, Some(message));
+        if status >= 600 {
+            self.cancel_others(now, slot);
+        }
+        if self.calls[slot].branches.is_empty() {
+            return self.group_failed(now, slot, Some(message));
+        }
+        self.doubt_silent(slot);
     }
 
-    /// Whether a vendor's failure ends the search (`stop_codes`, and any 6xx).
-    fn stops_search(&self, slot: usize, status: u16) -> bool {
-        let candidate = self.candidate(slot, self.calls[slot].record.attempt_index as usize);
+    /// The INVITE of an attempt once more, with the next number. Whether it went out.
+    pub(super) fn attempt_again(&mut self, now: Instant, slot: usize, index: u8) -> bool {
+        let Some(route) = self.route_of(slot) else { return false };
+        let candidate = self.calls[slot].branches.candidate_of(index);
+        let Some(candidate) = route.candidates().get(candidate) else { return false };
+        self.calls[slot].leg(Side::Callee).cseq_local += 1;
+        let sent = self.send_attempt(now, slot, index, &route, candidate).is_ok();
+        if sent {
+            self.await_group(now, slot);
+        }
+        sent
+    }
+
+    /// One of several has failed. Those who are left and never said a word get the patience that they
+    /// would have had alone, though another rang.
+    fn doubt_silent(&mut self, slot: usize) {
+        let mut silent = None;
+        for (attempt, client) in self.calls[slot].branches.iter() {
+            let machine = self.transactions.find(client).map(|transaction| transaction.machine);
+            if machine != Some(Machine::InviteClient(invite_client::State::Calling)) {
+                return;
+            }
+            silent = self.calls[slot].record.attempts.get(usize::from(attempt));
+        }
+        let Some(silent) = silent else { return };
+        let sent = self.calls[slot].started + Duration::from_millis(silent.sent_ms.into());
+        let patience = Duration::from_millis(self.parameters.first_response_timeout_ms.into());
+        self.enter_state(slot, State::Trying);
+        self.set_deadline(slot, Deadline::FirstResponse, Some(sent + patience));
+    }
+
+    /// Somebody refused for all (§16.7 step 5): the others are cancelled, and heard to their end, since
+    /// a 2xx that crosses the CANCEL still counts. Who has not said a word is not waited for.
+    fn cancel_others(&mut self, now: Instant, slot: usize) {
+        for (attempt, client) in self.calls[slot].branches.iter() {
+            self.calls[slot].note_attempt_end(now, attempt, EndReason::Cancelled);
+            self.cancel_client(now, client, None);
+            if !self.is_cancelled(client) {
+                self.calls[slot].branches.close(attempt);
+            }
+        }
+        if !self.calls[slot].branches.is_empty() {
+            self.enter_state(slot, State::Trying);
+            self.set_deadline(slot, Deadline::Invite, Some(now + CANCEL_PATIENCE));
+        }
+    }
+
+    /// Whether a CANCEL went out whose INVITE has no final answer yet.
+    fn is_cancelled(&mut self, client: TransactionKey) -> bool {
+        let machine = self.transactions.find(client).map(|transaction| transaction.machine);
+        machine == Some(Machine::InviteClient(invite_client::State::Cancelling))
+    }
+
+    /// All that were called at once have failed: the best of what they said decides what comes next.
+    fn group_failed(&mut self, now: Instant, slot: usize, last: Option<&Message<'_>>) {
+        let Some((index, status)) = self.note_best(slot) else {
+            return self.fail_over(now, slot, None);
+        };
+        let passed = last.filter(|message| message.status() == Some(status));
+        if !self.stops_search(slot, index, status) {
+            return self.fail_over(now, slot, passed);
+        }
+        let reply = Reply { passed, ..Reply::plain(self.calls[slot].failure) };
+        self.fail_call(now, slot, &reply, EndReason::Busy, EndedBy::Callee);
+    }
+
+    /// Notes for the caller the best failure of the group, and gives its attempt and its status. `None`:
+    /// nobody said anything.
+    fn note_best(&mut self, slot: usize) -> Option<(u8, u16)> {
+        let call = &self.calls[slot];
+        let attempts =
+            call.record.attempts().iter().zip(0_u8..).skip(call.branches.first_attempt());
+        let failed = attempts.filter(|(attempt, _)| attempt.status >= 300);
+        let (attempt, index) = failed.min_by_key(|(attempt, index)| {
+            let stops = self.stops_search(slot, *index, attempt.status);
+            (rank(attempt.status), !stops)
+        })?;
+        let (gateway, status) = (attempt.gateway, attempt.status);
+        self.calls[slot].failure = self.replaced(slot, gateway, told(status));
+        Some((index, status))
+    }
+
+    /// A vendor's failure as its own table and then the customer's say it (SIP-23).
+    fn replaced(&self, slot: usize, vendor: u32, status: u16) -> u16 {
+        let said = self.profiles.of(vendor).status_of(status);
+        self.profiles.of(self.calls[slot].record.customer_gateway).status_of(said)
+    }
+
+    /// Whether the failure of an attempt ends the search (`stop_codes`, and any 6xx).
+    fn stops_search(&self, slot: usize, index: u8, status: u16) -> bool {
+        let candidate = self.candidate(slot, self.calls[slot].branches.candidate_of(index));
         status >= 600 || candidate.is_some_and(|candidate| candidate.stop_codes.contains(&status))
     }
 
@@ -463,6 +770,10 @@ impl Switch {
         let call = &self.calls[slot];
         let is_last = self.candidate(slot, usize::from(call.next_candidate)).is_none();
         let media_stops = heard && self.parameters.stop_after_rtp != 0;
+        if !media_stops && self.try_redirect(now, slot) {
+            return;
+        }
+        let call = &self.calls[slot];
         if call.switches_left == 0 || is_last || media_stops {
             return self.give_up_with(now, slot, last);
         }
@@ -485,11 +796,11 @@ impl Switch {
         self.fail_call(now, slot, &Reply { passed, ..Reply::plain(status) }, reason, by);
     }
 
-    /// Neither 1xx nor 18x came in time.
-    pub(super) fn attempt_late(&mut self, now: Instant, slot: usize) {
-        self.abandon_attempt(now, slot, EndReason::Timeout, None);
-        self.calls[slot].attempt = None;
-        self.fail_over(now, slot, None);
+    /// Neither 1xx nor 18x came in time of any.
+    pub(super) fn group_late(&mut self, now: Instant, slot: usize) {
+        self.abandon_group(now, slot, EndReason::Timeout, None);
+        self.calls[slot].branches.clear();
+        self.group_failed(now, slot, None);
     }
 
     /// The transaction itself gave up, timer B or the wait after a CANCEL.
@@ -497,23 +808,28 @@ impl Switch {
         &mut self,
         now: Instant,
         owner: CallKey,
+        index: u8,
         client: TransactionKey,
     ) {
         let Some(slot) = self.live_call(owner) else { return };
-        if self.calls[slot].attempt != Some(client) {
-            return;
-        }
-        match self.calls[slot].state {
-            State::Trying | State::Ringing => self.attempt_late(now, slot),
-            State::Cancelling => self.close_call(now, slot),
-            _ => {}
+        let call = &mut self.calls[slot];
+        match call.state {
+            State::Trying | State::Ringing if call.branches.has(index, client) => {
+                call.note_attempt_end(now, index, EndReason::Timeout);
+                call.branches.close(index);
+                if call.branches.is_empty() {
+                    self.group_failed(now, slot, None);
+                }
+            }
+            _ => self.close_branch(now, slot, index, client),
         }
     }
 
     /// The search has used up its time.
     pub(super) fn search_over(&mut self, now: Instant, slot: usize) {
-        self.abandon_attempt(now, slot, EndReason::Timeout, None);
-        self.calls[slot].attempt = None;
+        self.abandon_group(now, slot, EndReason::Timeout, None);
+        self.calls[slot].branches.clear();
+        self.note_best(slot);
         self.give_up(now, slot);
     }
 
@@ -522,16 +838,16 @@ impl Switch {
         self.stop_search(now, slot, 480, EndReason::NoAnswer, EndedBy::Server, None);
     }
 
-    /// Cancels the attempt that goes on.
-    fn abandon_attempt(
+    /// Cancels the attempts that go on.
+    fn abandon_group(
         &mut self,
         now: Instant,
         slot: usize,
         reason: EndReason,
         passed: Option<&Message<'_>>,
     ) {
-        self.calls[slot].note_attempt_end(now, reason);
-        if let Some(client) = self.calls[slot].attempt {
+        self.calls[slot].note_attempts_end(now, reason);
+        for (_, client) in self.calls[slot].branches.iter() {
             self.cancel_client(now, client, passed);
         }
     }
@@ -547,11 +863,11 @@ impl Switch {
         by: EndedBy,
         passed: Option<&Message<'_>>,
     ) {
-        self.fail_invite(now, slot, &Reply::plain(status));
+        self.fail_invite(now, slot, &Reply { reason, ..Reply::plain(status) });
         self.calls[slot].note_end(now, reason, by);
-        self.abandon_attempt(now, slot, reason, passed);
+        self.abandon_group(now, slot, reason, passed);
         self.drop_route(slot);
-        if self.calls[slot].attempt.is_none() {
+        if self.calls[slot].branches.is_empty() {
             return self.close_call(now, slot);
         }
         self.enter_state(slot, State::Cancelling);
@@ -574,5 +890,25 @@ impl Switch {
             State::Committing => self.drop_answered(now, slot, 487, reason, by),
             _ => {}
         }
+    }
+}
+
+/// What the caller hears of a failure. What is between us and the vendor is not the customer's business:
+/// authentication, payment, redirection, and when to try again.
+fn told(status: u16) -> u16 {
+    match status {
+        300..=399 | 401 | 402 | 403 | 407 => 503,
+        status => status,
+    }
+}
+
+/// Which of several failures the caller hears: the lowest (§16.7 step 6). A 503 says least, for it is
+/// about the way and not about whom it leads to.
+fn rank(status: u16) -> u8 {
+    match told(status) {
+        600.. => 0,
+        503 => 3,
+        500.. => 2,
+        _ => 1,
     }
 }

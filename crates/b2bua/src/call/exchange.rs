@@ -1,5 +1,5 @@
 //! Requests passed from one leg to the other inside a call: re-INVITE (hold, resume, new media),
-//! UPDATE, INFO.
+//! UPDATE, INFO, MESSAGE.
 //!
 //! An offer is a matter of the whole call: one at a time, from either side (RFC 3261 §14). What it
 //! describes is believed only once the far side has accepted it; until then the old media goes on.
@@ -14,7 +14,7 @@ use super::hangup::by_side;
 use super::invite::description;
 use super::{Deadline, Exchange, Unacked};
 use crate::Instant;
-use crate::compose::{Content, Reply, SDP};
+use crate::compose::{self, Content, Extensions, Outgoing, Reply, SDP, Told};
 use crate::counter::Counter;
 use crate::dialog::Side;
 use crate::media::MediaFault;
@@ -39,13 +39,38 @@ fn told(status: u16) -> u16 {
     }
 }
 
+/// Whether a request's body is passed on unread.
+fn is_opaque(method: Method<'_>) -> bool {
+    matches!(method, Method::Info | Method::Message)
+}
+
 /// Whether a failure means that the far side has no such dialog any more (§12.2.1.2).
 fn ends_dialog(status: u16) -> bool {
     matches!(status, 408 | 481)
 }
 
+/// A request of ours inside a dialog.
+pub(super) struct Within<'a> {
+    pub(super) method: Method<'a>,
+    pub(super) content: Content<'a>,
+    /// The other leg's message, of which some header fields go with it.
+    pub(super) passed: Option<&'a Message<'a>>,
+    pub(super) extensions: Extensions,
+    /// What its transaction is to the call.
+    pub(super) role: Role,
+    pub(super) peer: Option<TransactionKey>,
+}
+
+/// Whether a body of this type can hold addresses of the other leg.
+fn tells_of_its_network(content_type: &[u8]) -> bool {
+    let begins = |with: &[u8]| {
+        content_type.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
+    };
+    begins(SDP) || begins(b"message/") || begins(b"multipart/")
+}
+
 impl Switch {
-    /// A re-INVITE, UPDATE or INFO that matches no transaction.
+    /// A re-INVITE, UPDATE, INFO or MESSAGE that matches no transaction.
     pub(super) fn open_exchange(
         &mut self,
         now: Instant,
@@ -56,12 +81,25 @@ impl Switch {
         key: Key,
     ) {
         let method = request.method();
+        let call = &self.calls[slot];
+        let served = |side| compose::serves(method, Some(self.profiles.of(call.gateway(side))));
+        if !Side::BOTH.into_iter().all(served) {
+            return self.refuse_method(path, request);
+        }
         if !self.admit_exchange(path, request) {
             return;
         }
+        let unfit = self.unfit_session(request);
+        if let Some(reply) = unfit.filter(|_| !is_opaque(method)) {
+            self.count_unfit(reply.status);
+            return self.reply_stateless(path, request, &reply);
+        }
+        if method == Method::Update && description(request).is_none() {
+            return self.take_update(now, slot, side, path, request, key);
+        }
         let offers = method == Method::Invite || description(request).is_some();
-        let offers = offers && method != Method::Info;
-        if let Some(status) = self.glare(slot, side, offers) {
+        let offers = offers && !is_opaque(method);
+        if let Some(status) = self.glare(slot, side, request, offers) {
             self.counters.add(Counter::Glare);
             // §14.1: some time up to 10 s for the peer that must wait for itself.
             let retry_after = (status == 500).then(|| (self.random() % 10) as u32 + 1);
@@ -90,27 +128,47 @@ impl Switch {
         }
     }
 
-    /// The checks of §8.2. An INFO may carry any body: it is passed on unread.
+    /// The checks of §8.2. A body that is not ours to read may be any, but those that are known to tell
+    /// of the network they come from: descriptions, and messages in messages.
     fn admit_exchange(&mut self, path: Path, request: &Message<'_>) -> bool {
-        if request.method() != Method::Info {
+        if !is_opaque(request.method()) {
             return self.admit_request(path, request);
         }
-        let required = request.list(Name::Require).next().is_some();
-        if required {
-            self.counters.add(Counter::RefusedUnsupported);
-            let refusal = Some(Refusal::ExtensionUnsupported);
-            self.reply_stateless(path, request, &Reply { refusal, ..Reply::plain(420) });
-        }
-        !required
+        let refusal = if request.list(Name::Require).next().is_some() {
+            Refusal::ExtensionUnsupported
+        } else if tells_of_its_network(request.content_type().unwrap_or_default()) {
+            Refusal::ContentTypeUnsupported
+        } else {
+            return true;
+        };
+        self.counters.add(Counter::RefusedUnsupported);
+        let reply = Reply { refusal: Some(refusal), ..Reply::plain(refusal.status()) };
+        self.reply_stateless(path, request, &reply);
+        false
     }
 
     /// Why an exchange cannot begin now: with 491 the peer waits for the other side, with 500 for
     /// itself (§14.2).
-    fn glare(&self, slot: usize, side: Side, offers: bool) -> Option<u16> {
-        let call = &self.calls[slot];
-        if !call.state.is_confirmed() {
+    fn glare(
+        &mut self,
+        slot: usize,
+        side: Side,
+        request: &Message<'_>,
+        offers: bool,
+    ) -> Option<u16> {
+        let is_confirmed = self.calls[slot].state.is_confirmed();
+        if !is_confirmed && request.method() != Method::Update {
             return Some(500);
         }
+        if !is_confirmed && !self.enter_early(slot, side, request) {
+            // RFC 3311 §5.2: the first offer, theirs or ours, has no answer yet.
+            let is_theirs = self.calls[slot].offered == (side == Side::Caller);
+            return Some(if is_theirs { 500 } else { 491 });
+        }
+        if offers && self.refresh_offers(slot) {
+            return Some(491);
+        }
+        let call = &self.calls[slot];
         let busy = call.exchange.map(|exchange| exchange.from);
         let busy = busy.or(call.unacked.as_ref().map(|unacked| unacked.side));
         let status = |from| if from == side { 500 } else { 491 };
@@ -129,38 +187,94 @@ impl Switch {
         let method = match request.method() {
             Method::Invite => Method::Invite,
             Method::Update => Method::Update,
+            Method::Message => Method::Message,
             _ => Method::Info,
         };
         let mut rewritten = self.take_scratch();
         let content = self.content_for(now, slot, side, request, &mut rewritten);
         let sent = content.and_then(|content| {
-            let branch = self.next_branch().ok_or(503_u16)?;
-            let leg = self.calls[slot].leg(side.other());
-            leg.cseq_local += 1;
-            let (path, cseq) = (leg.path, leg.cseq_local);
-            let outgoing = leg.request(method, cseq, branch, content);
-            let outgoing = crate::compose::Outgoing { passed: Some(request), ..outgoing };
-            let written = write_request(&mut self.outbox, &self.setup, leg.local, path, &outgoing);
-            if self.count_unsent(written) { Ok((branch, path, cseq)) } else { Err(503) }
+            let confirmed = self.calls[slot].state.is_confirmed();
+            let extensions = match confirmed && !is_opaque(method) {
+                true => self.session_offer(slot, side.other()),
+                false => Extensions::NONE,
+            };
+            let (role, peer) = (Role::Exchange, Some(server));
+            let within = Within { method, content, passed: Some(request), extensions, role, peer };
+            self.send_within(now, slot, side.other(), &within)
         });
         self.give_scratch(rewritten);
-        let (branch, path, cseq) = sent?;
+        sent
+    }
+
+    /// Sends a request on a leg and opens its transaction. The error is the status for whoever waits.
+    pub(super) fn send_within(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        side: Side,
+        within: &Within<'_>,
+    ) -> Result<TransactionKey, u16> {
+        let branch = self.next_branch().ok_or(503_u16)?;
+        let &Within { method, content, passed, extensions, role, peer } = within;
+        let owner = Some(self.key_of(slot));
+        let call = &mut self.calls[slot];
+        let told = Told { peer: Some(self.profiles.of(call.gateway(side))), ..Told::default() };
+        let invites = call.branches;
+        let leg = call.leg(side);
+        leg.cseq_local += 1;
+        let (path, cseq, is_early) = (leg.path, leg.cseq_local, !leg.confirmed);
+        let request = leg.request(method, cseq, branch, content);
+        let request = Outgoing { passed, told, extensions, ..request };
+        let written = write_request(&mut self.outbox, &self.setup, leg.local, path, &request);
+        if !self.count_unsent(written) {
+            return Err(503);
+        }
         let machine = match method {
             Method::Invite => Machine::InviteClient(invite_client::State::Calling),
             _ => Machine::NonInviteClient(non_invite_client::State::Trying),
         };
-        let birth = Birth {
-            owner: Some(self.key_of(slot)),
-            role: Role::Exchange,
-            random: branch.random,
-            cseq,
-            peer: Some(server),
-            ..Birth::of(machine, path)
-        };
-        self.open_client(now, birth).map_err(|_| 503)
+        let random = branch.random;
+        let gateway = self.calls[slot].gateway(side);
+        let birth = Birth { owner, role, random, cseq, peer, gateway, ..Birth::of(machine, path) };
+        let client = self.open_client(now, birth).map_err(|_| 503_u16)?;
+        let invites = invites.iter().filter(|_| is_early && side == Side::Callee);
+        for (_, invite) in invites {
+            if let Some(invite) = self.transactions.find(invite) {
+                let ahead = cseq.saturating_sub(invite.cseq);
+                invite.cseq_ahead = u8::try_from(ahead).unwrap_or(u8::MAX);
+            }
+        }
+        Ok(client)
     }
 
-    /// The body for the other leg: a description with our addresses in it, or an INFO's as it is.
+    /// An UPDATE without an offer concerns its own leg alone: a new target, a sign of life.
+    fn take_update(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        side: Side,
+        path: Path,
+        request: &Message<'_>,
+        key: Key,
+    ) {
+        let server = match self.open_server(now, path, request, key, 0, Keep::Nothing) {
+            Ok(server) => server,
+            Err(why) => return self.refuse_overload(path, request, why),
+        };
+        self.refresh_leg(slot, side, request);
+        let is_confirmed = self.calls[slot].state.is_confirmed();
+        let extensions = match is_confirmed {
+            true => self.settle_session(now, slot, side, request),
+            false => Extensions::NONE,
+        };
+        self.answer_to(now, server, request, &Reply { extensions, ..Reply::plain(200) });
+        if is_confirmed {
+            self.save(slot);
+        }
+    }
+
+    /// The body for the other leg: a description with our addresses in it, or one that is not ours to
+    /// read, as it is.
     fn content_for<'a>(
         &mut self,
         now: Instant,
@@ -169,7 +283,7 @@ impl Switch {
         message: &Message<'a>,
         out: &'a mut [u8],
     ) -> Result<Content<'a>, u16> {
-        if message.method() == Method::Info {
+        if is_opaque(message.method()) {
             let content_type = message.content_type();
             let body = message.body();
             return Ok(content_type.filter(|_| !body.is_empty()).map(|kind| (kind, body)));
@@ -219,7 +333,7 @@ impl Switch {
         }
     }
 
-    /// The final response to a passed-on UPDATE or INFO.
+    /// The final response to a passed-on UPDATE, INFO or MESSAGE.
     pub(crate) fn exchange_response(
         &mut self,
         now: Instant,
@@ -239,8 +353,9 @@ impl Switch {
         let side = exchange.from.other();
         let content = self.agree(now, slot, &exchange, message, &mut rewritten);
         match content {
-            Ok(content) => {
-                self.answer_exchange(now, server, &Reply { content, ..Reply::plain(status) });
+            Ok((content, extensions)) => {
+                let reply = Reply { content, extensions, ..Reply::plain(status) };
+                self.answer_exchange(now, server, &reply);
                 self.save(slot);
             }
             Err(status) => {
@@ -263,8 +378,8 @@ impl Switch {
         Some((slot, exchange))
     }
 
-    /// Both sides have agreed: targets and media are as they said. Gives the body for the one who
-    /// asked; the error is the status when there can be none.
+    /// Both sides have agreed: targets, media and sessions are as they said. Gives the body for the one
+    /// who asked, and what to say of its session; the error is the status when there can be none.
     fn agree<'a>(
         &mut self,
         now: Instant,
@@ -272,21 +387,44 @@ impl Switch {
         exchange: &Exchange,
         message: &Message<'a>,
         out: &'a mut [u8],
-    ) -> Result<Content<'a>, u16> {
+    ) -> Result<(Content<'a>, Extensions), u16> {
         let (from, to) = (exchange.from, exchange.from.other());
-        self.with_kept(exchange.server, Which::Request, |switch, request| {
-            // A Contact that does not fit leaves the old one in force.
-            let _ = switch.calls[slot].legs[from as usize].refresh(&switch.setup.locals, request);
+        let is_confirmed = self.calls[slot].state.is_confirmed();
+        let extensions = self.with_kept(exchange.server, Which::Request, |switch, request| {
+            switch.refresh_leg(slot, from, request);
             if let Some(offer) = description(request) {
                 switch.believe(now, slot, from, offer);
             }
+            match is_confirmed {
+                true => switch.settle_session(now, slot, from, request),
+                false => Extensions::NONE,
+            }
         });
-        let _ = self.calls[slot].legs[to as usize].refresh(&self.setup.locals, message);
+        self.refresh_leg(slot, to, message);
+        if is_confirmed {
+            self.heed_session(now, slot, to, message);
+        }
         let content = self.content_for(now, slot, to, message, out)?;
         if let Some(body) = description(message) {
             self.believe(now, slot, to, body);
         }
-        Ok(content)
+        self.with_kept(exchange.client, Which::Sent, |switch, sent| {
+            if let Some(offer) = description(sent) {
+                switch.keep_description(slot, to, offer);
+            }
+        });
+        if let Some((_, body)) = content {
+            self.keep_description(slot, from, body);
+        }
+        Ok((content, extensions.unwrap_or(Extensions::NONE)))
+    }
+
+    /// A target refresh. A Contact that does not fit leaves the old one in force.
+    pub(super) fn refresh_leg(&mut self, slot: usize, side: Side, message: &Message<'_>) {
+        let leg = self.calls[slot].leg(side);
+        let learned = leg.path.remote;
+        let _ = leg.refresh(&self.setup.locals, message);
+        self.steer(slot, side, learned);
     }
 
     /// The far side took the re-INVITE.
@@ -309,8 +447,8 @@ impl Switch {
         });
         let Some((offered, cseq)) = offered else { return };
         let mut rewritten = self.take_scratch();
-        let content = self.agree(now, slot, &exchange, message, &mut rewritten);
-        let unusable = content.is_err() || (!offered && content == Ok(None));
+        let agreed = self.agree(now, slot, &exchange, message, &mut rewritten);
+        let unusable = agreed.is_err() || (!offered && matches!(agreed, Ok((None, _))));
         if offered || unusable {
             self.send_ack(slot, to, client, None);
         }
@@ -319,8 +457,8 @@ impl Switch {
             self.answer_exchange(now, server, &Reply::plain(488));
             return self.hang_up(now, slot, EndReason::BadMedia, by_side(to), None);
         }
-        let content = content.unwrap_or(None);
-        self.answer_exchange(now, server, &Reply { content, ..Reply::plain(200) });
+        let (content, extensions) = agreed.unwrap_or((None, Extensions::NONE));
+        self.answer_exchange(now, server, &Reply { content, extensions, ..Reply::plain(200) });
         self.give_scratch(rewritten);
         let carries = (!offered).then_some(client);
         self.await_ack(now, slot, Unacked { side: from, server, cseq, interval: T1, carries });

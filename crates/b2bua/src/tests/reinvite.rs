@@ -233,6 +233,23 @@ fn an_info_is_passed_on_with_its_body_and_its_answer_back() {
 }
 
 #[test]
+fn an_info_whose_body_would_tell_of_the_other_network_is_refused() {
+    let mut world = World::new();
+    let (_, _, answer) = world.talking();
+    let types =
+        ["application/sdp", "Application/SDP;x=y", "message/sip", "multipart/mixed;boundary=x"];
+    for (number, content_type) in (2..).zip(types) {
+        let info = caller_request("INFO", number, &answer, &caller_sdp());
+        world.caller_sends(&info.replace("application/sdp", content_type));
+        let refused = world.caller_gets("SIP/2.0 415 ");
+        assert_eq!(header(&refused, "Accept"), "application/sdp");
+        world.is_quiet();
+    }
+    world.caller_sends(&caller_request("BYE", 9, &answer, ""));
+    world.settles();
+}
+
+#[test]
 fn new_media_in_a_reinvite_gets_new_ports() {
     let mut world = World::new();
     let (_, _, answer) = world.talking();

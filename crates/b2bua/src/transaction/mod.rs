@@ -15,6 +15,7 @@ use core::time::Duration;
 use link::record::CallKey;
 
 use crate::Instant;
+use crate::dialog::Side;
 use crate::kept::Kept;
 use crate::path::Path;
 use crate::table::{Key, Table};
@@ -89,6 +90,8 @@ pub(crate) enum Timer {
     L,
     /// Repeated 2xx no longer expected.
     M,
+    /// Control's answer given up: ours, and of no machine.
+    W,
 }
 
 impl Timer {
@@ -164,6 +167,12 @@ pub(crate) enum Role {
     Attempt(u8),
     /// One half of a request passed from one leg to the other.
     Exchange,
+    /// A request of ours outside of any call, by its place among those that run.
+    Errand(u16),
+    /// A REGISTER that control answers.
+    Register,
+    /// Our own request that keeps the session of this leg alive.
+    Refresh(Side),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -180,9 +189,11 @@ pub(crate) struct Transaction {
     /// The call it serves. A call that ended misses by its generation.
     pub(crate) owner: Option<CallKey>,
     pub(crate) role: Role,
-    /// Whither its messages go, and whence the responses to them come.
+    /// Of a client: whither its messages go, and whence the responses to them come. Of a server: whence
+    /// its request came.
     pub(crate) path: Path,
-    /// Whither what it sends again goes: `path`, but for the ACK of a 2xx, which follows Contact.
+    /// Whither what it sends again goes: `path`, but for the ACK of a 2xx, which follows Contact, and for
+    /// responses to who wants them elsewhere.
     pub(crate) sent_along: Path,
     /// What it sends again: the request of a client, the last response of a server. An INVITE
     /// client that was accepted keeps its ACK here.
@@ -197,10 +208,18 @@ pub(crate) struct Transaction {
     pub(crate) cancel: Option<TransactionKey>,
     /// INVITE client: to be cancelled as soon as a 1xx allows it (§9.1).
     pub(crate) cancel_wanted: bool,
+    /// INVITE client: nobody wants it any more, whatever it meets.
+    pub(crate) cancelled: bool,
+    /// Client: the gateway whose password may answer a challenge of it; 0: nobody's.
+    pub(crate) gateway: u32,
+    /// Client: challenges that were answered on the way to it.
+    pub(crate) challenges: u8,
     /// INVITE client: hash of the To-tag whose 2xx was taken; 0: none yet.
     pub(crate) winner: u64,
     /// INVITE client: hash of the To-tag whose 2xx was last dismissed; 0: none yet.
     pub(crate) dismissed: u64,
+    /// INVITE client: how far the numbers of our requests in its early dialogs have gone beyond its own.
+    pub(crate) cseq_ahead: u8,
     /// The server transaction that this client transaction finds the answer for.
     pub(crate) peer: Option<TransactionKey>,
     /// Server: where it stands in the tables.
@@ -233,6 +252,10 @@ pub(crate) struct Birth {
     pub(crate) merge: Key,
     /// See [`Transaction::peer`].
     pub(crate) peer: Option<TransactionKey>,
+    /// See [`Transaction::gateway`].
+    pub(crate) gateway: u32,
+    /// See [`Transaction::challenges`].
+    pub(crate) challenges: u8,
 }
 
 impl Birth {
@@ -248,18 +271,20 @@ impl Birth {
             key: 0,
             merge: 0,
             peer: None,
+            gateway: 0,
+            challenges: 0,
         }
     }
 }
 
 impl Transactions {
-    pub(crate) fn new(capacity: u32) -> Self {
+    pub(crate) fn new(capacity: u32, generation: u32) -> Self {
         let nowhere = core::net::SocketAddr::from(([0, 0, 0, 0], 0));
         let transport = link::endpoint::Transport::Udp;
         let path = Path { transport, local: nowhere, remote: nowhere, connection: 0 };
         let empty = || Transaction {
             machine: Machine::Free,
-            generation: 0,
+            generation,
             owner: None,
             role: Role::None,
             path,
@@ -270,8 +295,12 @@ impl Transactions {
             cseq: 0,
             cancel: None,
             cancel_wanted: false,
+            cancelled: false,
+            gateway: 0,
+            challenges: 0,
             winner: 0,
             dismissed: 0,
+            cseq_ahead: 0,
             peer: None,
             key: 0,
             merge: 0,
@@ -312,8 +341,12 @@ impl Transactions {
         transaction.cseq = birth.cseq;
         transaction.cancel = None;
         transaction.cancel_wanted = false;
+        transaction.cancelled = false;
+        transaction.gateway = birth.gateway;
+        transaction.challenges = birth.challenges;
         transaction.winner = 0;
         transaction.dismissed = 0;
+        transaction.cseq_ahead = 0;
         transaction.peer = birth.peer;
         transaction.key = birth.key;
         transaction.merge = birth.merge;
@@ -354,6 +387,14 @@ impl Transactions {
     pub(crate) fn enter(&mut self, now: Instant, key: TransactionKey, machine: Machine) {
         if let Some(transaction) = self.find(key) {
             transaction.enter(now, machine);
+        }
+    }
+
+    /// Until when control may answer what a server transaction was asked; its next state ends the wait.
+    pub(crate) fn wait(&mut self, key: TransactionKey, until: Instant) {
+        if let Some(transaction) = self.find(key) {
+            let wait = Running { timer: Timer::W, at: until, interval: Duration::ZERO };
+            transaction.lifetime = Some(wait);
         }
     }
 
@@ -431,13 +472,13 @@ mod tests {
     use super::*;
 
     /// Every timer there is, for the tables of the machines.
-    pub(super) const TIMERS: [Timer; 13] = {
+    pub(super) const TIMERS: [Timer; 14] = {
         use Timer::*;
-        [A, B, C, D, E, F, G, H, I, J, K, L, M]
+        [A, B, C, D, E, F, G, H, I, J, K, L, M, W]
     };
 
     fn birth(machine: Machine, key: Key, merge: Key) -> Birth {
-        let path = Transactions::new(1).slots[0].path;
+        let path = Transactions::new(1, 0).slots[0].path;
         Birth { key, merge, ..Birth::of(machine, path) }
     }
 
@@ -456,7 +497,7 @@ mod tests {
 
     #[test]
     fn an_invite_is_repeated_at_doubling_intervals_for_32_seconds() {
-        let mut transactions = Transactions::new(1);
+        let mut transactions = Transactions::new(1, 0);
         let machine = Machine::InviteClient(invite_client::State::Calling);
         let key = transactions.open(Duration::ZERO, birth(machine, 0, 0)).unwrap();
         let (repeats, end) = history(&mut transactions, key);
@@ -466,7 +507,7 @@ mod tests {
 
     #[test]
     fn a_request_is_repeated_at_intervals_of_at_most_t2() {
-        let mut transactions = Transactions::new(1);
+        let mut transactions = Transactions::new(1, 0);
         let machine = Machine::NonInviteClient(non_invite_client::State::Trying);
         let key = transactions.open(Duration::ZERO, birth(machine, 0, 0)).unwrap();
         let (repeats, end) = history(&mut transactions, key);
@@ -479,7 +520,7 @@ mod tests {
 
     #[test]
     fn a_provisional_slows_the_repetition_down_but_does_not_prolong_it() {
-        let mut transactions = Transactions::new(1);
+        let mut transactions = Transactions::new(1, 0);
         let state = non_invite_client::State::Trying;
         let key = transactions
             .open(Duration::ZERO, birth(Machine::NonInviteClient(state), 0, 0))
@@ -493,7 +534,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_repeated_until_its_ack_and_then_the_transaction_waits_t4() {
-        let mut transactions = Transactions::new(1);
+        let mut transactions = Transactions::new(1, 0);
         let state = invite_server::State::Proceeding;
         let key =
             transactions.open(Duration::ZERO, birth(Machine::InviteServer(state), 7, 8)).unwrap();
@@ -508,7 +549,7 @@ mod tests {
 
     #[test]
     fn a_closed_transaction_is_found_by_no_key() {
-        let mut transactions = Transactions::new(1);
+        let mut transactions = Transactions::new(1, 0);
         let machine = Machine::InviteServer(invite_server::State::Proceeding);
         let key = transactions.open(Duration::ZERO, birth(machine, 7, 8)).unwrap();
         assert_eq!(transactions.find_server(7), Some(key));

@@ -1,6 +1,7 @@
 //! The file as operators write it.
 
 use super::*;
+use crate::Verify;
 
 const EXAMPLE: &str = include_str!("../../../../docs/tollgate.example.toml");
 
@@ -293,4 +294,32 @@ fn no_text_makes_the_reader_fail_otherwise_than_by_errors() {
             let _ = Config::parse(&EXAMPLE[..end]);
         }
     }
+}
+
+#[test]
+fn a_certificate_opens_tls_and_a_port_without_one_is_a_mistake() {
+    let identity = "tls_certificate = \"/c.pem\"\ntls_key = \"/k.pem\"";
+    let config = least_with(&format!("[streams]\nws_port = 8080\n{identity}"));
+    let streams = &config.streams;
+    assert_eq!((streams.tcp, streams.tls_port, streams.ws_port), (true, Some(5061), Some(8080)));
+    assert_eq!((streams.wss_port, streams.verify), (None, Verify::Yes));
+    let none = least_with("[streams]\ntls_verify = \"no\"").streams;
+    assert_eq!((none.tls_port, none.identity, none.verify), (None, None, Verify::No));
+    for (more, what) in [
+        ("tls_port = 5061", "streams.tls_port: there is no certificate"),
+        ("wss_port = 443", "streams.wss_port: there is no certificate"),
+        ("tls_key = \"/k.pem\"", "streams.tls_certificate: missing"),
+        ("tls_certificate = \"/c.pem\"", "streams.tls_key: missing"),
+        ("tls_authorities = \"certs\"", "streams.tls_authorities: \"certs\" is no absolute path"),
+        ("ws_port = 5060", "streams.ws_port: 5060 is that of sip.port"),
+    ] {
+        let wrong = wrong_with(&format!("[streams]\n{more}"));
+        assert!(wrong.len() == 1 && wrong[0].starts_with(what), "{more}: {wrong:?}");
+    }
+    let apart = format!("[streams]\ntls_port = 7000\nwss_port = 7000\n{identity}");
+    assert_eq!(
+        wrong_with(&apart),
+        ["streams.wss_port: 7000 is that of streams.tls_port; give each its own"]
+    );
+    assert_eq!(wrong_with("[streams]\ntcp = false\nws_port = 5060"), Vec::<String>::new());
 }

@@ -63,6 +63,11 @@ impl<'a> Params<'a> {
         Some(Self { bytes: scan::trim_end(scan::before(start, cursor.rest)) })
     }
 
+    /// The same of a value that must end with them.
+    pub(crate) fn read_last(mut cursor: Cursor<'a>, each: impl FnMut(&Param<'a>)) -> Option<Self> {
+        Self::read(&mut cursor, each).filter(|_| cursor.rest.is_empty())
+    }
+
     /// As they stand, from the first semicolon on; they may hold folds.
     #[must_use]
     pub const fn as_bytes(&self) -> &'a [u8] {
@@ -96,8 +101,7 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> Option<Params<'_>> {
-        let mut cursor = Cursor::new(bytes);
-        Params::read(&mut cursor, |_| ()).filter(|_| cursor.rest.is_empty())
+        Params::read_last(Cursor::new(bytes), |_| ())
     }
 
     #[test]

@@ -1,17 +1,17 @@
-//! What is not on the fast path goes through the kernel's own sockets, on a thread of its own.
+//! Datagrams through the kernel's own sockets, on a thread of their own.
 //!
-//! In: SIP datagrams that the kernel reassembled from fragments (the driver takes all others), judged by the
-//! driver's rules before anybody reads them. Out: SIP over the path MTU, and anything whose next hop is not
-//! known yet, marked as on the fast path. Letters are those of `worker/handoff.rs`; a full ring drops, counted.
+//! In: SIP that the kernel reassembled from fragments (the driver takes all others), judged by the driver's
+//! rules before anybody reads it; and what ICMP says did not arrive, whichever way it left. Out: SIP over
+//! the path MTU, and anything whose next hop is not known yet, marked as on the fast path. A full ring
+//! drops, counted.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use link::ring::{self, Consumer, Producer, Wake};
+use b2bua::Path;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, sendto, setsockopt, socket,
@@ -20,134 +20,32 @@ use nix::sys::socket::{
 use shm::Doorbell;
 use wire::datagram::{self, HEADERS_BYTES_MAX, Headers};
 
+use super::{RimEnd, Rings, SLOTS, WorkerEnd};
 use crate::boot::last_words;
-use crate::worker::{Kind, seal, unseal};
+use crate::returned::{self, Control, Returned, canonical};
+use crate::worker::{Kind, Label, by_udp, unseal};
 
-/// Letters of each ring.
-const SLOTS: usize = 256;
 /// The bell, and a socket for each address a configuration may have.
 const FDS_MAX: usize = 33;
 
-/// What a worker says of a datagram besides its bytes: the kind of its letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Label {
-    pub(crate) kind: Kind,
-    pub(crate) dscp: u8,
-}
-
-impl Label {
-    fn number(self) -> u16 {
-        u16::from(self.dscp) << 1 | u16::from(self.kind == Kind::Sip)
-    }
-
-    fn of_number(number: u16) -> Self {
-        let kind = if number & 1 == 1 { Kind::Sip } else { Kind::Media };
-        Self { kind, dscp: (number >> 1 & 63) as u8 }
-    }
-}
-
-/// What became of a datagram given to the rim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Given {
-    /// It is in the ring.
-    Over,
-    /// The ring is full, or the datagram too long for it.
-    Lost,
-}
-
 /// Datagrams of one worker that ended in the rim, since its last look.
 #[derive(Debug, Default)]
-struct Losses {
+pub(super) struct Losses {
     /// A ring was full, or the kernel refused them.
-    lost: AtomicU64,
+    pub(super) lost: AtomicU64,
     /// The driver would have dropped them.
-    refused: AtomicU64,
+    pub(super) refused: AtomicU64,
 }
 
-/// One worker's rings to and from the rim.
-pub struct WorkerSide {
-    out: Option<(Producer, Doorbell)>,
-    inward: Option<Consumer>,
-    letter: Box<[u8]>,
-    wake: bool,
-    losses: Arc<Losses>,
+/// A worker's end of the rings to this thread.
+pub struct Datagrams {
+    pub(super) end: WorkerEnd,
+    pub(super) losses: Arc<Losses>,
 }
 
-impl WorkerSide {
-    /// For the `udp` NIC, which is all kernel sockets already.
-    #[must_use]
-    pub fn none() -> Self {
-        Self {
-            out: None,
-            inward: None,
-            letter: Box::default(),
-            wake: false,
-            losses: Arc::default(),
-        }
-    }
-
-    /// Gives a datagram to the kernel.
-    pub(crate) fn give(
-        &mut self,
-        from: SocketAddr,
-        to: SocketAddr,
-        payload: &[u8],
-        label: Label,
-    ) -> Given {
-        let Some((ring, _)) = &mut self.out else { return Given::Lost };
-        let Some(length) = seal(&mut self.letter, from, to, payload) else { return Given::Lost };
-        let letter = self.letter.get(..length).unwrap_or_default();
-        match ring.push(label.number(), letter) {
-            Ok(wake) => {
-                self.wake |= wake == Wake::Needed;
-                Given::Over
-            }
-            Err(_) => Given::Lost,
-        }
-    }
-
-    /// The next datagram that the kernel received.
-    pub fn take<'a>(&mut self, room: &'a mut [u8]) -> Option<(SocketAddr, SocketAddr, &'a [u8])> {
-        let (_, length) = self.inward.as_mut()?.pop(room)?;
-        unseal(room.get(..length)?)
-    }
-
-    /// Datagrams of this worker that the rim lost since the last look: its ring was full, or the kernel
-    /// refused them.
-    pub fn lost(&self) -> u64 {
-        self.losses.lost.swap(0, Ordering::Relaxed)
-    }
-
-    /// Datagrams that the rim did not let in to this worker since the last look.
-    pub fn refused(&self) -> u64 {
-        self.losses.refused.swap(0, Ordering::Relaxed)
-    }
-
-    pub(crate) fn try_sleep(&mut self) -> bool {
-        self.inward.as_mut().is_none_or(Consumer::try_sleep)
-    }
-
-    pub(crate) fn awake(&mut self) {
-        if let Some(inward) = &mut self.inward {
-            inward.awake();
-        }
-    }
-
-    /// Rings the rim's doorbell if it sleeps.
-    pub(crate) fn wake(&mut self) {
-        if std::mem::take(&mut self.wake)
-            && let Some((_, bell)) = &self.out
-        {
-            bell.ring();
-        }
-    }
-}
-
-/// The rim's side of one worker.
+/// The rim's end of one worker's rings.
 struct Worker {
-    out: Consumer,
-    inward: Producer,
-    bell: Doorbell,
+    end: RimEnd,
     losses: Arc<Losses>,
 }
 
@@ -170,6 +68,13 @@ struct Own {
 }
 
 impl Own {
+    fn open(address: SocketAddr) -> io::Result<Self> {
+        let socket = UdpSocket::bind(address)?;
+        socket.set_nonblocking(true)?;
+        returned::listen(&socket, address)?;
+        Ok(Self { address, socket, dscp: 0 })
+    }
+
     fn send(&mut self, to: SocketAddr, payload: &[u8], dscp: u8) -> io::Result<()> {
         if self.dscp != dscp {
             let class = i32::from(dscp) << 2;
@@ -179,7 +84,9 @@ impl Own {
             }
             self.dscp = dscp;
         }
-        self.socket.send_to(payload, to).map(|_| ())
+        let send = || self.socket.send_to(payload, to);
+        // The first try may have failed for a datagram before this one that came back.
+        send().or_else(|_| send()).map(|_| ())
     }
 }
 
@@ -194,6 +101,7 @@ struct Rim<A> {
     /// Whose turn it is to get a datagram; the worker hands it to its owner.
     next: usize,
     room: Vec<u8>,
+    control: Control,
     /// The packet that is being written.
     packet: Vec<u8>,
 }
@@ -206,63 +114,39 @@ fn raw(family: AddressFamily) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// What the rim is made of.
-pub struct Setup {
-    /// Every service address with the SIP port.
-    pub addresses: Vec<SocketAddr>,
-    /// What wakes each worker.
-    pub worker_bells: Vec<Doorbell>,
-    /// The path of what wakes the rim.
-    pub bell: PathBuf,
-    /// Longest SIP message.
-    pub message_bytes_max: usize,
-}
-
-/// Starts the thread; one side per worker. A datagram comes in only if its source and its bytes are
-/// admitted.
+/// Starts the thread on every service address with the SIP port. A datagram comes in only if its source and
+/// its bytes are admitted.
 ///
 /// # Errors
 /// When an address cannot be bound; names it.
 pub fn start(
-    setup: Setup,
+    addresses: &[SocketAddr],
+    rings: &Rings,
     admits: impl FnMut(IpAddr, &[u8]) -> bool + Send + 'static,
     stop: Arc<AtomicBool>,
-) -> io::Result<Vec<WorkerSide>> {
-    let Setup { addresses, worker_bells, bell, message_bytes_max } = setup;
-    let bell = || Doorbell::open(&bell).map_err(|error| io::Error::other(error.to_string()));
+) -> io::Result<Vec<Datagrams>> {
     let mut sockets = Vec::new();
-    for address in addresses {
+    for &address in addresses {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
-        let socket = UdpSocket::bind(address).map_err(named)?;
-        socket.set_nonblocking(true).map_err(named)?;
-        sockets.push(Own { address, socket, dscp: 0 });
+        sockets.push(Own::open(address).map_err(named)?);
     }
-    let letter_bytes = message_bytes_max + crate::worker::ENVELOPE_BYTES;
-    let mut sides = Vec::new();
-    let mut workers = Vec::new();
-    for worker_bell in worker_bells {
-        let made = |error: ring::RingError| io::Error::other(error.to_string());
-        let (give, given) = ring::in_process(SLOTS, letter_bytes).map_err(made)?;
-        let (tell, told) = ring::in_process(SLOTS, letter_bytes).map_err(made)?;
+    let (mut sides, mut workers) = (Vec::new(), Vec::new());
+    for (worker, rim) in rings.open()? {
         let losses = Arc::<Losses>::default();
-        sides.push(WorkerSide {
-            out: Some((give, bell()?)),
-            inward: Some(told),
-            letter: vec![0; letter_bytes].into(),
-            wake: false,
-            losses: Arc::clone(&losses),
-        });
-        workers.push(Worker { out: given, inward: tell, bell: worker_bell, losses });
+        sides.push(Datagrams { end: worker, losses: Arc::clone(&losses) });
+        workers.push(Worker { end: rim, losses });
     }
+    let letter_bytes = rings.letter_bytes();
     let mut rim = Rim {
         sockets,
         admits,
         raw_v4: raw(AddressFamily::Inet)?,
         raw_v6: raw(AddressFamily::Inet6)?,
         workers,
-        bell: bell()?,
+        bell: rings.bell()?,
         next: 0,
         room: vec![0; letter_bytes.max(65_536)],
+        control: returned::control(),
         packet: vec![0; HEADERS_BYTES_MAX + letter_bytes],
     };
     std::thread::Builder::new().name("rim".into()).spawn(move || {
@@ -306,6 +190,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Rim<A> {
         }
         for socket in 0..self.sockets.len() {
             work |= self.inward(socket);
+            work |= self.returned(socket);
         }
         work
     }
@@ -314,11 +199,13 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Rim<A> {
         let mut any = false;
         for _ in 0..SLOTS {
             let Some(worker) = self.workers.get_mut(place) else { return any };
-            let Some((number, length)) = worker.out.pop(&mut self.room) else { return any };
+            let Some((number, length)) = worker.end.out.pop(&mut self.room) else { return any };
             any = true;
             let Label { kind, dscp } = Label::of_number(number);
             let letter = self.room.get(..length).unwrap_or_default();
-            let Some((from, to, payload)) = unseal(letter) else { continue };
+            let Some((Path { local: from, remote: to, .. }, payload)) = unseal(letter) else {
+                continue;
+            };
             let own = self.sockets.iter_mut().find(|own| kind == Kind::Sip && own.address == from);
             let sent = match own {
                 Some(own) => own.send(to, payload, dscp),
@@ -345,27 +232,45 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Rim<A> {
             any = true;
             let source = canonical(source);
             let payload = self.room.get(..length).unwrap_or_default();
-            let letter = [link::Endpoint::from(source), link::Endpoint::from(own.address)];
+            let path = by_udp(own.address, source);
             let place = self.next % self.workers.len().max(1);
             self.next = self.next.wrapping_add(1);
             let Some(worker) = self.workers.get_mut(place) else { return any };
             if !(self.admits)(source.ip(), payload) {
                 worker.refuse();
-                continue;
-            }
-            let parts = [zerocopy::IntoBytes::as_bytes(&letter), payload];
-            match worker.inward.push_parts(0, &parts) {
-                Ok(Wake::Needed) => worker.bell.ring(),
-                Ok(Wake::Needless) => {}
+            } else if worker.end.give(Kind::Sip, &path, payload).is_err() {
                 // Too long or no room: dropped; the peer repeats.
-                Err(_) => worker.lose(),
+                worker.lose();
+            }
+        }
+        any
+    }
+
+    /// What of ours came back to a socket; the worker finds out whose it is.
+    fn returned(&mut self, socket: usize) -> bool {
+        let mut any = false;
+        for _ in 0..SLOTS {
+            let Some(own) = self.sockets.get(socket) else { return any };
+            match returned::poll(&own.socket, &mut self.room, &mut self.control) {
+                None => return any,
+                Some(Returned::Other) => any = true,
+                Some(Returned::Undeliverable(remote, length)) => {
+                    any = true;
+                    let front = self.room.get(..length).unwrap_or_default();
+                    let path = by_udp(own.address, remote);
+                    if let Some(worker) = self.workers.first_mut()
+                        && worker.end.give(Kind::Undeliverable, &path, front).is_err()
+                    {
+                        worker.lose();
+                    }
+                }
             }
         }
         any
     }
 
     fn sleep(&mut self) {
-        let idle = self.workers.iter_mut().all(|worker| worker.out.try_sleep());
+        let idle = self.workers.iter_mut().all(|worker| worker.end.out.try_sleep());
         if idle {
             let mut fds: [PollFd<'_>; FDS_MAX] = std::array::from_fn(|place| {
                 let socket = place.checked_sub(1).and_then(|place| self.sockets.get(place));
@@ -376,17 +281,9 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Rim<A> {
             let _ = poll(fds.get_mut(..used).unwrap_or_default(), PollTimeout::from(100u8));
         }
         for worker in &mut self.workers {
-            worker.out.awake();
+            worker.end.out.awake();
         }
         self.bell.drain();
-    }
-}
-
-/// An IPv4 peer that a v6 socket shows as mapped.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V6(ip) => SocketAddr::new(ip.to_canonical(), address.port()),
-        IpAddr::V4(_) => address,
     }
 }
 
@@ -397,6 +294,7 @@ mod tests {
     use nix::sys::socket::{ControlMessageOwned, recvmsg};
 
     use super::*;
+    use crate::rim::{Given, WorkerSide};
 
     /// A rim on a loopback port, and its worker's side.
     fn rim(name: &str, port: u16) -> (WorkerSide, SocketAddr, Doorbell, Arc<AtomicBool>) {
@@ -406,20 +304,16 @@ mod tests {
         let own = SocketAddr::from(([127, 0, 0, 1], port));
         let stop = Arc::new(AtomicBool::new(false));
         let (bell, rim_bell) = (scratch("worker"), scratch("rim"));
-        let bells = vec![Doorbell::open(&bell).unwrap()];
-        let setup = Setup {
-            addresses: vec![own],
-            worker_bells: bells,
-            bell: rim_bell.clone(),
-            message_bytes_max: 2048,
-        };
+        let worker_bells = vec![bell.clone()];
+        let rings = Rings { worker_bells, bell: rim_bell.clone(), message_bytes_max: 2048 };
         let admits = |_, payload: &[u8]| !payload.starts_with(b"OPTIONS ");
-        let sides = start(setup, admits, Arc::clone(&stop)).unwrap();
+        let sides = start(&[own], &rings, admits, Arc::clone(&stop)).unwrap();
         let heard = Doorbell::open(&bell).unwrap();
         for path in [bell, rim_bell] {
             std::fs::remove_file(path).unwrap();
         }
-        (sides.into_iter().next().unwrap(), own, heard, stop)
+        let side = WorkerSide::new(sides.into_iter().next(), None);
+        (side, own, heard, stop)
     }
 
     fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
@@ -463,10 +357,10 @@ mod tests {
         until(|| bell.drain().then_some(()));
         side.awake();
         let mut room = [0; 4096];
-        let (source, destination, payload) = side.take(&mut room).unwrap();
-        assert_eq!((source, destination, payload), (there, own, &[7; 1900][..]));
+        let came = side.take(&mut room).unwrap();
+        assert_eq!(came, (Kind::Sip, by_udp(own, there), &[7; 1900][..]));
 
-        assert_eq!(side.give(own, there, b"SIP/2.0 200 OK", SIP), Given::Over);
+        assert_eq!(side.give(SIP, &by_udp(own, there), b"SIP/2.0 200 OK"), Given::Over);
         side.wake();
         let (length, from) = peer.recv_from(&mut room).unwrap();
         assert_eq!((&room[..length], from), (&b"SIP/2.0 200 OK"[..], own));
@@ -481,7 +375,8 @@ mod tests {
         let (mut side, _, _, stop) = rim("media", 35_261);
         let peer = peer();
         let from = SocketAddr::from(([127, 0, 0, 1], 35_262));
-        assert_eq!(side.give(from, peer.local_addr().unwrap(), b"rtp", MEDIA), Given::Over);
+        let path = by_udp(from, peer.local_addr().unwrap());
+        assert_eq!(side.give(MEDIA, &path, b"rtp"), Given::Over);
         side.wake();
         let mut room = [0; 64];
         let (length, source) = peer.recv_from(&mut room).unwrap();
@@ -501,7 +396,7 @@ mod tests {
         let media = SocketAddr::new(own.ip(), 35_265);
         let other = Label { dscp: 40, ..SIP };
         for (from, label) in [(own, SIP), (own, other), (media, MEDIA), (own, SIP)] {
-            assert_eq!(side.give(from, there, b"x", label), Given::Over);
+            assert_eq!(side.give(label, &by_udp(from, there), b"x"), Given::Over);
             side.wake();
             let mut room = [0; 64];
             let mut parts = [io::IoSliceMut::new(&mut room)];
@@ -537,17 +432,39 @@ mod tests {
             return;
         }
         let (mut side, own, _, stop) = rim("lost", 35_263);
-        assert_eq!(side.give(own, own, &[0; 4000], SIP), Given::Lost);
+        assert_eq!(side.give(SIP, &by_udp(own, own), &[0; 4000]), Given::Lost);
         // A datagram longer than the longest message, and one between two families.
         peer().send_to(&[0; 4000], own).unwrap();
         let elsewhere = "[::1]:9".parse().unwrap();
-        assert_eq!(side.give(own, elsewhere, b"x", MEDIA), Given::Over);
+        assert_eq!(side.give(MEDIA, &by_udp(own, elsewhere), b"x"), Given::Over);
         side.wake();
         let mut lost = 0;
         until(|| {
             lost += side.lost();
             (lost == 2).then_some(())
         });
+        stop.store(true, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn what_nobody_listens_for_comes_back_to_the_worker() {
+        if !privileged() {
+            return;
+        }
+        let (mut side, own, _, stop) = rim("returned", 35_267);
+        let nobody = peer().local_addr().unwrap();
+        let path = by_udp(own, nobody);
+        // The second one is sent though the first came back.
+        for text in [b"INVITE 1", b"INVITE 2"] {
+            assert_eq!(side.give(SIP, &path, text), Given::Over);
+            side.wake();
+            let mut room = [0; 4096];
+            let came = until(|| {
+                side.take(&mut room).map(|(kind, path, front)| (kind, path, front.to_vec()))
+            });
+            assert_eq!(came, (Kind::Undeliverable, path, text.to_vec()));
+        }
+        assert_eq!(side.lost(), 0);
         stop.store(true, Ordering::Relaxed);
     }
 }

@@ -1,0 +1,190 @@
+//! Who is calling: the mapping gateway of a source address, else whoever proves by a digest who he is,
+//! else nobody.
+//!
+//! ```text
+//!  address of a gateway ─┬─ known by it ────────────────────────────────▶ the gateway
+//!                        ├─ wrong port or tech prefix ──────────────────▶ policed: 403, or silence
+//!                        └─ asks for a password too ─┐
+//!  any other address ─┬─ somebody has a digest ──────┴─▶ a right one ───▶ gateway or phone
+//!                     │                                  none, stale ───▶ challenge
+//!                     │                                  a wrong one ───▶ challenge, an illegal call
+//!                     └─ nobody has ────────────────────────────────────▶ policed
+//! ```
+
+use std::net::SocketAddr;
+
+use link::Text;
+use link::answer::{Challenge, Refuse};
+use link::ask::{Admit, PRIVACY_ID, PRIVACY_USER};
+use link::record::EndReason;
+use link::{Answer, record::Facts};
+use numbers::Number;
+use routing::{MappingGateway, SourceFault};
+use sip::method::Method;
+
+use super::Office;
+use super::digest::{Doubt, Proof};
+use crate::Time;
+use crate::cdr;
+use crate::state::customer::{CallerFrom, Customer, INTERNATIONAL};
+
+/// Why a call is nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stranger {
+    /// Not asked for anything.
+    Policed,
+    /// Asked, or asked again.
+    Doubted(Doubt),
+}
+
+/// A call as the customer's rules left it.
+pub(super) struct Numbers {
+    pub(super) caller: Option<Number>,
+    pub(super) callee: Number,
+}
+
+/// What is dialled, as far as it is a number: the tech prefix tells gateways apart even in what is none.
+fn plain(callee: &[u8]) -> Result<Number, EndReason> {
+    Number::normal(callee, &INTERNATIONAL).map_err(|_| EndReason::BadNumber)
+}
+
+/// The numbers of a call after the customer's rules.
+pub(super) fn numbers_of(
+    customer: &Customer,
+    caller: &[u8],
+    callee: &[u8],
+) -> Result<Numbers, EndReason> {
+    let gateway: &MappingGateway = &customer.gateway;
+    let mut callee = plain(callee)?;
+    if !gateway.tech_prefix.is_empty() {
+        let rest = callee.as_bytes().strip_prefix(gateway.tech_prefix.as_bytes());
+        let rest = rest.ok_or(EndReason::Unauthorised)?;
+        callee = plain(rest)?;
+    }
+    let callee = gateway.callee_rules.apply(callee).ok_or(EndReason::BadNumber)?;
+    // A caller that is no number ("anonymous" is one, an empty user is none) passes as none.
+    let caller = Number::normal(caller, &INTERNATIONAL).ok();
+    let caller = customer.number.or(caller);
+    let caller = caller.and_then(|caller| gateway.caller_rules.apply(caller));
+    Ok(Numbers { caller, callee })
+}
+
+/// The caller as the header says it that this customer is believed in.
+pub(super) fn said_caller<'a>(customer: &Customer, admit: &'a Admit) -> &'a [u8] {
+    let identities = &admit.identities;
+    let said: &Text<62> = match customer.caller_from {
+        CallerFrom::From => &Text::EMPTY,
+        CallerFrom::Asserted => &identities.asserted,
+        CallerFrom::Preferred => &identities.preferred,
+        CallerFrom::RemoteParty => &identities.remote_party,
+    };
+    if said.is_empty() { admit.facts.caller.as_bytes() } else { said.as_bytes() }
+}
+
+/// Whether the caller withholds who it is, and may.
+pub(super) fn is_withheld(customer: &Customer, admit: &Admit) -> bool {
+    let asked = admit.identities.privacy & (PRIVACY_ID | PRIVACY_USER) != 0;
+    let anonymous = admit.facts.caller.as_bytes().eq_ignore_ascii_case(b"anonymous");
+    customer.heeds_privacy && (asked || anonymous)
+}
+
+impl Office {
+    /// Whose call it is.
+    pub(super) fn who_calls(&mut self, time: Time, admit: &Admit) -> Result<u32, Stranger> {
+        let source = admit.facts.source.socket_address().ok_or(Stranger::Policed)?;
+        let gateway = self.gateway_at(source, &admit.facts)?;
+        if let Some(gateway) = gateway
+            && !gateway.authentication.asks_password()
+        {
+            return Ok(gateway.gateway.id);
+        }
+        let gateway = gateway.map(|gateway| gateway.gateway.id);
+        if !self.state.customers.has_users() {
+            return Err(Stranger::Policed);
+        }
+        let proof = Proof {
+            method: Method::Invite,
+            source,
+            call_id: admit.facts.call_id.as_bytes(),
+            cseq: admit.facts.cseq,
+            credentials: &admit.credentials,
+        };
+        match self.prove(time, &proof) {
+            // A gateway that asks for both is called from by nobody else.
+            Ok(proven) if gateway.is_none_or(|gateway| gateway == proven.customer()) => {
+                self.note_answer(&admit.facts);
+                Ok(proven.customer())
+            }
+            Ok(_) | Err(Doubt::Failed) => {
+                self.note_answer(&admit.facts);
+                Err(Stranger::Doubted(Doubt::Failed))
+            }
+            Err(doubt) if self.may_ask(source, doubt) => Err(Stranger::Doubted(doubt)),
+            Err(_) => Err(Stranger::Policed),
+        }
+    }
+
+    /// The mapping gateway that calls from there.
+    fn gateway_at(&self, source: SocketAddr, facts: &Facts) -> Result<Option<&Customer>, Stranger> {
+        let dialled = plain(facts.callee.as_bytes());
+        let dialled = dialled.as_ref().map_or(facts.callee.as_bytes(), Number::as_bytes);
+        match self.state.sources.find(source, dialled) {
+            Ok(id) => Ok(self.state.customers.get(id)),
+            Err(SourceFault::Nobody) => Ok(None),
+            Err(SourceFault::WrongPortOrTechPrefix) => Err(Stranger::Policed),
+        }
+    }
+
+    /// Where strangers get no answer at all, only those are asked who are none: phones that are
+    /// registered from there, and whoever has had a nonce of ours.
+    fn may_ask(&self, source: SocketAddr, doubt: Doubt) -> bool {
+        self.state.values.number("SS_REPLY_UNAUTHORIZED") == 1
+            || doubt == Doubt::Unproven { stale: true }
+            || self.state.bindings.has_source(source.ip())
+    }
+
+    /// Sends nobody's call away, or asks who it is.
+    pub(super) fn turn_away(
+        &mut self,
+        time: Time,
+        worker: usize,
+        admit: &Admit,
+        stranger: Stranger,
+    ) {
+        let (status, stale) = match stranger {
+            Stranger::Policed => (self.status_of_strangers(), false),
+            Stranger::Doubted(doubt) => {
+                (self.challenge_status(), doubt == Doubt::Unproven { stale: true })
+            }
+        };
+        let (call, reason) = (admit.call, EndReason::Unauthorised);
+        self.answer(
+            worker,
+            match stranger {
+                Stranger::Policed => Answer::Refuse(Refuse {
+                    call,
+                    status,
+                    reason: reason as u8,
+                    stateless: 1,
+                    retry_after_s: 0,
+                }),
+                Stranger::Doubted(_) => {
+                    Answer::Challenge(Challenge { call, status, stale: u8::from(stale), spare: 0 })
+                }
+            },
+        );
+        match stranger {
+            Stranger::Doubted(Doubt::Unproven { .. }) => self.await_answer(time, admit, status),
+            Stranger::Policed | Stranger::Doubted(Doubt::Failed) => {
+                if self.refused.is_new(&admit.facts) {
+                    self.record_illegal(time, cdr::refused(admit, status, reason, 0));
+                }
+            }
+        }
+    }
+
+    /// By which status an INVITE is asked for a password; the worker adds the header fields.
+    fn challenge_status(&self) -> u16 {
+        if self.state.values.number("SS_AUTHCHALLENGEMODE") == 1 { 401 } else { 407 }
+    }
+}

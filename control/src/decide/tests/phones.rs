@@ -1,0 +1,806 @@
+//! Phones, scripted: they register, are challenged, call and are called.
+
+use link::answer::{Candidate, Challenge, Registered, WITHHELD};
+use link::ask::{CONTACTS_MAX, Contact, Freshness, PRIVACY_ID, Register, RequestKey, UNSAID};
+use link::endpoint::Transport;
+use link::order::ErrandKind;
+use sip::digest::{Algorithm, Exchange, Hash, Qop, response};
+use sip::method::Method as SipMethod;
+
+use super::*;
+use crate::cdr::BillingMode;
+use crate::state::binding::Binding;
+
+const PASSWORD: &str = "Correct-Horse-7";
+const HOME: &str = "192.0.2.1:5060";
+
+/// What someone says to a challenge.
+#[derive(Clone, Copy)]
+struct Login {
+    user: &'static str,
+    password: &'static str,
+    nonce: &'static str,
+    /// 0: without qop.
+    count: u32,
+    algorithm: Algorithm,
+}
+
+const ALICE: Login = Login {
+    user: "alice",
+    password: PASSWORD,
+    nonce: "n1",
+    count: 1,
+    algorithm: Algorithm::Sha256,
+};
+
+impl Login {
+    fn credentials(self, method: SipMethod<'_>) -> Credentials {
+        let realm = b"tollgate";
+        let nc = format!("{:08x}", self.count);
+        let counted = self.count > 0;
+        let exchange = Exchange {
+            method,
+            uri: b"sip:tollgate",
+            nonce: self.nonce.as_bytes(),
+            qop: if counted { Qop::Auth } else { Qop::None },
+            nc: nc.as_bytes(),
+            cnonce: b"c",
+            body: None,
+        };
+        let ha1 = Hash::ha1(self.algorithm, self.user.as_bytes(), realm, self.password.as_bytes());
+        let digest = response(&ha1, &exchange);
+        let mut bytes = [0; 32];
+        bytes[..digest.as_bytes().len()].copy_from_slice(digest.as_bytes());
+        Credentials {
+            username: Text::new(self.user.as_bytes()).unwrap(),
+            nonce: Text::new(self.nonce.as_bytes()).unwrap(),
+            uri: Text::new(b"sip:tollgate").unwrap(),
+            cnonce: Text::new(b"c").unwrap(),
+            response: bytes,
+            nonce_count: self.count,
+            algorithm: u8::from(self.algorithm == Algorithm::Sha256),
+            qop: u8::from(counted),
+            freshness: Freshness::Fresh as u8,
+            spare: 0,
+        }
+    }
+}
+
+fn endpoint(text: &str) -> Endpoint {
+    Endpoint::from(text.parse::<std::net::SocketAddr>().unwrap())
+}
+
+/// A REGISTER of alice from her home, which has its own nonce for each `cseq`.
+fn register(contacts: &[(&str, u32)], cseq: u32) -> Register {
+    let mut told = [Contact::default(); CONTACTS_MAX];
+    for (place, (uri, expires_s)) in told.iter_mut().zip(contacts) {
+        let uri = Text::new(uri.as_bytes()).unwrap();
+        *place = Contact { uri, q: 1_000, spare: 0, expires_s: *expires_s };
+    }
+    let login = Login { count: cseq, ..ALICE };
+    Register {
+        request: RequestKey { slot: 3, generation: 4 },
+        asked_us: 0,
+        deadline_us: 0,
+        source: endpoint(HOME),
+        local: endpoint("198.51.100.1:5060"),
+        connection: 0,
+        cseq,
+        expires_s: UNSAID,
+        contacts_used: contacts.len() as u8,
+        star: 0,
+        spare: [0; 2],
+        user: Text::new(b"alice").unwrap(),
+        call_id: Text::new(b"register").unwrap(),
+        user_agent: Text::new(b"Phone/1").unwrap(),
+        path: Text::EMPTY,
+        contacts: told,
+        credentials: login.credentials(SipMethod::Register),
+    }
+}
+
+const AT_HOME: &str = "sip:alice@192.0.2.1:5060";
+
+impl Desk {
+    /// Alice, whose calls `customer` pays for, and whom 390200 rings.
+    fn with_alice() -> Self {
+        let mut desk = Self::new("10");
+        desk.post("phone", alice()).unwrap();
+        for prefix in ["39", "alice"] {
+            desk.post("tariff/sell/rate", json!({"prefix": prefix, "rate": "0.06"})).unwrap();
+        }
+        desk.settle();
+        desk
+    }
+
+    fn registers(&mut self, register: &Register) -> Registered {
+        self.answers();
+        self.office.handle_ask(self.time, 0, &Ask::Register(*register), || None);
+        match self.answers()[..] {
+            [Answer::Registered(registered)] => registered,
+            ref other => panic!("one answer, not {other:?}"),
+        }
+    }
+
+    fn at_home(&mut self, cseq: u32) {
+        assert_eq!(self.registers(&register(&[(AT_HOME, 600)], cseq)).status, 200);
+    }
+
+    fn is_challenged(&mut self, admit: &Admit) -> Challenge {
+        self.answers();
+        self.office.handle_admit(self.time, 0, admit);
+        match self.answers()[..] {
+            [Answer::Challenge(challenge)] => challenge,
+            ref other => panic!("a challenge, not {other:?}"),
+        }
+    }
+
+    fn look(&mut self, path: &str) -> Value {
+        self.say(Method::Get, path, Value::Null).unwrap()
+    }
+
+    fn change(&mut self, path: &str, body: Value) {
+        self.say(Method::Patch, path, body).unwrap();
+    }
+
+    fn pass_s(&mut self, seconds: u64) {
+        self.time.now += Duration::from_secs(seconds);
+        self.time.wall_us += seconds * 1_000_000;
+        self.office.handle_tick(self.time);
+    }
+
+    /// The candidates of a call of the customer's gateway.
+    fn rung(&mut self, callee: &str) -> Result<(Route, Vec<Candidate>), (u16, EndReason)> {
+        let admit = self.invite("10.1.0.1:5060", callee);
+        let route = self.ask(&admit);
+        let route = route.map_err(|no| (no.status, EndReason::from_number(no.reason)))?;
+        self.office.release(admit.record);
+        Ok((route, route.candidates().to_vec()))
+    }
+}
+
+fn alice() -> Value {
+    json!({
+        "name": "alice", "account": "customer", "tariff": "sell", "password": PASSWORD,
+        "number": "+39 0200", "numbers": ["390200"],
+    })
+}
+
+#[test]
+fn a_phone_registers_is_shown_and_is_gone_when_its_time_is_over() {
+    let mut desk = Desk::with_alice();
+    let answer = desk.registers(&register(&[(AT_HOME, 600)], 1));
+    assert_eq!(
+        (answer.status, answer.request, answer.contacts().len()),
+        (200, RequestKey { slot: 3, generation: 4 }, 1)
+    );
+    assert_eq!(answer.contacts()[0].expires_s, 600);
+    let shown = desk.look("registration/alice");
+    assert_eq!((&shown["online"], &shown["contacts"][0]["uri"]), (&json!(true), &json!(AT_HOME)));
+    assert_eq!(
+        (&shown["contacts"][0]["source"], &shown["contacts"][0]["nat"]),
+        (&json!(HOME), &json!(false))
+    );
+    assert_eq!(desk.look("phone/alice")["online"], json!(true));
+    assert_eq!(desk.look("registration")["items"], json!([shown]));
+    assert_eq!(desk.look("status")["registrations"]["live"], json!(1));
+    desk.pass_s(599);
+    assert_eq!(desk.registers(&register(&[], 2)).contacts()[0].expires_s, 1, "a fetch");
+    desk.pass_s(1);
+    assert_eq!(desk.look("phone/alice")["online"], json!(false));
+    let mut gone = std::iter::from_fn(|| desk.office.poll_change());
+    assert!(gone.any(|change| matches!(change, Change::BindingGone(_, uri) if uri == AT_HOME)));
+    assert_eq!(desk.look("registration")["items"], json!([]));
+}
+
+#[test]
+fn what_was_registered_outlives_a_restart_of_control() {
+    let mut desk = Desk::with_alice();
+    desk.at_home(1);
+    let mut loaded = Loaded::default();
+    while let Some(change) = desk.office.poll_change() {
+        if let Change::Binding(owner, binding) = change {
+            loaded.bindings.push((owner, *binding));
+        }
+    }
+    let stranger = (999, loaded.bindings[0].1.clone());
+    loaded.bindings.push(stranger);
+    for kind in crate::state::entity::Kind::ALL {
+        loaded.entities.extend(desk.office.state.documents(kind).cloned());
+    }
+    let after = Office::new(loaded, 2);
+    let owner = after.state.customers.of_user("alice").unwrap().gateway.id;
+    assert_eq!(after.state.bindings.of(owner, desk.time.wall_us).count(), 1);
+    assert_eq!(after.state.bindings.live(), 1, "nobody's is left out");
+}
+
+#[test]
+fn who_knows_no_password_learns_not_even_whether_there_is_such_a_phone() {
+    let mut desk = Desk::with_alice();
+    desk.post("phone", json!({"name": "mute", "account": "customer"})).unwrap();
+    let mut answers = Vec::new();
+    for user in ["alice", "mute", "nobody"] {
+        for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
+            let login = Login { user, password: "Wrong-Horse-77", algorithm, ..ALICE };
+            let mut wrong = register(&[(AT_HOME, 600)], 1);
+            wrong.user = Text::new(user.as_bytes()).unwrap();
+            wrong.credentials = login.credentials(SipMethod::Register);
+            answers.push(desk.registers(&wrong));
+        }
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert_eq!((answers[0].status, answers[0].stale), (401, 0));
+    assert_eq!(desk.look("status")["registrations"]["failed"], json!(6));
+    // Right for another method, or for somebody else's address of record, is not right.
+    let mut other = register(&[(AT_HOME, 600)], 1);
+    other.credentials = ALICE.credentials(SipMethod::Invite);
+    assert_eq!(desk.registers(&other).status, 401);
+    let mut bob = register(&[(AT_HOME, 600)], 1);
+    bob.user = Text::new(b"bob").unwrap();
+    assert_eq!(desk.registers(&bob).status, 403);
+    assert_eq!(desk.office.state.bindings.live(), 0);
+}
+
+#[test]
+fn both_algorithms_pass_with_a_count_and_without() {
+    for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
+        for count in [0, 10] {
+            let mut desk = Desk::with_alice();
+            let mut right = register(&[(AT_HOME, 600)], 1);
+            right.credentials =
+                Login { algorithm, count, ..ALICE }.credentials(SipMethod::Register);
+            assert_eq!(desk.registers(&right).status, 200, "{algorithm:?} {count}");
+            // The same nonce once more: as a repetition it passes only where nothing is counted.
+            let again = desk.registers(&right);
+            let expected = if count == 0 { (200, 0) } else { (401, 1) };
+            assert_eq!((again.status, again.stale), expected);
+            right.call_id = Text::new(b"replayed").unwrap();
+            let replayed = desk.registers(&right);
+            assert_eq!((replayed.status, replayed.stale), (401, 1));
+            let mut next = register(&[(AT_HOME, 600)], 2);
+            next.credentials = Login { algorithm, count: 11, nonce: "n2", ..ALICE }
+                .credentials(SipMethod::Register);
+            assert_eq!(desk.registers(&next).status, 200);
+        }
+    }
+}
+
+#[test]
+fn an_aged_nonce_is_told_so_whatever_came_with_it_and_counts_against_nobody() {
+    let mut desk = Desk::with_alice();
+    for password in [PASSWORD, "Wrong-Horse-77"] {
+        for (freshness, stale) in
+            [(Freshness::Stale, 1), (Freshness::Foreign, 0), (Freshness::None, 0)]
+        {
+            let mut old = register(&[(AT_HOME, 600)], 1);
+            old.credentials = Login { password, ..ALICE }.credentials(SipMethod::Register);
+            old.credentials.freshness = freshness as u8;
+            let answer = desk.registers(&old);
+            assert_eq!((answer.status, answer.stale), (401, stale));
+        }
+    }
+    assert_eq!(desk.look("status")["registrations"]["failed"], json!(0));
+}
+
+#[test]
+fn each_way_to_ask_too_much_has_its_status() {
+    let mut desk = Desk::with_alice();
+    let answer = desk.registers(&register(&[(AT_HOME, 59)], 1));
+    assert_eq!((answer.status, answer.seconds), (423, 60));
+    desk.set("TG_REG_EXPIRES_MAX", "300");
+    let answer = desk.registers(&register(&[(AT_HOME, 600)], 2));
+    assert_eq!((answer.status, answer.contacts()[0].expires_s), (200, 300));
+    desk.set("TG_REG_EXPIRES", "120");
+    let answer = desk.registers(&register(&[(AT_HOME, UNSAID)], 3));
+    assert_eq!(answer.contacts()[0].expires_s, 120);
+    let mut older = register(&[(AT_HOME, 600)], 4);
+    older.cseq = 2;
+    assert_eq!(desk.registers(&older).status, 500);
+    desk.change("phone/alice", json!({"contacts_max": 1}));
+    let two = register(&[(AT_HOME, 600), ("sip:alice@192.0.2.1:5070", 600)], 5);
+    assert_eq!(desk.registers(&two).status, 403);
+    desk.set("TG_REGISTRATIONS_MAX", "1");
+    desk.change("phone/alice", json!({"contacts_max": 8}));
+    let answer = desk.registers(&register(&[("sip:alice@192.0.2.1:5070", 600)], 6));
+    assert_eq!((answer.status, answer.seconds), (503, 5));
+    desk.change("phone/alice", json!({"locked": true}));
+    assert_eq!(desk.registers(&register(&[(AT_HOME, 600)], 7)).status, 403);
+    desk.change("phone/alice", json!({"locked": false}));
+    let mut all = register(&[], 8);
+    (all.star, all.expires_s) = (1, 0);
+    assert_eq!(desk.registers(&all).contacts().len(), 0);
+    assert_eq!(desk.office.state.bindings.live(), 0);
+}
+
+#[test]
+fn where_nobody_has_a_password_nobody_is_asked_for_one() {
+    let mut desk = Desk::new("10");
+    assert_eq!(desk.registers(&register(&[(AT_HOME, 600)], 1)).status, 403);
+    desk.set("SS_REPLY_UNAUTHORIZED", "0");
+    assert_eq!(desk.registers(&register(&[(AT_HOME, 600)], 2)).status, 0);
+}
+
+#[test]
+fn the_mode_of_challenges_says_which_status_asks() {
+    let mut desk = Desk::with_alice();
+    for (mode, to_register, to_invite) in [("1", 401, 401), ("2", 407, 407), ("3", 401, 407)] {
+        desk.set("SS_AUTHCHALLENGEMODE", mode);
+        let mut bare = register(&[(AT_HOME, 600)], 1);
+        bare.credentials = Credentials::default();
+        assert_eq!(desk.registers(&bare).status, to_register, "{mode}");
+        let admit = desk.invite(HOME, "44207");
+        let challenge = desk.is_challenged(&admit);
+        assert_eq!((challenge.status, challenge.stale, challenge.call), (to_invite, 0, admit.call));
+    }
+}
+
+#[test]
+fn a_phone_calls_once_it_proved_who_it_is_and_its_account_pays() {
+    let mut desk = Desk::with_alice();
+    let mut admit = desk.invite(HOME, "44207");
+    desk.is_challenged(&admit);
+    admit.facts.cseq += 1;
+    admit.credentials = ALICE.credentials(SipMethod::Invite);
+    let route = desk.ask(&admit).unwrap();
+    let owner = desk.office.state.customers.of_user("alice").unwrap().gateway.id;
+    assert_eq!(route.customer_gateway, owner);
+    assert_eq!(route.caller_billed.as_bytes(), b"390200", "its number, not what From says");
+    desk.office.handle_ended(desk.time, 0, admit.call, &talked(&admit, &route, 60_000), false);
+    desk.pass_s(40);
+    let ends = desk.settle().ends;
+    assert_eq!(ends.len(), 1, "the challenge was answered");
+    let row = ends[0].describe();
+    assert_eq!((ends[0].billing_mode, &row["billing_mode_code"]), (BillingMode::Phone, &json!(0)));
+    assert_eq!((&row["gateway"], &row["charge"]), (&json!("alice"), &json!("0.60")));
+    assert_eq!(desk.balance("customer"), "9.40");
+    // Lines of the phone hold, and a replayed INVITE places no second call.
+    desk.change("phone/alice", json!({"lines_max": 1}));
+    let mut call = |count| {
+        let mut admit = desk.invite(HOME, "44207");
+        admit.credentials = Login { count, ..ALICE }.credentials(SipMethod::Invite);
+        desk.office.handle_admit(desk.time, 0, &admit);
+        desk.answers().pop().unwrap()
+    };
+    assert!(matches!(call(1), Answer::Challenge(challenge) if challenge.stale == 1));
+    assert!(matches!(call(2), Answer::Route(_)));
+    assert!(matches!(call(3), Answer::Refuse(no) if no.reason == EndReason::LinesFull as u8));
+}
+
+#[test]
+fn a_challenge_that_nobody_answers_for_32_s_is_one_illegal_call() {
+    let mut desk = Desk::with_alice();
+    let admit = desk.invite(HOME, "44207");
+    for _ in 0..3 {
+        desk.is_challenged(&admit);
+    }
+    desk.pass_s(31);
+    assert!(desk.settle().ends.is_empty());
+    desk.pass_s(1);
+    let ends = desk.settle().ends;
+    let [end] = &ends[..] else { panic!("one, not {}", ends.len()) };
+    assert_eq!((end.billing_mode, end.record.status), (BillingMode::Illegal, 407));
+    assert_eq!(end.record.id, admit.record);
+    desk.pass_s(60);
+    assert!(desk.settle().ends.is_empty());
+}
+
+#[test]
+fn a_wrong_password_is_asked_again_and_is_one_illegal_call_per_attempt() {
+    let mut desk = Desk::with_alice();
+    let mut admit = desk.invite(HOME, "44207");
+    desk.is_challenged(&admit);
+    admit.credentials =
+        Login { password: "Wrong-Horse-77", ..ALICE }.credentials(SipMethod::Invite);
+    for attempt in 2..4 {
+        admit.facts.cseq = attempt;
+        for _ in 0..3 {
+            let challenge = desk.is_challenged(&admit);
+            assert_eq!((challenge.status, challenge.stale), (407, 0));
+        }
+    }
+    desk.pass_s(100);
+    let ends = desk.settle().ends;
+    assert_eq!(ends.len(), 2);
+    assert!(ends.iter().all(|end| end.billing_mode == BillingMode::Illegal));
+}
+
+#[test]
+fn challenges_in_flood_are_counted_and_none_is_lost() {
+    let mut desk = Desk::with_alice();
+    for n in 0..20_000_u32 {
+        let source = format!("203.0.113.{}:{}", n % 250, 1_024 + n / 250);
+        let admit = desk.invite(&source, "44207");
+        desk.is_challenged(&admit);
+    }
+    let mut calls = 0;
+    for _ in 0..200 {
+        desk.pass_s(1);
+        for end in desk.settle().ends {
+            calls += end.describe()["calls"].as_u64().unwrap();
+        }
+    }
+    assert_eq!(calls, 20_000);
+}
+
+#[test]
+fn silence_for_strangers_is_none_for_those_who_are_registered_from_there() {
+    let mut desk = Desk::with_alice();
+    desk.set("SS_REPLY_UNAUTHORIZED", "0");
+    let stranger = desk.invite(HOME, "44207");
+    let no = desk.ask(&stranger).unwrap_err();
+    assert_eq!((no.status, no.stateless), (0, 1));
+    assert_eq!(desk.settle().ends.len(), 1, "an illegal call at once");
+    desk.at_home(1);
+    let admit = desk.invite("192.0.2.1:9999", "44207");
+    assert_eq!(desk.is_challenged(&admit).status, 407);
+    // A wrong port of a gateway's address is policed by address, whatever it says.
+    desk.change("gateway/mapping/in", json!({"addresses": ["10.1.0.1:5060"]}));
+    let mut wrong = desk.invite("10.1.0.1:5061", "44207");
+    wrong.credentials = Login { count: 2, ..ALICE }.credentials(SipMethod::Invite);
+    assert_eq!(desk.ask(&wrong).unwrap_err().reason, EndReason::Unauthorised as u8);
+}
+
+#[test]
+fn a_trunk_may_ask_for_address_and_password_both() {
+    let mut desk = Desk::with_alice();
+    let money = json!({"amount": "10000", "request_id": "for parallel calls"});
+    desk.post("account/customer/payment", money).unwrap();
+    let both = json!({
+        "authentication": "ip_and_password", "auth_username": "trunk", "auth_password": PASSWORD,
+    });
+    desk.change("gateway/mapping/in", both);
+    let trunk = Login { user: "trunk", nonce: "t", ..ALICE };
+    let outcome = |desk: &mut Desk, source: &str, login: Option<Login>| {
+        let mut admit = desk.invite(source, "44207");
+        if let Some(login) = login {
+            admit.credentials = login.credentials(SipMethod::Invite);
+        }
+        desk.answers();
+        desk.office.handle_admit(desk.time, 0, &admit);
+        match desk.answers()[..] {
+            [Answer::Route(_)] => "route",
+            [Answer::Challenge(_)] => "challenge",
+            [Answer::Refuse(_)] => "refuse",
+            ref other => panic!("{other:?}"),
+        }
+    };
+    let (inside, outside) = ("10.1.0.1:5060", "10.9.9.9:5060");
+    assert_eq!(outcome(&mut desk, inside, None), "challenge");
+    assert_eq!(outcome(&mut desk, inside, Some(trunk)), "route");
+    assert_eq!(outcome(&mut desk, outside, Some(Login { nonce: "u", ..trunk })), "challenge");
+    assert_eq!(outcome(&mut desk, inside, Some(Login { nonce: "v", ..ALICE })), "challenge");
+    // By its password alone it may come from anywhere, and its tech prefix still counts.
+    let alone = json!({"authentication": "password", "addresses": [], "tech_prefix": "44"});
+    desk.change("gateway/mapping/in", alone);
+    assert_eq!(outcome(&mut desk, outside, Some(Login { nonce: "w", ..trunk })), "refuse");
+    desk.change("gateway/mapping/in", json!({"tech_prefix": ""}));
+    assert_eq!(outcome(&mut desk, outside, Some(Login { nonce: "x", ..trunk })), "route");
+    desk.change("gateway/mapping/in", json!({"locked": true}));
+    assert_eq!(outcome(&mut desk, outside, Some(Login { nonce: "y", ..trunk })), "refuse");
+}
+
+#[test]
+fn the_caller_is_who_the_believed_header_says() {
+    let mut desk = Desk::new("1000");
+    let told = |desk: &mut Desk, change: &dyn Fn(&mut Admit)| {
+        let mut admit = desk.invite("10.1.0.1:5060", "44207");
+        change(&mut admit);
+        desk.ask(&admit).unwrap()
+    };
+    let text = |text: &str| Text::new(text.as_bytes()).unwrap();
+    let identities = Identities {
+        asserted: text("+391"),
+        remote_party: text("00392"),
+        diverter: text("+39 7"),
+        ..Identities::default()
+    };
+    let full = |admit: &mut Admit| admit.identities = identities;
+    for (from, caller) in [
+        ("from", "39021234"),
+        ("asserted", "391"),
+        ("remote_party", "392"),
+        ("preferred", "39021234"),
+    ] {
+        desk.change("gateway/mapping/in", json!({"caller_from": from}));
+        let route = told(&mut desk, &full);
+        let billed = route.caller_billed.to_text().into_owned();
+        assert_eq!((billed.as_str(), route.flags), (caller, 0), "{from}");
+        assert!(route.diverter.is_empty());
+    }
+    desk.change("gateway/mapping/in", json!({"forward_signal_heard": true}));
+    assert_eq!(told(&mut desk, &full).diverter.as_bytes(), b"397");
+    let anonymous = |admit: &mut Admit| admit.facts.caller = text("Anonymous");
+    let private = |admit: &mut Admit| admit.identities.privacy = PRIVACY_ID;
+    assert_eq!(told(&mut desk, &anonymous).flags, WITHHELD);
+    assert_eq!(told(&mut desk, &private).flags, WITHHELD);
+    desk.change("gateway/mapping/in", json!({"privacy": false}));
+    assert_eq!((told(&mut desk, &anonymous).flags, told(&mut desk, &private).flags), (0, 0));
+}
+
+#[test]
+fn a_call_to_a_phone_rings_its_newest_contact_or_all_at_once() {
+    let mut desk = Desk::with_alice();
+    let mut desktop = register(&[("sip:alice@10.0.0.7:5060", 600)], 1);
+    desktop.source = endpoint("192.0.2.9:4711").by(Transport::Tcp);
+    desktop.connection = 12;
+    desktop.path = Text::new(b"<sip:edge.example;lr>").unwrap();
+    desktop.contacts[0].q = 500;
+    desk.registers(&desktop);
+    desk.pass_s(1);
+    for (n, uri) in ["sip:alice@192.0.2.1:5060", "sip:alice@192.0.2.1:5070"].iter().enumerate() {
+        desk.at_home_by(uri, n as u32 + 2);
+    }
+    for callee in ["390200", "+390200", "alice"] {
+        let (route, candidates) = desk.rung(callee).unwrap();
+        let [only] = candidates[..] else { panic!("{}", candidates.len()) };
+        assert_eq!(route.text(only.uri), b"sip:alice@192.0.2.1:5070");
+        assert_eq!((only.target, only.connection, only.group), (endpoint(HOME), 0, 0));
+        assert_eq!(only.terms, link::record::Terms::default(), "nobody is paid");
+    }
+    desk.change("phone/alice", json!({"ring": "all"}));
+    let (route, candidates) = desk.rung("390200").unwrap();
+    let uris: Vec<&[u8]> = candidates.iter().map(|it| route.text(it.uri)).collect();
+    let [first, second, third] = uris[..] else { panic!("{}", uris.len()) };
+    assert_eq!(
+        (first, second),
+        (&b"sip:alice@192.0.2.1:5070"[..], &b"sip:alice@192.0.2.1:5060"[..])
+    );
+    assert_eq!(third, b"sip:alice@10.0.0.7:5060", "the one that is liked least");
+    assert!(candidates.iter().all(|it| it.group == 1));
+    assert_eq!((candidates[2].target, candidates[2].connection), (desktop.source, 12));
+    assert_eq!(route.text(candidates[2].path), b"<sip:edge.example;lr>");
+    // The caller pays by its tariff, the phone is named in the record.
+    let admit = desk.invite("10.1.0.1:5060", "390200");
+    let route = desk.ask(&admit).unwrap();
+    desk.office.handle_ended(desk.time, 0, admit.call, &talked(&admit, &route, 60_000), false);
+    let row = desk.settle().ends[0].describe();
+    assert_eq!([&row["charge"], &row["vendor_charge"]], [&json!("0.06"), &json!("0.00")]);
+    assert_eq!(
+        (&row["vendor_gateway"], &row["billing_mode"]),
+        (&json!("alice"), &json!("customer_gateway"))
+    );
+    // Another dataplane has other connections, and learns how phones get their SIP.
+    desk.office.handle_dataplane(desk.time, 7);
+    let orders: Vec<Down> = std::iter::from_fn(|| desk.office.poll_down(1)).collect();
+    assert!(orders.iter().any(|down| matches!(
+        down,
+        Down::Order(Order::Profile(plain))
+            if (plain.gateway, plain.reason, plain.retry_after, plain.privacy) == (0, 1, 1, 1)
+    )));
+    let (_, candidates) = desk.rung("390200").unwrap();
+    assert_eq!(candidates.len(), 2);
+    let shown = desk.look("registration/alice");
+    assert_eq!(shown["contacts"][2]["online"], json!(false));
+}
+
+impl Desk {
+    fn at_home_by(&mut self, uri: &str, cseq: u32) {
+        let answer = self.registers(&register(&[(uri, 600)], cseq));
+        assert_eq!(answer.status, 200);
+        self.time.wall_us += 1;
+    }
+}
+
+#[test]
+fn a_phone_that_takes_no_call_says_why_or_somebody_stands_in() {
+    let mut desk = Desk::with_alice();
+    assert_eq!(desk.rung("390200").unwrap_err(), (480, EndReason::NoRoute));
+    let gateways = |found: (Route, Vec<Candidate>), desk: &Desk| -> Vec<String> {
+        let name = |id| desk.office.state.name_of(crate::state::entity::Kind::Routing, id);
+        found.1.iter().map(|it| name(it.gateway).to_owned()).collect()
+    };
+    desk.change("gateway/routing/second", json!({"unrated_allowed": true}));
+    desk.change("phone/alice", json!({"offline_gateway": "second"}));
+    let found = desk.rung("390200").unwrap();
+    assert_eq!(gateways(found, &desk), ["second"], "though it does not serve the number");
+    desk.change("gateway/routing/second", json!({"locked": true}));
+    assert_eq!(desk.rung("390200").unwrap_err(), (480, EndReason::NoRoute));
+    for name in ["first", "second"] {
+        let open = json!({"prefixes": [""], "unrated_allowed": true, "locked": false});
+        desk.change(&format!("gateway/routing/{name}"), open);
+    }
+    assert_eq!(gateways(desk.rung("390200").unwrap(), &desk), ["second"]);
+    desk.change("phone/alice", json!({"fall_through": true}));
+    assert_eq!(gateways(desk.rung("390200").unwrap(), &desk), ["second", "first"]);
+    desk.at_home(1);
+    assert_eq!(gateways(desk.rung("390200").unwrap(), &desk), ["", "first", "second"]);
+    desk.change("phone/alice", json!({"fall_through": false, "lines_max": 1}));
+    let admit = desk.invite("10.1.0.1:5060", "390200");
+    desk.ask(&admit).unwrap();
+    assert_eq!(desk.rung("390200").unwrap_err(), (486, EndReason::LinesFull));
+    let refused = desk.say(Method::Delete, "phone/alice", Value::Null).unwrap_err();
+    assert_eq!(refused.title, "not settled");
+    desk.office.release(admit.record);
+    desk.change("phone/alice", json!({"locked": true}));
+    assert_eq!(desk.rung("390200").unwrap_err(), (403, EndReason::Locked));
+    let refused = desk.say(Method::Delete, "gateway/routing/second", Value::Null).unwrap_err();
+    assert_eq!(refused.title, "in use");
+}
+
+#[test]
+fn a_route_to_a_phone_is_explained() {
+    let mut desk = Desk::with_alice();
+    let explain = |desk: &Desk, from: &str| {
+        desk.office.explain_route(desk.time, from, "1", "390200").unwrap()
+    };
+    let shown = explain(&desk, "in");
+    assert_eq!(
+        (&shown["items"][0]["gateway"], &shown["items"][0]["excluded"]),
+        (&json!("alice"), &json!("offline"))
+    );
+    desk.at_home(1);
+    let shown = explain(&desk, "alice");
+    assert_eq!((&shown["admitted"], &shown["caller"]), (&json!(true), &json!("390200")));
+    assert_eq!(
+        (&shown["items"][0]["order"], &shown["items"][0]["contact"]),
+        (&json!(1), &json!(AT_HOME))
+    );
+}
+
+#[test]
+fn only_hashes_of_a_password_are_kept_and_nothing_of_it_is_shown() {
+    let mut desk = Desk::new("10");
+    let shown = desk.post("phone", alice()).unwrap();
+    assert_eq!(shown["password"], json!("********"));
+    let mut kept = 0;
+    while let Some(change) = desk.office.poll_change() {
+        if let Change::Put(entity) = change {
+            let text = entity.body().to_string();
+            assert!(!text.contains(PASSWORD) && text.contains("sha256"));
+            let again = crate::state::entity::Entity::read(entity.kind(), 1, entity.body());
+            assert_eq!(again.unwrap().body()["password"], entity.body()["password"]);
+            kept += 1;
+        }
+    }
+    assert_eq!(kept, 1);
+    // Whoever sends back what was shown changes nothing.
+    desk.change("phone/alice", json!({"password": shown["password"], "number": "390200"}));
+    desk.at_home(1);
+    let refused =
+        |desk: &mut Desk, method, path: &str, body| desk.say(method, path, body).unwrap_err();
+    for (field, value, word) in [
+        ("password", json!("short"), "at least 12"),
+        ("password", json!({"md5": "", "sha256": ""}), "text"),
+        ("contacts_max", json!(9), "1 to 8"),
+        ("numbers", json!(["39@x"]), "numbers"),
+        ("ring", json!("some"), "ring"),
+        ("offline_gateway", json!("none"), "none"),
+    ] {
+        let no = refused(&mut desk, Method::Patch, "phone/alice", json!({ field: value }));
+        assert!(no.detail.contains(word), "{field}: {}", no.detail);
+    }
+    let no = refused(&mut desk, Method::Put, "param/TG_SIP_REALM", json!({"value": "other"}));
+    assert!(no.status == 409 && no.detail.contains("1 passwords"), "{}", no.detail);
+    desk.say(Method::Put, "param/TG_SIP_REALM", json!({"value": "tollgate"})).unwrap();
+    // A new password ends what the old one registered.
+    assert_eq!(desk.look("phone/alice")["online"], json!(true));
+    desk.change("phone/alice", json!({"password": "New-Horse-2026"}));
+    assert_eq!(desk.look("phone/alice")["online"], json!(false));
+    desk.change("phone/alice", json!({"password": ""}));
+    desk.say(Method::Put, "param/TG_SIP_REALM", json!({"value": "other"})).unwrap();
+    desk.set("TG_SIP_PASSWORD_LENGTH", "6");
+    desk.change("phone/alice", json!({"password": "Sh0rt!"}));
+}
+
+#[test]
+fn a_username_and_a_number_are_one_customers() {
+    let mut desk = Desk::with_alice();
+    let trunk = json!({
+        "name": "trunk", "account": "customer", "authentication": "password",
+        "auth_username": "alice", "auth_password": PASSWORD,
+    });
+    let mut other = trunk.clone();
+    let no = desk.post("gateway/mapping", trunk).unwrap_err();
+    assert_eq!((no.status, no.title), (409, "username taken"));
+    other["auth_username"] = json!("trunk");
+    desk.post("gateway/mapping", other).unwrap();
+    let no = desk.post("phone", json!({"name": "trunk", "account": "customer"})).unwrap_err();
+    assert_eq!(no.title, "username taken");
+    let bob = |numbers: Value| json!({"name": "bob", "account": "customer", "numbers": numbers});
+    for numbers in [json!(["+390200"]), json!(["alice"])] {
+        assert_eq!(desk.post("phone", bob(numbers)).unwrap_err().title, "number taken");
+    }
+    desk.post("phone", bob(json!(["390201"]))).unwrap();
+    let renamed = json!({"auth_username": "trunk2"});
+    let no = desk.say(Method::Patch, "gateway/mapping/trunk", renamed).unwrap_err();
+    assert!(no.detail.contains("say auth_password again"), "{}", no.detail);
+    let renamed = json!({"auth_username": "trunk2", "auth_password": PASSWORD});
+    desk.change("gateway/mapping/trunk", renamed);
+    for wrong in [
+        json!({"authentication": "ip"}),
+        json!({"authentication": "ip_port", "addresses": ["192.0.2.7"]}),
+        json!({"addresses": ["192.0.2.7"]}),
+        json!({"auth_password": ""}),
+    ] {
+        let no = desk.say(Method::Patch, "gateway/mapping/trunk", wrong.clone()).unwrap_err();
+        assert_eq!(no.status, 422, "{wrong}");
+    }
+    desk.say(Method::Delete, "phone/alice", Value::Null).unwrap();
+    desk.change("phone/bob", json!({"numbers": ["390200"]}));
+}
+
+#[test]
+fn contacts_behind_nat_are_kept_alive_once_per_interval_and_others_never() {
+    let mut desk = Desk::with_alice();
+    desk.at_home(1);
+    let errands = |desk: &mut Desk, seconds: u64| {
+        let mut sent = Vec::new();
+        for _ in 0..seconds * 20 {
+            desk.time.now += Duration::from_millis(50);
+            desk.office.handle_tick(desk.time);
+            for worker in 0..2 {
+                while let Some(down) = desk.office.poll_down(worker) {
+                    if let Down::Order(Order::Errand(errand)) = down {
+                        sent.push(errand);
+                    }
+                }
+            }
+        }
+        sent
+    };
+    assert!(errands(&mut desk, 60).is_empty(), "its address is its own");
+    let mut natted = register(&[("sip:alice@10.0.0.7:5060", 600)], 2);
+    natted.source = endpoint("192.0.2.9:4711").by(Transport::Tcp);
+    natted.connection = 12;
+    assert_eq!(desk.registers(&natted).status, 200);
+    let sent = errands(&mut desk, 90);
+    assert_eq!(sent.len(), 3);
+    assert_eq!((sent[0].target, sent[0].connection), (natted.source, 12));
+    assert_eq!(ErrandKind::from(sent[0].kind), ErrandKind::KeepAlive);
+    desk.set("TG_NAT_KEEP_ALIVE_METHOD", "1");
+    desk.set("SS_SIP_NAT_KEEP_ALIVE", "10");
+    let sent = errands(&mut desk, 60);
+    assert_eq!(sent.len(), 6);
+    assert!(sent.iter().all(|it| ErrandKind::from(it.kind) == ErrandKind::Options));
+    assert_eq!(sent[0].uri.as_bytes(), b"sip:alice@10.0.0.7:5060");
+    assert_ne!(sent[0].call_id, sent[1].call_id);
+    desk.set("SS_SIP_NAT_KEEP_ALIVE", "0");
+    assert!(errands(&mut desk, 60).is_empty());
+}
+
+#[test]
+fn a_light_refresh_spares_the_store_and_a_wrong_password_is_still_refused() {
+    let mut desk = Desk::with_alice();
+    desk.set("SS_SIP_REGISTRATION_LIGHTWEIGHT", "1");
+    desk.settle();
+    let mut written: Vec<Binding> = Vec::new();
+    for cseq in 1..=9 {
+        desk.at_home(cseq);
+        while let Some(change) = desk.office.poll_change() {
+            if let Change::Binding(_, binding) = change {
+                written.push(*binding);
+            }
+        }
+        desk.pass_s(300);
+    }
+    assert_eq!(written.len(), 3);
+    let mut wrong = register(&[(AT_HOME, 600)], 10);
+    wrong.credentials =
+        Login { password: "Wrong-Horse-77", count: 10, ..ALICE }.credentials(SipMethod::Register);
+    assert_eq!(desk.registers(&wrong).status, 401);
+}
+
+/// What the parameters of phones could change.
+pub(super) fn behaviour(desk: &mut Desk) -> Vec<String> {
+    let mut seen = Vec::new();
+    let short = json!({"name": "bob", "account": "customer", "password": "Sh0rt-7!"});
+    seen.push(format!("{:?}", desk.post("phone", short).is_ok()));
+    desk.post("phone", alice()).unwrap();
+    desk.settle();
+    for (cseq, expires_s) in [(1, 20), (2, UNSAID), (3, 3_600), (4, 600), (5, 600)] {
+        let natted = "sip:alice@10.0.0.7:5060";
+        let answer = desk.registers(&register(&[(natted, expires_s)], cseq));
+        let changes = std::iter::from_fn(|| desk.office.poll_change()).count();
+        seen.push(format!("{} {:?} {changes}", answer.status, answer.contacts()));
+    }
+    seen.push(format!("{}", desk.registers(&register(&[(AT_HOME, 600)], 6)).status));
+    for _ in 0..40 {
+        desk.pass_s(1);
+        let orders = (0..2).flat_map(|worker| desk.office.poll_down(worker));
+        seen.extend(orders.filter_map(|down| match down {
+            Down::Order(Order::Errand(errand)) => Some(format!("errand {}", errand.kind)),
+            _ => None,
+        }));
+    }
+    seen
+}

@@ -1,0 +1,688 @@
+//! Where phones can be reached: an address of record's contacts, as REGISTER made them (RFC 3261
+//! §10.3).
+//!
+//! One REGISTER is judged whole and then done whole. What changed comes back as [`Moved`], for the store.
+//! Every table here has a limit: contacts of one owner, bindings in all.
+//!
+//! Light mode (`SS_SIP_REGISTRATION_LIGHTWEIGHT`) spares the store: it is told that a binding lives one
+//! lifetime longer than it does, and a refresh that changes nothing else is written only when that is
+//! used up. A phone that refreshes at half its lifetime is written every third time. After a restart
+//! such a binding may outlive its phone by one lifetime; it never ends too early.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+
+use link::Endpoint;
+use link::endpoint::Transport;
+use serde::{Deserialize, Serialize};
+
+/// Bindings that end in one tick, at most.
+const ENDED_PER_TICK_MAX: usize = 1_000;
+
+/// One way to reach an owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// The contact's URI.
+    pub uri: String,
+    /// Preference in thousandths.
+    pub q: u16,
+    /// When it ends, µs since 1970 UTC.
+    pub expires_us: u64,
+    /// Until when the store believes in it.
+    pub stored_until_us: u64,
+    /// Route set that leads there, joined by commas (RFC 3327).
+    pub path: String,
+    /// Whence its REGISTER came.
+    #[serde(with = "endpoint")]
+    pub source: Endpoint,
+    /// The own address it came to.
+    #[serde(with = "endpoint")]
+    pub local: Endpoint,
+    /// The rim's number of the connection it came by; 0: none.
+    pub connection: u32,
+    /// Which dataplane had that connection.
+    pub epoch: u64,
+    /// User-Agent.
+    pub user_agent: String,
+    /// Call-ID of its last REGISTER.
+    pub call_id: String,
+    /// CSeq of its last REGISTER.
+    pub cseq: u32,
+    /// Registered without a gap since, µs since 1970 UTC.
+    pub since_us: u64,
+    /// When it was refreshed last.
+    pub refreshed_us: u64,
+    /// Grows with every change of any binding.
+    pub generation: u64,
+    /// The contact's own address is not the one it came from.
+    pub nat: bool,
+}
+
+/// An endpoint as text: `udp 192.0.2.1:5060`; empty: none.
+mod endpoint {
+    use link::Endpoint;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{TRANSPORTS, Transport, transport_name};
+
+    pub(super) fn serialize<S: Serializer>(it: &Endpoint, out: S) -> Result<S::Ok, S::Error> {
+        match it.socket_address() {
+            Some(address) => out.collect_str(&format_args!("{} {address}", transport_name(*it))),
+            None => out.serialize_str(""),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Endpoint, D::Error> {
+        let text = String::deserialize(from)?;
+        let Some((transport, address)) = text.split_once(' ') else { return Ok(Endpoint::NONE) };
+        let named = |it: &Transport| transport_name(Endpoint::NONE.by(*it)) == transport;
+        let transport = TRANSPORTS.into_iter().find(named).unwrap_or_default();
+        let address: std::net::SocketAddr = address.parse().map_err(serde::de::Error::custom)?;
+        Ok(Endpoint::from(address).by(transport))
+    }
+}
+
+const TRANSPORTS: [Transport; 5] =
+    [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
+
+/// How SIP gets there, in one word.
+#[must_use]
+pub fn transport_name(endpoint: Endpoint) -> &'static str {
+    match endpoint.transport() {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+        Transport::Tls => "tls",
+        Transport::Ws => "ws",
+        Transport::Wss => "wss",
+    }
+}
+
+/// Host and port of a SIP URI, as far as they are there.
+fn host_of(uri: &str) -> (&str, Option<u16>) {
+    let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    let rest = rest.split([';', '?', '>']).next().unwrap_or_default();
+    if let Some((host, port)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return (host, port.strip_prefix(':').and_then(|port| port.parse().ok()));
+    }
+    match rest.split_once(':') {
+        Some((host, port)) => (host, port.parse().ok()),
+        None => (rest, None),
+    }
+}
+
+/// Whether two URIs are one contact: hosts and parameters in any case, users as they are written
+/// (§19.1.4, without decoding: who writes one contact in two ways has two).
+fn is_same(one: &str, other: &str) -> bool {
+    let split = |uri: &str| uri.rfind('@').map_or(0, |at| at + 1);
+    let parts = |uri| str::split_at_checked(uri, split(uri)).unwrap_or((uri, ""));
+    let ((user, host), (other_user, other_host)) = (parts(one), parts(other));
+    user == other_user && host.eq_ignore_ascii_case(other_host)
+}
+
+impl Binding {
+    /// Where a request goes that is to reach it, and by which connection. `None`: the connection it came
+    /// by is gone, and a phone behind NAT listens nowhere else.
+    #[must_use]
+    pub fn way(&self) -> Option<(Endpoint, u32)> {
+        if self.connection != 0 || self.source.transport() == Transport::Udp {
+            return Some((self.source, self.connection));
+        }
+        let transport = self.source.transport();
+        let usual = match transport {
+            Transport::Udp | Transport::Tcp => 5060,
+            Transport::Tls => 5061,
+            // Who came by WebSocket listens nowhere (RFC 7118 §5).
+            Transport::Ws | Transport::Wss => return None,
+        };
+        let (host, port) = host_of(&self.uri);
+        let address: IpAddr = host.parse().ok().filter(|_| !self.nat)?;
+        let address = SocketAddr::new(address, port.unwrap_or(usual));
+        Some((Endpoint::from(address).by(transport), 0))
+    }
+}
+
+/// What a REGISTER wants for one contact.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The contact's URI.
+    pub uri: String,
+    /// Preference in thousandths.
+    pub q: u16,
+    /// Lifetime that it asks for, s; 0: take it back.
+    pub expires_s: u32,
+}
+
+/// A REGISTER of someone who proved who he is.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its contacts.
+    pub contacts: Vec<Wanted>,
+    /// `Contact: *`: all are taken back.
+    pub all_gone: bool,
+    /// Everything else that its bindings will have.
+    pub template: Binding,
+}
+
+/// What may be registered.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Bindings of one owner.
+    pub contacts_max: usize,
+    /// Bindings in all.
+    pub bindings_max: usize,
+    /// Shortest lifetime, s.
+    pub expires_min_s: u32,
+    /// Longest lifetime, s; who asks for more gets this.
+    pub expires_max_s: u32,
+    /// Light mode.
+    pub light: bool,
+}
+
+/// Why nothing of a REGISTER was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Older than what is bound by the same Call-ID (§10.3 step 7).
+    Overtaken,
+    /// A lifetime is too short.
+    TooBrief,
+    /// More contacts than one owner may have.
+    TooMany,
+    /// No room for one more binding.
+    Full,
+}
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// This is there now.
+    Bound(Box<Binding>),
+    /// This contact is not there any more.
+    Gone(String),
+}
+
+/// All bindings, by the number of their owner.
+#[derive(Clone, Debug, Default)]
+pub struct Bindings {
+    by_owner: HashMap<u32, Vec<Binding>>,
+    /// When which of them end.
+    ends: BTreeSet<(u64, u32)>,
+    /// Owners with contacts behind NAT.
+    natted: BTreeSet<u32>,
+    /// How many came from where.
+    sources: HashMap<IpAddr, u32>,
+    live: usize,
+    generation: u64,
+}
+
+impl Bindings {
+    /// How many there are.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.live
+    }
+
+    /// Those of one owner that have not ended, the newest last.
+    pub fn of(&self, owner: u32, now_us: u64) -> impl DoubleEndedIterator<Item = &Binding> {
+        let all = self.by_owner.get(&owner).into_iter().flatten();
+        all.filter(move |binding| binding.expires_us > now_us)
+    }
+
+    /// Whether anything is bound from this address.
+    #[must_use]
+    pub fn has_source(&self, address: IpAddr) -> bool {
+        self.sources.contains_key(&address)
+    }
+
+    /// How many owners have contacts behind NAT.
+    #[must_use]
+    pub fn natted(&self) -> usize {
+        self.natted.len()
+    }
+
+    /// The next owner with contacts behind NAT, round and round.
+    #[must_use]
+    pub fn natted_behind(&self, owner: u32) -> Option<u32> {
+        let behind = self.natted.range(owner.saturating_add(1)..).next();
+        behind.or(self.natted.first()).copied()
+    }
+
+    /// Puts back what the store remembers.
+    pub fn restore(&mut self, owner: u32, mut binding: Binding) {
+        binding.expires_us = binding.expires_us.max(binding.stored_until_us);
+        self.generation = self.generation.max(binding.generation);
+        let mut all = self.by_owner.get(&owner).cloned().unwrap_or_default();
+        all.push(binding);
+        all.sort_by_key(|binding| (binding.refreshed_us, binding.generation));
+        self.replace(owner, all);
+    }
+
+    /// Does what a REGISTER asks for, all of it or nothing.
+    ///
+    /// # Errors
+    /// Why nothing of it was done.
+    pub fn register(
+        &mut self,
+        owner: u32,
+        now_us: u64,
+        bounds: &Bounds,
+        request: &Request,
+    ) -> Result<Vec<Moved>, Refused> {
+        let all = self.by_owner.get(&owner).cloned().unwrap_or_default();
+        let (mut all, over): (Vec<Binding>, Vec<Binding>) =
+            all.into_iter().partition(|binding| binding.expires_us > now_us);
+        let touches = |binding: &Binding| {
+            request.all_gone || request.contacts.iter().any(|it| is_same(&it.uri, &binding.uri))
+        };
+        let template = &request.template;
+        for binding in all.iter().filter(|it| touches(it) && it.call_id == template.call_id) {
+            match template.cseq.cmp(&binding.cseq) {
+                std::cmp::Ordering::Less => return Err(Refused::Overtaken),
+                // The same request once more: its answer was lost, and all of it is done already.
+                std::cmp::Ordering::Equal => return Ok(Vec::new()),
+                std::cmp::Ordering::Greater => {}
+            }
+        }
+        let stays = |it: &&Wanted| it.expires_s > 0;
+        if request.contacts.iter().filter(stays).count() > bounds.contacts_max {
+            return Err(Refused::TooMany);
+        }
+        if request.contacts.iter().filter(stays).any(|it| it.expires_s < bounds.expires_min_s) {
+            return Err(Refused::TooBrief);
+        }
+        let mut moved: Vec<Moved> = over.into_iter().map(|it| Moved::Gone(it.uri)).collect();
+        if request.all_gone {
+            moved.extend(all.drain(..).map(|it| Moved::Gone(it.uri)));
+        }
+        for wanted in &request.contacts {
+            let old = all.iter().position(|it| is_same(&it.uri, &wanted.uri));
+            let old = old.map(|place| all.remove(place));
+            if wanted.expires_s == 0 {
+                moved.extend(old.map(|it| Moved::Gone(it.uri)));
+                continue;
+            }
+            self.generation += 1;
+            let bound = self.bind(now_us, bounds, wanted, template, old.as_ref());
+            if old.as_ref().is_none_or(|old| !bounds.light || is_news(old, &bound)) {
+                moved.push(Moved::Bound(Box::new(bound.clone())));
+            }
+            all.push(bound);
+        }
+        // The oldest make room for the newest.
+        let surplus = all.len().saturating_sub(bounds.contacts_max);
+        moved.extend(all.drain(..surplus).map(|it| Moved::Gone(it.uri)));
+        let had = self.by_owner.get(&owner).map_or(0, Vec::len);
+        if all.len() > had && self.live - had + all.len() > bounds.bindings_max {
+            return Err(Refused::Full);
+        }
+        self.replace(owner, all);
+        Ok(moved)
+    }
+
+    fn bind(
+        &self,
+        now_us: u64,
+        bounds: &Bounds,
+        wanted: &Wanted,
+        template: &Binding,
+        old: Option<&Binding>,
+    ) -> Binding {
+        let life_us = u64::from(wanted.expires_s.min(bounds.expires_max_s)) * 1_000_000;
+        let expires_us = now_us + life_us;
+        let mut bound = Binding {
+            // As it was written first: the store knows it by that.
+            uri: old.map_or(&wanted.uri, |old| &old.uri).clone(),
+            q: wanted.q,
+            expires_us,
+            stored_until_us: if bounds.light { expires_us + life_us } else { expires_us },
+            since_us: old.map_or(now_us, |old| old.since_us),
+            refreshed_us: now_us,
+            generation: self.generation,
+            nat: is_elsewhere(&wanted.uri, template.source),
+            ..template.clone()
+        };
+        if let Some(old) = old.filter(|old| bounds.light && !is_news(old, &bound)) {
+            bound.stored_until_us = old.stored_until_us;
+        }
+        bound
+    }
+
+    /// Takes all back.
+    pub fn forget(&mut self, owner: u32) -> usize {
+        let had = self.by_owner.get(&owner).map_or(0, Vec::len);
+        self.replace(owner, Vec::new());
+        had
+    }
+
+    /// Ends what is over, some of it at a time.
+    pub fn expire(&mut self, now_us: u64) -> Vec<(u32, String)> {
+        let mut ended = Vec::new();
+        while ended.len() < ENDED_PER_TICK_MAX
+            && let Some((_, owner)) = self.ends.first().copied().filter(|(at, _)| *at <= now_us)
+        {
+            let all = self.by_owner.get(&owner).cloned().unwrap_or_default();
+            let (live, over): (Vec<Binding>, Vec<Binding>) =
+                all.into_iter().partition(|binding| binding.expires_us > now_us);
+            ended.extend(over.into_iter().map(|binding| (owner, binding.uri)));
+            self.replace(owner, live);
+        }
+        ended
+    }
+
+    /// Connections of another dataplane than this, or of a machine that was switched off meanwhile, are
+    /// gone; their numbers belong to others now.
+    pub fn forget_connections(&mut self, epoch: u64, booted_us: u64) {
+        for binding in self.by_owner.values_mut().flatten() {
+            if binding.epoch != epoch || binding.refreshed_us < booted_us {
+                binding.connection = 0;
+            }
+        }
+    }
+
+    /// All of an owner's, in place of what it had, in every table.
+    fn replace(&mut self, owner: u32, all: Vec<Binding>) {
+        for old in self.by_owner.remove(&owner).into_iter().flatten() {
+            self.live -= 1;
+            self.ends.remove(&(old.expires_us, owner));
+            if let Some(address) = address_of(&old)
+                && let Some(count) = self.sources.get_mut(&address)
+            {
+                *count -= 1;
+                if *count == 0 {
+                    self.sources.remove(&address);
+                }
+            }
+        }
+        self.natted.remove(&owner);
+        for new in &all {
+            self.live += 1;
+            self.ends.insert((new.expires_us, owner));
+            if let Some(address) = address_of(new) {
+                *self.sources.entry(address).or_default() += 1;
+            }
+            if new.nat {
+                self.natted.insert(owner);
+            }
+        }
+        if !all.is_empty() {
+            self.by_owner.insert(owner, all);
+        }
+    }
+}
+
+fn address_of(binding: &Binding) -> Option<IpAddr> {
+    binding.source.socket_address().map(|source| source.ip())
+}
+
+/// Whether a contact says another address than the one it came from.
+fn is_elsewhere(uri: &str, source: Endpoint) -> bool {
+    let said: Option<IpAddr> = host_of(uri).0.parse().ok();
+    said != source.socket_address().map(|source| source.ip())
+}
+
+/// Whether the store must hear of a refresh in light mode.
+fn is_news(old: &Binding, new: &Binding) -> bool {
+    let fixed = |it: &Binding| (it.source, it.local, it.connection, it.epoch, it.q, it.nat);
+    new.expires_us > old.stored_until_us
+        || fixed(old) != fixed(new)
+        || [&old.call_id, &old.path, &old.user_agent] != [&new.call_id, &new.path, &new.user_agent]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds {
+        contacts_max: 3,
+        bindings_max: 5,
+        expires_min_s: 60,
+        expires_max_s: 3_600,
+        light: false,
+    };
+
+    fn template(call_id: &str, cseq: u32) -> Binding {
+        let at = |text: &str| Endpoint::from(text.parse::<SocketAddr>().unwrap());
+        Binding {
+            uri: String::new(),
+            q: 0,
+            expires_us: 0,
+            stored_until_us: 0,
+            path: String::new(),
+            source: at("192.0.2.1:5060"),
+            local: at("198.51.100.1:5060"),
+            connection: 0,
+            epoch: 1,
+            user_agent: "phone".into(),
+            call_id: call_id.into(),
+            cseq,
+            since_us: 0,
+            refreshed_us: 0,
+            generation: 0,
+            nat: false,
+        }
+    }
+
+    fn request(call_id: &str, cseq: u32, contacts: &[(&str, u32)]) -> Request {
+        let wanted = |(uri, expires_s): &(&str, u32)| Wanted {
+            uri: (*uri).to_owned(),
+            q: 1_000,
+            expires_s: *expires_s,
+        };
+        Request {
+            contacts: contacts.iter().map(wanted).collect(),
+            all_gone: false,
+            template: template(call_id, cseq),
+        }
+    }
+
+    const A: &str = "sip:a@192.0.2.1";
+    const S: u64 = 1_000_000;
+
+    #[test]
+    fn an_older_request_is_refused_and_a_repeated_one_changes_nothing() {
+        let mut all = Bindings::default();
+        assert_eq!(all.register(1, S, &BOUNDS, &request("x", 5, &[(A, 600)])).unwrap().len(), 1);
+        let older = request("x", 4, &[(A, 0)]);
+        assert_eq!(all.register(1, 2 * S, &BOUNDS, &older), Err(Refused::Overtaken));
+        assert_eq!(all.register(1, 2 * S, &BOUNDS, &request("x", 5, &[(A, 0)])), Ok(Vec::new()));
+        let mut star = request("x", 4, &[]);
+        star.all_gone = true;
+        assert_eq!(all.register(1, 2 * S, &BOUNDS, &star), Err(Refused::Overtaken));
+        // Another Call-ID is another phone, or the same one after its restart.
+        assert_eq!(
+            all.register(1, 2 * S, &BOUNDS, &request("y", 1, &[(A, 600)])).unwrap().len(),
+            1
+        );
+        star.template.call_id = "z".into();
+        assert_eq!(all.register(1, 2 * S, &BOUNDS, &star), Ok(vec![Moved::Gone(A.into())]));
+        assert_eq!(all.live(), 0);
+    }
+
+    #[test]
+    fn lifetimes_have_limits_and_one_that_is_too_short_stops_all_of_it() {
+        let mut all = Bindings::default();
+        let brief = request("x", 1, &[(A, 600), ("sip:b@192.0.2.1", 59)]);
+        assert_eq!(all.register(1, S, &BOUNDS, &brief), Err(Refused::TooBrief));
+        assert_eq!(all.live(), 0);
+        all.register(1, S, &BOUNDS, &request("x", 1, &[(A, 86_400)])).unwrap();
+        assert_eq!(all.of(1, S).next().unwrap().expires_us, 3_601 * S);
+        assert_eq!(all.expire(3_600 * S), []);
+        assert_eq!(all.of(1, 3_601 * S).count(), 0, "over, though no tick came yet");
+        assert_eq!(all.expire(3_601 * S), [(1, A.to_owned())]);
+    }
+
+    #[test]
+    fn the_newest_contact_takes_the_place_of_the_oldest() {
+        let mut all = Bindings::default();
+        for (n, uri) in ["sip:a@h", "sip:b@h", "sip:c@h", "sip:a@H", "sip:d@h"].iter().enumerate() {
+            let now_us = (n as u64 + 1) * S;
+            all.register(1, now_us, &BOUNDS, &request(uri, 1, &[(uri, 600)])).unwrap();
+        }
+        let uris: Vec<&str> = all.of(1, 5 * S).map(|it| it.uri.as_str()).collect();
+        assert_eq!(uris, ["sip:c@h", "sip:a@h", "sip:d@h"]);
+        let four: Vec<(String, u32)> = (0..4).map(|n| (format!("sip:{n}@h"), 600)).collect();
+        let four: Vec<(&str, u32)> = four.iter().map(|(uri, s)| (uri.as_str(), *s)).collect();
+        let many = all.register(2, S, &BOUNDS, &request("m", 1, &four));
+        assert_eq!(many, Err(Refused::TooMany));
+    }
+
+    #[test]
+    fn what_is_full_takes_refreshes_and_no_newcomers() {
+        let mut all = Bindings::default();
+        for owner in 1..=5 {
+            all.register(owner, S, &BOUNDS, &request("x", 1, &[(A, 600)])).unwrap();
+        }
+        let one = |cseq| request("x", cseq, &[(A, 600)]);
+        assert_eq!(all.register(6, S, &BOUNDS, &one(1)), Err(Refused::Full));
+        assert!(all.register(5, S, &BOUNDS, &one(2)).is_ok());
+        all.forget(1);
+        assert!(all.register(6, S, &BOUNDS, &one(1)).is_ok());
+    }
+
+    #[test]
+    fn a_phone_behind_nat_says_another_address_than_it_has() {
+        let mut all = Bindings::default();
+        let nat = |all: &mut Bindings, uri: &str| {
+            all.register(1, S, &BOUNDS, &request(uri, 1, &[(uri, 600)])).unwrap();
+            all.of(1, S).next_back().unwrap().nat
+        };
+        for uri in [A, "sip:a@192.0.2.1:5070;ob", "sips:192.0.2.1", "sip:a@192.0.2.1;x=[::1]"] {
+            assert!(!nat(&mut all, uri), "{uri}");
+        }
+        for uri in ["sip:a@10.0.0.7:5060", "sip:a@[fd00::1]:5060", "sip:a@df7jal23ls0d.invalid"] {
+            assert!(nat(&mut all, uri), "{uri}");
+        }
+        assert_eq!(
+            (all.natted(), all.natted_behind(0), all.natted_behind(1)),
+            (1, Some(1), Some(1))
+        );
+    }
+
+    #[test]
+    fn a_connection_that_is_gone_leads_nowhere_unless_the_contact_says_where() {
+        let mut all = Bindings::default();
+        for (owner, uri) in [(1, "sip:a@192.0.2.1:5070"), (2, "sip:b@10.0.0.7")] {
+            let mut tcp = request("x", 1, &[(uri, 600)]);
+            tcp.template.source = tcp.template.source.by(Transport::Tcp);
+            tcp.template.connection = 7;
+            all.register(owner, S, &BOUNDS, &tcp).unwrap();
+        }
+        let ways = |all: &Bindings| {
+            [1, 2].map(|owner| {
+                let way = all.of(owner, S).next().unwrap().way();
+                way.map(|(target, by)| (target.socket_address().unwrap().port(), by))
+            })
+        };
+        all.forget_connections(1, 0);
+        assert_eq!(ways(&all), [Some((5060, 7)), Some((5060, 7))]);
+        all.forget_connections(2, 0);
+        assert_eq!(ways(&all), [Some((5070, 0)), None]);
+    }
+
+    #[test]
+    fn in_light_mode_two_refreshes_of_three_spare_the_store() {
+        let bounds = Bounds { light: true, ..BOUNDS };
+        let mut all = Bindings::default();
+        let mut stored = None;
+        let mut writes = 0;
+        for refresh in 0..30 {
+            let now_us = (1 + u64::from(refresh) * 300) * S;
+            let moved = all.register(1, now_us, &bounds, &request("x", refresh, &[(A, 600)]));
+            for moved in moved.unwrap() {
+                let Moved::Bound(bound) = moved else { panic!("{moved:?}") };
+                stored = Some(*bound);
+                writes += 1;
+            }
+            // Whoever starts from the store now believes in it at least as long as we do.
+            let mut after = Bindings::default();
+            after.restore(1, stored.clone().unwrap());
+            let ends = |all: &Bindings| all.of(1, now_us).next().unwrap().expires_us;
+            assert!(ends(&after) >= ends(&all));
+        }
+        assert_eq!(writes, 10);
+        let mut moved = request("x", 99, &[(A, 600)]);
+        moved.template.source = Endpoint::from("192.0.2.1:6000".parse::<SocketAddr>().unwrap());
+        assert_eq!(all.register(1, 9_000 * S, &bounds, &moved).unwrap().len(), 1, "from elsewhere");
+    }
+
+    /// A binding of the model: owner, contact, Call-ID, CSeq, end.
+    type Simple = (u32, usize, usize, u32, u64);
+
+    proptest! {
+        /// Against a list that is searched from end to end; what the store was told is the same list.
+        #[test]
+        fn bindings_are_what_a_simple_list_says(
+            steps in prop::collection::vec(
+                (0..2_u32, 0..4_usize, 0..2_usize, 1..6_u32, 0..4_u32, 0..400_u64, any::<bool>()), 1..80,
+            ),
+            light in any::<bool>(),
+        ) {
+            let bounds = Bounds { light, ..BOUNDS };
+            let uris = ["sip:a@192.0.2.1", "sip:b@192.0.2.1", "sip:c@10.0.0.1", "sip:d@10.0.0.2"];
+            let (mut all, mut now_us) = (Bindings::default(), S);
+            let mut list: Vec<Simple> = Vec::new();
+            let mut store: HashMap<(u32, String), Binding> = HashMap::new();
+            for (owner, contact, call, cseq, life, passed_s, star) in steps {
+                now_us += passed_s * S;
+                for (owner, uri) in all.expire(now_us) {
+                    store.remove(&(owner, uri));
+                }
+                list.retain(|(.., ends)| *ends > now_us);
+                let expires_s = [0, 59, 300, 600][life as usize];
+                let call_id = format!("call {owner} {call}");
+                let mut wanted = request(&call_id, cseq, &[(uris[contact], expires_s)]);
+                wanted.all_gone = star && expires_s == 0;
+                if wanted.all_gone {
+                    wanted.contacts.clear();
+                }
+                let touched = |it: &Simple| it.0 == owner && (wanted.all_gone || it.1 == contact);
+                let same_call = |it: &&Simple| touched(it) && it.2 == call;
+                let first = list.iter().find(|it| same_call(it) && it.3 >= cseq).copied();
+                let mine = list.iter().filter(|it| it.0 == owner).count();
+                let grows = !list.iter().any(touched) && mine < bounds.contacts_max;
+                let result = all.register(owner, now_us, &bounds, &wanted);
+                if let Some(first) = first {
+                    let expected = if first.3 == cseq { Ok(Vec::new()) } else { Err(Refused::Overtaken) };
+                    prop_assert_eq!(result, expected);
+                } else if expires_s == 59 {
+                    prop_assert_eq!(result, Err(Refused::TooBrief));
+                } else if expires_s > 0 && grows && list.len() >= bounds.bindings_max {
+                    prop_assert_eq!(result, Err(Refused::Full));
+                } else {
+                    for moved in result.unwrap() {
+                        match moved {
+                            Moved::Bound(it) => drop(store.insert((owner, it.uri.clone()), *it)),
+                            Moved::Gone(uri) => drop(store.remove(&(owner, uri))),
+                        }
+                    }
+                    list.retain(|it| !touched(it));
+                    if expires_s > 0 {
+                        list.push((owner, contact, call, cseq, now_us + u64::from(expires_s) * S));
+                        let mine = list.iter().filter(|it| it.0 == owner).count();
+                        if mine > bounds.contacts_max {
+                            let oldest = list.iter().position(|it| it.0 == owner).unwrap();
+                            list.remove(oldest);
+                        }
+                    }
+                }
+                for owner in 0..2 {
+                    let held: Vec<(&str, u64)> =
+                        all.of(owner, now_us).map(|it| (it.uri.as_str(), it.expires_us)).collect();
+                    let told: Vec<(&str, u64)> = list
+                        .iter()
+                        .filter(|it| it.0 == owner)
+                        .map(|it| (uris[it.1], it.4))
+                        .collect();
+                    prop_assert_eq!(held, told);
+                }
+                prop_assert_eq!(all.live(), list.len());
+                prop_assert_eq!(store.len(), list.len());
+                let from_nat: BTreeSet<u32> =
+                    list.iter().filter(|it| it.1 >= 2).map(|it| it.0).collect();
+                prop_assert_eq!(all.natted(), from_nat.len());
+            }
+        }
+    }
+}

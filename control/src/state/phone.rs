@@ -1,0 +1,111 @@
+//! A phone: a subscriber's line that registers, calls by its password, and is called by its numbers.
+
+use numbers::Number;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::customer::INTERNATIONAL;
+use super::entity::{bounded, memo};
+use super::secret::Password;
+use super::word::words;
+use crate::Refusal;
+
+/// Numbers of one phone.
+const NUMBERS_MAX: usize = 1_000;
+/// Longest name: it is a number that others dial.
+const NAME_BYTES_MAX: usize = 32;
+
+words! {
+    /// Which bindings of a phone ring.
+    Ring { Newest = "newest", All = "all" }
+}
+
+/// A subscriber's line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Phone {
+    /// Its number in our books.
+    #[serde(default)]
+    #[schemars(extend("readOnly" = true))]
+    pub id: u32,
+    /// Its name: the digest username, and the user part of its address of record.
+    pub name: String,
+    /// Who is charged.
+    pub account: String,
+    /// By which tariff; empty: none, and no call of it passes.
+    #[serde(default)]
+    pub tariff: String,
+    /// The caller that others see; empty: as the phone says it.
+    #[serde(default)]
+    pub number: String,
+    /// Calls to them ring the phone, as calls to its name do.
+    #[serde(default)]
+    pub numbers: Vec<String>,
+    /// What it proves itself with; shown as `********`. Empty: it can neither register nor call.
+    #[serde(default)]
+    pub password: Password,
+    /// Simultaneous calls, both ways; 0: no limit.
+    #[serde(default)]
+    pub lines_max: u32,
+    /// Longest call, s; 0: no limit.
+    #[serde(default)]
+    pub talk_s_max: u32,
+    /// It neither registers nor calls nor is called.
+    #[serde(default)]
+    pub locked: bool,
+    /// Which of its bindings ring: `newest`, or `all` at once.
+    #[serde(default)]
+    pub ring: Ring,
+    /// Bindings at a time, 1 to 8; one more takes the place of the oldest.
+    #[serde(default = "contacts")]
+    pub contacts_max: u8,
+    /// Routing gateway for calls to it while it is offline; empty: none.
+    #[serde(default)]
+    pub offline_gateway: String,
+    /// Routing gateways follow where the phone does not answer a call.
+    #[serde(default)]
+    pub fall_through: bool,
+}
+
+fn contacts() -> u8 {
+    4
+}
+
+/// What a phone is called by, in normal form.
+pub(super) fn dialled(text: &str) -> Option<Number> {
+    Number::normal(text.as_bytes(), &INTERNATIONAL).ok()
+}
+
+impl Phone {
+    /// Values that types cannot rule out.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._+*#".contains(&byte);
+        if self.name.len() > NAME_BYTES_MAX
+            || !self.name.bytes().all(fits)
+            || dialled(&self.name).is_none()
+        {
+            return Err(Refusal::invalid(format!(
+                "name: 1 to {NAME_BYTES_MAX} letters, digits and - . _ + * #, as others dial it"
+            )));
+        }
+        let no_number = |field: &str, text: &str| {
+            Refusal::invalid(format!("{field}: {text:?} is no number, like 390212345678 or 200"))
+        };
+        if !self.number.is_empty() && dialled(&self.number).is_none() {
+            return Err(no_number("number", &self.number));
+        }
+        bounded("numbers", self.numbers.len(), NUMBERS_MAX)?;
+        for number in &self.numbers {
+            dialled(number).ok_or_else(|| no_number("numbers", number))?;
+        }
+        if !(1..=8).contains(&self.contacts_max) {
+            return Err(Refusal::invalid("contacts_max: 1 to 8"));
+        }
+        memo("offline_gateway", &self.offline_gateway)
+    }
+
+    /// Everything that calls to it are dialled by.
+    pub(super) fn dialled(&self) -> impl Iterator<Item = Number> + '_ {
+        std::iter::once(&self.name).chain(&self.numbers).filter_map(|text| dialled(text))
+    }
+}

@@ -1,0 +1,120 @@
+//! When a vendor wants a request once more, or none for a while, or is not there: what challenges,
+//! Retry-After and messages that come back mean to a call.
+//!
+//! The record knows nothing of challenges: one is no failure, and its answer no further seizure.
+
+use link::record::CallKey;
+use link::report::News;
+use sip::header::retry_after;
+use sip::{Message, Name};
+
+use super::State;
+use crate::Instant;
+use crate::arena::Field;
+use crate::switch::Switch;
+use crate::transaction::{Role, TransactionKey};
+
+impl Switch {
+    /// Whether somebody still waits for what a request of ours brings.
+    pub(crate) fn is_awaited(
+        &self,
+        key: TransactionKey,
+        role: Role,
+        owner: Option<CallKey>,
+    ) -> bool {
+        let call = owner.and_then(|owner| self.live_call(owner)).map(|slot| &self.calls[slot]);
+        match (role, call) {
+            (Role::Attempt(index), Some(call)) => {
+                let is_sought = matches!(call.state, State::Trying | State::Ringing);
+                is_sought && call.branches.has(index, key)
+            }
+            (Role::Exchange | Role::Refresh(_), Some(call)) => call.state.is_confirmed(),
+            (
+                Role::Attempt(_)
+                | Role::Exchange
+                | Role::Refresh(_)
+                | Role::Caller
+                | Role::Register,
+                _,
+            ) => false,
+            // A BYE must arrive, whatever became of its call.
+            (Role::None | Role::Errand(_), _) => true,
+        }
+    }
+
+    /// The number for a request that goes out once more: no other of its dialog may have it.
+    pub(crate) fn next_number(&mut self, owner: Option<CallKey>, request: &Message<'_>) -> u32 {
+        let number = request.cseq().number.saturating_add(1);
+        let slot = owner.and_then(|owner| self.live_call(owner));
+        let legs = slot.map(|slot| &mut self.calls[slot].legs);
+        let leg = legs.and_then(|legs| {
+            legs.iter_mut().find(|leg| leg.text(Field::CallId) == request.call_id())
+        });
+        let Some(leg) = leg else { return number };
+        leg.cseq_local = leg.cseq_local.saturating_add(1).max(number);
+        leg.cseq_local
+    }
+
+    /// A request of the call goes on in another transaction.
+    pub(crate) fn replace_client(
+        &mut self,
+        now: Instant,
+        (role, owner): (Role, CallKey),
+        old: TransactionKey,
+        new: TransactionKey,
+    ) {
+        let Some(slot) = self.live_call(owner) else { return };
+        let call = &mut self.calls[slot];
+        if let Some(exchange) = call.exchange.as_mut().filter(|exchange| exchange.client == old) {
+            exchange.client = new;
+        }
+        if let Some((_, client)) = call.refresh.as_mut().filter(|(_, client)| *client == old) {
+            *client = new;
+        }
+        if let Role::Attempt(index) = role {
+            call.branches.open(index, new);
+            // Of several that are called at once, the others' patience is not this one's.
+            if call.branches.iter().count() == 1 {
+                self.await_group(now, slot);
+            }
+        }
+    }
+
+    /// The gateway that an attempt tells something of. `None`: none, or a host that the gateway's 3xx
+    /// named, which speaks for itself.
+    fn gateway_shown(&self, slot: usize, index: u8) -> Option<u32> {
+        let attempts = self.calls[slot].record.attempts();
+        let (attempt, before) = attempts.get(..=usize::from(index))?.split_last()?;
+        let is_own = before.iter().all(|earlier| earlier.gateway != attempt.gateway);
+        Some(attempt.gateway).filter(|&gateway| is_own && gateway != 0)
+    }
+
+    /// A vendor that wants to be left alone for a while (SIP-15). Whether it is, control says.
+    pub(super) fn heed_retry_after(
+        &mut self,
+        slot: usize,
+        index: u8,
+        status: u16,
+        message: &Message<'_>,
+    ) {
+        if status != 503 {
+            return;
+        }
+        let seconds = message.value(Name::RetryAfter).and_then(retry_after);
+        let gateway = self.gateway_shown(slot, index);
+        let heeded = gateway.filter(|&gateway| self.profiles.of(gateway).retry_after != 0);
+        if let (Some(gateway), Some(seconds @ 1..)) = (heeded, seconds) {
+            self.report_news(gateway, News::RetryAfter, seconds, status);
+        }
+    }
+
+    /// An INVITE to a vendor came back: nobody listens there.
+    pub(crate) fn note_unreachable(&mut self, role: Role, owner: Option<CallKey>) {
+        let slot = owner.and_then(|owner| self.live_call(owner));
+        if let (Role::Attempt(index), Some(slot)) = (role, slot)
+            && let Some(gateway) = self.gateway_shown(slot, index)
+        {
+            self.report_news(gateway, News::Unreachable, 0, 0);
+        }
+    }
+}

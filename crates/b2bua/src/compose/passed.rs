@@ -1,0 +1,285 @@
+//! What goes from one leg to the other: header fields of a peer that we do not understand.
+//!
+//! Three circles. What names a dialog, a route, an identity or a host of the inside never goes: it is
+//! said by ourselves or not at all. What is of use to some peers, and may name hosts, goes to whom the
+//! operator lists it for. All the rest goes to whoever takes everything, unless its value holds an
+//! address. A peer without wishes gets nothing.
+
+use link::Profile;
+use link::profile::HeadersPassed;
+use link::record::EndReason;
+use sip::header::reason::{Protocol, write_reason};
+use sip::{Header, Message, Name, Writer};
+
+use crate::cause::{cause_of, phrase};
+
+/// The circles, see the head of this file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Circle {
+    Never,
+    Listed,
+    All,
+}
+
+/// Fields that we have no [`Name`] for, and that name dialogs, routes or keys.
+const INSIDE: [&[u8]; 12] = [
+    b"Additional-Identity",
+    b"Encryption",
+    b"Feature-Caps",
+    b"Join",
+    b"Max-Breadth",
+    b"Policy-Contact",
+    b"Proxy-Authentication-Info",
+    b"Recv-Info",
+    b"Security-Client",
+    b"Security-Server",
+    b"Security-Verify",
+    b"Target-Dialog",
+];
+
+fn circle(header: &Header<'_>) -> Circle {
+    match header.name {
+        Name::AcceptLanguage | Name::Organization | Name::Priority | Name::Subject => Circle::All,
+        // A signed Identity (RFC 8224) is good only with the Date that was signed with it.
+        Name::AcceptContact | Name::AlertInfo | Name::CallInfo | Name::Date | Name::ErrorInfo => {
+            Circle::Listed
+        }
+        Name::Identity | Name::RejectContact | Name::ReplyTo | Name::RequestDisposition => {
+            Circle::Listed
+        }
+        Name::Other if INSIDE.iter().any(|name| is(header, name)) => Circle::Never,
+        // Private fields (RFC 7315) are for those who trust each other, which the operator knows.
+        Name::Other if header.raw_name.get(..2).is_some_and(|p| p.eq_ignore_ascii_case(b"P-")) => {
+            Circle::Listed
+        }
+        Name::Other => Circle::All,
+        _ => Circle::Never,
+    }
+}
+
+fn is(header: &Header<'_>, name: &[u8]) -> bool {
+    header.raw_name.eq_ignore_ascii_case(name)
+}
+
+/// Whether a field of one leg may be seen on the other, whose peer is `to`.
+fn may_pass(header: &Header<'_>, to: &Profile) -> bool {
+    let listed = || {
+        let names = to.headers_passed.as_bytes().split(|&byte| byte == b',');
+        names.map(<[u8]>::trim_ascii).any(|name| {
+            is(header, name) || (header.name != Name::Other && header.name == Name::new(name))
+        })
+    };
+    match (HeadersPassed::from(to.headers), circle(header)) {
+        (HeadersPassed::None, _) | (_, Circle::Never) => false,
+        (HeadersPassed::Listed, _) => listed(),
+        (HeadersPassed::All, Circle::All) => !holds_address(header.value),
+        (HeadersPassed::All, Circle::Listed) => false,
+    }
+}
+
+/// Whether a text holds an IP address, or what may be somebody's address of record.
+pub(super) fn holds_address(text: &[u8]) -> bool {
+    let is_address = |word: &[u8]| {
+        let end = word.len() - usize::from(word.ends_with(b"."));
+        sip::Host::parse(&word[..end]).is_some_and(|host| host.ip().is_some())
+    };
+    let mut ipv4 = text.split(|byte| !byte.is_ascii_digit() && *byte != b'.');
+    let mut ipv6 = text.split(|byte| !byte.is_ascii_hexdigit() && !b":.".contains(byte));
+    text.contains(&b'@') || ipv4.any(is_address) || ipv6.any(is_address)
+}
+
+/// Copies of the caller's INVITE, or of an answer to it, what `to` may see. A field that holds
+/// `hidden`, a number that is withheld, stays behind; empty: none is.
+pub(super) fn write_passed(
+    writer: &mut Writer<'_>,
+    from: Option<&Message<'_>>,
+    to: &Profile,
+    hidden: &[u8],
+) {
+    let headers = from.into_iter().flat_map(Message::headers);
+    for header in headers.filter(|header| may_pass(header, to) && !holds(header.value, hidden)) {
+        writer.copy(&header);
+    }
+}
+
+fn holds(text: &[u8], part: &[u8]) -> bool {
+    !part.is_empty() && text.windows(part.len()).any(|window| window == part)
+}
+
+/// Writes what `to` may see of an answer as lines into `out`, to be kept until the answer is given; the
+/// body is kept behind them, from the returned place on. What does not fit is left out.
+pub(crate) fn write_kept(answer: &Message<'_>, to: &Profile, out: &mut [u8]) -> usize {
+    let mut length = 0;
+    for header in answer.headers().filter(|header| may_pass(header, to)) {
+        let parts = [header.name_bytes(), b": ", header.value];
+        let end = length + parts.iter().map(|part| part.len()).sum::<usize>();
+        let Some([line @ .., last]) = out.get_mut(length..=end) else { continue };
+        for (place, byte) in line.iter_mut().zip(parts.into_iter().flatten()) {
+            // A fold is a blank (RFC 3261 §7.3.1), and its line ends are not ours.
+            *place = if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte };
+        }
+        *last = b'\n';
+        length = end + 1;
+    }
+    match out.get_mut(length) {
+        Some(place) => {
+            *place = b'\n';
+            length + 1
+        }
+        None => 0,
+    }
+}
+
+/// The lines and the body of what was kept of an answer.
+pub(crate) fn read_kept(kept: &[u8]) -> (&[u8], &[u8]) {
+    let end = match kept {
+        [b'\n', ..] => Some(0),
+        kept => kept.windows(2).position(|pair| pair == b"\n\n").map(|at| at + 1),
+    };
+    end.map_or((&[], &[]), |end| (&kept[..end], &kept[end + 1..]))
+}
+
+/// Writes whole lines, each ended by LF: the operator's own, or those of [`write_kept`]. What is no field,
+/// or is one that the message has anyway, is left out.
+pub(super) fn write_lines(writer: &mut Writer<'_>, lines: &[u8]) {
+    for line in lines.split(|&byte| byte == b'\n') {
+        let line = line.trim_ascii();
+        let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
+        let (name, value) = (line[..colon].trim_ascii_end(), line[colon + 1..].trim_ascii_start());
+        let is_text = !line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');
+        if !name.is_empty() && is_text && !is_ours(Name::new(name)) {
+            writer.named(name, &[value.into()]);
+        }
+    }
+}
+
+/// Fields without which a message is none, and of which there is one.
+fn is_ours(name: Name) -> bool {
+    use Name::*;
+    matches!(
+        name,
+        Via | From
+            | To
+            | CallId
+            | Cseq
+            | Contact
+            | MaxForwards
+            | Route
+            | RecordRoute
+            | ContentLength
+            | ContentType
+    )
+}
+
+/// Says why a request is sent or fails (RFC 3326): in the far side's words, or else in ours.
+pub(super) fn write_why(
+    writer: &mut Writer<'_>,
+    from: Option<&Message<'_>>,
+    reason: EndReason,
+    status: u16,
+) {
+    let headers = from.into_iter().flat_map(Message::headers);
+    let mut theirs = headers.filter(|header| header.name == Name::Reason).peekable();
+    let is_said = theirs.peek().is_some();
+    for header in theirs.filter(|header| !holds_address(header.value)) {
+        writer.copy(&header);
+    }
+    if let Some(cause) = cause_of(reason, status).filter(|_| !is_said) {
+        write_reason(writer, Protocol::Q850, cause.into(), phrase(cause).as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use link::Text;
+
+    use super::*;
+
+    fn passed(profile: &Profile, lines: &str) -> String {
+        let text = format!(
+            "INVITE sip:b@c SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKa\r\nFrom: <sip:a@b>;tag=1\r\n\
+             To: <sip:b@c>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n{lines}\r\n"
+        );
+        let message = Message::parse(text.as_bytes()).unwrap();
+        let mut out = [0; 2_000];
+        let mut writer = Writer::new(&mut out);
+        writer.status(200, b"");
+        write_passed(&mut writer, Some(&message), profile, b"1234");
+        let length = writer.no_body().finish().unwrap();
+        let text = core::str::from_utf8(&out[..length]).unwrap().to_owned();
+        let names = text.lines().filter_map(|line| Some(line.split_once(": ")?.0));
+        names.filter(|name| *name != "Content-Length").collect::<Vec<_>>().join(" ")
+    }
+
+    const FIELDS: &str = "X-Test: 1\r\nx-other: 2\r\nSubject: hi\r\nIdentity: abc;info=<https://c>\r\n\
+        P-Charging-Vector: icid=1\r\nJoin: x;from-tag=1;to-tag=2\r\nRecord-Route: <sip:a;lr>\r\n\
+        P-Asserted-Identity: <sip:a@b>\r\nWarning: 399 a \"x\"\r\nAlert-Info: <http://ring>\r\n\
+        X-Where: at 10.1.1.1.\r\nX-Who: sip:a@b\r\nX-Six: [fd00::1]\r\nX-Caller: +1234\r\n";
+
+    #[test]
+    fn nothing_passes_by_default_and_all_means_all_that_is_harmless() {
+        let profile = |headers: HeadersPassed, names: &str| Profile {
+            headers: headers as u8,
+            headers_passed: Text::new(names.as_bytes()).unwrap(),
+            ..Profile::default()
+        };
+        let none = profile(HeadersPassed::None, "X-Test");
+        assert_eq!(passed(&none, FIELDS), "");
+        let all = profile(HeadersPassed::All, "");
+        assert_eq!(passed(&all, FIELDS), "X-Test x-other Subject");
+        let listed = "x-test, IDENTITY ,P-Charging-Vector,Join,Via,Record-Route,P-Asserted-Identity,\
+            Warning,y,X-Where,s";
+        let listed = profile(HeadersPassed::Listed, listed);
+        let expected = "X-Test Subject Identity P-Charging-Vector X-Where";
+        assert_eq!(passed(&listed, FIELDS), expected);
+        assert_eq!(passed(&listed, "s: short\r\ny: signed\r\n"), "Subject Identity");
+    }
+
+    #[test]
+    fn what_is_kept_of_an_answer_comes_back() {
+        let to = Profile { headers: HeadersPassed::All as u8, ..Profile::default() };
+        let answer = |lines: &str| {
+            format!(
+                "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKa\r\nFrom: <sip:a@b>;tag=1\r\n\
+                 To: <sip:b@c>;tag=2\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n{lines}\r\n"
+            )
+        };
+        for (lines, kept) in [("", ""), ("X-A: 1\r\nX-B: 2\r\n 3\r\n", "X-A: 1\nX-B: 2   3\n")] {
+            let text = answer(lines);
+            let answer = Message::parse(text.as_bytes()).unwrap();
+            let mut out = [0; 40];
+            let body = write_kept(&answer, &to, &mut out);
+            out[body..body + 3].copy_from_slice(b"v=0");
+            assert_eq!(read_kept(&out[..body + 3]), (kept.as_bytes(), &b"v=0"[..]));
+            assert_eq!(write_kept(&answer, &to, &mut []), 0);
+        }
+        assert_eq!(read_kept(b""), (&b""[..], &b""[..]));
+    }
+
+    #[test]
+    fn lines_are_written_unless_the_message_would_break() {
+        let kept = b"X-A: 1\nno field\n\nX-B:2\r\nVia: x\nv: y\n: z\nX-C: a\rb\nX-D : \xc3\xa9\n";
+        let mut out = [0; 200];
+        let mut writer = Writer::new(&mut out);
+        writer.status(200, b"");
+        write_lines(&mut writer, kept);
+        let length = writer.no_body().finish().unwrap();
+        let text = String::from_utf8_lossy(&out[..length]).into_owned();
+        assert_eq!(
+            text,
+            "SIP/2.0 200 OK\r\nX-A: 1\r\nX-B: 2\r\nX-D: é\r\nContent-Length: 0\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn an_address_is_found_wherever_it_stands() {
+        for text in
+            ["10.0.0.1", "x=10.0.0.1:5060;", "[2001:db8::1]", "at ::1.", "a@b", "(10.0.0.1)."]
+        {
+            assert!(holds_address(text.as_bytes()), "{text}");
+        }
+        for text in ["", "1.2.3", "10:20:30", "no address", "v1.2.3.4.5", "999.1.1.1"] {
+            assert!(!holds_address(text.as_bytes()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Requests of ours (RFC 3261 §8.1.1, §12.2.1.1).
+
+use link::Profile;
+use link::record::EndReason;
+use sip::{Message, Method, Name, Writer};
+
+use super::passed::{write_lines, write_passed, write_why};
+use super::{Caller, Content, Extensions, Party, Us, write_allow, write_content};
+use crate::keys::Token;
+
+/// A request of ours.
+#[derive(Clone, Copy)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) method: Method<'a>,
+    pub(crate) uri: &'a [u8],
+    pub(crate) branch: Token,
+    /// Route values joined by commas; empty: none.
+    pub(crate) routes: &'a [u8],
+    pub(crate) from: Party<'a>,
+    pub(crate) to: Party<'a>,
+    pub(crate) call_id: &'a [u8],
+    pub(crate) cseq: u32,
+    pub(crate) hops: u8,
+    /// The other leg's message, of which some may pass.
+    pub(crate) passed: Option<&'a Message<'a>>,
+    pub(crate) told: Told<'a>,
+    pub(crate) extensions: Extensions,
+    pub(crate) content: Content<'a>,
+}
+
+/// What a request says beyond what its method demands.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Told<'a> {
+    /// What the peer wants. `None`: nobody whose wishes we know.
+    pub(crate) peer: Option<&'a Profile>,
+    /// Why we end something, where nobody else says why.
+    pub(crate) reason: EndReason,
+    /// Who calls, in the INVITE that opens a leg.
+    pub(crate) caller: Option<&'a Caller>,
+}
+
+/// What begins our branches (RFC 3261 §8.1.1.7).
+pub(crate) const COOKIE: &[u8] = b"z9hG4bK";
+
+/// Hops of a request that we begin (§8.1.1.6).
+pub(crate) const HOPS: u8 = 70;
+
+/// Writes a request; `None`: it does not fit, or a text of it would break a line.
+pub(crate) fn request(out: &mut [u8], us: &Us<'_>, request: &Outgoing<'_>) -> Option<usize> {
+    let mut writer = Writer::new(out);
+    let method = request.method;
+    writer.request(method, &[request.uri.into()]);
+    us.write_via(&mut writer, request.branch);
+    writer.header(Name::MaxForwards, &[u16::from(request.hops).into()]);
+    if !request.routes.is_empty() {
+        writer.header(Name::Route, &[request.routes.into()]);
+    }
+    let told = &request.told;
+    match told.caller {
+        Some(caller) => request.from.write_as(&mut writer, Name::From, caller.shown_display()),
+        None => request.from.write(&mut writer, Name::From),
+    }
+    request.to.write(&mut writer, Name::To);
+    writer.header(Name::CallId, &[request.call_id.into()]);
+    let cseq = [request.cseq.into(), " ".into(), method.as_bytes().into()];
+    writer.header(Name::Cseq, &cseq);
+    if matches!(method, Method::Invite | Method::Update) {
+        us.write_contact(&mut writer);
+        write_allow(&mut writer, told.peer);
+    }
+    if let Some(caller) = told.caller {
+        caller.write(&mut writer, request.to.uri);
+        if let Some(peer) = told.peer {
+            write_passed(&mut writer, request.passed, peer, caller.hidden());
+            write_lines(&mut writer, peer.headers_added.as_bytes());
+        }
+    }
+    let says_why = matches!(method, Method::Bye | Method::Cancel | Method::Info);
+    if says_why && told.peer.is_none_or(|peer| peer.reason != 0) {
+        write_why(&mut writer, request.passed, told.reason, 0);
+    }
+    request.extensions.write(&mut writer);
+    us.write_name(&mut writer, Name::UserAgent);
+    write_content(&mut writer, request.content)
+}
+
+/// A request that goes beside an INVITE of ours, or after it: CANCEL, ACK, BYE. `None`: it is none
+/// of ours.
+pub(crate) fn beside<'a>(
+    invite: &'a Message<'a>,
+    method: Method<'a>,
+    branch: Token,
+) -> Option<Outgoing<'a>> {
+    Some(Outgoing {
+        method,
+        uri: invite.request()?.uri.as_bytes(),
+        branch,
+        routes: invite.value(Name::Route).unwrap_or_default(),
+        from: Party::of(invite.from()),
+        to: Party::of(invite.to()),
+        call_id: invite.call_id(),
+        cseq: invite.cseq().number,
+        hops: HOPS,
+        passed: None,
+        told: Told::default(),
+        extensions: Extensions::NONE,
+        content: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use link::endpoint::Transport;
+
+    use super::*;
+    use crate::limits::Local;
+
+    #[test]
+    fn via_and_contact_name_the_transport_and_its_port() {
+        let local = Local {
+            address: "192.0.2.1".parse().unwrap(),
+            sip_port: 5070,
+            prefix_bits: 24,
+            advertise: None,
+            stream_ports: crate::limits::StreamPorts { tls: 5071, ws: 8080, wss: 8443 },
+        };
+        let party = Party { uri: b"sip:a@b", tag: b"", display: b"" };
+        for (transport, word, contact) in [
+            (Transport::Udp, "UDP 192.0.2.1:5070", "<sip:192.0.2.1:5070>"),
+            (Transport::Tcp, "TCP 192.0.2.1:5070", "<sip:192.0.2.1:5070;transport=tcp>"),
+            (Transport::Tls, "TLS 192.0.2.1:5071", "<sip:192.0.2.1:5071;transport=tls>"),
+            (Transport::Ws, "WS 192.0.2.1:8080", "<sip:192.0.2.1:8080;transport=ws>"),
+            (Transport::Wss, "WSS 192.0.2.1:8443", "<sip:192.0.2.1:8443;transport=ws>"),
+        ] {
+            let mut out = [0; 1_000];
+            let invite = Outgoing {
+                method: Method::Invite,
+                uri: b"sip:a@b",
+                branch: Token::read(&[b'0'; 32]).unwrap(),
+                routes: b"",
+                from: party,
+                to: party,
+                call_id: b"c",
+                cseq: 1,
+                hops: HOPS,
+                passed: None,
+                told: Told::default(),
+                extensions: Extensions::NONE,
+                content: None,
+            };
+            let us = Us { local: &local, transport, user_agent: b"" };
+            let length = request(&mut out, &us, &invite).unwrap();
+            let text = String::from_utf8_lossy(&out[..length]).into_owned();
+            assert!(text.contains(&format!("\r\nVia: SIP/2.0/{word};")), "{text}");
+            assert!(text.contains(&format!("\r\nContact: {contact}\r\n")), "{text}");
+            // A stream cannot be framed without it (§20.14).
+            assert!(text.contains("\r\nContent-Length: 0\r\n"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What control said of each gateway's SIP, found by the gateway's number.
+//!
+//! Profiles lie in slots that never move; a sorted index of numbers leads to them, so that a look-up
+//! is a short binary search and a change moves a few words. Control sends no more gateways than it
+//! was told there is room for; one too many is counted and treated like a gateway without wishes.
+
+use link::Profile;
+
+/// See the head of this file.
+pub(crate) struct Profiles {
+    slots: Box<[Profile]>,
+    /// Gateway numbers in order, each with its slot.
+    index: Vec<(u32, u32)>,
+    free: Vec<u32>,
+    /// What holds for everybody else: strangers, phones, gateways that are gone.
+    plain: Profile,
+}
+
+/// What became of a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// It holds.
+    Holds,
+    /// There is no room for one more gateway.
+    Full,
+}
+
+impl Profiles {
+    pub(crate) fn new(gateways_max: u32) -> Self {
+        Self {
+            slots: vec![Profile::default(); gateways_max as usize].into_boxed_slice(),
+            index: Vec::with_capacity(gateways_max as usize),
+            free: (0..gateways_max).rev().collect(),
+            plain: Profile { retry_after: 1, reason: 1, privacy: 1, ..Profile::default() },
+        }
+    }
+
+    fn place(&self, gateway: u32) -> Result<usize, usize> {
+        self.index.binary_search_by_key(&gateway, |&(known, _)| known)
+    }
+
+    /// Takes a profile, or forgets a gateway that is gone. Number 0 is everybody without one.
+    pub(crate) fn put(&mut self, profile: &Profile) -> Put {
+        if profile.gateway == 0 {
+            self.plain = *profile;
+            return Put::Holds;
+        }
+        let slot = match (self.place(profile.gateway), profile.present) {
+            (Err(_), 0) => return Put::Holds,
+            (Ok(place), 0) => {
+                let (_, slot) = self.index.remove(place);
+                self.free.push(slot);
+                return Put::Holds;
+            }
+            (Ok(place), _) => self.index.get(place).map(|&(_, slot)| slot),
+            (Err(place), _) => self.free.pop().inspect(|&slot| {
+                self.index.insert(place, (profile.gateway, slot));
+            }),
+        };
+        let place = slot.and_then(|slot| self.slots.get_mut(slot as usize));
+        match place {
+            Some(place) => {
+                *place = *profile;
+                Put::Holds
+            }
+            None => Put::Full,
+        }
+    }
+
+    /// The profile of a gateway.
+    pub(crate) fn of(&self, gateway: u32) -> &Profile {
+        let known = self.place(gateway).ok().and_then(|place| self.index.get(place));
+        let slot = known.and_then(|&(_, slot)| self.slots.get(slot as usize));
+        slot.unwrap_or(&self.plain)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(gateway: u32, rel100: u8) -> Profile {
+        Profile { gateway, present: 1, rel100, ..Profile::default() }
+    }
+
+    #[test]
+    fn a_gateway_has_its_last_profile_until_it_is_gone() {
+        let mut profiles = Profiles::new(3);
+        for (gateway, rel100) in [(9, 1), (4, 2), (7, 0), (4, 1)] {
+            assert_eq!(profiles.put(&profile(gateway, rel100)), Put::Holds);
+        }
+        assert_eq!([4, 7, 9].map(|gateway| profiles.of(gateway).rel100), [1, 0, 1]);
+        assert_eq!(profiles.put(&profile(5, 1)), Put::Full);
+        assert_eq!(profiles.of(5).gateway, 0, "one too many has no wishes");
+        assert_eq!(profiles.put(&Profile { gateway: 7, ..Profile::default() }), Put::Holds);
+        assert_eq!(profiles.put(&profile(5, 2)), Put::Holds);
+        assert_eq!(profiles.of(5).rel100, 2);
+        assert_eq!(profiles.of(7).gateway, 0);
+    }
+}

@@ -1,0 +1,254 @@
+//! REGISTER, read for control and answered in its words (RFC 3261 §10.3, RFC 3327 §5.3).
+//!
+//! ```text
+//!   no nonce of ours, or an old one ──▶ 401, without memory
+//!   a fresh one ──▶ transaction, Ask::Register ──Registered──▶ 200, 401, 403, 423 …
+//!                                  └──too late──▶ 503
+//! ```
+//!
+//! Whose password fits, which bindings hold and what a sequence number means is control's. Here a
+//! message is read whole or refused: a binding with a part cut off is somebody else's.
+//!
+//! Withstands: floods without a password (challenged and forgotten) and with a nonce (they never take
+//! the part of the transactions that calls need), contacts without number, `*` beside others.
+
+use core::time::Duration;
+
+use link::answer::Registered;
+use link::ask::{Ask, CONTACTS_MAX, Freshness, Register, RequestKey, UNSAID};
+use link::{Endpoint, Text};
+use sip::header::contact::{Contact, Q_MAX};
+use sip::header::seconds::{EXPIRES_MALFORMED_S, seconds};
+use sip::{Message, Method, Name, NameAddr, Scheme};
+use zerocopy::FromZeros;
+
+use crate::Instant;
+use crate::action::Action;
+use crate::challenge::Nonces;
+use crate::compose::{Adds, Reply};
+use crate::counter::Counter;
+use crate::path::Path;
+use crate::switch::Switch;
+use crate::table::Key;
+use crate::transact::{Keep, Which};
+use crate::transaction::{Machine, Role, TransactionKey, non_invite_server};
+use crate::turned_away::Answered;
+
+/// Of transactions and of kept messages, registrations leave one in so many to calls.
+const LEFT_TO_CALLS: usize = 4;
+
+/// Why a REGISTER is refused before control is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unfit {
+    /// 400: a contact that is no SIP address, `*` that is not alone or does not remove, a broken Path.
+    Malformed,
+    /// 403: more contacts than one address of record has.
+    TooMany,
+    /// 404: To names nobody (§10.3 step 5).
+    Nobody,
+    /// 513: a part of it is longer than we can keep.
+    TooLong,
+}
+
+impl Unfit {
+    fn status(self) -> u16 {
+        match self {
+            Self::Malformed => 400,
+            Self::TooMany => 403,
+            Self::Nobody => 404,
+            Self::TooLong => 513,
+        }
+    }
+}
+
+impl Switch {
+    /// A REGISTER that matches no transaction.
+    pub(crate) fn register(&mut self, now: Instant, path: Path, request: &Message<'_>, key: Key) {
+        if self.turned_away.answered(now, key) == Some(Answered::Nothing) {
+            return self.counters.add(Counter::Silenced);
+        }
+        if !self.control_alive {
+            return self.refuse_overload(path, request, Counter::RefusedControlAway);
+        }
+        if !self.admit_request(path, request) {
+            return;
+        }
+        let mut register = Register::new_zeroed();
+        register.credentials = self.credentials(now, path.remote.ip(), request);
+        let nonces = match Freshness::from(register.credentials.freshness) {
+            Freshness::Fresh => None,
+            Freshness::Stale => Some(Nonces::Stale),
+            Freshness::None | Freshness::Foreign => Some(Nonces::Unseen),
+        };
+        if let Some(nonces) = nonces {
+            let status = self.challenge_status(Method::Register);
+            return self.challenge(now, path, request, status, nonces);
+        }
+        if let Err(unfit) = read(request, &mut register) {
+            return self.refuse(path, request, unfit.status(), Counter::RefusedRegister);
+        }
+        register.source = Endpoint::from(path.remote).by(path.transport);
+        register.local = Endpoint::from(path.local).by(path.transport);
+        register.connection = path.connection;
+        if let Err(why) = self.ask_registrar(now, path, request, key, register) {
+            self.refuse_overload(path, request, why);
+        }
+    }
+
+    /// Opens the transaction that waits for control. The error is the counter of what is full.
+    fn ask_registrar(
+        &mut self,
+        now: Instant,
+        path: Path,
+        request: &Message<'_>,
+        key: Key,
+        register: Register,
+    ) -> Result<(), Counter> {
+        if self.transactions.free() <= self.transactions_max as usize / LEFT_TO_CALLS {
+            return Err(Counter::RefusedTransactionsFull);
+        }
+        if self.kept.free_blocks() as usize <= self.kept.blocks() / LEFT_TO_CALLS {
+            return Err(Counter::RefusedKeptFull);
+        }
+        let server = self.open_server(now, path, request, key, 0, Keep::Request)?;
+        if let Some(transaction) = self.transactions.find(server) {
+            transaction.role = Role::Register;
+        }
+        let wait = Duration::from_millis(u64::from(self.parameters.admit_wait_ms));
+        self.await_control(server, now + wait);
+        self.counters.add(Counter::RegistersOffered);
+        self.act(Action::Ask(Ask::Register(Register {
+            request: RequestKey { slot: server.slot, generation: server.generation },
+            asked_us: now.as_micros() as u64,
+            deadline_us: (now + wait).as_micros() as u64,
+            ..register
+        })));
+        Ok(())
+    }
+
+    /// What control says to a REGISTER.
+    pub(crate) fn handle_registered(&mut self, now: Instant, registered: &Registered) {
+        let RequestKey { slot, generation } = registered.request;
+        let server = TransactionKey { slot, generation };
+        let Some(path) = self.waiting_register(server) else {
+            return self.counters.add(Counter::AnswersLate);
+        };
+        let seconds = Some(registered.seconds).filter(|&seconds| seconds > 0);
+        match registered.status {
+            0 => {
+                self.counters.add(Counter::Silenced);
+                self.stay_refused(now, server, Answered::Nothing);
+            }
+            200 => {
+                self.counters.add(Counter::RegistersGranted);
+                let adds = Adds::Bindings(registered);
+                self.answer_register(now, server, &Reply { adds, ..Reply::plain(200) });
+            }
+            status @ (401 | 407) => {
+                let nonces = Nonces::of(registered.stale);
+                let challenge = self.make_challenge(now, path.remote.ip(), status, nonces);
+                let adds = Adds::Challenge(&challenge);
+                self.answer_register(now, server, &Reply { adds, ..Reply::plain(status) });
+            }
+            423 => {
+                let adds = seconds.map_or(Adds::Nothing, Adds::MinExpires);
+                self.answer_register(now, server, &Reply { adds, ..Reply::plain(423) });
+            }
+            status @ 300..=699 => {
+                let retry_after = seconds.filter(|_| status == 503);
+                self.answer_register(now, server, &Reply { retry_after, ..Reply::plain(status) });
+            }
+            _ => {
+                self.counters.add(Counter::AnswersInvalid);
+                self.answer_register(now, server, &Reply::plain(500));
+            }
+        }
+    }
+
+    /// Control did not answer in time.
+    pub(crate) fn register_late(&mut self, now: Instant, server: TransactionKey) {
+        self.counters.add(Counter::RefusedAdmitLate);
+        let retry_after = Some(self.parameters.retry_after_s);
+        self.answer_register(now, server, &Reply { retry_after, ..Reply::plain(503) });
+    }
+
+    /// Where a REGISTER came from that waits for control.
+    fn waiting_register(&mut self, server: TransactionKey) -> Option<Path> {
+        let transaction = self.transactions.find(server)?;
+        let waits = transaction.machine
+            == Machine::NonInviteServer(non_invite_server::State::Trying)
+            && transaction.role == Role::Register;
+        waits.then_some(transaction.path)
+    }
+
+    fn answer_register(&mut self, now: Instant, server: TransactionKey, reply: &Reply<'_>) {
+        self.with_kept(server, Which::Request, |switch, request| {
+            let tag = switch.stateless_tag(request);
+            switch.answer_to(now, server, request, &Reply { to_tag: tag.text(), ..*reply });
+        });
+    }
+}
+
+/// What a REGISTER says.
+fn read(request: &Message<'_>, register: &mut Register) -> Result<(), Unfit> {
+    let user = request.to().uri().user().ok_or(Unfit::Nobody)?;
+    // Nobody of ours has so long a name.
+    register.user = Text::new(user).ok_or(Unfit::Nobody)?;
+    register.call_id = Text::new(request.call_id()).ok_or(Unfit::TooLong)?;
+    register.user_agent = Text::cut(request.value(Name::UserAgent).unwrap_or_default());
+    register.cseq = request.cseq().number;
+    let expires = request.value(Name::Expires);
+    register.expires_s = said(expires.map(|value| seconds(value).unwrap_or(EXPIRES_MALFORMED_S)));
+    register.path = read_path(request)?;
+    read_contacts(request, register)
+}
+
+/// Seconds as control is told of them; nobody means the one number that stands for "unsaid".
+fn said(seconds: Option<u32>) -> u32 {
+    seconds.map_or(UNSAID, |seconds| seconds.min(UNSAID - 1))
+}
+
+fn read_contacts(request: &Message<'_>, register: &mut Register) -> Result<(), Unfit> {
+    let mut used = 0_u8;
+    for value in request.list(Name::Contact) {
+        let binding = match Contact::parse(value).ok_or(Unfit::Malformed)? {
+            Contact::Star => {
+                register.star = 1;
+                continue;
+            }
+            Contact::Binding(binding) => binding,
+        };
+        // What a Request-URI cannot be cannot be called (§19.1.1, table 1).
+        let is_sip = matches!(binding.uri.scheme(), Scheme::Sip | Scheme::Sips);
+        if !is_sip || binding.uri.headers().is_some() {
+            return Err(Unfit::Malformed);
+        }
+        let place = register.contacts.get_mut(usize::from(used)).ok_or(Unfit::TooMany)?;
+        place.uri = Text::new(binding.uri.as_bytes()).ok_or(Unfit::TooLong)?;
+        place.q = binding.q.unwrap_or(Q_MAX);
+        place.expires_s = said(binding.expires_s);
+        used += 1;
+    }
+    register.contacts_used = used;
+    // §10.3 step 6: `*` stands alone, and only to remove.
+    let is_sound = register.star == 0 || (used == 0 && register.expires_s == 0);
+    if is_sound { Ok(()) } else { Err(Unfit::Malformed) }
+}
+const _: () = assert!(CONTACTS_MAX <= u8::MAX as usize);
+
+/// Path, top first, as the route set that it will be. It is taken of everybody, Supported or not: a
+/// phone whose proxy adds it knows nothing of it, and without it cannot be called.
+fn read_path<const N: usize>(request: &Message<'_>) -> Result<Text<N>, Unfit> {
+    let (mut joined, mut length) = ([0; N], 0);
+    for value in request.list(Name::Path) {
+        // Its grammar has no address without brackets, and joined with others it would end nowhere.
+        NameAddr::parse(value).filter(|_| value.contains(&b'<')).ok_or(Unfit::Malformed)?;
+        let comma: &[u8] = if length == 0 { b"" } else { b"," };
+        for text in [comma, value] {
+            let place = joined.get_mut(length..length + text.len()).ok_or(Unfit::TooLong)?;
+            place.copy_from_slice(text);
+            length += text.len();
+        }
+    }
+    Text::new(&joined[..length]).ok_or(Unfit::TooLong)
+}

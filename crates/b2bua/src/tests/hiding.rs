@@ -1,0 +1,269 @@
+//! What belongs to one leg is in no byte that is sent on the other.
+//!
+//! Every script runs under this: the names, addresses, tags and numbers of every message of a leg,
+//! ours and the peer's, are looked for in every message sent to the other side.
+
+use std::collections::BTreeSet;
+
+use super::identity::{CUSTOMER, VENDOR};
+use super::*;
+
+/// The two networks, by who is in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Network {
+    Customers,
+    Vendors,
+}
+
+impl Network {
+    fn of(address: SocketAddr) -> Self {
+        match address.ip().to_string().starts_with("198.51.100.") {
+            true => Self::Customers,
+            false => Self::Vendors,
+        }
+    }
+}
+
+/// What both sides may know: the numbers, and our own name.
+const COMMON: [&str; 5] = ["1234", "4420", "004420", "anonymous", "tollgate"];
+
+/// The words of both networks.
+#[derive(Default)]
+pub(super) struct Hiding {
+    words: [BTreeSet<String>; 2],
+}
+
+impl Hiding {
+    /// Takes the words of a message that came from, or goes to, a peer.
+    pub(super) fn learn(&mut self, peer: SocketAddr, message: &str) {
+        let mut found = Vec::new();
+        let (head, body) = message.split_once("\r\n\r\n").unwrap_or((message, ""));
+        for line in head.split("\r\n") {
+            let (name, value) = line.split_once(": ").unwrap_or(("", line));
+            match name {
+                "Call-ID" | "User-Agent" | "Server" => found.push(value.to_owned()),
+                "Warning" => found.extend(value.split(' ').nth(1).map(str::to_owned)),
+                "" | "Via" | "From" | "To" | "Contact" | "Record-Route" | "Route" => {
+                    found.extend(params(value));
+                    found.extend(hosts(value));
+                    found.extend(
+                        value
+                            .split_once("<sip:")
+                            .and_then(|(_, uri)| Some(uri.split_once('@')?.0.to_owned())),
+                    );
+                }
+                _ => {}
+            }
+        }
+        for line in body.split("\r\n") {
+            match line.split_once('=') {
+                Some(("o", value)) => {
+                    let words = value.split(' ').enumerate();
+                    let telling = words.filter(|(at, _)| [0, 1, 5].contains(at));
+                    found.extend(telling.map(|(_, word)| word.to_owned()));
+                }
+                Some(("c", value)) => found.extend(value.split(' ').nth(2).map(str::to_owned)),
+                Some(("s" | "i" | "u" | "e" | "p", value)) => found.push(value.to_owned()),
+                _ => {}
+            }
+        }
+        let words = &mut self.words[Network::of(peer) as usize];
+        words.extend(found.into_iter().filter(|word| is_telling(word)));
+    }
+
+    /// A message that goes to a peer has no word of the other network.
+    pub(super) fn check(&self, peer: SocketAddr, message: &str) {
+        let own = Network::of(peer);
+        let other = 1 - own as usize;
+        let leaked = self.words[other]
+            .iter()
+            .find(|word| !self.words[own as usize].contains(*word) && is_in(word, message));
+        if let Some(word) = leaked {
+            panic!("{word} is not the business of {own:?}:\n{message}");
+        }
+    }
+}
+
+/// Whether a word names something: short ones and zeros do not.
+fn is_telling(word: &str) -> bool {
+    let is_short = word.len() < 3 && !word.contains('=');
+    let is_nothing = ["0.0.0.0", "::", "invalid", "anonymous.invalid"].contains(&word);
+    !is_short && !is_nothing && !COMMON.contains(&word)
+}
+
+/// `tag=…`, `branch=…`, as they stand.
+fn params(value: &str) -> impl Iterator<Item = String> {
+    let of_interest = |param: &&str| param.starts_with("tag=") || param.starts_with("branch=");
+    value.split([';', ',', '>']).filter(of_interest).map(|param| param.trim().to_owned())
+}
+
+/// What stands behind an at sign, `sip:` or a protocol, up to where a host ends.
+fn hosts(value: &str) -> impl Iterator<Item = String> {
+    let starts = ["@", "<sip:", "UDP "];
+    let found = starts.into_iter().flat_map(|start| value.split(start).skip(1));
+    let hosts = found.map(|rest| match rest.strip_prefix('[') {
+        Some(inside) => inside.split(']').next().unwrap_or_default(),
+        None => rest.split([':', ';', '>', ' ', ',']).next().unwrap_or_default(),
+    });
+    hosts.filter(|host| !host.contains('@')).map(str::to_owned)
+}
+
+/// Whether a word stands in a text and is no part of a longer one.
+fn is_in(word: &str, text: &str) -> bool {
+    let is_part = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    text.match_indices(word).any(|(at, _)| {
+        let before = at.checked_sub(1).map(|at| text.as_bytes()[at]);
+        let after = text.as_bytes().get(at + word.len()).copied();
+        !is_part(before) && !is_part(after)
+    })
+}
+
+/// A description by somebody with a name.
+fn named_sdp(name: &str, address: &str, session: u32) -> String {
+    format!(
+        "v=0\r\no={name} {session} {session} IN IP4 {address}\r\ns={name}'s talk\r\n\
+         i=about {name}\r\nu=http://{address}/\r\ne={name}@{address}\r\np=+49 {session}\r\n\
+         c=IN IP4 {address}\r\nt=0 0\r\na=tool:{name}\r\nm=audio 4000 RTP/AVP 0\r\n\
+         a=rtcp:4001 IN IP4 {address}\r\na=ssrc:7 cname:{name}@{address}\r\n\
+         a=candidate:1 1 UDP 1 {address} 4000 typ host\r\n"
+    )
+}
+
+fn caller_named(lines: &str) -> String {
+    invite(1, &named_sdp("caroline", "198.51.100.7", 771_001))
+        .replace("Contact: <sip:1234@198.51.100.7:5060>", "Contact: <sip:desk-7@198.51.100.7:5060>")
+        .replace("CSeq: 1", &format!("{lines}CSeq: 1"))
+}
+
+const INSIDE: &str = "Record-Route: <sip:edge.customer.example;lr>, <sip:198.51.100.8;lr>\r\n\
+    Warning: 399 core.customer.example \"from 198.51.100.9\"\r\nSubject: at 198.51.100.9\r\n\
+    Organization: hello\r\nX-Trace: call1@alice\r\n";
+
+#[test]
+fn nothing_of_either_network_is_seen_in_the_other() {
+    use link::profile::HeadersPassed;
+    let mut world = World::new();
+    for gateway in [CUSTOMER, VENDOR] {
+        world.wants(gateway, |peer| peer.headers = HeadersPassed::All as u8);
+    }
+    world.caller_sends(&caller_named(INSIDE));
+    world.caller_gets("SIP/2.0 100 ");
+    let call = world.admit().call;
+    world.route(call, &[0, 1]);
+    let first = world.vendor_gets(0, "INVITE ");
+    assert_eq!(header(&first, "Organization"), "hello");
+    let vendors = |status, tag: &str, content: &str| {
+        let lines = "Record-Route: <sip:sbc.vendor.example;lr>\r\nServer: Core 7\r\n\
+            Warning: 301 switch7.vendor.example \"203.0.113.77 is full\"\r\n";
+        response(&first, status, tag, "203.0.113.66", content)
+            .replace("CSeq: ", &format!("{lines}CSeq: "))
+    };
+    let described = named_sdp("victor", "203.0.113.10", 881_002);
+    for status in [180, 183] {
+        world.vendor_sends(0, &vendors(status, "secret-tag", &described));
+        world.caller_gets(&format!("SIP/2.0 {status} "));
+    }
+    // A redirection is the vendor's own affair.
+    world.vendor_sends(0, &vendors(302, "secret-tag", ""));
+    world.vendor_gets(0, "ACK ");
+    let second = world.vendor_gets(1, "INVITE ");
+    let answer = response(&second, 200, "other-tag", "203.0.113.20", &described);
+    world.vendor_sends(1, &answer);
+    world.vendor_gets(1, "ACK ");
+    world.commit();
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    let again = named_sdp("caroline", "198.51.100.7", 771_001).replace(" 771001 IN", " 771002 IN");
+    world.caller_sends(&caller_request("INVITE", 2, &answer, &again));
+    world.caller_gets("SIP/2.0 100 ");
+    let reinvite = world.vendor_gets(1, "INVITE ");
+    let origin = |message: &str| {
+        let line = body(message).split("\r\n").find(|line| line.starts_with("o=")).unwrap();
+        let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
+        (words[1].clone(), words[2].parse::<u64>().unwrap())
+    };
+    let (before, after) = (origin(&second), origin(&reinvite));
+    assert_eq!((before.0, before.1 + 1), (after.0, after.1), "one session, one version on");
+    world.vendor_says(1, &reinvite, 488, "", "");
+    world.caller_gets("SIP/2.0 488 ");
+    world.caller_sends(&caller_request("BYE", 3, &answer, ""));
+    world.vendor_gets(1, "ACK ");
+    world.vendor_gets(1, "BYE ");
+    world.settles();
+}
+
+#[test]
+fn a_failure_says_nothing_of_who_failed() {
+    for status in [301, 302, 305, 380, 404, 486, 500, 503, 606] {
+        let mut world = World::new();
+        let (_, first) = world.call_begins(&[0]);
+        let lines = "Warning: 301 switch7.vendor.example \"203.0.113.77 is full\"\r\n\
+            Reason: SIP;cause=500;text=\"sbc 203.0.113.77\"\r\nRetry-After: 7 (vendor)\r\n";
+        let failure = response(&first, status, "secret-tag", "203.0.113.66", "")
+            .replace("CSeq: ", &format!("{lines}CSeq: "));
+        world.vendor_sends(0, &failure);
+        let told = world.caller_gets("SIP/2.0 ");
+        for field in ["Warning", "Retry-After", "Contact"] {
+            assert!(!told.contains(&format!("\r\n{field}: ")), "{told}");
+        }
+        world.settles();
+    }
+}
+
+#[test]
+fn a_box_behind_nat_says_its_public_address_alone() {
+    let mut setup = setup(limits());
+    for (local, private) in setup.locals.iter_mut().zip(["10.7.0.1", "10.8.0.1"]) {
+        local.advertise = Some(local.address);
+        local.address = private.parse().unwrap();
+    }
+    // The way to the vendor.
+    setup.locals[1].prefix_bits = 0;
+    let mut world = World::new();
+    world.switch = Switch::new(setup);
+    world.switch.set_control_alive(true);
+    world.wants(VENDOR, |vendor| vendor.identity = 1);
+    world.receive(CALLER, "10.7.0.1:5060", &invite(1, &caller_sdp()));
+    let call = world.admit().call;
+    world.route_with(call, &[0], |route| route.diverter = Text::new(b"555").unwrap());
+    let first = world.vendor_gets(0, "INVITE ");
+    world.receive(
+        VENDORS[0],
+        "10.8.0.1:5060",
+        &response(&first, 200, "v", VENDORS[0], &vendor_sdp()),
+    );
+    world.commit();
+    for (to, text) in world.inbox.iter().chain([&(VENDORS[0].parse().unwrap(), first)]) {
+        assert!(!text.contains("10.7.0.") && !text.contains("10.8.0."), "{text}");
+        let ours = if *to == CALLER.parse().unwrap() { "192.0.2.1" } else { "203.0.113.1" };
+        assert!(text.contains(ours), "{text}");
+    }
+    world.settles();
+}
+
+#[test]
+fn the_watch_sees_what_it_is_to_see() {
+    let mut hiding = Hiding::default();
+    let caller: SocketAddr = CALLER.parse().unwrap();
+    let vendor: SocketAddr = VENDORS[0].parse().unwrap();
+    hiding.learn(caller, &caller_named(INSIDE));
+    hiding.check(vendor, "INVITE sip:004420@203.0.113.10 SIP/2.0\r\nX: abc771001\r\n\r\n");
+    for word in [
+        "198.51.100.7",
+        "192.0.2.1",
+        "call1@alice",
+        "tag=a1",
+        "branch=z9hG4bKinvite1",
+        "desk-7",
+        "edge.customer.example",
+        "core.customer.example",
+        "198.51.100.8",
+        "771001",
+        "caroline",
+    ] {
+        let leaks = format!("INVITE sip:b@c SIP/2.0\r\nX: {word};y\r\n\r\n");
+        let caught = std::panic::catch_unwind(|| hiding.check(vendor, &leaks));
+        assert!(caught.is_err(), "{word} was not seen");
+        hiding.check(caller, &leaks);
+    }
+}

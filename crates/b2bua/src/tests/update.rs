@@ -1,0 +1,142 @@
+//! UPDATE before the answer, and what meets it (RFC 3311).
+
+use super::reliable::prack;
+use super::*;
+
+fn moved() -> String {
+    sdp("198.51.100.7", 4_444)
+}
+
+impl World {
+    /// A call whose offer was answered before the answer, on both legs: its key, our INVITE, our 183.
+    fn agreed_early(&mut self) -> (CallKey, String, String) {
+        let (key, invite) = self.calls_reliably(&[0], &caller_sdp());
+        self.vendor_rings(&invite, 183, "v", 7, &vendor_sdp());
+        let ours = self.vendor_gets(0, "PRACK ");
+        self.vendor_says(0, &ours, 200, "v", "");
+        let progress = self.caller_gets("SIP/2.0 183 ");
+        self.caller_sends(&prack(2, &progress, ""));
+        self.caller_gets("SIP/2.0 200 ");
+        self.is_quiet();
+        (key, invite, progress)
+    }
+}
+
+#[test]
+fn an_offer_before_the_answer_passes_once_both_sides_have_agreed() {
+    let mut world = World::reliable();
+    let (key, invite, progress) = world.agreed_early();
+    world.caller_sends(&caller_request("UPDATE", 3, &progress, &moved()));
+    let inner = world.vendor_gets(0, "UPDATE sip:vendor@203.0.113.10:5060 SIP/2.0");
+    assert_eq!(header(&inner, "CSeq"), "3 UPDATE");
+    assert!(header(&inner, "To").ends_with(";tag=v"));
+    // One at a time, from either side.
+    world.vendor_sends(0, &vendor_request(0, "UPDATE", 1, &invite, "v", &vendor_sdp()));
+    world.vendor_gets(0, "SIP/2.0 491 ");
+    world.caller_sends(&caller_request("UPDATE", 4, &progress, &moved()));
+    let refusal = world.caller_gets("SIP/2.0 500 ");
+    assert!((1..=10).contains(&header(&refusal, "Retry-After").parse::<u32>().unwrap()));
+    world.vendor_says(0, &inner, 200, "v", &vendor_sdp());
+    let accepted = world.caller_gets("SIP/2.0 200 ");
+    assert_eq!((header(&accepted, "CSeq"), media_port(&accepted)), ("3 UPDATE", 10_000));
+    let far = world.switch.media().snapshot(10_000).remote;
+    assert_eq!(far, Some("198.51.100.7:4444".parse().unwrap()));
+    // And from the vendor, whose requests have a new target then.
+    let request = vendor_request(0, "UPDATE", 2, &invite, "v", &vendor_sdp());
+    world.vendor_sends(0, &request.replace("<sip:vendor@", "<sip:moved@"));
+    let inner = world.caller_gets("UPDATE sip:1234@198.51.100.7:5060 SIP/2.0");
+    assert_eq!(header(&inner, "From"), header(&progress, "To"));
+    world.caller_sends(&response(&inner, 200, "", CALLER, &caller_sdp()));
+    world.vendor_gets(0, "SIP/2.0 200 ");
+    world.vendor_says(0, &invite, 200, "v", "");
+    world.vendor_gets(0, "ACK ");
+    world.commit();
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    assert_eq!(header(&answer, "To"), header(&progress, "To"));
+    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    world.caller_sends(&caller_request("BYE", 5, &answer, ""));
+    world.ended_by(key, EndedBy::Caller, EndReason::Normal);
+    world.settles();
+}
+
+#[test]
+fn an_offer_before_the_first_is_answered_is_told_to_wait() {
+    let mut world = World::reliable();
+    let (_, invite) = world.calls_reliably(&[0], &caller_sdp());
+    world.vendor_rings(&invite, 180, "v", 7, "");
+    world.vendor_gets(0, "PRACK ");
+    let ringing = world.caller_gets("SIP/2.0 180 ");
+    // The caller's offer waits for our answer, ours to the vendor for the vendor's.
+    world.caller_sends(&caller_request("UPDATE", 2, &ringing, &moved()));
+    let refusal = world.caller_gets("SIP/2.0 500 ");
+    assert!(header(&refusal, "Retry-After").parse::<u32>().unwrap() <= 10);
+    world.vendor_sends(0, &vendor_request(0, "UPDATE", 1, &invite, "v", &vendor_sdp()));
+    world.vendor_gets(0, "SIP/2.0 491 ");
+    // Without an offer it is a new target, which is taken.
+    let request = caller_request("UPDATE", 3, &ringing, "");
+    world.caller_sends(&request.replace("<sip:1234@", "<sip:mobile@"));
+    world.caller_gets("SIP/2.0 200 ");
+    world.is_quiet();
+    world.caller_sends(&prack(4, &ringing, ""));
+    world.caller_gets("SIP/2.0 200 ");
+    world.vendor_says(0, &invite, 200, "v", &vendor_sdp());
+    world.vendor_gets(0, "ACK ");
+    world.commit();
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    world.vendor_sends(0, &vendor_request(0, "BYE", 2, &invite, "v", ""));
+    world.vendor_gets(0, "SIP/2.0 200 ");
+    world.caller_gets("BYE sip:mobile@198.51.100.7:5060 SIP/2.0");
+    world.settles();
+}
+
+#[test]
+fn an_early_offer_that_is_refused_changes_nothing_and_one_to_a_lost_dialog_ends_the_search() {
+    let mut world = World::reliable();
+    let (_, invite, progress) = world.agreed_early();
+    let before = world.switch.media().snapshot(10_000);
+    world.caller_sends(&caller_request("UPDATE", 3, &progress, &moved()));
+    let inner = world.vendor_gets(0, "UPDATE ");
+    world.vendor_says(0, &inner, 488, "v", "");
+    world.caller_gets("SIP/2.0 488 ");
+    assert_eq!(world.switch.media().snapshot(10_000), before);
+    world.caller_sends(&caller_request("UPDATE", 4, &progress, &moved()));
+    let inner = world.vendor_gets(0, "UPDATE ");
+    world.vendor_says(0, &inner, 481, "v", "");
+    world.caller_gets("SIP/2.0 481 ");
+    world.caller_gets("SIP/2.0 480 ");
+    world.vendor_gets(0, "CANCEL ");
+    world.vendor_says(0, &invite, 487, "v", "");
+    world.settles();
+}
+
+#[test]
+fn an_early_offer_ends_with_its_vendor() {
+    let mut world = World::reliable();
+    let (_, invite, progress) = world.agreed_early();
+    world.caller_sends(&caller_request("UPDATE", 3, &progress, &moved()));
+    let inner = world.vendor_gets(0, "UPDATE ");
+    world.vendor_says(0, &invite, 486, "v", "");
+    world.vendor_gets(0, "ACK ");
+    let failures = [world.caller_gets("SIP/2.0 "), world.caller_gets("SIP/2.0 ")];
+    assert!(failures.iter().any(|failure| header(failure, "CSeq") == "3 UPDATE"));
+    assert!(failures.iter().any(|failure| header(failure, "CSeq") == "1 INVITE"));
+    world.vendor_says(0, &inner, 481, "v", "");
+    world.is_quiet();
+    world.settles();
+}
+
+#[test]
+fn an_update_without_an_offer_concerns_its_leg_alone() {
+    let mut world = World::new();
+    let (_, invite, answer) = world.talking();
+    let request = vendor_request(0, "UPDATE", 1, &invite, "v", "");
+    for _ in 0..2 {
+        world.vendor_sends(0, &request.replace("<sip:vendor@", "<sip:moved@"));
+        world.vendor_gets(0, "SIP/2.0 200 ");
+    }
+    world.is_quiet();
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    world.vendor_gets(0, "BYE sip:moved@203.0.113.10:5060 SIP/2.0");
+    world.settles();
+}

@@ -1,0 +1,103 @@
+//! `[streams]`: SIP over TCP, TLS and WebSocket, on every address.
+
+use std::path::PathBuf;
+
+use crate::config::Config;
+use crate::section::{Findings, Section};
+
+/// SIP over connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Streams {
+    /// Whether TCP is served, on the port of `[sip]`.
+    pub tcp: bool,
+    /// The port of TLS; `None`: it is not served.
+    pub tls_port: Option<u16>,
+    /// The port of WebSocket (RFC 7118); `None`: it is not served.
+    pub ws_port: Option<u16>,
+    /// The port of WebSocket over TLS; `None`: it is not served.
+    pub wss_port: Option<u16>,
+    /// Who we are.
+    pub identity: Option<Identity>,
+    /// Whether a peer that we connect to by TLS must prove who it is.
+    pub verify: Verify,
+    /// Whom to believe about that: a PEM file of certificates.
+    pub authorities: PathBuf,
+}
+
+/// What we show to whoever connects by TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Identity {
+    /// A PEM file: our certificate, then those that vouch for it.
+    pub certificate: PathBuf,
+    /// A PEM file: its private key.
+    pub key: PathBuf,
+}
+
+/// Whether a peer that we connect to by TLS must prove who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// Or it gets nothing.
+    Yes,
+    /// Encrypted, but to anybody.
+    No,
+}
+
+pub(crate) fn read(section: &mut Section<'_>) -> Streams {
+    let certificate = read_path(section, "tls_certificate");
+    let key = read_path(section, "tls_key");
+    match (&certificate, &key) {
+        (None, Some(_)) => {
+            section.missing("tls_certificate", "tls_certificate = \"/etc/tollgate/tls/chain.pem\"");
+        }
+        (Some(_), None) => section.missing("tls_key", "tls_key = \"/etc/tollgate/tls/key.pem\""),
+        (None, None) | (Some(_), Some(_)) => {}
+    }
+    let identity = certificate.zip(key).map(|(certificate, key)| Identity { certificate, key });
+    let mut port = |key| section.number(key, 1..=65_535);
+    let (tls_port, ws_port, wss_port) = (port("tls_port"), port("ws_port"), port("wss_port"));
+    for (key, port) in [("tls_port", tls_port), ("wss_port", wss_port)] {
+        if port.is_some() && identity.is_none() {
+            section.invalid(key, "there is no certificate; set tls_certificate and tls_key");
+        }
+    }
+    Streams {
+        tcp: section.truth("tcp").unwrap_or(true),
+        // Whoever has a certificate wants it to be used.
+        tls_port: tls_port.or(identity.as_ref().map(|_| 5061)),
+        ws_port,
+        wss_port,
+        identity,
+        verify: section
+            .choice("tls_verify", &[("yes", Verify::Yes), ("no", Verify::No)])
+            .unwrap_or(Verify::Yes),
+        authorities: read_path(section, "tls_authorities")
+            .unwrap_or_else(|| "/etc/ssl/certs/ca-certificates.crt".into()),
+    }
+}
+
+fn read_path(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
+    let path = PathBuf::from(section.text(key)?);
+    if !path.is_absolute() {
+        section.invalid(key, format!("{path:?} is no absolute path; begin it with /"));
+    }
+    Some(path)
+}
+
+/// Every port serves one transport.
+pub(crate) fn check(config: &Config, findings: &mut Findings) {
+    let streams = &config.streams;
+    let ports = [
+        ("sip.port", Some(config.sip.port).filter(|_| streams.tcp)),
+        ("streams.tls_port", streams.tls_port),
+        ("streams.ws_port", streams.ws_port),
+        ("streams.wss_port", streams.wss_port),
+    ];
+    for (index, (key, port)) in ports.iter().enumerate() {
+        let taken = ports[..index].iter().find(|(_, other)| port.is_some() && other == port);
+        if let (Some((other, _)), Some(port)) = (taken, port) {
+            findings.invalid(*key, format!("{port} is that of {other}; give each its own"));
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! How a gateway wants its SIP: what control tells every worker of each gateway, before any call
+//! names it.
+//!
+//! A profile is sent whole, at first contact and at each change, and holds for what a call does from
+//! then on. The order in the ring is the proof that a worker has it: a route names a gateway only
+//! behind its profile. The numbers of the words are stable: [`crate::layout::LAYOUT`] covers them.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::{Endpoint, Text};
+
+/// Gateways that a worker has room for.
+pub const GATEWAYS_MAX: u32 = 4_096;
+
+/// Changes of status in a [`Profile`].
+pub const STATUS_CHANGES_MAX: usize = 16;
+
+/// Reliable provisional responses (RFC 3262).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Rel100 {
+    /// Neither offered nor taken.
+    #[default]
+    Off = 0,
+    /// Offered, and taken where the peer offers it.
+    Supported = 1,
+    /// Demanded of the peer.
+    Required = 2,
+}
+
+/// Which header field carries a number besides From.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Identity {
+    /// None: From alone.
+    #[default]
+    None = 0,
+    /// P-Asserted-Identity (RFC 3325 §9.1).
+    Asserted = 1,
+    /// P-Preferred-Identity (RFC 3325 §9.2).
+    Preferred = 2,
+    /// Remote-Party-ID (draft-ietf-sip-privacy-04).
+    RemoteParty = 3,
+}
+
+/// How a peer is told who diverted a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Forwarding {
+    /// Not at all.
+    #[default]
+    None = 0,
+    /// Diversion (RFC 5806).
+    Diversion = 1,
+    /// History-Info (RFC 7044).
+    HistoryInfo = 2,
+}
+
+/// Which header fields that we do not know go from one leg to the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum HeadersPassed {
+    /// None.
+    #[default]
+    None = 0,
+    /// Those of [`Profile::headers_passed`].
+    Listed = 1,
+    /// All of them.
+    All = 2,
+}
+
+/// Whither our responses to a peer go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ReplyAddress {
+    /// Where the request came from, at the port of its Via unless it asks for its own (RFC 3261 §18.2.2,
+    /// RFC 3581).
+    #[default]
+    Source = 0,
+    /// The same, always at the port of its Via (RFC 3261 §18.2.2 without RFC 3581).
+    Via = 1,
+    /// The gateway's own address.
+    Fixed = 2,
+}
+
+/// Whither our requests inside a dialog go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RequestAddress {
+    /// Route set and Contact (RFC 3261 §12.2.1.1).
+    #[default]
+    Contact = 0,
+    /// Where its messages come from.
+    Source = 1,
+    /// The gateway's own address.
+    Fixed = 2,
+}
+
+/// How the far end's ringing reaches a caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Ringback {
+    /// As it came: 180 as 180, 183 as 183, with its media.
+    #[default]
+    Pass = 0,
+    /// Always 180 without media: the caller's own phone makes the tone.
+    Ringing = 1,
+    /// Always 183: with the far end's media, or ours.
+    Progress = 2,
+}
+
+macro_rules! words {
+    ($($word:ident { $($number:literal $variant:ident),* })*) => {
+        $(impl From<u8> for $word {
+            /// A number that nobody wrote reads as the default.
+            fn from(number: u8) -> Self {
+                match number {
+                    $($number => Self::$variant,)*
+                    _ => Self::default(),
+                }
+            }
+        })*
+    };
+}
+
+words! {
+    Rel100 { 1 Supported, 2 Required }
+    Identity { 1 Asserted, 2 Preferred, 3 RemoteParty }
+    Forwarding { 1 Diversion, 2 HistoryInfo }
+    HeadersPassed { 1 Listed, 2 All }
+    ReplyAddress { 1 Via, 2 Fixed }
+    RequestAddress { 1 Source, 2 Fixed }
+    Ringback { 1 Ringing, 2 Progress }
+}
+
+/// A text that never shows itself.
+#[derive(Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(transparent)]
+pub struct Secret(pub Text<62>);
+
+/// Never its content.
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// What a gateway, or every phone, wants of SIP. Switches are 0 or 1.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Profile {
+    /// The gateway.
+    pub gateway: u32,
+    /// 0: the gateway is gone; forget it.
+    pub present: u8,
+    /// Session timers (RFC 4028) are offered to it.
+    pub session_timer: u8,
+    /// [`Rel100`] as a number.
+    pub rel100: u8,
+    /// Retry-After is sent and heeded.
+    pub retry_after: u8,
+    /// Reason (RFC 3326) is sent and passed on.
+    pub reason: u8,
+    /// `user=phone` in Request-URI, To and From.
+    pub user_phone: u8,
+    /// PUBLISH (RFC 3903) is taken.
+    pub publish: u8,
+    /// MESSAGE (RFC 3428) is passed on.
+    pub message: u8,
+    /// REFER (RFC 3515) is obeyed.
+    pub transfer: u8,
+    /// Our domain instead of our address in From.
+    pub local_domain: u8,
+    /// [`Forwarding`] sent, as a number.
+    pub forward_sent: u8,
+    /// Diversion and History-Info of it are believed.
+    pub forward_heard: u8,
+    /// Privacy (RFC 3323) is heeded and sent.
+    pub privacy: u8,
+    /// It may see a withheld number (a trust domain of RFC 3324).
+    pub trusted: u8,
+    /// [`Identity`] sent, as a number.
+    pub identity: u8,
+    /// [`HeadersPassed`] as a number.
+    pub headers: u8,
+    /// [`ReplyAddress`] as a number.
+    pub reply_address: u8,
+    /// [`RequestAddress`] as a number.
+    pub request_address: u8,
+    /// [`Ringback`] as a number.
+    pub ringback: u8,
+    /// How many 3xx in a row are followed; 0: a 3xx is a failure.
+    pub redirects_max: u8,
+    /// Whither [`ReplyAddress::Fixed`] and [`RequestAddress::Fixed`] lead.
+    pub address: Endpoint,
+    /// Final failures of it, and what is said instead; zeros where unused.
+    pub statuses: [[u16; 2]; STATUS_CHANGES_MAX],
+    /// Names for [`HeadersPassed::Listed`], separated by commas.
+    pub headers_passed: Text<254>,
+    /// Whole lines of ours for its INVITEs, each ended by LF.
+    pub headers_added: Text<510>,
+    /// What we say to its digest challenges; empty: nothing.
+    pub username: Text<62>,
+    /// With it.
+    pub password: Secret,
+}
+
+impl Profile {
+    /// What the peer's failure is told as.
+    #[must_use]
+    pub fn status_of(&self, status: u16) -> u16 {
+        let change = self.statuses.iter().find(|change| status != 0 && change[0] == status);
+        change.map_or(status, |change| change[1])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_as_the_table_says_and_else_as_it_is() {
+        let mut profile = Profile::default();
+        profile.statuses[0] = [404, 480];
+        assert_eq!([404, 486, 0].map(|status| profile.status_of(status)), [480, 486, 0]);
+    }
+
+    #[test]
+    fn a_word_that_nobody_wrote_reads_as_the_default() {
+        assert_eq!(Rel100::from(2), Rel100::Required);
+        assert_eq!(Rel100::from(77), Rel100::Off);
+        assert_eq!(Ringback::from(1), Ringback::Ringing);
+    }
+}

@@ -1,0 +1,388 @@
+//! One connection, from its handshake to its last byte: a task that shares nothing.
+//!
+//! Reading and writing go on side by side. Whoever sends half a message, or nothing, or does not read, is
+//! cut off by the clocks here; whoever sends what is no message, by its first fault. At an orderly end what
+//! waits is written first, and a reset (`SS_TCP_CLOSE_RESET`) comes only after the peer has it all.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use b2bua::Path;
+use link::endpoint::Transport;
+use nix::sys::socket::{setsockopt, sockopt};
+use sip::{Frame, Framer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::counter::{StreamCounter, Tally};
+use super::exchange::Event;
+use super::limits::Limits;
+use super::tls::Tls;
+use super::websocket;
+
+/// Line ends without a message, keep-alives of days.
+const BARREN_BYTES_MAX: usize = 65_536;
+/// How long a peer that has closed its side may still get answers to what it asked before.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long a peer may take to acknowledge the last bytes before a reset.
+const DELIVERY: Duration = Duration::from_millis(500);
+const DELIVERY_LOOK: Duration = Duration::from_millis(5);
+const READ_BYTES: usize = 4_096;
+
+/// A message on its way out.
+pub(super) struct Letter {
+    pub(super) path: Path,
+    pub(super) bytes: Vec<u8>,
+    /// Whether it has been on its way before.
+    pub(super) again: bool,
+}
+
+/// What a connection's task is given.
+pub(super) struct Line {
+    pub(super) number: u32,
+    pub(super) transport: Transport,
+    pub(super) letters: mpsc::Receiver<Letter>,
+    /// The letter that is being written.
+    pub(super) unwritten: Option<Letter>,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) tally: Arc<Tally>,
+    pub(super) message_bytes_max: usize,
+}
+
+/// Where a conversation's messages are written.
+pub(super) trait Outlet {
+    /// All of it, and as far as the socket.
+    fn write(&mut self, bytes: &[u8]) -> impl Future<Output = io::Result<()>> + Send;
+    /// Says that no more comes.
+    fn close(&mut self) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+impl<S: AsyncWrite + Send> Outlet for WriteHalf<S> {
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes).await?;
+        self.flush().await
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        self.shutdown().await
+    }
+}
+
+/// What the reading side needs of its line.
+pub(super) struct Inlet {
+    number: u32,
+    events: mpsc::Sender<Event>,
+    limits: Arc<Limits>,
+    pub(super) message_bytes_max: usize,
+    keep_alives: mpsc::Sender<()>,
+}
+
+impl Line {
+    /// A peer connected to us.
+    pub(super) async fn serve(mut self, socket: TcpStream, tls: Tls) {
+        let (patience, bytes_max) = (self.limits.patience(), self.message_bytes_max);
+        let handle = self.prepare(&socket);
+        let why = match self.transport {
+            Transport::Udp | Transport::Tcp => self.converse(socket).await,
+            Transport::Tls => match timeout(patience, tls.accept(socket)).await {
+                Ok(Some(stream)) => self.converse(stream).await,
+                _ => StreamCounter::HandshakeFailed,
+            },
+            Transport::Ws => match timeout(patience, websocket::accept(socket, bytes_max)).await {
+                Ok(Some(stream)) => websocket::converse(&mut self, stream).await,
+                _ => StreamCounter::HandshakeFailed,
+            },
+            Transport::Wss => {
+                let accept =
+                    async { websocket::accept(tls.accept(socket).await?, bytes_max).await };
+                match timeout(patience, accept).await {
+                    Ok(Some(stream)) => websocket::converse(&mut self, stream).await,
+                    _ => StreamCounter::HandshakeFailed,
+                }
+            }
+        };
+        self.leave(handle, why).await;
+    }
+
+    /// We connect to a peer.
+    pub(super) async fn call(mut self, from: IpAddr, remote: SocketAddr, tls: Tls) {
+        let patience = self.limits.patience();
+        let Ok(Ok(socket)) = timeout(patience, connect(from, remote)).await else {
+            return self.leave(None, StreamCounter::Unopened).await;
+        };
+        let handle = self.prepare(&socket);
+        let why = if self.transport == Transport::Tls {
+            match timeout(patience, tls.connect(remote.ip(), socket)).await {
+                Ok(Some(stream)) => {
+                    self.tally.add(StreamCounter::Opened);
+                    self.converse(stream).await
+                }
+                _ => StreamCounter::HandshakeFailed,
+            }
+        } else {
+            self.tally.add(StreamCounter::Opened);
+            self.converse(socket).await
+        };
+        self.leave(handle, why).await;
+    }
+
+    /// Marks what leaves as the workers do, and keeps a handle for the end.
+    fn prepare(&self, socket: &TcpStream) -> Option<OwnedFd> {
+        // What cannot be set is not worth a connection.
+        let _ = socket.set_nodelay(true);
+        let class = i32::from(self.limits.dscp()) << 2;
+        let is_v4 = socket.peer_addr().is_ok_and(|peer| peer.is_ipv4());
+        let _ = match is_v4 {
+            true => setsockopt(socket, sockopt::Ipv4Tos, &class),
+            false => setsockopt(socket, sockopt::Ipv6TClass, &class),
+        };
+        socket.as_fd().try_clone_to_owned().ok()
+    }
+
+    /// SIP in a stream of bytes, until one side ends it.
+    async fn converse<S: AsyncRead + AsyncWrite + Send>(&mut self, stream: S) -> StreamCounter {
+        let (from, to) = tokio::io::split(stream);
+        let (inlet, keep_alives) = self.inlet();
+        self.exchange(read(from, inlet), to, keep_alives).await
+    }
+
+    pub(super) fn inlet(&self) -> (Inlet, mpsc::Receiver<()>) {
+        let (asked, keep_alives) = mpsc::channel(1);
+        let inlet = Inlet {
+            number: self.number,
+            events: self.events.clone(),
+            limits: Arc::clone(&self.limits),
+            message_bytes_max: self.message_bytes_max,
+            keep_alives: asked,
+        };
+        (inlet, keep_alives)
+    }
+
+    /// Reads and writes until either ends. Why it did.
+    pub(super) async fn exchange(
+        &mut self,
+        reading: impl Future<Output = StreamCounter>,
+        to: impl Outlet,
+        keep_alives: mpsc::Receiver<()>,
+    ) -> StreamCounter {
+        let (number, events) = (self.number, self.events.clone());
+        let (finish, finished) = oneshot::channel();
+        let writing = self.write(to, keep_alives, finished);
+        tokio::pin!(reading, writing);
+        let why = tokio::select! {
+            why = &mut reading => why,
+            why = &mut writing => return why,
+        };
+        // New requests go elsewhere; answers to what came before may still be on their way.
+        let _ = events.send(Event::Leaving { number }).await;
+        if why == StreamCounter::Closed
+            && let Ok(why) = timeout(LAST_WORDS, &mut writing).await
+        {
+            return why;
+        }
+        if why != StreamCounter::Broken && finish.send(()).is_ok() {
+            let _ = writing.await;
+        }
+        why
+    }
+
+    /// Writes what comes until told to finish, and then what still waits. Why it ended.
+    async fn write(
+        &mut self,
+        mut to: impl Outlet,
+        mut keep_alives: mpsc::Receiver<()>,
+        mut finished: oneshot::Receiver<()>,
+    ) -> StreamCounter {
+        let mut open = true;
+        loop {
+            tokio::select! {
+                letter = self.letters.recv() => match letter {
+                    Some(letter) => self.unwritten = Some(letter),
+                    None => break,
+                },
+                Some(()) = keep_alives.recv(), if open => {
+                    self.tally.add(StreamCounter::KeepAlive);
+                }
+                _ = &mut finished, if open => {
+                    open = false;
+                    self.letters.close();
+                    continue;
+                }
+            }
+            let bytes = self.unwritten.as_ref().map_or(&b"\r\n"[..], |letter| &letter.bytes);
+            match timeout(self.limits.patience(), to.write(bytes)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return StreamCounter::Broken,
+                Err(_) => return StreamCounter::Stuck,
+            }
+            if self.unwritten.take().is_some() {
+                self.tally.add(StreamCounter::MessagesOut);
+            }
+        }
+        if !self.limits.closes_by_reset() {
+            let _ = timeout(self.limits.patience(), to.close()).await;
+        }
+        StreamCounter::Closed
+    }
+
+    /// Closes the socket, and says what was not written.
+    async fn leave(mut self, handle: Option<OwnedFd>, why: StreamCounter) {
+        self.letters.close();
+        let mut rest: Vec<Letter> = self.unwritten.take().into_iter().collect();
+        while let Some(letter) = self.letters.recv().await {
+            rest.push(letter);
+        }
+        let _ = self.events.send(Event::Gone { number: self.number, why, rest }).await;
+        let Some(handle) = handle else { return };
+        match why {
+            // What it does not read is in the way for as long as the kernel tries.
+            StreamCounter::Stuck => reset(handle),
+            StreamCounter::Broken | StreamCounter::HandshakeFailed => {}
+            _ if self.limits.closes_by_reset() => {
+                let end = Instant::now() + DELIVERY;
+                while !is_delivered(&handle) && Instant::now() < end {
+                    sleep(DELIVERY_LOOK).await;
+                }
+                self.tally.add(StreamCounter::Reset);
+                reset(handle);
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn connect(from: IpAddr, remote: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(SocketAddr::new(from, 0))?;
+    socket.connect(remote).await
+}
+
+/// The last handle of a socket goes, and the peer hears a reset.
+fn reset(handle: OwnedFd) {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    let _ = setsockopt(&handle, sockopt::Linger, &linger);
+}
+
+/// Places in what the kernel says of a socket's memory (`SO_MEMINFO`).
+const MEMINFO_WORDS: usize = 9;
+const WRITE_QUEUED: usize = 5;
+
+nix::getsockopt_impl!(
+    MemoryInfo,
+    libc::SOL_SOCKET,
+    libc::SO_MEMINFO,
+    [u32; MEMINFO_WORDS],
+    sockopt::GetStruct<[u32; MEMINFO_WORDS]>
+);
+
+/// What a socket's memory holds.
+#[derive(Clone, Copy, Debug)]
+struct MemoryInfo;
+
+/// Whether the peer has acknowledged every byte.
+fn is_delivered(socket: &impl AsFd) -> bool {
+    nix::sys::socket::getsockopt(socket, MemoryInfo).map_or(true, |words| words[WRITE_QUEUED] == 0)
+}
+
+impl Inlet {
+    /// When a connection that has brought nothing since `heard` is closed.
+    pub(super) fn idle_end(&self, heard: Instant) -> Instant {
+        heard + self.limits.idle()
+    }
+
+    /// Waits until the exchange has room. `false`: it is gone.
+    pub(super) async fn pass(&self, bytes: &[u8]) -> bool {
+        let event = Event::Message { number: self.number, bytes: bytes.to_vec() };
+        self.events.send(event).await.is_ok()
+    }
+
+    /// Has a CRLF sent, if none is waiting to be.
+    pub(super) fn answer_keep_alive(&self) {
+        let _ = self.keep_alives.try_send(());
+    }
+}
+
+/// Frames of a stream, until it ends or must end. Why it did.
+async fn read<S: AsyncRead>(mut from: ReadHalf<S>, inlet: Inlet) -> StreamCounter {
+    let mut framer = Framer::new(inlet.message_bytes_max, BARREN_BYTES_MAX);
+    let mut bytes = Vec::with_capacity(READ_BYTES);
+    let (mut heard, mut begun) = (Instant::now(), None);
+    loop {
+        let mut at = 0;
+        loop {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let frame = match framer.poll(rest) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(fault) => return fault.into(),
+            };
+            match frame {
+                Frame::Message(length) => {
+                    if !inlet.pass(rest.get(..length).unwrap_or_default()).await {
+                        return StreamCounter::Closed;
+                    }
+                }
+                Frame::KeepAlive => inlet.answer_keep_alive(),
+                Frame::Pong(_) => {}
+            }
+            (heard, begun) = (Instant::now(), None);
+            at += frame.bytes();
+        }
+        bytes.drain(..at);
+        if bytes.is_empty() {
+            // Most connections are idle most of the time.
+            bytes.shrink_to(READ_BYTES);
+        }
+        let is_between = framer.is_between(&bytes);
+        let end = if is_between {
+            inlet.idle_end(heard)
+        } else {
+            // From its first byte on, however it trickles.
+            *begun.get_or_insert_with(Instant::now) + inlet.limits.patience()
+        };
+        if bytes.capacity() == bytes.len() {
+            bytes.reserve(READ_BYTES);
+        }
+        match timeout_at(end, from.read_buf(&mut bytes)).await {
+            Ok(Ok(0)) => return StreamCounter::Closed,
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => return StreamCounter::Broken,
+            Err(_) if is_between => return StreamCounter::Idle,
+            Err(_) => return StreamCounter::Stuck,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn bytes_are_delivered_once_the_peer_has_room_for_them() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut theirs, _) = listener.accept().unwrap();
+        assert!(is_delivered(&ours));
+        ours.set_nonblocking(true).unwrap();
+        let mut written = 0;
+        while let Ok(more) = ours.write(&[7; 65_536]) {
+            written += more;
+        }
+        assert!(!is_delivered(&ours));
+        theirs.read_exact(&mut vec![0; written]).unwrap();
+        let looks = (0..200).find(|_| {
+            std::thread::sleep(DELIVERY_LOOK);
+            is_delivered(&ours)
+        });
+        assert!(looks.is_some());
+    }
+}

@@ -1,0 +1,345 @@
+//! Connections that peers open.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use dataplane::rim::StreamCounter;
+use dataplane::worker::Kind;
+use link::endpoint::Transport;
+use link::order::Parameters;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use crate::world::*;
+
+#[test]
+fn a_message_names_its_connection_and_its_answer_comes_back_by_it() {
+    let mut world = World::new(Parameters::default());
+    for ip in ["127.0.0.1", "::1"] {
+        let door = world.at_ip(ip, Transport::Tcp);
+        let mut peer = connect(door);
+        world.while_peer(|| ask(&mut peer, 1));
+        let mut silent = World::new(Parameters::default()).silent();
+        let door = silent.at_ip(ip, Transport::Tcp);
+        let mut peer = connect(door);
+        peer.write_all(options(1).as_bytes()).unwrap();
+        let (kind, path, text) = silent.gets();
+        assert_eq!((kind, text), (Kind::Sip, options(1)));
+        assert_eq!((path.transport, path.local), (Transport::Tcp, door));
+        assert_eq!(path.remote, peer.local_addr().unwrap());
+        assert_ne!(path.connection, 0);
+    }
+}
+
+#[test]
+fn messages_may_come_in_pieces_or_many_at_once() {
+    let mut world = World::new(Parameters::default());
+    let mut peer = world.connect();
+    let all: String = (0..50).map(options).collect();
+    world.while_peer(|| {
+        for piece in all.as_bytes().chunks(7) {
+            peer.write_all(piece).unwrap();
+        }
+        peer.write_all(all.as_bytes()).unwrap();
+        for number in (0..50).chain(0..50) {
+            assert_eq!(read_message(&mut peer).unwrap(), response(&options(number)));
+        }
+    });
+    world.counts(StreamCounter::MessagesIn, 100);
+    world.counts(StreamCounter::MessagesOut, 100);
+}
+
+#[test]
+fn many_connections_are_served_side_by_side() {
+    let parameters = Parameters { streams_per_source_max: 0, ..Parameters::default() };
+    let mut world = World::new(parameters);
+    let mut peers: Vec<_> = (0..400).map(|_| world.connect()).collect();
+    world.while_peer(|| {
+        for (number, peer) in peers.iter_mut().enumerate() {
+            ask(peer, number);
+        }
+        for (number, peer) in peers.iter_mut().enumerate().rev() {
+            ask(peer, number);
+        }
+    });
+    drop(peers);
+    world.counts(StreamCounter::Accepted, 400);
+    world.counts(StreamCounter::Closed, 400);
+}
+
+#[test]
+fn a_burst_beyond_the_ring_is_not_lost_but_waited_for() {
+    let mut world = World::new(Parameters::default()).silent();
+    let peer = world.connect();
+    let sending = std::thread::spawn(move || {
+        let mut peer = peer;
+        for number in 0..2_000 {
+            peer.write_all(options(number).as_bytes()).unwrap();
+        }
+        peer
+    });
+    // The worker stands still, and the rings are full long before all has come.
+    std::thread::sleep(Duration::from_millis(300));
+    for number in 0..2_000 {
+        assert_eq!(world.gets().2, options(number));
+    }
+    drop(sending.join().unwrap());
+}
+
+#[test]
+fn a_burst_for_a_peer_that_reads_is_written_and_not_given_back() {
+    let mut world = World::new(Parameters::default()).silent();
+    let mut peer = world.connect();
+    peer.write_all(options(1).as_bytes()).unwrap();
+    let (_, path, _) = world.gets();
+    // As many as a worker can say at once.
+    for number in 0..250 {
+        world.sends(&path, &options(number));
+    }
+    for number in 0..250 {
+        assert_eq!(read_message(&mut peer).unwrap(), options(number));
+    }
+    assert_eq!(world.count(StreamCounter::QueueFull), 0);
+}
+
+#[test]
+fn a_double_line_end_is_answered_by_one() {
+    let mut world = World::new(Parameters::default());
+    let mut peer = world.connect();
+    peer.write_all(b"\r\n\r\n").unwrap();
+    let mut pong = [0; 2];
+    peer.read_exact(&mut pong).unwrap();
+    assert_eq!(&pong, b"\r\n");
+    world.while_peer(|| ask(&mut peer, 1));
+    world.counts(StreamCounter::KeepAlive, 1);
+}
+
+#[test]
+fn what_is_no_message_ends_its_connection_and_no_other() {
+    let mut world = World::new(Parameters::default());
+    let mut other = world.connect();
+    let no_length = options(1).replace("Content-Length: 0\r\n", "");
+    let endless = "x".repeat(MESSAGE_BYTES_MAX);
+    let bad = options(1).replace("Length: 0", "Length: -1");
+    let long = options(1).replace("Length: 0", "Length: 9000");
+    for (text, counter) in [
+        (&no_length, StreamCounter::LengthMissing),
+        (&bad, StreamCounter::LengthMalformed),
+        (&long, StreamCounter::MessageTooLong),
+        (&endless, StreamCounter::HeadEndless),
+        (&"\r\n\r\n".repeat(20_000), StreamCounter::Barren),
+    ] {
+        let mut peer = world.connect();
+        // It may be cut off while it still writes.
+        let _ = peer.write_all(text.as_bytes());
+        let mut rest = Vec::new();
+        let _ = peer.read_to_end(&mut rest);
+        assert!(rest.iter().all(|byte| b"\r\n".contains(byte)), "{counter:?}");
+        world.counts(counter, 1);
+    }
+    world.while_peer(|| ask(&mut other, 2));
+}
+
+#[test]
+fn who_is_denied_or_out_of_budget_is_not_let_in() {
+    let mut world = World::new(Parameters::default()).silent();
+    let door = world.at(Transport::Tcp);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let from_denied = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{DENIED}:0").parse().unwrap()).unwrap();
+        socket.connect(door).await.unwrap().into_std().unwrap()
+    });
+    let mut peer = from_denied;
+    peer.set_nonblocking(false).unwrap();
+    assert_eq!(end_of(&mut peer).unwrap(), 0);
+    world.counts(StreamCounter::Denied, 1);
+    let mut peer = world.connect();
+    peer.write_all(request("PUBLISH", 1, "TCP a", "").as_bytes()).unwrap();
+    peer.write_all(options(2).as_bytes()).unwrap();
+    assert_eq!(world.gets().2, options(2));
+    world.counts(StreamCounter::Refused, 1);
+}
+
+#[test]
+fn a_source_has_its_share_of_connections_until_it_lets_one_go() {
+    let parameters = Parameters { streams_per_source_max: 3, ..Parameters::default() };
+    let mut world = World::new(parameters);
+    let mut peers: Vec<TcpStream> = (0..3).map(|_| world.connect()).collect();
+    world.while_peer(|| peers.iter_mut().for_each(|peer| ask(peer, 1)));
+    let mut surplus = world.connect();
+    assert_eq!(end_of(&mut surplus).unwrap(), 0);
+    world.counts(StreamCounter::OverLimit, 1);
+    // Another source is not concerned.
+    let mut other = connect(world.at_ip("::1", Transport::Tcp));
+    world.while_peer(|| ask(&mut other, 2));
+    drop(peers.pop());
+    world.counts(StreamCounter::Closed, 1);
+    let mut peer = world.connect();
+    world.while_peer(|| ask(&mut peer, 3));
+}
+
+#[test]
+fn silence_and_half_messages_end_by_the_clock() {
+    let parameters = Parameters { stream_idle_s: 1, stream_patience_s: 2, ..Parameters::default() };
+    let mut world = World::new(parameters);
+    let (mut idle, mut half, mut alive) = (world.connect(), world.connect(), world.connect());
+    half.write_all(&options(1).as_bytes()[..100]).unwrap();
+    let begun = Instant::now();
+    world.while_peer(|| {
+        for _ in 0..3 {
+            ask(&mut alive, 2);
+            // A trickle is no progress.
+            half.write_all(b" ").unwrap();
+            std::thread::sleep(Duration::from_millis(600));
+        }
+        assert_eq!(end_of(&mut idle).unwrap(), 0);
+        let _ = end_of(&mut half);
+    });
+    assert!(begun.elapsed() >= Duration::from_millis(1_900));
+    world.counts(StreamCounter::Stuck, 1);
+    assert!(world.count(StreamCounter::Idle) >= 1);
+}
+
+#[test]
+fn a_peer_that_never_reads_delays_nobody_and_is_cut_off() {
+    let mut world = World::new(hasty()).silent();
+    let mut deaf = world.connect();
+    deaf.write_all(options(1).as_bytes()).unwrap();
+    let (_, path, _) = world.gets();
+    let mut other = world.connect();
+    other.write_all(options(2).as_bytes()).unwrap();
+    let (_, lively, text) = world.gets();
+    let body = "x".repeat(7_000);
+    let long = request("INFO", 3, "TCP a", &body);
+    for _ in 0..2_000 {
+        world.sends(&path, &long);
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    let begun = Instant::now();
+    world.sends(&lively, &response(&text));
+    assert_eq!(read_message(&mut other).unwrap(), response(&options(2)));
+    assert!(begun.elapsed() < AT_ONCE);
+    // What did not fit came back at once, the rest when patience ended.
+    let mut returned = 0;
+    let end = Instant::now() + SOON;
+    while world.count(StreamCounter::Stuck) == 0 && Instant::now() < end {
+        match world.take() {
+            Some((kind, _, _)) => returned += u32::from(kind == Kind::Undeliverable),
+            None => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    assert!(returned > 0);
+    world.counts(StreamCounter::Stuck, 1);
+    assert!(world.count(StreamCounter::QueueFull) > 0);
+    drop(deaf);
+}
+
+#[test]
+fn a_reset_comes_only_after_the_last_response() {
+    let parameters = Parameters { stream_idle_s: 1, tcp_close_reset: 1, ..Parameters::default() };
+    let mut world = World::new(parameters);
+    let mut peer = world.connect();
+    world.while_peer(|| {
+        peer.write_all(options(1).as_bytes()).unwrap();
+        // The reset has come when the answer is read.
+        std::thread::sleep(Duration::from_millis(1_500));
+        assert_eq!(read_message(&mut peer).unwrap(), response(&options(1)));
+        assert_eq!(end_of(&mut peer).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    });
+    world.counts(StreamCounter::Reset, 1);
+    // Without the parameter the end is orderly.
+    let mut world = World::new(Parameters { stream_idle_s: 1, ..Parameters::default() });
+    let mut peer = world.connect();
+    world.while_peer(|| {
+        ask(&mut peer, 3);
+        assert_eq!(end_of(&mut peer).unwrap(), 0);
+    });
+}
+
+#[test]
+fn who_has_said_all_still_hears_the_answer() {
+    let mut world = World::new(Parameters::default());
+    let mut peer = world.connect();
+    world.while_peer(|| {
+        peer.write_all(options(1).as_bytes()).unwrap();
+        peer.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(read_message(&mut peer).unwrap(), response(&options(1)));
+        assert_eq!(end_of(&mut peer).unwrap(), 0);
+    });
+    world.counts(StreamCounter::Closed, 1);
+}
+
+#[test]
+fn a_response_whose_connection_is_gone_goes_to_the_sent_by_address() {
+    let mut world = World::new(Parameters::default()).silent();
+    let home = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut peer = world.connect();
+    let via = format!("TCP {}", home.local_addr().unwrap());
+    let asked = request("OPTIONS", 1, &via, "");
+    peer.write_all(asked.as_bytes()).unwrap();
+    let (_, path, _) = world.gets();
+    drop(peer);
+    world.counts(StreamCounter::Closed, 1);
+    world.sends(&path, &response(&asked));
+    let (mut back, _) = home.accept().unwrap();
+    assert_eq!(read_message(&mut back).unwrap(), response(&asked));
+    world.counts(StreamCounter::Redirected, 1);
+    // Nobody is at home any more: it comes back once, and that is the end of it.
+    drop((home, back));
+    world.counts(StreamCounter::Closed, 2);
+    world.sends(&path, &response(&asked));
+    assert_eq!(world.gets().0, Kind::Undeliverable);
+    world.counts(StreamCounter::Undeliverable, 1);
+}
+
+/// A WebSocket client, of the protocols that it offers.
+fn websocket(
+    world: &World,
+    protocols: &str,
+) -> Result<tungstenite::WebSocket<TcpStream>, tungstenite::Error> {
+    let door = world.at(Transport::Ws);
+    let mut request = format!("ws://{door}/").into_client_request().unwrap();
+    if !protocols.is_empty() {
+        request.headers_mut().insert("Sec-WebSocket-Protocol", protocols.parse().unwrap());
+    }
+    match tungstenite::client(request, connect(door)) {
+        Ok((socket, response)) => {
+            assert_eq!(response.headers()["Sec-WebSocket-Protocol"], "sip");
+            Ok(socket)
+        }
+        Err(tungstenite::HandshakeError::Failure(error)) => Err(error),
+        Err(tungstenite::HandshakeError::Interrupted(_)) => panic!("it blocks"),
+    }
+}
+
+#[test]
+fn a_websocket_carries_one_message_each_and_only_as_sip() {
+    let mut world = World::new(hasty());
+    let mut peer = websocket(&world, "chat, sip").unwrap();
+    world.while_peer(|| {
+        for message in [Message::text(options(1)), Message::binary(options(1).into_bytes())] {
+            peer.send(message).unwrap();
+            assert_eq!(peer.read().unwrap(), Message::text(response(&options(1))));
+        }
+        peer.send(Message::text("\r\n\r\n")).unwrap();
+        assert_eq!(peer.read().unwrap(), Message::text("\r\n"));
+        peer.send(Message::Ping("x".into())).unwrap();
+        assert_eq!(peer.read().unwrap(), Message::Pong("x".into()));
+        peer.close(None).unwrap();
+        while peer.read().is_ok() {}
+    });
+    world.counts(StreamCounter::Closed, 1);
+    assert!(websocket(&world, "").is_err());
+    assert!(websocket(&world, "sips").is_err());
+    world.counts(StreamCounter::HandshakeFailed, 2);
+    let mut peer = websocket(&world, "sip").unwrap();
+    let _ = peer.send(Message::text("x".repeat(MESSAGE_BYTES_MAX + 1)));
+    world.counts(StreamCounter::MessageTooLong, 1);
+    // Plain HTTP, or nothing at all, is no handshake.
+    let mut http = connect(world.at(Transport::Ws));
+    http.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let _silent = connect(world.at(Transport::Ws));
+    world.counts(StreamCounter::HandshakeFailed, 4);
+}

@@ -1,0 +1,262 @@
+//! One body per parser: whatever the bytes, it ends; what it accepts, it accepts again as it wrote it.
+
+use b2bua::{Keys, shard_of};
+use link::message::Message as _;
+use link::{Down, Up};
+use sip::digest::{Challenge, Credentials};
+use sip::header::{self, Name};
+use sip::sdp::Rewrite;
+use sip::{Message, NameAddr, Refusable, Sdp, Uri};
+
+/// A message: every accessor ends, and a request that was refused can be answered or dropped.
+pub fn sip(bytes: &[u8]) {
+    let message = match Message::parse(bytes) {
+        Ok(message) => message,
+        Err(fault) => {
+            if let Some((request, status)) = Refusable::read(bytes, fault) {
+                assert!((400..700).contains(&status));
+                let _ = request.via();
+            }
+            return;
+        }
+    };
+    assert!(message.request().is_some() != message.status().is_some());
+    assert!(message.body().len() <= bytes.len());
+    let _ = (message.via().unique_branch(), message.from().tag(), message.to().tag());
+    let _ = (message.contacts().count(), message.routes().count(), message.record_routes().count());
+    let _ = shard_of(message.call_id(), &Keys { shard: [1; 16], tag: [2; 16] });
+    for header in message.headers() {
+        let _ = message.list(header.name).count();
+    }
+    // What we copy, we can read: a writer that takes a value makes no other message of it.
+    let mut room = vec![0; bytes.len() * 2 + 512];
+    let mut writer = sip::Writer::new(&mut room);
+    writer.respond(&message, 200, b"", ([192, 0, 2, 1], 5060).into(), b"tag");
+    writer.no_body();
+    if message.request().is_some()
+        && let Some(length) = writer.finish()
+    {
+        let answer = Message::parse(&room[..length]).expect("our answer is a message");
+        assert_eq!(answer.call_id(), message.call_id());
+        assert_eq!(answer.cseq().number, message.cseq().number);
+    }
+}
+
+/// A URI, and the number in it.
+pub fn uri(bytes: &[u8]) {
+    let Some(uri) = Uri::parse(bytes) else { return };
+    assert_eq!(uri.as_bytes(), bytes);
+    let _ = (uri.user(), uri.host().ip(), uri.port(), uri.headers(), uri.is_loose());
+    let mut room = [0; 256];
+    if let Some(user) = uri.user() {
+        let _ = sip::uri::unescape_into(user, &mut room);
+    }
+}
+
+/// A header value, as each header that might have it.
+pub fn headers(bytes: &[u8]) {
+    let Some((&which, value)) = bytes.split_first() else { return };
+    let mut head = b"INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP b;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=1\r\n\
+        To: <sip:a@b>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n"
+        .to_vec();
+    let name = Name::ALL[usize::from(which) % Name::ALL.len()];
+    head.extend(name.as_bytes());
+    head.extend(b": ");
+    head.extend(value);
+    head.extend(b"\r\n\r\n");
+    sip(&head);
+    let _ = NameAddr::parse(value);
+    let _ = header::Reason::parse(value);
+    let _ = header::Diversion::parse(value);
+    let _ = header::HistoryInfo::parse(value);
+    let _ = header::Rack::parse(value);
+    let _ = header::Replaces::parse(value);
+    let _ = header::SessionExpires::parse(value);
+    let _ = header::RemotePartyId::parse(value);
+}
+
+/// A description: rewritten, it is one again, with as many media and our address.
+pub fn sdp(bytes: &[u8]) {
+    let Ok(sdp) = Sdp::parse(bytes) else { return };
+    for media in sdp.media() {
+        let _ = (media.is_rtp(), media.is_held(), media.payload_types().count());
+        let _ = (media.rtpmap(96), media.packet_ms(), media.attributes().count());
+    }
+    let mut room = vec![0; bytes.len() * 2 + 512];
+    let rewrite = Rewrite { address: [192, 0, 2, 1].into(), session: 1, ports: &[10_000, 10_002] };
+    let Some(length) = sdp.rewrite(&rewrite, &mut room) else { return };
+    let again = Sdp::parse(&room[..length]).expect("a rewritten description is one");
+    assert_eq!(again.media().len(), sdp.media().len());
+}
+
+/// Credentials and challenges.
+pub fn digest(bytes: &[u8]) {
+    if let Ok(credentials) = Credentials::parse(bytes) {
+        let _ = credentials.count();
+    }
+    let _ = Challenge::parse(bytes);
+}
+
+/// A frame from the wire, and its payload as RTP.
+pub fn packet(bytes: &[u8]) {
+    if let Ok(datagram) = wire::datagram::parse(bytes) {
+        let payload = datagram.payload(bytes);
+        assert!(payload.len() <= bytes.len());
+        let _ = (wire::rtp::parse(payload), wire::rtp::is_rtcp(payload));
+    }
+    let _ = (wire::rtp::parse(bytes), wire::rtp::is_rtcp(bytes));
+}
+
+/// A slot of a ring that the other process wrote, or wrote half.
+pub fn link(bytes: &[u8]) {
+    let Some((&kind, body)) = bytes.split_first() else { return };
+    if let Some(up) = Up::decode(kind.into(), body) {
+        assert_eq!(up.encode().1, body);
+    }
+    if let Some(down) = Down::decode(kind.into(), body) {
+        assert_eq!(down.encode().1, body);
+    }
+}
+
+/// A configuration file.
+pub fn config(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Err(errors) = config::Config::parse(text) {
+        assert!(!errors.is_empty(), "a refusal says why");
+    }
+}
+
+/// A user part as a number.
+pub fn number(bytes: &[u8]) {
+    if let Ok(number) = numbers::Number::normal(bytes, &["00"]) {
+        assert!((1..=32).contains(&number.as_bytes().len()));
+        let again = numbers::Number::new(number.as_bytes()).expect("a normal form is one");
+        assert_eq!(again.as_bytes(), number.as_bytes());
+    }
+}
+
+fn all(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+/// Messages of every kind.
+#[must_use]
+pub fn messages() -> Vec<Vec<u8>> {
+    let head = "Via: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bKabc;rport\r\nMax-Forwards: 70\r\n\
+        From: \"A\" <sip:1234@192.0.2.7>;tag=a\r\nTo: <sip:4420@192.0.2.1>\r\nCall-ID: c@a\r\n";
+    let body = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n\
+        m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\n";
+    let rest = "Contact: <sip:1234@192.0.2.7>\r\nSupported: 100rel, timer\r\nSession-Expires: 1800\r\n\
+        P-Asserted-Identity: <sip:1234@x>, <tel:+1234>\r\nPrivacy: id\r\n";
+    let mut texts = vec![format!(
+        "INVITE sip:4420@192.0.2.1 SIP/2.0\r\n{head}CSeq: 1 INVITE\r\n{rest}\
+         Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )];
+    for method in ["ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "REFER"] {
+        let line = format!("{method} sip:4420@192.0.2.1 SIP/2.0\r\n{head}CSeq: 2 {method}\r\n");
+        texts.push(format!("{line}{rest}Refer-To: <sip:9@x?Replaces=a%3Bto-tag%3Db>\r\n\r\n"));
+    }
+    for status in ["100 Trying", "183 Progress", "200 OK", "302 Moved", "401 No", "486 Busy"] {
+        texts.push(format!("SIP/2.0 {status}\r\n{head}CSeq: 1 INVITE\r\n{rest}l: 0\r\n\r\n"));
+    }
+    texts.into_iter().map(String::into_bytes).collect()
+}
+
+/// URIs.
+#[must_use]
+pub fn uris() -> Vec<Vec<u8>> {
+    all(&[
+        "sip:alice@example.com",
+        "sips:%61lice:pw@[2001:db8::1]:5061;transport=tls;lr?Subject=x&Replaces=a%3Bb",
+        "tel:+1-201-555-0123;phone-context=example.com;rn=+1201;npdi",
+        "sip:+12015550123@gateway.example;user=phone",
+    ])
+}
+
+/// Header values; the first byte says whose.
+#[must_use]
+pub fn values() -> Vec<Vec<u8>> {
+    let texts = [
+        "<sip:a@b;lr>;q=0.5;expires=60, \"B\" <sip:c@d>",
+        "Digest username=\"a\", realm=\"b\", nonce=\"c\", uri=\"sip:b\", response=\"00\"",
+        "Q.850;cause=16;text=\"Normal\"",
+        "<sip:x@y?Reason=SIP%3Bcause%3D302>;index=1.1;mp=1",
+        "<sip:1@2>;reason=no-answer;counter=2;privacy=full",
+        "1800;refresher=uac",
+        "776656 1 INVITE",
+        "a@b;to-tag=c;from-tag=d;early-only",
+    ];
+    texts.iter().map(|text| [b"0", text.as_bytes()].concat()).collect()
+}
+
+/// Descriptions.
+#[must_use]
+pub fn descriptions() -> Vec<Vec<u8>> {
+    all(&[
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n\
+         m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\na=sendonly\r\n\
+         m=video 4002 RTP/AVP 96\r\nc=IN IP6 2001:db8::7\r\na=rtcp:4004 IN IP4 192.0.2.8\r\n",
+        "v=0\r\no=u 1 1 IN IP6 ::1\r\ns= \r\nt=0 0\r\nm=image 4002 udptl t38\r\nc=IN IP6 ::1\r\n",
+    ])
+}
+
+/// Digest values.
+#[must_use]
+pub fn digests() -> Vec<Vec<u8>> {
+    all(&[
+        "Digest username=\"bob\", realm=\"biloxi.com\", nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", \
+         uri=\"sip:bob@biloxi.com\", qop=auth, nc=00000001, cnonce=\"0a4f113b\", \
+         response=\"89eb0059246c02b2f6ee02c7961d5ea3\", algorithm=MD5, opaque=\"\"",
+        "Digest realm=\"atlanta.com\", qop=\"auth,auth-int\", nonce=\"8452cd5a\", stale=FALSE, \
+         algorithm=SHA-256",
+    ])
+}
+
+/// Frames.
+#[must_use]
+pub fn frames() -> Vec<Vec<u8>> {
+    let mut room = [0; 256];
+    let ends =
+        [("192.0.2.7:4000", "192.0.2.1:10000"), ("[2001:db8::7]:5060", "[2001:db8::1]:5060")];
+    ends.iter()
+        .filter_map(|(source, destination)| {
+            let headers = wire::datagram::Headers {
+                destination_mac: [1; 6],
+                source_mac: [2; 6],
+                vlan: Some(7),
+                source: source.parse().ok()?,
+                destination: destination.parse().ok()?,
+                dscp: 46,
+                ttl: 64,
+            };
+            let length = wire::datagram::write(&mut room, &headers, &[0x80, 0, 0, 1, 0, 0, 0, 9])?;
+            Some(room[..length].to_vec())
+        })
+        .collect()
+}
+
+/// Messages of the rings, each with its kind.
+#[must_use]
+pub fn words() -> Vec<Vec<u8>> {
+    use zerocopy::{FromZeros, IntoBytes};
+    let of = |kind: u8, body: &[u8]| [&[kind], body].concat();
+    vec![
+        of(1, link::ask::Admit::new_zeroed().as_bytes()),
+        of(5, link::ask::Register::new_zeroed().as_bytes()),
+        of(1, link::answer::Route::new_zeroed().as_bytes()),
+        of(67, link::Profile::default().as_bytes()),
+    ]
+}
+
+/// Configuration files.
+#[must_use]
+pub fn files() -> Vec<Vec<u8>> {
+    all(&[include_str!("../../../docs/tollgate.example.toml"), "[node]\nnumber = 1\n"])
+}
+
+/// User parts.
+#[must_use]
+pub fn numbers() -> Vec<Vec<u8>> {
+    all(&["+44 (20) 7946-0123", "0049301234567", "%2B1;rn=+1;npdi", "anonymous", "*31#17"])
+}

@@ -1,0 +1,162 @@
+//! baresip, a softphone that nobody here wrote: registers, dials, answers, holds, transfers, with audio.
+//!
+//! It is told what to do over its control socket, and what happened is read from what it prints.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::lab::{Error, Lab};
+
+/// Port of the control socket: each phone has its own address.
+const CONTROL_PORT: u16 = 4_444;
+
+/// Length of what it says.
+const TONE_S: u32 = 30;
+
+/// A tone of 400 Hz as a WAV file of 16-bit samples at 8 kHz.
+fn wav(seconds: u32) -> Vec<u8> {
+    const RATE: u32 = 8_000;
+    let bytes = seconds * RATE * 2;
+    let mut file = b"RIFF".to_vec();
+    file.extend((36 + bytes).to_le_bytes());
+    file.extend(b"WAVEfmt ");
+    file.extend(16_u32.to_le_bytes());
+    for half in [1_u16, 1] {
+        file.extend(half.to_le_bytes());
+    }
+    file.extend(RATE.to_le_bytes());
+    file.extend((RATE * 2).to_le_bytes());
+    for half in [2_u16, 16] {
+        file.extend(half.to_le_bytes());
+    }
+    file.extend(b"data");
+    file.extend(bytes.to_le_bytes());
+    for sample in 0..seconds * RATE {
+        let level = (f64::from(sample) * 400.0 * std::f64::consts::TAU / f64::from(RATE)).sin();
+        file.extend(((level * 8_000.0) as i16).to_le_bytes());
+    }
+    file
+}
+
+/// One softphone in a namespace of the lab. It ends with its handle.
+pub struct Softphone<'l> {
+    lab: &'l Lab,
+    place: &'static str,
+    address: String,
+    folder: PathBuf,
+    child: std::process::Child,
+}
+
+/// How a softphone is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Account<'a> {
+    /// `sip:alice@10.10.1.2`, or with a transport.
+    pub uri: &'a str,
+    /// Parameters of the account, like `;auth_pass=…;regint=60`.
+    pub parameters: &'a str,
+    /// Whether it answers by itself.
+    pub answers: bool,
+}
+
+impl<'l> Softphone<'l> {
+    /// Starts one at an address of `place`.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(
+        lab: &'l Lab,
+        place: &'static str,
+        address: &str,
+        account: Account<'_>,
+    ) -> Result<Self, Error> {
+        let name: String =
+            address.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+        let folder =
+            std::env::temp_dir().join(format!("tollgate-phone-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let Account { uri, parameters, answers } = account;
+        let mode = if answers { ";answermode=auto" } else { "" };
+        std::fs::write(folder.join("accounts"), format!("<{uri}>{parameters}{mode}\n"))?;
+        std::fs::write(folder.join("contacts"), "")?;
+        let bracketed =
+            if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+        let tone = folder.join("tone.wav");
+        std::fs::write(&tone, wav(TONE_S))?;
+        let mut config = String::new();
+        let _ = write!(
+            config,
+            "sip_listen {bracketed}:5060\naudio_source aufile,{}\naudio_player aufile,/dev/null\n\
+             audio_alert aufile,/dev/null\nrtp_ports 20000-20100\nmodule_path /usr/lib/baresip/modules\n\
+             module g711.so\nmodule aufile.so\nmodule ctrl_tcp.so\n\
+             module_tmp account.so\nmodule_app menu.so\nctrl_tcp_listen {bracketed}:{CONTROL_PORT}\n",
+            tone.display()
+        );
+        std::fs::write(folder.join("config"), config)?;
+        let log = std::fs::File::create(folder.join("log"))?;
+        let folder_text = folder.to_string_lossy().into_owned();
+        let mut command = lab.inside(place, "baresip", &["-v", "-s", "-f", &folder_text]);
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = command.spawn()?;
+        let phone = Self { lab, place, address: address.to_owned(), folder, child };
+        phone.waits_for("baresip is ready", Duration::from_secs(10))?;
+        Ok(phone)
+    }
+
+    /// Whether the tool is here.
+    #[must_use]
+    pub fn is_installed() -> bool {
+        let here = std::path::Path::new("/usr/bin/baresip").exists();
+        if !here {
+            eprintln!("SKIPPED: needs baresip; run scripts/install lab");
+        }
+        here
+    }
+
+    /// Everything it printed so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let bytes = std::fs::read(self.folder.join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Waits until it printed this.
+    ///
+    /// # Errors
+    /// When it did not in time; with all that it printed.
+    pub fn waits_for(&self, text: &str, time: Duration) -> Result<(), Error> {
+        if Lab::wait_until(time, || self.log().contains(text)) {
+            return Ok(());
+        }
+        Err(format!("{} never says {text:?}:\n{}", self.address, self.log()).into())
+    }
+
+    /// Tells it something: `dial`, `hangup`, `accept`, `hold`, `resume`, `transfer`, …
+    ///
+    /// # Errors
+    /// When it does not listen.
+    pub fn told(&self, command: &str, params: &str) -> Result<(), Error> {
+        let json = format!("{{\"command\":\"{command}\",\"params\":\"{params}\"}}");
+        let netstring = format!("{}:{json},", json.len());
+        let script = format!(
+            "exec 3<>/dev/tcp/{}/{CONTROL_PORT}; printf '%s' '{netstring}' >&3; sleep 0.3",
+            self.address
+        );
+        let output = self.lab.inside(self.place, "bash", &["-c", &script]).output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(format!("{command}: {}", String::from_utf8_lossy(&output.stderr)).into())
+    }
+}
+
+impl Drop for Softphone<'_> {
+    fn drop(&mut self) {
+        let _ = self.told("quit", "");
+        std::thread::sleep(Duration::from_millis(200));
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
