@@ -12,8 +12,8 @@ use crate::scan;
 
 /// One header line: offsets into the datagram, which is shorter than 64 KiB.
 #[derive(Clone, Copy)]
-struct Entry {
-    name: Name,
+pub(crate) struct Entry {
+    pub(crate) name: Name,
     name_bytes: u8,
     name_at: u16,
     value_at: u16,
@@ -37,52 +37,65 @@ pub(crate) struct Head<'a> {
 impl<'a> Head<'a> {
     /// Reads the lines of a datagram.
     pub(crate) fn scan(datagram: &'a [u8]) -> Self {
-        let mut head = Self {
+        let mut head = Self::unread(datagram);
+        head.read();
+        head
+    }
+
+    /// A datagram of which nothing is read yet. It is large: let [`Head::read`] fill it where it lies.
+    #[inline(always)]
+    pub(crate) const fn unread(datagram: &'a [u8]) -> Self {
+        Self {
             bytes: datagram,
             start_line: b"",
             rest: b"",
             entries: [NO_ENTRY; HEADERS_MAX],
             count: 0,
             fault: None,
-        };
-        let mut rest = datagram;
-        if u16::try_from(datagram.len()).is_err() {
-            head.note(Fault::MessageTooLong);
-            rest = datagram.get(..usize::from(u16::MAX)).unwrap_or_default();
-            head.bytes = rest;
         }
+    }
+
+    /// Reads the lines.
+    pub(crate) fn read(&mut self) {
+        if u16::try_from(self.bytes.len()).is_err() {
+            self.note(Fault::MessageTooLong);
+            self.bytes = self.bytes.get(..usize::from(u16::MAX)).unwrap_or_default();
+        }
+        let mut lines = Lines { rest: self.bytes };
         // §7.5: line ends before the start line are ignored.
-        while let [b'\r' | b'\n', after @ ..] = rest {
-            rest = after;
+        while let [b'\r' | b'\n', after @ ..] = lines.rest {
+            lines.rest = after;
         }
-        if rest.is_empty() {
-            head.note(Fault::Empty);
-            return head;
-        }
-        let mut lines = Lines { rest };
-        let mut control = false;
-        if let Some(line) = lines.next() {
-            head.start_line = line.text;
-            control = has_control(&line);
-        }
+        let Some(line) = lines.next() else { return self.note(Fault::Empty) };
+        self.start_line = line.text;
+        let mut control = has_control(&line);
         loop {
-            let at = head.offset_of(lines.rest);
+            let from = lines.rest;
+            let at = self.bytes.len().wrapping_sub(from.len());
+            if let Some((name, length)) = from.first_chunk().and_then(Name::at_front_of)
+                && let Some(behind_colon) = from.get(length.wrapping_add(1)..)
+            {
+                lines.rest = behind_colon;
+                let value_at = at.wrapping_add(length).wrapping_add(1);
+                let value = lines.next().inspect(|line| control |= has_control(line));
+                self.push(name, at, length, value_at, value.map_or(b"", |line| line.text));
+                continue;
+            }
             let Some(line) = lines.next() else {
-                head.note(Fault::HeadUnfinished);
+                self.note(Fault::HeadUnfinished);
                 break;
             };
             control |= has_control(&line);
             match line.text {
                 [] if line.is_ended() => break,
-                [b' ' | b'\t', ..] => head.fold(at, line.text),
-                text => head.header(at, text),
+                [b' ' | b'\t', ..] => self.fold(at, line.text),
+                text => self.header(at, text),
             }
         }
         if control {
-            head.note(Fault::ControlInHead);
+            self.note(Fault::ControlInHead);
         }
-        head.rest = lines.rest;
-        head
+        self.rest = lines.rest;
     }
 
     /// Only the first fault is kept.
@@ -90,7 +103,8 @@ impl<'a> Head<'a> {
         self.fault = self.fault.or(Some(fault));
     }
 
-    /// A header line at that offset.
+    /// A header line at that offset, whose name is not written as usual.
+    #[cold]
     fn header(&mut self, at: usize, line: &[u8]) {
         let Some((before_colon, value)) = scan::split_once(line, b':') else {
             return self.note(Fault::HeaderMalformed);
@@ -99,17 +113,28 @@ impl<'a> Head<'a> {
         let raw_name = scan::trim_end(before_colon);
         let name = Name::new(raw_name);
         let known = name != Name::Other || scan::all(raw_name, scan::TOKEN);
-        let (Ok(name_bytes), true) = (u8::try_from(raw_name.len()), known) else {
+        if !known || raw_name.len() > usize::from(u8::MAX) {
             return self.note(Fault::HeaderMalformed);
+        }
+        let value_at = at.wrapping_add(before_colon.len()).wrapping_add(1);
+        self.push(name, at, raw_name.len(), value_at, value);
+    }
+
+    /// The next header: its name, where that stands and its length, where the value stands and it.
+    #[inline(always)]
+    fn push(&mut self, name: Name, at: usize, length: usize, value_at: usize, value: &[u8]) {
+        let text = match value {
+            // As nearly everybody writes it.
+            [b' ', text @ ..] if text.first().is_some_and(|first| *first > b' ') => text,
+            _ => scan::trim_start(value),
         };
-        let value = scan::trim_start(value);
-        let value_at = at.wrapping_add(line.len()).wrapping_sub(value.len());
-        let value_end = value_at.wrapping_add(scan::trim_end(value).len());
+        let value_at = value_at.wrapping_add(value.len()).wrapping_sub(text.len());
+        let value_end = value_at.wrapping_add(scan::trim_end(text).len());
         match self.entries.get_mut(self.count) {
             Some(room) => {
                 *room = Entry {
                     name,
-                    name_bytes,
+                    name_bytes: length as u8,
                     name_at: short(at),
                     value_at: short(value_at),
                     value_end: short(value_end),
@@ -136,11 +161,6 @@ impl<'a> Head<'a> {
         entry.value_end = short(text_at.wrapping_add(text.len()));
     }
 
-    /// Where a tail of the datagram begins.
-    const fn offset_of(&self, tail: &[u8]) -> usize {
-        self.bytes.len().saturating_sub(tail.len())
-    }
-
     /// The datagram.
     pub(crate) const fn bytes(&self) -> &'a [u8] {
         self.bytes
@@ -163,10 +183,20 @@ impl<'a> Head<'a> {
 
     /// The header lines in their order.
     pub(crate) fn headers(&self) -> Headers<'_, 'a> {
-        Headers {
-            bytes: self.bytes,
-            entries: self.entries.get(..self.count).unwrap_or_default().iter(),
-        }
+        Headers { bytes: self.bytes, entries: self.entries().iter() }
+    }
+
+    /// The same, their values not looked up.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        self.entries.get(..self.count).unwrap_or_default()
+    }
+}
+
+impl Entry {
+    /// The value in its datagram.
+    #[inline(always)]
+    pub(crate) fn value<'a>(&self, datagram: &'a [u8]) -> &'a [u8] {
+        datagram.get(usize::from(self.value_at)..usize::from(self.value_end)).unwrap_or_default()
     }
 }
 
@@ -205,11 +235,10 @@ impl<'a> Iterator for Headers<'_, 'a> {
         let entry = self.entries.next()?;
         let name_at = usize::from(entry.name_at);
         let name_end = name_at.saturating_add(usize::from(entry.name_bytes));
-        let value = usize::from(entry.value_at)..usize::from(entry.value_end);
         Some(Header {
             name: entry.name,
             raw_name: self.bytes.get(name_at..name_end).unwrap_or_default(),
-            value: self.bytes.get(value).unwrap_or_default(),
+            value: entry.value(self.bytes),
         })
     }
 }

@@ -3,7 +3,7 @@
 //! One search finds a line's end and what must not stand before it: a CR, which another reader might
 //! take for a line end that we did not see, and a NUL.
 
-use crate::scan::{before, first_control};
+use crate::scan::{before, next_control};
 
 /// One line.
 #[derive(Clone, Copy)]
@@ -37,43 +37,43 @@ pub(crate) struct Lines<'a> {
 impl<'a> Iterator for Lines<'a> {
     type Item = Line<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Line<'a>> {
         let start = self.rest;
         if start.is_empty() {
             return None;
         }
-        let (text, from) = start.split_at_checked(first_control(start))?;
+        let (text, from) = start.split_at_checked(next_control(start))?;
         match from {
             [b'\r', b'\n', after @ ..] | [b'\n', after @ ..] => {
                 self.rest = after;
                 Some(Line { text, whole: before(start, after), suspect: false })
             }
-            _ => Some(self.next_odd(from)),
+            _ => {
+                let line = odd_line(start, from);
+                self.rest = start.get(line.whole.len()..).unwrap_or_default();
+                Some(line)
+            }
         }
     }
 }
 
-impl<'a> Lines<'a> {
-    /// The next line when it holds controls, such as tabs, or has no end.
-    #[cold]
-    fn next_odd(&mut self, from: &'a [u8]) -> Line<'a> {
-        let start = self.rest;
-        let mut suspect = false;
-        let mut from = from;
-        let after = loop {
-            match from {
-                [b'\r', b'\n', after @ ..] | [b'\n', after @ ..] => break after,
-                [] | [b'\r'] => break &[],
-                [byte, after @ ..] => {
-                    suspect |= matches!(byte, b'\r' | 0);
-                    from = after.get(first_control(after)..).unwrap_or_default();
-                }
+/// The line at `start` when it holds controls, such as tabs, or has no end; the first stands at `from`.
+#[cold]
+fn odd_line<'a>(start: &'a [u8], from: &'a [u8]) -> Line<'a> {
+    let mut suspect = false;
+    let mut from = from;
+    let after = loop {
+        match from {
+            [b'\r', b'\n', after @ ..] | [b'\n', after @ ..] => break after,
+            [] | [b'\r'] => break &[],
+            [byte, after @ ..] => {
+                suspect |= matches!(byte, b'\r' | 0);
+                from = after.get(next_control(after)..).unwrap_or_default();
             }
-        };
-        self.rest = after;
-        Line { text: before(start, from), whole: before(start, after), suspect }
-    }
+        }
+    };
+    Line { text: before(start, from), whole: before(start, after), suspect }
 }
 
 #[cfg(test)]

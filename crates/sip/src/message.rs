@@ -7,12 +7,12 @@
 use crate::fault::Fault;
 use crate::head::{Head, Headers};
 use crate::header::cseq::Cseq;
-use crate::header::list::{List, split_first};
+use crate::header::list::List;
 use crate::header::name::Name;
 use crate::header::name_addr::NameAddr;
 use crate::header::via::Via;
 use crate::method::Method;
-use crate::scan;
+use crate::scan::{self, Cursor};
 use crate::uri::Uri;
 
 /// The request line.
@@ -70,66 +70,102 @@ fn once<T>(place: &mut Option<T>, value: Option<T>, malformed: Fault) -> Result<
 }
 
 impl<'a> Needed<'a> {
-    fn read(headers: Headers<'_, 'a>) -> Result<Self, Fault> {
-        let mut needed = Self::default();
-        for header in headers {
-            let value = header.value;
-            match header.name {
-                Name::Via if needed.via.is_none() => {
-                    let (first, _) = split_first(value);
-                    needed.via = Some(Via::parse(first).ok_or(Fault::ViaMalformed)?);
-                }
-                Name::From => once(&mut needed.from, NameAddr::parse(value), Fault::FromMalformed)?,
-                Name::To => once(&mut needed.to, NameAddr::parse(value), Fault::ToMalformed)?,
+    #[inline(always)]
+    fn read(&mut self, head: &Head<'a>) -> Result<(), Fault> {
+        for entry in head.entries() {
+            let name = entry.name;
+            let value = || entry.value(head.bytes());
+            match name {
+                Name::Via if self.via.is_none() => self.read_via(value())?,
+                Name::From | Name::To | Name::Contact => self.read_address(name, value())?,
                 Name::CallId => {
-                    let value = Some(value).filter(|value| scan::all(value, scan::VISIBLE));
-                    once(&mut needed.call_id, value, Fault::CallIdMalformed)?;
+                    let value = Some(value()).filter(|value| scan::all_visible(value));
+                    once(&mut self.call_id, value, Fault::CallIdMalformed)?;
                 }
-                Name::Cseq => once(&mut needed.cseq, Cseq::parse(value), Fault::CseqMalformed)?,
+                Name::Cseq => once(&mut self.cseq, Cseq::parse(value()), Fault::CseqMalformed)?,
                 Name::MaxForwards => {
-                    let hops = scan::number(value, 255).and_then(|hops| u8::try_from(hops).ok());
-                    once(&mut needed.max_forwards, hops, Fault::MaxForwardsMalformed)?;
+                    let hops = scan::number(value(), 255).and_then(|hops| u8::try_from(hops).ok());
+                    once(&mut self.max_forwards, hops, Fault::MaxForwardsMalformed)?;
                 }
                 Name::ContentLength => {
-                    let bytes = scan::number(value, u32::MAX);
+                    let bytes = scan::number(value(), u32::MAX);
                     let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
-                    once(&mut needed.content_bytes, bytes, Fault::ContentLengthMalformed)?;
+                    once(&mut self.content_bytes, bytes, Fault::ContentLengthMalformed)?;
                 }
                 Name::ContentType => {
-                    once(&mut needed.content_type, Some(value), Fault::HeaderMalformed)?;
-                }
-                Name::Contact if needed.contact.is_none() && value != b"*" => {
-                    let (first, _) = split_first(value);
-                    needed.contact = Some(NameAddr::parse(first).ok_or(Fault::ContactMalformed)?);
+                    once(&mut self.content_type, Some(value()), Fault::HeaderMalformed)?;
                 }
                 _ => (),
             }
         }
-        Ok(needed)
+        Ok(())
+    }
+
+    /// The top Via.
+    fn read_via(&mut self, value: &'a [u8]) -> Result<(), Fault> {
+        let mut cursor = Cursor::new(value);
+        let via = Via::read(&mut cursor).filter(|_| cursor.is_at_end_of_value());
+        self.via = Some(via.ok_or(Fault::ViaMalformed)?);
+        Ok(())
+    }
+
+    /// From, To or the first Contact that is an address.
+    fn read_address(&mut self, name: Name, value: &'a [u8]) -> Result<(), Fault> {
+        let (place, malformed) = match name {
+            Name::From => (&mut self.from, Fault::FromMalformed),
+            Name::To => (&mut self.to, Fault::ToMalformed),
+            _ if self.contact.is_some() || value == b"*" => return Ok(()),
+            _ => (&mut self.contact, Fault::ContactMalformed),
+        };
+        if place.is_some() {
+            return Err(Fault::HeaderRepeated);
+        }
+        let mut cursor = Cursor::new(value);
+        let address = NameAddr::read(&mut cursor).ok_or(malformed)?;
+        let ended = match name {
+            Name::Contact => cursor.is_at_end_of_value(),
+            _ => cursor.rest.is_empty(),
+        };
+        if !ended {
+            return Err(malformed);
+        }
+        *place = Some(address);
+        Ok(())
     }
 }
 
 /// A request line: exactly three parts, one space between each (§7.1).
-fn read_request_line(line: &[u8]) -> Result<Request<'_>, Fault> {
+fn read_request_line(line: &[u8]) -> Option<Request<'_>> {
+    let mut cursor = Cursor::new(line);
+    let method = cursor.take_some(scan::TOKEN)?;
+    let uri = if cursor.eat(b' ') { Uri::read(&mut cursor)? } else { return None };
+    // §19.1.1: a Request-URI has no headers.
+    let readable = is_behind_uri(cursor.rest) && uri.headers().is_none();
+    readable.then(|| Request { method: Method::new(method), uri })
+}
+
+/// The version in upper case, as everybody writes it, compares faster.
+fn is_behind_uri(text: &[u8]) -> bool {
+    text == b" SIP/2.0" || text.eq_ignore_ascii_case(b" SIP/2.0")
+}
+
+/// The first fault of a line that is no request line.
+#[cold]
+fn why_no_request_line(line: &[u8]) -> Fault {
     let parts = scan::split_once(line, b' ')
         .and_then(|(method, rest)| Some((method, scan::split_once(rest, b' ')?)));
-    let Some((method, (uri, version))) = parts else { return Err(surplus_or_stranger(line)) };
-    if !is_supported(version).ok_or_else(|| surplus_or_stranger(line))? {
-        return Err(Fault::VersionUnsupported);
+    let Some((method, (uri, version))) = parts else { return surplus_or_stranger(line) };
+    match is_supported(version) {
+        None => surplus_or_stranger(line),
+        Some(false) => Fault::VersionUnsupported,
+        Some(true) if !scan::all(method, scan::TOKEN) || uri.is_empty() => {
+            Fault::RequestLineMalformed
+        }
+        Some(true) => Fault::RequestUriMalformed,
     }
-    if !scan::all(method, scan::TOKEN) || uri.is_empty() {
-        return Err(Fault::RequestLineMalformed);
-    }
-    let uri = Uri::parse(uri).ok_or(Fault::RequestUriMalformed)?;
-    // §19.1.1: a Request-URI has no headers.
-    if uri.headers().is_some() {
-        return Err(Fault::RequestUriMalformed);
-    }
-    Ok(Request { method: Method::new(method), uri })
 }
 
 /// Whether the line at least ends as a request line does.
-#[cold]
 fn surplus_or_stranger(line: &[u8]) -> Fault {
     let last = scan::trim(line).rsplit(|&byte| byte == b' ').next();
     if last.is_some_and(is_sip_version) { Fault::RequestLineMalformed } else { Fault::NotSip }
@@ -186,19 +222,22 @@ impl<'a> Message<'a> {
     ///
     /// The first fault met: of the start line, of the lines' shape, then of the headers in their order.
     pub fn parse(datagram: &'a [u8]) -> Result<Self, Fault> {
-        let head = Head::scan(datagram);
+        let mut head = Head::unread(datagram);
+        head.read();
         if let Some(fault @ (Fault::Empty | Fault::MessageTooLong)) = head.fault() {
             return Err(fault);
         }
         let start = if is_status_line(head.start_line()) {
             read_status_line(head.start_line())?
         } else {
-            Start::Request(read_request_line(head.start_line())?)
+            let line = head.start_line();
+            Start::Request(read_request_line(line).ok_or_else(|| why_no_request_line(line))?)
         };
         if let Some(fault) = head.fault() {
             return Err(fault);
         }
-        let needed = Needed::read(head.headers())?;
+        let mut needed = Needed::default();
+        needed.read(&head)?;
         let via = needed.via.ok_or(Fault::ViaMissing)?;
         let from = needed.from.ok_or(Fault::FromMissing)?;
         let to = needed.to.ok_or(Fault::ToMissing)?;
@@ -407,8 +446,8 @@ impl std::fmt::Debug for Message<'_> {
 
 /// Whether a media type with parameters is that one, in any case (§20.15).
 pub(crate) fn media_type_is(value: &[u8], media_type: &[u8]) -> bool {
-    let end = memchr::memchr(b';', value).unwrap_or(value.len());
-    scan::trim(value.get(..end).unwrap_or_default()).eq_ignore_ascii_case(media_type)
+    let type_alone = scan::before(value, scan::tail_from_byte(value, b';'));
+    scan::trim(type_alone).eq_ignore_ascii_case(media_type)
 }
 
 #[cfg(test)]

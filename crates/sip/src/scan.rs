@@ -2,9 +2,10 @@
 //!
 //! The cursor only ever shrinks its slice, so no reader of hostile bytes has an offset to get wrong.
 //! What belongs to a class is looked up in one table; where one byte stands is searched for in words
-//! of eight bytes.
+//! of eight bytes and blocks of sixteen.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
 
 /// Characters of a token: methods, header names, parameter names.
 pub(crate) const TOKEN: u8 = 1;
@@ -72,18 +73,62 @@ static CLASSES: [u8; 256] = {
 };
 
 /// Whether the byte is of the class.
+#[inline]
 pub(crate) fn is(byte: u8, class: u8) -> bool {
     CLASSES.get(usize::from(byte)).is_some_and(|of| of & class != 0)
 }
 
-/// How many bytes at the front are of the class.
-fn span(bytes: &[u8], class: u8) -> usize {
-    bytes.iter().take_while(|&&byte| is(byte, class)).count()
+/// What follows the bytes at the front that are of the class.
+///
+/// Eight bytes a turn with one look at the length cost half the instructions of one byte a turn.
+#[inline(always)]
+fn behind(bytes: &[u8], class: u8) -> &[u8] {
+    let mut rest = bytes;
+    while let Some((eight, after)) = rest.split_first_chunk::<8>() {
+        for byte in eight {
+            if !is(*byte, class) {
+                return rest;
+            }
+            rest = rest.get(1..).unwrap_or_default();
+        }
+        rest = after;
+    }
+    while let [byte, after @ ..] = rest
+        && is(*byte, class)
+    {
+        rest = after;
+    }
+    rest
+}
+
+/// The same of bytes that begin with a `%`, for `%` escapes and bytes of the class.
+#[cold]
+fn behind_escapes(bytes: &[u8], class: u8) -> &[u8] {
+    let mut rest = bytes;
+    while let [b'%', high, low, after @ ..] = rest
+        && high.is_ascii_hexdigit()
+        && low.is_ascii_hexdigit()
+    {
+        rest = behind(after, class);
+    }
+    rest
 }
 
 /// Whether there is at least one byte and all are of the class.
 pub(crate) fn all(bytes: &[u8], class: u8) -> bool {
-    !bytes.is_empty() && span(bytes, class) == bytes.len()
+    !bytes.is_empty() && behind(bytes, class).is_empty()
+}
+
+/// Whether there is at least one byte and all are printable ASCII without blanks; by blocks, each of
+/// which the compiler compares as one vector.
+pub(crate) fn all_visible(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk::<16>() else { return all(bytes, VISIBLE) };
+    let (blocks, _) = bytes.as_chunks::<16>();
+    blocks.iter().all(is_visible_block) && is_visible_block(last)
+}
+
+fn is_visible_block(block: &[u8; 16]) -> bool {
+    block.iter().fold(true, |visible, byte| visible & (byte.wrapping_sub(b'!') < 94))
 }
 
 /// A word with that byte in all its places.
@@ -95,6 +140,16 @@ const fn everywhere(byte: u8) -> u64 {
 /// What is above the lowest mark may be marked in error.
 const fn below(word: u64, limit: u8) -> u64 {
     word.wrapping_sub(everywhere(limit)) & !word & everywhere(0x80)
+}
+
+/// Marks, like [`below`], the bytes of a word that are this one.
+pub(crate) const fn equal(word: u64, byte: u8) -> u64 {
+    below(word ^ everywhere(byte), 1)
+}
+
+/// All bits of a word up to and with its lowest marked byte; all of them when none is marked.
+pub(crate) const fn up_to_lowest(marks: u64) -> u64 {
+    (marks & marks.wrapping_neg()).wrapping_shl(1).wrapping_sub(1)
 }
 
 /// Where the first byte stands that `marks` marks; the length when none is.
@@ -122,14 +177,14 @@ fn first(bytes: &[u8], marks: impl Fn(u64) -> u64) -> usize {
     }
 }
 
-/// The number of the lowest byte of a word in which a bit is set.
-const fn lowest_byte(word: u64) -> usize {
+/// The number of the lowest byte of a word in which a bit is set; 8 when there is none.
+pub(crate) const fn lowest_byte(word: u64) -> usize {
     word.trailing_zeros().wrapping_div(8) as usize
 }
 
 /// The tail that begins with the first such byte; empty when there is none.
 pub(crate) fn tail_from_byte(bytes: &[u8], byte: u8) -> &[u8] {
-    let at = first(bytes, |word| below(word ^ everywhere(byte), 1));
+    let at = first(bytes, |word| equal(word, byte));
     bytes.get(at..).unwrap_or_default()
 }
 
@@ -138,35 +193,78 @@ pub(crate) fn first_control(bytes: &[u8]) -> usize {
     first(bytes, |word| below(word, b'\r' + 1))
 }
 
+/// The same of a text that goes on far behind that place. A look at the length costs as much as one at
+/// a word, so there is one for two.
+#[inline(always)]
+pub(crate) fn next_control(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    let mut at = 0usize;
+    while let Some((block, after)) = rest.split_first_chunk::<16>() {
+        let [low, high] = halves(block).map(|word| below(word, b'\r' + 1));
+        if low != 0 {
+            return at.wrapping_add(lowest_byte(low));
+        }
+        if high != 0 {
+            return at.wrapping_add(8).wrapping_add(lowest_byte(high));
+        }
+        at = at.wrapping_add(16);
+        rest = after;
+    }
+    at.wrapping_add(first_control(rest))
+}
+
+/// The two words of a block.
+#[inline]
+pub(crate) const fn halves(block: &[u8; 16]) -> [u64; 2] {
+    let word = u128::from_le_bytes(*block);
+    [word as u64, (word >> 64) as u64]
+}
+
 /// What of `bytes` stands before its tail.
+#[inline]
 pub(crate) fn before<'a>(bytes: &'a [u8], tail: &[u8]) -> &'a [u8] {
     bytes.get(..bytes.len().saturating_sub(tail.len())).unwrap_or_default()
 }
 
 /// Without the blanks around it.
+#[inline]
 pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
     trim_end(trim_start(bytes))
 }
 
 /// Without the blanks before it.
+#[inline(always)]
 pub(crate) fn trim_start(bytes: &[u8]) -> &[u8] {
+    match bytes {
+        [first, ..] if *first <= b' ' => behind_blanks(bytes),
+        _ => bytes,
+    }
+}
+
+fn behind_blanks(bytes: &[u8]) -> &[u8] {
     let mut rest = bytes;
-    while let [first, after @ ..] = rest {
-        if !is(*first, BLANK) {
-            break;
-        }
+    while let [first, after @ ..] = rest
+        && is(*first, BLANK)
+    {
         rest = after;
     }
     rest
 }
 
 /// Without the blanks behind it.
+#[inline(always)]
 pub(crate) fn trim_end(bytes: &[u8]) -> &[u8] {
+    match bytes {
+        [.., last] if *last <= b' ' => before_blanks(bytes),
+        _ => bytes,
+    }
+}
+
+fn before_blanks(bytes: &[u8]) -> &[u8] {
     let mut rest = bytes;
-    while let [before @ .., last] = rest {
-        if !is(*last, BLANK) {
-            break;
-        }
+    while let [before @ .., last] = rest
+        && is(*last, BLANK)
+    {
         rest = before;
     }
     rest
@@ -221,6 +319,7 @@ pub(crate) fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
 }
 
 /// What stands before the first `byte`, and behind it.
+#[inline]
 pub(crate) fn split_once(bytes: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
     match tail_from_byte(bytes, byte) {
         tail @ [_, after @ ..] => Some((before(bytes, tail), after)),
@@ -232,19 +331,62 @@ pub(crate) fn split_once(bytes: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
 pub(crate) fn quoted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut rest = bytes.strip_prefix(b"\"")?;
     loop {
-        let at = memchr::memchr2(b'"', b'\\', rest)?;
-        let from = rest.get(at..)?;
-        match from {
-            [b'"', after @ ..] => {
-                return Some((before(bytes, after), after));
-            }
-            [_, _, after @ ..] => rest = after,
-            _ => return None,
+        match rest {
+            [b'"', after @ ..] => return Some((before(bytes, after), after)),
+            [b'\\', _, after @ ..] | [_, after @ ..] => rest = after,
+            [] => return None,
+        }
+    }
+}
+
+/// A part of a text shorter than 64 KiB, by its offsets: a quarter of a slice. The default is nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    at: u16,
+    end: u16,
+}
+
+impl Span {
+    /// What of `text` stands between two of its tails.
+    #[inline]
+    pub(crate) const fn between(text: &[u8], from: &[u8], to: &[u8]) -> Self {
+        Self {
+            at: text.len().wrapping_sub(from.len()) as u16,
+            end: text.len().wrapping_sub(to.len()) as u16,
+        }
+    }
+
+    /// The first bytes of a text.
+    pub(crate) const fn to(end: usize) -> Self {
+        Self { at: 0, end: end as u16 }
+    }
+
+    /// The part itself.
+    #[inline]
+    pub(crate) const fn of<'a>(&self, text: &'a [u8]) -> &'a [u8] {
+        let Some((before_end, _)) = text.split_at_checked(self.end as usize) else { return b"" };
+        let Some((_, part)) = before_end.split_at_checked(self.at as usize) else { return b"" };
+        part
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.at == self.end
+    }
+
+    /// The part itself, if there is any.
+    #[inline]
+    pub(crate) const fn some_of<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
+        match self.of(text) {
+            [] => None,
+            part => Some(part),
         }
     }
 }
 
 /// Reads a value from front to back.
+///
+/// What may refer to a cursor is inlined, and what is called takes and gives tails: so a cursor stays
+/// in two registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Cursor<'a> {
     pub(crate) rest: &'a [u8],
@@ -255,19 +397,31 @@ impl<'a> Cursor<'a> {
         Self { rest: bytes }
     }
 
+    #[inline(always)]
     pub(crate) fn skip_blanks(&mut self) {
         self.rest = trim_start(self.rest);
     }
 
+    /// Whether a value of a list ends here.
+    pub(crate) const fn is_at_end_of_value(&self) -> bool {
+        matches!(self.rest, [] | [b',', ..])
+    }
+
     /// The bytes up to the first that is not of the class; perhaps none.
+    #[inline(always)]
     pub(crate) fn take(&mut self, class: u8) -> &'a [u8] {
-        let (taken, rest) =
-            self.rest.split_at_checked(span(self.rest, class)).unwrap_or((self.rest, &[]));
-        self.rest = rest;
-        taken
+        let start = self.rest;
+        self.rest = behind(start, class);
+        before(start, self.rest)
+    }
+
+    /// Goes to the first byte that is one of these; to the end when there is none.
+    pub(crate) fn skip_to_any<const N: usize>(&mut self, these: [u8; N]) {
+        self.take_while(|byte| !these.contains(&byte));
     }
 
     /// Like [`Cursor::take`], for bytes that are no class.
+    #[inline(always)]
     pub(crate) fn take_while(&mut self, belongs: impl Fn(u8) -> bool) -> &'a [u8] {
         let start = self.rest;
         while let [byte, after @ ..] = self.rest
@@ -279,34 +433,38 @@ impl<'a> Cursor<'a> {
     }
 
     /// Like [`Cursor::take`], but at least one byte.
+    #[inline(always)]
     pub(crate) fn take_some(&mut self, class: u8) -> Option<&'a [u8]> {
         let taken = self.take(class);
         (!taken.is_empty()).then_some(taken)
     }
 
-    /// Like [`Cursor::take`], but takes also `%` escapes with two hexadecimal digits.
-    pub(crate) fn take_escaped(&mut self, class: u8) -> &'a [u8] {
-        let start = self.rest;
-        let taken = self.take(class);
-        match self.rest {
-            [b'%', ..] => self.take_escapes(class, start),
-            _ => taken,
+    /// Goes past the bytes of the class and `%` escapes with two hexadecimal digits.
+    #[inline(always)]
+    pub(crate) fn skip_escaped(&mut self, class: u8) {
+        self.rest = behind(self.rest, class);
+        if let [b'%', ..] = self.rest {
+            self.rest = behind_escapes(self.rest, class);
         }
     }
 
-    #[cold]
-    fn take_escapes(&mut self, class: u8, start: &'a [u8]) -> &'a [u8] {
-        while let [b'%', high, low, after @ ..] = self.rest
-            && high.is_ascii_hexdigit()
-            && low.is_ascii_hexdigit()
-        {
+    /// A port between 1 and 65535, as far as its digits go.
+    #[inline(always)]
+    pub(crate) fn port(&mut self) -> Option<NonZeroU16> {
+        let mut port = 0u32;
+        while let [digit @ b'0'..=b'9', after @ ..] = self.rest {
+            // It cannot wrap: before each step it is below 65,536.
+            port = port.wrapping_mul(10).wrapping_add(u32::from(digit & 0x0f));
+            if port > 65_535 {
+                return None;
+            }
             self.rest = after;
-            self.take(class);
         }
-        before(start, self.rest)
+        u16::try_from(port).ok().and_then(NonZeroU16::new)
     }
 
     /// Whether the next byte was `byte`; if so it is read.
+    #[inline(always)]
     pub(crate) fn eat(&mut self, byte: u8) -> bool {
         match self.rest {
             [first, after @ ..] if *first == byte => {
@@ -318,6 +476,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A quoted string with its quotes.
+    #[inline(always)]
     pub(crate) fn quoted(&mut self) -> Option<&'a [u8]> {
         let (string, rest) = quoted(self.rest)?;
         self.rest = rest;
@@ -325,6 +484,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The bytes before `byte`, which is read too.
+    #[inline(always)]
     pub(crate) fn until(&mut self, byte: u8) -> Option<&'a [u8]> {
         let (taken, after) = split_once(self.rest, byte)?;
         self.rest = after;
@@ -382,7 +542,11 @@ mod tests {
 
     #[test]
     fn an_escape_needs_two_hexadecimal_digits() {
-        let taken = |bytes| Cursor::new(bytes).take_escaped(USER);
+        let taken = |bytes| {
+            let mut cursor = Cursor::new(bytes);
+            cursor.skip_escaped(USER);
+            before(bytes, cursor.rest)
+        };
         assert_eq!(taken(b"a%00%Ff@"), b"a%00%Ff");
         assert_eq!(taken(b"a%0"), b"a");
         assert_eq!(taken(b"a%ZZ"), b"a");
@@ -397,6 +561,7 @@ mod tests {
 
                 let at = bytes.iter().position(|&other| other <= b'\r').unwrap_or(bytes.len());
                 assert_eq!(first_control(&bytes), at, "{byte} {length}");
+                assert_eq!(next_control(&bytes), at, "{byte} {length}");
                 let at = bytes[..length + 1].iter().position(|&other| other == byte).unwrap();
                 assert_eq!(tail_from_byte(&bytes[..=length], byte), &bytes[at..=length]);
                 assert_eq!(all(&bytes[..=length], HOST), is(byte, HOST), "{byte} {length}");

@@ -4,9 +4,10 @@
 //! us ever has to guess where the user ends and the host begins.
 
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 
 use crate::header::via::Transport;
-use crate::scan::{self, Cursor};
+use crate::scan::{self, Cursor, Span};
 
 /// What stands before the first colon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,19 +29,34 @@ pub struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
+    /// What is known to be one.
+    pub(crate) const fn known(raw: &'a [u8]) -> Self {
+        Self { raw }
+    }
+
     /// Reads one from the cursor.
+    #[inline(always)]
     pub(crate) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
-        let start = cursor.rest;
-        if cursor.eat(b'[') {
-            let inside = cursor.until(b']')?;
-            if !inside.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')) {
-                return None;
+        match cursor.rest {
+            [b'[', ..] => {
+                let (host, rest) = Self::in_brackets(cursor.rest)?;
+                cursor.rest = rest;
+                Some(host)
             }
-        } else {
-            cursor.take_some(scan::HOST)?;
+            _ => cursor.take_some(scan::HOST).map(|raw| Self { raw }),
         }
-        let host = Self { raw: scan::before(start, cursor.rest) };
-        (start.first() != Some(&b'[') || host.ip().is_some()).then_some(host)
+    }
+
+    /// One that begins with a bracket, and what follows it.
+    #[cold]
+    fn in_brackets(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (inside, rest) = scan::split_once(text, b']')?;
+        let inside = inside.strip_prefix(b"[")?;
+        if !inside.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')) {
+            return None;
+        }
+        let host = Self { raw: scan::before(text, rest) };
+        host.ip().is_some().then_some((host, rest))
     }
 
     /// Reads a host and nothing else; an IPv6 address may come without brackets (RFC 5118 §4.5).
@@ -88,17 +104,27 @@ impl std::fmt::Debug for Host<'_> {
     }
 }
 
-/// A checked URI.
+/// A checked URI, shorter than 64 KiB.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Uri<'a> {
     raw: &'a [u8],
-    scheme: Scheme<'a>,
-    user: Option<&'a [u8]>,
-    password: Option<&'a [u8]>,
-    host: Host<'a>,
-    port: Option<u16>,
-    params: &'a [u8],
-    headers: Option<&'a [u8]>,
+    kind: Kind,
+    scheme: Span,
+    user: Span,
+    password: Option<Span>,
+    host: Span,
+    port: Option<NonZeroU16>,
+    params: Span,
+    headers: Span,
+}
+
+/// A [`Scheme`] without its text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Sip,
+    Sips,
+    Tel,
+    Other,
 }
 
 impl<'a> Uri<'a> {
@@ -110,80 +136,117 @@ impl<'a> Uri<'a> {
         cursor.rest.is_empty().then_some(uri)
     }
 
-    /// Reads a URI from the cursor, as far as it goes; no part of it can hold an angle bracket.
+    /// Reads a URI from the cursor, as far as it goes; no part of it can hold a blank, a quote or an
+    /// angle bracket.
+    #[inline(always)]
     pub(crate) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
         let start = cursor.rest;
-        match start {
+        let uri = match start {
             [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', rest @ ..] => {
                 cursor.rest = rest;
-                Self::read_sip(Scheme::Sip, start, cursor)
+                Self::read_sip(Kind::Sip, start, cursor)
             }
             [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', rest @ ..] => {
                 cursor.rest = rest;
-                Self::read_sip(Scheme::Sips, start, cursor)
+                Self::read_sip(Kind::Sips, start, cursor)
             }
-            [b't' | b'T', b'e' | b'E', b'l' | b'L', b':', rest @ ..] => {
+            _ => {
+                let (uri, rest) = Self::of_another_scheme(start)?;
                 cursor.rest = rest;
-                Self::read_tel(start, cursor)
+                Some(uri)
             }
-            _ => Self::read_other(start, cursor),
-        }
+        };
+        uri.filter(|uri| uri.raw.len() <= usize::from(u16::MAX))
     }
 
     /// What stands behind the colon of `sip:` and `sips:`.
-    fn read_sip(scheme: Scheme<'a>, start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
-        let (user, password) = read_user(cursor).unzip();
-        let host = Host::read(cursor)?;
+    #[inline(always)]
+    fn read_sip(kind: Kind, start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
+        let (user, password) = read_user(start, cursor);
+        let at = cursor.rest;
+        Host::read(cursor)?;
+        let host = Span::between(start, at, cursor.rest);
         let port = match cursor.eat(b':') {
-            true => Some(scan::port(cursor.take(scan::HOST))?),
+            true => Some(cursor.port()?),
             false => None,
         };
-        let params = read_params(cursor)?;
-        let headers = match cursor.eat(b'?') {
-            true => Some(read_headers(cursor)?),
-            false => None,
+        let at = cursor.rest;
+        skip_params(cursor)?;
+        let params = Span::between(start, at, cursor.rest);
+        let headers = match cursor.rest {
+            [b'?', at @ ..] => {
+                cursor.rest = behind_headers(at)?;
+                Span::between(start, at, cursor.rest)
+            }
+            _ => Span::default(),
         };
-        let password = password.flatten();
         let raw = scan::before(start, cursor.rest);
-        Some(Self { raw, scheme, user, password, host, port, params, headers })
+        Some(Self {
+            raw,
+            kind,
+            scheme: Span::default(),
+            user,
+            password,
+            host,
+            port,
+            params,
+            headers,
+        })
+    }
+
+    /// One at the front of `start` that is not of SIP, and what follows it.
+    #[cold]
+    fn of_another_scheme(start: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (scheme, rest) = scan::split_once(start, b':')?;
+        let mut cursor = Cursor::new(rest);
+        let uri = if scheme.eq_ignore_ascii_case(b"tel") {
+            Self::read_tel(start, &mut cursor)
+        } else {
+            Self::read_other(start, scheme, &mut cursor)
+        };
+        uri.map(|uri| (uri, cursor.rest))
     }
 
     /// What stands behind `tel:`.
     fn read_tel(start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
+        let at = cursor.rest;
         let number = cursor.take_while(|byte| {
             // RFC 3966 §3: digits, visual separators; in local numbers hexadecimal, star and hash.
             byte.is_ascii_hexdigit()
                 || matches!(byte, b'+' | b'-' | b'.' | b'(' | b')' | b'*' | b'#')
         });
-        let params = read_params(cursor)?;
+        let user = Span::between(start, at, cursor.rest);
+        let at = cursor.rest;
+        skip_params(cursor)?;
+        let params = Span::between(start, at, cursor.rest);
         let raw = scan::before(start, cursor.rest);
-        let uri = Self { user: Some(number), params, ..Self::unread(raw, Scheme::Tel) };
-        (!number.is_empty()).then_some(uri)
+        (!number.is_empty()).then_some(Self { user, params, ..Self::unread(raw, Kind::Tel) })
     }
 
-    #[cold]
-    fn read_other(start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
-        let scheme = cursor.until(b':')?;
+    /// What stands behind the colon of a scheme that we do not read further.
+    fn read_other(start: &'a [u8], scheme: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
         let named = scheme.first().is_some_and(u8::is_ascii_alphabetic)
             && scheme.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
         let opaque = cursor.take_while(|byte| {
             scan::is(byte, scan::VISIBLE) && !matches!(byte, b'<' | b'>' | b'"')
         });
         let raw = scan::before(start, cursor.rest);
-        (named && !opaque.is_empty()).then_some(Self::unread(raw, Scheme::Other(scheme)))
+        let scheme = Span::to(scheme.len());
+        (named && !opaque.is_empty()).then_some(Self { scheme, ..Self::unread(raw, Kind::Other) })
     }
 
     /// Nothing but the scheme.
-    const fn unread(raw: &'a [u8], scheme: Scheme<'a>) -> Self {
+    fn unread(raw: &'a [u8], kind: Kind) -> Self {
         Self {
             raw,
-            scheme,
-            user: None,
+            kind,
+            scheme: Span::default(),
+            user: Span::default(),
             password: None,
-            host: Host { raw: b"" },
+            host: Span::default(),
             port: None,
-            params: b"",
-            headers: None,
+            params: Span::default(),
+            headers: Span::default(),
         }
     }
 
@@ -196,50 +259,61 @@ impl<'a> Uri<'a> {
     /// The scheme.
     #[must_use]
     pub const fn scheme(&self) -> Scheme<'a> {
-        self.scheme
+        match self.kind {
+            Kind::Sip => Scheme::Sip,
+            Kind::Sips => Scheme::Sips,
+            Kind::Tel => Scheme::Tel,
+            Kind::Other => Scheme::Other(self.scheme.of(self.raw)),
+        }
     }
 
     /// The user, or the number of a `tel:` URI, still escaped. Never empty.
     #[must_use]
     pub const fn user(&self) -> Option<&'a [u8]> {
-        self.user
+        self.user.some_of(self.raw)
     }
 
     /// The password, still escaped.
     #[must_use]
     pub const fn password(&self) -> Option<&'a [u8]> {
-        self.password
+        match self.password {
+            Some(password) => Some(password.of(self.raw)),
+            None => None,
+        }
     }
 
     /// The host; empty in `tel:` and unread URIs.
     #[must_use]
     pub const fn host(&self) -> Host<'a> {
-        self.host
+        Host { raw: self.host.of(self.raw) }
     }
 
     /// The port, never 0.
     #[must_use]
     pub const fn port(&self) -> Option<u16> {
-        self.port
+        match self.port {
+            Some(port) => Some(port.get()),
+            None => None,
+        }
     }
 
     /// The parameters as they stand, from the first semicolon on.
     #[must_use]
     pub const fn params(&self) -> &'a [u8] {
-        self.params
+        self.params.of(self.raw)
     }
 
     /// The headers as they stand, without the question mark.
     #[must_use]
     pub const fn headers(&self) -> Option<&'a [u8]> {
-        self.headers
+        self.headers.some_of(self.raw)
     }
 
     /// The first parameter of that name: `Some(None)` when it has no value.
     #[must_use]
     #[allow(clippy::option_option, reason = "present without a value is its own case (`lr`)")]
     pub fn param(&self, name: &[u8]) -> Option<Option<&'a [u8]>> {
-        find_param(self.params, name)
+        find_param(self.params(), name)
     }
 
     /// The values of all headers of that name (§19.1.1), still escaped; empty where there is no `=`.
@@ -247,7 +321,7 @@ impl<'a> Uri<'a> {
         &self,
         name: &'n [u8],
     ) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        self.headers.unwrap_or_default().split(|&byte| byte == b'&').filter_map(move |header| {
+        self.headers().unwrap_or_default().split(|&byte| byte == b'&').filter_map(move |header| {
             let (found, value) = scan::split_once(header, b'=').unwrap_or((header, b""));
             found.eq_ignore_ascii_case(name).then_some(value)
         })
@@ -257,7 +331,7 @@ impl<'a> Uri<'a> {
     #[must_use]
     pub fn is_phone(&self) -> bool {
         let phone = |user: &[u8]| user.eq_ignore_ascii_case(b"phone");
-        self.scheme == Scheme::Tel || self.param(b"user").flatten().is_some_and(phone)
+        self.kind == Kind::Tel || self.param(b"user").flatten().is_some_and(phone)
     }
 
     /// The transport that it asks for (§19.1.1, §26.2.2).
@@ -294,36 +368,48 @@ pub(crate) fn find_param<'a>(params: &'a [u8], name: &[u8]) -> Option<Option<&'a
 /// `user:password@`, if it stands at the cursor.
 ///
 /// What ends before an at sign was the host. A second at sign further on is of no part behind it.
-fn read_user<'a>(cursor: &mut Cursor<'a>) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+#[inline(always)]
+fn read_user<'a>(start: &'a [u8], cursor: &mut Cursor<'a>) -> (Span, Option<Span>) {
     let mut ahead = *cursor;
-    let user = ahead.take_escaped(scan::USER);
-    let password = ahead.eat(b':').then(|| ahead.take_escaped(scan::USER));
+    ahead.skip_escaped(scan::USER);
+    let user = Span::between(start, cursor.rest, ahead.rest);
+    let password = match ahead.rest {
+        [b':', after @ ..] => {
+            ahead.rest = after;
+            ahead.skip_escaped(scan::USER);
+            Some(Span::between(start, after, ahead.rest))
+        }
+        _ => None,
+    };
     if user.is_empty() || !ahead.eat(b'@') {
-        return None;
+        return (Span::default(), None);
     }
     *cursor = ahead;
-    Some((user, password))
+    (user, password)
 }
 
 /// `;name=value;name`, perhaps none; each has a name.
-fn read_params<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
-    let start = cursor.rest;
+#[inline(always)]
+fn skip_params(cursor: &mut Cursor<'_>) -> Option<()> {
     while cursor.eat(b';') {
-        if cursor.rest.starts_with(b"=") || cursor.take_escaped(scan::URI_PARAM).is_empty() {
+        let at = cursor.rest;
+        cursor.skip_escaped(scan::URI_PARAM);
+        if cursor.rest.len() == at.len() || at.starts_with(b"=") {
             return None;
         }
     }
-    Some(scan::before(start, cursor.rest))
+    Some(())
 }
 
-/// `name=value&name=value`, not nothing; a question mark may stand inside a value.
-fn read_headers<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
-    let start = cursor.rest;
-    cursor.take_escaped(scan::URI_PARAM);
+/// What follows `name=value&name=value`, not nothing; a question mark may stand inside a value.
+#[cold]
+fn behind_headers(text: &[u8]) -> Option<&[u8]> {
+    let mut cursor = Cursor::new(text);
+    cursor.skip_escaped(scan::URI_PARAM);
     while cursor.eat(b'?') {
-        cursor.take_escaped(scan::URI_PARAM);
+        cursor.skip_escaped(scan::URI_PARAM);
     }
-    Some(scan::before(start, cursor.rest)).filter(|headers| !headers.is_empty())
+    (cursor.rest.len() < text.len()).then_some(cursor.rest)
 }
 
 /// Lengths only: an address may be a subscriber's number.

@@ -260,6 +260,23 @@ proptest! {
     }
 
     #[test]
+    fn the_top_of_a_list_is_what_the_list_shows_first(
+        text in "[ab:;,<>\"\\\\=\\[\\]1. \t*\r\n]{0,40}",
+        more in "(, ?<sip:c;lr>;x=\"y,z\"|, ?SIP/2.0/TCP c|)",
+    ) {
+        let head = "SIP/2.0 200 OK\r\nf: sip:a\r\nt: sip:b\r\ni: c\r\nCSeq: 1 BYE\r\n";
+        let datagram = format!("{head}Via: SIP/2.0/UDP a{text}{more}\r\n\r\n");
+        if let Ok(message) = Message::parse(datagram.as_bytes()) {
+            let first = message.list(Name::Via).next().and_then(sip::Via::parse);
+            prop_assert_eq!(Some(*message.via()), first);
+        }
+        let datagram = format!("{head}v: SIP/2.0/UDP a\r\nContact: <sip:a>{text}{more}\r\n\r\n");
+        if let Ok(message) = Message::parse(datagram.as_bytes()) {
+            prop_assert_eq!(message.contact().copied(), message.contacts().next().and_then(Result::ok));
+        }
+    }
+
+    #[test]
     fn no_description_makes_the_rewriter_stumble(
         lines in prop::collection::vec("(o=- 1 1 IN IP[46] |c=IN IP4 |m=audio |a=rtcp:|a=)[0-9 A-Z./:-]{0,20}", 0..12),
         size in 0usize..600,

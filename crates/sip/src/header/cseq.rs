@@ -17,12 +17,11 @@ impl<'a> Cseq<'a> {
     #[must_use]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
         let mut cursor = Cursor::new(scan::trim(value));
-        let end = cursor.rest.iter().position(|byte| !byte.is_ascii_digit())?;
-        let (digits, rest) = cursor.rest.split_at_checked(end)?;
+        let digits = cursor.take_while(|byte| byte.is_ascii_digit());
         let number = scan::number(digits, i32::MAX.unsigned_abs())?;
-        cursor.rest = rest;
+        let behind = cursor.rest.len();
         cursor.skip_blanks();
-        let blank_between = cursor.rest.len() < rest.len();
+        let blank_between = cursor.rest.len() < behind;
         let method = cursor.take_some(scan::TOKEN)?;
         (blank_between && cursor.rest.is_empty())
             .then(|| Self { number, method: Method::new(method) })

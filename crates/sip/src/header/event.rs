@@ -119,7 +119,7 @@ impl<'a> SubscriptionState<'a> {
 fn read_token(value: &[u8]) -> Option<(&[u8], Params<'_>)> {
     let mut cursor = Cursor::new(scan::trim(value));
     let token = cursor.take_some(scan::TOKEN)?;
-    Some((token, Params::read(cursor, |_| ())?))
+    Some((token, Params::read_last(cursor, |_| ())?))
 }
 
 #[cfg(test)]

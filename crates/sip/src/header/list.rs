@@ -3,30 +3,23 @@
 
 use super::{Header, Name};
 use crate::head::Headers;
-use crate::scan;
+use crate::scan::{self, Cursor};
 
 /// The first value of a comma-separated list, and the rest of the list behind its comma.
 ///
 /// Commas in quoted strings and between angle brackets separate nothing.
 pub(crate) fn split_first(value: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let mut rest = value;
+    let mut cursor = Cursor::new(value);
     loop {
-        let Some(at) = memchr::memchr3(b',', b'"', b'<', rest) else { return (value, None) };
-        let from = rest.get(at..).unwrap_or_default();
-        rest = match from {
-            [b',', after @ ..] => {
-                let end = value.len().saturating_sub(from.len());
-                return (value.get(..end).unwrap_or_default(), Some(after));
-            }
-            [b'"', ..] => match scan::quoted(from) {
-                Some((_, after)) => after,
-                None => return (value, None),
-            },
-            _ => match memchr::memchr(b'>', from) {
-                Some(at) => from.get(at..).unwrap_or_default(),
-                None => return (value, None),
-            },
-        };
+        cursor.skip_to_any([b',', b'"', b'<']);
+        let from = cursor.rest;
+        match from {
+            [] => return (value, None),
+            [b',', after @ ..] => return (scan::before(value, from), Some(after)),
+            [b'"', ..] if cursor.quoted().is_some() => (),
+            [b'<', ..] if cursor.until(b'>').is_some() => (),
+            _ => return (value, None),
+        }
     }
 }
 

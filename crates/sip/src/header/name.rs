@@ -1,7 +1,9 @@
 //! Names of header fields: long, compact (RFC 3261 §7.3.3 and its extensions), in any case.
 //!
-//! A name is found by a hash of its length, first and last letter in a table that the compiler
-//! builds, so that the usual header costs one comparison.
+//! The usual spelling is found at the front of its line, colon and all, by a perfect hash of sixteen
+//! bytes; any other by a hash of its length, first and last letter. The compiler builds both tables.
+
+use crate::scan;
 
 /// Calls `$with` with one `Variant "Canonical-Name" compact` per known header; compact 0: none.
 macro_rules! names {
@@ -159,7 +161,63 @@ static COMPACT_NAMES: [Name; 26] = {
     letters
 };
 
+/// The first sixteen bytes of a line, of which those are kept that stand up to the first colon.
+type Key = [u64; 2];
+
+/// No line has this key: it holds two colons.
+const NO_KEY: Key = [0x3a3a, 0];
+
+/// Names of at most 15 letters with their colon by a hash that is perfect.
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses an overrun")]
+#[allow(clippy::arithmetic_side_effects, reason = "evaluated by the compiler")]
+static KEYED_NAMES: [(Key, Name); SLOTS] = {
+    let mut slots = [(NO_KEY, Name::Other); SLOTS];
+    let mut index = 0;
+    while index < Name::ALL.len() {
+        let name = Name::ALL[index];
+        let text = name.as_bytes();
+        if text.len() < 16 {
+            let mut line = [b':'; 16];
+            line.split_at_mut(text.len()).0.copy_from_slice(text);
+            let (key, _) = key_of(&line);
+            let slot = &mut slots[key_hash(key) as usize];
+            assert!(slot.0[0] == NO_KEY[0], "two names share a slot: find another factor");
+            *slot = (key, name);
+        }
+        index += 1;
+    }
+    slots
+};
+
+/// The key of a line and where its first colon stands; 16 when there is none.
+#[inline]
+const fn key_of(line: &[u8; 16]) -> (Key, usize) {
+    let [low, high] = scan::halves(line);
+    let colons = scan::equal(low, b':');
+    if colons != 0 {
+        return ([low & scan::up_to_lowest(colons), 0], scan::lowest_byte(colons));
+    }
+    let colons = scan::equal(high, b':');
+    let at = scan::lowest_byte(colons).wrapping_add(8);
+    ([low, high & scan::up_to_lowest(colons)], at)
+}
+
+/// The factor was found by trying.
+const fn key_hash(key: Key) -> u8 {
+    let [low, high] = key;
+    ((low ^ high.rotate_left(19)).wrapping_mul(0xfa64_6036_0b83_c705) >> 56) as u8
+}
+
 impl Name {
+    /// The name that a line begins with, and how long it is. `None`: it is not one of at most 15
+    /// letters that we know, written as usual, with its colon at once; [`Name::new`] knows more.
+    #[inline]
+    pub(crate) fn at_front_of(line: &[u8; 16]) -> Option<(Self, usize)> {
+        let (key, length) = key_of(line);
+        let (known, name) = KEYED_NAMES.get(usize::from(key_hash(key)))?;
+        (*known == key).then_some((*name, length))
+    }
+
     /// The header of that name, long or compact, in any case.
     #[must_use]
     pub fn new(name: &[u8]) -> Self {
@@ -206,6 +264,29 @@ mod tests {
                 assert_eq!(Name::new(&[letter]), name);
                 assert_eq!(Name::new(&[letter.to_ascii_uppercase()]), name);
             }
+        }
+    }
+
+    #[test]
+    fn at_the_front_of_a_line_a_name_is_found_only_as_it_is_usually_written() {
+        let found = |line: &[u8]| Name::at_front_of(line.first_chunk().unwrap());
+        for &name in Name::ALL {
+            let text = name.as_bytes();
+            let line = [text, b":x: 0123456789abcdef"].concat();
+            assert_eq!(found(&line), (text.len() < 16).then_some((name, text.len())));
+            assert_eq!(found(&line.to_ascii_lowercase()), None);
+        }
+        for line in [
+            &b"To : 0123456789abcdef"[..],
+            b"To\0: 0123456789abcdef",
+            b"To\0\0\0\0\0\0\0\0\0\0\0\0\0\0:",
+            b":\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+            b"::\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+            &[0; 16],
+            &[0xff; 16],
+            b"0123456789abcdef",
+        ] {
+            assert_eq!(found(line), None, "{}", line.escape_ascii());
         }
     }
 

@@ -22,26 +22,31 @@ impl<'a> NameAddr<'a> {
     /// Reads one value, without the commas of a list. `None` when it is no address.
     #[must_use]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let raw = scan::trim(value);
-        let mut cursor = Cursor::new(raw);
-        let display = match raw {
+        let mut cursor = Cursor::new(value);
+        let address = Self::read(&mut cursor)?;
+        cursor.rest.is_empty().then_some(address)
+    }
+
+    /// Reads one value and the blanks around it, as far as it goes.
+    #[inline(always)]
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        cursor.skip_blanks();
+        let start = cursor.rest;
+        let display = match start {
+            [b'<', ..] => b"",
             [b'"', ..] => {
                 let display = cursor.quoted()?;
                 cursor.skip_blanks();
                 display
             }
-            _ => scan::trim(cursor.take(scan::DISPLAY)),
+            _ => scan::trim_end(cursor.take(scan::DISPLAY)),
         };
         let (display, uri) = if cursor.eat(b'<') {
-            let uri = Uri::read(&mut cursor)?;
+            let uri = Uri::read(cursor)?;
             (display, cursor.eat(b'>').then_some(uri)?)
         } else {
-            cursor = Cursor::new(raw);
-            let uri = cursor.take_while(|byte| {
-                !matches!(byte, b';' | b',' | b'?' | b'"' | b'<' | b'>')
-                    && !scan::is(byte, scan::BLANK)
-            });
-            (&b""[..], Uri::parse(uri)?)
+            cursor.rest = start;
+            (&b""[..], read_bare_uri(cursor)?)
         };
         let mut tag = None;
         let params = Params::read(cursor, |param| {
@@ -49,6 +54,7 @@ impl<'a> NameAddr<'a> {
                 tag = param.value;
             }
         })?;
+        let raw = scan::trim_end(scan::before(start, cursor.rest));
         Some(Self { raw, display, uri, params, tag })
     }
 
@@ -81,6 +87,13 @@ impl<'a> NameAddr<'a> {
     pub const fn tag(&self) -> Option<&'a [u8]> {
         self.tag
     }
+}
+
+/// A URI that no brackets end.
+fn read_bare_uri<'a>(cursor: &mut Cursor<'a>) -> Option<Uri<'a>> {
+    Uri::parse(cursor.take_while(|byte| {
+        !matches!(byte, b';' | b',' | b'?' | b'"' | b'<' | b'>') && !scan::is(byte, scan::BLANK)
+    }))
 }
 
 /// Lengths only: an address may be a subscriber's number.

@@ -14,24 +14,15 @@ pub struct Param<'a> {
 impl<'a> Param<'a> {
     /// Whether it has that name.
     #[must_use]
-    pub const fn is(&self, name: &[u8]) -> bool {
-        self.name.eq_ignore_ascii_case(name)
+    #[inline]
+    pub fn is(&self, name: &[u8]) -> bool {
+        self.name.len() == name.len()
+            && (self.name == name || is_spelled_otherwise(self.name, name))
     }
 
-    /// Reads one from the cursor. `None` at the end, `Some(None)` where there is no parameter.
-    #[allow(clippy::option_option, reason = "the end and a fault are two things")]
-    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Option<Option<Self>> {
-        cursor.skip_blanks();
-        if cursor.rest.is_empty() {
-            return None;
-        }
-        Some(Self::read_some(cursor))
-    }
-
-    fn read_some(cursor: &mut Cursor<'a>) -> Option<Self> {
-        if !cursor.eat(b';') {
-            return None;
-        }
+    /// Reads one behind its semicolon.
+    #[inline(always)]
+    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
         cursor.skip_blanks();
         let name = cursor.take_some(scan::TOKEN)?;
         cursor.skip_blanks();
@@ -47,6 +38,12 @@ impl<'a> Param<'a> {
     }
 }
 
+/// Nearly all peers write names in lower case, which compares much faster.
+#[cold]
+const fn is_spelled_otherwise(name: &[u8], other: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(other)
+}
+
 /// Checked parameters in their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Params<'a> {
@@ -54,14 +51,21 @@ pub struct Params<'a> {
 }
 
 impl<'a> Params<'a> {
-    /// Checks what the cursor has left, and shows each parameter to `each`.
-    pub(crate) fn read(cursor: Cursor<'a>, mut each: impl FnMut(&Param<'a>)) -> Option<Self> {
-        let bytes = cursor.rest;
-        let mut cursor = cursor;
-        while let Some(param) = Param::read(&mut cursor) {
-            each(&param?);
+    /// Reads them and the blanks around them as far as they go, and shows each to `each`.
+    #[inline(always)]
+    pub(crate) fn read(cursor: &mut Cursor<'a>, mut each: impl FnMut(&Param<'a>)) -> Option<Self> {
+        cursor.skip_blanks();
+        let start = cursor.rest;
+        while cursor.eat(b';') {
+            each(&Param::read(cursor)?);
+            cursor.skip_blanks();
         }
-        Some(Self { bytes })
+        Some(Self { bytes: scan::trim_end(scan::before(start, cursor.rest)) })
+    }
+
+    /// The same of a value that must end with them.
+    pub(crate) fn read_last(mut cursor: Cursor<'a>, each: impl FnMut(&Param<'a>)) -> Option<Self> {
+        Self::read(&mut cursor, each).filter(|_| cursor.rest.is_empty())
     }
 
     /// As they stand, from the first semicolon on; they may hold folds.
@@ -73,7 +77,10 @@ impl<'a> Params<'a> {
     /// One after the other.
     pub fn iter(&self) -> impl Iterator<Item = Param<'a>> + use<'a> {
         let mut cursor = Cursor::new(self.bytes);
-        std::iter::from_fn(move || Param::read(&mut cursor)?)
+        std::iter::from_fn(move || {
+            cursor.skip_blanks();
+            if cursor.eat(b';') { Param::read(&mut cursor) } else { None }
+        })
     }
 
     /// The first of that name.
@@ -94,7 +101,7 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> Option<Params<'_>> {
-        Params::read(Cursor::new(bytes), |_| ())
+        Params::read_last(Cursor::new(bytes), |_| ())
     }
 
     #[test]

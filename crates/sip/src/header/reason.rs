@@ -55,7 +55,7 @@ impl<'a> Reason<'a> {
     pub fn parse(value: &'a [u8]) -> Option<Self> {
         let mut cursor = Cursor::new(scan::trim(value));
         let protocol = Protocol::new(cursor.take_some(scan::TOKEN)?);
-        let params = Params::read(cursor, |_| ())?;
+        let params = Params::read_last(cursor, |_| ())?;
         let cause = params.value(b"cause").and_then(|cause| scan::number(cause, u16::MAX.into()));
         Some(Self {
             protocol,

@@ -26,7 +26,7 @@ impl<'a> Replaces<'a> {
         let call_id =
             cursor.take_while(|byte| scan::is(byte, scan::VISIBLE) && !matches!(byte, b';' | b','));
         let (mut to_tag, mut from_tag, mut early_only, mut repeated) = (None, None, false, false);
-        Params::read(cursor, |param| {
+        Params::read_last(cursor, |param| {
             if param.is(b"to-tag") {
                 repeated |= to_tag.replace(param.value).is_some();
             } else if param.is(b"from-tag") {

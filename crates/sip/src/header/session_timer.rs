@@ -29,7 +29,7 @@ impl SessionExpires {
     #[must_use]
     pub fn parse(value: &[u8]) -> Option<Self> {
         let (interval_s, cursor) = leading(value)?;
-        let refresher = match Params::read(cursor, |_| ())?.find(b"refresher") {
+        let refresher = match Params::read_last(cursor, |_| ())?.find(b"refresher") {
             None => None,
             Some(param) => match param.value? {
                 side if side.eq_ignore_ascii_case(b"uac") => Some(Refresher::Uac),
@@ -55,7 +55,7 @@ impl SessionExpires {
 #[must_use]
 pub fn min_se(value: &[u8]) -> Option<u32> {
     let (interval_s, cursor) = leading(value)?;
-    Params::read(cursor, |_| ()).map(|_| interval_s)
+    Params::read_last(cursor, |_| ()).map(|_| interval_s)
 }
 
 #[cfg(test)]

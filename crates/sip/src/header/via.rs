@@ -1,9 +1,10 @@
 //! Where a response goes: one Via value (RFC 3261 §20.42, §18.2; RFC 3581 for `rport`).
 
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 
-use super::params::Params;
-use crate::scan::{self, Cursor};
+use super::params::{Param, Params};
+use crate::scan::{self, Cursor, Span};
 use crate::uri::Host;
 
 /// What begins a branch that is unique by itself (RFC 3261 §8.1.1.7).
@@ -76,75 +77,87 @@ pub enum Rport {
     Filled(u16),
 }
 
-/// A checked Via value.
+/// A checked Via value, shorter than 64 KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Via<'a> {
     raw: &'a [u8],
-    transport: Transport<'a>,
-    host: Host<'a>,
-    port: Option<u16>,
+    transport: Span,
+    host: Span,
     params: Params<'a>,
+    port: Option<NonZeroU16>,
+    given: Given<'a>,
+}
+
+/// What the parameters of a Via say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Given<'a> {
     branch: Option<&'a [u8]>,
+    maddr: Option<&'a [u8]>,
     received: Option<IpAddr>,
     rport: Rport,
-    maddr: Option<&'a [u8]>,
     ttl: Option<u8>,
+}
+
+impl<'a> Given<'a> {
+    /// `None`: it has no meaning.
+    #[inline]
+    fn take(&mut self, param: &Param<'a>) -> Option<()> {
+        match (param.name.len(), param.value) {
+            (6, Some(value)) if param.is(b"branch") => self.branch = Some(value),
+            (8, Some(value)) if param.is(b"received") => {
+                self.received = Some(Host::parse(value)?.ip()?);
+            }
+            (5, None) if param.is(b"rport") => self.rport = Rport::Wanted,
+            (5, Some(value)) if param.is(b"rport") => {
+                self.rport = Rport::Filled(scan::port(value)?);
+            }
+            (5, Some(value)) if param.is(b"maddr") => self.maddr = Some(value),
+            (3, Some(value)) if param.is(b"ttl") => {
+                self.ttl = Some(u8::try_from(scan::number(value, 255)?).ok()?);
+            }
+            _ => (),
+        }
+        Some(())
+    }
 }
 
 impl<'a> Via<'a> {
     /// Reads one value, without the commas of a list. `None` when it cannot be read.
     #[must_use]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let raw = scan::trim(value);
-        let mut cursor = Cursor::new(raw);
-        let transport = read_protocol(&mut cursor)?;
+        let mut cursor = Cursor::new(value);
+        let via = Self::read(&mut cursor)?;
+        cursor.rest.is_empty().then_some(via)
+    }
+
+    /// Reads one value and the blanks around it, as far as it goes.
+    #[inline(always)]
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        cursor.skip_blanks();
+        let start = cursor.rest;
+        let transport = read_protocol(cursor)?;
+        let transport = Span::between(start, transport, cursor.rest);
         let before = cursor.rest.len();
         cursor.skip_blanks();
         if cursor.rest.len() == before {
             return None;
         }
-        let host = Host::read(&mut cursor)?;
+        let at = cursor.rest;
+        Host::read(cursor)?;
+        let host = Span::between(start, at, cursor.rest);
         cursor.skip_blanks();
         let port = if cursor.eat(b':') {
             cursor.skip_blanks();
-            Some(scan::port(cursor.take(scan::HOST))?)
+            Some(cursor.port()?)
         } else {
             None
         };
-        let mut via = Self {
-            raw,
-            transport: Transport::new(transport),
-            host,
-            port,
-            params: Params::default(),
-            branch: None,
-            received: None,
-            rport: Rport::Absent,
-            maddr: None,
-            ttl: None,
-        };
+        let mut given = Given::default();
         let mut readable = true;
-        via.params = Params::read(cursor, |param| match (param.name.len(), param.value) {
-            (6, Some(value)) if param.is(b"branch") => via.branch = Some(value),
-            (8, Some(value)) if param.is(b"received") => match Host::parse(value) {
-                Some(host) if host.ip().is_some() => via.received = host.ip(),
-                _ => readable = false,
-            },
-            (5, None) if param.is(b"rport") => via.rport = Rport::Wanted,
-            (5, Some(value)) if param.is(b"rport") => match scan::port(value) {
-                Some(port) => via.rport = Rport::Filled(port),
-                None => readable = false,
-            },
-            (5, Some(value)) if param.is(b"maddr") => via.maddr = Some(value),
-            (3, Some(value)) if param.is(b"ttl") => {
-                match scan::number(value, 255).and_then(|ttl| u8::try_from(ttl).ok()) {
-                    Some(ttl) => via.ttl = Some(ttl),
-                    None => readable = false,
-                }
-            }
-            _ => (),
-        })?;
-        readable.then_some(via)
+        let params = Params::read(cursor, |param| readable &= given.take(param).is_some())?;
+        let raw = scan::trim_end(scan::before(start, cursor.rest));
+        let readable = readable && raw.len() <= usize::from(u16::MAX);
+        readable.then_some(Self { raw, transport, host, params, port, given })
     }
 
     /// The whole value as it stands; it may hold folds.
@@ -156,19 +169,22 @@ impl<'a> Via<'a> {
     /// The transport it names.
     #[must_use]
     pub const fn transport(&self) -> Transport<'a> {
-        self.transport
+        Transport::new(self.transport.of(self.raw))
     }
 
     /// The host of sent-by.
     #[must_use]
     pub const fn host(&self) -> Host<'a> {
-        self.host
+        Host::known(self.host.of(self.raw))
     }
 
     /// The port of sent-by; 5060 is meant when it is absent.
     #[must_use]
     pub const fn port(&self) -> Option<u16> {
-        self.port
+        match self.port {
+            Some(port) => Some(port.get()),
+            None => None,
+        }
     }
 
     /// All parameters.
@@ -180,14 +196,14 @@ impl<'a> Via<'a> {
     /// The branch, whether with or without the magic cookie.
     #[must_use]
     pub const fn branch(&self) -> Option<&'a [u8]> {
-        self.branch
+        self.given.branch
     }
 
     /// The branch if it names its transaction by itself. `None`: match as RFC 2543 did (§17.2.3);
     /// a bare magic cookie names nothing.
     #[must_use]
     pub fn unique_branch(&self) -> Option<&'a [u8]> {
-        self.branch.filter(|branch| {
+        self.given.branch.filter(|branch| {
             // The cookie is compared without case: some peers fold it.
             branch
                 .get(..MAGIC_COOKIE.len())
@@ -199,41 +215,45 @@ impl<'a> Via<'a> {
     /// The address that the next server saw.
     #[must_use]
     pub const fn received(&self) -> Option<IpAddr> {
-        self.received
+        self.given.received
     }
 
     /// Whether the answer goes to the port that the request came from.
     #[must_use]
     pub const fn rport(&self) -> Rport {
-        self.rport
+        self.given.rport
     }
 
     /// Where the answer goes instead, by a sender's wish. We never follow it; it is shown only.
     #[must_use]
     pub const fn maddr(&self) -> Option<&'a [u8]> {
-        self.maddr
+        self.given.maddr
     }
 
     /// Hops of a multicast answer.
     #[must_use]
     pub const fn ttl(&self) -> Option<u8> {
-        self.ttl
+        self.given.ttl
     }
 }
 
-/// `SIP/2.0/UDP`, and the transport of it.
+/// `SIP/2.0/UDP`; returns what begins with the transport.
+#[inline(always)]
 fn read_protocol<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
     match cursor.rest.strip_prefix(b"SIP/2.0/") {
         Some(rest) => cursor.rest = rest,
-        None => read_spaced_version(cursor)?,
+        None => cursor.rest = behind_spaced_version(cursor.rest)?,
     }
     cursor.skip_blanks();
-    cursor.take_some(scan::TOKEN)
+    let transport = cursor.rest;
+    cursor.take_some(scan::TOKEN)?;
+    Some(transport)
 }
 
-/// The same up to the transport, with blanks between the parts, or in lower case.
+/// What follows the same up to the transport, with blanks between the parts, or in lower case.
 #[cold]
-fn read_spaced_version(cursor: &mut Cursor<'_>) -> Option<()> {
+fn behind_spaced_version(text: &[u8]) -> Option<&[u8]> {
+    let mut cursor = Cursor::new(text);
     let name = cursor.take_some(scan::TOKEN)?;
     cursor.skip_blanks();
     let slash = cursor.eat(b'/');
@@ -241,7 +261,7 @@ fn read_spaced_version(cursor: &mut Cursor<'_>) -> Option<()> {
     let version = cursor.take_some(scan::TOKEN)?;
     cursor.skip_blanks();
     let slashes = slash && cursor.eat(b'/');
-    (slashes && name.eq_ignore_ascii_case(b"SIP") && version == b"2.0").then_some(())
+    (slashes && name.eq_ignore_ascii_case(b"SIP") && version == b"2.0").then_some(cursor.rest)
 }
 
 #[cfg(test)]
