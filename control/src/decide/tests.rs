@@ -157,6 +157,8 @@ impl Desk {
             facts,
             identities: Identities::default(),
             credentials: Credentials::default(),
+            transferor: 0,
+            spare: 0,
         }
     }
 

@@ -123,6 +123,10 @@ pub struct Admit {
     pub identities: Identities,
     /// Its digest.
     pub credentials: Credentials,
+    /// Of a transfer: the gateway or phone that asked for it, and whose call the new one is. 0: none did.
+    pub transferor: u32,
+    /// Reserved; zero.
+    pub spare: u32,
 }
 
 /// A server transaction of the worker that waits.
