@@ -162,6 +162,16 @@ pub enum Counter {
     SessionsRefreshed,
     /// Calls ended because nobody refreshed the session of a leg.
     SessionsExpired,
+    /// REFERs that were obeyed.
+    Transfers,
+    /// Transfers whose target talks in the transferor's place.
+    TransfersDone,
+    /// Transfers whose target was not to be had.
+    TransfersFailed,
+    /// REFERs that name nobody, or come while the call is being changed, and Replaces of no call (4xx).
+    TransfersRefused,
+    /// Transfers refused with 503: as many as may be are under way.
+    TransfersFull,
 }
 
 impl Counter {
@@ -245,6 +255,11 @@ impl Counter {
         Self::RefusedSessionShort,
         Self::SessionsRefreshed,
         Self::SessionsExpired,
+        Self::Transfers,
+        Self::TransfersDone,
+        Self::TransfersFailed,
+        Self::TransfersRefused,
+        Self::TransfersFull,
     ];
 
     /// How many there are.
@@ -332,6 +347,11 @@ impl Counter {
             Self::RefusedSessionShort => "refused_session_short",
             Self::SessionsRefreshed => "sessions_refreshed",
             Self::SessionsExpired => "sessions_expired",
+            Self::Transfers => "transfers",
+            Self::TransfersDone => "transfers_done",
+            Self::TransfersFailed => "transfers_failed",
+            Self::TransfersRefused => "transfers_refused",
+            Self::TransfersFull => "transfers_full",
         }
     }
 }

@@ -9,7 +9,7 @@ use sip::{Message, Method, Name, NameAddr};
 
 use crate::arena::{Arena, Field, TooLong};
 use crate::call::Session;
-use crate::compose::{Content, Extensions, HOPS, Outgoing, Party, Told};
+use crate::compose::{Content, Extensions, HOPS, Outgoing, Party, Says, Told};
 use crate::keys::{TOKEN_BYTES, Token};
 use crate::limits::{Local, local_for};
 use crate::media::LegMedia;
@@ -160,6 +160,9 @@ impl Leg {
 
     /// Turns to the next hop that route set and Contact name.
     pub(crate) fn follow(&mut self, locals: &[Local]) {
+        if self.path.inside().is_some() {
+            return;
+        }
         self.path.remote = next_hop(&self.arena, self.path.remote, locals);
     }
 
@@ -206,6 +209,7 @@ impl Leg {
             hops: HOPS,
             passed: None,
             told: Told::default(),
+            says: Says::Nothing,
             extensions: Extensions::NONE,
             content,
         }

@@ -99,8 +99,9 @@ impl Switch {
             Method::Bye | Method::Info | Method::Update | Method::Prack => {
                 self.refuse(path, request, 481, Counter::DialogUnknown);
             }
-            // A call has two ends, and we know of no other way to the one it is for.
-            Method::Message => self.refuse_method(path, request),
+            // A call has two ends, and we know of no other way to the one it is for; nor is there
+            // anything to transfer.
+            Method::Message | Method::Refer => self.refuse_method(path, request),
             _ => {
                 // Whatever is left, `admit` refuses as unknown or not allowed.
                 let _ = self.admit_request(path, request);

@@ -25,6 +25,7 @@ use crate::path::Path;
 use crate::profiles::{Profiles, Put};
 use crate::timers::Timers;
 use crate::transaction::Transactions;
+use crate::transfers::Transfers;
 use crate::turned_away::TurnedAway;
 
 /// A running call as `call list` shows it.
@@ -81,6 +82,7 @@ pub struct Switch {
     pub(crate) turned_away: TurnedAway,
     pub(crate) profiles: Profiles,
     pub(crate) errands: Errands,
+    pub(crate) transfers: Transfers,
     pub(crate) counters: Counters,
     sweep_armed: bool,
 }
@@ -126,6 +128,7 @@ impl Switch {
             turned_away: TurnedAway::new(),
             profiles: Profiles::new(limits.gateways_max),
             errands: Errands::new(),
+            transfers: Transfers::new(limits.calls_max),
             counters: Counters::new(),
             sweep_armed: false,
             setup,

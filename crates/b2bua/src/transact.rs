@@ -54,7 +54,7 @@ fn reply_path(path: Path, request: &Message<'_>, peer: &Profile) -> Path {
     let to = |remote| Path { remote, ..path };
     let asks = via.rport() != sip::header::via::Rport::Absent;
     match ReplyAddress::from(peer.reply_address) {
-        _ if path.is_reliable() => path,
+        _ if path.is_reliable() || path.inside().is_some() => path,
         ReplyAddress::Fixed => fixed_address(peer, path).map_or(path, to),
         ReplyAddress::Source if asks => path,
         ReplyAddress::Source | ReplyAddress::Via => {
@@ -492,6 +492,9 @@ impl Switch {
             (Role::Refresh(side), Some(owner), _) => {
                 self.refresh_response(now, owner, side, key, message);
             }
+            (Role::Transfer, Some(owner), _) => {
+                self.transfer_response(now, owner, key, message);
+            }
             _ if is_success => self.dismiss(now, key, message),
             _ => {}
         }
@@ -690,6 +693,7 @@ impl Switch {
             }
             (Role::Exchange, Some(owner), Some(peer)) => self.exchange_unanswered(now, owner, peer),
             (Role::Refresh(_), Some(owner), _) => self.refresh_late(now, owner, key),
+            (Role::Transfer, Some(owner), _) => self.transfer_unanswered(now, owner, key),
             (Role::Errand(place), ..) => self.errand_unanswered(place, key),
             _ => {}
         }

@@ -2,6 +2,8 @@
 
 use link::Profile;
 use link::record::EndReason;
+use sip::header::event::Substate;
+use sip::header::{Replaces, SubscriptionState};
 use sip::{Message, Method, Name, Writer};
 
 use super::passed::{write_lines, write_passed, write_why};
@@ -24,6 +26,7 @@ pub(crate) struct Outgoing<'a> {
     /// The other leg's message, of which some may pass.
     pub(crate) passed: Option<&'a Message<'a>>,
     pub(crate) told: Told<'a>,
+    pub(crate) says: Says<'a>,
     pub(crate) extensions: Extensions,
     pub(crate) content: Content<'a>,
 }
@@ -38,6 +41,40 @@ pub(crate) struct Told<'a> {
     /// Who calls, in the INVITE that opens a leg.
     pub(crate) caller: Option<&'a Caller>,
 }
+
+/// What some requests are about.
+#[derive(Clone, Copy)]
+pub(crate) enum Says<'a> {
+    Nothing,
+    /// Which call the new one takes its place in (RFC 3891).
+    Replaces(Replaces<'a>),
+    /// How the transfer goes that a REFER asked for, by its number, and whether that is the last word
+    /// (RFC 3515 §2.4.4).
+    Progress {
+        refer: u32,
+        is_last: bool,
+    },
+}
+
+impl Says<'_> {
+    fn write(&self, writer: &mut Writer<'_>) {
+        match self {
+            Self::Nothing => {}
+            Self::Replaces(replaces) => replaces.write(writer),
+            &Self::Progress { refer, is_last } => {
+                writer.header(Name::Event, &["refer;id=".into(), refer.into()]);
+                let (state, reason, expires_s) = match is_last {
+                    true => (Substate::Terminated, Some(&b"noresource"[..]), None),
+                    false => (Substate::Active, None, Some(SUBSCRIPTION_S)),
+                };
+                SubscriptionState { state, reason, expires_s, retry_after_s: None }.write(writer);
+            }
+        }
+    }
+}
+
+/// How long a transferor is kept informed: longer than anybody rings.
+const SUBSCRIPTION_S: u32 = 300;
 
 /// What begins our branches (RFC 3261 §8.1.1.7).
 pub(crate) const COOKIE: &[u8] = b"z9hG4bK";
@@ -64,10 +101,13 @@ pub(crate) fn request(out: &mut [u8], us: &Us<'_>, request: &Outgoing<'_>) -> Op
     writer.header(Name::CallId, &[request.call_id.into()]);
     let cseq = [request.cseq.into(), " ".into(), method.as_bytes().into()];
     writer.header(Name::Cseq, &cseq);
-    if matches!(method, Method::Invite | Method::Update) {
+    if matches!(method, Method::Invite | Method::Update | Method::Notify) {
         us.write_contact(&mut writer);
+    }
+    if matches!(method, Method::Invite | Method::Update) {
         write_allow(&mut writer, told.peer);
     }
+    request.says.write(&mut writer);
     if let Some(caller) = told.caller {
         caller.write(&mut writer, request.to.uri);
         if let Some(peer) = told.peer {
@@ -103,6 +143,7 @@ pub(crate) fn beside<'a>(
         hops: HOPS,
         passed: None,
         told: Told::default(),
+        says: Says::Nothing,
         extensions: Extensions::NONE,
         content: None,
     })
@@ -145,6 +186,7 @@ mod tests {
                 hops: HOPS,
                 passed: None,
                 told: Told::default(),
+                says: Says::Nothing,
                 extensions: Extensions::NONE,
                 content: None,
             };

@@ -22,6 +22,7 @@ mod reinvite;
 mod reliable;
 mod retransmission;
 mod session;
+mod transfer;
 mod undeliverable;
 mod update;
 mod vendor_digest;
@@ -298,6 +299,14 @@ impl World {
             while let Some(transmit) = self.switch.poll_transmit(&mut out) {
                 any = true;
                 let bytes = &out[..transmit.length];
+                if transmit.path.inside().is_some() {
+                    let message = sip::Message::parse(bytes).unwrap();
+                    self.switch.handle_message(self.now, transmit.path.turned(), &message);
+                    while let Some(action) = self.switch.poll_action() {
+                        self.act(action);
+                    }
+                    continue;
+                }
                 // The answer to a broken request has what that had, broken or not.
                 let is_message = sip::Message::parse(bytes).is_ok();
                 assert!(self.broken || is_message || bytes == b"\r\n\r\n", "{bytes:?}");
@@ -617,6 +626,7 @@ impl World {
         let blocks = self.switch.setup.limits.kept_messages_max * 2;
         assert_eq!(self.switch.kept.free_blocks(), blocks, "kept messages are left");
         assert_eq!(self.switch.errands_running(), 0, "errands are left");
+        assert_eq!(self.switch.transfers.running(), 0, "transfers are left");
         assert_eq!(self.switch.media().open_pairs(), 0, "flows are left");
         assert_eq!(self.switch.media.free_pairs(), 50, "ports are left");
         assert_eq!(self.switch.poll_timeout(), None, "deadlines are left");

@@ -156,6 +156,11 @@ pub(crate) struct TransactionKey {
     pub(crate) generation: u32,
 }
 
+impl TransactionKey {
+    /// Of no transaction.
+    pub(crate) const NONE: Self = Self { slot: u32::MAX, generation: 0 };
+}
+
 /// What a transaction is to its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -173,6 +178,8 @@ pub(crate) enum Role {
     Register,
     /// Our own request that keeps the session of this leg alive.
     Refresh(Side),
+    /// Our INVITE to the target of a transfer.
+    Transfer,
 }
 
 #[derive(Clone, Copy, Debug)]
