@@ -14,6 +14,9 @@ use super::{Worker, micros};
 use crate::counters::WorkerCounter;
 use crate::nic::{BATCH_FRAMES, Frame, Nic};
 
+/// How many calls of ours one packet may go through: so often can a call be transferred.
+const CALLS_IN_A_ROW_MAX: usize = 8;
+
 impl<N: Nic> Worker<N> {
     /// One batch of frames. Whether there was one.
     pub(super) fn ingress(&mut self, now: Instant) -> bool {
@@ -62,16 +65,28 @@ impl<N: Nic> Worker<N> {
             return self.nic.give_back(frame);
         }
         let payload = datagram.payload(self.nic.bytes(&frame));
-        match self.switch.media().forward(
-            now,
-            datagram.destination.port(),
-            datagram.source,
-            payload,
-        ) {
+        let port = datagram.destination.port();
+        let mut verdict = self.switch.media().forward(now, port, datagram.source, payload);
+        for _ in 0..CALLS_IN_A_ROW_MAX {
+            let Verdict::Inside { from, to, owner } = verdict else { break };
+            if self.handoff.media_owner(to.port()) != Some(self.index) {
+                break;
+            }
+            self.note_media(now, owner);
+            let payload = datagram.payload(self.nic.bytes(&frame));
+            verdict = self.switch.media().forward_inside(now, to.port(), from, payload);
+        }
+        match verdict {
             Verdict::Send { from, to, owner } => {
-                self.side.calls.touch_media(b2bua::call_of(owner).slot, micros(now));
-                self.counters.add(WorkerCounter::MediaRelayed, 1);
+                self.note_media(now, owner);
                 self.relay_frame(frame, datagram, from, to);
+            }
+            Verdict::Inside { from, to, owner } => {
+                self.note_media(now, owner);
+                let payload = datagram.payload(self.nic.bytes(&frame));
+                let handed = self.handoff.give_media(from, to, payload);
+                self.counters.handed(handed);
+                self.nic.give_back(frame);
             }
             Verdict::Drop(reason) => {
                 self.counters.media_drop(reason);
@@ -88,14 +103,36 @@ impl<N: Nic> Worker<N> {
         destination: SocketAddr,
         payload: &[u8],
     ) {
-        match self.switch.media().forward(now, destination.port(), source, payload) {
-            Verdict::Send { from, to, owner } => {
-                self.side.calls.touch_media(b2bua::call_of(owner).slot, micros(now));
-                self.counters.add(WorkerCounter::MediaRelayed, 1);
-                self.send(from, to, payload, Kind::Media);
+        let verdict = self.switch.media().forward(now, destination.port(), source, payload);
+        self.media_onward(now, verdict, payload);
+    }
+
+    /// Carries a verdict out over a payload of no frame; inside, from call to call.
+    pub(super) fn media_onward(&mut self, now: Instant, verdict: Verdict, payload: &[u8]) {
+        let mut verdict = verdict;
+        for _ in 0..=CALLS_IN_A_ROW_MAX {
+            match verdict {
+                Verdict::Send { from, to, owner } => {
+                    self.note_media(now, owner);
+                    return self.send(from, to, payload, Kind::Media);
+                }
+                Verdict::Inside { from, to, owner } => {
+                    self.note_media(now, owner);
+                    if self.handoff.media_owner(to.port()) != Some(self.index) {
+                        let handed = self.handoff.give_media(from, to, payload);
+                        return self.counters.handed(handed);
+                    }
+                    verdict = self.switch.media().forward_inside(now, to.port(), from, payload);
+                }
+                Verdict::Drop(reason) => return self.counters.media_drop(reason),
             }
-            Verdict::Drop(reason) => self.counters.media_drop(reason),
         }
+    }
+
+    /// A packet of a call went on.
+    fn note_media(&mut self, now: Instant, owner: relay::Owner) {
+        self.side.calls.touch_media(b2bua::call_of(owner).slot, micros(now));
+        self.counters.add(WorkerCounter::MediaRelayed, 1);
     }
 
     fn sip_frame(&mut self, now: Instant, frame: Frame, datagram: &Datagram) {
