@@ -91,6 +91,12 @@ pub(super) fn is_withheld(customer: &Customer, admit: &Admit) -> bool {
 impl Office {
     /// Whose call it is.
     pub(super) fn who_calls(&mut self, time: Time, admit: &Admit) -> Result<u32, Stranger> {
+        // A call of ours for somebody who transfers: a worker knows him by the call that he talked in.
+        // A vendor has no account that could pay for it.
+        if admit.transferor != 0 {
+            let customer = self.state.customers.get(admit.transferor);
+            return customer.map(|customer| customer.gateway.id).ok_or(Stranger::Policed);
+        }
         let source = admit.facts.source.socket_address().ok_or(Stranger::Policed)?;
         let gateway = self.gateway_at(source, &admit.facts)?;
         if let Some(gateway) = gateway
