@@ -585,19 +585,18 @@ impl Desk {
 #[test]
 fn who_transfers_pays_for_the_call_to_the_target_and_a_vendor_cannot() {
     let mut desk = Desk::with_alice();
-    desk.change("gateway/routing/first", json!({"unrated_allowed": true}));
     let id = desk.office.state.customers.of_user("alice").unwrap().gateway.id;
-    let mut admit = desk.invite("203.0.113.1:5060", "391234");
+    let mut admit = desk.invite("203.0.113.1:5060", "44207");
     admit.transferor = id;
     let route = desk.ask(&admit).unwrap();
     assert_eq!(route.customer_gateway, id);
     assert_eq!(route.caller_billed.as_bytes(), b"390200", "the phone's own number");
     desk.office.handle_ended(desk.time, 0, admit.call, &talked(&admit, &route, 60_000), false);
     let row = desk.settle().ends[0].describe();
-    assert_eq!([&row["account"], &row["charge"]], [&json!("customer"), &json!("0.06")]);
+    assert_eq!([&row["gateway"], &row["charge"]], [&json!("alice"), &json!("0.60")]);
     assert_eq!(row["billing_mode"], json!("phone"));
     let vendor = desk.office.state.routings.values().next().unwrap().id;
-    let mut admit = desk.invite("203.0.113.1:5060", "391234");
+    let mut admit = desk.invite("203.0.113.1:5060", "44207");
     admit.transferor = vendor;
     assert_eq!(desk.ask(&admit).unwrap_err().status, 403);
 }
