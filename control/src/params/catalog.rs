@@ -48,6 +48,11 @@ const fn prefixes(name: &'static str, in_force: bool, doc: &'static str) -> Para
     Parameter { name, default: "", kind: Kind::Prefixes, unit: "", owner: "control", in_force, doc }
 }
 
+const fn numbers(name: &'static str, default: &'static str, doc: &'static str) -> Parameter {
+    let (kind, owner) = (Kind::Prefixes, "dataplane");
+    Parameter { name, default, kind, unit: "", owner, in_force: NOW, doc }
+}
+
 const fn name(
     name: &'static str,
     default: &'static str,
@@ -156,6 +161,7 @@ pub const CATALOG: &[Parameter] = &[
     number("TG_RTP_TIMEOUT", "60", DAY_S, "s", "dataplane", NOW, "silence on both sides that ends a call; 0: never"),
     number("TG_LATCH_WINDOW", "10", (1, 120), "s", "dataplane", NOW, "after an SDP, how long an address may be learned"),
     number("TG_RETRY_AFTER", "5", (1, 3600), "s", "dataplane", NOW, "Retry-After of our own 503"),
+    numbers("TG_EMERGENCY_NUMBERS", "112,911", "numbers that are called whatever the load, as they are dialled"),
     number("TG_SESSION_TIMER_MIN", "90", (90, 86_400), "s", "dataplane", NOW, "shortest session expiry that is taken (RFC 4028); shorter ones get 422"),
     number("TG_NONCE_AGE", "300", (10, 3600), "s", "dataplane", NOW, "how long a nonce of ours is good"),
     number("TG_SIP_PASSWORD_LENGTH", "12", (4, 62), "characters", "control", NOW, "shortest password of a phone or mapping gateway"),

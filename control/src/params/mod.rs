@@ -174,6 +174,12 @@ impl Values {
         self.text(name).split(',').any(|prefix| !prefix.is_empty() && number.starts_with(prefix))
     }
 
+    /// Whether a number is called whatever the load.
+    #[must_use]
+    pub fn is_emergency(&self, number: &str) -> bool {
+        self.text("TG_EMERGENCY_NUMBERS").split(',').any(|one| !one.is_empty() && one == number)
+    }
+
     /// What the workers act on.
     #[must_use]
     pub fn for_workers(&self) -> order::Parameters {
@@ -205,6 +211,7 @@ impl Values {
             streams_max: self.small("TG_STREAMS"),
             realm: Text::cut(self.text("TG_SIP_REALM").as_bytes()),
             domain: Text::cut(self.text("TG_SIP_DOMAIN").as_bytes()),
+            emergency: Text::cut(self.text("TG_EMERGENCY_NUMBERS").as_bytes()),
         }
     }
 

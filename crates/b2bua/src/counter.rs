@@ -50,6 +50,8 @@ pub enum Counter {
     ErrandsFull,
     /// New calls and REGISTERs refused with 503 because control is away.
     RefusedControlAway,
+    /// New calls refused with 503 because as many questions wait for control as should.
+    RefusedControlBusy,
     /// New calls refused with 503 because the box drains.
     RefusedDraining,
     /// New calls refused with 503: no free call slot.
@@ -200,6 +202,7 @@ impl Counter {
         Self::ErrandsUnfit,
         Self::ErrandsFull,
         Self::RefusedControlAway,
+        Self::RefusedControlBusy,
         Self::RefusedDraining,
         Self::RefusedCallsFull,
         Self::RefusedTransactionsFull,
@@ -292,6 +295,7 @@ impl Counter {
             Self::ErrandsUnfit => "errands_unfit",
             Self::ErrandsFull => "errands_full",
             Self::RefusedControlAway => "refused_control_away",
+            Self::RefusedControlBusy => "refused_control_busy",
             Self::RefusedDraining => "refused_draining",
             Self::RefusedCallsFull => "refused_calls_full",
             Self::RefusedTransactionsFull => "refused_transactions_full",

@@ -70,6 +70,9 @@ impl Switch {
         if !self.control_alive {
             return self.refuse_overload(path, request, Counter::RefusedControlAway);
         }
+        if self.control_busy {
+            return self.refuse_overload(path, request, Counter::RefusedControlBusy);
+        }
         if !self.admit_request(path, request) {
             return;
         }

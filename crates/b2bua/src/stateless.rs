@@ -123,10 +123,19 @@ impl Switch {
 
     /// Why no new call can be taken now.
     pub(crate) fn overload(&self) -> Option<Counter> {
+        if self.control_alive && self.draining {
+            Some(Counter::RefusedDraining)
+        } else if self.control_alive && self.control_busy {
+            Some(Counter::RefusedControlBusy)
+        } else {
+            self.no_room()
+        }
+    }
+
+    /// Why no call at all can be taken now, urgent as it may be.
+    fn no_room(&self) -> Option<Counter> {
         if !self.control_alive {
             Some(Counter::RefusedControlAway)
-        } else if self.draining {
-            Some(Counter::RefusedDraining)
         } else if self.free_calls.is_empty() {
             Some(Counter::RefusedCallsFull)
         } else if self.transactions.free() < TRANSACTIONS_PER_CALL {
@@ -138,6 +147,19 @@ impl Switch {
         } else {
             None
         }
+    }
+
+    /// The same for an INVITE: help is called for whatever the load.
+    pub(crate) fn overload_of(&self, invite: &Message<'_>) -> Option<Counter> {
+        self.overload()
+            .and_then(|why| if self.is_urgent(invite) { self.no_room() } else { Some(why) })
+    }
+
+    /// Whether an INVITE calls one of `TG_EMERGENCY_NUMBERS`.
+    fn is_urgent(&self, invite: &Message<'_>) -> bool {
+        let number = invite.request().and_then(|request| request.uri.user()).unwrap_or_default();
+        let mut numbers = self.parameters.emergency.as_bytes().split(|&byte| byte == b',');
+        !number.is_empty() && numbers.any(|urgent| urgent == number)
     }
 
     /// A datagram that is no message.

@@ -60,6 +60,8 @@ pub struct Switch {
     pub(crate) setup: Setup,
     pub(crate) parameters: Parameters,
     pub(crate) control_alive: bool,
+    /// See [`Switch::set_control_busy`].
+    pub(crate) control_busy: bool,
     pub(crate) draining: bool,
     pub(crate) wall_offset: Duration,
     pub(crate) random: Random,
@@ -109,6 +111,7 @@ impl Switch {
         Self {
             parameters: Parameters::default(),
             control_alive: false,
+            control_busy: false,
             draining: false,
             wall_offset: Duration::ZERO,
             random,
@@ -290,6 +293,12 @@ impl Switch {
     /// it for away.
     pub fn set_control_alive(&mut self, alive: bool) {
         self.control_alive = alive;
+    }
+
+    /// Whether as many questions wait for control as should: new calls are refused while they do, so
+    /// that what is asked is answered in time, and what runs keeps its room in the ring.
+    pub fn set_control_busy(&mut self, busy: bool) {
+        self.control_busy = busy;
     }
 
     /// Wall time minus monotonic time: what makes 1970 of boot.

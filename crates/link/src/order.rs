@@ -155,6 +155,8 @@ pub struct Parameters {
     pub realm: Text<62>,
     /// Our domain name; empty: none, our addresses stand for it.
     pub domain: Text<62>,
+    /// Numbers that are called whatever the load, separated by commas.
+    pub emergency: Text<126>,
 }
 
 impl Default for Parameters {
@@ -187,6 +189,7 @@ impl Default for Parameters {
             streams_max: 10_000,
             realm: Text::new(b"tollgate").unwrap_or_default(),
             domain: Text::EMPTY,
+            emergency: Text::cut(b"112,911"),
         }
     }
 }

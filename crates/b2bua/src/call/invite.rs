@@ -113,7 +113,7 @@ impl Switch {
             }
             None => {}
         }
-        if let Some(why) = self.overload() {
+        if let Some(why) = self.overload_of(invite) {
             return self.turn_away(now, path, invite, key, why);
         }
         if !self.admit_request(path, invite) {
