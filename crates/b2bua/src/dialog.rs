@@ -100,11 +100,14 @@ impl Leg {
         self.arena.set(Field::RemoteUri, invite.from().uri().as_bytes())?;
         self.arena.set(Field::LocalUri, invite.to().uri().as_bytes())?;
         self.set_routes(invite.list(Name::RecordRoute), Order::AsIs)?;
+        // Peers of RFC 2543 may name no Contact: they are reached where From says.
+        self.arena.set(Field::Target, invite.from().uri().as_bytes())?;
         self.refresh(locals, invite)
     }
 
     /// Turns to one of those that are called at once: the Request-URI of its INVITE, the route set and
-    /// the way that lead there. Gives the way, which follows the first route if that is a loose one.
+    /// the way that lead there. Headers of the URI are left out (§19.1.5): a phone that registered them
+    /// writes no lines into requests of ours. Gives the way, which follows the first route if that is a loose one.
     pub(crate) fn aim(
         &mut self,
         uri: &[u8],
@@ -112,6 +115,7 @@ impl Leg {
         path: Path,
         locals: &[Local],
     ) -> Result<Path, TooLong> {
+        let uri = sip::Uri::parse(uri).map_or(uri, |uri| uri.without_headers());
         self.arena.set(Field::Target, uri)?;
         self.arena.set(Field::Routes, routes)?;
         let first = first_route(routes).filter(|route| route.uri().param(b"lr").is_some());
@@ -152,7 +156,7 @@ impl Leg {
         message: &Message<'_>,
     ) -> Result<(), TooLong> {
         if let Some(contact) = message.contact() {
-            self.arena.set(Field::Target, contact.uri().as_bytes())?;
+            self.arena.set(Field::Target, contact.uri().without_headers())?;
         }
         self.follow(locals);
         Ok(())

@@ -40,7 +40,7 @@ const LEFT_TO_CALLS: usize = 4;
 /// Why a REGISTER is refused before control is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unfit {
-    /// 400: a contact that is no SIP address, `*` that is not alone or does not remove, a broken Path.
+    /// 400: To (§10.2) or a contact that is no SIP address, `*` that is not alone or does not remove, a broken Path.
     Malformed,
     /// 403: more contacts than one address of record has.
     TooMany,
@@ -191,7 +191,11 @@ impl Switch {
 
 /// What a REGISTER says.
 fn read(request: &Message<'_>, register: &mut Register) -> Result<(), Unfit> {
-    let user = request.to().uri().user().ok_or(Unfit::Nobody)?;
+    let of_record = request.to().uri();
+    if !matches!(of_record.scheme(), Scheme::Sip | Scheme::Sips) {
+        return Err(Unfit::Malformed);
+    }
+    let user = of_record.user().ok_or(Unfit::Nobody)?;
     // Nobody of ours has so long a name.
     register.user = Text::new(user).ok_or(Unfit::Nobody)?;
     register.call_id = Text::new(request.call_id()).ok_or(Unfit::TooLong)?;
@@ -218,9 +222,7 @@ fn read_contacts(request: &Message<'_>, register: &mut Register) -> Result<(), U
             }
             Contact::Binding(binding) => binding,
         };
-        // What a Request-URI cannot be cannot be called (§19.1.1, table 1).
-        let is_sip = matches!(binding.uri.scheme(), Scheme::Sip | Scheme::Sips);
-        if !is_sip || binding.uri.headers().is_some() {
+        if !matches!(binding.uri.scheme(), Scheme::Sip | Scheme::Sips) {
             return Err(Unfit::Malformed);
         }
         let place = register.contacts.get_mut(usize::from(used)).ok_or(Unfit::TooMany)?;
