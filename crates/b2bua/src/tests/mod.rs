@@ -21,6 +21,7 @@ mod registrar;
 mod reinvite;
 mod reliable;
 mod retransmission;
+mod rfc4475;
 mod session;
 mod undeliverable;
 mod update;
@@ -243,6 +244,8 @@ pub(super) struct World {
     pub(super) full: Vec<usize>,
     /// Whether control answers who asks for such a line.
     pub(super) reroutes: bool,
+    /// By what everybody speaks.
+    pub(super) carrier: Transport,
     /// Whether the last datagram was no message.
     broken: bool,
     /// How often the caller was said to get a 100 that comes with control's answer only.
@@ -270,6 +273,7 @@ impl World {
             stores: true,
             full: Vec::new(),
             reroutes: true,
+            carrier: Transport::Udp,
             broken: false,
             tryings: 0,
             hiding: hiding::Hiding::default(),
@@ -301,7 +305,7 @@ impl World {
                 // The answer to a broken request has what that had, broken or not.
                 let is_message = sip::Message::parse(bytes).is_ok();
                 assert!(self.broken || is_message || bytes == b"\r\n\r\n", "{bytes:?}");
-                assert_eq!(transmit.path.transport, Transport::Udp);
+                assert_eq!(transmit.path.transport, self.carrier);
                 let text = String::from_utf8_lossy(bytes).into_owned();
                 self.hiding.check(transmit.path.remote, &text);
                 self.hiding.learn(transmit.path.remote, &text);
@@ -355,20 +359,25 @@ impl World {
 
     /// A datagram arrives.
     pub(super) fn receive(&mut self, from: &str, to: &str, text: &str) {
+        self.receive_bytes(from, to, text.as_bytes());
+    }
+
+    /// A datagram that need not be text.
+    pub(super) fn receive_bytes(&mut self, from: &str, to: &str, bytes: &[u8]) {
         let path = Path {
-            transport: Transport::Udp,
+            transport: self.carrier,
             local: to.parse().unwrap(),
             remote: from.parse().unwrap(),
-            connection: 0,
+            connection: u32::from(self.carrier != Transport::Udp),
         };
-        let message = sip::Message::parse(text.as_bytes());
+        let message = sip::Message::parse(bytes);
         self.broken = message.is_err();
         if !self.broken {
-            self.hiding.learn(path.remote, text);
+            self.hiding.learn(path.remote, &String::from_utf8_lossy(bytes));
         }
         match message {
             Ok(message) => self.switch.handle_message(self.now, path, &message),
-            Err(fault) => self.switch.handle_fault(self.now, path, text.as_bytes(), fault),
+            Err(fault) => self.switch.handle_fault(self.now, path, bytes, fault),
         }
         self.poll();
     }
@@ -521,7 +530,7 @@ impl World {
             let target: SocketAddr = VENDORS[vendor].parse().unwrap();
             *place = Candidate {
                 gateway: 100 + vendor as u32,
-                target: Endpoint::from(target).by(Transport::Udp),
+                target: Endpoint::from(target).by(self.carrier),
                 stop_codes: [486, 600, 603, 0, 0, 0, 0, 0],
                 caller: Text::new(b"1234").unwrap(),
                 callee: Text::new(b"004420").unwrap(),
