@@ -78,6 +78,10 @@ pub(crate) fn reply(
     let mut writer = Writer::new(out);
     let status = reply.status;
     writer.respond(request, status, b"", source, reply.to_tag);
+    if status == 100 {
+        // By it the sender measures the way there and back (§8.2.6.1).
+        writer.copy_all(request, Name::Timestamp);
+    }
     let method = request.method();
     let may_open_dialog = method == Method::Invite && (101..300).contains(&status);
     if may_open_dialog {
