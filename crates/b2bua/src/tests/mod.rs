@@ -21,6 +21,7 @@ mod registrar;
 mod reinvite;
 mod reliable;
 mod retransmission;
+mod rfc3261;
 mod rfc4475;
 mod session;
 mod undeliverable;
