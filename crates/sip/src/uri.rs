@@ -449,7 +449,8 @@ pub fn unescape_into<'o>(escaped: &[u8], out: &'o mut [u8]) -> Option<&'o [u8]> 
     out.get(..length)
 }
 
-const fn nibble(digit: u8) -> u8 {
+/// The value of a hexadecimal digit.
+pub(crate) const fn nibble(digit: u8) -> u8 {
     if digit.is_ascii_digit() { digit & 0x0f } else { (digit & 0x0f).wrapping_add(9) }
 }
 

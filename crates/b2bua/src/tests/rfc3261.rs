@@ -28,7 +28,8 @@
 //!   matched: here, `hostile` (RFC 2543).
 //! - §18.1.2, §18.2.1 received: here; rport (RFC 3581): `dialog`, `peers`. §18.2.2 the same connection:
 //!   here. §18.3 framing: `sip/src/stream.rs`. §18.4 errors: `undeliverable`.
-//! - §19.1.1, §19.1.4, §19.1.5 URIs: `sip/src/uri.rs`, `registrar`, `redirect`.
+//! - §19.1.1, §19.1.5 URIs: `sip/src/uri.rs`, `registrar`, `redirect`. §19.1.4 comparison:
+//!   `sip/src/equality.rs`.
 //! - §20 fields: `sip/src/header/*`. Retry-After: `peers`, `hostile`; Reason (RFC 3326): `endings`.
 //! - §21 statuses by class: here, `failover`, `forking` (6xx), `endings`.
 //! - §22 digest: `challenge`, `registrar`, `vendor_digest`, `errand`; published values: `sip/src/digest`.
