@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use link::Profile;
 use link::profile::ReplyAddress;
-use link::record::{CallKey, EndReason};
+use link::record::{CallKey, EndReason, NEVER};
 use sip::digest::Asker;
 use sip::{Message, Method, Name};
 
@@ -44,6 +44,16 @@ pub(crate) enum Keep {
     Request,
     /// It is answered now.
     Nothing,
+}
+
+/// How an attempt of a call ended.
+#[derive(Clone, Copy, Default)]
+struct AttemptEnd {
+    /// Whose it was; 0: nobody's that we know.
+    gateway: u32,
+    reason: EndReason,
+    /// Whether another attempt of the call was answered instead.
+    elsewhere: bool,
 }
 
 /// Whither the response to a request goes that came along `path` (RFC 3261 §18.2.2), if its sender wants
@@ -519,16 +529,15 @@ impl Switch {
     }
 
     /// Whose attempt an INVITE of ours is, and why it ended, as far as the call still knows.
-    fn attempt_end(&self, role: Role, owner: Option<CallKey>) -> (u32, EndReason) {
+    fn attempt_end(&self, role: Role, owner: Option<CallKey>) -> AttemptEnd {
         let slot = owner.and_then(|owner| self.live_call(owner));
-        let attempt = match (role, slot) {
-            (Role::Attempt(index), Some(slot)) => {
-                self.calls[slot].record.attempts().get(usize::from(index))
-            }
-            _ => None,
-        };
-        attempt.map_or((0, EndReason::None), |attempt| {
-            (attempt.gateway, EndReason::from_number(attempt.reason))
+        let (Role::Attempt(index), Some(slot)) = (role, slot) else { return AttemptEnd::default() };
+        let attempts = self.calls[slot].record.attempts();
+        attempts.get(usize::from(index)).map_or_else(AttemptEnd::default, |attempt| {
+            let reason = EndReason::from_number(attempt.reason);
+            let is_answered = attempts.iter().any(|attempt| attempt.answered_ms != NEVER);
+            let elsewhere = is_answered && reason == EndReason::Cancelled;
+            AttemptEnd { gateway: attempt.gateway, reason, elsewhere }
         })
     }
 
@@ -551,11 +560,11 @@ impl Switch {
         let (path, random, cseq) = (transaction.path, transaction.random, transaction.cseq);
         let (role, owner) = (transaction.role, transaction.owner);
         self.enter(now, key, Machine::InviteClient(next));
-        let (gateway, reason) = self.attempt_end(role, owner);
+        let AttemptEnd { gateway, reason, elsewhere } = self.attempt_end(role, owner);
         let sent = self.with_kept(key, Which::Sent, |switch, invite| {
             let branch = invite.via().branch().and_then(branch_token)?;
             let peer = Some(switch.profiles.of(gateway));
-            let told = Told { peer, reason, caller: None };
+            let told = Told { peer, reason, elsewhere, caller: None };
             let cancel =
                 Outgoing { passed, told, ..compose::beside(invite, Method::Cancel, branch)? };
             let local = switch.local_of(&path);

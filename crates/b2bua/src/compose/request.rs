@@ -4,7 +4,7 @@ use link::Profile;
 use link::record::EndReason;
 use sip::{Message, Method, Name, Writer};
 
-use super::passed::{write_lines, write_passed, write_why};
+use super::passed::{write_elsewhere, write_lines, write_passed, write_why};
 use super::{Caller, Content, Extensions, Party, Us, write_allow, write_content};
 use crate::keys::Token;
 
@@ -35,6 +35,8 @@ pub(crate) struct Told<'a> {
     pub(crate) peer: Option<&'a Profile>,
     /// Why we end something, where nobody else says why.
     pub(crate) reason: EndReason,
+    /// Whether somebody else has taken the call (RFC 3326 §3.1): a phone shows no call as missed then.
+    pub(crate) elsewhere: bool,
     /// Who calls, in the INVITE that opens a leg.
     pub(crate) caller: Option<&'a Caller>,
 }
@@ -77,7 +79,10 @@ pub(crate) fn request(out: &mut [u8], us: &Us<'_>, request: &Outgoing<'_>) -> Op
     }
     let says_why = matches!(method, Method::Bye | Method::Cancel | Method::Info);
     if says_why && told.peer.is_none_or(|peer| peer.reason != 0) {
-        write_why(&mut writer, request.passed, told.reason, 0);
+        match told.elsewhere {
+            true => write_elsewhere(&mut writer),
+            false => write_why(&mut writer, request.passed, told.reason, 0),
+        }
     }
     request.extensions.write(&mut writer);
     us.write_name(&mut writer, Name::UserAgent);
