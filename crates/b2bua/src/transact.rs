@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 
 use link::Profile;
+use link::endpoint::Transport;
 use link::profile::ReplyAddress;
 use link::record::{CallKey, EndReason, NEVER};
 use sip::digest::Asker;
@@ -308,6 +309,7 @@ impl Switch {
         now: Instant,
         birth: Birth,
     ) -> Result<TransactionKey, Counter> {
+        let birth = self.detour(birth);
         let Some(kept) = self.kept.keep(self.outbox.last()) else {
             self.outbox.unsend();
             self.counters.add(Counter::KeptFull);
@@ -324,6 +326,46 @@ impl Switch {
         }
         self.rearm(key.slot);
         Ok(key)
+    }
+
+    /// A request to a vendor over UDP that is longer than the operator wants datagrams goes by TCP: the
+    /// one just written, whose Via then says so (§18.1.1). Behind NAT nobody can be connected to, so those
+    /// who come to us are spared that.
+    fn detour(&mut self, birth: Birth) -> Birth {
+        let limit = self.parameters.tcp_above_bytes as usize;
+        let is_long = limit > 0 && self.outbox.last().len() > limit;
+        let vendor = self.profiles.of(birth.gateway).address.socket_address();
+        if !is_long || birth.path.is_reliable() || vendor.is_none() {
+            return birth;
+        }
+        let path = Path { transport: Transport::Tcp, ..birth.path };
+        compose::turn_via(self.outbox.redirect(path), Transport::Tcp);
+        self.counters.add(Counter::RequestsByTcp);
+        Birth { path, detours: true, ..birth }
+    }
+
+    /// Sends what went by TCP for its length once more, by UDP, since by TCP nobody is there (§18.1.1).
+    /// Whether it did.
+    pub(crate) fn return_to_udp(&mut self, now: Instant, key: TransactionKey) -> bool {
+        let found = self.transactions.find(key);
+        let Some(transaction) = found.filter(|found| found.detours && !found.cancelled) else {
+            return false;
+        };
+        let path = Path { transport: Transport::Udp, ..transaction.path };
+        let (kept, sent) = (&self.kept, &transaction.sent);
+        let written = self.outbox.write(path, |out| {
+            let length = kept.copy(sent, out).len();
+            compose::turn_via(&mut out[..length], Transport::Udp);
+            Some(length).filter(|&length| length > 0)
+        });
+        if !self.count_unsent(written) {
+            return false;
+        }
+        self.keep_instead(key, path);
+        self.transactions.begin_again(now, key, path);
+        self.rearm(key.slot);
+        self.counters.add(Counter::RequestsBackToUdp);
+        true
     }
 
     /// Replaces what a transaction would send again by the message just written.
@@ -593,7 +635,7 @@ impl Switch {
         let ahead = u32::from(transaction.cseq_ahead);
         transaction.dismissed = tag;
         let gateway = transaction.gateway;
-        let mut path = transaction.path;
+        let mut path = transaction.way();
         if let Some(contact) = answer.contact() {
             path.remote = hop_of(contact.uri(), path.remote, &self.setup.locals);
         }

@@ -1,6 +1,7 @@
 //! Requests of ours (RFC 3261 §8.1.1, §12.2.1.1).
 
 use link::Profile;
+use link::endpoint::Transport;
 use link::record::EndReason;
 use sip::{Message, Method, Name, Writer};
 
@@ -89,6 +90,18 @@ pub(crate) fn request(out: &mut [u8], us: &Us<'_>, request: &Outgoing<'_>) -> Op
     write_content(&mut writer, request.content)
 }
 
+/// Turns the Via of a request of ours, its second line, to UDP or TCP: words of one length, and in our
+/// Vias of one port.
+pub(crate) fn turn_via(request: &mut [u8], transport: Transport) {
+    const BEGIN: &[u8] = b"Via: SIP/2.0/";
+    let word = if transport == Transport::Tcp { b"TCP" } else { b"UDP" };
+    let line = request.iter().position(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    if request[line..].starts_with(BEGIN) {
+        let at = line + BEGIN.len();
+        request[at..at + word.len()].copy_from_slice(word);
+    }
+}
+
 /// A request that goes beside an INVITE of ours, or after it: CANCEL, ACK, BYE. `None`: it is none
 /// of ours.
 pub(crate) fn beside<'a>(
@@ -115,8 +128,6 @@ pub(crate) fn beside<'a>(
 
 #[cfg(test)]
 mod tests {
-    use link::endpoint::Transport;
-
     use super::*;
     use crate::limits::Local;
 

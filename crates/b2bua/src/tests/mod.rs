@@ -7,6 +7,7 @@ mod adoption;
 mod basic;
 mod cancel;
 mod challenge;
+mod detour;
 mod dialog;
 mod endings;
 mod errand;
@@ -306,8 +307,15 @@ impl World {
                 // The answer to a broken request has what that had, broken or not.
                 let is_message = sip::Message::parse(bytes).is_ok();
                 assert!(self.broken || is_message || bytes == b"\r\n\r\n", "{bytes:?}");
-                assert_eq!(transmit.path.transport, self.carrier);
                 let text = String::from_utf8_lossy(bytes).into_owned();
+                // A request says in its Via how it goes; all else goes as what it answers came.
+                let carrier = format!("{:?}", transmit.path.transport).to_uppercase();
+                match is_message && !text.starts_with("SIP/2.0 ") {
+                    true => {
+                        assert!(text.contains(&format!("\r\nVia: SIP/2.0/{carrier} ")), "{text}")
+                    }
+                    false => assert_eq!(transmit.path.transport, self.carrier),
+                }
                 self.hiding.check(transmit.path.remote, &text);
                 self.hiding.learn(transmit.path.remote, &text);
                 if self.tryings > 0 && text.starts_with(TRYING) {

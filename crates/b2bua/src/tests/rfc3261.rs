@@ -26,7 +26,7 @@
 //! - §17 timers by the millisecond: A, B, E, F, G, H `retransmission`; D, I, J, K, L, M and all of them by
 //!   streams here; every transition: machines. §17.1.3 responses matched: `hostile`. §17.2.3 requests
 //!   matched: here, `hostile` (RFC 2543).
-//! - §18.1.2, §18.2.1 received: here; rport (RFC 3581): `dialog`, `peers`. §18.2.2 the same connection:
+//! - §18.1.1 long requests: `detour`. §18.1.2, §18.2.1 received: here; rport (RFC 3581): `dialog`, `peers`. §18.2.2 the same connection:
 //!   here. §18.3 framing: `sip/src/stream.rs`. §18.4 errors: `undeliverable`.
 //! - §19.1.1, §19.1.5 URIs: `sip/src/uri.rs`, `registrar`, `redirect`. §19.1.4 comparison:
 //!   `sip/src/equality.rs`.
