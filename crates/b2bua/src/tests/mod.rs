@@ -17,6 +17,7 @@ mod hiding;
 mod hostile;
 mod identity;
 mod peers;
+mod publisher;
 mod redirect;
 mod registrar;
 mod reinvite;
