@@ -190,11 +190,13 @@ impl Leg {
         branch: Token,
         content: Content<'a>,
     ) -> Outgoing<'a> {
+        let (uri, routes, beyond) = directions(self.text(Field::Routes), self.text(Field::Target));
         Outgoing {
             method,
-            uri: self.text(Field::Target),
+            uri,
             branch,
-            routes: self.text(Field::Routes),
+            routes,
+            beyond,
             from: Party {
                 uri: self.text(Field::LocalUri),
                 tag: self.text(Field::LocalTag),
@@ -254,13 +256,33 @@ pub(crate) fn join_routes<'a>(
     Ok((joined, length))
 }
 
-/// The first of values that were joined from a parsed list: so it ends at the first `>`.
+/// Request-URI, Route, and what is last in Route (§12.2.1.1). A strict router, of RFC 2543, finds itself in
+/// the Request-URI and the target behind all routes.
+fn directions<'a>(routes: &'a [u8], target: &'a [u8]) -> (&'a [u8], &'a [u8], &'a [u8]) {
+    match first_route(routes).filter(|first| !first.uri().is_loose()) {
+        Some(first) => (first.uri().without_headers(), behind_first(routes), target),
+        None => (target, routes, b""),
+    }
+}
+
+/// The first of values that were joined from a parsed list: so its address ends at the first `>`.
 fn first_route(routes: &[u8]) -> Option<NameAddr<'_>> {
     NameAddr::parse(routes.split_inclusive(|&byte| byte == b'>').next()?)
 }
 
+/// What follows the first of them, and the comma behind it.
+fn behind_first(routes: &[u8]) -> &[u8] {
+    let mut is_quoted = false;
+    let bracket = routes.iter().position(|&byte| byte == b'>').unwrap_or(routes.len());
+    let comma = routes.iter().skip(bracket).position(|&byte| {
+        is_quoted ^= byte == b'"';
+        byte == b',' && !is_quoted
+    });
+    comma.and_then(|comma| routes.get(bracket + comma + 1..)).unwrap_or_default()
+}
+
 fn next_hop(arena: &Arena, learned: SocketAddr, locals: &[Local]) -> SocketAddr {
-    // We follow loose routes only; strict routers (§16.12.1.2) died out with RFC 2543.
+    // Loose or strict: either way the first route is the next hop.
     match first_route(arena.text(Field::Routes)) {
         Some(route) => hop_of(route.uri(), learned, locals),
         None => sip::Uri::parse(arena.text(Field::Target))
@@ -337,6 +359,21 @@ mod tests {
             "sip:a@[2001:db8::1]",
         ] {
             assert_eq!(hop(useless, "198.51.100.1:4444"), "198.51.100.1:4444", "{useless}");
+        }
+    }
+
+    #[test]
+    fn a_strict_router_finds_itself_in_the_request_uri_and_the_target_last() {
+        for (routes, expected) in [
+            ("", ("sip:t", "", "")),
+            ("<sip:a;lr>,<sip:b>", ("sip:t", "<sip:a;lr>,<sip:b>", "")),
+            ("<sip:a>", ("sip:a", "", "sip:t")),
+            ("<sip:a?x=y>,<sip:b;lr>", ("sip:a", "<sip:b;lr>", "sip:t")),
+            ("<sip:a>;x=\"1,2\",<sip:b>,<sip:c>", ("sip:a", "<sip:b>,<sip:c>", "sip:t")),
+        ] {
+            let (uri, rest, beyond) = directions(routes.as_bytes(), b"sip:t");
+            let found = [uri, rest, beyond].map(|text| core::str::from_utf8(text).unwrap());
+            assert_eq!((found[0], found[1], found[2]), expected, "{routes}");
         }
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) branch: Token,
     /// Route values joined by commas; empty: none.
     pub(crate) routes: &'a [u8],
+    /// Whither it goes behind them, where `uri` is a strict router; empty: `uri` says that.
+    pub(crate) beyond: &'a [u8],
     pub(crate) from: Party<'a>,
     pub(crate) to: Party<'a>,
     pub(crate) call_id: &'a [u8],
@@ -55,8 +57,14 @@ pub(crate) fn request(out: &mut [u8], us: &Us<'_>, request: &Outgoing<'_>) -> Op
     writer.request(method, &[request.uri.into()]);
     us.write_via(&mut writer, request.branch);
     writer.header(Name::MaxForwards, &[u16::from(request.hops).into()]);
-    if !request.routes.is_empty() {
-        writer.header(Name::Route, &[request.routes.into()]);
+    match (request.routes, request.beyond) {
+        ([], []) => {}
+        (routes, []) => _ = writer.header(Name::Route, &[routes.into()]),
+        ([], beyond) => _ = writer.header(Name::Route, &["<".into(), beyond.into(), ">".into()]),
+        (routes, beyond) => {
+            let parts = [routes.into(), ",<".into(), beyond.into(), ">".into()];
+            writer.header(Name::Route, &parts);
+        }
     }
     let told = &request.told;
     match told.caller {
@@ -114,6 +122,7 @@ pub(crate) fn beside<'a>(
         uri: invite.request()?.uri.as_bytes(),
         branch,
         routes: invite.value(Name::Route).unwrap_or_default(),
+        beyond: b"",
         from: Party::of(invite.from()),
         to: Party::of(invite.to()),
         call_id: invite.call_id(),
@@ -154,6 +163,7 @@ mod tests {
                 uri: b"sip:a@b",
                 branch: Token::read(&[b'0'; 32]).unwrap(),
                 routes: b"",
+                beyond: b"",
                 from: party,
                 to: party,
                 call_id: b"c",

@@ -15,7 +15,7 @@
 //!   branch alone here.
 //! - §10 registrar: `registrar`; as a client: `errand`.
 //! - §11 OPTIONS: `dialog`, `peers`; ours: `errand`.
-//! - §12.1 route sets: `dialog`, `forking` (Path). §12.2.1.1 numbers: here. §12.2.1.2 and §12.2.2 target
+//! - §12.1 route sets: `dialog`, `forking` (Path). §12.2.1.1 loose and strict routers: `dialog`; numbers: here. §12.2.1.2 and §12.2.2 target
 //!   refresh: here, `update`; 481 and 408: `reinvite`; numbers out of order: `dialog`.
 //! - §13.2.2.4 2xx and forks: `basic`, `failover`, `forking`. §13.3.1.4 2xx repeated, no ACK:
 //!   `retransmission`, `basic`; by streams here.

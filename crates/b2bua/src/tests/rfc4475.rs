@@ -439,7 +439,9 @@ fn a_caller_of_rfc_2543_is_put_through_and_hung_up() {
     );
     world.vendor_sends(0, &vendor_request(0, "BYE", 1, &sent, "v", ""));
     world.vendor_gets(0, "SIP/2.0 200 ");
-    let bye = world.caller_gets("BYE ");
+    // Whoever records a route without `lr` is a strict router.
+    let bye = world.caller_gets("BYE sip:UserB@example.com;maddr=ss1.example.com SIP/2.0");
+    assert_eq!(inside(header(&bye, "Route")), inside(header(&bye, "To")));
     assert_eq!(inside(header(&bye, "To")), "sip:+13035551111@ift.client.example.net;user=phone");
     assert!(!header(&bye, "To").contains("tag="));
     world.ended_by(admit.call, EndedBy::Callee, EndReason::Normal);
