@@ -172,6 +172,7 @@ pub const CATALOG: &[Parameter] = &[
     number("TG_NAT_KEEP_ALIVE_METHOD", "0", SWITCH, "", "control", NOW, "what keeps a way through NAT open; 0: two line ends, 1: OPTIONS"),
     name("TG_SIP_REALM", "tollgate", "dataplane", NOW, "realm of our challenges; stored passwords belong to it"),
     name("TG_SIP_DOMAIN", "", "dataplane", NOW, "our domain in URIs, for gateways that say so; empty: our addresses"),
+    number("TG_SIP_TCP_ABOVE", "0", (0, 65_535), "bytes", "dataplane", NOW, "a longer request to a vendor over UDP goes by TCP, and by UDP if nobody is there (RFC 3261 18.1.1 wants 1300); 0: never"),
     number("TG_STREAM_IDLE", "3600", DAY_S, "s", "dataplane", NOW, "a connection without a message or keep-alive for so long is closed; 0: never"),
     number("TG_STREAM_PATIENCE", "10", (1, 120), "s", "dataplane", NOW, "how long connecting, a handshake, the rest of a message, or a peer that does not read may take"),
     number("TG_STREAMS_PER_SOURCE", "100", COUNT, "connections", "dataplane", NOW, "connections of one source; 0: no limit"),

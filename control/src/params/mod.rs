@@ -209,6 +209,8 @@ impl Values {
             stream_patience_s: self.small("TG_STREAM_PATIENCE"),
             streams_per_source_max: self.small("TG_STREAMS_PER_SOURCE"),
             streams_max: self.small("TG_STREAMS"),
+            tcp_above_bytes: self.small("TG_SIP_TCP_ABOVE"),
+            spare: 0,
             realm: Text::cut(self.text("TG_SIP_REALM").as_bytes()),
             domain: Text::cut(self.text("TG_SIP_DOMAIN").as_bytes()),
             emergency: Text::cut(self.text("TG_EMERGENCY_NUMBERS").as_bytes()),

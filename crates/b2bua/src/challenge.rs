@@ -119,7 +119,7 @@ impl Switch {
     }
 
     /// Nonces outlive this process, so their time is the wall's.
-    fn wall_s(&self, now: Instant) -> u64 {
+    pub(crate) fn wall_s(&self, now: Instant) -> u64 {
         (now + self.wall_offset).as_secs()
     }
 }

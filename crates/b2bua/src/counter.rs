@@ -145,6 +145,10 @@ pub enum Counter {
     Silenced,
     /// Requests of ours that came back: no connection to the peer, or ICMP says that nobody is there.
     RequestsUndeliverable,
+    /// Requests of ours that went by TCP because they are long.
+    RequestsByTcp,
+    /// Of these, requests that came back and went once more, by UDP.
+    RequestsBackToUdp,
     /// Responses of ours that came back.
     ResponsesUndeliverable,
     /// What came back and belongs to no transaction of ours: too late, too short, or forged.
@@ -249,6 +253,8 @@ impl Counter {
         Self::StreamsRefused,
         Self::Silenced,
         Self::RequestsUndeliverable,
+        Self::RequestsByTcp,
+        Self::RequestsBackToUdp,
         Self::ResponsesUndeliverable,
         Self::UndeliverableUnmatched,
         Self::PracksUnmatched,
@@ -342,6 +348,8 @@ impl Counter {
             Self::StreamsRefused => "streams_refused",
             Self::Silenced => "silenced",
             Self::RequestsUndeliverable => "requests_undeliverable",
+            Self::RequestsByTcp => "requests_by_tcp",
+            Self::RequestsBackToUdp => "requests_back_to_udp",
             Self::ResponsesUndeliverable => "responses_undeliverable",
             Self::UndeliverableUnmatched => "undeliverable_unmatched",
             Self::PracksUnmatched => "pracks_unmatched",

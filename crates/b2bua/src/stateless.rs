@@ -19,7 +19,7 @@ use crate::switch::Switch;
 pub(crate) struct Tag([u8; 16]);
 
 impl Tag {
-    fn new(key: &[u8; 16], parts: &[&[u8]]) -> Self {
+    pub(crate) fn new(key: &[u8; 16], parts: &[&[u8]]) -> Self {
         let mut hasher = SipHasher24::new_with_key(key);
         for part in parts {
             hasher.write(part);

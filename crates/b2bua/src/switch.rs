@@ -160,6 +160,7 @@ impl Switch {
             (Method::Cancel | Method::Ack, _) => self.answer_outside(path, message),
             (Method::Invite, None) => self.open_call(now, path, message, key),
             (Method::Register, None) => self.register(now, path, message, key),
+            (Method::Publish, None) => self.publish(now, path, message, key),
             (_, Some(_)) => self.dialog_request(now, path, message, key),
             (_, None) => self.answer_outside(path, message),
         }

@@ -151,6 +151,10 @@ pub struct Parameters {
     pub streams_per_source_max: u32,
     /// Connections in all; 0: no limit.
     pub streams_max: u32,
+    /// A request to a vendor over UDP that is longer goes by TCP, bytes; 0: never.
+    pub tcp_above_bytes: u32,
+    /// Reserved; zero.
+    pub spare: u32,
     /// Realm of our challenges.
     pub realm: Text<62>,
     /// Our domain name; empty: none, our addresses stand for it.
@@ -187,6 +191,8 @@ impl Default for Parameters {
             stream_patience_s: 10,
             streams_per_source_max: 100,
             streams_max: 10_000,
+            tcp_above_bytes: 0,
+            spare: 0,
             realm: Text::new(b"tollgate").unwrap_or_default(),
             domain: Text::EMPTY,
             emergency: Text::cut(b"112,911"),

@@ -6,7 +6,7 @@ use b2bua::Path;
 use link::Instant;
 use link::endpoint::Transport;
 use relay::Verdict;
-use sip::Message;
+use sip::{Fault, Message, Name};
 use wire::datagram::{self, Datagram};
 
 use super::letter::{Kind, by_udp};
@@ -157,7 +157,7 @@ impl<N: Nic> Worker<N> {
             return self.counters.add(WorkerCounter::SipKeepAlive, 1);
         }
         self.counters.add(WorkerCounter::SipReceived, 1);
-        match Message::parse(bytes) {
+        match read(path.transport, bytes) {
             Ok(message) => {
                 let owner = self.handoff.sip_owner(message.call_id());
                 if owner == self.index {
@@ -210,6 +210,19 @@ impl<N: Nic> Worker<N> {
     }
 }
 
+/// Reads a message as it is on its carrier. On a stream one without Content-Length has no end (RFC 3261
+/// §20.14), and of one too long to be waited for the rim passes the head.
+fn read(carrier: Transport, bytes: &[u8]) -> Result<Message<'_>, Fault> {
+    let is_framed = matches!(carrier, Transport::Tcp | Transport::Tls);
+    match Message::parse(bytes) {
+        Ok(message) if is_framed && message.value(Name::ContentLength).is_none() => {
+            Err(Fault::ContentLengthMalformed)
+        }
+        Err(Fault::BodyShort) if is_framed => Err(Fault::MessageTooLong),
+        read => read,
+    }
+}
+
 /// The Call-ID of a message that we wrote ourselves, whole or not.
 fn call_id(front: &[u8]) -> Option<&[u8]> {
     let lines = front.split_inclusive(|&byte| byte == b'\n');
@@ -241,6 +254,24 @@ mod tests {
             [&b"OPTIONS sip:a SIP/2.0\r\n"[..], b"\r\n\r\nOPTIONS sip:a", &[0, 1, 0, 0, 9, 9]]
         {
             assert_eq!(is_keep_alive(bytes), bytes.len() < 16, "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_stream_is_stricter_with_the_length_than_a_datagram() {
+        use Transport::{Tcp, Tls, Udp, Ws, Wss};
+        let head = "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP c;branch=z9hG4bKa\r\n\
+                    From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n";
+        for (length, datagram, stream) in [
+            ("l: 0\r\n", None, None),
+            ("", None, Some(Fault::ContentLengthMalformed)),
+            ("l: -1\r\n", Some(Fault::ContentLengthMalformed), Some(Fault::ContentLengthMalformed)),
+            ("l: 9\r\n", Some(Fault::BodyShort), Some(Fault::MessageTooLong)),
+        ] {
+            let message = format!("{head}{length}\r\n");
+            let fault = |carrier| read(carrier, message.as_bytes()).err();
+            assert_eq!([Udp, Ws, Wss].map(fault), [datagram; 3], "{length}");
+            assert_eq!([Tcp, Tls].map(fault), [stream; 2], "{length}");
         }
     }
 

@@ -89,7 +89,8 @@ fn register(contacts: &[(&str, u32)], cseq: u32) -> Register {
         expires_s: UNSAID,
         contacts_used: contacts.len() as u8,
         star: 0,
-        spare: [0; 2],
+        publishes: 0,
+        spare: 0,
         user: Text::new(b"alice").unwrap(),
         call_id: Text::new(b"register").unwrap(),
         user_agent: Text::new(b"Phone/1").unwrap(),
@@ -477,6 +478,37 @@ fn a_trunk_may_ask_for_address_and_password_both() {
     assert_eq!(outcome(&mut desk, outside, Some(Login { nonce: "x", ..trunk })), "route");
     desk.change("gateway/mapping/in", json!({"locked": true}));
     assert_eq!(outcome(&mut desk, outside, Some(Login { nonce: "y", ..trunk })), "refuse");
+}
+
+#[test]
+fn a_gateway_may_publish_where_its_field_says_so_and_a_phone_may_not() {
+    let mut desk = Desk::with_alice();
+    let publish = |source: &str, expires_s: u32| Register {
+        publishes: 1,
+        source: endpoint(source),
+        expires_s,
+        credentials: Credentials::default(),
+        ..register(&[], 1)
+    };
+    let (inside, outside) = ("10.1.0.1:5060", "10.9.9.9:5060");
+    let outcome = |desk: &mut Desk, source: &str, expires_s: u32| {
+        let said = desk.registers(&publish(source, expires_s));
+        assert_eq!((said.contacts_used, desk.office.state.bindings.live()), (0, 0));
+        (said.status, said.seconds)
+    };
+    assert_eq!(outcome(&mut desk, inside, 600), (405, 0));
+    desk.change("gateway/mapping/in", json!({"publish": true}));
+    assert_eq!(outcome(&mut desk, inside, 600), (200, 600));
+    assert_eq!(outcome(&mut desk, inside, UNSAID), (200, 3_600));
+    assert_eq!(outcome(&mut desk, inside, 1_000_000), (200, 3_600));
+    assert_eq!(outcome(&mut desk, inside, 59), (423, 60));
+    assert_eq!(outcome(&mut desk, inside, 0), (200, 0), "what is published is taken back");
+    assert_eq!(outcome(&mut desk, outside, 600), (407, 0));
+    let phone =
+        Register { credentials: ALICE.credentials(SipMethod::Publish), ..publish(HOME, 600) };
+    assert_eq!(desk.registers(&phone).status, 405);
+    desk.change("gateway/mapping/in", json!({"locked": true}));
+    assert_eq!(outcome(&mut desk, inside, 600), (403, 0));
 }
 
 #[test]

@@ -226,7 +226,8 @@ impl Switch {
         leg.cseq_local += 1;
         let (path, cseq) = (leg.path, leg.cseq_local);
         let request = leg.request(Method::Bye, cseq, branch, None);
-        let request = Outgoing { passed, told: Told { peer, reason, caller: None }, ..request };
+        let request =
+            Outgoing { passed, told: Told { peer, reason, ..Told::default() }, ..request };
         let written = write_request(&mut self.outbox, &self.setup, leg.local, path, &request);
         if self.count_unsent(written) {
             let machine = Machine::NonInviteClient(non_invite_client::State::Trying);

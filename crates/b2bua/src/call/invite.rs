@@ -153,8 +153,8 @@ impl Switch {
         if invite.max_forwards() == Some(0) {
             return Err(Unfit::Status(483, Counter::RefusedHops));
         }
-        // §8.1.1.8: without a Contact there is nobody to talk to later.
-        if invite.contact().is_none() {
+        // §8.1.1.8: without a Contact there is nobody to talk to later. RFC 2543 knew another way.
+        if invite.contact().is_none() && invite.via().unique_branch().is_some() {
             return Err(Unfit::Status(400, Counter::RefusedUnsupported));
         }
         if description(invite).is_some_and(|body| Sdp::parse(body).is_err()) {

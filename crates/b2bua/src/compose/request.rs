@@ -1,12 +1,13 @@
 //! Requests of ours (RFC 3261 §8.1.1, §12.2.1.1).
 
 use link::Profile;
+use link::endpoint::Transport;
 use link::record::EndReason;
 use sip::header::event::Substate;
 use sip::header::{Replaces, SubscriptionState};
 use sip::{Message, Method, Name, Writer};
 
-use super::passed::{write_lines, write_passed, write_why};
+use super::passed::{write_elsewhere, write_lines, write_passed, write_why};
 use super::{Caller, Content, Extensions, Party, Us, write_allow, write_content};
 use crate::keys::Token;
 
@@ -18,6 +19,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) branch: Token,
     /// Route values joined by commas; empty: none.
     pub(crate) routes: &'a [u8],
+    /// Whither it goes behind them, where `uri` is a strict router; empty: `uri` says that.
+    pub(crate) beyond: &'a [u8],
     pub(crate) from: Party<'a>,
     pub(crate) to: Party<'a>,
     pub(crate) call_id: &'a [u8],
@@ -38,6 +41,8 @@ pub(crate) struct Told<'a> {
     pub(crate) peer: Option<&'a Profile>,
     /// Why we end something, where nobody else says why.
     pub(crate) reason: EndReason,
+    /// Whether somebody else has taken the call (RFC 3326 §3.1): a phone shows no call as missed then.
+    pub(crate) elsewhere: bool,
     /// Who calls, in the INVITE that opens a leg.
     pub(crate) caller: Option<&'a Caller>,
 }
@@ -89,8 +94,14 @@ pub(crate) fn request(out: &mut [u8], us: &Us<'_>, request: &Outgoing<'_>) -> Op
     writer.request(method, &[request.uri.into()]);
     us.write_via(&mut writer, request.branch);
     writer.header(Name::MaxForwards, &[u16::from(request.hops).into()]);
-    if !request.routes.is_empty() {
-        writer.header(Name::Route, &[request.routes.into()]);
+    match (request.routes, request.beyond) {
+        ([], []) => {}
+        (routes, []) => _ = writer.header(Name::Route, &[routes.into()]),
+        ([], beyond) => _ = writer.header(Name::Route, &["<".into(), beyond.into(), ">".into()]),
+        (routes, beyond) => {
+            let parts = [routes.into(), ",<".into(), beyond.into(), ">".into()];
+            writer.header(Name::Route, &parts);
+        }
     }
     let told = &request.told;
     match told.caller {
@@ -117,11 +128,26 @@ pub(crate) fn request(out: &mut [u8], us: &Us<'_>, request: &Outgoing<'_>) -> Op
     }
     let says_why = matches!(method, Method::Bye | Method::Cancel | Method::Info);
     if says_why && told.peer.is_none_or(|peer| peer.reason != 0) {
-        write_why(&mut writer, request.passed, told.reason, 0);
+        match told.elsewhere {
+            true => write_elsewhere(&mut writer),
+            false => write_why(&mut writer, request.passed, told.reason, 0),
+        }
     }
     request.extensions.write(&mut writer);
     us.write_name(&mut writer, Name::UserAgent);
     write_content(&mut writer, request.content)
+}
+
+/// Turns the Via of a request of ours, its second line, to UDP or TCP: words of one length, and in our
+/// Vias of one port.
+pub(crate) fn turn_via(request: &mut [u8], transport: Transport) {
+    const BEGIN: &[u8] = b"Via: SIP/2.0/";
+    let word = if transport == Transport::Tcp { b"TCP" } else { b"UDP" };
+    let line = request.iter().position(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    if request[line..].starts_with(BEGIN) {
+        let at = line + BEGIN.len();
+        request[at..at + word.len()].copy_from_slice(word);
+    }
 }
 
 /// A request that goes beside an INVITE of ours, or after it: CANCEL, ACK, BYE. `None`: it is none
@@ -136,6 +162,7 @@ pub(crate) fn beside<'a>(
         uri: invite.request()?.uri.as_bytes(),
         branch,
         routes: invite.value(Name::Route).unwrap_or_default(),
+        beyond: b"",
         from: Party::of(invite.from()),
         to: Party::of(invite.to()),
         call_id: invite.call_id(),
@@ -151,8 +178,6 @@ pub(crate) fn beside<'a>(
 
 #[cfg(test)]
 mod tests {
-    use link::endpoint::Transport;
-
     use super::*;
     use crate::limits::Local;
 
@@ -179,6 +204,7 @@ mod tests {
                 uri: b"sip:a@b",
                 branch: Token::read(&[b'0'; 32]).unwrap(),
                 routes: b"",
+                beyond: b"",
                 from: party,
                 to: party,
                 call_id: b"c",
