@@ -8,6 +8,8 @@ pub mod lab;
 pub mod sim;
 pub mod sipp;
 pub mod softphone;
+pub mod stage;
+pub mod tunnel;
 
 /// Billionths of `rate` per minute for whole seconds, rounded half to even at six decimals: written
 /// apart from the product's own arithmetic.

@@ -4,27 +4,45 @@
 //! written. Keywords in brackets are SIPp's own.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::Path;
 
-/// How SIPp carries its messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How messages are carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Carrier {
     /// One socket.
     Udp,
     /// One connection.
     Tcp,
-    /// One TLS connection.
+    /// One TLS connection. Debian's SIPp has none: it speaks TCP to a tunnel (`tunnel.rs`).
     Tls,
 }
 
 impl Carrier {
-    /// SIPp's name of it.
+    /// SIPp's name of what it does itself.
     #[must_use]
     pub fn option(self) -> &'static str {
         match self {
             Self::Udp => "u1",
-            Self::Tcp => "t1",
-            Self::Tls => "l1",
+            Self::Tcp | Self::Tls => "t1",
+        }
+    }
+
+    /// The port of SIP over it.
+    #[must_use]
+    pub fn port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
+        }
+    }
+
+    /// As a Via says it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
         }
     }
 }
@@ -33,6 +51,18 @@ impl Carrier {
 #[derive(Clone, Debug, Default)]
 pub struct Script {
     steps: String,
+    /// How long it waits for what must come, if not 10 s.
+    patience_ms: Option<u32>,
+    labels: u32,
+}
+
+/// What must be in a message, and what must not: extended regular expressions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Like<'a> {
+    /// Each of these.
+    pub has: &'a [&'a str],
+    /// None of these.
+    pub lacks: &'a [&'a str],
 }
 
 /// A description of one stream of µ-law audio.
@@ -99,6 +129,27 @@ fn request(
     )
 }
 
+/// A request of the callee's inside the dialog that it remembered (`Script::gets_call`).
+#[must_use]
+pub fn from_callee(method: &str, number: u32, lines: &str, body: &str) -> String {
+    with_body(
+        &format!(
+            "{method} [next_url] SIP/2.0\n\
+             Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=z9hG4bK[pid]v[call_number]-{method}{number}\n\
+             From:[$callee];tag=[pid]v[call_number]\nTo:[$caller]\n\
+             Call-ID: [call_id]\nCSeq: {number} {method}\nMax-Forwards: 70\n\
+             Contact: <sip:[local_ip]:[local_port];transport=[transport]>\n[routes]\n{lines}"
+        ),
+        body,
+    )
+}
+
+/// The header line by which somebody proves himself to who challenged him last.
+#[must_use]
+pub fn credentials(username: &str, password: &str) -> String {
+    format!("[authentication username={username} password={password}]\n")
+}
+
 /// An answer to what came last.
 #[must_use]
 pub fn answer(status: &str, lines: &str, body: &str) -> String {
@@ -125,6 +176,12 @@ impl Script {
         Self::default()
     }
 
+    /// Waits so long from here on for what must come.
+    #[must_use]
+    pub fn patient(self, ms: u32) -> Self {
+        Self { patience_ms: Some(ms), ..self }
+    }
+
     /// Says this.
     #[must_use]
     pub fn says(self, message: impl AsRef<str>) -> Self {
@@ -149,33 +206,81 @@ impl Script {
     /// Waits for a request, or a response by its status.
     #[must_use]
     pub fn gets(self, what: &str) -> Self {
-        self.receive(what, "")
+        self.receive(what, "", "")
     }
 
     /// The same, if it comes.
     #[must_use]
     pub fn may_get(self, what: &str) -> Self {
-        self.receive(what, " optional=\"true\"")
+        self.receive(what, " optional=\"true\"", "")
     }
 
     /// Waits for it, and for this in it.
     #[must_use]
-    pub fn gets_with(mut self, what: &str, pattern: &str) -> Self {
-        let kind = kind_of(what);
-        let _ = write!(
-            self.steps,
-            "<recv {kind}=\"{what}\" rrs=\"true\" timeout=\"10000\"><action><ereg regexp=\"{pattern}\" search_in=\"msg\" \
-             check_it=\"true\" assign_to=\"1\"/></action></recv>\n<Reference variables=\"1\"/>\n"
-        );
-        self
+    pub fn gets_with(self, what: &str, pattern: &str) -> Self {
+        self.gets_like(what, Like { has: &[pattern], lacks: &[] })
     }
 
-    fn receive(mut self, what: &str, attributes: &str) -> Self {
+    /// Waits for a message like that.
+    #[must_use]
+    pub fn gets_like(self, what: &str, like: Like<'_>) -> Self {
+        self.receive(what, "", &like.actions())
+    }
+
+    /// Waits for the INVITE of a call in which the callee will ask for something, too.
+    #[must_use]
+    pub fn gets_call(self, like: Like<'_>) -> Self {
+        let mut actions = like.actions();
+        for (header, name) in [("From:", "caller"), ("To:", "callee")] {
+            let _ = write!(
+                actions,
+                "<ereg regexp=\".*\" search_in=\"hdr\" header=\"{header}\" assign_to=\"{name}\"/>"
+            );
+        }
+        let mut script = self.receive("INVITE", "", &actions);
+        script.steps.push_str("<Reference variables=\"caller,callee\"/>\n");
+        script
+    }
+
+    /// Waits for a challenge, which [`credentials`] then answer.
+    #[must_use]
+    pub fn gets_challenge(self, status: &str) -> Self {
+        self.receive(status, " auth=\"true\"", "")
+    }
+
+    /// Waits for a request with these credentials, by SIPp's own arithmetic.
+    #[must_use]
+    pub fn gets_proof(self, method: &str, username: &str, password: &str) -> Self {
+        let label = self.labels + 1;
+        let check = format!(
+            "<verifyauth assign_to=\"proved\" username=\"{username}\" password=\"{password}\"/>"
+        );
+        let mut script = self.receive(method, "", &check);
+        let _ = write!(
+            script.steps,
+            "<nop test=\"proved\" next=\"{label}\"/>\n\
+             <nop><action><error message=\"wrong credentials\"/></action></nop>\n<label id=\"{label}\"/>\n"
+        );
+        Self { labels: label, ..script }
+    }
+
+    fn receive(mut self, what: &str, attributes: &str, actions: &str) -> Self {
         let kind = kind_of(what);
         // A step that may be skipped must not have a limit of its own.
-        let limit = if attributes.is_empty() { " timeout=\"10000\"" } else { "" };
-        let _ =
-            writeln!(self.steps, "<recv {kind}=\"{what}\" rrs=\"true\"{limit}{attributes}></recv>");
+        let limit = if attributes.contains("optional") {
+            String::new()
+        } else {
+            format!(" timeout=\"{}\"", self.patience_ms.unwrap_or(10_000))
+        };
+        let actions =
+            if actions.is_empty() { String::new() } else { format!("<action>{actions}</action>") };
+        let _ = writeln!(
+            self.steps,
+            "<recv {kind}=\"{what}\" rrs=\"true\"{limit}{attributes}>{actions}</recv>"
+        );
+        if actions.contains("\"seen\"") {
+            self.steps.push_str("<Reference variables=\"seen\"/>\n");
+        }
         self
     }
 
@@ -186,19 +291,40 @@ impl Script {
         self
     }
 
-    /// Puts the script where SIPp can read it.
+    /// The same lines in every message instead of those.
+    #[must_use]
+    pub fn with(self, from: &str, to: &str) -> Self {
+        Self { steps: self.steps.replace(from, to), ..self }
+    }
+
+    /// Puts the script into a file that SIPp can read.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn save(&self, name: &str) -> std::io::Result<PathBuf> {
-        let path = std::env::temp_dir().join(format!("tollgate-{}-{name}.xml", std::process::id()));
+    pub fn save(&self, path: &Path) -> std::io::Result<()> {
         let steps = &self.steps;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let text = format!(
             "<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n<!DOCTYPE scenario SYSTEM \"sipp.dtd\">\n\
              <scenario name=\"{name}\">\n{steps}</scenario>\n"
         );
-        std::fs::write(&path, text)?;
-        Ok(path)
+        std::fs::write(path, text)
+    }
+}
+
+impl Like<'_> {
+    fn actions(self) -> String {
+        let mut actions = String::new();
+        let has = self.has.iter().map(|pattern| (pattern, "check_it"));
+        let lacks = self.lacks.iter().map(|pattern| (pattern, "check_it_inverse"));
+        for (pattern, check) in has.chain(lacks) {
+            let pattern = pattern.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+            let _ = write!(
+                actions,
+                "<ereg regexp=\"{pattern}\" search_in=\"msg\" {check}=\"true\" assign_to=\"seen\"/>"
+            );
+        }
+        actions
     }
 }
 
