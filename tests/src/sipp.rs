@@ -144,10 +144,50 @@ pub fn from_callee(method: &str, number: u32, lines: &str, body: &str) -> String
     )
 }
 
+/// An answer to the INVITE that was remembered (`Script::gets_call`), whatever came since.
+#[must_use]
+pub fn answer_call(status: &str, lines: &str, body: &str) -> String {
+    answer(status, lines, body)
+        .replace("[last_Via:]", "Via:[$via]")
+        .replace("[last_From:]", "From:[$caller]")
+        .replace("[last_To:]", "To:[$callee]")
+        .replace("[last_CSeq:]", "CSeq:[$cseq]")
+}
+
+/// The same inside the dialog.
+#[must_use]
+pub fn agree_call(status: &str, lines: &str, body: &str) -> String {
+    answer_call(status, lines, body).replace(";tag=[pid]v[call_number]", "")
+}
+
+/// A caller who gets an answer and acknowledges it.
+#[must_use]
+pub fn talks() -> Script {
+    Script::new()
+        .asks(invite("", SDP))
+        .may_get("100")
+        .may_get("180")
+        .may_get("183")
+        .gets("200")
+        .says(inside("ACK", 1, "", ""))
+}
+
+/// A vendor that rings and answers.
+#[must_use]
+pub fn takes() -> Script {
+    Script::new()
+        .gets("INVITE")
+        .says(answer("180 Ringing", "", ""))
+        .pauses(200)
+        .says(answer("200 OK", "", SDP))
+        .gets("ACK")
+}
+
 /// The header line by which somebody proves himself to who challenged him last.
 #[must_use]
 pub fn credentials(username: &str, password: &str) -> String {
-    format!("[authentication username={username} password={password}]\n")
+    // SIPp eats the end of this line.
+    format!("[authentication username={username} password={password}]\n\n")
 }
 
 /// An answer to what came last.
@@ -231,15 +271,24 @@ impl Script {
     #[must_use]
     pub fn gets_call(self, like: Like<'_>) -> Self {
         let mut actions = like.actions();
-        for (header, name) in [("From:", "caller"), ("To:", "callee")] {
+        let headers = [("Via:", "via"), ("From:", "caller"), ("To:", "callee"), ("CSeq:", "cseq")];
+        for (header, name) in headers {
             let _ = write!(
                 actions,
                 "<ereg regexp=\".*\" search_in=\"hdr\" header=\"{header}\" assign_to=\"{name}\"/>"
             );
         }
         let mut script = self.receive("INVITE", "", &actions);
-        script.steps.push_str("<Reference variables=\"caller,callee\"/>\n");
+        script.steps.push_str("<Reference variables=\"via,caller,callee,cseq\"/>\n");
         script
+    }
+
+    /// Waits for a provisional response that wants a PRACK; `[$rseq]` is its number from then on.
+    #[must_use]
+    pub fn gets_reliable(self, status: &str) -> Self {
+        let like = Like { has: &["Require:.*100rel"], lacks: &[] };
+        let number = "<ereg regexp=\"[0-9]+\" search_in=\"hdr\" header=\"RSeq:\" check_it=\"true\" assign_to=\"rseq\"/>";
+        self.receive(status, "", &format!("{}{number}", like.actions()))
     }
 
     /// Waits for a challenge, which [`credentials`] then answer.
@@ -281,6 +330,13 @@ impl Script {
         if actions.contains("\"seen\"") {
             self.steps.push_str("<Reference variables=\"seen\"/>\n");
         }
+        self
+    }
+
+    /// From here on as that script.
+    #[must_use]
+    pub fn then(mut self, other: &Self) -> Self {
+        self.steps.push_str(&other.steps);
         self
     }
 

@@ -1,6 +1,8 @@
 //! What peers do in SIP, by a foreign client on both sides: over IPv4 and IPv6, UDP, TCP and TLS.
 
-use tests::sipp::{Like, SDP, Script, agree, answer, cancel, from_callee, inside, invite, submit};
+use tests::sipp::{
+    Like, SDP, Script, agree, answer, cancel, from_callee, inside, invite, submit, takes, talks,
+};
 use tests::stage::{Scene, Vendor, Ways, all_play};
 
 /// A scene with one vendor that takes the call, or not.
@@ -13,25 +15,6 @@ fn scene(
 ) -> Scene {
     let vendors = vec![Vendor { fields: Some(&[]), plays: Some(vendor) }];
     Scene { name, customer: &[], caller, vendors, reason, attempts: status }
-}
-
-fn talks() -> Script {
-    Script::new()
-        .asks(invite("", SDP))
-        .may_get("100")
-        .may_get("180")
-        .may_get("183")
-        .gets("200")
-        .says(inside("ACK", 1, "", ""))
-}
-
-fn takes() -> Script {
-    Script::new()
-        .gets("INVITE")
-        .says(answer("180 Ringing", "", ""))
-        .pauses(200)
-        .says(answer("200 OK", "", SDP))
-        .gets("ACK")
 }
 
 fn basics() -> Vec<Scene> {
