@@ -5,6 +5,7 @@
 
 pub mod carrier;
 pub mod lab;
+pub mod linphone;
 pub mod sim;
 pub mod sipp;
 pub mod softphone;

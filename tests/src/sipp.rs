@@ -99,6 +99,26 @@ pub fn submit() -> String {
     request("ACK", 1, "1", TARGET, "[peer_tag_param]", "", "")
 }
 
+/// A REGISTER of this user; `lines` are its contacts and what else it says.
+#[must_use]
+pub fn register(user: &str, number: u32, lines: &str) -> String {
+    let own = "<sip:39021234@[local_ip]:[local_port]>";
+    let aor = format!("<sip:{user}@[remote_ip]:[remote_port]>");
+    let contact = format!("Contact: {}", own.replace('>', ";transport=[transport]>"));
+    request(
+        "REGISTER",
+        number,
+        &format!("REGISTER{number}"),
+        "sip:[remote_ip]:[remote_port]",
+        "",
+        lines,
+        "",
+    )
+    .replace(&format!("{contact}\n"), "")
+    .replace(own, &aor)
+    .replace(&format!("<{TARGET}>"), &aor)
+}
+
 /// A request inside the dialog. An ACK has the number of its INVITE.
 #[must_use]
 pub fn inside(method: &str, number: u32, lines: &str, body: &str) -> String {
@@ -186,8 +206,8 @@ pub fn takes() -> Script {
 /// The header line by which somebody proves himself to who challenged him last.
 #[must_use]
 pub fn credentials(username: &str, password: &str) -> String {
-    // SIPp eats the end of this line.
-    format!("[authentication username={username} password={password}]\n\n")
+    // SIPp eats the end of its own words.
+    format!("[authentication username={username} password={password}],opaque=\"\"\n")
 }
 
 /// An answer to what came last.

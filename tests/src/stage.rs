@@ -192,6 +192,8 @@ pub struct Stage {
     pub lab: Lab,
     /// `None`: no TLS today.
     pub authority: Option<Authority>,
+    /// How often each SIPp plays its part, ten times a second.
+    pub calls: u32,
     folder: PathBuf,
 }
 
@@ -216,8 +218,8 @@ pub const NEXT_PLACE: &str = "(the next place)";
 const FIRST_SPOT: u8 = 10;
 /// How long the others of a failed SIPp go on.
 const GRACE: Duration = Duration::from_secs(1);
-/// SIPp's own port.
-const SIPP_PORT: u16 = 5090;
+/// Where callers are.
+const CALLER: Seat = Seat { side: Side::Customers, port: 5090 };
 /// Where a tunnel hides a peer on the loopback.
 const INNER_PORT: u16 = 30_000;
 
@@ -244,7 +246,7 @@ impl Stage {
         lab.script(&["start"])?;
         let folder = std::env::temp_dir().join(format!("tollgate-stage-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
-        let stage = Self { lab, authority, folder };
+        let stage = Self { lab, authority, calls: 1, folder };
         for command in [
             "account create acme --role customer --unlimited",
             "account create carrier --role vendor --unlimited",
@@ -311,8 +313,13 @@ impl Stage {
         let vendors: Vec<Option<&Script>> =
             scene.vendors.iter().map(|vendor| vendor.plays.as_ref()).collect();
         let mut played = self.act(spot, ways, &scene.caller, &vendors).map_err(named)?;
-        played.cdr = self.record(spot, scene).map_err(named)?;
-        Ok(played)
+        played.cdr = self.record(spot).map_err(named)?;
+        let found = outcome(&played.cdr);
+        let wanted = (scene.reason, scene.attempts.to_vec());
+        if found == wanted {
+            return Ok(played);
+        }
+        Err(named(format!("the record says {found:?} and not {wanted:?}")))
     }
 
     /// Plays all sides of one call; what they got.
@@ -326,38 +333,59 @@ impl Stage {
         caller: &Script,
         vendors: &[Option<&Script>],
     ) -> Result<Played, String> {
-        let words = |error: Error| error.to_string();
         let mut cast = Vec::new();
         for (place, script) in vendors.iter().enumerate() {
             let Some(script) = *script else { continue };
-            let face = self.vendor_face(spot, ways.vendor, place).map_err(words)?;
-            let script =
-                script.clone().with(NEXT_PLACE, &escaped(vendor_at(spot, ways.vendor, place + 1)));
-            let name = format!("{}-vendor{place}", spot.0);
-            let actor =
-                self.sipp(Side::Vendors, name, &script, face, ways.vendor, spot).map_err(words)?;
-            actor.running.listens(actor.face.inner).map_err(words)?;
-            cast.push(actor);
+            cast.push(self.stands(spot, ways.vendor, place, script)?);
         }
-        let face = self.caller_face(spot, ways.caller).map_err(words)?;
-        let name = format!("{}-caller", spot.0);
-        cast.push(
-            self.sipp(Side::Customers, name, caller, face, ways.caller, spot).map_err(words)?,
-        );
+        cast.push(self.asks(CALLER, spot, ways.caller, caller)?);
         let mut got = ended(cast)?;
         let caller_got = got.pop().unwrap_or_default();
         Ok(Played { cdr: Value::Null, caller_got, vendors_got: got })
     }
 
+    /// Somebody at one of the vendors' places, who waits to be asked.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn stands(
+        &self,
+        spot: Spot,
+        way: Way,
+        place: usize,
+        script: &Script,
+    ) -> Result<Actor, String> {
+        let words = |error: Error| error.to_string();
+        let face = self.vendor_face(spot, way, place).map_err(words)?;
+        let next = vendor_at(spot, way, place + 1);
+        let script = script.clone().with(NEXT_PLACE, &escaped(next));
+        let name = format!("{}-vendor{place}", spot.0);
+        let role = Role { side: Side::Vendors, name, asks: false };
+        let actor = self.sipp(role, &script, face, way, spot).map_err(words)?;
+        actor.running.listens(actor.face.inner).map_err(words)?;
+        Ok(actor)
+    }
+
+    /// Somebody who speaks first.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn asks(&self, seat: Seat, spot: Spot, way: Way, script: &Script) -> Result<Actor, String> {
+        let words = |error: Error| error.to_string();
+        let face = self.client_face(seat, spot, way).map_err(words)?;
+        let role = Role { side: seat.side, name: format!("{}-caller", spot.0), asks: true };
+        self.sipp(role, script, face, way, spot).map_err(words)
+    }
+
     fn sipp(
         &self,
-        side: Side,
-        name: String,
+        role: Role,
         script: &Script,
         face: Face,
         way: Way,
         spot: Spot,
     ) -> Result<Actor, Error> {
+        let Role { side, name, asks } = role;
         let file = self.folder.join(format!("{name}.xml"));
         let log = self.folder.join(format!("{name}.log"));
         face.dress(script, way).with(OWN, &spot.0.to_string()).save(&file)?;
@@ -366,11 +394,12 @@ impl Stage {
         let [file, messages] = [&file, &log].map(|path| path.to_string_lossy().into_owned());
         let (far, number) = (face.far.to_string(), spot.number());
         let mut arguments = vec!["-sf", &file, "-i", &inner, "-p", &port, "-mi", &media];
-        arguments.extend(["-t", way.carrier.option(), "-m", "1", "-nostdin"]);
+        let calls = self.calls.to_string();
+        arguments.extend(["-t", way.carrier.option(), "-m", &calls, "-r", "10", "-nostdin"]);
         arguments.extend(["-timeout", "100", "-timeout_error"]);
         arguments.extend(["-trace_err", "-error_file", "/dev/stderr"]);
         arguments.extend(["-trace_msg", "-message_file", &messages]);
-        if side == Side::Customers {
+        if asks {
             arguments.extend(["-s", &number, &far]);
         }
         // Its screen is nobody's.
@@ -379,16 +408,17 @@ impl Stage {
         Ok(Actor { side, name, running, log, face })
     }
 
-    fn caller_face(&self, spot: Spot, way: Way) -> Result<Face, Error> {
-        let own = SocketAddr::new(Side::Customers.address(way.family, spot.0), SIPP_PORT);
-        let appliance = Side::Customers.address(way.family, 2);
+    fn client_face(&self, seat: Seat, spot: Spot, way: Way) -> Result<Face, Error> {
+        let Seat { side, port } = seat;
+        let own = SocketAddr::new(side.address(way.family, spot.0), port);
+        let appliance = side.address(way.family, 2);
         let far = SocketAddr::new(appliance, way.carrier.port());
         if way.carrier != Carrier::Tls {
             return Ok(Face { own, inner: own, far, _tunnel: None });
         }
         let authority = self.authority.as_ref().ok_or("no tunnels here")?;
         let near = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), INNER_PORT + u16::from(spot.0));
-        let tunnel = authority.towards(&self.lab, "cust", near, own.ip(), far)?;
+        let tunnel = authority.towards(&self.lab, side.place(), near, own.ip(), far)?;
         let inner = SocketAddr::new(near.ip(), INNER_PORT + 1_000 + u16::from(spot.0));
         Ok(Face { own, inner, far: near, _tunnel: Some(tunnel) })
     }
@@ -405,8 +435,11 @@ impl Stage {
         Ok(Face { own, inner, far: own, _tunnel: Some(tunnel) })
     }
 
-    /// The one complete record of a scene in which vendors were tried, as it should be.
-    fn record(&self, spot: Spot, scene: &Scene) -> Result<Value, String> {
+    /// The one complete record of a call here in which vendors were tried.
+    ///
+    /// # Errors
+    /// When there is none, or more.
+    pub fn record(&self, spot: Spot) -> Result<Value, String> {
         let list = format!("cdr list --gateway {}", spot.customer());
         let mut found = Vec::new();
         let complete = |cdr: &Value| cdr.get("complete") == Some(&Value::Bool(true));
@@ -418,19 +451,16 @@ impl Stage {
         });
         let [cdr] = found.as_slice() else { return Err(format!("not one record: {found:?}")) };
         let id = cdr.get("id").and_then(Value::as_str).unwrap_or_default();
-        let whole = self.tollgate(&format!("cdr show {id}")).map_err(|error| error.to_string())?;
-        let attempts = whole.get("attempts").and_then(Value::as_array).cloned();
-        let statuses: Vec<u64> = attempts
-            .iter()
-            .flatten()
-            .filter_map(|attempt| attempt.get("status").and_then(Value::as_u64))
-            .collect();
-        let reason = whole.get("end_reason").and_then(Value::as_str).unwrap_or_default();
-        if (reason, statuses.as_slice()) == (scene.reason, scene.attempts) {
-            return Ok(whole);
-        }
-        Err(format!("{reason} {statuses:?} is not {} {:?}", scene.reason, scene.attempts))
+        self.tollgate(&format!("cdr show {id}")).map_err(|error| error.to_string())
     }
+}
+
+/// Why a call ended, and the status of each that was tried, as its record says.
+#[must_use]
+pub fn outcome(cdr: &Value) -> (&str, Vec<u64>) {
+    let attempts = cdr.get("attempts").and_then(Value::as_array).into_iter().flatten();
+    let statuses = attempts.filter_map(|attempt| attempt.get("status").and_then(Value::as_u64));
+    (cdr.get("end_reason").and_then(Value::as_str).unwrap_or_default(), statuses.collect())
 }
 
 /// Plays all scenes in all ways on one stage, at once.
@@ -509,8 +539,25 @@ impl Face {
     }
 }
 
+/// Whence somebody speaks.
+#[derive(Clone, Copy, Debug)]
+pub struct Seat {
+    /// On this side.
+    pub side: Side,
+    /// From this port.
+    pub port: u16,
+}
+
+/// What a SIPp is in a scene.
+struct Role {
+    side: Side,
+    name: String,
+    /// Whether it speaks first.
+    asks: bool,
+}
+
 /// A SIPp that plays.
-struct Actor {
+pub struct Actor {
     side: Side,
     name: String,
     running: Running,
@@ -520,7 +567,10 @@ struct Actor {
 
 /// Waits until all have played; what each of them got. Once one has failed the others are not waited
 /// for: what they miss will not come.
-fn ended(mut cast: Vec<Actor>) -> Result<Vec<String>, String> {
+///
+/// # Errors
+/// What SIPp said that did not get what it should, and whose address was seen where.
+pub fn ended(mut cast: Vec<Actor>) -> Result<Vec<String>, String> {
     let mut failed = false;
     while !failed && cast.iter_mut().any(|actor| actor.running.goes_on()) {
         std::thread::sleep(Duration::from_millis(10));

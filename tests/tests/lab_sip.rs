@@ -1,9 +1,11 @@
 //! What peers do in SIP, by a foreign client on both sides: over IPv4 and IPv6, UDP, TCP and TLS.
 
+use serde_json::Value;
+use tests::carrier::number;
 use tests::sipp::{
     Like, SDP, Script, agree, answer, cancel, from_callee, inside, invite, submit, takes, talks,
 };
-use tests::stage::{Scene, Vendor, Ways, all_play};
+use tests::stage::{Scene, Spot, Stage, Vendor, Way, Ways, all_play};
 
 /// A scene with one vendor that takes the call, or not.
 fn scene(
@@ -128,4 +130,25 @@ fn peers_call_hold_cancel_and_refuse_over_both_families_and_all_carriers() {
 #[test]
 fn a_call_crosses_from_each_carrier_and_family_to_each() {
     all_play(&basics()[..1], &Ways::all());
+}
+
+#[test]
+fn calls_between_the_same_peers_share_their_connections() {
+    const CALLS: u32 = 20;
+    let Some(mut stage) = Stage::raised([Spot(10)]).expect("the stage is raised") else { return };
+    let (ways, scene) = (Ways::both(Way::STREAM), &basics()[0]);
+    stage.furnish(Spot(10), scene, ways).expect("the gateways are made");
+    let vendors = [scene.vendors[0].plays.as_ref()];
+    stage.calls = CALLS;
+    if let Err(why) = stage.act(Spot(10), ways, &scene.caller, &vendors) {
+        panic!("{why}");
+    }
+    let status = stage.tollgate("status").expect("both daemons answer");
+    let workers = status.get("workers").and_then(Value::as_array).cloned().unwrap_or_default();
+    let counted = |name: &str| -> u64 {
+        let counters = workers.iter().filter_map(|worker| worker.get("counters"));
+        counters.map(|counters| number(counters, name)).sum()
+    };
+    let found = ["calls_ended", "stream_accepted", "stream_opened"].map(counted);
+    assert_eq!(found, [u64::from(CALLS), 1, 1], "{status}");
 }
