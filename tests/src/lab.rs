@@ -11,6 +11,8 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// What went wrong in the lab, with the words of the program that said so.
@@ -18,6 +20,9 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// The address of the appliance that the customers see.
 pub const BOX_CUSTOMER_SIDE: &str = "10.10.1.2:5060";
+
+/// How long whoever is told to end may take.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The raised lab.
 pub struct Lab {
@@ -45,7 +50,7 @@ impl Running {
 
     /// Whether it has not ended yet.
     pub fn goes_on(&mut self) -> bool {
-        self.ended().is_none()
+        self.0.is_some() && self.ended().is_none()
     }
 
     /// Whether it has ended and did not do what it should.
@@ -98,8 +103,16 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // Some have children of their own, which they end when they are told to.
+        if self.goes_on()
+            && let Some(child) = &self.0
+        {
+            let process = Pid::from_raw(i32::try_from(child.id()).unwrap_or(0));
+            let _ = nix::sys::signal::kill(process, Signal::SIGTERM);
+            Lab::wait_until(FAREWELL, || !self.goes_on());
+        }
+        self.kill();
         if let Some(child) = &mut self.0 {
-            let _ = child.kill();
             let _ = child.wait();
         }
     }

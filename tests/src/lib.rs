@@ -4,6 +4,7 @@
 //! and `bin/flood.rs` are the load that no foreign client can verify packet by packet.
 
 pub mod carrier;
+pub mod kamailio;
 pub mod lab;
 pub mod linphone;
 pub mod sim;

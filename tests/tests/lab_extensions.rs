@@ -1,11 +1,15 @@
 //! The extensions of SIP that carriers use, by a foreign client on both sides: what each peer saw, and
 //! what the books say.
 
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tests::lab::Lab;
 use tests::sipp::{
     Like, SDP, Script, agree, agree_call, answer, answer_call, cancel, credentials, from_callee,
     inside, invite, submit, takes, talks,
 };
-use tests::stage::{NEXT_PLACE, Scene, Vendor, Ways, all_play};
+use tests::stage::{NEXT_PLACE, Scene, Spot, Stage, Vendor, Way, Ways, all_play};
 
 /// A vendor with these fields that plays this.
 fn vendor(fields: &'static [&'static str], plays: Script) -> Vendor {
@@ -185,6 +189,23 @@ fn inside_a_call() -> Vec<Scene> {
     ]
 }
 
+/// Says who he is, but with this password.
+fn proves(password: &str) -> Script {
+    let again = invite(&credentials("trunk(own)", password), SDP)
+        .replace("CSeq: 1", "CSeq: 2")
+        .replace("[call_number]-1\n", "[call_number]-2\n");
+    Script::new()
+        .asks(invite("", SDP))
+        .gets_challenge("407")
+        .says(submit())
+        .asks(again)
+        .may_get("100")
+}
+
+/// A customer with a password.
+const ASKED: &[&str] =
+    &["authentication=ip_and_password", "auth_username=trunk(own)", "auth_password=Secret-Word-17"];
+
 fn challenged() -> Vec<Scene> {
     let asks = |status: &str, offer: &str| {
         Script::new().gets("INVITE").says(answer(status, &format!("{offer}\n"), "")).gets("ACK")
@@ -202,24 +223,6 @@ fn challenged() -> Vec<Scene> {
     let quality = "WWW-Authenticate: Digest realm=\"carrier\", nonce=\"4f1c\", qop=\"auth\"";
     let simple = "WWW-Authenticate: Digest realm=\"carrier\", nonce=\"4f1d\"";
     let secret: &[&str] = &["auth_username=carol", "auth_password=Secret-Word-17"];
-    let again = |password: &str| {
-        invite(&credentials("trunk(own)", password), SDP)
-            .replace("CSeq: 1", "CSeq: 2")
-            .replace("[call_number]-1\n", "[call_number]-2\n")
-    };
-    let proves = |password: &str| {
-        Script::new()
-            .asks(invite("", SDP))
-            .gets_challenge("407")
-            .says(submit())
-            .asks(again(password))
-            .may_get("100")
-    };
-    let customer: &[&str] = &[
-        "authentication=ip_and_password",
-        "auth_username=trunk(own)",
-        "auth_password=Secret-Word-17",
-    ];
     vec![
         scene(
             "a vendor that asks by 407 gets the password of its gateway",
@@ -237,7 +240,7 @@ fn challenged() -> Vec<Scene> {
             vendor(secret, left(proved(simple).then(&taken))),
         ),
         Scene {
-            customer,
+            customer: ASKED,
             ..scene(
                 "a customer is asked for its password",
                 leaves(
@@ -261,10 +264,6 @@ fn elsewhere() -> Vec<Scene> {
         )
     };
     let sends_on = Script::new().gets("INVITE").says(moved(NEXT_PLACE)).gets("ACK");
-    let full = Script::new()
-        .gets("INVITE")
-        .says(answer("503 Service Unavailable", "Retry-After: 30\n", ""))
-        .gets("ACK");
     vec![
         Scene {
             vendors: vec![
@@ -292,12 +291,21 @@ fn elsewhere() -> Vec<Scene> {
                 vendor(&[], takes()),
             )
         },
-        Scene {
-            vendors: vec![vendor(&[], full), vendor(&[], left(takes()))],
-            attempts: &[503, 200],
-            ..scene("a full vendor is passed over", leaves(talks(), 2), vendor(&[], takes()))
-        },
+        full(),
     ]
+}
+
+/// A vendor that wants to be left alone for half a minute.
+fn full() -> Scene {
+    let full = Script::new()
+        .gets("INVITE")
+        .says(answer("503 Service Unavailable", "Retry-After: 30\n", ""))
+        .gets("ACK");
+    Scene {
+        vendors: vec![vendor(&[], full), vendor(&[], left(takes()))],
+        attempts: &[503, 200],
+        ..scene("a full vendor is passed over", leaves(talks(), 2), vendor(&[], takes()))
+    }
 }
 
 fn identities() -> Vec<Scene> {
@@ -417,6 +425,17 @@ fn sessions() -> Vec<Scene> {
                     .says(agree("200 OK", "", "")),
             ),
         ),
+        Scene {
+            reason: "session_expired",
+            ..scene(
+                "a caller who does not refresh its session is hung up on",
+                timed("Supported: timer\nSession-Expires: 90;refresher=uac\n")
+                    .patient(95_000)
+                    .gets("BYE")
+                    .says(agree("200 OK", "", "")),
+                vendor(&[], left(takes().patient(95_000))),
+            )
+        },
         scene(
             "both sides refresh by themselves",
             leaves(
@@ -444,4 +463,45 @@ fn extensions_hold_between_peers_over_all_carriers() {
     let scenes: Vec<Scene> =
         [reliable(), inside_a_call(), challenged(), elsewhere(), identities(), sessions()].concat();
     all_play(&scenes, &Ways::three());
+}
+
+#[test]
+fn operators_see_who_is_left_alone_who_is_not_there_and_who_lied() {
+    let spots = [10, 11, 12].map(Spot);
+    let Some(stage) = Stage::raised(spots).expect("the stage is raised") else { return };
+    let ways = Ways::both(Way::PLAIN);
+    let [busy, gone, liar] = spots;
+    let play = |spot, scene: &Scene| match stage.play(spot, scene, ways) {
+        Ok(played) => played.cdr,
+        Err(why) => panic!("{why}"),
+    };
+    play(busy, &full());
+    let asked = format!("route explain --gateway {} --to {}", busy.customer(), busy.number());
+    let explained = stage.tollgate(&asked).expect("it is explained");
+    let items = explained.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let excluded = items.iter().find(|item| item.get("gateway") == Some(&json!(busy.vendor(0))));
+    let why = excluded.and_then(|item| item.get("excluded"));
+    assert_eq!(why, Some(&json!("retry_after")), "{explained}");
+
+    let absent = elsewhere().swap_remove(2);
+    let cdr = play(gone, &absent);
+    let sent = cdr.pointer("/attempts/1/sent_ms").and_then(Value::as_u64);
+    assert!(sent.is_some_and(|ms| ms < 500), "the next vendor is asked at once: {cdr}");
+
+    let lies = Scene { customer: ASKED, vendors: Vec::new(), ..full() };
+    stage.furnish(liar, &lies, ways).expect("the gateway is made");
+    let refused = proves("Wrong-Word-171").gets("407").says(submit_again());
+    if let Err(why) = stage.act(liar, ways, &refused, &[]) {
+        panic!("{why}");
+    }
+    let illegal = || stage.tollgate("cdr list --billing-mode illegal").unwrap_or_default();
+    let told = Lab::wait_until(Duration::from_secs(10), || {
+        illegal().pointer("/items/0/end_reason") == Some(&json!("unauthorised"))
+    });
+    assert!(told, "{}", illegal());
+}
+
+/// Acknowledges the failure of the second INVITE.
+fn submit_again() -> String {
+    submit().replace("CSeq: 1", "CSeq: 2").replace("[call_number]-1\n", "[call_number]-2\n")
 }

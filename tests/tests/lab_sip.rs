@@ -5,7 +5,7 @@ use tests::carrier::number;
 use tests::sipp::{
     Like, SDP, Script, agree, answer, cancel, from_callee, inside, invite, submit, takes, talks,
 };
-use tests::stage::{Scene, Spot, Stage, Vendor, Way, Ways, all_play};
+use tests::stage::{Scene, Spot, Stage, Vendor, Way, Ways, all_play, vendor_at};
 
 /// A scene with one vendor that takes the call, or not.
 fn scene(
@@ -130,6 +130,45 @@ fn peers_call_hold_cancel_and_refuse_over_both_families_and_all_carriers() {
 #[test]
 fn a_call_crosses_from_each_carrier_and_family_to_each() {
     all_play(&basics()[..1], &Ways::all());
+}
+
+#[test]
+fn a_proxy_that_records_its_route_stays_between_us_and_its_vendor() {
+    if !tests::kamailio::is_installed() {
+        return;
+    }
+    let Some(stage) = Stage::raised([Spot(10), Spot(11), Spot(12)]).expect("the stage is raised")
+    else {
+        return;
+    };
+    for (spot, place) in [(Spot(10), 0), (Spot(11), 3), (Spot(12), 5)] {
+        let ways = Ways::both(Way::PLAIN);
+        let mut scene = basics().swap_remove(place);
+        let proxy = tests::kamailio::start(
+            &stage.lab,
+            vendor_at(spot, ways.vendor, 0),
+            vendor_at(spot, ways.vendor, 1),
+        );
+        let proxy = proxy.expect("the proxy starts");
+        let vendor = scene.vendors[0].plays.take();
+        // Where there is a route, its line needs its end.
+        let vendor = vendor.map(|script| {
+            script
+                .with("[last_Record-Route:]", "[last_Record-Route:]\n")
+                .with("[routes]", "[routes]\n")
+        });
+        scene.vendors.push(Vendor { fields: None, plays: vendor });
+        match stage.play(spot, &scene, ways) {
+            Ok(played) => {
+                let got = &played.vendors_got[0];
+                // Each request came through it.
+                let requests = got.matches("Max-Forwards:").count();
+                assert!(got.matches("\nVia: ").count() >= 2 * requests, "{got}");
+            }
+            Err(why) => panic!("{why}"),
+        }
+        drop(proxy);
+    }
 }
 
 #[test]
