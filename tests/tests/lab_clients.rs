@@ -88,13 +88,9 @@ fn talk(ms: u64) {
     std::thread::sleep(Duration::from_millis(ms));
 }
 
-#[test]
-fn linphone_and_baresip_register_and_call_each_other_and_a_vendor() {
-    if !Linphone::is_installed() || !Softphone::is_installed() {
-        return;
-    }
-    let stage = Stage::raised([Spot(20), Spot(21)]).expect("the stage is raised");
-    let Some(stage) = stage else { return };
+/// A stage with the phones alice (44201) and bob (44202), and a vendor for 441 at 10.10.2.20.
+fn furnished() -> Option<Stage> {
+    let stage = Stage::raised([Spot(20), Spot(21)]).expect("the stage is raised")?;
     for command in [
         "gateway routing create london --account carrier --tariff wholesale --target 10.10.2.20 --prefix 441",
         "phone create alice --account acme --tariff retail --owns 44201 --number 44201 --password Secret-Word-17",
@@ -103,6 +99,15 @@ fn linphone_and_baresip_register_and_call_each_other_and_a_vendor() {
     ] {
         stage.tollgate(command).expect("provisioning is accepted");
     }
+    Some(stage)
+}
+
+#[test]
+fn linphone_and_baresip_register_and_call_each_other_and_a_vendor() {
+    if !Linphone::is_installed() || !Softphone::is_installed() {
+        return;
+    }
+    let Some(stage) = furnished() else { return };
     let vendor = Account::unregistered("sip:44107946@10.10.2.20", true);
     let vendor = Softphone::start(&stage.lab, "vend", "10.10.2.20", vendor).expect("the vendor");
     // Bob knows MD5 alone. Alice is asked for SHA-256 first, later on.

@@ -476,7 +476,11 @@ fn operators_see_who_is_left_alone_who_is_not_there_and_who_lied() {
         Err(why) => panic!("{why}"),
     };
     play(busy, &full());
-    let asked = format!("route explain --gateway {} --to {}", busy.customer(), busy.number());
+    let asked = format!(
+        "route explain --gateway {} --from 39021234 --to {}",
+        busy.customer(),
+        busy.number()
+    );
     let explained = stage.tollgate(&asked).expect("it is explained");
     let items = explained.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
     let excluded = items.iter().find(|item| item.get("gateway") == Some(&json!(busy.vendor(0))));

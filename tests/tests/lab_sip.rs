@@ -122,6 +122,13 @@ fn basics() -> Vec<Scene> {
     ]
 }
 
+/// A counter, over all workers.
+fn counted(status: &Value, name: &str) -> u64 {
+    let workers = status.get("workers").and_then(Value::as_array).into_iter().flatten();
+    let counters = workers.filter_map(|worker| worker.get("counters"));
+    counters.map(|counters| number(counters, name)).sum()
+}
+
 #[test]
 fn peers_call_hold_cancel_and_refuse_over_both_families_and_all_carriers() {
     all_play(&basics(), &Ways::three());
@@ -172,6 +179,27 @@ fn a_proxy_that_records_its_route_stays_between_us_and_its_vendor() {
 }
 
 #[test]
+fn a_vendor_with_the_certificate_of_another_is_passed_over() {
+    let spot = Spot(10);
+    let Some(stage) = Stage::raised([spot]).expect("the stage is raised") else { return };
+    let Some(authority) = &stage.authority else { return };
+    let ways = Ways { caller: Way::PLAIN, vendor: Way::SECURE };
+    let at = vendor_at(spot, ways.vendor, 0);
+    let nowhere = "127.0.0.1:9".parse().expect("an address");
+    let stranger = authority.behind(&stage.lab, "vend", at, "stranger", nowhere);
+    let stranger = stranger.expect("the stranger listens");
+    let mut scene = basics().swap_remove(0);
+    scene.vendors.insert(0, Vendor { fields: Some(&[]), plays: None });
+    scene.attempts = &[0, 200];
+    if let Err(why) = stage.play(spot, &scene, ways) {
+        panic!("{why}");
+    }
+    let status = stage.tollgate("status").expect("both daemons answer");
+    assert_eq!(counted(&status, "stream_handshake_failed"), 1, "{status}");
+    drop(stranger);
+}
+
+#[test]
 fn calls_between_the_same_peers_share_their_connections() {
     const CALLS: u32 = 20;
     let Some(mut stage) = Stage::raised([Spot(10)]).expect("the stage is raised") else { return };
@@ -183,11 +211,7 @@ fn calls_between_the_same_peers_share_their_connections() {
         panic!("{why}");
     }
     let status = stage.tollgate("status").expect("both daemons answer");
-    let workers = status.get("workers").and_then(Value::as_array).cloned().unwrap_or_default();
-    let counted = |name: &str| -> u64 {
-        let counters = workers.iter().filter_map(|worker| worker.get("counters"));
-        counters.map(|counters| number(counters, name)).sum()
-    };
-    let found = ["calls_ended", "stream_accepted", "stream_opened"].map(counted);
+    let found =
+        ["calls_ended", "stream_accepted", "stream_opened"].map(|name| counted(&status, name));
     assert_eq!(found, [u64::from(CALLS), 1, 1], "{status}");
 }
