@@ -1,7 +1,10 @@
 //! What proves the house from outside: the simulated world, the lab, load from the wire.
 //!
-//! [`sim`] is a world in virtual time around the real loops of both daemons. [`lab`] runs the real programs in network namespaces against foreign clients; `bin/phones.rs`
-//! and `bin/flood.rs` are the load that no foreign client can verify packet by packet.
+//! [`sim`] is a world in virtual time around the real loops of both daemons. [`lab`] runs the real
+//! programs in network namespaces against foreign clients: scenes of [`sipp`] scripts on a [`stage`], with
+//! TLS through a [`tunnel`], and phones and proxies ([`softphone`], [`linphone`], [`kamailio`]) that do what
+//! they think right. `bin/phones.rs` and `bin/flood.rs` are the load that no foreign client can verify
+//! packet by packet.
 
 pub mod carrier;
 pub mod kamailio;
