@@ -168,6 +168,12 @@ impl Values {
         u32::try_from(self.number(name)).unwrap_or(u32::MAX)
     }
 
+    /// As [`Self::number`], cut to 16 bits.
+    #[must_use]
+    pub fn tiny(&self, name: &str) -> u16 {
+        u16::try_from(self.number(name)).unwrap_or(u16::MAX)
+    }
+
     /// Whether a number begins with one of a list of prefixes.
     #[must_use]
     pub fn has_prefix(&self, name: &str, number: &str) -> bool {
@@ -201,7 +207,8 @@ impl Values {
             reply_unauthorized: self.small("SS_REPLY_UNAUTHORIZED"),
             session_timer_s: self.small("SS_SIP_SESSION_TIMER"),
             session_timer_min_s: self.small("TG_SESSION_TIMER_MIN"),
-            challenge_mode: self.small("SS_AUTHCHALLENGEMODE"),
+            challenge_mode: self.tiny("SS_AUTHCHALLENGEMODE"),
+            challenge_sha256: self.tiny("TG_DIGEST_SHA256"),
             nonce_age_s: self.small("TG_NONCE_AGE"),
             ring_tone_delay_ms: self.small("SS_AUXILIARY_RING_TONE_ACTIVATION_DELAY"),
             tcp_close_reset: self.small("SS_TCP_CLOSE_RESET"),

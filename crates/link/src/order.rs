@@ -135,7 +135,9 @@ pub struct Parameters {
     pub session_timer_min_s: u32,
     /// 1: 401; 2: 407; 3: 401 for REGISTER, 407 for the rest, each with both header fields
     /// (`SS_AUTHCHALLENGEMODE`).
-    pub challenge_mode: u32,
+    pub challenge_mode: u16,
+    /// 1: challenges offer SHA-256 before MD5; 0: MD5 alone.
+    pub challenge_sha256: u16,
     /// How long a nonce of ours is good, s.
     pub nonce_age_s: u32,
     /// How long we wait before our own ringing tone, ms; 0: no tone
@@ -184,6 +186,7 @@ impl Default for Parameters {
             session_timer_s: 1_800,
             session_timer_min_s: 90,
             challenge_mode: 3,
+            challenge_sha256: 1,
             nonce_age_s: 300,
             ring_tone_delay_ms: 0,
             tcp_close_reset: 0,
