@@ -462,6 +462,10 @@ impl Dialog {
         if let Some(wish) = asked.wish.filter(|_| self.is_open()) {
             self.take_final(now, wish, code, text);
         }
+        // A PRACK may come too late for its call, and for nothing else.
+        if method == "PRACK" && !matches!(code, 200 | 481) {
+            self.witness.doubt(format!("{} had a PRACK refused: {code}", self.ends.call_id));
+        }
         out
     }
 
@@ -509,6 +513,12 @@ impl Dialog {
                 self.session.wait(now);
             }
             _ if wish == Wish::Refresh => self.session.wait(now + T2),
+            // Somebody may not like it; nobody may be unable to say so.
+            500.. => {
+                self.witness.note("wish failed (5xx)");
+                let call_id = &self.ends.call_id;
+                self.witness.doubt(format!("{call_id} wished {wish:?} and was told {code}"));
+            }
             _ => {}
         }
     }

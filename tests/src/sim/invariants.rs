@@ -138,6 +138,21 @@ fn undoubted(world: &World<'_>) -> Result<(), String> {
     if world.faults() > 0 || world.stalled || !world.lossless {
         return Ok(());
     }
+    let forgets = world.phones.iter().any(Phone::forgets_refresh)
+        || world.callees().any(|it| it.manners.timer.is_some_and(|timer| timer.forgets));
+    for cdr in world.archive().ends.values() {
+        let is_sound = match cdr.record.end_reason() {
+            EndReason::DialogLost => false,
+            EndReason::SessionExpired => forgets,
+            EndReason::NoAck => world.phones.iter().any(|phone| phone.plan.forgets_ack),
+            EndReason::MediaTimeout => world.phones.iter().any(|phone| phone.plan.mute),
+            _ => true,
+        };
+        holds(is_sound, || {
+            let why = cdr.record.end_reason().name();
+            format!("{} ended by {why} for no reason", id_text(cdr.record.id))
+        })?;
+    }
     let doubts: Vec<&str> =
         world.witnesses().flat_map(|it| &it.doubts).map(String::as_str).collect();
     holds(doubts.is_empty(), || doubts.join("; "))

@@ -210,6 +210,12 @@ impl Phone {
         self.dialog.ends.way == Way::Stream
     }
 
+    /// Whether it leaves a session that is its to refresh to its end.
+    #[must_use]
+    pub fn forgets_refresh(&self) -> bool {
+        self.dialog.manners.timer.is_some_and(|timer| timer.forgets)
+    }
+
     /// Whether somebody proves by it who he is.
     #[must_use]
     pub fn has_login(&self) -> bool {

@@ -220,7 +220,14 @@ impl Taken {
         {
             self.conclude(now, code, wants);
         }
-        self.forgotten |= due(self.forget_due());
+        if due(self.forget_due()) {
+            self.forgotten = true;
+            // Who never said a word cannot be sent a CANCEL (§9.1).
+            if self.rang {
+                let doubt = format!("{} rang and was forgotten", self.call_id());
+                self.dialog.witness.doubt(doubt);
+            }
+        }
         if due(self.hang_up_due(wants.temper)) {
             if self.answered.is_some_and(|answered| self.silent_at(answered) <= now) {
                 self.note_silence();
