@@ -80,6 +80,7 @@ fn fresh_worlds_hold_every_invariant_and_meet_every_trouble() {
         // Reliable provisional responses.
         "phone sent PRACK",
         "vendor got PRACK",
+        "vendor's other fork got PRACK",
         "PRACK carried an answer",
         // Session timers.
         "peer refreshed a session",
@@ -112,6 +113,7 @@ fn fresh_worlds_hold_every_invariant_and_meet_every_trouble() {
         "OPTIONS of ours answered",
         "our INVITE proved itself",
         "our REGISTER proved itself",
+        "our request inside a call proved itself",
         "vendor asked for rest (503)",
         "vendor said 423",
         "vendor sent a caller on (302)",

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::digest::{Account, Proof, challenge, proof};
 use super::network::{Letter, Way};
 use super::peer::{
     Numbers, Pending, T2, TIMER_B, body, branch, cseq, header, lists, media_of, method, response,
@@ -86,6 +87,8 @@ pub struct Manners {
     pub wishes: Vec<(Duration, Wish)>,
     /// It thinks so long about a re-INVITE.
     pub thinks: Duration,
+    /// It asks for a password inside of calls, too.
+    pub asks: Option<(u16, Account)>,
 }
 
 impl Manners {
@@ -513,8 +516,8 @@ impl Dialog {
                 self.session.wait(now);
             }
             _ if wish == Wish::Refresh => self.session.wait(now + T2),
-            // Somebody may not like it; nobody may be unable to say so.
-            500.. => {
+            // Somebody may not like it, or may have heard of a later one; nobody may be unable to say so.
+            501.. => {
                 self.witness.note("wish failed (5xx)");
                 let call_id = &self.ends.call_id;
                 self.witness.doubt(format!("{call_id} wished {wish:?} and was told {code}"));
@@ -570,6 +573,13 @@ impl Dialog {
                 return None;
             }
             "CANCEL" => return Some(self.answer(request, 200, ("", ""))),
+            _ => {}
+        }
+        if let Some((code, lines)) = self.challenge(request) {
+            self.heard = self.heard.max(number);
+            return Some(self.answer(request, code, (&lines, "")));
+        }
+        match method(request) {
             "BYE" => {
                 self.end();
                 return Some(self.answer(request, 200, ("", "")));
@@ -585,6 +595,23 @@ impl Dialog {
             "INFO" | "MESSAGE" => Some(self.take_words(request)),
             "OPTIONS" => Some(self.answer(request, 200, (&self.manners.lines(), ""))),
             _ => Some(self.answer(request, 405, (&self.manners.lines(), ""))),
+        }
+    }
+
+    /// Who asks everybody for a password asks in every request (RFC 3261 §22.1).
+    fn challenge(&mut self, request: &str) -> Option<(u16, String)> {
+        let (code, account) = self.manners.asks.as_ref().filter(|_| self.is_open())?;
+        let nonce = format!("inside-{}", self.ends.host.ip());
+        match proof(*code, account, &nonce, request) {
+            Proof::Missing => Some((*code, challenge(*code, account, &nonce))),
+            Proof::Right => {
+                self.witness.note("our request inside a call proved itself");
+                None
+            }
+            Proof::Wrong => {
+                self.witness.wrong(format!("{} got a wrong digest", self.ends.call_id));
+                None
+            }
         }
     }
 
@@ -607,6 +634,11 @@ impl Dialog {
         if offers && self.offers() {
             self.witness.note("peer said 491");
             return Some(self.answer(request, 491, ("", "")));
+        }
+        if self.pondered.is_some() && offers {
+            // §14.1: the one before has not even been answered.
+            let text = format!("{} got an offer on top of an offer", self.ends.call_id);
+            self.witness.doubt(text);
         }
         if offers && self.is_offering() {
             return Some(self.answer(request, 500, ("Retry-After: 1\r\n", "")));

@@ -46,6 +46,11 @@ impl Extensions {
             let at = OPENING + self.dice.ms(0..40_000);
             self.world.script.push((at, Deed::Cut));
         }
+        // Where nothing goes wrong, nothing may look as if.
+        if self.dice.one_in(3) {
+            self.world.script.retain(|(_, deed)| deed.is_harmless());
+            self.world.weather.lost = 0;
+        }
         self.world.script.sort_by_key(|(at, _)| *at);
         self.world
     }
@@ -68,7 +73,7 @@ impl Extensions {
             interval_s: self.dice.pick(&[60, 90, 95, 150]),
             min_se_s: self.dice.pick(&[90, 90, 120]),
             refresher: self.dice.pick(&[None, Some(true), Some(false)]),
-            forgets: self.dice.one_in(4),
+            forgets: self.dice.one_in(6),
         }
     }
 
@@ -81,6 +86,7 @@ impl Extensions {
             updates: self.dice.one_in(2),
             wishes,
             thinks: if self.dice.one_in(4) { self.dice.ms(20..3_000) } else { Duration::ZERO },
+            asks: None,
         };
         // At whole seconds after the answer, so that both sides often want something at once.
         for _ in 0..self.dice.below(4) {
@@ -167,6 +173,9 @@ impl Extensions {
                 let account = self.account("us");
                 wanted.login = Some(account.clone());
                 let code = self.dice.pick(&[401, 407]);
+                if self.dice.one_in(2) {
+                    self.world.vendors[place].manners.asks = Some((code, account.clone()));
+                }
                 self.world.vendors[place].asks = Some((code, account));
             }
             if self.dice.one_in(6) {

@@ -142,10 +142,13 @@ fn undoubted(world: &World<'_>) -> Result<(), String> {
         || world.callees().any(|it| it.manners.timer.is_some_and(|timer| timer.forgets));
     for cdr in world.archive().ends.values() {
         let is_sound = match cdr.record.end_reason() {
-            EndReason::DialogLost => false,
+            // An answer of a dialog that is over may be there before its BYE.
+            EndReason::DialogLost => !world.orderly,
             EndReason::SessionExpired => forgets,
             EndReason::NoAck => world.phones.iter().any(|phone| phone.plan.forgets_ack),
-            EndReason::MediaTimeout => world.phones.iter().any(|phone| phone.plan.mute),
+            EndReason::MediaTimeout => {
+                world.phones.iter().any(|phone| phone.plan.mute || phone.plan.forgets_ack)
+            }
             _ => true,
         };
         holds(is_sound, || {

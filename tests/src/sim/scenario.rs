@@ -66,6 +66,15 @@ pub enum Deed {
 }
 
 impl Deed {
+    /// Whether it leaves everything as it should be: then nothing excuses anybody.
+    pub(super) fn is_harmless(self) -> bool {
+        let by_operator = matches!(
+            self,
+            Self::HangUp(_) | Self::Drain(_) | Self::Lock(_) | Self::Reprice | Self::Retire(_)
+        );
+        by_operator || matches!(self, Self::Weather(weather) if weather.lost == 0)
+    }
+
     /// Whether messages get lost by it.
     pub(super) fn loses(self) -> bool {
         match self {

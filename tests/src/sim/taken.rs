@@ -18,12 +18,15 @@ use super::witness::Witness;
 const FORGOTTEN: Duration = Duration::from_secs(180);
 /// The number of the first reliable response.
 const RSEQ: u32 = 7;
+/// The number of the only one of another fork.
+const OTHER_RSEQ: u32 = 70;
 
 /// What its owner wants of a call.
 pub(super) struct Wants<'a> {
     pub(super) address: SocketAddr,
     pub(super) temper: Temper,
     pub(super) manners: &'a Manners,
+    pub(super) now: Duration,
 }
 
 /// One call.
@@ -46,6 +49,8 @@ pub(super) struct Taken {
     /// The one that waits for its PRACK, and whether it described the media.
     unacknowledged: Option<(u32, bool, Pending)>,
     rseq: u32,
+    /// What another fork said reliably; its numbers are its own.
+    other: Option<Pending>,
     /// The description was told for certain.
     told: bool,
 }
@@ -88,6 +93,7 @@ impl Taken {
             waiting: VecDeque::new(),
             unacknowledged: None,
             rseq: RSEQ,
+            other: None,
             told: false,
         }
     }
@@ -196,7 +202,8 @@ impl Taken {
         let ring = ring.filter(|_| !self.rang && self.is_pending());
         let last = last.filter(|(_, code)| self.is_pending() && self.may_answer(*code));
         let repeats = self.final_sent.as_ref().and_then(Pending::due);
-        let reliable = self.unacknowledged.as_ref().and_then(|(_, _, pending)| pending.due());
+        let reliable = self.unacknowledged.as_ref().map(|(_, _, pending)| pending);
+        let reliable = reliable.into_iter().chain(&self.other).filter_map(Pending::due).min();
         let next = self.waiting.front().filter(|_| self.unacknowledged.is_none());
         let next = next.map(|_| Duration::ZERO);
         let ends = self.hang_up_due(temper).into_iter().chain(self.forget_due());
@@ -260,7 +267,7 @@ impl Taken {
     /// The reliable response that is out, again, or the next one.
     fn say_reliably(&mut self, now: Duration) -> Vec<String> {
         if !self.is_pending() {
-            self.unacknowledged = None;
+            (self.unacknowledged, self.other) = (None, None);
             self.waiting.clear();
             return Vec::new();
         }
@@ -273,6 +280,10 @@ impl Taken {
             let text = self.respond(code, &self.tag, (&lines, &body));
             let described = !body.is_empty();
             self.unacknowledged = Some((self.rseq, described, Pending::new(now, text, TIMER_B)));
+        }
+        let other = self.other.as_mut().and_then(|pending| pending.again(now).ok().flatten());
+        if let Some(text) = other {
+            return vec![text];
         }
         let Some((_, _, pending)) = &mut self.unacknowledged else { return Vec::new() };
         match pending.again(now) {
@@ -340,16 +351,24 @@ impl Taken {
         let body =
             if early_media { self.dialog.describe("sendrecv", false) } else { String::new() };
         if self.is_reliable() {
+            if forks {
+                let lines = format!("Require: 100rel\r\nRSeq: {OTHER_RSEQ}\r\n");
+                let other = self.respond(180, &self.other_tag(), (&lines, ""));
+                self.other = Some(Pending::new(wants.now, other, TIMER_B));
+            }
             if early_media {
                 self.waiting.push_back((183, body));
             }
             self.waiting.push_back((180, String::new()));
             return Vec::new();
         }
-        let other = format!("{}-other", self.tag);
-        let other = forks.then(|| self.respond(180, &other, ("", "")));
+        let other = forks.then(|| self.respond(180, &self.other_tag(), ("", "")));
         let code = if early_media { 183 } else { 180 };
         other.into_iter().chain([self.respond(code, &self.tag, ("", &body))]).collect()
+    }
+
+    fn other_tag(&self) -> String {
+        format!("{}-other", self.tag)
     }
 
     pub(super) fn handle_response(&mut self, now: Duration, code: u16, text: &str) -> Vec<Letter> {
@@ -400,7 +419,16 @@ impl Taken {
         let rack = header(text, "RAck").unwrap_or_default();
         let rseq = rack.strip_suffix(&format!(" {number} INVITE"));
         let rseq: Option<u32> = rseq.and_then(|rseq| rseq.parse().ok());
-        let is_known = rseq.is_some_and(|rseq| (RSEQ + 1..=self.rseq).contains(&rseq));
+        let to = header(text, "To").unwrap_or_default();
+        if rseq == Some(OTHER_RSEQ) && to.ends_with(&self.other_tag()) {
+            if self.other.take().is_some() {
+                self.witness().note("vendor's other fork got PRACK");
+            }
+            let answer = response(text, 200, &self.tag, &self.contact(), ("", ""));
+            return vec![self.dialog.letter(answer)];
+        }
+        let is_known = rseq.is_some_and(|rseq| (RSEQ + 1..=self.rseq).contains(&rseq))
+            && to.ends_with(&format!("tag={}", self.tag));
         if !is_known {
             let call_id = self.call_id().to_owned();
             self.witness().wrong(format!("{call_id} got a PRACK for {rack:?}"));

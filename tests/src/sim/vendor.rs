@@ -113,8 +113,8 @@ impl Vendor {
         self.calls.iter().filter(|call| call.is_by_stream()).count()
     }
 
-    fn wants(&self) -> Wants<'_> {
-        Wants { address: self.address, temper: self.temper, manners: &self.manners }
+    fn wants(&self, now: Duration) -> Wants<'_> {
+        Wants { address: self.address, temper: self.temper, manners: &self.manners, now }
     }
 
     /// When it wants to act next.
@@ -139,7 +139,7 @@ impl Vendor {
     /// One call goes on.
     fn act(&mut self, now: Duration, place: usize) -> Vec<Letter> {
         let Self { address, temper, manners, calls, witness, .. } = self;
-        let wants = Wants { address: *address, temper: *temper, manners };
+        let wants = Wants { address: *address, temper: *temper, manners, now };
         let Some(call) = calls.get_mut(place) else { return Vec::new() };
         let out = call.act(now, &wants);
         witness.take(call.witness());
@@ -206,7 +206,7 @@ impl Vendor {
                 None => {
                     let port = MEDIA_PORT + self.calls.len() as u16 * 2;
                     let media = SocketAddr::new(self.address.ip(), port);
-                    let taken = Taken::new(now, text, letter, media, &self.wants());
+                    let taken = Taken::new(now, text, letter, media, &self.wants(now));
                     self.calls.push(taken);
                     return self.act(now, self.calls.len() - 1);
                 }
