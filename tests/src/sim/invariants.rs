@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use control::cdr::{BillingMode, Cdr, id_text};
+use control::decide::Method;
 use link::record::{EndReason, NEVER};
+use serde_json::Value;
 
 use super::machine::{Carried, time};
 use super::phone::Phone;
@@ -65,6 +67,7 @@ pub(super) fn at_rest(world: &mut World<'_>) -> Result<(), String> {
     holds(restless.is_empty(), || format!("no rest: {restless}"))?;
     books(world)?;
     undoubted(world)?;
+    registered(world)?;
     let mut by_phone: BTreeMap<&str, Vec<&Cdr>> = BTreeMap::new();
     for cdr in world.archive().ends.values() {
         let source = cdr.record.facts.source.socket_address().map(|source| source.ip());
@@ -159,6 +162,27 @@ fn undoubted(world: &World<'_>) -> Result<(), String> {
     let doubts: Vec<&str> =
         world.witnesses().flat_map(|it| &it.doubts).map(String::as_str).collect();
     holds(doubts.is_empty(), || doubts.join("; "))
+}
+
+/// What control believes of its registrations at vendors, the vendors know.
+fn registered(world: &mut World<'_>) -> Result<(), String> {
+    let is_calm = world.faults() == 0 && !world.stalled && world.lossless;
+    for place in 0..world.gateways.len() {
+        let path = format!("gateway/routing/v{place}");
+        let shown = world.machine.command(world.now, Method::Get, &path, Value::Null);
+        let Some(vendor) = world.vendors.get(place) else { continue };
+        let Some(registrar) = &vendor.registrar else { continue };
+        let knows = registrar.binding.as_ref().is_some_and(|(_, until)| *until > world.now);
+        let believes =
+            shown.as_ref().is_ok_and(|shown| shown["registration_state"] == "registered");
+        holds(knows || !believes, || format!("{} does not know us any more", vendor.address))?;
+        // A gateway that was removed is left.
+        let wants = shown.is_ok();
+        holds(!is_calm || (knows, believes) == (wants, wants), || {
+            format!("{} knows us: {knows}, and we wish it: {wants}", vendor.address)
+        })?;
+    }
+    Ok(())
 }
 
 /// Control and the devices, who have said their last word, believe the same of who is bound where. Whether
