@@ -44,8 +44,8 @@ pub struct Device {
     due: Duration,
     /// Until when it believes to be registered.
     pub until: Option<Duration>,
-    /// When it was told so last.
-    told: Option<Duration>,
+    /// When it was told so last, or that it is not any more.
+    pub told: Option<Duration>,
     left: bool,
 }
 

@@ -15,6 +15,9 @@ use super::world::{BOUGHT, RAISED, SOLD, World};
 /// A loss of power costs no more of a call than a second, and what was on its way to the disk.
 const HEARTBEAT: Duration = Duration::from_millis(1_300);
 
+/// What control was told is on disk after so long.
+const WRITTEN: Duration = Duration::from_secs(10);
+
 /// A call admitted so close to a change of price may have either, µs.
 const EITHER_US: u64 = 5_000_000;
 
@@ -196,8 +199,10 @@ pub(super) fn are_bound(world: &World<'_>) -> Result<bool, String> {
         let mut known = office.state.bindings.of(*owner, now_us);
         let is_known = known.any(|binding| binding.uri == contact);
         let believes = device.until.is_some_and(|until| until > world.now);
-        // That it was taken back may be lost with the control that was told; then its time ends it.
-        let is_excused = is_known && world.machine.desk_deaths > 0;
+        // That it was taken back may be lost with the control that was just told; then its time ends it.
+        let told = device.told.unwrap_or_default();
+        let is_lost = |died: &Duration| (told..told + WRITTEN).contains(died);
+        let is_excused = is_known && world.machine.desk_died.iter().any(is_lost);
         holds(is_known == believes || is_excused, || {
             format!("{contact} is bound: {is_known}, and believes so: {believes}")
         })?;

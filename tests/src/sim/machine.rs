@@ -161,6 +161,8 @@ pub struct Machine<'m> {
     pub plane_deaths: u32,
     /// Times control died.
     pub desk_deaths: u32,
+    /// When it did.
+    pub desk_died: Vec<Duration>,
     /// Times the dataplane froze.
     pub freezes: u32,
     /// When the machine lost power.
@@ -190,6 +192,7 @@ impl<'m> Machine<'m> {
             boots: 0,
             plane_deaths: 0,
             desk_deaths: 0,
+            desk_died: Vec::new(),
             freezes: 0,
             dark_since: None,
             away: BTreeSet::new(),
@@ -308,6 +311,7 @@ impl<'m> Machine<'m> {
     pub fn kill_desk(&mut self, wrote: bool) {
         let Some(mut desk) = self.desk.take() else { return };
         self.desk_deaths += 1;
+        self.desk_died.push(self.clock.get());
         if let Some((_, group)) = desk.writing.pop_front().filter(|_| wrote) {
             self.archive.commit(&group).expect("the archive takes everything");
         }

@@ -1,7 +1,7 @@
 //! One call that a simulated vendor or phone has taken: from the INVITE to the answer, and then the
 //! dialog.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub(super) struct Taken {
     /// The one that waits for its PRACK, and whether it described the media.
     unacknowledged: Option<(u32, bool, Pending)>,
     rseq: u32,
+    /// Branches of the PRACKs that came, by what they acknowledged.
+    pracks: BTreeMap<String, String>,
     /// What another fork said reliably; its numbers are its own.
     other: Option<Pending>,
     /// The description was told for certain.
@@ -93,6 +95,7 @@ impl Taken {
             waiting: VecDeque::new(),
             unacknowledged: None,
             rseq: RSEQ,
+            pracks: BTreeMap::new(),
             other: None,
             told: false,
         }
@@ -420,6 +423,12 @@ impl Taken {
         let rseq = rack.strip_suffix(&format!(" {number} INVITE"));
         let rseq: Option<u32> = rseq.and_then(|rseq| rseq.parse().ok());
         let to = header(text, "To").unwrap_or_default();
+        // §4: what comes again is not acknowledged again, but by its own transaction.
+        let first = self.pracks.entry(format!("{rack} {to}")).or_insert(branch(text).into());
+        if first != branch(text) {
+            let wrong = format!("{} was acknowledged twice: {rack}", self.dialog.ends.call_id);
+            self.dialog.witness.wrong(wrong);
+        }
         if rseq == Some(OTHER_RSEQ) && to.ends_with(&self.other_tag()) {
             if self.other.take().is_some() {
                 self.witness().note("vendor's other fork got PRACK");
