@@ -456,6 +456,9 @@ impl Phone {
     }
 
     fn handle_answer(&mut self, now: Duration, text: &str) {
+        if self.cancel.is_some() {
+            self.dialog.witness.note("2xx crossed a CANCEL");
+        }
         self.dialog.turn_to(text);
         self.dialog.open(now);
         self.dialog.session.heed(now, text);

@@ -331,6 +331,10 @@ impl Taken {
                 self.dialog.witness.note("vendor asked for rest (503)");
                 self.refuse(now, 503, "Retry-After: 7\r\n");
             }
+            (600.., _) => {
+                self.dialog.witness.note("callee refused for all (6xx)");
+                self.refuse(now, code, "");
+            }
             _ => self.refuse(now, code, ""),
         }
     }
