@@ -180,6 +180,25 @@ impl Switch {
         });
     }
 
+    /// Answers a request inside a dialog for good: what comes again, from its number on, cannot be judged
+    /// anew. Without room for its transaction it is answered all the same.
+    pub(crate) fn answer_once(
+        &mut self,
+        now: Instant,
+        path: Path,
+        request: &Message<'_>,
+        key: Key,
+        reply: &Reply<'_>,
+    ) {
+        match self.open_server(now, path, request, key, 0, Keep::Nothing) {
+            Ok(server) => self.answer_to(now, server, request, reply),
+            Err(why) => {
+                self.counters.add(why);
+                self.reply_stateless(path, request, reply);
+            }
+        }
+    }
+
     /// Answers a request.
     pub(crate) fn answer_to(
         &mut self,

@@ -85,7 +85,8 @@ impl Switch {
         let call = &self.calls[slot];
         let served = |side| compose::serves(method, Some(self.profiles.of(call.gateway(side))));
         if !Side::BOTH.into_iter().all(served) {
-            return self.refuse_method(path, request);
+            self.counters.add(Counter::RefusedMethod);
+            return self.answer_once(now, path, request, key, &Reply::plain(405));
         }
         if !self.admit_exchange(path, request) {
             return;
@@ -93,7 +94,7 @@ impl Switch {
         let unfit = self.unfit_session(request);
         if let Some(reply) = unfit.filter(|_| !is_opaque(method)) {
             self.count_unfit(reply.status);
-            return self.reply_stateless(path, request, &reply);
+            return self.answer_once(now, path, request, key, &reply);
         }
         if method == Method::Update && description(request).is_none() {
             return self.take_update(now, slot, side, path, request, key);
@@ -105,7 +106,7 @@ impl Switch {
             // §14.1: some time up to 10 s for the peer that must wait for itself.
             let retry_after = (status == 500).then(|| (self.random() % 10) as u32 + 1);
             let reply = Reply { retry_after, ..Reply::plain(status) };
-            return self.reply_stateless(path, request, &reply);
+            return self.answer_once(now, path, request, key, &reply);
         }
         let server = match self.open_server(now, path, request, key, 0, Keep::Request) {
             Ok(server) => server,
