@@ -146,6 +146,8 @@ pub fn admit(call: CallKey, record: [u64; 2], started_us: u64) -> Admit {
         facts,
         identities: Default::default(),
         credentials: Default::default(),
+        transferor: 0,
+        spare: 0,
     }
 }
 

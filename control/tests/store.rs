@@ -77,6 +77,8 @@ impl Worker {
             facts,
             identities: Default::default(),
             credentials: Default::default(),
+            transferor: 0,
+            spare: 0,
         };
         self.says(&Up::Ask(Ask::Admit(admit)));
         let mut route: Option<Route> = None;

@@ -31,6 +31,8 @@ pub enum WorkerCounter {
     SipTooLong,
     /// Media datagrams relayed.
     MediaRelayed,
+    /// SIP messages from one call of ours to another, which a transfer joined.
+    SipInside,
     /// Datagrams given to the worker that owns them.
     HandedOut,
     /// Datagrams other workers gave us.
@@ -67,7 +69,7 @@ pub enum WorkerCounter {
 
 impl WorkerCounter {
     /// Every counter, in the order of its number.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::FramesReceived,
         Self::FramesSent,
         Self::NoFrame,
@@ -76,6 +78,7 @@ impl WorkerCounter {
         Self::SipKeepAlive,
         Self::SipTooLong,
         Self::MediaRelayed,
+        Self::SipInside,
         Self::HandedOut,
         Self::HandedIn,
         Self::HandedLost,
@@ -106,6 +109,7 @@ impl WorkerCounter {
             Self::SipKeepAlive => "sip_keep_alive",
             Self::SipTooLong => "sip_too_long",
             Self::MediaRelayed => "media_relayed",
+            Self::SipInside => "sip_inside",
             Self::HandedOut => "handed_out",
             Self::HandedIn => "handed_in",
             Self::HandedLost => "handed_lost",

@@ -39,7 +39,7 @@ pub fn vendor(lab: &Lab, seconds: u32) -> Running {
     let seconds = seconds.to_string();
     let arguments = ["answer", "--listen", "10.10.2.1:5060", "--seconds", &seconds];
     let vendor = lab.start("vend", "phones", &arguments).expect("the vendor starts");
-    std::thread::sleep(Duration::from_millis(300));
+    vendor.listens(([10, 10, 2, 1], 5060).into()).expect("the vendor listens");
     vendor
 }
 

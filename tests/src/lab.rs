@@ -3,13 +3,16 @@
 //! One lab exists per machine, so a [`Lab`] holds a lock; tests that need one take turns. Dropping it
 //! takes the lab down, whatever the test did.
 
+use std::fmt::Write;
 use std::fs::File;
-use std::net::UdpSocket;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// What went wrong in the lab, with the words of the program that said so.
@@ -17,6 +20,9 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// The address of the appliance that the customers see.
 pub const BOX_CUSTOMER_SIDE: &str = "10.10.1.2:5060";
+
+/// How long whoever is told to end may take.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The raised lab.
 pub struct Lab {
@@ -30,12 +36,60 @@ pub struct Lab {
 pub struct Running(Option<Child>);
 
 impl Running {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn begin(command: &mut Command) -> Result<Self, Error> {
+        Ok(Self(Some(command.spawn()?)))
+    }
+
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.0.as_mut().and_then(|child| child.try_wait().ok().flatten())
+    }
+
+    /// Whether it has not ended yet.
+    pub fn goes_on(&mut self) -> bool {
+        self.0.is_some() && self.ended().is_none()
+    }
+
+    /// Whether it has ended and did not do what it should.
+    pub fn has_failed(&mut self) -> bool {
+        self.ended().is_some_and(|status| !status.success())
+    }
+
+    /// Ends it.
+    pub fn kill(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+        }
+    }
+
     /// Waits for its end and gives what it printed.
     ///
     /// # Errors
     /// When it cannot be waited for.
     pub fn output(mut self) -> Result<Output, Error> {
         Ok(self.0.take().ok_or("already waited for")?.wait_with_output()?)
+    }
+
+    /// Waits until somebody beside it is bound to this address.
+    ///
+    /// # Errors
+    /// When nobody is, after five seconds.
+    pub fn listens(&self, at: SocketAddr) -> Result<(), Error> {
+        let process = self.0.as_ref().ok_or("already waited for")?.id();
+        let wanted = in_proc(at);
+        let bound = || {
+            ["udp", "udp6", "tcp", "tcp6"].iter().any(|table| {
+                let table = std::fs::read_to_string(format!("/proc/{process}/net/{table}"));
+                table.is_ok_and(|table| table.contains(&wanted))
+            })
+        };
+        if Lab::wait_until(Duration::from_secs(5), bound) {
+            return Ok(());
+        }
+        Err(format!("nobody is bound to {at}").into())
     }
 
     /// Waits for its end and reads its last printed line as JSON.
@@ -49,11 +103,34 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // Some have children of their own, which they end when they are told to.
+        if self.goes_on()
+            && let Some(child) = &self.0
+        {
+            let process = Pid::from_raw(i32::try_from(child.id()).unwrap_or(0));
+            let _ = nix::sys::signal::kill(process, Signal::SIGTERM);
+            Lab::wait_until(FAREWELL, || !self.goes_on());
+        }
+        self.kill();
         if let Some(child) = &mut self.0 {
-            let _ = child.kill();
             let _ = child.wait();
         }
     }
+}
+
+/// An address as the kernel's tables of sockets write it: words of four bytes in the machine's order.
+fn in_proc(at: SocketAddr) -> String {
+    let bytes = match at.ip() {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    };
+    let mut text = " ".to_owned();
+    for word in bytes.chunks_exact(4) {
+        let word = word.try_into().map_or(0, u32::from_ne_bytes);
+        let _ = write!(text, "{word:08X}");
+    }
+    let _ = write!(text, ":{:04X} ", at.port());
+    text
 }
 
 fn json(output: &Output) -> Result<Value, Error> {
@@ -144,7 +221,7 @@ impl Lab {
     /// # Errors
     /// When it cannot be started.
     pub fn start(&self, place: &str, program: &str, arguments: &[&str]) -> Result<Running, Error> {
-        Ok(Running(Some(self.inside(place, program, arguments).spawn()?)))
+        Running::begin(&mut self.inside(place, program, arguments))
     }
 
     /// Runs a command inside to its end.
@@ -221,15 +298,27 @@ impl Lab {
         json(&output)
     }
 
-    /// Gives one more address of 10.10.1.0/24 to the customers' side, or of 10.10.2.0/24 to the
-    /// vendors'.
+    /// Gives one more address of its subnets to the customers' side, or to the vendors'.
     ///
     /// # Errors
     /// When the address is taken.
     pub fn add_address(&self, place: &str, address: &str) -> Result<(), Error> {
         let interface = if place == "cust" { "tgc0" } else { "tgv0" };
-        self.run(place, "ip", &["addr", "add", &format!("{address}/24"), "dev", interface])?;
+        let subnet = format!("{address}/{}", if address.contains(':') { 64 } else { 24 });
+        let mut arguments = vec!["addr", "add", &subnet, "dev", interface];
+        // An IPv6 address that is looked for first cannot be bound yet.
+        arguments.extend(address.contains(':').then_some("nodad"));
+        self.run(place, "ip", &arguments)?;
         Ok(())
+    }
+
+    /// Adds to the configuration of the appliance, before it starts.
+    ///
+    /// # Errors
+    /// When the lab is down.
+    pub fn configure(&self, text: &str) -> Result<(), Error> {
+        let mut file = File::options().append(true).open("/run/tollgate/lab.toml")?;
+        Ok(std::io::Write::write_all(&mut file, text.as_bytes())?)
     }
 
     /// Waits until `true`, ten milliseconds at a time; `false` when `limit` passed first.

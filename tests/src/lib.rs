@@ -1,13 +1,20 @@
 //! What proves the house from outside: the simulated world, the lab, load from the wire.
 //!
-//! [`sim`] is a world in virtual time around the real loops of both daemons. [`lab`] runs the real programs in network namespaces against foreign clients; `bin/phones.rs`
-//! and `bin/flood.rs` are the load that no foreign client can verify packet by packet.
+//! [`sim`] is a world in virtual time around the real loops of both daemons. [`lab`] runs the real
+//! programs in network namespaces against foreign clients: scenes of [`sipp`] scripts on a [`stage`], with
+//! TLS through a [`tunnel`], and phones and proxies ([`softphone`], [`linphone`], [`kamailio`]) that do what
+//! they think right. `bin/phones.rs` and `bin/flood.rs` are the load that no foreign client can verify
+//! packet by packet.
 
 pub mod carrier;
+pub mod kamailio;
 pub mod lab;
+pub mod linphone;
 pub mod sim;
 pub mod sipp;
 pub mod softphone;
+pub mod stage;
+pub mod tunnel;
 
 /// Billionths of `rate` per minute for whole seconds, rounded half to even at six decimals: written
 /// apart from the product's own arithmetic.

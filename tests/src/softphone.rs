@@ -13,10 +13,10 @@ use crate::lab::{Error, Lab};
 const CONTROL_PORT: u16 = 4_444;
 
 /// Length of what it says.
-const TONE_S: u32 = 30;
+pub(crate) const TONE_S: u32 = 30;
 
 /// A tone of 400 Hz as a WAV file of 16-bit samples at 8 kHz.
-fn wav(seconds: u32) -> Vec<u8> {
+pub(crate) fn wav(seconds: u32) -> Vec<u8> {
     const RATE: u32 = 8_000;
     let bytes = seconds * RATE * 2;
     let mut file = b"RIFF".to_vec();
@@ -58,6 +58,16 @@ pub struct Account<'a> {
     pub parameters: &'a str,
     /// Whether it answers by itself.
     pub answers: bool,
+    /// Whom it believes; a PEM file.
+    pub authorities: Option<&'a str>,
+}
+
+impl<'a> Account<'a> {
+    /// One that registers nowhere.
+    #[must_use]
+    pub fn unregistered(uri: &'a str, answers: bool) -> Self {
+        Self { uri, parameters: ";regint=0", answers, authorities: None }
+    }
 }
 
 impl<'l> Softphone<'l> {
@@ -76,7 +86,7 @@ impl<'l> Softphone<'l> {
         let folder =
             std::env::temp_dir().join(format!("tollgate-phone-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
-        let Account { uri, parameters, answers } = account;
+        let Account { uri, parameters, answers, authorities } = account;
         let mode = if answers { ";answermode=auto" } else { "" };
         std::fs::write(folder.join("accounts"), format!("<{uri}>{parameters}{mode}\n"))?;
         std::fs::write(folder.join("contacts"), "")?;
@@ -93,6 +103,9 @@ impl<'l> Softphone<'l> {
              module_tmp account.so\nmodule_app menu.so\nctrl_tcp_listen {bracketed}:{CONTROL_PORT}\n",
             tone.display()
         );
+        if let Some(file) = authorities {
+            let _ = writeln!(config, "sip_cafile {file}");
+        }
         std::fs::write(folder.join("config"), config)?;
         let log = std::fs::File::create(folder.join("log"))?;
         let folder_text = folder.to_string_lossy().into_owned();

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::carrier::{expect_cdrs, raised};
+use tests::lab::Lab;
+use tests::linphone::{Linphone, Setup};
 use tests::softphone::{Account, Softphone};
+use tests::stage::{Spot, Stage};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -14,10 +17,9 @@ fn a_softphone_calls_another_with_audio_holds_and_hangs_up() {
         return;
     }
     let Some(lab) = raised(2, true) else { return };
-    let vendor = Account { uri: "sip:44107946@10.10.2.1", parameters: ";regint=0", answers: true };
+    let vendor = Account::unregistered("sip:44107946@10.10.2.1", true);
     let callee = Softphone::start(&lab, "vend", "10.10.2.1", vendor).expect("the callee starts");
-    let customer =
-        Account { uri: "sip:39021234@10.10.1.1", parameters: ";regint=0", answers: false };
+    let customer = Account::unregistered("sip:39021234@10.10.1.1", false);
     let caller = Softphone::start(&lab, "cust", "10.10.1.1", customer).expect("the caller starts");
     caller.told("dial", "sip:44107946@10.10.1.2").expect("it dials");
     if let Err(why) = caller.waits_for("Call established", SOON) {
@@ -40,4 +42,154 @@ fn a_softphone_calls_another_with_audio_holds_and_hangs_up() {
             assert!(packets.is_some_and(|packets| packets > 150), "{side}: {whole}");
         }
     }
+}
+
+const SECRET: &str = "Secret-Word-17";
+
+/// The newest record, once it is complete and there are so many.
+fn newest(stage: &Stage, calls: usize) -> Value {
+    let mut found = Vec::new();
+    let all = Lab::wait_until(SOON, || {
+        let page = stage.tollgate("cdr list --limit 1000").unwrap_or_default();
+        found = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        found.len() == calls && found.iter().all(|cdr| cdr.get("complete") == Some(&json!(true)))
+    });
+    assert!(all, "not {calls} records: {found:?}");
+    let id = found.first().and_then(|cdr| cdr.get("id")).and_then(Value::as_str);
+    stage.tollgate(&format!("cdr show {}", id.expect("a record has an id"))).expect("it is shown")
+}
+
+/// More than a second of audio went both ways in a call.
+fn expect_audio(cdr: &Value) {
+    for side in ["from_caller", "from_callee"] {
+        let packets = cdr.pointer(&format!("/media/{side}/packets")).and_then(Value::as_u64);
+        assert!(packets.is_some_and(|packets| packets > 50), "{side}: {cdr}");
+    }
+}
+
+fn expect(cdr: &Value, field: &str, value: &str) {
+    assert_eq!(cdr.get(field), Some(&json!(value)), "{cdr}");
+}
+
+/// Waits until a phone's contact came by this carrier.
+fn expect_online(stage: &Stage, phone: &str, transport: &str) {
+    let show = format!("registration show {phone}");
+    let shown = || stage.tollgate(&show).unwrap_or_default();
+    let online = || {
+        let contact = shown().pointer("/contacts/0").cloned().unwrap_or_default();
+        contact.get("transport") == Some(&json!(transport))
+            && contact.get("online") == Some(&json!(true))
+    };
+    assert!(Lab::wait_until(SOON, online), "{phone} by {transport}: {}", shown());
+}
+
+/// Lets something happen and lasts: the milliseconds of a call in which people talk.
+fn talk(ms: u64) {
+    std::thread::sleep(Duration::from_millis(ms));
+}
+
+/// A stage with the phones alice (44201) and bob (44202), and a vendor for 441 at 10.10.2.20.
+fn furnished() -> Option<Stage> {
+    let stage = Stage::raised([Spot(20), Spot(21)]).expect("the stage is raised")?;
+    for command in [
+        "gateway routing create london --account carrier --tariff wholesale --target 10.10.2.20 --prefix 441",
+        "phone create alice --account acme --tariff retail --owns 44201 --number 44201 --password Secret-Word-17",
+        "phone create bob --account acme --tariff retail --owns 44202 --number 44202 --password Secret-Word-17",
+        "param set TG_RING_TIMEOUT 5000",
+    ] {
+        stage.tollgate(command).expect("provisioning is accepted");
+    }
+    Some(stage)
+}
+
+#[test]
+fn linphone_and_baresip_register_and_call_each_other_and_a_vendor() {
+    if !Linphone::is_installed() || !Softphone::is_installed() {
+        return;
+    }
+    let Some(stage) = furnished() else { return };
+    let vendor = Account::unregistered("sip:44107946@10.10.2.20", true);
+    let vendor = Softphone::start(&stage.lab, "vend", "10.10.2.20", vendor).expect("the vendor");
+    // Bob knows MD5 alone. Alice is asked for SHA-256 first, later on.
+    let parameters = format!(";auth_user=bob;auth_pass={SECRET};regint=60");
+    let bob =
+        |uri, authorities| Account { uri, parameters: &parameters, answers: false, authorities };
+    let authority = stage.authority.as_ref().map(|authority| authority.file("authority.pem"));
+    let mut carriers = vec![("tcp", "sip:bob@10.10.1.2;transport=tcp")];
+    if authority.is_some() {
+        carriers.push(("tls", "sip:bob@10.10.1.2:5061;transport=tls"));
+    }
+    for (transport, uri) in carriers {
+        let account = bob(uri, authority.as_deref());
+        let phone = Softphone::start(&stage.lab, "cust", "10.10.1.20", account);
+        let phone = phone.expect("bob starts");
+        expect_online(&stage, "bob", transport);
+        drop(phone);
+        stage.tollgate("registration delete bob").expect("he is forgotten");
+    }
+    let account = bob("sip:bob@10.10.1.2", None);
+    let bob = Softphone::start(&stage.lab, "cust", "10.10.1.20", account).expect("bob starts");
+    expect_online(&stage, "bob", "udp");
+
+    stage.tollgate("param set TG_DIGEST_SHA256 1").expect("SHA-256 is offered again");
+    let setup = Setup { port: 5066, authorities: authority.as_deref() };
+    let mut alice = Linphone::start(&stage.lab, "cust", setup).expect("alice starts");
+    let transport = if authority.is_some() { "tls" } else { "udp" };
+    let register =
+        format!("register sip:alice@10.10.1.2 sip:10.10.1.2;transport={transport} {SECRET}");
+    alice.types(&register).expect("she registers");
+    expect_online(&stage, "alice", transport);
+
+    // A phone calls a vendor, holds and resumes.
+    alice.types("call sip:44107946@10.10.1.2").expect("she dials");
+    alice.waits_for("Media streams established", SOON).expect("the call is up");
+    alice.speaks().expect("she speaks");
+    talk(1_500);
+    alice.types("pause").expect("she holds");
+    alice.waits_for("is now paused", SOON).expect("the call is held");
+    alice.types("resume").expect("she resumes");
+    talk(1_000);
+    alice.types("terminate").expect("she hangs up");
+    vendor.waits_for("terminated", SOON).expect("the vendor hears of it");
+    let cdr = newest(&stage, 1);
+    expect(&cdr, "end_reason", "normal");
+    expect(&cdr, "ended_by", "caller");
+    expect(&cdr, "billing_mode", "phone");
+    expect_audio(&cdr);
+
+    // A phone calls a phone and gives up.
+    alice.types("call sip:44202@10.10.1.2").expect("alice dials");
+    bob.waits_for("Incoming call", SOON).expect("bob rings");
+    alice.types("terminate").expect("she gives up");
+    expect(&newest(&stage, 2), "end_reason", "cancelled");
+
+    // The callee is busy.
+    alice.types("call sip:44202@10.10.1.2").expect("alice dials");
+    let rung = || bob.log().matches("Incoming call").count() == 2;
+    assert!(Lab::wait_until(SOON, rung), "{}", bob.log());
+    bob.told("hangup", "").expect("bob declines");
+    expect(&newest(&stage, 3), "end_reason", "busy");
+
+    // Nobody answers.
+    alice.types("call sip:44202@10.10.1.2").expect("alice dials");
+    expect(&newest(&stage, 4), "end_reason", "no_answer");
+    let told = || alice.log().matches(" error.").count() == 2;
+    assert!(Lab::wait_until(SOON, told), "busy and no answer are told: {}", alice.log());
+
+    // The other way: the callee answers and hangs up.
+    stage.tollgate("param set TG_DIGEST_SHA256 0").expect("bob can be asked again");
+    bob.told("dial", "sip:44201@10.10.1.2").expect("bob dials");
+    alice.waits_for("Receiving new incoming call", SOON).expect("alice rings");
+    alice.types("answer").expect("she answers");
+    bob.waits_for("Call established", SOON).expect("the call is up");
+    alice.speaks().expect("she speaks");
+    talk(1_500);
+    alice.types("terminate").expect("she hangs up");
+    bob.waits_for("terminated", SOON).expect("bob hears of it");
+    let cdr = newest(&stage, 5);
+    expect(&cdr, "end_reason", "normal");
+    expect(&cdr, "ended_by", "callee");
+    expect(&cdr, "gateway", "bob");
+    expect(&cdr, "vendor_gateway", "alice");
+    expect_audio(&cdr);
 }

@@ -1,138 +1,43 @@
-//! What peers do in SIP, by a foreign client on both sides: over IPv4 and IPv6, UDP and streams.
+//! What peers do in SIP, by a foreign client on both sides: over IPv4 and IPv6, UDP, TCP and TLS.
 
-use std::time::Duration;
+use serde_json::Value;
+use tests::carrier::number;
+use tests::sipp::{
+    Like, SDP, Script, agree, answer, cancel, from_callee, inside, invite, submit, takes, talks,
+};
+use tests::stage::{Scene, Spot, Stage, Vendor, Way, Ways, all_play, vendor_at};
 
-use serde_json::{Value, json};
-use tests::carrier::raised;
-use tests::lab::Lab;
-use tests::sipp::{Carrier, SDP, Script, agree, answer, cancel, inside, invite, submit};
-
-/// Where a call is made.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    customer: &'static str,
-    ours: &'static str,
-    vendor: &'static str,
-}
-
-const IPV4: Place = Place { customer: "10.10.1.1", ours: "10.10.1.2:5060", vendor: "10.10.2.1" };
-const IPV6: Place = Place { customer: "fd10:1::1", ours: "[fd10:1::2]:5060", vendor: "fd10:2::1" };
-
-/// Both sides of a call.
-struct Play {
+/// A scene with one vendor that takes the call, or not.
+fn scene(
     name: &'static str,
     caller: Script,
     vendor: Script,
-    /// As the CDR says it.
     reason: &'static str,
+    status: &'static [u64],
+) -> Scene {
+    let vendors = vec![Vendor { fields: Some(&[]), plays: Some(vendor) }];
+    Scene { name, customer: &[], caller, vendors, reason, attempts: status }
 }
 
-/// A lab whose customer and vendor are known by both families.
-fn lab() -> Option<Lab> {
-    let lab = raised(2, true)?;
-    for command in [
-        "gateway mapping set pbx --address 10.10.1.1 --address fd10:1::1",
-        "gateway routing create paris --account carrier --tariff wholesale --target [fd10:2::1]:5060 --prefix 442",
-    ] {
-        let words: Vec<&str> = command.split(' ').collect();
-        lab.tollgate(&words).expect("provisioning is accepted");
-    }
-    Some(lab)
-}
-
-/// Plays both sides; what each said to that when it was not as written.
-fn play(lab: &Lab, place: Place, carrier: Carrier, play: &Play) -> Result<(), String> {
-    // The longest prefix decides which family the vendor is reached by.
-    let callee = if place.vendor.contains(':') { "44207946" } else { "44107946" };
-    let side = |name: &str, script: &Script| {
-        let file = script.save(&format!("{}-{name}", play.name)).expect("a script can be written");
-        file.to_string_lossy().into_owned()
-    };
-    let (vendor, caller) = (side("vendor", &play.vendor), side("caller", &play.caller));
-    let shared = [
-        "-m",
-        "1",
-        "-nostdin",
-        "-timeout",
-        "30",
-        "-timeout_error",
-        "-trace_err",
-        "-error_file",
-        "/dev/stderr",
-    ];
-    let mut listens = vec!["-sf", &vendor, "-i", place.vendor, "-p", "5060", "-t", "u1"];
-    listens.extend(shared);
-    let vendor = lab.start("vend", "sipp", &listens).expect("the vendor starts");
-    std::thread::sleep(Duration::from_millis(400));
-    let mut calls = vec![
-        "-sf",
-        &caller,
-        "-i",
-        place.customer,
-        "-p",
-        "5090",
-        "-t",
-        carrier.option(),
-        "-s",
-        callee,
-    ];
-    calls.extend(shared);
-    calls.push(place.ours);
-    let caller = lab.start("cust", "sipp", &calls).expect("the caller starts");
-    let said = [("caller", caller), ("vendor", vendor)].map(|(who, running)| {
-        let output = running.output().expect("SIPp ends");
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        (!output.status.success()).then(|| format!("{who}: {:?}\n{text}", output.status.code()))
-    });
-    let said: Vec<String> = said.into_iter().flatten().collect();
-    let name = format!("{} by {carrier:?} at {}", play.name, place.customer);
-    if said.is_empty() { Ok(()) } else { Err(format!("{name}:\n{}", said.join("\n"))) }
-}
-
-/// The reasons of all records, newest last.
-fn reasons(lab: &Lab) -> Vec<Value> {
-    let page = lab.tollgate(&["cdr", "list", "--limit", "1000"]).expect("CDRs are listed");
-    let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-    let complete = items.iter().filter(|cdr| cdr.get("complete") == Some(&json!(true)));
-    complete.filter_map(|cdr| cdr.get("end_reason").cloned()).collect()
-}
-
-fn talks() -> Script {
-    Script::new()
-        .asks(invite("", SDP))
-        .may_get("100")
-        .may_get("180")
-        .may_get("183")
-        .gets("200")
-        .says(inside("ACK", 1, "", ""))
-}
-
-fn takes() -> Script {
-    Script::new()
-        .gets("INVITE")
-        .says(answer("180 Ringing", "", ""))
-        .pauses(200)
-        .says(answer("200 OK", "", SDP))
-        .gets("ACK")
-}
-
-fn basics() -> Vec<Play> {
+fn basics() -> Vec<Scene> {
     vec![
-        Play {
-            name: "a call that the caller ends",
-            caller: talks().pauses(300).asks(inside("BYE", 2, "", "")).gets("200"),
-            vendor: takes().gets("BYE").says(agree("200 OK", "", "")),
-            reason: "normal",
-        },
-        Play {
-            name: "a busy callee",
-            caller: Script::new().asks(invite("", SDP)).may_get("100").gets("486").says(submit()),
-            vendor: Script::new().gets("INVITE").says(answer("486 Busy Here", "", "")).gets("ACK"),
-            reason: "busy",
-        },
-        Play {
-            name: "a caller who gives up",
-            caller: Script::new()
+        scene(
+            "a call that the caller ends",
+            talks().pauses(300).asks(inside("BYE", 2, "", "")).gets("200"),
+            takes().gets("BYE").says(agree("200 OK", "", "")),
+            "normal",
+            &[200],
+        ),
+        scene(
+            "a busy callee",
+            Script::new().asks(invite("", SDP)).may_get("100").gets("486").says(submit()),
+            Script::new().gets("INVITE").says(answer("486 Busy Here", "", "")).gets("ACK"),
+            "busy",
+            &[486],
+        ),
+        scene(
+            "a caller who gives up",
+            Script::new()
                 .asks(invite("", SDP))
                 .may_get("100")
                 .gets("180")
@@ -141,7 +46,7 @@ fn basics() -> Vec<Play> {
                 .gets("200")
                 .gets("487")
                 .says(submit()),
-            vendor: Script::new()
+            Script::new()
                 .gets("INVITE")
                 .says(answer("180 Ringing", "", ""))
                 .gets("CANCEL")
@@ -151,11 +56,12 @@ fn basics() -> Vec<Play> {
                         .replace("[last_CSeq:]", "CSeq: 1 INVITE"),
                 )
                 .gets("ACK"),
-            reason: "cancelled",
-        },
-        Play {
-            name: "hold and resume",
-            caller: talks()
+            "cancelled",
+            &[487],
+        ),
+        scene(
+            "hold and resume",
+            talks()
                 .pauses(200)
                 .asks(inside("INVITE", 2, "", &format!("{SDP}a=sendonly\n")))
                 .may_get("100")
@@ -168,7 +74,7 @@ fn basics() -> Vec<Play> {
                 .says(inside("ACK", 3, "", ""))
                 .asks(inside("BYE", 4, "", ""))
                 .gets("200"),
-            vendor: takes()
+            takes()
                 .gets_with("INVITE", "a=sendonly")
                 .says(agree("200 OK", "", &format!("{SDP}a=recvonly\n")))
                 .gets("ACK")
@@ -177,11 +83,12 @@ fn basics() -> Vec<Play> {
                 .gets("ACK")
                 .gets("BYE")
                 .says(agree("200 OK", "", "")),
-            reason: "normal",
-        },
-        Play {
-            name: "an INVITE without an offer",
-            caller: Script::new()
+            "normal",
+            &[200],
+        ),
+        scene(
+            "an INVITE without an offer",
+            Script::new()
                 .asks(invite("", ""))
                 .may_get("100")
                 .may_get("180")
@@ -189,41 +96,122 @@ fn basics() -> Vec<Play> {
                 .says(inside("ACK", 1, "", SDP))
                 .asks(inside("BYE", 2, "", ""))
                 .gets("200"),
-            vendor: Script::new()
+            Script::new()
                 .gets("INVITE")
                 .says(answer("180 Ringing", "", ""))
                 .says(answer("200 OK", "", SDP))
                 .gets_with("ACK", "m=audio")
                 .gets("BYE")
                 .says(agree("200 OK", "", "")),
-            reason: "normal",
-        },
+            "normal",
+            &[200],
+        ),
+        scene(
+            "a call that the callee ends",
+            talks().gets("BYE").says(agree("200 OK", "", "")),
+            Script::new()
+                .gets_call(Like::default())
+                .says(answer("200 OK", "", SDP))
+                .gets("ACK")
+                .pauses(300)
+                .asks(from_callee("BYE", 1, "", ""))
+                .gets("200"),
+            "normal",
+            &[200],
+        ),
     ]
 }
 
-fn all_play(lab: &Lab, places: &[Place], carriers: &[Carrier], plays: &[Play]) {
-    let mut faults = Vec::new();
-    let mut expected = Vec::new();
-    for one in plays {
-        for &place in places {
-            for &carrier in carriers {
-                faults.extend(play(lab, place, carrier, one).err());
-                expected.push(json!(one.reason));
-            }
-        }
-    }
-    assert!(faults.is_empty(), "{}", faults.join("\n\n"));
-    let sorted = |mut reasons: Vec<Value>| {
-        reasons.sort_by_key(ToString::to_string);
-        reasons
-    };
-    let expected = sorted(expected);
-    Lab::wait_until(Duration::from_secs(10), || sorted(reasons(lab)) == expected);
-    assert_eq!(sorted(reasons(lab)), expected);
+/// A counter, over all workers.
+fn counted(status: &Value, name: &str) -> u64 {
+    let workers = status.get("workers").and_then(Value::as_array).into_iter().flatten();
+    let counters = workers.filter_map(|worker| worker.get("counters"));
+    counters.map(|counters| number(counters, name)).sum()
 }
 
 #[test]
-fn peers_call_hold_cancel_and_refuse_over_both_families() {
-    let Some(lab) = lab() else { return };
-    all_play(&lab, &[IPV4, IPV6], &[Carrier::Udp], &basics());
+fn peers_call_hold_cancel_and_refuse_over_both_families_and_all_carriers() {
+    all_play(&basics(), &Ways::three());
+}
+
+#[test]
+fn a_call_crosses_from_each_carrier_and_family_to_each() {
+    all_play(&basics()[..1], &Ways::all());
+}
+
+#[test]
+fn a_proxy_that_records_its_route_stays_between_us_and_its_vendor() {
+    if !tests::kamailio::is_installed() {
+        return;
+    }
+    let Some(stage) = Stage::raised([Spot(10), Spot(11), Spot(12)]).expect("the stage is raised")
+    else {
+        return;
+    };
+    for (spot, place) in [(Spot(10), 0), (Spot(11), 3), (Spot(12), 5)] {
+        let ways = Ways::both(Way::PLAIN);
+        let mut scene = basics().swap_remove(place);
+        let proxy = tests::kamailio::start(
+            &stage.lab,
+            vendor_at(spot, ways.vendor, 0),
+            vendor_at(spot, ways.vendor, 1),
+        );
+        let proxy = proxy.expect("the proxy starts");
+        let vendor = scene.vendors[0].plays.take();
+        // Where there is a route, its line needs its end.
+        let vendor = vendor.map(|script| {
+            script
+                .with("[last_Record-Route:]", "[last_Record-Route:]\n")
+                .with("[routes]", "[routes]\n")
+        });
+        scene.vendors.push(Vendor { fields: None, plays: vendor });
+        match stage.play(spot, &scene, ways) {
+            Ok(played) => {
+                let got = &played.vendors_got[0];
+                // Each request came through it.
+                let requests = got.matches("Max-Forwards:").count();
+                assert!(got.matches("\nVia: ").count() >= 2 * requests, "{got}");
+            }
+            Err(why) => panic!("{why}"),
+        }
+        drop(proxy);
+    }
+}
+
+#[test]
+fn a_vendor_with_the_certificate_of_another_is_passed_over() {
+    let spot = Spot(10);
+    let Some(stage) = Stage::raised([spot]).expect("the stage is raised") else { return };
+    let Some(authority) = &stage.authority else { return };
+    let ways = Ways { caller: Way::PLAIN, vendor: Way::SECURE };
+    let at = vendor_at(spot, ways.vendor, 0);
+    let nowhere = "127.0.0.1:9".parse().expect("an address");
+    let stranger = authority.behind(&stage.lab, "vend", at, "stranger", nowhere);
+    let stranger = stranger.expect("the stranger listens");
+    let mut scene = basics().swap_remove(0);
+    scene.vendors.insert(0, Vendor { fields: Some(&[]), plays: None });
+    scene.attempts = &[0, 200];
+    if let Err(why) = stage.play(spot, &scene, ways) {
+        panic!("{why}");
+    }
+    let status = stage.tollgate("status").expect("both daemons answer");
+    assert_eq!(counted(&status, "stream_handshake_failed"), 1, "{status}");
+    drop(stranger);
+}
+
+#[test]
+fn calls_between_the_same_peers_share_their_connections() {
+    const CALLS: u32 = 20;
+    let Some(mut stage) = Stage::raised([Spot(10)]).expect("the stage is raised") else { return };
+    let (ways, scene) = (Ways::both(Way::STREAM), &basics()[0]);
+    stage.furnish(Spot(10), scene, ways).expect("the gateways are made");
+    let vendors = [scene.vendors[0].plays.as_ref()];
+    stage.calls = CALLS;
+    if let Err(why) = stage.act(Spot(10), ways, &scene.caller, &vendors) {
+        panic!("{why}");
+    }
+    let status = stage.tollgate("status").expect("both daemons answer");
+    let found =
+        ["calls_ended", "stream_accepted", "stream_opened"].map(|name| counted(&status, name));
+    assert_eq!(found, [u64::from(CALLS), 1, 1], "{status}");
 }

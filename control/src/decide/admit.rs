@@ -82,7 +82,8 @@ impl Office {
                 EndReason::BadNumber => No::new(484, reason),
                 _ => nobody(),
             })?;
-        if self.draining || self.is_behind() {
+        let is_urgent = self.state.values.is_emergency(callee.as_str());
+        if (self.draining || self.is_behind()) && !is_urgent {
             let retry_after_s = self.state.values.small("TG_RETRY_AFTER");
             return Err(No { retry_after_s, ..No::new(503, EndReason::Overload) });
         }

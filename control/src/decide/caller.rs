@@ -13,11 +13,11 @@
 
 use std::net::SocketAddr;
 
+use link::Answer;
 use link::Text;
 use link::answer::{Challenge, Refuse};
-use link::ask::{Admit, PRIVACY_ID, PRIVACY_USER};
+use link::ask::{Admit, Freshness, PRIVACY_ID, PRIVACY_USER};
 use link::record::EndReason;
-use link::{Answer, record::Facts};
 use numbers::Number;
 use routing::{MappingGateway, SourceFault};
 use sip::method::Method;
@@ -91,8 +91,37 @@ pub(super) fn is_withheld(customer: &Customer, admit: &Admit) -> bool {
 impl Office {
     /// Whose call it is.
     pub(super) fn who_calls(&mut self, time: Time, admit: &Admit) -> Result<u32, Stranger> {
+        // A call of ours for somebody who transfers: a worker knows him by the call that he talked in.
+        // A vendor has no account that could pay for it.
+        if admit.transferor != 0 {
+            let customer = self.state.customers.get(admit.transferor);
+            return customer.map(|customer| customer.gateway.id).ok_or(Stranger::Policed);
+        }
         let source = admit.facts.source.socket_address().ok_or(Stranger::Policed)?;
-        let gateway = self.gateway_at(source, &admit.facts)?;
+        let proof = Proof {
+            method: Method::Invite,
+            source,
+            call_id: admit.facts.call_id.as_bytes(),
+            cseq: admit.facts.cseq,
+            credentials: &admit.credentials,
+        };
+        let who = self.who_sends(time, &proof, admit.facts.callee.as_bytes());
+        let is_answer = Freshness::from(admit.credentials.freshness) == Freshness::Fresh;
+        if is_answer && matches!(who, Ok(_) | Err(Stranger::Doubted(Doubt::Failed))) {
+            self.note_answer(&admit.facts);
+        }
+        who
+    }
+
+    /// Whose request it is, by its source and what it dialled, or by its digest.
+    pub(super) fn who_sends(
+        &mut self,
+        time: Time,
+        proof: &Proof<'_>,
+        callee: &[u8],
+    ) -> Result<u32, Stranger> {
+        let source = proof.source;
+        let gateway = self.gateway_at(source, callee)?;
         if let Some(gateway) = gateway
             && !gateway.authentication.asks_password()
         {
@@ -102,32 +131,21 @@ impl Office {
         if !self.state.customers.has_users() {
             return Err(Stranger::Policed);
         }
-        let proof = Proof {
-            method: Method::Invite,
-            source,
-            call_id: admit.facts.call_id.as_bytes(),
-            cseq: admit.facts.cseq,
-            credentials: &admit.credentials,
-        };
-        match self.prove(time, &proof) {
+        match self.prove(time, proof) {
             // A gateway that asks for both is called from by nobody else.
             Ok(proven) if gateway.is_none_or(|gateway| gateway == proven.customer()) => {
-                self.note_answer(&admit.facts);
                 Ok(proven.customer())
             }
-            Ok(_) | Err(Doubt::Failed) => {
-                self.note_answer(&admit.facts);
-                Err(Stranger::Doubted(Doubt::Failed))
-            }
+            Ok(_) | Err(Doubt::Failed) => Err(Stranger::Doubted(Doubt::Failed)),
             Err(doubt) if self.may_ask(source, doubt) => Err(Stranger::Doubted(doubt)),
             Err(_) => Err(Stranger::Policed),
         }
     }
 
     /// The mapping gateway that calls from there.
-    fn gateway_at(&self, source: SocketAddr, facts: &Facts) -> Result<Option<&Customer>, Stranger> {
-        let dialled = plain(facts.callee.as_bytes());
-        let dialled = dialled.as_ref().map_or(facts.callee.as_bytes(), Number::as_bytes);
+    fn gateway_at(&self, source: SocketAddr, callee: &[u8]) -> Result<Option<&Customer>, Stranger> {
+        let dialled = plain(callee);
+        let dialled = dialled.as_ref().map_or(callee, Number::as_bytes);
         match self.state.sources.find(source, dialled) {
             Ok(id) => Ok(self.state.customers.get(id)),
             Err(SourceFault::Nobody) => Ok(None),
@@ -183,8 +201,8 @@ impl Office {
         }
     }
 
-    /// By which status an INVITE is asked for a password; the worker adds the header fields.
-    fn challenge_status(&self) -> u16 {
+    /// By which status all but a REGISTER is asked for a password; the worker adds the header fields.
+    pub(super) fn challenge_status(&self) -> u16 {
         if self.state.values.number("SS_AUTHCHALLENGEMODE") == 1 { 401 } else { 407 }
     }
 }

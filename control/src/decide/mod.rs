@@ -207,8 +207,14 @@ impl Office {
         let draining = u32::from(self.draining);
         self.order_all(Order::Drain(link::order::Drain { draining }));
         // Phones, and whoever else has no profile of its own.
-        let plain =
-            Profile { present: 1, retry_after: 1, reason: 1, privacy: 1, ..Profile::default() };
+        let plain = Profile {
+            present: 1,
+            retry_after: 1,
+            reason: 1,
+            privacy: 1,
+            transfer: 1,
+            ..Profile::default()
+        };
         self.order_all(Order::Profile(plain));
         for profile in self.state.profiles() {
             self.order_all(Order::Profile(profile));

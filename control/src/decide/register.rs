@@ -1,4 +1,4 @@
-//! Register: who may be reached where, for how long (RFC 3261 §10.3).
+//! Register: who may be reached where, for how long (RFC 3261 §10.3); and who may publish (RFC 3903).
 //!
 //! A REGISTER comes with the digest that the worker found fresh; what it asks for is done whole or not at
 //! all, and answered with all bindings. Nothing is written per REGISTER but its binding, and the answer
@@ -11,6 +11,7 @@ use link::ask::{CONTACTS_MAX, Contact, Register, UNSAID};
 use sip::method::Method;
 
 use super::Office;
+use super::caller::Stranger;
 use super::digest::{Doubt, Proof, Proven};
 use crate::Time;
 use crate::shown::RegistrationFigures;
@@ -23,6 +24,8 @@ enum Outcome {
     Challenge { stale: bool },
     /// It is done.
     Done(u32),
+    /// It may hold for so many seconds.
+    Published(u32),
     /// Nothing was done: a status, and Min-Expires or Retry-After.
     Refused(u16, u32),
 }
@@ -38,12 +41,20 @@ impl Office {
             seconds: 0,
             contacts: [Contact::default(); CONTACTS_MAX],
         };
-        match self.try_register(time, register) {
+        let outcome = match register.publishes {
+            0 => self.try_register(time, register),
+            _ => self.try_publish(time, register),
+        };
+        match outcome {
             Outcome::Challenge { stale } => {
                 self.figures.challenged += 1;
-                registered.status = self.register_challenge_status();
+                registered.status = match register.publishes {
+                    0 => self.register_challenge_status(),
+                    _ => self.challenge_status(),
+                };
                 registered.stale = u8::from(stale);
             }
+            Outcome::Published(seconds) => registered.seconds = seconds,
             Outcome::Done(owner) => {
                 self.figures.accepted += 1;
                 let bindings = self.state.bindings.of(owner, time.wall_us);
@@ -76,6 +87,48 @@ impl Office {
             Ok(proven) => self.bind(time, proven, register),
             Err(Doubt::Unproven { stale }) => Outcome::Challenge { stale },
             Err(Doubt::Failed) => Outcome::Challenge { stale: false },
+        }
+    }
+
+    /// Whether someone may publish, and for how long: as long as he might register.
+    fn try_publish(&mut self, time: Time, publish: &Register) -> Outcome {
+        let Some(source) = publish.source.socket_address() else {
+            return Outcome::Refused(self.status_of_strangers(), 0);
+        };
+        let proof = Proof {
+            method: Method::Publish,
+            source,
+            call_id: publish.call_id.as_bytes(),
+            cseq: publish.cseq,
+            credentials: &publish.credentials,
+        };
+        let customer = match self.who_sends(time, &proof, b"") {
+            Ok(customer) => self.state.customers.get(customer),
+            Err(Stranger::Policed) => return Outcome::Refused(self.status_of_strangers(), 0),
+            Err(Stranger::Doubted(doubt)) => {
+                return Outcome::Challenge { stale: doubt == Doubt::Unproven { stale: true } };
+            }
+        };
+        let Some(customer) = customer.filter(|customer| customer.publishes) else {
+            return Outcome::Refused(405, 0);
+        };
+        let account = self.state.account_of(customer.gateway.account);
+        if customer.gateway.locked || account.is_none_or(|account| account.locked) {
+            return Outcome::Refused(403, 0);
+        }
+        let values = &self.state.values;
+        let least_s = values.small("TG_REG_EXPIRES_MIN");
+        let asked_s = match publish.expires_s {
+            UNSAID => values.small("TG_REG_EXPIRES").max(least_s),
+            seconds => seconds,
+        };
+        match asked_s {
+            // What is published is taken back.
+            0 => Outcome::Published(0),
+            seconds if seconds < least_s => Outcome::Refused(423, least_s),
+            seconds => {
+                Outcome::Published(seconds.min(values.small("TG_REG_EXPIRES_MAX").max(least_s)))
+            }
         }
     }
 

@@ -157,6 +157,8 @@ impl Desk {
             facts,
             identities: Identities::default(),
             credentials: Credentials::default(),
+            transferor: 0,
+            spare: 0,
         }
     }
 
@@ -781,6 +783,7 @@ fn every_parameter_in_force_changes_what_happens() {
         ("SS_MAXCONCURRENTCALL", "1"),
         ("TG_SIP_REALM", "sip.example.com"),
         ("TG_SIP_DOMAIN", "sip.example.com"),
+        ("TG_EMERGENCY_NUMBERS", "110"),
         ("SS_ENABLE_CALL_LIMIT", "0"),
         ("SS_GATEWAY_SWITCH_LIMIT", "0"),
     ]);

@@ -48,6 +48,11 @@ const fn prefixes(name: &'static str, in_force: bool, doc: &'static str) -> Para
     Parameter { name, default: "", kind: Kind::Prefixes, unit: "", owner: "control", in_force, doc }
 }
 
+const fn numbers(name: &'static str, default: &'static str, doc: &'static str) -> Parameter {
+    let (kind, owner) = (Kind::Prefixes, "dataplane");
+    Parameter { name, default, kind, unit: "", owner, in_force: NOW, doc }
+}
+
 const fn name(
     name: &'static str,
     default: &'static str,
@@ -156,7 +161,9 @@ pub const CATALOG: &[Parameter] = &[
     number("TG_RTP_TIMEOUT", "60", DAY_S, "s", "dataplane", NOW, "silence on both sides that ends a call; 0: never"),
     number("TG_LATCH_WINDOW", "10", (1, 120), "s", "dataplane", NOW, "after an SDP, how long an address may be learned"),
     number("TG_RETRY_AFTER", "5", (1, 3600), "s", "dataplane", NOW, "Retry-After of our own 503"),
+    numbers("TG_EMERGENCY_NUMBERS", "112,911", "numbers that are called whatever the load, as they are dialled"),
     number("TG_SESSION_TIMER_MIN", "90", (90, 86_400), "s", "dataplane", NOW, "shortest session expiry that is taken (RFC 4028); shorter ones get 422"),
+    number("TG_DIGEST_SHA256", "1", (0, 1), "", "dataplane", NOW, "1: challenges offer SHA-256 before MD5; 0: MD5 alone, for phones that know nothing else and stumble over it"),
     number("TG_NONCE_AGE", "300", (10, 3600), "s", "dataplane", NOW, "how long a nonce of ours is good"),
     number("TG_SIP_PASSWORD_LENGTH", "12", (4, 62), "characters", "control", NOW, "shortest password of a phone or mapping gateway"),
     number("TG_REG_EXPIRES_MIN", "60", (10, 3600), "s", "control", NOW, "shortest life of a registration; who asks for less gets 423"),
@@ -166,6 +173,7 @@ pub const CATALOG: &[Parameter] = &[
     number("TG_NAT_KEEP_ALIVE_METHOD", "0", SWITCH, "", "control", NOW, "what keeps a way through NAT open; 0: two line ends, 1: OPTIONS"),
     name("TG_SIP_REALM", "tollgate", "dataplane", NOW, "realm of our challenges; stored passwords belong to it"),
     name("TG_SIP_DOMAIN", "", "dataplane", NOW, "our domain in URIs, for gateways that say so; empty: our addresses"),
+    number("TG_SIP_TCP_ABOVE", "0", (0, 65_535), "bytes", "dataplane", NOW, "a longer request to a vendor over UDP goes by TCP, and by UDP if nobody is there (RFC 3261 18.1.1 wants 1300); 0: never"),
     number("TG_STREAM_IDLE", "3600", DAY_S, "s", "dataplane", NOW, "a connection without a message or keep-alive for so long is closed; 0: never"),
     number("TG_STREAM_PATIENCE", "10", (1, 120), "s", "dataplane", NOW, "how long connecting, a handshake, the rest of a message, or a peer that does not read may take"),
     number("TG_STREAMS_PER_SOURCE", "100", COUNT, "connections", "dataplane", NOW, "connections of one source; 0: no limit"),

@@ -168,10 +168,22 @@ impl Values {
         u32::try_from(self.number(name)).unwrap_or(u32::MAX)
     }
 
+    /// As [`Self::number`], cut to 16 bits.
+    #[must_use]
+    pub fn tiny(&self, name: &str) -> u16 {
+        u16::try_from(self.number(name)).unwrap_or(u16::MAX)
+    }
+
     /// Whether a number begins with one of a list of prefixes.
     #[must_use]
     pub fn has_prefix(&self, name: &str, number: &str) -> bool {
         self.text(name).split(',').any(|prefix| !prefix.is_empty() && number.starts_with(prefix))
+    }
+
+    /// Whether a number is called whatever the load.
+    #[must_use]
+    pub fn is_emergency(&self, number: &str) -> bool {
+        self.text("TG_EMERGENCY_NUMBERS").split(',').any(|one| !one.is_empty() && one == number)
     }
 
     /// What the workers act on.
@@ -195,7 +207,8 @@ impl Values {
             reply_unauthorized: self.small("SS_REPLY_UNAUTHORIZED"),
             session_timer_s: self.small("SS_SIP_SESSION_TIMER"),
             session_timer_min_s: self.small("TG_SESSION_TIMER_MIN"),
-            challenge_mode: self.small("SS_AUTHCHALLENGEMODE"),
+            challenge_mode: self.tiny("SS_AUTHCHALLENGEMODE"),
+            challenge_sha256: self.tiny("TG_DIGEST_SHA256"),
             nonce_age_s: self.small("TG_NONCE_AGE"),
             ring_tone_delay_ms: self.small("SS_AUXILIARY_RING_TONE_ACTIVATION_DELAY"),
             tcp_close_reset: self.small("SS_TCP_CLOSE_RESET"),
@@ -203,8 +216,11 @@ impl Values {
             stream_patience_s: self.small("TG_STREAM_PATIENCE"),
             streams_per_source_max: self.small("TG_STREAMS_PER_SOURCE"),
             streams_max: self.small("TG_STREAMS"),
+            tcp_above_bytes: self.small("TG_SIP_TCP_ABOVE"),
+            spare: 0,
             realm: Text::cut(self.text("TG_SIP_REALM").as_bytes()),
             domain: Text::cut(self.text("TG_SIP_DOMAIN").as_bytes()),
+            emergency: Text::cut(self.text("TG_EMERGENCY_NUMBERS").as_bytes()),
         }
     }
 

@@ -73,6 +73,8 @@ pub struct Customer {
     pub heeds_privacy: bool,
     /// Diversion and History-Info of it are believed.
     pub believes_diversion: bool,
+    /// It may send PUBLISH (RFC 3903).
+    pub publishes: bool,
     /// Bindings at a time.
     pub contacts_max: usize,
     /// `None`: it is no phone.

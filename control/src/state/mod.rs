@@ -646,6 +646,7 @@ impl State {
             number: None,
             heeds_privacy: gateway.sip.privacy,
             believes_diversion: gateway.sip.forward_signal_heard,
+            publishes: gateway.sip.publish,
             contacts_max: CONTACTS_MAX,
             ringing: None,
             dialled: Vec::new(),
@@ -677,6 +678,7 @@ impl State {
             number: phone::dialled(&phone.number),
             heeds_privacy: true,
             believes_diversion: false,
+            publishes: false,
             contacts_max: phone.contacts_max.into(),
             ringing: Some(Ringing {
                 ring: phone.ring,

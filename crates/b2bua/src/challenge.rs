@@ -2,7 +2,7 @@
 //!
 //! A nonce is a keyed hash of time, source and chance, made here, given away and judged when it comes
 //! back: a flood of strangers costs nothing that stays. Each challenge offers SHA-256 first and MD5
-//! behind it, since most phones know nothing else.
+//! behind it, since most phones know nothing else; some of them mind the offer, so it can be left out.
 
 use std::net::IpAddr;
 
@@ -17,9 +17,9 @@ use crate::path::Path;
 use crate::switch::Switch;
 
 /// `challenge_mode`: 401 for everything.
-const MODE_SERVER: u32 = 1;
+const MODE_SERVER: u16 = 1;
 /// `challenge_mode`: 407 for everything.
-const MODE_PROXY: u32 = 2;
+const MODE_PROXY: u16 = 2;
 
 /// How a nonce came back that is asked for again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +44,13 @@ pub(crate) struct Challenge {
     nonces: Nonces,
     /// In which header fields, the one that belongs to the status first.
     askers: [Option<Asker>; 2],
+    algorithms: &'static [Algorithm],
 }
 
 impl Challenge {
     pub(crate) fn write(&self, writer: &mut Writer<'_>) {
         for asker in self.askers.into_iter().flatten() {
-            for algorithm in [Algorithm::Sha256, Algorithm::Md5] {
+            for &algorithm in self.algorithms {
                 let offer = Offer {
                     realm: self.realm.as_bytes(),
                     nonce: self.nonce.as_bytes(),
@@ -91,7 +92,11 @@ impl Switch {
         };
         let has_both = !matches!(self.parameters.challenge_mode, MODE_SERVER | MODE_PROXY);
         let askers = [Some(asker), has_both.then_some(other)];
-        Challenge { realm: self.parameters.realm, nonce, nonces, askers }
+        let algorithms: &[Algorithm] = match self.parameters.challenge_sha256 {
+            0 => &[Algorithm::Md5],
+            _ => &[Algorithm::Sha256, Algorithm::Md5],
+        };
+        Challenge { realm: self.parameters.realm, nonce, nonces, askers, algorithms }
     }
 
     /// Challenges a request and forgets it.
@@ -119,7 +124,7 @@ impl Switch {
     }
 
     /// Nonces outlive this process, so their time is the wall's.
-    fn wall_s(&self, now: Instant) -> u64 {
+    pub(crate) fn wall_s(&self, now: Instant) -> u64 {
         (now + self.wall_offset).as_secs()
     }
 }

@@ -20,11 +20,12 @@ use crate::path::Path;
 /// The longest checkpoint.
 pub use link::table::CHECKPOINT_BYTES_MAX;
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 const PORT_BYTES: usize = size_of::<Endpoint>() + 2 + 16;
 const LEG_BYTES: usize = 2 * size_of::<Endpoint>()
     + 8
+    + 4
     + 4
     + 5
     + 2
@@ -79,6 +80,9 @@ fn put_leg(cursor: &mut Cursor<'_>, leg: &Leg, ports: &[PortState; STREAMS_MAX])
     let transport = leg.path.transport;
     cursor.put(Endpoint::from(leg.path.local).by(transport).as_bytes())?;
     cursor.put(Endpoint::from(leg.path.remote).by(transport).as_bytes())?;
+    // A connection dies with its process; a path inside leads to what is rebuilt like this.
+    let inside = leg.path.inside().map_or(0, |_| leg.path.connection);
+    cursor.put(&inside.to_le_bytes())?;
     cursor.put(&leg.random.to_le_bytes())?;
     cursor.put(&leg.cseq_local.to_le_bytes())?;
     cursor.put(&[u8::from(leg.cseq_remote.is_some())])?;
@@ -140,7 +144,7 @@ fn take_leg(
         transport: remote.transport(),
         local: local.socket_address()?,
         remote: remote.socket_address()?,
-        connection: 0,
+        connection: u32::from_le_bytes(reader.take()?),
     };
     leg.random = u64::from_le_bytes(reader.take()?);
     leg.cseq_local = u32::from_le_bytes(reader.take()?);

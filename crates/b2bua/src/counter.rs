@@ -50,6 +50,8 @@ pub enum Counter {
     ErrandsFull,
     /// New calls and REGISTERs refused with 503 because control is away.
     RefusedControlAway,
+    /// New calls refused with 503 because as many questions wait for control as should.
+    RefusedControlBusy,
     /// New calls refused with 503 because the box drains.
     RefusedDraining,
     /// New calls refused with 503: no free call slot.
@@ -143,6 +145,10 @@ pub enum Counter {
     Silenced,
     /// Requests of ours that came back: no connection to the peer, or ICMP says that nobody is there.
     RequestsUndeliverable,
+    /// Requests of ours that went by TCP because they are long.
+    RequestsByTcp,
+    /// Of these, requests that came back and went once more, by UDP.
+    RequestsBackToUdp,
     /// Responses of ours that came back.
     ResponsesUndeliverable,
     /// What came back and belongs to no transaction of ours: too late, too short, or forged.
@@ -162,6 +168,16 @@ pub enum Counter {
     SessionsRefreshed,
     /// Calls ended because nobody refreshed the session of a leg.
     SessionsExpired,
+    /// REFERs that were obeyed.
+    Transfers,
+    /// Transfers whose target talks in the transferor's place.
+    TransfersDone,
+    /// Transfers whose target was not to be had.
+    TransfersFailed,
+    /// REFERs that name nobody, or come while the call is being changed, and Replaces of no call (4xx).
+    TransfersRefused,
+    /// Transfers refused with 503: as many as may be are under way.
+    TransfersFull,
 }
 
 impl Counter {
@@ -190,6 +206,7 @@ impl Counter {
         Self::ErrandsUnfit,
         Self::ErrandsFull,
         Self::RefusedControlAway,
+        Self::RefusedControlBusy,
         Self::RefusedDraining,
         Self::RefusedCallsFull,
         Self::RefusedTransactionsFull,
@@ -236,6 +253,8 @@ impl Counter {
         Self::StreamsRefused,
         Self::Silenced,
         Self::RequestsUndeliverable,
+        Self::RequestsByTcp,
+        Self::RequestsBackToUdp,
         Self::ResponsesUndeliverable,
         Self::UndeliverableUnmatched,
         Self::PracksUnmatched,
@@ -245,6 +264,11 @@ impl Counter {
         Self::RefusedSessionShort,
         Self::SessionsRefreshed,
         Self::SessionsExpired,
+        Self::Transfers,
+        Self::TransfersDone,
+        Self::TransfersFailed,
+        Self::TransfersRefused,
+        Self::TransfersFull,
     ];
 
     /// How many there are.
@@ -277,6 +301,7 @@ impl Counter {
             Self::ErrandsUnfit => "errands_unfit",
             Self::ErrandsFull => "errands_full",
             Self::RefusedControlAway => "refused_control_away",
+            Self::RefusedControlBusy => "refused_control_busy",
             Self::RefusedDraining => "refused_draining",
             Self::RefusedCallsFull => "refused_calls_full",
             Self::RefusedTransactionsFull => "refused_transactions_full",
@@ -323,6 +348,8 @@ impl Counter {
             Self::StreamsRefused => "streams_refused",
             Self::Silenced => "silenced",
             Self::RequestsUndeliverable => "requests_undeliverable",
+            Self::RequestsByTcp => "requests_by_tcp",
+            Self::RequestsBackToUdp => "requests_back_to_udp",
             Self::ResponsesUndeliverable => "responses_undeliverable",
             Self::UndeliverableUnmatched => "undeliverable_unmatched",
             Self::PracksUnmatched => "pracks_unmatched",
@@ -332,6 +359,11 @@ impl Counter {
             Self::RefusedSessionShort => "refused_session_short",
             Self::SessionsRefreshed => "sessions_refreshed",
             Self::SessionsExpired => "sessions_expired",
+            Self::Transfers => "transfers",
+            Self::TransfersDone => "transfers_done",
+            Self::TransfersFailed => "transfers_failed",
+            Self::TransfersRefused => "transfers_refused",
+            Self::TransfersFull => "transfers_full",
         }
     }
 }

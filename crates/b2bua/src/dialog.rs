@@ -9,7 +9,7 @@ use sip::{Message, Method, Name, NameAddr};
 
 use crate::arena::{Arena, Field, TooLong};
 use crate::call::Session;
-use crate::compose::{Content, Extensions, HOPS, Outgoing, Party, Told};
+use crate::compose::{Content, Extensions, HOPS, Outgoing, Party, Says, Told};
 use crate::keys::{TOKEN_BYTES, Token};
 use crate::limits::{Local, local_for};
 use crate::media::LegMedia;
@@ -100,11 +100,14 @@ impl Leg {
         self.arena.set(Field::RemoteUri, invite.from().uri().as_bytes())?;
         self.arena.set(Field::LocalUri, invite.to().uri().as_bytes())?;
         self.set_routes(invite.list(Name::RecordRoute), Order::AsIs)?;
+        // Peers of RFC 2543 may name no Contact: they are reached where From says.
+        self.arena.set(Field::Target, invite.from().uri().as_bytes())?;
         self.refresh(locals, invite)
     }
 
     /// Turns to one of those that are called at once: the Request-URI of its INVITE, the route set and
-    /// the way that lead there. Gives the way, which follows the first route if that is a loose one.
+    /// the way that lead there. Headers of the URI are left out (§19.1.5): a phone that registered them
+    /// writes no lines into requests of ours. Gives the way, which follows the first route if that is a loose one.
     pub(crate) fn aim(
         &mut self,
         uri: &[u8],
@@ -112,6 +115,7 @@ impl Leg {
         path: Path,
         locals: &[Local],
     ) -> Result<Path, TooLong> {
+        let uri = sip::Uri::parse(uri).map_or(uri, |uri| uri.without_headers());
         self.arena.set(Field::Target, uri)?;
         self.arena.set(Field::Routes, routes)?;
         let first = first_route(routes).filter(|route| route.uri().param(b"lr").is_some());
@@ -152,7 +156,7 @@ impl Leg {
         message: &Message<'_>,
     ) -> Result<(), TooLong> {
         if let Some(contact) = message.contact() {
-            self.arena.set(Field::Target, contact.uri().as_bytes())?;
+            self.arena.set(Field::Target, contact.uri().without_headers())?;
         }
         self.follow(locals);
         Ok(())
@@ -160,6 +164,9 @@ impl Leg {
 
     /// Turns to the next hop that route set and Contact name.
     pub(crate) fn follow(&mut self, locals: &[Local]) {
+        if self.path.inside().is_some() {
+            return;
+        }
         self.path.remote = next_hop(&self.arena, self.path.remote, locals);
     }
 
@@ -186,11 +193,13 @@ impl Leg {
         branch: Token,
         content: Content<'a>,
     ) -> Outgoing<'a> {
+        let (uri, routes, beyond) = directions(self.text(Field::Routes), self.text(Field::Target));
         Outgoing {
             method,
-            uri: self.text(Field::Target),
+            uri,
             branch,
-            routes: self.text(Field::Routes),
+            routes,
+            beyond,
             from: Party {
                 uri: self.text(Field::LocalUri),
                 tag: self.text(Field::LocalTag),
@@ -206,6 +215,7 @@ impl Leg {
             hops: HOPS,
             passed: None,
             told: Told::default(),
+            says: Says::Nothing,
             extensions: Extensions::NONE,
             content,
         }
@@ -250,13 +260,33 @@ pub(crate) fn join_routes<'a>(
     Ok((joined, length))
 }
 
-/// The first of values that were joined from a parsed list: so it ends at the first `>`.
+/// Request-URI, Route, and what is last in Route (§12.2.1.1). A strict router, of RFC 2543, finds itself in
+/// the Request-URI and the target behind all routes.
+fn directions<'a>(routes: &'a [u8], target: &'a [u8]) -> (&'a [u8], &'a [u8], &'a [u8]) {
+    match first_route(routes).filter(|first| !first.uri().is_loose()) {
+        Some(first) => (first.uri().without_headers(), behind_first(routes), target),
+        None => (target, routes, b""),
+    }
+}
+
+/// The first of values that were joined from a parsed list: so its address ends at the first `>`.
 fn first_route(routes: &[u8]) -> Option<NameAddr<'_>> {
     NameAddr::parse(routes.split_inclusive(|&byte| byte == b'>').next()?)
 }
 
+/// What follows the first of them, and the comma behind it.
+fn behind_first(routes: &[u8]) -> &[u8] {
+    let mut is_quoted = false;
+    let bracket = routes.iter().position(|&byte| byte == b'>').unwrap_or(routes.len());
+    let comma = routes.iter().skip(bracket).position(|&byte| {
+        is_quoted ^= byte == b'"';
+        byte == b',' && !is_quoted
+    });
+    comma.and_then(|comma| routes.get(bracket + comma + 1..)).unwrap_or_default()
+}
+
 fn next_hop(arena: &Arena, learned: SocketAddr, locals: &[Local]) -> SocketAddr {
-    // We follow loose routes only; strict routers (§16.12.1.2) died out with RFC 2543.
+    // Loose or strict: either way the first route is the next hop.
     match first_route(arena.text(Field::Routes)) {
         Some(route) => hop_of(route.uri(), learned, locals),
         None => sip::Uri::parse(arena.text(Field::Target))
@@ -333,6 +363,21 @@ mod tests {
             "sip:a@[2001:db8::1]",
         ] {
             assert_eq!(hop(useless, "198.51.100.1:4444"), "198.51.100.1:4444", "{useless}");
+        }
+    }
+
+    #[test]
+    fn a_strict_router_finds_itself_in_the_request_uri_and_the_target_last() {
+        for (routes, expected) in [
+            ("", ("sip:t", "", "")),
+            ("<sip:a;lr>,<sip:b>", ("sip:t", "<sip:a;lr>,<sip:b>", "")),
+            ("<sip:a>", ("sip:a", "", "sip:t")),
+            ("<sip:a?x=y>,<sip:b;lr>", ("sip:a", "<sip:b;lr>", "sip:t")),
+            ("<sip:a>;x=\"1,2\",<sip:b>,<sip:c>", ("sip:a", "<sip:b>,<sip:c>", "sip:t")),
+        ] {
+            let (uri, rest, beyond) = directions(routes.as_bytes(), b"sip:t");
+            let found = [uri, rest, beyond].map(|text| core::str::from_utf8(text).unwrap());
+            assert_eq!((found[0], found[1], found[2]), expected, "{routes}");
         }
     }
 

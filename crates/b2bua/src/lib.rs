@@ -10,8 +10,9 @@
 //! All memory is sized in [`Switch::new`]; what is full is refused and counted ([`Counter`]).
 //!
 //! Read `switch.rs` for the surface, `transaction/` beside RFC 3261 §17 and RFC 6026, `dialog.rs`
-//! for what a leg remembers, `call/` for the story of a call, `media.rs` for its streams,
-//! `registrar.rs` for phones that say where they are, `challenge.rs` for how they show who they are,
+//! for what a leg remembers, `call/` for the story of a call, `transfers.rs` for what it needs while a
+//! leg changes hands, `media.rs` for its streams, `registrar.rs` for phones that say where they are,
+//! `publisher.rs` for those that say how they are, `challenge.rs` for how they show who they are,
 //! `errand.rs` for requests of ours outside of calls, `login.rs` for how we show who we are, and
 //! `stateless.rs` for everybody who gets no state at all.
 
@@ -37,6 +38,7 @@ mod outbox;
 mod path;
 mod ports;
 mod profiles;
+mod publisher;
 mod registrar;
 mod stateless;
 mod switch;
@@ -44,6 +46,7 @@ mod table;
 mod timers;
 mod transact;
 mod transaction;
+mod transfers;
 mod turned_away;
 mod undeliverable;
 
@@ -54,7 +57,7 @@ pub use keys::{Keys, SHARDS, Shard, shard_of, worker_of};
 pub use limits::{Limits, Local, Setup, StreamPorts};
 pub use link::Instant;
 pub use media::call_of;
-pub use path::Path;
+pub use path::{Inside, Path};
 pub use switch::{LiveCall, Switch};
 
 #[cfg(test)]

@@ -180,7 +180,7 @@ impl Switch {
         let (role, owner, peer) = (transaction.role, transaction.owner, transaction.peer);
         let (gateway, challenges) = (transaction.gateway, transaction.challenges);
         let (path, was_invite) =
-            (transaction.path, matches!(transaction.machine, Machine::InviteClient(_)));
+            (transaction.way(), matches!(transaction.machine, Machine::InviteClient(_)));
         let profile = self.profiles.of(gateway);
         let (username, password) = (profile.username, profile.password);
         if gateway == 0 || username.is_empty() || !self.is_awaited(key, role, owner) {

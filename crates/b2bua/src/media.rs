@@ -64,6 +64,8 @@ pub(crate) struct Streams<'a> {
     pub(crate) legs: [&'a mut LegMedia; 2],
     /// Both legs' own addresses, by [`Side`].
     pub(crate) locals: [&'a Local; 2],
+    /// Whether the far end of a leg is another call of ours, by [`Side`].
+    pub(crate) inside: [bool; 2],
     /// Whether both sides may be heard.
     pub(crate) answered: bool,
     /// What no peer knows, to name sessions by.
@@ -146,16 +148,28 @@ impl MediaPlane {
         Ok(())
     }
 
-    /// Opens the flows of one stream between the two legs' ports.
+    /// Joins the two legs' ports of one stream. One that is open already has another leg beside it from
+    /// now on, and goes on hearing its own far end.
     fn join(&mut self, now: Instant, streams: &Streams<'_>, index: usize) {
         for side in Side::BOTH {
             let (port, opening) = opening(streams, side, index);
-            self.table.close(port);
+            if self.table.turn(port, opening.peer) {
+                continue;
+            }
             let opened = self.table.open(now, port, &opening);
             assert!(opened, "a reserved port was not a closed pair of the table");
             if streams.answered {
                 self.table.set_answered(now, port);
             }
+        }
+    }
+
+    /// Lets the ports of two legs hear each other again, after one of them was beside another leg.
+    pub(crate) fn rejoin(&mut self, legs: [&LegMedia; 2]) {
+        let pairs = legs[0].ports.into_iter().zip(legs[1].ports);
+        for (one, other) in pairs.filter(|&(one, other)| one != 0 && other != 0) {
+            self.table.turn(one, other);
+            self.table.turn(other, one);
         }
     }
 
@@ -181,8 +195,12 @@ impl MediaPlane {
             streams.legs[own].payload_types[index] = types;
             let both = types.bits() | streams.legs[other].payload_types[index].bits();
             let both = PayloadTypes::from_bits(both);
-            let far = media.and_then(|media| far_end(media, signalling, streams.locals));
+            let far = match streams.inside[own] {
+                true => media.and_then(|media| inside_end(media, streams.locals[own])),
+                false => media.and_then(|media| far_end(media, signalling, streams.locals)),
+            };
             let latch = match far {
+                _ if streams.inside[own] => Latch::Inside,
                 // Whatever it describes cannot be reached: the packets say where it is.
                 Some((None, _)) => Latch::Learn { until },
                 Some((Some(_), _)) => Latch::LearnPort { until },
@@ -190,7 +208,8 @@ impl MediaPlane {
             };
             let (rtp, rtcp) = far.unwrap_or_default();
             self.table.set_remote(port, rtp, rtcp, latch, both);
-            self.widen(streams.legs[other].ports[index], both, until);
+            let port = streams.legs[other].ports[index];
+            self.widen(port, both, until, streams.inside[other]);
             held |= media.is_none_or(|media| {
                 media.is_held() || media.direction == sip::sdp::Direction::RecvOnly
             }) && index == 0;
@@ -204,14 +223,14 @@ impl MediaPlane {
 
     /// An answer that names payload types which the offer did not lets the one who offered use them
     /// too. Rare, and so at the price of RTCP being learned again.
-    fn widen(&mut self, port: u16, payload_types: PayloadTypes, until: Instant) {
+    fn widen(&mut self, port: u16, payload_types: PayloadTypes, until: Instant, is_inside: bool) {
         let state = self.snapshot(port);
         // One that is heard nowhere yet will be told of all types by its own description.
         let Some(rtp) = state.remote.filter(|_| state.payload_types != payload_types) else {
             return;
         };
-        let rtcp = rtp.port().checked_add(1).map(|port| SocketAddr::new(rtp.ip(), port));
-        self.table.set_remote(port, Some(rtp), rtcp, Latch::LearnPort { until }, payload_types);
+        let latch = if is_inside { Latch::Inside } else { Latch::LearnPort { until } };
+        self.table.set_remote(port, Some(rtp), rtcp_beside(rtp), latch, payload_types);
     }
 
     /// Both sides are heard from now on.
@@ -290,6 +309,11 @@ impl MediaPlane {
                 let state = &states[side as usize][index];
                 let (port, opening) = opening(streams, side, index);
                 self.table.reopen(now, port, &opening, state, now + window);
+                if streams.inside[side as usize] {
+                    let rtcp = state.remote.and_then(rtcp_beside);
+                    let types = state.payload_types;
+                    self.table.set_remote(port, state.remote, rtcp, Latch::Inside, types);
+                }
                 streams.legs[side as usize].payload_types[index] = state.payload_types;
             }
         }
@@ -350,6 +374,17 @@ fn far_end(media: &Media<'_>, signalling: IpAddr, locals: [&Local; 2]) -> FarEnd
     Some((Some(SocketAddr::new(ip, media.port)), rtcp))
 }
 
+/// The same of a leg whose far end is another call of ours, at the same own address.
+fn inside_end(media: &Media<'_>, own: &Local) -> FarEnd {
+    let rtp = (media.port != 0).then(|| SocketAddr::new(own.address, media.port))?;
+    Some((Some(rtp), rtcp_beside(rtp)))
+}
+
+/// Where RTCP goes if nobody says otherwise (RFC 3550 §11).
+fn rtcp_beside(rtp: SocketAddr) -> Option<SocketAddr> {
+    Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?))
+}
+
 /// The number under which the relay knows a call.
 pub(crate) fn owner_of(key: CallKey) -> Owner {
     Owner(u64::from(key.generation) << 32 | u64::from(key.slot))
@@ -389,6 +424,7 @@ mod tests {
             key: CallKey { slot: 3, generation: 4 },
             legs: [&mut caller, &mut callee],
             locals: [&locals[0], &locals[1]],
+            inside: [false; 2],
             answered: false,
             secret: &[7; 16],
         };

@@ -68,6 +68,15 @@ impl Outbox {
         &self.bytes[start..start + self.entries[index].1]
     }
 
+    /// Sends the message written last along another path, and gives it to be changed for that.
+    pub(crate) fn redirect(&mut self, path: Path) -> &mut [u8] {
+        assert!(self.waiting > 0, "nothing was written");
+        let index = (self.first + self.waiting - 1) % MESSAGES_MAX;
+        self.entries[index].0 = path;
+        let start = self.range(index).start;
+        &mut self.bytes[start..start + self.entries[index].1]
+    }
+
     /// Takes the message written last back: what could not be kept must not be sent.
     pub(crate) fn unsend(&mut self) {
         assert!(self.waiting > 0, "nothing was written");

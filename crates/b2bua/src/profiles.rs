@@ -14,6 +14,8 @@ pub(crate) struct Profiles {
     free: Vec<u32>,
     /// What holds for everybody else: strangers, phones, gateways that are gone.
     plain: Profile,
+    /// How many gateways may send PUBLISH.
+    publishers: usize,
 }
 
 /// What became of a profile.
@@ -32,6 +34,7 @@ impl Profiles {
             index: Vec::with_capacity(gateways_max as usize),
             free: (0..gateways_max).rev().collect(),
             plain: Profile { retry_after: 1, reason: 1, privacy: 1, ..Profile::default() },
+            publishers: 0,
         }
     }
 
@@ -50,6 +53,7 @@ impl Profiles {
             (Ok(place), 0) => {
                 let (_, slot) = self.index.remove(place);
                 self.free.push(slot);
+                self.set(slot, &Profile::default());
                 return Put::Holds;
             }
             (Ok(place), _) => self.index.get(place).map(|&(_, slot)| slot),
@@ -57,14 +61,25 @@ impl Profiles {
                 self.index.insert(place, (profile.gateway, slot));
             }),
         };
-        let place = slot.and_then(|slot| self.slots.get_mut(slot as usize));
-        match place {
-            Some(place) => {
-                *place = *profile;
+        match slot {
+            Some(slot) => {
+                self.set(slot, profile);
                 Put::Holds
             }
             None => Put::Full,
         }
+    }
+
+    fn set(&mut self, slot: u32, profile: &Profile) {
+        let place = &mut self.slots[slot as usize];
+        self.publishers += usize::from(profile.publish != 0);
+        self.publishers -= usize::from(place.publish != 0);
+        *place = *profile;
+    }
+
+    /// Whether any gateway may send PUBLISH: nobody is asked about the others.
+    pub(crate) fn has_publishers(&self) -> bool {
+        self.publishers > 0
     }
 
     /// The profile of a gateway.
@@ -81,6 +96,28 @@ mod tests {
 
     fn profile(gateway: u32, rel100: u8) -> Profile {
         Profile { gateway, present: 1, rel100, ..Profile::default() }
+    }
+
+    #[test]
+    fn publishers_are_counted_while_they_are_there() {
+        let mut profiles = Profiles::new(2);
+        let put = |profiles: &mut Profiles, gateway, present, publish| {
+            profiles.put(&Profile { gateway, present, publish, ..Profile::default() });
+            profiles.has_publishers()
+        };
+        for (gateway, present, publish, expected) in [
+            (7, 1, 0, false),
+            (7, 1, 1, true),
+            (7, 1, 1, true),
+            (8, 1, 1, true),
+            (9, 1, 1, true),
+            (7, 0, 0, true),
+            (8, 1, 0, false),
+            (7, 1, 1, true),
+            (7, 0, 1, false),
+        ] {
+            assert_eq!(put(&mut profiles, gateway, present, publish), expected, "{gateway}");
+        }
     }
 
     #[test]

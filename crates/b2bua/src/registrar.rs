@@ -40,7 +40,7 @@ const LEFT_TO_CALLS: usize = 4;
 /// Why a REGISTER is refused before control is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unfit {
-    /// 400: a contact that is no SIP address, `*` that is not alone or does not remove, a broken Path.
+    /// 400: To (§10.2) or a contact that is no SIP address, `*` that is not alone or does not remove, a broken Path.
     Malformed,
     /// 403: more contacts than one address of record has.
     TooMany,
@@ -70,6 +70,9 @@ impl Switch {
         if !self.control_alive {
             return self.refuse_overload(path, request, Counter::RefusedControlAway);
         }
+        if self.control_busy {
+            return self.refuse_overload(path, request, Counter::RefusedControlBusy);
+        }
         if !self.admit_request(path, request) {
             return;
         }
@@ -87,16 +90,14 @@ impl Switch {
         if let Err(unfit) = read(request, &mut register) {
             return self.refuse(path, request, unfit.status(), Counter::RefusedRegister);
         }
-        register.source = Endpoint::from(path.remote).by(path.transport);
-        register.local = Endpoint::from(path.local).by(path.transport);
-        register.connection = path.connection;
-        if let Err(why) = self.ask_registrar(now, path, request, key, register) {
-            self.refuse_overload(path, request, why);
+        match self.ask_registrar(now, path, request, key, register) {
+            Ok(()) => self.counters.add(Counter::RegistersOffered),
+            Err(why) => self.refuse_overload(path, request, why),
         }
     }
 
     /// Opens the transaction that waits for control. The error is the counter of what is full.
-    fn ask_registrar(
+    pub(crate) fn ask_registrar(
         &mut self,
         now: Instant,
         path: Path,
@@ -116,11 +117,13 @@ impl Switch {
         }
         let wait = Duration::from_millis(u64::from(self.parameters.admit_wait_ms));
         self.await_control(server, now + wait);
-        self.counters.add(Counter::RegistersOffered);
         self.act(Action::Ask(Ask::Register(Register {
             request: RequestKey { slot: server.slot, generation: server.generation },
             asked_us: now.as_micros() as u64,
             deadline_us: (now + wait).as_micros() as u64,
+            source: Endpoint::from(path.remote).by(path.transport),
+            local: Endpoint::from(path.local).by(path.transport),
+            connection: path.connection,
             ..register
         })));
         Ok(())
@@ -139,11 +142,7 @@ impl Switch {
                 self.counters.add(Counter::Silenced);
                 self.stay_refused(now, server, Answered::Nothing);
             }
-            200 => {
-                self.counters.add(Counter::RegistersGranted);
-                let adds = Adds::Bindings(registered);
-                self.answer_register(now, server, &Reply { adds, ..Reply::plain(200) });
-            }
+            200 => self.grant(now, server, registered),
             status @ (401 | 407) => {
                 let nonces = Nonces::of(registered.stale);
                 let challenge = self.make_challenge(now, path.remote.ip(), status, nonces);
@@ -163,6 +162,19 @@ impl Switch {
                 self.answer_register(now, server, &Reply::plain(500));
             }
         }
+    }
+
+    fn grant(&mut self, now: Instant, server: TransactionKey, registered: &Registered) {
+        self.with_kept(server, Which::Request, |switch, request| {
+            if request.method() == Method::Publish {
+                return switch.published(now, server, request, registered.seconds);
+            }
+            switch.counters.add(Counter::RegistersGranted);
+            let tag = switch.stateless_tag(request);
+            let adds = Adds::Bindings(registered);
+            let reply = Reply { to_tag: tag.text(), adds, ..Reply::plain(200) };
+            switch.answer_to(now, server, request, &reply);
+        });
     }
 
     /// Control did not answer in time.
@@ -191,7 +203,11 @@ impl Switch {
 
 /// What a REGISTER says.
 fn read(request: &Message<'_>, register: &mut Register) -> Result<(), Unfit> {
-    let user = request.to().uri().user().ok_or(Unfit::Nobody)?;
+    let of_record = request.to().uri();
+    if !matches!(of_record.scheme(), Scheme::Sip | Scheme::Sips) {
+        return Err(Unfit::Malformed);
+    }
+    let user = of_record.user().ok_or(Unfit::Nobody)?;
     // Nobody of ours has so long a name.
     register.user = Text::new(user).ok_or(Unfit::Nobody)?;
     register.call_id = Text::new(request.call_id()).ok_or(Unfit::TooLong)?;
@@ -218,9 +234,7 @@ fn read_contacts(request: &Message<'_>, register: &mut Register) -> Result<(), U
             }
             Contact::Binding(binding) => binding,
         };
-        // What a Request-URI cannot be cannot be called (§19.1.1, table 1).
-        let is_sip = matches!(binding.uri.scheme(), Scheme::Sip | Scheme::Sips);
-        if !is_sip || binding.uri.headers().is_some() {
+        if !matches!(binding.uri.scheme(), Scheme::Sip | Scheme::Sips) {
             return Err(Unfit::Malformed);
         }
         let place = register.contacts.get_mut(usize::from(used)).ok_or(Unfit::TooMany)?;

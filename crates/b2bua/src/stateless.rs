@@ -19,7 +19,7 @@ use crate::switch::Switch;
 pub(crate) struct Tag([u8; 16]);
 
 impl Tag {
-    fn new(key: &[u8; 16], parts: &[&[u8]]) -> Self {
+    pub(crate) fn new(key: &[u8; 16], parts: &[&[u8]]) -> Self {
         let mut hasher = SipHasher24::new_with_key(key);
         for part in parts {
             hasher.write(part);
@@ -99,8 +99,9 @@ impl Switch {
             Method::Bye | Method::Info | Method::Update | Method::Prack => {
                 self.refuse(path, request, 481, Counter::DialogUnknown);
             }
-            // A call has two ends, and we know of no other way to the one it is for.
-            Method::Message => self.refuse_method(path, request),
+            // A call has two ends, and we know of no other way to the one it is for; nor is there
+            // anything to transfer.
+            Method::Message | Method::Refer => self.refuse_method(path, request),
             _ => {
                 // Whatever is left, `admit` refuses as unknown or not allowed.
                 let _ = self.admit_request(path, request);
@@ -122,10 +123,19 @@ impl Switch {
 
     /// Why no new call can be taken now.
     pub(crate) fn overload(&self) -> Option<Counter> {
+        if self.control_alive && self.draining {
+            Some(Counter::RefusedDraining)
+        } else if self.control_alive && self.control_busy {
+            Some(Counter::RefusedControlBusy)
+        } else {
+            self.no_room()
+        }
+    }
+
+    /// Why no call at all can be taken now, urgent as it may be.
+    fn no_room(&self) -> Option<Counter> {
         if !self.control_alive {
             Some(Counter::RefusedControlAway)
-        } else if self.draining {
-            Some(Counter::RefusedDraining)
         } else if self.free_calls.is_empty() {
             Some(Counter::RefusedCallsFull)
         } else if self.transactions.free() < TRANSACTIONS_PER_CALL {
@@ -137,6 +147,19 @@ impl Switch {
         } else {
             None
         }
+    }
+
+    /// The same for an INVITE: help is called for whatever the load.
+    pub(crate) fn overload_of(&self, invite: &Message<'_>) -> Option<Counter> {
+        self.overload()
+            .and_then(|why| if self.is_urgent(invite) { self.no_room() } else { Some(why) })
+    }
+
+    /// Whether an INVITE calls one of `TG_EMERGENCY_NUMBERS`.
+    fn is_urgent(&self, invite: &Message<'_>) -> bool {
+        let number = invite.request().and_then(|request| request.uri.user()).unwrap_or_default();
+        let mut numbers = self.parameters.emergency.as_bytes().split(|&byte| byte == b',');
+        !number.is_empty() && numbers.any(|urgent| urgent == number)
     }
 
     /// A datagram that is no message.

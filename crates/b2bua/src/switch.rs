@@ -25,6 +25,7 @@ use crate::path::Path;
 use crate::profiles::{Profiles, Put};
 use crate::timers::Timers;
 use crate::transaction::Transactions;
+use crate::transfers::Transfers;
 use crate::turned_away::TurnedAway;
 
 /// A running call as `call list` shows it.
@@ -59,6 +60,8 @@ pub struct Switch {
     pub(crate) setup: Setup,
     pub(crate) parameters: Parameters,
     pub(crate) control_alive: bool,
+    /// See [`Switch::set_control_busy`].
+    pub(crate) control_busy: bool,
     pub(crate) draining: bool,
     pub(crate) wall_offset: Duration,
     pub(crate) random: Random,
@@ -81,6 +84,7 @@ pub struct Switch {
     pub(crate) turned_away: TurnedAway,
     pub(crate) profiles: Profiles,
     pub(crate) errands: Errands,
+    pub(crate) transfers: Transfers,
     pub(crate) counters: Counters,
     sweep_armed: bool,
 }
@@ -107,6 +111,7 @@ impl Switch {
         Self {
             parameters: Parameters::default(),
             control_alive: false,
+            control_busy: false,
             draining: false,
             wall_offset: Duration::ZERO,
             random,
@@ -126,6 +131,7 @@ impl Switch {
             turned_away: TurnedAway::new(),
             profiles: Profiles::new(limits.gateways_max),
             errands: Errands::new(),
+            transfers: Transfers::new(limits.calls_max),
             counters: Counters::new(),
             sweep_armed: false,
             setup,
@@ -154,6 +160,7 @@ impl Switch {
             (Method::Cancel | Method::Ack, _) => self.answer_outside(path, message),
             (Method::Invite, None) => self.open_call(now, path, message, key),
             (Method::Register, None) => self.register(now, path, message, key),
+            (Method::Publish, None) => self.publish(now, path, message, key),
             (_, Some(_)) => self.dialog_request(now, path, message, key),
             (_, None) => self.answer_outside(path, message),
         }
@@ -287,6 +294,12 @@ impl Switch {
     /// it for away.
     pub fn set_control_alive(&mut self, alive: bool) {
         self.control_alive = alive;
+    }
+
+    /// Whether as many questions wait for control as should: new calls are refused while they do, so
+    /// that what is asked is answered in time, and what runs keeps its room in the ring.
+    pub fn set_control_busy(&mut self, busy: bool) {
+        self.control_busy = busy;
     }
 
     /// Wall time minus monotonic time: what makes 1970 of boot.

@@ -7,8 +7,9 @@
 use std::net::SocketAddr;
 
 use link::Profile;
+use link::endpoint::Transport;
 use link::profile::ReplyAddress;
-use link::record::{CallKey, EndReason};
+use link::record::{CallKey, EndReason, NEVER};
 use sip::digest::Asker;
 use sip::{Message, Method, Name};
 
@@ -46,6 +47,16 @@ pub(crate) enum Keep {
     Nothing,
 }
 
+/// How an attempt of a call ended.
+#[derive(Clone, Copy, Default)]
+struct AttemptEnd {
+    /// Whose it was; 0: nobody's that we know.
+    gateway: u32,
+    reason: EndReason,
+    /// Whether another attempt of the call was answered instead.
+    elsewhere: bool,
+}
+
 /// Whither the response to a request goes that came along `path` (RFC 3261 §18.2.2), if its sender wants
 /// nothing else: to the port of its Via, or to the one it came from if it asks for that (RFC 3581 §4).
 /// `maddr` is not followed: it would send our responses wherever a stranger points.
@@ -54,7 +65,7 @@ fn reply_path(path: Path, request: &Message<'_>, peer: &Profile) -> Path {
     let to = |remote| Path { remote, ..path };
     let asks = via.rport() != sip::header::via::Rport::Absent;
     match ReplyAddress::from(peer.reply_address) {
-        _ if path.is_reliable() => path,
+        _ if path.is_reliable() || path.inside().is_some() => path,
         ReplyAddress::Fixed => fixed_address(peer, path).map_or(path, to),
         ReplyAddress::Source if asks => path,
         ReplyAddress::Source | ReplyAddress::Via => {
@@ -167,6 +178,25 @@ impl Switch {
         self.with_kept(key, Which::Request, |switch, request| {
             switch.answer_to(now, key, request, reply);
         });
+    }
+
+    /// Answers a request inside a dialog for good: what comes again, from its number on, cannot be judged
+    /// anew. Without room for its transaction it is answered all the same.
+    pub(crate) fn answer_once(
+        &mut self,
+        now: Instant,
+        path: Path,
+        request: &Message<'_>,
+        key: Key,
+        reply: &Reply<'_>,
+    ) {
+        match self.open_server(now, path, request, key, 0, Keep::Nothing) {
+            Ok(server) => self.answer_to(now, server, request, reply),
+            Err(why) => {
+                self.counters.add(why);
+                self.reply_stateless(path, request, reply);
+            }
+        }
     }
 
     /// Answers a request.
@@ -298,6 +328,7 @@ impl Switch {
         now: Instant,
         birth: Birth,
     ) -> Result<TransactionKey, Counter> {
+        let birth = self.detour(birth);
         let Some(kept) = self.kept.keep(self.outbox.last()) else {
             self.outbox.unsend();
             self.counters.add(Counter::KeptFull);
@@ -314,6 +345,46 @@ impl Switch {
         }
         self.rearm(key.slot);
         Ok(key)
+    }
+
+    /// A request to a vendor over UDP that is longer than the operator wants datagrams goes by TCP: the
+    /// one just written, whose Via then says so (§18.1.1). Behind NAT nobody can be connected to, so those
+    /// who come to us are spared that.
+    fn detour(&mut self, birth: Birth) -> Birth {
+        let limit = self.parameters.tcp_above_bytes as usize;
+        let is_long = limit > 0 && self.outbox.last().len() > limit;
+        let vendor = self.profiles.of(birth.gateway).address.socket_address();
+        if !is_long || birth.path.is_reliable() || vendor.is_none() {
+            return birth;
+        }
+        let path = Path { transport: Transport::Tcp, ..birth.path };
+        compose::turn_via(self.outbox.redirect(path), Transport::Tcp);
+        self.counters.add(Counter::RequestsByTcp);
+        Birth { path, detours: true, ..birth }
+    }
+
+    /// Sends what went by TCP for its length once more, by UDP, since by TCP nobody is there (§18.1.1).
+    /// Whether it did.
+    pub(crate) fn return_to_udp(&mut self, now: Instant, key: TransactionKey) -> bool {
+        let found = self.transactions.find(key);
+        let Some(transaction) = found.filter(|found| found.detours && !found.cancelled) else {
+            return false;
+        };
+        let path = Path { transport: Transport::Udp, ..transaction.path };
+        let (kept, sent) = (&self.kept, &transaction.sent);
+        let written = self.outbox.write(path, |out| {
+            let length = kept.copy(sent, out).len();
+            compose::turn_via(&mut out[..length], Transport::Udp);
+            Some(length).filter(|&length| length > 0)
+        });
+        if !self.count_unsent(written) {
+            return false;
+        }
+        self.keep_instead(key, path);
+        self.transactions.begin_again(now, key, path);
+        self.rearm(key.slot);
+        self.counters.add(Counter::RequestsBackToUdp);
+        true
     }
 
     /// Replaces what a transaction would send again by the message just written.
@@ -492,6 +563,9 @@ impl Switch {
             (Role::Refresh(side), Some(owner), _) => {
                 self.refresh_response(now, owner, side, key, message);
             }
+            (Role::Transfer, Some(owner), _) => {
+                self.transfer_response(now, owner, key, message);
+            }
             _ if is_success => self.dismiss(now, key, message),
             _ => {}
         }
@@ -519,16 +593,15 @@ impl Switch {
     }
 
     /// Whose attempt an INVITE of ours is, and why it ended, as far as the call still knows.
-    fn attempt_end(&self, role: Role, owner: Option<CallKey>) -> (u32, EndReason) {
+    fn attempt_end(&self, role: Role, owner: Option<CallKey>) -> AttemptEnd {
         let slot = owner.and_then(|owner| self.live_call(owner));
-        let attempt = match (role, slot) {
-            (Role::Attempt(index), Some(slot)) => {
-                self.calls[slot].record.attempts().get(usize::from(index))
-            }
-            _ => None,
-        };
-        attempt.map_or((0, EndReason::None), |attempt| {
-            (attempt.gateway, EndReason::from_number(attempt.reason))
+        let (Role::Attempt(index), Some(slot)) = (role, slot) else { return AttemptEnd::default() };
+        let attempts = self.calls[slot].record.attempts();
+        attempts.get(usize::from(index)).map_or_else(AttemptEnd::default, |attempt| {
+            let reason = EndReason::from_number(attempt.reason);
+            let is_answered = attempts.iter().any(|attempt| attempt.answered_ms != NEVER);
+            let elsewhere = is_answered && reason == EndReason::Cancelled;
+            AttemptEnd { gateway: attempt.gateway, reason, elsewhere }
         })
     }
 
@@ -551,11 +624,11 @@ impl Switch {
         let (path, random, cseq) = (transaction.path, transaction.random, transaction.cseq);
         let (role, owner) = (transaction.role, transaction.owner);
         self.enter(now, key, Machine::InviteClient(next));
-        let (gateway, reason) = self.attempt_end(role, owner);
+        let AttemptEnd { gateway, reason, elsewhere } = self.attempt_end(role, owner);
         let sent = self.with_kept(key, Which::Sent, |switch, invite| {
             let branch = invite.via().branch().and_then(branch_token)?;
             let peer = Some(switch.profiles.of(gateway));
-            let told = Told { peer, reason, caller: None };
+            let told = Told { peer, reason, elsewhere, caller: None };
             let cancel =
                 Outgoing { passed, told, ..compose::beside(invite, Method::Cancel, branch)? };
             let local = switch.local_of(&path);
@@ -584,7 +657,7 @@ impl Switch {
         let ahead = u32::from(transaction.cseq_ahead);
         transaction.dismissed = tag;
         let gateway = transaction.gateway;
-        let mut path = transaction.path;
+        let mut path = transaction.way();
         if let Some(contact) = answer.contact() {
             path.remote = hop_of(contact.uri(), path.remote, &self.setup.locals);
         }
@@ -690,6 +763,7 @@ impl Switch {
             }
             (Role::Exchange, Some(owner), Some(peer)) => self.exchange_unanswered(now, owner, peer),
             (Role::Refresh(_), Some(owner), _) => self.refresh_late(now, owner, key),
+            (Role::Transfer, Some(owner), _) => self.transfer_unanswered(now, owner, key),
             (Role::Errand(place), ..) => self.errand_unanswered(place, key),
             _ => {}
         }

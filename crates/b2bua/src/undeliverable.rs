@@ -27,7 +27,7 @@ enum Found<'a> {
 
 impl Switch {
     /// A message of ours that did not reach its peer, or the front of it: its transaction ends at once, as
-    /// if its peer had been silent for ever.
+    /// if its peer had been silent for ever; but what was only too long for UDP goes by UDP now.
     pub fn handle_undeliverable(&mut self, now: Instant, bytes: &[u8]) {
         let front = match read_front(bytes) {
             // What a server cannot send, its client will ask for again.
@@ -54,6 +54,9 @@ impl Switch {
         };
         if next == machine {
             return self.counters.add(Counter::UndeliverableUnmatched);
+        }
+        if self.return_to_udp(now, key) {
+            return;
         }
         self.counters.add(Counter::RequestsUndeliverable);
         self.note_unreachable(role, owner);

@@ -123,6 +123,10 @@ pub struct Admit {
     pub identities: Identities,
     /// Its digest.
     pub credentials: Credentials,
+    /// Of a transfer: the gateway or phone that asked for it, and whose call the new one is. 0: none did.
+    pub transferor: u32,
+    /// Reserved; zero.
+    pub spare: u32,
 }
 
 /// A server transaction of the worker that waits.
@@ -183,8 +187,11 @@ pub struct Register {
     pub contacts_used: u8,
     /// 1: `Contact: *`, which removes all.
     pub star: u8,
+    /// 1: it is a PUBLISH (RFC 3903). Nothing is bound: the question is who sends it, and for how long
+    /// it may hold.
+    pub publishes: u8,
     /// Reserved; zero.
-    pub spare: [u8; 2],
+    pub spare: u8,
     /// User part of To: the address of record.
     pub user: Text<62>,
     /// Call-ID.

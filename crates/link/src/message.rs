@@ -254,6 +254,8 @@ mod tests {
                 facts,
                 identities: Identities::default(),
                 credentials: Credentials::default(),
+                transferor: 6,
+                spare: 0,
             })),
             Up::Ask(Ask::Answered(Answered { call: CALL, asked_us: 6 })),
             Up::Ask(Ask::Abandon(Abandon { call: CALL, reason: 2, status: 487 })),

@@ -135,7 +135,9 @@ pub struct Parameters {
     pub session_timer_min_s: u32,
     /// 1: 401; 2: 407; 3: 401 for REGISTER, 407 for the rest, each with both header fields
     /// (`SS_AUTHCHALLENGEMODE`).
-    pub challenge_mode: u32,
+    pub challenge_mode: u16,
+    /// 1: challenges offer SHA-256 before MD5; 0: MD5 alone.
+    pub challenge_sha256: u16,
     /// How long a nonce of ours is good, s.
     pub nonce_age_s: u32,
     /// How long we wait before our own ringing tone, ms; 0: no tone
@@ -151,10 +153,16 @@ pub struct Parameters {
     pub streams_per_source_max: u32,
     /// Connections in all; 0: no limit.
     pub streams_max: u32,
+    /// A request to a vendor over UDP that is longer goes by TCP, bytes; 0: never.
+    pub tcp_above_bytes: u32,
+    /// Reserved; zero.
+    pub spare: u32,
     /// Realm of our challenges.
     pub realm: Text<62>,
     /// Our domain name; empty: none, our addresses stand for it.
     pub domain: Text<62>,
+    /// Numbers that are called whatever the load, separated by commas.
+    pub emergency: Text<126>,
 }
 
 impl Default for Parameters {
@@ -178,6 +186,7 @@ impl Default for Parameters {
             session_timer_s: 1_800,
             session_timer_min_s: 90,
             challenge_mode: 3,
+            challenge_sha256: 1,
             nonce_age_s: 300,
             ring_tone_delay_ms: 0,
             tcp_close_reset: 0,
@@ -185,8 +194,11 @@ impl Default for Parameters {
             stream_patience_s: 10,
             streams_per_source_max: 100,
             streams_max: 10_000,
+            tcp_above_bytes: 0,
+            spare: 0,
             realm: Text::new(b"tollgate").unwrap_or_default(),
             domain: Text::EMPTY,
+            emergency: Text::cut(b"112,911"),
         }
     }
 }

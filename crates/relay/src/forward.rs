@@ -67,8 +67,24 @@ pub enum Verdict {
         /// Whose flow it is.
         owner: Owner,
     },
+    /// It goes on, unchanged, to another port of ours: see [`Table::forward_inside`].
+    Inside {
+        /// Our endpoint on the other leg.
+        from: SocketAddr,
+        /// Our endpoint that hears it.
+        to: SocketAddr,
+        /// Whose flow it is.
+        owner: Owner,
+    },
     /// It goes nowhere.
     Drop(DropReason),
+}
+
+/// Where a datagram comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Wire,
+    Inside,
 }
 
 impl Table {
@@ -81,10 +97,21 @@ impl Table {
         source: SocketAddr,
         payload: &[u8],
     ) -> Verdict {
-        match self.try_forward(now, port, source, payload) {
-            Ok((from, to, owner)) => Verdict::Send { from, to, owner },
-            Err(reason) => Verdict::Drop(reason),
-        }
+        let verdict = self.try_forward(now, port, source, payload, Origin::Wire);
+        verdict.unwrap_or_else(Verdict::Drop)
+    }
+
+    /// Judges one datagram that another port of ours sent to `port`.
+    #[must_use]
+    pub fn forward_inside(
+        &mut self,
+        now: Instant,
+        port: u16,
+        source: SocketAddr,
+        payload: &[u8],
+    ) -> Verdict {
+        let verdict = self.try_forward(now, port, source, payload, Origin::Inside);
+        verdict.unwrap_or_else(Verdict::Drop)
     }
 
     fn try_forward(
@@ -93,8 +120,12 @@ impl Table {
         port: u16,
         source: SocketAddr,
         payload: &[u8],
-    ) -> Result<(SocketAddr, SocketAddr, Owner), DropReason> {
+        origin: Origin,
+    ) -> Result<Verdict, DropReason> {
         let flow = self.open_flow(port).ok_or(DropReason::NoFlow)?;
+        if (flow.latch == Latch::Inside) != (origin == Origin::Inside) {
+            return Err(DropReason::Stranger);
+        }
         if port & 1 == 0 {
             flow.accept_rtp(now, source, payload)?;
         } else {
@@ -113,7 +144,13 @@ impl Table {
         let target = target.ok_or(DropReason::PeerUnknown)?;
         let to = target.remote.ok_or(DropReason::PeerUnknown)?;
         let from: (IpAddr, u16) = (target.local, peer | rtcp);
-        Ok((from.into(), to, owner))
+        let from = from.into();
+        Ok(match target.latch {
+            Latch::Inside => Verdict::Inside { from, to, owner },
+            Latch::Fixed | Latch::LearnPort { .. } | Latch::Learn { .. } => {
+                Verdict::Send { from, to, owner }
+            }
+        })
     }
 }
 
@@ -145,7 +182,7 @@ impl Flow {
     #[cold]
     fn rebind(&mut self, now: Instant, source: SocketAddr, rtp: &Rtp) -> Result<(), DropReason> {
         let silent = self.heard.is_some_and(|heard| now.saturating_sub(heard) >= REBIND_AFTER);
-        let may_move = self.latched && self.latch != Latch::Fixed;
+        let may_move = self.latched && !matches!(self.latch, Latch::Fixed | Latch::Inside);
         if may_move && silent && self.quality.continues(rtp) {
             self.remote = Some(source);
             return Ok(());

@@ -18,6 +18,8 @@ pub(crate) const REBIND_AFTER: Duration = Duration::from_secs(2);
 pub enum Latch {
     /// The SDP's address holds, whatever comes.
     Fixed,
+    /// The far end is another port of ours: what comes from any wire is a stranger's.
+    Inside,
     /// The SDP's IP holds, the port is learned: for public addresses.
     LearnPort {
         /// End of the window.
@@ -54,7 +56,7 @@ impl Latch {
             return if remote == Some(source) { Belief::Known } else { Belief::Stranger };
         }
         let (until, allowed) = match self {
-            Self::Fixed => {
+            Self::Fixed | Self::Inside => {
                 return if remote == Some(source) { Belief::Learn } else { Belief::Stranger };
             }
             Self::LearnPort { until } => {

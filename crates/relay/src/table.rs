@@ -81,6 +81,16 @@ impl Table {
         true
     }
 
+    /// Turns an open pair to another port of ours: what it hears leaves there from now on. What it knows
+    /// of its own far end stays. `false`: it is not open.
+    pub fn turn(&mut self, port: u16, peer: u16) -> bool {
+        for rtcp in 0..2 {
+            let Some(flow) = self.open_flow(port & !1 | rtcp) else { return false };
+            flow.peer = peer;
+        }
+        true
+    }
+
     /// Closes a pair and gives the figures of what it heard. A closed pair gives zeros.
     pub fn close(&mut self, port: u16) -> Figures {
         let figures = self.figures(port);

@@ -55,6 +55,41 @@ fn answered() -> Table {
 }
 
 #[test]
+fn what_says_that_it_comes_from_another_port_of_ours_is_believed_from_inside_only() {
+    let mut table = answered();
+    let own = at("10.10.2.2:10008");
+    table.set_remote(CALLEE_PORT, Some(own), None, Latch::Inside, PayloadTypes::ANY);
+    let verdict = table.forward(secs(1), CALLER_PORT, at("192.0.2.1:4000"), &rtp(1, 1));
+    let from = at("10.10.2.2:10004");
+    assert_eq!(verdict, Verdict::Inside { from, to: own, owner: Owner(7) });
+    let verdict = table.forward(secs(1), CALLEE_PORT, own, &rtp(1, 2));
+    assert_eq!(verdict, Verdict::Drop(DropReason::Stranger));
+    let verdict = table.forward_inside(secs(1), CALLEE_PORT, at("10.10.2.2:10010"), &rtp(1, 2));
+    assert_eq!(verdict, Verdict::Drop(DropReason::Stranger));
+    let verdict = table.forward_inside(secs(1), CALLEE_PORT, own, &rtp(1, 2));
+    assert!(matches!(verdict, Verdict::Send { to, .. } if to == at("192.0.2.1:4000")));
+    let verdict = table.forward_inside(secs(1), CALLER_PORT, at("192.0.2.1:4000"), &rtp(2, 1));
+    assert_eq!(verdict, Verdict::Drop(DropReason::Stranger), "a wire is there");
+}
+
+#[test]
+fn a_port_that_is_turned_feeds_another_and_still_hears_its_own_far_end() {
+    let mut table = answered();
+    let other = Opening {
+        peer: CALLER_PORT,
+        local: "10.10.2.2".parse().unwrap(),
+        owner: Owner(7),
+        towards_caller: false,
+    };
+    assert!(table.open(secs(0), 10_008, &other));
+    table.set_answered(secs(0), 10_008);
+    table.set_remote(10_008, Some(at("198.51.100.9:1")), None, Latch::Fixed, PayloadTypes::ANY);
+    assert!(table.turn(CALLER_PORT, 10_008) && !table.turn(10_020, CALLER_PORT));
+    let verdict = table.forward(secs(1), CALLER_PORT, at("192.0.2.1:4000"), &rtp(1, 1));
+    assert!(matches!(verdict, Verdict::Send { to, .. } if to == at("198.51.100.9:1")));
+}
+
+#[test]
 fn media_goes_both_ways_from_the_leg_it_leaves_by() {
     let mut table = answered();
     let verdict = table.forward(secs(1), CALLER_PORT, at("192.0.2.1:4000"), &rtp(1, 1));

@@ -9,7 +9,7 @@
 //! allocates, blocks, logs, reads a clock or panics on hostile bytes.
 //!
 //! Read `message.rs` for the whole, `head.rs` for the one pass over the lines, `uri.rs` and `header/`
-//! for the parts, `emit.rs` for the way back.
+//! for the parts, `equality.rs` for when two URIs are one, `emit.rs` for the way back.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -25,6 +25,7 @@
 pub mod digest;
 pub mod dtmf;
 pub mod emit;
+mod equality;
 pub mod fault;
 mod head;
 pub mod header;

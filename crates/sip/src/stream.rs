@@ -3,7 +3,7 @@
 //! The caller keeps the bytes; [`Framer::poll`] looks at all that are not yet consumed and says what they
 //! begin with. Where a message ends is read by the same pass that parses it, so that nobody can hide a
 //! request in what we take for a body. A fault ends the connection: behind it nobody knows where the
-//! next message begins.
+//! next message begins. Before that its sender may be told, from the head of what was no message.
 
 use memchr::memchr;
 
@@ -115,6 +115,14 @@ impl Framer {
     #[must_use]
     pub fn is_between(&self, bytes: &[u8]) -> bool {
         matches!(bytes, [] | [b'\r' | b'\n', ..])
+    }
+
+    /// Of `bytes`, in which [`Self::poll`] found a fault, the head that it was found in: what an answer
+    /// needs. `None`: there is no whole one.
+    #[must_use]
+    pub fn refused_head<'b>(&mut self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        let head = if self.is_between(bytes) { None } else { self.head_end(bytes).ok().flatten() };
+        bytes.get(..head?)
     }
 
     fn line_ends(&mut self, bytes: &[u8]) -> Result<Option<Frame>, StreamFault> {
@@ -289,6 +297,24 @@ mod tests {
             ("Content-Length: 4294967295\r\n", MessageTooLong),
         ] {
             assert_eq!(whole(&message(length, "")), (vec![], Some(fault)), "{length}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_for_its_length_has_a_head_to_answer() {
+        for length in ["", "Content-Length: -1\r\n", "Content-Length: 9000\r\n"] {
+            let head = message(length, "");
+            for body in ["", "v=0\r\n\r\n"] {
+                let mut framer = Framer::new(MESSAGE_BYTES_MAX, BARREN_BYTES_MAX);
+                let stream = [&head[..], body.as_bytes()].concat();
+                assert!(framer.poll(&stream).is_err());
+                assert_eq!(framer.refused_head(&stream), Some(&head[..]), "{length}");
+            }
+        }
+        for stream in [b"x".repeat(MESSAGE_BYTES_MAX), b"\r\n\r\n".repeat(BARREN_BYTES_MAX)] {
+            let mut framer = Framer::new(MESSAGE_BYTES_MAX, BARREN_BYTES_MAX);
+            while let Ok(Some(_)) = framer.poll(&stream) {}
+            assert_eq!(framer.refused_head(&stream), None);
         }
     }
 

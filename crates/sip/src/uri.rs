@@ -309,6 +309,13 @@ impl<'a> Uri<'a> {
         self.headers.some_of(self.raw)
     }
 
+    /// As it stands up to its headers: what of it a Request-URI may be (§19.1.1, table 1).
+    #[must_use]
+    pub fn without_headers(&self) -> &'a [u8] {
+        let headers = self.headers().map_or(0, |headers| headers.len().saturating_add(1));
+        self.raw.get(..self.raw.len().saturating_sub(headers)).unwrap_or_default()
+    }
+
     /// The first parameter of that name: `Some(None)` when it has no value.
     #[must_use]
     #[allow(clippy::option_option, reason = "present without a value is its own case (`lr`)")]
@@ -442,7 +449,8 @@ pub fn unescape_into<'o>(escaped: &[u8], out: &'o mut [u8]) -> Option<&'o [u8]> 
     out.get(..length)
 }
 
-const fn nibble(digit: u8) -> u8 {
+/// The value of a hexadecimal digit.
+pub(crate) const fn nibble(digit: u8) -> u8 {
     if digit.is_ascii_digit() { digit & 0x0f } else { (digit & 0x0f).wrapping_add(9) }
 }
 
@@ -543,6 +551,17 @@ mod tests {
             b":a",
         ] {
             assert!(Uri::parse(bytes).is_none(), "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn headers_can_be_left_out() {
+        for (uri, without) in [
+            (&b"sip:a@b;lr?x=y&z=?"[..], &b"sip:a@b;lr"[..]),
+            (b"sip:a@b;lr", b"sip:a@b;lr"),
+            (b"tel:+1", b"tel:+1"),
+        ] {
+            assert_eq!(Uri::parse(uri).unwrap().without_headers(), without);
         }
     }
 

@@ -1,8 +1,9 @@
 //! One connection, from its handshake to its last byte: a task that shares nothing.
 //!
 //! Reading and writing go on side by side. Whoever sends half a message, or nothing, or does not read, is
-//! cut off by the clocks here; whoever sends what is no message, by its first fault. At an orderly end what
-//! waits is written first, and a reset (`SS_TCP_CLOSE_RESET`) comes only after the peer has it all.
+//! cut off by the clocks here; whoever sends what is no message, by its first fault, of which it is told
+//! first where it sent a head that can be answered (RFC 3261 §18.3). At an orderly end what waits is written
+//! first, and a reset (`SS_TCP_CLOSE_RESET`) comes only after the peer has it all.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -29,6 +30,8 @@ use super::websocket;
 const BARREN_BYTES_MAX: usize = 65_536;
 /// How long a peer that has closed its side may still get answers to what it asked before.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long a worker may take to refuse what was no message.
+const REFUSAL: Duration = Duration::from_millis(500);
 /// How long a peer may take to acknowledge the last bytes before a reset.
 const DELIVERY: Duration = Duration::from_millis(500);
 const DELIVERY_LOOK: Duration = Duration::from_millis(5);
@@ -181,8 +184,14 @@ impl Line {
         };
         // New requests go elsewhere; answers to what came before may still be on their way.
         let _ = events.send(Event::Leaving { number }).await;
-        if why == StreamCounter::Closed
-            && let Ok(why) = timeout(LAST_WORDS, &mut writing).await
+        use StreamCounter::{Closed, LengthMalformed, LengthMissing, MessageTooLong};
+        let patience = match why {
+            Closed => LAST_WORDS,
+            LengthMissing | LengthMalformed | MessageTooLong => REFUSAL,
+            _ => Duration::ZERO,
+        };
+        if !patience.is_zero()
+            && let Ok(why) = timeout(patience, &mut writing).await
         {
             return why;
         }
@@ -320,7 +329,13 @@ async fn read<S: AsyncRead>(mut from: ReadHalf<S>, inlet: Inlet) -> StreamCounte
             let frame = match framer.poll(rest) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
-                Err(fault) => return fault.into(),
+                Err(fault) => {
+                    if let Some(head) = framer.refused_head(rest) {
+                        // Whoever reads it finds the same fault, and answers.
+                        let _ = inlet.pass(head).await;
+                    }
+                    return fault.into();
+                }
             };
             match frame {
                 Frame::Message(length) => {

@@ -131,7 +131,7 @@ pub fn start(
         sockets.push(Own::open(address).map_err(named)?);
     }
     let (mut sides, mut workers) = (Vec::new(), Vec::new());
-    for (worker, rim) in rings.open()? {
+    for (worker, rim) in rings.open(SLOTS)? {
         let losses = Arc::<Losses>::default();
         sides.push(Datagrams { end: worker, losses: Arc::clone(&losses) });
         workers.push(Worker { end: rim, losses });

@@ -64,6 +64,8 @@ struct Peer {
     remote: SocketAddr,
     /// Whose share it takes, if the peer opened it.
     source: Option<IpAddr>,
+    /// The peer has said all that it will say. It may still read our responses.
+    leaving: bool,
     letters: mpsc::Sender<Letter>,
 }
 
@@ -177,7 +179,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
         match event {
             Event::Knock { door, socket, remote } => self.admit(door, socket, canonical(remote)),
             Event::Message { number, bytes } => self.handle_message(number, bytes),
-            Event::Leaving { number } => self.forget_way(number),
+            Event::Leaving { number } => self.handle_leaving(number),
             Event::Gone { number, why, rest } => self.handle_gone(number, why, rest),
         }
     }
@@ -206,7 +208,8 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
     ) -> Line {
         let number = self.next_number();
         let (letters, waiting) = mpsc::channel(LETTERS_MAX);
-        self.peers.insert(number, Peer { transport, local, remote, source, letters });
+        self.peers
+            .insert(number, Peer { transport, local, remote, source, leaving: false, letters });
         self.by_remote.entry((transport, remote)).or_default().push(number);
         Line {
             number,
@@ -257,6 +260,13 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
             // There is room, and no message is longer than a letter.
             let _ = worker.give(*kind, path, bytes);
             self.held.pop_front();
+        }
+    }
+
+    fn handle_leaving(&mut self, number: u32) {
+        self.forget_way(number);
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.leaving = true;
         }
     }
 
@@ -325,7 +335,9 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
         let Path { connection, remote, transport, .. } = letter.path;
         let peer = self.peers.get(&connection).filter(|peer| {
             // A Contact may have moved the far end of a dialog; of its port a NAT knows better.
-            peer.remote.ip() == remote.ip() && peer.transport == transport
+            let leads_there = peer.remote.ip() == remote.ip() && peer.transport == transport;
+            // Whoever is leaving answers no request of ours.
+            leads_there && (!peer.leaving || letter.is_response())
         });
         match peer.map(|peer| &peer.letters) {
             Some(letters) => match letters.try_send(letter) {

@@ -10,6 +10,7 @@ mod counter;
 pub mod datagram;
 mod exchange;
 mod limits;
+pub mod stand_in;
 pub mod stream;
 mod tls;
 mod websocket;
@@ -62,15 +63,15 @@ impl Rings {
         open_bell(&self.bell)
     }
 
-    /// Both ends of each worker's pair.
-    fn open(&self) -> io::Result<Vec<(WorkerEnd, RimEnd)>> {
+    /// Both ends of each worker's pair, with room for so many letters.
+    fn open(&self, slots: usize) -> io::Result<Vec<(WorkerEnd, RimEnd)>> {
         let bytes = self.letter_bytes();
         let made = |error: ring::RingError| io::Error::other(error.to_string());
         self.worker_bells
             .iter()
             .map(|worker_bell| {
-                let (give, given) = ring::in_process(SLOTS, bytes).map_err(made)?;
-                let (tell, told) = ring::in_process(SLOTS, bytes).map_err(made)?;
+                let (give, given) = ring::in_process(slots, bytes).map_err(made)?;
+                let (tell, told) = ring::in_process(slots, bytes).map_err(made)?;
                 let letter = vec![0; bytes].into();
                 let bell = self.bell()?;
                 let worker = WorkerEnd { out: give, inward: told, bell, letter, wake: false };

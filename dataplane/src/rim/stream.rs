@@ -16,7 +16,7 @@ use super::counter::Tally;
 use super::exchange::{Event, Exchange, Setup};
 use super::limits::Limits;
 use super::tls::Tls;
-use super::{Rings, WorkerEnd};
+use super::{Rings, SLOTS, WorkerEnd};
 use crate::boot::last_words;
 
 /// Pause after the process had no descriptor or memory left for a connection.
@@ -65,7 +65,7 @@ pub fn start(
     let tally = Arc::<Tally>::default();
     let limits = Arc::new(Limits::new(&Parameters::default()));
     let (mut sides, mut workers) = (Vec::new(), Vec::new());
-    for (worker, rim) in rings.open()? {
+    for (worker, rim) in rings.open(SLOTS)? {
         let (tally, limits) = (Arc::clone(&tally), Arc::clone(&limits));
         sides.push(Streams { end: worker, tally, limits });
         workers.push(rim);

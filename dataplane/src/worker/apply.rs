@@ -1,15 +1,24 @@
 //! What the brain decided, carried out: messages to the wire, asks to control, images to the table.
 
-use b2bua::{Action, Adopted};
+use b2bua::{Action, Adopted, Inside, Path};
 use link::message::Up;
 use link::record::CallKey;
 use link::ring::{Full, Wake};
 use link::table::{CallWriter, Miss, SlotState};
 use link::{Ask, CallRecord, Instant};
+use sip::Message;
 
 use super::Worker;
+use super::letter::Kind;
 use crate::counters::WorkerCounter;
 use crate::nic::Nic;
+
+/// Where a message from one call to another went.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Given {
+    Here,
+    Away,
+}
 
 impl<N: Nic> Worker<N> {
     /// Until the brain has nothing more to say. Whether it said anything.
@@ -17,7 +26,7 @@ impl<N: Nic> Worker<N> {
         let mut any = false;
         loop {
             let acted = self.apply_actions(now);
-            let spoke = self.apply_transmits();
+            let spoke = self.apply_transmits(now);
             if !(acted || spoke) {
                 return any;
             }
@@ -25,16 +34,44 @@ impl<N: Nic> Worker<N> {
         }
     }
 
-    fn apply_transmits(&mut self) -> bool {
+    fn apply_transmits(&mut self, now: Instant) -> bool {
         let mut any = false;
         let mut room = std::mem::take(&mut self.outgoing);
         while let Some(transmit) = self.switch.poll_transmit(&mut room) {
             any = true;
             let message = room.get(..transmit.length).unwrap_or_default();
-            self.send_sip(&transmit.path, message);
+            let Some(inside) = transmit.path.inside() else {
+                self.send_sip(&transmit.path, message);
+                continue;
+            };
+            if self.send_inside(now, inside, transmit.path, message) == Given::Here {
+                // What it did comes before whatever else is to be sent.
+                break;
+            }
         }
         self.outgoing = room;
         any
+    }
+
+    /// A message from one call of ours to another, on this worker or on that one.
+    fn send_inside(&mut self, now: Instant, inside: Inside, path: Path, message: &[u8]) -> Given {
+        self.counters.add(WorkerCounter::SipInside, 1);
+        let owner = self.handoff.worker_of(inside.to);
+        if owner != self.index {
+            let handed = self.handoff.give(owner, Kind::Sip, &path.turned(), message);
+            self.counters.handed(handed);
+            return Given::Away;
+        }
+        self.sip_inside(now, path.turned(), message);
+        Given::Here
+    }
+
+    /// Such a message arrives.
+    pub(super) fn sip_inside(&mut self, now: Instant, path: Path, bytes: &[u8]) {
+        match Message::parse(bytes) {
+            Ok(message) => self.switch.handle_message(now, path, &message),
+            Err(fault) => self.counters.sip_fault(fault),
+        }
     }
 
     fn apply_actions(&mut self, now: Instant) -> bool {

@@ -3,11 +3,13 @@
 //! Who owns a datagram is read from the datagram itself: a SIP message's shard from its Call-ID, a
 //! media datagram's worker from the port it was sent to. No look-up, no shared state.
 
-use b2bua::{Keys, Path};
+use std::net::SocketAddr;
+
+use b2bua::{Keys, Path, Shard};
 use link::ring::{Consumer, Producer, Wake};
 use shm::Doorbell;
 
-use super::letter::{Kind, Label, seal, unseal};
+use super::letter::{Kind, Label, by_udp, seal, unseal};
 
 /// What became of a datagram that was given away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +70,11 @@ impl Handoff {
         if self.workers() == 1 {
             return self.own;
         }
-        let shard = b2bua::shard_of(call_id, &self.keys);
+        self.worker_of(b2bua::shard_of(call_id, &self.keys))
+    }
+
+    /// The worker that owns a shard.
+    pub(super) fn worker_of(&self, shard: Shard) -> usize {
         usize::from(b2bua::worker_of(shard, self.workers() as u8))
     }
 
@@ -94,6 +100,19 @@ impl Handoff {
                 Handed::Over
             }
             Err(_) => Handed::Full,
+        }
+    }
+
+    /// Gives media of one port of ours to the owner of another.
+    pub(super) fn give_media(
+        &mut self,
+        from: SocketAddr,
+        to: SocketAddr,
+        payload: &[u8],
+    ) -> Handed {
+        match self.media_owner(to.port()) {
+            Some(owner) => self.give(owner, Kind::MediaInside, &by_udp(to, from), payload),
+            None => Handed::Full,
         }
     }
 

@@ -33,6 +33,19 @@ impl<N: Nic> Worker<N> {
                 self.counters.add(WorkerCounter::HandedIn, 1);
                 match kind {
                     Kind::Media => self.media_handed(now, path.remote, path.local, payload),
+                    Kind::MediaInside => {
+                        let verdict = self.switch.media().forward_inside(
+                            now,
+                            path.local.port(),
+                            path.remote,
+                            payload,
+                        );
+                        self.media_onward(now, verdict, payload);
+                    }
+                    Kind::Sip if path.inside().is_some() => {
+                        self.sip_inside(now, path, payload);
+                        self.apply(now);
+                    }
                     Kind::Sip => self.sip_message(now, path, payload),
                     Kind::Undeliverable => self.own_undeliverable(now, payload),
                 }
@@ -51,7 +64,7 @@ impl<N: Nic> Worker<N> {
             let is_datagram = path.transport == Transport::Udp;
             match kind {
                 Kind::Undeliverable => self.undeliverable(now, &path, payload),
-                Kind::Sip | Kind::Media => {
+                Kind::Sip | Kind::Media | Kind::MediaInside => {
                     self.counters.add(
                         if is_datagram { WorkerCounter::RimIn } else { WorkerCounter::StreamIn },
                         1,

@@ -6,13 +6,16 @@ use b2bua::Path;
 use link::Instant;
 use link::endpoint::Transport;
 use relay::Verdict;
-use sip::Message;
+use sip::{Fault, Message, Name};
 use wire::datagram::{self, Datagram};
 
 use super::letter::{Kind, by_udp};
 use super::{Worker, micros};
 use crate::counters::WorkerCounter;
 use crate::nic::{BATCH_FRAMES, Frame, Nic};
+
+/// How many calls of ours one packet may go through: so often can a call be transferred.
+const CALLS_IN_A_ROW_MAX: usize = 8;
 
 impl<N: Nic> Worker<N> {
     /// One batch of frames. Whether there was one.
@@ -62,16 +65,28 @@ impl<N: Nic> Worker<N> {
             return self.nic.give_back(frame);
         }
         let payload = datagram.payload(self.nic.bytes(&frame));
-        match self.switch.media().forward(
-            now,
-            datagram.destination.port(),
-            datagram.source,
-            payload,
-        ) {
+        let port = datagram.destination.port();
+        let mut verdict = self.switch.media().forward(now, port, datagram.source, payload);
+        for _ in 0..CALLS_IN_A_ROW_MAX {
+            let Verdict::Inside { from, to, owner } = verdict else { break };
+            if self.handoff.media_owner(to.port()) != Some(self.index) {
+                break;
+            }
+            self.note_media(now, owner);
+            let payload = datagram.payload(self.nic.bytes(&frame));
+            verdict = self.switch.media().forward_inside(now, to.port(), from, payload);
+        }
+        match verdict {
             Verdict::Send { from, to, owner } => {
-                self.side.calls.touch_media(b2bua::call_of(owner).slot, micros(now));
-                self.counters.add(WorkerCounter::MediaRelayed, 1);
+                self.note_media(now, owner);
                 self.relay_frame(frame, datagram, from, to);
+            }
+            Verdict::Inside { from, to, owner } => {
+                self.note_media(now, owner);
+                let payload = datagram.payload(self.nic.bytes(&frame));
+                let handed = self.handoff.give_media(from, to, payload);
+                self.counters.handed(handed);
+                self.nic.give_back(frame);
             }
             Verdict::Drop(reason) => {
                 self.counters.media_drop(reason);
@@ -88,14 +103,36 @@ impl<N: Nic> Worker<N> {
         destination: SocketAddr,
         payload: &[u8],
     ) {
-        match self.switch.media().forward(now, destination.port(), source, payload) {
-            Verdict::Send { from, to, owner } => {
-                self.side.calls.touch_media(b2bua::call_of(owner).slot, micros(now));
-                self.counters.add(WorkerCounter::MediaRelayed, 1);
-                self.send(from, to, payload, Kind::Media);
+        let verdict = self.switch.media().forward(now, destination.port(), source, payload);
+        self.media_onward(now, verdict, payload);
+    }
+
+    /// Carries a verdict out over a payload of no frame; inside, from call to call.
+    pub(super) fn media_onward(&mut self, now: Instant, verdict: Verdict, payload: &[u8]) {
+        let mut verdict = verdict;
+        for _ in 0..=CALLS_IN_A_ROW_MAX {
+            match verdict {
+                Verdict::Send { from, to, owner } => {
+                    self.note_media(now, owner);
+                    return self.send(from, to, payload, Kind::Media);
+                }
+                Verdict::Inside { from, to, owner } => {
+                    self.note_media(now, owner);
+                    if self.handoff.media_owner(to.port()) != Some(self.index) {
+                        let handed = self.handoff.give_media(from, to, payload);
+                        return self.counters.handed(handed);
+                    }
+                    verdict = self.switch.media().forward_inside(now, to.port(), from, payload);
+                }
+                Verdict::Drop(reason) => return self.counters.media_drop(reason),
             }
-            Verdict::Drop(reason) => self.counters.media_drop(reason),
         }
+    }
+
+    /// A packet of a call went on.
+    fn note_media(&mut self, now: Instant, owner: relay::Owner) {
+        self.side.calls.touch_media(b2bua::call_of(owner).slot, micros(now));
+        self.counters.add(WorkerCounter::MediaRelayed, 1);
     }
 
     fn sip_frame(&mut self, now: Instant, frame: Frame, datagram: &Datagram) {
@@ -120,7 +157,7 @@ impl<N: Nic> Worker<N> {
             return self.counters.add(WorkerCounter::SipKeepAlive, 1);
         }
         self.counters.add(WorkerCounter::SipReceived, 1);
-        match Message::parse(bytes) {
+        match read(path.transport, bytes) {
             Ok(message) => {
                 let owner = self.handoff.sip_owner(message.call_id());
                 if owner == self.index {
@@ -173,6 +210,19 @@ impl<N: Nic> Worker<N> {
     }
 }
 
+/// Reads a message as it is on its carrier. On a stream one without Content-Length has no end (RFC 3261
+/// §20.14), and of one too long to be waited for the rim passes the head.
+fn read(carrier: Transport, bytes: &[u8]) -> Result<Message<'_>, Fault> {
+    let is_framed = matches!(carrier, Transport::Tcp | Transport::Tls);
+    match Message::parse(bytes) {
+        Ok(message) if is_framed && message.value(Name::ContentLength).is_none() => {
+            Err(Fault::ContentLengthMalformed)
+        }
+        Err(Fault::BodyShort) if is_framed => Err(Fault::MessageTooLong),
+        read => read,
+    }
+}
+
 /// The Call-ID of a message that we wrote ourselves, whole or not.
 fn call_id(front: &[u8]) -> Option<&[u8]> {
     let lines = front.split_inclusive(|&byte| byte == b'\n');
@@ -204,6 +254,24 @@ mod tests {
             [&b"OPTIONS sip:a SIP/2.0\r\n"[..], b"\r\n\r\nOPTIONS sip:a", &[0, 1, 0, 0, 9, 9]]
         {
             assert_eq!(is_keep_alive(bytes), bytes.len() < 16, "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_stream_is_stricter_with_the_length_than_a_datagram() {
+        use Transport::{Tcp, Tls, Udp, Ws, Wss};
+        let head = "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP c;branch=z9hG4bKa\r\n\
+                    From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n";
+        for (length, datagram, stream) in [
+            ("l: 0\r\n", None, None),
+            ("", None, Some(Fault::ContentLengthMalformed)),
+            ("l: -1\r\n", Some(Fault::ContentLengthMalformed), Some(Fault::ContentLengthMalformed)),
+            ("l: 9\r\n", Some(Fault::BodyShort), Some(Fault::MessageTooLong)),
+        ] {
+            let message = format!("{head}{length}\r\n");
+            let fault = |carrier| read(carrier, message.as_bytes()).err();
+            assert_eq!([Udp, Ws, Wss].map(fault), [datagram; 3], "{length}");
+            assert_eq!([Tcp, Tls].map(fault), [stream; 2], "{length}");
         }
     }
 

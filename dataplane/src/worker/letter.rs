@@ -20,6 +20,8 @@ pub enum Kind {
     Sip = 1,
     /// A message of ours that came back, or its front.
     Undeliverable = 2,
+    /// RTP or RTCP that another port of ours sent.
+    MediaInside = 3,
 }
 
 /// What is said of a payload besides its path.
@@ -46,7 +48,8 @@ impl Label {
         let kind = match number & 3 {
             0 => Kind::Media,
             1 => Kind::Sip,
-            _ => Kind::Undeliverable,
+            2 => Kind::Undeliverable,
+            _ => Kind::MediaInside,
         };
         Self { kind, dscp: (number >> 2 & 63) as u8 }
     }
@@ -105,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_label_survives_its_number() {
-        for kind in [Kind::Media, Kind::Sip, Kind::Undeliverable] {
+        for kind in [Kind::Media, Kind::Sip, Kind::Undeliverable, Kind::MediaInside] {
             for dscp in [0, 46, 63] {
                 let label = Label { kind, dscp };
                 assert_eq!(Label::of_number(label.number()), label);

@@ -70,6 +70,8 @@ pub struct Worker<N: Nic> {
     parameters: Parameters,
     /// Calls whose record waits for control, oldest first.
     recording: Recording,
+    /// Places of the ring to control that new calls leave to those that run.
+    ring_reserve: u64,
     housekeeping_due: Instant,
     /// When the last turn was.
     turned: Instant,
@@ -117,6 +119,9 @@ pub struct Parts<N: Nic> {
     pub wall_offset: fn() -> Duration,
 }
 
+/// New calls leave this part of the ring to control to answers, ends and failovers of those that run.
+const RING_RESERVE_PART: u64 = 2;
+
 /// Slots whose record waits for control, in a fixed ring.
 struct Recording {
     calls: Box<[CallKey]>,
@@ -152,6 +157,7 @@ impl<N: Nic> Worker<N> {
     /// Puts the parts together and takes over the calls that the call table still holds.
     #[must_use]
     pub fn open(parts: Parts<N>, now: Instant) -> Self {
+        let ring_reserve = parts.link.sizes().ring_slots as u64 / RING_RESERVE_PART;
         let mut worker = Self {
             index: parts.index,
             nic: parts.nic,
@@ -171,6 +177,7 @@ impl<N: Nic> Worker<N> {
             asked: vec![Instant::ZERO; parts.calls_max].into(),
             parameters: Parameters::default(),
             recording: Recording::new(parts.calls_max),
+            ring_reserve,
             housekeeping_due: Instant::ZERO,
             turned: now,
             spin: parts.spin,
@@ -209,6 +216,7 @@ impl<N: Nic> Worker<N> {
             self.disown(now);
         }
         self.hops.refresh(now);
+        self.switch.set_control_busy(self.side.up.free() < self.ring_reserve);
         let mut work = self.ingress(now);
         work |= self.inbox(now);
         if self.switch.poll_timeout().is_some_and(|due| due <= now) {

@@ -116,26 +116,31 @@ fn a_double_line_end_is_answered_by_one() {
 }
 
 #[test]
-fn what_is_no_message_ends_its_connection_and_no_other() {
+fn what_is_no_message_is_refused_and_ends_its_connection_and_no_other() {
     let mut world = World::new(Parameters::default());
     let mut other = world.connect();
     let no_length = options(1).replace("Content-Length: 0\r\n", "");
     let endless = "x".repeat(MESSAGE_BYTES_MAX);
     let bad = options(1).replace("Length: 0", "Length: -1");
     let long = options(1).replace("Length: 0", "Length: 9000");
-    for (text, counter) in [
-        (&no_length, StreamCounter::LengthMissing),
-        (&bad, StreamCounter::LengthMalformed),
-        (&long, StreamCounter::MessageTooLong),
-        (&endless, StreamCounter::HeadEndless),
-        (&"\r\n\r\n".repeat(20_000), StreamCounter::Barren),
+    for (text, counter, is_told) in [
+        (&no_length, StreamCounter::LengthMissing, true),
+        (&bad, StreamCounter::LengthMalformed, true),
+        (&long, StreamCounter::MessageTooLong, true),
+        (&endless, StreamCounter::HeadEndless, false),
+        (&"\r\n\r\n".repeat(20_000), StreamCounter::Barren, false),
     ] {
         let mut peer = world.connect();
         // It may be cut off while it still writes.
         let _ = peer.write_all(text.as_bytes());
         let mut rest = Vec::new();
-        let _ = peer.read_to_end(&mut rest);
-        assert!(rest.iter().all(|byte| b"\r\n".contains(byte)), "{counter:?}");
+        let _ = world.while_peer(|| peer.read_to_end(&mut rest));
+        let told = String::from_utf8(rest).unwrap();
+        if is_told {
+            assert_eq!(told, response(text), "the worker had the head, and its answer went out");
+        } else {
+            assert!(told.bytes().all(|byte| b"\r\n".contains(&byte)), "{counter:?}");
+        }
         world.counts(counter, 1);
     }
     world.while_peer(|| ask(&mut other, 2));

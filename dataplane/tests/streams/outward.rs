@@ -1,7 +1,7 @@
 //! Connections that we open.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use b2bua::Path;
@@ -61,6 +61,27 @@ fn a_request_follows_a_contact_that_is_elsewhere_than_its_connection() {
     world.sends(&Path { remote: contact.local_addr().unwrap(), ..path }, &options(3));
     let (mut stream, _) = contact.accept().unwrap();
     assert_eq!(read_message(&mut stream).unwrap(), options(3));
+}
+
+#[test]
+fn nobody_who_is_leaving_is_asked_by_the_connection_that_he_leaves() {
+    let mut world = World::new(Parameters::default()).silent();
+    let mut peer = world.connect();
+    peer.write_all(options(1).as_bytes()).unwrap();
+    let (_, mut path, _) = world.gets();
+    let home = TcpListener::bind("127.0.0.1:0").unwrap();
+    home.set_nonblocking(true).unwrap();
+    path.remote = home.local_addr().unwrap();
+    // He may still read: what is sent to him is not refused, and nobody will answer it.
+    peer.shutdown(Shutdown::Write).unwrap();
+    let begun = Instant::now();
+    let mut number = 2;
+    while home.accept().is_err() {
+        assert!(begun.elapsed() < AT_ONCE, "{number} requests went where nobody answers");
+        world.sends(&path, &options(number));
+        number += 1;
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]

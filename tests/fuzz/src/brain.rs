@@ -565,7 +565,8 @@ impl Play {
             _ => {
                 let parameters = Parameters {
                     session_timer_s: u32::from(details) * 8,
-                    challenge_mode: u32::from(details % 3) + 1,
+                    challenge_mode: u16::from(details % 3) + 1,
+                    challenge_sha256: u16::from(details >> 6 & 1),
                     reply_unauthorized: u32::from(details >> 7),
                     stop_after_rtp: u32::from(details & 1),
                     ..Parameters::default()

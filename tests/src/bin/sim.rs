@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! sim --seed N [--trace]         one world
-//! sim --from N --count N         many, on all cores; stops at the first broken invariant
+//! sim --from N --count N [--all] many, on all cores; stops at the first broken invariant, or at none
 //! ```
 
 use std::process::ExitCode;
 
-use tests::sim::{Memory, World, explore};
+use tests::sim::{Memory, Search, World, explore};
 
 fn number(name: &str) -> Option<u64> {
     let mut arguments = std::env::args().skip_while(|argument| argument != name);
@@ -33,16 +33,15 @@ fn main() -> ExitCode {
         eprintln!("usage: sim --seed N [--trace] | sim --from N --count N");
         return ExitCode::from(2);
     };
-    match explore(from..from + count) {
-        Ok(seen) => {
-            for (what, count) in seen {
-                println!("{count:>8}  {what}");
-            }
-            ExitCode::SUCCESS
-        }
-        Err(fault) => {
-            println!("{fault}");
-            ExitCode::FAILURE
-        }
+    let is_whole = std::env::args().any(|argument| argument == "--all");
+    let search = if is_whole { Search::Whole } else { Search::UntilBroken };
+    let explored = explore(from..from + count, search);
+    for (what, count) in &explored.seen {
+        let worlds = explored.worlds.get(what).unwrap_or(&0);
+        println!("{count:>8}  {what} (in {worlds} worlds)");
     }
+    for fault in &explored.faults {
+        println!("{fault}");
+    }
+    if explored.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -4,8 +4,8 @@
 //! Only what surrounds them is made up: a [`Queue`] for the NIC, an [`Archive`] for the database.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,6 @@ use control::store::{Change, Store};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use dataplane::counters::Counters;
 use dataplane::neighbors::Reader;
-use dataplane::rim;
 use dataplane::worker::{Handoff, Parts, Worker};
 use link::layout::{Link, Sizes};
 use link::ring;
@@ -30,7 +29,9 @@ use serde_json::Value;
 use shm::Doorbell;
 
 use super::archive::Archive;
+use super::network::{Letter, Way};
 use super::queue::{Killed, Queue};
+use super::rim::Rim;
 
 /// Workers of the simulated appliance: one would never hand anything over.
 pub const WORKERS: u32 = 2;
@@ -118,6 +119,7 @@ pub struct Carried {
 /// The dataplane's process.
 pub struct Plane {
     workers: Vec<Worker<Queue>>,
+    rim: Rim,
     due: Vec<Duration>,
     frozen_until: Duration,
     /// Heap allocations in the turns of its workers: there are none after boot.
@@ -159,10 +161,16 @@ pub struct Machine<'m> {
     pub plane_deaths: u32,
     /// Times control died.
     pub desk_deaths: u32,
+    /// When it did.
+    pub desk_died: Vec<Duration>,
     /// Times the dataplane froze.
     pub freezes: u32,
     /// When the machine lost power.
     pub dark_since: Option<Duration>,
+    /// Hosts that do not take connections.
+    pub away: BTreeSet<IpAddr>,
+    /// Messages that came back to dataplanes that are no more.
+    given_back: u32,
     /// The next fuse that blows is that of the whole machine; whether a write reaches the disk then.
     pub fuse_of_power: Option<bool>,
 }
@@ -184,8 +192,11 @@ impl<'m> Machine<'m> {
             boots: 0,
             plane_deaths: 0,
             desk_deaths: 0,
+            desk_died: Vec::new(),
             freezes: 0,
             dark_since: None,
+            away: BTreeSet::new(),
+            given_back: 0,
             fuse_of_power: None,
         }
     }
@@ -195,6 +206,7 @@ impl<'m> Machine<'m> {
         self.boots += 1;
         self.link.begin_dataplane();
         let mut handoffs = self.handoffs();
+        let (mut sides, rim) = Rim::open(&self.memory.bell, MESSAGE_BYTES_MAX);
         let workers = (0..WORKERS)
             .map(|index| {
                 let mut side = self.link.worker_side(index).expect("the layout is ours");
@@ -212,7 +224,7 @@ impl<'m> Machine<'m> {
                     bell: self.memory.bell(),
                     hops: Reader::kernel(),
                     handoff: handoffs.remove(0),
-                    rim: rim::WorkerSide::none(),
+                    rim: sides.remove(0),
                     calls_max: CALLS_PER_WORKER as usize,
                     message_bytes_max: MESSAGE_BYTES_MAX,
                     spin: Duration::ZERO,
@@ -223,6 +235,7 @@ impl<'m> Machine<'m> {
             .collect();
         self.plane = Some(Plane {
             workers,
+            rim,
             due: vec![now; WORKERS as usize],
             frozen_until: now,
             allocations: 0,
@@ -282,15 +295,23 @@ impl<'m> Machine<'m> {
 
     /// SIGKILL for the dataplane.
     pub fn kill_plane(&mut self) {
-        if self.plane.take().is_some() {
+        if let Some(plane) = self.plane.take() {
             self.plane_deaths += 1;
+            self.given_back += plane.rim.given_back;
         }
+    }
+
+    /// Messages of ours that came back.
+    #[must_use]
+    pub fn given_back(&self) -> u32 {
+        self.given_back + self.plane.as_ref().map_or(0, |plane| plane.rim.given_back)
     }
 
     /// SIGKILL for control. `wrote`: its first write on the way reached the disk, and nobody heard.
     pub fn kill_desk(&mut self, wrote: bool) {
         let Some(mut desk) = self.desk.take() else { return };
         self.desk_deaths += 1;
+        self.desk_died.push(self.clock.get());
         if let Some((_, group)) = desk.writing.pop_front().filter(|_| wrote) {
             self.archive.commit(&group).expect("the archive takes everything");
         }
@@ -342,17 +363,30 @@ impl<'m> Machine<'m> {
         workers.chain(desk).min().unwrap_or(Duration::MAX)
     }
 
-    /// A datagram reaches the interface: the queue is chosen as a NIC does, by a hash of the flow.
-    pub fn deliver(&mut self, now: Duration, from: SocketAddr, to: SocketAddr, payload: &[u8]) {
+    /// Something reaches the machine. A datagram's queue is chosen as a NIC does, by a hash of the flow.
+    pub fn deliver(&mut self, now: Duration, letter: &Letter) {
         let Some(plane) = &mut self.plane else { return };
-        let queue =
-            (usize::from(from.port()) / 2 + usize::from(to.port()) / 2 + octets(from) + octets(to))
-                % WORKERS as usize;
-        if let (Some(worker), Some(due)) = (plane.workers.get_mut(queue), plane.due.get_mut(queue))
-        {
-            worker.nic().deliver(from, to, payload);
+        let Letter { from, to, bytes, way } = letter;
+        let worker = match way {
+            Way::Stream => plane.rim.deliver(letter),
+            Way::Back => plane.rim.unreachable(letter),
+            Way::Datagram => {
+                let ports = usize::from(from.port()) / 2 + usize::from(to.port()) / 2;
+                let queue = (ports + octets(*from) + octets(*to)) % WORKERS as usize;
+                if let Some(worker) = plane.workers.get_mut(queue) {
+                    worker.nic().deliver(*from, *to, bytes);
+                }
+                queue
+            }
+        };
+        if let Some(due) = plane.due.get_mut(worker) {
             *due = now;
         }
+    }
+
+    /// All connections break.
+    pub fn cut_connections(&mut self) {
+        self.plane.iter_mut().for_each(|plane| plane.rim.cut());
     }
 
     /// The dataplane dies in the middle of a turn, at the `frames`-th frame it sends from now.
@@ -378,14 +412,14 @@ impl<'m> Machine<'m> {
     }
 
     /// Everything that is due happens; what the workers send goes to `send`.
-    pub fn step(&mut self, now: Duration, send: impl FnMut(SocketAddr, SocketAddr, &[u8])) {
+    pub fn step(&mut self, now: Duration, send: impl FnMut(Letter)) {
         self.clock.set(now);
         self.step_workers(now, send);
         self.step_disk(now);
         self.step_desk(now);
     }
 
-    fn step_workers(&mut self, now: Duration, mut send: impl FnMut(SocketAddr, SocketAddr, &[u8])) {
+    fn step_workers(&mut self, now: Duration, mut send: impl FnMut(Letter)) {
         let Some(plane) = self.plane.as_mut().filter(|plane| plane.frozen_until <= now) else {
             return;
         };
@@ -414,7 +448,12 @@ impl<'m> Machine<'m> {
                 Err(cause) if cause.is::<Killed>() => died = true,
                 Err(cause) => std::panic::resume_unwind(cause),
             }
-            worker.nic().take_sent(&mut send);
+            worker.nic().take_sent(|from, to, bytes| {
+                send(Letter::datagram(from, to, bytes.to_vec()));
+            });
+            if plane.rim.take_sent(index, &self.away, &mut send) {
+                plane.due.iter_mut().for_each(|due| *due = now);
+            }
             if worked {
                 plane.due.iter_mut().for_each(|due| *due = (*due).min(now + HANDED));
             }

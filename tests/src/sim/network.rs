@@ -1,14 +1,33 @@
 //! The simulated network: loses, delays, doubles and reorders datagrams, by one seed.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// A datagram somewhere between two hosts.
+/// How something travels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Way {
+    /// As a datagram: perhaps never, perhaps twice, in any order.
+    #[default]
+    Datagram,
+    /// By a connection: once and in order, or not at all from a break on.
+    Stream,
+    /// Back again: a datagram that nobody was there for.
+    Back,
+}
+
+impl Way {
+    /// The word in a Via.
+    pub(super) fn transport(self) -> &'static str {
+        if self == Self::Stream { "TCP" } else { "UDP" }
+    }
+}
+
+/// Something between two hosts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Letter {
     /// Sender.
@@ -17,6 +36,16 @@ pub struct Letter {
     pub to: SocketAddr,
     /// Payload.
     pub bytes: Vec<u8>,
+    /// How it travels.
+    pub way: Way,
+}
+
+impl Letter {
+    /// A datagram.
+    #[must_use]
+    pub fn datagram(from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) -> Self {
+        Self { from, to, bytes, way: Way::Datagram }
+    }
 }
 
 /// What the network does to datagrams. Shares are in thousandths.
@@ -38,6 +67,8 @@ pub struct Network {
     dice: StdRng,
     under_way: BinaryHeap<Reverse<(Duration, u64, Letter)>>,
     sent: u64,
+    /// When the last message of each connection arrives.
+    lines: BTreeMap<(SocketAddr, SocketAddr), Duration>,
 }
 
 impl Network {
@@ -45,11 +76,14 @@ impl Network {
     #[must_use]
     pub fn new(seed: u64, weather: Weather) -> Self {
         let dice = StdRng::seed_from_u64(seed ^ 0x6e65_7477_6f72_6b00);
-        Self { weather, dice, under_way: BinaryHeap::new(), sent: 0 }
+        Self { weather, dice, under_way: BinaryHeap::new(), sent: 0, lines: BTreeMap::new() }
     }
 
     /// Takes a datagram at `now`.
     pub fn send(&mut self, now: Duration, letter: Letter) {
+        if letter.way == Way::Stream {
+            return self.send_by_stream(now, letter);
+        }
         let copies =
             if self.dice.random_ratio(self.weather.doubled.min(1000), 1000) { 2 } else { 1 };
         for _ in 0..copies {
@@ -62,6 +96,22 @@ impl Network {
             self.sent += 1;
             self.under_way.push(Reverse((due, self.sent, letter.clone())));
         }
+    }
+
+    /// What gets lost on the way is sent again by somebody else: it only takes longer, and all that follows
+    /// waits.
+    fn send_by_stream(&mut self, now: Duration, letter: Letter) {
+        let jitter = self.dice.random_range(0..=self.weather.jitter_ms * 1000);
+        let delay = Duration::from_millis(self.weather.delay_ms) + Duration::from_micros(jitter);
+        let line = self.lines.entry((letter.from, letter.to)).or_default();
+        *line = (*line).max(now + delay);
+        self.sent += 1;
+        self.under_way.push(Reverse((*line, self.sent, letter)));
+    }
+
+    /// All connections break: what is under way by them is lost.
+    pub fn cut(&mut self) {
+        self.under_way.retain(|Reverse((_, _, letter))| letter.way != Way::Stream);
     }
 
     /// When the next datagram arrives.

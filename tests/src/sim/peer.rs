@@ -22,11 +22,42 @@ const RTP_HEADER_BYTES: usize = 12;
 
 /// The value of the first header with this name (long names only; our switch writes those).
 pub(super) fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
-    let head = message.split("\r\n\r\n").next()?;
-    head.split("\r\n").skip(1).find_map(|line| {
+    headers(message, name).next()
+}
+
+/// The values of all headers with this name, each in a line of its own.
+pub(super) fn headers<'a>(message: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let head = message.split("\r\n\r\n").next().unwrap_or_default();
+    head.split("\r\n").skip(1).filter_map(move |line| {
         let (found, value) = line.split_once(':')?;
         found.trim().eq_ignore_ascii_case(name).then(|| value.trim())
     })
+}
+
+/// Whether a list header names this word.
+pub(super) fn lists(message: &str, name: &str, word: &str) -> bool {
+    headers(message, name)
+        .flat_map(|value| value.split(','))
+        .any(|item| item.trim().eq_ignore_ascii_case(word))
+}
+
+/// The number and the method of CSeq.
+pub(super) fn cseq(message: &str) -> (u32, &str) {
+    let value = header(message, "CSeq").unwrap_or_default();
+    let (number, method) = value.split_once(' ').unwrap_or_default();
+    (number.parse().unwrap_or(0), method)
+}
+
+/// The branch of the top Via.
+pub(super) fn branch(message: &str) -> &str {
+    let via = header(message, "Via").unwrap_or_default();
+    let rest = via.split("branch=").nth(1).unwrap_or_default();
+    rest.split([';', ',']).next().unwrap_or_default()
+}
+
+/// What follows the head.
+pub(super) fn body(message: &str) -> &str {
+    message.split_once("\r\n\r\n").map_or("", |(_, body)| body)
 }
 
 /// The status of a response; `None`: a request.
@@ -46,7 +77,7 @@ pub(super) fn uri(value: &str) -> &str {
 /// The sequence numbers of the requests that one dialog brought, and whose they are.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
-    branches: BTreeMap<String, String>,
+    branches: BTreeMap<u32, String>,
     /// How often a number came with another request: each has its own (RFC 3261 §12.2.1.1).
     pub(super) reused: u32,
 }
@@ -54,11 +85,9 @@ pub(super) struct Numbers {
 impl Numbers {
     /// Notes a request. ACK and CANCEL have the number of their INVITE.
     pub(super) fn note(&mut self, request: &str) {
-        let number = header(request, "CSeq").and_then(|cseq| cseq.split(' ').next());
-        let branch = header(request, "Via").and_then(|via| via.split("branch=").nth(1));
-        let (Some(number), Some(branch)) = (number, branch) else { return };
+        let ((number, _), branch) = (cseq(request), branch(request));
         if !matches!(method(request), "ACK" | "CANCEL") {
-            let first = self.branches.entry(number.to_owned()).or_insert(branch.to_owned());
+            let first = self.branches.entry(number).or_insert(branch.to_owned());
             self.reused += u32::from(first != branch);
         }
     }
@@ -84,7 +113,11 @@ pub(super) fn media_of(message: &str) -> Option<SocketAddr> {
 
 /// Head and body, with the lines that belong to the body.
 pub(super) fn with_body(head: &str, body: &str) -> String {
-    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    let kind = match body {
+        "" => "",
+        body if body.starts_with("v=0") => "Content-Type: application/sdp\r\n",
+        _ => "Content-Type: text/plain\r\n",
+    };
     format!("{head}{kind}Content-Length: {}\r\n\r\n{body}", body.len())
 }
 
@@ -93,8 +126,8 @@ pub(super) fn response(
     request: &str,
     code: u16,
     tag: &str,
-    contact: SocketAddr,
-    body: &str,
+    contact: &str,
+    (lines, body): (&str, &str),
 ) -> String {
     let vias: String = request
         .split("\r\n")
@@ -107,7 +140,7 @@ pub(super) fn response(
     let tag = if to.contains("tag=") { String::new() } else { format!(";tag={tag}") };
     let head = format!(
         "SIP/2.0 {code} -\r\n{vias}From: {from}\r\nTo: {to}{tag}\r\nCall-ID: {call_id}\r\n\
-         CSeq: {cseq}\r\nContact: <sip:{contact}>\r\n"
+         CSeq: {cseq}\r\nContact: <{contact}>\r\n{lines}"
     );
     with_body(&head, body)
 }
@@ -145,9 +178,19 @@ impl Pending {
         Self { message, next: now, interval: T1 / 2, cap, give_up: now + TIMER_B }
     }
 
+    /// Said once: whoever carries it loses nothing (RFC 3261 §17.1.1.2).
+    pub(super) fn once(now: Duration, message: String) -> Self {
+        Self { interval: TIMER_B * 2, cap: TIMER_B * 2, ..Self::new(now, message, TIMER_B) }
+    }
+
     /// Not repeated any more, and not given up.
     pub(super) fn stop(&mut self) {
         (self.next, self.give_up) = (Duration::MAX, Duration::MAX);
+    }
+
+    /// Not repeated any more, and given up later.
+    pub(super) fn wait_until(&mut self, give_up: Duration) {
+        (self.next, self.give_up) = (Duration::MAX, give_up);
     }
 
     /// Not repeated any more, but still given up in its time.

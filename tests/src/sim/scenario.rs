@@ -6,15 +6,21 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use super::device::Device;
+use super::dialog::{Manners, Wish};
+use super::digest::Account;
+use super::extensions::Extensions;
 use super::machine::{ADDRESSES, SIP_PORT};
-use super::network::Weather;
+use super::network::{Way, Weather};
 use super::phone::{Phone, Plan};
 use super::vendor::{Answers, Temper, Vendor};
 
 /// Virtual time at which the first phone may call: the appliance is up and provisioned by then.
 pub const OPENING: Duration = Duration::from_secs(1_000);
-/// No deed of the script happens later.
-const SCRIPT: Duration = Duration::from_secs(60);
+/// From then on the weather is fine, and nothing of the script happens any more.
+pub(super) const CALM: Duration = OPENING.saturating_add(Duration::from_secs(60));
+/// Seeds below it are worlds of plain peers: those kept from before the others spoke of extensions.
+const PLAIN: u64 = 1 << 20;
 
 /// Something that happens to the world.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,14 +55,71 @@ pub enum Deed {
     Lock(bool),
     /// An operator raises the customer's price: for new calls only.
     Reprice,
+    /// The host of a vendor is down: what is sent there comes back as unreachable.
+    Down(usize),
+    /// It is up again, and knows what it knew.
+    Up(usize),
+    /// All connections break.
+    Cut,
+    /// An operator removes the gateway of a vendor.
+    Retire(usize),
+}
+
+impl Deed {
+    /// Whether it leaves everything as it should be: then nothing excuses anybody.
+    pub(super) fn is_harmless(self) -> bool {
+        let by_operator = matches!(
+            self,
+            Self::HangUp(_) | Self::Drain(_) | Self::Lock(_) | Self::Reprice | Self::Retire(_)
+        );
+        by_operator || matches!(self, Self::Weather(weather) if weather.lost == 0)
+    }
+
+    /// Whether messages get lost by it.
+    pub(super) fn loses(self) -> bool {
+        match self {
+            Self::Weather(weather) => weather.lost > 0,
+            Self::Down(_) | Self::Cut => true,
+            _ => false,
+        }
+    }
+}
+
+/// What a gateway's document says besides where it is.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Reliable provisional responses: `off`, `supported` or `required`; empty: unsaid.
+    pub rel100: &'static str,
+    /// Session timers are offered.
+    pub session_timer: bool,
+    /// As whom we prove ourselves.
+    pub login: Option<Account>,
+    /// We register there.
+    pub registration: bool,
+    /// It is probed.
+    pub options_check: bool,
+    /// How we speak with it.
+    pub way: Way,
 }
 
 /// One world to be.
 pub struct Scenario {
     /// Callers, one call each.
     pub phones: Vec<Phone>,
-    /// Vendors, by priority.
+    /// Vendors, by priority; those without a gateway are where others send callers.
     pub vendors: Vec<Vendor>,
+    /// The gateways of vendors, in their order.
+    pub gateways: Vec<Wanted>,
+    /// The gateway of the customer.
+    pub customer: Wanted,
+    /// Users with a phone of ours.
+    pub users: Vec<Account>,
+    /// Their devices.
+    pub devices: Vec<Device>,
+    /// A customer whose gateway is known by its password alone.
+    pub roaming: Option<Account>,
+    /// Parameters that are not as they are by themselves.
+    pub parameters: Vec<(&'static str, u32)>,
     /// The network at the start.
     pub weather: Weather,
     /// What happens when, in order.
@@ -69,14 +132,23 @@ pub struct Scenario {
     pub vendor_lines: u32,
 }
 
-struct Dice(StdRng);
+/// The chances of a seed.
+pub(super) struct Dice(StdRng);
 
 impl Dice {
-    fn one_in(&mut self, chances: u32) -> bool {
+    pub(super) fn one_in(&mut self, chances: u32) -> bool {
         self.0.random_ratio(1, chances)
     }
 
-    fn ms(&mut self, range: std::ops::Range<u64>) -> Duration {
+    pub(super) fn below(&mut self, end: u32) -> u32 {
+        self.0.random_range(0..end)
+    }
+
+    pub(super) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.0.random_range(0..of.len())]
+    }
+
+    pub(super) fn ms(&mut self, range: std::ops::Range<u64>) -> Duration {
         Duration::from_millis(self.0.random_range(range))
     }
 
@@ -89,39 +161,40 @@ impl Dice {
         }
     }
 
-    fn temper(&mut self) -> Temper {
-        match self.0.random_range(0..12) {
+    /// What somebody does with calls, and what he wants in them.
+    pub(super) fn temper(&mut self) -> (Temper, Vec<(Duration, Wish)>) {
+        let mut wishes = Vec::new();
+        let temper = match self.0.random_range(0..12) {
             0..7 => {
                 let rings = self.ms(10..1_500);
-                Temper::Answers(Answers {
-                    rings,
-                    answers: rings + self.ms(0..6_000),
-                    hangs_up: self.one_in(3).then(|| self.ms(500..25_000)),
-                    offers: self.one_in(3).then(|| self.ms(100..15_000)),
-                    early_media: self.one_in(3),
-                    forks: self.one_in(6),
-                })
+                let answers = rings + self.ms(0..6_000);
+                let hangs_up = self.one_in(3).then(|| self.ms(500..25_000));
+                let offers = self.one_in(3).then(|| self.ms(100..15_000));
+                wishes.extend(offers.map(|after| (after, Wish::Resume)));
+                let (early_media, forks) = (self.one_in(3), self.one_in(6));
+                Temper::Answers(Answers { rings, answers, hangs_up, early_media, forks })
             }
             7..10 => {
                 let codes = [302, 404, 486, 500, 503, 603];
-                let code = codes.get(self.0.random_range(0..codes.len())).copied();
-                Temper::Refuses(code.unwrap_or(503), self.ms(5..800))
+                let code = self.pick(&codes);
+                Temper::Refuses(code, self.ms(5..800))
             }
             10 => Temper::Rings,
             _ => Temper::Silent,
-        }
+        };
+        (temper, wishes)
     }
 
-    fn plan(&mut self) -> Plan {
-        Plan {
-            start: OPENING + self.ms(0..20_000),
-            cancel_after: self.one_in(6).then(|| self.ms(50..4_000)),
-            talk: self.ms(200..40_000),
-            mute: false,
-            holds: self.one_in(4),
-            forgets_ack: self.one_in(20),
-            offerless: self.one_in(8),
-        }
+    /// What a caller does, and what he wants in his call.
+    fn plan(&mut self) -> (Plan, Vec<(Duration, Wish)>) {
+        let start = OPENING + self.ms(0..20_000);
+        let cancel_after = self.one_in(6).then(|| self.ms(50..4_000));
+        let talk = self.ms(200..40_000);
+        let holds = self.one_in(4);
+        let (forgets_ack, offerless) = (self.one_in(20), self.one_in(8));
+        let plan = Plan { start, cancel_after, talk, forgets_ack, offerless, mute: false };
+        let wishes = vec![(talk / 3, Wish::Hold), (talk * 2 / 3, Wish::Resume)];
+        (plan, if holds { wishes } else { Vec::new() })
     }
 
     /// Crashes and other deeds, each with what undoes it.
@@ -218,14 +291,26 @@ impl Dice {
     }
 }
 
-fn host(address: &str, port: u16) -> SocketAddr {
+pub(super) fn host(address: &str, port: u16) -> SocketAddr {
     SocketAddr::new(address.parse().expect("an address"), port)
+}
+
+fn plain() -> Manners {
+    Manners { plain: true, ..Manners::default() }
 }
 
 impl Scenario {
     /// The world of this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        let basics = Self::basic(seed);
+        // Another generator, so that kept seeds stay the worlds they were.
+        let dice = Dice(StdRng::seed_from_u64(seed ^ 0x6578_7465_6e64));
+        if seed < PLAIN { basics } else { Extensions { dice, world: basics }.add() }
+    }
+
+    /// Peers that speak of nothing but RFC 3261.
+    fn basic(seed: u64) -> Self {
         let mut dice = Dice(StdRng::seed_from_u64(seed));
         let callers = dice.0.random_range(1..=6);
         let target = host(ADDRESSES[0], SIP_PORT);
@@ -237,14 +322,18 @@ impl Scenario {
                 let callee = if dice.one_in(20) { "999123" } else { "44207946" };
                 let mute = dice.one_in(15);
                 let talk = Duration::from_secs(100);
-                let plan = dice.plan();
+                let (plan, wishes) = dice.plan();
                 let plan = if mute { Plan { mute, talk, ..plan } } else { plan };
-                Phone::new(number, address, target, callee, plan)
+                let phone = Phone::new(number, address, target, callee, plan);
+                phone.with(Manners { wishes, ..plain() })
             })
             .collect();
         let vendors = (1..=dice.0.random_range(1..=3))
             .map(|number| {
-                Vendor::new(host(&format!("10.10.2.{}", number * 10), SIP_PORT), dice.temper())
+                let (temper, wishes) = dice.temper();
+                let address = host(&format!("10.10.2.{}", number * 10), SIP_PORT);
+                let manners = Manners { wishes, ..plain() };
+                Vendor::new(address, temper).with(manners)
             })
             .collect();
         let weather = dice.weather();
@@ -263,8 +352,24 @@ impl Scenario {
         let vendor_lines = if dice.one_in(3) { dice.0.random_range(1..3) } else { 0 };
         // Good weather at the end: what got lost is repeated, and everything comes to rest.
         let calm = Weather { delay_ms: 1, ..Weather::default() };
-        script.push((OPENING + SCRIPT, Deed::Weather(calm)));
+        script.push((CALM, Deed::Weather(calm)));
         script.sort_by_key(|(at, _)| *at);
-        Self { phones, vendors, weather, script, money, lines, vendor_lines }
+        let mut world = Self {
+            phones,
+            vendors,
+            gateways: Vec::new(),
+            customer: Wanted::default(),
+            users: Vec::new(),
+            devices: Vec::new(),
+            roaming: None,
+            parameters: Vec::new(),
+            weather,
+            script,
+            money,
+            lines,
+            vendor_lines,
+        };
+        world.gateways = vec![Wanted::default(); world.vendors.len()];
+        world
     }
 }

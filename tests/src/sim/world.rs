@@ -2,20 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use control::decide::Method;
 use serde_json::{Value, json};
 
 use super::archive::Archive;
+use super::coverage;
+use super::device::Device;
+use super::hiding;
 use super::invariants;
-use super::machine::{Carried, Machine, Memory, time};
-use super::network::{Letter, Network};
+use super::machine::{Carried, Machine, Memory, SIP_PORT, time};
+use super::network::{Letter, Network, Way};
 use super::peer::status;
 use super::phone::Phone;
-use super::scenario::{Deed, OPENING, Scenario};
+use super::scenario::{Deed, OPENING, Scenario, Wanted};
 use super::vendor::Vendor;
+use super::witness::Witness;
 
 /// A world that has not come to rest by then never will.
 const END: Duration = OPENING.saturating_add(Duration::from_secs(900));
@@ -43,6 +47,7 @@ pub struct World<'m> {
     pub(super) machine: Machine<'m>,
     pub(super) phones: Vec<Phone>,
     pub(super) vendors: Vec<Vendor>,
+    pub(super) devices: Vec<Device>,
     network: Network,
     script: Vec<(Duration, Deed)>,
     /// The customer's money at the start, in billionths; `None`: no limit.
@@ -51,10 +56,22 @@ pub struct World<'m> {
     pub(super) vendor_lines: u32,
     /// Whether no datagram is ever lost.
     pub(super) lossless: bool,
+    /// Whether datagrams arrive in the order in which they were sent.
+    pub(super) orderly: bool,
     /// Whether control is held up: then calls change their vendor without its word.
     pub(super) stalled: bool,
     /// The customer, the vendors' account.
     pub(super) accounts: [u32; 2],
+    /// Numbers of the vendors' gateways, in their order.
+    pub(super) gateways: Vec<u32>,
+    /// Numbers of users in our books, by name.
+    pub(super) users: BTreeMap<String, u32>,
+    /// Whether control and the devices were compared.
+    compared: bool,
+    /// Vendors who send callers on, and whither.
+    kin: Vec<IpAddr>,
+    /// Requests and responses of ours that told one side of another.
+    pub(super) leaks: Vec<String>,
     /// When the customer's price was raised, µs since 1970.
     pub(super) repriced: Option<u64>,
     /// When anything was sent or changed last.
@@ -70,7 +87,10 @@ impl<'m> World<'m> {
     /// When control does not take what the world needs.
     pub fn new(memory: &'m Memory, seed: u64, trace: bool) -> Result<Self, String> {
         let scenario = Scenario::new(seed);
-        let Scenario { phones, vendors, weather, script, money, lines, vendor_lines } = scenario;
+        let offers = Offers::of(&scenario);
+        let Scenario { phones, vendors, devices, weather, script, money, vendor_lines, .. } =
+            scenario;
+        let kin = vendors.iter().flat_map(Vendor::kin).map(|address| address.ip()).collect();
         let now = OPENING - Duration::from_secs(10);
         let mut machine = Machine::new(memory, seed, now);
         machine.start_desk(now);
@@ -80,20 +100,29 @@ impl<'m> World<'m> {
             machine,
             phones,
             vendors,
+            devices,
             network: Network::new(seed, weather),
             vendor_lines,
-            lossless: weather.lost == 0
-                && script.iter().all(|(_, deed)| !matches!(deed, Deed::Weather(w) if w.lost > 0)),
+            orderly: weather.jitter_ms == 0
+                && !script
+                    .iter()
+                    .any(|(_, deed)| matches!(deed, Deed::Weather(it) if it.jitter_ms > 0)),
+            lossless: weather.lost == 0 && !script.iter().any(|(_, deed)| deed.loses()),
             stalled: script.iter().any(|(_, deed)| matches!(deed, Deed::StallDesk(_))),
             script,
             money: money.map(|whole| i64::from(whole) * 1_000_000_000 / 4),
             accounts: [0; 2],
+            gateways: Vec::new(),
+            users: BTreeMap::new(),
+            leaks: Vec::new(),
+            compared: false,
+            kin,
             repriced: None,
             moved: now,
             story: DefaultHasher::new(),
             trace,
         };
-        world.provision(lines)?;
+        world.provision(&offers)?;
         while world.now < OPENING - Duration::from_secs(5) {
             world.step()?;
         }
@@ -106,45 +135,48 @@ impl<'m> World<'m> {
         self.machine.plane_deaths + self.machine.desk_deaths + self.machine.freezes
     }
 
-    /// Money, tariffs and gateways, as an operator would enter them.
-    fn provision(&mut self, lines: u32) -> Result<(), String> {
+    /// Does what an operator enters; the number of what it made.
+    fn enter(&mut self, method: Method, path: &str, body: Value) -> Result<u32, String> {
+        let made = self.machine.command(self.now, method, path, body);
+        let made = made.map_err(|fault| format!("{path}: {fault}"))?;
+        Ok(made.get("id").and_then(Value::as_u64).unwrap_or(0) as u32)
+    }
+
+    /// Money, tariffs, gateways and users, as an operator would enter them.
+    fn provision(&mut self, offers: &Offers) -> Result<(), String> {
+        use Method::{Post, Put};
         // Silence is noticed in time for a peer that minds it to be patient.
-        let silence = json!({"value": "20"});
-        self.machine.command(self.now, Method::Put, "param/TG_RTP_TIMEOUT", silence)?;
-        let mut post = |path: &str, body: Value| {
-            self.machine
-                .command(self.now, Method::Post, path, body)
-                .map(|made| made.get("id").and_then(Value::as_u64).unwrap_or(0) as u32)
-        };
+        self.enter(Put, "param/TG_RTP_TIMEOUT", json!({"value": "20"}))?;
+        for (name, value) in &offers.parameters {
+            let value = json!({ "value": value.to_string() });
+            self.enter(Put, &format!("param/{name}"), value)?;
+        }
         // Without a credit limit (`null`) an account is never short of money.
         let credit = if self.money.is_some() { json!("0") } else { Value::Null };
         let customer = json!({"name": "acme", "role": "customer", "credit": credit});
         let vendor = json!({"name": "carrier", "role": "vendor", "credit": null});
-        self.accounts = [post("account", customer)?, post("account", vendor)?];
+        self.accounts =
+            [self.enter(Post, "account", customer)?, self.enter(Post, "account", vendor)?];
         for tariff in ["sell", "buy"] {
-            post("tariff", json!({"name": tariff}))?;
+            self.enter(Post, "tariff", json!({"name": tariff}))?;
         }
         self.put_rate("sell", SOLD)?;
         self.put_rate("buy", BOUGHT)?;
-        let mut post =
-            |path: &str, body: Value| self.machine.command(self.now, Method::Post, path, body);
         if let Some(money) = self.money {
             let amount = format!("{}.{:09}", money / 1_000_000_000, money % 1_000_000_000);
             let payment = json!({"amount": amount, "request_id": "opening"});
-            post("account/acme/payment", payment)?;
+            self.enter(Post, "account/acme/payment", payment)?;
         }
-        let own: Vec<String> = (10..20).map(|last| format!("10.10.1.{last}")).collect();
-        let gateway = json!({
-            "name": "pbx", "account": "acme", "tariff": "sell", "addresses": own, "lines_max": lines,
-        });
-        post("gateway/mapping", gateway)?;
-        for (place, vendor) in self.vendors.iter().enumerate() {
-            let gateway = json!({
-                "name": format!("v{place}"), "account": "carrier", "tariff": "buy",
-                "priority": place + 1, "target": vendor.address.to_string(), "prefixes": ["44"],
-                "lines_max": self.vendor_lines,
-            });
-            post("gateway/routing", gateway)?;
+        for (path, document) in &offers.documents {
+            let id = self.enter(Post, path, document.clone())?;
+            match *path {
+                "gateway/routing" => self.gateways.push(id),
+                "phone" => {
+                    let name = document["name"].as_str().unwrap_or_default();
+                    self.users.insert(name.to_owned(), id);
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -169,7 +201,7 @@ impl<'m> World<'m> {
         invariants::at_rest(&mut self)?;
         Ok(Report {
             calls: self.phones.len() as u32,
-            seen: invariants::seen(&self),
+            seen: coverage::seen(&self),
             story: self.story.finish(),
         })
     }
@@ -178,7 +210,8 @@ impl<'m> World<'m> {
         let quiet = self.script.is_empty()
             && self.network.poll_timeout().is_none()
             && self.phones.iter().all(Phone::is_over)
-            && self.vendors.iter().all(|vendor| vendor.calls_up() == 0);
+            && self.callees().all(|vendor| vendor.calls_up() == 0)
+            && self.devices.iter().all(Device::is_settled);
         if !quiet || self.machine.plane.is_none() || self.machine.desk.is_none() {
             return false;
         }
@@ -191,7 +224,8 @@ impl<'m> World<'m> {
 
     fn step(&mut self) -> Result<(), String> {
         let peers = self.phones.iter().map(Phone::poll_timeout);
-        let peers = peers.chain(self.vendors.iter().map(Vendor::poll_timeout)).flatten();
+        let peers = peers.chain(self.vendors.iter().map(Vendor::poll_timeout));
+        let peers = peers.chain(self.devices.iter().map(Device::poll_timeout)).flatten();
         let script = self.script.first().map(|(at, _)| *at);
         let due = peers.chain(script).chain(self.network.poll_timeout()).min();
         let due = due.unwrap_or(Duration::MAX).min(self.machine.poll_timeout());
@@ -205,10 +239,17 @@ impl<'m> World<'m> {
             self.deliver(&letter);
         }
         let mut sent = Vec::new();
-        self.machine.step(self.now, |from, to, bytes| {
-            sent.push(Letter { from, to, bytes: bytes.to_vec() });
-        });
+        let lives = self.machine.plane_deaths;
+        self.machine.step(self.now, |letter| sent.push(letter));
+        if self.machine.plane_deaths > lives {
+            self.network.cut();
+        }
+        let kin = &self.kin;
+        self.leaks.extend(sent.iter().filter_map(|letter| hiding::leak(letter, kin)));
         self.send(sent);
+        if !self.compared && self.devices.iter().all(Device::is_settled) {
+            self.compared = invariants::are_bound(self)?;
+        }
         invariants::after_step(self)
     }
 
@@ -220,6 +261,9 @@ impl<'m> World<'m> {
         }
         for vendor in &mut self.vendors {
             sent.extend(vendor.handle_timeout(now));
+        }
+        for device in &mut self.devices {
+            sent.extend(device.handle_timeout(now));
         }
         self.send(sent);
     }
@@ -237,16 +281,30 @@ impl<'m> World<'m> {
     }
 
     fn deliver(&mut self, letter: &Letter) {
+        if letter.way == Way::Back {
+            return self.machine.deliver(self.now, letter);
+        }
         let host = letter.to.ip();
         if let Some(phone) = self.phones.iter_mut().find(|phone| phone.address.ip() == host) {
             let sent = phone.handle(self.now, letter);
             return self.send(sent);
         }
         if let Some(vendor) = self.vendors.iter_mut().find(|vendor| vendor.address.ip() == host) {
-            let sent = vendor.handle(self.now, letter);
+            if vendor.is_up {
+                let sent = vendor.handle(self.now, letter);
+                self.send(sent);
+            } else if letter.way == Way::Datagram && letter.to.port() == SIP_PORT {
+                // Its router says so.
+                self.network.send(self.now, Letter { way: Way::Back, ..letter.clone() });
+            }
+            return;
+        }
+        let mut devices = self.devices.iter_mut();
+        if let Some(device) = devices.find(|device| device.callee.address.ip() == host) {
+            let sent = device.handle(self.now, letter);
             return self.send(sent);
         }
-        self.machine.deliver(self.now, letter.from, letter.to, &letter.bytes);
+        self.machine.deliver(self.now, letter);
     }
 
     fn act(&mut self, deed: Deed) -> Result<(), String> {
@@ -265,10 +323,20 @@ impl<'m> World<'m> {
                 self.machine.start_desk(now);
                 return invariants::after_start(self);
             }
-            Deed::KillPlane => self.machine.kill_plane(),
+            Deed::KillPlane => {
+                self.machine.kill_plane();
+                self.network.cut();
+            }
+            Deed::Cut => {
+                self.machine.cut_connections();
+                self.network.cut();
+            }
             Deed::LightFuse(worker, frames) => self.machine.light_fuse(worker, frames),
             Deed::StartPlane => self.machine.start_plane(now),
-            Deed::CutPower(wrote) => self.machine.cut_power(now, wrote),
+            Deed::CutPower(wrote) => {
+                self.machine.cut_power(now, wrote);
+                self.network.cut();
+            }
             Deed::LightFuseOfPower(worker, frames, wrote) => {
                 self.machine.fuse_of_power = Some(wrote);
                 self.machine.light_fuse(worker, frames);
@@ -283,6 +351,20 @@ impl<'m> World<'m> {
                 self.put_rate("sell", RAISED)?;
             }
             Deed::Lock(locked) => say(Method::Patch, "account/acme", json!({ "locked": locked })),
+            Deed::Down(place) | Deed::Up(place) => {
+                let is_up = matches!(deed, Deed::Up(_));
+                let Some(vendor) = self.vendors.get_mut(place) else { return Ok(()) };
+                let host = vendor.address.ip();
+                vendor.is_up = is_up;
+                let _ = if is_up {
+                    self.machine.away.remove(&host)
+                } else {
+                    self.machine.away.insert(host)
+                };
+            }
+            Deed::Retire(place) => {
+                say(Method::Delete, &format!("gateway/routing/v{place}"), Value::Null)
+            }
             Deed::HangUp(place) => {
                 if let Some(id) = self.machine.calls().get(place) {
                     let path = format!("call/{}", control::cdr::id_text(*id));
@@ -320,8 +402,90 @@ impl<'m> World<'m> {
         self.phones.iter().find(|phone| phone.address.ip() == host)
     }
 
+    /// Everybody who takes calls.
+    pub(super) fn callees(&self) -> impl Iterator<Item = &Vendor> {
+        self.vendors.iter().chain(self.devices.iter().map(|device| &device.callee))
+    }
+
+    /// Everybody's evidence.
+    pub(super) fn witnesses(&self) -> impl Iterator<Item = &Witness> {
+        let phones = self.phones.iter().map(Phone::witness);
+        phones.chain(self.callees().map(|callee| &callee.witness))
+    }
+
     /// Whether a phone is a customer's.
     pub(super) fn is_known(phone: &Phone) -> bool {
-        matches!(phone.address.ip(), IpAddr::V4(ip) if (10..20).contains(&ip.octets()[3]))
+        let is_ours =
+            matches!(phone.address.ip(), IpAddr::V4(ip) if (10..20).contains(&ip.octets()[3]));
+        is_ours || phone.has_login()
     }
+}
+
+/// What an operator enters besides accounts and tariffs.
+struct Offers {
+    parameters: Vec<(&'static str, u32)>,
+    /// Documents, and where they belong.
+    documents: Vec<(&'static str, Value)>,
+}
+
+impl Offers {
+    fn of(scenario: &Scenario) -> Self {
+        let Scenario { customer, lines, vendor_lines, .. } = scenario;
+        let own: Vec<String> = (10..20).map(|last| format!("10.10.1.{last}")).collect();
+        let mut documents = Vec::new();
+        let pbx = json!({
+            "name": "pbx", "account": "acme", "tariff": "sell", "addresses": own, "lines_max": lines,
+        });
+        documents.push(("gateway/mapping", with_sip(pbx, customer)));
+        if let Some(account) = &scenario.roaming {
+            let roaming = json!({
+                "name": "roaming", "account": "acme", "tariff": "sell",
+                "authentication": "password",
+                "auth_username": account.user, "auth_password": account.password,
+            });
+            documents.push(("gateway/mapping", with_sip(roaming, customer)));
+        }
+        for (place, (vendor, wanted)) in scenario.vendors.iter().zip(&scenario.gateways).enumerate()
+        {
+            let mut gateway = json!({
+                "name": format!("v{place}"), "account": "carrier", "tariff": "buy",
+                "priority": place + 1, "target": target(vendor.address, wanted.way), "prefixes": ["44"],
+                "lines_max": vendor_lines, "registration": wanted.registration,
+                "options_check": wanted.options_check,
+            });
+            if let Some(account) = &wanted.login {
+                gateway["auth_username"] = json!(account.user);
+                gateway["auth_password"] = json!(account.password);
+            }
+            documents.push(("gateway/routing", with_sip(gateway, wanted)));
+        }
+        for (number, account) in scenario.users.iter().enumerate() {
+            let phone = json!({
+                "name": account.user, "account": "acme", "tariff": "sell",
+                "password": account.password, "numbers": [format!("4433000{number}")],
+                "ring": if number == 0 { "all" } else { "newest" },
+            });
+            documents.push(("phone", phone));
+        }
+        Self { parameters: scenario.parameters.clone(), documents }
+    }
+}
+
+/// An address as an operator writes it.
+fn target(address: SocketAddr, way: Way) -> String {
+    match way {
+        Way::Stream => format!("sip:{address};transport=tcp"),
+        _ => address.to_string(),
+    }
+}
+
+/// A gateway's document with how it wants its SIP.
+fn with_sip(mut gateway: Value, wanted: &Wanted) -> Value {
+    if !wanted.rel100.is_empty() {
+        gateway["rel100"] = json!(wanted.rel100);
+        gateway["session_timer"] = json!(wanted.session_timer);
+        gateway["message"] = json!(true);
+        gateway["redirects_max"] = json!(2);
+    }
+    gateway
 }

@@ -89,7 +89,8 @@ fn register(contacts: &[(&str, u32)], cseq: u32) -> Register {
         expires_s: UNSAID,
         contacts_used: contacts.len() as u8,
         star: 0,
-        spare: [0; 2],
+        publishes: 0,
+        spare: 0,
         user: Text::new(b"alice").unwrap(),
         call_id: Text::new(b"register").unwrap(),
         user_agent: Text::new(b"Phone/1").unwrap(),
@@ -480,6 +481,37 @@ fn a_trunk_may_ask_for_address_and_password_both() {
 }
 
 #[test]
+fn a_gateway_may_publish_where_its_field_says_so_and_a_phone_may_not() {
+    let mut desk = Desk::with_alice();
+    let publish = |source: &str, expires_s: u32| Register {
+        publishes: 1,
+        source: endpoint(source),
+        expires_s,
+        credentials: Credentials::default(),
+        ..register(&[], 1)
+    };
+    let (inside, outside) = ("10.1.0.1:5060", "10.9.9.9:5060");
+    let outcome = |desk: &mut Desk, source: &str, expires_s: u32| {
+        let said = desk.registers(&publish(source, expires_s));
+        assert_eq!((said.contacts_used, desk.office.state.bindings.live()), (0, 0));
+        (said.status, said.seconds)
+    };
+    assert_eq!(outcome(&mut desk, inside, 600), (405, 0));
+    desk.change("gateway/mapping/in", json!({"publish": true}));
+    assert_eq!(outcome(&mut desk, inside, 600), (200, 600));
+    assert_eq!(outcome(&mut desk, inside, UNSAID), (200, 3_600));
+    assert_eq!(outcome(&mut desk, inside, 1_000_000), (200, 3_600));
+    assert_eq!(outcome(&mut desk, inside, 59), (423, 60));
+    assert_eq!(outcome(&mut desk, inside, 0), (200, 0), "what is published is taken back");
+    assert_eq!(outcome(&mut desk, outside, 600), (407, 0));
+    let phone =
+        Register { credentials: ALICE.credentials(SipMethod::Publish), ..publish(HOME, 600) };
+    assert_eq!(desk.registers(&phone).status, 405);
+    desk.change("gateway/mapping/in", json!({"locked": true}));
+    assert_eq!(outcome(&mut desk, inside, 600), (403, 0));
+}
+
+#[test]
 fn the_caller_is_who_the_believed_header_says() {
     let mut desk = Desk::new("1000");
     let told = |desk: &mut Desk, change: &dyn Fn(&mut Admit)| {
@@ -566,6 +598,7 @@ fn a_call_to_a_phone_rings_its_newest_contact_or_all_at_once() {
         down,
         Down::Order(Order::Profile(plain))
             if (plain.gateway, plain.reason, plain.retry_after, plain.privacy) == (0, 1, 1, 1)
+                && plain.transfer == 1
     )));
     let (_, candidates) = desk.rung("390200").unwrap();
     assert_eq!(candidates.len(), 2);
@@ -579,6 +612,25 @@ impl Desk {
         assert_eq!(answer.status, 200);
         self.time.wall_us += 1;
     }
+}
+
+#[test]
+fn who_transfers_pays_for_the_call_to_the_target_and_a_vendor_cannot() {
+    let mut desk = Desk::with_alice();
+    let id = desk.office.state.customers.of_user("alice").unwrap().gateway.id;
+    let mut admit = desk.invite("203.0.113.1:5060", "44207");
+    admit.transferor = id;
+    let route = desk.ask(&admit).unwrap();
+    assert_eq!(route.customer_gateway, id);
+    assert_eq!(route.caller_billed.as_bytes(), b"390200", "the phone's own number");
+    desk.office.handle_ended(desk.time, 0, admit.call, &talked(&admit, &route, 60_000), false);
+    let row = desk.settle().ends[0].describe();
+    assert_eq!([&row["gateway"], &row["charge"]], [&json!("alice"), &json!("0.60")]);
+    assert_eq!(row["billing_mode"], json!("phone"));
+    let vendor = desk.office.state.routings.values().next().unwrap().id;
+    let mut admit = desk.invite("203.0.113.1:5060", "44207");
+    admit.transferor = vendor;
+    assert_eq!(desk.ask(&admit).unwrap_err().status, 403);
 }
 
 #[test]

@@ -221,7 +221,7 @@ impl Switch {
     }
 
     /// The tag that a leg has once it is confirmed.
-    fn own_tag(&self, slot: usize, side: Side) -> [u8; 32] {
+    pub(super) fn own_tag(&self, slot: usize, side: Side) -> [u8; 32] {
         let text = self.calls[slot].legs[side as usize].text(Field::LocalTag);
         text.try_into().expect("every tag of ours is one token")
     }

@@ -424,7 +424,7 @@ impl Switch {
         let is_sought = is_open && matches!(call.state, State::Trying | State::Ringing);
         if is_sought && let Some(transaction) = self.transactions.find(client) {
             // Of several that are called at once, the leg is with the one who speaks.
-            call.leg(Side::Callee).path = transaction.path;
+            call.leg(Side::Callee).path = transaction.way();
         }
         match Class::of(status) {
             Class::Provisional if is_sought => {

@@ -14,7 +14,7 @@ use super::hangup::by_side;
 use super::invite::description;
 use super::{Deadline, Exchange, Unacked};
 use crate::Instant;
-use crate::compose::{self, Content, Extensions, Outgoing, Reply, SDP, Told};
+use crate::compose::{self, Content, Extensions, Outgoing, Reply, SDP, Says, Told};
 use crate::counter::Counter;
 use crate::dialog::Side;
 use crate::media::MediaFault;
@@ -28,7 +28,7 @@ use crate::transaction::{
 
 /// How long the far side may think about an offer, like timer C (§16.6): someone may have to press
 /// a button.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub(super) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What a failure of one leg becomes on the other.
 fn told(status: u16) -> u16 {
@@ -45,7 +45,7 @@ fn is_opaque(method: Method<'_>) -> bool {
 }
 
 /// Whether a failure means that the far side has no such dialog any more (§12.2.1.2).
-fn ends_dialog(status: u16) -> bool {
+pub(super) fn ends_dialog(status: u16) -> bool {
     matches!(status, 408 | 481)
 }
 
@@ -55,6 +55,7 @@ pub(super) struct Within<'a> {
     pub(super) content: Content<'a>,
     /// The other leg's message, of which some header fields go with it.
     pub(super) passed: Option<&'a Message<'a>>,
+    pub(super) says: Says<'a>,
     pub(super) extensions: Extensions,
     /// What its transaction is to the call.
     pub(super) role: Role,
@@ -84,7 +85,8 @@ impl Switch {
         let call = &self.calls[slot];
         let served = |side| compose::serves(method, Some(self.profiles.of(call.gateway(side))));
         if !Side::BOTH.into_iter().all(served) {
-            return self.refuse_method(path, request);
+            self.counters.add(Counter::RefusedMethod);
+            return self.answer_once(now, path, request, key, &Reply::plain(405));
         }
         if !self.admit_exchange(path, request) {
             return;
@@ -92,7 +94,7 @@ impl Switch {
         let unfit = self.unfit_session(request);
         if let Some(reply) = unfit.filter(|_| !is_opaque(method)) {
             self.count_unfit(reply.status);
-            return self.reply_stateless(path, request, &reply);
+            return self.answer_once(now, path, request, key, &reply);
         }
         if method == Method::Update && description(request).is_none() {
             return self.take_update(now, slot, side, path, request, key);
@@ -104,7 +106,7 @@ impl Switch {
             // §14.1: some time up to 10 s for the peer that must wait for itself.
             let retry_after = (status == 500).then(|| (self.random() % 10) as u32 + 1);
             let reply = Reply { retry_after, ..Reply::plain(status) };
-            return self.reply_stateless(path, request, &reply);
+            return self.answer_once(now, path, request, key, &reply);
         }
         let server = match self.open_server(now, path, request, key, 0, Keep::Request) {
             Ok(server) => server,
@@ -199,7 +201,8 @@ impl Switch {
                 false => Extensions::NONE,
             };
             let (role, peer) = (Role::Exchange, Some(server));
-            let within = Within { method, content, passed: Some(request), extensions, role, peer };
+            let (passed, says) = (Some(request), Says::Nothing);
+            let within = Within { method, content, passed, says, extensions, role, peer };
             self.send_within(now, slot, side.other(), &within)
         });
         self.give_scratch(rewritten);
@@ -215,7 +218,7 @@ impl Switch {
         within: &Within<'_>,
     ) -> Result<TransactionKey, u16> {
         let branch = self.next_branch().ok_or(503_u16)?;
-        let &Within { method, content, passed, extensions, role, peer } = within;
+        let &Within { method, content, passed, says, extensions, role, peer } = within;
         let owner = Some(self.key_of(slot));
         let call = &mut self.calls[slot];
         let told = Told { peer: Some(self.profiles.of(call.gateway(side))), ..Told::default() };
@@ -224,7 +227,7 @@ impl Switch {
         leg.cseq_local += 1;
         let (path, cseq, is_early) = (leg.path, leg.cseq_local, !leg.confirmed);
         let request = leg.request(method, cseq, branch, content);
-        let request = Outgoing { passed, told, extensions, ..request };
+        let request = Outgoing { passed, told, says, extensions, ..request };
         let written = write_request(&mut self.outbox, &self.setup, leg.local, path, &request);
         if !self.count_unsent(written) {
             return Err(503);
@@ -300,8 +303,14 @@ impl Switch {
     }
 
     fn answer_exchange(&mut self, now: Instant, server: TransactionKey, reply: &Reply<'_>) {
-        // The request's To has our tag already: none is added.
-        self.answer(now, server, reply);
+        // The request's To has our tag already, but where a leg is new.
+        let owner = self.transactions.find(server).and_then(|transaction| transaction.owner);
+        let slot = owner.and_then(|owner| self.live_call(owner));
+        let new = slot.and_then(|slot| Some((slot, self.side_of_transfer(slot)?)));
+        match new.map(|(slot, side)| self.own_tag(slot, side)) {
+            Some(to_tag) => self.answer(now, server, &Reply { to_tag: &to_tag, ..*reply }),
+            None => self.answer(now, server, reply),
+        }
     }
 
     /// A response to a passed-on INVITE, whose call lives.
@@ -462,6 +471,7 @@ impl Switch {
         self.give_scratch(rewritten);
         let carries = (!offered).then_some(client);
         self.await_ack(now, slot, Unacked { side: from, server, cseq, interval: T1, carries });
+        self.leg_replaced(now, slot, server);
         self.save(slot);
     }
 
@@ -477,9 +487,9 @@ impl Switch {
         let from = self.take_exchange(owner, server);
         let reply = Reply { passed: Some(message), ..Reply::plain(told(status)) };
         self.answer_exchange(now, server, &reply);
-        if ends_dialog(status)
-            && let Some(slot) = self.live_call(owner)
-        {
+        let Some(slot) = self.live_call(owner) else { return };
+        self.leg_not_replaced(slot, server);
+        if ends_dialog(status) {
             let lost = from.map(|(_, exchange)| exchange.from.other());
             let by = lost.map_or(link::record::EndedBy::Server, by_side);
             self.hang_up(now, slot, EndReason::DialogLost, by, None);
@@ -496,6 +506,7 @@ impl Switch {
         let from = self.take_exchange(owner, server);
         self.answer_exchange(now, server, &Reply::plain(408));
         if let Some(slot) = self.live_call(owner) {
+            self.leg_not_replaced(slot, server);
             let lost = from.map(|(_, exchange)| exchange.from.other());
             let by = lost.map_or(link::record::EndedBy::Server, by_side);
             self.hang_up(now, slot, EndReason::DialogLost, by, None);
@@ -518,8 +529,11 @@ impl Switch {
 
     /// The far side says that it works on it, and no more. Cancelled, it must end it (§9.1).
     pub(super) fn exchange_late(&mut self, now: Instant, slot: usize) {
-        if let Some(exchange) = self.calls[slot].exchange {
-            self.cancel_client(now, exchange.client, None);
+        let call = &self.calls[slot];
+        let offer = call.exchange.map(|exchange| exchange.client);
+        let offer = offer.or(call.refresh.map(|(_, client)| client));
+        if let Some(client) = offer {
+            self.cancel_client(now, client, None);
         }
     }
 

@@ -33,6 +33,9 @@ impl Switch {
         key: Key,
     ) {
         let Some((slot, side)) = self.find_leg(request) else {
+            if self.leaver_request(path, request) {
+                return;
+            }
             return self.refuse(path, request, 481, Counter::DialogUnknown);
         };
         let method = request.method();
@@ -56,6 +59,12 @@ impl Switch {
         }
         match method {
             Method::Bye => self.bye(now, slot, side, path, request, key),
+            Method::Refer => self.refer(now, slot, side, path, request, key),
+            Method::Invite | Method::Update | Method::Info | Method::Message
+                if self.is_changing(slot) =>
+            {
+                self.refuse(path, request, 491, Counter::Glare);
+            }
             Method::Invite | Method::Update | Method::Info | Method::Message => {
                 self.open_exchange(now, slot, side, path, request, key);
             }
@@ -102,6 +111,7 @@ impl Switch {
             (State::Committing, Side::Caller) => {
                 self.drop_answered(now, slot, 487, EndReason::Cancelled, by);
             }
+            _ if self.transferor_leaves(slot, side) => {}
             _ => self.end_talk(now, slot, EndReason::Normal, by, Some(side), Some(request)),
         }
     }
@@ -154,6 +164,7 @@ impl Switch {
         self.calls[slot].note_attempts_end(now, reason);
         self.close_media(slot);
         self.abort_exchange(now, slot);
+        self.abandon_transfer(now, slot);
         self.release_held_ack(slot);
         // §15: no BYE to a side that still owes the ACK of our 2xx, until it comes or is given up.
         let unacked = &mut self.calls[slot].unacked;
@@ -215,7 +226,8 @@ impl Switch {
         leg.cseq_local += 1;
         let (path, cseq) = (leg.path, leg.cseq_local);
         let request = leg.request(Method::Bye, cseq, branch, None);
-        let request = Outgoing { passed, told: Told { peer, reason, caller: None }, ..request };
+        let request =
+            Outgoing { passed, told: Told { peer, reason, ..Told::default() }, ..request };
         let written = write_request(&mut self.outbox, &self.setup, leg.local, path, &request);
         if self.count_unsent(written) {
             let machine = Machine::NonInviteClient(non_invite_client::State::Trying);

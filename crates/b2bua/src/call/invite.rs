@@ -81,6 +81,7 @@ struct Said {
     facts: Facts,
     identities: Identities,
     credentials: Credentials,
+    transferor: u32,
 }
 
 /// Why an INVITE does not become a call.
@@ -94,6 +95,11 @@ enum Unfit {
 impl Switch {
     /// An INVITE outside of any dialog that matches no transaction.
     pub(crate) fn open_call(&mut self, now: Instant, path: Path, invite: &Message<'_>, key: Key) {
+        if path.inside().is_some()
+            && let Some(replaces) = invite.value(Name::Replaces)
+        {
+            return self.replace_leg(now, path, invite, key, replaces);
+        }
         match self.turned_away.answered(now, key) {
             Some(Answered::Nothing) => return self.counters.add(Counter::Silenced),
             Some(Answered::Status(503)) => {
@@ -107,7 +113,7 @@ impl Switch {
             }
             None => {}
         }
-        if let Some(why) = self.overload() {
+        if let Some(why) = self.overload_of(invite) {
             return self.turn_away(now, path, invite, key, why);
         }
         if !self.admit_request(path, invite) {
@@ -147,8 +153,8 @@ impl Switch {
         if invite.max_forwards() == Some(0) {
             return Err(Unfit::Status(483, Counter::RefusedHops));
         }
-        // §8.1.1.8: without a Contact there is nobody to talk to later.
-        if invite.contact().is_none() {
+        // §8.1.1.8: without a Contact there is nobody to talk to later. RFC 2543 knew another way.
+        if invite.contact().is_none() && invite.via().unique_branch().is_some() {
             return Err(Unfit::Status(400, Counter::RefusedUnsupported));
         }
         if description(invite).is_some_and(|body| Sdp::parse(body).is_err()) {
@@ -161,7 +167,14 @@ impl Switch {
         let Some(facts) = self.facts(path, invite)? else { return Err(too_long) };
         let identities = identities(invite);
         let credentials = self.credentials(now, path.remote.ip(), invite);
-        let said = Said { facts, identities, credentials };
+        let transferor = match path.inside() {
+            None => 0,
+            Some(_) => {
+                let gone = Unfit::Status(481, Counter::TransfersRefused);
+                self.transferor_of(invite).ok_or(gone)?
+            }
+        };
+        let said = Said { facts, identities, credentials, transferor };
         let slot = self.next_free().ok_or(Unfit::Overload(Counter::RefusedCallsFull))?;
         let random = self.random();
         let local = self.local_of(&path);
@@ -265,6 +278,8 @@ impl Switch {
             facts: said.facts,
             identities: said.identities,
             credentials: said.credentials,
+            transferor: said.transferor,
+            spare: 0,
         }));
     }
 
@@ -476,8 +491,12 @@ impl Switch {
         match role {
             Role::Caller => self.caller_cancels(now, slot, Some(cancel)),
             Role::Exchange => self.cancel_exchange(now, slot, server, cancel),
-            Role::None | Role::Attempt(_) | Role::Register | Role::Errand(_) | Role::Refresh(_) => {
-            }
+            Role::None
+            | Role::Attempt(_)
+            | Role::Register
+            | Role::Errand(_)
+            | Role::Refresh(_)
+            | Role::Transfer => {}
         }
     }
 

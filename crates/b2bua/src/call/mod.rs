@@ -30,8 +30,10 @@ mod invite;
 mod parties;
 mod redirect;
 mod reliable;
+mod replace;
 mod retry;
 mod session;
+mod transfer;
 
 pub(crate) use invite::server_key;
 pub(crate) use session::Session;
@@ -251,6 +253,8 @@ pub(crate) struct Call {
     exchange: Option<Exchange>,
     /// Our own request that keeps a leg's session alive.
     refresh: Option<(Side, TransactionKey)>,
+    /// Its place among the transfers under way.
+    transfer: Option<u16>,
     /// What the caller is told before the answer.
     reliable: Reliable,
     /// Legs that must still get a BYE, in `Closing`.
@@ -285,6 +289,7 @@ impl Call {
             unacked: None,
             exchange: None,
             refresh: None,
+            transfer: None,
             reliable: Reliable::NONE,
             byes: [false; 2],
         }
@@ -304,6 +309,9 @@ impl Call {
 
     /// The gateway at the far end of a leg; 0: none that we know.
     pub(crate) fn gateway(&self, side: Side) -> u32 {
+        if self.legs[side as usize].path.inside().is_some() {
+            return 0;
+        }
         match side {
             Side::Caller => self.record.customer_gateway,
             Side::Callee => {
@@ -465,11 +473,13 @@ impl Switch {
         let call = &mut calls[slot];
         let key = CallKey { slot: slot as u32, generation: call.generation };
         let answered = call.state.is_confirmed();
+        let inside = call.legs.each_ref().map(|leg| leg.path.inside().is_some());
         let [caller, callee] = &mut call.legs;
         let local = |index: u8| &setup.locals[usize::from(index)];
         Streams {
             key,
             locals: [local(caller.local), local(callee.local)],
+            inside,
             legs: [&mut caller.media, &mut callee.media],
             answered,
             secret: &setup.keys.tag,
@@ -485,21 +495,27 @@ impl Switch {
 
     /// The leg that a request inside a dialog belongs to, by the tag that we gave it.
     pub(crate) fn find_leg(&self, message: &sip::Message<'_>) -> Option<(usize, Side)> {
-        let token = Token::read(message.to().tag()?)?;
-        let place = token.place(&self.setup.keys);
+        let (slot, side) = self.leg_of(Token::read(message.to().tag()?)?)?;
+        self.calls[slot].legs[side as usize].owns(message).then_some((slot, side))
+    }
+
+    /// The leg with this tag of ours.
+    fn leg_of(&self, tag: Token) -> Option<(usize, Side)> {
+        let place = tag.place(&self.setup.keys);
         let slot = place.slot as usize;
         let call = self.calls.get(slot)?;
         if call.generation != place.generation || call.state == State::Free {
             return None;
         }
         let side =
-            Side::BOTH.into_iter().find(|&side| call.legs[side as usize].random == token.random)?;
-        call.legs[side as usize].owns(message).then_some((slot, side))
+            Side::BOTH.into_iter().find(|&side| call.legs[side as usize].random == tag.random)?;
+        Some((slot, side))
     }
 
     /// Ends a call for good: closes its media, completes its record, hands it to control.
     pub(crate) fn close_call(&mut self, now: Instant, slot: usize) {
         self.abort_exchange(now, slot);
+        self.abandon_transfer(now, slot);
         self.abort_refresh(now, slot);
         let key = self.key_of(slot);
         self.close_media(slot);

@@ -54,9 +54,7 @@ impl Target {
         let mut address = hop_in(uri, vendor.socket_address()?, locals)?;
         address.set_port(uri.port().unwrap_or(port));
         // Headers in a URI would be a stranger's words in our INVITE (§19.1.5).
-        let whole = uri.as_bytes();
-        let headers = uri.headers().map_or(0, |headers| headers.len() + 1);
-        let uri = link::Text::new(whole.get(..whole.len() - headers)?)?;
+        let uri = link::Text::new(uri.without_headers())?;
         Some(Self { address: Endpoint::from(address).by(transport), uri })
     }
 

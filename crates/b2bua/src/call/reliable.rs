@@ -25,7 +25,7 @@ use super::invite::description;
 use super::{Commitment, Deadline, State};
 use crate::Instant;
 use crate::arena::Field;
-use crate::compose::{Acked, Extensions, REL100, Reply, SDP, Tags};
+use crate::compose::{Acked, Extensions, REL100, Reply, SDP, Says, Tags};
 use crate::counter::Counter;
 use crate::dialog::Side;
 use crate::kept::Kept;
@@ -314,6 +314,7 @@ impl Switch {
             method: Method::Prack,
             content: (!body.is_empty()).then_some((SDP, body)),
             passed: None,
+            says: Says::Nothing,
             extensions,
             // Where it fails, the vendor gives the call up.
             role: Role::None,

@@ -33,6 +33,7 @@ impl Switch {
                 Role::Attempt(_)
                 | Role::Exchange
                 | Role::Refresh(_)
+                | Role::Transfer
                 | Role::Caller
                 | Role::Register,
                 _,

@@ -17,16 +17,17 @@ use sip::header::SessionExpires;
 use sip::header::session_timer::{Refresher, min_se};
 use sip::{Message, Method, Name, header};
 
-use super::exchange::Within;
+use super::exchange::{Within, ends_dialog};
 use super::invite::description;
 use super::{Deadline, State};
 use crate::Instant;
 use crate::arena::Field;
-use crate::compose::{Extensions, Reply, SDP, TIMER, Tags};
+use crate::compose::{Extensions, Reply, SDP, Says, TIMER, Tags};
 use crate::counter::Counter;
 use crate::dialog::Side;
 use crate::switch::Switch;
 use crate::transaction::{Class, Machine, Role, TransactionKey};
+use crate::transfers::Stage;
 
 /// No session is shorter (§5), whatever a peer says.
 const SHORTEST_S: u32 = 90;
@@ -333,6 +334,7 @@ impl Switch {
             method: if by_update { Method::Update } else { Method::Invite },
             content: (length > 0).then_some((SDP, &room[..length])),
             passed: None,
+            says: Says::Nothing,
             extensions: self.session_offer(slot, side),
             role: Role::Refresh(side),
             peer: None,
@@ -401,6 +403,7 @@ impl Switch {
             self.send_ack(slot, side, client, None);
         }
         self.heed_session(now, slot, side, message);
+        self.join(now, slot, message);
         self.save(slot);
     }
 
@@ -412,6 +415,11 @@ impl Switch {
         status: u16,
         message: &Message<'_>,
     ) {
+        if let Some(Stage::Joining { .. }) = self.transfer_stage(slot)
+            && !ends_dialog(status)
+        {
+            return self.join_failed(now, slot, status);
+        }
         let session = &mut self.calls[slot].leg(side).session;
         let wait = match status {
             408 => return self.refresh_unanswered(now, slot),

@@ -19,7 +19,7 @@ pub(crate) use extensions::{Acked, Extensions, REL100, TIMER, Tags};
 pub(crate) use line::{Line, number_uri, push_user, uri};
 pub(crate) use passed::{read_kept, write_kept};
 pub(crate) use reply::{Adds, Reply, refuse, reply};
-pub(crate) use request::{COOKIE, HOPS, Outgoing, Told, beside, request};
+pub(crate) use request::{COOKIE, HOPS, Outgoing, Says, Told, beside, request, turn_via};
 
 use std::net::SocketAddr;
 
@@ -46,6 +46,7 @@ pub(crate) const CAPABILITIES: Capabilities<'static> = Capabilities {
         Method::Update,
         Method::Message,
         Method::Prack,
+        Method::Refer,
     ],
     // Whether a peer may ask for them is its profile's to say, and the parameters'.
     extensions: &[REL100, TIMER],
@@ -70,6 +71,7 @@ pub(crate) fn capabilities(method: Method<'_>) -> &'static Capabilities<'static>
 pub(crate) fn serves(method: Method<'_>, peer: Option<&Profile>) -> bool {
     match method {
         Method::Message => peer.is_some_and(|peer| peer.message != 0),
+        Method::Refer => peer.is_some_and(|peer| peer.transfer != 0),
         method => CAPABILITIES.methods.contains(&method),
     }
 }

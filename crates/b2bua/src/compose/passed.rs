@@ -189,6 +189,11 @@ pub(super) fn write_why(
     }
 }
 
+/// Says to one of several that were called that another took the call.
+pub(super) fn write_elsewhere(writer: &mut Writer<'_>) {
+    write_reason(writer, Protocol::Sip, 200, b"Call completed elsewhere");
+}
+
 #[cfg(test)]
 mod tests {
     use link::Text;

@@ -25,6 +25,11 @@ pub(crate) enum Adds<'a> {
     Challenge(&'a Challenge),
     /// The bindings of an address of record (§10.3 step 8).
     Bindings(&'a Registered),
+    /// What a publication is called, and for how many seconds it holds (RFC 3903 §6 step 6).
+    Publication {
+        entity_tag: &'a [u8],
+        seconds: u32,
+    },
     /// The shortest registration taken, in seconds (§10.3 step 7).
     MinExpires(u32),
 }
@@ -78,6 +83,10 @@ pub(crate) fn reply(
     let mut writer = Writer::new(out);
     let status = reply.status;
     writer.respond(request, status, b"", source, reply.to_tag);
+    if status == 100 {
+        // By it the sender measures the way there and back (§8.2.6.1).
+        writer.copy_all(request, Name::Timestamp);
+    }
     let method = request.method();
     let may_open_dialog = method == Method::Invite && (101..300).contains(&status);
     if may_open_dialog {
@@ -127,6 +136,10 @@ fn write_adds(writer: &mut Writer<'_>, request: &Message<'_>, adds: Adds<'_>) {
             // RFC 3327 §5.3: the phone learns by which way it will be called.
             writer.copy_all(request, Name::Path);
             writer.list(Name::Supported, REGISTRAR.extensions.iter().copied());
+        }
+        Adds::Publication { entity_tag, seconds } => {
+            writer.header(Name::SipEtag, &[entity_tag.into()]);
+            writer.header(Name::Expires, &[seconds.into()]);
         }
         Adds::MinExpires(seconds) => _ = writer.header(Name::MinExpires, &[seconds.into()]),
     }

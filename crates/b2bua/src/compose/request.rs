@@ -1,10 +1,13 @@
 //! Requests of ours (RFC 3261 §8.1.1, §12.2.1.1).
 
 use link::Profile;
+use link::endpoint::Transport;
 use link::record::EndReason;
+use sip::header::event::Substate;
+use sip::header::{Replaces, SubscriptionState};
 use sip::{Message, Method, Name, Writer};
 
-use super::passed::{write_lines, write_passed, write_why};
+use super::passed::{write_elsewhere, write_lines, write_passed, write_why};
 use super::{Caller, Content, Extensions, Party, Us, write_allow, write_content};
 use crate::keys::Token;
 
@@ -16,6 +19,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) branch: Token,
     /// Route values joined by commas; empty: none.
     pub(crate) routes: &'a [u8],
+    /// Whither it goes behind them, where `uri` is a strict router; empty: `uri` says that.
+    pub(crate) beyond: &'a [u8],
     pub(crate) from: Party<'a>,
     pub(crate) to: Party<'a>,
     pub(crate) call_id: &'a [u8],
@@ -24,6 +29,7 @@ pub(crate) struct Outgoing<'a> {
     /// The other leg's message, of which some may pass.
     pub(crate) passed: Option<&'a Message<'a>>,
     pub(crate) told: Told<'a>,
+    pub(crate) says: Says<'a>,
     pub(crate) extensions: Extensions,
     pub(crate) content: Content<'a>,
 }
@@ -35,9 +41,45 @@ pub(crate) struct Told<'a> {
     pub(crate) peer: Option<&'a Profile>,
     /// Why we end something, where nobody else says why.
     pub(crate) reason: EndReason,
+    /// Whether somebody else has taken the call (RFC 3326 §3.1): a phone shows no call as missed then.
+    pub(crate) elsewhere: bool,
     /// Who calls, in the INVITE that opens a leg.
     pub(crate) caller: Option<&'a Caller>,
 }
+
+/// What some requests are about.
+#[derive(Clone, Copy)]
+pub(crate) enum Says<'a> {
+    Nothing,
+    /// Which call the new one takes its place in (RFC 3891).
+    Replaces(Replaces<'a>),
+    /// How the transfer goes that a REFER asked for, by its number, and whether that is the last word
+    /// (RFC 3515 §2.4.4).
+    Progress {
+        refer: u32,
+        is_last: bool,
+    },
+}
+
+impl Says<'_> {
+    fn write(&self, writer: &mut Writer<'_>) {
+        match self {
+            Self::Nothing => {}
+            Self::Replaces(replaces) => replaces.write(writer),
+            &Self::Progress { refer, is_last } => {
+                writer.header(Name::Event, &["refer;id=".into(), refer.into()]);
+                let (state, reason, expires_s) = match is_last {
+                    true => (Substate::Terminated, Some(&b"noresource"[..]), None),
+                    false => (Substate::Active, None, Some(SUBSCRIPTION_S)),
+                };
+                SubscriptionState { state, reason, expires_s, retry_after_s: None }.write(writer);
+            }
+        }
+    }
+}
+
+/// How long a transferor is kept informed: longer than anybody rings.
+const SUBSCRIPTION_S: u32 = 300;
 
 /// What begins our branches (RFC 3261 §8.1.1.7).
 pub(crate) const COOKIE: &[u8] = b"z9hG4bK";
@@ -52,8 +94,14 @@ pub(crate) fn request(out: &mut [u8], us: &Us<'_>, request: &Outgoing<'_>) -> Op
     writer.request(method, &[request.uri.into()]);
     us.write_via(&mut writer, request.branch);
     writer.header(Name::MaxForwards, &[u16::from(request.hops).into()]);
-    if !request.routes.is_empty() {
-        writer.header(Name::Route, &[request.routes.into()]);
+    match (request.routes, request.beyond) {
+        ([], []) => {}
+        (routes, []) => _ = writer.header(Name::Route, &[routes.into()]),
+        ([], beyond) => _ = writer.header(Name::Route, &["<".into(), beyond.into(), ">".into()]),
+        (routes, beyond) => {
+            let parts = [routes.into(), ",<".into(), beyond.into(), ">".into()];
+            writer.header(Name::Route, &parts);
+        }
     }
     let told = &request.told;
     match told.caller {
@@ -64,10 +112,13 @@ pub(crate) fn request(out: &mut [u8], us: &Us<'_>, request: &Outgoing<'_>) -> Op
     writer.header(Name::CallId, &[request.call_id.into()]);
     let cseq = [request.cseq.into(), " ".into(), method.as_bytes().into()];
     writer.header(Name::Cseq, &cseq);
-    if matches!(method, Method::Invite | Method::Update) {
+    if matches!(method, Method::Invite | Method::Update | Method::Notify) {
         us.write_contact(&mut writer);
+    }
+    if matches!(method, Method::Invite | Method::Update) {
         write_allow(&mut writer, told.peer);
     }
+    request.says.write(&mut writer);
     if let Some(caller) = told.caller {
         caller.write(&mut writer, request.to.uri);
         if let Some(peer) = told.peer {
@@ -77,11 +128,26 @@ pub(crate) fn request(out: &mut [u8], us: &Us<'_>, request: &Outgoing<'_>) -> Op
     }
     let says_why = matches!(method, Method::Bye | Method::Cancel | Method::Info);
     if says_why && told.peer.is_none_or(|peer| peer.reason != 0) {
-        write_why(&mut writer, request.passed, told.reason, 0);
+        match told.elsewhere {
+            true => write_elsewhere(&mut writer),
+            false => write_why(&mut writer, request.passed, told.reason, 0),
+        }
     }
     request.extensions.write(&mut writer);
     us.write_name(&mut writer, Name::UserAgent);
     write_content(&mut writer, request.content)
+}
+
+/// Turns the Via of a request of ours, its second line, to UDP or TCP: words of one length, and in our
+/// Vias of one port.
+pub(crate) fn turn_via(request: &mut [u8], transport: Transport) {
+    const BEGIN: &[u8] = b"Via: SIP/2.0/";
+    let word = if transport == Transport::Tcp { b"TCP" } else { b"UDP" };
+    let line = request.iter().position(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    if request[line..].starts_with(BEGIN) {
+        let at = line + BEGIN.len();
+        request[at..at + word.len()].copy_from_slice(word);
+    }
 }
 
 /// A request that goes beside an INVITE of ours, or after it: CANCEL, ACK, BYE. `None`: it is none
@@ -96,6 +162,7 @@ pub(crate) fn beside<'a>(
         uri: invite.request()?.uri.as_bytes(),
         branch,
         routes: invite.value(Name::Route).unwrap_or_default(),
+        beyond: b"",
         from: Party::of(invite.from()),
         to: Party::of(invite.to()),
         call_id: invite.call_id(),
@@ -103,6 +170,7 @@ pub(crate) fn beside<'a>(
         hops: HOPS,
         passed: None,
         told: Told::default(),
+        says: Says::Nothing,
         extensions: Extensions::NONE,
         content: None,
     })
@@ -110,8 +178,6 @@ pub(crate) fn beside<'a>(
 
 #[cfg(test)]
 mod tests {
-    use link::endpoint::Transport;
-
     use super::*;
     use crate::limits::Local;
 
@@ -138,6 +204,7 @@ mod tests {
                 uri: b"sip:a@b",
                 branch: Token::read(&[b'0'; 32]).unwrap(),
                 routes: b"",
+                beyond: b"",
                 from: party,
                 to: party,
                 call_id: b"c",
@@ -145,6 +212,7 @@ mod tests {
                 hops: HOPS,
                 passed: None,
                 told: Told::default(),
+                says: Says::Nothing,
                 extensions: Extensions::NONE,
                 content: None,
             };

@@ -3,6 +3,31 @@
 use super::*;
 
 #[test]
+fn a_call_for_help_passes_when_others_are_sent_away() {
+    let mut world = World::new();
+    world.switch.set_control_busy(true);
+    let urgent = |number| invite(number, &caller_sdp()).replacen("sip:4420@", "sip:112@", 1);
+    world.caller_sends(&invite(1, &caller_sdp()));
+    let refused = world.caller_gets("SIP/2.0 503 ");
+    assert_eq!(header(&refused, "Retry-After"), "5");
+    assert_eq!(world.count(Counter::RefusedControlBusy), 1);
+    world.caller_sends(&urgent(2));
+    let admit = world.admit();
+    world.refuse(admit.call, 404, 0);
+    world.ignore_messages();
+    world.switch.set_control_busy(false);
+    world.order(Order::Drain(link::order::Drain { draining: 1 }));
+    world.caller_sends(&urgent(3));
+    let admit = world.admit();
+    world.refuse(admit.call, 404, 0);
+    world.ignore_messages();
+    world.switch.set_control_alive(false);
+    world.caller_sends(&urgent(4));
+    world.caller_gets("SIP/2.0 503 ");
+    world.settles();
+}
+
+#[test]
 fn a_call_is_put_through_and_leaves_one_record() {
     let mut world = World::new();
     world.caller_sends(&invite(1, &caller_sdp()));

@@ -133,6 +133,17 @@ fn the_mode_says_which_status_and_headers_a_challenge_has() {
 }
 
 #[test]
+fn phones_that_mind_sha_256_are_asked_for_md5_alone() {
+    let mut world = World::new();
+    world.set(|parameters| parameters.challenge_sha256 = 0);
+    world.caller_sends(&invite(1, "").replace("INVITE", "REGISTER"));
+    let reply = world.caller_gets("SIP/2.0 401 ");
+    world.settles();
+    let offers = |algorithm| reply.matches(algorithm).count();
+    assert_eq!((offers("algorithm=SHA-256"), offers("algorithm=MD5")), (0, 2), "{reply}");
+}
+
+#[test]
 fn control_is_told_what_came_back_to_a_challenge() {
     let mut world = World::new();
     let register = invite(1, "").replace("INVITE", "REGISTER");

@@ -35,6 +35,40 @@ fn record_routes_are_followed_in_both_directions() {
 }
 
 #[test]
+fn strict_routers_are_followed_in_their_own_way_by_a_request_and_what_goes_beside_it() {
+    let mut world = World::new();
+    let routes =
+        "Record-Route: <sip:198.51.100.5>\r\nRecord-Route: <sip:198.51.100.6>\r\nMax-Forwards";
+    world.caller_sends(&invite(1, &caller_sdp()).replace("Max-Forwards", routes));
+    world.caller_gets("SIP/2.0 100 ");
+    let call = world.admit().call;
+    world.route(call, &[0]);
+    let inner = world.vendor_gets(0, "INVITE ");
+    world.vendor_says(0, &inner, 200, "v", &vendor_sdp());
+    world.vendor_gets(0, "ACK ");
+    world.commit();
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    let offer = vendor_request(0, "INVITE", 1, &inner, "v", &vendor_sdp());
+    world.vendor_sends(0, &offer);
+    let router = "198.51.100.5:5060";
+    let again = world.gets(router, "INVITE sip:198.51.100.5 SIP/2.0");
+    let rest = "<sip:198.51.100.6>,<sip:1234@198.51.100.7:5060>";
+    assert_eq!(header(&again, "Route"), rest);
+    world.receive(router, OUR_CUSTOMER_SIDE, &response(&again, 180, "", CALLER, ""));
+    world.vendor_sends(0, &offer.replacen("INVITE", "CANCEL", 1).replace("1 INVITE", "1 CANCEL"));
+    let cancel = world.gets(router, "CANCEL sip:198.51.100.5 SIP/2.0");
+    assert_eq!(header(&cancel, "Route"), rest, "the very same way");
+    world.receive(router, OUR_CUSTOMER_SIDE, &response(&again, 487, "", CALLER, ""));
+    let ack = world.gets(router, "ACK sip:198.51.100.5 SIP/2.0");
+    assert_eq!(header(&ack, "Route"), rest);
+    world.vendor_sends(0, &vendor_request(0, "BYE", 2, &inner, "v", ""));
+    let bye = world.gets(router, "BYE sip:198.51.100.5 SIP/2.0");
+    assert_eq!(header(&bye, "Route"), rest);
+    world.settles();
+}
+
+#[test]
 fn a_request_for_no_dialog_gets_481() {
     let mut world = World::new();
     let (_, invite, answer) = world.talking();

@@ -86,6 +86,40 @@ fn all_phones_ring_as_one_leg_and_the_first_answer_wins() {
     world.settles();
 }
 
+/// RFC 3326 §3.1: who was not asked to tell why is not, and of the others none shows a missed call.
+#[test]
+fn phones_that_lose_hear_that_the_call_was_taken_elsewhere_and_no_others_do() {
+    let reason = "SIP;cause=200;text=\"Call completed elsewhere\"";
+    for wants in [1, 0] {
+        let mut world = World::new();
+        world.wants(900, |phone| phone.reason = wants);
+        let (_, invites) = phones_ring(&mut world, &[0, 1, 2]);
+        world.vendor_says(1, &invites[1], 180, "b", "");
+        world.caller_gets("SIP/2.0 180 ");
+        world.vendor_says(0, &invites[0], 200, "a", &vendor_sdp());
+        let cancel = world.vendor_gets(1, "CANCEL ");
+        // This one was silent until now: its CANCEL comes later and says the same.
+        world.vendor_says(2, &invites[2], 180, "c", "");
+        for cancel in [cancel, world.vendor_gets(2, "CANCEL ")] {
+            assert_eq!(cancel.contains(&format!("\r\nReason: {reason}\r\n")), wants == 1);
+            assert_eq!(cancel.matches("Reason:").count(), wants.into());
+        }
+        world.vendor_gets(0, "ACK ");
+        talk_and_hang_up(&mut world);
+        assert!(!world.vendor_gets(0, "BYE ").contains("elsewhere"));
+        world.settles();
+    }
+    let mut world = World::new();
+    world.wants(900, |phone| phone.reason = 1);
+    let (_, invites) = phones_ring(&mut world, &[0, 1]);
+    for phone in [0, 1] {
+        world.vendor_says(phone, &invites[phone], 180, "x", "");
+    }
+    world.vendor_says(0, &invites[0], 603, "a", "");
+    assert_eq!(header(&world.vendor_gets(1, "CANCEL "), "Reason").split(';').next(), Some("Q.850"));
+    world.settles();
+}
+
 #[test]
 fn two_answers_at_once_are_one_call_and_one_bye() {
     let mut world = World::new();

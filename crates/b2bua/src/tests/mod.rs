@@ -7,6 +7,7 @@ mod adoption;
 mod basic;
 mod cancel;
 mod challenge;
+mod detour;
 mod dialog;
 mod endings;
 mod errand;
@@ -16,12 +17,16 @@ mod hiding;
 mod hostile;
 mod identity;
 mod peers;
+mod publisher;
 mod redirect;
 mod registrar;
 mod reinvite;
 mod reliable;
 mod retransmission;
+mod rfc3261;
+mod rfc4475;
 mod session;
+mod transfer;
 mod undeliverable;
 mod update;
 mod vendor_digest;
@@ -243,6 +248,8 @@ pub(super) struct World {
     pub(super) full: Vec<usize>,
     /// Whether control answers who asks for such a line.
     pub(super) reroutes: bool,
+    /// By what everybody speaks.
+    pub(super) carrier: Transport,
     /// Whether the last datagram was no message.
     broken: bool,
     /// How often the caller was said to get a 100 that comes with control's answer only.
@@ -270,6 +277,7 @@ impl World {
             stores: true,
             full: Vec::new(),
             reroutes: true,
+            carrier: Transport::Udp,
             broken: false,
             tryings: 0,
             hiding: hiding::Hiding::default(),
@@ -298,11 +306,26 @@ impl World {
             while let Some(transmit) = self.switch.poll_transmit(&mut out) {
                 any = true;
                 let bytes = &out[..transmit.length];
+                if transmit.path.inside().is_some() {
+                    let message = sip::Message::parse(bytes).unwrap();
+                    self.switch.handle_message(self.now, transmit.path.turned(), &message);
+                    while let Some(action) = self.switch.poll_action() {
+                        self.act(action);
+                    }
+                    continue;
+                }
                 // The answer to a broken request has what that had, broken or not.
                 let is_message = sip::Message::parse(bytes).is_ok();
                 assert!(self.broken || is_message || bytes == b"\r\n\r\n", "{bytes:?}");
-                assert_eq!(transmit.path.transport, Transport::Udp);
                 let text = String::from_utf8_lossy(bytes).into_owned();
+                // A request says in its Via how it goes; all else goes as what it answers came.
+                let carrier = format!("{:?}", transmit.path.transport).to_uppercase();
+                match is_message && !text.starts_with("SIP/2.0 ") {
+                    true => {
+                        assert!(text.contains(&format!("\r\nVia: SIP/2.0/{carrier} ")), "{text}")
+                    }
+                    false => assert_eq!(transmit.path.transport, self.carrier),
+                }
                 self.hiding.check(transmit.path.remote, &text);
                 self.hiding.learn(transmit.path.remote, &text);
                 if self.tryings > 0 && text.starts_with(TRYING) {
@@ -355,20 +378,25 @@ impl World {
 
     /// A datagram arrives.
     pub(super) fn receive(&mut self, from: &str, to: &str, text: &str) {
+        self.receive_bytes(from, to, text.as_bytes());
+    }
+
+    /// A datagram that need not be text.
+    pub(super) fn receive_bytes(&mut self, from: &str, to: &str, bytes: &[u8]) {
         let path = Path {
-            transport: Transport::Udp,
+            transport: self.carrier,
             local: to.parse().unwrap(),
             remote: from.parse().unwrap(),
-            connection: 0,
+            connection: u32::from(self.carrier != Transport::Udp),
         };
-        let message = sip::Message::parse(text.as_bytes());
+        let message = sip::Message::parse(bytes);
         self.broken = message.is_err();
         if !self.broken {
-            self.hiding.learn(path.remote, text);
+            self.hiding.learn(path.remote, &String::from_utf8_lossy(bytes));
         }
         match message {
             Ok(message) => self.switch.handle_message(self.now, path, &message),
-            Err(fault) => self.switch.handle_fault(self.now, path, text.as_bytes(), fault),
+            Err(fault) => self.switch.handle_fault(self.now, path, bytes, fault),
         }
         self.poll();
     }
@@ -521,7 +549,7 @@ impl World {
             let target: SocketAddr = VENDORS[vendor].parse().unwrap();
             *place = Candidate {
                 gateway: 100 + vendor as u32,
-                target: Endpoint::from(target).by(Transport::Udp),
+                target: Endpoint::from(target).by(self.carrier),
                 stop_codes: [486, 600, 603, 0, 0, 0, 0, 0],
                 caller: Text::new(b"1234").unwrap(),
                 callee: Text::new(b"004420").unwrap(),
@@ -617,6 +645,7 @@ impl World {
         let blocks = self.switch.setup.limits.kept_messages_max * 2;
         assert_eq!(self.switch.kept.free_blocks(), blocks, "kept messages are left");
         assert_eq!(self.switch.errands_running(), 0, "errands are left");
+        assert_eq!(self.switch.transfers.running(), 0, "transfers are left");
         assert_eq!(self.switch.media().open_pairs(), 0, "flows are left");
         assert_eq!(self.switch.media.free_pairs(), 50, "ports are left");
         assert_eq!(self.switch.poll_timeout(), None, "deadlines are left");

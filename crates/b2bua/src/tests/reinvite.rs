@@ -101,6 +101,34 @@ fn offers_that_meet_are_told_to_wait() {
     world.settles();
 }
 
+/// A repetition was judged anew, and its number was old by then: 500, which tells nobody to try again.
+#[test]
+fn a_refusal_inside_a_call_is_the_same_when_the_request_comes_again() {
+    let mut world = World::new();
+    let (_, invite, answer) = world.talking();
+    world.caller_sends(&caller_request("INVITE", 2, &answer, &held()));
+    world.caller_gets("SIP/2.0 100 ");
+    let inner = world.vendor_gets(0, "INVITE ");
+    let [offer, message] = [
+        vendor_request(0, "INVITE", 1, &invite, "v", &vendor_sdp()),
+        vendor_request(0, "MESSAGE", 2, &invite, "v", ""),
+    ];
+    world.vendor_sends(0, &offer);
+    let refusal = world.vendor_gets(0, "SIP/2.0 491 ");
+    world.vendor_sends(0, &message);
+    let unserved = world.vendor_gets(0, "SIP/2.0 405 ");
+    // Nor does it matter that the other offer is settled by now.
+    world.vendor_says(0, &inner, 488, "", "");
+    world.vendor_gets(0, "ACK ");
+    world.caller_gets("SIP/2.0 488 ");
+    world.vendor_sends(0, &offer);
+    assert_eq!(world.vendor_gets(0, "SIP/2.0 491 "), refusal);
+    world.vendor_sends(0, &message);
+    assert_eq!(world.vendor_gets(0, "SIP/2.0 405 "), unserved);
+    world.caller_sends(&caller_request("BYE", 3, &answer, ""));
+    world.settles();
+}
+
 #[test]
 fn a_reinvite_to_a_dialog_that_is_gone_ends_the_call() {
     let mut world = World::new();

@@ -4,13 +4,13 @@
 use super::*;
 
 /// What doubles without bound, until 64·T1.
-const DOUBLING: [u64; 6] = [500, 1_500, 3_500, 7_500, 15_500, 31_500];
+pub(super) const DOUBLING: [u64; 6] = [500, 1_500, 3_500, 7_500, 15_500, 31_500];
 /// What doubles up to T2.
-const CAPPED: [u64; 10] =
+pub(super) const CAPPED: [u64; 10] =
     [500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
 
 /// When, in ms from now and within 40 s, somebody is sent this very message again.
-fn repetitions(world: &mut World, who: &str, message: &str) -> Vec<u64> {
+pub(super) fn repetitions(world: &mut World, who: &str, message: &str) -> Vec<u64> {
     let who: SocketAddr = who.parse().unwrap();
     let mut at = Vec::new();
     for ms in 1..=40_000 {
@@ -22,7 +22,7 @@ fn repetitions(world: &mut World, who: &str, message: &str) -> Vec<u64> {
 }
 
 /// A world in which nothing else ends a search.
-fn patient() -> World {
+pub(super) fn patient() -> World {
     let mut world = World::new();
     world.set(|parameters| {
         parameters.first_response_timeout_ms = 100_000;

@@ -12,6 +12,7 @@ pub(crate) mod non_invite_server;
 
 use core::time::Duration;
 
+use link::endpoint::Transport;
 use link::record::CallKey;
 
 use crate::Instant;
@@ -156,6 +157,11 @@ pub(crate) struct TransactionKey {
     pub(crate) generation: u32,
 }
 
+impl TransactionKey {
+    /// Of no transaction.
+    pub(crate) const NONE: Self = Self { slot: u32::MAX, generation: 0 };
+}
+
 /// What a transaction is to its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -173,6 +179,8 @@ pub(crate) enum Role {
     Register,
     /// Our own request that keeps the session of this leg alive.
     Refresh(Side),
+    /// Our INVITE to the target of a transfer.
+    Transfer,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -214,6 +222,8 @@ pub(crate) struct Transaction {
     pub(crate) gateway: u32,
     /// Client: challenges that were answered on the way to it.
     pub(crate) challenges: u8,
+    /// Client: by TCP only because its request is long (RFC 3261 §18.1.1).
+    pub(crate) detours: bool,
     /// INVITE client: hash of the To-tag whose 2xx was taken; 0: none yet.
     pub(crate) winner: u64,
     /// INVITE client: hash of the To-tag whose 2xx was last dismissed; 0: none yet.
@@ -256,6 +266,8 @@ pub(crate) struct Birth {
     pub(crate) gateway: u32,
     /// See [`Transaction::challenges`].
     pub(crate) challenges: u8,
+    /// See [`Transaction::detours`].
+    pub(crate) detours: bool,
 }
 
 impl Birth {
@@ -273,6 +285,7 @@ impl Birth {
             peer: None,
             gateway: 0,
             challenges: 0,
+            detours: false,
         }
     }
 }
@@ -280,7 +293,7 @@ impl Birth {
 impl Transactions {
     pub(crate) fn new(capacity: u32, generation: u32) -> Self {
         let nowhere = core::net::SocketAddr::from(([0, 0, 0, 0], 0));
-        let transport = link::endpoint::Transport::Udp;
+        let transport = Transport::Udp;
         let path = Path { transport, local: nowhere, remote: nowhere, connection: 0 };
         let empty = || Transaction {
             machine: Machine::Free,
@@ -298,6 +311,7 @@ impl Transactions {
             cancelled: false,
             gateway: 0,
             challenges: 0,
+            detours: false,
             winner: 0,
             dismissed: 0,
             cseq_ahead: 0,
@@ -344,6 +358,7 @@ impl Transactions {
         transaction.cancelled = false;
         transaction.gateway = birth.gateway;
         transaction.challenges = birth.challenges;
+        transaction.detours = birth.detours;
         transaction.winner = 0;
         transaction.dismissed = 0;
         transaction.cseq_ahead = 0;
@@ -390,6 +405,17 @@ impl Transactions {
         }
     }
 
+    /// Begins a client transaction anew by another path, with the timers of that.
+    pub(crate) fn begin_again(&mut self, now: Instant, key: TransactionKey, path: Path) {
+        if let Some(transaction) = self.find(key) {
+            let machine = core::mem::replace(&mut transaction.machine, Machine::Free);
+            transaction.path = path;
+            transaction.detours = false;
+            (transaction.repeat, transaction.lifetime) = (None, None);
+            transaction.enter(now, machine);
+        }
+    }
+
     /// Until when control may answer what a server transaction was asked; its next state ends the wait.
     pub(crate) fn wait(&mut self, key: TransactionKey, until: Instant) {
         if let Some(transaction) = self.find(key) {
@@ -432,6 +458,12 @@ impl Transaction {
 
     pub(crate) fn has_ended(&self) -> bool {
         self.machine.has_ended()
+    }
+
+    /// Whither other requests to the same peer go: a detour is for one request alone.
+    pub(crate) fn way(&self) -> Path {
+        let transport = if self.detours { Transport::Udp } else { self.path.transport };
+        Path { transport, ..self.path }
     }
 
     /// Takes a new state. Timers that the old state had and the new one has too run on.

@@ -53,6 +53,7 @@ macro_rules! names {
             RSeq "RSeq" 0,
             Reason "Reason" 0,
             RecordRoute "Record-Route" 0,
+            ReferSub "Refer-Sub" 0,
             ReferTo "Refer-To" b'r',
             ReferredBy "Referred-By" b'b',
             RejectContact "Reject-Contact" b'j',

@@ -1,0 +1,113 @@
+//! A new dialog in the place of an old one (RFC 3891): the second half of an attended transfer.
+//!
+//! Only our own INVITEs may ask for that, from inside: whoever transfers has shown by REFER who it is, and
+//! by the tags that it is a party to the call it gives away. What it asks is a re-INVITE to whoever stays,
+//! from a leg that is new; on failure the old one is back as if nothing had been.
+
+use sip::Message;
+use sip::header::Replaces;
+
+use crate::Instant;
+use crate::arena::{Field, TooLong};
+use crate::counter::Counter;
+use crate::dialog::{Leg, Side};
+use crate::keys::{Place, Token};
+use crate::path::Path;
+use crate::switch::Switch;
+use crate::table::Key;
+use crate::transaction::TransactionKey;
+use crate::transfers::{Stage, Transfer};
+
+impl Switch {
+    /// An INVITE from inside that names a call to come into.
+    pub(super) fn replace_leg(
+        &mut self,
+        now: Instant,
+        path: Path,
+        invite: &Message<'_>,
+        key: Key,
+        replaces: &[u8],
+    ) {
+        let named = Replaces::parse(replaces).and_then(|replaces| self.dialog_named(&replaces));
+        let Some((slot, side)) = named else {
+            return self.refuse(path, invite, 481, Counter::TransfersRefused);
+        };
+        if !self.may_transfer(slot) {
+            return self.refuse(path, invite, 491, Counter::TransfersRefused);
+        }
+        let Ok(leg) = self.new_leg(slot, path, invite) else {
+            return self.refuse(path, invite, 513, Counter::RefusedTooLong);
+        };
+        let place = self.transfers.open(Transfer {
+            side,
+            stage: Stage::Replacing { server: TransactionKey::NONE },
+            spare: leg,
+            refer: 0,
+            told: 0,
+        });
+        if place.is_none() {
+            return self.refuse_overload(path, invite, Counter::TransfersFull);
+        }
+        self.calls[slot].transfer = place;
+        self.swap_spare(slot);
+        self.open_exchange(now, slot, side, path, invite, key);
+        let begun = self.calls[slot].exchange.filter(|exchange| exchange.from == side);
+        match (begun, place.and_then(|place| self.transfers.at(place))) {
+            (Some(exchange), Some(transfer)) => {
+                transfer.stage = Stage::Replacing { server: exchange.server };
+            }
+            _ => self.restore_leg(slot),
+        }
+    }
+
+    /// The leg that a Replaces names, by our tag in it.
+    fn dialog_named(&self, replaces: &Replaces<'_>) -> Option<(usize, Side)> {
+        let token = Token::read(replaces.to_tag)?;
+        let (slot, side) = self.leg_of(token)?;
+        let leg = &self.calls[slot].legs[side as usize];
+        let is_it = leg.text(Field::CallId) == replaces.call_id
+            && leg.text(Field::RemoteTag) == replaces.from_tag;
+        (is_it && !replaces.early_only).then_some((slot, side))
+    }
+
+    fn new_leg(&mut self, slot: usize, path: Path, invite: &Message<'_>) -> Result<Leg, TooLong> {
+        let random = self.random();
+        let local = self.local_of(&path);
+        let generation = self.calls[slot].generation;
+        let place = Place { slot: slot as u32, variant: 0, generation };
+        let tag = Token::of(place, random, &self.setup.keys).text();
+        let mut leg = Leg { random, local, ..Leg::new() };
+        leg.open_server(path, &self.setup.locals, invite)?;
+        leg.arena.set(Field::LocalTag, &tag)?;
+        Ok(leg)
+    }
+
+    /// Whether an exchange is that of a leg that takes another's place.
+    fn replaces(&self, slot: usize, server: TransactionKey) -> bool {
+        self.transfer_stage(slot) == Some(Stage::Replacing { server })
+    }
+
+    /// Whoever stays accepted: the new leg is in, the old one gets its BYE.
+    pub(super) fn leg_replaced(&mut self, now: Instant, slot: usize, server: TransactionKey) {
+        if !self.replaces(slot, server) {
+            return;
+        }
+        let Some(side) = self.side_of_transfer(slot) else { return };
+        self.calls[slot].leg(side).confirmed = true;
+        self.swap_spare(slot);
+        self.dismiss_spare(now, slot, side);
+    }
+
+    /// Whoever stays refused: the old leg is back.
+    pub(super) fn leg_not_replaced(&mut self, slot: usize, server: TransactionKey) {
+        if self.replaces(slot, server) {
+            self.restore_leg(slot);
+        }
+    }
+
+    fn restore_leg(&mut self, slot: usize) {
+        self.swap_spare(slot);
+        self.close_transfer(slot);
+        self.rejoin_media(slot);
+    }
+}

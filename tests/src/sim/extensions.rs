@@ -1,0 +1,279 @@
+//! What a seed decides of everything beyond the basics: who speaks which extension, who registers, who
+//! asks for passwords.
+
+use std::time::Duration;
+
+use super::device::{Device, Routine};
+use super::dialog::{Manners, Rel100, Wish};
+use super::digest::Account;
+use super::machine::{ADDRESSES, SIP_PORT};
+use super::network::Way;
+use super::phone::Phone;
+use super::registrar::Registrar;
+use super::scenario::{CALM, Deed, Dice, OPENING, Scenario, Wanted, host};
+use super::session::Timer;
+use super::vendor::{Answers, Temper, Vendor};
+
+/// A basic world on its way to more.
+pub(super) struct Extensions {
+    pub(super) dice: Dice,
+    pub(super) world: Scenario,
+}
+
+/// How long a call with session timers may last.
+const LONG_TALK: (u64, u64) = (50_000, 220_000);
+
+impl Extensions {
+    /// The world with all that its seed adds.
+    pub(super) fn add(mut self) -> Scenario {
+        let timed = self.dice.one_in(5);
+        if timed {
+            self.world.parameters.push(("SS_SIP_SESSION_TIMER", self.dice.pick(&[90, 100, 130])));
+        }
+        self.add_customer(timed);
+        self.add_vendors(timed);
+        if self.dice.one_in(3) {
+            self.add_users();
+        }
+        for phone in std::mem::take(&mut self.world.phones) {
+            let is_by_stream = self.dice.one_in(6);
+            self.world.phones.push(if is_by_stream { phone.by_stream() } else { phone });
+        }
+        if self.dice.one_in(4) {
+            self.add_troubles();
+        }
+        if self.dice.one_in(8) {
+            let at = OPENING + self.dice.ms(0..40_000);
+            self.world.script.push((at, Deed::Cut));
+        }
+        // Where nothing goes wrong, nothing may look as if.
+        if self.dice.one_in(3) {
+            self.world.script.retain(|(_, deed)| deed.is_harmless());
+            self.world.weather.lost = 0;
+        }
+        self.world.script.sort_by_key(|(at, _)| *at);
+        self.world
+    }
+
+    /// One in so many speaks over TCP.
+    fn way(&mut self, chances: u32) -> Way {
+        if self.dice.one_in(chances) { Way::Stream } else { Way::Datagram }
+    }
+
+    fn rel100(&mut self) -> Rel100 {
+        match self.dice.below(8) {
+            0..4 => Rel100::Supported,
+            4 => Rel100::Required,
+            _ => Rel100::Unknown,
+        }
+    }
+
+    fn timer(&mut self) -> Timer {
+        Timer {
+            interval_s: self.dice.pick(&[60, 90, 95, 150]),
+            min_se_s: self.dice.pick(&[90, 90, 120]),
+            refresher: self.dice.pick(&[None, Some(true), Some(false)]),
+            forgets: self.dice.one_in(6),
+        }
+    }
+
+    /// What somebody can, and what he wants while he talks.
+    fn manners(&mut self, timed: bool, wishes: Vec<(Duration, Wish)>) -> Manners {
+        let mut manners = Manners {
+            plain: false,
+            rel100: self.rel100(),
+            timer: (timed && self.dice.below(4) > 0).then(|| self.timer()),
+            updates: self.dice.one_in(2),
+            wishes,
+            thinks: if self.dice.one_in(4) { self.dice.ms(20..3_000) } else { Duration::ZERO },
+            asks: None,
+        };
+        // At whole seconds after the answer, so that both sides often want something at once.
+        for _ in 0..self.dice.below(4) {
+            let after = Duration::from_secs(u64::from(1 + self.dice.below(12)));
+            let wish = self.dice.pick(&[
+                Wish::Hold,
+                Wish::Resume,
+                Wish::Ask,
+                Wish::Update,
+                Wish::Update,
+                Wish::Sign,
+                Wish::Info,
+                Wish::Message,
+            ]);
+            manners.wishes.push((after, wish));
+        }
+        manners.wishes.sort_by_key(|(after, _)| *after);
+        manners
+    }
+
+    fn account(&mut self, user: &str) -> Account {
+        let password = format!("Word-{}-of-us", user.len() + 41);
+        Account { user: user.into(), password, modern: self.dice.one_in(2) }
+    }
+
+    fn wanted(&mut self, timed: bool) -> Wanted {
+        Wanted {
+            rel100: self.dice.pick(&["off", "supported", "supported", "required"]),
+            session_timer: timed && self.dice.one_in(2),
+            ..Wanted::default()
+        }
+    }
+
+    /// Callers behind the customer's gateway, some of them by password.
+    fn add_customer(&mut self, timed: bool) {
+        let wanted = self.wanted(timed);
+        // Who requires it speaks with nobody else.
+        let rel100 = if self.dice.one_in(4) { wanted.rel100 } else { "supported" };
+        self.world.customer = Wanted { rel100, ..wanted };
+        let roaming = self.dice.one_in(4).then(|| self.account("roaming"));
+        let phones = std::mem::take(&mut self.world.phones);
+        for (number, phone) in phones.into_iter().enumerate() {
+            let phone = self.extend(phone, timed);
+            let phone = match &roaming {
+                Some(account) if self.dice.one_in(2) => {
+                    let address = host(&format!("10.10.1.{}", 30 + number), SIP_PORT);
+                    phone.at(address).of(account.clone())
+                }
+                _ => phone,
+            };
+            self.world.phones.push(phone);
+        }
+        self.world.roaming = roaming;
+    }
+
+    fn extend(&mut self, mut phone: Phone, timed: bool) -> Phone {
+        if self.dice.one_in(4) {
+            return phone;
+        }
+        let (shortest, longest) = LONG_TALK;
+        if timed {
+            phone.plan.talk = self.dice.ms(shortest..longest);
+        } else if self.dice.one_in(2) {
+            // So that a BYE meets what the other side wants.
+            phone.plan.talk = Duration::from_secs(u64::from(1 + self.dice.below(14)));
+        }
+        let wishes = phone.wishes();
+        let manners = self.manners(timed, wishes);
+        phone.with(manners)
+    }
+
+    fn add_vendors(&mut self, timed: bool) {
+        for place in 0..self.world.vendors.len() {
+            let mut wanted = self.wanted(timed);
+            let wishes = self.world.vendors[place].manners.wishes.clone();
+            let manners = self.manners(timed, wishes);
+            if !self.dice.one_in(4) {
+                self.world.vendors[place].manners = manners;
+            }
+            if timed && let Temper::Answers(answers) = &mut self.world.vendors[place].temper {
+                answers.hangs_up = None;
+            }
+            if self.dice.one_in(4) {
+                let account = self.account("us");
+                wanted.login = Some(account.clone());
+                let code = self.dice.pick(&[401, 407]);
+                if self.dice.one_in(2) {
+                    self.world.vendors[place].manners.asks = Some((code, account.clone()));
+                }
+                self.world.vendors[place].asks = Some((code, account));
+            }
+            if self.dice.one_in(6) {
+                let least_s = self.dice.pick(&[1, 60, 90]);
+                let registrar = Registrar::new(least_s, least_s.max(self.dice.pick(&[60, 100])));
+                self.world.vendors[place].registrar = Some(registrar);
+                wanted.registration = true;
+                wanted.login = wanted.login.or_else(|| Some(self.account("us")));
+                self.world.parameters.push(("EXPIRE", 60));
+            }
+            wanted.options_check = self.dice.one_in(6);
+            wanted.way = self.way(6);
+            self.world.gateways[place] = wanted;
+        }
+        if self.dice.one_in(4) {
+            self.add_redirect();
+        }
+        if self.dice.one_in(6) {
+            self.world.vendors[0].temper = Temper::Refuses(503, self.dice.ms(5..800));
+        }
+    }
+
+    /// The first vendor sends callers to a place that has no gateway of its own; it may send them on.
+    fn add_redirect(&mut self) {
+        let [first, second] = ["10.10.2.40", "10.10.2.50"].map(|address| host(address, SIP_PORT));
+        let after = self.dice.ms(5..500);
+        self.world.vendors[0].temper = Temper::Redirects(first, after);
+        let (mut temper, wishes) = self.dice.temper();
+        if self.dice.one_in(4) {
+            temper = Temper::Redirects(second, after);
+            let (temper, _) = self.dice.temper();
+            self.world.vendors.push(Vendor::new(second, temper));
+        }
+        let manners = self.manners(false, wishes);
+        self.world.vendors.push(Vendor::new(first, temper).with(manners));
+    }
+
+    /// Users with devices of ours; some callers call them, some are theirs.
+    fn add_users(&mut self) {
+        if self.dice.one_in(3) {
+            self.world.parameters.push(("TG_NONCE_AGE", 10));
+        }
+        let count = 1 + self.dice.below(2);
+        for number in 0..count {
+            let account = self.account(&format!("user{number}"));
+            let devices = 1 + self.dice.below(3);
+            for device in 0..devices {
+                let last = 60 + number * 10 + device;
+                let address = host(&format!("10.10.1.{last}"), SIP_PORT);
+                let device = self.device(address, &account, devices == 1);
+                self.world.devices.push(device);
+            }
+            self.world.users.push(account);
+        }
+        let phones = std::mem::take(&mut self.world.phones);
+        for (number, phone) in phones.into_iter().enumerate() {
+            let mut phone = phone;
+            if self.dice.one_in(2) {
+                phone = phone.calls(&format!("4433000{}", self.dice.below(count)));
+            }
+            if !phone.has_login() && self.dice.one_in(4) {
+                let address = host(&format!("10.10.1.{}", 40 + number), SIP_PORT);
+                let account = self.world.users[self.dice.below(count) as usize].clone();
+                phone = phone.at(address).of(account);
+            }
+            self.world.phones.push(phone);
+        }
+    }
+
+    fn device(&mut self, address: std::net::SocketAddr, account: &Account, alone: bool) -> Device {
+        let (temper, wishes) = self.dice.temper();
+        // A phone is answered or refused by somebody; it does not ring at two places.
+        let temper = match temper {
+            Temper::Answers(answers) => Temper::Answers(Answers { forks: false, ..answers }),
+            temper => temper,
+        };
+        let manners = self.manners(false, wishes);
+        let callee = Vendor::new(address, temper).with(manners);
+        let leaves = self.dice.one_in(4).then(|| OPENING + self.dice.ms(0..70_000));
+        let routine = Routine {
+            start: OPENING - Duration::from_secs(4) + self.dice.ms(0..8_000),
+            expires_s: self.dice.pick(&[30, 60, 90, 100]),
+            leaves,
+            takes_all: alone && self.dice.one_in(2),
+            way: self.way(4),
+            calm: CALM,
+        };
+        Device::new(callee, host(ADDRESSES[0], SIP_PORT), account.clone(), routine)
+    }
+
+    /// Vendors whose host goes away for a while, or whose gateway goes for good.
+    fn add_troubles(&mut self) {
+        let place = self.dice.below(self.world.vendors.len() as u32) as usize;
+        let at = OPENING + self.dice.ms(0..25_000);
+        if self.dice.one_in(3) {
+            return self.world.script.push((at, Deed::Retire(place)));
+        }
+        let back = (at + self.dice.ms(500..30_000)).min(CALM);
+        self.world.script.extend([(at, Deed::Down(place)), (back, Deed::Up(place))]);
+    }
+}
