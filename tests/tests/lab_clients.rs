@@ -193,3 +193,42 @@ fn linphone_and_baresip_register_and_call_each_other_and_a_vendor() {
     expect(&cdr, "vendor_gateway", "alice");
     expect_audio(&cdr);
 }
+
+#[test]
+fn a_phone_hands_a_call_over_and_the_two_others_talk() {
+    if !Softphone::is_installed() {
+        return;
+    }
+    let Some(stage) = furnished() else { return };
+    let paris = "gateway routing create paris --account carrier --tariff wholesale --target 10.10.2.21 --prefix 4433";
+    stage.tollgate(paris).expect("provisioning is accepted");
+    let vendor = |address, uri| {
+        let phone = Softphone::start(&stage.lab, "vend", address, Account::unregistered(uri, true));
+        phone.expect("a vendor starts")
+    };
+    let stayer = vendor("10.10.2.20", "sip:44107946@10.10.2.20");
+    let target = vendor("10.10.2.21", "sip:44330001@10.10.2.21");
+    let parameters = format!(";auth_user=bob;auth_pass={SECRET};regint=60");
+    let account = Account {
+        uri: "sip:bob@10.10.1.2",
+        parameters: &parameters,
+        answers: false,
+        authorities: None,
+    };
+    let bob = Softphone::start(&stage.lab, "cust", "10.10.1.20", account).expect("bob starts");
+    expect_online(&stage, "bob", "udp");
+    bob.told("dial", "sip:44107946@10.10.1.2").expect("it dials");
+    bob.waits_for("Call established", SOON).expect("the call is up");
+    talk(1_500);
+    bob.told("transfer", "sip:44330001@10.10.1.2").expect("it transfers");
+    target.waits_for("Call established", SOON).expect("the target answers");
+    bob.waits_for("terminated", SOON).expect("the transferor is free");
+    talk(3_000);
+    stayer.told("hangup", "").expect("it hangs up");
+    target.waits_for("terminated", SOON).expect("the target hears of it");
+    let second = newest(&stage, 2);
+    expect(&second, "callee", "44330001");
+    expect(&second, "gateway", "bob");
+    expect(&second, "vendor_gateway", "paris");
+    expect_audio(&second);
+}
