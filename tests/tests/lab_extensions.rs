@@ -152,7 +152,7 @@ fn inside_a_call() -> Vec<Scene> {
                         .gets_call(Like::default())
                         .says(answer("200 OK", "", SDP))
                         .gets("ACK")
-                        .pauses(200)
+                        .pauses(1_000)
                         .asks(from_callee("INVITE", 1, "", SDP))
                         .may_get("100")
                         .gets("200")

@@ -169,6 +169,11 @@ impl<T: Message> Sender<T> {
         self.producer.free()
     }
 
+    /// Whether so many messages fit now.
+    pub fn has_room(&mut self, wanted: u64) -> bool {
+        self.producer.has_room(wanted)
+    }
+
     /// How often the ring's memory made no sense.
     #[must_use]
     pub fn faults(&self) -> u64 {

@@ -272,9 +272,17 @@ impl Producer {
     /// How many messages fit, at least: 0 only if none does.
     pub fn free(&mut self) -> u64 {
         let used = self.tail.wrapping_sub(self.head_seen);
-        if used < self.memory.slots {
-            return self.memory.slots - used;
-        }
+        if used < self.memory.slots { self.memory.slots - used } else { self.look() }
+    }
+
+    /// Whether so many messages fit. The consumer is looked at only where what was seen of it last does
+    /// not say so.
+    pub fn has_room(&mut self, wanted: u64) -> bool {
+        self.free() >= wanted || self.look() >= wanted
+    }
+
+    /// How many messages fit, by where the consumer is now.
+    fn look(&mut self) -> u64 {
         self.head_seen = self.memory.word(HEAD).load(Ordering::Acquire);
         let used = self.tail.wrapping_sub(self.head_seen);
         if used > self.memory.slots {

@@ -216,7 +216,7 @@ impl<N: Nic> Worker<N> {
             self.disown(now);
         }
         self.hops.refresh(now);
-        self.switch.set_control_busy(self.side.up.free() < self.ring_reserve);
+        self.switch.set_control_busy(!self.side.up.has_room(self.ring_reserve));
         let mut work = self.ingress(now);
         work |= self.inbox(now);
         if self.switch.poll_timeout().is_some_and(|due| due <= now) {

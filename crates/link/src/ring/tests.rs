@@ -83,6 +83,7 @@ proptest! {
             }
             let free = (SLOTS - model.len()) as u64;
             prop_assert!(producer.free() <= free && (free == 0 || producer.free() > 0));
+            prop_assert!(producer.has_room(free) && !producer.has_room(free + 1));
             prop_assert_eq!(consumer.waiting() > 0, !model.is_empty());
             prop_assert_eq!(producer.faults() + consumer.faults(), 0);
         }
