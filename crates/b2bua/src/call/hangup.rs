@@ -47,7 +47,7 @@ impl Switch {
                 if method == Method::Bye =>
             {
                 // Two BYEs crossed; both are right.
-                return self.reply_stateless(path, request, &Reply::plain(200));
+                return self.answer_once(now, path, request, key, &Reply::plain(200));
             }
             State::Free | State::Recording | State::Closing | State::Cancelling => {
                 return self.refuse(path, request, 481, Counter::DialogUnknown);
@@ -55,7 +55,8 @@ impl Switch {
             _ => {}
         }
         if !self.take_number(slot, side, request) {
-            return self.refuse(path, request, 500, Counter::SequenceOld);
+            self.counters.add(Counter::SequenceOld);
+            return self.answer_once(now, path, request, key, &Reply::plain(500));
         }
         match method {
             Method::Bye => self.bye(now, slot, side, path, request, key),

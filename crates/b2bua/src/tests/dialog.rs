@@ -110,6 +110,23 @@ fn a_sequence_number_is_used_once() {
 }
 
 #[test]
+fn an_old_number_is_refused_the_same_when_its_call_is_over() {
+    let mut world = World::new();
+    let (_, _, answer) = world.talking();
+    world.caller_sends(&caller_request("OPTIONS", 9, &answer, ""));
+    world.caller_gets("SIP/2.0 200 ");
+    let old = caller_request("INFO", 8, &answer, "");
+    world.caller_sends(&old);
+    let refusal = world.caller_gets("SIP/2.0 500 ");
+    world.caller_sends(&caller_request("BYE", 10, &answer, ""));
+    world.caller_gets("SIP/2.0 200 ");
+    world.ignore_messages();
+    world.caller_sends(&old);
+    assert_eq!(world.caller_gets("SIP/2.0 500 "), refusal);
+    world.settles();
+}
+
+#[test]
 fn methods_that_we_do_not_do_are_refused_inside_and_outside() {
     let mut world = World::new();
     let (_, _, answer) = world.talking();
