@@ -331,7 +331,7 @@ impl Office {
         })
     }
 
-    fn refuse(&mut self, worker: usize, admit: &Admit, customer: u32, no: &No) {
+    pub(super) fn refuse(&mut self, worker: usize, admit: &Admit, customer: u32, no: &No) {
         self.answer(
             worker,
             Answer::Refuse(Refuse {

@@ -23,6 +23,7 @@ use routing::{MappingGateway, SourceFault};
 use sip::method::Method;
 
 use super::Office;
+use super::admit::No;
 use super::digest::{Doubt, Proof};
 use crate::Time;
 use crate::cdr;
@@ -169,6 +170,11 @@ impl Office {
         admit: &Admit,
         stranger: Stranger,
     ) {
+        // Whoever transfers is a party to a call that was admitted: no stranger, and never left waiting.
+        if admit.transferor != 0 {
+            let no = No::new(403, EndReason::Unauthorised);
+            return self.refuse(worker, admit, admit.transferor, &no);
+        }
         let (status, stale) = match stranger {
             Stranger::Policed => (self.status_of_strangers(), false),
             Stranger::Doubted(doubt) => {

@@ -630,7 +630,11 @@ fn who_transfers_pays_for_the_call_to_the_target_and_a_vendor_cannot() {
     let vendor = desk.office.state.routings.values().next().unwrap().id;
     let mut admit = desk.invite("203.0.113.1:5060", "44207");
     admit.transferor = vendor;
-    assert_eq!(desk.ask(&admit).unwrap_err().status, 403);
+    desk.set("SS_REPLY_UNAUTHORIZED", "0");
+    let no = desk.ask(&admit).unwrap_err();
+    assert_eq!((no.status, no.stateless), (403, 0), "a worker waits, whatever strangers hear");
+    let refused = desk.settle().ends.pop().unwrap();
+    assert_ne!(refused.billing_mode, BillingMode::Illegal);
 }
 
 #[test]

@@ -24,7 +24,7 @@ use sip::{Message, Method, Name};
 use super::exchange::{PATIENCE, Within};
 use super::hangup::by_side;
 use super::invite::description;
-use super::{Call, Deadline};
+use super::{Call, Deadline, Session};
 use crate::Instant;
 use crate::arena::{Field, TooLong};
 use crate::compose::{self, Extensions, Outgoing, Reply, SDP, Says};
@@ -434,8 +434,10 @@ impl Switch {
         }
         let leg = self.calls[slot].leg(side);
         leg.confirmed = false;
-        leg.session = super::Session::NONE;
+        leg.session = Session::NONE;
         self.arm_session(slot);
+        // A process after this one has nobody to call the target again: it ends the call.
+        self.save(slot);
         true
     }
 

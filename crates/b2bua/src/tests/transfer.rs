@@ -212,6 +212,22 @@ fn a_transferor_who_hangs_up_at_once_leaves_the_call_waiting_for_the_target() {
 }
 
 #[test]
+fn a_restart_while_the_transferor_is_gone_and_the_target_rings_ends_the_call() {
+    let mut world = World::new();
+    let (key, invite, _) = world.transferable();
+    let admit = world.blind(&invite);
+    world.vendor_sends(0, &vendor_request(0, "BYE", 2, &invite, "v", ""));
+    world.route(admit.call, &[1]);
+    world.ignore_messages();
+    world.restart();
+    world.wait_ms(10);
+    world.caller_gets("BYE ");
+    world.is_quiet();
+    world.ended_by(key, EndedBy::Server, EndReason::DataplaneRestart);
+    world.settles();
+}
+
+#[test]
 fn nobody_is_left_to_talk_to_when_the_transferor_is_gone_and_the_target_refuses() {
     let mut world = World::new();
     let (key, invite, _) = world.transferable();
