@@ -276,6 +276,20 @@ pub struct MediaFigures {
     pub jitter_us: u32,
 }
 
+impl MediaFigures {
+    /// Those of two streams that came one after the other: packets add up, the jitter is of the later
+    /// one, if it was heard at all.
+    #[must_use]
+    pub fn followed_by(self, later: Self) -> Self {
+        Self {
+            packets: self.packets.saturating_add(later.packets),
+            bytes: self.bytes.saturating_add(later.bytes),
+            lost: self.lost.saturating_add(later.lost),
+            jitter_us: if later.packets > 0 { later.jitter_us } else { self.jitter_us },
+        }
+    }
+}
+
 /// The whole story of a call.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,

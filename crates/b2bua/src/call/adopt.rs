@@ -42,7 +42,9 @@ impl Switch {
             return Adopted::Ended;
         }
         let started = Duration::from_micros(record.started_monotonic_us);
-        self.calls[slot] = Call { record: *record, started, ..Call::empty(key.generation) };
+        let heard_before = [record.from_caller, record.from_callee];
+        self.calls[slot] =
+            Call { record: *record, started, heard_before, ..Call::empty(key.generation) };
         let won = record.attempts().iter().rposition(|attempt| attempt.answered_ms != NEVER);
         self.calls[slot].branches.turn_to(won.unwrap_or(0) as u8);
         self.calls_live += 1;

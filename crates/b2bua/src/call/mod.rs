@@ -41,7 +41,7 @@ pub(crate) use session::Session;
 use core::time::Duration;
 
 use link::CallRecord;
-use link::record::{CallKey, EndReason, EndedBy, NEVER};
+use link::record::{CallKey, EndReason, EndedBy, MediaFigures, NEVER};
 use link::report::{Ended, GatewayNews, News};
 use link::{Ask, Report};
 
@@ -255,6 +255,8 @@ pub(crate) struct Call {
     refresh: Option<(Side, TransactionKey)>,
     /// Its place among the transfers under way.
     transfer: Option<u16>,
+    /// Media of ports that are closed, by the side they faced.
+    heard_before: [MediaFigures; 2],
     /// What the caller is told before the answer.
     reliable: Reliable,
     /// Legs that must still get a BYE, in `Closing`.
@@ -290,6 +292,7 @@ impl Call {
             exchange: None,
             refresh: None,
             transfer: None,
+            heard_before: [MediaFigures::default(); 2],
             reliable: Reliable::NONE,
             byes: [false; 2],
         }
@@ -555,8 +558,9 @@ impl Switch {
         if !is_open(caller) || !is_open(callee) {
             return;
         }
-        call.record.from_caller = self.media.figures(&caller.media);
-        call.record.from_callee = self.media.figures(&callee.media);
+        let [before_caller, before_callee] = call.heard_before;
+        call.record.from_caller = before_caller.followed_by(self.media.figures(&caller.media));
+        call.record.from_callee = before_callee.followed_by(self.media.figures(&callee.media));
         let heard = [caller, callee].map(|leg| self.media.heard_at(&leg.media));
         if let Some(at) = heard.into_iter().flatten().max() {
             call.record.media_ms = call.ms(at);

@@ -485,6 +485,10 @@ impl Switch {
         if self.calls[slot].legs[side as usize].confirmed {
             self.send_bye(now, slot, side, None);
         }
+        let call = &mut self.calls[slot];
+        let heard = self.media.figures(&call.legs[side as usize].media);
+        let before = &mut call.heard_before[side as usize];
+        *before = before.followed_by(heard);
         self.swap_spare(slot);
         self.close_transfer(slot);
     }

@@ -102,6 +102,12 @@ impl World {
 fn a_blind_transfer_joins_who_stays_and_the_target_and_frees_the_transferor() {
     let mut world = World::new();
     let (key, invite, answer) = world.transferable();
+    let vendor = "203.0.113.10:6000".parse().unwrap();
+    for sequence in 0..3 {
+        let heard =
+            world.switch.media().forward(world.now, media_port(&invite), vendor, &rtp(sequence));
+        assert!(matches!(heard, Verdict::Send { .. }), "{heard:?}");
+    }
     let admit = world.blind(&invite);
     assert_eq!(admit.transferor, 100, "the call is the transferor's");
     assert_eq!(admit.facts.callee.as_bytes(), b"7777");
@@ -139,6 +145,7 @@ fn a_blind_transfer_joins_who_stays_and_the_target_and_frees_the_transferor() {
     for call in [key, admit.call] {
         world.ended_by(call, EndedBy::Caller, EndReason::Normal);
     }
+    assert_eq!(world.ended(key).from_callee.packets, 3 + 1, "the transferor's, then the target's");
     assert_ne!(header(&to_target, "Call-ID"), header(&invite, "Call-ID"));
     world.settles();
 }
