@@ -24,6 +24,7 @@ mod answer;
 mod attempt;
 mod branches;
 mod exchange;
+mod failure;
 mod hangup;
 mod identities;
 mod invite;
