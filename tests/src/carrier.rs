@@ -67,6 +67,14 @@ pub fn callers(lab: &Lab, port: u16, calls: u32, seconds: u32) -> Running {
     lab.start("cust", "phones", &arguments).expect("the callers start")
 }
 
+/// The sum of a counter over all workers, out of `status`.
+#[must_use]
+pub fn counted(status: &Value, name: &str) -> u64 {
+    let workers = status.get("workers").and_then(Value::as_array).into_iter().flatten();
+    let counters = workers.filter_map(|worker| worker.get("counters"));
+    counters.map(|counters| number(counters, name)).sum()
+}
+
 /// A number of a JSON object; 0 if it is not there.
 #[must_use]
 pub fn number(value: &Value, name: &str) -> u64 {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::carrier::{expect_cdrs, raised};
+use tests::carrier::{counted, expect_cdrs, raised};
 use tests::lab::Lab;
 use tests::linphone::{Linphone, Setup};
 use tests::softphone::{Account, Softphone};
@@ -194,20 +194,86 @@ fn linphone_and_baresip_register_and_call_each_other_and_a_vendor() {
     expect_audio(&cdr);
 }
 
-#[test]
-fn a_phone_hands_a_call_over_and_the_two_others_talk() {
-    if !Softphone::is_installed() {
-        return;
-    }
-    let Some(stage) = furnished() else { return };
+/// London answers 44107946, and a new vendor, Paris, answers 44330001.
+fn two_vendors(stage: &Stage) -> (Softphone<'_>, Softphone<'_>) {
     let paris = "gateway routing create paris --account carrier --tariff wholesale --target 10.10.2.21 --prefix 4433";
     stage.tollgate(paris).expect("provisioning is accepted");
     let vendor = |address, uri| {
         let phone = Softphone::start(&stage.lab, "vend", address, Account::unregistered(uri, true));
         phone.expect("a vendor starts")
     };
-    let stayer = vendor("10.10.2.20", "sip:44107946@10.10.2.20");
-    let target = vendor("10.10.2.21", "sip:44330001@10.10.2.21");
+    let london = vendor("10.10.2.20", "sip:44107946@10.10.2.20");
+    (london, vendor("10.10.2.21", "sip:44330001@10.10.2.21"))
+}
+
+/// How many messages each worker has sent from one call to another.
+fn inside(stage: &Stage) -> Vec<u64> {
+    let status = stage.tollgate("status").expect("both daemons answer");
+    let workers = status.get("workers").and_then(Value::as_array).expect("there are workers");
+    let sent = |worker: &Value| worker.pointer("/counters/sip_inside").and_then(Value::as_u64);
+    workers.iter().map(|worker| sent(worker).unwrap_or(0)).collect()
+}
+
+#[test]
+fn a_phone_joins_two_that_it_talks_to_also_when_their_calls_are_on_different_workers() {
+    // Which worker has a call is chance; so often in a row it is not the same one.
+    const ROUNDS_MAX: usize = 10;
+    if !Linphone::is_installed() || !Softphone::is_installed() {
+        return;
+    }
+    let Some(stage) = furnished() else { return };
+    let (stayer, target) = two_vendors(&stage);
+    let mut alice = Linphone::start(&stage.lab, "cust", Setup { port: 5066, authorities: None })
+        .expect("alice");
+    alice
+        .types(&format!("register sip:alice@10.10.1.2 sip:10.10.1.2 {SECRET}"))
+        .expect("it is typed");
+    expect_online(&stage, "alice", "udp");
+    for round in 1..=ROUNDS_MAX {
+        let heard = |phone: &Softphone, text: &str| phone.log().matches(text).count() >= round;
+        let before = inside(&stage);
+        alice.types("call sip:44107946@10.10.1.2").expect("she dials");
+        assert!(Lab::wait_until(SOON, || heard(&stayer, "Call established")), "{}", alice.log());
+        talk(1_500);
+        alice.types("pause").expect("she has him wait");
+        alice.types("call sip:44330001@10.10.1.2").expect("she asks");
+        assert!(Lab::wait_until(SOON, || heard(&target, "Call established")), "{}", alice.log());
+        talk(1_500);
+        let (first, second) = (2 * round - 1, 2 * round);
+        alice.types(&format!("transfer {first} --to-call {second}")).expect("she transfers");
+        let joined = || {
+            stage
+                .tollgate("status")
+                .is_ok_and(|it| counted(&it, "transfers_done") as usize == round)
+        };
+        assert!(Lab::wait_until(SOON, joined), "{}", alice.log());
+        talk(2_500);
+        stayer.told("hangup", "").expect("it hangs up");
+        assert!(Lab::wait_until(SOON, || heard(&target, "terminated")), "{}", target.log());
+        let cdr = newest(&stage, 2 * round);
+        expect(&cdr, "end_reason", "normal");
+        expect(&cdr, "vendor_gateway", "paris");
+        // More than she heard and said: what came last came from inside.
+        for side in ["from_caller", "from_callee"] {
+            let packets = cdr.pointer(&format!("/media/{side}/packets")).and_then(Value::as_u64);
+            assert!(packets.is_some_and(|packets| packets > 100), "{side}: {cdr}");
+        }
+        let sent: Vec<bool> =
+            inside(&stage).iter().zip(&before).map(|(after, before)| after > before).collect();
+        if sent == [true, true] {
+            return;
+        }
+    }
+    panic!("{ROUNDS_MAX} times both calls were on one worker");
+}
+
+#[test]
+fn a_phone_hands_a_call_over_and_the_two_others_talk() {
+    if !Softphone::is_installed() {
+        return;
+    }
+    let Some(stage) = furnished() else { return };
+    let (stayer, target) = two_vendors(&stage);
     let parameters = format!(";auth_user=bob;auth_pass={SECRET};regint=60");
     let account = Account {
         uri: "sip:bob@10.10.1.2",

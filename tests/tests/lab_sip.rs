@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tests::carrier::number;
+use tests::carrier::counted;
 use tests::lab::Lab;
 use tests::sipp::{
     Like, SDP, Script, agree, answer, cancel, from_callee, inside, invite, submit, takes, talks,
@@ -123,13 +123,6 @@ fn basics() -> Vec<Scene> {
             &[200],
         ),
     ]
-}
-
-/// A counter, over all workers.
-fn counted(status: &Value, name: &str) -> u64 {
-    let workers = status.get("workers").and_then(Value::as_array).into_iter().flatten();
-    let counters = workers.filter_map(|worker| worker.get("counters"));
-    counters.map(|counters| number(counters, name)).sum()
 }
 
 #[test]
