@@ -57,7 +57,7 @@ pub struct Opening {
 }
 
 /// What a restart must remember of a port pair.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortState {
     /// RTP's far end.
     pub remote: Option<SocketAddr>,
@@ -67,6 +67,29 @@ pub struct PortState {
     pub on_hold: bool,
     /// What may pass.
     pub payload_types: PayloadTypes,
+    /// The payload type of telephone events that are sent to it; [`NO_EVENTS`]: none.
+    pub events: u8,
+}
+
+impl Default for PortState {
+    fn default() -> Self {
+        let payload_types = PayloadTypes::ANY;
+        Self { remote: None, latched: false, on_hold: false, payload_types, events: NO_EVENTS }
+    }
+}
+
+/// No payload type.
+pub const NO_EVENTS: u8 = 0xff;
+
+/// A key that somebody pressed during a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pressed {
+    /// Whose flow it came in by.
+    pub owner: Owner,
+    /// The port that heard it.
+    pub port: u16,
+    /// `0` to `9`, `*`, `#`, `A` to `D`, `!`.
+    pub key: u8,
 }
 
 /// One port of ours: what arrives here comes from `remote` and leaves by `peer`.
@@ -84,6 +107,12 @@ pub(crate) struct Flow {
     pub(crate) latched: bool,
     pub(crate) latch: Latch,
     pub(crate) payload_types: PayloadTypes,
+    /// The payload type of telephone events that arrive here; [`NO_EVENTS`]: none.
+    pub(crate) events: u8,
+    /// Sender and RTP timestamp of the event heard last: all packets of one event share them.
+    pub(crate) event: Option<(u32, u32)>,
+    /// What arrives goes nowhere: its leg waits beside the call.
+    pub(crate) parked: bool,
     /// The far end asked for silence (sendonly, inactive): no packets are no fault.
     pub(crate) on_hold: bool,
     /// Until the answer the callee may be heard, the caller not; `None` once answered.
@@ -109,6 +138,9 @@ impl Flow {
             latched: false,
             latch: Latch::Fixed,
             payload_types: PayloadTypes::ANY,
+            events: NO_EVENTS,
+            event: None,
+            parked: false,
             on_hold: false,
             early_until: None,
             opened: Instant::ZERO,

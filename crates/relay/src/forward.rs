@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use wire::rtp::{self, Rtp};
 
-use crate::flow::{Flow, Owner};
+use crate::flow::{Flow, Owner, Pressed};
 use crate::latch::{Belief, Latch, REBIND_AFTER};
 use crate::{Instant, Table};
 
@@ -26,11 +26,13 @@ pub enum DropReason {
     PeerUnknown,
     /// Media of the caller before the answer, or of the callee after 120 s without one.
     Early,
+    /// Of a leg that waits beside its call.
+    Parked,
 }
 
 impl DropReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::NoFlow,
         Self::NotRtp,
         Self::NotRtcp,
@@ -38,6 +40,7 @@ impl DropReason {
         Self::Stranger,
         Self::PeerUnknown,
         Self::Early,
+        Self::Parked,
     ];
 
     /// The name of its counter.
@@ -51,6 +54,7 @@ impl DropReason {
             Self::Stranger => "media_stranger",
             Self::PeerUnknown => "media_peer_unknown",
             Self::Early => "media_early",
+            Self::Parked => "media_parked",
         }
     }
 }
@@ -126,17 +130,24 @@ impl Table {
         if (flow.latch == Latch::Inside) != (origin == Origin::Inside) {
             return Err(DropReason::Stranger);
         }
-        if port & 1 == 0 {
-            flow.accept_rtp(now, source, payload)?;
+        let key = if port & 1 == 0 {
+            flow.accept_rtp(now, source, payload)?
         } else {
             flow.accept_rtcp(now, source, payload)?;
-        }
-        let (peer, owner) = (flow.peer, flow.owner);
+            None
+        };
+        let (peer, owner, parked) = (flow.peer, flow.owner, flow.parked);
         // Who may be heard before the answer is a matter of the leg it goes to.
         let heard_by_callee = flow.towards_caller;
-        let early_over = flow.early_until.is_some_and(|until| heard_by_callee || now > until);
-        if early_over {
+        let is_early = flow.early_until.is_some_and(|until| heard_by_callee || now > until);
+        if let Some(key) = key {
+            self.note_key(Pressed { owner, port, key });
+        }
+        if is_early {
             return Err(DropReason::Early);
+        }
+        if parked {
+            return Err(DropReason::Parked);
         }
         let rtcp = port & 1;
         // A port that was closed and opened again belongs to another call.
@@ -155,12 +166,13 @@ impl Table {
 }
 
 impl Flow {
+    /// The key that the packet tells of first, if it tells of one.
     fn accept_rtp(
         &mut self,
         now: Instant,
         source: SocketAddr,
         payload: &[u8],
-    ) -> Result<(), DropReason> {
+    ) -> Result<Option<u8>, DropReason> {
         let rtp = rtp::parse(payload).ok_or(DropReason::NotRtp)?;
         if !self.payload_types.allows(rtp.payload_type) {
             return Err(DropReason::PayloadType);
@@ -175,7 +187,19 @@ impl Flow {
         }
         self.heard = Some(now);
         self.quality.note(now, &rtp, payload.len());
-        Ok(())
+        Ok(if rtp.payload_type == self.events { self.hear_key(&rtp, payload) } else { None })
+    }
+
+    /// Each key once, however many packets tell of it: they share their timestamp (RFC 4733 §2.5.1.2).
+    /// What was overtaken by a later event was told, or is lost for good.
+    #[cold]
+    fn hear_key(&mut self, rtp: &Rtp, payload: &[u8]) -> Option<u8> {
+        let is_told = self.event.is_some_and(|(ssrc, last)| {
+            ssrc == rtp.ssrc && last.wrapping_sub(rtp.timestamp) < u32::MAX / 2
+        });
+        let key = rtp::key(payload).filter(|_| !is_told)?;
+        self.event = Some((rtp.ssrc, rtp.timestamp));
+        Some(key)
     }
 
     /// The one way to move without new SDP; cold, since it is almost always an attack.

@@ -19,7 +19,7 @@ mod latch;
 mod quality;
 mod table;
 
-pub use flow::{Opening, Owner, PayloadTypes, PortState};
+pub use flow::{NO_EVENTS, Opening, Owner, PayloadTypes, PortState, Pressed};
 pub use forward::{DropReason, Verdict};
 pub use latch::Latch;
 pub use quality::Figures;

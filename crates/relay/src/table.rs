@@ -1,10 +1,11 @@
 //! Where flows live: a flat array over one worker's media ports, so a port is its own look-up.
 
 use core::time::Duration;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use crate::Instant;
-use crate::flow::{Flow, Opening, Owner, PayloadTypes, PortState};
+use crate::flow::{Flow, Opening, Owner, PayloadTypes, PortState, Pressed};
 use crate::latch::Latch;
 use crate::quality::Figures;
 
@@ -14,6 +15,9 @@ const EARLY_MAX: Duration = Duration::from_secs(120);
 /// After the answer, how long a far address may still be learned.
 const LATCH_WINDOW: Duration = Duration::from_secs(10);
 
+/// Keys that wait to be heeded; more are pressed by nobody between two turns of a worker.
+const KEYS_MAX: usize = 256;
+
 /// All flows of one worker.
 pub struct Table {
     first: u16,
@@ -21,6 +25,7 @@ pub struct Table {
     open_pairs: u32,
     /// Where [`Self::poll_silent`] looks next.
     sweep: usize,
+    pressed: VecDeque<Pressed>,
 }
 
 impl Table {
@@ -29,7 +34,8 @@ impl Table {
     pub fn new(first: u16, ports: u16) -> Self {
         assert!(first.is_multiple_of(2) && ports.is_multiple_of(2), "ports come in pairs");
         let flows = (0..ports).map(|_| Flow::closed()).collect();
-        Self { first, flows, open_pairs: 0, sweep: 0 }
+        let pressed = VecDeque::with_capacity(KEYS_MAX);
+        Self { first, flows, open_pairs: 0, sweep: 0, pressed }
     }
 
     fn flow(&mut self, port: u16) -> Option<&mut Flow> {
@@ -144,6 +150,34 @@ impl Table {
         }
     }
 
+    /// Which payload type telephone events have that arrive at this pair; they are read from now on.
+    pub fn set_events(&mut self, port: u16, payload_type: u8) {
+        if let Some(flow) = self.open_flow(port & !1) {
+            flow.events = payload_type;
+        }
+    }
+
+    /// Whether what arrives at a pair goes nowhere, because its leg waits beside the call. Its far end is
+    /// heard all the same, and so are its keys.
+    pub fn set_parked(&mut self, port: u16, parked: bool) {
+        for rtcp in 0..2 {
+            if let Some(flow) = self.open_flow(port & !1 | rtcp) {
+                flow.parked = parked;
+            }
+        }
+    }
+
+    pub(crate) fn note_key(&mut self, pressed: Pressed) {
+        if self.pressed.len() < KEYS_MAX {
+            self.pressed.push_back(pressed);
+        }
+    }
+
+    /// The next key that was pressed, in order.
+    pub fn poll_key(&mut self) -> Option<Pressed> {
+        self.pressed.pop_front()
+    }
+
     /// The call is answered: both sides are heard from now on, and silence counts from now on.
     pub fn set_answered(&mut self, now: Instant, port: u16) {
         for rtcp in 0..2 {
@@ -204,6 +238,7 @@ impl Table {
             latched: flow.latched,
             on_hold: flow.on_hold,
             payload_types: flow.payload_types,
+            events: flow.events,
         })
     }
 
@@ -229,6 +264,7 @@ impl Table {
         self.set_remote(port, state.remote, rtcp, latch, state.payload_types);
         self.set_answered(now, port);
         self.set_on_hold(port, state.on_hold);
+        self.set_events(port, state.events);
         if let Some(flow) = self.open_flow(port) {
             flow.latched = state.latched;
         }

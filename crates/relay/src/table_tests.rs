@@ -296,3 +296,66 @@ proptest! {
         prop_assert_eq!(table.snapshot(CALLER_PORT).remote, Some(far));
     }
 }
+
+/// A packet of an event: `key` is its number, `at` its timestamp.
+fn event(sequence: u16, at: u32, key: u8) -> Vec<u8> {
+    let mut packet = rtp(sequence, 1);
+    packet.truncate(12);
+    packet[1] = 101;
+    packet[4..8].copy_from_slice(&at.to_be_bytes());
+    packet.extend([key, 0x0a, 0, 160]);
+    packet
+}
+
+#[test]
+fn a_key_is_told_once_however_its_packets_are_lost_doubled_or_late() {
+    let mut table = answered();
+    table.set_events(CALLER_PORT, 101);
+    let caller = at("192.0.2.1:4000");
+    let arrivals =
+        [(1, 160, 5), (2, 160, 5), (3, 160, 5), (9, 1_600, 11), (4, 160, 5), (10, 1_600, 11)];
+    for (sequence, at, key) in arrivals {
+        let verdict = table.forward(secs(1), CALLER_PORT, caller, &event(sequence, at, key));
+        assert!(matches!(verdict, Verdict::Send { .. }), "and they go on: {verdict:?}");
+    }
+    let pressed = |key| Some(Pressed { owner: Owner(7), port: CALLER_PORT, key });
+    assert_eq!(table.poll_key(), pressed(b'5'));
+    assert_eq!(table.poll_key(), pressed(b'#'));
+    assert_eq!(table.poll_key(), None);
+
+    // A new sender counts from wherever it likes.
+    let mut renewed = event(1, 7, 0);
+    renewed[8..12].copy_from_slice(&[9; 4]);
+    let _ = table.forward(secs(1), CALLER_PORT, caller, &renewed);
+    assert_eq!(table.poll_key(), pressed(b'0'));
+    // No key: a tone of the line, and an event of the other side, who was told of none.
+    let _ = table.forward(secs(1), CALLER_PORT, caller, &event(11, 3_200, 66));
+    let _ = table.forward(secs(1), CALLEE_PORT, at("198.51.100.1:6000"), &event(1, 160, 5));
+    assert_eq!(table.poll_key(), None);
+}
+
+#[test]
+fn more_keys_than_anybody_presses_take_no_memory() {
+    let mut table = answered();
+    table.set_events(CALLER_PORT, 101);
+    for number in 0..1_000_u16 {
+        let packet = event(number, u32::from(number) * 160, 1);
+        let _ = table.forward(secs(1), CALLER_PORT, at("192.0.2.1:4000"), &packet);
+    }
+    assert!(std::iter::from_fn(|| table.poll_key()).count() < 1_000);
+}
+
+#[test]
+fn a_parked_leg_is_heard_by_nobody_and_yet_lives() {
+    let mut table = answered();
+    table.set_events(CALLER_PORT, 101);
+    table.set_parked(CALLER_PORT, true);
+    let caller = at("192.0.2.1:4000");
+    let verdict = table.forward(secs(5), CALLER_PORT, caller, &event(1, 160, 5));
+    assert_eq!(verdict, Verdict::Drop(DropReason::Parked));
+    assert!(table.poll_key().is_some());
+    assert_eq!(table.heard_at(CALLER_PORT), Some(secs(5)));
+    table.set_parked(CALLER_PORT, false);
+    let verdict = table.forward(secs(5), CALLER_PORT, caller, &rtp(2, 1));
+    assert!(matches!(verdict, Verdict::Send { .. }), "{verdict:?}");
+}

@@ -33,6 +33,23 @@ pub fn parse(payload: &[u8]) -> Option<Rtp> {
     })
 }
 
+/// The key of a named telephone event (RFC 4733 §2.3), as a character: `0` to `9`, `*`, `#`, `A` to `D`,
+/// `!` for a hook flash. `None`: another event, or no whole one.
+#[must_use]
+pub fn key(payload: &[u8]) -> Option<u8> {
+    const KEYS: &[u8; 17] = b"0123456789*#ABCD!";
+    const EVENT_BYTES: usize = 4;
+    let contributors = usize::from(payload.first()? & 0x0f) * 4;
+    let mut begin = RTP_BYTES + contributors;
+    if payload.first()? & 0x10 != 0 {
+        // An extension: two bytes of its own, two that count its words (RFC 3550 §5.3.1).
+        let words: &[u8; 2] = payload.get(begin + 2..)?.first_chunk()?;
+        begin += 4 + usize::from(u16::from_be_bytes(*words)) * 4;
+    }
+    let event: &[u8; EVENT_BYTES] = payload.get(begin..)?.first_chunk()?;
+    KEYS.get(usize::from(event[0])).copied()
+}
+
 /// Whether this is RTCP: version 2, a packet type of RFC 3550 §12.1, a length that fits.
 #[must_use]
 pub fn is_rtcp(payload: &[u8]) -> bool {
@@ -58,6 +75,24 @@ mod tests {
             rtp,
             Rtp { payload_type: 8, sequence: 0x1234, timestamp: 160, ssrc: 0xdead_beef }
         );
+    }
+
+    #[test]
+    fn an_event_is_a_key_behind_whatever_the_header_carries() {
+        let event = [10, 0x8a, 0, 160];
+        let packet = |first: u8, between: &[u8]| {
+            let mut packet = vec![first, 101, 0, 1, 0, 0, 0, 160, 0, 0, 0, 9];
+            packet.extend(between);
+            packet.extend(event);
+            packet
+        };
+        assert_eq!(key(&packet(0x80, &[])), Some(b'*'));
+        assert_eq!(key(&packet(0x81, &[0; 4])), Some(b'*'));
+        assert_eq!(key(&packet(0x90, &[0xbe, 0xde, 0, 1, 7, 7, 7, 7])), Some(b'*'));
+        assert_eq!(key(&packet(0x80, &[])[..15]), None);
+        assert_eq!(key(&packet(0x90, &[0xbe, 0xde, 0xff, 0xff])), None);
+        assert_eq!(key(&packet(0x80, &[17, 0, 0, 0])), None, "no key is beyond a hook flash");
+        assert_eq!(key(&[]), None);
     }
 
     #[test]
