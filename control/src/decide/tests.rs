@@ -784,6 +784,11 @@ fn every_parameter_in_force_changes_what_happens() {
         ("TG_SIP_REALM", "sip.example.com"),
         ("TG_SIP_DOMAIN", "sip.example.com"),
         ("TG_EMERGENCY_NUMBERS", "110"),
+        ("TG_TRANSFER_BLIND_KEY", "*1"),
+        ("TG_TRANSFER_ATTENDED_KEY", "*2"),
+        ("TG_TRANSFER_CANCEL_KEY", "*0"),
+        ("TG_TRANSFER_END_KEY", "*9"),
+        ("TG_TRANSFER_DISPLAY_TEXT", "4420"),
         ("SS_ENABLE_CALL_LIMIT", "0"),
         ("SS_GATEWAY_SWITCH_LIMIT", "0"),
     ]);

@@ -21,6 +21,8 @@ pub use catalog::{CATALOG, Kind, Parameter};
 const PREFIXES_MAX: usize = 1_000;
 /// As long as the workers are told of it.
 const NAME_BYTES_MAX: usize = 62;
+/// The longest code that is pressed in a call.
+const KEYS_MAX: usize = link::order::KEYS_MAX;
 
 /// The row with this name or alias.
 ///
@@ -72,6 +74,15 @@ impl Parameter {
                     Err(refuse(format!("{value:?} is no name like sip.example.com")))
                 }
             }
+            Kind::Keys => {
+                let keys = value.trim().to_ascii_uppercase();
+                let is_key = |key: u8| b"0123456789*#ABCD".contains(&key);
+                if keys.len() <= KEYS_MAX && keys.bytes().all(is_key) {
+                    Ok(keys)
+                } else {
+                    Err(refuse(format!("{value:?} is no {KEYS_MAX} keys of 0-9, *, #, A-D")))
+                }
+            }
             Kind::Field(_) => Err(self.is_no_system_parameter()),
         }
     }
@@ -92,6 +103,7 @@ impl Parameter {
             Kind::Number(low, high) => format!("{low}-{high}"),
             Kind::Prefixes => "prefixes, separated by commas".into(),
             Kind::Name => "a name of letters, digits, dots and dashes".into(),
+            Kind::Keys => format!("up to {KEYS_MAX} keys of 0-9, *, #, A-D"),
             Kind::Field(range) => range.into(),
         }
     }
@@ -174,6 +186,10 @@ impl Values {
         u16::try_from(self.number(name)).unwrap_or(u16::MAX)
     }
 
+    fn keys(&self, name: &str) -> Text<KEYS_MAX> {
+        Text::cut(self.text(name).as_bytes())
+    }
+
     /// Whether a number begins with one of a list of prefixes.
     #[must_use]
     pub fn has_prefix(&self, name: &str, number: &str) -> bool {
@@ -218,6 +234,17 @@ impl Values {
             streams_max: self.small("TG_STREAMS"),
             tcp_above_bytes: self.small("TG_SIP_TCP_ABOVE"),
             spare: 0,
+            transfer: order::TransferKeys {
+                wait_s: self.small("TG_TRANSFER_WAIT"),
+                pause_s: self.small("TG_TRANSFER_PAUSE"),
+                ringback: self.small("TG_TRANSFER_RINGBACK"),
+                display: self.small("TG_TRANSFER_DISPLAY"),
+                blind: self.keys("TG_TRANSFER_BLIND_KEY"),
+                attended: self.keys("TG_TRANSFER_ATTENDED_KEY"),
+                cancel: self.keys("TG_TRANSFER_CANCEL_KEY"),
+                end: self.keys("TG_TRANSFER_END_KEY"),
+                display_text: Text::cut(self.text("TG_TRANSFER_DISPLAY_TEXT").as_bytes()),
+            },
             realm: Text::cut(self.text("TG_SIP_REALM").as_bytes()),
             domain: Text::cut(self.text("TG_SIP_DOMAIN").as_bytes()),
             emergency: Text::cut(self.text("TG_EMERGENCY_NUMBERS").as_bytes()),
@@ -230,7 +257,9 @@ impl Values {
         // Each document has its own.
         let value = match row.kind {
             Kind::Field(_) => None,
-            Kind::Number(..) | Kind::Prefixes | Kind::Name => Some(self.text(row.name).to_owned()),
+            Kind::Number(..) | Kind::Prefixes | Kind::Name | Kind::Keys => {
+                Some(self.text(row.name).to_owned())
+            }
         };
         let Parameter { name, default, unit, owner, in_force, doc, .. } = *row;
         let range = row.range();

@@ -27,8 +27,8 @@ pub(crate) enum Field {
     Target,
     /// Route header values, in the order of sending, joined by commas.
     Routes,
-    /// What we described to the far end last, for the refresh of its session. It gives way where any
-    /// other field needs its room.
+    /// What we described to the far end last, for the refresh of its session and for transfers. It gives
+    /// way where any other field needs its room.
     Description,
 }
 

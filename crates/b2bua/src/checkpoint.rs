@@ -20,9 +20,9 @@ use crate::path::Path;
 /// The longest checkpoint.
 pub use link::table::CHECKPOINT_BYTES_MAX;
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
-const PORT_BYTES: usize = size_of::<Endpoint>() + 2 + 16;
+const PORT_BYTES: usize = size_of::<Endpoint>() + 3 + 16;
 const LEG_BYTES: usize = 2 * size_of::<Endpoint>()
     + 8
     + 4
@@ -93,7 +93,7 @@ fn put_leg(cursor: &mut Cursor<'_>, leg: &Leg, ports: &[PortState; STREAMS_MAX])
         cursor.put(&port.to_le_bytes())?;
         let remote = state.remote.map_or(Endpoint::NONE, Endpoint::from);
         cursor.put(remote.as_bytes())?;
-        cursor.put(&[u8::from(state.latched), u8::from(state.on_hold)])?;
+        cursor.put(&[u8::from(state.latched), u8::from(state.on_hold), state.events])?;
         cursor.put(&state.payload_types.bits().to_le_bytes())?;
     }
     let (ends, texts) = leg.arena.parts();
@@ -158,10 +158,10 @@ fn take_leg(
     for (port, state) in leg.media.ports.iter_mut().zip(ports) {
         *port = u16::from_le_bytes(reader.take()?);
         let remote: Option<SocketAddr> = reader.endpoint()?.socket_address();
-        let [latched, on_hold] = reader.take()?;
+        let [latched, on_hold, events] = reader.take()?;
         let payload_types = PayloadTypes::from_bits(u128::from_le_bytes(reader.take()?));
         let (latched, on_hold) = (latched != 0, on_hold != 0);
-        *state = PortState { remote, latched, on_hold, payload_types };
+        *state = PortState { remote, latched, on_hold, payload_types, events };
     }
     let mut ends = [0; FIELDS];
     for end in &mut ends {
@@ -234,6 +234,7 @@ mod tests {
             latched: true,
             on_hold: false,
             payload_types: PayloadTypes::ANY.with(8),
+            events: 101,
         };
         let ports = [state, PortState::default()];
         let (caller, callee) = (leg(1), leg(2));

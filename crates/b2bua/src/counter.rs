@@ -168,12 +168,14 @@ pub enum Counter {
     SessionsRefreshed,
     /// Calls ended because nobody refreshed the session of a leg.
     SessionsExpired,
-    /// REFERs that were obeyed.
+    /// Transfers begun, by REFER or by keys.
     Transfers,
     /// Transfers whose target talks in the transferor's place.
     TransfersDone,
     /// Transfers whose target was not to be had.
     TransfersFailed,
+    /// Transfers by keys after which the two who talked talk on: taken back, or no number was pressed.
+    TransfersTakenBack,
     /// REFERs that name nobody, or come while the call is being changed, and Replaces of no call (4xx).
     TransfersRefused,
     /// Transfers refused with 503: as many as may be are under way.
@@ -267,6 +269,7 @@ impl Counter {
         Self::Transfers,
         Self::TransfersDone,
         Self::TransfersFailed,
+        Self::TransfersTakenBack,
         Self::TransfersRefused,
         Self::TransfersFull,
     ];
@@ -362,6 +365,7 @@ impl Counter {
             Self::Transfers => "transfers",
             Self::TransfersDone => "transfers_done",
             Self::TransfersFailed => "transfers_failed",
+            Self::TransfersTakenBack => "transfers_taken_back",
             Self::TransfersRefused => "transfers_refused",
             Self::TransfersFull => "transfers_full",
         }

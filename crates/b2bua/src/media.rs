@@ -173,6 +173,13 @@ impl MediaPlane {
         }
     }
 
+    /// Whether a leg waits beside its call: then nobody hears it.
+    pub(crate) fn park(&mut self, leg: &LegMedia, parked: bool) {
+        for port in leg.open_ports() {
+            self.table.set_parked(port, parked);
+        }
+    }
+
     /// Believes the description of `from`: where it wants media, what it may send.
     pub(crate) fn believe(
         &mut self,
@@ -210,6 +217,10 @@ impl MediaPlane {
             self.table.set_remote(port, rtp, rtcp, latch, both);
             let port = streams.legs[other].ports[index];
             self.widen(port, both, until, streams.inside[other]);
+            // Who is told of events sends them so. Those from inside another call of ours has read.
+            let events = media.and_then(|media| media.telephone_event);
+            let events = events.filter(|_| !streams.inside[other]);
+            self.table.set_events(port, events.unwrap_or(relay::NO_EVENTS));
             held |= media.is_none_or(|media| {
                 media.is_held() || media.direction == sip::sdp::Direction::RecvOnly
             }) && index == 0;

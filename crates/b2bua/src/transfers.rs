@@ -8,10 +8,16 @@ use crate::transaction::TransactionKey;
 /// How far a transfer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
+    /// Whoever transfers by keys presses the target's number. The spare leg is nobody's yet.
+    Dialling,
     /// The target is called; the spare leg leads to it.
     Calling { invite: TransactionKey },
+    /// The far end of the spare leg, which has a dialog already, is asked what it offers.
+    Recalling { invite: TransactionKey },
     /// The target answered. Whoever stays has its offer, and the spare leg is the transferor's.
-    Joining { invite: TransactionKey },
+    Joining { invite: TransactionKey, is_acked: bool },
+    /// Whoever transfers talks to the target; the spare leg waits for the end of that.
+    Consulting,
     /// Another call of ours takes the place of the spare leg; whoever stays has its offer.
     Replacing { server: TransactionKey },
 }
@@ -20,12 +26,68 @@ pub(crate) enum Stage {
 pub(crate) struct Transfer {
     /// The side that changes hands.
     pub(crate) side: Side,
+    /// The side that asked for it, and whose call to the target is.
+    pub(crate) asker: Side,
     pub(crate) stage: Stage,
     pub(crate) spare: Leg,
-    /// The number of the REFER, which names its subscription (RFC 3515 §2.4.6).
-    pub(crate) refer: u32,
-    /// The status told last; 0: the transferor does not want to hear any.
-    pub(crate) told: u16,
+    pub(crate) asked: Asked,
+    /// Whether the target was offered what whoever stays described last, and so has only to answer.
+    pub(crate) offered: bool,
+}
+
+/// How a transfer was asked for.
+#[derive(Clone, Copy)]
+pub(crate) enum Asked {
+    /// By another call of ours (RFC 3891).
+    Inside,
+    /// By REFER.
+    Refer {
+        /// Its number, which names its subscription (RFC 3515 §2.4.6).
+        number: u32,
+        /// The status told last; 0: the transferor does not want to hear any.
+        told: u16,
+    },
+    /// By keys.
+    Keys { plan: Plan, dialled: Dialled },
+}
+
+/// What is to become of a transfer by keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// Whoever stays gets the target, as by REFER.
+    HandOver,
+    /// Whoever asked speaks to the target first; who stays waits.
+    Consult,
+    /// They spoke: who waited gets the target.
+    Finish,
+    /// They spoke: who waited gets back whoever asked.
+    Return,
+}
+
+/// The longest number that is pressed: that of E.164 with an international prefix, and some more.
+const DIGITS_MAX: usize = 24;
+
+/// A number as far as it is pressed.
+#[derive(Clone, Copy)]
+pub(crate) struct Dialled {
+    digits: [u8; DIGITS_MAX],
+    length: u8,
+}
+
+impl Dialled {
+    pub(crate) const NOTHING: Self = Self { digits: [0; DIGITS_MAX], length: 0 };
+
+    /// One digit more; a number that is too long to be any stays as it is.
+    pub(crate) fn press(&mut self, digit: u8) {
+        if let Some(place) = self.digits.get_mut(usize::from(self.length)) {
+            *place = digit;
+            self.length += 1;
+        }
+    }
+
+    pub(crate) fn digits(&self) -> &[u8] {
+        &self.digits[..usize::from(self.length)]
+    }
 }
 
 /// All of a worker.

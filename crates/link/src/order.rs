@@ -157,12 +157,57 @@ pub struct Parameters {
     pub tcp_above_bytes: u32,
     /// Reserved; zero.
     pub spare: u32,
+    /// Transfers by keys.
+    pub transfer: TransferKeys,
     /// Realm of our challenges.
     pub realm: Text<62>,
     /// Our domain name; empty: none, our addresses stand for it.
     pub domain: Text<62>,
     /// Numbers that are called whatever the load, separated by commas.
     pub emergency: Text<126>,
+}
+
+/// The longest code that is pressed during a call.
+pub const KEYS_MAX: usize = 6;
+
+/// `TG_TRANSFER_*`: how a call is handed over by keys. A code that is empty is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct TransferKeys {
+    /// Wait for the first digit of the target, s.
+    pub wait_s: u32,
+    /// A pause that ends its number, s.
+    pub pause_s: u32,
+    /// 1: who waits hears the target's early media.
+    pub ringback: u32,
+    /// Whose number the target sees; 0: who transfers, 1: who is transferred, 2: `display_text`.
+    pub display: u32,
+    /// Hands over.
+    pub blind: Text<KEYS_MAX>,
+    /// Asks the target first.
+    pub attended: Text<KEYS_MAX>,
+    /// Back to the first call.
+    pub cancel: Text<KEYS_MAX>,
+    /// Leaves the other two alone.
+    pub end: Text<KEYS_MAX>,
+    /// See `display`.
+    pub display_text: Text<62>,
+}
+
+impl Default for TransferKeys {
+    fn default() -> Self {
+        Self {
+            wait_s: 10,
+            pause_s: 4,
+            ringback: 0,
+            display: 0,
+            blind: Text::EMPTY,
+            attended: Text::EMPTY,
+            cancel: Text::cut(b"**"),
+            end: Text::cut(b"*#"),
+            display_text: Text::EMPTY,
+        }
+    }
 }
 
 impl Default for Parameters {
@@ -196,6 +241,7 @@ impl Default for Parameters {
             streams_max: 10_000,
             tcp_above_bytes: 0,
             spare: 0,
+            transfer: TransferKeys::default(),
             realm: Text::new(b"tollgate").unwrap_or_default(),
             domain: Text::EMPTY,
             emergency: Text::cut(b"112,911"),

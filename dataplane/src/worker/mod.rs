@@ -219,6 +219,7 @@ impl<N: Nic> Worker<N> {
         self.switch.set_control_busy(!self.side.up.has_room(self.ring_reserve));
         let mut work = self.ingress(now);
         work |= self.inbox(now);
+        self.switch.heed_keys(now);
         if self.switch.poll_timeout().is_some_and(|due| due <= now) {
             self.switch.handle_timeout(now);
             work = true;

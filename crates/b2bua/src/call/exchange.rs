@@ -82,6 +82,9 @@ impl Switch {
         key: Key,
     ) {
         let method = request.method();
+        if self.takes_key(now, slot, side, request) {
+            return self.answer_once(now, path, request, key, &Reply::plain(200));
+        }
         let call = &self.calls[slot];
         let served = |side| compose::serves(method, Some(self.profiles.of(call.gateway(side))));
         if !Side::BOTH.into_iter().all(served) {

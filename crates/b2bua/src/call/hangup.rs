@@ -33,7 +33,7 @@ impl Switch {
         key: Key,
     ) {
         let Some((slot, side)) = self.find_leg(request) else {
-            if self.leaver_request(path, request) {
+            if self.leaver_request(now, path, request) {
                 return;
             }
             return self.refuse(path, request, 481, Counter::DialogUnknown);
@@ -112,7 +112,7 @@ impl Switch {
             (State::Committing, Side::Caller) => {
                 self.drop_answered(now, slot, 487, EndReason::Cancelled, by);
             }
-            _ if self.transferor_leaves(slot, side) => {}
+            _ if self.transferor_leaves(now, slot, side) => {}
             _ => self.end_talk(now, slot, EndReason::Normal, by, Some(side), Some(request)),
         }
     }

@@ -28,6 +28,7 @@ mod failure;
 mod hangup;
 mod identities;
 mod invite;
+mod keypad;
 mod parties;
 mod redirect;
 mod reliable;
@@ -47,6 +48,7 @@ use link::report::{Ended, GatewayNews, News};
 use link::{Ask, Report};
 
 use self::branches::Branches;
+use self::keypad::Typed;
 use self::reliable::{FORKS_MAX, Fork, Reliable};
 use crate::Instant;
 use crate::action::Action;
@@ -108,7 +110,7 @@ impl State {
             Self::Ringing => matches!(deadline, Ring | Prack),
             Self::Committing => matches!(deadline, Commit | Prack),
             Self::Answered | Self::Talking => {
-                matches!(deadline, Repeat | NoAck | Talk | Exchange | Session)
+                matches!(deadline, Repeat | NoAck | Talk | Exchange | Session | Keys)
             }
             Self::Closing => matches!(deadline, Repeat | NoAck | Close),
             Self::Cancelling => matches!(deadline, Close),
@@ -146,10 +148,12 @@ pub(crate) enum Deadline {
     Prack,
     /// A refresh of ours, or the end of a leg that nobody refreshed.
     Session,
+    /// The next digit of somebody who transfers by keys.
+    Keys,
 }
 
 impl Deadline {
-    const ALL: [Self; 13] = {
+    const ALL: [Self; 14] = {
         use Deadline::*;
         [
             Admit,
@@ -165,6 +169,7 @@ impl Deadline {
             Close,
             Prack,
             Session,
+            Keys,
         ]
     };
 }
@@ -256,6 +261,8 @@ pub(crate) struct Call {
     refresh: Option<(Side, TransactionKey)>,
     /// Its place among the transfers under way.
     transfer: Option<u16>,
+    /// The keys that somebody pressed last.
+    typed: Typed,
     /// Media of ports that are closed, by the side they faced.
     heard_before: [MediaFigures; 2],
     /// What the caller is told before the answer.
@@ -293,6 +300,7 @@ impl Call {
             exchange: None,
             refresh: None,
             transfer: None,
+            typed: Typed::NOTHING,
             heard_before: [MediaFigures::default(); 2],
             reliable: Reliable::NONE,
             byes: [false; 2],
@@ -448,6 +456,7 @@ impl Switch {
             Deadline::Close => self.finish_closing(now, slot),
             Deadline::Prack => self.prack_late(now, slot),
             Deadline::Session => self.session_due(now, slot),
+            Deadline::Keys => self.keys_late(now, slot),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::path::Path;
 use crate::switch::Switch;
 use crate::table::Key;
 use crate::transaction::TransactionKey;
-use crate::transfers::{Stage, Transfer};
+use crate::transfers::{Asked, Stage, Transfer};
 
 impl Switch {
     /// An INVITE from inside that names a call to come into.
@@ -38,25 +38,18 @@ impl Switch {
         let Ok(leg) = self.new_leg(slot, path, invite) else {
             return self.refuse(path, invite, 513, Counter::RefusedTooLong);
         };
-        let place = self.transfers.open(Transfer {
-            side,
-            stage: Stage::Replacing { server: TransactionKey::NONE },
-            spare: leg,
-            refer: 0,
-            told: 0,
-        });
-        if place.is_none() {
+        if !self.transfers.has_room() {
             return self.refuse_overload(path, invite, Counter::TransfersFull);
         }
-        self.calls[slot].transfer = place;
+        let (stage, asked) = (Stage::Replacing { server: TransactionKey::NONE }, Asked::Inside);
+        let transfer = Transfer { side, asker: side, stage, spare: leg, asked, offered: false };
+        self.calls[slot].transfer = self.transfers.open(transfer);
         self.swap_spare(slot);
         self.open_exchange(now, slot, side, path, invite, key);
         let begun = self.calls[slot].exchange.filter(|exchange| exchange.from == side);
-        match (begun, place.and_then(|place| self.transfers.at(place))) {
-            (Some(exchange), Some(transfer)) => {
-                transfer.stage = Stage::Replacing { server: exchange.server };
-            }
-            _ => self.restore_leg(slot),
+        match begun {
+            Some(exchange) => self.set_stage(slot, Stage::Replacing { server: exchange.server }),
+            None => self.restore_leg(slot),
         }
     }
 

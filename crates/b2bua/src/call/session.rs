@@ -271,11 +271,11 @@ impl Switch {
         self.arm_session(slot);
     }
 
-    /// Keeps what a leg was described last, for a refresh by re-INVITE. What does not fit is not kept.
+    /// Keeps what a leg was described last, for a refresh by re-INVITE, or to describe it to the target of
+    /// a transfer. What does not fit is not kept.
     pub(super) fn keep_description(&mut self, slot: usize, side: Side, body: &[u8]) {
-        let kept = if self.has_timers() { body } else { b"" };
         let arena = &mut self.calls[slot].leg(side).arena;
-        if arena.set(Field::Description, kept).is_err() {
+        if arena.set(Field::Description, body).is_err() {
             // An old one would take back what was agreed since.
             let _ = arena.set(Field::Description, b"");
         }

@@ -13,8 +13,12 @@
 //! ```
 //!
 //! The INVITE has no offer: the target's comes with its answer, goes to whoever stays in a re-INVITE, and
-//! the answer to that travels back in the ACK (RFC 3725 §4.1). Until then nothing is lost: on any failure
-//! the two who talked talk on, unless the transferor has left.
+//! the answer to that travels back in the ACK (RFC 3725 §4.1). Where somebody is to hear the target's
+//! ringback, it offers what whoever stays described last; the target's answer is then acknowledged at
+//! once, and goes to whoever stays all the same. Until then nothing is lost: on any failure the two who
+//! talked talk on, unless the transferor has left.
+//!
+//! How a transfer is asked for by keys, and what becomes of one that begins with a talk, is in `keypad.rs`.
 
 use link::record::{CallKey, EndReason};
 use sip::header::{ReferTo, Replaces};
@@ -37,16 +41,16 @@ use crate::switch::Switch;
 use crate::table::Key;
 use crate::transact::{Keep, write_request};
 use crate::transaction::{Birth, Class, Machine, Role, TransactionKey, invite_client};
-use crate::transfers::{Stage, Transfer};
+use crate::transfers::{Asked, Plan, Stage, Transfer};
 
 /// The longest Call-ID with tags that an attended transfer may name.
 const REPLACES_BYTES: usize = 512;
 
-/// What a REFER asks for.
-struct Wish<'a> {
+/// Whom a transfer is to.
+pub(super) struct Wish<'a> {
     /// The target, as it would be dialled.
-    number: &'a [u8],
-    replaces: Option<Replaces<'a>>,
+    pub(super) number: &'a [u8],
+    pub(super) replaces: Option<Replaces<'a>>,
 }
 
 impl<'a> Wish<'a> {
@@ -74,7 +78,7 @@ fn wants_news(request: &Message<'_>) -> bool {
     !wish.get(..5).is_some_and(|wish| wish.eq_ignore_ascii_case(b"false"))
 }
 
-/// The transferor's number: whose account pays is who calls.
+/// The number of a side.
 fn number_of(call: &Call, side: Side) -> &[u8] {
     match side {
         Side::Caller => call.record.facts.caller.as_bytes(),
@@ -115,55 +119,57 @@ impl Switch {
             Ok(server) => self.answer_to(now, server, request, &Reply::plain(202)),
             Err(why) => return self.refuse_overload(path, request, why),
         }
-        self.counters.add(Counter::Transfers);
         self.refresh_leg(slot, side, request);
-        self.call_target(now, slot, side, request, &wish);
+        let told = if wants_news(request) { 100 } else { 0 };
+        let asked = Asked::Refer { number: request.cseq().number, told };
+        self.begin_transfer(slot, side, side, asked);
+        self.tell_transferor(now, slot, 100);
+        self.call_target(now, slot, &wish, false);
     }
 
     /// One thing at a time: a call that is being changed is not transferred.
     pub(super) fn may_transfer(&self, slot: usize) -> bool {
         let call = &self.calls[slot];
-        let is_busy = call.transfer.is_some() || call.exchange.is_some() || call.refresh.is_some();
-        call.state.is_confirmed() && !is_busy && call.legs.iter().all(|leg| leg.confirmed)
+        let is_free = call.transfer.is_none() && !self.is_exchanging(slot);
+        call.state.is_confirmed() && is_free && call.legs.iter().all(|leg| leg.confirmed)
     }
 
-    /// Calls the target, on behalf of the transferor.
-    fn call_target(
-        &mut self,
-        now: Instant,
-        slot: usize,
-        side: Side,
-        request: &Message<'_>,
-        wish: &Wish<'_>,
-    ) {
-        let place = self.transfers.open(Transfer {
-            side,
-            stage: Stage::Calling { invite: TransactionKey::NONE },
-            spare: Leg::new(),
-            refer: request.cseq().number,
-            told: if wants_news(request) { 100 } else { 0 },
-        });
-        self.calls[slot].transfer = place;
-        self.tell_transferor(now, slot, 100);
-        let sent = self.target_leg(slot, side, wish).map_err(|_| 414_u16);
-        let sent = sent.and_then(|leg| self.invite_target(now, slot, leg, wish.replaces));
+    /// Whether an offer is on its way between the two sides, or a request of ours to one of them.
+    fn is_exchanging(&self, slot: usize) -> bool {
+        let call = &self.calls[slot];
+        call.exchange.is_some() || call.refresh.is_some() || call.unacked.is_some()
+    }
+
+    /// Takes one of the places that [`Transfers::has_room`](crate::transfers::Transfers::has_room) spoke of.
+    pub(super) fn begin_transfer(&mut self, slot: usize, side: Side, asker: Side, asked: Asked) {
+        let (stage, spare, offered) = (Stage::Dialling, Leg::new(), false);
+        let transfer = Transfer { side, asker, stage, spare, asked, offered };
+        self.calls[slot].transfer = self.transfers.open(transfer);
+        self.counters.add(Counter::Transfers);
+    }
+
+    /// Calls the target, on behalf of the transferor; `offers`: with what whoever stays described last.
+    pub(super) fn call_target(&mut self, now: Instant, slot: usize, wish: &Wish<'_>, offers: bool) {
+        let leg = self.target_leg(slot, wish).map_err(|_| 414_u16);
+        let sent = leg.and_then(|leg| self.invite_target(now, slot, leg, wish.replaces, offers));
         if let Err(status) = sent {
             self.transfer_failed(now, slot, status);
         }
     }
 
     /// A leg from this call to the one that the target is called by, or that it talks in.
-    fn target_leg(&mut self, slot: usize, side: Side, wish: &Wish<'_>) -> Result<Leg, TooLong> {
+    fn target_leg(&mut self, slot: usize, wish: &Wish<'_>) -> Result<Leg, TooLong> {
+        let asker = self.transfer(slot).ok_or(TooLong)?.asker;
         let random = self.random();
         let from = self.calls[slot].shard();
         let call_id = mint_call_id(from, self.random(), &self.setup.keys);
         let call = &self.calls[slot];
         let to = wish.replaces.map_or(from, |it| shard_of(it.call_id, &self.setup.keys));
         let place = Place { slot: slot as u32, variant: 0, generation: call.generation };
-        let local = call.legs[side as usize].local;
+        let local = call.legs[asker as usize].local;
         let host = self.host_of(local);
         let target = compose::uri(wish.number, host);
-        let transferor = compose::uri(number_of(call, side), host);
+        let transferor = compose::uri(self.number_shown(call, asker), host);
         let target = target.text().ok_or(TooLong)?;
         let texts = [
             (Field::CallId, &call_id.text()[..]),
@@ -180,22 +186,64 @@ impl Switch {
         Ok(leg)
     }
 
+    /// The number that the target of a transfer sees (`TG_TRANSFER_DISPLAY`).
+    fn number_shown<'a>(&'a self, call: &'a Call, asker: Side) -> &'a [u8] {
+        let transfer = &self.parameters.transfer;
+        match transfer.display {
+            1 => number_of(call, asker.other()),
+            2 if !transfer.display_text.is_empty() => transfer.display_text.as_bytes(),
+            _ => number_of(call, asker),
+        }
+    }
+
+    /// Writes, as an offer of a leg that is still nobody's, what whoever stays described last. The two hear
+    /// each other from now on. `None`: nothing was kept, or there is no port.
+    fn offer_of_stayer(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        leg: &mut Leg,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let side = self.side_of_transfer(slot)?;
+        let mut kept = self.take_scratch();
+        let text = self.calls[slot].legs[side as usize].text(Field::Description);
+        let length = text.len();
+        kept[..length].copy_from_slice(text);
+        core::mem::swap(self.calls[slot].leg(side), leg);
+        let carried = match length {
+            0 => None,
+            _ => self.carry(now, slot, side.other(), &kept[..length], out).ok(),
+        };
+        core::mem::swap(self.calls[slot].leg(side), leg);
+        self.give_scratch(kept);
+        if carried.is_some() {
+            self.media.park(&self.calls[slot].legs[side.other() as usize].media, false);
+        }
+        carried
+    }
+
     /// The error is what the transferor is told.
     fn invite_target(
         &mut self,
         now: Instant,
         slot: usize,
-        leg: Leg,
+        mut leg: Leg,
         replaces: Option<Replaces<'_>>,
+        offers: bool,
     ) -> Result<(), u16> {
         let branch = self.next_branch().ok_or(503_u16)?;
-        let request = leg.request(Method::Invite, leg.cseq_local, branch, None);
+        let mut room = self.take_scratch();
+        let offer = match offers {
+            true => self.offer_of_stayer(now, slot, &mut leg, &mut room),
+            false => None,
+        };
+        let content = offer.map(|length| (SDP, &room[..length]));
+        let request = leg.request(Method::Invite, leg.cseq_local, branch, content);
         let says = replaces.map_or(Says::Nothing, Says::Replaces);
         let request = Outgoing { says, ..request };
         let written = write_request(&mut self.outbox, &self.setup, leg.local, leg.path, &request);
-        if !self.count_unsent(written) {
-            return Err(503);
-        }
+        self.give_scratch(room);
         let birth = Birth {
             owner: Some(self.key_of(slot)),
             role: Role::Transfer,
@@ -203,25 +251,48 @@ impl Switch {
             cseq: leg.cseq_local,
             ..Birth::of(Machine::InviteClient(invite_client::State::Calling), leg.path)
         };
-        let invite = self.open_client(now, birth).map_err(|_| 503_u16)?;
-        if let Some(transfer) = self.calls[slot].transfer.and_then(|it| self.transfers.at(it)) {
+        if let Some(transfer) = self.transfer_mut(slot) {
             transfer.spare = leg;
-            transfer.stage = Stage::Calling { invite };
+            transfer.offered = offer.is_some();
         }
+        if !self.count_unsent(written) {
+            return Err(503);
+        }
+        let invite = self.open_client(now, birth).map_err(|_| 503_u16)?;
+        self.set_stage(slot, Stage::Calling { invite });
         Ok(())
     }
 
     /// How far the transfer of a call has come.
     pub(super) fn transfer_stage(&self, slot: usize) -> Option<Stage> {
-        let transfer = self.transfers.peek(self.calls[slot].transfer?)?;
-        Some(transfer.stage)
+        Some(self.transfer(slot)?.stage)
+    }
+
+    pub(super) fn transfer(&self, slot: usize) -> Option<&Transfer> {
+        self.transfers.peek(self.calls[slot].transfer?)
+    }
+
+    pub(super) fn transfer_mut(&mut self, slot: usize) -> Option<&mut Transfer> {
+        self.transfers.at(self.calls[slot].transfer?)
+    }
+
+    pub(super) fn set_stage(&mut self, slot: usize, stage: Stage) {
+        if let Some(transfer) = self.transfer_mut(slot) {
+            transfer.stage = stage;
+        }
     }
 
     /// Whether a side of a call is in the middle of changing hands, so that nothing can be asked of it.
     pub(super) fn is_changing(&self, slot: usize) -> bool {
         let call = &self.calls[slot];
         let has_left = call.state.is_confirmed() && call.legs.iter().any(|leg| !leg.confirmed);
-        has_left || !matches!(self.transfer_stage(slot), None | Some(Stage::Calling { .. }))
+        let is_calm = match self.transfer_stage(slot) {
+            None | Some(Stage::Dialling | Stage::Calling { .. } | Stage::Consulting) => true,
+            Some(Stage::Recalling { .. } | Stage::Joining { .. } | Stage::Replacing { .. }) => {
+                false
+            }
+        };
+        has_left || !is_calm
     }
 
     /// Who asked for the call that an INVITE from inside opens.
@@ -231,20 +302,24 @@ impl Switch {
         let call = self.calls.get(place.slot as usize)?;
         let transfer = self.transfers.peek(call.transfer?)?;
         let is_same = call.generation == place.generation && transfer.spare.random == token.random;
-        Some(call.gateway(transfer.side)).filter(|_| is_same)
+        Some(call.gateway(transfer.asker)).filter(|_| is_same)
     }
 
     /// NOTIFY: how it goes (RFC 3515 §2.4.4). Who has left hears nothing.
     fn tell_transferor(&mut self, now: Instant, slot: usize, status: u16) {
-        let place = self.calls[slot].transfer;
-        let Some(transfer) = place.and_then(|place| self.transfers.at(place)) else { return };
+        let Some(transfer) = self.transfer_mut(slot) else { return };
         let side = transfer.side;
-        let wants_this = transfer.told != 0 && (status == 100 || transfer.told != status);
-        if !wants_this || !self.calls[slot].legs[side as usize].confirmed {
+        let Asked::Refer { number, told } = &mut transfer.asked else { return };
+        let wants_this = *told != 0 && (status == 100 || *told != status);
+        let refer = *number;
+        if !wants_this {
             return;
         }
-        transfer.told = status;
-        let says = Says::Progress { refer: transfer.refer, is_last: status >= 200 };
+        *told = status;
+        if !self.calls[slot].legs[side as usize].confirmed {
+            return;
+        }
+        let says = Says::Progress { refer, is_last: status >= 200 };
         let mut line = [0; 64];
         let Some(length) = sip::sipfrag::write_status(status, b"", &mut line) else { return };
         let notify = Within {
@@ -270,17 +345,41 @@ impl Switch {
     ) {
         let Some(slot) = self.live_call(owner) else { return };
         let status = message.status().unwrap_or(0);
-        let stage = self.transfer_stage(slot);
-        let is_calling = stage == Some(Stage::Calling { invite: client });
+        let is_calling = self.is_calling(slot, client);
         match Class::of(status) {
             Class::Provisional if is_calling && status > 100 => {
+                self.target_rings(now, slot, message);
                 self.tell_transferor(now, slot, status);
             }
             Class::Provisional => {}
+            // It repeats its answer until there is an ACK, and may then be told what else goes on.
+            Class::Success if is_calling && self.is_exchanging(slot) => {}
             Class::Success if is_calling => self.target_answers(now, slot, client, message),
             Class::Success => self.target_repeats(now, slot, client, message),
+            Class::Failure if is_calling && matches!(status, 415 | 488 | 606) => {
+                self.let_target_offer(now, slot, status);
+            }
             Class::Failure if is_calling => self.transfer_failed(now, slot, status),
             Class::Failure => {}
+        }
+    }
+
+    /// Whether this is the INVITE by which somebody is called to take a side's place.
+    fn is_calling(&self, slot: usize, client: TransactionKey) -> bool {
+        match self.transfer_stage(slot) {
+            Some(Stage::Calling { invite } | Stage::Recalling { invite }) => invite == client,
+            _ => false,
+        }
+    }
+
+    /// Early media: who is to hear it does.
+    fn target_rings(&mut self, now: Instant, slot: usize, message: &Message<'_>) {
+        let offered = self.transfer(slot).is_some_and(|transfer| transfer.offered);
+        if let Some(answer) = description(message).filter(|_| offered)
+            && let Some(side) = self.swap_spare(slot)
+        {
+            self.believe(now, slot, side, answer);
+            self.swap_spare(slot);
         }
     }
 
@@ -292,7 +391,7 @@ impl Switch {
         client: TransactionKey,
     ) {
         let Some(slot) = self.live_call(owner) else { return };
-        if self.transfer_stage(slot) == Some(Stage::Calling { invite: client }) {
+        if self.is_calling(slot, client) {
             self.transfer_failed(now, slot, 408);
         }
     }
@@ -309,7 +408,9 @@ impl Switch {
         let is_known = self.transactions.find(client).is_some_and(|it| it.winner == tag);
         if !is_known {
             self.dismiss(now, client, message);
-        } else if self.transfer_stage(slot) != Some(Stage::Joining { invite: client }) {
+        } else if self.transfer_stage(slot)
+            != Some(Stage::Joining { invite: client, is_acked: false })
+        {
             self.resend(client);
         }
     }
@@ -327,15 +428,23 @@ impl Switch {
         if let Some(transaction) = self.transactions.find(client) {
             transaction.winner = winner;
         }
-        let leg = self.calls[slot].leg(side);
-        leg.confirmed = true;
-        let offered = match leg.accept(&self.setup.locals, message) {
+        self.rejoin_media(slot);
+        let accepted = if self.has_consulted(slot) {
+            self.refresh_leg(slot, side, message);
+            Ok(())
+        } else {
+            self.calls[slot].leg(side).accept(&self.setup.locals, message)
+        };
+        self.calls[slot].leg(side).confirmed = true;
+        let is_acked = self.transfer(slot).is_some_and(|transfer| transfer.offered);
+        if is_acked {
+            self.send_ack(slot, side, client, None);
+        }
+        let offered = match accepted {
             Ok(()) => self.offer_stayer(now, slot, side, message),
             Err(TooLong) => Err(500),
         };
-        if let Some(transfer) = self.calls[slot].transfer.and_then(|it| self.transfers.at(it)) {
-            transfer.stage = Stage::Joining { invite: client };
-        }
+        self.set_stage(slot, Stage::Joining { invite: client, is_acked });
         if let Err(status) = offered {
             self.join_failed(now, slot, status);
         }
@@ -350,10 +459,6 @@ impl Switch {
         message: &Message<'_>,
     ) -> Result<(), u16> {
         let offer = description(message).ok_or(488_u16)?;
-        let call = &self.calls[slot];
-        if call.exchange.is_some() || call.refresh.is_some() || call.unacked.is_some() {
-            return Err(491);
-        }
         let stayer = side.other();
         let mut room = self.take_scratch();
         let carried = self.carry(now, slot, side, offer, &mut room);
@@ -384,75 +489,151 @@ impl Switch {
 
     /// Whoever stays accepted the target's offer: the answer goes to the target, and the transferor may go.
     pub(super) fn join(&mut self, now: Instant, slot: usize, message: &Message<'_>) {
-        let Some(Stage::Joining { invite }) = self.transfer_stage(slot) else { return };
+        let stage = self.transfer_stage(slot);
+        let Some(Stage::Joining { invite, is_acked }) = stage else { return };
         let Some(side) = self.side_of_transfer(slot) else { return };
         self.set_deadline(slot, Deadline::Exchange, None);
-        let mut room = self.take_scratch();
-        let answer = description(message);
-        let carried =
-            answer.and_then(|answer| self.carry(now, slot, side.other(), answer, &mut room).ok());
-        let content = carried.map(|length| (SDP, &room[..length]));
-        self.send_ack(slot, side, invite, content);
-        self.give_scratch(room);
-        self.swap_spare(slot);
-        self.tell_transferor(now, slot, 200);
-        self.dismiss_spare(now, slot, side);
-        if carried.is_none() {
+        let is_agreed = if is_acked {
+            description(message).is_some()
+        } else {
+            self.answer_target(now, slot, side, invite, message)
+        };
+        let plan = self.plan(slot);
+        if plan == Some(Plan::Consult) {
+            self.begin_consulting(slot);
+        } else {
+            self.swap_spare(slot);
+            self.tell_transferor(now, slot, 200);
+            self.dismiss_spare(now, slot, side);
+            self.park_legs(slot, false);
+        }
+        if !is_agreed {
             let by = by_side(side.other());
             return self.hang_up(now, slot, EndReason::BadMedia, by, None);
         }
-        self.counters.add(Counter::TransfersDone);
+        if !matches!(plan, Some(Plan::Consult | Plan::Return)) {
+            self.counters.add(Counter::TransfersDone);
+        }
+    }
+
+    /// The answer of whoever stays, in the ACK. Whether there is one.
+    fn answer_target(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        side: Side,
+        invite: TransactionKey,
+        message: &Message<'_>,
+    ) -> bool {
+        let mut room = self.take_scratch();
+        let carried = description(message)
+            .and_then(|answer| self.carry(now, slot, side.other(), answer, &mut room).ok());
+        if let Some(length) = carried {
+            self.keep_description(slot, side, &room[..length]);
+        }
+        let content = carried.map(|length| (SDP, &room[..length]));
+        self.send_ack(slot, side, invite, content);
+        self.give_scratch(room);
+        carried.is_some()
     }
 
     /// Whoever stays does not want the target: back to the transferor.
     pub(super) fn join_failed(&mut self, now: Instant, slot: usize, status: u16) {
-        let Some(Stage::Joining { invite }) = self.transfer_stage(slot) else { return };
+        let stage = self.transfer_stage(slot);
+        let Some(Stage::Joining { invite, is_acked }) = stage else { return };
         let Some(side) = self.side_of_transfer(slot) else { return };
-        self.send_ack(slot, side, invite, None);
+        if self.has_consulted(slot) {
+            return self.hang_up(now, slot, EndReason::BadMedia, by_side(side.other()), None);
+        }
+        if !is_acked {
+            self.send_ack(slot, side, invite, None);
+        }
         self.send_bye(now, slot, side, None);
         self.swap_spare(slot);
-        self.rejoin_media(slot);
         self.transfer_failed(now, slot, status);
     }
 
-    /// The target was not to be had. Without the transferor there is nobody left to talk to.
-    fn transfer_failed(&mut self, now: Instant, slot: usize, status: u16) {
+    /// The target was not to be had. Without the transferor there is nobody left to talk to, and no way
+    /// back after a talk with the target.
+    pub(super) fn transfer_failed(&mut self, now: Instant, slot: usize, status: u16) {
         self.counters.add(Counter::TransfersFailed);
         self.tell_transferor(now, slot, status);
         let Some(side) = self.side_of_transfer(slot) else { return };
-        self.close_transfer(slot);
+        if self.has_consulted(slot) {
+            return self.hang_up(now, slot, EndReason::DialogLost, by_side(side), None);
+        }
+        self.drop_transfer(slot);
         if !self.calls[slot].legs[side as usize].confirmed {
             self.hang_up(now, slot, EndReason::Normal, by_side(side), Some(side));
         }
     }
 
-    /// The transferor hangs up while its target is called: the call waits for that one. Whether it is so.
-    pub(super) fn transferor_leaves(&mut self, slot: usize, side: Side) -> bool {
-        let is_calling = matches!(self.transfer_stage(slot), Some(Stage::Calling { .. }));
-        if !is_calling || self.side_of_transfer(slot) != Some(side) {
+    /// Whether somebody spoke to the target and now one of them is to speak to whoever waited.
+    fn has_consulted(&self, slot: usize) -> bool {
+        matches!(self.plan(slot), Some(Plan::Finish | Plan::Return))
+    }
+
+    /// All is as it was before somebody wanted to transfer.
+    pub(super) fn drop_transfer(&mut self, slot: usize) {
+        self.close_transfer(slot);
+        self.set_deadline(slot, Deadline::Keys, None);
+        self.rejoin_media(slot);
+        self.park_legs(slot, false);
+    }
+
+    /// A side hangs up in the middle of a transfer, and the call goes on all the same. Whether it is so.
+    pub(super) fn transferor_leaves(&mut self, now: Instant, slot: usize, side: Side) -> bool {
+        let Some(transfer) = self.transfer_mut(slot) else { return false };
+        let is_asker = transfer.asker == side;
+        match transfer.stage {
+            // The call waits for the target.
+            Stage::Calling { .. } | Stage::Recalling { .. } if is_asker => {}
+            Stage::Consulting => {}
+            _ => return false,
+        }
+        let is_waiting = transfer.stage != Stage::Consulting;
+        if is_waiting && transfer.side != side && !self.hands_over(slot) {
             return false;
         }
         let leg = self.calls[slot].leg(side);
         leg.confirmed = false;
         leg.session = Session::NONE;
         self.arm_session(slot);
+        if !is_waiting {
+            self.end_consulting(now, slot, side);
+        }
         // A process after this one has nobody to call the target again: it ends the call.
         self.save(slot);
         true
     }
 
-    /// A request of somebody whose leg is being taken over: a BYE is right, anything else too late.
-    pub(super) fn leaver_request(&mut self, path: Path, request: &Message<'_>) -> bool {
+    /// A request of somebody whose leg waits, or is being taken over.
+    pub(super) fn leaver_request(
+        &mut self,
+        now: Instant,
+        path: Path,
+        request: &Message<'_>,
+    ) -> bool {
         let Some(slot) = self.find_spare(request) else { return false };
-        let place = self.calls[slot].transfer;
-        if request.method() == Method::Bye
-            && let Some(transfer) = place.and_then(|place| self.transfers.at(place))
-        {
-            transfer.spare.confirmed = false;
-            self.reply_stateless(path, request, &Reply::plain(200));
-            return true;
+        let Some(transfer) = self.transfer_mut(slot) else { return false };
+        let (stage, side) = (transfer.stage, transfer.side);
+        let waits = matches!(stage, Stage::Consulting | Stage::Recalling { .. });
+        let status = match request.method() {
+            Method::Bye => {
+                transfer.spare.confirmed = false;
+                200
+            }
+            Method::Invite | Method::Update if waits => 491,
+            _ if waits => 200,
+            // Too late.
+            _ => return false,
+        };
+        self.reply_stateless(path, request, &Reply::plain(status));
+        if waits && request.method() == Method::Bye {
+            // Nobody talks at the cost of one who is not there.
+            self.hang_up(now, slot, EndReason::Normal, by_side(side), None);
         }
-        false
+        true
     }
 
     /// The call whose spare leg a request belongs to.
@@ -468,7 +649,7 @@ impl Switch {
     }
 
     pub(super) fn side_of_transfer(&self, slot: usize) -> Option<Side> {
-        Some(self.transfers.peek(self.calls[slot].transfer?)?.side)
+        Some(self.transfer(slot)?.side)
     }
 
     /// Puts the spare leg in the place of the one that changes hands, and that one aside. Which side it is.
@@ -499,6 +680,13 @@ impl Switch {
         self.media.rejoin([&caller.media, &callee.media]);
     }
 
+    /// Whether the two legs of a call wait, heard by nobody.
+    pub(super) fn park_legs(&mut self, slot: usize, parked: bool) {
+        for leg in &self.calls[slot].legs {
+            self.media.park(&leg.media, parked);
+        }
+    }
+
     /// Forgets a transfer; its spare leg hears nothing any more.
     pub(super) fn close_transfer(&mut self, slot: usize) {
         let Some(place) = self.calls[slot].transfer.take() else { return };
@@ -512,17 +700,25 @@ impl Switch {
         let Some(side) = self.side_of_transfer(slot) else { return };
         match self.transfer_stage(slot) {
             None => {}
+            Some(Stage::Dialling) => self.close_transfer(slot),
             Some(Stage::Calling { invite }) => {
                 self.cancel_client(now, invite, None);
                 self.close_transfer(slot);
             }
-            Some(Stage::Joining { invite }) => {
-                // A dialog must be acknowledged before it may be ended.
-                self.send_ack(slot, side, invite, None);
+            Some(Stage::Recalling { invite }) => {
+                self.cancel_client(now, invite, None);
                 self.swap_spare(slot);
                 self.dismiss_spare(now, slot, side);
             }
-            Some(Stage::Replacing { .. }) => {
+            Some(Stage::Joining { invite, is_acked }) => {
+                // A dialog must be acknowledged before it may be ended.
+                if !is_acked {
+                    self.send_ack(slot, side, invite, None);
+                }
+                self.swap_spare(slot);
+                self.dismiss_spare(now, slot, side);
+            }
+            Some(Stage::Consulting | Stage::Replacing { .. }) => {
                 self.swap_spare(slot);
                 self.dismiss_spare(now, slot, side);
             }

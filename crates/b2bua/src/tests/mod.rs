@@ -16,6 +16,7 @@ mod forking;
 mod hiding;
 mod hostile;
 mod identity;
+mod keypad;
 mod peers;
 mod publisher;
 mod redirect;

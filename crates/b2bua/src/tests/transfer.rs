@@ -6,7 +6,7 @@ use relay::Verdict;
 use super::*;
 use crate::dialog::{Leg, Side};
 use crate::transaction::TransactionKey;
-use crate::transfers::{Stage, Transfer};
+use crate::transfers::{Asked, Stage, Transfer};
 
 /// An RTP packet of payload type 0.
 fn rtp(sequence: u8) -> Vec<u8> {
@@ -16,19 +16,19 @@ fn rtp(sequence: u8) -> Vec<u8> {
 }
 
 /// What the vendors of these scripts say of their media.
-fn target_sdp() -> String {
+pub(super) fn target_sdp() -> String {
     sdp("203.0.113.20", 7_000)
 }
 
 /// The caller's answer to an offer.
-fn caller_says(world: &mut World, request: &str, status: u16, content: &str) {
+pub(super) fn caller_says(world: &mut World, request: &str, status: u16, content: &str) {
     let answer = response(request, status, "", CALLER, content);
     world.caller_sends(&answer);
 }
 
 impl World {
     /// A call whose both sides may transfer it: our INVITE to vendor 0, our 200 to the caller.
-    fn transferable(&mut self) -> (CallKey, String, String) {
+    pub(super) fn transferable(&mut self) -> (CallKey, String, String) {
         for gateway in [3, 100, 101] {
             self.wants(gateway, |profile| profile.transfer = 1);
         }
@@ -76,7 +76,7 @@ impl World {
     }
 
     /// Both ends hear each other: `near` of our ports faces the caller, `far` the target.
-    fn hear_each_other(&mut self, near: u16, far: u16) {
+    pub(super) fn hear_each_other(&mut self, near: u16, far: u16) {
         let caller = "198.51.100.7:4000".parse().unwrap();
         let target = "203.0.113.20:7000".parse().unwrap();
         for (sequence, (port, from, to)) in
@@ -459,10 +459,11 @@ fn a_refer_is_refused_by_its_fault() {
 fn idle() -> Transfer {
     Transfer {
         side: Side::Caller,
+        asker: Side::Caller,
         stage: Stage::Calling { invite: TransactionKey::NONE },
         spare: Leg::new(),
-        refer: 0,
-        told: 0,
+        asked: Asked::Inside,
+        offered: false,
     }
 }
 

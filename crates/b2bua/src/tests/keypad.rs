@@ -1,0 +1,460 @@
+//! Transfers by keys: a side of a call presses a code, a number and `#`.
+
+use link::ask::Admit;
+use link::order::{Parameters, TransferKeys};
+use relay::{DropReason, Verdict};
+
+use super::transfer::{caller_says, target_sdp};
+use super::*;
+
+const CALLER_MEDIA: &str = "198.51.100.7:4000";
+const VENDOR_MEDIA: &str = "203.0.113.10:6000";
+const TARGET_MEDIA: &str = "203.0.113.20:7000";
+
+/// A call whose callee, vendor 0, presses keys.
+struct Scene {
+    world: World,
+    key: CallKey,
+    /// Our INVITE to vendor 0.
+    invite: String,
+    /// Our 200 to the caller.
+    answer: String,
+    sequence: u16,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut TransferKeys)) -> Self {
+        let mut world = World::new();
+        let (key, invite, answer) = world.transferable();
+        let mut parameters = Parameters::default();
+        parameters.transfer.blind = Text::cut(b"*1");
+        parameters.transfer.attended = Text::cut(b"*2");
+        change(&mut parameters.transfer);
+        world.order(Order::Parameters(parameters));
+        Self { world, key, invite, answer, sequence: 0 }
+    }
+
+    /// Our port that faces vendor 0, and that which faces the caller.
+    fn ports(&self) -> (u16, u16) {
+        (media_port(&self.invite), media_port(&self.answer))
+    }
+
+    /// Vendor 0 presses keys, and each packet of an event comes three times.
+    fn presses(&mut self, keys: &str) {
+        let from = VENDOR_MEDIA.parse().unwrap();
+        for key in keys.bytes() {
+            let number = b"0123456789*#".iter().position(|&one| one == key).unwrap();
+            self.sequence += 1;
+            let mut packet = vec![0x80, 101];
+            packet.extend(self.sequence.to_be_bytes());
+            packet.extend((u32::from(self.sequence) * 800).to_be_bytes());
+            packet.extend([9; 4]);
+            packet.extend([number as u8, 0x8a, 0, 160]);
+            for _ in 0..3 {
+                let port = self.ports().0;
+                let _ = self.world.switch.media().forward(self.world.now, port, from, &packet);
+            }
+            self.world.switch.heed_keys(self.world.now);
+            self.world.wait_ms(100);
+        }
+    }
+
+    /// Vendor 0 presses a key that comes as INFO.
+    fn informs(&mut self, cseq: u32, key: char) {
+        let info = vendor_request(0, "INFO", cseq, &self.invite, "v", "").replacen(
+            "Content-Length: 0\r\n\r\n",
+            "",
+            1,
+        );
+        let body = format!("Signal={key}\r\nDuration=160\r\n");
+        let kind = "Content-Type: application/dtmf-relay\r\n";
+        let length = body.len();
+        let info = format!("{info}{kind}Content-Length: {length}\r\n\r\n{body}");
+        self.world.vendor_sends(0, &info);
+    }
+
+    /// What becomes of an audio packet that arrives at `port`.
+    fn hears(&mut self, port: u16, from: &str) -> Result<SocketAddr, DropReason> {
+        let mut packet = vec![0x80, 0, 0, 1, 0, 0, 0, 0, 7, 7, 7, 7];
+        packet.extend([0xd5; 160]);
+        let (now, media) = (self.world.now, self.world.switch.media());
+        let mut verdict = media.forward(now, port, from.parse().unwrap(), &packet);
+        while let Verdict::Inside { from, to, .. } = verdict {
+            verdict = media.forward_inside(now, to.port(), from, &packet);
+        }
+        match verdict {
+            Verdict::Send { to, .. } => Ok(to),
+            Verdict::Drop(reason) => Err(reason),
+            Verdict::Inside { .. } => unreachable!(),
+        }
+    }
+
+    /// Who was parked and who dialled hear each other again.
+    fn talks_as_before(&mut self) {
+        let (callee, caller) = self.ports();
+        assert_eq!(self.hears(callee, VENDOR_MEDIA), Ok(CALLER_MEDIA.parse().unwrap()));
+        assert_eq!(self.hears(caller, CALLER_MEDIA), Ok(VENDOR_MEDIA.parse().unwrap()));
+        assert_eq!(self.world.switch.transfers.running(), 0);
+    }
+
+    fn is_parted(&mut self) {
+        let (callee, caller) = self.ports();
+        assert_eq!(self.hears(callee, VENDOR_MEDIA), Err(DropReason::Parked));
+        assert_eq!(self.hears(caller, CALLER_MEDIA), Err(DropReason::Parked));
+    }
+
+    /// The target, vendor 1, is called; our INVITE to it.
+    fn target_is_called(&mut self) -> (Admit, String) {
+        let admit = self.world.admit();
+        assert_eq!(admit.facts.callee.as_bytes(), b"7777");
+        assert_eq!(admit.transferor, 100, "whose call it is");
+        self.world.route(admit.call, &[1]);
+        let invite = self.world.vendor_gets(1, "INVITE ");
+        (admit, invite)
+    }
+
+    /// Vendor 0 talks to vendor 1, who was offered what the caller is able to; our INVITE to vendor 1.
+    fn consults(&mut self) -> (Admit, String) {
+        self.presses("*27777#");
+        let (admit, invite) = self.target_is_called();
+        assert!(body(&invite).contains("m=audio "), "{invite}");
+        self.world.vendor_says(1, &invite, 200, "t", &target_sdp());
+        self.world.vendor_gets(1, "ACK ");
+        self.world.commit();
+        let again = self.world.vendor_gets(0, "INVITE ");
+        self.world.vendor_says(0, &again, 200, "", &vendor_sdp());
+        self.world.vendor_gets(0, "ACK ");
+        self.world.is_quiet();
+        (admit, invite)
+    }
+
+    /// Vendor 1 is asked what it offers, and the caller takes it; the two hear each other.
+    fn is_finished(&mut self) {
+        let offerless = self.world.vendor_gets(1, "INVITE ");
+        assert_eq!(body(&offerless), "");
+        self.world.vendor_says(1, &offerless, 200, "", &target_sdp());
+        let again = self.world.caller_gets("INVITE ");
+        caller_says(&mut self.world, &again, 200, &caller_sdp());
+        self.world.caller_gets("ACK ");
+        let ack = self.world.vendor_gets(1, "ACK ");
+        self.world.hear_each_other(media_port(&again), media_port(&ack));
+    }
+
+    /// The caller hangs up while the target rings: all is over.
+    fn caller_leaves_early(mut self, invite: &str) {
+        self.world.vendor_says(1, invite, 180, "t", "");
+        self.world.caller_sends(&caller_request("BYE", 9, &self.answer, ""));
+        self.world.caller_gets("SIP/2.0 200 ");
+        self.world.vendor_gets(1, "CANCEL ");
+        self.world.vendor_gets(0, "BYE ");
+        self.world.ended_by(self.key, EndedBy::Caller, EndReason::Normal);
+        self.world.settles();
+    }
+
+    fn caller_ends(mut self, admit: &Admit) {
+        self.world.ignore_messages();
+        self.world.caller_sends(&caller_request("BYE", 9, &self.answer, ""));
+        self.world.vendor_gets(1, "BYE ");
+        for call in [self.key, admit.call] {
+            self.world.ended_by(call, EndedBy::Caller, EndReason::Normal);
+        }
+        self.world.settles();
+    }
+}
+
+#[test]
+fn a_key_hands_the_call_over_without_a_word() {
+    let mut scene = Scene::new();
+    scene.presses("*1");
+    scene.is_parted();
+    scene.presses("7777#");
+    let (admit, invite) = scene.target_is_called();
+    assert_eq!(body(&invite), "", "nobody hears its ringback");
+    scene.world.vendor_says(1, &invite, 200, "t", &target_sdp());
+    scene.world.commit();
+    let again = scene.world.caller_gets("INVITE ");
+    caller_says(&mut scene.world, &again, 200, &caller_sdp());
+    scene.world.caller_gets("ACK ");
+    let ack = scene.world.vendor_gets(1, "ACK ");
+    let bye = scene.world.vendor_gets(0, "BYE ");
+    scene.world.vendor_says(0, &bye, 200, "", "");
+    scene.world.is_quiet();
+    scene.world.hear_each_other(media_port(&again), media_port(&ack));
+    assert_eq!(scene.world.count(Counter::TransfersDone), 1);
+    scene.caller_ends(&admit);
+}
+
+#[test]
+fn who_waits_hears_the_targets_ringback_if_that_is_wanted() {
+    let mut scene = Scene::with(|keys| keys.ringback = 1);
+    scene.presses("*17777#");
+    let (admit, invite) = scene.target_is_called();
+    scene.world.vendor_says(1, &invite, 183, "t", &target_sdp());
+    let towards_target = media_port(&invite);
+    let caller = CALLER_MEDIA.parse().unwrap();
+    assert_eq!(scene.hears(towards_target, TARGET_MEDIA), Ok(caller));
+    let (callee_port, caller_port) = scene.ports();
+    assert_eq!(scene.hears(callee_port, VENDOR_MEDIA), Err(DropReason::Parked));
+    scene.world.vendor_says(1, &invite, 200, "t", &target_sdp());
+    scene.world.vendor_gets(1, "ACK ");
+    scene.world.commit();
+    let again = scene.world.caller_gets("INVITE ");
+    assert_eq!(media_port(&again), caller_port, "the caller sends where it sent");
+    caller_says(&mut scene.world, &again, 200, &caller_sdp());
+    scene.world.caller_gets("ACK ");
+    scene.world.vendor_gets(0, "BYE ");
+    scene.world.hear_each_other(caller_port, towards_target);
+    scene.caller_ends(&admit);
+}
+
+#[test]
+fn a_target_that_cannot_take_the_offer_makes_one_itself() {
+    let mut scene = Scene::with(|keys| keys.ringback = 1);
+    scene.presses("*17777#");
+    let (first, invite) = scene.target_is_called();
+    scene.world.vendor_says(1, &invite, 488, "t", "");
+    scene.world.vendor_gets(1, "ACK ");
+    let (second, invite) = scene.target_is_called();
+    assert_eq!(body(&invite), "");
+    scene.is_parted();
+    scene.world.vendor_says(1, &invite, 488, "t", "");
+    scene.world.vendor_gets(1, "ACK ");
+    scene.talks_as_before();
+    assert_eq!(scene.world.count(Counter::TransfersFailed), 1);
+    assert_ne!(first.call, second.call);
+    scene.world.caller_sends(&caller_request("BYE", 9, &scene.answer, ""));
+    scene.world.settles();
+}
+
+#[test]
+fn keys_come_by_info_as_well_and_the_far_side_hears_of_none_that_is_for_us() {
+    let mut scene = Scene::new();
+    // One that is no code goes on.
+    scene.informs(1, '*');
+    let passed = scene.world.caller_gets("INFO ");
+    caller_says(&mut scene.world, &passed, 200, "");
+    scene.world.vendor_gets(0, "SIP/2.0 200 ");
+    for (cseq, key) in (2..).zip("17777#".chars()) {
+        scene.informs(cseq, key);
+        scene.world.vendor_gets(0, "SIP/2.0 200 ");
+    }
+    let (_, invite) = scene.target_is_called();
+    scene.world.is_quiet();
+    scene.caller_leaves_early(&invite);
+}
+
+#[test]
+fn without_a_number_the_two_talk_on_when_the_wait_is_over() {
+    let mut scene = Scene::new();
+    scene.presses("*1");
+    scene.world.wait_ms(9_800);
+    scene.is_parted();
+    scene.world.wait_ms(300);
+    scene.talks_as_before();
+    assert_eq!(scene.world.count(Counter::TransfersTakenBack), 1);
+    // A pause ends a number, as # does.
+    scene.presses("*17777");
+    scene.world.wait_ms(4_000);
+    let (_, invite) = scene.target_is_called();
+    scene.caller_leaves_early(&invite);
+}
+
+#[test]
+fn the_cancel_key_brings_the_two_together_again_while_dialling_and_while_it_rings() {
+    let mut scene = Scene::new();
+    scene.presses("*177**");
+    scene.talks_as_before();
+    scene.presses("*27777#");
+    let (_, invite) = scene.target_is_called();
+    scene.world.vendor_says(1, &invite, 183, "t", &target_sdp());
+    let vendor = VENDOR_MEDIA.parse().unwrap();
+    let heard = scene.hears(media_port(&invite), TARGET_MEDIA);
+    assert_eq!(heard, Ok(vendor), "who asks hears it ring");
+    scene.presses("**");
+    let cancel = scene.world.vendor_gets(1, "CANCEL ");
+    scene.world.vendor_says(1, &cancel, 200, "t", "");
+    scene.world.vendor_says(1, &invite, 487, "t", "");
+    scene.talks_as_before();
+    assert_eq!(scene.world.count(Counter::TransfersTakenBack), 2);
+    scene.world.caller_sends(&caller_request("BYE", 9, &scene.answer, ""));
+    scene.world.settles();
+}
+
+#[test]
+fn who_asked_speaks_to_the_target_while_the_other_waits_and_leaves_the_two_by_hanging_up() {
+    let mut scene = Scene::new();
+    let (admit, to_target) = scene.consults();
+    let (callee, caller) = scene.ports();
+    assert_eq!(scene.hears(callee, VENDOR_MEDIA), Ok(TARGET_MEDIA.parse().unwrap()));
+    assert_eq!(scene.hears(caller, CALLER_MEDIA), Err(DropReason::Parked));
+    let heard = scene.hears(media_port(&to_target), TARGET_MEDIA);
+    assert_eq!(heard, Ok(VENDOR_MEDIA.parse().unwrap()));
+
+    // The talk has its own life: it is held, and resumed.
+    scene.world.ignore_messages();
+    scene.world.vendor_sends(0, &vendor_request(0, "BYE", 1, &scene.invite, "v", ""));
+    scene.world.vendor_gets(0, "SIP/2.0 200 ");
+    scene.is_finished();
+    assert_eq!(scene.world.count(Counter::TransfersDone), 1);
+    scene.caller_ends(&admit);
+}
+
+#[test]
+fn the_end_key_leaves_the_two_alone() {
+    let mut scene = Scene::new();
+    let (admit, _) = scene.consults();
+    scene.presses("*#");
+    scene.is_finished();
+    let bye = scene.world.vendor_gets(0, "BYE ");
+    scene.world.vendor_says(0, &bye, 200, "", "");
+    scene.caller_ends(&admit);
+}
+
+#[test]
+fn who_asked_may_leave_before_the_target_answers() {
+    let mut scene = Scene::new();
+    scene.presses("*27777#");
+    let (admit, invite) = scene.target_is_called();
+    scene.world.vendor_sends(0, &vendor_request(0, "BYE", 1, &scene.invite, "v", ""));
+    scene.world.vendor_gets(0, "SIP/2.0 200 ");
+    scene.world.vendor_says(1, &invite, 200, "t", &target_sdp());
+    scene.world.vendor_gets(1, "ACK ");
+    scene.world.commit();
+    let again = scene.world.caller_gets("INVITE ");
+    caller_says(&mut scene.world, &again, 200, &caller_sdp());
+    scene.world.caller_gets("ACK ");
+    scene.world.hear_each_other(media_port(&again), media_port(&invite));
+    scene.caller_ends(&admit);
+}
+
+#[test]
+fn a_talk_with_the_target_that_leads_nowhere_leads_back() {
+    for ends_target in [false, true] {
+        let mut scene = Scene::new();
+        let (admit, to_target) = scene.consults();
+        if ends_target {
+            let bye = vendor_request(1, "BYE", 1, &to_target, "t", "");
+            scene.world.vendor_sends(1, &bye);
+            scene.world.vendor_gets(1, "SIP/2.0 200 ");
+        } else {
+            scene.presses("**");
+            let bye = scene.world.vendor_gets(1, "BYE ");
+            scene.world.vendor_says(1, &bye, 200, "", "");
+        }
+        let offerless = scene.world.caller_gets("INVITE ");
+        assert_eq!(body(&offerless), "");
+        caller_says(&mut scene.world, &offerless, 200, &caller_sdp());
+        let again = scene.world.vendor_gets(0, "INVITE ");
+        scene.world.vendor_says(0, &again, 200, "", &vendor_sdp());
+        scene.world.vendor_gets(0, "ACK ");
+        let ack = scene.world.caller_gets("ACK ");
+        assert!(body(&ack).contains("m=audio "), "{ack}");
+        scene.world.is_quiet();
+        scene.talks_as_before();
+        assert_eq!(scene.world.count(Counter::TransfersDone), 0);
+        scene.world.caller_sends(&caller_request("BYE", 9, &scene.answer, ""));
+        scene.world.vendor_gets(0, "BYE ");
+        scene.world.ended_by(scene.key, EndedBy::Caller, EndReason::Normal);
+        let by = if ends_target { EndedBy::Callee } else { EndedBy::Caller };
+        scene.world.ended_by(admit.call, by, EndReason::Normal);
+        scene.world.settles();
+    }
+}
+
+#[test]
+fn who_waits_may_hang_up_and_nobody_talks_at_its_cost() {
+    let mut scene = Scene::new();
+    scene.consults();
+    scene.world.caller_sends(&caller_request("UPDATE", 8, &scene.answer, ""));
+    scene.world.caller_gets("SIP/2.0 491 ");
+    scene.world.caller_sends(&caller_request("OPTIONS", 9, &scene.answer, ""));
+    scene.world.caller_gets("SIP/2.0 200 ");
+    scene.world.caller_sends(&caller_request("BYE", 10, &scene.answer, ""));
+    scene.world.caller_gets("SIP/2.0 200 ");
+    scene.world.vendor_gets(0, "BYE ");
+    scene.world.vendor_gets(1, "BYE ");
+    scene.world.ended_by(scene.key, EndedBy::Caller, EndReason::Normal);
+    scene.world.settles();
+}
+
+#[test]
+fn a_call_that_ends_by_itself_takes_who_waits_along() {
+    let mut scene = Scene::new();
+    scene.consults();
+    let order = link::order::HangUp { call: scene.key, reason: EndReason::Operator as u32 };
+    scene.world.order(Order::HangUp(order));
+    scene.world.caller_gets("BYE ");
+    scene.world.vendor_gets(0, "BYE ");
+    scene.world.vendor_gets(1, "BYE ");
+    scene.world.settles();
+}
+
+#[test]
+fn who_waited_and_does_not_want_the_target_ends_the_call_for_all() {
+    let mut scene = Scene::new();
+    scene.consults();
+    scene.presses("*#");
+    let offerless = scene.world.vendor_gets(1, "INVITE ");
+    scene.world.vendor_says(1, &offerless, 200, "", &target_sdp());
+    let again = scene.world.caller_gets("INVITE ");
+    caller_says(&mut scene.world, &again, 488, "");
+    scene.world.caller_gets("ACK ");
+    scene.world.vendor_gets(1, "ACK ");
+    scene.world.vendor_gets(1, "BYE ");
+    scene.world.caller_gets("BYE ");
+    scene.world.vendor_gets(0, "BYE ");
+    scene.world.ended(scene.key);
+    scene.world.settles();
+}
+
+#[test]
+fn keys_of_somebody_who_may_not_transfer_are_only_keys() {
+    let mut scene = Scene::new();
+    scene.world.wants(100, |_| {});
+    scene.presses("*17777#");
+    scene.talks_as_before();
+    assert_eq!(scene.world.asks.len(), 0);
+    let mut silent = Scene::with(|keys| (keys.blind, keys.attended) = (Text::EMPTY, Text::EMPTY));
+    silent.presses("*17777#*27777#");
+    silent.talks_as_before();
+    for mut scene in [scene, silent] {
+        scene.world.caller_sends(&caller_request("BYE", 9, &scene.answer, ""));
+        scene.world.settles();
+    }
+}
+
+#[test]
+fn the_target_sees_whose_number_the_operator_wants() {
+    for (display, shown) in [(0, "4420"), (1, "1234"), (2, "Reception")] {
+        let mut scene = Scene::with(|keys| {
+            (keys.display, keys.display_text) = (display, Text::cut(b"Reception"));
+        });
+        scene.presses("*17777#");
+        let admit = scene.world.admit();
+        assert_eq!(admit.facts.caller.to_text(), shown);
+        scene.world.refuse(admit.call, 404, 0);
+        scene.talks_as_before();
+        scene.world.caller_sends(&caller_request("BYE", 9, &scene.answer, ""));
+        scene.world.settles();
+    }
+}
+
+#[test]
+fn a_number_that_is_too_long_is_still_only_a_number() {
+    let mut scene = Scene::new();
+    scene.presses("*1");
+    for _ in 0..100 {
+        scene.presses("7");
+    }
+    scene.presses("#");
+    let admit = scene.world.admit();
+    assert!(admit.facts.callee.as_bytes().len() < 32);
+    scene.world.refuse(admit.call, 404, 0);
+    scene.talks_as_before();
+    scene.world.caller_sends(&caller_request("BYE", 9, &scene.answer, ""));
+    scene.world.settles();
+}
