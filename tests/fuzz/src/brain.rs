@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use b2bua::{Action, CHECKPOINT_BYTES_MAX, Counter, Keys, Limits, Local, Path, Setup, Switch};
 use link::answer::{Candidate, Challenge, Committed, Refuse, Registered, Rerouted, Route};
 use link::endpoint::Transport;
-use link::order::{Drain, Errand, HangUp, Parameters};
+use link::order::{Drain, Errand, HangUp, Parameters, TransferKeys};
 use link::record::CallKey;
 use link::{Answer, Ask, Endpoint, Order, Profile, Text};
 use sip::Message;
@@ -126,8 +126,26 @@ fn sdp(address: SocketAddr, direction: &str) -> String {
 }
 
 fn with_body(head: &str, body: &str) -> String {
-    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    let kind = match body.as_bytes() {
+        [] => "",
+        [b'v', ..] => "Content-Type: application/sdp\r\n",
+        _ => "Content-Type: application/dtmf\r\n",
+    };
     format!("{head}{kind}Content-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// Parameters with a key for everything that keys can do.
+fn parameters() -> Parameters {
+    let code = Text::cut;
+    let transfer = TransferKeys {
+        ringback: 1,
+        blind: code(b"A"),
+        attended: code(b"B"),
+        cancel: code(b"C"),
+        end: code(b"D"),
+        ..TransferKeys::default()
+    };
+    Parameters { transfer, ..Parameters::default() }
 }
 
 struct Play {
@@ -182,6 +200,7 @@ impl Play {
         for gateway in [3, 100, 101] {
             play.profile(gateway, 0xff);
         }
+        play.order(Order::Parameters(parameters()));
         play
     }
 
@@ -225,6 +244,15 @@ impl Play {
             let mut any = false;
             while let Some(transmit) = self.switch.poll_transmit(&mut out) {
                 any = true;
+                if transmit.path.inside().is_some() {
+                    let bytes = &out[..transmit.length];
+                    let message = Message::parse(bytes).expect("what one call tells another");
+                    self.switch.handle_message(self.now, transmit.path.turned(), &message);
+                    while let Some(action) = self.switch.poll_action() {
+                        self.act(action);
+                    }
+                    continue;
+                }
                 self.check(transmit.path.remote, &out[..transmit.length]);
             }
             while let Some(action) = self.switch.poll_action() {
@@ -289,11 +317,17 @@ impl Play {
             if VENDORS.iter().any(|vendor| socket(vendor) == from) { OURS[1] } else { OURS[0] };
         let (local, transport) = (socket(ours), Transport::Udp);
         let path = Path { transport, local, remote: from, connection: 0 };
+        let was_spoilt = self.spoilt;
         match Message::parse(bytes) {
             Ok(message) => self.switch.handle_message(self.now, path, &message),
-            Err(fault) => self.switch.handle_fault(self.now, path, bytes, fault),
+            Err(fault) => {
+                // The answer to a broken request has what that had.
+                self.spoilt = true;
+                self.switch.handle_fault(self.now, path, bytes, fault);
+            }
         }
         self.poll();
+        self.spoilt = was_spoilt;
         self.got.push_back((from, String::from_utf8_lossy(bytes).into_owned()));
         if self.got.len() > REMEMBERED {
             self.got.pop_front();
@@ -311,7 +345,7 @@ impl Play {
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
-        match script.next() % 14 {
+        match script.next() % 15 {
             0 => self.invite(script),
             1 | 2 => self.respond(script),
             3 => self.request(script),
@@ -322,6 +356,7 @@ impl Play {
             8 | 9 => self.control(script),
             10 => self.command(script),
             11 => self.register(script),
+            12 => self.press(script),
             _ => {
                 let ms = script.pick(&[1, 100, 500, 1_000, 4_000, 12_000, 32_000, 90_000, 200_000]);
                 self.wait(Duration::from_millis(ms));
@@ -415,6 +450,16 @@ impl Play {
             _ => sdp(to, "sendrecv"),
         };
         self.inside(&message, to, method, cseq, lines, &body);
+    }
+
+    /// Keys, of which four are codes of transfers.
+    fn press(&mut self, script: &mut Script<'_>) {
+        let Some((to, message)) = self.sent_at(script.next()) else { return };
+        for _ in 0..=script.next() % 4 {
+            let key = script.pick(&["A", "B", "C", "D", "7", "#"]);
+            self.cseq += 1;
+            self.inside(&message, to, "INFO", self.cseq, "", key);
+        }
     }
 
     fn acknowledge(&mut self, script: &mut Script<'_>) {
@@ -569,7 +614,7 @@ impl Play {
                     challenge_sha256: u16::from(details >> 6 & 1),
                     reply_unauthorized: u32::from(details >> 7),
                     stop_after_rtp: u32::from(details & 1),
-                    ..Parameters::default()
+                    ..parameters()
                 };
                 self.order(Order::Parameters(parameters));
             }
