@@ -77,8 +77,12 @@ impl Office {
         let source = admit.facts.source.socket_address().ok_or_else(nobody)?;
         let customer = self.state.customers.share(customer).ok_or_else(nobody)?;
         let said = said_caller(&customer, admit);
-        let Numbers { caller, callee } = numbers_of(&customer, said, admit.facts.callee.as_bytes())
-            .map_err(|reason| match reason {
+        let shows_another =
+            admit.transferor != 0 && self.state.values.number("TG_TRANSFER_DISPLAY") != 0;
+        let own = customer.number.filter(|_| !shows_another);
+        let callee = admit.facts.callee.as_bytes();
+        let Numbers { caller, callee } =
+            numbers_of(&customer, own, said, callee).map_err(|reason| match reason {
                 EndReason::BadNumber => No::new(484, reason),
                 _ => nobody(),
             })?;

@@ -49,9 +49,10 @@ fn plain(callee: &[u8]) -> Result<Number, EndReason> {
     Number::normal(callee, &INTERNATIONAL).map_err(|_| EndReason::BadNumber)
 }
 
-/// The numbers of a call after the customer's rules.
+/// The numbers of a call after the customer's rules. `own`: the number that it calls by, whatever it says.
 pub(super) fn numbers_of(
     customer: &Customer,
+    own: Option<Number>,
     caller: &[u8],
     callee: &[u8],
 ) -> Result<Numbers, EndReason> {
@@ -65,13 +66,17 @@ pub(super) fn numbers_of(
     let callee = gateway.callee_rules.apply(callee).ok_or(EndReason::BadNumber)?;
     // A caller that is no number ("anonymous" is one, an empty user is none) passes as none.
     let caller = Number::normal(caller, &INTERNATIONAL).ok();
-    let caller = customer.number.or(caller);
+    let caller = own.or(caller);
     let caller = caller.and_then(|caller| gateway.caller_rules.apply(caller));
     Ok(Numbers { caller, callee })
 }
 
-/// The caller as the header says it that this customer is believed in.
+/// The caller as the header says it that this customer is believed in. What we say ourselves of somebody who
+/// transfers is believed as it is.
 pub(super) fn said_caller<'a>(customer: &Customer, admit: &'a Admit) -> &'a [u8] {
+    if admit.transferor != 0 {
+        return admit.facts.caller.as_bytes();
+    }
     let identities = &admit.identities;
     let said: &Text<62> = match customer.caller_from {
         CallerFrom::From => &Text::EMPTY,

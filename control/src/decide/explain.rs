@@ -44,7 +44,7 @@ impl Office {
     ) -> Result<Value, Refusal> {
         let customer = self.customer_named(gateway)?;
         let Numbers { caller, callee } =
-            match numbers_of(customer, caller.as_bytes(), callee.as_bytes()) {
+            match numbers_of(customer, customer.number, caller.as_bytes(), callee.as_bytes()) {
                 Ok(numbers) => numbers,
                 Err(reason) => {
                     let reason = Some(reason.name().to_owned());

@@ -177,7 +177,7 @@ pub const CATALOG: &[Parameter] = &[
     number("TG_TRANSFER_PAUSE", "4", (1, 30), "s", "dataplane", NOW, "a pause that ends the number, as # does"),
     number("TG_TRANSFER_RINGBACK", "0", SWITCH, "", "dataplane", NOW, "1: who waits for the target hears its early media; 0: nothing"),
     number("TG_TRANSFER_DISPLAY", "0", (0, 2), "", "control", NOW, "whose number the target sees; 0: who transfers, 1: who is transferred, 2: TG_TRANSFER_DISPLAY_TEXT"),
-    name("TG_TRANSFER_DISPLAY_TEXT", "", "dataplane", NOW, "the number or name that targets see with TG_TRANSFER_DISPLAY=2; empty: who transfers"),
+    name("TG_TRANSFER_DISPLAY_TEXT", "", "dataplane", NOW, "the number that targets see with TG_TRANSFER_DISPLAY=2; empty: who transfers"),
     number("TG_SESSION_TIMER_MIN", "90", (90, 86_400), "s", "dataplane", NOW, "shortest session expiry that is taken (RFC 4028); shorter ones get 422"),
     number("TG_DIGEST_SHA256", "1", (0, 1), "", "dataplane", NOW, "1: challenges offer SHA-256 before MD5; 0: MD5 alone, for phones that know nothing else and stumble over it"),
     number("TG_NONCE_AGE", "300", (10, 3600), "s", "dataplane", NOW, "how long a nonce of ours is good"),

@@ -22,7 +22,7 @@ const PREFIXES_MAX: usize = 1_000;
 /// As long as the workers are told of it.
 const NAME_BYTES_MAX: usize = 62;
 /// The longest code that is pressed in a call.
-const KEYS_MAX: usize = link::order::KEYS_MAX;
+const KEYS_MAX: usize = order::KEYS_MAX;
 
 /// The row with this name or alias.
 ///

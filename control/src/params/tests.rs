@@ -193,7 +193,7 @@ fn a_parameter_is_in_force_if_and_only_if_something_reads_it() {
     let code: String = files.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
     for row in CATALOG {
         let is_read = match row.kind {
-            Kind::Number(..) | Kind::Prefixes | Kind::Name => {
+            Kind::Number(..) | Kind::Prefixes | Kind::Name | Kind::Keys => {
                 code.contains(&format!("\"{}\"", row.name))
             }
             Kind::Field(_) => {

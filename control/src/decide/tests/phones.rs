@@ -627,6 +627,13 @@ fn who_transfers_pays_for_the_call_to_the_target_and_a_vendor_cannot() {
     let row = desk.settle().ends[0].describe();
     assert_eq!([&row["gateway"], &row["charge"]], [&json!("alice"), &json!("0.60")]);
     assert_eq!(row["billing_mode"], json!("phone"));
+    // The target may be shown another number, which changes nothing of who pays.
+    let mut admit = desk.invite("203.0.113.1:5060", "44207");
+    admit.transferor = id;
+    desk.set("TG_TRANSFER_DISPLAY", "1");
+    let route = desk.ask(&admit).unwrap();
+    assert_eq!(route.caller_billed.as_bytes(), admit.facts.caller.as_bytes());
+    assert_eq!(route.customer_gateway, id);
     let vendor = desk.office.state.routings.values().next().unwrap().id;
     let mut admit = desk.invite("203.0.113.1:5060", "44207");
     admit.transferor = vendor;
