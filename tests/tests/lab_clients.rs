@@ -198,6 +198,10 @@ fn linphone_and_baresip_register_and_call_each_other_and_a_vendor() {
 fn two_vendors(stage: &Stage) -> (Softphone<'_>, Softphone<'_>) {
     let paris = "gateway routing create paris --account carrier --tariff wholesale --target 10.10.2.21 --prefix 4433";
     stage.tollgate(paris).expect("provisioning is accepted");
+    two_phones_of_vendors(stage)
+}
+
+fn two_phones_of_vendors(stage: &Stage) -> (Softphone<'_>, Softphone<'_>) {
     let vendor = |address, uri| {
         let phone = Softphone::start(&stage.lab, "vend", address, Account::unregistered(uri, true));
         phone.expect("a vendor starts")
@@ -267,13 +271,8 @@ fn a_phone_joins_two_that_it_talks_to_also_when_their_calls_are_on_different_wor
     panic!("{ROUNDS_MAX} times both calls were on one worker");
 }
 
-#[test]
-fn a_phone_hands_a_call_over_and_the_two_others_talk() {
-    if !Softphone::is_installed() {
-        return;
-    }
-    let Some(stage) = furnished() else { return };
-    let (stayer, target) = two_vendors(&stage);
+/// The phone bob talks to London.
+fn bob_calls_london(stage: &Stage) -> Softphone<'_> {
     let parameters = format!(";auth_user=bob;auth_pass={SECRET};regint=60");
     let account = Account {
         uri: "sip:bob@10.10.1.2",
@@ -282,10 +281,56 @@ fn a_phone_hands_a_call_over_and_the_two_others_talk() {
         authorities: None,
     };
     let bob = Softphone::start(&stage.lab, "cust", "10.10.1.20", account).expect("bob starts");
-    expect_online(&stage, "bob", "udp");
+    expect_online(stage, "bob", "udp");
     bob.told("dial", "sip:44107946@10.10.1.2").expect("it dials");
     bob.waits_for("Call established", SOON).expect("the call is up");
     talk(1_500);
+    bob
+}
+
+#[test]
+fn a_phone_hands_calls_over_by_keys_at_once_and_after_a_talk_with_the_target() {
+    if !Softphone::is_installed() {
+        return;
+    }
+    let Some(stage) = furnished() else { return };
+    for (number, (name, keys)) in (1..).zip([("BLIND", "*1"), ("ATTENDED", "*2")]) {
+        let command = format!("param set TG_TRANSFER_{name}_KEY {keys}");
+        stage.tollgate(&command).expect("a parameter is set");
+        let (stayer, target) = match number {
+            1 => two_vendors(&stage),
+            _ => two_phones_of_vendors(&stage),
+        };
+        let bob = bob_calls_london(&stage);
+        bob.told("sndcode", &format!("{keys}44330001#")).expect("it presses keys");
+        target.waits_for("Call established", Duration::from_secs(15)).expect("the target answers");
+        if name == "ATTENDED" {
+            talk(2_000);
+            assert!(!bob.log().contains("terminated"), "{}", bob.log());
+            bob.told("hangup", "").expect("it leaves the two alone");
+        }
+        bob.waits_for("terminated", SOON).expect("who transfers is free");
+        talk(3_000);
+        stayer.told("hangup", "").expect("it hangs up");
+        target.waits_for("terminated", SOON).expect("the target hears of it");
+        let second = newest(&stage, 2 * number);
+        expect(&second, "callee", "44330001");
+        expect(&second, "gateway", "bob");
+        expect(&second, "vendor_gateway", "paris");
+        expect_audio(&second);
+    }
+    let status = stage.tollgate("status").expect("both daemons answer");
+    assert_eq!(counted(&status, "transfers_done"), 2);
+}
+
+#[test]
+fn a_phone_hands_a_call_over_and_the_two_others_talk() {
+    if !Softphone::is_installed() {
+        return;
+    }
+    let Some(stage) = furnished() else { return };
+    let (stayer, target) = two_vendors(&stage);
+    let bob = bob_calls_london(&stage);
     bob.told("transfer", "sip:44330001@10.10.1.2").expect("it transfers");
     target.waits_for("Call established", SOON).expect("the target answers");
     bob.waits_for("terminated", SOON).expect("the transferor is free");
