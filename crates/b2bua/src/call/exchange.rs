@@ -11,7 +11,7 @@ use sip::refuse::Refusal;
 use sip::{Message, Method, Name};
 
 use super::hangup::by_side;
-use super::invite::description;
+use super::invite::{description, patience_of};
 use super::{Deadline, Exchange, Unacked};
 use crate::Instant;
 use crate::compose::{self, Content, Extensions, Outgoing, Reply, SDP, Says, Told};
@@ -123,7 +123,9 @@ impl Switch {
         match self.pass_on(now, slot, side, server, request) {
             Ok(client) if offers => {
                 self.calls[slot].exchange = Some(Exchange { from: side, server, client });
-                self.set_deadline(slot, Deadline::Exchange, Some(now + PATIENCE));
+                let patience = patience_of(request).filter(|_| method == Method::Invite);
+                let patience = patience.map_or(PATIENCE, |patience| patience.min(PATIENCE));
+                self.set_deadline(slot, Deadline::Exchange, Some(now + patience));
             }
             Ok(_) => {}
             Err(status) => self.answer_exchange(now, server, &Reply::plain(status)),
@@ -527,7 +529,8 @@ impl Switch {
         }
     }
 
-    /// The far side says that it works on it, and no more. Cancelled, it must end it (§9.1).
+    /// The far side says that it works on it, and no more, or whoever asked waits no longer. Cancelled, it
+    /// must end it (§9.1).
     pub(super) fn exchange_late(&mut self, now: Instant, slot: usize) {
         let call = &self.calls[slot];
         let offer = call.exchange.map(|exchange| exchange.client);

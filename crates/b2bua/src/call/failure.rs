@@ -244,7 +244,7 @@ impl Switch {
         self.set_deadline(slot, Deadline::Close, Some(now + CANCEL_PATIENCE));
     }
 
-    /// The caller cancels its INVITE (§9.2).
+    /// The caller cancels its INVITE (§9.2), or said in it that it would wait no longer (§13.3.1).
     pub(super) fn caller_cancels(
         &mut self,
         now: Instant,

@@ -7,7 +7,7 @@ use link::answer::{Challenge, Refuse, Route};
 use link::ask::{Abandon, Admit, Ask, Credentials, Identities};
 use link::record::{CallKey, CallRecord, EndReason, EndedBy, Facts};
 use link::{Endpoint, Text};
-use sip::{Message, Method, Name, Sdp};
+use sip::{Message, Method, Name, Sdp, header};
 use siphasher::sip128::{Hasher128, SipHasher24};
 use zerocopy::IntoBytes;
 
@@ -70,6 +70,12 @@ fn hash(keys: &Keys, parts: &[&[u8]]) -> Key {
 pub(super) fn description<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
     let is_sdp = message.content_type().is_none() || message.content_is(SDP);
     Some(message.body()).filter(|body| is_sdp && !body.is_empty())
+}
+
+/// How long the sender of an INVITE waits for the final answer, if it says so (RFC 3261 §13.3.1).
+pub(super) fn patience_of(invite: &Message<'_>) -> Option<Duration> {
+    let seconds = invite.value(Name::Expires).and_then(header::seconds)?;
+    Some(Duration::from_secs(seconds.into()))
 }
 
 /// How long a 100 may wait for something better (RFC 3261 §17.2.1). Who has heard it repeats its INVITE
@@ -269,6 +275,7 @@ impl Switch {
         // Strangers who shall hear nothing must not hear 100 either; who is one, control knows.
         let silence = if self.parameters.reply_unauthorized == 0 { wait } else { TRYING_WAIT };
         self.set_deadline(slot, Deadline::Admit, Some(now + silence.min(wait)));
+        self.set_deadline(slot, Deadline::Expires, patience_of(invite).map(|wait| now + wait));
         self.ask(Ask::Admit(Admit {
             call: key,
             record: record_id,

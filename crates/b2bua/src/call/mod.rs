@@ -101,11 +101,13 @@ impl State {
         use Deadline::*;
         match self {
             Self::Free | Self::Recording => false,
-            Self::Admitting => matches!(deadline, Admit),
-            Self::Rerouting => matches!(deadline, Admit | Search | Ring | Prack),
+            Self::Admitting => matches!(deadline, Admit | Expires),
+            Self::Rerouting => matches!(deadline, Admit | Search | Ring | Prack | Expires),
             // Ring runs on from the first 18x through every failover after it.
-            Self::Trying => matches!(deadline, FirstResponse | Invite | Search | Ring | Prack),
-            Self::Ringing => matches!(deadline, Ring | Prack),
+            Self::Trying => {
+                matches!(deadline, FirstResponse | Invite | Search | Ring | Prack | Expires)
+            }
+            Self::Ringing => matches!(deadline, Ring | Prack | Expires),
             Self::Committing => matches!(deadline, Commit | Prack),
             Self::Answered | Self::Talking => {
                 matches!(deadline, Repeat | NoAck | Talk | Exchange | Session)
@@ -146,10 +148,12 @@ pub(crate) enum Deadline {
     Prack,
     /// A refresh of ours, or the end of a leg that nobody refreshed.
     Session,
+    /// The end of the caller's own patience, as it said in its INVITE (RFC 3261 §13.3.1).
+    Expires,
 }
 
 impl Deadline {
-    const ALL: [Self; 13] = {
+    const ALL: [Self; 14] = {
         use Deadline::*;
         [
             Admit,
@@ -165,6 +169,7 @@ impl Deadline {
             Close,
             Prack,
             Session,
+            Expires,
         ]
     };
 }
@@ -448,6 +453,7 @@ impl Switch {
             Deadline::Close => self.finish_closing(now, slot),
             Deadline::Prack => self.prack_late(now, slot),
             Deadline::Session => self.session_due(now, slot),
+            Deadline::Expires => self.caller_cancels(now, slot, None),
         }
     }
 

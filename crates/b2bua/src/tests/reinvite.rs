@@ -314,6 +314,28 @@ fn an_offer_that_is_worked_on_for_ever_is_cancelled() {
     world.settles();
 }
 
+/// RFC 3261 §13.3.1.
+#[test]
+fn an_offer_that_expires_is_cancelled() {
+    let mut world = World::new();
+    let (_, _, answer) = world.talking();
+    let offer = caller_request("INVITE", 2, &answer, &held());
+    world.caller_sends(&with_lines(&offer, "Expires: 20\r\n"));
+    world.caller_gets("SIP/2.0 100 ");
+    let inner = world.vendor_gets(0, "INVITE ");
+    world.vendor_says(0, &inner, 180, "", "");
+    world.wait_ms(19_999);
+    world.is_quiet();
+    world.wait_ms(1);
+    world.vendor_gets(0, "CANCEL ");
+    world.vendor_says(0, &inner, 487, "", "");
+    world.vendor_gets(0, "ACK ");
+    world.caller_gets("SIP/2.0 487 ");
+    assert_eq!(world.switch.calls_live(), 1);
+    world.caller_sends(&caller_request("BYE", 3, &answer, ""));
+    world.settles();
+}
+
 #[test]
 fn a_stream_that_was_taken_away_is_no_silence() {
     let mut world = World::new();
