@@ -94,8 +94,6 @@ impl Switch {
     pub(crate) fn answer_outside(&mut self, path: Path, request: &Message<'_>) {
         match request.method() {
             Method::Options => self.answer_options(path, request),
-            Method::Cancel => self.refuse(path, request, 481, Counter::CancelsUnmatched),
-            Method::Ack => self.counters.add(Counter::AcksUnmatched),
             Method::Bye | Method::Info | Method::Update | Method::Prack => {
                 self.refuse(path, request, 481, Counter::DialogUnknown);
             }

@@ -30,10 +30,14 @@ use crate::turned_away::Answered;
 /// The hash by which a request finds its server transaction (RFC 3261 §17.2.3). ACK and CANCEL
 /// find their INVITE's.
 pub(crate) fn server_key(message: &Message<'_>, keys: &Keys) -> Key {
-    let method = match message.method() {
-        Method::Ack | Method::Cancel => Method::Invite,
-        method => method,
-    };
+    match message.method() {
+        Method::Ack | Method::Cancel => key_among(Method::Invite, message, keys),
+        method => key_among(method, message, keys),
+    }
+}
+
+/// The same hash, of the transaction of this method that a request belongs to.
+fn key_among(method: Method<'_>, message: &Message<'_>, keys: &Keys) -> Key {
     let via = message.via();
     let port = via.port().unwrap_or(5060).to_le_bytes();
     match via.unique_branch() {
@@ -49,6 +53,12 @@ pub(crate) fn server_key(message: &Message<'_>, keys: &Keys) -> Key {
         }
     }
 }
+
+/// What a CANCEL without an INVITE may be meant for: the methods that open server transactions.
+const CANCELLED_IN_VAIN: [Method<'static>; 8] = {
+    use Method::*;
+    [Bye, Update, Info, Message, Prack, Refer, Register, Publish]
+};
 
 /// The hash by which the same request is known when it came by two roads (§8.2.2.2).
 fn merge_key(message: &Message<'_>, keys: &Keys) -> Key {
@@ -504,6 +514,18 @@ impl Switch {
             | Role::Errand(_)
             | Role::Refresh(_)
             | Role::Transfer => {}
+        }
+    }
+
+    /// CANCEL that matches no INVITE. Of another request it is taken, and changes nothing (§9.2).
+    pub(crate) fn cancel_in_vain(&mut self, path: Path, cancel: &Message<'_>) {
+        let is_known = CANCELLED_IN_VAIN.into_iter().any(|method| {
+            let key = key_among(method, cancel, &self.setup.keys);
+            self.transactions.find_server(key).is_some()
+        });
+        match is_known {
+            true => self.reply_stateless(path, cancel, &Reply::plain(200)),
+            false => self.refuse(path, cancel, 481, Counter::CancelsUnmatched),
         }
     }
 

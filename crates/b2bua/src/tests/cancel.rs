@@ -122,6 +122,42 @@ fn a_cancel_of_nothing_gets_481() {
     world.settles();
 }
 
+/// §9.2: whoever sent it learns that it was heard, and no more.
+#[test]
+fn a_cancel_of_anything_but_an_invite_gets_200_and_changes_nothing() {
+    let mut world = World::new();
+    let (key, _, answer) = world.talking();
+    let info = caller_request("INFO", 2, &answer, "");
+    let cancel_of = |request: &str, method: &str| {
+        let cancel = request.replacen(&format!("{method} sip:"), "CANCEL sip:", 1);
+        cancel.replacen(&format!("{method}\r\n"), "CANCEL\r\n", 1)
+    };
+    world.caller_sends(&info);
+    let passed = world.vendor_gets(0, "INFO ");
+    world.caller_sends(&cancel_of(&info, "INFO"));
+    let ok = world.caller_gets("SIP/2.0 200 ");
+    assert_eq!(header(&ok, "CSeq"), "2 CANCEL");
+    assert_eq!(header(&ok, "To"), header(&answer, "To"));
+    world.is_quiet();
+    world.vendor_says(0, &passed, 200, "", "");
+    let done = world.caller_gets("SIP/2.0 200 ");
+    assert_eq!(header(&done, "CSeq"), "2 INFO");
+    // Another branch is another matter.
+    let stranger = cancel_of(&info, "INFO").replace("z9hG4bKINFO2", "z9hG4bKINFO3");
+    world.caller_sends(&stranger);
+    world.caller_gets("SIP/2.0 481 ");
+    let bye = caller_request("BYE", 3, &answer, "");
+    world.caller_sends(&bye);
+    world.caller_gets("SIP/2.0 200 ");
+    world.vendor_gets(0, "BYE ");
+    world.caller_sends(&cancel_of(&bye, "BYE"));
+    world.caller_gets("SIP/2.0 200 ");
+    world.is_quiet();
+    world.ended_by(key, EndedBy::Caller, EndReason::Normal);
+    assert_eq!(world.count(Counter::CancelsUnmatched), 1);
+    world.settles();
+}
+
 #[test]
 fn a_record_does_not_wait_for_a_cancelled_vendor_that_never_answers() {
     let mut world = World::new();
