@@ -88,8 +88,8 @@ impl Switch {
             self.counters.add(Counter::RefusedMethod);
             return self.answer_once(now, path, request, key, &Reply::plain(405));
         }
-        if !self.admit_exchange(path, request) {
-            return;
+        if let Some(reply) = self.unfit_exchange(request) {
+            return self.answer_once(now, path, request, key, &reply);
         }
         let unfit = self.unfit_session(request);
         if let Some(reply) = unfit.filter(|_| !is_opaque(method)) {
@@ -134,21 +134,15 @@ impl Switch {
 
     /// The checks of §8.2. A body that is not ours to read may be any, but those that are known to tell
     /// of the network they come from: descriptions, and messages in messages.
-    fn admit_exchange(&mut self, path: Path, request: &Message<'_>) -> bool {
+    fn unfit_exchange(&mut self, request: &Message<'_>) -> Option<Reply<'static>> {
         if !is_opaque(request.method()) {
-            return self.admit_request(path, request);
+            return self.unfit_request(request);
         }
-        let refusal = if request.list(Name::Require).next().is_some() {
-            Refusal::ExtensionUnsupported
-        } else if tells_of_its_network(request.content_type().unwrap_or_default()) {
-            Refusal::ContentTypeUnsupported
-        } else {
-            return true;
-        };
-        self.counters.add(Counter::RefusedUnsupported);
-        let reply = Reply { refusal: Some(refusal), ..Reply::plain(refusal.status()) };
-        self.reply_stateless(path, request, &reply);
-        false
+        if request.list(Name::Require).next().is_some() {
+            return Some(self.refusal(Refusal::ExtensionUnsupported));
+        }
+        let is_foreign = tells_of_its_network(request.content_type().unwrap_or_default());
+        is_foreign.then(|| self.refusal(Refusal::ContentTypeUnsupported))
     }
 
     /// Why an exchange cannot begin now: with 491 the peer waits for the other side, with 500 for

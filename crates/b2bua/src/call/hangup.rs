@@ -64,17 +64,18 @@ impl Switch {
             Method::Invite | Method::Update | Method::Info | Method::Message
                 if self.is_changing(slot) =>
             {
-                self.refuse(path, request, 491, Counter::Glare);
+                self.counters.add(Counter::Glare);
+                self.answer_once(now, path, request, key, &Reply::plain(491));
             }
             Method::Invite | Method::Update | Method::Info | Method::Message => {
                 self.open_exchange(now, slot, side, path, request, key);
             }
             // 200 to OPTIONS, and what we do not do.
             _ => {
-                if self.admit_request(path, request) {
-                    let extensions = self.timers_known();
-                    self.reply_stateless(path, request, &Reply { extensions, ..Reply::plain(200) });
-                }
+                let extensions = self.timers_known();
+                let reply = self.unfit_request(request);
+                let reply = reply.unwrap_or(Reply { extensions, ..Reply::plain(200) });
+                self.answer_once(now, path, request, key, &reply);
             }
         }
     }

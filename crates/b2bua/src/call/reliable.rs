@@ -228,9 +228,7 @@ impl Switch {
                 last
             }
         };
-        // An answer that left no transaction behind is given again.
-        let is_again = request.method() == Method::Options && last == Some(number);
-        last.is_none_or(|last| number > last) || is_again
+        last.is_none_or(|last| number > last)
     }
 
     /// The caller's dialog goes on from the numbers of the fork that answered. Gives that of the INVITE.
@@ -451,11 +449,12 @@ impl Switch {
         request: &Message<'_>,
         key: Key,
     ) {
-        if !self.admit_request(path, request) {
-            return;
+        if let Some(reply) = self.unfit_request(request) {
+            return self.answer_once(now, path, request, key, &reply);
         }
         let Some(acked) = request.value(Name::RAck).and_then(Rack::parse) else {
-            return self.refuse(path, request, 400, Counter::PracksUnmatched);
+            self.counters.add(Counter::PracksUnmatched);
+            return self.answer_once(now, path, request, key, &Reply::plain(400));
         };
         let variant = request.to().tag().and_then(Token::read);
         let variant = variant.map(|tag| tag.place(&self.setup.keys).variant);
@@ -466,8 +465,13 @@ impl Switch {
             && acked.cseq.number == reliable.cseq
             && acked.cseq.method == Method::Invite
             && variant == Some(reliable.variant);
-        if !is_awaited || !self.take_number(slot, side, request) {
-            return self.refuse(path, request, 481, Counter::PracksUnmatched);
+        if !is_awaited {
+            self.counters.add(Counter::PracksUnmatched);
+            return self.answer_once(now, path, request, key, &Reply::plain(481));
+        }
+        if !self.take_number(slot, side, request) {
+            self.counters.add(Counter::SequenceOld);
+            return self.answer_once(now, path, request, key, &Reply::plain(500));
         }
         self.calls[slot].reliable.waits = false;
         self.set_deadline(slot, Deadline::Prack, None);

@@ -109,22 +109,36 @@ fn a_refusal_inside_a_call_is_the_same_when_the_request_comes_again() {
     world.caller_sends(&caller_request("INVITE", 2, &answer, &held()));
     world.caller_gets("SIP/2.0 100 ");
     let inner = world.vendor_gets(0, "INVITE ");
-    let [offer, message] = [
-        vendor_request(0, "INVITE", 1, &invite, "v", &vendor_sdp()),
-        vendor_request(0, "MESSAGE", 2, &invite, "v", ""),
+    let asks = |method: &str, cseq: u32, content: &str| {
+        vendor_request(0, method, cseq, &invite, "v", content)
+    };
+    let requests = [
+        (asks("INVITE", 1, &vendor_sdp()), 491),
+        (asks("MESSAGE", 2, ""), 405),
+        (with_lines(&asks("INFO", 3, ""), "Require: sec-agree\r\n"), 420),
+        (asks("INFO", 4, &vendor_sdp()), 415),
+        (asks("UPDATE", 5, "x").replace("application/sdp", "text/plain"), 415),
+        (asks("NOTIFY", 6, ""), 405),
+        (asks("WINK", 7, ""), 501),
+        (asks("REFER", 8, ""), 405),
+        (with_lines(&asks("PRACK", 9, ""), "RAck: 1 1 INVITE\r\n"), 481),
+        (asks("PRACK", 10, ""), 400),
+        (asks("OPTIONS", 11, ""), 200),
     ];
-    world.vendor_sends(0, &offer);
-    let refusal = world.vendor_gets(0, "SIP/2.0 491 ");
-    world.vendor_sends(0, &message);
-    let unserved = world.vendor_gets(0, "SIP/2.0 405 ");
+    let told = |world: &mut World| {
+        let told = requests.iter().map(|(request, status)| {
+            world.vendor_sends(0, request);
+            world.vendor_gets(0, &format!("SIP/2.0 {status} "))
+        });
+        told.collect::<Vec<_>>()
+    };
+    let first = told(&mut world);
     // Nor does it matter that the other offer is settled by now.
     world.vendor_says(0, &inner, 488, "", "");
     world.vendor_gets(0, "ACK ");
     world.caller_gets("SIP/2.0 488 ");
-    world.vendor_sends(0, &offer);
-    assert_eq!(world.vendor_gets(0, "SIP/2.0 491 "), refusal);
-    world.vendor_sends(0, &message);
-    assert_eq!(world.vendor_gets(0, "SIP/2.0 405 "), unserved);
+    assert_eq!(told(&mut world), first);
+    assert_eq!(world.count(Counter::RequestsRepeated), requests.len() as u64);
     world.caller_sends(&caller_request("BYE", 3, &answer, ""));
     world.settles();
 }
