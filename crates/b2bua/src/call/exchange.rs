@@ -44,6 +44,12 @@ fn is_opaque(method: Method<'_>) -> bool {
     matches!(method, Method::Info | Method::Message)
 }
 
+/// Whether a request inside a call offers something, or asks for an offer.
+fn offers(request: &Message<'_>) -> bool {
+    let method = request.method();
+    method == Method::Invite || (description(request).is_some() && !is_opaque(method))
+}
+
 /// Whether a failure means that the far side has no such dialog any more (§12.2.1.2).
 pub(super) fn ends_dialog(status: u16) -> bool {
     matches!(status, 408 | 481)
@@ -99,15 +105,26 @@ impl Switch {
         if method == Method::Update && description(request).is_none() {
             return self.take_update(now, slot, side, path, request, key);
         }
-        let offers = method == Method::Invite || description(request).is_some();
-        let offers = offers && !is_opaque(method);
-        if let Some(status) = self.glare(slot, side, request, offers) {
+        if let Some(status) = self.glare(slot, side, request) {
             self.counters.add(Counter::Glare);
             // §14.1: some time up to 10 s for the peer that must wait for itself.
             let retry_after = (status == 500).then(|| (self.random() % 10) as u32 + 1);
             let reply = Reply { retry_after, ..Reply::plain(status) };
             return self.answer_once(now, path, request, key, &reply);
         }
+        self.begin_exchange(now, slot, side, path, request, key);
+    }
+
+    /// Takes a request on one leg and passes it on.
+    pub(super) fn begin_exchange(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        side: Side,
+        path: Path,
+        request: &Message<'_>,
+        key: Key,
+    ) {
         let server = match self.open_server(now, path, request, key, 0, Keep::Request) {
             Ok(server) => server,
             Err(why) => return self.refuse_overload(path, request, why),
@@ -117,13 +134,14 @@ impl Switch {
             transaction.owner = Some(owner);
             transaction.role = Role::Exchange;
         }
-        if method == Method::Invite {
+        let is_invite = request.method() == Method::Invite;
+        if is_invite {
             self.answer(now, server, &Reply::plain(100));
         }
         match self.pass_on(now, slot, side, server, request) {
-            Ok(client) if offers => {
+            Ok(client) if offers(request) => {
                 self.calls[slot].exchange = Some(Exchange { from: side, server, client });
-                let patience = patience_of(request).filter(|_| method == Method::Invite);
+                let patience = patience_of(request).filter(|_| is_invite);
                 let patience = patience.map_or(PATIENCE, |patience| patience.min(PATIENCE));
                 self.set_deadline(slot, Deadline::Exchange, Some(now + patience));
             }
@@ -147,13 +165,8 @@ impl Switch {
 
     /// Why an exchange cannot begin now: with 491 the peer waits for the other side, with 500 for
     /// itself (§14.2).
-    fn glare(
-        &mut self,
-        slot: usize,
-        side: Side,
-        request: &Message<'_>,
-        offers: bool,
-    ) -> Option<u16> {
+    fn glare(&mut self, slot: usize, side: Side, request: &Message<'_>) -> Option<u16> {
+        let offers = offers(request);
         let is_confirmed = self.calls[slot].state.is_confirmed();
         if !is_confirmed && request.method() != Method::Update {
             return Some(500);
@@ -184,7 +197,8 @@ impl Switch {
     ) -> Result<TransactionKey, u16> {
         let method = match request.method() {
             Method::Invite => Method::Invite,
-            Method::Update => Method::Update,
+            // Our own PRACK of what the vendor said went out when it said it.
+            Method::Update | Method::Prack => Method::Update,
             Method::Message => Method::Message,
             _ => Method::Info,
         };
@@ -396,7 +410,10 @@ impl Switch {
         let (from, to) = (exchange.from, exchange.from.other());
         let is_confirmed = self.calls[slot].state.is_confirmed();
         let extensions = self.with_kept(exchange.server, Which::Request, |switch, request| {
-            switch.refresh_leg(slot, from, request);
+            // A PRACK is no target refresh.
+            if request.method() != Method::Prack {
+                switch.refresh_leg(slot, from, request);
+            }
             if let Some(offer) = description(request) {
                 switch.believe(now, slot, from, offer);
             }
@@ -481,7 +498,11 @@ impl Switch {
         message: &Message<'_>,
     ) {
         let from = self.take_exchange(owner, server);
-        let reply = Reply { passed: Some(message), ..Reply::plain(told(status)) };
+        let is_prack = |_: &mut Self, request: &Message<'_>| request.method() == Method::Prack;
+        let is_prack = self.with_kept(server, Which::Request, is_prack) == Some(true);
+        // The PRACK itself was heard: only its offer failed.
+        let told = if is_prack { 488 } else { told(status) };
+        let reply = Reply { passed: Some(message), ..Reply::plain(told) };
         self.answer_exchange(now, server, &reply);
         let Some(slot) = self.live_call(owner) else { return };
         self.leg_not_replaced(slot, server);
