@@ -275,7 +275,8 @@ impl Switch {
             Err(why) => return self.refuse_overload(path, request, why),
         };
         self.refresh_leg(slot, side, request);
-        let is_confirmed = self.calls[slot].state.is_confirmed();
+        // A vendor may refresh its session while the caller's answer waits for the record.
+        let is_confirmed = self.calls[slot].leg(side).confirmed;
         let extensions = match is_confirmed {
             true => self.settle_session(now, slot, side, request),
             false => Extensions::NONE,
