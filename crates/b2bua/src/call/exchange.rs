@@ -445,7 +445,7 @@ impl Switch {
     /// A target refresh. A Contact that does not fit leaves the old one in force.
     pub(super) fn refresh_leg(&mut self, slot: usize, side: Side, message: &Message<'_>) {
         let leg = self.calls[slot].leg(side);
-        let learned = leg.path.remote;
+        let learned = leg.path;
         let _ = leg.refresh(&self.setup.locals, message);
         self.steer(slot, side, learned);
     }

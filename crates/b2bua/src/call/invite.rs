@@ -401,8 +401,11 @@ impl Switch {
         if let Some(reply) = self.settle_extensions(slot) {
             return self.abandon_with(now, slot, &reply, EndReason::Rejected);
         }
-        let source = self.calls[slot].record.facts.source.socket_address();
-        self.steer(slot, Side::Caller, source.unwrap_or(self.calls[slot].legs[0].path.remote));
+        let server = self.calls[slot].invite;
+        let invite = server.and_then(|server| self.transactions.find(server));
+        if let Some(learned) = invite.map(|transaction| transaction.path) {
+            self.steer(slot, Side::Caller, learned);
+        }
         self.calls_live += 1;
         self.counters.add(Counter::CallsAdmitted);
         self.enter_state(slot, State::Trying);

@@ -276,7 +276,7 @@ impl Switch {
             return false;
         }
         let mut early = call.legs[Side::Callee as usize].clone();
-        let learned = early.path.remote;
+        let learned = early.path;
         if early.open_early(&self.setup.locals, message).is_err() {
             self.counters.add(Counter::RefusedTooLong);
             return false;
@@ -580,7 +580,7 @@ impl Switch {
             return false;
         }
         // A response to the INVITE may have turned the leg back to where that went.
-        let learned = self.calls[slot].leg(Side::Callee).path.remote;
+        let learned = self.calls[slot].leg(Side::Callee).path;
         self.calls[slot].leg(Side::Callee).follow(&self.setup.locals);
         self.steer(slot, Side::Callee, learned);
         let tag = self.leg_tag(slot, Side::Caller, fork.variant);

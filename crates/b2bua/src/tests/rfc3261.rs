@@ -4,7 +4,7 @@
 //! `transaction/*.rs`: every state × every input.
 //!
 //! - §7 messages: `sip/tests/corpus`, `sip/tests/conformance_rfc4475.rs`, `rfc4475`; compact names here.
-//! - §8.1.1 fields of a request: here. §8.1.3.1 timeout and transport: `failover`, `undeliverable`.
+//! - §8.1.1 fields of a request: here. §8.1.2 next hop and transport: `dialog`. §8.1.3.1 timeout and transport: `failover`, `undeliverable`.
 //!   §8.1.3.2 unknown statuses: here. §8.1.3.3 Vias: `hostile`. §8.1.3.4 3xx: `redirect`.
 //!   §8.1.3.5 4xx: `vendor_digest`, `session` (422).
 //! - §8.2.1 method: `peers`, `dialog`. §8.2.2.1 To and Request-URI: here, `hostile`. §8.2.2.2 merged:
