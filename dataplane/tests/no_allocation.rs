@@ -13,6 +13,7 @@ use dataplane::nic::udp::Udp;
 use dataplane::worker::{Handoff, Parts, Worker};
 use dataplane::{clock, rim};
 use link::answer::{Committed, Rerouted, Route};
+use link::endpoint::Transport;
 use link::layout::{ControlSide, Link, Sizes};
 use link::message::{Down, Up};
 use link::record::CallKey;
@@ -97,6 +98,8 @@ struct Office {
     link: Link,
     side: ControlSide,
     vendor: SocketAddr,
+    /// By what the vendor is called.
+    carrier: Transport,
     now: Instant,
     turns: u32,
 }
@@ -111,7 +114,8 @@ impl Office {
         let now = clock::now();
         link.beat_control(now.as_micros() as u64);
         let worker = Worker::open(parts(&link, scratch), now);
-        Self { worker, link, side: link.control_side(0).unwrap(), vendor, now, turns: 0 }
+        let (side, carrier) = (link.control_side(0).unwrap(), Transport::Udp);
+        Self { worker, link, side, vendor, carrier, now, turns: 0 }
     }
 
     /// One turn of the worker, which must not allocate, and what control says to it.
@@ -152,7 +156,7 @@ impl Office {
         route.customer_gateway = 3;
         route.candidates_used = 1;
         route.candidates[0].gateway = 100;
-        route.candidates[0].target = Endpoint::from(self.vendor);
+        route.candidates[0].target = Endpoint::from(self.vendor).by(self.carrier);
         route.candidates[0].caller = Text::new(b"1234").unwrap();
         route.candidates[0].callee = Text::new(b"004420").unwrap();
         Answer::Route(route)
@@ -386,6 +390,13 @@ fn no_turn_of_a_worker_allocates_whatever_comes() {
     let invite = bob.hears(&mut office, "INVITE ");
     bob.answers(&invite, 486, "");
     alice.hears(&mut office, "SIP/2.0 486 ");
+
+    // No stream leads to the vendor, since there are none: nobody waits for that.
+    office.carrier = Transport::Tcp;
+    alice.says(&alice.request("INVITE", &uri, 1, &lines("no-stream"), &alice.sdp()));
+    alice.hears(&mut office, "SIP/2.0 503 ");
+    assert_eq!((office.count("stream_lost"), office.count("requests_undeliverable")), (1, 1));
+    office.carrier = Transport::Udp;
 
     // What is no message, or none that anybody should send.
     alice.says(&alice.request("OPTIONS", &uri, 1, &lines("options"), ""));
