@@ -15,9 +15,10 @@
 //!             Answered ──ACK──▶ Talking ──BYE──▶ Closing ──▶ Recording ──▶ Free
 //! ```
 //!
-//! `Closing` waits for the ACK that must come before our BYE (RFC 3261 §15), `Cancelling` for the
-//! final answer of a vendor that was cancelled, `Recording` for control to store the record.
-//! Entering a state stops every deadline that it does not name.
+//! `Closing` waits for the ACK that must come before our BYE (RFC 3261 §15), or for a BYE that was
+//! overtaken by the news that its dialog is gone, `Cancelling` for the final answer of a vendor that was
+//! cancelled, `Recording` for control to store the record. Entering a state stops every deadline that it
+//! does not name.
 
 mod adopt;
 mod answer;
@@ -77,7 +78,7 @@ pub(crate) enum State {
     Answered,
     /// The caller acknowledged.
     Talking,
-    /// Over, but for an ACK that must come before our BYE.
+    /// Over, but for an ACK that must come before our BYE, or a BYE that says why.
     Closing,
     /// Over for the caller; a cancelled vendor has not yet said its last.
     Cancelling,

@@ -25,6 +25,7 @@ fn reinvited(world: &mut World, status: u16) -> CallKey {
     let again = world.vendor_gets(0, "INVITE ");
     if status != 0 {
         world.vendor_says(0, &again, status, "", "");
+        world.wait_ms(1_000);
     }
     key
 }
@@ -183,7 +184,7 @@ const ENDINGS: &[(&str, EndReason, EndedBy, u16, Script)] = {
         ("the callee has lost the dialog", DialogLost, Callee, 200, |world| reinvited(world, 481)),
         ("the callee does not answer in the dialog", DialogLost, Callee, 200, |world| {
             let key = reinvited(world, 0);
-            world.wait_ms(32_000);
+            world.wait_ms(33_000);
             key
         }),
     ]

@@ -327,6 +327,7 @@ fn a_refresh_that_finds_nobody_ends_the_call() {
             status => world.vendor_says(0, &update, status, "v", ""),
         }
         world.caller_gets("BYE ");
+        world.wait_ms(1_000);
         world.ended_by(key, by, reason);
         world.settles();
     }
