@@ -2,7 +2,9 @@
 //! under a counting allocator.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::io::IoSliceMut;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,9 +18,13 @@ use link::answer::{Committed, Rerouted, Route};
 use link::endpoint::Transport;
 use link::layout::{ControlSide, Link, Sizes};
 use link::message::{Down, Up};
+use link::order::Parameters;
 use link::record::CallKey;
 use link::table::SlotState;
-use link::{Answer, Ask, Endpoint, Instant, Text};
+use link::{Answer, Ask, Endpoint, Instant, Order, Text};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
+};
 use shm::{Doorbell, Region};
 use zerocopy::FromZeros;
 
@@ -223,6 +229,25 @@ impl Phone {
         panic!("{start} never came");
     }
 
+    /// The code point of the next datagram, while the worker turns.
+    #[track_caller]
+    fn hears_marked(&self, office: &mut Office) -> u8 {
+        setsockopt(&self.sip, sockopt::IpRecvTos, &true).unwrap();
+        for _ in 0..1000 {
+            office.turn();
+            let mut room = [0; MESSAGE_BYTES_MAX];
+            let mut parts = [IoSliceMut::new(&mut room)];
+            let mut control = nix::cmsg_space!(u8);
+            let (fd, flags) = (self.sip.as_raw_fd(), MsgFlags::empty());
+            let got = recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut control[..]), flags);
+            let Ok(got) = got else { continue };
+            let mut marks = got.cmsgs().unwrap();
+            let Some(ControlMessageOwned::Ipv4Tos(mark)) = marks.next() else { panic!("no mark") };
+            return mark >> 2;
+        }
+        panic!("nothing came");
+    }
+
     fn sdp(&self) -> String {
         let rtp = self.rtp.local_addr().unwrap();
         format!(
@@ -390,6 +415,16 @@ fn no_turn_of_a_worker_allocates_whatever_comes() {
     let invite = bob.hears(&mut office, "INVITE ");
     bob.answers(&invite, 486, "");
     alice.hears(&mut office, "SIP/2.0 486 ");
+
+    // SIP is marked by the parameter, from the next message on.
+    for dscp_sip in [24, 40] {
+        let parameters = Parameters { dscp_sip, ..Parameters::default() };
+        let order = Down::Order(Order::Parameters(parameters));
+        assert!(office.side.down.send(&order).is_ok());
+        office.turn();
+        alice.says(&alice.request("OPTIONS", &uri, 1, &lines("marked"), ""));
+        assert_eq!(u32::from(alice.hears_marked(&mut office)), dscp_sip);
+    }
 
     // No stream leads to the vendor, since there are none: nobody waits for that.
     office.carrier = Transport::Tcp;
