@@ -10,6 +10,7 @@ pub mod boot;
 pub mod clock;
 pub mod cores;
 pub mod counters;
+mod mark;
 pub mod neighbors;
 mod netlink;
 pub mod nic;

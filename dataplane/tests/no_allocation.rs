@@ -2,7 +2,9 @@
 //! under a counting allocator.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::io::IoSliceMut;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,11 +15,16 @@ use dataplane::nic::udp::Udp;
 use dataplane::worker::{Handoff, Parts, Worker};
 use dataplane::{clock, rim};
 use link::answer::{Committed, Rerouted, Route};
+use link::endpoint::Transport;
 use link::layout::{ControlSide, Link, Sizes};
 use link::message::{Down, Up};
+use link::order::Parameters;
 use link::record::CallKey;
 use link::table::SlotState;
-use link::{Answer, Ask, Endpoint, Instant, Text};
+use link::{Answer, Ask, Endpoint, Instant, Order, Text};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
+};
 use shm::{Doorbell, Region};
 use zerocopy::FromZeros;
 
@@ -97,6 +104,8 @@ struct Office {
     link: Link,
     side: ControlSide,
     vendor: SocketAddr,
+    /// By what the vendor is called.
+    carrier: Transport,
     now: Instant,
     turns: u32,
 }
@@ -111,7 +120,8 @@ impl Office {
         let now = clock::now();
         link.beat_control(now.as_micros() as u64);
         let worker = Worker::open(parts(&link, scratch), now);
-        Self { worker, link, side: link.control_side(0).unwrap(), vendor, now, turns: 0 }
+        let (side, carrier) = (link.control_side(0).unwrap(), Transport::Udp);
+        Self { worker, link, side, vendor, carrier, now, turns: 0 }
     }
 
     /// One turn of the worker, which must not allocate, and what control says to it.
@@ -152,7 +162,7 @@ impl Office {
         route.customer_gateway = 3;
         route.candidates_used = 1;
         route.candidates[0].gateway = 100;
-        route.candidates[0].target = Endpoint::from(self.vendor);
+        route.candidates[0].target = Endpoint::from(self.vendor).by(self.carrier);
         route.candidates[0].caller = Text::new(b"1234").unwrap();
         route.candidates[0].callee = Text::new(b"004420").unwrap();
         Answer::Route(route)
@@ -217,6 +227,25 @@ impl Phone {
             }
         }
         panic!("{start} never came");
+    }
+
+    /// The code point of the next datagram, while the worker turns.
+    #[track_caller]
+    fn hears_marked(&self, office: &mut Office) -> u8 {
+        setsockopt(&self.sip, sockopt::IpRecvTos, &true).unwrap();
+        for _ in 0..1000 {
+            office.turn();
+            let mut room = [0; MESSAGE_BYTES_MAX];
+            let mut parts = [IoSliceMut::new(&mut room)];
+            let mut control = nix::cmsg_space!(u8);
+            let (fd, flags) = (self.sip.as_raw_fd(), MsgFlags::empty());
+            let got = recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut control[..]), flags);
+            let Ok(got) = got else { continue };
+            let mut marks = got.cmsgs().unwrap();
+            let Some(ControlMessageOwned::Ipv4Tos(mark)) = marks.next() else { panic!("no mark") };
+            return mark >> 2;
+        }
+        panic!("nothing came");
     }
 
     fn sdp(&self) -> String {
@@ -386,6 +415,23 @@ fn no_turn_of_a_worker_allocates_whatever_comes() {
     let invite = bob.hears(&mut office, "INVITE ");
     bob.answers(&invite, 486, "");
     alice.hears(&mut office, "SIP/2.0 486 ");
+
+    // SIP is marked by the parameter, from the next message on.
+    for dscp_sip in [24, 40] {
+        let parameters = Parameters { dscp_sip, ..Parameters::default() };
+        let order = Down::Order(Order::Parameters(parameters));
+        assert!(office.side.down.send(&order).is_ok());
+        office.turn();
+        alice.says(&alice.request("OPTIONS", &uri, 1, &lines("marked"), ""));
+        assert_eq!(u32::from(alice.hears_marked(&mut office)), dscp_sip);
+    }
+
+    // No stream leads to the vendor, since there are none: nobody waits for that.
+    office.carrier = Transport::Tcp;
+    alice.says(&alice.request("INVITE", &uri, 1, &lines("no-stream"), &alice.sdp()));
+    alice.hears(&mut office, "SIP/2.0 503 ");
+    assert_eq!((office.count("stream_lost"), office.count("requests_undeliverable")), (1, 1));
+    office.carrier = Transport::Udp;
 
     // What is no message, or none that anybody should send.
     alice.says(&alice.request("OPTIONS", &uri, 1, &lines("options"), ""));

@@ -48,6 +48,7 @@ impl Office {
             Ok(customer) => customer,
             Err(stranger) => return self.turn_away(time, worker, admit, stranger),
         };
+        self.note_customer(&admit.facts);
         match self.try_admit(time, worker, admit, customer) {
             Ok(route) => self.answer(worker, Answer::Route(route)),
             // The tech prefix is part of who somebody is.

@@ -45,7 +45,16 @@ impl Office {
     fn handle_abandon(&mut self, time: Time, worker: usize, abandon: &Abandon) {
         let Some(id) = self.live_at.get(&(worker, abandon.call)).copied() else { return };
         let reason = EndReason::from_number(u8::try_from(abandon.reason).unwrap_or(0));
-        self.end_without_slot(time, id, reason, u16::try_from(abandon.status).unwrap_or(0));
+        let status = u16::try_from(abandon.status).unwrap_or(0);
+        // An extension or a session that the caller is to ask for, or not, in another INVITE.
+        let comes_again = matches!(status, 420..=422);
+        if let Some(live) = self.live.get_mut(&id).filter(|_| comes_again)
+            && let (Some(admit), customer) = (live.asked.take(), live.mapping)
+        {
+            self.release(id);
+            return self.await_repeat(time, admit, customer, status);
+        }
+        self.end_without_slot(time, id, reason, status);
     }
 
     /// Ends a call that never got a slot, so that its record is ours to write.

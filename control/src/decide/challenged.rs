@@ -1,7 +1,9 @@
-//! INVITEs that were asked for a password: who does not answer in 32 s was an illegal call.
+//! INVITEs that were asked for something and are to come again: a password, or another session (RFC 4028
+//! §6) or extension. One that comes again was no call of its own. Of who does not, in 32 s, a stranger
+//! was an illegal call, and a customer a refused one.
 //!
-//! Withstands a flood: what is held has a limit, and whoever must go to make room is counted as illegal
-//! at once. Nothing is forgotten uncounted.
+//! Withstands a flood: what is held has a limit, and whoever must go to make room is recorded at once.
+//! Nothing is forgotten.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -13,7 +15,8 @@ use link::record::{EndReason, Facts};
 use super::Office;
 use super::digest::mark;
 use crate::Time;
-use crate::cdr;
+use crate::cdr::{self, BillingMode, Cdr};
+use crate::store::Change;
 
 /// How long an answer may take: as long as an INVITE transaction (RFC 3261 §17.1.1.2, timer B).
 const WAIT: Duration = Duration::from_secs(32);
@@ -22,9 +25,18 @@ const CHALLENGED_MAX: usize = 16_384;
 /// Those that are given up in one tick.
 const GIVEN_UP_PER_TICK_MAX: usize = 1_000;
 
-/// A challenge that waits.
+/// Who was asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Stranger,
+    /// By its mapping gateway.
+    Customer(u32),
+}
+
+/// A question that waits.
 struct Waiting {
     admit: Box<Admit>,
+    asked: Asked,
     status: u16,
     due: link::Instant,
 }
@@ -32,11 +44,17 @@ struct Waiting {
 impl Waiting {
     fn record(&self) -> CallRecord {
         let ended_ms = u32::try_from(WAIT.as_millis()).unwrap_or(0);
-        cdr::refused(&self.admit, self.status, EndReason::Unauthorised, ended_ms)
+        let refused = |reason| cdr::refused(&self.admit, self.status, reason, ended_ms);
+        match self.asked {
+            Asked::Stranger => refused(EndReason::Unauthorised),
+            Asked::Customer(customer_gateway) => {
+                CallRecord { customer_gateway, ..refused(EndReason::Rejected) }
+            }
+        }
     }
 }
 
-/// The challenges that nobody answered yet, by source and Call-ID.
+/// The questions that nobody answered yet, by source and Call-ID.
 #[derive(Default)]
 pub(super) struct Challenged {
     waiting: HashMap<u64, Waiting>,
@@ -49,19 +67,20 @@ fn key(facts: &Facts) -> u64 {
 }
 
 impl Challenged {
-    /// A challenge went out. What had to make room for it.
-    fn handle_challenge(
+    /// A question went out. What had to make room for it.
+    fn handle_question(
         &mut self,
         now: link::Instant,
-        admit: &Admit,
+        admit: Box<Admit>,
+        asked: Asked,
         status: u16,
-    ) -> Option<CallRecord> {
+    ) -> Option<Waiting> {
         let key = key(&admit.facts);
         if self.waiting.contains_key(&key) {
             return None;
         }
         let due = now + WAIT;
-        self.waiting.insert(key, Waiting { admit: Box::new(*admit), status, due });
+        self.waiting.insert(key, Waiting { admit, asked, status, due });
         self.order.push_back((due, key));
         if self.order.len() > CHALLENGED_MAX { self.pop() } else { None }
     }
@@ -71,11 +90,22 @@ impl Challenged {
         self.waiting.remove(&key(facts));
     }
 
-    fn pop(&mut self) -> Option<CallRecord> {
+    /// A customer calls, perhaps again.
+    fn handle_customer(&mut self, facts: &Facts) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let key = key(facts);
+        if self.waiting.get(&key).is_some_and(|waiting| waiting.asked != Asked::Stranger) {
+            self.waiting.remove(&key);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Waiting> {
         let (due, key) = self.order.pop_front()?;
-        // One that was answered, and perhaps challenged again since.
+        // One that was answered, and perhaps asked again since.
         self.waiting.get(&key).filter(|waiting| waiting.due == due)?;
-        self.waiting.remove(&key).map(|waiting| waiting.record())
+        self.waiting.remove(&key)
     }
 
     fn is_due(&self, now: link::Instant) -> bool {
@@ -87,8 +117,32 @@ impl Office {
     /// An INVITE is asked for a password; an illegal call unless it answers.
     pub(super) fn await_answer(&mut self, time: Time, admit: &Admit, status: u16) {
         self.figures.challenged += 1;
-        if let Some(record) = self.challenged.handle_challenge(time.now, admit, status) {
-            self.record_illegal(time, record);
+        let admit = Box::new(*admit);
+        let over = self.challenged.handle_question(time.now, admit, Asked::Stranger, status);
+        self.record_unanswered(time, over);
+    }
+
+    /// A customer's INVITE is to come again and say something else; a refused call unless it does.
+    pub(super) fn await_repeat(
+        &mut self,
+        time: Time,
+        admit: Box<Admit>,
+        customer: u32,
+        status: u16,
+    ) {
+        let asked = Asked::Customer(customer);
+        let over = self.challenged.handle_question(time.now, admit, asked, status);
+        self.record_unanswered(time, over);
+    }
+
+    fn record_unanswered(&mut self, time: Time, waiting: Option<Waiting>) {
+        match waiting.map(|waiting| (waiting.asked, waiting.record())) {
+            Some((Asked::Stranger, record)) => self.record_illegal(time, record),
+            Some((Asked::Customer(_), record)) => {
+                let cdr = Cdr { billing_mode: BillingMode::None, ..self.cdr(record) };
+                self.change(Change::CdrEnd(Box::new(cdr)));
+            }
+            None => {}
         }
     }
 
@@ -97,15 +151,19 @@ impl Office {
         self.challenged.handle_answer(facts);
     }
 
-    /// Challenges that nobody answers any more become illegal calls.
+    /// A customer calls: if it was asked to come again, it has.
+    pub(super) fn note_customer(&mut self, facts: &Facts) {
+        self.challenged.handle_customer(facts);
+    }
+
+    /// Questions that nobody answers any more become records.
     pub(super) fn give_up_challenges(&mut self, time: Time) {
         for _ in 0..GIVEN_UP_PER_TICK_MAX {
             if !self.challenged.is_due(time.now) {
                 break;
             }
-            if let Some(record) = self.challenged.pop() {
-                self.record_illegal(time, record);
-            }
+            let over = self.challenged.pop();
+            self.record_unanswered(time, over);
         }
     }
 }

@@ -538,6 +538,39 @@ fn while_calls_go_on_the_store_hears_of_it_once_a_second() {
 }
 
 #[test]
+fn a_call_that_is_to_come_again_is_recorded_if_it_does_not() {
+    let mut desk = Desk::new("10");
+    let refused = |desk: &mut Desk, admit: &Admit| {
+        desk.ask(admit).unwrap();
+        let abandon = Abandon { call: admit.call, reason: EndReason::Rejected as u32, status: 422 };
+        desk.office.handle_ask(desk.time, 0, &Ask::Abandon(abandon), || None);
+        assert_eq!(desk.reserved(), Money::ZERO, "it holds nothing meanwhile");
+    };
+    let admit = desk.invite("10.1.0.1:5060", "44207");
+    refused(&mut desk, &admit);
+    // It asks for a longer session, as it was told.
+    desk.pass(20_000);
+    let again = Admit { facts: admit.facts, ..desk.invite("10.1.0.1:5060", "44207") };
+    let route = desk.ask(&again).unwrap();
+    desk.office.handle_ended(desk.time, 0, again.call, &talked(&again, &route, 60_000), false);
+    desk.pass(40_000);
+    let ends = desk.settle().ends;
+    assert_eq!(ends.len(), 1);
+    assert_eq!(ends[0].record.end_reason(), EndReason::Normal);
+    // It does not.
+    let admit = desk.invite("10.1.0.1:5060", "44207");
+    refused(&mut desk, &admit);
+    desk.pass(31_000);
+    assert!(desk.settle().ends.is_empty());
+    desk.pass(1_000);
+    let ends = desk.settle().ends;
+    let [end] = &ends[..] else { panic!("one, not {}", ends.len()) };
+    assert_eq!((end.record.status, end.record.end_reason()), (422, EndReason::Rejected));
+    assert_eq!(end.record.id, admit.record);
+    assert_eq!(end.record.customer_gateway, route.customer_gateway);
+}
+
+#[test]
 fn an_abandoned_call_gives_back_all_it_held() {
     let mut desk = Desk::new("1");
     let (admit, _) = desk.call();

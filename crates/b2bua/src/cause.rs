@@ -23,6 +23,7 @@ pub(crate) fn cause_of(reason: EndReason, status: u16) -> Option<u8> {
         BadNumber => 28,
         DurationLimit | Operator => 31,
         MediaTimeout | DataplaneRestart | DataplaneLost | DialogLost | MachineLost => 41,
+        Unreachable => 41,
         BadMedia => 65,
         TooManyHops => 25,
     })
@@ -64,7 +65,7 @@ mod tests {
         let causes = EndReason::ALL.map(|reason| cause_of(reason, 0).unwrap_or(0));
         let expected = [
             0, 16, 16, 31, 31, 19, 102, 3, 21, 34, 42, 21, 21, 28, 31, 41, 102, 31, 41, 41, 42, 65,
-            41, 21, 25, 41, 102,
+            41, 21, 25, 41, 102, 41,
         ];
         assert_eq!(causes, expected);
         assert!(causes[1..].iter().all(|&cause| !phrase(cause).is_empty()));
@@ -83,6 +84,7 @@ mod tests {
             // No status decides over a reason that has a cause of its own.
             (EndReason::NoAnswer, 480, 19),
             (EndReason::Timeout, 408, 102),
+            (EndReason::Unreachable, 503, 41),
         ] {
             assert_eq!(cause_of(reason, status), Some(cause), "{reason:?} {status}");
         }

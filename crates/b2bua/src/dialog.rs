@@ -5,7 +5,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use sip::{Message, Method, Name, NameAddr};
+use link::endpoint::Transport;
+use sip::{Message, Method, Name, NameAddr, Scheme};
 
 use crate::arena::{Arena, Field, TooLong};
 use crate::call::Session;
@@ -63,7 +64,7 @@ pub(crate) struct Leg {
 impl Leg {
     pub(crate) fn new() -> Self {
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let transport = link::endpoint::Transport::Udp;
+        let transport = Transport::Udp;
         Self {
             arena: Arena::new(),
             path: Path { transport, local: nowhere, remote: nowhere, connection: 0 },
@@ -119,10 +120,10 @@ impl Leg {
         self.arena.set(Field::Target, uri)?;
         self.arena.set(Field::Routes, routes)?;
         let first = first_route(routes).filter(|route| route.uri().param(b"lr").is_some());
-        let hop = first.map_or(path.remote, |route| hop_of(route.uri(), path.remote, locals));
+        let hop = first.map_or(path, |route| way_of(route.uri(), path, locals));
         // A connection leads where it was made, and nowhere else.
-        let connection = if hop == path.remote { path.connection } else { 0 };
-        self.path = Path { remote: hop, connection, ..path };
+        let connection = if hop.remote == path.remote { hop.connection } else { 0 };
+        self.path = Path { connection, ..hop };
         Ok(self.path)
     }
 
@@ -167,7 +168,7 @@ impl Leg {
         if self.path.inside().is_some() {
             return;
         }
-        self.path.remote = next_hop(&self.arena, self.path.remote, locals);
+        self.path = next_hop(&self.arena, self.path, locals);
     }
 
     fn set_routes<'a>(
@@ -285,20 +286,39 @@ fn behind_first(routes: &[u8]) -> &[u8] {
     comma.and_then(|comma| routes.get(bracket + comma + 1..)).unwrap_or_default()
 }
 
-fn next_hop(arena: &Arena, learned: SocketAddr, locals: &[Local]) -> SocketAddr {
+fn next_hop(arena: &Arena, learned: Path, locals: &[Local]) -> Path {
     // Loose or strict: either way the first route is the next hop.
     match first_route(arena.text(Field::Routes)) {
-        Some(route) => hop_of(route.uri(), learned, locals),
+        Some(route) => way_of(route.uri(), learned, locals),
         None => sip::Uri::parse(arena.text(Field::Target))
-            .map_or(learned, |target| hop_of(&target, learned, locals)),
+            .map_or(learned, |target| way_of(&target, learned, locals)),
     }
 }
 
-/// The address that a URI names, or `learned`, where the dialog's messages come from, if it names
-/// none that can be meant: a host name (we ask no DNS), a private address behind a public one (NAT),
-/// an address of our own, one of a family that we do not speak.
-pub(crate) fn hop_of(uri: &sip::Uri<'_>, learned: SocketAddr, locals: &[Local]) -> SocketAddr {
-    hop_in(uri, learned, locals).unwrap_or(learned)
+/// The way that a URI names (§8.1.2), or `learned`, by which the dialog's messages come, if it names
+/// no address that can be meant: a host name (we ask no DNS), a private address behind a public one
+/// (NAT), an address of our own, one of a family that we do not speak.
+pub(crate) fn way_of(uri: &sip::Uri<'_>, learned: Path, locals: &[Local]) -> Path {
+    let Some(mut remote) = hop_in(uri, learned.remote, locals) else { return learned };
+    let transport = transport_of(uri, learned.transport);
+    if transport == Transport::Tls {
+        remote.set_port(uri.port().unwrap_or(5061));
+    }
+    let connection = if transport == learned.transport { learned.connection } else { 0 };
+    Path { transport, remote, connection, ..learned }
+}
+
+/// How a URI wants to be reached (RFC 3263 §4.1), by someone who is reached so now. Without a word of it
+/// all stays as it is. Nobody is connected to by WebSocket, and who comes by it has no other way; who is
+/// spoken to over TLS is never spoken to in clear.
+fn transport_of(uri: &sip::Uri<'_>, now: Transport) -> Transport {
+    match (now, uri.scheme(), uri.transport()) {
+        (Transport::Tls | Transport::Ws | Transport::Wss, ..) => now,
+        (_, Scheme::Sips, _) | (_, _, Some(sip::Transport::Tls)) => Transport::Tls,
+        (_, _, Some(sip::Transport::Tcp)) => Transport::Tcp,
+        (_, _, Some(sip::Transport::Udp)) => Transport::Udp,
+        _ => now,
+    }
 }
 
 /// The address that a URI names, from someone at `learned`. `None`: it cannot be meant.
@@ -337,7 +357,7 @@ mod tests {
     use super::*;
     use crate::limits::StreamPorts;
 
-    fn hop(uri: &str, learned: &str) -> String {
+    fn way(uri: &str, transport: Transport, learned: &str) -> Path {
         let locals = ["192.0.2.1", "10.1.1.1"].map(|address| Local {
             address: address.parse().unwrap(),
             sip_port: 5060,
@@ -345,8 +365,14 @@ mod tests {
             advertise: None,
             stream_ports: StreamPorts::default(),
         });
+        let (local, remote) = (locals[0].sip(), learned.parse().unwrap());
+        let connection = if transport == Transport::Udp { 0 } else { 7 };
         let uri = sip::Uri::parse(uri.as_bytes()).unwrap();
-        hop_of(&uri, learned.parse().unwrap(), &locals).to_string()
+        way_of(&uri, Path { transport, local, remote, connection }, &locals)
+    }
+
+    fn hop(uri: &str, learned: &str) -> String {
+        way(uri, Transport::Udp, learned).remote.to_string()
     }
 
     #[test]
@@ -363,6 +389,36 @@ mod tests {
             "sip:a@[2001:db8::1]",
         ] {
             assert_eq!(hop(useless, "198.51.100.1:4444"), "198.51.100.1:4444", "{useless}");
+        }
+    }
+
+    #[test]
+    fn a_uri_says_by_what_its_address_is_reached() {
+        use Transport::{Tcp, Tls, Udp, Ws, Wss};
+        for (uri, now, expected) in [
+            ("sip:a@198.51.100.9:5070;transport=tcp", Udp, (Tcp, 5070, 0)),
+            ("sip:a@198.51.100.9;transport=TLS", Udp, (Tls, 5061, 0)),
+            ("sip:a@198.51.100.9:5071;transport=tls", Tcp, (Tls, 5071, 0)),
+            ("sips:a@198.51.100.9", Udp, (Tls, 5061, 0)),
+            ("sips:a@198.51.100.9;transport=tcp", Tcp, (Tls, 5061, 0)),
+            ("sip:a@198.51.100.9;transport=udp", Tcp, (Udp, 5060, 0)),
+            // By the connection that is there.
+            ("sip:a@198.51.100.9;transport=tcp", Tcp, (Tcp, 5060, 7)),
+            ("sip:a@198.51.100.9", Tcp, (Tcp, 5060, 7)),
+            ("sip:a@198.51.100.9", Tls, (Tls, 5061, 7)),
+            // Not in clear, nor by what cannot be opened.
+            ("sip:a@198.51.100.9;transport=tcp", Tls, (Tls, 5061, 7)),
+            ("sip:a@198.51.100.9;transport=udp", Wss, (Wss, 5060, 7)),
+            ("sip:a@198.51.100.9;transport=ws", Ws, (Ws, 5060, 7)),
+            ("sip:a@198.51.100.9;transport=ws", Udp, (Udp, 5060, 0)),
+            ("sip:a@198.51.100.9;transport=sctp", Udp, (Udp, 5060, 0)),
+            // The way of an address that cannot be meant is not meant either.
+            ("sip:a@10.9.9.9;transport=tcp", Udp, (Udp, 4444, 0)),
+            ("sips:a@phone.example.com", Tcp, (Tcp, 4444, 7)),
+        ] {
+            let way = way(uri, now, "198.51.100.1:4444");
+            let found = (way.transport, way.remote.port(), way.connection);
+            assert_eq!(found, expected, "{uri} by {now:?}");
         }
     }
 

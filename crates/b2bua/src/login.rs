@@ -9,6 +9,9 @@
 //! challenge is a failure), one that refuses a password (it is never told twice what it has refused,
 //! unless only the nonce was too old), challenges that cannot be read (passed over).
 
+use link::Text;
+use link::profile;
+use link::record::CallKey;
 use link::report::News;
 use sip::digest::{Algorithm, Asker, Authorization, Challenge, Credentials, Login, Qop, Secret};
 use sip::{Message, Name, Writer};
@@ -17,6 +20,7 @@ use crate::Instant;
 use crate::compose::{Us, write_content};
 use crate::counter::Counter;
 use crate::keys::Token;
+use crate::path::Path;
 use crate::switch::Switch;
 use crate::transaction::{Birth, Machine, Role, TransactionKey, invite_client, non_invite_client};
 
@@ -53,6 +57,22 @@ impl<'a> Demand<'a> {
         let asker = self.asker;
         asker.credentials(request).flatten().find(|old| self.is_of(asker, old.realm))
     }
+}
+
+/// A request of ours that met a challenge, and who we are to its peer.
+struct Asked {
+    role: Role,
+    owner: Option<CallKey>,
+    peer: Option<TransactionKey>,
+    gateway: u32,
+    /// How many challenges of it were answered before.
+    challenges: u8,
+    path: Path,
+    is_invite: bool,
+    /// Of the challenge.
+    status: u16,
+    username: Text<62>,
+    password: profile::Secret,
 }
 
 /// What one response asks for.
@@ -100,6 +120,31 @@ impl<'a> Demands<'a> {
     /// Whether a realm refuses what it has had.
     fn refuses(&self, request: &Message<'a>) -> bool {
         self.iter().any(|demand| !demand.challenge.stale && demand.answered(request).is_some())
+    }
+
+    /// The credentials that each realm gets.
+    fn answers<'l>(
+        &self,
+        asked: &'l Asked,
+        request: &'l Message<'_>,
+        cnonce: &'l [u8],
+    ) -> [Option<Answer<'l>>; REALMS_MAX]
+    where
+        'a: 'l,
+    {
+        self.places.map(|demand| {
+            let demand = demand?;
+            let login = Login {
+                user: asked.username.as_bytes(),
+                secret: Secret::Password(asked.password.0.as_bytes()),
+                method: request.method(),
+                uri: request.request()?.uri.as_bytes(),
+                count: demand.count,
+                cnonce,
+                body: request.body(),
+            };
+            Some((demand.asker, login.answer(&demand.challenge)?))
+        })
     }
 
     /// Realms that were content with their credentials want them again.
@@ -174,45 +219,75 @@ impl Switch {
         request: &Message<'_>,
         response: &Message<'_>,
     ) -> Option<TransactionKey> {
+        let asked = self.asked(key, response)?;
+        let demands = self.demands(&asked, request, response)?;
+        let cnonce = self.random.text();
+        let answers = demands.answers(&asked, request, &cnonce);
+        answers.iter().flatten().next()?;
+        let (successor, number) = self.send_again(now, &asked, request, &answers)?;
+        self.counters.add(Counter::ChallengesAnswered);
+        match (asked.role, asked.owner) {
+            (Role::Errand(place), _) => self.errand_again(now, place, key, (successor, number)),
+            (role, Some(owner)) => self.replace_client(now, (role, owner), key, successor),
+            (_, None) => {}
+        }
+        Some(successor)
+    }
+
+    /// The request that a challenge is for, if somebody still waits for it and we can say who we are.
+    fn asked(&mut self, key: TransactionKey, response: &Message<'_>) -> Option<Asked> {
         let status = response.status()?;
         Asker::of_status(status)?;
         let transaction = self.transactions.find(key).filter(|found| !found.cancelled)?;
-        let (role, owner, peer) = (transaction.role, transaction.owner, transaction.peer);
-        let (gateway, challenges) = (transaction.gateway, transaction.challenges);
-        let (path, was_invite) =
-            (transaction.way(), matches!(transaction.machine, Machine::InviteClient(_)));
-        let profile = self.profiles.of(gateway);
-        let (username, password) = (profile.username, profile.password);
-        if gateway == 0 || username.is_empty() || !self.is_awaited(key, role, owner) {
-            return None;
-        }
+        let profile = self.profiles.of(transaction.gateway);
+        let asked = Asked {
+            role: transaction.role,
+            owner: transaction.owner,
+            peer: transaction.peer,
+            gateway: transaction.gateway,
+            challenges: transaction.challenges,
+            path: transaction.way(),
+            is_invite: matches!(transaction.machine, Machine::InviteClient(_)),
+            status,
+            username: profile.username,
+            password: profile.password,
+        };
+        let can_tell = asked.gateway != 0 && !asked.username.is_empty();
+        (can_tell && self.is_awaited(key, asked.role, asked.owner)).then_some(asked)
+    }
+
+    /// What is to be answered. `None`: nothing can be, or the password was refused.
+    fn demands<'a>(
+        &mut self,
+        asked: &Asked,
+        request: &Message<'a>,
+        response: &Message<'a>,
+    ) -> Option<Demands<'a>> {
         let mut demands = Demands::read(response, request);
-        let is_over = challenges == ANSWERS_MAX || demands.is_empty() || demands.refuses(request);
-        if is_over && challenges > 0 {
+        let is_over =
+            asked.challenges == ANSWERS_MAX || demands.is_empty() || demands.refuses(request);
+        if !is_over {
+            demands.recall(request);
+            return Some(demands);
+        }
+        if asked.challenges > 0 {
             self.counters.add(Counter::PasswordsRefused);
-            if !matches!(role, Role::Errand(_)) {
-                self.report_news(gateway, News::PasswordRefused, 0, status);
+            if !matches!(asked.role, Role::Errand(_)) {
+                self.report_news(asked.gateway, News::PasswordRefused, 0, asked.status);
             }
         }
-        if is_over {
-            return None;
-        }
-        demands.recall(request);
-        let cnonce = self.random.text();
-        let answers = demands.places.map(|demand| {
-            let demand = demand?;
-            let login = Login {
-                user: username.as_bytes(),
-                secret: Secret::Password(password.0.as_bytes()),
-                method: request.method(),
-                uri: request.request()?.uri.as_bytes(),
-                count: demand.count,
-                cnonce: &cnonce,
-                body: request.body(),
-            };
-            Some((demand.asker, login.answer(&demand.challenge)?))
-        });
-        answers.iter().flatten().next()?;
+        None
+    }
+
+    /// Sends a request of ours once more. Its new transaction, and its number.
+    fn send_again(
+        &mut self,
+        now: Instant,
+        asked: &Asked,
+        request: &Message<'_>,
+        answers: &[Option<Answer<'_>>],
+    ) -> Option<(TransactionKey, u32)> {
+        let &Asked { role, owner, peer, gateway, challenges, path, .. } = asked;
         let branch = self.next_branch()?;
         let number = self.next_number(owner, request);
         let local = self.local_of(&path);
@@ -222,11 +297,11 @@ impl Switch {
             user_agent: self.setup.user_agent.as_bytes(),
         };
         let written =
-            self.outbox.write(path, |out| again(out, &us, request, (branch, number), &answers));
+            self.outbox.write(path, |out| again(out, &us, request, (branch, number), answers));
         if !self.count_unsent(written) {
             return None;
         }
-        let machine = match was_invite {
+        let machine = match asked.is_invite {
             true => Machine::InviteClient(invite_client::State::Calling),
             false => Machine::NonInviteClient(non_invite_client::State::Trying),
         };
@@ -240,13 +315,6 @@ impl Switch {
             challenges: challenges + 1,
             ..Birth::of(machine, path)
         };
-        let successor = self.open_client(now, birth).ok()?;
-        self.counters.add(Counter::ChallengesAnswered);
-        match (role, owner) {
-            (Role::Errand(place), _) => self.errand_again(now, place, key, (successor, number)),
-            (_, Some(owner)) => self.replace_client(now, (role, owner), key, successor),
-            (_, None) => {}
-        }
-        Some(successor)
+        self.open_client(now, birth).ok().map(|successor| (successor, number))
     }
 }

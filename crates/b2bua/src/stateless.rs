@@ -73,16 +73,26 @@ impl Switch {
 
     /// The checks of §8.2. Whether the request may go on; if not, it has been answered.
     pub(crate) fn admit_request(&mut self, path: Path, request: &Message<'_>) -> bool {
-        let Err(refusal) = refuse::admit(request, capabilities(request.method())) else {
-            return true;
-        };
+        let unfit = self.unfit_request(request);
+        if let Some(reply) = &unfit {
+            self.reply_stateless(path, request, reply);
+        }
+        unfit.is_none()
+    }
+
+    /// How a request is refused that fails the checks of §8.2.
+    pub(crate) fn unfit_request(&mut self, request: &Message<'_>) -> Option<Reply<'static>> {
+        let refusal = refuse::admit(request, capabilities(request.method())).err()?;
+        Some(self.refusal(refusal))
+    }
+
+    /// Counts a refusal, and gives the answer that says it.
+    pub(crate) fn refusal(&mut self, refusal: Refusal) -> Reply<'static> {
         self.counters.add(match refusal {
             Refusal::MethodUnknown | Refusal::MethodNotAllowed => Counter::RefusedMethod,
             _ => Counter::RefusedUnsupported,
         });
-        let reply = Reply { refusal: Some(refusal), ..Reply::plain(refusal.status()) };
-        self.reply_stateless(path, request, &reply);
-        false
+        Reply { refusal: Some(refusal), ..Reply::plain(refusal.status()) }
     }
 
     /// 405: we do it, but not for this peer, or not here.
@@ -94,8 +104,6 @@ impl Switch {
     pub(crate) fn answer_outside(&mut self, path: Path, request: &Message<'_>) {
         match request.method() {
             Method::Options => self.answer_options(path, request),
-            Method::Cancel => self.refuse(path, request, 481, Counter::CancelsUnmatched),
-            Method::Ack => self.counters.add(Counter::AcksUnmatched),
             Method::Bye | Method::Info | Method::Update | Method::Prack => {
                 self.refuse(path, request, 481, Counter::DialogUnknown);
             }

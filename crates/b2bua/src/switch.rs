@@ -157,7 +157,8 @@ impl Switch {
         }
         match (message.method(), message.to().tag()) {
             (Method::Ack, Some(_)) => self.dialog_ack(now, message),
-            (Method::Cancel | Method::Ack, _) => self.answer_outside(path, message),
+            (Method::Cancel, _) => self.cancel_in_vain(path, message),
+            (Method::Ack, _) => self.counters.add(Counter::AcksUnmatched),
             (Method::Invite, None) => self.open_call(now, path, message, key),
             (Method::Register, None) => self.register(now, path, message, key),
             (Method::Publish, None) => self.publish(now, path, message, key),

@@ -16,7 +16,7 @@ use sip::{Message, Method, Name};
 use crate::Instant;
 use crate::compose::{self, COOKIE, Outgoing, Party, Reply, Told, Us};
 use crate::counter::Counter;
-use crate::dialog::{Order, Side, hop_of, join_routes};
+use crate::dialog::{Order, Side, join_routes, way_of};
 use crate::kept::Kept;
 use crate::keys::{self, Place, Token};
 use crate::limits::Setup;
@@ -659,7 +659,7 @@ impl Switch {
         let gateway = transaction.gateway;
         let mut path = transaction.way();
         if let Some(contact) = answer.contact() {
-            path.remote = hop_of(contact.uri(), path.remote, &self.setup.locals);
+            path = way_of(contact.uri(), path, &self.setup.locals);
         }
         let Ok((routes, length)) = join_routes(answer.list(Name::RecordRoute), Order::Reversed)
         else {

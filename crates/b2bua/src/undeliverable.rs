@@ -27,7 +27,8 @@ enum Found<'a> {
 
 impl Switch {
     /// A message of ours that did not reach its peer, or the front of it: its transaction ends at once, as
-    /// if its peer had been silent for ever; but what was only too long for UDP goes by UDP now.
+    /// if its peer had been silent for ever, but for what is told of it (§8.1.3.1); but what was only too
+    /// long for UDP goes by UDP now.
     pub fn handle_undeliverable(&mut self, now: Instant, bytes: &[u8]) {
         let front = match read_front(bytes) {
             // What a server cannot send, its client will ask for again.
@@ -59,7 +60,7 @@ impl Switch {
             return;
         }
         self.counters.add(Counter::RequestsUndeliverable);
-        self.note_unreachable(role, owner);
+        self.note_unreachable(now, role, owner);
         self.client_fired(now, key, next);
     }
 

@@ -84,7 +84,7 @@ pub enum EndReason {
     Busy = 4,
     /// Rang out: `ring_timeout` passed after the first 18x (480).
     NoAnswer = 5,
-    /// No vendor answered in time (408 or 503).
+    /// No vendor answered in time (408).
     Timeout = 6,
     /// No candidate at all (404 or 503).
     NoRoute = 7,
@@ -126,11 +126,13 @@ pub enum EndReason {
     MachineLost = 25,
     /// Nobody refreshed the session of a leg in time; BYE from us (RFC 4028 §10).
     SessionExpired = 26,
+    /// No vendor could be reached: no way, no connection, or ICMP (503).
+    Unreachable = 27,
 }
 
 impl EndReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::None,
         Self::Normal,
         Self::Cancelled,
@@ -158,6 +160,7 @@ impl EndReason {
         Self::TooManyHops,
         Self::MachineLost,
         Self::SessionExpired,
+        Self::Unreachable,
     ];
 
     /// The reason with this number; one nobody wrote reads as `None`.
@@ -197,6 +200,7 @@ impl EndReason {
             Self::TooManyHops => "too_many_hops",
             Self::MachineLost => "machine_lost",
             Self::SessionExpired => "session_expired",
+            Self::Unreachable => "unreachable",
         }
     }
 }

@@ -17,6 +17,7 @@ use wire::datagram::{self, HEADERS_BYTES_MAX, Headers};
 
 use b2bua::Path;
 
+use crate::mark::Mark;
 use crate::returned::{self, Control, Returned};
 use crate::worker::by_udp;
 
@@ -31,7 +32,7 @@ pub struct Udp {
     frame_bytes: usize,
     frames: usize,
     pool: Vec<u32>,
-    sockets: Vec<(SocketAddr, UdpSocket)>,
+    sockets: Vec<Own>,
     by_address: HashMap<SocketAddr, usize>,
     epoll: Epoll,
     events: Vec<EpollEvent>,
@@ -39,6 +40,13 @@ pub struct Udp {
     returning: Vec<usize>,
     control: Control,
     statistics: NicStatistics,
+}
+
+/// The socket of an own address and port.
+struct Own {
+    address: SocketAddr,
+    socket: UdpSocket,
+    mark: Mark,
 }
 
 /// SIP's sockets are shared by all workers, and want to know what did not arrive.
@@ -99,7 +107,7 @@ impl Udp {
                 let event = EpollEvent::new(EpollFlags::EPOLLIN, sockets.len() as u64);
                 epoll.add(&socket, event)?;
                 by_address.insert(address, sockets.len());
-                sockets.push((address, socket));
+                sockets.push(Own { address, socket, mark: Mark::none(ip.is_ipv4()) });
             }
         }
         Ok(Self {
@@ -119,6 +127,22 @@ impl Udp {
         })
     }
 
+    /// Sends what a frame holds, marked as its header says. Whether it left.
+    fn send(&mut self, frame: &Frame) -> bool {
+        let Ok(datagram) = datagram::parse(self.bytes(frame)) else { return false };
+        let Some(&place) = self.by_address.get(&datagram.source) else { return false };
+        if let Some(own) = self.sockets.get_mut(place) {
+            // An unmarked datagram is better than none.
+            let _ = own.mark.turn(&own.socket, datagram.dscp);
+        }
+        let payload = datagram.payload(self.bytes(frame));
+        self.sockets.get(place).is_some_and(|own| {
+            let send = || own.socket.send_to(payload, datagram.destination);
+            // The first try may have failed for a datagram before this one that came back.
+            send().or_else(|_| send()).is_ok()
+        })
+    }
+
     fn buffer(&mut self, index: u32) -> &mut [u8] {
         let start = index as usize * self.frame_bytes;
         self.memory.get_mut(start..start + self.frame_bytes).unwrap_or_default()
@@ -128,11 +152,10 @@ impl Udp {
     fn receive_one(&mut self, place: usize) -> Option<Frame> {
         let index = self.pool.pop()?;
         let start = index as usize * self.frame_bytes;
-        let local = self.sockets.get(place)?.0;
+        let own = self.sockets.get(place)?;
         let buffer = self.memory.get_mut(start..start + self.frame_bytes)?;
         let room = buffer.get_mut(HEADERS_BYTES_MAX..)?;
-        let received = self.sockets.get(place).map(|(_, socket)| socket.recv_from(room));
-        let Some(Ok((length, source))) = received else {
+        let Ok((length, source)) = own.socket.recv_from(room) else {
             self.pool.push(index);
             return None;
         };
@@ -146,7 +169,7 @@ impl Udp {
             source_mac: [0; 6],
             vlan: None,
             source,
-            destination: local,
+            destination: own.address,
             dscp: 0,
             ttl: 64,
         };
@@ -200,16 +223,7 @@ impl Nic for Udp {
     }
 
     fn transmit(&mut self, _interface: usize, frame: Frame) {
-        let bytes = self.bytes(&frame);
-        let sent = datagram::parse(bytes).ok().is_some_and(|datagram| {
-            let place = self.by_address.get(&datagram.source);
-            let socket = place.and_then(|place| self.sockets.get(*place));
-            socket.is_some_and(|(_, socket)| {
-                let send = || socket.send_to(datagram.payload(bytes), datagram.destination);
-                // The first try may have failed for a datagram before this one that came back.
-                send().or_else(|_| send()).is_ok()
-            })
-        });
+        let sent = self.send(&frame);
         self.statistics.sent += u64::from(sent);
         self.statistics.transmit_full += u64::from(!sent);
         self.give_back(frame);
@@ -225,10 +239,10 @@ impl Nic for Udp {
 
     fn poll_undeliverable(&mut self, room: &mut [u8]) -> Option<(Path, usize)> {
         loop {
-            let (local, socket) = self.sockets.get(*self.returning.last()?)?;
-            match returned::poll(socket, room, &mut self.control) {
+            let own = self.sockets.get(*self.returning.last()?)?;
+            match returned::poll(&own.socket, room, &mut self.control) {
                 Some(Returned::Undeliverable(remote, length)) => {
-                    return Some((by_udp(*local, remote), length));
+                    return Some((by_udp(own.address, remote), length));
                 }
                 Some(Returned::Other) => {}
                 None => {
@@ -262,7 +276,43 @@ impl Nic for Udp {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+
     use super::*;
+
+    #[test]
+    fn what_leaves_is_marked_as_its_frame_says() {
+        let own: IpAddr = "127.0.0.1".parse().unwrap();
+        let mut nic = Udp::open(&[own], 35_170, (35_172, 35_173), 16, 2048).unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        setsockopt(&peer, sockopt::IpRecvTos, &true).unwrap();
+        for (port, dscp) in [(35_170, 24), (35_170, 40), (35_172, 46), (35_170, 40), (35_170, 0)] {
+            let mut frame = nic.take().unwrap();
+            let headers = Headers {
+                destination_mac: [0; 6],
+                source_mac: [0; 6],
+                vlan: None,
+                source: SocketAddr::new(own, port),
+                destination: peer.local_addr().unwrap(),
+                dscp,
+                ttl: 64,
+            };
+            let length = datagram::write(nic.room(&mut frame), &headers, b"x").unwrap();
+            frame.set_length(length);
+            nic.transmit(0, frame);
+            let mut room = [0; 64];
+            let mut parts = [io::IoSliceMut::new(&mut room)];
+            let mut control = nix::cmsg_space!(u8);
+            let fd = peer.as_raw_fd();
+            let control = Some(&mut control[..]);
+            let got = recvmsg::<SockaddrStorage>(fd, &mut parts, control, MsgFlags::empty());
+            let marks: Vec<_> = got.unwrap().cmsgs().unwrap().collect();
+            assert_eq!(marks, [ControlMessageOwned::Ipv4Tos(dscp << 2)], "{port}");
+        }
+    }
 
     #[test]
     fn a_datagram_comes_in_as_a_frame_and_its_answer_leaves_as_a_datagram() {

@@ -25,6 +25,7 @@ use super::exchange::Event;
 use super::limits::Limits;
 use super::tls::Tls;
 use super::websocket;
+use crate::mark::Mark;
 
 /// Line ends without a message, keep-alives of days.
 const BARREN_BYTES_MAX: usize = 65_536;
@@ -56,6 +57,14 @@ pub(super) struct Line {
     pub(super) limits: Arc<Limits>,
     pub(super) tally: Arc<Tally>,
     pub(super) message_bytes_max: usize,
+    /// Its socket, once it has one.
+    pub(super) handle: Option<Handle>,
+}
+
+/// A handle on the socket of a connection, whatever speaks by it.
+pub(super) struct Handle {
+    socket: OwnedFd,
+    mark: Mark,
 }
 
 /// Where a conversation's messages are written.
@@ -90,7 +99,7 @@ impl Line {
     /// A peer connected to us.
     pub(super) async fn serve(mut self, socket: TcpStream, tls: Tls) {
         let (patience, bytes_max) = (self.limits.patience(), self.message_bytes_max);
-        let handle = self.prepare(&socket);
+        self.prepare(&socket);
         let why = match self.transport {
             Transport::Udp | Transport::Tcp => self.converse(socket).await,
             Transport::Tls => match timeout(patience, tls.accept(socket)).await {
@@ -110,16 +119,16 @@ impl Line {
                 }
             }
         };
-        self.leave(handle, why).await;
+        self.leave(why).await;
     }
 
     /// We connect to a peer.
     pub(super) async fn call(mut self, from: IpAddr, remote: SocketAddr, tls: Tls) {
         let patience = self.limits.patience();
         let Ok(Ok(socket)) = timeout(patience, connect(from, remote)).await else {
-            return self.leave(None, StreamCounter::Unopened).await;
+            return self.leave(StreamCounter::Unopened).await;
         };
-        let handle = self.prepare(&socket);
+        self.prepare(&socket);
         let why = if self.transport == Transport::Tls {
             match timeout(patience, tls.connect(remote.ip(), socket)).await {
                 Ok(Some(stream)) => {
@@ -132,20 +141,25 @@ impl Line {
             self.tally.add(StreamCounter::Opened);
             self.converse(socket).await
         };
-        self.leave(handle, why).await;
+        self.leave(why).await;
     }
 
-    /// Marks what leaves as the workers do, and keeps a handle for the end.
-    fn prepare(&self, socket: &TcpStream) -> Option<OwnedFd> {
+    /// Keeps a handle on the socket, and marks what leaves by it from the handshake on.
+    fn prepare(&mut self, socket: &TcpStream) {
         // What cannot be set is not worth a connection.
         let _ = socket.set_nodelay(true);
-        let class = i32::from(self.limits.dscp()) << 2;
-        let is_v4 = socket.peer_addr().is_ok_and(|peer| peer.is_ipv4());
-        let _ = match is_v4 {
-            true => setsockopt(socket, sockopt::Ipv4Tos, &class),
-            false => setsockopt(socket, sockopt::Ipv6TClass, &class),
-        };
-        socket.as_fd().try_clone_to_owned().ok()
+        let is_ipv4 = socket.peer_addr().is_ok_and(|peer| peer.is_ipv4());
+        let handle = socket.as_fd().try_clone_to_owned();
+        self.handle = handle.ok().map(|socket| Handle { socket, mark: Mark::none(is_ipv4) });
+        self.mark();
+    }
+
+    /// Marks what leaves as the workers do, by the parameter as it stands now.
+    fn mark(&mut self) {
+        let dscp = self.limits.dscp();
+        if let Some(Handle { socket, mark }) = &mut self.handle {
+            let _ = mark.turn(socket, dscp);
+        }
     }
 
     /// SIP in a stream of bytes, until one side ends it.
@@ -224,6 +238,7 @@ impl Line {
                     continue;
                 }
             }
+            self.mark();
             let bytes = self.unwritten.as_ref().map_or(&b"\r\n"[..], |letter| &letter.bytes);
             match timeout(self.limits.patience(), to.write(bytes)).await {
                 Ok(Ok(())) => {}
@@ -241,14 +256,14 @@ impl Line {
     }
 
     /// Closes the socket, and says what was not written.
-    async fn leave(mut self, handle: Option<OwnedFd>, why: StreamCounter) {
+    async fn leave(mut self, why: StreamCounter) {
         self.letters.close();
         let mut rest: Vec<Letter> = self.unwritten.take().into_iter().collect();
         while let Some(letter) = self.letters.recv().await {
             rest.push(letter);
         }
         let _ = self.events.send(Event::Gone { number: self.number, why, rest }).await;
-        let Some(handle) = handle else { return };
+        let Some(Handle { socket: handle, .. }) = self.handle.take() else { return };
         match why {
             // What it does not read is in the way for as long as the kernel tries.
             StreamCounter::Stuck => reset(handle),
@@ -379,7 +394,39 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
 
+    use link::order::Parameters;
+
     use super::*;
+
+    #[test]
+    fn a_mark_holds_for_a_connection_that_is_open_already() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (letters, waiting) = mpsc::channel(1);
+        let (events, _exchange) = mpsc::channel(1);
+        let set = |dscp_sip| Parameters { dscp_sip, ..Parameters::default() };
+        let limits = Arc::new(Limits::new(&set(24)));
+        let mut line = Line {
+            number: 1,
+            transport: Transport::Tcp,
+            letters: waiting,
+            unwritten: None,
+            events,
+            limits: Arc::clone(&limits),
+            tally: Arc::default(),
+            message_bytes_max: 1_000,
+            handle: None,
+        };
+        line.handle =
+            Some(Handle { socket: ours.try_clone().unwrap().into(), mark: Mark::none(true) });
+        let marked = || nix::sys::socket::getsockopt(&ours, sockopt::Ipv4Tos).unwrap() >> 2;
+        line.mark();
+        assert_eq!(marked(), 24);
+        limits.set(&set(40));
+        line.mark();
+        assert_eq!(marked(), 40);
+        drop(letters);
+    }
 
     #[test]
     fn bytes_are_delivered_once_the_peer_has_room_for_them() {

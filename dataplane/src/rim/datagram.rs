@@ -14,14 +14,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use b2bua::Path;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, sendto, setsockopt, socket,
-    sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, sendto, socket,
 };
 use shm::Doorbell;
 use wire::datagram::{self, HEADERS_BYTES_MAX, Headers};
 
 use super::{RimEnd, Rings, SLOTS, WorkerEnd};
 use crate::boot::last_words;
+use crate::mark::Mark;
 use crate::returned::{self, Control, Returned, canonical};
 use crate::worker::{Kind, Label, by_udp, unseal};
 
@@ -63,8 +63,7 @@ impl Worker {
 struct Own {
     address: SocketAddr,
     socket: UdpSocket,
-    /// What it marks its datagrams with.
-    dscp: u8,
+    mark: Mark,
 }
 
 impl Own {
@@ -72,18 +71,11 @@ impl Own {
         let socket = UdpSocket::bind(address)?;
         socket.set_nonblocking(true)?;
         returned::listen(&socket, address)?;
-        Ok(Self { address, socket, dscp: 0 })
+        Ok(Self { address, socket, mark: Mark::none(address.is_ipv4()) })
     }
 
     fn send(&mut self, to: SocketAddr, payload: &[u8], dscp: u8) -> io::Result<()> {
-        if self.dscp != dscp {
-            let class = i32::from(dscp) << 2;
-            match self.address {
-                SocketAddr::V4(_) => setsockopt(&self.socket, sockopt::Ipv4Tos, &class)?,
-                SocketAddr::V6(_) => setsockopt(&self.socket, sockopt::Ipv6TClass, &class)?,
-            }
-            self.dscp = dscp;
-        }
+        self.mark.turn(&self.socket, dscp)?;
         let send = || self.socket.send_to(payload, to);
         // The first try may have failed for a datagram before this one that came back.
         send().or_else(|_| send()).map(|_| ())
@@ -291,7 +283,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Rim<A> {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use nix::sys::socket::{ControlMessageOwned, recvmsg};
+    use nix::sys::socket::{ControlMessageOwned, recvmsg, setsockopt, sockopt};
 
     use super::*;
     use crate::rim::{Given, WorkerSide};

@@ -220,6 +220,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
             limits: Arc::clone(&self.limits),
             tally: Arc::clone(&self.tally),
             message_bytes_max: self.message_bytes_max,
+            handle: None,
         }
     }
 

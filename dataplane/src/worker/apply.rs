@@ -12,6 +12,7 @@ use super::Worker;
 use super::letter::Kind;
 use crate::counters::WorkerCounter;
 use crate::nic::Nic;
+use crate::rim;
 
 /// Where a message from one call to another went.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,17 +41,28 @@ impl<N: Nic> Worker<N> {
         while let Some(transmit) = self.switch.poll_transmit(&mut room) {
             any = true;
             let message = room.get(..transmit.length).unwrap_or_default();
-            let Some(inside) = transmit.path.inside() else {
-                self.send_sip(&transmit.path, message);
-                continue;
+            let has_effect = match transmit.path.inside() {
+                Some(inside) => {
+                    self.send_inside(now, inside, transmit.path, message) == Given::Here
+                }
+                None => self.send_outside(now, &transmit.path, message) == rim::Given::Lost,
             };
-            if self.send_inside(now, inside, transmit.path, message) == Given::Here {
+            if has_effect {
                 // What it did comes before whatever else is to be sent.
                 break;
             }
         }
         self.outgoing = room;
         any
+    }
+
+    /// A message to a peer. What no stream takes has come back already (RFC 3261 §18.4).
+    fn send_outside(&mut self, now: Instant, path: &Path, message: &[u8]) -> rim::Given {
+        let given = self.send_sip(path, message);
+        if given == rim::Given::Lost {
+            self.switch.handle_undeliverable(now, message);
+        }
+        given
     }
 
     /// A message from one call of ours to another, on this worker or on that one.

@@ -14,20 +14,22 @@ use crate::nic::{Frame, Nic};
 use crate::rim::Given;
 
 impl<N: Nic> Worker<N> {
-    /// Sends a SIP message the way its path says.
-    pub(super) fn send_sip(&mut self, path: &Path, message: &[u8]) {
+    /// Sends a SIP message the way its path says. A datagram may be lost anywhere, and is repeated; a
+    /// stream takes a message, or it is [`Given::Lost`] for good.
+    pub(super) fn send_sip(&mut self, path: &Path, message: &[u8]) -> Given {
         self.counters.add(WorkerCounter::SipSent, 1);
         if path.transport == Transport::Udp {
-            return self.send(path.local, path.remote, message, Kind::Sip);
+            self.send(path.local, path.remote, message, Kind::Sip);
+            return Given::Over;
         }
         let label = Label { kind: Kind::Sip, dscp: self.dscp(Kind::Sip) };
-        self.counters.add(
-            match self.rim.give(label, path, message) {
-                Given::Over => WorkerCounter::StreamOut,
-                Given::Lost => WorkerCounter::StreamLost,
-            },
-            1,
-        );
+        let given = self.rim.give(label, path, message);
+        let counter = match given {
+            Given::Over => WorkerCounter::StreamOut,
+            Given::Lost => WorkerCounter::StreamLost,
+        };
+        self.counters.add(counter, 1);
+        given
     }
 
     /// Sends a payload of our own from a fresh frame.

@@ -38,7 +38,7 @@ impl Switch {
         self.note_winner(now, slot, index, message);
         let tag = self.fork_tag(slot, message);
         let [caller, callee] = &mut self.calls[slot].legs;
-        let learned = callee.path.remote;
+        let learned = callee.path;
         let fits = callee.accept(&self.setup.locals, message).is_ok()
             && caller.arena.set(Field::LocalTag, &tag).is_ok();
         self.steer(slot, Side::Callee, learned);

@@ -57,7 +57,7 @@ impl Unsent {
     /// What the record says of it.
     fn reason(self) -> EndReason {
         match self {
-            Self::Unreachable => EndReason::Timeout,
+            Self::Unreachable => EndReason::Unreachable,
             Self::Full => EndReason::Overload,
             Self::Media => EndReason::BadMedia,
         }

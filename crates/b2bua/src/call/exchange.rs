@@ -11,7 +11,7 @@ use sip::refuse::Refusal;
 use sip::{Message, Method, Name};
 
 use super::hangup::by_side;
-use super::invite::description;
+use super::invite::{description, patience_of};
 use super::{Deadline, Exchange, Unacked};
 use crate::Instant;
 use crate::compose::{self, Content, Extensions, Outgoing, Reply, SDP, Says, Told};
@@ -42,6 +42,12 @@ fn told(status: u16) -> u16 {
 /// Whether a request's body is passed on unread.
 fn is_opaque(method: Method<'_>) -> bool {
     matches!(method, Method::Info | Method::Message)
+}
+
+/// Whether a request inside a call offers something, or asks for an offer.
+fn offers(request: &Message<'_>) -> bool {
+    let method = request.method();
+    method == Method::Invite || (description(request).is_some() && !is_opaque(method))
 }
 
 /// Whether a failure means that the far side has no such dialog any more (§12.2.1.2).
@@ -91,8 +97,8 @@ impl Switch {
             self.counters.add(Counter::RefusedMethod);
             return self.answer_once(now, path, request, key, &Reply::plain(405));
         }
-        if !self.admit_exchange(path, request) {
-            return;
+        if let Some(reply) = self.unfit_exchange(request) {
+            return self.answer_once(now, path, request, key, &reply);
         }
         let unfit = self.unfit_session(request);
         if let Some(reply) = unfit.filter(|_| !is_opaque(method)) {
@@ -102,15 +108,26 @@ impl Switch {
         if method == Method::Update && description(request).is_none() {
             return self.take_update(now, slot, side, path, request, key);
         }
-        let offers = method == Method::Invite || description(request).is_some();
-        let offers = offers && !is_opaque(method);
-        if let Some(status) = self.glare(slot, side, request, offers) {
+        if let Some(status) = self.glare(slot, side, request) {
             self.counters.add(Counter::Glare);
             // §14.1: some time up to 10 s for the peer that must wait for itself.
             let retry_after = (status == 500).then(|| (self.random() % 10) as u32 + 1);
             let reply = Reply { retry_after, ..Reply::plain(status) };
             return self.answer_once(now, path, request, key, &reply);
         }
+        self.begin_exchange(now, slot, side, path, request, key);
+    }
+
+    /// Takes a request on one leg and passes it on.
+    pub(super) fn begin_exchange(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        side: Side,
+        path: Path,
+        request: &Message<'_>,
+        key: Key,
+    ) {
         let server = match self.open_server(now, path, request, key, 0, Keep::Request) {
             Ok(server) => server,
             Err(why) => return self.refuse_overload(path, request, why),
@@ -120,13 +137,16 @@ impl Switch {
             transaction.owner = Some(owner);
             transaction.role = Role::Exchange;
         }
-        if method == Method::Invite {
+        let is_invite = request.method() == Method::Invite;
+        if is_invite {
             self.answer(now, server, &Reply::plain(100));
         }
         match self.pass_on(now, slot, side, server, request) {
-            Ok(client) if offers => {
+            Ok(client) if offers(request) => {
                 self.calls[slot].exchange = Some(Exchange { from: side, server, client });
-                self.set_deadline(slot, Deadline::Exchange, Some(now + PATIENCE));
+                let patience = patience_of(request).filter(|_| is_invite);
+                let patience = patience.map_or(PATIENCE, |patience| patience.min(PATIENCE));
+                self.set_deadline(slot, Deadline::Exchange, Some(now + patience));
             }
             Ok(_) => {}
             Err(status) => self.answer_exchange(now, server, &Reply::plain(status)),
@@ -135,32 +155,21 @@ impl Switch {
 
     /// The checks of §8.2. A body that is not ours to read may be any, but those that are known to tell
     /// of the network they come from: descriptions, and messages in messages.
-    fn admit_exchange(&mut self, path: Path, request: &Message<'_>) -> bool {
+    fn unfit_exchange(&mut self, request: &Message<'_>) -> Option<Reply<'static>> {
         if !is_opaque(request.method()) {
-            return self.admit_request(path, request);
+            return self.unfit_request(request);
         }
-        let refusal = if request.list(Name::Require).next().is_some() {
-            Refusal::ExtensionUnsupported
-        } else if tells_of_its_network(request.content_type().unwrap_or_default()) {
-            Refusal::ContentTypeUnsupported
-        } else {
-            return true;
-        };
-        self.counters.add(Counter::RefusedUnsupported);
-        let reply = Reply { refusal: Some(refusal), ..Reply::plain(refusal.status()) };
-        self.reply_stateless(path, request, &reply);
-        false
+        if request.list(Name::Require).next().is_some() {
+            return Some(self.refusal(Refusal::ExtensionUnsupported));
+        }
+        let is_foreign = tells_of_its_network(request.content_type().unwrap_or_default());
+        is_foreign.then(|| self.refusal(Refusal::ContentTypeUnsupported))
     }
 
     /// Why an exchange cannot begin now: with 491 the peer waits for the other side, with 500 for
     /// itself (§14.2).
-    fn glare(
-        &mut self,
-        slot: usize,
-        side: Side,
-        request: &Message<'_>,
-        offers: bool,
-    ) -> Option<u16> {
+    fn glare(&mut self, slot: usize, side: Side, request: &Message<'_>) -> Option<u16> {
+        let offers = offers(request);
         let is_confirmed = self.calls[slot].state.is_confirmed();
         if !is_confirmed && request.method() != Method::Update {
             return Some(500);
@@ -191,7 +200,8 @@ impl Switch {
     ) -> Result<TransactionKey, u16> {
         let method = match request.method() {
             Method::Invite => Method::Invite,
-            Method::Update => Method::Update,
+            // Our own PRACK of what the vendor said went out when it said it.
+            Method::Update | Method::Prack => Method::Update,
             Method::Message => Method::Message,
             _ => Method::Info,
         };
@@ -268,7 +278,8 @@ impl Switch {
             Err(why) => return self.refuse_overload(path, request, why),
         };
         self.refresh_leg(slot, side, request);
-        let is_confirmed = self.calls[slot].state.is_confirmed();
+        // A vendor may refresh its session while the caller's answer waits for the record.
+        let is_confirmed = self.calls[slot].leg(side).confirmed;
         let extensions = match is_confirmed {
             true => self.settle_session(now, slot, side, request),
             false => Extensions::NONE,
@@ -403,7 +414,10 @@ impl Switch {
         let (from, to) = (exchange.from, exchange.from.other());
         let is_confirmed = self.calls[slot].state.is_confirmed();
         let extensions = self.with_kept(exchange.server, Which::Request, |switch, request| {
-            switch.refresh_leg(slot, from, request);
+            // A PRACK is no target refresh.
+            if request.method() != Method::Prack {
+                switch.refresh_leg(slot, from, request);
+            }
             if let Some(offer) = description(request) {
                 switch.believe(now, slot, from, offer);
             }
@@ -434,7 +448,7 @@ impl Switch {
     /// A target refresh. A Contact that does not fit leaves the old one in force.
     pub(super) fn refresh_leg(&mut self, slot: usize, side: Side, message: &Message<'_>) {
         let leg = self.calls[slot].leg(side);
-        let learned = leg.path.remote;
+        let learned = leg.path;
         let _ = leg.refresh(&self.setup.locals, message);
         self.steer(slot, side, learned);
     }
@@ -488,7 +502,11 @@ impl Switch {
         message: &Message<'_>,
     ) {
         let from = self.take_exchange(owner, server);
-        let reply = Reply { passed: Some(message), ..Reply::plain(told(status)) };
+        let is_prack = |_: &mut Self, request: &Message<'_>| request.method() == Method::Prack;
+        let is_prack = self.with_kept(server, Which::Request, is_prack) == Some(true);
+        // The PRACK itself was heard: only its offer failed.
+        let told = if is_prack { 488 } else { told(status) };
+        let reply = Reply { passed: Some(message), ..Reply::plain(told) };
         self.answer_exchange(now, server, &reply);
         let Some(slot) = self.live_call(owner) else { return };
         self.leg_not_replaced(slot, server);
@@ -530,7 +548,8 @@ impl Switch {
         }
     }
 
-    /// The far side says that it works on it, and no more. Cancelled, it must end it (§9.1).
+    /// The far side says that it works on it, and no more, or whoever asked waits no longer. Cancelled, it
+    /// must end it (§9.1).
     pub(super) fn exchange_late(&mut self, now: Instant, slot: usize) {
         let call = &self.calls[slot];
         let offer = call.exchange.map(|exchange| exchange.client);

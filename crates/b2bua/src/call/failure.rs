@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use link::record::{CallKey, EndReason, EndedBy};
+use link::record::{Attempt, CallKey, EndReason, EndedBy};
 use sip::Message;
 
 use super::{Deadline, State};
@@ -152,18 +152,31 @@ impl Switch {
         self.ask_next(now, slot);
     }
 
-    /// No candidate is left: the caller gets the last vendor's answer, or 408.
+    /// No candidate is left: the caller gets the last vendor's answer.
     pub(super) fn give_up(&mut self, now: Instant, slot: usize) {
         self.give_up_with(now, slot, None);
     }
 
     pub(super) fn give_up_with(&mut self, now: Instant, slot: usize, last: Option<&Message<'_>>) {
         let (status, reason, by) = match self.calls[slot].failure {
-            0 => (408, EndReason::Timeout, EndedBy::Server),
+            0 => self.unanswered(slot),
             status => (status, EndReason::Rejected, EndedBy::Callee),
         };
         let passed = last.filter(|_| status != 503);
         self.fail_call(now, slot, &Reply { passed, ..Reply::plain(status) }, reason, by);
+    }
+
+    /// What the caller hears when nobody has said anything: a vendor that is silent has as good as said
+    /// 408, one that is not to be reached 503 (§8.1.3.1). Of both it is the first (§16.7 step 6).
+    fn unanswered(&self, slot: usize) -> (u16, EndReason, EndedBy) {
+        let attempts = self.calls[slot].record.attempts();
+        let is_silent = |attempt: &&Attempt| attempt.reason != EndReason::Unreachable as u8;
+        let (vendor, status, reason) = match attempts.iter().rfind(is_silent) {
+            Some(silent) => (Some(silent), 408, EndReason::Timeout),
+            None => (attempts.last(), 503, EndReason::Unreachable),
+        };
+        let gateway = vendor.map_or(0, |attempt| attempt.gateway);
+        (self.replaced(slot, gateway, status), reason, EndedBy::Server)
     }
 
     /// Neither 1xx nor 18x came in time of any.
@@ -244,7 +257,7 @@ impl Switch {
         self.set_deadline(slot, Deadline::Close, Some(now + CANCEL_PATIENCE));
     }
 
-    /// The caller cancels its INVITE (§9.2).
+    /// The caller cancels its INVITE (§9.2), or said in it that it would wait no longer (§13.3.1).
     pub(super) fn caller_cancels(
         &mut self,
         now: Instant,

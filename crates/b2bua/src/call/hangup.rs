@@ -1,5 +1,7 @@
 //! Requests inside a dialog, and how a call that talks ends.
 
+use core::time::Duration;
+
 use link::order::HangUp;
 use link::record::{EndReason, EndedBy};
 use sip::{Message, Method};
@@ -14,6 +16,10 @@ use crate::switch::Switch;
 use crate::table::Key;
 use crate::transact::{Keep, write_request};
 use crate::transaction::{Birth, Machine, SIXTY_FOUR_T1, non_invite_client};
+
+/// How long the record of a call whose dialog is gone waits for the BYE that ended it: one that was lost
+/// is repeated within.
+const BYE_WAIT: Duration = Duration::from_secs(1);
 
 /// Whose deed it is, when a side of the call does it.
 pub(super) fn by_side(side: Side) -> EndedBy {
@@ -47,6 +53,7 @@ impl Switch {
                 if method == Method::Bye =>
             {
                 // Two BYEs crossed; both are right.
+                self.find_cause(slot, side);
                 return self.answer_once(now, path, request, key, &Reply::plain(200));
             }
             State::Free | State::Recording | State::Closing | State::Cancelling => {
@@ -64,17 +71,18 @@ impl Switch {
             Method::Invite | Method::Update | Method::Info | Method::Message
                 if self.is_changing(slot) =>
             {
-                self.refuse(path, request, 491, Counter::Glare);
+                self.counters.add(Counter::Glare);
+                self.answer_once(now, path, request, key, &Reply::plain(491));
             }
             Method::Invite | Method::Update | Method::Info | Method::Message => {
                 self.open_exchange(now, slot, side, path, request, key);
             }
             // 200 to OPTIONS, and what we do not do.
             _ => {
-                if self.admit_request(path, request) {
-                    let extensions = self.timers_known();
-                    self.reply_stateless(path, request, &Reply { extensions, ..Reply::plain(200) });
-                }
+                let extensions = self.timers_known();
+                let reply = self.unfit_request(request);
+                let reply = reply.unwrap_or(Reply { extensions, ..Reply::plain(200) });
+                self.answer_once(now, path, request, key, &reply);
             }
         }
     }
@@ -179,13 +187,30 @@ impl Switch {
                 self.send_bye(now, slot, side, passed);
             }
         }
-        if self.calls[slot].byes == [false; 2] {
+        let owes_bye = self.calls[slot].byes != [false; 2];
+        let is_lost = self.calls[slot].record.end_reason() == EndReason::DialogLost;
+        if !owes_bye && !is_lost {
             return self.close_call(now, slot);
         }
         self.enter_state(slot, State::Closing);
         self.save(slot);
-        // The wait for the ACK ends earlier; this is for a bug in that.
-        self.set_deadline(slot, Deadline::Close, Some(now + SIXTY_FOUR_T1 * 2));
+        // The wait for the ACK ends earlier; its deadline is for a bug in that.
+        let wait = if owes_bye { SIXTY_FOUR_T1 * 2 } else { BYE_WAIT };
+        self.set_deadline(slot, Deadline::Close, Some(now + wait));
+    }
+
+    /// A BYE comes when its dialog was found gone already: a 481 has overtaken it, and the call ended by
+    /// nothing but this BYE.
+    fn find_cause(&mut self, slot: usize, side: Side) {
+        let lost = EndReason::DialogLost as u8;
+        let call = &mut self.calls[slot];
+        if call.state != State::Closing || call.record.reason != lost {
+            return;
+        }
+        call.record.reason = EndReason::Normal as u8;
+        call.record.ended_by = by_side(side) as u8;
+        let attempts = call.record.attempts.iter_mut().filter(|attempt| attempt.reason == lost);
+        attempts.for_each(|attempt| attempt.reason = EndReason::Normal as u8);
     }
 
     /// A 2xx whose ACK waits for the other leg's is acknowledged without an answer, since a dialog

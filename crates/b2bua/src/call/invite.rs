@@ -7,7 +7,7 @@ use link::answer::{Challenge, Refuse, Route};
 use link::ask::{Abandon, Admit, Ask, Credentials, Identities};
 use link::record::{CallKey, CallRecord, EndReason, EndedBy, Facts};
 use link::{Endpoint, Text};
-use sip::{Message, Method, Name, Sdp};
+use sip::{Message, Method, Name, Sdp, header};
 use siphasher::sip128::{Hasher128, SipHasher24};
 use zerocopy::IntoBytes;
 
@@ -30,10 +30,14 @@ use crate::turned_away::Answered;
 /// The hash by which a request finds its server transaction (RFC 3261 §17.2.3). ACK and CANCEL
 /// find their INVITE's.
 pub(crate) fn server_key(message: &Message<'_>, keys: &Keys) -> Key {
-    let method = match message.method() {
-        Method::Ack | Method::Cancel => Method::Invite,
-        method => method,
-    };
+    match message.method() {
+        Method::Ack | Method::Cancel => key_among(Method::Invite, message, keys),
+        method => key_among(method, message, keys),
+    }
+}
+
+/// The same hash, of the transaction of this method that a request belongs to.
+fn key_among(method: Method<'_>, message: &Message<'_>, keys: &Keys) -> Key {
     let via = message.via();
     let port = via.port().unwrap_or(5060).to_le_bytes();
     match via.unique_branch() {
@@ -49,6 +53,12 @@ pub(crate) fn server_key(message: &Message<'_>, keys: &Keys) -> Key {
         }
     }
 }
+
+/// What a CANCEL without an INVITE may be meant for: the methods that open server transactions.
+const CANCELLED_IN_VAIN: [Method<'static>; 8] = {
+    use Method::*;
+    [Bye, Update, Info, Message, Prack, Refer, Register, Publish]
+};
 
 /// The hash by which the same request is known when it came by two roads (§8.2.2.2).
 fn merge_key(message: &Message<'_>, keys: &Keys) -> Key {
@@ -70,6 +80,12 @@ fn hash(keys: &Keys, parts: &[&[u8]]) -> Key {
 pub(super) fn description<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
     let is_sdp = message.content_type().is_none() || message.content_is(SDP);
     Some(message.body()).filter(|body| is_sdp && !body.is_empty())
+}
+
+/// How long the sender of an INVITE waits for the final answer, if it says so (RFC 3261 §13.3.1).
+pub(super) fn patience_of(invite: &Message<'_>) -> Option<Duration> {
+    let seconds = invite.value(Name::Expires).and_then(header::seconds)?;
+    Some(Duration::from_secs(seconds.into()))
 }
 
 /// How long a 100 may wait for something better (RFC 3261 §17.2.1). Who has heard it repeats its INVITE
@@ -269,6 +285,7 @@ impl Switch {
         // Strangers who shall hear nothing must not hear 100 either; who is one, control knows.
         let silence = if self.parameters.reply_unauthorized == 0 { wait } else { TRYING_WAIT };
         self.set_deadline(slot, Deadline::Admit, Some(now + silence.min(wait)));
+        self.set_deadline(slot, Deadline::Expires, patience_of(invite).map(|wait| now + wait));
         self.ask(Ask::Admit(Admit {
             call: key,
             record: record_id,
@@ -384,8 +401,11 @@ impl Switch {
         if let Some(reply) = self.settle_extensions(slot) {
             return self.abandon_with(now, slot, &reply, EndReason::Rejected);
         }
-        let source = self.calls[slot].record.facts.source.socket_address();
-        self.steer(slot, Side::Caller, source.unwrap_or(self.calls[slot].legs[0].path.remote));
+        let server = self.calls[slot].invite;
+        let invite = server.and_then(|server| self.transactions.find(server));
+        if let Some(learned) = invite.map(|transaction| transaction.path) {
+            self.steer(slot, Side::Caller, learned);
+        }
         self.calls_live += 1;
         self.counters.add(Counter::CallsAdmitted);
         self.enter_state(slot, State::Trying);
@@ -497,6 +517,18 @@ impl Switch {
             | Role::Errand(_)
             | Role::Refresh(_)
             | Role::Transfer => {}
+        }
+    }
+
+    /// CANCEL that matches no INVITE. Of another request it is taken, and changes nothing (§9.2).
+    pub(crate) fn cancel_in_vain(&mut self, path: Path, cancel: &Message<'_>) {
+        let is_known = CANCELLED_IN_VAIN.into_iter().any(|method| {
+            let key = key_among(method, cancel, &self.setup.keys);
+            self.transactions.find_server(key).is_some()
+        });
+        match is_known {
+            true => self.reply_stateless(path, cancel, &Reply::plain(200)),
+            false => self.refuse(path, cancel, 481, Counter::CancelsUnmatched),
         }
     }
 

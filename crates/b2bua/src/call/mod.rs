@@ -15,9 +15,10 @@
 //!             Answered ──ACK──▶ Talking ──BYE──▶ Closing ──▶ Recording ──▶ Free
 //! ```
 //!
-//! `Closing` waits for the ACK that must come before our BYE (RFC 3261 §15), `Cancelling` for the
-//! final answer of a vendor that was cancelled, `Recording` for control to store the record.
-//! Entering a state stops every deadline that it does not name.
+//! `Closing` waits for the ACK that must come before our BYE (RFC 3261 §15), or for a BYE that was
+//! overtaken by the news that its dialog is gone, `Cancelling` for the final answer of a vendor that was
+//! cancelled, `Recording` for control to store the record. Entering a state stops every deadline that it
+//! does not name.
 
 mod adopt;
 mod answer;
@@ -79,7 +80,7 @@ pub(crate) enum State {
     Answered,
     /// The caller acknowledged.
     Talking,
-    /// Over, but for an ACK that must come before our BYE.
+    /// Over, but for an ACK that must come before our BYE, or a BYE that says why.
     Closing,
     /// Over for the caller; a cancelled vendor has not yet said its last.
     Cancelling,
@@ -103,11 +104,13 @@ impl State {
         use Deadline::*;
         match self {
             Self::Free | Self::Recording => false,
-            Self::Admitting => matches!(deadline, Admit),
-            Self::Rerouting => matches!(deadline, Admit | Search | Ring | Prack),
+            Self::Admitting => matches!(deadline, Admit | Expires),
+            Self::Rerouting => matches!(deadline, Admit | Search | Ring | Prack | Expires),
             // Ring runs on from the first 18x through every failover after it.
-            Self::Trying => matches!(deadline, FirstResponse | Invite | Search | Ring | Prack),
-            Self::Ringing => matches!(deadline, Ring | Prack),
+            Self::Trying => {
+                matches!(deadline, FirstResponse | Invite | Search | Ring | Prack | Expires)
+            }
+            Self::Ringing => matches!(deadline, Ring | Prack | Expires),
             Self::Committing => matches!(deadline, Commit | Prack),
             Self::Answered | Self::Talking => {
                 matches!(deadline, Repeat | NoAck | Talk | Exchange | Session | Keys)
@@ -150,10 +153,12 @@ pub(crate) enum Deadline {
     Session,
     /// The next digit of somebody who transfers by keys.
     Keys,
+    /// The end of the caller's own patience, as it said in its INVITE (RFC 3261 §13.3.1).
+    Expires,
 }
 
 impl Deadline {
-    const ALL: [Self; 14] = {
+    const ALL: [Self; 15] = {
         use Deadline::*;
         [
             Admit,
@@ -170,6 +175,7 @@ impl Deadline {
             Prack,
             Session,
             Keys,
+            Expires,
         ]
     };
 }
@@ -457,6 +463,7 @@ impl Switch {
             Deadline::Prack => self.prack_late(now, slot),
             Deadline::Session => self.session_due(now, slot),
             Deadline::Keys => self.keys_late(now, slot),
+            Deadline::Expires => self.caller_cancels(now, slot, None),
         }
     }
 

@@ -52,19 +52,20 @@ impl Switch {
     }
 
     /// Turns a leg whose next hop was found by route set and Contact to where its peer wants our
-    /// requests; `learned` is where its messages come from.
-    pub(super) fn steer(&mut self, slot: usize, side: Side, learned: SocketAddr) {
+    /// requests; `learned` is the way that its messages come.
+    pub(super) fn steer(&mut self, slot: usize, side: Side, learned: Path) {
         let call = &mut self.calls[slot];
         let peer = self.profiles.of(call.gateway(side));
         let path = &mut call.leg(side).path;
-        let hop = match RequestAddress::from(peer.request_address) {
-            RequestAddress::Contact => None,
-            RequestAddress::Source => Some(learned),
-            RequestAddress::Fixed => fixed_address(peer, *path),
-        };
-        if let Some(hop) = hop.filter(|&hop| hop != path.remote) {
-            // A connection leads where it was made, and nowhere else.
-            *path = Path { remote: hop, connection: 0, ..*path };
+        match RequestAddress::from(peer.request_address) {
+            RequestAddress::Contact => {}
+            RequestAddress::Source => *path = learned,
+            RequestAddress::Fixed => {
+                let Some(remote) = fixed_address(peer, learned) else { return };
+                // A connection leads where it was made, and nowhere else.
+                let connection = if remote == learned.remote { learned.connection } else { 0 };
+                *path = Path { remote, connection, ..learned };
+            }
         }
     }
 }

@@ -12,7 +12,9 @@
 //! **Both.** With an offer in the INVITE, the answer in a reliable 1xx completes it; in the 2xx it is
 //! still told to a caller that knows no 100rel. Without one, the offer in a reliable 1xx is told to the
 //! caller reliably, and the answer goes from the caller's PRACK into ours to the vendor, which waits for
-//! it. Once both dialogs of a fork have agreed, offers pass by UPDATE before the answer (RFC 3311).
+//! it. Once both dialogs of a fork have agreed, offers pass by UPDATE before the answer (RFC 3311). One in
+//! the caller's PRACK becomes an UPDATE too (§5), and its answer stands in the 200; where nobody takes it,
+//! it gets 488. The PRACK acknowledges either way.
 
 use link::Profile;
 use link::profile::Rel100;
@@ -33,7 +35,7 @@ use crate::keys::{self, Token};
 use crate::path::Path;
 use crate::switch::Switch;
 use crate::table::Key;
-use crate::transact::{Keep, Which};
+use crate::transact::Which;
 use crate::transaction::{Role, T1, TransactionKey};
 
 /// Forks of one attempt that are told apart; further ones share the last To-tag.
@@ -228,9 +230,7 @@ impl Switch {
                 last
             }
         };
-        // An answer that left no transaction behind is given again.
-        let is_again = request.method() == Method::Options && last == Some(number);
-        last.is_none_or(|last| number > last) || is_again
+        last.is_none_or(|last| number > last)
     }
 
     /// The caller's dialog goes on from the numbers of the fork that answered. Gives that of the INVITE.
@@ -276,7 +276,7 @@ impl Switch {
             return false;
         }
         let mut early = call.legs[Side::Callee as usize].clone();
-        let learned = early.path.remote;
+        let learned = early.path;
         if early.open_early(&self.setup.locals, message).is_err() {
             self.counters.add(Counter::RefusedTooLong);
             return false;
@@ -451,11 +451,12 @@ impl Switch {
         request: &Message<'_>,
         key: Key,
     ) {
-        if !self.admit_request(path, request) {
-            return;
+        if let Some(reply) = self.unfit_request(request) {
+            return self.answer_once(now, path, request, key, &reply);
         }
         let Some(acked) = request.value(Name::RAck).and_then(Rack::parse) else {
-            return self.refuse(path, request, 400, Counter::PracksUnmatched);
+            self.counters.add(Counter::PracksUnmatched);
+            return self.answer_once(now, path, request, key, &Reply::plain(400));
         };
         let variant = request.to().tag().and_then(Token::read);
         let variant = variant.map(|tag| tag.place(&self.setup.keys).variant);
@@ -466,56 +467,62 @@ impl Switch {
             && acked.cseq.number == reliable.cseq
             && acked.cseq.method == Method::Invite
             && variant == Some(reliable.variant);
-        if !is_awaited || !self.take_number(slot, side, request) {
-            return self.refuse(path, request, 481, Counter::PracksUnmatched);
+        if !is_awaited {
+            self.counters.add(Counter::PracksUnmatched);
+            return self.answer_once(now, path, request, key, &Reply::plain(481));
+        }
+        if !self.take_number(slot, side, request) {
+            self.counters.add(Counter::SequenceOld);
+            return self.answer_once(now, path, request, key, &Reply::plain(500));
         }
         self.calls[slot].reliable.waits = false;
         self.set_deadline(slot, Deadline::Prack, None);
-        match self.open_server(now, path, request, key, 0, Keep::Nothing) {
-            Ok(server) => self.acknowledge(now, slot, server, request),
-            // It is heeded even when there is no memory left to repeat its answer from.
-            Err(why) => {
-                self.counters.add(why);
-                self.reply_stateless(path, request, &Reply::plain(200));
+        match self.answered_fork(slot) {
+            Some(fork) => {
+                self.answer_once(now, path, request, key, &Reply::plain(200));
+                self.carry_in_prack(now, slot, fork, description(request));
+            }
+            None if description(request).is_none() => {
+                self.answer_once(now, path, request, key, &Reply::plain(200));
+            }
+            // A new offer (§5). It acknowledges whether it can be passed on or not.
+            None if self.calls[slot].exchange.is_none()
+                && self.enter_early(slot, side, request) =>
+            {
+                self.begin_exchange(now, slot, side, path, request, key);
+            }
+            None => {
+                self.counters.add(Counter::RefusedMedia);
+                self.answer_once(now, path, request, key, &Reply::plain(488));
             }
         }
         self.go_on(now, slot);
     }
 
-    /// Answers a PRACK and takes what it carries.
-    fn acknowledge(
-        &mut self,
-        now: Instant,
-        slot: usize,
-        server: TransactionKey,
-        request: &Message<'_>,
-    ) {
-        let body = description(request);
+    /// The caller knows for certain now what it was told last. The fork whose offer that was, if it was
+    /// one: the PRACK must answer it.
+    fn answered_fork(&mut self, slot: usize) -> Option<usize> {
         let call = &mut self.calls[slot];
         let is_sought = matches!(call.state, State::Trying | State::Ringing);
         let variant = call.reliable.variant;
         let index = call.forks.iter().position(|fork| fork.variant == variant && fork.tag != 0);
-        let fork = index.filter(|_| is_sought && call.reliable.described);
-        let Some(index) = fork else {
-            let status = if body.is_some() { 488 } else { 200 };
-            return self.answer_to(now, server, request, &Reply::plain(status));
-        };
-        call.forks[index].shown = Shown::Known;
-        if call.offered || call.forks[index].agreed {
-            // An offer beside the acknowledgement is not passed on; the acknowledgement counts.
-            let status = if body.is_some() { 488 } else { 200 };
-            return self.answer_to(now, server, request, &Reply::plain(status));
-        }
-        self.answer_to(now, server, request, &Reply::plain(200));
-        if !self.carry_in_prack(now, slot, index, body) {
+        let index = index.filter(|_| is_sought && call.reliable.described)?;
+        let fork = &mut call.forks[index];
+        fork.shown = Shown::Known;
+        (!call.offered && !fork.agreed).then_some(index)
+    }
+
+    /// The answer to the vendor's offer travels in PRACKs. Without one there is nothing to talk by.
+    fn carry_in_prack(&mut self, now: Instant, slot: usize, fork: usize, body: Option<&[u8]>) {
+        if !self.try_carry_in_prack(now, slot, fork, body) {
             self.counters.add(Counter::RefusedMedia);
             let (reason, by) = (EndReason::BadMedia, EndedBy::Server);
             self.stop_search(now, slot, 488, reason, by, None);
         }
     }
 
-    /// The answer to the vendor's offer travels in PRACKs. Whether there was one that went out.
-    fn carry_in_prack(
+    /// Whether there was an answer that went out.
+    fn try_carry_in_prack(
         &mut self,
         now: Instant,
         slot: usize,
@@ -573,7 +580,7 @@ impl Switch {
             return false;
         }
         // A response to the INVITE may have turned the leg back to where that went.
-        let learned = self.calls[slot].leg(Side::Callee).path.remote;
+        let learned = self.calls[slot].leg(Side::Callee).path;
         self.calls[slot].leg(Side::Callee).follow(&self.setup.locals);
         self.steer(slot, Side::Callee, learned);
         let tag = self.leg_tag(slot, Side::Caller, fork.variant);

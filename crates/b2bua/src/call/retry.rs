@@ -3,7 +3,7 @@
 //!
 //! The record knows nothing of challenges: one is no failure, and its answer no further seizure.
 
-use link::record::CallKey;
+use link::record::{CallKey, EndReason};
 use link::report::News;
 use sip::header::retry_after;
 use sip::{Message, Name};
@@ -110,11 +110,11 @@ impl Switch {
     }
 
     /// An INVITE to a vendor came back: nobody listens there.
-    pub(crate) fn note_unreachable(&mut self, role: Role, owner: Option<CallKey>) {
+    pub(crate) fn note_unreachable(&mut self, now: Instant, role: Role, owner: Option<CallKey>) {
         let slot = owner.and_then(|owner| self.live_call(owner));
-        if let (Role::Attempt(index), Some(slot)) = (role, slot)
-            && let Some(gateway) = self.gateway_shown(slot, index)
-        {
+        let (Role::Attempt(index), Some(slot)) = (role, slot) else { return };
+        self.calls[slot].note_attempt_end(now, index, EndReason::Unreachable);
+        if let Some(gateway) = self.gateway_shown(slot, index) {
             self.report_news(gateway, News::Unreachable, 0, 0);
         }
     }

@@ -98,10 +98,11 @@ impl Switch {
         key: Key,
     ) {
         if !compose::serves(Method::Refer, Some(self.profile_of(slot, side))) {
-            return self.refuse_method(path, request);
+            self.counters.add(Counter::RefusedMethod);
+            return self.answer_once(now, path, request, key, &Reply::plain(405));
         }
-        if !self.admit_request(path, request) {
-            return;
+        if let Some(reply) = self.unfit_request(request) {
+            return self.answer_once(now, path, request, key, &reply);
         }
         let mut room = [0; REPLACES_BYTES];
         let wish = match Wish::read(request, &mut room) {
@@ -110,7 +111,10 @@ impl Switch {
         };
         let wish = match wish {
             Ok(wish) => wish,
-            Err(status) => return self.refuse(path, request, status, Counter::TransfersRefused),
+            Err(status) => {
+                self.counters.add(Counter::TransfersRefused);
+                return self.answer_once(now, path, request, key, &Reply::plain(status));
+            }
         };
         if !self.transfers.has_room() {
             return self.refuse_overload(path, request, Counter::TransfersFull);

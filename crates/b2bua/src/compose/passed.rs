@@ -8,7 +8,7 @@
 use link::Profile;
 use link::profile::HeadersPassed;
 use link::record::EndReason;
-use sip::header::reason::{Protocol, write_reason};
+use sip::header::reason::{Protocol, Reason, write_reason};
 use sip::{Header, Message, Name, Writer};
 
 use crate::cause::{cause_of, phrase};
@@ -86,6 +86,16 @@ pub(super) fn holds_address(text: &[u8]) -> bool {
     let mut ipv4 = text.split(|byte| !byte.is_ascii_digit() && *byte != b'.');
     let mut ipv6 = text.split(|byte| !byte.is_ascii_hexdigit() && !b":.".contains(byte));
     text.contains(&b'@') || ipv4.any(is_address) || ipv6.any(is_address)
+}
+
+/// Whether a text holds what may be the name of a host: labels with dots between, the last of letters.
+fn holds_name(text: &[u8]) -> bool {
+    let words = text.split(|byte| !byte.is_ascii_alphanumeric() && !b"-.".contains(byte));
+    words.map(|word| word.strip_suffix(b".").unwrap_or(word)).any(|word| {
+        let mut labels = word.rsplit(|&byte| byte == b'.');
+        let is_top = |label: &[u8]| label.len() > 1 && label.iter().all(u8::is_ascii_alphabetic);
+        labels.next().is_some_and(is_top) && labels.next().is_some_and(|label| !label.is_empty())
+    })
 }
 
 /// Copies of the caller's INVITE, or of an answer to it, what `to` may see. A field that holds
@@ -171,18 +181,22 @@ fn is_ours(name: Name) -> bool {
     )
 }
 
-/// Says why a request is sent or fails (RFC 3326): in the far side's words, or else in ours.
+/// Says why a request is sent or fails (RFC 3326): in the far side's words, or else in ours. A text that
+/// names hosts is left out, and its cause stays.
 pub(super) fn write_why(
     writer: &mut Writer<'_>,
     from: Option<&Message<'_>>,
     reason: EndReason,
     status: u16,
 ) {
-    let headers = from.into_iter().flat_map(Message::headers);
-    let mut theirs = headers.filter(|header| header.name == Name::Reason).peekable();
+    let mut theirs = from.into_iter().flat_map(|from| from.list(Name::Reason)).peekable();
     let is_said = theirs.peek().is_some();
-    for header in theirs.filter(|header| !holds_address(header.value)) {
-        writer.copy(&header);
+    for value in theirs {
+        if !holds_address(value) && !holds_name(value) {
+            writer.header(Name::Reason, &[value.into()]);
+        } else if let Some(Reason { protocol, cause: Some(cause), .. }) = Reason::parse(value) {
+            write_reason(writer, protocol, cause, b"");
+        }
     }
     if let Some(cause) = cause_of(reason, status).filter(|_| !is_said) {
         write_reason(writer, Protocol::Q850, cause.into(), phrase(cause).as_bytes());
@@ -274,6 +288,16 @@ mod tests {
             text,
             "SIP/2.0 200 OK\r\nX-A: 1\r\nX-B: 2\r\nX-D: é\r\nContent-Length: 0\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn the_name_of_a_host_is_found_wherever_it_stands() {
+        for text in ["sbc.example", "at sbc-7.example.com.", "SIP;text=\"x (a.bc)\""] {
+            assert!(holds_name(text.as_bytes()), "{text}");
+        }
+        for text in ["", "Q.850;cause=16", "e.g. busy", "busy. Call later", "1.2.3", "...", "x.."] {
+            assert!(!holds_name(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]

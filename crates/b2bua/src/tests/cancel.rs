@@ -122,6 +122,42 @@ fn a_cancel_of_nothing_gets_481() {
     world.settles();
 }
 
+/// §9.2: whoever sent it learns that it was heard, and no more.
+#[test]
+fn a_cancel_of_anything_but_an_invite_gets_200_and_changes_nothing() {
+    let mut world = World::new();
+    let (key, _, answer) = world.talking();
+    let info = caller_request("INFO", 2, &answer, "");
+    let cancel_of = |request: &str, method: &str| {
+        let cancel = request.replacen(&format!("{method} sip:"), "CANCEL sip:", 1);
+        cancel.replacen(&format!("{method}\r\n"), "CANCEL\r\n", 1)
+    };
+    world.caller_sends(&info);
+    let passed = world.vendor_gets(0, "INFO ");
+    world.caller_sends(&cancel_of(&info, "INFO"));
+    let ok = world.caller_gets("SIP/2.0 200 ");
+    assert_eq!(header(&ok, "CSeq"), "2 CANCEL");
+    assert_eq!(header(&ok, "To"), header(&answer, "To"));
+    world.is_quiet();
+    world.vendor_says(0, &passed, 200, "", "");
+    let done = world.caller_gets("SIP/2.0 200 ");
+    assert_eq!(header(&done, "CSeq"), "2 INFO");
+    // Another branch is another matter.
+    let stranger = cancel_of(&info, "INFO").replace("z9hG4bKINFO2", "z9hG4bKINFO3");
+    world.caller_sends(&stranger);
+    world.caller_gets("SIP/2.0 481 ");
+    let bye = caller_request("BYE", 3, &answer, "");
+    world.caller_sends(&bye);
+    world.caller_gets("SIP/2.0 200 ");
+    world.vendor_gets(0, "BYE ");
+    world.caller_sends(&cancel_of(&bye, "BYE"));
+    world.caller_gets("SIP/2.0 200 ");
+    world.is_quiet();
+    world.ended_by(key, EndedBy::Caller, EndReason::Normal);
+    assert_eq!(world.count(Counter::CancelsUnmatched), 1);
+    world.settles();
+}
+
 #[test]
 fn a_record_does_not_wait_for_a_cancelled_vendor_that_never_answers() {
     let mut world = World::new();
@@ -151,5 +187,74 @@ fn a_bye_in_an_early_dialog_ends_it_like_a_cancel() {
     world.vendor_gets(0, "CANCEL ");
     world.vendor_says(0, &first, 487, "v", "");
     world.ended_by(key, EndedBy::Caller, EndReason::Cancelled);
+    world.settles();
+}
+
+/// RFC 3261 §13.3.1.
+#[test]
+fn an_invitation_that_expires_ends_as_if_cancelled() {
+    let limited = with_lines(&invite(1, &caller_sdp()), "Expires: 10\r\n");
+    let mut world = World::new();
+    world.caller_sends(&limited);
+    world.caller_gets("SIP/2.0 100 ");
+    let call = world.admit().call;
+    world.route(call, &[0, 1]);
+    let first = world.vendor_gets(0, "INVITE ");
+    world.vendor_says(0, &first, 180, "v", "");
+    world.caller_gets("SIP/2.0 180 ");
+    world.wait_ms(9_999);
+    world.is_quiet();
+    world.wait_ms(1);
+    world.caller_gets("SIP/2.0 487 ");
+    world.vendor_gets(0, "CANCEL ");
+    world.is_quiet();
+    world.vendor_says(0, &first, 487, "v", "");
+    let record = world.ended_by(call, EndedBy::Caller, EndReason::Cancelled);
+    assert_eq!((record.status, record.ended_ms), (487, 10_000));
+    world.settles();
+
+    // Before control has answered.
+    let mut world = World::new();
+    world.set(|parameters| parameters.admit_wait_ms = 20_000);
+    world.caller_sends(&limited);
+    world.admit();
+    world.wait_ms(10_000);
+    world.caller_gets("SIP/2.0 100 ");
+    world.caller_gets("SIP/2.0 487 ");
+    assert!(matches!(world.asks.pop(), Some(Ask::Abandon(abandon)) if abandon.status == 487));
+    world.settles();
+}
+
+#[test]
+fn an_invitation_that_was_answered_or_says_nothing_sensible_does_not_expire() {
+    let mut world = World::new();
+    world.caller_sends(&with_lines(&invite(1, &caller_sdp()), "Expires: 10\r\n"));
+    world.caller_gets("SIP/2.0 100 ");
+    let call = world.admit().call;
+    world.route(call, &[0]);
+    let first = world.vendor_gets(0, "INVITE ");
+    assert!(!first.contains("\r\nExpires: "), "whoever called minds it, and we for it");
+    world.vendor_says(0, &first, 200, "v", &vendor_sdp());
+    world.vendor_gets(0, "ACK ");
+    world.commit();
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    world.wait_ms(10_000);
+    world.is_quiet();
+    assert_eq!(world.switch.calls_live(), 1);
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    world.ended_by(call, EndedBy::Caller, EndReason::Normal);
+    world.settles();
+
+    let mut world = World::new();
+    world.caller_sends(&with_lines(&invite(1, &caller_sdp()), "Expires: -1\r\n"));
+    world.caller_gets("SIP/2.0 100 ");
+    let call = world.admit().call;
+    world.route(call, &[0]);
+    let first = world.vendor_gets(0, "INVITE ");
+    world.vendor_says(0, &first, 180, "v", "");
+    world.caller_gets("SIP/2.0 180 ");
+    world.wait_ms(20_000);
+    world.is_quiet();
     world.settles();
 }

@@ -68,6 +68,51 @@ fn strict_routers_are_followed_in_their_own_way_by_a_request_and_what_goes_besid
     world.settles();
 }
 
+fn carrier(message: &str) -> &str {
+    header(message, "Via").split(' ').next().unwrap()
+}
+
+/// §8.1.2, RFC 3263 §4.1.
+#[test]
+fn requests_go_by_the_transport_that_a_contact_or_a_route_names() {
+    let mut world = World::new();
+    let by_tcp =
+        invite(1, &caller_sdp()).replace("198.51.100.7:5060>", "198.51.100.7:5070;transport=tcp>");
+    world.caller_sends(&by_tcp);
+    world.caller_gets("SIP/2.0 100 ");
+    let call = world.admit().call;
+    world.route(call, &[0]);
+    let inner = world.vendor_gets(0, "INVITE ");
+    let routed = "Record-Route: <sips:203.0.113.20;lr>\r\nContact";
+    let accepted = response(&inner, 200, "v", VENDORS[0], &vendor_sdp());
+    world.vendor_sends(0, &accepted.replace("Contact", routed));
+    let ack = world.gets("203.0.113.20:5061", "ACK sip:vendor@203.0.113.10:5060 SIP/2.0");
+    assert_eq!(carrier(&ack), "SIP/2.0/TLS");
+    world.commit();
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    assert!(!header(&answer, "Contact").contains("transport"), "it was asked by UDP");
+    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    world.vendor_sends(0, &vendor_request(0, "INVITE", 1, &inner, "v", &vendor_sdp()));
+    world.vendor_gets(0, "SIP/2.0 100 ");
+    let offer = world.gets("198.51.100.7:5070", "INVITE sip:1234@198.51.100.7:5070;transport=tcp ");
+    assert_eq!(carrier(&offer), "SIP/2.0/TCP");
+    assert_eq!(header(&offer, "Contact"), "<sip:192.0.2.1:5060;transport=tcp>");
+    world.caller_sends(&response(&offer, 488, "", CALLER, ""));
+    let ack = world.gets("198.51.100.7:5070", "ACK ");
+    assert_eq!(carrier(&ack), "SIP/2.0/TCP");
+    world.vendor_gets(0, "SIP/2.0 488 ");
+    let ack = vendor_request(0, "ACK", 1, &inner, "v", "").replace("vACK1", "vINVITE1");
+    world.vendor_sends(0, &ack);
+    world.vendor_sends(0, &vendor_request(0, "BYE", 2, &inner, "v", ""));
+    world.vendor_gets(0, "SIP/2.0 200 ");
+    let bye = world.gets("198.51.100.7:5070", "BYE ");
+    assert_eq!(carrier(&bye), "SIP/2.0/TCP");
+    // A stream repeats for itself.
+    world.wait_ms(10_000);
+    world.is_quiet();
+    world.settles();
+}
+
 #[test]
 fn a_request_for_no_dialog_gets_481() {
     let mut world = World::new();

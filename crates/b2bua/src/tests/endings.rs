@@ -25,6 +25,7 @@ fn reinvited(world: &mut World, status: u16) -> CallKey {
     let again = world.vendor_gets(0, "INVITE ");
     if status != 0 {
         world.vendor_says(0, &again, status, "", "");
+        world.wait_ms(1_000);
     }
     key
 }
@@ -98,7 +99,7 @@ const ENDINGS: &[(&str, EndReason, EndedBy, u16, Script)] = {
             world.wait_ms(12_000);
             key
         }),
-        ("no vendor can be reached", Timeout, Server, 408, |world| {
+        ("no vendor can be reached", Unreachable, Server, 503, |world| {
             world.caller_sends(&invite(1, &caller_sdp()));
             let call = world.admit().call;
             world.route_with(call, &[0], |route| route.candidates[0].target = Endpoint::NONE);
@@ -183,7 +184,7 @@ const ENDINGS: &[(&str, EndReason, EndedBy, u16, Script)] = {
         ("the callee has lost the dialog", DialogLost, Callee, 200, |world| reinvited(world, 481)),
         ("the callee does not answer in the dialog", DialogLost, Callee, 200, |world| {
             let key = reinvited(world, 0);
-            world.wait_ms(32_000);
+            world.wait_ms(33_000);
             key
         }),
     ]
@@ -286,7 +287,7 @@ fn who_wants_no_reason_gets_none() {
 }
 
 #[test]
-fn each_cause_of_a_408_is_counted_by_its_name() {
+fn each_cause_of_a_408_or_503_without_an_answer_is_counted_by_its_name() {
     for (what, counter) in [
         ("the vendor is silent", Counter::VendorsSilent),
         ("no vendor rings within the budget", Counter::SearchesExpired),

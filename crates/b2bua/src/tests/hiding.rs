@@ -42,15 +42,19 @@ impl Hiding {
             let (name, value) = line.split_once(": ").unwrap_or(("", line));
             match name {
                 "Call-ID" | "User-Agent" | "Server" => found.push(value.to_owned()),
-                "Warning" => found.extend(value.split(' ').nth(1).map(str::to_owned)),
-                "" | "Via" | "From" | "To" | "Contact" | "Record-Route" | "Route" => {
+                "Warning" | "Reason" | "Retry-After" => found.extend(names(value)),
+                "Replaces" => {
+                    found.extend(value.split(';').next().map(str::to_owned));
+                    found.extend(params(value));
+                }
+                "" | "Via" | "From" | "To" | "Contact" | "Record-Route" | "Route" | "Refer-To"
+                | "Referred-By" => {
+                    // Header fields in a URI are escaped.
+                    let value = &value.replace("%40", "@").replace("%3B", ";").replace("%3D", "=");
                     found.extend(params(value));
                     found.extend(hosts(value));
-                    found.extend(
-                        value
-                            .split_once("<sip:")
-                            .and_then(|(_, uri)| Some(uri.split_once('@')?.0.to_owned())),
-                    );
+                    found.extend(users(value));
+                    found.extend(replaced(value));
                 }
                 _ => {}
             }
@@ -91,10 +95,36 @@ fn is_telling(word: &str) -> bool {
     !is_short && !is_nothing && !COMMON.contains(&word)
 }
 
-/// `tag=…`, `branch=…`, as they stand.
+/// `tag=…`, `branch=…`, as they stand, and what they say where that is long.
 fn params(value: &str) -> impl Iterator<Item = String> {
-    let of_interest = |param: &&str| param.starts_with("tag=") || param.starts_with("branch=");
-    value.split([';', ',', '>']).filter(of_interest).map(|param| param.trim().to_owned())
+    let of_interest = |param: &&str| {
+        ["tag=", "branch=", "to-tag=", "from-tag="].iter().any(|name| param.starts_with(name))
+    };
+    let found = value.split([';', ',', '>', '?', '&']).filter(of_interest).map(str::trim);
+    found.flat_map(|param| {
+        let said = param.split_once('=').map_or("", |(_, said)| said);
+        let said = Some(said).filter(|said| said.len() >= 8);
+        [Some(param), said].into_iter().flatten().map(str::to_owned)
+    })
+}
+
+/// Who stands before an at sign.
+fn users(value: &str) -> impl Iterator<Item = String> {
+    let uris = value.split("<sip:").skip(1);
+    uris.filter_map(|uri| Some(uri.split(['>', '?']).next()?.split_once('@')?.0.to_owned()))
+}
+
+/// The call that a URI says will be replaced.
+fn replaced(value: &str) -> Option<String> {
+    let (_, dialog) = value.split_once("Replaces=")?;
+    dialog.split([';', '>', '&']).next().map(str::to_owned)
+}
+
+/// Words of a text for people that name a host.
+fn names(value: &str) -> impl Iterator<Item = String> {
+    let words = value.split(|it: char| !it.is_ascii_alphanumeric() && it != '.' && it != '-');
+    let names = words.map(|word| word.trim_matches('.')).filter(|word| word.len() > 5);
+    names.filter(|word| word.contains('.')).map(str::to_owned)
 }
 
 /// What stands behind an at sign, `sip:` or a protocol, up to where a host ends.
@@ -103,7 +133,7 @@ fn hosts(value: &str) -> impl Iterator<Item = String> {
     let found = starts.into_iter().flat_map(|start| value.split(start).skip(1));
     let hosts = found.map(|rest| match rest.strip_prefix('[') {
         Some(inside) => inside.split(']').next().unwrap_or_default(),
-        None => rest.split([':', ';', '>', ' ', ',']).next().unwrap_or_default(),
+        None => rest.split([':', ';', '>', ' ', ',', '?']).next().unwrap_or_default(),
     });
     hosts.filter(|host| !host.contains('@')).map(str::to_owned)
 }
@@ -210,6 +240,144 @@ fn a_failure_says_nothing_of_who_failed() {
     }
 }
 
+/// Why somebody hangs up, gives up or refuses, in the words of a switch.
+#[test]
+fn a_reason_keeps_its_cause_and_loses_the_names_in_its_text() {
+    let telling = |protocol: &str| {
+        format!(
+            "Reason: {protocol};cause=19;text=\"core7.inside.example: no user at 10.66.0.7\", \
+             X;text=\"sbc.inside.example\"\r\n"
+        )
+    };
+    let open = || {
+        let mut world = World::new();
+        for gateway in [CUSTOMER, VENDOR] {
+            world.wants(gateway, |peer| peer.reason = 1);
+        }
+        world
+    };
+    let is_told = |text: &str, protocol: &str| {
+        assert_eq!(header(text, "Reason"), format!("{protocol};cause=19"));
+        assert!(!text.contains("inside.example"), "{text}");
+    };
+    let mut world = open();
+    let (_, _, answer) = world.talking();
+    let bye = with_lines(&caller_request("BYE", 2, &answer, ""), &telling("Q.850"));
+    world.caller_sends(&bye);
+    is_told(&world.vendor_gets(0, "BYE "), "Q.850");
+    world.settles();
+
+    let mut world = open();
+    let (_, first) = world.call_begins(&[0]);
+    world.vendor_says(0, &first, 180, "v", "");
+    let cancel = beside_invite(1, "CANCEL", "<sip:4420@192.0.2.1>");
+    world.caller_sends(&with_lines(&cancel, &telling("SIP")));
+    is_told(&world.vendor_gets(0, "CANCEL "), "SIP");
+    world.settles();
+
+    let mut world = open();
+    let (_, first) = world.call_begins(&[0]);
+    let failure = response(&first, 480, "v", VENDORS[0], "");
+    world.vendor_sends(0, &with_lines(&failure, &telling("Q.850")));
+    is_told(&world.caller_gets("SIP/2.0 480 "), "Q.850");
+    world.settles();
+}
+
+/// Whatever fails inside a call: the text of the far side's failure, and where it sends us.
+#[test]
+fn a_failure_inside_a_call_says_nothing_of_who_failed() {
+    let lines = "Warning: 301 switch7.vendor.example \"203.0.113.77 is full\"\r\n\
+        Contact: <sip:elsewhere@203.0.113.78>\r\nError-Info: <sip:help@203.0.113.79>\r\n\
+        Retry-After: 7 (until 203.0.113.77 is there)\r\n";
+    for (method, status, told) in
+        [("INVITE", 302, 488), ("INVITE", 488, 488), ("UPDATE", 503, 503), ("INFO", 415, 415)]
+    {
+        let mut world = World::new();
+        let (_, _, answer) = world.talking();
+        let content = if method == "INFO" { String::new() } else { caller_sdp() };
+        world.caller_sends(&caller_request(method, 2, &answer, &content));
+        let passed = world.vendor_gets(0, &format!("{method} "));
+        let failure = response(&passed, status, "", VENDORS[0], "");
+        world.vendor_sends(0, &with_lines(&failure, lines));
+        world.inbox.retain(|(_, text)| !text.starts_with(TRYING));
+        let told = world.caller_gets(&format!("SIP/2.0 {told} "));
+        for field in ["Warning", "Retry-After", "Contact", "Error-Info"] {
+            assert!(!told.contains(&format!("\r\n{field}: ")), "{told}");
+        }
+        world.settles();
+    }
+}
+
+/// A transfer has three networks: whoever hands over, whoever stays, and the target.
+#[test]
+fn nothing_of_a_transfer_is_seen_where_it_is_not_from() {
+    // A customer hands over: its words are looked for in whatever the vendors get, and theirs in what it
+    // gets, above all in the NOTIFYs.
+    let mut world = World::new();
+    for gateway in [CUSTOMER, VENDOR, VENDOR + 1] {
+        world.wants(gateway, |peer| {
+            peer.transfer = 1;
+            peer.headers = link::profile::HeadersPassed::All as u8;
+        });
+    }
+    let telling = "Refer-To: <sip:7777@core.customer.example;x=198.51.100.77?Subject=198.51.100.78>\r\n\
+        Referred-By: <sip:the-boss@pbx.customer.example>;cid=\"1@198.51.100.79\"\r\n\
+        Organization: pbx\r\n";
+    let (_, _, answer) = world.talking();
+    world.caller_sends(&with_lines(&caller_request("REFER", 2, &answer, ""), telling));
+    world.caller_gets("SIP/2.0 202 ");
+    let trying = world.caller_gets("NOTIFY ");
+    world.caller_sends(&response(&trying, 200, "", CALLER, ""));
+    let admit = world.admit();
+    world.route(admit.call, &[1]);
+    let to_target = world.vendor_gets(1, "INVITE ");
+    for word in ["Referred-By", "Refer-To", "Replaces", "the-boss", "198.51.100"] {
+        assert!(!to_target.contains(word), "{to_target}");
+    }
+    let lines = "Warning: 399 switch7.vendor.example \"203.0.113.77 is full\"\r\n";
+    for (status, told) in [(183, "183 Session Progress"), (302, "503 Service Unavailable")] {
+        let said = response(&to_target, status, "the-target", "203.0.113.99", "");
+        let said = said.replace("Whatever", "sbc.vendor.example says");
+        world.vendor_sends(1, &with_lines(&said, lines));
+        let notify = world.caller_gets("NOTIFY ");
+        assert_eq!(body(&notify), format!("SIP/2.0 {told}\r\n"));
+        world.caller_sends(&response(&notify, 200, "", CALLER, ""));
+    }
+    world.vendor_gets(1, "ACK ");
+    world.is_quiet();
+    world.caller_sends(&caller_request("BYE", 3, &answer, ""));
+    world.settles();
+
+    // A vendor hands over to another one, which learns nothing of it.
+    let mut world = World::new();
+    for gateway in [CUSTOMER, VENDOR, VENDOR + 1] {
+        world.wants(gateway, |peer| peer.transfer = 1);
+    }
+    let (_, second, _) = world.talking();
+    let refer = vendor_request(0, "REFER", 1, &second, "v", "");
+    let telling = "Refer-To: <sip:7777@core.vendor.example?Subject=203.0.113.78>\r\n\
+        Referred-By: <sip:the-boss@203.0.113.79>\r\n";
+    world.vendor_sends(0, &with_lines(&refer, telling));
+    let admit = world.admit();
+    world.route(admit.call, &[1]);
+    let to_target = world.vendor_gets(1, "INVITE ");
+    world.vendor_says(1, &to_target, 200, "the-target", &vendor_sdp());
+    world.commit();
+    let again = world.caller_gets("INVITE ");
+    world.caller_sends(&response(&again, 200, "", CALLER, &caller_sdp()));
+    let ack = world.vendor_gets(1, "ACK ");
+    let call_id = header(&second, "Call-ID").to_owned();
+    let tag = header(&second, "From").split_once("tag=").unwrap().1.to_owned();
+    for text in [&to_target, &ack, &again] {
+        let of_the_first =
+            ["the-boss", "core.vendor.example", "203.0.113.78", "203.0.113.79", "203.0.113.10"];
+        for word in of_the_first.into_iter().chain([call_id.as_str(), &tag]) {
+            assert!(!text.contains(word), "{word}: {text}");
+        }
+    }
+    world.settles();
+}
+
 #[test]
 fn a_box_behind_nat_says_its_public_address_alone() {
     let mut setup = setup(limits());
@@ -247,6 +415,13 @@ fn the_watch_sees_what_it_is_to_see() {
     let caller: SocketAddr = CALLER.parse().unwrap();
     let vendor: SocketAddr = VENDORS[0].parse().unwrap();
     hiding.learn(caller, &caller_named(INSIDE));
+    hiding.learn(
+        caller,
+        "REFER sip:192.0.2.1 SIP/2.0\r\n\
+         Refer-To: <sip:7777@192.0.2.1?Replaces=9c1d%40pbx%3Bto-tag%3Dleaves-no-trace>\r\n\
+         Referred-By: <sip:the-boss@pbx.customer.example>\r\n\
+         Reason: SIP;cause=1;text=\"of why.customer.example\"\r\n\r\n",
+    );
     hiding.check(vendor, "INVITE sip:004420@203.0.113.10 SIP/2.0\r\nX: abc771001\r\n\r\n");
     for word in [
         "198.51.100.7",
@@ -260,6 +435,11 @@ fn the_watch_sees_what_it_is_to_see() {
         "198.51.100.8",
         "771001",
         "caroline",
+        "9c1d@pbx",
+        "leaves-no-trace",
+        "the-boss",
+        "pbx.customer.example",
+        "why.customer.example",
     ] {
         let leaks = format!("INVITE sip:b@c SIP/2.0\r\nX: {word};y\r\n\r\n");
         let caught = std::panic::catch_unwind(|| hiding.check(vendor, &leaks));

@@ -109,22 +109,36 @@ fn a_refusal_inside_a_call_is_the_same_when_the_request_comes_again() {
     world.caller_sends(&caller_request("INVITE", 2, &answer, &held()));
     world.caller_gets("SIP/2.0 100 ");
     let inner = world.vendor_gets(0, "INVITE ");
-    let [offer, message] = [
-        vendor_request(0, "INVITE", 1, &invite, "v", &vendor_sdp()),
-        vendor_request(0, "MESSAGE", 2, &invite, "v", ""),
+    let asks = |method: &str, cseq: u32, content: &str| {
+        vendor_request(0, method, cseq, &invite, "v", content)
+    };
+    let requests = [
+        (asks("INVITE", 1, &vendor_sdp()), 491),
+        (asks("MESSAGE", 2, ""), 405),
+        (with_lines(&asks("INFO", 3, ""), "Require: sec-agree\r\n"), 420),
+        (asks("INFO", 4, &vendor_sdp()), 415),
+        (asks("UPDATE", 5, "x").replace("application/sdp", "text/plain"), 415),
+        (asks("NOTIFY", 6, ""), 405),
+        (asks("WINK", 7, ""), 501),
+        (asks("REFER", 8, ""), 405),
+        (with_lines(&asks("PRACK", 9, ""), "RAck: 1 1 INVITE\r\n"), 481),
+        (asks("PRACK", 10, ""), 400),
+        (asks("OPTIONS", 11, ""), 200),
     ];
-    world.vendor_sends(0, &offer);
-    let refusal = world.vendor_gets(0, "SIP/2.0 491 ");
-    world.vendor_sends(0, &message);
-    let unserved = world.vendor_gets(0, "SIP/2.0 405 ");
+    let told = |world: &mut World| {
+        let told = requests.iter().map(|(request, status)| {
+            world.vendor_sends(0, request);
+            world.vendor_gets(0, &format!("SIP/2.0 {status} "))
+        });
+        told.collect::<Vec<_>>()
+    };
+    let first = told(&mut world);
     // Nor does it matter that the other offer is settled by now.
     world.vendor_says(0, &inner, 488, "", "");
     world.vendor_gets(0, "ACK ");
     world.caller_gets("SIP/2.0 488 ");
-    world.vendor_sends(0, &offer);
-    assert_eq!(world.vendor_gets(0, "SIP/2.0 491 "), refusal);
-    world.vendor_sends(0, &message);
-    assert_eq!(world.vendor_gets(0, "SIP/2.0 405 "), unserved);
+    assert_eq!(told(&mut world), first);
+    assert_eq!(world.count(Counter::RequestsRepeated), requests.len() as u64);
     world.caller_sends(&caller_request("BYE", 3, &answer, ""));
     world.settles();
 }
@@ -141,8 +155,33 @@ fn a_reinvite_to_a_dialog_that_is_gone_ends_the_call() {
     world.caller_gets("SIP/2.0 481 ");
     world.caller_gets("BYE ");
     world.vendor_gets(0, "BYE ");
-    world.ended_by(key, EndedBy::Callee, EndReason::DialogLost);
+    world.wait_ms(1_000);
+    let record = world.ended_by(key, EndedBy::Callee, EndReason::DialogLost);
+    assert_eq!(record.ended_ms, 0);
     world.settles();
+}
+
+/// The 481 was quicker than the BYE, or the BYE was lost and came again.
+#[test]
+fn a_bye_that_a_481_has_overtaken_is_what_ended_the_call() {
+    for (method, late_ms) in [("INVITE", 1), ("INFO", 999)] {
+        let mut world = World::new();
+        let (key, first, answer) = world.talking();
+        let offer = if method == "INVITE" { held() } else { String::new() };
+        world.caller_sends(&caller_request(method, 2, &answer, &offer));
+        let passed = world.vendor_gets(0, &format!("{method} "));
+        world.vendor_says(0, &passed, 481, "", "");
+        world.wait_ms(late_ms);
+        world.ignore_messages();
+        assert!(world.images.iter().all(|image| !image.3), "its record waits");
+        world.vendor_sends(0, &vendor_request(0, "BYE", 1, &first, "v", ""));
+        world.vendor_gets(0, "SIP/2.0 200 ");
+        world.wait_ms(1_000);
+        let record = world.ended_by(key, EndedBy::Callee, EndReason::Normal);
+        assert_eq!(record.attempts()[0].reason, EndReason::Normal as u8);
+        assert_eq!(record.ended_ms, 0, "it was over when it was found gone");
+        world.settles();
+    }
 }
 
 #[test]
@@ -150,7 +189,7 @@ fn a_reinvite_that_nobody_answers_ends_the_call() {
     let mut world = World::new();
     let (key, _, answer) = world.talking();
     world.caller_sends(&caller_request("INVITE", 2, &answer, &held()));
-    world.wait_ms(32_000);
+    world.wait_ms(33_000);
     world.ended_by(key, EndedBy::Callee, EndReason::DialogLost);
     world.settles();
 }
@@ -311,6 +350,28 @@ fn an_offer_that_is_worked_on_for_ever_is_cancelled() {
     assert_eq!(world.switch.calls_live(), 1);
     world.caller_sends(&caller_request("BYE", 3, &answer, ""));
     world.ended_by(key, EndedBy::Caller, EndReason::Normal);
+    world.settles();
+}
+
+/// RFC 3261 §13.3.1.
+#[test]
+fn an_offer_that_expires_is_cancelled() {
+    let mut world = World::new();
+    let (_, _, answer) = world.talking();
+    let offer = caller_request("INVITE", 2, &answer, &held());
+    world.caller_sends(&with_lines(&offer, "Expires: 20\r\n"));
+    world.caller_gets("SIP/2.0 100 ");
+    let inner = world.vendor_gets(0, "INVITE ");
+    world.vendor_says(0, &inner, 180, "", "");
+    world.wait_ms(19_999);
+    world.is_quiet();
+    world.wait_ms(1);
+    world.vendor_gets(0, "CANCEL ");
+    world.vendor_says(0, &inner, 487, "", "");
+    world.vendor_gets(0, "ACK ");
+    world.caller_gets("SIP/2.0 487 ");
+    assert_eq!(world.switch.calls_live(), 1);
+    world.caller_sends(&caller_request("BYE", 3, &answer, ""));
     world.settles();
 }
 

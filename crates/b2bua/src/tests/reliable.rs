@@ -246,13 +246,16 @@ fn a_prack_for_something_else_is_refused_and_a_repeated_one_answered_again() {
     let ringing = world.caller_gets("SIP/2.0 180 ");
     let sound = prack(2, &ringing, "");
     let number = header(&ringing, "RSeq");
-    for (wrong, status) in [
+    for (place, (wrong, status)) in [
         (sound.replace(&format!("RAck: {number}"), "RAck: 1"), "SIP/2.0 481 "),
         (sound.replace("1 INVITE", "2 INVITE"), "SIP/2.0 481 "),
         (sound.replace("1 INVITE", "1 UPDATE"), "SIP/2.0 481 "),
         (sound.replace("1 INVITE", "INVITE"), "SIP/2.0 400 "),
-    ] {
-        world.caller_sends(&wrong);
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        world.caller_sends(&wrong.replace("PRACK2;", &format!("PRACK2-{place};")));
         world.caller_gets(status);
     }
     assert_eq!(world.count(Counter::PracksUnmatched), 4);

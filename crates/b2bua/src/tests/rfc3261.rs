@@ -4,7 +4,7 @@
 //! `transaction/*.rs`: every state × every input.
 //!
 //! - §7 messages: `sip/tests/corpus`, `sip/tests/conformance_rfc4475.rs`, `rfc4475`; compact names here.
-//! - §8.1.1 fields of a request: here. §8.1.3.1 timeout and transport: `failover`, `undeliverable`.
+//! - §8.1.1 fields of a request: here. §8.1.2 next hop and transport: `dialog`. §8.1.3.1 timeout and transport: `failover`, `undeliverable`.
 //!   §8.1.3.2 unknown statuses: here. §8.1.3.3 Vias: `hostile`. §8.1.3.4 3xx: `redirect`.
 //!   §8.1.3.5 4xx: `vendor_digest`, `session` (422).
 //! - §8.2.1 method: `peers`, `dialog`. §8.2.2.1 To and Request-URI: here, `hostile`. §8.2.2.2 merged:
@@ -17,7 +17,7 @@
 //! - §11 OPTIONS: `dialog`, `peers`; ours: `errand`.
 //! - §12.1 route sets: `dialog`, `forking` (Path). §12.2.1.1 loose and strict routers: `dialog`; numbers: here. §12.2.1.2 and §12.2.2 target
 //!   refresh: here, `update`; 481 and 408: `reinvite`; numbers out of order: `dialog`.
-//! - §13.2.2.4 2xx and forks: `basic`, `failover`, `forking`. §13.3.1.4 2xx repeated, no ACK:
+//! - §13.2.2.4 2xx and forks: `basic`, `failover`, `forking`. §13.3.1 Expires: `cancel`, `reinvite`. §13.3.1.4 2xx repeated, no ACK:
 //!   `retransmission`, `basic`; by streams here.
 //! - §14.1 491, 481, 408: `reinvite`. §14.2 491, 500 with Retry-After, 488: `reinvite`, `update`.
 //! - §15.1.1 BYE of ours: here, `dialog`. §15.1.2 BYE of others: `basic`, `cancel`, `dialog` (481); what is

@@ -81,6 +81,31 @@ fn a_caller_s_session_is_settled_in_the_200() {
     }
 }
 
+/// The vendor has its ACK; to it the call talks, whatever the caller still waits for.
+#[test]
+fn a_vendor_s_refresh_is_settled_while_the_answer_waits_for_its_record() {
+    let mut world = world();
+    let (key, first) = world.call_begins(&[0]);
+    let answer = response(&first, 200, "v", VENDORS[0], &vendor_sdp());
+    world.vendor_sends(0, &with(&answer, PEER_REFRESHES));
+    world.vendor_gets(0, "ACK ");
+    let update = vendor_request(0, "UPDATE", 1, &first, "v", "");
+    let asks = "Supported: timer\r\nSession-Expires: 600;refresher=uac\r\n";
+    world.vendor_sends(0, &with(&update, asks));
+    let settled = world.vendor_gets(0, "SIP/2.0 200 ");
+    assert_eq!(header(&settled, "Session-Expires"), "600;refresher=uac");
+    world.commit();
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    // It is this session that nobody refreshes.
+    world.wait_ms(567_999);
+    world.is_quiet();
+    world.wait_ms(1);
+    world.vendor_gets(0, "BYE ");
+    world.ended_by(key, EndedBy::Server, EndReason::SessionExpired);
+    world.settles();
+}
+
 #[test]
 fn where_the_parameter_says_so_there_are_no_timers() {
     let mut world = world();
@@ -302,6 +327,7 @@ fn a_refresh_that_finds_nobody_ends_the_call() {
             status => world.vendor_says(0, &update, status, "v", ""),
         }
         world.caller_gets("BYE ");
+        world.wait_ms(1_000);
         world.ended_by(key, by, reason);
         world.settles();
     }

@@ -4,6 +4,10 @@ use link::report::News;
 
 use super::*;
 
+fn branch(message: &str) -> String {
+    header(message, "Via").split_once("branch=").unwrap().1.to_owned()
+}
+
 impl World {
     /// The front of a message, or all of it, comes back.
     pub(super) fn comes_back(&mut self, text: &str) {
@@ -23,16 +27,75 @@ fn an_invite_that_comes_back_leads_to_the_next_vendor_at_once() {
     world.is_quiet();
     assert_eq!(world.count(Counter::RequestsUndeliverable), 1);
     world.comes_back(&second);
-    let record = world.ended_by(key, EndedBy::Server, EndReason::Timeout);
+    let record = world.ended_by(key, EndedBy::Server, EndReason::Unreachable);
     let [one, two] = record.attempts() else { panic!("two attempts") };
     assert_eq!((one.ended_ms, two.ended_ms), (0, 0));
     for gateway in [101, 100] {
         assert_eq!(world.news(), (gateway, News::Unreachable as u8, 0, 0));
     }
     assert!(world.reports.is_empty());
-    world.caller_gets("SIP/2.0 408 ");
+    world.caller_gets("SIP/2.0 503 ");
     world.ignore_messages();
     world.settles();
+}
+
+/// §8.1.3.1, §16.7.
+#[test]
+fn a_silent_vendor_is_told_as_408_one_that_is_not_there_as_503_and_of_both_the_408() {
+    // What each of two vendors does, `None`: nothing at all, 0: its INVITE comes back.
+    for (one, two, expected) in [
+        (Some(0), Some(0), 503),
+        (None, Some(0), 408),
+        (Some(0), None, 408),
+        (None, None, 408),
+        // An answer says more than silence.
+        (Some(0), Some(500), 500),
+        (Some(486), Some(0), 486),
+        (None, Some(503), 503),
+        (Some(404), None, 404),
+    ] {
+        let mut world = World::new();
+        world.caller_sends(&invite(1, &caller_sdp()));
+        world.caller_gets("SIP/2.0 100 ");
+        let call = world.admit().call;
+        world.route_with(call, &[0, 1], |route| {
+            route.candidates.iter_mut().for_each(|candidate| candidate.stop_codes = [0; 8]);
+        });
+        for (vendor, does) in [one, two].into_iter().enumerate() {
+            let sent = world.vendor_gets(vendor, "INVITE ");
+            match does {
+                None => world.wait_ms(4_000),
+                Some(0) => world.comes_back(&sent),
+                Some(status) => {
+                    world.vendor_says(vendor, &sent, status, "v", "");
+                    world.vendor_gets(vendor, "ACK ");
+                }
+            }
+            world
+                .inbox
+                .retain(|(_, text)| text.starts_with("SIP/2.0 ") || !text.contains(&branch(&sent)));
+        }
+        let record = world.ended(call);
+        assert_eq!(record.status, expected, "{one:?} {two:?}");
+        world.caller_gets(&format!("SIP/2.0 {expected} "));
+        world.settles();
+    }
+}
+
+#[test]
+fn what_silence_is_told_as_is_for_the_tables_to_say() {
+    for (does, status) in [(None, 408), (Some(()), 503)] {
+        let mut world = World::new();
+        world.wants(100, |vendor| vendor.statuses[0] = [status, 500]);
+        world.wants(3, |customer| customer.statuses[0] = [500, 480]);
+        let (key, sent) = world.call_begins(&[0]);
+        match does {
+            None => world.wait_ms(4_000),
+            Some(()) => world.comes_back(&sent),
+        }
+        assert_eq!(world.ended(key).status, 480);
+        world.settles();
+    }
 }
 
 #[test]

@@ -59,6 +59,85 @@ fn an_offer_before_the_answer_passes_once_both_sides_have_agreed() {
     world.settles();
 }
 
+/// RFC 3262 §5.
+#[test]
+fn an_offer_in_a_prack_passes_by_update_and_its_answer_comes_back_in_the_200() {
+    let mut world = World::reliable();
+    let (key, invite, progress) = world.agreed_early();
+    world.vendor_rings(&invite, 180, "v", 8, "");
+    let ours = world.vendor_gets(0, "PRACK ");
+    world.vendor_says(0, &ours, 200, "v", "");
+    let ringing = world.caller_gets("SIP/2.0 180 ");
+    let offer = prack(3, &ringing, &moved())
+        .replace("<sip:1234@198.51.100.7:5060>", "<sip:9@198.51.100.7>");
+    world.caller_sends(&offer);
+    let inner = world.vendor_gets(0, "UPDATE sip:vendor@203.0.113.10:5060 SIP/2.0");
+    assert_eq!(media_port(&inner), 10_002);
+    assert!(!inner.contains("\r\nRAck: "));
+    world.is_quiet();
+    // While it is on its way it is absorbed, and no other offer may pass.
+    world.caller_sends(&offer);
+    world.vendor_sends(0, &vendor_request(0, "UPDATE", 1, &invite, "v", &vendor_sdp()));
+    world.vendor_gets(0, "SIP/2.0 491 ");
+    world.vendor_says(0, &inner, 200, "v", &vendor_sdp());
+    let accepted = world.caller_gets("SIP/2.0 200 ");
+    assert_eq!((header(&accepted, "CSeq"), media_port(&accepted)), ("3 PRACK", 10_000));
+    let far = world.switch.media().snapshot(10_000).remote;
+    assert_eq!(far, Some("198.51.100.7:4444".parse().unwrap()));
+    // It was heeded as an acknowledgement too, and is no target refresh.
+    world.wait_ms(5_000);
+    world.is_quiet();
+    world.vendor_sends(0, &vendor_request(0, "UPDATE", 2, &invite, "v", &vendor_sdp()));
+    let inner = world.caller_gets("UPDATE sip:1234@198.51.100.7:5060 SIP/2.0");
+    world.caller_sends(&response(&inner, 488, "", CALLER, ""));
+    world.vendor_gets(0, "SIP/2.0 488 ");
+    world.vendor_says(0, &invite, 200, "v", "");
+    world.vendor_gets(0, "ACK ");
+    world.commit();
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    world.caller_sends(&caller_request("BYE", 4, &answer, ""));
+    drop(progress);
+    world.ended_by(key, EndedBy::Caller, EndReason::Normal);
+    world.settles();
+}
+
+#[test]
+fn an_offer_in_a_prack_that_nobody_can_take_gets_488_and_acknowledges_all_the_same() {
+    // The vendor takes no UPDATE, or refuses this one.
+    for status in [405, 488, 501] {
+        let mut world = World::reliable();
+        let (_, invite, _) = world.agreed_early();
+        world.vendor_rings(&invite, 180, "v", 8, "");
+        world.vendor_gets(0, "PRACK ");
+        let ringing = world.caller_gets("SIP/2.0 180 ");
+        world.caller_sends(&prack(3, &ringing, &moved()));
+        let inner = world.vendor_gets(0, "UPDATE ");
+        world.vendor_says(0, &inner, status, "v", "");
+        assert_eq!(header(&world.caller_gets("SIP/2.0 488 "), "CSeq"), "3 PRACK");
+        world.wait_ms(4_000);
+        world.ignore_messages();
+        world.vendor_rings(&invite, 180, "v", 9, "");
+        world.vendor_gets(0, "PRACK ");
+        world.caller_gets("SIP/2.0 180 ");
+        world.settles();
+    }
+    // The vendor told nothing for certain: there is no dialog yet that an offer could pass in.
+    let mut world = World::reliable();
+    let (_, invite) = world.calls_reliably(&[0], &caller_sdp());
+    world.vendor_says(0, &invite, 183, "v", &vendor_sdp());
+    let progress = world.caller_gets("SIP/2.0 183 ");
+    let offer = prack(2, &progress, &moved());
+    for _ in 0..2 {
+        world.caller_sends(&offer);
+        world.caller_gets("SIP/2.0 488 ");
+    }
+    world.wait_ms(5_000);
+    world.is_quiet();
+    assert_eq!(world.count(Counter::RefusedMedia), 1);
+    world.settles();
+}
+
 #[test]
 fn an_offer_before_the_first_is_answered_is_told_to_wait() {
     let mut world = World::reliable();
