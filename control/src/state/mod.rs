@@ -602,7 +602,7 @@ impl State {
     pub fn profile_of(&self, entity: &Entity) -> Option<Profile> {
         match entity {
             Entity::Mapping(gateway) => {
-                Some(gateway.sip.profile(gateway.id, Endpoint::NONE, "", ""))
+                Some(gateway.sip.profile(gateway.id, gateway.address(), "", ""))
             }
             Entity::Routing(gateway) => {
                 let target = self.places(gateway.id).first().copied().unwrap_or_default();
