@@ -163,7 +163,7 @@ pub const CATALOG: &[Parameter] = &[
     number("TG_RETRY_AFTER", "5", (1, 3600), "s", "dataplane", NOW, "Retry-After of our own 503"),
     numbers("TG_EMERGENCY_NUMBERS", "112,911", "numbers that are called whatever the load, as they are dialled"),
     number("TG_SESSION_TIMER_MIN", "90", (90, 86_400), "s", "dataplane", NOW, "shortest session expiry that is taken (RFC 4028); shorter ones get 422"),
-    number("TG_DIGEST_SHA256", "1", (0, 1), "", "dataplane", NOW, "1: challenges offer SHA-256 before MD5; 0: MD5 alone, for phones that know nothing else and stumble over it"),
+    number("TG_DIGEST_SHA256", "0", (0, 1), "", "dataplane", NOW, "0: challenges ask for MD5, which every phone knows; 1: they offer SHA-256 first (RFC 8760), and phones that stumble over it, like baresip, sipsak and SIPp, cannot register or call"),
     number("TG_NONCE_AGE", "300", (10, 3600), "s", "dataplane", NOW, "how long a nonce of ours is good"),
     number("TG_SIP_PASSWORD_LENGTH", "12", (4, 62), "characters", "control", NOW, "shortest password of a phone or mapping gateway"),
     number("TG_REG_EXPIRES_MIN", "60", (10, 3600), "s", "control", NOW, "shortest life of a registration; who asks for less gets 423"),

@@ -186,7 +186,7 @@ impl Default for Parameters {
             session_timer_s: 1_800,
             session_timer_min_s: 90,
             challenge_mode: 3,
-            challenge_sha256: 1,
+            challenge_sha256: 0,
             nonce_age_s: 300,
             ring_tone_delay_ms: 0,
             tcp_close_reset: 0,
