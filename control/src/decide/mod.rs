@@ -22,6 +22,7 @@ pub(crate) mod command;
 mod digest;
 mod ended;
 mod explain;
+mod guests;
 mod illegal;
 mod keep_alive;
 mod names;

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::cdr::Cdr;
 
+mod guests;
 mod names;
 mod upstream;
 

@@ -22,6 +22,8 @@ pub enum Answer {
     Challenge(Challenge),
     /// What became of a REGISTER.
     Registered(Registered),
+    /// Where a host is.
+    Located(Located),
 }
 
 /// Bytes for the URIs and Paths of candidates in a [`Route`].
@@ -193,6 +195,32 @@ pub struct Rerouted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Committed {
+/// Places of one host that a call tries.
+pub const PLACES_MAX: usize = 4;
+
+/// The answer to a [`Locate`](crate::ask::Locate).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Located {
+    /// The call that asked.
+    pub call: CallKey,
+    /// Which of its questions.
+    pub question: u32,
+    /// How many places count; 0: the name leads nowhere, or DNS does not say.
+    pub places_used: u32,
+    /// Where the host is, first choice first.
+    pub places: [Endpoint; PLACES_MAX],
+}
+
+impl Located {
+    /// The places that count.
+    #[must_use]
+    pub fn places(&self) -> &[Endpoint] {
+        let used = (self.places_used as usize).min(PLACES_MAX);
+        self.places.get(..used).unwrap_or_default()
+    }
+}
+
     /// The call.
     pub call: CallKey,
 }

@@ -106,7 +106,10 @@ impl<N: Nic> Worker<N> {
             Answer::Route(route) => route.call,
             Answer::Refuse(refuse) => refuse.call,
             Answer::Challenge(challenge) => challenge.call,
-            Answer::Rerouted(_) | Answer::Committed(_) | Answer::Registered(_) => return,
+            Answer::Rerouted(_)
+            | Answer::Committed(_)
+            | Answer::Registered(_)
+            | Answer::Located(_) => return,
         };
         if let Some(asked) = self.asked.get(call.slot as usize) {
             self.side.latency.record(now.saturating_sub(*asked).as_micros() as u64);

@@ -492,10 +492,7 @@ impl Switch {
         if is_first {
             let call = &mut self.calls[slot];
             let ms = call.ms(now);
-            let is_unanswered = matches!(
-                call.state,
-                State::Trying | State::Ringing | State::Rerouting | State::Cancelling
-            );
+            let is_unanswered = call.state.is_searching() || call.state == State::Cancelling;
             if let Some(attempt) = call.record.attempts.get_mut(usize::from(index)) {
                 attempt.status = message.status().unwrap_or(200);
                 attempt.ended_ms = ms;

@@ -6,6 +6,7 @@
 //!                ▼            failover                        │
 //!        ┌──── Trying ◀────────── Rerouting ◀─────┐           │
 //!        │       │ 18x    Rerouted                │           │
+//!        │       │                       Locating ◀──┤           │
 //!        │       ▼                                │           │
 //!        │    Ringing ──failure, timeout──────────┘──CANCEL──▶ Cancelling
 //!        │       │ 2xx                                        │
@@ -71,6 +72,8 @@ pub(crate) enum State {
     Ringing,
     /// A vendor failed; control was asked for a line of the next.
     Rerouting,
+    /// A vendor's 3xx named a host; control was asked where it is.
+    Locating,
     /// A vendor answered; the caller's 200 waits for the start record.
     Committing,
     /// The caller's 200 is out.
@@ -91,6 +94,11 @@ impl State {
         !matches!(self, Self::Free | Self::Recording)
     }
 
+    /// Whether somebody is looked for who takes the call.
+    fn is_searching(self) -> bool {
+        matches!(self, Self::Trying | Self::Ringing | Self::Rerouting | Self::Locating)
+    }
+
     /// Whether both sides were put through.
     pub(crate) fn is_confirmed(self) -> bool {
         matches!(self, Self::Answered | Self::Talking)
@@ -102,7 +110,9 @@ impl State {
         match self {
             Self::Free | Self::Recording => false,
             Self::Admitting => matches!(deadline, Admit),
-            Self::Rerouting => matches!(deadline, Admit | Search | Ring | Prack),
+            Self::Rerouting | Self::Locating => {
+                matches!(deadline, Admit | Search | Ring | Prack)
+            }
             // Ring runs on from the first 18x through every failover after it.
             Self::Trying => matches!(deadline, FirstResponse | Invite | Search | Ring | Prack),
             Self::Ringing => matches!(deadline, Ring | Prack),
@@ -120,7 +130,7 @@ impl State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Deadline {
-    /// Control's answer, to an admission or a change of vendor.
+    /// Control's answer, to an admission, a change of vendor or the name of a host.
     Admit,
     /// Any 1xx of those being tried.
     FirstResponse,
@@ -442,6 +452,9 @@ impl Switch {
                 let (reason, by) = (EndReason::DurationLimit, EndedBy::Server);
                 // However late we are: nobody pays for more than was granted.
                 self.calls[slot].note_end(at, reason, by);
+            Deadline::Admit if self.calls[slot].state == State::Locating => {
+                self.locate_late(now, slot);
+            }
                 self.hang_up(now, slot, reason, by, None);
             }
             Deadline::Exchange => self.exchange_late(now, slot),
