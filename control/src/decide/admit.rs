@@ -298,7 +298,9 @@ impl Office {
             let Some(candidate) = self.candidate(choice, caller, callee) else { continue };
             let chance = &mut self.chance;
             let places = self.state.places_of_a_call(choice.gateway, |end| chance.below(end));
-            for target in places.into_iter().take(PLACES_MAX).take(found.room()) {
+            let upstream = &self.upstream;
+            let places = places.into_iter().filter(|it| upstream.has_online(choice.gateway, *it));
+            for target in places.take(PLACES_MAX).take(found.room()) {
                 found.candidates.push(Candidate { target, ..candidate });
             }
         }

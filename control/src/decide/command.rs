@@ -459,7 +459,8 @@ impl Office {
                     registration_state: phase.name(),
                     registered_until: until_us.map(Moment::at),
                     options_round_trip_us: self.upstream.round_trip_us(id),
-                    addresses: self.state.places(id).iter().map(|it| format!("{it:?}")).collect(),
+                    addresses: written(self.state.places(id)),
+                    addresses_offline: written(self.upstream.offline_places(id)),
                 })
             }
             Entity::Deny(denied) => shown::json(DeniedShown {
@@ -675,4 +676,9 @@ fn without_id(mut body: Value) -> Value {
         fields.remove("id");
     }
     body
+/// Places as the API writes them.
+fn written(places: Vec<link::Endpoint>) -> Vec<String> {
+    places.into_iter().map(|place| format!("{place:?}")).collect()
+}
+
 }

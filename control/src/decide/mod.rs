@@ -26,6 +26,7 @@ mod guests;
 mod illegal;
 mod keep_alive;
 mod names;
+mod probe;
 mod register;
 mod upstream;
 mod vanished;
