@@ -1,6 +1,8 @@
 //! Admit: who calls, may they, by which gateways in which order, at what price, for how long.
 
-use link::answer::{Candidate, Refuse, Rerouted, Route, Span, WITHHELD};
+use link::answer::{
+    CALLEE_MESSAGES, CALLER_MESSAGES, Candidate, Refuse, Rerouted, Route, Span, WITHHELD,
+};
 use link::ask::{Admit, Reroute};
 use link::record::{ATTEMPTS_MAX, EndReason};
 use link::{Answer, CallRecord, Endpoint, Text};
@@ -105,6 +107,14 @@ impl Office {
         let live = Live { worker, key, mapping, account, routing, reserved, since, asked };
         self.take(admit.record, live);
 
+        let takes = |phone: &Customer| phone.ringing.is_some() && phone.messages;
+        let callee_takes = self.state.customers.of_number(&callee).is_some_and(takes);
+        let flags = [
+            (is_withheld(&customer, admit), WITHHELD),
+            (takes(&customer), CALLER_MESSAGES),
+            (callee_takes, CALLEE_MESSAGES),
+        ];
+        let flags = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum();
         let mut route = Route {
             call: admit.call,
             customer_gateway: mapping,
@@ -114,7 +124,7 @@ impl Office {
             customer_terms: link::record::Terms { words: terms.to_words() },
             candidates_used: 0,
             switches_max: self.state.values.number("SS_GATEWAY_SWITCH_LIMIT") as u32,
-            flags: if is_withheld(&customer, admit) { WITHHELD } else { 0 },
+            flags,
             spare: 0,
             diverter: diverter(&customer, admit),
             candidates: [Candidate::default(); ATTEMPTS_MAX],

@@ -40,7 +40,7 @@ use std::time::Duration;
 use link::ask::Admit;
 use link::message::Down;
 use link::record::{CallKey, EndReason, NEVER};
-use link::{CallRecord, Order, Profile};
+use link::{CallRecord, Order};
 use rating::{Money, Terms};
 
 use crate::Time;
@@ -208,16 +208,7 @@ impl Office {
         self.order_all(parameters);
         let draining = u32::from(self.draining);
         self.order_all(Order::Drain(link::order::Drain { draining }));
-        // Phones, and whoever else has no profile of its own.
-        let plain = Profile {
-            present: 1,
-            retry_after: 1,
-            reason: 1,
-            privacy: 1,
-            transfer: 1,
-            ..Profile::default()
-        };
-        self.order_all(Order::Profile(plain));
+        self.order_all(Order::Profile(self.state.plain_profile()));
         for profile in self.state.profiles() {
             self.order_all(Order::Profile(profile));
         }

@@ -310,7 +310,6 @@ fn each_reason_to_refuse_has_its_status() {
 }
 
 #[test]
-#[test]
 fn a_gateways_own_address_is_where_it_is_for_vendors_and_its_first_host_for_customers() {
     use link::profile::{ReplyAddress, RequestAddress};
     let mut desk = Desk::new("10");
@@ -342,6 +341,7 @@ fn a_gateways_own_address_is_where_it_is_for_vendors_and_its_first_host_for_cust
     assert!(none.unwrap_err().starts_with("reply_address: fixed needs a host"));
 }
 
+#[test]
 fn lines_and_pace_of_a_gateway_hold() {
     let mut desk = Desk::new("10000");
     desk.say(Method::Patch, "gateway/mapping/in", json!({"lines_max": 2})).unwrap();

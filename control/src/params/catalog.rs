@@ -199,6 +199,8 @@ pub const CATALOG: &[Parameter] = &[
     field("phone.contacts_max", "4", "1-8", "contacts", "phone", NOW, "bindings at a time; one more takes the place of the oldest"),
     field("phone.offline_gateway", "", "name", "", "phone", NOW, "routing gateway for calls to it while it is offline; empty: none"),
     field("phone.fall_through", "false", "true, false", "", "phone", NOW, "true: routing gateways follow where the phone takes no call; false: 480"),
+    field("phone.message", "false", "true, false", "", "phone", NOW, "true: MESSAGE is passed on inside its calls; false: it is refused"),
+    field("phone.publish", "false", "true, false", "", "phone", NOW, "true: PUBLISH of it is accepted; false: it is not"),
     field("routing.auth_username", "", "text", "", "gateway routing", NOW, "the digest username that we send"),
     field("routing.auth_password", "", "text", "", "gateway routing", NOW, "its password"),
     field("routing.registration", "false", "true, false", "", "gateway routing", NOW, "true: we register there, and are offline until we are; false: we do not"),

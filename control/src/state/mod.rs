@@ -613,6 +613,20 @@ impl State {
         }
     }
 
+    /// What the workers are told of phones, and of whoever else has no profile of its own.
+    #[must_use]
+    pub fn plain_profile(&self) -> Profile {
+        Profile {
+            present: 1,
+            retry_after: 1,
+            reason: 1,
+            privacy: 1,
+            transfer: 1,
+            publish: self.customers.has_publishing_phones().into(),
+            ..Profile::default()
+        }
+    }
+
     /// Of all gateways, in the order of their numbers: a worker that is told so moves nothing.
     #[must_use]
     pub fn profiles(&self) -> Vec<Profile> {
@@ -647,6 +661,7 @@ impl State {
             heeds_privacy: gateway.sip.privacy,
             believes_diversion: gateway.sip.forward_signal_heard,
             publishes: gateway.sip.publish,
+            messages: gateway.sip.message,
             contacts_max: CONTACTS_MAX,
             ringing: None,
             dialled: Vec::new(),
@@ -678,7 +693,8 @@ impl State {
             number: phone::dialled(&phone.number),
             heeds_privacy: true,
             believes_diversion: false,
-            publishes: false,
+            publishes: phone.publish,
+            messages: phone.message,
             contacts_max: phone.contacts_max.into(),
             ringing: Some(Ringing {
                 ring: phone.ring,

@@ -89,7 +89,7 @@ pub struct Route {
     pub candidates_used: u32,
     /// How many changes of vendor are allowed (`SS_GATEWAY_SWITCH_LIMIT`; 0: no failover).
     pub switches_max: u32,
-    /// Bits of [`WITHHELD`].
+    /// Bits of [`WITHHELD`], [`CALLER_MESSAGES`] and [`CALLEE_MESSAGES`].
     pub flags: u32,
     /// Reserved; zero.
     pub spare: u32,
@@ -103,6 +103,10 @@ pub struct Route {
 
 /// The caller's number is not shown to whoever is not trusted (RFC 3323).
 pub const WITHHELD: u32 = 1;
+/// MESSAGE inside the call is for the caller, which is a phone and so has no profile.
+pub const CALLER_MESSAGES: u32 = 2;
+/// It is for the phones among the candidates.
+pub const CALLEE_MESSAGES: u32 = 4;
 
 impl Route {
     /// The candidates that count.
@@ -191,10 +195,6 @@ pub struct Rerouted {
     pub granted: u32,
 }
 
-/// The start record is on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct Committed {
 /// Places of one host that a call tries.
 pub const PLACES_MAX: usize = 4;
 
@@ -221,6 +221,10 @@ impl Located {
     }
 }
 
+/// The start record is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Committed {
     /// The call.
     pub call: CallKey,
 }

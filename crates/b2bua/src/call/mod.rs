@@ -321,6 +321,17 @@ impl Call {
         &mut self.legs[side as usize]
     }
 
+    /// Whether MESSAGE is for the phone at the far end of a leg. For gateways their profile says so.
+    fn takes_messages(&self, side: Side) -> bool {
+        let is_inside = self.legs[side as usize].path.inside().is_some();
+        !is_inside && self.record.messages & (1 << side as u8) != 0
+    }
+
+    /// The gateway or phone at the far end of a leg, and what [`Self::takes_messages`] says of it.
+    pub(crate) fn party(&self, side: Side) -> (u32, bool) {
+        (self.gateway(side), self.takes_messages(side))
+    }
+
     /// The gateway at the far end of a leg; 0: none that we know.
     pub(crate) fn gateway(&self, side: Side) -> u32 {
         if self.legs[side as usize].path.inside().is_some() {
@@ -441,6 +452,9 @@ impl Switch {
             Deadline::Admit if self.calls[slot].state == State::Rerouting => {
                 self.reroute_late(now, slot);
             }
+            Deadline::Admit if self.calls[slot].state == State::Locating => {
+                self.locate_late(now, slot);
+            }
             Deadline::Admit => self.admit_late(now, slot),
             Deadline::FirstResponse | Deadline::Invite => self.group_late(now, slot),
             Deadline::Search => self.search_over(now, slot),
@@ -452,9 +466,6 @@ impl Switch {
                 let (reason, by) = (EndReason::DurationLimit, EndedBy::Server);
                 // However late we are: nobody pays for more than was granted.
                 self.calls[slot].note_end(at, reason, by);
-            Deadline::Admit if self.calls[slot].state == State::Locating => {
-                self.locate_late(now, slot);
-            }
                 self.hang_up(now, slot, reason, by, None);
             }
             Deadline::Exchange => self.exchange_late(now, slot),
