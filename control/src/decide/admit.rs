@@ -332,10 +332,12 @@ impl Office {
         Some(Candidate {
             gateway: gateway.id,
             target: Endpoint::NONE,
+            local: Endpoint::NONE,
             connection: 0,
             uri: Span::default(),
             path: Span::default(),
             group: 0,
+            spare: 0,
             stop_codes,
             caller: text(caller.and_then(|caller| gateway.caller_rules.apply(caller))),
             callee: text(Some(gateway.callee_rules.apply(callee)?)),

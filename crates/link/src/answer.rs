@@ -51,6 +51,9 @@ pub struct Candidate {
     pub gateway: u32,
     /// Whither the INVITE goes.
     pub target: Endpoint,
+    /// Our own address from which it goes, as a NAT before a phone lets in nobody else; none: whichever
+    /// leads there.
+    pub local: Endpoint,
     /// The rim's number of the connection that leads there; 0: none, or over UDP.
     pub connection: u32,
     /// Request-URI; none: the callee at the target.
@@ -59,6 +62,8 @@ pub struct Candidate {
     pub path: Span,
     /// Candidates of one group in a row are called at once; 0: alone.
     pub group: u32,
+    /// Reserved; zero.
+    pub spare: u32,
     /// Answers that end the search (default 486, 600, 603), zeros where unused.
     pub stop_codes: [u16; 8],
     /// Caller as this vendor gets it.

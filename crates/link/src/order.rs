@@ -67,7 +67,7 @@ pub struct Errand {
     /// [`ErrandKind`] as a number.
     pub kind: u8,
     /// Reserved; zero.
-    pub spare: [u8; 3],
+    pub spare: [u8; 7],
     /// Request-URI; empty: the target.
     pub uri: Text<254>,
     /// User part of To and From; empty: none.
@@ -76,6 +76,8 @@ pub struct Errand {
     pub domain: Text<62>,
 }
 
+    /// Our own address from which it goes; none: whichever leads there.
+    pub local: Endpoint,
 /// End a call, with BYE, CANCEL or a refusal, as its state demands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]

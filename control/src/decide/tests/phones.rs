@@ -538,6 +538,19 @@ fn workers_ask_about_publications_as_soon_as_one_phone_may_send_them() {
 }
 
 #[test]
+fn a_phone_is_called_from_the_address_that_it_registered_to() {
+    let mut desk = Desk::with_alice();
+    let mut elsewhere = register(&[(AT_HOME, 600)], 1);
+    elsewhere.local = endpoint("198.51.100.2:5060");
+    assert_eq!(desk.registers(&elsewhere).status, 200);
+    let (_, candidates) = desk.rung("390200").unwrap();
+    assert_eq!(candidates[0].local, endpoint("198.51.100.2:5060"));
+    // Vendors are called from wherever leads there.
+    let (_, route) = desk.call();
+    assert_eq!(route.candidates[0].local, Endpoint::NONE);
+}
+
+#[test]
 fn a_route_says_which_phones_take_messages() {
     use link::answer::{CALLEE_MESSAGES, CALLER_MESSAGES};
     let mut desk = Desk::with_alice();

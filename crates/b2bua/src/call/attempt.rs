@@ -25,7 +25,7 @@ use crate::compose::{Caller, Outgoing, Reply, SDP, Told};
 use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
 use crate::keys::{Place, Token, mint_call_id};
-use crate::limits::local_for;
+use crate::limits::own_towards;
 use crate::media::{MediaFault, refused_streams};
 use crate::path::Path;
 use crate::switch::Switch;
@@ -135,9 +135,8 @@ impl Switch {
 
     /// The own address, as an index, from which a candidate is called.
     fn local_towards(&self, candidate: &Candidate) -> Option<u8> {
-        let locals = &self.setup.locals;
-        let local = local_for(locals, candidate.target.socket_address()?.ip())?;
-        locals.iter().position(|own| own == local).map(|index| index as u8)
+        let target = candidate.target.socket_address()?;
+        own_towards(&self.setup.locals, candidate.local, target.ip())
     }
 
     pub(super) fn candidate(&self, slot: usize, index: usize) -> Option<Candidate> {

@@ -251,7 +251,8 @@ impl Switch {
         route.texts = link::Text::cut(target.uri.as_bytes());
         let uri = Span { at: 0, length: route.texts.as_bytes().len() as u16 };
         let path = Span::default();
-        let candidate = Candidate { target: target.address, connection: 0, uri, path, ..vendor };
+        let (target, local) = (target.address, Endpoint::NONE);
+        let candidate = Candidate { target, local, connection: 0, uri, path, ..vendor };
         // §8.1.3.4: the Request-URI changes, and To does not.
         let home = vendor.target.socket_address();
         let (route, candidates) = (&route, &[candidate]);
