@@ -365,9 +365,7 @@ impl Office {
         self.change(Change::Put(Box::new(entity.clone())));
         self.guard_changed(entity.kind());
         self.upstream_changed(time, entity);
-        if let Some(profile) = self.state.profile_of(entity) {
-            self.order_all(Order::Profile(profile));
-        }
+        self.tell_gateway(entity);
         let subject = format!("{} {}", entity.kind().name(), entity.name());
         self.note(time, name, &subject, String::new());
     }

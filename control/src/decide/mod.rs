@@ -16,6 +16,7 @@ mod admit;
 mod answered;
 mod callee;
 mod caller;
+mod certificates;
 mod challenged;
 mod chance;
 pub(crate) mod command;
@@ -99,6 +100,7 @@ pub struct Office {
     /// What became of REGISTERs and challenges since the start.
     figures: RegistrationFigures,
     keep_alive: keep_alive::KeepAlive,
+    certificates: certificates::Certificates,
     /// The dataplane that is there: connections are its own.
     epoch: u64,
     /// Refusals of customers' calls without a record, because too much waited for the store.
@@ -211,6 +213,9 @@ impl Office {
         self.order_all(Order::Profile(self.state.plain_profile()));
         for profile in self.state.profiles() {
             self.order_all(Order::Profile(profile));
+        }
+        for name in self.state.names() {
+            self.order_all(Order::Name(name));
         }
     }
 

@@ -8,6 +8,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use link::Order;
+
 use super::Office;
 use super::guests::{GUESTS_ASKED_MAX, Guests};
 use crate::Time;
@@ -174,9 +176,19 @@ impl Office {
             _ => false,
         };
         let moved = self.state.documents(Kind::Routing).filter(is_there);
-        let profiles: Vec<_> = moved.filter_map(|entity| self.state.profile_of(entity)).collect();
-        for profile in profiles {
-            self.order_all(link::Order::Profile(profile));
+        let moved: Vec<Entity> = moved.cloned().collect();
+        for entity in moved {
+            self.tell_gateway(&entity);
+        }
+    }
+
+    /// Every worker hears how a gateway wants its SIP, and who its places must prove to be.
+    pub(super) fn tell_gateway(&mut self, entity: &Entity) {
+        if let Some(profile) = self.state.profile_of(entity) {
+            self.order_all(Order::Profile(profile));
+        }
+        for name in self.state.names_of(entity) {
+            self.order_all(Order::Name(name));
         }
     }
 }

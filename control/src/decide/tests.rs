@@ -342,6 +342,18 @@ fn a_gateways_own_address_is_where_it_is_for_vendors_and_its_first_host_for_cust
 }
 
 #[test]
+fn certificates_that_cannot_be_used_are_an_alarm_until_some_can() {
+    let mut desk = Desk::new("10");
+    let mut look = |read, refused| {
+        desk.office.handle_certificates(desk.time, read, refused);
+        !desk.alarms().is_empty()
+    };
+    assert_eq!([look(0, 0), look(0, 1), look(0, 1)], [false, true, true]);
+    assert_eq!([look(1, 1), look(1, 1), look(1, 2)], [false, false, true]);
+    assert!(!look(0, 0), "a new dataplane has read them all");
+}
+
+#[test]
 fn lines_and_pace_of_a_gateway_hold() {
     let mut desk = Desk::new("10000");
     desk.say(Method::Patch, "gateway/mapping/in", json!({"lines_max": 2})).unwrap();

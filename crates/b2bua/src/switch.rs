@@ -199,6 +199,8 @@ impl Switch {
                 }
             }
             Order::Errand(errand) => self.handle_errand(now, errand),
+            // Whoever keeps the connections hears it.
+            Order::Name(_) => {}
         }
     }
 

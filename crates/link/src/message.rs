@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::answer::{Challenge, Committed, Located, Refuse, Registered, Rerouted, Route};
 use crate::ask::{Abandon, Admit, Answered, Locate, Register, Reroute};
-use crate::order::{Drain, Errand, HangUp, Parameters};
+use crate::order::{Drain, Errand, HangUp, Parameters, PlaceName};
 use crate::profile::Profile;
 use crate::report::{Ended, ErrandDone, GatewayNews};
 use crate::ring::{Consumer, Full, Producer, Wake};
@@ -62,6 +62,7 @@ const _: () = {
     assert!(size_of::<Errand>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Parameters>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Drain>() <= DOWN_SLOT_BYTES);
+    assert!(size_of::<PlaceName>() <= DOWN_SLOT_BYTES);
 };
 
 /// What a ring between dataplane and control may carry: [`Up`] or [`Down`].
@@ -126,6 +127,7 @@ impl Message for Down {
             Self::Order(Order::Drain(body)) => (66, body.as_bytes()),
             Self::Order(Order::Profile(body)) => (67, body.as_bytes()),
             Self::Order(Order::Errand(body)) => (68, body.as_bytes()),
+            Self::Order(Order::Name(body)) => (69, body.as_bytes()),
         }
     }
 
@@ -143,6 +145,7 @@ impl Message for Down {
             66 => Self::Order(Order::Drain(body(bytes)?)),
             67 => Self::Order(Order::Profile(body(bytes)?)),
             68 => Self::Order(Order::Errand(body(bytes)?)),
+            69 => Self::Order(Order::Name(body(bytes)?)),
             _ => return None,
         })
     }
@@ -333,6 +336,11 @@ mod tests {
                 let mut errand = Errand::new_zeroed();
                 errand.id = 4;
                 errand
+            })),
+            Down::Order(Order::Name({
+                let mut name = PlaceName::new_zeroed();
+                name.name = Text::new(b"sip.example.com").unwrap();
+                name
             })),
             Down::Order(Order::HangUp(HangUp { call: CALL, reason: 17 })),
             Down::Order(Order::Parameters(Parameters::default())),

@@ -18,8 +18,20 @@ pub enum Order {
     Drain(Drain),
     /// This is how a gateway wants its SIP from now on.
     Profile(Profile),
+    /// By which name a place proves who it is.
+    Name(PlaceName),
     /// Send a request outside of any call, and report what came back.
     Errand(Errand),
+}
+
+/// By which name whoever answers at a place proves who he is, over TLS (RFC 5922 §7.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct PlaceName {
+    /// The place.
+    pub place: Endpoint,
+    /// Its name; empty: by its address.
+    pub name: Text<254>,
 }
 
 /// What an [`Errand`] sends.
@@ -64,6 +76,8 @@ pub struct Errand {
     pub connection: u32,
     /// Whither.
     pub target: Endpoint,
+    /// Our own address from which it goes; none: whichever leads there.
+    pub local: Endpoint,
     /// [`ErrandKind`] as a number.
     pub kind: u8,
     /// Reserved; zero.
@@ -76,8 +90,6 @@ pub struct Errand {
     pub domain: Text<62>,
 }
 
-    /// Our own address from which it goes; none: whichever leads there.
-    pub local: Endpoint,
 /// End a call, with BYE, CANCEL or a refusal, as its state demands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]

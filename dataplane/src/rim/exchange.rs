@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use b2bua::Path;
 use link::endpoint::Transport;
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
@@ -25,7 +26,7 @@ use super::limits::{Census, Limits};
 use super::stream::Door;
 use super::tls::Tls;
 use crate::returned::canonical;
-use crate::worker::{Kind, unseal};
+use crate::worker::{Kind, Label, unseal};
 
 /// Events that may wait; whoever has another one waits as well.
 const EVENTS: usize = 256;
@@ -42,6 +43,8 @@ const PER_PEER_MAX: usize = 4;
 const CROWDED: usize = LETTERS_MAX / 2;
 /// How soon a full ring is looked at again; the worker does not ring for room.
 const RETRY: Duration = Duration::from_millis(1);
+/// Places whose name is known. Beyond that a place proves itself by its address, as one without a name.
+const NAMES_MAX: usize = 65_536;
 /// How long a thread that is to stop may sleep.
 const STOP_SEEN: Duration = Duration::from_millis(100);
 
@@ -99,6 +102,8 @@ pub(super) struct Exchange<A> {
     by_remote: HashMap<(Transport, SocketAddr), Vec<u32>>,
     census: Census,
     last_number: u32,
+    /// By which names places prove who they are.
+    names: HashMap<SocketAddr, ServerName<'static>>,
     /// What a full ring has not taken yet, by worker.
     held: VecDeque<(usize, Kind, Path, Vec<u8>)>,
 }
@@ -122,6 +127,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
             by_remote: HashMap::new(),
             census: Census::default(),
             last_number: 0,
+            names: HashMap::new(),
             held: VecDeque::new(),
         })
     }
@@ -310,10 +316,26 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
         for _ in 0..LETTERS_PER_TURN.div_ceil(workers.max(1)) {
             for place in 0..workers {
                 let Some(worker) = self.workers.get_mut(place) else { return };
-                let Some((_, length)) = worker.out.pop(room) else { continue };
+                let Some((label, length)) = worker.out.pop(room) else { continue };
                 let Some((path, payload)) = room.get(..length).and_then(unseal) else { continue };
+                if Label::of_number(label).kind == Kind::Name {
+                    self.take_name(path.remote, payload);
+                    continue;
+                }
                 self.send(Letter { path, bytes: payload.to_vec(), again: false });
             }
+        }
+    }
+
+    /// From the next connection on whoever answers at `place` must be called so.
+    fn take_name(&mut self, place: SocketAddr, name: &[u8]) {
+        let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty());
+        let name = name.and_then(|name| ServerName::try_from(name.to_owned()).ok());
+        match name {
+            Some(name) if self.names.len() < NAMES_MAX || self.names.contains_key(&place) => {
+                self.names.insert(place, name);
+            }
+            _ => drop(self.names.remove(&place)),
         }
     }
 
@@ -397,7 +419,9 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
             // A new line has room.
             let _ = peer.letters.try_send(letter);
         }
-        tokio::spawn(line.call(local.ip(), remote, self.tls.clone()));
+        let by_address = || ServerName::IpAddress(remote.ip().into());
+        let name = self.names.get(&remote).cloned().unwrap_or_else(by_address);
+        tokio::spawn(line.call(local.ip(), remote, name, self.tls.clone()));
     }
 }
 

@@ -240,6 +240,32 @@ fn registrations_and_probes_follow_a_name() {
 }
 
 #[test]
+fn places_over_tls_prove_themselves_by_the_name_that_led_there() {
+    let mut desk = Desk::new("10");
+    desk.patch("gateway/routing/first", json!({"target": "sips:carrier.example"}));
+    let names = |desk: &mut Desk| -> Vec<(String, String)> {
+        let orders = desk.orders().into_iter();
+        let names = orders.filter_map(|order| match order {
+            Order::Name(it) => Some((format!("{:?}", it.place), it.name.to_text().into_owned())),
+            _ => None,
+        });
+        names.collect()
+    };
+    assert!(names(&mut desk).is_empty(), "whither?");
+    asked(&mut desk);
+    let addresses = vec!["10.7.0.1:5061".parse().unwrap()];
+    let secured =
+        Server { priority: 1, weight: 0, transport: Transport::Tls, addresses: addresses.clone() };
+    let plain = Server { transport: Transport::Udp, ..secured.clone() };
+    let found = Outcome::Found(vec![secured, plain], 300);
+    desk.office.handle_resolved(desk.time, "sips:carrier.example", found);
+    let told = ("10.7.0.1:5061".to_owned(), "carrier.example".to_owned());
+    assert_eq!(names(&mut desk), [told.clone(), told.clone()], "both workers, of TLS alone");
+    desk.office.handle_dataplane(desk.time, 2);
+    assert_eq!(names(&mut desk), [told.clone(), told], "and a new dataplane");
+}
+
+#[test]
 fn a_place_that_does_not_answer_is_passed_over_while_the_others_are_called() {
     let mut desk = named();
     desk.set("BILLING_FREE_E164S", "44");
