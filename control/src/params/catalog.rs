@@ -176,7 +176,7 @@ pub const CATALOG: &[Parameter] = &[
     number("TG_SIP_TCP_ABOVE", "0", (0, 65_535), "bytes", "dataplane", NOW, "a longer request to a vendor over UDP goes by TCP, and by UDP if nobody is there (RFC 3261 18.1.1 wants 1300); 0: never"),
     number("TG_STREAM_IDLE", "3600", DAY_S, "s", "dataplane", NOW, "a connection without a message or keep-alive for so long is closed; 0: never"),
     number("TG_STREAM_PATIENCE", "10", (1, 120), "s", "dataplane", NOW, "how long connecting, a handshake, the rest of a message, or a peer that does not read may take"),
-    number("TG_STREAMS_PER_SOURCE", "100", COUNT, "connections", "dataplane", NOW, "connections of one source; 0: no limit"),
+    number("TG_STREAMS_PER_SOURCE", "100", COUNT, "connections", "dataplane", NOW, "connections of one source that were not served yet: nothing registered, no call that rang; all of one source are half of TG_STREAMS at most; 0: no limit of either kind"),
     number("TG_STREAMS", "10000", COUNT, "connections", "dataplane", NOW, "connections in all; 0: no limit"),
     number("TG_ILLEGAL_FLOOD", "50", (1, 1_000_000), "calls/s", "control", NOW, "more illegal calls than this get one record per source and minute"),
     number("TG_ILLEGAL_CALM", "10", (1, 1_000_000), "calls/s", "control", NOW, "fewer are calm"),

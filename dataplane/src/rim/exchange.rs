@@ -14,6 +14,7 @@ use std::time::Duration;
 use b2bua::Path;
 use link::endpoint::Transport;
 use rustls::pki_types::ServerName;
+use sip::Method;
 use tokio::net::TcpStream;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
@@ -22,7 +23,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::RimEnd;
 use super::connection::{Letter, Line};
 use super::counter::{StreamCounter, Tally};
-use super::limits::{Census, Limits};
+use super::limits::{Census, Limits, Standing};
 use super::stream::Door;
 use super::tls::Tls;
 use crate::returned::canonical;
@@ -65,8 +66,8 @@ struct Peer {
     transport: Transport,
     local: SocketAddr,
     remote: SocketAddr,
-    /// Whose share it takes, if the peer opened it.
-    source: Option<IpAddr>,
+    /// Whose share it takes, and what he has shown, if the peer opened it.
+    source: Option<(IpAddr, Standing)>,
     /// The peer has said all that it will say. It may still read our responses.
     leaving: bool,
     letters: mpsc::Sender<Letter>,
@@ -200,7 +201,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
         }
         self.tally.add(StreamCounter::Accepted);
         let Door { address: local, transport } = door;
-        let line = self.open_line(transport, local, remote, Some(source));
+        let line = self.open_line(transport, local, remote, Some((source, Standing::Stranger)));
         tokio::spawn(line.serve(socket, self.tls.clone()));
     }
 
@@ -210,7 +211,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
         transport: Transport,
         local: SocketAddr,
         remote: SocketAddr,
-        source: Option<IpAddr>,
+        source: Option<(IpAddr, Standing)>,
     ) -> Line {
         let number = self.next_number();
         let (letters, waiting) = mpsc::channel(LETTERS_MAX);
@@ -327,6 +328,19 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
         }
     }
 
+    /// What we grant a peer shows that he is no stranger.
+    fn note_service(&mut self, letter: &Letter) {
+        let Some(peer) = self.peers.get_mut(&letter.path.connection) else { return };
+        let is_his = peer.remote.ip() == letter.path.remote.ip();
+        if let Some((source, standing @ Standing::Stranger)) = &mut peer.source
+            && is_his
+            && letter.is_service()
+        {
+            *standing = Standing::Served;
+            self.census.serve(*source);
+        }
+    }
+
     /// From the next connection on whoever answers at `place` must be called so.
     fn take_name(&mut self, place: SocketAddr, name: &[u8]) {
         let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty());
@@ -341,6 +355,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
 
     /// By its own connection; else by one that leads there, or is made to.
     fn send(&mut self, letter: Letter) {
+        self.note_service(&letter);
         let Some(letter) = self.send_along(letter) else { return };
         match letter.way_back() {
             Way::Request => self.send_anew(letter),
@@ -438,6 +453,17 @@ enum Way {
 impl Letter {
     fn is_response(&self) -> bool {
         self.bytes.starts_with(b"SIP/2.0 ")
+    }
+
+    /// Whether it grants what no stranger gets: a registration, a publication, or a call that rings.
+    fn is_service(&self) -> bool {
+        if !self.is_response() {
+            return false;
+        }
+        let Ok(message) = sip::Message::parse(&self.bytes) else { return false };
+        let is_granted = message.status().is_some_and(|status| (180..300).contains(&status));
+        is_granted
+            && matches!(message.method(), Method::Register | Method::Invite | Method::Publish)
     }
 
     fn way_back(&self) -> Way {
