@@ -337,6 +337,7 @@ impl<C: Clock> Driver<C> {
         self.settle(time, turns);
         if time.now >= turns.missing_due {
             turns.missing_due = time.now + MISSING_LOOK;
+            self.watch_certificates(time);
             for (worker, side) in self.sides.iter().enumerate() {
                 self.office.handle_missing(time, worker, |key| {
                     side.calls.tenancy(key.slot).is_some_and(|seen| {
@@ -370,6 +371,19 @@ impl<C: Clock> Driver<C> {
                 self.collect(time, turns, worker, slot);
             }
         }
+    }
+
+    /// Whether the rim could use what lies on disk now; any worker may have counted it.
+    fn watch_certificates(&mut self, time: Time) {
+        let (mut read, mut refused) = (0, 0);
+        for (name, value) in self.sides.iter().flat_map(|side| side.counters.iter()) {
+            match name.as_str() {
+                "stream_tls_read" => read += value,
+                "stream_tls_refused" => refused += value,
+                _ => {}
+            }
+        }
+        self.office.handle_certificates(time, read, refused);
     }
 
     /// Ends and charges the calls of a dataplane that does not come back.

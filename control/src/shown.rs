@@ -226,6 +226,8 @@ pub struct RoutingShown {
     pub options_round_trip_us: Option<u32>,
     /// Where the target leads now, first choice first.
     pub addresses: Vec<String>,
+    /// Those of them that do not answer OPTIONS; calls pass them over.
+    pub addresses_offline: Vec<String>,
 }
 
 /// A phone with its lines, and whether it can be reached.

@@ -289,10 +289,11 @@ fn start_streams(
         })
         .collect();
     let identity = served.identity.as_ref();
-    let tls = rim::Tls::open(
-        identity.map(|identity| (identity.certificate.as_path(), identity.key.as_path())),
-        (served.verify == Verify::Yes).then_some(served.authorities.as_path()),
-    )?;
+    let tls = rim::Tls::open(rim::TlsFiles {
+        identity: identity.map(|own| (own.certificate.clone(), own.key.clone())),
+        more: served.identities_more.clone(),
+        authorities: (served.verify == Verify::Yes).then(|| served.authorities.clone()),
+    })?;
     let rings = rings(config, "streams.bell");
     Ok(rim::stream::start(&doors, &rings, tls, admits, Arc::clone(stop))?)
 }

@@ -144,7 +144,9 @@ impl Office {
                     let (call, gateway) = (reroute.call, reroute.gateway);
                     Answer::Rerouted(Rerouted { call, gateway, granted: 1 })
                 }
-                Up::Ask(Ask::Abandon(_) | Ask::Register(_)) | Up::Report(_) => continue,
+                Up::Ask(Ask::Abandon(_) | Ask::Register(_) | Ask::Locate(_)) | Up::Report(_) => {
+                    continue;
+                }
             };
             assert!(self.side.down.send(&Down::Answer(answer)).is_ok());
         }

@@ -254,8 +254,6 @@ impl Stage {
             "tariff create wholesale",
             "tariff rate set retail 44 0.0120",
             "tariff rate set wholesale 44 0.0080",
-            // SIPp gives up where it is offered SHA-256 first.
-            "param set TG_DIGEST_SHA256 0",
         ] {
             stage.tollgate(command)?;
         }

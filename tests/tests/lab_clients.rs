@@ -131,7 +131,7 @@ fn linphone_and_baresip_register_and_call_each_other_and_a_vendor() {
     let bob = Softphone::start(&stage.lab, "cust", "10.10.1.20", account).expect("bob starts");
     expect_online(&stage, "bob", "udp");
 
-    stage.tollgate("param set TG_DIGEST_SHA256 1").expect("SHA-256 is offered again");
+    stage.tollgate("param set TG_DIGEST_SHA256 1").expect("SHA-256 is offered first");
     let setup = Setup { port: 5066, authorities: authority.as_deref() };
     let mut alice = Linphone::start(&stage.lab, "cust", setup).expect("alice starts");
     let transport = if authority.is_some() { "tls" } else { "udp" };

@@ -86,6 +86,12 @@ pub(crate) struct Flags {
     /// Routing gateways follow where it takes no call: true or false.
     #[arg(long)]
     fall_through: Option<bool>,
+    /// MESSAGE is passed on inside its calls: true or false.
+    #[arg(long)]
+    message: Option<bool>,
+    /// PUBLISH of it is taken: true or false.
+    #[arg(long)]
+    publish: Option<bool>,
 }
 
 impl Flags {
@@ -103,6 +109,8 @@ impl Flags {
             .set("contacts_max", self.contacts_max)
             .set("offline_gateway", self.offline_gateway)
             .set("fall_through", self.fall_through)
+            .set("message", self.message)
+            .set("publish", self.publish)
     }
 
     /// What the path ends with.

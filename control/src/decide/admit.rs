@@ -1,6 +1,8 @@
 //! Admit: who calls, may they, by which gateways in which order, at what price, for how long.
 
-use link::answer::{Candidate, Refuse, Rerouted, Route, Span, WITHHELD};
+use link::answer::{
+    CALLEE_MESSAGES, CALLER_MESSAGES, Candidate, Refuse, Rerouted, Route, Span, WITHHELD,
+};
 use link::ask::{Admit, Reroute};
 use link::record::{ATTEMPTS_MAX, EndReason};
 use link::{Answer, CallRecord, Endpoint, Text};
@@ -110,6 +112,14 @@ impl Office {
         let live = Live { worker, key, mapping, account, routing, reserved, since, asked };
         self.take(admit.record, live);
 
+        let takes = |phone: &Customer| phone.ringing.is_some() && phone.messages;
+        let callee_takes = self.state.customers.of_number(&callee).is_some_and(takes);
+        let flags = [
+            (is_withheld(&customer, admit), WITHHELD),
+            (takes(&customer), CALLER_MESSAGES),
+            (callee_takes, CALLEE_MESSAGES),
+        ];
+        let flags = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum();
         let mut route = Route {
             call: admit.call,
             customer_gateway: mapping,
@@ -119,7 +129,7 @@ impl Office {
             customer_terms: link::record::Terms { words: terms.to_words() },
             candidates_used: 0,
             switches_max: self.state.values.number("SS_GATEWAY_SWITCH_LIMIT") as u32,
-            flags: if is_withheld(&customer, admit) { WITHHELD } else { 0 },
+            flags,
             spare: 0,
             diverter: diverter(&customer, admit),
             candidates: [Candidate::default(); ATTEMPTS_MAX],
@@ -303,7 +313,9 @@ impl Office {
             let Some(candidate) = self.candidate(choice, caller, callee) else { continue };
             let chance = &mut self.chance;
             let places = self.state.places_of_a_call(choice.gateway, |end| chance.below(end));
-            for target in places.into_iter().take(PLACES_MAX).take(found.room()) {
+            let upstream = &self.upstream;
+            let places = places.into_iter().filter(|it| upstream.has_online(choice.gateway, *it));
+            for target in places.take(PLACES_MAX).take(found.room()) {
                 found.candidates.push(Candidate { target, ..candidate });
             }
         }
@@ -325,10 +337,12 @@ impl Office {
         Some(Candidate {
             gateway: gateway.id,
             target: Endpoint::NONE,
+            local: Endpoint::NONE,
             connection: 0,
             uri: Span::default(),
             path: Span::default(),
             group: 0,
+            spare: 0,
             stop_codes,
             caller: text(caller.and_then(|caller| gateway.caller_rules.apply(caller))),
             callee: text(Some(gateway.callee_rules.apply(callee)?)),

@@ -26,6 +26,7 @@ impl Office {
             Ask::Answered(answered) => self.handle_answered(worker, answered, record()),
             Ask::Abandon(abandon) => self.handle_abandon(time, worker, abandon),
             Ask::Register(register) => self.handle_register(time, worker, register),
+            Ask::Locate(locate) => self.handle_locate(time, worker, locate),
         }
     }
 

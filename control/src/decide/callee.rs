@@ -118,10 +118,12 @@ impl Office {
             found.candidates.push(Candidate {
                 gateway: gateway.id,
                 target,
+                local: binding.local,
                 connection,
                 uri,
                 path,
                 group: if ringing.ring == Ring::All { AT_ONCE } else { 0 },
+                spare: 0,
                 stop_codes,
                 caller: text(caller),
                 callee: text(Some(callee)),

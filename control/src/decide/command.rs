@@ -316,7 +316,9 @@ impl Office {
                     Ok(page.fill(found, place, |entity| self.describe(time, entity)))
                 }
                 Method::Post => {
+                    let plain = self.state.plain_profile();
                     let entity = self.state.create(kind, body.clone())?;
+                    self.tell_plain(&plain);
                     self.saved(time, "created", &entity);
                     Ok(self.describe(time, &entity))
                 }
@@ -329,7 +331,9 @@ impl Office {
         match method {
             Method::Get => Ok(self.describe(time, self.state.document(kind, name)?)),
             Method::Patch => {
+                let plain = self.state.plain_profile();
                 let entity = self.state.update(kind, name, body)?;
+                self.tell_plain(&plain);
                 self.saved(time, "changed", &entity);
                 // Whoever registered by the old password proved something else.
                 if ["password", "auth_password"].iter().any(|secret| is_said(body, secret)) {
@@ -338,7 +342,9 @@ impl Office {
                 Ok(self.describe(time, &entity))
             }
             Method::Delete => {
+                let plain = self.state.plain_profile();
                 let entity = self.state.delete(kind, name)?;
+                self.tell_plain(&plain);
                 self.change(Change::Delete(kind, entity.id()));
                 self.guard_changed(kind);
                 self.upstream_changed(time, &entity);
@@ -359,11 +365,17 @@ impl Office {
         self.change(Change::Put(Box::new(entity.clone())));
         self.guard_changed(entity.kind());
         self.upstream_changed(time, entity);
-        if let Some(profile) = self.state.profile_of(entity) {
-            self.order_all(Order::Profile(profile));
-        }
+        self.tell_gateway(entity);
         let subject = format!("{} {}", entity.kind().name(), entity.name());
         self.note(time, name, &subject, String::new());
+    }
+
+    /// The workers hear what holds for phones, if that is not what it `was`.
+    fn tell_plain(&mut self, was: &Profile) {
+        let plain = self.state.plain_profile();
+        if plain != *was {
+            self.order_all(Order::Profile(plain));
+        }
     }
 
     /// What the driver holds follows lists and gateways.
@@ -459,7 +471,8 @@ impl Office {
                     registration_state: phase.name(),
                     registered_until: until_us.map(Moment::at),
                     options_round_trip_us: self.upstream.round_trip_us(id),
-                    addresses: self.state.places(id).iter().map(|it| format!("{it:?}")).collect(),
+                    addresses: written(self.state.places(id)),
+                    addresses_offline: written(self.upstream.offline_places(id)),
                 })
             }
             Entity::Deny(denied) => shown::json(DeniedShown {
@@ -659,6 +672,11 @@ impl Office {
             options_burst: self.state.values.small("TG_OPTIONS_BURST"),
         }
     }
+}
+
+/// Places as the API writes them.
+fn written(places: Vec<link::Endpoint>) -> Vec<String> {
+    places.into_iter().map(|place| format!("{place:?}")).collect()
 }
 
 fn not_allowed() -> Refusal {

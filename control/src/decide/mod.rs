@@ -16,15 +16,18 @@ mod admit;
 mod answered;
 mod callee;
 mod caller;
+mod certificates;
 mod challenged;
 mod chance;
 pub(crate) mod command;
 mod digest;
 mod ended;
 mod explain;
+mod guests;
 mod illegal;
 mod keep_alive;
 mod names;
+mod probe;
 mod register;
 mod upstream;
 mod vanished;
@@ -38,7 +41,7 @@ use std::time::Duration;
 use link::ask::Admit;
 use link::message::Down;
 use link::record::{CallKey, EndReason, NEVER};
-use link::{CallRecord, Order, Profile};
+use link::{CallRecord, Order};
 use rating::{Money, Terms};
 
 use crate::Time;
@@ -97,6 +100,7 @@ pub struct Office {
     /// What became of REGISTERs and challenges since the start.
     figures: RegistrationFigures,
     keep_alive: keep_alive::KeepAlive,
+    certificates: certificates::Certificates,
     /// The dataplane that is there: connections are its own.
     epoch: u64,
     /// Refusals of customers' calls without a record, because too much waited for the store.
@@ -206,18 +210,12 @@ impl Office {
         self.order_all(parameters);
         let draining = u32::from(self.draining);
         self.order_all(Order::Drain(link::order::Drain { draining }));
-        // Phones, and whoever else has no profile of its own.
-        let plain = Profile {
-            present: 1,
-            retry_after: 1,
-            reason: 1,
-            privacy: 1,
-            transfer: 1,
-            ..Profile::default()
-        };
-        self.order_all(Order::Profile(plain));
+        self.order_all(Order::Profile(self.state.plain_profile()));
         for profile in self.state.profiles() {
             self.order_all(Order::Profile(profile));
+        }
+        for name in self.state.names() {
+            self.order_all(Order::Name(name));
         }
     }
 

@@ -1,4 +1,5 @@
-//! Names of vendors: which are asked for when, and what holds meanwhile.
+//! Names of vendors: which are asked for when, and what holds meanwhile. (Names in a vendor's 3xx are
+//! guests: `guests.rs`.)
 //!
 //! A name that led somewhere once leads there until DNS says where else: while nobody answers, and even
 //! when the name is gone, the last good answer holds and an alarm says so. It is kept by the store, so a
@@ -7,7 +8,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use link::Order;
+
 use super::Office;
+use super::guests::{GUESTS_ASKED_MAX, Guests};
 use crate::Time;
 use crate::journal::{Event, Severity};
 use crate::resolve::dns::SEARCHES_MAX;
@@ -16,11 +20,11 @@ use crate::state::entity::{Entity, Kind};
 use crate::store::{Change, Located};
 
 /// Whatever a zone says, an answer holds at least and at most so long, s.
-const TTL_S: std::ops::RangeInclusive<u32> = 30..=3_600;
+pub(super) const TTL_S: std::ops::RangeInclusive<u32> = 30..=3_600;
 /// When a name is asked for again after DNS was silent.
-const AGAIN: Duration = Duration::from_secs(30);
+pub(super) const AGAIN: Duration = Duration::from_secs(30);
 /// A search of which nobody heard for so long is lost.
-const LOST_AFTER: Duration = Duration::from_secs(60);
+pub(super) const LOST_AFTER: Duration = Duration::from_secs(60);
 /// Silence for so long is worth an alarm where an answer holds; where none does, at once.
 const SILENCE: Duration = Duration::from_secs(300);
 
@@ -39,8 +43,9 @@ struct Named {
 #[derive(Debug, Default)]
 pub(super) struct Names {
     named: BTreeMap<String, Named>,
-    wanted: VecDeque<(String, Target)>,
+    pub(super) wanted: VecDeque<(String, Target)>,
     under_way: usize,
+    pub(super) guests: Guests,
 }
 
 impl Office {
@@ -75,19 +80,23 @@ impl Office {
 
     /// Asks for what is due, as far as there is room.
     pub(super) fn handle_names_time(&mut self, time: Time) {
-        let Names { named, wanted, under_way } = &mut self.names;
+        let Names { named, wanted, under_way, .. } = &mut self.names;
         for (name, it) in named {
             if it.asked.is_some_and(|asked| time.now >= asked + LOST_AFTER) {
                 it.asked = None;
                 *under_way = under_way.saturating_sub(1);
                 it.due = time.now;
             }
-            if it.asked.is_none() && it.due <= time.now && *under_way < SEARCHES_MAX {
+            if it.asked.is_none()
+                && it.due <= time.now
+                && *under_way < SEARCHES_MAX - GUESTS_ASKED_MAX
+            {
                 it.asked = Some(time.now);
                 *under_way += 1;
                 wanted.push_back((name.clone(), it.target.clone()));
             }
         }
+        self.give_up_guests(time);
     }
 
     /// The next name to be asked for. [`Self::handle_resolved`] wants to hear what came of it.
@@ -97,6 +106,7 @@ impl Office {
 
     /// What DNS says of a name.
     pub fn handle_resolved(&mut self, time: Time, name: &str, outcome: Outcome) {
+        self.guest_resolved(time, name, &outcome);
         let held = self.state.located.get(name);
         let holds = held.is_some();
         let Some(it) = self.names.named.get_mut(name) else { return };
@@ -166,9 +176,19 @@ impl Office {
             _ => false,
         };
         let moved = self.state.documents(Kind::Routing).filter(is_there);
-        let profiles: Vec<_> = moved.filter_map(|entity| self.state.profile_of(entity)).collect();
-        for profile in profiles {
-            self.order_all(link::Order::Profile(profile));
+        let moved: Vec<Entity> = moved.cloned().collect();
+        for entity in moved {
+            self.tell_gateway(&entity);
+        }
+    }
+
+    /// Every worker hears how a gateway wants its SIP, and who its places must prove to be.
+    pub(super) fn tell_gateway(&mut self, entity: &Entity) {
+        if let Some(profile) = self.state.profile_of(entity) {
+            self.order_all(Order::Profile(profile));
+        }
+        for name in self.state.names_of(entity) {
+            self.order_all(Order::Name(name));
         }
     }
 }

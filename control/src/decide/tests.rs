@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::cdr::Cdr;
 
+mod guests;
 mod names;
 mod upstream;
 
@@ -306,6 +307,50 @@ fn each_reason_to_refuse_has_its_status() {
     assert_eq!(desk.office.calls_live(), 0);
     let ends = desk.settle().ends;
     assert_eq!(ends.len(), 5, "one record per refused call");
+}
+
+#[test]
+fn a_gateways_own_address_is_where_it_is_for_vendors_and_its_first_host_for_customers() {
+    use link::profile::{ReplyAddress, RequestAddress};
+    let mut desk = Desk::new("10");
+    desk.orders();
+    let mut address = |path: &str, body: Value| {
+        desk.say(Method::Patch, path, body).map_err(|no| no.detail)?;
+        let profile = desk.orders().into_iter().find_map(|order| match order {
+            Order::Profile(profile) => Some(profile),
+            _ => None,
+        });
+        let profile = profile.unwrap();
+        let modes = (profile.reply_address, profile.request_address);
+        assert_eq!(modes, (ReplyAddress::Fixed as u8, RequestAddress::Fixed as u8));
+        Ok(profile.address.socket_address().unwrap().to_string())
+    };
+    let fixed = json!({"reply_address": "fixed", "request_address": "fixed"});
+    assert_eq!(address("gateway/routing/first", fixed.clone()), Ok("10.2.0.1:5060".into()));
+    assert_eq!(address("gateway/mapping/in", fixed), Ok("10.1.0.1:5060".into()));
+    let of = |addresses: &[&str]| json!({ "addresses": addresses });
+    for (addresses, own) in [
+        (&["10.1.0.0/24", "10.1.0.7:5070", "10.1.0.8"][..], "10.1.0.7:5070"),
+        (&["[2001:db8::7]:5070"], "[2001:db8::7]:5070"),
+        (&["2001:db8::7/128"], "[2001:db8::7]:5060"),
+    ] {
+        assert_eq!(address("gateway/mapping/in", of(addresses)), Ok(own.into()));
+    }
+    // A mode that could do nothing is refused by its name.
+    let none: Result<String, String> = address("gateway/mapping/in", of(&["10.1.0.0/24"]));
+    assert!(none.unwrap_err().starts_with("reply_address: fixed needs a host"));
+}
+
+#[test]
+fn certificates_that_cannot_be_used_are_an_alarm_until_some_can() {
+    let mut desk = Desk::new("10");
+    let mut look = |read, refused| {
+        desk.office.handle_certificates(desk.time, read, refused);
+        !desk.alarms().is_empty()
+    };
+    assert_eq!([look(0, 0), look(0, 1), look(0, 1)], [false, true, true]);
+    assert_eq!([look(1, 1), look(1, 1), look(1, 2)], [false, false, true]);
+    assert!(!look(0, 0), "a new dataplane has read them all");
 }
 
 #[test]

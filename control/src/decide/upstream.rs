@@ -25,6 +25,7 @@ use routing::Health;
 
 use super::Office;
 use super::chance::Chance;
+use super::probe::{Probes, Turn};
 use crate::Time;
 use crate::journal::{Event, Severity};
 use crate::resolve::Server;
@@ -115,44 +116,12 @@ struct Upkeep {
     rest_s: u32,
 }
 
-/// OPTIONS to one gateway.
-#[derive(Debug)]
-struct Probe {
-    due: link::Instant,
-    online: bool,
-    /// In a row.
-    failures: u64,
-    /// In a row.
-    successes: u64,
-    /// The place that is asked: another one after each failure, so that a gateway is there as long as
-    /// one of its places is.
-    place: usize,
-    round_trip_us: Option<u32>,
-}
-
-impl Probe {
-    fn new(due: link::Instant) -> Self {
-        Self { due, online: true, failures: 0, successes: 0, place: 0, round_trip_us: None }
-    }
-
-    /// Counts an answer or its absence. Whether that turned it on or off.
-    fn count(&mut self, alive: bool, failures: u64, successes: u64) -> bool {
-        (self.failures, self.successes) =
-            if alive { (0, self.successes + 1) } else { (self.failures + 1, 0) };
-        let online = match self.online {
-            true => self.failures < failures,
-            false => self.successes >= successes,
-        };
-        std::mem::replace(&mut self.online, online) != online
-    }
-}
-
 /// One vendor's gateway that is probed, registered at, or still to be left.
 #[derive(Debug, Default)]
 struct Vendor {
     /// In alarms and events.
     subject: String,
-    probe: Option<Probe>,
+    probes: Option<Probes>,
     wish: Option<Wish>,
     /// What its registrar may know of us.
     held: Option<Registration>,
@@ -170,6 +139,7 @@ enum What {
 #[derive(Debug)]
 struct Sent {
     gateway: u32,
+    target: Endpoint,
     what: What,
     at: link::Instant,
 }
@@ -202,7 +172,7 @@ impl Upstream {
         let vendor = self.vendors.get(&gateway);
         let is_offline = vendor.is_some_and(|vendor| {
             let unregistered = vendor.wish.is_some() && vendor.upkeep.phase != Phase::Registered;
-            unregistered || vendor.probe.as_ref().is_some_and(|probe| !probe.online)
+            unregistered || vendor.probes.as_ref().is_some_and(|probes| !probes.is_online())
         });
         match is_offline {
             true => Health::Offline,
@@ -211,10 +181,24 @@ impl Upstream {
         }
     }
 
+    /// Whether calls may go to this place of it.
+    pub(super) fn has_online(&self, gateway: u32, place: Endpoint) -> bool {
+        let vendor = self.vendors.get(&gateway);
+        let probes = vendor.and_then(|vendor| vendor.probes.as_ref());
+        probes.is_none_or(|probes| probes.has_online(place))
+    }
+
+    /// Its places that calls pass over.
+    pub(super) fn offline_places(&self, gateway: u32) -> Vec<Endpoint> {
+        let vendor = self.vendors.get(&gateway);
+        let probes = vendor.and_then(|vendor| vendor.probes.as_ref());
+        probes.into_iter().flat_map(Probes::offline).collect()
+    }
+
     /// Whether anybody finds out if it is there: by probes, or because we register.
     pub(super) fn is_watched(&self, gateway: u32) -> bool {
         let vendor = self.vendors.get(&gateway);
-        vendor.is_some_and(|vendor| vendor.probe.is_some() || vendor.wish.is_some())
+        vendor.is_some_and(|vendor| vendor.probes.is_some() || vendor.wish.is_some())
     }
 
     /// Its registration, and until when it holds.
@@ -227,7 +211,7 @@ impl Upstream {
 
     /// From the last OPTIONS to its answer.
     pub(super) fn round_trip_us(&self, gateway: u32) -> Option<u32> {
-        self.vendors.get(&gateway)?.probe.as_ref()?.round_trip_us
+        self.vendors.get(&gateway)?.probes.as_ref()?.round_trip_us()
     }
 
     /// Whether its profile must stay until a registration is taken back with it.
@@ -241,8 +225,8 @@ impl Upstream {
         let lost: Vec<(u64, Sent)> = lost.collect();
         for (_, sent) in &lost {
             let Some(vendor) = self.vendors.get_mut(&sent.gateway) else { continue };
-            match (sent.what, &mut vendor.probe) {
-                (What::Probe, Some(probe)) => probe.due = link::Instant::ZERO,
+            match (sent.what, &mut vendor.probes) {
+                (What::Probe, Some(probes)) => probes.ask_again(Some(sent.target)),
                 (What::Probe, None) => {}
                 (What::Register | What::TakeBack, _) => vendor.upkeep.due = link::Instant::ZERO,
             }
@@ -265,13 +249,6 @@ fn jittered(delay: Duration, chance: &mut Chance) -> Duration {
 fn refreshed_after(lifetime: Duration, chance: &mut Chance) -> Duration {
     let ms = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
     Duration::from_millis(ms / 10 * 8 + chance.below(ms / 10 + 1))
-}
-
-/// Where in the interval a gateway's first OPTIONS falls. Multiples of the golden ratio lie evenly
-/// however many there are (Knuth 6.4).
-fn share(gateway: u32, interval: Duration) -> Duration {
-    let fraction = gateway.wrapping_mul(0x9e37_79b9);
-    interval.mul_f64(f64::from(fraction) / f64::from(u32::MAX))
 }
 
 /// Whether an answer to OPTIONS shows that somebody is there who takes calls.
@@ -301,11 +278,19 @@ impl Office {
             if !subject.is_empty() {
                 vendor.subject = subject;
             }
-            if vendor.probe.is_some() && !checked {
-                vendor.probe = None;
+            let gone = match checked {
+                true => {
+                    let probes = vendor.probes.get_or_insert_with(|| Probes::new(id, interval));
+                    probes.follow(time.now, &self.state.places(id))
+                }
+                false => vendor.probes.take().map_or_else(Vec::new, |it| it.offline().collect()),
+            };
+            for place in gone {
+                let subject = place_subject(&vendor.subject, place);
+                self.journal.clear(time.wall_us, "place_offline", &subject);
+            }
+            if vendor.probes.as_ref().is_none_or(Probes::is_online) {
                 self.journal.clear(time.wall_us, "gateway_offline", &vendor.subject);
-            } else if vendor.probe.is_none() && checked {
-                vendor.probe = Some(Probe::new(time.now + share(id, interval)));
             }
             if vendor.wish != wish {
                 let left_us = match (&wish, &vendor.held) {
@@ -332,7 +317,7 @@ impl Office {
                     self.journal.clear(time.wall_us, "registration_failed", &vendor.subject);
                 }
             }
-            if vendor.wish.is_none() && vendor.probe.is_none() && vendor.held.is_none() {
+            if vendor.wish.is_none() && vendor.probes.is_none() && vendor.held.is_none() {
                 self.upstream.vendors.remove(&id);
             }
         }
@@ -419,21 +404,19 @@ impl Office {
     /// Sends OPTIONS if it is time.
     fn probe(&mut self, time: Time, id: u32) {
         let interval = self.options_interval();
-        let places = self.state.places(id);
-        if self.upstream.is_busy(id, |what| what == What::Probe) {
-            return;
-        }
         let vendor = self.upstream.vendors.get_mut(&id);
-        let Some(probe) = vendor.and_then(|vendor| vendor.probe.as_mut()) else { return };
-        if probe.due > time.now {
-            return;
+        let Some(probes) = vendor.and_then(|vendor| vendor.probes.as_mut()) else { return };
+        for target in probes.take_due(time.now, interval) {
+            // Who has not answered the last one yet is not asked the next.
+            let is_asked =
+                |sent: &Sent| (sent.gateway, sent.what, sent.target) == (id, What::Probe, target);
+            if self.upstream.errands.values().any(is_asked) {
+                continue;
+            }
+            let errand = Errand { target, cseq: 1, ..errand(ErrandKind::Options, id) };
+            let call_id = self.chance.draw();
+            self.send(time, What::Probe, Errand { call_id, ..errand });
         }
-        probe.due = (probe.due + interval).max(time.now + interval / 2);
-        // A name that leads nowhere is no candidate anyway.
-        let Some(target) = places.get(probe.place % places.len().max(1)) else { return };
-        let errand = Errand { target: *target, cseq: 1, ..errand(ErrandKind::Options, id) };
-        let call_id = self.chance.draw();
-        self.send(time, What::Probe, Errand { call_id, ..errand });
     }
 
     /// Registers, refreshes or takes back what is due.
@@ -531,7 +514,7 @@ impl Office {
         let Some(vendor) = self.upstream.vendors.get_mut(&id) else { return };
         vendor.held = None;
         vendor.upkeep.due = time.now;
-        if vendor.wish.is_none() && vendor.probe.is_none() {
+        if vendor.wish.is_none() && vendor.probes.is_none() {
             self.upstream.vendors.remove(&id);
         }
     }
@@ -542,8 +525,8 @@ impl Office {
 
     fn send(&mut self, time: Time, what: What, errand: Errand) {
         let id = self.chance.draw();
-        let gateway = errand.gateway;
-        self.upstream.errands.insert(id, Sent { gateway, what, at: time.now });
+        let Errand { gateway, target, .. } = errand;
+        self.upstream.errands.insert(id, Sent { gateway, target, what, at: time.now });
         self.order(self.worker_of(gateway), Order::Errand(Errand { id, ..errand }));
     }
 
@@ -552,13 +535,8 @@ impl Office {
         let Some(sent) = self.upstream.errands.remove(&done.id) else { return };
         match sent.what {
             What::Probe => {
-                let alive = is_alive(done.status);
-                let vendor = self.upstream.vendors.get_mut(&sent.gateway);
-                if let Some(probe) = vendor.and_then(|vendor| vendor.probe.as_mut()) {
-                    probe.round_trip_us = alive.then_some(done.round_trip_us);
-                    probe.place += usize::from(!alive);
-                }
-                self.count_probe(time, sent.gateway, alive);
+                let round_trip_us = is_alive(done.status).then_some(done.round_trip_us);
+                self.count_probe(time, sent.gateway, sent.target, round_trip_us);
             }
             What::Register => self.registered(time, sent.gateway, done),
             What::TakeBack => {
@@ -596,28 +574,51 @@ impl Office {
                     detail: detail.into(),
                 });
             }
-            Some(News::Unreachable) => self.count_probe(time, news.gateway, false),
+            Some(News::Unreachable) => self.doubt(time, news.gateway),
             Some(News::RetryAfter) | None => {}
         }
     }
 
-    fn count_probe(&mut self, time: Time, id: u32, alive: bool) {
+    /// A call found nobody at one place of a gateway: counted where that is the only one; where there
+    /// are several, which one it was is asked.
+    fn doubt(&mut self, time: Time, id: u32) {
+        let vendor = self.upstream.vendors.get_mut(&id);
+        let Some(probes) = vendor.and_then(|vendor| vendor.probes.as_mut()) else { return };
+        match probes.only() {
+            Some(place) => self.count_probe(time, id, place, None),
+            None => probes.ask_again(None),
+        }
+    }
+
+    fn count_probe(&mut self, time: Time, id: u32, place: Endpoint, round_trip_us: Option<u32>) {
         let failures = self.state.values.number("TG_OPTIONS_CHECK_FAILURES");
         let successes = self.state.values.number("TG_OPTIONS_CHECK_SUCCESSES");
         let Some(vendor) = self.upstream.vendors.get_mut(&id) else { return };
-        let Some(probe) = vendor.probe.as_mut() else { return };
-        if !probe.count(alive, failures, successes) {
-            return;
+        let Some(probes) = vendor.probes.as_mut() else { return };
+        let Some(turn) = probes.count(place, round_trip_us, (failures, successes)) else { return };
+        let subject = place_subject(&vendor.subject, place);
+        let silent = format!("{failures} OPTIONS in a row without an answer");
+        let at_us = time.wall_us;
+        if turn == Turn::On {
+            self.journal.clear(at_us, "place_offline", &subject);
+            return self.journal.clear(at_us, "gateway_offline", &vendor.subject);
         }
-        if probe.online {
-            self.journal.clear(time.wall_us, "gateway_offline", &vendor.subject);
-        } else {
+        if probes.are_many() {
             self.journal.raise(Event {
-                at_us: time.wall_us,
+                at_us,
+                name: "place_offline",
+                subject,
+                severity: Severity::Warning,
+                detail: format!("{silent}; calls pass it over"),
+            });
+        }
+        if !probes.is_online() {
+            self.journal.raise(Event {
+                at_us,
                 name: "gateway_offline",
                 subject: vendor.subject.clone(),
                 severity: Severity::Critical,
-                detail: format!("{failures} OPTIONS in a row without an answer; no calls go there"),
+                detail: format!("{silent}; no calls go there"),
             });
         }
     }
@@ -713,13 +714,18 @@ impl Vendor {
     fn is_due(&self, now: link::Instant) -> bool {
         let registers = self.wish.is_some() || self.held.is_some();
         registers && self.upkeep.due <= now
-            || self.probe.as_ref().is_some_and(|probe| probe.due <= now)
+            || self.probes.as_ref().is_some_and(|probes| probes.is_due(now))
     }
 }
 
 /// How a gateway is called in alarms and events.
 pub(super) fn subject(name: &str) -> String {
     format!("{} {name}", Kind::Routing.name())
+}
+
+/// How one of its places is.
+fn place_subject(gateway: &str, place: Endpoint) -> String {
+    format!("{gateway} at {place:?}")
 }
 
 fn next_cseq(time: Time, last: u32) -> u32 {
@@ -736,8 +742,9 @@ fn errand(kind: ErrandKind, gateway: u32) -> Errand {
         cseq: 0,
         connection: 0,
         target: Endpoint::NONE,
+        local: Endpoint::NONE,
         kind: kind as u8,
-        spare: [0; 3],
+        spare: [0; 7],
         uri: Text::EMPTY,
         user: Text::EMPTY,
         domain: Text::EMPTY,

@@ -15,6 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use link::Endpoint;
 use link::endpoint::Transport;
 use serde::{Deserialize, Serialize};
+use sip::Uri;
 
 /// Bindings that end in one tick, at most.
 const ENDED_PER_TICK_MAX: usize = 1_000;
@@ -97,27 +98,28 @@ pub fn transport_name(endpoint: Endpoint) -> &'static str {
     }
 }
 
-/// Host and port of a SIP URI, as far as they are there.
-fn host_of(uri: &str) -> (&str, Option<u16>) {
-    let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
-    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
-    let rest = rest.split([';', '?', '>']).next().unwrap_or_default();
-    if let Some((host, port)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        return (host, port.strip_prefix(':').and_then(|port| port.parse().ok()));
-    }
-    match rest.split_once(':') {
-        Some((host, port)) => (host, port.parse().ok()),
-        None => (rest, None),
+/// The address and the port that a contact names, as far as it does.
+fn place_of(uri: &str) -> (Option<IpAddr>, Option<u16>) {
+    let uri = Uri::parse(uri.as_bytes());
+    (uri.and_then(|uri| uri.host().ip()), uri.and_then(|uri| uri.port()))
+}
+
+/// Whether two URIs are one contact (§19.1.4). What is no URI is compared letter by letter.
+fn is_same(one: &str, other: &str) -> bool {
+    let read = |uri| Uri::parse(str::as_bytes(uri));
+    match (read(one), read(other)) {
+        (Some(one), Some(other)) => one.is_same(&other),
+        _ => one == other,
     }
 }
 
-/// Whether two URIs are one contact: hosts and parameters in any case, users as they are written
-/// (§19.1.4, without decoding: who writes one contact in two ways has two).
-fn is_same(one: &str, other: &str) -> bool {
-    let split = |uri: &str| uri.rfind('@').map_or(0, |at| at + 1);
-    let parts = |uri| str::split_at_checked(uri, split(uri)).unwrap_or((uri, ""));
-    let ((user, host), (other_user, other_host)) = (parts(one), parts(other));
-    user == other_user && host.eq_ignore_ascii_case(other_host)
+/// Which of these a contact means: the one with its very letters, else the newest that is the same.
+///
+/// Sameness is no equivalence: a contact without a parameter is the same as two that have it with
+/// different values. It changes one of them.
+fn place_in(all: &[Binding], uri: &str) -> Option<usize> {
+    let written = all.iter().position(|it| it.uri == uri);
+    written.or_else(|| all.iter().rposition(|it| is_same(&it.uri, uri)))
 }
 
 impl Binding {
@@ -135,9 +137,8 @@ impl Binding {
             // Who came by WebSocket listens nowhere (RFC 7118 §5).
             Transport::Ws | Transport::Wss => return None,
         };
-        let (host, port) = host_of(&self.uri);
-        let address: IpAddr = host.parse().ok().filter(|_| !self.nat)?;
-        let address = SocketAddr::new(address, port.unwrap_or(usual));
+        let (address, port) = place_of(&self.uri);
+        let address = SocketAddr::new(address.filter(|_| !self.nat)?, port.unwrap_or(usual));
         Some((Endpoint::from(address).by(transport), 0))
     }
 }
@@ -271,11 +272,10 @@ impl Bindings {
         let all = self.by_owner.get(&owner).cloned().unwrap_or_default();
         let (mut all, over): (Vec<Binding>, Vec<Binding>) =
             all.into_iter().partition(|binding| binding.expires_us > now_us);
-        let touches = |binding: &Binding| {
-            request.all_gone || request.contacts.iter().any(|it| is_same(&it.uri, &binding.uri))
-        };
+        let meant = request.contacts.iter().filter_map(|it| all.get(place_in(&all, &it.uri)?));
+        let touched = meant.chain(all.iter().filter(|_| request.all_gone));
         let template = &request.template;
-        for binding in all.iter().filter(|it| touches(it) && it.call_id == template.call_id) {
+        for binding in touched.filter(|it| it.call_id == template.call_id) {
             match template.cseq.cmp(&binding.cseq) {
                 std::cmp::Ordering::Less => return Err(Refused::Overtaken),
                 // The same request once more: its answer was lost, and all of it is done already.
@@ -295,14 +295,17 @@ impl Bindings {
             moved.extend(all.drain(..).map(|it| Moved::Gone(it.uri)));
         }
         for wanted in &request.contacts {
-            let old = all.iter().position(|it| is_same(&it.uri, &wanted.uri));
-            let old = old.map(|place| all.remove(place));
+            let old = place_in(&all, &wanted.uri).map(|place| all.remove(place));
             if wanted.expires_s == 0 {
                 moved.extend(old.map(|it| Moved::Gone(it.uri)));
                 continue;
             }
             self.generation += 1;
             let bound = self.bind(now_us, bounds, wanted, template, old.as_ref());
+            // The store knows a binding by its letters, and the phone wants those it wrote last.
+            if let Some(old) = old.as_ref().filter(|old| old.uri != bound.uri) {
+                moved.push(Moved::Gone(old.uri.clone()));
+            }
             if old.as_ref().is_none_or(|old| !bounds.light || is_news(old, &bound)) {
                 moved.push(Moved::Bound(Box::new(bound.clone())));
             }
@@ -330,8 +333,7 @@ impl Bindings {
         let life_us = u64::from(wanted.expires_s.min(bounds.expires_max_s)) * 1_000_000;
         let expires_us = now_us + life_us;
         let mut bound = Binding {
-            // As it was written first: the store knows it by that.
-            uri: old.map_or(&wanted.uri, |old| &old.uri).clone(),
+            uri: wanted.uri.clone(),
             q: wanted.q,
             expires_us,
             stored_until_us: if bounds.light { expires_us + life_us } else { expires_us },
@@ -416,8 +418,7 @@ fn address_of(binding: &Binding) -> Option<IpAddr> {
 
 /// Whether a contact says another address than the one it came from.
 fn is_elsewhere(uri: &str, source: Endpoint) -> bool {
-    let said: Option<IpAddr> = host_of(uri).0.parse().ok();
-    said != source.socket_address().map(|source| source.ip())
+    place_of(uri).0 != source.socket_address().map(|source| source.ip())
 }
 
 /// Whether the store must hear of a refresh in light mode.
@@ -425,7 +426,8 @@ fn is_news(old: &Binding, new: &Binding) -> bool {
     let fixed = |it: &Binding| (it.source, it.local, it.connection, it.epoch, it.q, it.nat);
     new.expires_us > old.stored_until_us
         || fixed(old) != fixed(new)
-        || [&old.call_id, &old.path, &old.user_agent] != [&new.call_id, &new.path, &new.user_agent]
+        || [&old.uri, &old.call_id, &old.path, &old.user_agent]
+            != [&new.uri, &new.call_id, &new.path, &new.user_agent]
 }
 
 #[cfg(test)]
@@ -521,11 +523,61 @@ mod tests {
             all.register(1, now_us, &BOUNDS, &request(uri, 1, &[(uri, 600)])).unwrap();
         }
         let uris: Vec<&str> = all.of(1, 5 * S).map(|it| it.uri.as_str()).collect();
-        assert_eq!(uris, ["sip:c@h", "sip:a@h", "sip:d@h"]);
+        assert_eq!(uris, ["sip:c@h", "sip:a@H", "sip:d@h"]);
         let four: Vec<(String, u32)> = (0..4).map(|n| (format!("sip:{n}@h"), 600)).collect();
         let four: Vec<(&str, u32)> = four.iter().map(|(uri, s)| (uri.as_str(), *s)).collect();
         let many = all.register(2, S, &BOUNDS, &request("m", 1, &four));
         assert_eq!(many, Err(Refused::TooMany));
+    }
+
+    #[test]
+    fn a_contact_is_found_again_however_it_is_written() {
+        for (first, again, one) in [
+            ("sip:a@h", "sip:a@H", true),
+            ("sip:a@h", "SIP:%61@h", true),
+            ("sip:a@h", "sip:a@h;ob", true),
+            ("sip:a@h;x=1;transport=tcp", "sip:a@h;Transport=TCP;x=1", true),
+            ("sip:a@[2001:db8::1]", "sip:a@[2001:DB8:0::1]", true),
+            ("sip:a@h", "sip:A@h", false),
+            ("sip:a@h", "sip:a@h:5060", false),
+            ("sip:a@h", "sip:a@H;transport=udp", false),
+            ("sip:a@h;line=1", "sip:a@h;line=2", false),
+        ] {
+            let mut all = Bindings::default();
+            all.register(1, S, &BOUNDS, &request("x", 1, &[(first, 600)])).unwrap();
+            let mut store = BTreeSet::from([first.to_owned()]);
+            let moved = all.register(1, S, &BOUNDS, &request("x", 2, &[(again, 600)])).unwrap();
+            for moved in moved {
+                match moved {
+                    Moved::Bound(it) => store.insert(it.uri),
+                    Moved::Gone(uri) => store.remove(&uri),
+                };
+            }
+            let held: BTreeSet<String> = all.of(1, S).map(|it| it.uri.clone()).collect();
+            assert_eq!(held.len(), if one { 1 } else { 2 }, "{first} {again}");
+            assert!(held.contains(again), "as it is written now: {first} {again}");
+            assert_eq!(store, held);
+            // Who takes it back in the first spelling takes that back.
+            all.register(1, S, &BOUNDS, &request("x", 3, &[(first, 0)])).unwrap();
+            assert_eq!(all.live(), usize::from(!one), "{first} {again}");
+        }
+    }
+
+    #[test]
+    fn a_contact_that_is_the_same_as_two_means_the_one_with_its_letters_else_the_newest() {
+        let mut all = Bindings::default();
+        let [on, off, bare] = ["sip:a@h;security=on", "sip:a@h;security=off", "sip:a@h"];
+        all.register(1, S, &BOUNDS, &request("x", 1, &[(on, 600), (off, 600)])).unwrap();
+        assert_eq!(
+            all.register(1, S, &BOUNDS, &request("x", 2, &[(bare, 0)])),
+            Ok(vec![Moved::Gone(off.into())])
+        );
+        all.register(1, S, &BOUNDS, &request("x", 3, &[(off, 600)])).unwrap();
+        assert_eq!(
+            all.register(1, S, &BOUNDS, &request("x", 4, &[(on, 0)])),
+            Ok(vec![Moved::Gone(on.into())])
+        );
+        assert_eq!(all.of(1, S).next().unwrap().uri, off);
     }
 
     #[test]

@@ -75,6 +75,8 @@ pub struct Customer {
     pub believes_diversion: bool,
     /// It may send PUBLISH (RFC 3903).
     pub publishes: bool,
+    /// MESSAGE is passed on inside its calls (RFC 3428).
+    pub messages: bool,
     /// Bindings at a time.
     pub contacts_max: usize,
     /// `None`: it is no phone.
@@ -109,6 +111,8 @@ pub struct Customers {
     /// Phones by what is dialled.
     dialled: HashMap<Number, u32>,
     phones: usize,
+    /// Phones that may send PUBLISH.
+    publishing: usize,
 }
 
 impl Customers {
@@ -155,6 +159,12 @@ impl Customers {
         self.by_id.len() - self.phones
     }
 
+    /// Whether any phone may send PUBLISH.
+    #[must_use]
+    pub fn has_publishing_phones(&self) -> bool {
+        self.publishing > 0
+    }
+
     /// How many phones there are.
     #[must_use]
     pub fn phones(&self) -> usize {
@@ -169,6 +179,7 @@ impl Customers {
             self.users.insert(user.to_owned(), id);
         }
         self.phones += usize::from(customer.ringing.is_some());
+        self.publishing += usize::from(customer.ringing.is_some() && customer.publishes);
         self.dialled.extend(customer.dialled.iter().map(|number| (*number, id)));
         self.by_id.insert(id, Arc::new(customer));
     }
@@ -188,6 +199,7 @@ impl Customers {
             self.users.remove(user);
         }
         self.phones -= usize::from(old.ringing.is_some());
+        self.publishing -= usize::from(old.ringing.is_some() && old.publishes);
         for number in &old.dialled {
             self.dialled.remove(number);
         }

@@ -4,7 +4,9 @@
 //! cannot be. Unknown fields are errors.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 
+use link::Endpoint;
 use numbers::transform::Rule;
 use rating::Money;
 use routing::{STOP_CODES_DEFAULT, Source};
@@ -32,6 +34,8 @@ const RULES_MAX: usize = 1_000;
 const RULE_CHARS_MAX: usize = 64;
 /// What the workers are told of names and passwords.
 const TEXT_BYTES_MAX: usize = 62;
+/// Where a host listens that names no port.
+const SIP_PORT: u16 = 5060;
 /// No rate counts in longer steps.
 const DAY_S: u32 = 86_400;
 /// The fee of ten days' talk still is an amount of money.
@@ -484,7 +488,21 @@ impl Mapping {
         if how.asks_password() && self.auth_password == Password::None {
             return Err(Refusal::invalid("auth_password: missing; authentication asks for it"));
         }
-        Ok(())
+        match self.sip.fixed_field() {
+            Some(field) if self.address() == Endpoint::NONE => Err(Refusal::invalid(format!(
+                "{field}: fixed needs a host among addresses, like 192.0.2.1:5060"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Its own address: the first of its addresses that is one host's. None: it has none.
+    pub(super) fn address(&self) -> Endpoint {
+        let sources = self.addresses.iter().filter_map(|text| text.parse::<Source>().ok());
+        let mut hosts = sources.filter(|source| source.prefix.is_host());
+        hosts.next().map_or(Endpoint::NONE, |host| {
+            SocketAddr::new(host.prefix.address(), host.port.unwrap_or(SIP_PORT)).into()
+        })
     }
 }
 

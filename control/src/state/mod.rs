@@ -17,8 +17,9 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use link::ask::CONTACTS_MAX;
+use link::order::PlaceName;
 use link::profile::GATEWAYS_MAX;
-use link::{Endpoint, Profile};
+use link::{Endpoint, Profile, Text, Transport};
 use numbers::transform::{Rule, Rules};
 use rating::{Money, Price, RoundingMode, Tariff};
 use routing::{
@@ -29,7 +30,7 @@ use serde_json::Value;
 
 use crate::Refusal;
 use crate::params::Values;
-use crate::resolve::{Server, Target, order};
+use crate::resolve::{Host, Server, Target, order};
 use binding::Bindings;
 use customer::{Authentication, CallerFrom, Customer, Customers, Ringing};
 use entity::{Account, Entity, HIDDEN, Kind, Mapping, RateRow, Routing, TariffHead, TransformRule};
@@ -602,7 +603,7 @@ impl State {
     pub fn profile_of(&self, entity: &Entity) -> Option<Profile> {
         match entity {
             Entity::Mapping(gateway) => {
-                Some(gateway.sip.profile(gateway.id, Endpoint::NONE, "", ""))
+                Some(gateway.sip.profile(gateway.id, gateway.address(), "", ""))
             }
             Entity::Routing(gateway) => {
                 let target = self.places(gateway.id).first().copied().unwrap_or_default();
@@ -610,6 +611,41 @@ impl State {
                 Some(gateway.sip.profile(gateway.id, target, name, word))
             }
             _ => None,
+        }
+    }
+
+    /// By which names the places of a routing gateway prove who they are.
+    #[must_use]
+    pub fn names_of(&self, entity: &Entity) -> Vec<PlaceName> {
+        let Entity::Routing(gateway) = entity else { return Vec::new() };
+        let Ok(target) = gateway.target.parse::<Target>() else { return Vec::new() };
+        let name = match &target.host {
+            Host::Name(name) => name,
+            Host::Address(_) => return Vec::new(),
+        };
+        let places = self.places(gateway.id).into_iter();
+        let secured = places.filter(|place| place.transport() == Transport::Tls);
+        secured.map(|place| PlaceName { place, name: Text::cut(name.as_bytes()) }).collect()
+    }
+
+    /// Of all routing gateways.
+    #[must_use]
+    pub fn names(&self) -> Vec<PlaceName> {
+        let gateways = self.documents(Kind::Routing);
+        gateways.flat_map(|entity| self.names_of(entity)).collect()
+    }
+
+    /// What the workers are told of phones, and of whoever else has no profile of its own.
+    #[must_use]
+    pub fn plain_profile(&self) -> Profile {
+        Profile {
+            present: 1,
+            retry_after: 1,
+            reason: 1,
+            privacy: 1,
+            transfer: 1,
+            publish: self.customers.has_publishing_phones().into(),
+            ..Profile::default()
         }
     }
 
@@ -647,6 +683,7 @@ impl State {
             heeds_privacy: gateway.sip.privacy,
             believes_diversion: gateway.sip.forward_signal_heard,
             publishes: gateway.sip.publish,
+            messages: gateway.sip.message,
             contacts_max: CONTACTS_MAX,
             ringing: None,
             dialled: Vec::new(),
@@ -678,7 +715,8 @@ impl State {
             number: phone::dialled(&phone.number),
             heeds_privacy: true,
             believes_diversion: false,
-            publishes: false,
+            publishes: phone.publish,
+            messages: phone.message,
             contacts_max: phone.contacts_max.into(),
             ringing: Some(Ringing {
                 ring: phone.ring,

@@ -65,6 +65,12 @@ pub struct Phone {
     /// Routing gateways follow where the phone does not answer a call.
     #[serde(default)]
     pub fall_through: bool,
+    /// MESSAGE is passed on inside its calls.
+    #[serde(default)]
+    pub message: bool,
+    /// PUBLISH of it is taken.
+    #[serde(default)]
+    pub publish: bool,
 }
 
 fn contacts() -> u8 {

@@ -228,6 +228,15 @@ impl SipFields {
         Ok(())
     }
 
+    /// The field that leads to the gateway's own address, if one does.
+    pub(super) fn fixed_field(&self) -> Option<&'static str> {
+        match (self.reply_address, self.request_address) {
+            (ReplyAddress::Fixed, _) => Some("reply_address"),
+            (_, RequestAddress::Fixed) => Some("request_address"),
+            _ => None,
+        }
+    }
+
     /// What the workers are told.
     pub(super) fn profile(
         &self,

@@ -38,6 +38,8 @@ pub enum Counter {
     RedirectsTried,
     /// Contacts of vendors' 3xx that led back to us, to where the call had been, or nowhere.
     RedirectsUnfit,
+    /// Contacts of vendors' 3xx whose name control was asked for.
+    RedirectsLocated,
     /// Challenges answered with a gateway's password.
     ChallengesAnswered,
     /// Challenges that came again after that (AUTH-08).
@@ -202,6 +204,7 @@ impl Counter {
         Self::ProfilesFull,
         Self::RedirectsTried,
         Self::RedirectsUnfit,
+        Self::RedirectsLocated,
         Self::ChallengesAnswered,
         Self::PasswordsRefused,
         Self::Errands,
@@ -298,6 +301,7 @@ impl Counter {
             Self::ProfilesFull => "profiles_full",
             Self::RedirectsTried => "redirects_tried",
             Self::RedirectsUnfit => "redirects_unfit",
+            Self::RedirectsLocated => "redirects_located",
             Self::ChallengesAnswered => "challenges_answered",
             Self::PasswordsRefused => "passwords_refused",
             Self::Errands => "errands",

@@ -327,8 +327,14 @@ pub(crate) fn hop_in(
     learned: SocketAddr,
     locals: &[Local],
 ) -> Option<SocketAddr> {
-    let ip = uri.host().ip()?;
-    let hop = SocketAddr::new(ip, uri.port().unwrap_or(5060));
+    let hop = SocketAddr::new(uri.host().ip()?, uri.port().unwrap_or(5060));
+    can_be_meant(hop, learned, locals).then_some(hop)
+}
+
+/// Whether someone at `learned` can mean an address: it is not ours, not inside a network that we cannot
+/// see, and of the family that we speak with him.
+pub(crate) fn can_be_meant(hop: SocketAddr, learned: SocketAddr, locals: &[Local]) -> bool {
+    let ip = hop.ip();
     let is_ours = |local: &Local| local.address == ip || local.advertise == Some(ip);
     let is_hidden = is_private(ip) && !is_private(learned.ip());
     let unusable = is_hidden
@@ -338,7 +344,7 @@ pub(crate) fn hop_in(
         || ip.is_ipv4() != learned.is_ipv4()
         || locals.iter().any(is_ours)
         || local_for(locals, ip).is_none();
-    (!unusable).then_some(hop)
+    !unusable
 }
 
 /// Whether an address is not of the public Internet, so that a peer behind NAT may name it.

@@ -22,7 +22,7 @@ use crate::action::Action;
 use crate::compose::{CAPABILITIES, HOPS, Line, Party, SDP, Us, push_user, write_content};
 use crate::counter::Counter;
 use crate::keys::{Shard, Token, mint_call_id};
-use crate::limits::local_for;
+use crate::limits::own_towards;
 use crate::path::Path;
 use crate::switch::Switch;
 use crate::transact::Which;
@@ -214,7 +214,8 @@ impl Switch {
     /// The way to an errand's target. `None`: there is none.
     fn errand_path(&self, errand: &Errand) -> Option<Path> {
         let remote = errand.target.socket_address()?;
-        let local = local_for(&self.setup.locals, remote.ip())?.sip();
+        let local = own_towards(&self.setup.locals, errand.local, remote.ip())?;
+        let local = self.setup.locals[usize::from(local)].sip();
         let transport = errand.target.transport();
         Some(Path { transport, local, remote, connection: errand.connection })
     }

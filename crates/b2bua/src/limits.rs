@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use link::Endpoint;
 use link::endpoint::Transport;
 
 use crate::keys::Keys;
@@ -141,6 +142,19 @@ pub(crate) fn local_for(locals: &[Local], target: IpAddr) -> Option<&Local> {
         .or_else(|| locals.iter().find(same_family))
 }
 
+/// The place of the own address from which a target is spoken to: the one that is asked for, if it is
+/// still ours and of the target's family.
+pub(crate) fn own_towards(locals: &[Local], asked: Endpoint, target: IpAddr) -> Option<u8> {
+    let asked = asked.socket_address().filter(|asked| asked.is_ipv4() == target.is_ipv4());
+    let exact = || locals.iter().position(|local| Some(local.sip()) == asked);
+    let by_ip = || locals.iter().position(|local| Some(local.address) == asked.map(|it| it.ip()));
+    let usual = || {
+        let local = local_for(locals, target)?;
+        locals.iter().position(|own| own == local)
+    };
+    exact().or_else(by_ip).or_else(usual).map(|index| index as u8)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +180,17 @@ mod tests {
         assert_eq!(chosen("10.10.7.9").as_deref(), Some("10.10.2.2"));
         assert_eq!(chosen("192.0.2.1").as_deref(), Some("10.10.1.2"));
         assert_eq!(chosen("2001:db8::1").as_deref(), Some("fd10::1"));
+        let own = |asked: &str, target: &str| {
+            let asked = asked.parse::<SocketAddr>().map_or(Endpoint::NONE, Endpoint::from);
+            own_towards(&locals, asked, target.parse().unwrap())
+        };
+        // A phone far away is called from where it registered, be it by another port of that address.
+        assert_eq!(own("", "192.0.2.1"), Some(0));
+        assert_eq!(own("10.10.2.3:5060", "192.0.2.1"), Some(2));
+        assert_eq!(own("10.10.2.3:5061", "192.0.2.1"), Some(2));
+        // What is not ours any more, or speaks another family, is of no use.
+        assert_eq!(own("10.10.9.9:5060", "10.10.2.9"), Some(2));
+        assert_eq!(own("10.10.2.3:5060", "2001:db8::1"), Some(3));
         assert!(local_for(&locals[3..], "192.0.2.1".parse().unwrap()).is_none());
     }
 

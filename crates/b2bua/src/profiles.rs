@@ -14,7 +14,9 @@ pub(crate) struct Profiles {
     free: Vec<u32>,
     /// What holds for everybody else: strangers, phones, gateways that are gone.
     plain: Profile,
-    /// How many gateways may send PUBLISH.
+    /// The same, but for MESSAGE: what holds for phones that take it.
+    messaging: Profile,
+    /// How many gateways may send PUBLISH; phones are one of them.
     publishers: usize,
 }
 
@@ -29,11 +31,13 @@ pub(crate) enum Put {
 
 impl Profiles {
     pub(crate) fn new(gateways_max: u32) -> Self {
+        let plain = Profile { retry_after: 1, reason: 1, privacy: 1, ..Profile::default() };
         Self {
             slots: vec![Profile::default(); gateways_max as usize].into_boxed_slice(),
             index: Vec::with_capacity(gateways_max as usize),
             free: (0..gateways_max).rev().collect(),
-            plain: Profile { retry_after: 1, reason: 1, privacy: 1, ..Profile::default() },
+            plain,
+            messaging: Profile { message: 1, ..plain },
             publishers: 0,
         }
     }
@@ -45,7 +49,10 @@ impl Profiles {
     /// Takes a profile, or forgets a gateway that is gone. Number 0 is everybody without one.
     pub(crate) fn put(&mut self, profile: &Profile) -> Put {
         if profile.gateway == 0 {
+            self.publishers += usize::from(profile.publish != 0);
+            self.publishers -= usize::from(self.plain.publish != 0);
             self.plain = *profile;
+            self.messaging = Profile { message: 1, ..*profile };
             return Put::Holds;
         }
         let slot = match (self.place(profile.gateway), profile.present) {
@@ -82,11 +89,20 @@ impl Profiles {
         self.publishers > 0
     }
 
+    fn known(&self, gateway: u32) -> Option<&Profile> {
+        let known = self.place(gateway).ok().and_then(|place| self.index.get(place));
+        known.and_then(|&(_, slot)| self.slots.get(slot as usize))
+    }
+
     /// The profile of a gateway.
     pub(crate) fn of(&self, gateway: u32) -> &Profile {
-        let known = self.place(gateway).ok().and_then(|place| self.index.get(place));
-        let slot = known.and_then(|&(_, slot)| self.slots.get(slot as usize));
-        slot.unwrap_or(&self.plain)
+        self.known(gateway).unwrap_or(&self.plain)
+    }
+
+    /// The profile of a gateway, or of a phone that `takes` MESSAGE or not.
+    pub(crate) fn of_party(&self, gateway: u32, takes: bool) -> &Profile {
+        let unknown = if takes { &self.messaging } else { &self.plain };
+        self.known(gateway).unwrap_or(unknown)
     }
 }
 
@@ -115,6 +131,9 @@ mod tests {
             (8, 1, 0, false),
             (7, 1, 1, true),
             (7, 0, 1, false),
+            (0, 1, 1, true),
+            (0, 1, 1, true),
+            (0, 1, 0, false),
         ] {
             assert_eq!(put(&mut profiles, gateway, present, publish), expected, "{gateway}");
         }

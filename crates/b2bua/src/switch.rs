@@ -181,6 +181,7 @@ impl Switch {
             }
             Answer::Refuse(refuse) => self.handle_refuse(now, refuse),
             Answer::Rerouted(rerouted) => self.handle_rerouted(now, rerouted),
+            Answer::Located(located) => self.handle_located(now, located),
             Answer::Committed(committed) => self.handle_committed(now, committed.call),
             Answer::Challenge(challenge) => self.handle_challenge(now, challenge),
             Answer::Registered(registered) => self.handle_registered(now, registered),
@@ -199,6 +200,8 @@ impl Switch {
                 }
             }
             Order::Errand(errand) => self.handle_errand(now, errand),
+            // Whoever keeps the connections hears it.
+            Order::Name(_) => {}
         }
     }
 

@@ -244,14 +244,13 @@ impl Switch {
         self.enter(now, key, machine);
     }
 
-    /// The gateway that sent a request: of the leg that it belongs to, or of the call that it opened.
-    /// 0: nobody whose wishes we know, yet.
-    fn gateway_behind(&self, opened: Option<CallKey>, request: &Message<'_>) -> u32 {
-        if let Some((slot, side)) = self.find_leg(request) {
-            return self.calls[slot].gateway(side);
-        }
-        let slot = opened.and_then(|call| self.live_call(call));
-        slot.map_or(0, |slot| self.calls[slot].gateway(Side::Caller))
+    /// Who sent a request, as [`Profiles::of_party`](crate::profiles::Profiles::of_party) asks: of the leg
+    /// that it belongs to, or of the call that it opened. 0: nobody whose wishes we know, yet.
+    fn party_behind(&self, opened: Option<CallKey>, request: &Message<'_>) -> (u32, bool) {
+        let caller = || Some((opened.and_then(|call| self.live_call(call))?, Side::Caller));
+        self.find_leg(request)
+            .or_else(caller)
+            .map_or((0, false), |(slot, side)| self.calls[slot].party(side))
     }
 
     /// Writes a response to a request that came along `path` and opened a call, or none. Gives the way
@@ -263,7 +262,8 @@ impl Switch {
         request: &Message<'_>,
         reply: &Reply<'_>,
     ) -> Option<Path> {
-        let peer = self.profiles.of(self.gateway_behind(opened, request));
+        let (gateway, takes) = self.party_behind(opened, request);
+        let peer = self.profiles.of_party(gateway, takes);
         let local = self.local_of(&path);
         let us = Us {
             local: &self.setup.locals[usize::from(local)],

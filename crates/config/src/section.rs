@@ -95,6 +95,15 @@ impl<'a> Section<'a> {
         }
     }
 
+    pub(crate) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let value = self.take(key)?;
+        match value.as_array().and_then(|values| values.iter().map(text).collect()) {
+            Some(texts) => Some(texts),
+            None => self.mistyped(key, "a list of texts in quotes", &value),
+        }
+    }
+
     pub(crate) fn truth(&mut self, key: &'static str) -> Option<bool> {
         match self.take(key)? {
             Value::Boolean(truth) => Some(truth),

@@ -19,6 +19,9 @@ pub struct Streams {
     pub wss_port: Option<u16>,
     /// Who we are.
     pub identity: Option<Identity>,
+    /// PEM files of a certificate, those that vouch for it, and its key: who we are to peers that ask for
+    /// one of its names.
+    pub identities_more: Vec<PathBuf>,
     /// Whether a peer that we connect to by TLS must prove who it is.
     pub verify: Verify,
     /// Whom to believe about that: a PEM file of certificates.
@@ -55,6 +58,15 @@ pub(crate) fn read(section: &mut Section<'_>) -> Streams {
         (None, None) | (Some(_), Some(_)) => {}
     }
     let identity = certificate.zip(key).map(|(certificate, key)| Identity { certificate, key });
+    let more = section.texts("tls_more").unwrap_or_default();
+    if !more.is_empty() && identity.is_none() {
+        section
+            .invalid("tls_more", "there is no first certificate; set tls_certificate and tls_key");
+    }
+    let mut identities_more = Vec::new();
+    for path in more {
+        identities_more.push(absolute(section, "tls_more", path));
+    }
     let mut port = |key| section.number(key, 1..=65_535);
     let (tls_port, ws_port, wss_port) = (port("tls_port"), port("ws_port"), port("wss_port"));
     for (key, port) in [("tls_port", tls_port), ("wss_port", wss_port)] {
@@ -69,6 +81,7 @@ pub(crate) fn read(section: &mut Section<'_>) -> Streams {
         ws_port,
         wss_port,
         identity,
+        identities_more,
         verify: section
             .choice("tls_verify", &[("yes", Verify::Yes), ("no", Verify::No)])
             .unwrap_or(Verify::Yes),
@@ -78,11 +91,16 @@ pub(crate) fn read(section: &mut Section<'_>) -> Streams {
 }
 
 fn read_path(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
-    let path = PathBuf::from(section.text(key)?);
+    let path = section.text(key)?;
+    Some(absolute(section, key, path))
+}
+
+fn absolute(section: &mut Section<'_>, key: &'static str, path: String) -> PathBuf {
+    let path = PathBuf::from(path);
     if !path.is_absolute() {
         section.invalid(key, format!("{path:?} is no absolute path; begin it with /"));
     }
-    Some(path)
+    path
 }
 
 /// Every port serves one transport.

@@ -22,6 +22,8 @@ pub enum Answer {
     Challenge(Challenge),
     /// What became of a REGISTER.
     Registered(Registered),
+    /// Where a host is.
+    Located(Located),
 }
 
 /// Bytes for the URIs and Paths of candidates in a [`Route`].
@@ -49,6 +51,9 @@ pub struct Candidate {
     pub gateway: u32,
     /// Whither the INVITE goes.
     pub target: Endpoint,
+    /// Our own address from which it goes, as a NAT before a phone lets in nobody else; none: whichever
+    /// leads there.
+    pub local: Endpoint,
     /// The rim's number of the connection that leads there; 0: none, or over UDP.
     pub connection: u32,
     /// Request-URI; none: the callee at the target.
@@ -57,6 +62,8 @@ pub struct Candidate {
     pub path: Span,
     /// Candidates of one group in a row are called at once; 0: alone.
     pub group: u32,
+    /// Reserved; zero.
+    pub spare: u32,
     /// Answers that end the search (default 486, 600, 603), zeros where unused.
     pub stop_codes: [u16; 8],
     /// Caller as this vendor gets it.
@@ -87,7 +94,7 @@ pub struct Route {
     pub candidates_used: u32,
     /// How many changes of vendor are allowed (`SS_GATEWAY_SWITCH_LIMIT`; 0: no failover).
     pub switches_max: u32,
-    /// Bits of [`WITHHELD`].
+    /// Bits of [`WITHHELD`], [`CALLER_MESSAGES`] and [`CALLEE_MESSAGES`].
     pub flags: u32,
     /// Reserved; zero.
     pub spare: u32,
@@ -101,6 +108,10 @@ pub struct Route {
 
 /// The caller's number is not shown to whoever is not trusted (RFC 3323).
 pub const WITHHELD: u32 = 1;
+/// MESSAGE inside the call is for the caller, which is a phone and so has no profile.
+pub const CALLER_MESSAGES: u32 = 2;
+/// It is for the phones among the candidates.
+pub const CALLEE_MESSAGES: u32 = 4;
 
 impl Route {
     /// The candidates that count.
@@ -187,6 +198,32 @@ pub struct Rerouted {
     pub gateway: u32,
     /// 1: it holds a line there now, and none at the vendor before; 0: that gateway takes no call.
     pub granted: u32,
+}
+
+/// Places of one host that a call tries.
+pub const PLACES_MAX: usize = 4;
+
+/// The answer to a [`Locate`](crate::ask::Locate).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Located {
+    /// The call that asked.
+    pub call: CallKey,
+    /// Which of its questions.
+    pub question: u32,
+    /// How many places count; 0: the name leads nowhere, or DNS does not say.
+    pub places_used: u32,
+    /// Where the host is, first choice first.
+    pub places: [Endpoint; PLACES_MAX],
+}
+
+impl Located {
+    /// The places that count.
+    #[must_use]
+    pub fn places(&self) -> &[Endpoint] {
+        let used = (self.places_used as usize).min(PLACES_MAX);
+        self.places.get(..used).unwrap_or_default()
+    }
 }
 
 /// The start record is on disk.

@@ -19,6 +19,8 @@ pub enum Ask {
     Abandon(Abandon),
     /// A REGISTER: which bindings hold from now on?
     Register(Register),
+    /// A vendor's 3xx names a host: where is it?
+    Locate(Locate),
 }
 
 /// How old a nonce is that came back to us.
@@ -216,6 +218,24 @@ pub struct Reroute {
     pub gateway: u32,
     /// Reserved; zero.
     pub spare: u32,
+}
+
+/// A host that a vendor's 3xx names, and that only DNS knows (RFC 3263).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Locate {
+    /// The call that waits.
+    pub call: CallKey,
+    /// Which of the call's questions this is: an answer to an earlier one comes too late.
+    pub question: u32,
+    /// The port that was named; 0: none.
+    pub port: u16,
+    /// One more than the number of the [`Transport`](crate::Transport) that was named; 0: none.
+    pub transport: u8,
+    /// Reserved; zero.
+    pub spare: u8,
+    /// The name.
+    pub name: Text<126>,
 }
 
 /// A 2xx arrived. The record itself lies in the call table.

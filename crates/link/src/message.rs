@@ -6,9 +6,9 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::answer::{Challenge, Committed, Refuse, Registered, Rerouted, Route};
-use crate::ask::{Abandon, Admit, Answered, Register, Reroute};
-use crate::order::{Drain, Errand, HangUp, Parameters};
+use crate::answer::{Challenge, Committed, Located, Refuse, Registered, Rerouted, Route};
+use crate::ask::{Abandon, Admit, Answered, Locate, Register, Reroute};
+use crate::order::{Drain, Errand, HangUp, Parameters, PlaceName};
 use crate::profile::Profile;
 use crate::report::{Ended, ErrandDone, GatewayNews};
 use crate::ring::{Consumer, Full, Producer, Wake};
@@ -46,6 +46,7 @@ const _: () = {
     assert!(size_of::<Answered>() <= UP_SLOT_BYTES);
     assert!(size_of::<Abandon>() <= UP_SLOT_BYTES);
     assert!(size_of::<Register>() <= UP_SLOT_BYTES);
+    assert!(size_of::<Locate>() <= UP_SLOT_BYTES);
     assert!(size_of::<Ended>() <= UP_SLOT_BYTES);
     assert!(size_of::<ErrandDone>() <= UP_SLOT_BYTES);
     assert!(size_of::<GatewayNews>() <= UP_SLOT_BYTES);
@@ -55,11 +56,13 @@ const _: () = {
     assert!(size_of::<Committed>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Challenge>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Registered>() <= DOWN_SLOT_BYTES);
+    assert!(size_of::<Located>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<HangUp>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Profile>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Errand>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Parameters>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Drain>() <= DOWN_SLOT_BYTES);
+    assert!(size_of::<PlaceName>() <= DOWN_SLOT_BYTES);
 };
 
 /// What a ring between dataplane and control may carry: [`Up`] or [`Down`].
@@ -84,6 +87,7 @@ impl Message for Up {
             Self::Ask(Ask::Abandon(body)) => (3, body.as_bytes()),
             Self::Ask(Ask::Reroute(body)) => (4, body.as_bytes()),
             Self::Ask(Ask::Register(body)) => (5, body.as_bytes()),
+            Self::Ask(Ask::Locate(body)) => (6, body.as_bytes()),
             Self::Report(Report::Ended(body)) => (64, body.as_bytes()),
             Self::Report(Report::Errand(body)) => (65, body.as_bytes()),
             Self::Report(Report::Gateway(body)) => (66, body.as_bytes()),
@@ -97,6 +101,7 @@ impl Message for Up {
             3 => Self::Ask(Ask::Abandon(body(bytes)?)),
             4 => Self::Ask(Ask::Reroute(body(bytes)?)),
             5 => Self::Ask(Ask::Register(body(bytes)?)),
+            6 => Self::Ask(Ask::Locate(body(bytes)?)),
             64 => Self::Report(Report::Ended(body(bytes)?)),
             65 => Self::Report(Report::Errand(body(bytes)?)),
             66 => Self::Report(Report::Gateway(body(bytes)?)),
@@ -116,11 +121,13 @@ impl Message for Down {
             Self::Answer(Answer::Rerouted(body)) => (4, body.as_bytes()),
             Self::Answer(Answer::Challenge(body)) => (5, body.as_bytes()),
             Self::Answer(Answer::Registered(body)) => (6, body.as_bytes()),
+            Self::Answer(Answer::Located(body)) => (7, body.as_bytes()),
             Self::Order(Order::HangUp(body)) => (64, body.as_bytes()),
             Self::Order(Order::Parameters(body)) => (65, body.as_bytes()),
             Self::Order(Order::Drain(body)) => (66, body.as_bytes()),
             Self::Order(Order::Profile(body)) => (67, body.as_bytes()),
             Self::Order(Order::Errand(body)) => (68, body.as_bytes()),
+            Self::Order(Order::Name(body)) => (69, body.as_bytes()),
         }
     }
 
@@ -132,11 +139,13 @@ impl Message for Down {
             4 => Self::Answer(Answer::Rerouted(body(bytes)?)),
             5 => Self::Answer(Answer::Challenge(body(bytes)?)),
             6 => Self::Answer(Answer::Registered(body(bytes)?)),
+            7 => Self::Answer(Answer::Located(body(bytes)?)),
             64 => Self::Order(Order::HangUp(body(bytes)?)),
             65 => Self::Order(Order::Parameters(body(bytes)?)),
             66 => Self::Order(Order::Drain(body(bytes)?)),
             67 => Self::Order(Order::Profile(body(bytes)?)),
             68 => Self::Order(Order::Errand(body(bytes)?)),
+            69 => Self::Order(Order::Name(body(bytes)?)),
             _ => return None,
         })
     }
@@ -271,6 +280,11 @@ mod tests {
                 register.contacts[7].q = 500;
                 register
             })),
+            Up::Ask(Ask::Locate({
+                let mut locate = Locate::new_zeroed();
+                locate.name = Text::new(b"sip.example.com").unwrap();
+                locate
+            })),
             Up::Report(Report::Ended(Ended { call: CALL })),
             Up::Report(Report::Errand({
                 let mut done = ErrandDone::new_zeroed();
@@ -312,11 +326,21 @@ mod tests {
                 registered.status = 200;
                 registered
             })),
+            Down::Answer(Answer::Located({
+                let mut located = Located::new_zeroed();
+                located.places_used = 1;
+                located
+            })),
             Down::Order(Order::Profile(Profile { gateway: 3, present: 1, ..Profile::default() })),
             Down::Order(Order::Errand({
                 let mut errand = Errand::new_zeroed();
                 errand.id = 4;
                 errand
+            })),
+            Down::Order(Order::Name({
+                let mut name = PlaceName::new_zeroed();
+                name.name = Text::new(b"sip.example.com").unwrap();
+                name
             })),
             Down::Order(Order::HangUp(HangUp { call: CALL, reason: 17 })),
             Down::Order(Order::Parameters(Parameters::default())),

@@ -18,8 +18,20 @@ pub enum Order {
     Drain(Drain),
     /// This is how a gateway wants its SIP from now on.
     Profile(Profile),
+    /// By which name a place proves who it is.
+    Name(PlaceName),
     /// Send a request outside of any call, and report what came back.
     Errand(Errand),
+}
+
+/// By which name whoever answers at a place proves who he is, over TLS (RFC 5922 §7.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct PlaceName {
+    /// The place.
+    pub place: Endpoint,
+    /// Its name; empty: by its address.
+    pub name: Text<254>,
 }
 
 /// What an [`Errand`] sends.
@@ -64,10 +76,12 @@ pub struct Errand {
     pub connection: u32,
     /// Whither.
     pub target: Endpoint,
+    /// Our own address from which it goes; none: whichever leads there.
+    pub local: Endpoint,
     /// [`ErrandKind`] as a number.
     pub kind: u8,
     /// Reserved; zero.
-    pub spare: [u8; 3],
+    pub spare: [u8; 7],
     /// Request-URI; empty: the target.
     pub uri: Text<254>,
     /// User part of To and From; empty: none.
@@ -231,7 +245,7 @@ impl Default for Parameters {
             session_timer_s: 1_800,
             session_timer_min_s: 90,
             challenge_mode: 3,
-            challenge_sha256: 1,
+            challenge_sha256: 0,
             nonce_age_s: 300,
             ring_tone_delay_ms: 0,
             tcp_close_reset: 0,

@@ -60,6 +60,12 @@ impl Prefix {
         self.address
     }
 
+    /// Whether it is one address alone.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        self.bits == if self.address.is_ipv4() { 32 } else { 128 }
+    }
+
     /// Its length in bits.
     #[must_use]
     pub fn bits(&self) -> u8 {
@@ -69,8 +75,7 @@ impl Prefix {
 
 impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = if self.address.is_ipv4() { 32 } else { 128 };
-        if self.bits == whole {
+        if self.is_host() {
             write!(f, "{}", self.address)
         } else {
             write!(f, "{}/{}", self.address, self.bits)

@@ -14,6 +14,7 @@ use std::time::Duration;
 use b2bua::Path;
 use link::endpoint::Transport;
 use nix::sys::socket::{setsockopt, sockopt};
+use rustls::pki_types::ServerName;
 use sip::{Frame, Framer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
@@ -122,15 +123,21 @@ impl Line {
         self.leave(why).await;
     }
 
-    /// We connect to a peer.
-    pub(super) async fn call(mut self, from: IpAddr, remote: SocketAddr, tls: Tls) {
+    /// We connect to a peer, who is called so.
+    pub(super) async fn call(
+        mut self,
+        from: IpAddr,
+        remote: SocketAddr,
+        name: ServerName<'static>,
+        tls: Tls,
+    ) {
         let patience = self.limits.patience();
         let Ok(Ok(socket)) = timeout(patience, connect(from, remote)).await else {
             return self.leave(StreamCounter::Unopened).await;
         };
         self.prepare(&socket);
         let why = if self.transport == Transport::Tls {
-            match timeout(patience, tls.connect(remote.ip(), socket)).await {
+            match timeout(patience, tls.connect(name, socket)).await {
                 Ok(Some(stream)) => {
                     self.tally.add(StreamCounter::Opened);
                     self.converse(stream).await

@@ -54,11 +54,15 @@ pub enum StreamCounter {
     Undeliverable,
     /// Messages not sent because their connection had too many waiting already.
     QueueFull,
+    /// Times that certificates and authorities were read again because their files had changed.
+    TlsRead,
+    /// Times that they had changed and could not be used: the old ones stay in force.
+    TlsRefused,
 }
 
 impl StreamCounter {
     /// Every counter, in the order of its number.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Accepted,
         Self::Opened,
         Self::Denied,
@@ -82,6 +86,8 @@ impl StreamCounter {
         Self::Redirected,
         Self::Undeliverable,
         Self::QueueFull,
+        Self::TlsRead,
+        Self::TlsRefused,
     ];
 
     /// The name in `status` and metrics.
@@ -111,6 +117,8 @@ impl StreamCounter {
             Self::Redirected => "stream_redirected",
             Self::Undeliverable => "stream_undeliverable",
             Self::QueueFull => "stream_queue_full",
+            Self::TlsRead => "stream_tls_read",
+            Self::TlsRefused => "stream_tls_refused",
         }
     }
 }

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use b2bua::Path;
 use link::endpoint::Transport;
+use rustls::pki_types::ServerName;
+use sip::Method;
 use tokio::net::TcpStream;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
@@ -21,11 +23,11 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::RimEnd;
 use super::connection::{Letter, Line};
 use super::counter::{StreamCounter, Tally};
-use super::limits::{Census, Limits};
+use super::limits::{Census, Limits, Standing};
 use super::stream::Door;
 use super::tls::Tls;
 use crate::returned::canonical;
-use crate::worker::{Kind, unseal};
+use crate::worker::{Kind, Label, unseal};
 
 /// Events that may wait; whoever has another one waits as well.
 const EVENTS: usize = 256;
@@ -42,6 +44,8 @@ const PER_PEER_MAX: usize = 4;
 const CROWDED: usize = LETTERS_MAX / 2;
 /// How soon a full ring is looked at again; the worker does not ring for room.
 const RETRY: Duration = Duration::from_millis(1);
+/// Places whose name is known. Beyond that a place proves itself by its address, as one without a name.
+const NAMES_MAX: usize = 65_536;
 /// How long a thread that is to stop may sleep.
 const STOP_SEEN: Duration = Duration::from_millis(100);
 
@@ -62,8 +66,8 @@ struct Peer {
     transport: Transport,
     local: SocketAddr,
     remote: SocketAddr,
-    /// Whose share it takes, if the peer opened it.
-    source: Option<IpAddr>,
+    /// Whose share it takes, and what he has shown, if the peer opened it.
+    source: Option<(IpAddr, Standing)>,
     /// The peer has said all that it will say. It may still read our responses.
     leaving: bool,
     letters: mpsc::Sender<Letter>,
@@ -99,6 +103,8 @@ pub(super) struct Exchange<A> {
     by_remote: HashMap<(Transport, SocketAddr), Vec<u32>>,
     census: Census,
     last_number: u32,
+    /// By which names places prove who they are.
+    names: HashMap<SocketAddr, ServerName<'static>>,
     /// What a full ring has not taken yet, by worker.
     held: VecDeque<(usize, Kind, Path, Vec<u8>)>,
 }
@@ -122,6 +128,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
             by_remote: HashMap::new(),
             census: Census::default(),
             last_number: 0,
+            names: HashMap::new(),
             held: VecDeque::new(),
         })
     }
@@ -194,7 +201,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
         }
         self.tally.add(StreamCounter::Accepted);
         let Door { address: local, transport } = door;
-        let line = self.open_line(transport, local, remote, Some(source));
+        let line = self.open_line(transport, local, remote, Some((source, Standing::Stranger)));
         tokio::spawn(line.serve(socket, self.tls.clone()));
     }
 
@@ -204,7 +211,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
         transport: Transport,
         local: SocketAddr,
         remote: SocketAddr,
-        source: Option<IpAddr>,
+        source: Option<(IpAddr, Standing)>,
     ) -> Line {
         let number = self.next_number();
         let (letters, waiting) = mpsc::channel(LETTERS_MAX);
@@ -311,15 +318,45 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
         for _ in 0..LETTERS_PER_TURN.div_ceil(workers.max(1)) {
             for place in 0..workers {
                 let Some(worker) = self.workers.get_mut(place) else { return };
-                let Some((_, length)) = worker.out.pop(room) else { continue };
+                let Some((label, length)) = worker.out.pop(room) else { continue };
                 let Some((path, payload)) = room.get(..length).and_then(unseal) else { continue };
+                if Label::of_number(label).kind == Kind::Name {
+                    self.take_name(path.remote, payload);
+                    continue;
+                }
                 self.send(Letter { path, bytes: payload.to_vec(), again: false });
             }
         }
     }
 
+    /// What we grant a peer shows that he is no stranger.
+    fn note_service(&mut self, letter: &Letter) {
+        let Some(peer) = self.peers.get_mut(&letter.path.connection) else { return };
+        let is_his = peer.remote.ip() == letter.path.remote.ip();
+        if let Some((source, standing @ Standing::Stranger)) = &mut peer.source
+            && is_his
+            && letter.is_service()
+        {
+            *standing = Standing::Served;
+            self.census.serve(*source);
+        }
+    }
+
+    /// From the next connection on whoever answers at `place` must be called so.
+    fn take_name(&mut self, place: SocketAddr, name: &[u8]) {
+        let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty());
+        let name = name.and_then(|name| ServerName::try_from(name.to_owned()).ok());
+        match name {
+            Some(name) if self.names.len() < NAMES_MAX || self.names.contains_key(&place) => {
+                self.names.insert(place, name);
+            }
+            _ => drop(self.names.remove(&place)),
+        }
+    }
+
     /// By its own connection; else by one that leads there, or is made to.
     fn send(&mut self, letter: Letter) {
+        self.note_service(&letter);
         let Some(letter) = self.send_along(letter) else { return };
         match letter.way_back() {
             Way::Request => self.send_anew(letter),
@@ -398,7 +435,9 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
             // A new line has room.
             let _ = peer.letters.try_send(letter);
         }
-        tokio::spawn(line.call(local.ip(), remote, self.tls.clone()));
+        let by_address = || ServerName::IpAddress(remote.ip().into());
+        let name = self.names.get(&remote).cloned().unwrap_or_else(by_address);
+        tokio::spawn(line.call(local.ip(), remote, name, self.tls.clone()));
     }
 }
 
@@ -415,6 +454,17 @@ enum Way {
 impl Letter {
     fn is_response(&self) -> bool {
         self.bytes.starts_with(b"SIP/2.0 ")
+    }
+
+    /// Whether it grants what no stranger gets: a registration, a publication, or a call that rings.
+    fn is_service(&self) -> bool {
+        if !self.is_response() {
+            return false;
+        }
+        let Ok(message) = sip::Message::parse(&self.bytes) else { return false };
+        let is_granted = message.status().is_some_and(|status| (180..300).contains(&status));
+        is_granted
+            && matches!(message.method(), Method::Register | Method::Invite | Method::Publish)
     }
 
     fn way_back(&self) -> Way {

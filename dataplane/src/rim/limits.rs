@@ -1,4 +1,8 @@
 //! How many connections there may be, and how long each may do nothing: parameters, as control says them.
+//!
+//! Whoever connects is a stranger until we have served him, and of one source there may be few strangers:
+//! that is what an attacker can take. Those whom we served, an office full of phones behind one address or
+//! a carrier's border, may be many, though never more than half of all.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -67,11 +71,27 @@ impl Limits {
     }
 }
 
+/// What a peer who connected has shown us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing yet.
+    Stranger,
+    /// A REGISTER or a call of his was served by this connection.
+    Served,
+}
+
+/// The connections of one source.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    strangers: u32,
+    served: u32,
+}
+
 /// The connections there are.
 #[derive(Debug, Default)]
 pub(super) struct Census {
     all: u32,
-    by_source: HashMap<IpAddr, u32>,
+    by_source: HashMap<IpAddr, Share>,
 }
 
 /// The network whose connections count together: a subscriber of IPv6 has a /64.
@@ -83,15 +103,28 @@ fn source_of(ip: IpAddr) -> IpAddr {
 }
 
 impl Census {
-    /// Counts a connection that a peer opened. Whether there was room for it.
+    /// Counts a connection that a stranger opened. Whether there was room for it.
     pub(super) fn admit(&mut self, limits: &Limits, ip: IpAddr) -> bool {
-        let own = self.by_source.get(&source_of(ip)).copied().unwrap_or(0);
-        let most = limits.per_source_max.load(Ordering::Relaxed);
-        if most != 0 && own >= most || !self.admit_own(limits) {
+        let own = self.by_source.get(&source_of(ip)).copied().unwrap_or_default();
+        let strangers_max = limits.per_source_max.load(Ordering::Relaxed);
+        let half = (limits.all_max.load(Ordering::Relaxed) / 2).max(1);
+        let is_bounded = limits.all_max.load(Ordering::Relaxed) != 0;
+        let is_over =
+            own.strangers >= strangers_max || is_bounded && own.strangers + own.served >= half;
+        if strangers_max != 0 && is_over || !self.admit_own(limits) {
             return false;
         }
-        self.by_source.insert(source_of(ip), own + 1);
+        let own = Share { strangers: own.strangers + 1, ..own };
+        self.by_source.insert(source_of(ip), own);
         true
+    }
+
+    /// A stranger was served: he makes room for the next.
+    pub(super) fn serve(&mut self, source: IpAddr) {
+        if let Some(own) = self.by_source.get_mut(&source_of(source)) {
+            own.strangers -= 1;
+            own.served += 1;
+        }
     }
 
     /// Counts a connection of ours. Whether there was room for it.
@@ -102,13 +135,17 @@ impl Census {
         fits
     }
 
-    /// A connection is gone; `source` is that of one which a peer opened.
-    pub(super) fn release(&mut self, source: Option<IpAddr>) {
+    /// A connection is gone; `source` is that of one which a peer opened, and what he was.
+    pub(super) fn release(&mut self, source: Option<(IpAddr, Standing)>) {
         self.all -= 1;
-        let Some(source) = source.map(source_of) else { return };
+        let Some((source, standing)) = source else { return };
+        let source = source_of(source);
         if let Some(own) = self.by_source.get_mut(&source) {
-            *own -= 1;
-            if *own == 0 {
+            match standing {
+                Standing::Stranger => own.strangers -= 1,
+                Standing::Served => own.served -= 1,
+            }
+            if own.strangers + own.served == 0 {
                 self.by_source.remove(&source);
             }
         }
@@ -133,14 +170,38 @@ mod tests {
         assert!(census.admit_own(&limits));
         assert!(!census.admit_own(&limits));
         assert!(!census.admit(&limits, ip("192.0.2.1")));
-        census.release(Some(ip("2001:db8::9")));
+        census.release(Some((ip("2001:db8::9"), Standing::Stranger)));
         assert!(census.admit(&limits, ip("2001:db8::3")));
         limits.set(&Parameters { streams_max: 0, streams_per_source_max: 0, ..parameters });
         assert!((0..100).all(|_| census.admit(&limits, ip("192.0.2.1"))));
         for _ in 0..100 {
-            census.release(Some(ip("192.0.2.1")));
+            census.release(Some((ip("192.0.2.1"), Standing::Stranger)));
         }
         census.release(None);
         assert_eq!((census.all, census.by_source.len()), (3, 2));
+    }
+
+    #[test]
+    fn whoever_is_served_makes_room_for_the_next_up_to_half_of_all() {
+        let parameters =
+            Parameters { streams_per_source_max: 2, streams_max: 20, ..Parameters::default() };
+        let limits = Limits::new(&parameters);
+        let mut census = Census::default();
+        let office = "192.0.2.1".parse().unwrap();
+        for _ in 0..10 {
+            assert!(census.admit(&limits, office));
+            census.serve(office);
+        }
+        assert!(!census.admit(&limits, office), "half of all");
+        census.release(Some((office, Standing::Served)));
+        assert!(census.admit(&limits, office));
+        let stranger = "192.0.2.2".parse().unwrap();
+        assert_eq!([(); 3].map(|()| census.admit(&limits, stranger)), [true, true, false]);
+        census.release(Some((stranger, Standing::Stranger)));
+        assert!(census.admit(&limits, stranger));
+        // Without a limit of one source there is none of half either.
+        limits.set(&Parameters { streams_per_source_max: 0, ..parameters });
+        assert!((0..8).all(|_| census.admit(&limits, office)));
+        assert!(!census.admit(&limits, office), "all have their limit");
     }
 }

@@ -16,7 +16,7 @@ mod tls;
 mod websocket;
 
 pub use counter::StreamCounter;
-pub use tls::Tls;
+pub use tls::{Tls, TlsFiles};
 
 use std::io;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ use std::sync::atomic::Ordering;
 
 use b2bua::Path;
 use link::endpoint::Transport;
-use link::order::Parameters;
+use link::order::{Parameters, PlaceName};
 use link::ring::{self, Consumer, Full, Producer, Wake};
 use shm::Doorbell;
 
@@ -198,6 +198,15 @@ impl WorkerSide {
         if let Some(streams) = &self.streams {
             streams.limits.set(parameters);
         }
+    }
+
+    /// Says by which name whoever answers at a place proves who he is. A full ring loses it: the next
+    /// connection there may fail, and the place is told again with the next change of its gateway.
+    pub fn set_name(&mut self, name: &PlaceName) {
+        let Some(remote) = name.place.socket_address() else { return };
+        let transport = name.place.transport();
+        let path = Path { transport, local: remote, remote, connection: 0 };
+        self.give(Label::of(Kind::Name), &path, name.name.as_bytes());
     }
 
     /// From here on the rim must ring. `false`: something came meanwhile.

@@ -71,7 +71,7 @@ pub fn start(
         workers.push(rim);
     }
     let (bell, message_bytes_max) = (rings.bell.as_path(), rings.message_bytes_max);
-    let freshness = tls.clone().keep_fresh();
+    let freshness = tls.clone().keep_fresh(Arc::clone(&tally));
     let exchange = {
         let _within = runtime.enter();
         Exchange::open(Setup { workers, bell, tls, limits, tally, message_bytes_max, admits })?

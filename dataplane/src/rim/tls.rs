@@ -1,31 +1,40 @@
 //! Who we are to peers that connect by TLS, and whom we believe when we do.
 //!
-//! The certificate is read again when its files change, without a connection noticing; one that cannot
-//! be used leaves the old one in force.
+//! A peer that asks for a name (SNI) is shown the certificate that has it, everybody else the first. All
+//! files are read again when one of them changes, without a connection noticing; what cannot be used leaves
+//! what was there before in force.
 
 use std::io;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
+use super::counter::{StreamCounter, Tally};
+
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Where a certificate and its key lie.
-#[derive(Clone, Debug)]
-struct Files {
-    certificate: PathBuf,
-    key: PathBuf,
+/// Where certificates, keys and authorities lie.
+#[derive(Clone, Debug, Default)]
+pub struct TlsFiles {
+    /// Our certificate and its key, if there is one.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Certificates for other names of ours, each with its key in one file.
+    pub more: Vec<PathBuf>,
+    /// Who vouches for peers that we connect to; `None`: anybody is believed.
+    pub authorities: Option<PathBuf>,
 }
 
 /// What tells a file from an older one of its name.
@@ -34,25 +43,21 @@ type Stamp = Option<(SystemTime, u64)>;
 /// TLS of all connections.
 #[derive(Clone)]
 pub struct Tls {
-    files: Option<Files>,
-    identity: watch::Sender<Option<Arc<ServerConfig>>>,
-    client: Arc<ClientConfig>,
+    files: TlsFiles,
+    server: watch::Sender<Option<Arc<ServerConfig>>>,
+    client: watch::Sender<Arc<ClientConfig>>,
 }
 
 impl Tls {
-    /// Reads `identity`, a certificate and its key, if there is one. Peers that we connect to must be vouched
-    /// for by one of `authorities`; `None`: anybody is believed.
+    /// Reads all that there is. Authorities that cannot be read vouch for nobody.
     ///
     /// # Errors
     /// When a certificate or key cannot be used; names the file.
-    pub fn open(identity: Option<(&Path, &Path)>, authorities: Option<&Path>) -> io::Result<Self> {
-        let files = identity.map(|(certificate, key)| Files {
-            certificate: certificate.to_owned(),
-            key: key.to_owned(),
-        });
-        let server = files.as_ref().map(Files::read).transpose()?;
-        let client = Arc::new(client_config(authorities)?);
-        Ok(Self { files, identity: watch::Sender::new(server), client })
+    pub fn open(files: TlsFiles) -> io::Result<Self> {
+        let server = watch::Sender::new(files.server()?);
+        let roots = files.authorities.as_deref().map(|path| roots(path).0);
+        let client = watch::Sender::new(Arc::new(client_config(roots)?));
+        Ok(Self { files, server, client })
     }
 
     /// No certificate, and nobody is believed.
@@ -60,75 +65,144 @@ impl Tls {
     /// # Errors
     /// When the cryptography does not start.
     pub fn none() -> io::Result<Self> {
-        let client = Arc::new(client_config(Some(Path::new("")))?);
-        Ok(Self { files: None, identity: watch::Sender::new(None), client })
+        Self::open(TlsFiles { authorities: Some(PathBuf::new()), ..TlsFiles::default() })
     }
 
     /// The handshake of a peer that connected.
     pub(super) async fn accept(&self, socket: TcpStream) -> Option<server::TlsStream<TcpStream>> {
-        let config = self.identity.borrow().clone()?;
+        let config = self.server.borrow().clone()?;
         TlsAcceptor::from(config).accept(socket).await.ok()
     }
 
-    /// The handshake with a peer that we connected to. We know it by its address alone.
+    /// The handshake with a peer that we connected to, who must be called so.
     pub(super) async fn connect(
         &self,
-        peer: IpAddr,
+        name: ServerName<'static>,
         socket: TcpStream,
     ) -> Option<client::TlsStream<TcpStream>> {
-        let name = ServerName::IpAddress(peer.into());
-        TlsConnector::from(Arc::clone(&self.client)).connect(name, socket).await.ok()
+        let config = self.client.borrow().clone();
+        TlsConnector::from(config).connect(name, socket).await.ok()
     }
 
-    /// Reads the certificate again whenever its files have changed.
-    pub(super) async fn keep_fresh(self) {
-        let Some(files) = self.files else { return };
-        let mut known = files.stamps().await;
+    /// Reads everything again whenever one of the files has changed.
+    pub(super) async fn keep_fresh(self, tally: Arc<Tally>) {
+        let mut known = self.files.stamps().await;
+        let mut doubt = None;
         loop {
             tokio::time::sleep(LOOK).await;
-            let now = files.stamps().await;
-            if now == known {
-                continue;
-            }
-            known = now;
-            let reading = files.clone();
-            // A slow disk holds nobody up.
-            let read = tokio::task::spawn_blocking(move || reading.read()).await;
-            match read.unwrap_or_else(|error| Err(io::Error::other(error))) {
-                Ok(config) => {
-                    self.identity.send_replace(Some(config));
-                    eprintln!("tls_certificate_read file={}", files.certificate.display());
-                }
-                // One file may be new while the other is not yet: its turn comes.
-                Err(error) => eprintln!("tls_certificate_refused reason=\"{error}\""),
+            let now = self.files.stamps().await;
+            if now != known {
+                known = now;
+                doubt = self.read_again(&tally).await.err();
+            } else if let Some(error) = doubt.take() {
+                // One file may be new while the other is not yet: only what stays so is a mistake.
+                tally.add(StreamCounter::TlsRefused);
+                eprintln!("tls_certificate_refused reason=\"{error}\"");
             }
         }
     }
+
+    /// Takes over what can be used of the files.
+    async fn read_again(&self, tally: &Tally) -> io::Result<()> {
+        let files = self.files.clone();
+        // A slow disk holds nobody up.
+        let read = tokio::task::spawn_blocking(move || (files.server(), files.client())).await;
+        let (server, client) = read.map_err(io::Error::other)?;
+        let mut refused = None;
+        match server {
+            Ok(server) => drop(self.server.send_replace(server)),
+            Err(error) => refused = Some(error),
+        }
+        match client {
+            Ok(client) => drop(self.client.send_replace(client)),
+            Err(error) => refused = Some(error),
+        }
+        if let Some(error) = refused {
+            return Err(error);
+        }
+        tally.add(StreamCounter::TlsRead);
+        eprintln!("tls_certificate_read");
+        Ok(())
+    }
 }
 
-impl Files {
-    async fn stamps(&self) -> [Stamp; 2] {
-        let mut stamps = [None; 2];
-        for (stamp, path) in stamps.iter_mut().zip([&self.certificate, &self.key]) {
+impl TlsFiles {
+    async fn stamps(&self) -> Vec<Stamp> {
+        let identity = self.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
+        let mut stamps = Vec::new();
+        for path in identity.chain(&self.more).chain(&self.authorities) {
             let found = tokio::fs::metadata(path).await.ok();
-            *stamp = found.and_then(|found| Some((found.modified().ok()?, found.len())));
+            stamps.push(found.and_then(|found| Some((found.modified().ok()?, found.len()))));
         }
         stamps
     }
 
-    fn read(&self) -> io::Result<Arc<ServerConfig>> {
-        let chain: Vec<_> = CertificateDer::pem_file_iter(&self.certificate)
-            .and_then(Iterator::collect)
-            .map_err(named(&self.certificate))?;
-        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(named(&self.key))?;
+    fn server(&self) -> io::Result<Option<Arc<ServerConfig>>> {
+        let Some((certificate, key)) = &self.identity else { return Ok(None) };
+        let pairs = std::iter::once((certificate, key)).chain(self.more.iter().map(|it| (it, it)));
+        let keys = pairs.map(|(certificate, key)| certified(certificate, key));
+        let identities = Identities(keys.collect::<io::Result<_>>()?);
         let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
             .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .map_err(named(&self.certificate))?;
-        Ok(Arc::new(config))
+            .with_cert_resolver(Arc::new(identities));
+        Ok(Some(Arc::new(config)))
     }
+
+    fn client(&self) -> io::Result<Arc<ClientConfig>> {
+        let roots = self.authorities.as_deref().map(|path| match roots(path) {
+            (roots, _) if !roots.is_empty() => Ok(roots),
+            (_, Some(error)) => Err(error),
+            (_, None) => Err(named(path)("holds no certificate of an authority")),
+        });
+        Ok(Arc::new(client_config(roots.transpose()?)?))
+    }
+}
+
+/// Who we are, by the names that are asked for.
+#[derive(Debug)]
+struct Identities(Vec<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Identities {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name().and_then(|name| ServerName::try_from(name).ok());
+        let has_it = |key: &&Arc<CertifiedKey>| {
+            let certificate = key.end_entity_cert().ok();
+            let certificate = certificate.and_then(|it| ParsedCertificate::try_from(it).ok());
+            let pair = certificate.zip(name.as_ref());
+            pair.is_some_and(|(certificate, name)| verify_server_name(&certificate, name).is_ok())
+        };
+        self.0.iter().find(has_it).or(self.0.first()).cloned()
+    }
+}
+
+fn certified(certificate: &Path, key: &Path) -> io::Result<Arc<CertifiedKey>> {
+    let chain: Vec<_> = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect)
+        .map_err(named(certificate))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(named(key))?;
+    let key = CertifiedKey::from_der(chain, private, &provider()).map_err(named(certificate))?;
+    Ok(Arc::new(key))
+}
+
+/// The authorities of a file, and what was wrong with it, if anything was.
+fn roots(path: &Path) -> (RootCertStore, Option<io::Error>) {
+    let mut roots = RootCertStore::empty();
+    let mut wrong = None;
+    match CertificateDer::pem_file_iter(path) {
+        Ok(found) => {
+            for certificate in found {
+                match certificate {
+                    // Some authority of a long list is too strange to be read: it vouches for nobody.
+                    Ok(certificate) => drop(roots.add(certificate)),
+                    Err(error) => wrong = Some(named(path)(error)),
+                }
+            }
+        }
+        Err(error) => wrong = Some(named(path)(error)),
+    }
+    (roots, wrong)
 }
 
 fn named<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> io::Error {
@@ -139,23 +213,18 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-fn client_config(authorities: Option<&Path>) -> io::Result<ClientConfig> {
+fn client_config(roots: Option<RootCertStore>) -> io::Result<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
-    let Some(path) = authorities else {
-        let anybody = Arc::new(Anybody(provider()));
-        return Ok(builder
-            .dangerous()
-            .with_custom_certificate_verifier(anybody)
-            .with_no_client_auth());
-    };
-    let mut roots = RootCertStore::empty();
-    // Without authorities nobody is believed; who wants to be called by TLS sees why by the counter.
-    for certificate in CertificateDer::pem_file_iter(path).into_iter().flatten().flatten() {
-        let _ = roots.add(certificate);
-    }
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    Ok(match roots {
+        // Without authorities nobody is believed; who wants to be called by TLS sees why by the counter.
+        Some(roots) => builder.with_root_certificates(roots).with_no_client_auth(),
+        None => {
+            let anybody = Arc::new(Anybody(provider()));
+            builder.dangerous().with_custom_certificate_verifier(anybody).with_no_client_auth()
+        }
+    })
 }
 
 /// Believes anybody, as the operator asked (`tls_verify = "no"`): what is said is hidden, to whom is not known.

@@ -48,6 +48,8 @@ impl<N: Nic> Worker<N> {
                     }
                     Kind::Sip => self.sip_message(now, path, payload),
                     Kind::Undeliverable => self.own_undeliverable(now, payload),
+                    // The rim's business alone.
+                    Kind::Name => {}
                 }
             }
         }
@@ -64,7 +66,7 @@ impl<N: Nic> Worker<N> {
             let is_datagram = path.transport == Transport::Udp;
             match kind {
                 Kind::Undeliverable => self.undeliverable(now, &path, payload),
-                Kind::Sip | Kind::Media | Kind::MediaInside => {
+                Kind::Sip | Kind::Media | Kind::MediaInside | Kind::Name => {
                     self.counters.add(
                         if is_datagram { WorkerCounter::RimIn } else { WorkerCounter::StreamIn },
                         1,
@@ -88,9 +90,13 @@ impl<N: Nic> Worker<N> {
                     self.switch.handle_answer(now, &answer);
                 }
                 Down::Order(order) => {
-                    if let Order::Parameters(parameters) = order {
-                        self.parameters = parameters;
-                        self.rim.set_parameters(&parameters);
+                    match order {
+                        Order::Parameters(parameters) => {
+                            self.parameters = parameters;
+                            self.rim.set_parameters(&parameters);
+                        }
+                        Order::Name(name) => self.rim.set_name(&name),
+                        _ => {}
                     }
                     self.switch.handle_order(now, &order);
                 }
@@ -106,7 +112,10 @@ impl<N: Nic> Worker<N> {
             Answer::Route(route) => route.call,
             Answer::Refuse(refuse) => refuse.call,
             Answer::Challenge(challenge) => challenge.call,
-            Answer::Rerouted(_) | Answer::Committed(_) | Answer::Registered(_) => return,
+            Answer::Rerouted(_)
+            | Answer::Committed(_)
+            | Answer::Registered(_)
+            | Answer::Located(_) => return,
         };
         if let Some(asked) = self.asked.get(call.slot as usize) {
             self.side.latency.record(now.saturating_sub(*asked).as_micros() as u64);

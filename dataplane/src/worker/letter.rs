@@ -22,7 +22,12 @@ pub enum Kind {
     Undeliverable = 2,
     /// RTP or RTCP that another port of ours sent.
     MediaInside = 3,
+    /// The name of the place that a path leads to.
+    Name = 4,
 }
+
+/// A label's number: the kind below, the marking above.
+const KIND_BITS: u16 = 3;
 
 /// What is said of a payload besides its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,17 +46,18 @@ impl Label {
     }
 
     pub(crate) fn number(self) -> u16 {
-        u16::from(self.dscp) << 2 | self.kind as u16
+        u16::from(self.dscp) << KIND_BITS | self.kind as u16
     }
 
     pub(crate) fn of_number(number: u16) -> Self {
-        let kind = match number & 3 {
+        let kind = match number & ((1 << KIND_BITS) - 1) {
             0 => Kind::Media,
             1 => Kind::Sip,
             2 => Kind::Undeliverable,
+            4 => Kind::Name,
             _ => Kind::MediaInside,
         };
-        Self { kind, dscp: (number >> 2 & 63) as u8 }
+        Self { kind, dscp: (number >> KIND_BITS & 63) as u8 }
     }
 }
 
@@ -108,7 +114,8 @@ mod tests {
 
     #[test]
     fn a_label_survives_its_number() {
-        for kind in [Kind::Media, Kind::Sip, Kind::Undeliverable, Kind::MediaInside] {
+        use Kind::{Media, MediaInside, Name, Sip, Undeliverable};
+        for kind in [Media, Sip, Undeliverable, MediaInside, Name] {
             for dscp in [0, 46, 63] {
                 let label = Label { kind, dscp };
                 assert_eq!(Label::of_number(label.number()), label);

@@ -168,6 +168,28 @@ fn who_is_denied_or_out_of_budget_is_not_let_in() {
 }
 
 #[test]
+fn phones_behind_one_address_make_room_for_each_other_as_they_register() {
+    let parameters = Parameters { streams_per_source_max: 2, ..Parameters::default() };
+    let mut world = World::new(parameters);
+    let mut phones: Vec<TcpStream> = Vec::new();
+    for number in 0..6 {
+        let mut phone = world.connect();
+        let register = request("REGISTER", number, "TCP 192.0.2.2", "");
+        world.while_peer(|| {
+            phone.write_all(register.as_bytes()).unwrap();
+            assert_eq!(read_message(&mut phone).unwrap(), response(&register));
+        });
+        phones.push(phone);
+    }
+    // Whoever asks what everybody may ask is a stranger still.
+    let mut strangers = [world.connect(), world.connect()];
+    world.while_peer(|| strangers.iter_mut().for_each(|peer| ask(peer, 7)));
+    assert_eq!(end_of(&mut world.connect()).unwrap(), 0);
+    world.counts(StreamCounter::OverLimit, 1);
+    world.while_peer(|| phones.iter_mut().for_each(|phone| ask(phone, 8)));
+}
+
+#[test]
 fn a_source_has_its_share_of_connections_until_it_lets_one_go() {
     let parameters = Parameters { streams_per_source_max: 3, ..Parameters::default() };
     let mut world = World::new(parameters);

@@ -2,12 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use b2bua::Path;
-use dataplane::rim::{StreamCounter, Tls};
+use dataplane::rim::{StreamCounter, Tls, TlsFiles};
 use dataplane::worker::Kind;
 use link::endpoint::Transport;
 use link::order::Parameters;
@@ -28,7 +27,12 @@ struct Identity {
 
 impl Identity {
     fn new(name: &str) -> Self {
-        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        Self::of(name, "127.0.0.1")
+    }
+
+    /// Of another name.
+    fn of(name: &str, subject: &str) -> Self {
+        let made = rcgen::generate_simple_self_signed(vec![subject.to_owned()]).unwrap();
         let folder = scratch(name);
         std::fs::create_dir_all(&folder).unwrap();
         let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
@@ -46,9 +50,17 @@ impl Identity {
         vec![CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()]
     }
 
+    fn file(&self) -> PathBuf {
+        self.folder.join("chain.pem")
+    }
+
+    fn files(&self) -> TlsFiles {
+        let identity = Some((self.file(), self.folder.join("key.pem")));
+        TlsFiles { identity, authorities: Some(self.file()), ..TlsFiles::default() }
+    }
+
     fn open(&self) -> Tls {
-        let (chain, key) = (self.folder.join("chain.pem"), self.folder.join("key.pem"));
-        Tls::open(Some((&chain, &key)), Some(&chain)).unwrap()
+        Tls::open(self.files()).unwrap()
     }
 
     /// A client that believes this certificate and no other.
@@ -60,7 +72,17 @@ impl Identity {
         let mut roots = RootCertStore::empty();
         roots.add(self.chain().remove(0)).unwrap();
         let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        let name = ServerName::try_from("127.0.0.1").unwrap();
+        self.connect_to("127.0.0.1", config, world, transport)
+    }
+
+    fn connect_to(
+        &self,
+        name: &'static str,
+        config: ClientConfig,
+        world: &World,
+        transport: Transport,
+    ) -> StreamOwned<ClientConnection, TcpStream> {
+        let name = ServerName::try_from(name).unwrap();
         let client = ClientConnection::new(Arc::new(config), name).unwrap();
         StreamOwned::new(client, connect(world.at(transport)))
     }
@@ -146,6 +168,92 @@ fn a_new_certificate_is_shown_and_old_connections_stay() {
     world.while_peer(|| ask(&mut before, 4));
 }
 
+fn path_to(world: &World, vendor: &TcpListener) -> b2bua::Path {
+    b2bua::Path {
+        transport: Transport::Tls,
+        local: world.at(Transport::Tcp),
+        remote: vendor.local_addr().unwrap(),
+        connection: 0,
+    }
+}
+
+#[test]
+fn a_vendor_with_a_name_proves_itself_by_that_and_hears_it() {
+    let carrier = Identity::of("carrier", "sip.carrier.example");
+    for (name, served) in [("sip.carrier.example", true), ("sip.other.example", false), ("", false)]
+    {
+        let vendor = TcpListener::bind("127.0.0.1:0").unwrap();
+        let authorities = Some(carrier.file());
+        let tls = Tls::open(TlsFiles { authorities, ..TlsFiles::default() }).unwrap();
+        let mut world = World::with_tls(hasty(), tls).silent();
+        let path = path_to(&world, &vendor);
+        world.knows(path.remote, name);
+        world.sends(&path, &options(1));
+        let mut stream = carrier.accept(&vendor);
+        assert_eq!(read_message(&mut stream).is_ok(), served, "{name}");
+        if served {
+            assert_eq!(stream.conn.server_name(), Some(name));
+        } else {
+            assert_eq!(world.gets().0, Kind::Undeliverable);
+        }
+    }
+}
+
+#[test]
+fn a_peer_is_shown_the_certificate_of_the_name_that_it_asks_for() {
+    let (first, other) = (Identity::new("first"), Identity::of("other", "sip.other.example"));
+    let both = other.folder.join("both.pem");
+    std::fs::write(&both, format!("{}{}", other.certificate, other.key)).unwrap();
+    let tls = Tls::open(TlsFiles { more: vec![both], ..first.files() }).unwrap();
+    let mut world = World::with_tls(Parameters::default(), tls);
+    let mut roots = RootCertStore::empty();
+    for identity in [&first, &other] {
+        roots.add(identity.chain().remove(0)).unwrap();
+    }
+    for (name, shown) in [
+        ("sip.other.example", Some(&other)),
+        ("127.0.0.1", Some(&first)),
+        ("sip.nobody.example", None),
+    ] {
+        let config = ClientConfig::builder();
+        let config = config.with_root_certificates(roots.clone()).with_no_client_auth();
+        let mut peer = first.connect_to(name, config, &world, Transport::Tls);
+        let Some(shown) = shown else {
+            assert!(peer.conn.complete_io(&mut peer.sock).is_err());
+            continue;
+        };
+        world.while_peer(|| ask(&mut peer, 1));
+        assert_eq!(peer.conn.peer_certificates().unwrap(), shown.chain());
+    }
+}
+
+#[test]
+fn authorities_are_read_again_and_broken_ones_leave_the_old_in_force() {
+    let (old, new) = (Identity::new("old-authority"), Identity::new("new-authority"));
+    let authorities = old.folder.join("authorities.pem");
+    std::fs::write(&authorities, &old.certificate).unwrap();
+    let files = TlsFiles { authorities: Some(authorities.clone()), ..TlsFiles::default() };
+    let mut world = World::with_tls(hasty(), Tls::open(files).unwrap()).silent();
+    // Whether this vendor is believed.
+    let believes = |world: &mut World, vendor: &Identity| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        world.sends(&path_to(world, &listener), &options(1));
+        let is_believed = read_message(&mut vendor.accept(&listener)).is_ok();
+        if !is_believed {
+            assert_eq!(world.gets().0, Kind::Undeliverable);
+        }
+        is_believed
+    };
+    assert!(believes(&mut world, &old) && !believes(&mut world, &new));
+    std::fs::write(&authorities, "no certificate at all").unwrap();
+    world.counts(StreamCounter::TlsRefused, 1);
+    assert!(believes(&mut world, &old) && !believes(&mut world, &new));
+    std::fs::write(&authorities, &new.certificate).unwrap();
+    world.counts(StreamCounter::TlsRead, 1);
+    assert!(!believes(&mut world, &old) && believes(&mut world, &new));
+    assert_eq!(world.count(StreamCounter::TlsRefused), 1);
+}
+
 #[test]
 fn a_vendor_must_prove_who_it_is_unless_told_otherwise() {
     let (believed, stranger) = (Identity::new("believed"), Identity::new("stranger"));
@@ -156,14 +264,10 @@ fn a_vendor_must_prove_who_it_is_unless_told_otherwise() {
         (&stranger, Some(authorities.as_path()), false),
         (&stranger, None, true),
     ] {
-        let tls = Tls::open(None, authorities).unwrap();
+        let authorities = authorities.map(Path::to_owned);
+        let tls = Tls::open(TlsFiles { authorities, ..TlsFiles::default() }).unwrap();
         let mut world = World::with_tls(hasty(), tls).silent();
-        let path = Path {
-            transport: Transport::Tls,
-            local: world.at(Transport::Tcp),
-            remote: vendor.local_addr().unwrap(),
-            connection: 0,
-        };
+        let path = path_to(&world, &vendor);
         world.sends(&path, &options(1));
         let mut stream = identity.accept(&vendor);
         if served {

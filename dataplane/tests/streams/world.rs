@@ -12,7 +12,8 @@ use dataplane::rim::stream::{self, Door};
 use dataplane::rim::{Given, Rings, StreamCounter, Tls, WorkerSide};
 use dataplane::worker::{Kind, Label};
 use link::endpoint::Transport;
-use link::order::Parameters;
+use link::order::{Parameters, PlaceName};
+use link::{Endpoint, Text};
 
 /// How long anything may take that is to happen at once.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
@@ -125,6 +126,13 @@ impl World {
     pub(crate) fn sends(&mut self, path: &Path, text: &str) {
         assert_eq!(self.side.give(Label::of(Kind::Sip), path, text.as_bytes()), Given::Over);
         self.side.wake();
+    }
+
+    /// Says by which name a place proves who it is.
+    pub(crate) fn knows(&mut self, place: SocketAddr, name: &str) {
+        let place = Endpoint::from(place).by(Transport::Tls);
+        let name = Text::new(name.as_bytes()).unwrap();
+        self.side.set_name(&PlaceName { place, name });
     }
 
     /// The worker works while a peer does something.

@@ -11,7 +11,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use b2bua::{Action, CHECKPOINT_BYTES_MAX, Counter, Keys, Limits, Local, Path, Setup, Switch};
-use link::answer::{Candidate, Challenge, Committed, Refuse, Registered, Rerouted, Route};
+use link::answer::{Candidate, Challenge, Committed, Located, Refuse, Registered, Rerouted, Route};
 use link::endpoint::Transport;
 use link::order::{Drain, Errand, HangUp, Parameters, TransferKeys};
 use link::record::CallKey;
@@ -579,6 +579,14 @@ impl Play {
                 registered.contacts_used = register.contacts_used;
                 registered.contacts = register.contacts;
                 self.answer(Answer::Registered(registered));
+            }
+            Ask::Locate(locate) => {
+                let mut located = Located::new_zeroed();
+                (located.call, located.question) = (locate.call, locate.question);
+                located.places_used = u32::from(details) % 5;
+                let places = [VENDORS[0], OURS[1], VENDORS[1], CALLERS[0]];
+                located.places = places.map(|place| Endpoint::from(socket(place)));
+                self.answer(Answer::Located(located));
             }
             Ask::Abandon(_) => {}
         }

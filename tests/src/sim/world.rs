@@ -147,6 +147,8 @@ impl<'m> World<'m> {
         use Method::{Post, Put};
         // Silence is noticed in time for a peer that minds it to be patient.
         self.enter(Put, "param/TG_RTP_TIMEOUT", json!({"value": "20"}))?;
+        // Half of its users know SHA-256 alone.
+        self.enter(Put, "param/TG_DIGEST_SHA256", json!({"value": "1"}))?;
         for (name, value) in &offers.parameters {
             let value = json!({ "value": value.to_string() });
             self.enter(Put, &format!("param/{name}"), value)?;

@@ -235,5 +235,80 @@ fn registrations_and_probes_follow_a_name() {
         desk.office.handle_errand(desk.time, &done(errand.id));
     }
     let next = errands(&mut desk, 31);
-    assert!(next.len() >= 2 && next.iter().all(|it| format!("{:?}", it.target) == "10.7.0.2:5060"));
+    let register = next.iter().find(|it| it.kind == 1).unwrap();
+    assert_eq!(format!("{:?}", register.target), "10.7.0.2:5060");
+}
+
+#[test]
+fn places_over_tls_prove_themselves_by_the_name_that_led_there() {
+    let mut desk = Desk::new("10");
+    desk.patch("gateway/routing/first", json!({"target": "sips:carrier.example"}));
+    let names = |desk: &mut Desk| -> Vec<(String, String)> {
+        let orders = desk.orders().into_iter();
+        let names = orders.filter_map(|order| match order {
+            Order::Name(it) => Some((format!("{:?}", it.place), it.name.to_text().into_owned())),
+            _ => None,
+        });
+        names.collect()
+    };
+    assert!(names(&mut desk).is_empty(), "whither?");
+    asked(&mut desk);
+    let addresses = vec!["10.7.0.1:5061".parse().unwrap()];
+    let secured =
+        Server { priority: 1, weight: 0, transport: Transport::Tls, addresses: addresses.clone() };
+    let plain = Server { transport: Transport::Udp, ..secured.clone() };
+    let found = Outcome::Found(vec![secured, plain], 300);
+    desk.office.handle_resolved(desk.time, "sips:carrier.example", found);
+    let told = ("10.7.0.1:5061".to_owned(), "carrier.example".to_owned());
+    assert_eq!(names(&mut desk), [told.clone(), told.clone()], "both workers, of TLS alone");
+    desk.office.handle_dataplane(desk.time, 2);
+    assert_eq!(names(&mut desk), [told.clone(), told], "and a new dataplane");
+}
+
+#[test]
+fn a_place_that_does_not_answer_is_passed_over_while_the_others_are_called() {
+    let mut desk = named();
+    desk.set("BILLING_FREE_E164S", "44");
+    desk.patch("gateway/routing/first", json!({"options_check": true}));
+    desk.office.handle_dataplane(desk.time, 1);
+    asked(&mut desk);
+    let [dead, alive] = ["10.7.0.1:5060", "10.7.0.2:5060"];
+    found(&mut desk, vec![server(1, 0, &[dead]), server(2, 0, &[alive])], 3_600);
+    // Answers whoever is asked by OPTIONS, for so long; the dead place only if it `is_back`.
+    let answer = |desk: &mut Desk, seconds: u64, is_back: bool| {
+        for _ in 0..seconds {
+            desk.pass(1_000);
+            for order in desk.orders() {
+                let Order::Errand(errand) = order else { continue };
+                let is_there = is_back || format!("{:?}", errand.target) != dead;
+                let done = link::report::ErrandDone {
+                    id: errand.id,
+                    status: if is_there { 200 } else { 0 },
+                    challenges: 0,
+                    round_trip_us: 900,
+                    expires_s: 0,
+                    retry_after_s: 0,
+                    cseq: 1,
+                    spare: 0,
+                };
+                desk.office.handle_errand(desk.time, &done);
+            }
+        }
+    };
+    let other = "10.2.0.2:5060 Udp";
+    assert_eq!(targets(&mut desk), [&format!("{dead} Tcp"), &format!("{alive} Tcp"), other]);
+    answer(&mut desk, 300, false);
+    assert_eq!(targets(&mut desk), [&format!("{alive} Tcp"), other]);
+    assert_eq!(desk.alarms(), ["place_offline"]);
+    let shown = desk.routing("first");
+    assert_eq!((&shown["online"], &shown["addresses"]), (&json!(true), &json!([dead, alive])));
+    assert_eq!(shown["addresses_offline"], json!([dead]));
+    answer(&mut desk, 300, true);
+    assert_eq!(targets(&mut desk)[0], format!("{dead} Tcp"));
+    assert!(desk.alarms().is_empty());
+    // What is not there any more is nobody's alarm.
+    answer(&mut desk, 300, false);
+    found(&mut desk, vec![server(2, 0, &[alive])], 3_600);
+    desk.office.handle_tick(desk.time);
+    assert!(desk.alarms().is_empty());
 }

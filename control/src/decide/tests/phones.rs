@@ -481,7 +481,7 @@ fn a_trunk_may_ask_for_address_and_password_both() {
 }
 
 #[test]
-fn a_gateway_may_publish_where_its_field_says_so_and_a_phone_may_not() {
+fn who_may_publish_is_said_by_a_field_of_gateways_and_phones() {
     let mut desk = Desk::with_alice();
     let publish = |source: &str, expires_s: u32| Register {
         publishes: 1,
@@ -507,8 +507,69 @@ fn a_gateway_may_publish_where_its_field_says_so_and_a_phone_may_not() {
     let phone =
         Register { credentials: ALICE.credentials(SipMethod::Publish), ..publish(HOME, 600) };
     assert_eq!(desk.registers(&phone).status, 405);
+    desk.change("phone/alice", json!({"publish": true}));
+    let login = Login { nonce: "n2", ..ALICE };
+    let phone = Register { credentials: login.credentials(SipMethod::Publish), ..phone };
+    assert_eq!(desk.registers(&phone).status, 200);
     desk.change("gateway/mapping/in", json!({"locked": true}));
     assert_eq!(outcome(&mut desk, inside, 600), (403, 0));
+}
+
+#[test]
+fn workers_ask_about_publications_as_soon_as_one_phone_may_send_them() {
+    let mut desk = Desk::with_alice();
+    desk.orders();
+    let told = |desk: &mut Desk| -> Vec<u8> {
+        let orders = desk.orders().into_iter();
+        let plain = orders.filter_map(|order| match order {
+            Order::Profile(profile) if profile.gateway == 0 => Some(profile.publish),
+            _ => None,
+        });
+        plain.collect()
+    };
+    desk.change("phone/alice", json!({"publish": true}));
+    assert_eq!(told(&mut desk), [1, 1], "both workers");
+    desk.change("phone/alice", json!({"lines_max": 3}));
+    assert!(told(&mut desk).is_empty());
+    desk.office.handle_dataplane(desk.time, 2);
+    assert_eq!(told(&mut desk), [1, 1]);
+    desk.say(Method::Delete, "phone/alice", Value::Null).unwrap();
+    assert_eq!(told(&mut desk), [0, 0]);
+}
+
+#[test]
+fn a_phone_is_called_from_the_address_that_it_registered_to() {
+    let mut desk = Desk::with_alice();
+    let mut elsewhere = register(&[(AT_HOME, 600)], 1);
+    elsewhere.local = endpoint("198.51.100.2:5060");
+    assert_eq!(desk.registers(&elsewhere).status, 200);
+    let (_, candidates) = desk.rung("390200").unwrap();
+    assert_eq!(candidates[0].local, endpoint("198.51.100.2:5060"));
+    // Vendors are called from wherever leads there.
+    let (_, route) = desk.call();
+    assert_eq!(route.candidates[0].local, Endpoint::NONE);
+}
+
+#[test]
+fn a_route_says_which_phones_take_messages() {
+    use link::answer::{CALLEE_MESSAGES, CALLER_MESSAGES};
+    let mut desk = Desk::with_alice();
+    desk.at_home(1);
+    let bob = json!({"name": "bob", "account": "customer", "tariff": "sell", "password": PASSWORD});
+    desk.post("phone", bob).unwrap();
+    let flags = |desk: &mut Desk, nonce: &'static str| {
+        let mut admit = desk.invite(HOME, "390200");
+        let login = Login { user: "bob", nonce, ..ALICE };
+        admit.credentials = login.credentials(SipMethod::Invite);
+        let route = desk.ask(&admit).unwrap();
+        desk.office.release(admit.record);
+        route.flags
+    };
+    assert_eq!(flags(&mut desk, "a"), 0);
+    desk.change("phone/bob", json!({"message": true}));
+    assert_eq!(flags(&mut desk, "b"), CALLER_MESSAGES);
+    desk.change("phone/alice", json!({"message": true}));
+    assert_eq!(flags(&mut desk, "c"), CALLER_MESSAGES | CALLEE_MESSAGES);
 }
 
 #[test]

@@ -25,7 +25,7 @@ use crate::compose::{Caller, Outgoing, Reply, SDP, Told};
 use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
 use crate::keys::{Place, Token, mint_call_id};
-use crate::limits::local_for;
+use crate::limits::own_towards;
 use crate::media::{MediaFault, refused_streams};
 use crate::path::Path;
 use crate::switch::Switch;
@@ -135,9 +135,8 @@ impl Switch {
 
     /// The own address, as an index, from which a candidate is called.
     fn local_towards(&self, candidate: &Candidate) -> Option<u8> {
-        let locals = &self.setup.locals;
-        let local = local_for(locals, candidate.target.socket_address()?.ip())?;
-        locals.iter().position(|own| own == local).map(|index| index as u8)
+        let target = candidate.target.socket_address()?;
+        own_towards(&self.setup.locals, candidate.local, target.ip())
     }
 
     pub(super) fn candidate(&self, slot: usize, index: usize) -> Option<Candidate> {
@@ -317,7 +316,8 @@ impl Switch {
             let leg = &call.legs[Side::Callee as usize];
             let request = leg.request(Method::Invite, leg.cseq_local, branch, content);
             let vendor = call.record.attempts().get(usize::from(index));
-            let peer = vendor.map(|attempt| switch.profiles.of(attempt.gateway));
+            let takes = call.takes_messages(Side::Callee);
+            let peer = vendor.map(|attempt| switch.profiles.of_party(attempt.gateway, takes));
             let told = Told { peer, caller: Some(caller), ..Told::default() };
             let extensions = switch.attempt_extensions(slot, peer);
             let passed = Some(invite);
@@ -492,10 +492,7 @@ impl Switch {
         if is_first {
             let call = &mut self.calls[slot];
             let ms = call.ms(now);
-            let is_unanswered = matches!(
-                call.state,
-                State::Trying | State::Ringing | State::Rerouting | State::Cancelling
-            );
+            let is_unanswered = call.state.is_searching() || call.state == State::Cancelling;
             if let Some(attempt) = call.record.attempts.get_mut(usize::from(index)) {
                 attempt.status = message.status().unwrap_or(200);
                 attempt.ended_ms = ms;

@@ -91,8 +91,7 @@ impl Switch {
         if self.takes_key(now, slot, side, request) {
             return self.answer_once(now, path, request, key, &Reply::plain(200));
         }
-        let call = &self.calls[slot];
-        let served = |side| compose::serves(method, Some(self.profiles.of(call.gateway(side))));
+        let served = |side| compose::serves(method, Some(self.profile_of(slot, side)));
         if !Side::BOTH.into_iter().all(served) {
             self.counters.add(Counter::RefusedMethod);
             return self.answer_once(now, path, request, key, &Reply::plain(405));
@@ -234,7 +233,8 @@ impl Switch {
         let &Within { method, content, passed, says, extensions, role, peer } = within;
         let owner = Some(self.key_of(slot));
         let call = &mut self.calls[slot];
-        let told = Told { peer: Some(self.profiles.of(call.gateway(side))), ..Told::default() };
+        let (gateway, takes) = call.party(side);
+        let told = Told { peer: Some(self.profiles.of_party(gateway, takes)), ..Told::default() };
         let invites = call.branches;
         let leg = call.leg(side);
         leg.cseq_local += 1;

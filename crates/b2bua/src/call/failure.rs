@@ -267,7 +267,7 @@ impl Switch {
         let (reason, by) = (EndReason::Cancelled, EndedBy::Caller);
         match self.calls[slot].state {
             State::Admitting => self.abandon_admission(now, slot, 487, reason),
-            State::Trying | State::Ringing | State::Rerouting => {
+            State::Trying | State::Ringing | State::Rerouting | State::Locating => {
                 self.stop_search(now, slot, 487, reason, by, passed);
             }
             State::Committing => self.drop_answered(now, slot, 487, reason, by),

@@ -109,7 +109,7 @@ impl Switch {
         match (self.calls[slot].state, side) {
             (State::Admitting, _) => self.abandon_admission(now, slot, 487, EndReason::Cancelled),
             // A caller may end an early dialog so (§15), a vendor may not; either way it is over.
-            (State::Trying | State::Ringing | State::Rerouting, _) => {
+            (state, _) if state.is_searching() => {
                 self.stop_search(now, slot, 487, EndReason::Cancelled, by, Some(request));
             }
             (State::Committing, Side::Callee) => {
@@ -136,7 +136,7 @@ impl Switch {
     ) {
         match self.calls[slot].state {
             State::Admitting => self.abandon_admission(now, slot, 480, reason),
-            State::Trying | State::Ringing | State::Rerouting => {
+            State::Trying | State::Ringing | State::Rerouting | State::Locating => {
                 self.stop_search(now, slot, 480, reason, by, None);
             }
             State::Committing => self.drop_answered(now, slot, 480, reason, by),

@@ -3,7 +3,7 @@
 use core::hash::Hasher;
 use core::time::Duration;
 
-use link::answer::{Challenge, Refuse, Route};
+use link::answer::{CALLEE_MESSAGES, CALLER_MESSAGES, Challenge, Refuse, Route};
 use link::ask::{Abandon, Admit, Ask, Credentials, Identities};
 use link::record::{CallKey, CallRecord, EndReason, EndedBy, Facts};
 use link::{Endpoint, Text};
@@ -381,7 +381,10 @@ impl Switch {
 
     pub(crate) fn handle_route(&mut self, now: Instant, route: &Route) {
         let Some(slot) = self.admitting(route.call) else { return };
-        self.calls[slot].record.customer_gateway = route.customer_gateway;
+        let record = &mut self.calls[slot].record;
+        record.customer_gateway = route.customer_gateway;
+        let flags = [CALLER_MESSAGES, CALLEE_MESSAGES].map(|flag| route.flags & flag != 0);
+        record.messages = u8::from(flags[0]) | u8::from(flags[1]) << 1;
         let Some(kept) = self.kept.keep(route.as_bytes()) else {
             self.counters.add(Counter::RefusedKeptFull);
             return self.abandon_admission(now, slot, 503, EndReason::Overload);

@@ -6,6 +6,7 @@
 //!                ▼            failover                        │
 //!        ┌──── Trying ◀────────── Rerouting ◀─────┐           │
 //!        │       │ 18x    Rerouted                │           │
+//!        │       │                       Locating ◀──┤           │
 //!        │       ▼                                │           │
 //!        │    Ringing ──failure, timeout──────────┘──CANCEL──▶ Cancelling
 //!        │       │ 2xx                                        │
@@ -74,6 +75,8 @@ pub(crate) enum State {
     Ringing,
     /// A vendor failed; control was asked for a line of the next.
     Rerouting,
+    /// A vendor's 3xx named a host; control was asked where it is.
+    Locating,
     /// A vendor answered; the caller's 200 waits for the start record.
     Committing,
     /// The caller's 200 is out.
@@ -94,6 +97,11 @@ impl State {
         !matches!(self, Self::Free | Self::Recording)
     }
 
+    /// Whether somebody is looked for who takes the call.
+    fn is_searching(self) -> bool {
+        matches!(self, Self::Trying | Self::Ringing | Self::Rerouting | Self::Locating)
+    }
+
     /// Whether both sides were put through.
     pub(crate) fn is_confirmed(self) -> bool {
         matches!(self, Self::Answered | Self::Talking)
@@ -105,7 +113,9 @@ impl State {
         match self {
             Self::Free | Self::Recording => false,
             Self::Admitting => matches!(deadline, Admit | Expires),
-            Self::Rerouting => matches!(deadline, Admit | Search | Ring | Prack | Expires),
+            Self::Rerouting | Self::Locating => {
+                matches!(deadline, Admit | Search | Ring | Prack | Expires)
+            }
             // Ring runs on from the first 18x through every failover after it.
             Self::Trying => {
                 matches!(deadline, FirstResponse | Invite | Search | Ring | Prack | Expires)
@@ -125,7 +135,7 @@ impl State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Deadline {
-    /// Control's answer, to an admission or a change of vendor.
+    /// Control's answer, to an admission, a change of vendor or the name of a host.
     Admit,
     /// Any 1xx of those being tried.
     FirstResponse,
@@ -325,6 +335,17 @@ impl Call {
         &mut self.legs[side as usize]
     }
 
+    /// Whether MESSAGE is for the phone at the far end of a leg. For gateways their profile says so.
+    fn takes_messages(&self, side: Side) -> bool {
+        let is_inside = self.legs[side as usize].path.inside().is_some();
+        !is_inside && self.record.messages & (1 << side as u8) != 0
+    }
+
+    /// The gateway or phone at the far end of a leg, and what [`Self::takes_messages`] says of it.
+    pub(crate) fn party(&self, side: Side) -> (u32, bool) {
+        (self.gateway(side), self.takes_messages(side))
+    }
+
     /// The gateway at the far end of a leg; 0: none that we know.
     pub(crate) fn gateway(&self, side: Side) -> u32 {
         if self.legs[side as usize].path.inside().is_some() {
@@ -444,6 +465,9 @@ impl Switch {
         match deadline {
             Deadline::Admit if self.calls[slot].state == State::Rerouting => {
                 self.reroute_late(now, slot);
+            }
+            Deadline::Admit if self.calls[slot].state == State::Locating => {
+                self.locate_late(now, slot);
             }
             Deadline::Admit => self.admit_late(now, slot),
             Deadline::FirstResponse | Deadline::Invite => self.group_late(now, slot),

@@ -4,24 +4,31 @@
 //! its own. What was named once in a call is never tried again in it: the list of targets only grows,
 //! best first behind those already taken.
 //!
+//! A name that only DNS knows is asked of control when its turn comes, and is a target that fails if it
+//! leads nowhere, or if nobody says where within the time that a vendor has for its first response.
+//!
 //! Withstands: Contacts without end (the list is short, as is the record), chains and circles of 3xx
-//! (`redirects_max` of the gateway; nobody twice), Contacts that lead to us, into a network that the
-//! vendor cannot mean, or to a name that only DNS knows (passed over).
+//! (`redirects_max` of the gateway; nobody twice), Contacts that lead to us or into a network that the
+//! vendor cannot mean, whether by an address or by a name.
+
+use core::time::Duration;
 
 use link::Endpoint;
-use link::answer::{Candidate, Span};
+use link::answer::{Candidate, Located, Span};
+use link::ask::{Ask, Locate};
 use link::endpoint::Transport;
-use link::record::ATTEMPTS_MAX;
+use link::record::{ATTEMPTS_MAX, CallKey};
 use sip::header::Contact;
 use sip::header::contact::Q_MAX;
 use sip::{Message, Name, Scheme, Uri};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use super::attempt::Group;
+use super::{Deadline, State};
 use crate::Instant;
 use crate::compose;
 use crate::counter::Counter;
-use crate::dialog::hop_in;
+use crate::dialog::{can_be_meant, hop_in};
 use crate::switch::Switch;
 
 /// Contacts that one call remembers; the record has no room for more attempts anyway.
@@ -31,6 +38,7 @@ const TARGETS_MAX: usize = ATTEMPTS_MAX;
 #[derive(Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 struct Target {
+    /// [`Endpoint::NONE`], but for the transport, while its host is a name.
     address: Endpoint,
     /// The Request-URI.
     uri: link::Text<190>,
@@ -50,20 +58,42 @@ impl Target {
             (Scheme::Sip, None) => vendor.transport(),
             _ => return None,
         };
+        // Headers in a URI would be a stranger's words in our INVITE (§19.1.5).
+        let text = link::Text::new(uri.without_headers())?;
+        if uri.host().ip().is_none() {
+            return Some(Self { address: Endpoint::NONE.by(transport), uri: text });
+        }
         let port = if transport == Transport::Tls { 5061 } else { 5060 };
         let mut address = hop_in(uri, vendor.socket_address()?, locals)?;
         address.set_port(uri.port().unwrap_or(port));
-        // Headers in a URI would be a stranger's words in our INVITE (§19.1.5).
-        let uri = link::Text::new(uri.without_headers())?;
-        Some(Self { address: Endpoint::from(address).by(transport), uri })
+        Some(Self { address: Endpoint::from(address).by(transport), uri: text })
+    }
+
+    /// What control is asked, if only DNS knows where this is.
+    fn question(&self, call: CallKey, question: u32) -> Option<Locate> {
+        let uri = Uri::parse(self.uri.as_bytes()).filter(|uri| uri.host().ip().is_none())?;
+        // What is not said is DNS's to say (RFC 3263 §4.1), but not whether a third party listens.
+        let transport = self.address.transport();
+        let is_said = uri.transport().is_some() || transport != Transport::Udp;
+        Some(Locate {
+            call,
+            question,
+            port: uri.port().unwrap_or(0),
+            transport: if is_said { 1 + transport as u8 } else { 0 },
+            spare: 0,
+            name: link::Text::new(uri.host().as_bytes())?,
+        })
     }
 
     /// Whether both are the same number at the same place. Parameters count for nothing: by them
     /// a circle could look like a way.
-    fn is_same(&self, user: Option<&[u8]>, address: Endpoint) -> bool {
-        let own = Uri::parse(self.uri.as_bytes());
-        self.address.socket_address() == address.socket_address()
-            && own.is_some_and(|own| own.user() == user)
+    fn is_same(&self, uri: &Uri<'_>, address: Endpoint) -> bool {
+        let Some(own) = Uri::parse(self.uri.as_bytes()) else { return false };
+        let is_there = match (self.address.socket_address(), address.socket_address()) {
+            (None, None) => own.host().is_same(&uri.host()) && own.port() == uri.port(),
+            (ours, theirs) => ours == theirs,
+        };
+        is_there && own.user() == uri.user()
     }
 
     /// Whether a candidate is the same number at the same place.
@@ -71,7 +101,7 @@ impl Target {
         let Some(address) = candidate.target.socket_address() else { return false };
         let line = compose::uri(candidate.callee.as_bytes(), address);
         let uri = line.text().and_then(Uri::parse);
-        self.is_same(uri.and_then(|uri| uri.user()), candidate.target)
+        uri.is_some_and(|uri| self.is_same(&uri, candidate.target))
     }
 }
 
@@ -96,8 +126,7 @@ impl Targets {
     fn knows(&self, target: &Target) -> bool {
         let known = self.list.get(..usize::from(self.used)).unwrap_or_default();
         let uri = Uri::parse(target.uri.as_bytes());
-        let user = uri.and_then(|uri| uri.user());
-        known.iter().any(|known| known.is_same(user, target.address))
+        uri.is_some_and(|uri| known.iter().any(|known| known.is_same(&uri, target.address)))
     }
 
     /// Puts a target in front of those that wait, behind `ahead` others. The last one falls off a full
@@ -214,16 +243,84 @@ impl Switch {
         if !self.keep_targets(slot, &targets) {
             return false;
         }
+        if target.address.socket_address().is_none() {
+            self.locate(now, slot, &target, targets.taken);
+            return true;
+        }
         self.counters.add(Counter::RedirectsTried);
         route.texts = link::Text::cut(target.uri.as_bytes());
         let uri = Span { at: 0, length: route.texts.as_bytes().len() as u16 };
         let path = Span::default();
-        let candidate = Candidate { target: target.address, connection: 0, uri, path, ..vendor };
+        let (target, local) = (target.address, Endpoint::NONE);
+        let candidate = Candidate { target, local, connection: 0, uri, path, ..vendor };
         // §8.1.3.4: the Request-URI changes, and To does not.
         let home = vendor.target.socket_address();
         let (route, candidates) = (&route, &[candidate]);
         self.try_group(now, slot, &Group { route, at: index as u8, candidates, home });
         true
+    }
+
+    /// Asks control where the host of a target is.
+    fn locate(&mut self, now: Instant, slot: usize, target: &Target, question: u8) {
+        let question = target.question(self.key_of(slot), question.into());
+        let Some(locate) = question.filter(|_| self.control_alive) else {
+            self.counters.add(Counter::RedirectsUnfit);
+            return self.fail_over(now, slot, None);
+        };
+        self.counters.add(Counter::RedirectsLocated);
+        self.enter_state(slot, State::Locating);
+        let patience = Duration::from_millis(self.parameters.first_response_timeout_ms.into());
+        self.set_deadline(slot, Deadline::Admit, Some(now + patience));
+        self.ask(Ask::Locate(locate));
+        self.save(slot);
+    }
+
+    /// Control says where the host of a target is, or that nobody knows: its places are next.
+    pub(crate) fn handle_located(&mut self, now: Instant, located: &Located) {
+        let asked = |switch: &Self, slot: &usize| {
+            switch.calls[*slot].state == State::Locating
+                && u32::from(switch.targets(*slot).taken) == located.question
+        };
+        let Some(slot) = self.live_call(located.call).filter(|slot| asked(self, slot)) else {
+            return self.counters.add(Counter::AnswersLate);
+        };
+        if !self.take_places(slot, located.places()) {
+            self.counters.add(Counter::RedirectsUnfit);
+        }
+        self.fail_over(now, slot, None);
+    }
+
+    /// Puts the places of the target that was taken last in front. Whether there is any to be tried.
+    fn take_places(&mut self, slot: usize, places: &[Endpoint]) -> bool {
+        let mut targets = self.targets(slot);
+        let named = usize::from(targets.taken).checked_sub(1);
+        let Some(named) = named.and_then(|place| targets.list.get(place).copied()) else {
+            return false;
+        };
+        let Some(route) = self.route_of(slot) else { return false };
+        let index = self.calls[slot].record.attempt_index as usize;
+        let tried = route.candidates().get(..=index).unwrap_or_default();
+        let vendor = tried.last().and_then(|vendor| vendor.target.socket_address());
+        let mut ahead = 0;
+        for &address in places {
+            let target = Target { address, ..named };
+            let fits = address.socket_address().zip(vendor).is_some_and(|(hop, vendor)| {
+                can_be_meant(hop, vendor, &self.setup.locals)
+                    && !targets.knows(&target)
+                    && !tried.iter().any(|tried| target.is_candidate(tried))
+            });
+            if fits {
+                targets.insert(ahead, target);
+                ahead += 1;
+            }
+        }
+        ahead > 0 && self.keep_targets(slot, &targets)
+    }
+
+    /// Nobody said in time where the host of a target is.
+    pub(super) fn locate_late(&mut self, now: Instant, slot: usize) {
+        self.counters.add(Counter::RedirectsUnfit);
+        self.fail_over(now, slot, None);
     }
 
     /// The search goes on with the next candidate: what the one before it named is not tried any more,

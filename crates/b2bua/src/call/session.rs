@@ -142,8 +142,9 @@ fn shortest(message: &Message<'_>) -> Option<u32> {
 
 impl Switch {
     /// How the gateway behind a leg wants its SIP.
-    pub(super) fn profile_of(&self, slot: usize, side: Side) -> &Profile {
-        self.profiles.of(self.calls[slot].gateway(side))
+    pub(crate) fn profile_of(&self, slot: usize, side: Side) -> &Profile {
+        let (gateway, takes) = self.calls[slot].party(side);
+        self.profiles.of_party(gateway, takes)
     }
 
     /// Whether there are session timers at all.

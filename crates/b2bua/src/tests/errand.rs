@@ -16,8 +16,9 @@ fn errand(kind: ErrandKind) -> Errand {
         cseq: 41,
         connection: 0,
         target: Endpoint::from(VENDORS[0].parse::<SocketAddr>().unwrap()).by(Transport::Udp),
+        local: Endpoint::NONE,
         kind: kind as u8,
-        spare: [0; 3],
+        spare: [0; 7],
         uri: Text::EMPTY,
         user: Text::EMPTY,
         domain: Text::EMPTY,
@@ -30,6 +31,37 @@ fn register() -> Errand {
         domain: Text::new(b"provider.example").unwrap(),
         ..errand(ErrandKind::Register)
     }
+}
+
+#[test]
+fn a_phone_behind_nat_hears_us_from_where_it_registered() {
+    let mut world = World::new();
+    let phone: SocketAddr = "198.51.100.9:5060".parse().unwrap();
+    let local = Endpoint::from(OUR_VENDOR_SIDE.parse::<SocketAddr>().unwrap());
+    for (number, local, via) in
+        [(1, Endpoint::NONE, "192.0.2.1:5060"), (2, local, "203.0.113.1:5060")]
+    {
+        let target = Endpoint::from(phone);
+        let options = Errand { id: 0, target, local, ..errand(ErrandKind::Options) };
+        world.order(Order::Errand(options));
+        let options = world.gets("198.51.100.9:5060", "OPTIONS ");
+        assert!(header(&options, "Via").starts_with(&format!("SIP/2.0/UDP {via};")), "{options}");
+        let answer = response(&options, 200, "p", "198.51.100.9", "");
+        world.receive("198.51.100.9:5060", via, &answer);
+        world.caller_sends(&invite(number, &caller_sdp()));
+        world.ignore_messages();
+        let call = world.admit().call;
+        world.route_with(call, &[0], |route| {
+            (route.candidates[0].target, route.candidates[0].local) = (target, local);
+        });
+        let first = world.gets("198.51.100.9:5060", "INVITE ");
+        assert!(header(&first, "Via").starts_with(&format!("SIP/2.0/UDP {via};")), "{first}");
+        assert_eq!(header(&first, "Contact"), format!("<sip:{via}>"));
+        let answer = response(&first, 486, "p", "198.51.100.9", "");
+        world.receive("198.51.100.9:5060", via, &answer);
+        world.ignore_messages();
+    }
+    world.settles();
 }
 
 impl World {

@@ -188,6 +188,39 @@ fn a_message_inside_a_call_is_passed_on_where_both_take_it() {
     }
 }
 
+#[test]
+fn phones_take_messages_as_the_route_says() {
+    use link::answer::{CALLEE_MESSAGES, CALLER_MESSAGES};
+    for (flags, takes) in [(0, [false; 2]), (CALLER_MESSAGES, [true, false]), (6, [true; 2])] {
+        let mut world = World::new();
+        // Nobody here has a profile.
+        world.caller_sends(&invite(1, &caller_sdp()));
+        world.caller_gets("SIP/2.0 100 ");
+        let call = world.admit().call;
+        world.route_with(call, &[0], |route| route.flags = flags);
+        assert_eq!(flags & CALLEE_MESSAGES != 0, takes[1]);
+        let first = world.vendor_gets(0, "INVITE ");
+        assert_eq!(header(&first, "Allow").contains("MESSAGE"), takes[1]);
+        world.vendor_says(0, &first, 200, "v", &vendor_sdp());
+        world.vendor_gets(0, "ACK ");
+        world.commit();
+        let answer = world.caller_gets("SIP/2.0 200 ");
+        assert_eq!(header(&answer, "Allow").contains("MESSAGE"), takes[0]);
+        world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+        let text =
+            caller_request("MESSAGE", 2, &answer, "hello").replace("application/sdp", "text/plain");
+        world.caller_sends(&text);
+        if takes == [true; 2] {
+            let passed = world.vendor_gets(0, "MESSAGE ");
+            world.vendor_says(0, &passed, 200, "", "");
+            world.caller_gets("SIP/2.0 200 ");
+        } else {
+            world.caller_gets("SIP/2.0 405 ");
+        }
+        world.settles();
+    }
+}
+
 /// A request outside of any call.
 fn outside(method: &str, lines: &str) -> String {
     invite(1, "").replace("INVITE", method).replace("User-Agent: Handset\r\n", lines)

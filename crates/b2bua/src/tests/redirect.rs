@@ -1,5 +1,8 @@
 //! Vendors that send a call elsewhere.
 
+use link::answer::Located;
+use link::ask::Locate;
+
 use super::errand::{challenge, proofs};
 use super::*;
 
@@ -90,7 +93,6 @@ fn nobody_is_led_to_us_to_where_the_call_was_or_to_nowhere() {
         "<sip:9@[2001:db8::1]>",
         "<sip:004420@203.0.113.10:5060>",
         "<sip:004420@203.0.113.10;again=1>",
-        "<sip:9@elsewhere.example>",
         "<sip:9@10.0.0.1>",
         "<sip:9@127.0.0.1>",
         "<sip:9@0.0.0.0>",
@@ -116,6 +118,144 @@ fn nobody_is_led_to_us_to_where_the_call_was_or_to_nowhere() {
     world.vendor_sends(0, &moved(&first, 302, &[&long]));
     assert_eq!(attempts(&world.ended(key)), [(100, 302)]);
     assert_eq!(world.count(Counter::RedirectsUnfit), 1);
+    world.settles();
+}
+
+/// The name that control is asked for now.
+fn asked(world: &mut World) -> Locate {
+    match world.asks.pop() {
+        Some(Ask::Locate(locate)) => locate,
+        other => panic!("a name is asked for, not {other:?}"),
+    }
+}
+
+/// What control says of it.
+fn is_at(world: &mut World, locate: &Locate, places: &[&str]) {
+    let mut located = Located::new_zeroed();
+    (located.call, located.question) = (locate.call, locate.question);
+    for (place, text) in located.places.iter_mut().zip(places) {
+        *place = Endpoint::from(text.parse::<SocketAddr>().unwrap());
+        located.places_used += 1;
+    }
+    world.answer(Answer::Located(located));
+}
+
+#[test]
+fn a_name_is_asked_of_control_and_each_of_its_places_is_tried() {
+    let mut world = world(1);
+    let (key, first) = world.call_begins(&[0, 2]);
+    let elsewhere = ["<sip:9@elsewhere.example:5070;user=phone>", "<sip:8@203.0.113.10>;q=0.5"];
+    world.vendor_sends(0, &moved(&first, 302, &elsewhere));
+    world.vendor_gets(0, "ACK ");
+    world.is_quiet();
+    let locate = asked(&mut world);
+    assert_eq!(locate.name.as_bytes(), b"elsewhere.example");
+    assert_eq!((locate.call, locate.port, locate.transport), (key, 5070, 0));
+    is_at(&mut world, &locate, &["203.0.113.20:5060", "203.0.113.30:5060"]);
+    let wanted = "INVITE sip:9@elsewhere.example:5070;user=phone SIP/2.0";
+    let second = world.vendor_gets(1, wanted);
+    world.vendor_says(1, &second, 404, "w", "");
+    world.vendor_gets(1, "ACK ");
+    let third = world.vendor_gets(2, wanted);
+    world.vendor_says(2, &third, 404, "w", "");
+    world.vendor_gets(2, "ACK ");
+    world.vendor_gets(0, "INVITE sip:8@203.0.113.10 ");
+    assert_eq!(world.count(Counter::RedirectsLocated), 1);
+    world.ignore_messages();
+    world.settles();
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_a_target_that_failed() {
+    for places in [&[][..], &["203.0.113.1:5060"], &["10.0.0.1:5060", "[2001:db8::9]:5060"]] {
+        let mut world = world(1);
+        let (key, first) = world.call_begins(&[0, 2]);
+        world.vendor_sends(0, &moved(&first, 302, &["<sip:9@elsewhere.example>"]));
+        world.vendor_gets(0, "ACK ");
+        let locate = asked(&mut world);
+        is_at(&mut world, &locate, places);
+        world.vendor_gets(2, "INVITE ");
+        assert_eq!(world.count(Counter::RedirectsUnfit), 1);
+        // Once more: too late.
+        is_at(&mut world, &locate, &["203.0.113.20:5060"]);
+        world.is_quiet();
+        assert_eq!(world.count(Counter::AnswersLate), 1);
+        let record = world.images.iter().find(|image| image.0 == key).unwrap().1;
+        assert_eq!(attempts(&record), [(100, 302), (102, 0)]);
+        world.settles();
+    }
+}
+
+#[test]
+fn a_name_of_which_nobody_says_where_it_is_waits_as_long_as_a_vendor_would() {
+    let mut world = world(1);
+    let (_, first) = world.call_begins(&[0, 2]);
+    world.vendor_sends(0, &moved(&first, 302, &["<sip:9@elsewhere.example>"]));
+    world.vendor_gets(0, "ACK ");
+    asked(&mut world);
+    world.wait_ms(3_900);
+    world.is_quiet();
+    world.wait_ms(200);
+    world.vendor_gets(2, "INVITE ");
+    world.settles();
+}
+
+#[test]
+fn nobody_waits_for_a_name_while_control_is_away() {
+    let mut world = world(1);
+    let (_, first) = world.call_begins(&[0, 2]);
+    world.switch.set_control_alive(false);
+    world.vendor_sends(0, &moved(&first, 302, &["<sip:9@elsewhere.example>"]));
+    world.vendor_gets(0, "ACK ");
+    world.vendor_gets(2, "INVITE ");
+    world.settles();
+}
+
+#[test]
+fn a_caller_may_cancel_while_a_name_is_asked_for() {
+    let mut world = world(1);
+    let (key, first) = world.call_begins(&[0, 2]);
+    world.vendor_sends(0, &moved(&first, 302, &["<sip:9@elsewhere.example>"]));
+    world.vendor_gets(0, "ACK ");
+    let locate = asked(&mut world);
+    world.caller_sends(&beside_invite(1, "CANCEL", "<sip:4420@192.0.2.1>"));
+    world.caller_gets("SIP/2.0 200 ");
+    world.caller_gets("SIP/2.0 487 ");
+    is_at(&mut world, &locate, &["203.0.113.20:5060"]);
+    world.is_quiet();
+    world.ended_by(key, EndedBy::Caller, EndReason::Cancelled);
+    world.settles();
+}
+
+#[test]
+fn names_are_targets_among_others_and_go_in_circles_no_more_than_they() {
+    let mut world = world(3);
+    let (_, first) = world.call_begins(&[0]);
+    world.vendor_sends(0, &moved(&first, 302, &["<sip:9@a.example>", "<sip:9@b.example>;q=0.1"]));
+    world.vendor_gets(0, "ACK ");
+    let locate = asked(&mut world);
+    assert_eq!(locate.name.as_bytes(), b"a.example");
+    is_at(&mut world, &locate, &["203.0.113.20:5060"]);
+    let second = world.vendor_gets(1, "INVITE sip:9@a.example ");
+    world.vendor_sends(1, &moved(&second, 302, &["<sip:9@A.example>", "<sip:9@203.0.113.20>"]));
+    world.vendor_gets(1, "ACK ");
+    // Both were tried; the other name leads to the same place.
+    let locate = asked(&mut world);
+    assert_eq!(locate.name.as_bytes(), b"b.example");
+    is_at(&mut world, &locate, &["203.0.113.20:5060"]);
+    world.caller_gets("SIP/2.0 503 ");
+    world.settles();
+}
+
+#[test]
+fn a_name_is_not_spoken_to_in_clear_by_a_call_over_tls() {
+    let mut world = world(1);
+    world.carrier = Transport::Tls;
+    let (_, first) = world.call_begins(&[0]);
+    world.vendor_sends(0, &moved(&first, 302, &["<sip:9@elsewhere.example>"]));
+    world.vendor_gets(0, "ACK ");
+    assert_eq!(asked(&mut world).transport, 1 + Transport::Tls as u8);
+    world.ignore_messages();
     world.settles();
 }
 
