@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use benches::desk::HELP;
 use benches::phones::{
-    CALLEE, CALLER, FAR, NEAR, VENDOR, VENDOR_TAG, ack_refusal, in_dialog, invite, number_of, socket,
-    vendor_answers, vendor_says,
+    CALLEE, CALLER, FAR, NEAR, VENDOR, VENDOR_TAG, ack_refusal, in_dialog, invite, number_of,
+    socket, vendor_answers, vendor_says,
 };
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
