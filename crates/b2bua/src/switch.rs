@@ -73,6 +73,9 @@ pub struct Switch {
     /// Free slots, longest free first. A slot taken over at boot may still stand here: whoever
     /// takes one looks at its state.
     pub(crate) free_calls: VecDeque<u32>,
+    /// Calls that began and have not ended, admitted or not.
+    pub(crate) calls_open: u32,
+    /// Those of them that were admitted.
     pub(crate) calls_live: u32,
     pub(crate) timers: Timers,
     pub(crate) kept: Pool,
@@ -120,6 +123,7 @@ impl Switch {
             transactions_max: limits.transactions_max,
             calls: (0..limits.calls_max).map(|_| Call::empty(generation)).collect(),
             free_calls,
+            calls_open: 0,
             calls_live: 0,
             timers: Timers::new(owners),
             kept_reserve: CALL_BLOCKS.min(kept.free_blocks()),
