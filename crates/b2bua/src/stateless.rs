@@ -135,6 +135,8 @@ impl Switch {
             Some(Counter::RefusedControlAway)
         } else if self.control_busy {
             Some(Counter::RefusedControlBusy)
+        } else if self.worker_busy {
+            Some(Counter::RefusedWorkerBusy)
         } else {
             None
         }

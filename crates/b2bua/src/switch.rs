@@ -62,6 +62,8 @@ pub struct Switch {
     pub(crate) control_alive: bool,
     /// See [`Switch::set_control_busy`].
     pub(crate) control_busy: bool,
+    /// See [`Switch::set_worker_busy`].
+    pub(crate) worker_busy: bool,
     pub(crate) draining: bool,
     pub(crate) wall_offset: Duration,
     pub(crate) random: Random,
@@ -115,6 +117,7 @@ impl Switch {
             parameters: Parameters::default(),
             control_alive: false,
             control_busy: false,
+            worker_busy: false,
             draining: false,
             wall_offset: Duration::ZERO,
             random,
@@ -304,6 +307,12 @@ impl Switch {
     /// that what is asked is answered in time, and what runs keeps its room in the ring.
     pub fn set_control_busy(&mut self, busy: bool) {
         self.control_busy = busy;
+    }
+
+    /// Whether this worker does not keep up with what comes: new calls are refused while it does not, since
+    /// a refusal costs a tenth of a call, and those that are there shall be heard in time.
+    pub fn set_worker_busy(&mut self, busy: bool) {
+        self.worker_busy = busy;
     }
 
     /// Wall time minus monotonic time: what makes 1970 of boot.

@@ -72,3 +72,32 @@ fn registrations_leave_calls_what_they_need_to_end() {
     world.asks.clear();
     world.settles();
 }
+
+#[test]
+fn a_busy_worker_sends_new_calls_away_and_carries_those_it_has() {
+    let mut world = World::new();
+    let (key, _, answer) = world.talking();
+    world.switch.set_worker_busy(true);
+    let free = world.switch.transactions.free();
+    world.caller_sends(&invite(2, &caller_sdp()));
+    let refused = world.caller_gets("SIP/2.0 503 ");
+    assert_eq!(header(&refused, "Retry-After"), "5");
+    world.caller_sends(&register(2, CONTACT));
+    world.caller_gets("SIP/2.0 503 ");
+    assert_eq!(world.count(Counter::RefusedWorkerBusy), 2);
+    assert_eq!(world.switch.transactions.free(), free, "a refusal leaves nothing behind");
+    // Help is called for whatever the load.
+    world.caller_sends(&invite(3, &caller_sdp()).replacen("sip:4420@", "sip:112@", 1));
+    let admit = world.admit();
+    world.refuse(admit.call, 404, 0);
+    world.ignore_messages();
+    world.caller_sends(&bye(&answer));
+    world.caller_gets("SIP/2.0 200 ");
+    world.vendor_gets(0, "BYE ");
+    world.ended_by(key, EndedBy::Caller, EndReason::Normal);
+    world.switch.set_worker_busy(false);
+    world.caller_sends(&invite(4, &caller_sdp()));
+    let admit = world.admit();
+    world.refuse(admit.call, 404, 0);
+    world.settles();
+}
