@@ -19,6 +19,9 @@ use crate::phones::{CALLER, VENDOR, socket};
 /// Prefixes of each tariff.
 const RATES: u32 = 10_000;
 
+/// Who calls this calls for help.
+pub const HELP: &str = "112";
+
 /// An office, and whoever asks it.
 pub struct Desk {
     office: Office,
@@ -41,6 +44,7 @@ impl Desk {
             desk.post("tariff", json!({"name": tariff}))?;
             let row = |prefix: String| json!({"prefix": prefix, "rate": rate});
             let prefixes = (0..RATES).map(|number| format!("44{number:04}"));
+            let prefixes = prefixes.chain([HELP.to_owned()]);
             let rows = prefixes.map(|prefix| serde_json::from_value(row(prefix)));
             let mut command = command(&format!("tariff/{tariff}/rate"), Value::Null);
             command.rates = rows.collect::<Result<_, _>>()?;
@@ -54,7 +58,7 @@ impl Desk {
         for (place, name) in ["first", "second"].iter().enumerate() {
             let gateway = json!({
                 "name": name, "account": "vendor", "tariff": "buy", "priority": place + 1,
-                "target": VENDOR, "prefixes": ["44"],
+                "target": VENDOR, "prefixes": ["44", HELP],
             });
             desk.post("gateway/routing", gateway)?;
         }

@@ -32,9 +32,15 @@ pub const FAR: &str = "203.0.113.2:5060";
 pub const MEDIA_PORTS: (u16, u16) = (20_000, 59_999);
 const PORTS_PER_CALL: u32 = 4;
 
-const MESSAGE_BYTES_MAX: usize = 8_192;
+/// Longest message of anybody.
+pub const MESSAGE_BYTES_MAX: usize = 8_192;
 const MEDIA_TYPE: &[u8] = b"application/sdp";
-const VENDOR_TAG: &[u8] = b"as3f1c09b7";
+/// The vendor's side of every dialog.
+pub const VENDOR_TAG: &[u8] = b"as3f1c09b7";
+/// Whom callers call.
+pub const CALLEE: &str = "+442079460123";
+const INVITE_VIA: &str = "SIP/2.0/UDP 198.51.100.7:5060;rport;branch=z9hG4bK-524287-1-";
+const CALL_ID: &str = "7f3a9c52e8d1-";
 
 /// What enters a switch at a moment.
 pub struct Input {
@@ -71,34 +77,14 @@ impl Exchange {
     /// When there are more calls than ports.
     #[must_use]
     pub fn open(calls_max: u32, calls: CallWriter) -> Self {
-        let (first, last) = MEDIA_PORTS;
-        let last_port = u32::from(first) + calls_max * PORTS_PER_CALL - 1;
-        assert!(last_port <= u32::from(last), "{calls_max} calls have no ports");
-        let local = |address: &str| Local {
-            address: socket(address).ip(),
-            sip_port: 5060,
-            prefix_bits: 24,
-            advertise: None,
-            stream_ports: b2bua::StreamPorts::default(),
-        };
-        let mut switch = Switch::new(Setup {
-            worker: 0,
-            workers: 1,
-            node: 1,
-            limits: Limits {
-                calls_max,
-                // As the configuration file has them if it says nothing.
-                transactions_max: calls_max * 6,
-                kept_messages_max: calls_max * 4,
-                message_bytes_max: MESSAGE_BYTES_MAX,
-                gateways_max: 16,
-            },
-            locals: vec![local(NEAR), local(FAR)],
-            media_ports: (first, last_port as u16),
-            keys: keys(),
-            seed: [3; 32],
-            user_agent: "Tollgate".to_owned(),
-        });
+        let mut switch = Switch::new(setup(Limits {
+            calls_max,
+            // As the configuration file has them if it says nothing.
+            transactions_max: calls_max * 6,
+            kept_messages_max: calls_max * 4,
+            message_bytes_max: MESSAGE_BYTES_MAX,
+            gateways_max: 16,
+        }));
         switch.set_control_alive(true);
         switch.set_wall_offset(Duration::from_secs(1_700_000_000));
         let room = vec![0; MESSAGE_BYTES_MAX].into();
@@ -164,6 +150,35 @@ impl Exchange {
     }
 }
 
+/// What a switch of this size is made of.
+///
+/// # Panics
+/// When there are more calls than ports.
+#[must_use]
+pub fn setup(limits: Limits) -> Setup {
+    let (first, last) = MEDIA_PORTS;
+    let last_port = u32::from(first) + limits.calls_max * PORTS_PER_CALL - 1;
+    assert!(last_port <= u32::from(last), "{} calls have no ports", limits.calls_max);
+    let local = |address: &str| Local {
+        address: socket(address).ip(),
+        sip_port: 5060,
+        prefix_bits: 24,
+        advertise: None,
+        stream_ports: b2bua::StreamPorts::default(),
+    };
+    Setup {
+        worker: 0,
+        workers: 1,
+        node: 1,
+        limits,
+        locals: vec![local(NEAR), local(FAR)],
+        media_ports: (first, last_port as u16),
+        keys: keys(),
+        seed: [3; 32],
+        user_agent: "Tollgate".to_owned(),
+    }
+}
+
 /// The phones on both sides of a rehearsing exchange.
 pub struct Phones {
     exchange: Exchange,
@@ -208,24 +223,18 @@ impl Phones {
     /// When the switch does not put it through.
     pub fn begin(&mut self) -> u16 {
         self.number += 1;
-        let invite = self.invite();
-        let mut heard = self.say(CALLER, NEAR, invite);
+        let mut heard = self.say(CALLER, NEAR, invite(self.number, CALLEE));
         let Some(Ask::Admit(admit)) = heard.ask.take() else { panic!("no admission is asked") };
         let invited = self.answer(Answer::Route(route(admit.call))).to(VENDOR);
         let message = Message::parse(&invited).expect("our INVITE is one");
         self.say(VENDOR, FAR, vendor_says(&message, 100, b"", &[]));
         self.say(VENDOR, FAR, vendor_says(&message, 180, VENDOR_TAG, &[]));
-        let mut heard = self.say(
-            VENDOR,
-            FAR,
-            vendor_says(&message, 200, VENDOR_TAG, vendor_media().as_bytes()),
-        );
+        let mut heard = self.say(VENDOR, FAR, vendor_answers(&message));
         let Some(Ask::Answered(answered)) = heard.ask.take() else { panic!("no commit is asked") };
         let committed = Answer::Committed(Committed { call: answered.call });
         let answer = self.answer(committed).to(CALLER);
-        let ack = Self::in_dialog(&answer, self.number, Method::Ack, 1);
-        self.say(CALLER, NEAR, ack);
         let described = Message::parse(&answer).expect("our answer is one");
+        self.say(CALLER, NEAR, in_dialog(&described, self.number, Method::Ack, 1));
         let media = Sdp::parse(described.body()).expect("it describes its media").media()[0].port;
         self.talking.push_back((self.number, answer));
         media
@@ -237,8 +246,8 @@ impl Phones {
     /// When nobody talks, or the switch does not hang up the vendor.
     pub fn end(&mut self) {
         let (number, answer) = self.talking.pop_front().expect("somebody talks");
-        let bye = Self::in_dialog(&answer, number, Method::Bye, 2);
-        let bye = self.say(CALLER, NEAR, bye).to(VENDOR);
+        let answer = Message::parse(&answer).expect("our answer is one");
+        let bye = self.say(CALLER, NEAR, in_dialog(&answer, number, Method::Bye, 2)).to(VENDOR);
         let message = Message::parse(&bye).expect("our BYE is one");
         self.say(VENDOR, FAR, vendor_says(&message, 200, b"", &[]));
     }
@@ -268,41 +277,6 @@ impl Phones {
         self.tape.push(input);
         heard
     }
-
-    fn invite(&self) -> Vec<u8> {
-        let number = Part::Number(self.number);
-        written(|writer| {
-            writer.request(Method::Invite, &["sip:+442079460123@198.51.100.2".into()]);
-            let via = "SIP/2.0/UDP 198.51.100.7:5060;rport;branch=z9hG4bK-524287-1-";
-            writer.header(Name::Via, &[via.into(), number]);
-            writer.header(Name::MaxForwards, &[70_u16.into()]);
-            let from = "\"Support\" <sip:+49301234567@198.51.100.7;user=phone>;tag=gK0c7d41f2";
-            writer.header(Name::From, &[from.into(), number]);
-            writer.header(Name::To, &["<sip:+442079460123@198.51.100.2>".into()]);
-            writer.header(Name::CallId, &["7f3a9c52e8d1-".into(), number, "@sbc.example".into()]);
-            writer.header(Name::Cseq, &["1 INVITE".into()]);
-            writer.header(Name::Contact, &["<sip:+49301234567@198.51.100.7:5060>".into()]);
-            writer.header(Name::UserAgent, &["Example SBC 7.2.10".into()]);
-            writer.body(MEDIA_TYPE, OFFER);
-        })
-    }
-
-    /// The caller's request inside the dialog that `answer` made.
-    fn in_dialog(answer: &[u8], call: u64, method: Method<'_>, cseq: u64) -> Vec<u8> {
-        let answer = Message::parse(answer).expect("our answer is one");
-        let target = answer.contact().expect("a 2xx has a Contact").uri().as_bytes();
-        written(|writer| {
-            writer.request(method, &[target.into()]);
-            let via = "SIP/2.0/UDP 198.51.100.7:5060;rport;branch=z9hG4bK-524288-";
-            writer.header(Name::Via, &[via.into(), call.into(), "-".into(), cseq.into()]);
-            writer.header(Name::MaxForwards, &[70_u16.into()]);
-            writer.header(Name::From, &[answer.from().as_bytes().into()]);
-            writer.header(Name::To, &[answer.to().as_bytes().into()]);
-            writer.header(Name::CallId, &[answer.call_id().into()]);
-            writer.header(Name::Cseq, &[cseq.into(), " ".into(), method.as_bytes().into()]);
-            writer.no_body();
-        })
-    }
 }
 
 /// What the switch said to one input.
@@ -321,13 +295,82 @@ impl Heard {
     }
 }
 
+/// The INVITE of the caller's so many-th call.
+#[must_use]
+pub fn invite(number: u64, callee: &str) -> Vec<u8> {
+    let number = Part::Number(number);
+    written(|writer| {
+        writer.request(Method::Invite, &["sip:".into(), callee.into(), "@198.51.100.2".into()]);
+        writer.header(Name::Via, &[INVITE_VIA.into(), number]);
+        writer.header(Name::MaxForwards, &[70_u16.into()]);
+        let from = "\"Support\" <sip:+49301234567@198.51.100.7;user=phone>;tag=gK0c7d41f2";
+        writer.header(Name::From, &[from.into(), number]);
+        writer.header(Name::To, &["<sip:".into(), callee.into(), "@198.51.100.2>".into()]);
+        writer.header(Name::CallId, &[CALL_ID.into(), number, "@sbc.example".into()]);
+        writer.header(Name::Cseq, &["1 INVITE".into()]);
+        writer.header(Name::Contact, &["<sip:+49301234567@198.51.100.7:5060>".into()]);
+        writer.header(Name::UserAgent, &["Example SBC 7.2.10".into()]);
+        writer.body(MEDIA_TYPE, OFFER);
+    })
+}
+
+/// Which of the caller's calls an answer is about.
+#[must_use]
+pub fn number_of(answer: &Message<'_>) -> Option<u64> {
+    let number = answer.call_id().strip_prefix(CALL_ID.as_bytes())?;
+    let digits = number.split(|&byte| byte == b'@').next()?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// The caller's ACK of a refusal, which belongs to its INVITE (RFC 3261 §17.1.1.3).
+#[must_use]
+pub fn ack_refusal(refusal: &Message<'_>, number: u64, callee: &str) -> Vec<u8> {
+    written(|writer| {
+        writer.request(Method::Ack, &["sip:".into(), callee.into(), "@198.51.100.2".into()]);
+        writer.header(Name::Via, &[INVITE_VIA.into(), number.into()]);
+        writer.header(Name::MaxForwards, &[70_u16.into()]);
+        writer.header(Name::From, &[refusal.from().as_bytes().into()]);
+        writer.header(Name::To, &[refusal.to().as_bytes().into()]);
+        writer.header(Name::CallId, &[refusal.call_id().into()]);
+        writer.header(Name::Cseq, &["1 ACK".into()]);
+        writer.no_body();
+    })
+}
+
+/// The caller's request inside the dialog that `answer` made.
+///
+/// # Panics
+/// When the answer made none.
+#[must_use]
+pub fn in_dialog(answer: &Message<'_>, call: u64, method: Method<'_>, cseq: u64) -> Vec<u8> {
+    let target = answer.contact().expect("a 2xx has a Contact").uri().as_bytes();
+    written(|writer| {
+        writer.request(method, &[target.into()]);
+        let via = "SIP/2.0/UDP 198.51.100.7:5060;rport;branch=z9hG4bK-524288-";
+        writer.header(Name::Via, &[via.into(), call.into(), "-".into(), cseq.into()]);
+        writer.header(Name::MaxForwards, &[70_u16.into()]);
+        writer.header(Name::From, &[answer.from().as_bytes().into()]);
+        writer.header(Name::To, &[answer.to().as_bytes().into()]);
+        writer.header(Name::CallId, &[answer.call_id().into()]);
+        writer.header(Name::Cseq, &[cseq.into(), " ".into(), method.as_bytes().into()]);
+        writer.no_body();
+    })
+}
+
 /// The vendor's answer to the offer.
 fn vendor_media() -> String {
     String::from_utf8_lossy(OFFER).replace("198.51.100.7", "203.0.113.10")
 }
 
+/// The vendor answers the call: 200, with its media.
+#[must_use]
+pub fn vendor_answers(invite: &Message<'_>) -> Vec<u8> {
+    vendor_says(invite, 200, VENDOR_TAG, vendor_media().as_bytes())
+}
+
 /// A response of the vendor.
-fn vendor_says(request: &Message<'_>, status: u16, tag: &[u8], body: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn vendor_says(request: &Message<'_>, status: u16, tag: &[u8], body: &[u8]) -> Vec<u8> {
     written(|writer| {
         writer.respond(request, status, b"", socket(FAR), tag);
         writer.header(Name::Contact, &["<sip:gw@203.0.113.10:5060>".into()]);

@@ -54,6 +54,8 @@ pub enum Counter {
     RefusedControlAway,
     /// New calls refused with 503 because as many questions wait for control as should.
     RefusedControlBusy,
+    /// New calls and REGISTERs refused with 503 because this worker does not keep up with what comes.
+    RefusedWorkerBusy,
     /// New calls refused with 503 because the box drains.
     RefusedDraining,
     /// New calls refused with 503: no free call slot.
@@ -212,6 +214,7 @@ impl Counter {
         Self::ErrandsFull,
         Self::RefusedControlAway,
         Self::RefusedControlBusy,
+        Self::RefusedWorkerBusy,
         Self::RefusedDraining,
         Self::RefusedCallsFull,
         Self::RefusedTransactionsFull,
@@ -309,6 +312,7 @@ impl Counter {
             Self::ErrandsFull => "errands_full",
             Self::RefusedControlAway => "refused_control_away",
             Self::RefusedControlBusy => "refused_control_busy",
+            Self::RefusedWorkerBusy => "refused_worker_busy",
             Self::RefusedDraining => "refused_draining",
             Self::RefusedCallsFull => "refused_calls_full",
             Self::RefusedTransactionsFull => "refused_transactions_full",

@@ -35,8 +35,8 @@ impl Switch {
         if !self.profiles.has_publishers() {
             return self.refuse_method(path, request);
         }
-        if !self.control_alive {
-            return self.refuse_overload(path, request, Counter::RefusedControlAway);
+        if let Some(why) = self.no_time() {
+            return self.refuse_overload(path, request, why);
         }
         if let Some(reply) = self.unfit_publication(now, request) {
             self.counters.add(Counter::RefusedUnsupported);

@@ -34,7 +34,8 @@ use crate::transact::{Keep, Which};
 use crate::transaction::{Machine, Role, TransactionKey, non_invite_server};
 use crate::turned_away::Answered;
 
-/// Of transactions and of kept messages, registrations leave one in so many to calls.
+/// Of transactions and of kept messages, registrations leave one in so many to calls, and whatever those
+/// that are there may need.
 const LEFT_TO_CALLS: usize = 4;
 
 /// Why a REGISTER is refused before control is asked.
@@ -67,11 +68,8 @@ impl Switch {
         if self.turned_away.answered(now, key) == Some(Answered::Nothing) {
             return self.counters.add(Counter::Silenced);
         }
-        if !self.control_alive {
-            return self.refuse_overload(path, request, Counter::RefusedControlAway);
-        }
-        if self.control_busy {
-            return self.refuse_overload(path, request, Counter::RefusedControlBusy);
+        if let Some(why) = self.no_time() {
+            return self.refuse_overload(path, request, why);
         }
         if !self.admit_request(path, request) {
             return;
@@ -105,10 +103,12 @@ impl Switch {
         key: Key,
         register: Register,
     ) -> Result<(), Counter> {
-        if self.transactions.free() <= self.transactions_max as usize / LEFT_TO_CALLS {
+        let left = self.transactions_max as usize / LEFT_TO_CALLS;
+        if self.transactions.free() <= left.max(self.transactions_reserve()) {
             return Err(Counter::RefusedTransactionsFull);
         }
-        if self.kept.free_blocks() as usize <= self.kept.blocks() / LEFT_TO_CALLS {
+        let left = self.kept.blocks() / LEFT_TO_CALLS;
+        if self.kept.free_blocks() as usize <= left.max(self.blocks_reserve() as usize) {
             return Err(Counter::RefusedKeptFull);
         }
         let server = self.open_server(now, path, request, key, 0, Keep::Request)?;

@@ -132,12 +132,43 @@ impl Switch {
     /// Why no new call can be taken now.
     pub(crate) fn overload(&self) -> Option<Counter> {
         if self.control_alive && self.draining {
-            Some(Counter::RefusedDraining)
-        } else if self.control_alive && self.control_busy {
-            Some(Counter::RefusedControlBusy)
-        } else {
-            self.no_room()
+            return Some(Counter::RefusedDraining);
         }
+        self.no_time().or_else(|| self.no_spare()).or_else(|| self.no_room())
+    }
+
+    /// Why nobody has time for anything new now, whatever room there is.
+    pub(crate) fn no_time(&self) -> Option<Counter> {
+        if !self.control_alive {
+            Some(Counter::RefusedControlAway)
+        } else if self.control_busy {
+            Some(Counter::RefusedControlBusy)
+        } else if self.worker_busy {
+            Some(Counter::RefusedWorkerBusy)
+        } else {
+            None
+        }
+    }
+
+    /// Why no new call can be taken now: what is free may be needed by those that are there.
+    fn no_spare(&self) -> Option<Counter> {
+        if self.transactions.free() < self.transactions_reserve() + TRANSACTIONS_PER_CALL {
+            Some(Counter::RefusedTransactionsFull)
+        } else if self.kept.free_blocks() < self.blocks_reserve() + self.kept_reserve {
+            Some(Counter::RefusedKeptFull)
+        } else {
+            None
+        }
+    }
+
+    /// Transactions that the calls which are there may need until they end.
+    pub(crate) fn transactions_reserve(&self) -> usize {
+        self.calls_open as usize * TRANSACTIONS_TO_END
+    }
+
+    /// Blocks of kept messages that they may need.
+    pub(crate) fn blocks_reserve(&self) -> u32 {
+        self.calls_open * BLOCKS_TO_END
     }
 
     /// Why no call at all can be taken now, urgent as it may be.
@@ -199,6 +230,13 @@ impl Switch {
 
 /// What a call in set-up needs at once: both INVITEs, a CANCEL or BYE for each.
 const TRANSACTIONS_PER_CALL: usize = 4;
+
+/// What each call keeps to itself until it ends: a BYE on each leg, and before them the INVITE to its
+/// vendor, or later a sign of life.
+const TRANSACTIONS_TO_END: usize = 3;
+
+/// And of blocks: our BYE, which is not sent unless it can be kept.
+const BLOCKS_TO_END: u32 = 2;
 
 #[cfg(test)]
 mod tests {

@@ -62,6 +62,8 @@ pub struct Switch {
     pub(crate) control_alive: bool,
     /// See [`Switch::set_control_busy`].
     pub(crate) control_busy: bool,
+    /// See [`Switch::set_worker_busy`].
+    pub(crate) worker_busy: bool,
     pub(crate) draining: bool,
     pub(crate) wall_offset: Duration,
     pub(crate) random: Random,
@@ -73,6 +75,9 @@ pub struct Switch {
     /// Free slots, longest free first. A slot taken over at boot may still stand here: whoever
     /// takes one looks at its state.
     pub(crate) free_calls: VecDeque<u32>,
+    /// Calls that began and have not ended, admitted or not.
+    pub(crate) calls_open: u32,
+    /// Those of them that were admitted.
     pub(crate) calls_live: u32,
     pub(crate) timers: Timers,
     pub(crate) kept: Pool,
@@ -112,6 +117,7 @@ impl Switch {
             parameters: Parameters::default(),
             control_alive: false,
             control_busy: false,
+            worker_busy: false,
             draining: false,
             wall_offset: Duration::ZERO,
             random,
@@ -120,6 +126,7 @@ impl Switch {
             transactions_max: limits.transactions_max,
             calls: (0..limits.calls_max).map(|_| Call::empty(generation)).collect(),
             free_calls,
+            calls_open: 0,
             calls_live: 0,
             timers: Timers::new(owners),
             kept_reserve: CALL_BLOCKS.min(kept.free_blocks()),
@@ -304,6 +311,12 @@ impl Switch {
     /// that what is asked is answered in time, and what runs keeps its room in the ring.
     pub fn set_control_busy(&mut self, busy: bool) {
         self.control_busy = busy;
+    }
+
+    /// Whether this worker does not keep up with what comes: new calls are refused while it does not, since
+    /// a refusal costs a tenth of a call, and those that are there shall be heard in time.
+    pub fn set_worker_busy(&mut self, busy: bool) {
+        self.worker_busy = busy;
     }
 
     /// Wall time minus monotonic time: what makes 1970 of boot.

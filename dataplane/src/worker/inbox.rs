@@ -25,11 +25,12 @@ impl<N: Nic> Worker<N> {
         let mut any = false;
         let mut room = std::mem::take(&mut self.incoming);
         for from in 0..self.handoff.sources() {
-            for _ in 0..LETTERS_MAX {
+            for count in 1..=LETTERS_MAX {
                 let Some((kind, path, payload)) = self.handoff.take(from, &mut room) else {
                     break;
                 };
                 any = true;
+                self.note_letters(count);
                 self.counters.add(WorkerCounter::HandedIn, 1);
                 match kind {
                     Kind::Media => self.media_handed(now, path.remote, path.local, payload),
@@ -60,9 +61,10 @@ impl<N: Nic> Worker<N> {
     fn take_from_rim(&mut self, now: Instant) -> bool {
         let mut any = false;
         let mut room = std::mem::take(&mut self.incoming);
-        for _ in 0..LETTERS_MAX {
+        for count in 1..=LETTERS_MAX {
             let Some((kind, path, payload)) = self.rim.take(&mut room) else { break };
             any = true;
+            self.note_letters(count);
             let is_datagram = path.transport == Transport::Udp;
             match kind {
                 Kind::Undeliverable => self.undeliverable(now, &path, payload),
@@ -79,11 +81,19 @@ impl<N: Nic> Worker<N> {
         any
     }
 
+    /// A ring that gave so many letters in this turn gives no more, though it may have them.
+    fn note_letters(&mut self, count: usize) {
+        if count == LETTERS_MAX {
+            self.backlog.leave();
+        }
+    }
+
     fn take_from_control(&mut self, now: Instant) -> bool {
         let mut any = false;
-        for _ in 0..LETTERS_MAX {
+        for count in 1..=LETTERS_MAX {
             let Some(down) = self.side.down.receive() else { break };
             any = true;
+            self.note_letters(count);
             match down {
                 Down::Answer(answer) => {
                     self.note_round_trip(now, &answer);

@@ -22,6 +22,9 @@ impl<N: Nic> Worker<N> {
     pub(super) fn ingress(&mut self, now: Instant) -> bool {
         let mut batch = std::mem::take(&mut self.batch);
         let received = self.nic.receive(&mut batch);
+        if batch.is_full() {
+            self.backlog.leave();
+        }
         for frame in batch.drain() {
             self.frame(now, frame);
         }

@@ -3,9 +3,11 @@
 //! A [`Worker::turn`] is one pass of its loop, in the order of the files here: [`ingress`] takes what
 //! the NIC received, [`inbox`] what other workers, the rim and control sent, [`apply`] carries out
 //! what the brain decided, [`egress`] sends it, [`handoff`] gives away what is not ours. Work per turn
-//! is bounded; nothing is allocated after [`Worker::open`] (`tests/no_allocation.rs` counts).
+//! is bounded, and [`backlog`] knows when that is not enough; nothing is allocated after
+//! [`Worker::open`] (`tests/no_allocation.rs` counts).
 
 mod apply;
+mod backlog;
 mod egress;
 mod handoff;
 mod inbox;
@@ -28,6 +30,7 @@ use link::ring::SLOT_BYTES_MAX;
 use link::table::{Image, SlotState};
 use shm::Doorbell;
 
+use self::backlog::Backlog;
 use crate::clock;
 use crate::counters::{Counters, WorkerCounter};
 use crate::neighbors;
@@ -72,6 +75,7 @@ pub struct Worker<N: Nic> {
     recording: Recording,
     /// Places of the ring to control that new calls leave to those that run.
     ring_reserve: u64,
+    backlog: Backlog,
     housekeeping_due: Instant,
     /// When the last turn was.
     turned: Instant,
@@ -178,6 +182,7 @@ impl<N: Nic> Worker<N> {
             parameters: Parameters::default(),
             recording: Recording::new(parts.calls_max),
             ring_reserve,
+            backlog: Backlog::default(),
             housekeeping_due: Instant::ZERO,
             turned: now,
             spin: parts.spin,
@@ -217,11 +222,17 @@ impl<N: Nic> Worker<N> {
         }
         self.hops.refresh(now);
         self.switch.set_control_busy(!self.side.up.has_room(self.ring_reserve));
+        self.switch.set_worker_busy(self.backlog.turn(now));
         let mut work = self.ingress(now);
         work |= self.inbox(now);
-        self.switch.heed_keys(now);
+        while self.switch.heed_key(now) {
+            self.apply(now);
+        }
         if self.switch.poll_timeout().is_some_and(|due| due <= now) {
             self.switch.handle_timeout(now);
+            if self.switch.poll_timeout().is_some_and(|due| due <= now) {
+                self.backlog.leave();
+            }
             work = true;
         }
         if now >= self.housekeeping_due {

@@ -47,6 +47,7 @@ impl Switch {
             Call { record: *record, started, heard_before, ..Call::empty(key.generation) };
         let won = record.attempts().iter().rposition(|attempt| attempt.answered_ms != NEVER);
         self.calls[slot].branches.turn_to(won.unwrap_or(0) as u8);
+        self.calls_open += 1;
         self.calls_live += 1;
         self.arm_sweep(now);
         let checkpoint = checkpoint::read(checkpoint).filter(|it| it.phase != Phase::Early);

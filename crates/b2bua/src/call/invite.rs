@@ -280,6 +280,7 @@ impl Switch {
             transaction.role = Role::Caller;
         }
         self.counters.add(Counter::CallsOffered);
+        self.calls_open += 1;
         self.enter_state(slot, State::Admitting);
         let wait = self.admit_wait();
         // Strangers who shall hear nothing must not hear 100 either; who is one, control knows.

@@ -69,18 +69,19 @@ impl Typed {
 }
 
 impl Switch {
-    /// Heeds the keys that the relay read.
-    pub fn heed_keys(&mut self, now: Instant) {
-        while let Some(pressed) = self.media.table.poll_key() {
-            let Some(slot) = self.live_call(call_of(pressed.owner)) else { continue };
-            let hears = |call: &Call, side: Side| {
-                call.legs[side as usize].media.open_ports().any(|port| port == pressed.port)
-            };
-            let side = Side::BOTH.into_iter().find(|&side| hears(&self.calls[slot], side));
-            if let Some(side) = side {
-                self.key_pressed(now, slot, side, pressed.key);
-            }
+    /// Heeds the next key that the relay read. Whether there was one; what it asks for is to be done
+    /// before the one after it.
+    pub fn heed_key(&mut self, now: Instant) -> bool {
+        let Some(pressed) = self.media.table.poll_key() else { return false };
+        let Some(slot) = self.live_call(call_of(pressed.owner)) else { return true };
+        let hears = |call: &Call, side: Side| {
+            call.legs[side as usize].media.open_ports().any(|port| port == pressed.port)
+        };
+        let side = Side::BOTH.into_iter().find(|&side| hears(&self.calls[slot], side));
+        if let Some(side) = side {
+            self.key_pressed(now, slot, side, pressed.key);
         }
+        true
     }
 
     /// Whether an INFO is a key that was for us.

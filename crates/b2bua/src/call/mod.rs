@@ -569,6 +569,7 @@ impl Switch {
         let reason = call.record.end_reason();
         call.note_attempts_end(now, reason);
         self.forget(slot);
+        self.calls_open -= 1;
         self.calls_live -= 1;
         self.enter_state(slot, State::Recording);
         self.counters.add(Counter::CallsEnded);
@@ -580,6 +581,7 @@ impl Switch {
     fn drop_call(&mut self, slot: usize) {
         self.close_media(slot);
         self.forget(slot);
+        self.calls_open -= 1;
         self.free_slot(slot);
     }
 

@@ -58,7 +58,9 @@ impl Scene {
                 let port = self.ports().0;
                 let _ = self.world.switch.media().forward(self.world.now, port, from, &packet);
             }
-            self.world.switch.heed_keys(self.world.now);
+            while self.world.switch.heed_key(self.world.now) {
+                self.world.poll();
+            }
             self.world.wait_ms(100);
         }
     }

@@ -17,6 +17,7 @@ mod hiding;
 mod hostile;
 mod identity;
 mod keypad;
+mod overload;
 mod peers;
 mod publisher;
 mod redirect;
@@ -640,7 +641,7 @@ impl World {
     /// After the longest time that anything waits for, nothing is left.
     pub(super) fn settles(mut self) {
         self.wait_ms(200_000);
-        assert_eq!(self.switch.calls_live(), 0, "calls are left");
+        assert_eq!((self.switch.calls_open, self.switch.calls_live), (0, 0), "calls are left");
         let free = self.switch.transactions.free();
         assert_eq!(free, self.switch.transactions_max as usize, "transactions are left");
         let blocks = self.switch.setup.limits.kept_messages_max * 2;

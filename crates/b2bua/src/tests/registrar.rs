@@ -7,7 +7,7 @@ use super::challenge::{STRANGER, digest, nonce_of, with_line};
 use super::*;
 
 /// A REGISTER of bob's phone with these lines, which may be a digest.
-fn register(cseq: u32, lines: &str) -> String {
+pub(super) fn register(cseq: u32, lines: &str) -> String {
     format!(
         "REGISTER sip:192.0.2.1 SIP/2.0\r\n\
          Via: SIP/2.0/UDP 10.0.0.9:5060;branch=z9hG4bKregister{cseq};rport\r\n\
@@ -17,7 +17,7 @@ fn register(cseq: u32, lines: &str) -> String {
     )
 }
 
-const CONTACT: &str = "Contact: <sip:bob@10.0.0.9:5060>\r\n";
+pub(super) const CONTACT: &str = "Contact: <sip:bob@10.0.0.9:5060>\r\n";
 
 /// A REGISTER of every field, with a nonce that the caller has just got.
 pub(super) fn proven_register(world: &mut World) -> String {
@@ -29,7 +29,7 @@ pub(super) fn proven_register(world: &mut World) -> String {
 
 impl World {
     /// A line that proves something with a nonce which the caller has just got.
-    fn proof(&mut self) -> String {
+    pub(super) fn proof(&mut self) -> String {
         self.caller_sends(&register(1, CONTACT));
         let challenge = self.caller_gets("SIP/2.0 401 ");
         format!("Authorization: {}", digest(&nonce_of(&challenge)))
