@@ -92,6 +92,9 @@ pub(crate) struct Flags {
     /// PUBLISH of it is taken: true or false.
     #[arg(long)]
     publish: Option<bool>,
+    /// Phones of one name here pick up each other's calls; '' for none.
+    #[arg(long)]
+    pickup_group: Option<String>,
 }
 
 impl Flags {
@@ -111,6 +114,7 @@ impl Flags {
             .set("fall_through", self.fall_through)
             .set("message", self.message)
             .set("publish", self.publish)
+            .set("pickup_group", self.pickup_group)
     }
 
     /// What the path ends with.

@@ -95,9 +95,16 @@ impl Office {
             return Err(No { retry_after_s, ..No::new(503, EndReason::Overload) });
         }
         let gateway = &customer.gateway;
-        let terms = self.check_customer(time, gateway, &callee)?;
-        let (talk_s, reserved) = self.check_money(gateway, &terms)?;
-        let found = self.find(time, &customer, source, caller, callee)?;
+        self.check_room(time, gateway)?;
+        let (terms, talk_s, reserved, found) =
+            if let Some(found) = self.pick_up(&customer, admit)? {
+                (link::record::Terms::default(), 0, Money::ZERO, found)
+            } else {
+                let terms = self.terms(gateway, &callee)?;
+                let (talk_s, reserved) = self.check_money(gateway, &terms)?;
+                let found = self.find(time, &customer, source, caller, callee)?;
+                (link::record::Terms { words: terms.to_words() }, talk_s, reserved, found)
+            };
         let first = found.candidates.first().ok_or(No::new(503, EndReason::NoRoute))?.gateway;
 
         self.state.limiters.entry(gateway.id).or_default().take_pace(time.now, gateway.limits);
@@ -126,7 +133,7 @@ impl Office {
             talk_s,
             caller_billed: text(caller),
             callee_billed: text(Some(callee)),
-            customer_terms: link::record::Terms { words: terms.to_words() },
+            customer_terms: terms,
             candidates_used: 0,
             switches_max: self.state.values.number("SS_GATEWAY_SWITCH_LIMIT") as u32,
             flags,
@@ -216,13 +223,8 @@ impl Office {
         true
     }
 
-    /// Locks, lines, pace and price on the customer's side.
-    fn check_customer(
-        &self,
-        time: Time,
-        mapping: &MappingGateway,
-        callee: &Number,
-    ) -> Result<Terms, No> {
+    /// Locks, lines and pace on the customer's side.
+    fn check_room(&self, time: Time, mapping: &MappingGateway) -> Result<(), No> {
         let account = self.state.account_of(mapping.account);
         if mapping.locked || account.is_none_or(|account| account.locked) {
             return Err(No::new(403, EndReason::Locked));
@@ -239,6 +241,11 @@ impl Office {
         if limiter.is_some_and(|limiter| !limiter.has_pace(time.now, mapping.limits)) {
             return Err(No { retry_after_s: 1, ..No::new(503, EndReason::RateLimit) });
         }
+        Ok(())
+    }
+
+    /// The customer's price of a call.
+    fn terms(&self, mapping: &MappingGateway, callee: &Number) -> Result<Terms, No> {
         let price = self.state.price(mapping.tariff, callee.as_bytes());
         let mut price = price.ok_or(No::new(403, EndReason::NoRate))?;
         // Settled here, not at the end: what was agreed at the INVITE is what the record is charged by.
@@ -342,7 +349,7 @@ impl Office {
             uri: Span::default(),
             path: Span::default(),
             group: 0,
-            spare: 0,
+            pickup: Span::default(),
             stop_codes,
             caller: text(caller.and_then(|caller| gateway.caller_rules.apply(caller))),
             callee: text(Some(gateway.callee_rules.apply(callee)?)),

@@ -45,7 +45,7 @@ impl Found {
 
     /// `None`: there is no room for it. What is there already, such as the Path of a common proxy, is
     /// there once.
-    fn keep(&mut self, text: &[u8]) -> Option<Span> {
+    pub(super) fn keep(&mut self, text: &[u8]) -> Option<Span> {
         let length = u16::try_from(text.len()).ok()?;
         if length == 0 {
             return Some(Span::default());
@@ -123,7 +123,7 @@ impl Office {
                 uri,
                 path,
                 group: if ringing.ring == Ring::All { AT_ONCE } else { 0 },
-                spare: 0,
+                pickup: Span::default(),
                 stop_codes,
                 caller: text(caller),
                 callee: text(Some(callee)),

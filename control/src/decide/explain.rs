@@ -118,7 +118,7 @@ impl Office {
         }))
     }
 
-    fn customer_named(&self, name: &str) -> Result<&Customer, Refusal> {
+    pub(super) fn customer_named(&self, name: &str) -> Result<&Customer, Refusal> {
         let gateway = self.state.document(Kind::Mapping, name);
         let known = gateway.or_else(|_| self.state.document(Kind::Phone, name)).ok();
         known

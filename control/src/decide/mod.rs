@@ -27,6 +27,7 @@ mod guests;
 mod illegal;
 mod keep_alive;
 mod names;
+mod pickup;
 mod probe;
 mod register;
 mod upstream;

@@ -841,9 +841,9 @@ fn behaviour(name: &str, value: &str) -> String {
         }
     }
     seen.push(upstream::behaviour(name, value));
-    seen.extend(phones::behaviour(&mut desk));
     seen.push(format!("{:?}", desk.office.state.values.for_workers()).replace("version: 1", ""));
     seen.push(format!("{:?}", desk.office.poll_guard(desk.time)));
+    seen.extend(phones::behaviour(&mut desk));
     seen.join("; ").replace("version: 0", "")
 }
 
@@ -867,6 +867,7 @@ fn every_parameter_in_force_changes_what_happens() {
         ("TG_TRANSFER_CANCEL_KEY", "*00"),
         ("TG_TRANSFER_END_KEY", "*99"),
         ("TG_TRANSFER_DISPLAY_TEXT", "4420"),
+        ("TG_PICKUP_CODE", "*8"),
         ("SS_ENABLE_CALL_LIMIT", "0"),
         ("SS_GATEWAY_SWITCH_LIMIT", "0"),
     ]);

@@ -65,9 +65,13 @@ const fn name(
     Parameter { name, default, kind: Kind::Name, unit: "", owner, in_force, doc }
 }
 
-const fn keys(name: &'static str, default: &'static str, doc: &'static str) -> Parameter {
-    let (kind, owner) = (Kind::Keys, "dataplane");
-    Parameter { name, default, kind, unit: "", owner, in_force: NOW, doc }
+const fn keys(
+    name: &'static str,
+    default: &'static str,
+    owner: &'static str,
+    doc: &'static str,
+) -> Parameter {
+    Parameter { name, default, kind: Kind::Keys, unit: "", owner, in_force: NOW, doc }
 }
 
 const fn field(
@@ -169,15 +173,17 @@ pub const CATALOG: &[Parameter] = &[
     number("TG_LATCH_WINDOW", "10", (1, 120), "s", "dataplane", NOW, "after an SDP, how long an address may be learned"),
     number("TG_RETRY_AFTER", "5", (1, 3600), "s", "dataplane", NOW, "Retry-After of our own 503"),
     numbers("TG_EMERGENCY_NUMBERS", "112,911", "numbers that are called whatever the load, as they are dialled"),
-    keys("TG_TRANSFER_BLIND_KEY", "", "pressed in a call: then the target's number and #, and the call is handed over; empty: none"),
-    keys("TG_TRANSFER_ATTENDED_KEY", "", "the same, but the two speak first; empty: none"),
-    keys("TG_TRANSFER_CANCEL_KEY", "**", "back to the first call; empty: none"),
-    keys("TG_TRANSFER_END_KEY", "*#", "leaves the other two alone with each other, as hanging up does; empty: none"),
+    keys("TG_TRANSFER_BLIND_KEY", "", "dataplane", "pressed in a call: then the target's number and #, and the call is handed over; empty: none"),
+    keys("TG_TRANSFER_ATTENDED_KEY", "", "dataplane", "the same, but the two speak first; empty: none"),
+    keys("TG_TRANSFER_CANCEL_KEY", "**", "dataplane", "back to the first call; empty: none"),
+    keys("TG_TRANSFER_END_KEY", "*#", "dataplane", "leaves the other two alone with each other, as hanging up does; empty: none"),
     number("TG_TRANSFER_WAIT", "10", (1, 120), "s", "dataplane", NOW, "wait for the target's number, then back to the first call"),
     number("TG_TRANSFER_PAUSE", "4", (1, 30), "s", "dataplane", NOW, "a pause that ends the number, as # does"),
     number("TG_TRANSFER_RINGBACK", "0", SWITCH, "", "dataplane", NOW, "1: who waits for the target hears its early media; 0: nothing"),
     number("TG_TRANSFER_DISPLAY", "0", (0, 2), "", "control", NOW, "whose number the target sees; 0: who transfers, 1: who is transferred, 2: TG_TRANSFER_DISPLAY_TEXT"),
     name("TG_TRANSFER_DISPLAY_TEXT", "", "dataplane", NOW, "the number that targets see with TG_TRANSFER_DISPLAY=2; empty: who transfers"),
+    keys("TG_PICKUP_CODE", "", "control", "dialled by a phone, alone or with a number: it answers what rings there; empty: none"),
+    number("TG_PICKUP_POSITION", "0", SWITCH, "", "control", NOW, "where the code stands; 0: before the number, 1: behind it"),
     number("TG_SESSION_TIMER_MIN", "90", (90, 86_400), "s", "dataplane", NOW, "shortest session expiry that is taken (RFC 4028); shorter ones get 422"),
     number("TG_DIGEST_SHA256", "0", (0, 1), "", "dataplane", NOW, "0: challenges ask for MD5, which every phone knows; 1: they offer SHA-256 first (RFC 8760), and phones that stumble over it, like baresip, sipsak and SIPp, cannot register or call"),
     number("TG_NONCE_AGE", "300", (10, 3600), "s", "dataplane", NOW, "how long a nonce of ours is good"),
@@ -301,9 +307,7 @@ pub const CATALOG: &[Parameter] = &[
     field("call_state.retry_interval_ms", "1000", "1-60000", "ms", "call state", LATER, "wait between them"),
     field("phone_service.address", "", "address", "", "phone service", LATER, "where the phone service is; empty: nowhere"),
     field("phone_service.port", "80", "1-65535", "port", "phone service", LATER, "its port"),
-    field("pickup.code", "", "keys", "", "phone", LATER, "picks a ringing call up; empty: none"),
-    field("pickup.position", "", "mode", "", "phone", LATER, "where the code stands"),
-    field("pickup.association", "", "names", "", "phone", LATER, "whose calls may be picked up"),
+    field("phone.pickup_group", "", "names", "", "phone", NOW, "phones of one name pick up each other's calls; empty: none"),
     field("package.begins", "", "time", "", "package", LATER, "since when it holds"),
     field("package.ends", "", "time", "", "package", LATER, "until when; empty: no end"),
     field("package.priority", "1", "1-100", "", "package", LATER, "lower is used first"),

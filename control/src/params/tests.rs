@@ -66,7 +66,7 @@ const FIELDS: [&[&str]; 46] = [
     &["phone_service.address", "phone_service.port"],
     &["TG_TRANSFER_BLIND_KEY", "TG_TRANSFER_ATTENDED_KEY", "TG_TRANSFER_WAIT", "TG_TRANSFER_RINGBACK",
       "TG_TRANSFER_CANCEL_KEY", "TG_TRANSFER_END_KEY", "TG_TRANSFER_DISPLAY"],
-    &["pickup.code", "pickup.position", "pickup.association"],
+    &["TG_PICKUP_CODE", "TG_PICKUP_POSITION", "phone.pickup_group"],
     &["package.begins", "package.ends", "package.priority", "package.free_minutes", "package.free_amount",
       "package.minimum_consumption", "package.rent_percent", "package.renewal", "package.failed_mode"],
     &["SERVER_BILLING_FEE_UNIT"],

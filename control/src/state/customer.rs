@@ -77,6 +77,8 @@ pub struct Customer {
     pub publishes: bool,
     /// MESSAGE is passed on inside its calls (RFC 3428).
     pub messages: bool,
+    /// Whose calls it picks up, and who its; empty: nobody.
+    pub pickup_group: String,
     /// Bindings at a time.
     pub contacts_max: usize,
     /// `None`: it is no phone.

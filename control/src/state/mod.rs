@@ -684,6 +684,7 @@ impl State {
             believes_diversion: gateway.sip.forward_signal_heard,
             publishes: gateway.sip.publish,
             messages: gateway.sip.message,
+            pickup_group: String::new(),
             contacts_max: CONTACTS_MAX,
             ringing: None,
             dialled: Vec::new(),
@@ -717,6 +718,7 @@ impl State {
             believes_diversion: false,
             publishes: phone.publish,
             messages: phone.message,
+            pickup_group: phone.pickup_group.clone(),
             contacts_max: phone.contacts_max.into(),
             ringing: Some(Ringing {
                 ring: phone.ring,

@@ -71,6 +71,9 @@ pub struct Phone {
     /// PUBLISH of it is taken.
     #[serde(default)]
     pub publish: bool,
+    /// Phones of one name here pick up each other's calls (`TG_PICKUP_CODE`); empty: none.
+    #[serde(default)]
+    pub pickup_group: String,
 }
 
 fn contacts() -> u8 {
@@ -107,6 +110,7 @@ impl Phone {
         if !(1..=8).contains(&self.contacts_max) {
             return Err(Refusal::invalid("contacts_max: 1 to 8"));
         }
+        memo("pickup_group", &self.pickup_group)?;
         memo("offline_gateway", &self.offline_gateway)
     }
 

@@ -180,6 +180,10 @@ pub enum Counter {
     TransfersFailed,
     /// Transfers by keys after which the two who talked talk on: taken back, or no number was pressed.
     TransfersTakenBack,
+    /// Ringing calls that somebody else picked up.
+    Pickups,
+    /// Calls that rang no more when they were to be picked up, or whose media did not fit (481, 488).
+    PickupsRefused,
     /// REFERs that name nobody, or come while the call is being changed, and Replaces of no call (4xx).
     TransfersRefused,
     /// Transfers refused with 503: as many as may be are under way.
@@ -276,6 +280,8 @@ impl Counter {
         Self::TransfersDone,
         Self::TransfersFailed,
         Self::TransfersTakenBack,
+        Self::Pickups,
+        Self::PickupsRefused,
         Self::TransfersRefused,
         Self::TransfersFull,
     ];
@@ -374,6 +380,8 @@ impl Counter {
             Self::TransfersDone => "transfers_done",
             Self::TransfersFailed => "transfers_failed",
             Self::TransfersTakenBack => "transfers_taken_back",
+            Self::Pickups => "pickups",
+            Self::PickupsRefused => "pickups_refused",
             Self::TransfersRefused => "transfers_refused",
             Self::TransfersFull => "transfers_full",
         }

@@ -62,8 +62,9 @@ pub struct Candidate {
     pub path: Span,
     /// Candidates of one group in a row are called at once; 0: alone.
     pub group: u32,
-    /// Reserved; zero.
-    pub spare: u32,
+    /// Another call of ours, which rings, and in which the caller is to answer; none: no. Written as
+    /// [`Pickup`] says.
+    pub pickup: Span,
     /// Answers that end the search (default 486, 600, 603), zeros where unused.
     pub stop_codes: [u16; 8],
     /// Caller as this vendor gets it.
@@ -72,6 +73,35 @@ pub struct Candidate {
     pub callee: Text<38>,
     /// Its price, for the record.
     pub terms: Terms,
+}
+
+/// Which ringing call a candidate stands for, in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pickup<'a> {
+    /// That call.
+    pub call: CallKey,
+    /// The Call-ID of who called in it.
+    pub call_id: &'a [u8],
+}
+
+impl<'a> Pickup<'a> {
+    /// `slot generation call-id`.
+    #[must_use]
+    pub fn to_text(&self) -> Vec<u8> {
+        let CallKey { slot, generation } = self.call;
+        let mut text = format!("{slot} {generation} ").into_bytes();
+        text.extend(self.call_id);
+        text
+    }
+
+    /// Reads [`Self::to_text`].
+    #[must_use]
+    pub fn read(text: &'a [u8]) -> Option<Self> {
+        let mut words = text.splitn(3, |&byte| byte == b' ');
+        let mut number = || std::str::from_utf8(words.next()?).ok()?.parse().ok();
+        let call = CallKey { slot: number()?, generation: number()? };
+        Some(Self { call, call_id: words.next().filter(|call_id| !call_id.is_empty())? })
+    }
 }
 
 /// Admission.
@@ -232,4 +262,18 @@ impl Located {
 pub struct Committed {
     /// The call.
     pub call: CallKey,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ringing_call_is_told_in_a_text_and_read_back() {
+        let pickup = Pickup { call: CallKey { slot: 7, generation: u32::MAX }, call_id: b"a b@c" };
+        assert_eq!(Pickup::read(&pickup.to_text()), Some(pickup));
+        for text in ["", "7", "7 8", "7 8 ", "x 8 a", "7 -1 a"] {
+            assert_eq!(Pickup::read(text.as_bytes()), None, "{text}");
+        }
+    }
 }

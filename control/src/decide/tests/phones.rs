@@ -926,5 +926,72 @@ pub(super) fn behaviour(desk: &mut Desk) -> Vec<String> {
             _ => None,
         }));
     }
+    // A phone of no group is told so where it dials a code, and anything else where it does not.
+    for code in [None, Some("*8")] {
+        if let Some(code) = code
+            && desk.office.state.values.text("TG_PICKUP_CODE").is_empty()
+        {
+            desk.set("TG_PICKUP_CODE", code);
+        }
+        for callee in ["*8", "*8200", "200*8"] {
+            let mut admit = desk.invite("203.0.113.1:5060", callee);
+            admit.transferor = desk.office.customer_named("alice").unwrap().gateway.id;
+            let customer = desk.office.state.customers.share(admit.transferor).unwrap();
+            let picked = desk.office.pick_up(&customer, &admit);
+            seen.push(format!("{:?}", picked.map(|found| found.is_some()).is_ok()));
+        }
+    }
     seen
+}
+
+#[test]
+fn a_ringing_call_is_picked_up_by_phones_of_its_group_and_costs_them_nothing() {
+    let mut desk = Desk::with_alice();
+    for (name, group) in [("bob", "office"), ("carol", "shop"), ("dave", "")] {
+        let phone = json!({"name": name, "account": "customer", "pickup_group": group});
+        desk.post("phone", phone).unwrap();
+    }
+    desk.change("phone/alice", json!({"pickup_group": "office"}));
+    desk.at_home(1);
+    let call = desk.invite("10.1.0.1:5060", "390200");
+    let dials = |desk: &mut Desk, name: &str, callee: &str| {
+        let mut admit = desk.invite("203.0.113.1:5060", callee);
+        // By which a phone calls without being asked for its password.
+        admit.transferor = desk.office.customer_named(name).unwrap().gateway.id;
+        let route = desk.ask(&admit).map_err(|no| no.status);
+        desk.office.release(admit.record);
+        route
+    };
+    let refused = |desk: &mut Desk, name: &str, callee: &str| {
+        dials(desk, name, callee).map(|route| route.callee_billed).unwrap_err()
+    };
+    assert_eq!(
+        refused(&mut desk, "bob", "*8"),
+        403,
+        "without a code it is a number, and has no price"
+    );
+    desk.set("TG_PICKUP_CODE", "*8");
+    assert_eq!(refused(&mut desk, "bob", "*8"), 404, "nothing rings");
+    let rings = desk.ask(&call).unwrap();
+    assert_eq!(rings.candidates_used, 1);
+    for (name, callee, status) in [
+        ("carol", "*8", 404),
+        ("carol", "*8390200", 403),
+        ("dave", "*8", 403),
+        ("bob", "*8777", 404),
+    ] {
+        assert_eq!(refused(&mut desk, name, callee), status, "{name} dials {callee}");
+    }
+    for callee in ["*8", "*8390200", "*8alice"] {
+        let route = dials(&mut desk, "bob", callee).unwrap();
+        let [candidate] = route.candidates() else { panic!("one candidate") };
+        let pickup = link::answer::Pickup::read(route.text(candidate.pickup)).unwrap();
+        assert_eq!((pickup.call, pickup.call_id), (call.call, call.facts.call_id.as_bytes()));
+        assert_eq!(route.customer_terms, link::record::Terms::default(), "it costs nothing");
+    }
+    desk.set("TG_PICKUP_POSITION", "1");
+    assert!(dials(&mut desk, "bob", "390200*8").is_ok());
+    assert_eq!(refused(&mut desk, "bob", "*8390200"), 403);
+    desk.office.release(call.record);
+    assert_eq!(refused(&mut desk, "bob", "*8"), 404, "it rings no more");
 }

@@ -65,6 +65,11 @@ impl Switch {
         if self.calls[slot].acks_at_once() {
             self.send_ack(slot, Side::Callee, client, None);
         }
+        self.commit(now, slot);
+    }
+
+    /// Somebody answered: the caller hears of it once the start record is durable.
+    pub(super) fn commit(&mut self, now: Instant, slot: usize) {
         self.drop_route(slot);
         self.enter_state(slot, State::Committing);
         if !self.control_alive {

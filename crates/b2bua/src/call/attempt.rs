@@ -9,7 +9,7 @@
 use core::time::Duration;
 use std::net::SocketAddr;
 
-use link::answer::{Candidate, Rerouted, Route};
+use link::answer::{Candidate, Pickup, Rerouted, Route};
 use link::ask::{Ask, Reroute};
 use link::profile::Ringback;
 use link::record::{Attempt, CallKey, EndReason, EndedBy, NEVER};
@@ -21,7 +21,7 @@ use super::reliable::{FORKS_MAX, Fork, Progress, is_reliable};
 use super::{Deadline, State};
 use crate::Instant;
 use crate::arena::{Field, TooLong};
-use crate::compose::{Caller, Outgoing, Reply, SDP, Told};
+use crate::compose::{Caller, Outgoing, Reply, SDP, Says, Told};
 use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
 use crate::keys::{Place, Token, mint_call_id};
@@ -275,12 +275,14 @@ impl Switch {
     ) -> Result<(), Unsent> {
         let target = candidate.target.socket_address().ok_or(Unsent::Unreachable)?;
         let leg_local = self.calls[slot].leg(Side::Callee).local;
-        let path = Path {
+        let pickup = Pickup::read(route.text(candidate.pickup));
+        let direct = Path {
             transport: candidate.target.transport(),
             local: self.setup.locals[usize::from(leg_local)].sip(),
             remote: target,
             connection: candidate.connection,
         };
+        let path = pickup.map_or(direct, |it| self.way_to_ringing(slot, &it, leg_local));
         let host = self.host_of(leg_local);
         let caller = self.introduce(slot, route, candidate, host).ok_or(Unsent::Full)?;
         let line = self.callee_uri(candidate, target);
@@ -291,7 +293,11 @@ impl Switch {
         let leg = self.calls[slot].leg(Side::Callee);
         let aimed = leg.aim(uri, route.text(candidate.path), path, &self.setup.locals);
         let path = aimed.map_err(|TooLong| Unsent::Unreachable)?;
-        self.send_invite(now, slot, index, path, &caller)
+        let says = match route.text(candidate.pickup) {
+            [] => Says::Nothing,
+            text => Says::Pickup(text),
+        };
+        self.send_invite(now, slot, index, path, &caller, says)
     }
 
     /// Writes the INVITE with the caller's offer, if it made one, and opens its transaction.
@@ -302,6 +308,7 @@ impl Switch {
         index: u8,
         path: Path,
         caller: &Caller,
+        says: Says<'_>,
     ) -> Result<(), Unsent> {
         let server = self.calls[slot].invite.ok_or(Unsent::Full)?;
         let branch = self.next_branch().ok_or(Unsent::Full)?;
@@ -321,7 +328,7 @@ impl Switch {
             let told = Told { peer, caller: Some(caller), ..Told::default() };
             let extensions = switch.attempt_extensions(slot, peer);
             let passed = Some(invite);
-            let request = Outgoing { hops: call.hops, passed, told, extensions, ..request };
+            let request = Outgoing { hops: call.hops, passed, told, extensions, says, ..request };
             let written =
                 write_request(&mut switch.outbox, &switch.setup, leg.local, path, &request);
             if switch.count_unsent(written) { Ok(()) } else { Err(Unsent::Full) }

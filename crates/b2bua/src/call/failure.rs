@@ -222,7 +222,7 @@ impl Switch {
     }
 
     /// Cancels the attempts that go on.
-    fn abandon_group(
+    pub(super) fn abandon_group(
         &mut self,
         now: Instant,
         slot: usize,

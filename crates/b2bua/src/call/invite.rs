@@ -3,7 +3,7 @@
 use core::hash::Hasher;
 use core::time::Duration;
 
-use link::answer::{CALLEE_MESSAGES, CALLER_MESSAGES, Challenge, Refuse, Route};
+use link::answer::{CALLEE_MESSAGES, CALLER_MESSAGES, Challenge, Pickup, Refuse, Route};
 use link::ask::{Abandon, Admit, Ask, Credentials, Identities};
 use link::record::{CallKey, CallRecord, EndReason, EndedBy, Facts};
 use link::{Endpoint, Text};
@@ -114,6 +114,9 @@ impl Switch {
         if path.inside().is_some()
             && let Some(replaces) = invite.value(Name::Replaces)
         {
+            if let Some(pickup) = Pickup::read(replaces) {
+                return self.pick_up(now, path, invite, key, &pickup);
+            }
             return self.replace_leg(now, path, invite, key, replaces);
         }
         match self.turned_away.answered(now, key) {

@@ -32,6 +32,7 @@ mod identities;
 mod invite;
 mod keypad;
 mod parties;
+mod pickup;
 mod redirect;
 mod reliable;
 mod replace;

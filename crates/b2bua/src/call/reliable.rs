@@ -77,6 +77,11 @@ pub(super) struct Fork {
 }
 
 impl Fork {
+    /// Whether its description is agreed on: another one cannot take its place.
+    pub(super) fn is_told(&self) -> bool {
+        self.agreed || self.shown != Shown::Not
+    }
+
     /// Whether an offer of its would be news to the caller.
     pub(super) fn awaits_answer(&self) -> bool {
         !self.agreed && self.shown == Shown::Not

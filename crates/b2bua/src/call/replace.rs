@@ -63,7 +63,12 @@ impl Switch {
         (is_it && !replaces.early_only).then_some((slot, side))
     }
 
-    fn new_leg(&mut self, slot: usize, path: Path, invite: &Message<'_>) -> Result<Leg, TooLong> {
+    pub(super) fn new_leg(
+        &mut self,
+        slot: usize,
+        path: Path,
+        invite: &Message<'_>,
+    ) -> Result<Leg, TooLong> {
         let random = self.random();
         let local = self.local_of(&path);
         let generation = self.calls[slot].generation;

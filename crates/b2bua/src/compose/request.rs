@@ -53,6 +53,8 @@ pub(crate) enum Says<'a> {
     Nothing,
     /// Which call the new one takes its place in (RFC 3891).
     Replaces(Replaces<'a>),
+    /// Which ringing call it answers, as [`link::answer::Pickup`] writes it; said inside only.
+    Pickup(&'a [u8]),
     /// How the transfer goes that a REFER asked for, by its number, and whether that is the last word
     /// (RFC 3515 §2.4.4).
     Progress {
@@ -66,6 +68,9 @@ impl Says<'_> {
         match self {
             Self::Nothing => {}
             Self::Replaces(replaces) => replaces.write(writer),
+            Self::Pickup(call) => {
+                writer.header(Name::Replaces, &[(*call).into()]);
+            }
             &Self::Progress { refer, is_last } => {
                 writer.header(Name::Event, &["refer;id=".into(), refer.into()]);
                 let (state, reason, expires_s) = match is_last {

@@ -19,6 +19,7 @@ mod identity;
 mod keypad;
 mod overload;
 mod peers;
+mod pickup;
 mod publisher;
 mod redirect;
 mod registrar;

@@ -1,0 +1,139 @@
+//! A ringing call is picked up (XFR-07): somebody else answers it, from a call of its own.
+//!
+//! ```text
+//!   A ── call ··▷ X rings          A ── call          X rings no more
+//!   P dials the code          ⇒         │ INVITE
+//!                                  P ── call
+//! ```
+//!
+//! Control knows which call rings where, and names it to the call of P as its only candidate. That calls it
+//! by an INVITE that stays inside ([`Inside`]), with the offer of P; here it is taken for an answer to the
+//! offer of A, and the offer of A for the answer to it. Each lists what its side can do, which is what an
+//! answer may do as well (RFC 3264 §6.1), and both began as offers of the same media.
+
+use link::answer::Pickup;
+use link::record::EndReason;
+use sip::{Message, Sdp};
+
+use super::State;
+use super::invite::description;
+use crate::Instant;
+use crate::arena::Field;
+use crate::compose::{Reply, SDP};
+use crate::counter::Counter;
+use crate::dialog::{Leg, Side};
+use crate::path::{Inside, Path};
+use crate::switch::Switch;
+use crate::table::Key;
+use crate::transact::Keep;
+
+/// Whether an answer made of one of them fits the other as an offer: the same kinds of media in the same
+/// order, and an encoding that both know in each that is used.
+fn match_up(one: &Sdp<'_>, other: &Sdp<'_>) -> bool {
+    let pairs = one.media().iter().zip(other.media());
+    one.media().len() == other.media().len()
+        && pairs.into_iter().all(|(one, other)| {
+            let shared = one.payload_types().any(|it| other.payload_types().any(|same| same == it));
+            one.kind == other.kind && one.proto == other.proto && (shared || one.port == 0)
+        })
+}
+
+impl Switch {
+    /// The path to the call that is to be picked up.
+    pub(super) fn way_to_ringing(&self, slot: usize, pickup: &Pickup<'_>, local: u8) -> Path {
+        let to = crate::keys::shard_of(pickup.call_id, &self.setup.keys);
+        let from = self.calls[slot].shard();
+        Inside { to, from }.path(self.setup.locals[usize::from(local)].sip())
+    }
+
+    /// An INVITE from inside that answers a ringing call.
+    pub(super) fn pick_up(
+        &mut self,
+        now: Instant,
+        path: Path,
+        invite: &Message<'_>,
+        key: Key,
+        pickup: &Pickup<'_>,
+    ) {
+        let ringing = self.live_call(pickup.call).filter(|&slot| self.rings(slot, pickup.call_id));
+        let Some(slot) = ringing else {
+            return self.refuse(path, invite, 481, Counter::PickupsRefused);
+        };
+        let Some(offer) = description(invite).filter(|offer| self.answers(slot, offer)) else {
+            return self.refuse(path, invite, 488, Counter::PickupsRefused);
+        };
+        let Ok(leg) = self.new_leg(slot, path, invite) else {
+            return self.refuse(path, invite, 513, Counter::RefusedTooLong);
+        };
+        let server = match self.open_server(now, path, invite, key, 0, Keep::Nothing) {
+            Ok(server) => server,
+            Err(why) => return self.refuse_overload(path, invite, why),
+        };
+        // Whoever called knows the call by the tag that it heard it ring with.
+        let tag = self.leg_tag(slot, Side::Caller, self.calls[slot].forks[0].variant);
+        let caller = &mut self.calls[slot].leg(Side::Caller).arena;
+        let fits = caller.set(Field::LocalTag, &tag).is_ok();
+        let old = self.seat(slot, leg);
+        if !fits || !self.keep_answer(now, slot, offer) {
+            *self.calls[slot].leg(Side::Callee) = old;
+            return self.answer_to(now, server, invite, &Reply::plain(503));
+        }
+        self.believe(now, slot, Side::Callee, offer);
+        self.abandon_group(now, slot, EndReason::Cancelled, None);
+        self.calls[slot].branches.clear();
+        self.counters.add(Counter::Pickups);
+        let tag = self.own_tag(slot, Side::Callee);
+        let mut room = self.take_scratch();
+        let described = self.calls[slot].legs[Side::Callee as usize].text(Field::Description);
+        let length = described.len();
+        room[..length].copy_from_slice(described);
+        let content = Some((SDP, &room[..length]));
+        let reply = Reply { to_tag: &tag, content, ..Reply::plain(200) };
+        self.answer_to(now, server, invite, &reply);
+        self.give_scratch(room);
+        self.commit(now, slot);
+    }
+
+    /// Whether a call of this caller rings, and whoever called waits for its first answer.
+    fn rings(&self, slot: usize, call_id: &[u8]) -> bool {
+        let call = &self.calls[slot];
+        let is_told = call.forks.iter().any(|fork| fork.is_told());
+        matches!(call.state, State::Trying | State::Ringing)
+            && call.legs[Side::Caller as usize].text(Field::CallId) == call_id
+            && call.offered
+            && !is_told
+    }
+
+    /// Whether an offer can stand for the answer to what whoever called offered.
+    fn answers(&self, slot: usize, offer: &[u8]) -> bool {
+        let offered = self.calls[slot].legs[Side::Callee as usize].text(Field::Description);
+        match (Sdp::parse(offered), Sdp::parse(offer)) {
+            (Ok(offered), Ok(offer)) => match_up(&offered, &offer),
+            _ => false,
+        }
+    }
+
+    /// Puts the leg in the place of those that ring; it goes on by their ports. Gives the old one.
+    fn seat(&mut self, slot: usize, mut leg: Leg) -> Leg {
+        let place = self.calls[slot].leg(Side::Callee);
+        leg.media = place.media;
+        leg.confirmed = true;
+        // What does not fit was not kept before either.
+        let _ = leg.arena.set(Field::Description, place.text(Field::Description));
+        core::mem::replace(place, leg)
+    }
+
+    /// Keeps the offer, rewritten, as what the caller gets. Whether there is room.
+    fn keep_answer(&mut self, now: Instant, slot: usize, offer: &[u8]) -> bool {
+        let mut room = self.take_scratch();
+        // No lines of anybody's.
+        room[0] = b'\n';
+        let carried = self.carry(now, slot, Side::Callee, offer, &mut room[1..]);
+        let kept = carried.ok().and_then(|length| self.kept.keep(&room[..=length]));
+        self.give_scratch(room);
+        let Some(kept) = kept else { return false };
+        let early = core::mem::replace(&mut self.calls[slot].answer, kept);
+        self.kept.release(early);
+        true
+    }
+}
