@@ -77,6 +77,7 @@ fn fresh_worlds_hold_every_invariant_and_meet_every_trouble() {
         "rejected",
         "timeout",
         "unauthorised",
+        "unreachable",
         "vendor's offer accepted",
         // Reliable provisional responses.
         "phone sent PRACK",

@@ -148,8 +148,8 @@ fn undoubted(world: &World<'_>) -> Result<(), String> {
         || world.callees().any(|it| it.manners.timer.is_some_and(|timer| timer.forgets));
     for cdr in world.archive().ends.values() {
         let is_sound = match cdr.record.end_reason() {
-            // An answer of a dialog that is over may be there before its BYE.
-            EndReason::DialogLost => !world.orderly,
+            // An answer of a dialog that is over may be there before its BYE, which is waited for.
+            EndReason::DialogLost => false,
             EndReason::SessionExpired => forgets,
             EndReason::NoAck => world.phones.iter().any(|phone| phone.plan.forgets_ack),
             EndReason::MediaTimeout => {

@@ -56,8 +56,6 @@ pub struct World<'m> {
     pub(super) vendor_lines: u32,
     /// Whether no datagram is ever lost.
     pub(super) lossless: bool,
-    /// Whether datagrams arrive in the order in which they were sent.
-    pub(super) orderly: bool,
     /// Whether control is held up: then calls change their vendor without its word.
     pub(super) stalled: bool,
     /// The customer, the vendors' account.
@@ -103,10 +101,6 @@ impl<'m> World<'m> {
             devices,
             network: Network::new(seed, weather),
             vendor_lines,
-            orderly: weather.jitter_ms == 0
-                && !script
-                    .iter()
-                    .any(|(_, deed)| matches!(deed, Deed::Weather(it) if it.jitter_ms > 0)),
             lossless: weather.lost == 0 && !script.iter().any(|(_, deed)| deed.loses()),
             stalled: script.iter().any(|(_, deed)| matches!(deed, Deed::StallDesk(_))),
             script,

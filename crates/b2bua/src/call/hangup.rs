@@ -48,6 +48,9 @@ impl Switch {
         if method == Method::Prack {
             return self.prack(now, slot, side, path, request, key);
         }
+        if self.is_in_lost_fork(slot, side, request) {
+            return self.refuse(path, request, 481, Counter::DialogUnknown);
+        }
         match self.calls[slot].state {
             State::Free | State::Recording | State::Closing | State::Cancelling
                 if method == Method::Bye =>

@@ -207,12 +207,20 @@ impl Switch {
         extensions
     }
 
+    /// Whether a request was sent in another of the caller's dialogs than the one that was answered.
+    pub(super) fn is_in_lost_fork(&self, slot: usize, side: Side, request: &Message<'_>) -> bool {
+        let leg = &self.calls[slot].legs[side as usize];
+        let is_its = request.to().tag() == Some(leg.text(Field::LocalTag));
+        side == Side::Caller && leg.confirmed && !is_its
+    }
+
     /// The fork of the caller's early dialog that a request was sent in.
     fn early_fork(&mut self, slot: usize, side: Side, request: &Message<'_>) -> Option<&mut Fork> {
         let tag = Token::read(request.to().tag()?)?;
         let variant = tag.place(&self.setup.keys).variant;
+        let is_lost = self.is_in_lost_fork(slot, side, request);
         let call = &mut self.calls[slot];
-        let is_early = side == Side::Caller && !call.legs[side as usize].confirmed;
+        let is_early = side == Side::Caller && (!call.legs[side as usize].confirmed || is_lost);
         let mut forks = call.forks.iter_mut().filter(|fork| is_early && fork.tag != 0);
         forks.find(|fork| fork.variant == variant)
     }

@@ -219,6 +219,36 @@ fn each_fork_of_a_vendor_has_its_own_tag_towards_the_caller() {
     world.settles();
 }
 
+/// RFC 3261 §15: the caller may end each early dialog by itself, also when another has been answered.
+#[test]
+fn a_bye_to_a_fork_that_did_not_answer_leaves_the_call_alone() {
+    let mut world = World::new();
+    let (key, invite) = world.call_begins(&[0]);
+    world.vendor_says(0, &invite, 180, "one", "");
+    let lost = world.caller_gets("SIP/2.0 180 ");
+    world.vendor_says(0, &invite, 180, "two", "");
+    world.caller_gets("SIP/2.0 180 ");
+    world.vendor_says(0, &invite, 200, "two", &vendor_sdp());
+    world.vendor_gets(0, "ACK ");
+    world.commit();
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    let bye = caller_request("BYE", 2, &lost, "");
+    for _ in 0..2 {
+        world.caller_sends(&bye);
+        world.caller_gets("SIP/2.0 481 ");
+    }
+    assert_eq!(world.switch.calls_live(), 1);
+    world.is_quiet();
+    // Nor does its number count in the dialog that was answered.
+    let bye = caller_request("BYE", 2, &answer, "").replace("BYE2;", "BYE2b;");
+    world.caller_sends(&bye);
+    world.caller_gets("SIP/2.0 200 ");
+    world.vendor_gets(0, "BYE ");
+    world.ended_by(key, EndedBy::Caller, EndReason::Normal);
+    world.settles();
+}
+
 #[test]
 fn a_vendor_that_cannot_be_reached_at_all_is_passed_over() {
     let mut world = World::new();

@@ -1,9 +1,11 @@
 //! What belongs to one leg is in no byte that is sent on the other.
 //!
 //! Every script runs under this: the names, addresses, tags and numbers of every message of a leg,
-//! ours and the peer's, are looked for in every message sent to the other side.
+//! ours and the peer's, are looked for in every message sent to the other side; and those of a vendor in
+//! every INVITE by which another one is called.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::identity::{CUSTOMER, VENDOR};
 use super::*;
@@ -31,48 +33,25 @@ const COMMON: [&str; 5] = ["1234", "4420", "004420", "anonymous", "tollgate"];
 #[derive(Default)]
 pub(super) struct Hiding {
     words: [BTreeSet<String>; 2],
+    /// The words of each address in the vendors' network.
+    of_vendors: BTreeMap<IpAddr, BTreeSet<String>>,
 }
 
 impl Hiding {
-    /// Takes the words of a message that came from, or goes to, a peer.
+    /// Takes the words of a message that goes to a peer.
     pub(super) fn learn(&mut self, peer: SocketAddr, message: &str) {
-        let mut found = Vec::new();
-        let (head, body) = message.split_once("\r\n\r\n").unwrap_or((message, ""));
-        for line in head.split("\r\n") {
-            let (name, value) = line.split_once(": ").unwrap_or(("", line));
-            match name {
-                "Call-ID" | "User-Agent" | "Server" => found.push(value.to_owned()),
-                "Warning" | "Reason" | "Retry-After" => found.extend(names(value)),
-                "Replaces" => {
-                    found.extend(value.split(';').next().map(str::to_owned));
-                    found.extend(params(value));
-                }
-                "" | "Via" | "From" | "To" | "Contact" | "Record-Route" | "Route" | "Refer-To"
-                | "Referred-By" => {
-                    // Header fields in a URI are escaped.
-                    let value = &value.replace("%40", "@").replace("%3B", ";").replace("%3D", "=");
-                    found.extend(params(value));
-                    found.extend(hosts(value));
-                    found.extend(users(value));
-                    found.extend(replaced(value));
-                }
-                _ => {}
-            }
+        self.words[Network::of(peer) as usize].extend(words(message));
+    }
+
+    /// Takes the words of a message that comes from a peer: those that it has not from us are its own.
+    pub(super) fn hear(&mut self, peer: SocketAddr, message: &str) {
+        let (network, found) = (Network::of(peer), words(message));
+        let known = &mut self.words[network as usize];
+        if network == Network::Vendors {
+            let own = found.iter().filter(|word| !known.contains(*word)).cloned();
+            self.of_vendors.entry(peer.ip()).or_default().extend(own);
         }
-        for line in body.split("\r\n") {
-            match line.split_once('=') {
-                Some(("o", value)) => {
-                    let words = value.split(' ').enumerate();
-                    let telling = words.filter(|(at, _)| [0, 1, 5].contains(at));
-                    found.extend(telling.map(|(_, word)| word.to_owned()));
-                }
-                Some(("c", value)) => found.extend(value.split(' ').nth(2).map(str::to_owned)),
-                Some(("s" | "i" | "u" | "e" | "p", value)) => found.push(value.to_owned()),
-                _ => {}
-            }
-        }
-        let words = &mut self.words[Network::of(peer) as usize];
-        words.extend(found.into_iter().filter(|word| is_telling(word)));
+        known.extend(found);
     }
 
     /// A message that goes to a peer has no word of the other network.
@@ -85,7 +64,72 @@ impl Hiding {
         if let Some(word) = leaked {
             panic!("{word} is not the business of {own:?}:\n{message}");
         }
+        if own == Network::Vendors && is_first(message) {
+            self.check_first(peer.ip(), message);
+        }
     }
+
+    /// An INVITE that opens a dialog with a vendor has no word of another vendor, but for addresses, to which
+    /// a redirection or a route may lead.
+    fn check_first(&self, vendor: IpAddr, message: &str) {
+        let is_free = |word: &str| word.len() < 5 || word.parse::<IpAddr>().is_ok();
+        let none = BTreeSet::new();
+        let own = self.of_vendors.get(&vendor).unwrap_or(&none);
+        let others = self.of_vendors.iter().filter(|(other, _)| **other != vendor);
+        let leaked = others
+            .flat_map(|(_, words)| words)
+            .find(|word| !own.contains(*word) && !is_free(word) && is_in(word, message));
+        if let Some(word) = leaked {
+            panic!("{word} is another vendor's, and no business of {vendor}:\n{message}");
+        }
+    }
+}
+
+/// What names somebody or something in a message.
+fn words(message: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let (head, body) = message.split_once("\r\n\r\n").unwrap_or((message, ""));
+    for line in head.split("\r\n") {
+        let (name, value) = line.split_once(": ").unwrap_or(("", line));
+        match name {
+            "Call-ID" | "User-Agent" | "Server" => found.push(value.to_owned()),
+            "Warning" | "Reason" | "Retry-After" => found.extend(names(value)),
+            "Replaces" => {
+                found.extend(value.split(';').next().map(str::to_owned));
+                found.extend(params(value));
+            }
+            "" | "Via" | "From" | "To" | "Contact" | "Record-Route" | "Route" | "Refer-To"
+            | "Referred-By" => {
+                // Header fields in a URI are escaped.
+                let value = &value.replace("%40", "@").replace("%3B", ";").replace("%3D", "=");
+                found.extend(params(value));
+                found.extend(hosts(value));
+                found.extend(users(value));
+                found.extend(replaced(value));
+            }
+            _ => {}
+        }
+    }
+    for line in body.split("\r\n") {
+        match line.split_once('=') {
+            Some(("o", value)) => {
+                let words = value.split(' ').enumerate();
+                let telling = words.filter(|(at, _)| [0, 1, 5].contains(at));
+                found.extend(telling.map(|(_, word)| word.to_owned()));
+            }
+            Some(("c", value)) => found.extend(value.split(' ').nth(2).map(str::to_owned)),
+            Some(("s" | "i" | "u" | "e" | "p", value)) => found.push(value.to_owned()),
+            _ => {}
+        }
+    }
+    found.retain(|word| is_telling(word));
+    found
+}
+
+/// Whether a message is an INVITE that belongs to no dialog yet.
+fn is_first(message: &str) -> bool {
+    let to = message.split_once("\r\nTo: ").and_then(|(_, rest)| rest.split("\r\n").next());
+    message.starts_with("INVITE ") && to.is_some_and(|to| !to.contains(";tag="))
 }
 
 /// Whether a word names something: short ones and zeros do not.
@@ -111,7 +155,8 @@ fn params(value: &str) -> impl Iterator<Item = String> {
 /// Who stands before an at sign.
 fn users(value: &str) -> impl Iterator<Item = String> {
     let uris = value.split("<sip:").skip(1);
-    uris.filter_map(|uri| Some(uri.split(['>', '?']).next()?.split_once('@')?.0.to_owned()))
+    let users = uris.filter_map(|uri| Some(uri.split(['>', '?']).next()?.split_once('@')?.0));
+    users.filter_map(|user| user.split(';').next()).map(str::to_owned)
 }
 
 /// The call that a URI says will be replaced.

@@ -395,7 +395,7 @@ impl World {
         let message = sip::Message::parse(bytes);
         self.broken = message.is_err();
         if !self.broken {
-            self.hiding.learn(path.remote, &String::from_utf8_lossy(bytes));
+            self.hiding.hear(path.remote, &String::from_utf8_lossy(bytes));
         }
         match message {
             Ok(message) => self.switch.handle_message(self.now, path, &message),

@@ -20,7 +20,7 @@
 //! - §13.2.2.4 2xx and forks: `basic`, `failover`, `forking`. §13.3.1 Expires: `cancel`, `reinvite`. §13.3.1.4 2xx repeated, no ACK:
 //!   `retransmission`, `basic`; by streams here.
 //! - §14.1 491, 481, 408: `reinvite`. §14.2 491, 500 with Retry-After, 488: `reinvite`, `update`.
-//! - §15.1.1 BYE of ours: here, `dialog`. §15.1.2 BYE of others: `basic`, `cancel`, `dialog` (481); what is
+//! - §15.1.1 BYE of ours: here, `dialog`. §15.1.2 BYE of others: `basic`, `cancel`, `dialog` (481), `failover` (forks); what is
 //!   pending: `reinvite`, here.
 //! - §16.7 forking: `forking`. §16.12 routes: `dialog`.
 //! - §17 timers by the millisecond: A, B, E, F, G, H `retransmission`; D, I, J, K, L, M and all of them by
