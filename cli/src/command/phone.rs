@@ -92,11 +92,15 @@ pub(crate) struct Flags {
     /// PUBLISH of it is taken: true or false.
     #[arg(long)]
     publish: Option<bool>,
+    /// Any field, NAME=VALUE as in a cell of an export; may be repeated. `numbers=` takes all of them
+    /// away.
+    #[arg(long = "field", value_name = "NAME=VALUE")]
+    fields: Vec<String>,
 }
 
 impl Flags {
-    fn fields(self) -> Fields {
-        Fields::default()
+    fn fields(self, context: &Context) -> Result<Fields, Failure> {
+        Ok(Fields::from(SHEET.fields(context, &self.fields)?)
             .set("account", self.account)
             .set("tariff", self.tariff)
             .set("number", self.number)
@@ -110,7 +114,7 @@ impl Flags {
             .set("offline_gateway", self.offline_gateway)
             .set("fall_through", self.fall_through)
             .set("message", self.message)
-            .set("publish", self.publish)
+            .set("publish", self.publish))
     }
 
     /// What the path ends with.
@@ -135,11 +139,12 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Show { name } => context.list(&path(&name), &[]),
         Verb::Create { name, fields } => {
             let path = format!("/phone{}", fields.query());
-            context.send(Method::POST, &path, fields.fields().set("name", Some(name)).body())
+            let fields = fields.fields(context)?.set("name", Some(name));
+            context.send(Method::POST, &path, fields.body())
         }
         Verb::Set { name, fields } => {
             let path = format!("{}{}", path(&name), fields.query());
-            context.send(Method::PATCH, &path, fields.fields().body())
+            context.send(Method::PATCH, &path, fields.fields(context)?.body())
         }
         Verb::Delete { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
         Verb::Export => SHEET.export(context),
