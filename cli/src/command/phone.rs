@@ -95,11 +95,15 @@ pub(crate) struct Flags {
     /// Phones of one name here pick up each other's calls; '' for none.
     #[arg(long)]
     pickup_group: Option<String>,
+    /// Any field, NAME=VALUE as in a cell of an export; may be repeated. `numbers=` takes all of them
+    /// away.
+    #[arg(long = "field", value_name = "NAME=VALUE")]
+    fields: Vec<String>,
 }
 
 impl Flags {
-    fn fields(self) -> Fields {
-        Fields::default()
+    fn fields(self, context: &Context) -> Result<Fields, Failure> {
+        Ok(Fields::from(SHEET.fields(context, &self.fields)?)
             .set("account", self.account)
             .set("tariff", self.tariff)
             .set("number", self.number)
@@ -114,7 +118,7 @@ impl Flags {
             .set("fall_through", self.fall_through)
             .set("message", self.message)
             .set("publish", self.publish)
-            .set("pickup_group", self.pickup_group)
+            .set("pickup_group", self.pickup_group))
     }
 
     /// What the path ends with.
@@ -139,11 +143,12 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Show { name } => context.list(&path(&name), &[]),
         Verb::Create { name, fields } => {
             let path = format!("/phone{}", fields.query());
-            context.send(Method::POST, &path, fields.fields().set("name", Some(name)).body())
+            let fields = fields.fields(context)?.set("name", Some(name));
+            context.send(Method::POST, &path, fields.body())
         }
         Verb::Set { name, fields } => {
             let path = format!("{}{}", path(&name), fields.query());
-            context.send(Method::PATCH, &path, fields.fields().body())
+            context.send(Method::PATCH, &path, fields.fields(context)?.body())
         }
         Verb::Delete { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
         Verb::Export => SHEET.export(context),

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use link::Endpoint;
 
+/// How soon a place is asked once more when there is reason to.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Places of one gateway that are asked.
 const PLACES_MAX: usize = 16;
 
@@ -15,6 +17,8 @@ const PLACES_MAX: usize = 16;
 struct Probe {
     place: Endpoint,
     due: link::Instant,
+    /// When it was asked last.
+    asked: link::Instant,
     online: bool,
     /// In a row.
     failures: u64,
@@ -80,6 +84,7 @@ impl Probes {
                 self.probes.push(Probe {
                     place,
                     due,
+                    asked: link::Instant::ZERO,
                     online: true,
                     failures: 0,
                     successes: 0,
@@ -129,15 +134,17 @@ impl Probes {
         let due = self.probes.iter_mut().filter(|probe| probe.due <= now);
         due.map(|probe| {
             probe.due = (probe.due + interval).max(now + interval / 2);
+            probe.asked = now;
             probe.place
         })
         .collect()
     }
 
-    /// It was asked for nothing, or there is reason to doubt: once more, now.
+    /// It was asked for nothing, or there is reason to doubt: once more, soon. Thousands of calls that
+    /// find nobody are no reason for as many questions.
     pub(super) fn ask_again(&mut self, place: Option<Endpoint>) {
         let meant = self.probes.iter_mut().filter(|it| place.is_none_or(|place| it.place == place));
-        meant.for_each(|probe| probe.due = link::Instant::ZERO);
+        meant.for_each(|probe| probe.due = probe.due.min(probe.asked + AGAIN));
     }
 
     /// Counts an answer of a place, or its absence.
@@ -204,7 +211,10 @@ mod tests {
         probes.follow(seconds(0), &many);
         assert_eq!(probes.take_due(seconds(60), Duration::from_secs(60)).len(), PLACES_MAX);
         assert!(probes.take_due(seconds(60), Duration::from_secs(60)).is_empty());
-        probes.ask_again(Some(place(3)));
-        assert_eq!(probes.take_due(seconds(60), Duration::from_secs(60)), [place(3)]);
+        for _ in 0..1_000 {
+            probes.ask_again(Some(place(3)));
+            assert!(probes.take_due(seconds(60), Duration::from_secs(60)).is_empty());
+        }
+        assert_eq!(probes.take_due(seconds(61), Duration::from_secs(60)), [place(3)]);
     }
 }

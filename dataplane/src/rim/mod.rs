@@ -18,6 +18,7 @@ mod websocket;
 pub use counter::StreamCounter;
 pub use tls::{Tls, TlsFiles};
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -32,6 +33,8 @@ use crate::worker::{ENVELOPE_BYTES, Kind, Label, envelope, seal, unseal};
 use datagram::Datagrams;
 use stream::Streams;
 
+/// Names of places that may wait for room in a ring.
+const NAMES_MAX: usize = link::profile::GATEWAYS_MAX as usize;
 /// Letters of each ring.
 const SLOTS: usize = 256;
 
@@ -136,13 +139,15 @@ impl RimEnd {
 pub struct WorkerSide {
     datagrams: Option<Datagrams>,
     streams: Option<Streams>,
+    /// Names of places for which the ring had no room yet: control tells all of them at once.
+    names: VecDeque<PlaceName>,
 }
 
 impl WorkerSide {
     /// Without `datagrams` for the `udp` NIC, which is all kernel sockets already.
     #[must_use]
     pub fn new(datagrams: Option<Datagrams>, streams: Option<Streams>) -> Self {
-        Self { datagrams, streams }
+        Self { datagrams, streams, names: VecDeque::with_capacity(NAMES_MAX) }
     }
 
     /// No rim at all.
@@ -200,18 +205,32 @@ impl WorkerSide {
         }
     }
 
-    /// Says by which name whoever answers at a place proves who he is. A full ring loses it: the next
-    /// connection there may fail, and the place is told again with the next change of its gateway.
+    /// Says by which name whoever answers at a place proves who he is. What finds no room here proves
+    /// itself by its address, until it is told again with the next change of its gateway.
     pub fn set_name(&mut self, name: &PlaceName) {
-        let Some(remote) = name.place.socket_address() else { return };
-        let transport = name.place.transport();
-        let path = Path { transport, local: remote, remote, connection: 0 };
-        self.give(Label::of(Kind::Name), &path, name.name.as_bytes());
+        if self.streams.is_some() && self.names.len() < NAMES_MAX {
+            self.names.push_back(*name);
+        }
+        self.tell_names();
+    }
+
+    fn tell_names(&mut self) {
+        while let Some(name) = self.names.front().copied() {
+            let transport = name.place.transport();
+            if let Some(remote) = name.place.socket_address() {
+                let path = Path { transport, local: remote, remote, connection: 0 };
+                let given = self.give(Label::of(Kind::Name), &path, name.name.as_bytes());
+                if given == Given::Lost {
+                    return;
+                }
+            }
+            self.names.pop_front();
+        }
     }
 
     /// From here on the rim must ring. `false`: something came meanwhile.
     pub fn try_sleep(&mut self) -> bool {
-        self.ends().all(|end| end.inward.try_sleep())
+        self.names.is_empty() && self.ends().all(|end| end.inward.try_sleep())
     }
 
     /// From here on it need not.
@@ -221,6 +240,7 @@ impl WorkerSide {
 
     /// Rings the doorbells of threads that sleep.
     pub fn wake(&mut self) {
+        self.tell_names();
         self.ends().for_each(WorkerEnd::wake);
     }
 }

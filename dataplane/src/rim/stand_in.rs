@@ -12,7 +12,7 @@ use super::datagram::{Datagrams, Losses};
 use super::limits::Limits;
 use super::stream::Streams;
 use super::{RimEnd, Rings, WorkerSide};
-use crate::worker::{Kind, unseal};
+use crate::worker::{Kind, Label, unseal};
 
 /// Letters of each ring: few, so that thousands of simulated machines are soon there.
 const SLOTS: usize = 32;
@@ -43,8 +43,13 @@ impl StandIn {
 
     /// What the worker gave away next, by whichever ring.
     pub fn take<'a>(&mut self, room: &'a mut [u8]) -> Option<(Path, &'a [u8])> {
-        let (_, length) = self.datagrams.out.pop(room).or_else(|| self.streams.out.pop(room))?;
-        unseal(room.get(..length)?)
+        loop {
+            let given = self.datagrams.out.pop(room).or_else(|| self.streams.out.pop(room));
+            let (label, length) = given?;
+            if Label::of_number(label).kind != Kind::Name {
+                return unseal(room.get(..length)?);
+            }
+        }
     }
 
     /// Gives the worker what came by a connection, or came back.

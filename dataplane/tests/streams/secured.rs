@@ -1,7 +1,7 @@
 //! TLS, both ways.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -187,7 +187,11 @@ fn a_vendor_with_a_name_proves_itself_by_that_and_hears_it() {
         let tls = Tls::open(TlsFiles { authorities, ..TlsFiles::default() }).unwrap();
         let mut world = World::with_tls(hasty(), tls).silent();
         let path = path_to(&world, &vendor);
-        world.knows(path.remote, name);
+        // One of many, more than a ring holds.
+        let others = (1..2_000).map(|port| SocketAddr::new(path.remote.ip(), port));
+        let others = others.filter(|&other| other != path.remote);
+        let others = others.map(|other| (other, "sip.some.example"));
+        world.knows(others.chain([(path.remote, name)]));
         world.sends(&path, &options(1));
         let mut stream = carrier.accept(&vendor);
         assert_eq!(read_message(&mut stream).is_ok(), served, "{name}");

@@ -128,11 +128,21 @@ impl World {
         self.side.wake();
     }
 
-    /// Says by which name a place proves who it is.
-    pub(crate) fn knows(&mut self, place: SocketAddr, name: &str) {
-        let place = Endpoint::from(place).by(Transport::Tls);
-        let name = Text::new(name.as_bytes()).unwrap();
-        self.side.set_name(&PlaceName { place, name });
+    /// Says at once by which names places prove who they are, and waits until the rim knows.
+    pub(crate) fn knows(&mut self, names: impl Iterator<Item = (SocketAddr, &'static str)>) {
+        for (place, name) in names {
+            let place = Endpoint::from(place).by(Transport::Tls);
+            let name = Text::new(name.as_bytes()).unwrap();
+            self.side.set_name(&PlaceName { place, name });
+        }
+        let end = Instant::now() + SOON;
+        while !self.side.try_sleep() {
+            assert!(Instant::now() < end, "the rim does not hear");
+            self.side.awake();
+            self.side.wake();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.side.awake();
     }
 
     /// The worker works while a peer does something.
