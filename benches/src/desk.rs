@@ -92,15 +92,24 @@ impl Desk {
         self.calls += 1;
         let asked = admit(call, [self.calls, 7], self.time.wall_us);
         self.office.handle_ask(self.time, 0, &Ask::Admit(asked), || None);
-        let answer = self.office.poll_down(0);
-        let Some(Down::Answer(Answer::Route(route))) = answer else { panic!("{answer:?}") };
+        let answer = self.answer();
+        let Some(Answer::Route(route)) = answer else { panic!("{answer:?}") };
         let record = talked(&asked, &route);
         let answered = Ask::Answered(Answered { call, asked_us: 0 });
         self.office.handle_ask(self.time, 0, &answered, || Some(record));
         self.store();
-        let committed = self.office.poll_down(0);
-        assert!(matches!(committed, Some(Down::Answer(Answer::Committed(_)))), "{committed:?}");
+        let committed = self.answer();
+        assert!(matches!(committed, Some(Answer::Committed(_))), "{committed:?}");
         record
+    }
+
+    /// What the office answers next; its orders to the worker are nobody's here.
+    fn answer(&mut self) -> Option<Answer> {
+        loop {
+            if let Down::Answer(answer) = self.office.poll_down(0)? {
+                return Some(answer);
+            }
+        }
     }
 
     /// One whole call: admission, start record, both charges, end record.
@@ -145,7 +154,7 @@ pub fn admit(call: CallKey, record: [u64; 2], started_us: u64) -> Admit {
         call,
         record,
         asked_us: 0,
-        deadline_us: 0,
+        deadline_us: u64::MAX,
         started_us,
         facts,
         identities: Default::default(),

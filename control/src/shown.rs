@@ -93,6 +93,15 @@ pub struct Held {
     pub gateways: BTreeMap<String, bool>,
     /// Who is registered.
     pub registrations: RegistrationFigures,
+    /// What became of the workers' questions.
+    pub asks: AskFigures,
+}
+
+/// What became of the workers' questions since the start of control.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AskFigures {
+    /// INVITEs and REGISTERs that were not decided, since nobody waited for them any more when their turn came.
+    pub expired: u64,
 }
 
 /// How many contacts are registered, and what became of REGISTERs and challenges since the start of
@@ -142,6 +151,8 @@ pub struct Status {
     pub gateways_offline: Vec<String>,
     /// Who is registered.
     pub registrations: RegistrationFigures,
+    /// What became of the workers' questions.
+    pub asks: AskFigures,
 }
 
 /// Quantiles of a duration.

@@ -71,7 +71,9 @@ fn every_route_answers_and_says_what_is_wrong_as_a_problem() {
     }
     let (status, kind, text) = exchange(&node.socket(), "GET", "/metrics", "", "");
     assert_eq!((status, kind.starts_with("text/plain")), (200, true));
-    assert!(text.contains("tollgate_ready 0"), "{text}");
+    for figure in ["tollgate_ready 0", "tollgate_asks_expired_total 0"] {
+        assert!(text.contains(figure), "{figure}: {text}");
+    }
 }
 
 #[test]

@@ -72,7 +72,7 @@ impl Worker {
             call,
             record,
             asked_us: 0,
-            deadline_us: 0,
+            deadline_us: u64::MAX,
             started_us,
             facts,
             identities: Default::default(),

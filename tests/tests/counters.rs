@@ -107,6 +107,8 @@ fn groups() -> Vec<Group> {
         let unit = if name == "live" { "contacts, now" } else { "requests" };
         [name, unit.to_owned(), doc]
     });
+    let asks = docs("control/src/shown.rs", "struct AskFigures");
+    let asks = asks.into_iter().map(|(name, doc)| [name, "requests".to_owned(), doc]);
     let driver = xdp_prog::Reason::ALL.iter().map(|reason| {
         [reason.name().to_owned(), "frames, and their bytes".to_owned(), reason.doc().to_owned()]
     });
@@ -155,6 +157,7 @@ fn groups() -> Vec<Group> {
         ),
         Group { title: "The NIC's rings", rows: nic.collect() },
         Group { title: "Registrations", rows: registrations.collect() },
+        Group { title: "Questions to control", rows: asks.collect() },
         Group { title: "The driver", rows: driver.collect() },
     ]
 }
@@ -165,8 +168,8 @@ fn page() -> String {
          driver's: from the load of its\nprogram) and only grow. `tollgate status` shows those of the workers, \
          `tollgate firewall counters` those of the driver, and\n`/metrics` all of them: \
          `tollgate_worker_events_total{worker,name}` and `tollgate_driver_packets_total{reason}`.\n\
-         Registrations are control's: `status` has them, `/metrics` as `tollgate_registrations` and\n\
-         `tollgate_registration_events_total{name}`.\n",
+         Registrations and questions are control's: `status` has them, `/metrics` as `tollgate_registrations`,\n\
+         `tollgate_registration_events_total{name}` and `tollgate_asks_expired_total`.\n",
     );
     for Group { title, rows } in groups() {
         let _ = write!(page, "\n## {title}\n\n| counter | counts | meaning |\n|---|---|---|\n");
@@ -183,7 +186,9 @@ fn page() -> String {
 fn every_counter_that_a_worker_shows_is_on_the_page_once() {
     let shown = Counters::names();
     let mut told: Vec<String> = Vec::new();
-    let is_workers = |group: &&Group| !["Registrations", "The driver"].contains(&group.title);
+    let is_workers = |group: &&Group| {
+        !["Registrations", "Questions to control", "The driver"].contains(&group.title)
+    };
     for group in groups().iter().filter(is_workers) {
         told.extend(group.rows.iter().map(|[name, ..]| name.clone()));
     }

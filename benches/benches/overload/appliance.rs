@@ -41,9 +41,9 @@ const DISK: Duration = Duration::from_millis(1);
 
 /// How many times slower than this machine each server is.
 #[derive(Clone, Copy)]
-pub struct Pace {
-    pub worker: f64,
-    pub control: f64,
+pub(crate) struct Pace {
+    pub(crate) worker: f64,
+    pub(crate) control: f64,
 }
 
 fn wall_offset() -> Duration {
@@ -81,7 +81,7 @@ impl Server {
 }
 
 /// See the head of this file.
-pub struct Appliance {
+pub(crate) struct Appliance {
     // The shared memory is gone when this is.
     _shared: Shared,
     clock: Rc<Cell<Duration>>,
@@ -102,11 +102,11 @@ pub struct Appliance {
 
 impl Appliance {
     /// Starts both programs.
-    pub fn start(now: Duration, pace: Pace) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn start(now: Duration, pace: Pace) -> Result<Self, Box<dyn Error>> {
         let shared = Shared::make(CALLS)?;
         shared.link.begin_dataplane();
         shared.link.begin_control();
-        let mut side = shared.link.worker_side(0)?;
+        let side = shared.link.worker_side(0)?;
         side.counters.name_all(Counters::names().iter().map(String::as_str))?;
         let limits = Limits {
             calls_max: CALLS,
@@ -177,18 +177,24 @@ impl Appliance {
     }
 
     /// When anything is due here.
-    pub fn poll_timeout(&self) -> Duration {
+    pub(crate) fn poll_timeout(&self) -> Duration {
         self.at_worker.next().min(self.at_control.next()).min(self.written)
     }
 
     /// A datagram reaches the interface.
-    pub fn deliver(&mut self, now: Duration, from: SocketAddr, to: SocketAddr, payload: &[u8]) {
+    pub(crate) fn deliver(
+        &mut self,
+        now: Duration,
+        from: SocketAddr,
+        to: SocketAddr,
+        payload: &[u8],
+    ) {
         self.worker.nic().deliver(from, to, payload);
         self.at_worker.wake(now);
     }
 
     /// The one thing that is due first; what the worker sends goes to `send`, with the moment.
-    pub fn step(
+    pub(crate) fn step(
         &mut self,
         now: Duration,
         send: impl FnMut(Duration, SocketAddr, &[u8]),
@@ -249,18 +255,13 @@ impl Appliance {
     }
 
     /// How long worker and control were busy so far.
-    pub fn busy(&self) -> [Duration; 2] {
+    pub(crate) fn busy(&self) -> [Duration; 2] {
         [self.at_worker.busy, self.at_control.busy]
     }
 
-    /// Frames that the full queue dropped so far.
-    pub fn dropped(&mut self) -> u64 {
-        self.worker.nic().statistics().receive_full
-    }
-
-    /// What the brain counted.
-    pub fn counted(&self) -> Vec<(&'static str, u64)> {
-        let counters = self.worker.switch().counters();
-        b2bua::Counter::ALL.iter().map(|it| it.name()).zip(counters.iter().copied()).collect()
+    /// Frames that arrived so far, and how many of them the full queue dropped.
+    pub(crate) fn frames(&mut self) -> [u64; 2] {
+        let statistics = self.worker.nic().statistics();
+        [statistics.received + statistics.receive_full, statistics.receive_full]
     }
 }

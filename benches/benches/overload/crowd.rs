@@ -29,27 +29,29 @@ const PATIENCE: Duration = Duration::from_secs(32);
 
 /// What one caller saw.
 #[derive(Default)]
-pub struct Call {
+pub(crate) struct Call {
     /// When the first INVITE went out.
-    pub first: Duration,
-    /// When the first 1xx came.
-    pub admitted: Option<Duration>,
+    pub(crate) first: Duration,
+    /// Whom it calls.
+    pub(crate) is_for_help: bool,
+    /// Whether anything was said to it.
+    is_heard: bool,
+    /// When the first 18x came.
+    pub(crate) rang: Option<Duration>,
     /// When the first 2xx came.
-    pub answered: Option<Duration>,
+    pub(crate) answered: Option<Duration>,
     /// The final refusal.
-    pub refused: u16,
+    pub(crate) refused: u16,
     /// When the first BYE went out.
-    pub bye: Option<Duration>,
+    pub(crate) bye: Option<Duration>,
     /// When it was answered, and how.
-    pub ended: Option<(Duration, u16)>,
-    /// INVITEs beyond the first.
-    pub repeated: u32,
+    pub(crate) ended: Option<(Duration, u16)>,
     goodbye: Vec<u8>,
 }
 
 impl Call {
-    fn is_quiet(&self) -> bool {
-        self.admitted.is_none() && self.answered.is_none() && self.refused == 0
+    fn callee(&self) -> &'static str {
+        if self.is_for_help { HELP } else { CALLEE }
     }
 }
 
@@ -72,18 +74,18 @@ enum Event {
 }
 
 /// A datagram on its way to the appliance.
-pub struct Sent {
-    pub from: SocketAddr,
-    pub to: SocketAddr,
-    pub bytes: Vec<u8>,
+pub(crate) struct Sent {
+    pub(crate) from: SocketAddr,
+    pub(crate) to: SocketAddr,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// See the head of this file.
-pub struct Crowd {
+pub(crate) struct Crowd {
     random: SmallRng,
     per_second: f64,
     until: Duration,
-    pub calls: Vec<Call>,
+    pub(crate) calls: Vec<Call>,
     legs: HashMap<Vec<u8>, Leg>,
     due: BinaryHeap<Reverse<(Duration, u64)>>,
     events: HashMap<u64, Event>,
@@ -91,18 +93,9 @@ pub struct Crowd {
     sent: VecDeque<Sent>,
 }
 
-/// Whether this call is one for help.
-pub fn is_urgent(number: u64) -> bool {
-    number.is_multiple_of(HELP_EACH)
-}
-
-fn callee(number: u64) -> &'static str {
-    if is_urgent(number) { HELP } else { CALLEE }
-}
-
 impl Crowd {
     /// So many calls per second, at random moments, until then.
-    pub fn new(now: Duration, per_second: f64, until: Duration) -> Self {
+    pub(crate) fn new(now: Duration, per_second: f64, until: Duration) -> Self {
         let mut crowd = Self {
             random: SmallRng::seed_from_u64(7),
             per_second,
@@ -125,12 +118,12 @@ impl Crowd {
     }
 
     /// When anything is due here.
-    pub fn poll_timeout(&self) -> Duration {
+    pub(crate) fn poll_timeout(&self) -> Duration {
         self.due.peek().map_or(Duration::MAX, |Reverse((at, _))| *at)
     }
 
     /// What is sent.
-    pub fn poll_sent(&mut self) -> Option<Sent> {
+    pub(crate) fn poll_sent(&mut self) -> Option<Sent> {
         self.sent.pop_front()
     }
 
@@ -139,16 +132,16 @@ impl Crowd {
     }
 
     /// The next thing that is due.
-    pub fn handle_timeout(&mut self) {
+    pub(crate) fn handle_timeout(&mut self) {
         let Some(Reverse((now, id))) = self.due.pop() else { return };
         let Some(event) = self.events.remove(&id) else { return };
         match event {
             Event::Arrival => self.arrive(now),
             Event::Invite(number, after) => {
-                let call = &mut self.calls[number as usize];
-                if call.is_quiet() && now < call.first + PATIENCE {
-                    call.repeated += 1;
-                    self.say(CALLER, NEAR, invite(number, callee(number)));
+                let call = &self.calls[number as usize];
+                if !call.is_heard && now < call.first + PATIENCE {
+                    let callee = call.callee();
+                    self.say(CALLER, NEAR, invite(number, callee));
                     self.schedule(now + after * 2, Event::Invite(number, after * 2));
                 }
             }
@@ -176,8 +169,10 @@ impl Crowd {
 
     fn arrive(&mut self, now: Duration) {
         let number = self.calls.len() as u64;
-        self.calls.push(Call { first: now, ..Call::default() });
-        self.say(CALLER, NEAR, invite(number, callee(number)));
+        let is_for_help = number.is_multiple_of(HELP_EACH);
+        let call = Call { first: now, is_for_help, ..Call::default() };
+        self.say(CALLER, NEAR, invite(number, call.callee()));
+        self.calls.push(call);
         self.schedule(now + T1, Event::Invite(number, T1));
         let gap = -(1.0 - self.random.random::<f64>()).ln() / self.per_second;
         let next = now + Duration::from_secs_f64(gap);
@@ -193,7 +188,7 @@ impl Crowd {
     }
 
     /// The appliance says something.
-    pub fn hear(&mut self, now: Duration, to: SocketAddr, bytes: &[u8]) {
+    pub(crate) fn hear(&mut self, now: Duration, to: SocketAddr, bytes: &[u8]) {
         let message = Message::parse(bytes).expect("what the appliance says is a message");
         if to == socket(CALLER) {
             self.caller_hears(now, &message);
@@ -205,14 +200,15 @@ impl Crowd {
     fn caller_hears(&mut self, now: Duration, message: &Message<'_>) {
         let (Some(status), Some(number)) = (message.status(), number_of(message)) else { return };
         let Some(call) = self.calls.get_mut(number as usize) else { return };
+        call.is_heard = true;
         match (message.cseq().method, status) {
-            (Method::Invite, 100..200) => {
-                call.admitted.get_or_insert(now);
+            (Method::Invite, 100) => {}
+            (Method::Invite, 101..200) => {
+                call.rang.get_or_insert(now);
             }
             (Method::Invite, 200..300) => {
                 if call.answered.is_none() {
                     call.answered = Some(now);
-                    call.admitted.get_or_insert(now);
                     call.goodbye = in_dialog(message, number, Method::Bye, 2);
                     self.schedule(now + TALK, Event::HangUp(number));
                 }
@@ -220,7 +216,8 @@ impl Crowd {
             }
             (Method::Invite, _) => {
                 call.refused = status;
-                self.say(CALLER, NEAR, ack_refusal(message, number, callee(number)));
+                let callee = call.callee();
+                self.say(CALLER, NEAR, ack_refusal(message, number, callee));
             }
             (Method::Bye, 200..) => {
                 call.goodbye = Vec::new();

@@ -16,7 +16,7 @@ const FRAMES: usize = WAITING_MAX + SENDING_MAX;
 const FRAME_BYTES: usize = 4_096;
 
 /// See the head of this file.
-pub struct Queue {
+pub(crate) struct Queue {
     memory: Box<[u8]>,
     pool: Vec<u32>,
     waiting: VecDeque<(u32, u32, u32)>,
@@ -25,7 +25,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             memory: vec![0; FRAMES * FRAME_BYTES].into(),
             pool: (0..FRAMES as u32).collect(),
@@ -36,7 +36,7 @@ impl Queue {
     }
 
     /// A datagram arrives. A full queue drops it.
-    pub fn deliver(&mut self, source: SocketAddr, destination: SocketAddr, payload: &[u8]) {
+    pub(crate) fn deliver(&mut self, source: SocketAddr, destination: SocketAddr, payload: &[u8]) {
         if self.waiting.len() == WAITING_MAX {
             self.statistics.receive_full += 1;
             return;
@@ -58,7 +58,7 @@ impl Queue {
     }
 
     /// What was sent since the last look.
-    pub fn take_sent(&mut self, mut with: impl FnMut(SocketAddr, &[u8])) {
+    pub(crate) fn take_sent(&mut self, mut with: impl FnMut(SocketAddr, &[u8])) {
         for (index, start, length) in self.sent.drain(..) {
             let from = index as usize * FRAME_BYTES + start as usize;
             let frame = self.memory.get(from..from + length as usize).unwrap_or_default();

@@ -21,7 +21,7 @@ const LOOK_EACH: Duration = Duration::from_millis(20);
 const WEIGHT: f64 = 0.1;
 
 /// See the head of this file.
-pub struct Yardstick {
+pub(crate) struct Yardstick {
     invite: Vec<u8>,
     /// Nominal time for one unit of CPU time.
     scale: f64,
@@ -31,7 +31,7 @@ pub struct Yardstick {
 }
 
 impl Yardstick {
-    pub fn new() -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn new() -> Result<Self, Box<dyn Error>> {
         let mut invite = vec![0; 2_048];
         let length = invite::write(&mut invite).ok_or("the INVITE fits")?;
         invite.truncate(length);
@@ -59,7 +59,7 @@ impl Yardstick {
     }
 
     /// Does something, and how long that took.
-    pub fn cost<T>(&mut self, what: impl FnOnce() -> T) -> nix::Result<(T, Duration)> {
+    pub(crate) fn cost<T>(&mut self, what: impl FnOnce() -> T) -> nix::Result<(T, Duration)> {
         if self.spent > LOOK_EACH {
             self.spent = Duration::ZERO;
             self.scale += (self.look()? - self.scale) * WEIGHT;

@@ -99,6 +99,7 @@ fn status_of(shared: &Shared, held: &Held) -> Status {
         alarms: held.alarms,
         gateways_offline: offline(held).map(ToOwned::to_owned).collect(),
         registrations: held.registrations.clone(),
+        asks: held.asks.clone(),
     }
 }
 
@@ -232,6 +233,11 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
         ] {
             let _ = writeln!(out, "tollgate_registration_events_total{{name=\"{name}\"}} {count}");
         }
+        let expired = status.asks.expired;
+        let _ = writeln!(
+            out,
+            "# TYPE tollgate_asks_expired counter\ntollgate_asks_expired_total {expired}"
+        );
     }
     out
 }

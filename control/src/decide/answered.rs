@@ -1,4 +1,5 @@
-//! Answered and Abandon: the start record, and calls that are gone before their answer came.
+//! Every ask to whom it concerns. Answered and Abandon: the start record, and calls that are gone before
+//! their answer came.
 
 use link::ask::{Abandon, Answered};
 use link::record::{EndReason, NEVER};
@@ -12,7 +13,8 @@ use crate::state::entity::Kind;
 use crate::store::Change;
 
 impl Office {
-    /// One ask of a worker. `record` reads the call's record from the call table, if it has one.
+    /// One ask of a worker. `record` reads the call's record from the call table, if it has one. What nobody
+    /// waits for any more is not decided: the time for it is others', who still wait.
     pub fn handle_ask(
         &mut self,
         time: Time,
@@ -20,6 +22,11 @@ impl Office {
         ask: &Ask,
         record: impl FnOnce() -> Option<CallRecord>,
     ) {
+        let now_us = time.now.as_micros();
+        if ask.deadline_us().is_some_and(|deadline_us| u128::from(deadline_us) <= now_us) {
+            self.asks.expired += 1;
+            return;
+        }
         match ask {
             Ask::Admit(admit) => self.handle_admit(time, worker, admit),
             Ask::Reroute(reroute) => self.handle_reroute(time, worker, reroute),

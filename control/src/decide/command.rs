@@ -198,6 +198,7 @@ impl Office {
                 alarms: self.journal.alarms_standing(),
                 gateways: self.gateways_watched(),
                 registrations: self.registrations(),
+                asks: self.asks.clone(),
             })),
             (Method::Get, ["param"]) => {
                 let rows: Vec<Value> =

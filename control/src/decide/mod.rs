@@ -47,7 +47,7 @@ use rating::{Money, Terms};
 
 use crate::Time;
 use crate::journal::{Event, Journal, Severity};
-use crate::shown::RegistrationFigures;
+use crate::shown::{AskFigures, RegistrationFigures};
 use crate::state::State;
 use crate::store::{Change, Loaded};
 
@@ -100,6 +100,7 @@ pub struct Office {
     nobody: digest::Nobody,
     /// What became of REGISTERs and challenges since the start.
     figures: RegistrationFigures,
+    asks: AskFigures,
     keep_alive: keep_alive::KeepAlive,
     certificates: certificates::Certificates,
     /// The dataplane that is there: connections are its own.

@@ -153,7 +153,7 @@ impl Desk {
             call: CallKey { slot: self.calls as u32, generation: 1 },
             record: [self.calls, 7],
             asked_us: 0,
-            deadline_us: 0,
+            deadline_us: u64::MAX,
             started_us: self.time.wall_us,
             facts,
             identities: Identities::default(),
@@ -627,6 +627,26 @@ fn an_abandoned_call_gives_back_all_it_held() {
     assert_eq!(desk.settle().ends.len(), 1);
     desk.office.handle_ask(desk.time, 0, &ask, || None);
     assert!(desk.settle().ends.is_empty());
+}
+
+#[test]
+fn a_call_that_nobody_waits_for_any_more_is_not_decided() {
+    let mut desk = Desk::new("1");
+    let now_us = desk.time.now.as_micros() as u64;
+    let expired = Admit { deadline_us: now_us, ..desk.invite("10.1.0.1:5060", "44207") };
+    let waits = Admit { deadline_us: now_us + 1, ..desk.invite("10.1.0.1:5060", "44207") };
+    for admit in [expired, waits] {
+        desk.office.handle_ask(desk.time, 0, &Ask::Admit(admit), || None);
+    }
+    let answers = desk.answers();
+    assert!(matches!(answers[..], [Answer::Route(route)] if route.call == waits.call));
+    let status = desk.say(Method::Get, "status", Value::Null).unwrap();
+    assert_eq!((desk.office.calls_live(), &status["asks"]["expired"]), (1, &json!(1)));
+    // Its worker gave it up at the same time and says so: there is nothing to release.
+    let (reason, status) = (EndReason::Overload as u32, 503);
+    let abandon = Ask::Abandon(Abandon { call: expired.call, reason, status });
+    desk.office.handle_ask(desk.time, 0, &abandon, || None);
+    assert_eq!(desk.office.calls_live(), 1);
 }
 
 #[test]

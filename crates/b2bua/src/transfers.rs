@@ -97,7 +97,7 @@ pub(crate) struct Transfers {
 }
 
 /// One call in so many may be transferred at once.
-const CALLS_PER_TRANSFER: u32 = 8;
+const CALLS_PER_TRANSFER: u32 = 32;
 
 impl Transfers {
     pub(crate) fn new(calls_max: u32) -> Self {

@@ -23,6 +23,18 @@ pub enum Ask {
     Locate(Locate),
 }
 
+impl Ask {
+    /// Until when somebody waits for a decision, µs since the machine booted. `None`: it is never too late.
+    #[must_use]
+    pub fn deadline_us(&self) -> Option<u64> {
+        match self {
+            Self::Admit(admit) => Some(admit.deadline_us),
+            Self::Register(register) => Some(register.deadline_us),
+            Self::Reroute(_) | Self::Answered(_) | Self::Abandon(_) => None,
+        }
+    }
+}
+
 /// How old a nonce is that came back to us.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]

@@ -81,7 +81,7 @@ fn register(contacts: &[(&str, u32)], cseq: u32) -> Register {
     Register {
         request: RequestKey { slot: 3, generation: 4 },
         asked_us: 0,
-        deadline_us: 0,
+        deadline_us: u64::MAX,
         source: endpoint(HOME),
         local: endpoint("198.51.100.1:5060"),
         connection: 0,

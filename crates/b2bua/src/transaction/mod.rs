@@ -183,11 +183,30 @@ pub(crate) enum Role {
     Transfer,
 }
 
+/// A timer that runs: small, since each call has six transactions, and each of them two of these.
 #[derive(Clone, Copy, Debug)]
 struct Running {
+    at_us: u64,
+    interval_ms: u32,
     timer: Timer,
-    at: Instant,
-    interval: Duration,
+}
+
+const _: () = assert!(size_of::<Option<Running>>() == 16);
+
+impl Running {
+    /// Never due earlier than asked: a part of a µs counts as one.
+    fn new(timer: Timer, at: Instant, interval: Duration) -> Self {
+        let at_us = at.as_nanos().div_ceil(1_000) as u64;
+        Self { at_us, interval_ms: interval.as_millis() as u32, timer }
+    }
+
+    fn at(&self) -> Instant {
+        Duration::from_micros(self.at_us)
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::from_millis(self.interval_ms.into())
+    }
 }
 
 /// One transaction.
@@ -419,15 +438,14 @@ impl Transactions {
     /// Until when control may answer what a server transaction was asked; its next state ends the wait.
     pub(crate) fn wait(&mut self, key: TransactionKey, until: Instant) {
         if let Some(transaction) = self.find(key) {
-            let wait = Running { timer: Timer::W, at: until, interval: Duration::ZERO };
-            transaction.lifetime = Some(wait);
+            transaction.lifetime = Some(Running::new(Timer::W, until, Duration::ZERO));
         }
     }
 
     /// The earliest deadline of a slot.
     pub(crate) fn deadline(&self, slot: u32) -> Option<Instant> {
         let transaction = &self.slots[slot as usize];
-        let at = |running: &Option<Running>| running.map(|running| running.at);
+        let at = |running: &Option<Running>| running.as_ref().map(Running::at);
         match (at(&transaction.repeat), at(&transaction.lifetime)) {
             (Some(repeat), Some(lifetime)) => Some(repeat.min(lifetime)),
             (repeat, lifetime) => repeat.or(lifetime),
@@ -476,7 +494,7 @@ impl Transaction {
         for &(timer, interval) in machine.timers(self.carrier()) {
             let place = if timer.repeats() { &self.repeat } else { &self.lifetime };
             let running = place.filter(|running| running.timer == timer);
-            let running = running.unwrap_or(Running { timer, at: now + interval, interval });
+            let running = running.unwrap_or(Running::new(timer, now + interval, interval));
             *(if timer.repeats() { &mut repeat } else { &mut lifetime }) = Some(running);
         }
         self.repeat = repeat;
@@ -485,16 +503,16 @@ impl Transaction {
 
     /// The timer that is due. One that repeats is wound up again.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
-        if let Some(running) = self.lifetime.filter(|running| running.at <= now) {
+        if let Some(running) = self.lifetime.filter(|running| running.at() <= now) {
             self.lifetime = None;
             return Some(running.timer);
         }
-        let running = self.repeat.filter(|running| running.at <= now)?;
-        let interval = self.machine.next_interval(running.interval);
+        let running = self.repeat.filter(|running| running.at() <= now)?;
+        let interval = self.machine.next_interval(running.interval());
         // From the deadline and not from now, so that lateness does not add up; but one that lies
         // in the past already would make a burst of what a stall held up.
-        let at = (running.at + interval).max(now);
-        self.repeat = Some(Running { at, interval, ..running });
+        let at = (running.at() + interval).max(now);
+        self.repeat = Some(Running::new(running.timer, at, interval));
         Some(running.timer)
     }
 }
