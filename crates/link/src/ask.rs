@@ -30,7 +30,7 @@ impl Ask {
         match self {
             Self::Admit(admit) => Some(admit.deadline_us),
             Self::Register(register) => Some(register.deadline_us),
-            Self::Reroute(_) | Self::Answered(_) | Self::Abandon(_) => None,
+            Self::Reroute(_) | Self::Answered(_) | Self::Abandon(_) | Self::Locate(_) => None,
         }
     }
 }
