@@ -271,6 +271,49 @@ fn a_phone_joins_two_that_it_talks_to_also_when_their_calls_are_on_different_wor
     panic!("{ROUNDS_MAX} times both calls were on one worker");
 }
 
+#[test]
+fn a_phone_answers_what_rings_at_another_of_its_group() {
+    if !Softphone::is_installed() {
+        return;
+    }
+    let Some(stage) = furnished() else { return };
+    for command in [
+        "gateway mapping create pbx --account acme --tariff retail --address 10.10.1.1",
+        "phone set alice --pickup-group desk",
+        "phone set bob --pickup-group desk",
+        "param set TG_PICKUP_CODE *8",
+    ] {
+        stage.tollgate(command).expect("provisioning is accepted");
+    }
+    let phone = |name: &str, address: &str| {
+        let parameters = format!(";auth_user={name};auth_pass={SECRET};regint=60");
+        let uri = format!("sip:{name}@10.10.1.2");
+        let account =
+            Account { uri: &uri, parameters: &parameters, answers: false, authorities: None };
+        Softphone::start(&stage.lab, "cust", address, account).expect("a phone starts")
+    };
+    let (alice, bob) = (phone("alice", "10.10.1.20"), phone("bob", "10.10.1.21"));
+    expect_online(&stage, "alice", "udp");
+    expect_online(&stage, "bob", "udp");
+    let customer = Account::unregistered("sip:39021234@10.10.1.1", false);
+    let caller = Softphone::start(&stage.lab, "cust", "10.10.1.1", customer).expect("a caller");
+    caller.told("dial", "sip:44201@10.10.1.2").expect("it dials");
+    alice.waits_for("Incoming call", SOON).expect("it rings");
+    bob.told("dial", "sip:*8@10.10.1.2").expect("it picks up");
+    caller.waits_for("Call established", SOON).expect("somebody answers");
+    bob.waits_for("Call established", SOON).expect("it is bob");
+    talk(2_500);
+    assert!(!alice.log().contains("established"), "{}", alice.log());
+    caller.told("hangup", "").expect("it hangs up");
+    bob.waits_for("terminated", SOON).expect("bob hears of it");
+    // Two records: whoever called is charged, who picked up is not.
+    let picked = newest(&stage, 2);
+    expect(&picked, "gateway", "bob");
+    expect_audio(&picked);
+    let status = stage.tollgate("status").expect("both daemons answer");
+    assert_eq!(counted(&status, "pickups"), 1);
+}
+
 /// The phone bob talks to London.
 fn bob_calls_london(stage: &Stage) -> Softphone<'_> {
     let parameters = format!(";auth_user=bob;auth_pass={SECRET};regint=60");
