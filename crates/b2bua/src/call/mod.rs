@@ -502,8 +502,11 @@ impl Switch {
         }
     }
 
-    /// Publishes the call's image.
+    /// Publishes the call's image. That of a call which ended in this very step is out already, and its last.
     fn save(&mut self, slot: usize) {
+        if !self.calls[slot].state.is_live() {
+            return;
+        }
         self.note_media(slot);
         let key = self.key_of(slot);
         self.act(Action::Save(key));

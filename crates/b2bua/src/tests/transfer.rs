@@ -508,3 +508,19 @@ fn a_transferred_call_talks_on_after_a_restart() {
     let _ = answer;
     world.settles();
 }
+
+#[test]
+fn who_stays_and_describes_nothing_ends_the_call_once() {
+    let mut world = World::new();
+    let (key, invite, _) = world.transferable();
+    let admit = world.blind(&invite);
+    let (_, again) = world.target_answers(&admit);
+    world.ignore_messages();
+    caller_says(&mut world, &again, 200, "");
+    world.caller_gets("ACK ");
+    world.caller_gets("BYE ");
+    world.vendor_gets(1, "ACK ");
+    world.vendor_gets(1, "BYE ");
+    assert_eq!(world.ended(key).end_reason(), EndReason::BadMedia);
+    world.settles();
+}
