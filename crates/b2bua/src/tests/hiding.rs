@@ -69,11 +69,12 @@ impl Hiding {
         }
     }
 
-    /// An INVITE that opens a dialog with a vendor has no word of another vendor, but for addresses, to which
-    /// a redirection or a route may lead.
+    /// An INVITE that opens a dialog with a vendor has no word of another vendor, but for where it goes: to
+    /// an address or a Request-URI to which a redirection or a route leads.
     fn check_first(&self, vendor: IpAddr, message: &str) {
         let is_free = |word: &str| word.len() < 5 || word.parse::<IpAddr>().is_ok();
         let none = BTreeSet::new();
+        let (_, message) = message.split_once("\r\n").unwrap_or_default();
         let own = self.of_vendors.get(&vendor).unwrap_or(&none);
         let others = self.of_vendors.iter().filter(|(other, _)| **other != vendor);
         let leaked = others

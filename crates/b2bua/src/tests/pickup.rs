@@ -93,6 +93,7 @@ fn an_answer_that_crosses_the_pick_up_is_sent_back() {
     world.commit();
     let answer = world.caller_gets("SIP/2.0 200 ");
     assert!(!body(&answer).is_empty());
+    world.vendor_gets(1, "SIP/2.0 100 ");
     let picked = world.vendor_gets(1, "SIP/2.0 200 ");
     world.vendor_sends(1, &caller_request("ACK", 1, &picked, ""));
     world.ignore_messages();
