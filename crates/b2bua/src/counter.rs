@@ -184,6 +184,8 @@ pub enum Counter {
     Pickups,
     /// Calls that rang no more when they were to be picked up, or whose media did not fit (481, 488).
     PickupsRefused,
+    /// Calls whose caller heard ringback of ours.
+    RingTones,
     /// REFERs that name nobody, or come while the call is being changed, and Replaces of no call (4xx).
     TransfersRefused,
     /// Transfers refused with 503: as many as may be are under way.
@@ -282,6 +284,7 @@ impl Counter {
         Self::TransfersTakenBack,
         Self::Pickups,
         Self::PickupsRefused,
+        Self::RingTones,
         Self::TransfersRefused,
         Self::TransfersFull,
     ];
@@ -382,6 +385,7 @@ impl Counter {
             Self::TransfersTakenBack => "transfers_taken_back",
             Self::Pickups => "pickups",
             Self::PickupsRefused => "pickups_refused",
+            Self::RingTones => "ring_tones",
             Self::TransfersRefused => "transfers_refused",
             Self::TransfersFull => "transfers_full",
         }

@@ -329,6 +329,12 @@ impl Switch {
         &mut self.media.table
     }
 
+    /// When a tone of ours is to go on.
+    #[must_use]
+    pub fn ring_due(&self) -> Option<Instant> {
+        self.media.table.ring_due()
+    }
+
     /// Call slots in use: by a call, or by a record that control has not stored yet.
     #[must_use]
     pub fn slots_taken(&self) -> usize {

@@ -9,7 +9,7 @@
 //! a port leaves from its peer's port to its peer's far end.
 //!
 //! Read `flow.rs` for the nouns, `latch.rs` for whom we believe, `table.rs` for where flows live,
-//! `forward.rs` for the verb, `quality.rs` for the figures.
+//! `forward.rs` for the verb, `quality.rs` for the figures, `tone.rs` for what we say ourselves.
 
 #![forbid(unsafe_code)]
 
@@ -18,12 +18,14 @@ mod forward;
 mod latch;
 mod quality;
 mod table;
+mod tone;
 
 pub use flow::{NO_EVENTS, Opening, Owner, PayloadTypes, PortState, Pressed};
 pub use forward::{DropReason, Verdict};
 pub use latch::Latch;
 pub use quality::Figures;
 pub use table::Table;
+pub use tone::{Sound, TONE_BYTES};
 
 /// Monotonic time since the machine booted.
 pub type Instant = core::time::Duration;

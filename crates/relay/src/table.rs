@@ -8,6 +8,7 @@ use crate::Instant;
 use crate::flow::{Flow, Opening, Owner, PayloadTypes, PortState, Pressed};
 use crate::latch::Latch;
 use crate::quality::Figures;
+use crate::tone::{Sound, TONE_BYTES, TONES_MAX, Tone, Waves};
 
 /// Media before the answer is heard no longer than this.
 const EARLY_MAX: Duration = Duration::from_secs(120);
@@ -26,6 +27,9 @@ pub struct Table {
     /// Where [`Self::poll_silent`] looks next.
     sweep: usize,
     pressed: VecDeque<Pressed>,
+    /// Those that sound, the one that is due first in front.
+    tones: VecDeque<Tone>,
+    waves: Waves,
 }
 
 impl Table {
@@ -35,7 +39,8 @@ impl Table {
         assert!(first.is_multiple_of(2) && ports.is_multiple_of(2), "ports come in pairs");
         let flows = (0..ports).map(|_| Flow::closed()).collect();
         let pressed = VecDeque::with_capacity(KEYS_MAX);
-        Self { first, flows, open_pairs: 0, sweep: 0, pressed }
+        let tones = VecDeque::with_capacity(TONES_MAX);
+        Self { first, flows, open_pairs: 0, sweep: 0, pressed, tones, waves: Waves::new() }
     }
 
     fn flow(&mut self, port: u16) -> Option<&mut Flow> {
@@ -176,6 +181,49 @@ impl Table {
     /// The next key that was pressed, in order.
     pub fn poll_key(&mut self) -> Option<Pressed> {
         self.pressed.pop_front()
+    }
+
+    /// Sounds ringback from an open port of an early call, in A-law or µ-law, until the other leg is heard
+    /// or the call answered. Whether it does: as many tones as there may be sound already.
+    pub fn ring(&mut self, now: Instant, port: u16, is_a_law: bool, ssrc: u32) -> bool {
+        let owner = self.open_flow(port).map(|flow| flow.owner);
+        let Some(owner) = owner.filter(|_| self.tones.len() < TONES_MAX) else { return false };
+        let tone = Tone { port, owner, began: now, due: now, is_a_law, ssrc, sent: 0 };
+        // It is due now, and so before all that wait for their next packet.
+        self.tones.push_front(tone);
+        true
+    }
+
+    /// When [`Self::poll_ring`] has something next.
+    #[must_use]
+    pub fn ring_due(&self) -> Option<Instant> {
+        self.tones.front().map(|tone| tone.due)
+    }
+
+    /// The next packet of a tone, written into `out`; `None`: nothing is due. All tones have one pace, so
+    /// the one that was served last is due last.
+    pub fn poll_ring(&mut self, now: Instant, out: &mut [u8; TONE_BYTES]) -> Option<Sound> {
+        while self.ring_due().is_some_and(|due| due <= now) {
+            let mut tone = self.tones.pop_front()?;
+            let Some((from, to)) = self.hears_ring(&tone) else { continue };
+            tone.write(now, &self.waves, out);
+            self.tones.push_back(tone);
+            if let Some(to) = to {
+                return Some(Sound { from, to });
+            }
+        }
+        None
+    }
+
+    /// Whence and whither a tone goes; inner `None`: its far end is not known yet. Outer `None`: it is over.
+    fn hears_ring(&mut self, tone: &Tone) -> Option<(SocketAddr, Option<SocketAddr>)> {
+        let flow = self.open_flow(tone.port).filter(|flow| flow.owner == tone.owner)?;
+        let (peer, from, to) = (flow.peer, (flow.local, tone.port), flow.remote);
+        if flow.early_until.is_none() || flow.opened > tone.began {
+            return None;
+        }
+        let is_heard = self.heard_at(peer).is_some_and(|at| at >= tone.began);
+        (!is_heard).then_some((from.into(), to))
     }
 
     /// The call is answered: both sides are heard from now on, and silence counts from now on.

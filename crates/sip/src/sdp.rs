@@ -5,11 +5,15 @@
 //! describer (user, session, title, links), and leaves every other byte as it was, so that what we do
 //! not understand passes unharmed.
 
+mod sounding;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::lines::Lines;
 use crate::room::Room;
 use crate::scan;
+
+pub use sounding::Sounding;
 
 /// How many media a description may have.
 pub const MEDIA_MAX: usize = 8;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use b2bua::Path;
+use link::Instant;
 use link::endpoint::Transport;
 use link::order::Parameters;
 use wire::datagram::{self, Datagram};
@@ -12,6 +13,9 @@ use super::letter::{Kind, Label, by_udp};
 use crate::counters::WorkerCounter;
 use crate::nic::{Frame, Nic};
 use crate::rim::Given;
+
+/// Packets of tones between two looks at the NIC.
+const TONES_A_TURN_MAX: usize = 64;
 
 impl<N: Nic> Worker<N> {
     /// Sends a SIP message the way its path says. A datagram may be lost anywhere, and is repeated; a
@@ -30,6 +34,15 @@ impl<N: Nic> Worker<N> {
         };
         self.counters.add(counter, 1);
         given
+    }
+
+    /// Sounds what tones are due. No more than there are in one round, so that it ends.
+    pub(super) fn ring(&mut self, now: Instant) {
+        let mut packet = [0; relay::TONE_BYTES];
+        for _ in 0..TONES_A_TURN_MAX {
+            let Some(sound) = self.switch.media().poll_ring(now, &mut packet) else { break };
+            self.send(sound.from, sound.to, &packet, Kind::Media);
+        }
     }
 
     /// Sends a payload of our own from a fresh frame.

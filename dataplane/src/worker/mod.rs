@@ -228,6 +228,7 @@ impl<N: Nic> Worker<N> {
         while self.switch.heed_key(now) {
             self.apply(now);
         }
+        self.ring(now);
         if self.switch.poll_timeout().is_some_and(|due| due <= now) {
             self.switch.handle_timeout(now);
             if self.switch.poll_timeout().is_some_and(|due| due <= now) {
@@ -296,8 +297,8 @@ impl<N: Nic> Worker<N> {
     /// When the next [`Self::turn`] is due if nothing comes before.
     #[must_use]
     pub fn poll_timeout(&self) -> Instant {
-        let due = self.switch.poll_timeout();
-        due.map_or(self.housekeeping_due, |due| due.min(self.housekeeping_due))
+        let due = [self.switch.poll_timeout(), self.switch.ring_due()];
+        due.into_iter().flatten().fold(self.housekeeping_due, Instant::min)
     }
 
     /// What it carries: for whoever checks from outside that nothing outlives its call.

@@ -589,6 +589,8 @@ impl Switch {
         }
         if length > 0 {
             self.keep_early(slot, &rewritten[..=length]);
+        } else if rings {
+            self.await_ringback(now, slot);
         }
         // An offer is the caller's to answer, whatever it is to hear.
         let is_shown = is_shown || !self.calls[slot].offered;

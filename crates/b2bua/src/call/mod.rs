@@ -37,6 +37,7 @@ mod redirect;
 mod reliable;
 mod replace;
 mod retry;
+mod ringback;
 mod session;
 mod transfer;
 
@@ -121,7 +122,7 @@ impl State {
             Self::Trying => {
                 matches!(deadline, FirstResponse | Invite | Search | Ring | Prack | Expires)
             }
-            Self::Ringing => matches!(deadline, Ring | Prack | Expires),
+            Self::Ringing => matches!(deadline, Ring | Prack | Expires | Tone),
             Self::Committing => matches!(deadline, Commit | Prack),
             Self::Answered | Self::Talking => {
                 matches!(deadline, Repeat | NoAck | Talk | Exchange | Session | Keys)
@@ -164,12 +165,14 @@ pub(crate) enum Deadline {
     Session,
     /// The next digit of somebody who transfers by keys.
     Keys,
+    /// Ringback of our own.
+    Tone,
     /// The end of the caller's own patience, as it said in its INVITE (RFC 3261 §13.3.1).
     Expires,
 }
 
 impl Deadline {
-    const ALL: [Self; 15] = {
+    const ALL: [Self; 16] = {
         use Deadline::*;
         [
             Admit,
@@ -186,6 +189,7 @@ impl Deadline {
             Prack,
             Session,
             Keys,
+            Tone,
             Expires,
         ]
     };
@@ -488,6 +492,7 @@ impl Switch {
             Deadline::Prack => self.prack_late(now, slot),
             Deadline::Session => self.session_due(now, slot),
             Deadline::Keys => self.keys_late(now, slot),
+            Deadline::Tone => self.sound_ringback(now, slot),
             Deadline::Expires => self.caller_cancels(now, slot, None),
         }
     }

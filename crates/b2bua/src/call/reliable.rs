@@ -139,6 +139,11 @@ impl Reliable {
         next: None,
     };
 
+    /// Whether the caller is told reliably.
+    pub(super) fn is_on(&self) -> bool {
+        self.is_on
+    }
+
     /// Takes out what waits.
     pub(super) fn take_next(&mut self) -> Kept {
         self.next.take().map_or(Kept::NONE, |next| next.body)

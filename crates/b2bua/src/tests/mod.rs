@@ -28,6 +28,7 @@ mod reliable;
 mod retransmission;
 mod rfc3261;
 mod rfc4475;
+mod ringback;
 mod session;
 mod transfer;
 mod undeliverable;
