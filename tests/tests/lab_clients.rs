@@ -44,6 +44,28 @@ fn a_softphone_calls_another_with_audio_holds_and_hangs_up() {
     }
 }
 
+#[test]
+fn a_caller_hears_our_ringback_while_a_phone_rings_without_a_sound() {
+    if !Softphone::is_installed() {
+        return;
+    }
+    let Some(lab) = raised(2, true) else { return };
+    let delay = ["param", "set", "SS_AUXILIARY_RING_TONE_ACTIVATION_DELAY", "500"];
+    lab.tollgate(&delay).expect("a parameter is set");
+    let vendor = Account::unregistered("sip:44107946@10.10.2.1", false);
+    let callee = Softphone::start(&lab, "vend", "10.10.2.1", vendor).expect("the callee starts");
+    let customer = Account::unregistered("sip:39021234@10.10.1.1", false);
+    let caller = Softphone::start(&lab, "cust", "10.10.1.1", customer).expect("the caller starts");
+    caller.told("dial", "sip:44107946@10.10.1.2").expect("it dials");
+    callee.waits_for("Incoming call", SOON).expect("it rings");
+    let count = |name| counted(&lab.tollgate(&["status"]).expect("both daemons answer"), name);
+    assert!(Lab::wait_until(SOON, || count("ring_tones") == 1), "{}", caller.log());
+    let before = count("frames_sent");
+    // Fifty packets a second, and nothing else to be sent.
+    assert!(Lab::wait_until(SOON, || count("frames_sent") >= before + 100), "{}", caller.log());
+    caller.told("hangup", "").expect("it gives up");
+}
+
 const SECRET: &str = "Secret-Word-17";
 
 /// The newest record, once it is complete and there are so many.
