@@ -132,7 +132,7 @@ mod tests {
         let decoded_mu = |code: u8| {
             let code = !code;
             let (segment, step) = (u32::from(code >> 4 & 7), i32::from(code & 15));
-            let level = ((step << 3) + 0x84 << segment) - 0x84;
+            let level = (((step << 3) + 0x84) << segment) - 0x84;
             if code & 0x80 == 0 { level } else { -level }
         };
         let decoded_a = |code: u8| {
@@ -140,7 +140,7 @@ mod tests {
             let (segment, step) = (u32::from(code >> 4 & 7), i32::from(code & 15));
             let level = match segment {
                 0 => (step << 4) + 8,
-                segment => (step << 4) + 0x108 << (segment - 1),
+                segment => ((step << 4) + 0x108) << (segment - 1),
             };
             if code & 0x80 == 0 { -level } else { level }
         };

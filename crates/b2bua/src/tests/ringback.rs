@@ -21,7 +21,7 @@ impl World {
         sound.map(|sound| sound.to)
     }
 
-    fn is_answered_and_ends(mut self, invite: &str) {
+    fn ends_answered(mut self, invite: &str) {
         self.vendor_says(0, invite, 200, "v", &vendor_sdp());
         self.vendor_gets(0, "ACK ");
         self.commit();
@@ -50,7 +50,7 @@ fn a_caller_who_hears_nothing_hears_our_ringback_until_the_answer() {
         world.wait_ms(20);
     }
     assert_eq!(world.count(Counter::RingTones), 1);
-    world.is_answered_and_ends(&invite);
+    world.ends_answered(&invite);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn early_media_of_the_vendor_is_all_that_is_heard() {
     world.wait_ms(1_000);
     world.is_quiet();
     assert_eq!(world.sound(), None);
-    world.is_answered_and_ends(&invite);
+    world.ends_answered(&invite);
 }
 
 #[test]
