@@ -431,6 +431,39 @@ fn a_call_cannot_be_transferred_into_itself() {
 }
 
 #[test]
+fn the_two_ends_of_one_conversation_are_not_joined_to_each_other() {
+    let mut world = World::new();
+    let (_, invite, answer) = world.transferable();
+    let refer = caller_request("REFER", 2, &answer, "");
+    world.caller_sends(&with_lines(&refer, "Refer-To: <sip:7777@x>\r\nRefer-Sub: false\r\n"));
+    world.caller_gets("SIP/2.0 202 ");
+    let admit = world.admit();
+    world.route(admit.call, &[1]);
+    let to_target = world.vendor_gets(1, "INVITE ");
+    world.vendor_says(1, &to_target, 200, "t", &target_sdp());
+    world.commit();
+    let again = world.vendor_gets(0, "INVITE ");
+    world.vendor_says(0, &again, 200, "", &vendor_sdp());
+    world.vendor_gets(0, "ACK ");
+    world.vendor_gets(1, "ACK ");
+    let bye = world.caller_gets("BYE ");
+    caller_says(&mut world, &bye, 200, "");
+
+    let call_id = header(&to_target, "Call-ID");
+    let own_tag = header(&to_target, "From").split_once(";tag=").unwrap().1;
+    let replaces = format!("{call_id}%3Bto-tag%3D{own_tag}%3Bfrom-tag%3Dt");
+    world.refers(&invite, 1, &format!("Refer-To: <sip:7@x?Replaces={replaces}>\r\n"));
+    world.vendor_gets(0, "SIP/2.0 202 ");
+    world.told("100 Trying", "active;expires=300");
+    world.told_last("482 Loop Detected");
+    world.is_quiet();
+    world.vendor_sends(0, &vendor_request(0, "BYE", 2, &invite, "v", ""));
+    world.vendor_gets(0, "SIP/2.0 200 ");
+    world.vendor_gets(1, "BYE ");
+    world.settles();
+}
+
+#[test]
 fn a_refer_is_refused_by_its_fault() {
     let mut world = World::new();
     let (_, invite, answer) = world.transferable();
