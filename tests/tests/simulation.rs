@@ -122,6 +122,15 @@ fn fresh_worlds_hold_every_invariant_and_meet_every_trouble() {
         "vendor sent a caller on (302)",
         "we registered",
         "we un-registered",
+        // Transfers.
+        "REFER accepted",
+        "REFER to another call accepted",
+        "a transferor paid",
+        "attended transfer done",
+        "attended transfer failed",
+        "blind transfer done",
+        "blind transfer failed",
+        "transferor was told of progress",
         // Transports, and what they cannot carry.
         "a message of ours came back",
         "callee over TCP was called",

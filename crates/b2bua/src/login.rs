@@ -14,7 +14,7 @@ use link::profile;
 use link::record::CallKey;
 use link::report::News;
 use sip::digest::{Algorithm, Asker, Authorization, Challenge, Credentials, Login, Qop, Secret};
-use sip::{Message, Name, Writer};
+use sip::{Message, Method, Name, Writer};
 
 use crate::Instant;
 use crate::compose::{Us, write_content};
@@ -220,6 +220,9 @@ impl Switch {
         response: &Message<'_>,
     ) -> Option<TransactionKey> {
         let asked = self.asked(key, response)?;
+        if request.method() == Method::Notify && !self.is_news(asked.owner, request) {
+            return None;
+        }
         let demands = self.demands(&asked, request, response)?;
         let cnonce = self.random.text();
         let answers = demands.answers(&asked, request, &cnonce);

@@ -142,7 +142,15 @@ pub fn split(words: &'static [AtomicU64]) -> Result<(Producer, Consumer), RingEr
 /// A new ring in memory of this process alone. Call it at boot only: the memory is never freed.
 pub fn in_process(slots: usize, slot_bytes: usize) -> Result<(Producer, Consumer), RingError> {
     Shape::new(slots, slot_bytes)?;
-    let words = crate::word::leak(words_needed(slots, slot_bytes));
+    in_words(crate::word::leak(words_needed(slots, slot_bytes)), slots, slot_bytes)
+}
+
+/// A new ring in `words`, whatever was there. Nobody may hold an end of what was.
+pub fn in_words(
+    words: &'static [AtomicU64],
+    slots: usize,
+    slot_bytes: usize,
+) -> Result<(Producer, Consumer), RingError> {
     format(words, slots, slot_bytes)?;
     split(words)
 }

@@ -68,13 +68,21 @@ impl Rings {
 
     /// Both ends of each worker's pair, with room for so many letters.
     fn open(&self, slots: usize) -> io::Result<Vec<(WorkerEnd, RimEnd)>> {
+        self.open_in(|bytes| ring::in_process(slots, bytes))
+    }
+
+    /// The same, of rings for letters of so many bytes that `ring` makes.
+    fn open_in(
+        &self,
+        mut ring: impl FnMut(usize) -> Result<(Producer, Consumer), ring::RingError>,
+    ) -> io::Result<Vec<(WorkerEnd, RimEnd)>> {
         let bytes = self.letter_bytes();
         let made = |error: ring::RingError| io::Error::other(error.to_string());
         self.worker_bells
             .iter()
             .map(|worker_bell| {
-                let (give, given) = ring::in_process(slots, bytes).map_err(made)?;
-                let (tell, told) = ring::in_process(slots, bytes).map_err(made)?;
+                let (give, given) = ring(bytes).map_err(made)?;
+                let (tell, told) = ring(bytes).map_err(made)?;
                 let letter = vec![0; bytes].into();
                 let bell = self.bell()?;
                 let worker = WorkerEnd { out: give, inward: told, bell, letter, wake: false };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use b2bua::Path;
 use link::order::Parameters;
-use link::ring::Full;
+use link::ring::{Consumer, Full, Producer, RingError};
 
 use super::datagram::{Datagrams, Losses};
 use super::limits::Limits;
@@ -17,6 +17,9 @@ use crate::worker::{Kind, Label, unseal};
 /// Letters of each ring: few, so that thousands of simulated machines are soon there.
 const SLOTS: usize = 32;
 
+/// Makes a ring of so many slots and bytes of each.
+pub type MakeRing<'a> = dyn FnMut(usize, usize) -> Result<(Producer, Consumer), RingError> + 'a;
+
 /// One worker's rings, from the other side.
 pub struct StandIn {
     datagrams: RimEnd,
@@ -24,12 +27,13 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Both sides of each worker's rings.
+    /// Both sides of each worker's rings. `memory` makes each ring of so many slots and bytes of each.
     ///
     /// # Errors
     /// When a doorbell cannot be opened.
-    pub fn open(rings: &Rings) -> io::Result<Vec<(WorkerSide, Self)>> {
-        let pairs = rings.open(SLOTS)?.into_iter().zip(rings.open(SLOTS)?);
+    pub fn open(rings: &Rings, memory: &mut MakeRing<'_>) -> io::Result<Vec<(WorkerSide, Self)>> {
+        let mut open = || rings.open_in(|bytes| memory(SLOTS, bytes));
+        let pairs = open()?.into_iter().zip(open()?);
         let sides = pairs.map(|((datagrams, datagrams_far), (streams, streams_far))| {
             let losses = Arc::<Losses>::default();
             let limits = Arc::new(Limits::new(&Parameters::default()));

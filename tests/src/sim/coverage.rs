@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use control::cdr::Cdr;
 
+use super::invariants::is_of_transfer;
 use super::phone::Phone;
 use super::vendor::Vendor;
 use super::world::World;
@@ -26,6 +27,8 @@ pub(super) fn seen(world: &World<'_>) -> BTreeMap<&'static str, u32> {
         note(cdr.record.end_reason().name(), 1);
         note("failed over", u32::from(cdr.record.attempts_used > 1));
         note("charged", u32::from(cdr.costs()));
+        let is_paid = is_of_transfer(cdr) && cdr.costs();
+        note("a transferor paid", u32::from(is_paid));
         note("charged the raised price", u32::from(cdr.costs() && repriced(world, cdr)));
     }
     for (what, count) in world.witnesses().flat_map(|witness| &witness.seen) {

@@ -12,7 +12,7 @@ use super::digest::{Account, Proof, challenge, proof};
 use super::network::{Letter, Way};
 use super::peer::{
     Numbers, Pending, T2, TIMER_B, body, branch, cseq, header, lists, media_of, method, response,
-    sdp, uri, with_body,
+    sdp, status, uri, with_body,
 };
 use super::session::{Session, Timer};
 use super::witness::Witness;
@@ -51,11 +51,19 @@ pub enum Wish {
     Info,
     /// MESSAGE.
     Message,
+    /// REFER: the far end is to talk to this number instead.
+    Transfer(&'static str),
+    /// REFER with Replaces: it is to talk to the far end of another call of this peer.
+    Join,
 }
 
 impl Wish {
     fn is_offer(self) -> bool {
         matches!(self, Self::Hold | Self::Resume | Self::Ask | Self::Update)
+    }
+
+    fn is_transfer(self) -> bool {
+        matches!(self, Self::Transfer(_) | Self::Join)
     }
 
     /// What the coverage calls it when it was granted.
@@ -68,6 +76,8 @@ impl Wish {
             Self::Refresh => "peer refreshed a session",
             Self::Info => "INFO answered",
             Self::Message => "MESSAGE answered",
+            Self::Transfer(_) => "REFER accepted",
+            Self::Join => "REFER to another call accepted",
         }
     }
 }
@@ -89,6 +99,8 @@ pub struct Manners {
     pub thinks: Duration,
     /// It asks for a password inside of calls, too.
     pub asks: Option<(u16, Account)>,
+    /// Somebody in this world transfers calls: others than those who called may be at the far end.
+    pub in_company: bool,
 }
 
 impl Manners {
@@ -110,6 +122,15 @@ struct Asked {
     cseq: u32,
     wish: Option<Wish>,
     pending: Pending,
+}
+
+/// A REFER of ours.
+#[derive(Debug)]
+struct Referred {
+    cseq: u32,
+    wish: Wish,
+    /// Whether the last NOTIFY said how it ended.
+    is_told: bool,
 }
 
 /// How far a dialog is.
@@ -185,6 +206,9 @@ pub(super) struct Dialog {
     pub(super) session: Session,
     /// What the far end's INFO and MESSAGE said.
     words: Vec<String>,
+    referred: Vec<Referred>,
+    /// How a Replaces names another call of this peer, if it has one.
+    pub(super) companion: Option<String>,
     pub(super) witness: Witness,
 }
 
@@ -210,6 +234,8 @@ impl Dialog {
             pondered: None,
             accepted: None,
             words: Vec::new(),
+            referred: Vec::new(),
+            companion: None,
             witness: Witness::default(),
         }
     }
@@ -424,7 +450,28 @@ impl Dialog {
             Wish::Sign | Wish::Refresh => self.ask(now, "UPDATE", Some(wish), (&lines, "")),
             Wish::Info => self.ask(now, "INFO", Some(wish), ("", &number)),
             Wish::Message => self.ask(now, "MESSAGE", Some(wish), ("", &number)),
+            Wish::Transfer(callee) => self.refer(now, wish, callee, ""),
+            Wish::Join => match self.companion.clone() {
+                Some(replaces) => {
+                    self.refer(now, wish, "390612345", &format!("?Replaces={replaces}"));
+                }
+                None => self.again = Some((now + T2, wish)),
+            },
         }
+    }
+
+    fn refer(&mut self, now: Duration, wish: Wish, callee: &str, replaces: &str) {
+        let line = format!("Refer-To: <sip:{callee}@{}{replaces}>\r\n", self.ends.far);
+        self.ask(now, "REFER", Some(wish), (&line, ""));
+        self.referred.push(Referred { cseq: self.cseq, wish, is_told: false });
+    }
+
+    /// How a Replaces in a Refer-To names this dialog (RFC 3891 §3).
+    pub(super) fn replaces(&self) -> String {
+        let tag = |value: &str| value.split("tag=").nth(1).unwrap_or_default().to_owned();
+        let Ends { call_id, local, remote, .. } = &self.ends;
+        let (call_id, to, from) = (call_id.replace('@', "%40"), tag(remote), tag(local));
+        format!("{call_id}%3Bto-tag%3D{to}%3Bfrom-tag%3D{from}")
     }
 
     /// Words that nobody else says, and nobody twice.
@@ -494,7 +541,8 @@ impl Dialog {
             200..300 => {
                 self.witness.note(wish.granted());
                 self.remote_media = media_of(text).or(self.remote_media);
-                let is_settled = !matches!(wish, Wish::Info | Wish::Message);
+                let says_words = matches!(wish, Wish::Info | Wish::Message);
+                let is_settled = !says_words && !wish.is_transfer();
                 if is_settled {
                     self.session.heed(now, text);
                 }
@@ -516,6 +564,7 @@ impl Dialog {
                 self.session.wait(now);
             }
             _ if wish == Wish::Refresh => self.session.wait(now + T2),
+            503 if wish.is_transfer() => self.witness.note("no room for a transfer (503)"),
             // Somebody may not like it, or may have heard of a later one; nobody may be unable to say so.
             501.. => {
                 self.witness.note("wish failed (5xx)");
@@ -593,6 +642,7 @@ impl Dialog {
             "INVITE" => self.take_offer(now, request),
             "UPDATE" if self.manners.updates => self.take_offer(now, request),
             "INFO" | "MESSAGE" => Some(self.take_words(request)),
+            "NOTIFY" => Some(self.take_news(request)),
             "OPTIONS" => Some(self.answer(request, 200, (&self.manners.lines(), ""))),
             _ => Some(self.answer(request, 405, (&self.manners.lines(), ""))),
         }
@@ -622,10 +672,37 @@ impl Dialog {
         if self.words.contains(&words) {
             self.witness.doubt(format!("{} heard {words:?} twice", self.ends.call_id));
         }
-        if self.words.first().is_some_and(|first| speaker(first) != speaker(&words)) {
+        let is_other = self.words.first().is_some_and(|first| speaker(first) != speaker(&words));
+        if is_other && !self.manners.in_company {
             self.witness.wrong(format!("{} heard words of another call", self.ends.call_id));
         }
         self.words.push(words);
+        self.answer(request, 200, ("", ""))
+    }
+
+    /// How a transfer goes (RFC 3515 §2.4). Its end is told once, and nothing after it.
+    fn take_news(&mut self, request: &str) -> String {
+        let event = header(request, "Event").unwrap_or_default();
+        let number = event.strip_prefix("refer;id=").and_then(|number| number.parse().ok());
+        let is_last =
+            header(request, "Subscription-State").unwrap_or_default().starts_with("terminated");
+        let known = self.referred.iter_mut().find(|refer| Some(refer.cseq) == number);
+        match (known.filter(|refer| !refer.is_told), status(body(request))) {
+            (Some(refer), Some(code)) if is_last == (code >= 200) => {
+                refer.is_told = is_last;
+                self.witness.note(match (code, refer.wish) {
+                    (..200, _) => "transferor was told of progress",
+                    (..300, Wish::Join) => "attended transfer done",
+                    (..300, _) => "blind transfer done",
+                    (_, Wish::Join) => "attended transfer failed",
+                    _ => "blind transfer failed",
+                });
+            }
+            _ => {
+                let text = format!("{} got strange news: {event:?}", self.ends.call_id);
+                self.witness.wrong(text);
+            }
+        }
         self.answer(request, 200, ("", ""))
     }
 

@@ -87,6 +87,7 @@ impl Extensions {
             wishes,
             thinks: if self.dice.one_in(4) { self.dice.ms(20..3_000) } else { Duration::ZERO },
             asks: None,
+            in_company: false,
         };
         // At whole seconds after the answer, so that both sides often want something at once.
         for _ in 0..self.dice.below(4) {
@@ -264,6 +265,46 @@ impl Extensions {
             calm: CALM,
         };
         Device::new(callee, host(ADDRESSES[0], SIP_PORT), account.clone(), routine)
+    }
+
+    /// Everybody may want somebody else to go on with his call.
+    pub(super) fn add_transfers(mut self) -> Scenario {
+        if self.dice.one_in(2) {
+            return self.world;
+        }
+        self.world.joins = self.dice.one_in(2);
+        self.world.customer.transfer = true;
+        self.world.gateways.iter_mut().for_each(|gateway| gateway.transfer = true);
+        for mut phone in std::mem::take(&mut self.world.phones) {
+            // Two callers that are joined hear each other, and nothing of an echo.
+            phone.plan.mute = false;
+            let manners = self.transferor(phone.manners(), false);
+            self.world.phones.push(phone.with(manners));
+        }
+        for place in 0..self.world.vendors.len() {
+            let manners = self.world.vendors[place].manners.clone();
+            self.world.vendors[place].manners = self.transferor(manners, true);
+        }
+        for place in 0..self.world.devices.len() {
+            let manners = self.world.devices[place].callee.manners.clone();
+            self.world.devices[place].callee.manners = self.transferor(manners, true);
+        }
+        self.world
+    }
+
+    /// The manners of somebody who may transfer; who takes calls has several, and may join two of them.
+    fn transferor(&mut self, mut manners: Manners, takes_calls: bool) -> Manners {
+        manners.in_company = true;
+        for _ in 0..self.dice.below(3) {
+            let after = Duration::from_secs(u64::from(1 + self.dice.below(12)));
+            let number =
+                self.dice.pick(&["44207946", "44207946", "44330000", "44330001", "999123"]);
+            let joins = self.world.joins && takes_calls && !self.dice.one_in(3);
+            let wish = if joins { Wish::Join } else { Wish::Transfer(number) };
+            manners.wishes.push((after, wish));
+        }
+        manners.wishes.sort_by_key(|(after, _)| *after);
+        manners
     }
 
     /// Vendors whose host goes away for a while, or whose gateway goes for good.

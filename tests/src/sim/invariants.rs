@@ -8,7 +8,7 @@ use control::decide::Method;
 use link::record::{EndReason, NEVER};
 use serde_json::Value;
 
-use super::machine::{Carried, time};
+use super::machine::{ADDRESSES, Carried, time};
 use super::phone::Phone;
 use super::world::{BOUGHT, RAISED, SOLD, World};
 
@@ -32,7 +32,9 @@ pub(super) fn after_step(world: &World<'_>) -> Result<(), String> {
         holds(phone.finals.len() <= 1 + world.machine.plane_deaths as usize, || {
             format!("{} got two final responses: {:?}", phone.call_id, phone.finals)
         })?;
-        holds(phone.audio_foreign == 0, || format!("{} heard another call", phone.call_id))?;
+        holds(phone.audio_foreign == 0 || world.joins, || {
+            format!("{} heard another call", phone.call_id)
+        })?;
     }
     for witness in world.witnesses() {
         holds(witness.wrongs.is_empty(), || witness.wrongs.join("; "))?;
@@ -73,13 +75,17 @@ pub(super) fn at_rest(world: &mut World<'_>) -> Result<(), String> {
     registered(world)?;
     let mut by_phone: BTreeMap<&str, Vec<&Cdr>> = BTreeMap::new();
     for cdr in world.archive().ends.values() {
+        charged(world, cdr)?;
+        ended_in_the_dark(world, cdr)?;
         let source = cdr.record.facts.source.socket_address().map(|source| source.ip());
+        if is_of_transfer(cdr) {
+            paid_by_transferor(world, cdr)?;
+            continue;
+        }
         let phone = source.and_then(|host| world.phone_at(host));
         let phone =
             phone.ok_or_else(|| format!("a record of nobody: {}", id_text(cdr.record.id)))?;
         by_phone.entry(&phone.call_id).or_default().push(cdr);
-        charged(world, cdr)?;
-        ended_in_the_dark(world, cdr)?;
     }
     lines_kept(world)?;
     for phone in &world.phones {
@@ -94,6 +100,21 @@ pub(super) fn at_rest(world: &mut World<'_>) -> Result<(), String> {
         .map(|id| id_text(*id))
         .collect();
     holds(orphans.is_empty(), || format!("started and never ended: {}", orphans.join(", ")))
+}
+
+/// Whether a call is one of ours to the target of a transfer: it comes from ourselves.
+pub(super) fn is_of_transfer(cdr: &Cdr) -> bool {
+    let source = cdr.record.facts.source.socket_address().map(|source| source.ip().to_string());
+    source.is_some_and(|source| ADDRESSES.contains(&source.as_str()))
+}
+
+/// Nobody but an account of ours has a target called: the one customer there is.
+fn paid_by_transferor(world: &World<'_>, cdr: &Cdr) -> Result<(), String> {
+    let [customer, _] = world.accounts;
+    let is_answered = cdr.record.answered_ms != NEVER;
+    holds(!is_answered || cdr.customer == customer, || {
+        format!("{} was transferred at the cost of {}", id_text(cdr.record.id), cdr.customer)
+    })
 }
 
 /// What still moves, or holds on to something.

@@ -21,10 +21,12 @@ use control::store::{Change, Store};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use dataplane::counters::Counters;
 use dataplane::neighbors::Reader;
+use dataplane::rim::stand_in::MakeRing;
 use dataplane::worker::{Handoff, Parts, Worker};
 use link::layout::{Link, Sizes};
-use link::ring;
+use link::ring::{self, Consumer, Producer, RingError};
 use link::table::{Image, SlotState};
+use link::word;
 use serde_json::Value;
 use shm::Doorbell;
 
@@ -47,6 +49,10 @@ const MEDIA_PORT: u16 = 10_000;
 const MEDIA_PORTS: u16 = 64;
 const MESSAGE_BYTES_MAX: usize = 3_000;
 const LETTER_BYTES: usize = MESSAGE_BYTES_MAX + 64;
+/// Rings of a dataplane: between its workers, and from and to both threads of the rim.
+const RINGS: usize = 2 + 4 * WORKERS as usize;
+/// Letters of the longest of them.
+const RING_SLOTS: usize = 64;
 const KEYS: Keys = Keys { shard: [7; 16], tag: [9; 16] };
 
 fn wall_offset() -> Duration {
@@ -71,6 +77,8 @@ impl Clock for VirtualClock {
 /// The memory that outlives both processes. One per thread of the simulator, used again and again.
 pub struct Memory {
     words: &'static [AtomicU64],
+    /// Where the rings of one dataplane lie.
+    rings: &'static [AtomicU64],
     bell: PathBuf,
 }
 
@@ -78,14 +86,24 @@ impl Memory {
     /// New memory; `name` is unlike all others of this process.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        let words: Vec<_> = (0..SIZES.words_needed()).map(|_| AtomicU64::new(0)).collect();
+        let words = word::leak(SIZES.words_needed());
+        let rings = word::leak(RINGS * ring::words_needed(RING_SLOTS, LETTER_BYTES));
         let bell = std::env::temp_dir().join(format!("tollgate-sim-{}-{name}", std::process::id()));
-        Self { words: Box::leak(words.into()), bell }
+        Self { words, rings, bell }
     }
 
     fn format(&self) -> Link {
         self.words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
         Link::format(self.words, &SIZES, 1).expect("the sizes fit")
+    }
+
+    /// Makes rings for a dataplane, where those of the one before were.
+    fn make_ring(&self) -> impl FnMut(usize, usize) -> Result<(Producer, Consumer), RingError> {
+        let mut rings = self.rings.chunks(self.rings.len() / RINGS);
+        move |slots, bytes| {
+            let words = rings.next().expect("enough rings");
+            ring::in_words(&words[..ring::words_needed(slots, bytes)], slots, bytes)
+        }
     }
 
     fn bell(&self) -> Doorbell {
@@ -205,8 +223,9 @@ impl<'m> Machine<'m> {
     pub fn start_plane(&mut self, now: Duration) {
         self.boots += 1;
         self.link.begin_dataplane();
-        let mut handoffs = self.handoffs();
-        let (mut sides, rim) = Rim::open(&self.memory.bell, MESSAGE_BYTES_MAX);
+        let mut make_ring = self.memory.make_ring();
+        let mut handoffs = self.handoffs(&mut make_ring);
+        let (mut sides, rim) = Rim::open(&self.memory.bell, MESSAGE_BYTES_MAX, &mut make_ring);
         let workers = (0..WORKERS)
             .map(|index| {
                 let mut side = self.link.worker_side(index).expect("the layout is ours");
@@ -242,8 +261,8 @@ impl<'m> Machine<'m> {
         });
     }
 
-    fn handoffs(&self) -> Vec<Handoff> {
-        let ring = || ring::in_process(64, LETTER_BYTES).expect("a ring");
+    fn handoffs(&self, make_ring: &mut MakeRing<'_>) -> Vec<Handoff> {
+        let mut ring = || make_ring(RING_SLOTS, LETTER_BYTES).expect("a ring");
         let ((give_0, take_1), (give_1, take_0)) = (ring(), ring());
         let media = (MEDIA_PORT, MEDIA_PORTS);
         let to = |ring| Some((ring, self.memory.bell()));

@@ -156,6 +156,19 @@ pub(super) fn audio(call: u32, sequence: u16) -> Vec<u8> {
     packet
 }
 
+/// What belongs to no call: somebody speaks because he hears nobody.
+pub(super) const HELLO: u32 = 1 << 24;
+
+/// A packet of [`audio`], as it comes back from whoever heard it.
+pub(super) fn echo_of(packet: &[u8]) -> Vec<u8> {
+    [packet, &[0]].concat()
+}
+
+/// Whether a packet comes from its speaker, and not back from a listener.
+pub(super) fn is_spoken(packet: &[u8]) -> bool {
+    packet.len() == audio(HELLO, 0).len() && call_of(packet) != Some(HELLO)
+}
+
 /// The call that a packet of [`audio`] belongs to.
 pub(super) fn call_of(packet: &[u8]) -> Option<u32> {
     let word = packet.get(RTP_HEADER_BYTES..RTP_HEADER_BYTES + 4)?;

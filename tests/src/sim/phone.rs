@@ -8,8 +8,8 @@ use super::dialog::{Dialog, Ends, Manners, Rel100, Wish, reliable};
 use super::digest::{Account, Login};
 use super::network::{Letter, Way};
 use super::peer::{
-    PTIME, Pending, SILENCE, T2, TIMER_B, audio, body, branch, call_of, cseq, header, media_of,
-    method, response, status,
+    HELLO, PTIME, Pending, SILENCE, T2, TIMER_B, audio, body, branch, call_of, cseq, header,
+    media_of, method, response, status,
 };
 use super::witness::Witness;
 
@@ -152,6 +152,12 @@ impl Phone {
     pub fn with(self, manners: Manners) -> Self {
         let Dialog { ends, media, .. } = self.dialog;
         Self { dialog: Dialog::new(ends, media, manners), ..self }
+    }
+
+    /// How it speaks.
+    #[must_use]
+    pub fn manners(&self) -> Manners {
+        self.dialog.manners.clone()
     }
 
     /// What it wants in its call.
@@ -327,7 +333,11 @@ impl Phone {
         if due(self.bye_due()) {
             if self.silent_at() <= now {
                 self.dialog.witness.note("phone was deserted");
-                self.dialog.witness.doubt(format!("{} heard nothing any more", self.call_id));
+                // Whoever transfers leaves a silence until the target answers.
+                if !self.dialog.manners.in_company {
+                    let doubt = format!("{} heard nothing any more", self.call_id);
+                    self.dialog.witness.doubt(doubt);
+                }
             }
             self.dialog.bye(now);
         }
@@ -419,9 +429,11 @@ impl Phone {
 
     fn hear(&mut self, now: Duration, bytes: &[u8]) -> Vec<Letter> {
         self.heard = now;
-        let own = call_of(bytes) == Some(self.number);
+        let of = call_of(bytes);
+        let is_hello = of == Some(HELLO) && self.dialog.manners.in_company;
+        let own = of == Some(self.number);
         self.audio_back += u32::from(own);
-        self.audio_foreign += u32::from(!own);
+        self.audio_foreign += u32::from(!own && !is_hello);
         Vec::new()
     }
 

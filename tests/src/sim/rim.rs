@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path as FilePath;
 
 use b2bua::Path;
-use dataplane::rim::stand_in::StandIn;
+use dataplane::rim::stand_in::{MakeRing, StandIn};
 use dataplane::rim::{Rings, WorkerSide};
 use dataplane::worker::Kind;
 use link::endpoint::Transport;
@@ -35,10 +35,14 @@ pub(super) struct Rim {
 
 impl Rim {
     /// No connections yet; the workers' sides of the rings.
-    pub(super) fn open(bell: &FilePath, message_bytes_max: usize) -> (Vec<WorkerSide>, Self) {
+    pub(super) fn open(
+        bell: &FilePath,
+        message_bytes_max: usize,
+        memory: &mut MakeRing<'_>,
+    ) -> (Vec<WorkerSide>, Self) {
         let worker_bells = vec![bell.to_owned(); WORKERS as usize];
         let rings = Rings { worker_bells, bell: bell.to_owned(), message_bytes_max };
-        let pairs = StandIn::open(&rings).expect("the doorbell is there");
+        let pairs = StandIn::open(&rings, memory).expect("the doorbell is there");
         let (workers, sides) = pairs.into_iter().unzip();
         let rim = Self {
             sides,

@@ -21,6 +21,8 @@ pub const OPENING: Duration = Duration::from_secs(1_000);
 pub(super) const CALM: Duration = OPENING.saturating_add(Duration::from_secs(60));
 /// Seeds below it are worlds of plain peers: those kept from before the others spoke of extensions.
 const PLAIN: u64 = 1 << 20;
+/// Seeds below it are worlds where nobody transfers calls.
+const STEADY: u64 = 1 << 32;
 
 /// Something that happens to the world.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,6 +100,8 @@ pub struct Wanted {
     pub registration: bool,
     /// It is probed.
     pub options_check: bool,
+    /// Its REFERs are obeyed.
+    pub transfer: bool,
     /// How we speak with it.
     pub way: Way,
 }
@@ -112,6 +116,8 @@ pub struct Scenario {
     pub gateways: Vec<Wanted>,
     /// The gateway of the customer.
     pub customer: Wanted,
+    /// Whether somebody joins two of his calls, and leaves.
+    pub joins: bool,
     /// Users with a phone of ours.
     pub users: Vec<Account>,
     /// Their devices.
@@ -306,7 +312,12 @@ impl Scenario {
         let basics = Self::basic(seed);
         // Another generator, so that kept seeds stay the worlds they were.
         let dice = Dice(StdRng::seed_from_u64(seed ^ 0x6578_7465_6e64));
-        if seed < PLAIN { basics } else { Extensions { dice, world: basics }.add() }
+        if seed < PLAIN {
+            return basics;
+        }
+        let world = Extensions { dice, world: basics }.add();
+        let dice = Dice(StdRng::seed_from_u64(seed ^ 0x7472_616e_7366));
+        if seed < STEADY { world } else { Extensions { dice, world }.add_transfers() }
     }
 
     /// Peers that speak of nothing but RFC 3261.
@@ -359,6 +370,7 @@ impl Scenario {
             vendors,
             gateways: Vec::new(),
             customer: Wanted::default(),
+            joins: false,
             users: Vec::new(),
             devices: Vec::new(),
             roaming: None,

@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::dialog::{Dialog, Ends, Manners, Rel100};
 use super::network::{Letter, Way};
 use super::peer::{
-    Pending, SILENCE, T2, TIMER_B, branch, cseq, header, lists, method, response, uri,
+    HELLO, PTIME, Pending, SILENCE, T2, TIMER_B, audio, branch, cseq, echo_of, header, is_spoken,
+    lists, method, response, uri,
 };
 use super::session::Session;
 use super::vendor::{Answers, Temper, describes};
@@ -16,6 +17,10 @@ use super::witness::Witness;
 
 /// What was neither answered nor cancelled is forgotten after so long: its caller is gone.
 const FORGOTTEN: Duration = Duration::from_secs(180);
+/// Two who were called, and now talk to each other, end it at last.
+const BORED: Duration = Duration::from_secs(240);
+/// Who hears nobody for so long speaks.
+const SHYNESS: Duration = Duration::from_secs(5);
 /// The number of the first reliable response.
 const RSEQ: u32 = 7;
 /// The number of the only one of another fork.
@@ -36,6 +41,9 @@ pub(super) struct Taken {
     dialog: Dialog,
     started: Duration,
     heard: Duration,
+    /// When it speaks by itself.
+    speaks: Duration,
+    sequence: u16,
     tag: String,
     rang: bool,
     final_sent: Option<Pending>,
@@ -84,6 +92,8 @@ impl Taken {
             dialog,
             started: now,
             heard: now,
+            speaks: Duration::MAX,
+            sequence: 0,
             tag,
             rang: false,
             final_sent: None,
@@ -142,10 +152,40 @@ impl Taken {
         self.dialog.media == media && !self.is_over()
     }
 
-    /// Audio came: from where and whither it goes back.
-    pub(super) fn echo(&mut self, now: Duration) -> Option<(SocketAddr, SocketAddr)> {
+    /// Audio came: what goes back. Two who echo would have no end of it; what comes back stays.
+    pub(super) fn echo(&mut self, now: Duration, audio: &[u8]) -> Option<Letter> {
         self.heard = now;
-        Some((self.dialog.media, self.dialog.remote_media?))
+        let in_company = self.dialog.manners.in_company;
+        if in_company && !is_spoken(audio) {
+            return None;
+        }
+        self.speaks = now + SHYNESS;
+        let echo = if in_company { echo_of(audio) } else { audio.to_vec() };
+        Some(Letter::datagram(self.dialog.media, self.dialog.remote_media?, echo))
+    }
+
+    /// When it says something by itself: whom it was transferred to may only echo as well.
+    fn speaks_due(&self) -> Option<Duration> {
+        let may = self.dialog.manners.in_company && self.acknowledged && self.dialog.is_open();
+        may.then_some(self.speaks).filter(|_| self.dialog.remote_media.is_some())
+    }
+
+    fn speak(&mut self, now: Duration) -> Option<Letter> {
+        let to = self.dialog.remote_media?;
+        self.speaks_due().filter(|due| *due <= now)?;
+        self.speaks = now + PTIME;
+        self.sequence += 1;
+        Some(Letter::datagram(self.dialog.media, to, audio(HELLO, self.sequence)))
+    }
+
+    /// How a Replaces names it, while it goes on.
+    pub(super) fn replaces(&self) -> Option<String> {
+        (self.acknowledged && self.dialog.is_open()).then(|| self.dialog.replaces())
+    }
+
+    /// Another call of its owner, as a Replaces names it.
+    pub(super) fn set_companion(&mut self, replaces: Option<String>) {
+        self.dialog.companion = replaces;
     }
 
     /// Whether what rings is told reliably.
@@ -186,6 +226,7 @@ impl Taken {
             Temper::Answers(Answers { hangs_up: Some(after), .. }) if self.acknowledged => {
                 answered + after
             }
+            _ if self.dialog.manners.in_company => answered + BORED,
             _ => Duration::MAX,
         };
         Some(planned.min(self.silent_at(answered)))
@@ -210,6 +251,7 @@ impl Taken {
         let next = self.waiting.front().filter(|_| self.unacknowledged.is_none());
         let next = next.map(|_| Duration::ZERO);
         let ends = self.hang_up_due(temper).into_iter().chain(self.forget_due());
+        let ends = ends.chain(self.speaks_due());
         let dialog = self.dialog.poll_timeout().filter(|_| self.acknowledged);
         let all = ring.into_iter().chain(last.map(|(due, _)| due)).chain(repeats).chain(reliable);
         all.chain(next).chain(ends).chain(dialog).min()
@@ -255,13 +297,15 @@ impl Taken {
         if self.acknowledged || self.dialog.is_ending() {
             out.extend(self.dialog.act(now));
         }
+        out.extend(self.speak(now));
         out
     }
 
     fn note_silence(&mut self) {
         self.dialog.witness.note("vendor was deserted");
-        // Some callers never say a word.
-        if self.answered.is_some_and(|answered| self.heard > answered) {
+        // Some callers never say a word, and whoever transfers leaves a silence until the target answers.
+        let in_company = self.dialog.manners.in_company;
+        if !in_company && self.answered.is_some_and(|answered| self.heard > answered) {
             let doubt = format!("the callee of {} heard nothing any more", self.call_id());
             self.dialog.witness.doubt(doubt);
         }
@@ -346,7 +390,7 @@ impl Taken {
         let lines = format!("{}{session}", self.dialog.manners.lines());
         let text = self.respond(200, &self.tag, (&lines, &body));
         self.final_sent = Some(Pending::new(now, text, T2));
-        (self.answered, self.heard) = (Some(now), now);
+        (self.answered, self.heard, self.speaks) = (Some(now), now, now + SHYNESS);
         self.dialog.open(now);
     }
 

@@ -140,7 +140,10 @@ impl Vendor {
     fn act(&mut self, now: Duration, place: usize) -> Vec<Letter> {
         let Self { address, temper, manners, calls, witness, .. } = self;
         let wants = Wants { address: *address, temper: *temper, manners, now };
+        let others = calls.iter().enumerate().filter(|(other, _)| *other != place);
+        let companion = others.rev().find_map(|(_, other)| other.replaces());
         let Some(call) = calls.get_mut(place) else { return Vec::new() };
+        call.set_companion(companion);
         let out = call.act(now, &wants);
         witness.take(call.witness());
         out
@@ -249,9 +252,7 @@ impl Vendor {
     /// Audio goes back to where the other side wants it.
     fn echo(&mut self, now: Duration, letter: &Letter) -> Vec<Letter> {
         let call = self.calls.iter_mut().find(|call| call.hears_at(letter.to));
-        let echoed = call.and_then(|call| call.echo(now));
-        let Some((from, to)) = echoed else { return Vec::new() };
-        vec![Letter::datagram(from, to, letter.bytes.clone())]
+        call.and_then(|call| call.echo(now, &letter.bytes)).into_iter().collect()
     }
 }
 

@@ -56,6 +56,8 @@ pub struct World<'m> {
     pub(super) vendor_lines: u32,
     /// Whether no datagram is ever lost.
     pub(super) lossless: bool,
+    /// Whether somebody joins two of his calls: then callers may hear each other.
+    pub(super) joins: bool,
     /// Whether control is held up: then calls change their vendor without its word.
     pub(super) stalled: bool,
     /// The customer, the vendors' account.
@@ -86,8 +88,8 @@ impl<'m> World<'m> {
     pub fn new(memory: &'m Memory, seed: u64, trace: bool) -> Result<Self, String> {
         let scenario = Scenario::new(seed);
         let offers = Offers::of(&scenario);
-        let Scenario { phones, vendors, devices, weather, script, money, vendor_lines, .. } =
-            scenario;
+        let Scenario { phones, vendors, devices, weather, script, money, .. } = scenario;
+        let Scenario { vendor_lines, joins, .. } = scenario;
         let kin = vendors.iter().flat_map(Vendor::kin).map(|address| address.ip()).collect();
         let now = OPENING - Duration::from_secs(10);
         let mut machine = Machine::new(memory, seed, now);
@@ -101,6 +103,7 @@ impl<'m> World<'m> {
             devices,
             network: Network::new(seed, weather),
             vendor_lines,
+            joins,
             lossless: weather.lost == 0 && !script.iter().any(|(_, deed)| deed.loses()),
             stalled: script.iter().any(|(_, deed)| matches!(deed, Deed::StallDesk(_))),
             script,
@@ -481,6 +484,7 @@ fn with_sip(mut gateway: Value, wanted: &Wanted) -> Value {
         gateway["rel100"] = json!(wanted.rel100);
         gateway["session_timer"] = json!(wanted.session_timer);
         gateway["message"] = json!(true);
+        gateway["transfer"] = json!(wanted.transfer);
         gateway["redirects_max"] = json!(2);
     }
     gateway

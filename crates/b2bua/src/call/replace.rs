@@ -35,6 +35,9 @@ impl Switch {
         if !self.may_transfer(slot) {
             return self.refuse(path, invite, 491, Counter::TransfersRefused);
         }
+        if self.talks_to(slot, side.other(), &path, invite) {
+            return self.refuse(path, invite, 482, Counter::TransfersRefused);
+        }
         let Ok(leg) = self.new_leg(slot, path, invite) else {
             return self.refuse(path, invite, 513, Counter::RefusedTooLong);
         };
@@ -61,6 +64,20 @@ impl Switch {
         let is_it = leg.text(Field::CallId) == replaces.call_id
             && leg.text(Field::RemoteTag) == replaces.from_tag;
         (is_it && !replaces.early_only).then_some((slot, side))
+    }
+
+    /// Whether a side of a call is the very call that an INVITE from inside comes from. Whoever has both
+    /// ends of one conversation would join it to itself, and each call would wait for the other.
+    fn talks_to(&self, slot: usize, side: Side, path: &Path, invite: &Message<'_>) -> bool {
+        let leg = &self.calls[slot].legs[side as usize];
+        let place = |tag| Token::read(tag).map(|token| token.place(&self.setup.keys));
+        let [own, from] =
+            [Some(leg.text(Field::RemoteTag)), invite.from().tag()].map(|tag| place(tag?));
+        leg.path.inside().is_some()
+            && leg.path.inside() == path.inside()
+            && own.zip(from).is_some_and(|(own, from)| {
+                (own.slot, own.generation) == (from.slot, from.generation)
+            })
     }
 
     pub(super) fn new_leg(

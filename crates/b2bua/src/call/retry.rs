@@ -11,8 +11,10 @@ use sip::{Message, Name};
 use super::State;
 use crate::Instant;
 use crate::arena::Field;
+use crate::dialog::Leg;
 use crate::switch::Switch;
 use crate::transaction::{Role, TransactionKey};
+use crate::transfers::Asked;
 
 impl Switch {
     /// Whether somebody still waits for what a request of ours brings.
@@ -43,15 +45,34 @@ impl Switch {
         }
     }
 
+    /// The leg whose dialog a request of ours belongs to, also one that is being taken over.
+    fn leg_asking(&mut self, owner: Option<CallKey>, request: &Message<'_>) -> Option<&mut Leg> {
+        let slot = self.live_call(owner?)?;
+        let call = &mut self.calls[slot];
+        let spare = call.transfer.and_then(|place| self.transfers.at(place));
+        let spare = spare.map(|transfer| &mut transfer.spare);
+        let mut legs = call.legs.iter_mut().chain(spare);
+        legs.find(|leg| leg.text(Field::CallId) == request.call_id())
+    }
+
+    /// Whether a NOTIFY is to be sent once more: its dialog goes on, and no later one has said more. How a
+    /// transfer ended is always news.
+    pub(crate) fn is_news(&mut self, owner: Option<CallKey>, notify: &Message<'_>) -> bool {
+        let says = sip::sipfrag::status(notify.body()).unwrap_or(0);
+        let slot = owner.and_then(|owner| self.live_call(owner));
+        let asked = slot.and_then(|slot| self.transfer(slot)).map(|transfer| transfer.asked);
+        let is_latest = match asked {
+            Some(Asked::Refer { told, .. }) => told == says,
+            _ => false,
+        };
+        (is_latest || says >= 200)
+            && self.leg_asking(owner, notify).is_some_and(|leg| leg.confirmed)
+    }
+
     /// The number for a request that goes out once more: no other of its dialog may have it.
     pub(crate) fn next_number(&mut self, owner: Option<CallKey>, request: &Message<'_>) -> u32 {
         let number = request.cseq().number.saturating_add(1);
-        let slot = owner.and_then(|owner| self.live_call(owner));
-        let legs = slot.map(|slot| &mut self.calls[slot].legs);
-        let leg = legs.and_then(|legs| {
-            legs.iter_mut().find(|leg| leg.text(Field::CallId) == request.call_id())
-        });
-        let Some(leg) = leg else { return number };
+        let Some(leg) = self.leg_asking(owner, request) else { return number };
         leg.cseq_local = leg.cseq_local.saturating_add(1).max(number);
         leg.cseq_local
     }

@@ -3,6 +3,8 @@
 use link::ask::Admit;
 use relay::Verdict;
 
+use super::errand::challenge;
+use super::vendor_digest::ASKS;
 use super::*;
 use crate::dialog::{Leg, Side};
 use crate::transaction::TransactionKey;
@@ -426,6 +428,96 @@ fn a_call_cannot_be_transferred_into_itself() {
     world.vendor_gets(0, "SIP/2.0 202 ");
     world.told("100 Trying", "active;expires=300");
     world.told_last("491 Request Pending");
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    world.settles();
+}
+
+#[test]
+fn the_two_ends_of_one_conversation_are_not_joined_to_each_other() {
+    let mut world = World::new();
+    let (_, invite, answer) = world.transferable();
+    let refer = caller_request("REFER", 2, &answer, "");
+    world.caller_sends(&with_lines(&refer, "Refer-To: <sip:7777@x>\r\nRefer-Sub: false\r\n"));
+    world.caller_gets("SIP/2.0 202 ");
+    let admit = world.admit();
+    world.route(admit.call, &[1]);
+    let to_target = world.vendor_gets(1, "INVITE ");
+    world.vendor_says(1, &to_target, 200, "t", &target_sdp());
+    world.commit();
+    let again = world.vendor_gets(0, "INVITE ");
+    world.vendor_says(0, &again, 200, "", &vendor_sdp());
+    world.vendor_gets(0, "ACK ");
+    world.vendor_gets(1, "ACK ");
+    let bye = world.caller_gets("BYE ");
+    caller_says(&mut world, &bye, 200, "");
+
+    let call_id = header(&to_target, "Call-ID");
+    let own_tag = header(&to_target, "From").split_once(";tag=").unwrap().1;
+    let replaces = format!("{call_id}%3Bto-tag%3D{own_tag}%3Bfrom-tag%3Dt");
+    world.refers(&invite, 1, &format!("Refer-To: <sip:7@x?Replaces={replaces}>\r\n"));
+    world.vendor_gets(0, "SIP/2.0 202 ");
+    world.told("100 Trying", "active;expires=300");
+    world.told_last("482 Loop Detected");
+    world.is_quiet();
+    world.vendor_sends(0, &vendor_request(0, "BYE", 2, &invite, "v", ""));
+    world.vendor_gets(0, "SIP/2.0 200 ");
+    world.vendor_gets(1, "BYE ");
+    world.settles();
+}
+
+/// Vendor 0 transfers, and asks for a password in every request.
+fn world_of_challenger() -> (World, String, String) {
+    let mut world = World::new();
+    let (_, invite, answer) = world.transferable();
+    world.profile(0, |profile| profile.transfer = 1);
+    world.refers(&invite, 1, "Refer-To: <sip:7777@192.0.2.1>\r\n");
+    world.vendor_gets(0, "SIP/2.0 202 ");
+    (world, invite, answer)
+}
+
+#[test]
+fn news_that_must_prove_itself_first_is_not_told_after_later_news() {
+    let (mut world, _, answer) = world_of_challenger();
+    let early = world.vendor_gets(0, "NOTIFY ");
+    let admit = world.admit();
+    world.refuse(admit.call, 404, 0);
+    let last = world.vendor_gets(0, "NOTIFY ");
+    world.vendor_sends(0, &challenge(&early, 401, &[ASKS]));
+    world.is_quiet();
+    world.vendor_sends(0, &challenge(&last, 401, &[ASKS]));
+    let proven = world.vendor_gets(0, "NOTIFY ");
+    assert_eq!(body(&proven), body(&last));
+    world.vendor_says(0, &proven, 200, "", "");
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    world.settles();
+}
+
+#[test]
+fn every_request_to_a_transferor_who_asks_for_passwords_has_its_own_number() {
+    let (mut world, _, answer) = world_of_challenger();
+    let early = world.vendor_gets(0, "NOTIFY ");
+    let admit = world.admit();
+    world.route(admit.call, &[1]);
+    let to_target = world.vendor_gets(1, "INVITE ");
+    world.vendor_says(1, &to_target, 200, "t", &target_sdp());
+    world.commit();
+    let again = world.caller_gets("INVITE ");
+    // Its leg is already on its way out.
+    world.vendor_sends(0, &challenge(&early, 401, &[ASKS]));
+    let proven = world.vendor_gets(0, "NOTIFY ");
+    caller_says(&mut world, &again, 200, &caller_sdp());
+    world.caller_gets("ACK ");
+    world.vendor_gets(1, "ACK ");
+    let last = world.vendor_gets(0, "NOTIFY ");
+    let bye = world.vendor_gets(0, "BYE ");
+    // Its dialog is over: only the BYE must arrive.
+    world.vendor_sends(0, &challenge(&last, 401, &[ASKS]));
+    world.is_quiet();
+    world.vendor_sends(0, &challenge(&bye, 401, &[ASKS]));
+    let ended = world.vendor_gets(0, "BYE ");
+    let sent = [&early, &proven, &last, &bye, &ended].map(|request| header(request, "CSeq"));
+    assert_eq!(sent, ["2 NOTIFY", "3 NOTIFY", "4 NOTIFY", "5 BYE", "6 BYE"]);
+    world.vendor_says(0, &ended, 200, "", "");
     world.caller_sends(&caller_request("BYE", 2, &answer, ""));
     world.settles();
 }

@@ -7,7 +7,7 @@ use super::errand::{challenge, proofs};
 use super::*;
 use crate::transaction;
 
-const ASKS: &str = "Digest realm=\"carrier\", nonce=\"n1\", algorithm=MD5, qop=\"auth\"";
+pub(super) const ASKS: &str = "Digest realm=\"carrier\", nonce=\"n1\", algorithm=MD5, qop=\"auth\"";
 
 const REFUSED: u8 = News::PasswordRefused as u8;
 
