@@ -600,8 +600,12 @@ impl Switch {
             return false;
         }
         // What it was asked has nobody to answer it, and the target's answer would wait for that.
-        if self.calls[slot].exchange.is_some_and(|exchange| exchange.from != side) {
+        if let Some(exchange) = self.calls[slot].exchange.filter(|exchange| exchange.from != side) {
             self.abort_exchange(now, slot);
+            // Nor does it end the call that it was asked in vain.
+            if let Some(client) = self.transactions.find(exchange.client) {
+                client.owner = None;
+            }
         }
         let leg = self.calls[slot].leg(side);
         leg.confirmed = false;
