@@ -699,7 +699,8 @@ impl Dialog {
                 });
             }
             _ => {
-                let text = format!("{} got strange news: {event:?}", self.ends.call_id);
+                let (call_id, says) = (&self.ends.call_id, body(request).trim());
+                let text = format!("{call_id} got strange news: {event:?} {says:?}");
                 self.witness.wrong(text);
             }
         }

@@ -278,6 +278,9 @@ impl Extensions {
         for mut phone in std::mem::take(&mut self.world.phones) {
             // Two callers that are joined hear each other, and nothing of an echo.
             phone.plan.mute = false;
+            if self.world.joins {
+                phone.plan.talk = phone.plan.talk.max(Duration::from_secs(15));
+            }
             let manners = self.transferor(phone.manners(), false);
             self.world.phones.push(phone.with(manners));
         }
@@ -298,7 +301,7 @@ impl Extensions {
         for _ in 0..self.dice.below(3) {
             let after = Duration::from_secs(u64::from(1 + self.dice.below(12)));
             let number =
-                self.dice.pick(&["44207946", "44207946", "44330000", "44330001", "999123"]);
+                self.dice.pick(&["44207946", "44207946", "44207946", "44330000", "999123"]);
             let joins = self.world.joins && takes_calls && !self.dice.one_in(3);
             let wish = if joins { Wish::Join } else { Wish::Transfer(number) };
             manners.wishes.push((after, wish));

@@ -39,7 +39,7 @@ impl Switch {
         key: Key,
     ) {
         let Some((slot, side)) = self.find_leg(request) else {
-            if self.leaver_request(now, path, request) {
+            if self.leaver_request(now, path, request, key) {
                 return;
             }
             return self.refuse(path, request, 481, Counter::DialogUnknown);

@@ -599,6 +599,14 @@ impl Switch {
         if is_waiting && transfer.side != side && !self.hands_over(slot) {
             return false;
         }
+        // What it was asked has nobody to answer it, and the target's answer would wait for that.
+        if let Some(exchange) = self.calls[slot].exchange.filter(|exchange| exchange.from != side) {
+            self.abort_exchange(now, slot);
+            // Nor does it end the call that it was asked in vain.
+            if let Some(client) = self.transactions.find(exchange.client) {
+                client.owner = None;
+            }
+        }
         let leg = self.calls[slot].leg(side);
         leg.confirmed = false;
         leg.session = Session::NONE;
@@ -617,6 +625,7 @@ impl Switch {
         now: Instant,
         path: Path,
         request: &Message<'_>,
+        key: Key,
     ) -> bool {
         let Some(slot) = self.find_spare(request) else { return false };
         let Some(transfer) = self.transfer_mut(slot) else { return false };
@@ -632,7 +641,8 @@ impl Switch {
             // Too late.
             _ => return false,
         };
-        self.reply_stateless(path, request, &Reply::plain(status));
+        // Its leg may be gone when the same request comes again.
+        self.answer_once(now, path, request, key, &Reply::plain(status));
         if waits && request.method() == Method::Bye {
             // Nobody talks at the cost of one who is not there.
             self.hang_up(now, slot, EndReason::Normal, by_side(side), None);

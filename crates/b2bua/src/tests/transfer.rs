@@ -221,6 +221,31 @@ fn a_transferor_who_hangs_up_at_once_leaves_the_call_waiting_for_the_target() {
 }
 
 #[test]
+fn what_a_transferor_was_asked_ends_when_it_leaves() {
+    let mut world = World::new();
+    let (_, invite, answer) = world.transferable();
+    let admit = world.blind(&invite);
+    world.caller_sends(&caller_request("INVITE", 2, &answer, &caller_sdp()));
+    world.caller_gets("SIP/2.0 100 ");
+    world.vendor_gets(0, "INVITE ");
+    world.vendor_sends(0, &vendor_request(0, "BYE", 2, &invite, "v", ""));
+    world.caller_gets("SIP/2.0 487 ");
+    world.caller_sends(&caller_request("ACK", 2, &answer, ""));
+    world.vendor_gets(0, "SIP/2.0 200 ");
+    world.route(admit.call, &[1]);
+    let to_target = world.vendor_gets(1, "INVITE ");
+    world.vendor_says(1, &to_target, 200, "t", &target_sdp());
+    world.commit();
+    let again = world.caller_gets("INVITE ");
+    caller_says(&mut world, &again, 200, &caller_sdp());
+    world.caller_gets("ACK ");
+    world.vendor_gets(1, "ACK ");
+    world.caller_sends(&caller_request("BYE", 3, &answer, ""));
+    world.vendor_gets(1, "BYE ");
+    world.settles();
+}
+
+#[test]
 fn a_restart_while_the_transferor_is_gone_and_the_target_rings_ends_the_call() {
     let mut world = World::new();
     let (key, invite, _) = world.transferable();
