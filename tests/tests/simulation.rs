@@ -122,7 +122,24 @@ fn fresh_worlds_hold_every_invariant_and_meet_every_trouble() {
         "vendor sent a caller on (302)",
         "we registered",
         "we un-registered",
-        // Transfers.
+        // Transports, and what they cannot carry.
+        "a message of ours came back",
+        "callee over TCP was called",
+        "caller over TCP answered",
+    ] {
+        assert!(explored.worlds.contains_key(trouble), "no world met {trouble:?}");
+    }
+}
+
+/// Where worlds with transfers begin, and how many of them are played each time.
+const HANDED_OVER: u64 = 1 << 48;
+const HANDED_OVER_WORLDS: u64 = 400;
+
+#[test]
+fn worlds_where_calls_change_hands_hold_every_invariant() {
+    let explored = explore(HANDED_OVER..HANDED_OVER + HANDED_OVER_WORLDS, Search::UntilBroken);
+    assert!(explored.faults.is_empty(), "{}", explored.faults.join("\n"));
+    for trouble in [
         "REFER accepted",
         "REFER to another call accepted",
         "a transferor paid",
@@ -131,10 +148,6 @@ fn fresh_worlds_hold_every_invariant_and_meet_every_trouble() {
         "blind transfer done",
         "blind transfer failed",
         "transferor was told of progress",
-        // Transports, and what they cannot carry.
-        "a message of ours came back",
-        "callee over TCP was called",
-        "caller over TCP answered",
     ] {
         assert!(explored.worlds.contains_key(trouble), "no world met {trouble:?}");
     }

