@@ -313,15 +313,24 @@ impl Switch {
         }
     }
 
-    /// The ACK never came.
-    pub(super) fn ack_missing(&mut self, now: Instant, slot: usize) {
-        let Some(unacked) = self.calls[slot].unacked.take() else { return };
-        self.counters.add(Counter::AcksMissing);
+    /// A side that owes an ACK is waited for no more. Whether it was.
+    pub(super) fn forgive_ack(&mut self, slot: usize, side: Side) -> bool {
+        let unacked = self.calls[slot].unacked.take_if(|unacked| unacked.side == side);
+        let Some(unacked) = unacked else { return false };
         self.end_wait(slot, unacked.server);
         if let Some(client) = unacked.carries {
-            // A dialog must be acknowledged before it may be ended.
-            self.send_ack(slot, unacked.side.other(), client, None);
+            // A dialog must be acknowledged before it may be ended, or go on.
+            self.send_ack(slot, side.other(), client, None);
         }
+        true
+    }
+
+    /// The ACK never came.
+    pub(super) fn ack_missing(&mut self, now: Instant, slot: usize) {
+        if !Side::BOTH.into_iter().any(|side| self.forgive_ack(slot, side)) {
+            return;
+        }
+        self.counters.add(Counter::AcksMissing);
         match self.calls[slot].state {
             State::Closing => self.finish_closing(now, slot),
             _ => self.hang_up(now, slot, EndReason::NoAck, EndedBy::Server, None),

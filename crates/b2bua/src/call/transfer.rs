@@ -599,14 +599,7 @@ impl Switch {
         if is_waiting && transfer.side != side && !self.hands_over(slot) {
             return false;
         }
-        // What it was asked has nobody to answer it, and the target's answer would wait for that.
-        if let Some(exchange) = self.calls[slot].exchange.filter(|exchange| exchange.from != side) {
-            self.abort_exchange(now, slot);
-            // Nor does it end the call that it was asked in vain.
-            if let Some(client) = self.transactions.find(exchange.client) {
-                client.owner = None;
-            }
-        }
+        self.expect_nothing(now, slot, side);
         let leg = self.calls[slot].leg(side);
         leg.confirmed = false;
         leg.session = Session::NONE;
@@ -617,6 +610,22 @@ impl Switch {
         // A process after this one has nobody to call the target again: it ends the call.
         self.save(slot);
         true
+    }
+
+    /// A side left: what it was asked has nobody to answer it, nor what it was told to acknowledge it, and
+    /// the target's answer would wait for that.
+    fn expect_nothing(&mut self, now: Instant, slot: usize, left: Side) {
+        if let Some(exchange) = self.calls[slot].exchange.filter(|exchange| exchange.from != left) {
+            self.abort_exchange(now, slot);
+            // Nor does it end the call that it was asked in vain.
+            if let Some(client) = self.transactions.find(exchange.client) {
+                client.owner = None;
+            }
+        }
+        if self.calls[slot].refresh.is_some_and(|(side, _)| side == left) {
+            self.abort_refresh(now, slot);
+        }
+        self.forgive_ack(slot, left);
     }
 
     /// A request of somebody whose leg waits, or is being taken over.
@@ -711,31 +720,20 @@ impl Switch {
 
     /// The call ends in the middle of a transfer.
     pub(super) fn abandon_transfer(&mut self, now: Instant, slot: usize) {
-        let Some(side) = self.side_of_transfer(slot) else { return };
-        match self.transfer_stage(slot) {
-            None => {}
-            Some(Stage::Dialling) => self.close_transfer(slot),
-            Some(Stage::Calling { invite }) => {
+        let Some(&Transfer { side, stage, .. }) = self.transfer(slot) else { return };
+        match stage {
+            Stage::Dialling => return self.close_transfer(slot),
+            Stage::Calling { invite } => {
                 self.cancel_client(now, invite, None);
-                self.close_transfer(slot);
+                return self.close_transfer(slot);
             }
-            Some(Stage::Recalling { invite }) => {
-                self.cancel_client(now, invite, None);
-                self.swap_spare(slot);
-                self.dismiss_spare(now, slot, side);
-            }
-            Some(Stage::Joining { invite, is_acked }) => {
-                // A dialog must be acknowledged before it may be ended.
-                if !is_acked {
-                    self.send_ack(slot, side, invite, None);
-                }
-                self.swap_spare(slot);
-                self.dismiss_spare(now, slot, side);
-            }
-            Some(Stage::Consulting | Stage::Replacing { .. }) => {
-                self.swap_spare(slot);
-                self.dismiss_spare(now, slot, side);
+            Stage::Recalling { invite } => self.cancel_client(now, invite, None),
+            // A dialog must be acknowledged before it may be ended.
+            Stage::Joining { invite, is_acked: false } => self.send_ack(slot, side, invite, None),
+            Stage::Joining { is_acked: true, .. } | Stage::Consulting | Stage::Replacing { .. } => {
             }
         }
+        self.swap_spare(slot);
+        self.dismiss_spare(now, slot, side);
     }
 }

@@ -641,3 +641,33 @@ fn who_stays_and_describes_nothing_ends_the_call_once() {
     assert_eq!(world.ended(key).end_reason(), EndReason::BadMedia);
     world.settles();
 }
+
+#[test]
+fn a_transferor_who_leaves_owing_an_ack_does_not_keep_the_target_waiting() {
+    let mut world = World::new();
+    let (key, invite, _) = world.transferable();
+    let admit = world.blind(&invite);
+    world.ignore_messages();
+    let hold = vendor_sdp() + "a=sendonly\r\n";
+    world.vendor_sends(0, &vendor_request(0, "INVITE", 2, &invite, "v", &hold));
+    world.vendor_gets(0, "SIP/2.0 100 ");
+    let held = world.caller_gets("INVITE ");
+    caller_says(&mut world, &held, 200, &caller_sdp());
+    world.vendor_gets(0, "SIP/2.0 200 ");
+    world.vendor_sends(0, &vendor_request(0, "BYE", 3, &invite, "v", ""));
+    world.ignore_messages();
+    world.route(admit.call, &[1]);
+    let to_target = world.vendor_gets(1, "INVITE ");
+    world.vendor_says(1, &to_target, 200, "t", &target_sdp());
+    world.commit();
+    let again = world.caller_gets("INVITE ");
+    caller_says(&mut world, &again, 200, &caller_sdp());
+    world.caller_gets("ACK ");
+    let ack = world.vendor_gets(1, "ACK ");
+    world.hear_each_other(media_port(&again), media_port(&ack));
+    world.wait_ms(40_000);
+    world.vendor_sends(1, &vendor_request(1, "BYE", 1, &to_target, "t", ""));
+    world.vendor_gets(1, "SIP/2.0 200 ");
+    world.ended_by(key, EndedBy::Callee, EndReason::Normal);
+    world.settles();
+}
