@@ -500,7 +500,10 @@ impl Switch {
                 self.answer_once(now, path, request, key, &Reply::plain(200));
                 self.carry_in_prack(now, slot, fork, description(request));
             }
-            None if description(request).is_none() => {
+            // What answers an offer of a vendor who is sought no more comes to nothing.
+            None if description(request).is_none()
+                || self.calls[slot].state == State::Cancelling =>
+            {
                 self.answer_once(now, path, request, key, &Reply::plain(200));
             }
             // A new offer (§5). It acknowledges whether it can be passed on or not.

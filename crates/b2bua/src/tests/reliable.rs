@@ -443,6 +443,22 @@ fn a_cancel_ends_the_repetition_and_a_late_prack_is_answered() {
 }
 
 #[test]
+fn an_answer_that_a_cancel_has_overtaken_is_acknowledged_and_comes_to_nothing() {
+    let mut world = World::reliable();
+    let (_, invite) = world.calls_reliably(&[0], "");
+    world.vendor_rings(&invite, 183, "v", 7, &vendor_sdp());
+    let progress = world.caller_gets("SIP/2.0 183 ");
+    world.caller_sends(&beside_invite(1, "CANCEL", "<sip:4420@192.0.2.1>"));
+    world.caller_gets("SIP/2.0 200 ");
+    world.caller_gets("SIP/2.0 487 ");
+    world.caller_sends(&prack(2, &progress, &caller_sdp()));
+    world.caller_gets("SIP/2.0 200 ");
+    world.ignore_messages();
+    world.vendor_says(0, &invite, 487, "v", "");
+    world.settles();
+}
+
+#[test]
 fn the_next_vendor_is_told_under_its_own_tag_with_the_next_number() {
     let mut world = World::reliable();
     world.set(|parameters| parameters.stop_after_rtp = 0);
