@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::rfc3339;
+use crate::state::entity::Phone;
 use crate::state::entity::{Account, Denied, Mapping, Routing, TariffHead};
-use crate::state::phone::Phone;
 
 /// An answer as JSON.
 pub fn json(shown: impl Serialize) -> Value {

@@ -16,8 +16,8 @@ use crate::shown::{
     RouteExplained, RoutingShown, Status, TariffShown,
 };
 use crate::state::OURS;
+use crate::state::entity::Phone;
 use crate::state::entity::{Account, Mapping, RateRow, Routing, TariffHead, Trusted};
-use crate::state::phone::Phone;
 
 /// Makes the schema of a type.
 pub type Shape = fn(&mut SchemaGenerator) -> Schema;

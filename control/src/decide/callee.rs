@@ -14,7 +14,7 @@ use super::admit::{No, text};
 use crate::Time;
 use crate::state::binding::Binding;
 use crate::state::customer::{Customer, Ringing};
-use crate::state::phone::Ring;
+use crate::state::entity::Ring;
 
 /// Contacts that are called at once stand in this group.
 const AT_ONCE: u32 = 1;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use numbers::Number;
 use routing::MappingGateway;
 
-use super::phone::Ring;
+use super::entity::Ring;
 use super::secret::Hashes;
 use super::word::words;
 

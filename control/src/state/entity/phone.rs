@@ -4,11 +4,11 @@ use numbers::Number;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::customer::INTERNATIONAL;
-use super::entity::{bounded, memo};
-use super::secret::Password;
-use super::word::words;
+use super::fields::{bounded, memo};
 use crate::Refusal;
+use crate::state::customer::INTERNATIONAL;
+use crate::state::secret::Password;
+use crate::state::word::words;
 
 /// Numbers of one phone.
 const NUMBERS_MAX: usize = 1_000;
@@ -81,7 +81,7 @@ fn contacts() -> u8 {
 }
 
 /// What a phone is called by, in normal form.
-pub(super) fn dialled(text: &str) -> Option<Number> {
+pub(in crate::state) fn dialled(text: &str) -> Option<Number> {
     Number::normal(text.as_bytes(), &INTERNATIONAL).ok()
 }
 
@@ -115,7 +115,7 @@ impl Phone {
     }
 
     /// Everything that calls to it are dialled by.
-    pub(super) fn dialled(&self) -> impl Iterator<Item = Number> + '_ {
+    pub(in crate::state) fn dialled(&self) -> impl Iterator<Item = Number> + '_ {
         std::iter::once(&self.name).chain(&self.numbers).filter_map(|text| dialled(text))
     }
 }

@@ -1,0 +1,59 @@
+//! Accounts: who is charged, and who is paid.
+
+use rating::Money;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::fields::{euro, optional_money};
+use crate::Refusal;
+use crate::shown::Decimal;
+
+/// Who is charged: a customer, or paid: a vendor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// Its number.
+    #[serde(default)]
+    #[schemars(extend("readOnly" = true))]
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// `customer` or `vendor`.
+    pub role: String,
+    /// ISO 4217.
+    #[serde(default = "euro")]
+    pub currency: String,
+    /// How far below zero the balance may go; 0 unless said. Null: as far as it likes (postpaid
+    /// without limit), which nobody gets by leaving a field out.
+    #[serde(default = "no_credit", with = "optional_money")]
+    #[schemars(with = "Option<Decimal>")]
+    pub credit: Option<Money>,
+    /// No call is admitted.
+    #[serde(default)]
+    pub locked: bool,
+}
+
+fn no_credit() -> Option<Money> {
+    Some(Money::ZERO)
+}
+
+impl Account {
+    /// Values that types cannot rule out.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        if !matches!(self.role.as_str(), "customer" | "vendor") {
+            return Err(Refusal::invalid("role: customer or vendor"));
+        }
+        if self.credit.is_some_and(|credit| credit < Money::ZERO) {
+            return Err(Refusal::invalid("credit: not negative; null is without limit"));
+        }
+        currency(&self.currency)
+    }
+}
+
+pub(super) fn currency(text: &str) -> Result<(), Refusal> {
+    if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        Ok(())
+    } else {
+        Err(Refusal::invalid("currency: three capital letters, like EUR"))
+    }
+}

@@ -1,0 +1,302 @@
+//! The documents of the business: what an operator creates, changes, deletes, exports.
+//!
+//! A document is refused as a whole with the field that is wrong; nothing downstream holds a value that
+//! cannot be. Unknown fields are errors.
+
+mod account;
+mod fields;
+mod mapping_gateway;
+mod phone;
+mod routing_gateway;
+mod source;
+mod tariff;
+
+use std::borrow::Cow;
+
+use routing::Prefix;
+use serde_json::Value;
+
+use crate::Refusal;
+pub use account::Account;
+pub(crate) use fields::money;
+pub use fields::{TransformRule, memo, parse};
+pub use mapping_gateway::Mapping;
+pub(super) use phone::dialled;
+pub use phone::{Phone, Ring};
+pub use routing_gateway::Routing;
+use source::check_source;
+pub use source::{Denied, Trusted};
+pub use tariff::{RateRow, TariffHead};
+
+/// What is shown of a secret.
+pub const HIDDEN: &str = "********";
+
+/// Kinds of documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Who is charged or paid.
+    Account,
+    /// Prices by prefix.
+    Tariff,
+    /// A customer's side.
+    Mapping,
+    /// A vendor's side.
+    Routing,
+    /// A subscriber's line.
+    Phone,
+    /// A denied source.
+    Deny,
+    /// A trusted source.
+    Trust,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [
+        Self::Account,
+        Self::Tariff,
+        Self::Mapping,
+        Self::Routing,
+        Self::Phone,
+        Self::Deny,
+        Self::Trust,
+    ];
+
+    /// The word in messages and in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Tariff => "tariff",
+            Self::Mapping => "mapping gateway",
+            Self::Routing => "routing gateway",
+            Self::Phone => "phone",
+            Self::Deny => "denied source",
+            Self::Trust => "trusted source",
+        }
+    }
+
+    /// The one spelling of a document's name: networks have many, and two entries for one network
+    /// would outlive each other's removal.
+    #[must_use]
+    pub fn spelling(self, name: &str) -> Cow<'_, str> {
+        match (self, name.parse::<Prefix>()) {
+            (Self::Deny | Self::Trust, Ok(prefix)) => prefix.to_string().into(),
+            _ => name.into(),
+        }
+    }
+
+    /// The kind with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// Any document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entity {
+    /// See [`Account`].
+    Account(Account),
+    /// See [`TariffHead`].
+    Tariff(TariffHead),
+    /// See [`Mapping`].
+    Mapping(Mapping),
+    /// See [`Routing`].
+    Routing(Routing),
+    /// See [`Phone`].
+    Phone(Phone),
+    /// See [`Denied`].
+    Deny(Denied),
+    /// See [`Trusted`].
+    Trust(Trusted),
+}
+
+impl Entity {
+    /// Reads what an operator or the store says.
+    ///
+    /// # Errors
+    /// Names the field that cannot be.
+    pub fn read(kind: Kind, id: u32, body: Value) -> Result<Self, Refusal> {
+        let said: Vec<String> =
+            body.as_object().into_iter().flat_map(|fields| fields.keys().cloned()).collect();
+        let entity = match kind {
+            Kind::Account => Self::Account(Account { id, ..parse(body)? }),
+            Kind::Tariff => Self::Tariff(TariffHead { id, ..parse(body)? }),
+            Kind::Mapping => Self::Mapping(Mapping { id, ..parse(body)? }),
+            Kind::Routing => Self::Routing(Routing { id, ..parse(body)? }),
+            Kind::Phone => Self::Phone(Phone { id, ..parse(body)? }),
+            Kind::Deny => {
+                let denied: Denied = parse(body)?;
+                let name = kind.spelling(&denied.name).into_owned();
+                Self::Deny(Denied { id, name, ..denied })
+            }
+            Kind::Trust => {
+                let trusted: Trusted = parse(body)?;
+                let name = kind.spelling(&trusted.name).into_owned();
+                Self::Trust(Trusted { id, name, ..trusted })
+            }
+        };
+        // Every field is written, so what is not read is not written either.
+        let known = entity.body();
+        if let Some(unknown) = said.iter().find(|field| known.get(field).is_none()) {
+            return Err(Refusal::invalid(format!("{unknown}: unknown field `{unknown}`")));
+        }
+        entity.check()?;
+        Ok(entity)
+    }
+
+    /// Values that types cannot rule out.
+    fn check(&self) -> Result<(), Refusal> {
+        let name = self.name();
+        let sane = (1..=64).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+            && name.trim() == name;
+        if !sane {
+            return Err(Refusal::invalid(
+                "name: 1 to 64 printable ASCII characters, no blanks at its ends",
+            ));
+        }
+        match self {
+            Self::Account(account) => account.check(),
+            Self::Tariff(tariff) => tariff.check(),
+            Self::Mapping(gateway) => gateway.check(),
+            Self::Routing(gateway) => gateway.check(),
+            Self::Phone(phone) => phone.check(),
+            Self::Deny(denied) => check_source(&denied.name, &denied.reason),
+            Self::Trust(trusted) => check_source(&trusted.name, &trusted.reason),
+        }
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Account(_) => Kind::Account,
+            Self::Tariff(_) => Kind::Tariff,
+            Self::Mapping(_) => Kind::Mapping,
+            Self::Routing(_) => Kind::Routing,
+            Self::Phone(_) => Kind::Phone,
+            Self::Deny(_) => Kind::Deny,
+            Self::Trust(_) => Kind::Trust,
+        }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        match self {
+            Self::Account(one) => one.id,
+            Self::Tariff(one) => one.id,
+            Self::Mapping(one) => one.id,
+            Self::Routing(one) => one.id,
+            Self::Phone(one) => one.id,
+            Self::Deny(one) => one.id,
+            Self::Trust(one) => one.id,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Account(one) => &one.name,
+            Self::Tariff(one) => &one.name,
+            Self::Mapping(one) => &one.name,
+            Self::Routing(one) => &one.name,
+            Self::Phone(one) => &one.name,
+            Self::Deny(one) => &one.name,
+            Self::Trust(one) => &one.name,
+        }
+    }
+
+    /// As JSON.
+    #[must_use]
+    pub fn body(&self) -> Value {
+        let value = match self {
+            Self::Account(one) => serde_json::to_value(one),
+            Self::Tariff(one) => serde_json::to_value(one),
+            Self::Mapping(one) => serde_json::to_value(one),
+            Self::Routing(one) => serde_json::to_value(one),
+            Self::Phone(one) => serde_json::to_value(one),
+            Self::Deny(one) => serde_json::to_value(one),
+            Self::Trust(one) => serde_json::to_value(one),
+        };
+        value.unwrap_or_default()
+    }
+
+    /// Whether it refers to the document of that kind and name.
+    #[must_use]
+    pub fn refers_to(&self, kind: Kind, name: &str) -> bool {
+        let (account, tariff, routing) = match self {
+            Self::Mapping(gateway) => (&gateway.account, &gateway.tariff, ""),
+            Self::Routing(gateway) => (&gateway.account, &gateway.tariff, ""),
+            Self::Phone(phone) => (&phone.account, &phone.tariff, phone.offline_gateway.as_str()),
+            _ => return false,
+        };
+        match kind {
+            Kind::Account => account == name,
+            Kind::Tariff => tariff == name,
+            Kind::Routing => routing == name,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_document_with_a_wrong_or_unknown_field_is_refused_by_name() {
+        let read = |kind, body| Entity::read(kind, 1, body).unwrap_err().detail;
+        assert!(read(Kind::Account, json!({"name": "a", "role": "x"})).contains("role"));
+        assert!(
+            read(Kind::Account, json!({"name": "a", "role": "vendor", "x": 1})).contains("`x`")
+        );
+        let gateway = json!({"name": "g", "account": "a", "addresses": ["300.1.1.1"]});
+        assert!(read(Kind::Mapping, gateway).contains("300.1.1.1"));
+        let gateway = json!({"name": "g", "account": "a", "target": "10.0.0.1:x"});
+        assert!(read(Kind::Routing, gateway).contains("target"));
+        assert!(read(Kind::Deny, json!({"name": "10.0.0.0/99"})).contains("10.0.0.0/99"));
+    }
+
+    #[test]
+    fn a_registration_needs_somebody_and_somewhere() {
+        let read = |more: Value| {
+            let mut body = json!({"name": "g", "account": "a", "target": "[2001:db8::1]:5070"});
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            match Entity::read(Kind::Routing, 1, body) {
+                Ok(Entity::Routing(it)) => {
+                    Ok((it.registration_user().to_owned(), it.registration_domain()))
+                }
+                Ok(other) => panic!("{other:?}"),
+                Err(refusal) => Err(refusal.detail),
+            }
+        };
+        let user = |user: &str, domain: &str| Ok((user.to_owned(), domain.to_owned()));
+        assert!(read(json!({"registration": true})).unwrap_err().contains("auth_username"));
+        let named = json!({"registration": true, "auth_username": "me"});
+        assert_eq!(read(named), user("me", "[2001:db8::1]"));
+        let other = json!({"registration": true, "registration_user": "3902",
+            "registration_domain": "carrier.example"});
+        assert_eq!(read(other), user("3902", "carrier.example"));
+        for (field, value) in [
+            ("registration_user", "a@b"),
+            ("registration_user", "a b"),
+            ("registration_domain", "carrier example"),
+            ("registration_domain", "sip:carrier"),
+        ] {
+            assert!(read(json!({ field: value })).unwrap_err().contains(field), "{value}");
+        }
+    }
+
+    #[test]
+    fn money_is_text_and_nothing_else() {
+        let row: RateRow =
+            serde_json::from_value(json!({"prefix": "44", "rate": "0.0120"})).unwrap();
+        assert_eq!(serde_json::to_value(&row).unwrap()["rate"], "0.012");
+        assert!(serde_json::from_value::<RateRow>(json!({"prefix": "44", "rate": 0.012})).is_err());
+    }
+}

@@ -1,0 +1,53 @@
+//! Sources that are shut out, and those that are trusted.
+
+use routing::Prefix;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::fields::memo;
+use crate::Refusal;
+
+/// A denied source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Denied {
+    /// Its number.
+    #[serde(default)]
+    #[schemars(extend("readOnly" = true))]
+    pub id: u32,
+    /// The address or prefix: the entry's name.
+    pub name: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+    /// Since when, µs since 1970 UTC.
+    #[serde(default)]
+    pub since_us: u64,
+    /// Until when, µs since 1970 UTC; 0: until removed.
+    #[serde(default)]
+    pub until_us: u64,
+}
+
+/// A trusted source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Trusted {
+    /// Its number.
+    #[serde(default)]
+    #[schemars(extend("readOnly" = true))]
+    pub id: u32,
+    /// The address or prefix: the entry's name.
+    pub name: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// What types cannot rule out of either.
+pub(super) fn check_source(name: &str, reason: &str) -> Result<(), Refusal> {
+    memo("reason", reason)?;
+    match name.parse::<Prefix>() {
+        Ok(_) => Ok(()),
+        Err(fault) => Err(Refusal::invalid(format!("{name:?}: {fault}"))),
+    }
+}
