@@ -11,15 +11,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use link::ask::{Credentials, Freshness};
-use sip::digest::{Algorithm, Exchange, Hash as Digest, Qop, response};
+use sip::digest::{Algorithm, Exchange, Hash as Digest, Qop, nonce, response};
 use sip::method::Method;
 
 use super::Office;
 use crate::Time;
 use crate::state::secret::Hashes;
 
-/// Nonces that are remembered.
-const NONCES_MAX: usize = 262_144;
+/// Nonces that are remembered: those of 200,000 phones that register each minute, as long as they are fresh.
+const NONCES_MAX: usize = 1_048_576;
 
 /// Someone whose password fitted. Nothing else makes one.
 #[derive(Clone, Copy, Debug)]
@@ -61,9 +61,16 @@ pub(super) struct Nonces {
     used: HashMap<u64, Use>,
     /// When each is forgotten.
     ages: VecDeque<(link::Instant, u64)>,
+    /// Since when uses are known, s since 1970 UTC: a nonce that is older may have been used before.
+    since_s: Option<u64>,
 }
 
 impl Nonces {
+    /// Requests may come from now on. What came before a restart is not known any more.
+    pub(super) fn begin(&mut self, wall_us: u64) {
+        self.since_s.get_or_insert(wall_us / 1_000_000);
+    }
+
     /// Whether this request may use this nonce; if so, it has.
     fn take(
         &mut self,
@@ -73,6 +80,10 @@ impl Nonces {
         request: u64,
     ) -> bool {
         self.forget(now);
+        let made_s = nonce::made_s(credentials.nonce.as_bytes());
+        if made_s.zip(self.since_s).is_some_and(|(made_s, since_s)| made_s < since_s) {
+            return false;
+        }
         let nonce = mark(credentials.nonce.as_bytes());
         let wanted = match credentials.qop {
             0 => Use::Once(request),
@@ -227,6 +238,22 @@ mod tests {
         let mut take = |request| nonces.take(AGE, AGE, &credentials("a", 0, 0), request);
         assert_eq!([1, 1, 2, 1].map(&mut take), [true, true, false, true]);
         assert!(!nonces.take(AGE, AGE, &credentials("a", 1, 9), 1));
+    }
+
+    #[test]
+    fn a_nonce_from_before_a_restart_may_have_been_used_and_serves_nobody() {
+        let mint = sip::digest::Mint { master: &[7; 16], realm: b"here" };
+        let take = |nonces: &mut Nonces, made_s| {
+            let nonce = mint.make(made_s, "192.0.2.1".parse().unwrap(), 1);
+            let nonce = std::str::from_utf8(nonce.as_bytes()).unwrap().to_owned();
+            nonces.take(AGE, AGE, &credentials(&nonce, 1, 1), 7)
+        };
+        let mut nonces = Nonces::default();
+        nonces.begin(1_000_000_000);
+        nonces.begin(2_000_000_000);
+        assert!(!take(&mut nonces, 999));
+        assert!(take(&mut nonces, 1_000));
+        assert!(take(&mut nonces, 1_001), "another dataplane changes nothing");
     }
 
     #[test]

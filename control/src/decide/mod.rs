@@ -205,6 +205,7 @@ impl Office {
     /// A dataplane is there, for the first time or again: tell it what holds.
     pub fn handle_dataplane(&mut self, time: Time, epoch: u64) {
         self.epoch = epoch;
+        self.nonces.begin(time.wall_us);
         let up_us = u64::try_from(time.now.as_micros()).unwrap_or(u64::MAX);
         self.state.bindings.forget_connections(epoch, time.wall_us.saturating_sub(up_us));
         self.reopen_upstream();

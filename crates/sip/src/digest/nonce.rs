@@ -112,6 +112,13 @@ impl std::fmt::Debug for Mint<'_> {
     }
 }
 
+/// When a nonce of ours was made, s since 1970 UTC; whether it is ours, [`Mint::check`] says. `None`: it is
+/// none.
+#[must_use]
+pub fn made_s(nonce: &[u8]) -> Option<u64> {
+    read(nonce).map(|(made_s, ..)| made_s)
+}
+
 /// Time, counter and hash of what looks like a nonce of ours.
 fn read(digits: &[u8]) -> Option<(u64, u64, [u8; MAC_BYTES])> {
     let mut bytes = [0; NONCE_BYTES];
@@ -151,6 +158,13 @@ mod tests {
         assert_eq!(MINT.check(NOW_S - 1, 300, source, nonce.as_bytes()), Freshness::Stale);
         let beyond = MINT.check(NOW_S + EPOCH_S, 2 * EPOCH_S, source, nonce.as_bytes());
         assert_eq!(beyond, Freshness::Fresh { age_s: EPOCH_S, counter: 7 });
+    }
+
+    #[test]
+    fn a_nonce_says_when_it_was_made() {
+        let nonce = MINT.make(NOW_S, ip("192.0.2.1"), 7);
+        assert_eq!(made_s(nonce.as_bytes()), Some(NOW_S));
+        assert_eq!(made_s(b"n1"), None);
     }
 
     #[test]
