@@ -46,6 +46,8 @@ pub(crate) enum Asked {
         number: u32,
         /// The status told last; 0: the transferor does not want to hear any.
         told: u16,
+        /// Whether the target talks already, in a call whose place is to be taken.
+        is_attended: bool,
     },
     /// By keys.
     Keys { plan: Plan, dialled: Dialled },

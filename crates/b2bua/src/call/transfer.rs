@@ -125,7 +125,8 @@ impl Switch {
         }
         self.refresh_leg(slot, side, request);
         let told = if wants_news(request) { 100 } else { 0 };
-        let asked = Asked::Refer { number: request.cseq().number, told };
+        let is_attended = wish.replaces.is_some();
+        let asked = Asked::Refer { number: request.cseq().number, told, is_attended };
         self.begin_transfer(slot, side, side, asked);
         self.tell_transferor(now, slot, 100);
         self.call_target(now, slot, &wish, false);
@@ -299,6 +300,16 @@ impl Switch {
         has_left || !is_calm
     }
 
+    /// Whether an offer may be what the target of an attended transfer is asked to agree to, come round by
+    /// inside: whoever has both ends of a chain of calls joins it to itself, and the last waits for the first.
+    pub(super) fn may_come_round(&self, slot: usize, path: &Path, request: &Message<'_>) -> bool {
+        let waits = self.transfer(slot).is_some_and(|transfer| {
+            let is_attended = matches!(transfer.asked, Asked::Refer { is_attended: true, .. });
+            is_attended && matches!(transfer.stage, Stage::Calling { .. })
+        });
+        waits && path.inside().is_some() && request.method() == Method::Invite
+    }
+
     /// Who asked for the call that an INVITE from inside opens.
     pub(super) fn transferor_of(&self, invite: &Message<'_>) -> Option<u32> {
         let token = Token::read(invite.from().tag()?)?;
@@ -313,7 +324,7 @@ impl Switch {
     fn tell_transferor(&mut self, now: Instant, slot: usize, status: u16) {
         let Some(transfer) = self.transfer_mut(slot) else { return };
         let side = transfer.side;
-        let Asked::Refer { number, told } = &mut transfer.asked else { return };
+        let Asked::Refer { number, told, .. } = &mut transfer.asked else { return };
         let wants_this = *told != 0 && (status == 100 || *told != status);
         let refer = *number;
         if !wants_this {

@@ -490,6 +490,47 @@ fn the_two_ends_of_one_conversation_are_not_joined_to_each_other() {
     world.settles();
 }
 
+/// The target that is called on behalf of a transferor answers, and both sides of the call take it.
+fn join_target(world: &mut World, stayer: usize) -> String {
+    let admit = world.admit();
+    world.route(admit.call, &[1]);
+    let to_target = world.vendor_gets(1, "INVITE ");
+    world.vendor_says(1, &to_target, 200, "t", &target_sdp());
+    world.commit();
+    let again = world.vendor_gets(stayer, "INVITE ");
+    world.vendor_says(stayer, &again, 200, "", &vendor_sdp());
+    world.ignore_messages();
+    to_target
+}
+
+#[test]
+fn a_chain_of_three_calls_is_not_made_a_ring() {
+    let mut world = World::new();
+    let (_, invite, answer) = world.transferable();
+    let lines = "Refer-To: <sip:7777@x>\r\nRefer-Sub: false\r\n";
+    world.caller_sends(&with_lines(&caller_request("REFER", 2, &answer, ""), lines));
+    world.caller_gets("SIP/2.0 202 ");
+    let second = join_target(&mut world, 0);
+    let refer = vendor_request(1, "REFER", 1, &second, "t", "");
+    world.vendor_sends(1, &with_lines(&refer, lines));
+    world.vendor_gets(1, "SIP/2.0 202 ");
+    let third = join_target(&mut world, 0);
+
+    // Vendor 0 names the other end of its own conversation, two calls away.
+    let call_id = header(&third, "Call-ID");
+    let own_tag = header(&third, "From").split_once(";tag=").unwrap().1;
+    let replaces = format!("{call_id}%3Bto-tag%3D{own_tag}%3Bfrom-tag%3Dt");
+    world.refers(&invite, 1, &format!("Refer-To: <sip:7@x?Replaces={replaces}>\r\n"));
+    world.vendor_gets(0, "SIP/2.0 202 ");
+    world.told("100 Trying", "active;expires=300");
+    world.told_last("491 Request Pending");
+    world.is_quiet();
+    world.vendor_sends(0, &vendor_request(0, "BYE", 2, &invite, "v", ""));
+    world.vendor_gets(0, "SIP/2.0 200 ");
+    world.vendor_gets(1, "BYE ");
+    world.settles();
+}
+
 /// Vendor 0 transfers, and asks for a password in every request.
 fn world_of_challenger() -> (World, String, String) {
     let mut world = World::new();
@@ -514,6 +555,27 @@ fn news_that_must_prove_itself_first_is_not_told_after_later_news() {
     assert_eq!(body(&proven), body(&last));
     world.vendor_says(0, &proven, 200, "", "");
     world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    world.settles();
+}
+
+#[test]
+fn old_news_that_must_prove_itself_first_is_not_taken_for_that_of_another_transfer() {
+    let (mut world, _, answer) = world_of_challenger();
+    let early = world.vendor_gets(0, "NOTIFY ");
+    let admit = world.admit();
+    world.refuse(admit.call, 404, 0);
+    let last = world.vendor_gets(0, "NOTIFY ");
+    world.vendor_says(0, &last, 200, "", "");
+    // Now the other side tries.
+    let lines = "Refer-To: <sip:7777@x>\r\n";
+    world.caller_sends(&with_lines(&caller_request("REFER", 2, &answer, ""), lines));
+    world.caller_gets("SIP/2.0 202 ");
+    let told = world.caller_gets("NOTIFY ");
+    caller_says(&mut world, &told, 200, "");
+    world.vendor_sends(0, &challenge(&early, 401, &[ASKS]));
+    world.is_quiet();
+    world.ignore_messages();
+    world.caller_sends(&caller_request("BYE", 3, &answer, ""));
     world.settles();
 }
 
