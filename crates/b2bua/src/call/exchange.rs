@@ -509,7 +509,7 @@ impl Switch {
         let reply = Reply { passed: Some(message), ..Reply::plain(told) };
         self.answer_exchange(now, server, &reply);
         let Some(slot) = self.live_call(owner) else { return };
-        self.leg_not_replaced(slot, server);
+        self.leg_not_replaced(now, slot, server);
         if ends_dialog(status) {
             let lost = from.map(|(_, exchange)| exchange.from.other());
             let by = lost.map_or(link::record::EndedBy::Server, by_side);
@@ -527,7 +527,7 @@ impl Switch {
         let from = self.take_exchange(owner, server);
         self.answer_exchange(now, server, &Reply::plain(408));
         if let Some(slot) = self.live_call(owner) {
-            self.leg_not_replaced(slot, server);
+            self.leg_not_replaced(now, slot, server);
             let lost = from.map(|(_, exchange)| exchange.from.other());
             let by = lost.map_or(link::record::EndedBy::Server, by_side);
             self.hang_up(now, slot, EndReason::DialogLost, by, None);

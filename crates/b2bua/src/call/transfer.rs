@@ -639,7 +639,7 @@ impl Switch {
         self.forgive_ack(slot, left);
     }
 
-    /// A request of somebody whose leg waits, or is being taken over.
+    /// A request of somebody whose leg waits, or is being taken over: it may come back, or be gone.
     pub(super) fn leaver_request(
         &mut self,
         now: Instant,
@@ -656,10 +656,8 @@ impl Switch {
                 transfer.spare.confirmed = false;
                 200
             }
-            Method::Invite | Method::Update if waits => 491,
-            _ if waits => 200,
-            // Too late.
-            _ => return false,
+            Method::Invite | Method::Update | Method::Info | Method::Message | Method::Refer => 491,
+            _ => 200,
         };
         // Its leg may be gone when the same request comes again.
         self.answer_once(now, path, request, key, &Reply::plain(status));

@@ -64,6 +64,31 @@ impl World {
         self.told(status, "terminated;reason=noresource");
     }
 
+    /// Vendor 0 asks vendor 1 first, in a call of its own; our 200 to that.
+    fn asks_target(&mut self) -> (CallKey, String) {
+        self.vendor_sends(0, &invite_of_vendor());
+        let admit = self.admit();
+        self.route(admit.call, &[1]);
+        self.vendor_gets(0, "SIP/2.0 100 ");
+        let to_target = self.vendor_gets(1, "INVITE ");
+        self.vendor_says(1, &to_target, 200, "t", &target_sdp());
+        self.vendor_gets(1, "ACK ");
+        let call = self.commit();
+        let talks = self.vendor_gets(0, "SIP/2.0 200 ");
+        self.vendor_sends(0, &caller_request("ACK", 1, &talks, ""));
+        self.is_quiet();
+        (call, talks)
+    }
+
+    /// Vendor 0 joins its two calls.
+    fn refers_to_talk(&mut self, invite: &str, talks: &str) {
+        let to_tag = header(talks, "To").split_once(";tag=").unwrap().1.to_owned();
+        let replaces = format!("asks%40vendor%3Bto-tag%3D{to_tag}%3Bfrom-tag%3Dasking");
+        self.refers(invite, 1, &format!("Refer-To: <sip:7777@192.0.2.1?Replaces={replaces}>\r\n"));
+        self.vendor_gets(0, "SIP/2.0 202 ");
+        self.told("100 Trying", "active;expires=300");
+    }
+
     /// Vendor 1 is called, and answers with an offer; the re-INVITE that the caller gets.
     fn target_answers(&mut self, admit: &Admit) -> (String, String) {
         self.route(admit.call, &[1]);
@@ -361,25 +386,8 @@ fn who_stays_may_hang_up_at_any_time_of_a_transfer() {
 fn an_attended_transfer_joins_the_two_that_the_transferor_talked_to() {
     let mut world = World::new();
     let (first, invite, answer) = world.transferable();
-    // Vendor 0 asks vendor 1 first, in a call of its own.
-    let asks = invite_of_vendor();
-    world.vendor_sends(0, &asks);
-    let admit = world.admit();
-    world.route(admit.call, &[1]);
-    world.vendor_gets(0, "SIP/2.0 100 ");
-    let to_target = world.vendor_gets(1, "INVITE ");
-    world.vendor_says(1, &to_target, 200, "t", &target_sdp());
-    world.vendor_gets(1, "ACK ");
-    let second = world.commit();
-    let talks = world.vendor_gets(0, "SIP/2.0 200 ");
-    world.vendor_sends(0, &caller_request("ACK", 1, &talks, ""));
-    world.is_quiet();
-
-    let to_tag = header(&talks, "To").split_once(";tag=").unwrap().1.to_owned();
-    let replaces = format!("asks%40vendor%3Bto-tag%3D{to_tag}%3Bfrom-tag%3Dasking");
-    world.refers(&invite, 1, &format!("Refer-To: <sip:7777@192.0.2.1?Replaces={replaces}>\r\n"));
-    world.vendor_gets(0, "SIP/2.0 202 ");
-    world.told("100 Trying", "active;expires=300");
+    let (second, talks) = world.asks_target();
+    world.refers_to_talk(&invite, &talks);
     let offerless = world.vendor_gets(1, "INVITE ");
     assert_eq!(body(&offerless), "");
     world.vendor_says(1, &offerless, 200, "", &target_sdp());
@@ -403,6 +411,49 @@ fn an_attended_transfer_joins_the_two_that_the_transferor_talked_to() {
     for call in [first, second] {
         world.ended_by(call, EndedBy::Caller, EndReason::Normal);
     }
+    world.settles();
+}
+
+#[test]
+fn a_transferor_whose_leg_may_come_back_is_told_to_wait() {
+    let mut world = World::new();
+    let (_, invite, answer) = world.transferable();
+    let admit = world.blind(&invite);
+    let (_, again) = world.target_answers(&admit);
+    world.ignore_messages();
+    for (cseq, method) in (2..).zip(["INVITE", "UPDATE", "REFER", "INFO", "MESSAGE"]) {
+        world.vendor_sends(0, &vendor_request(0, method, cseq, &invite, "v", ""));
+        world.vendor_gets(0, "SIP/2.0 491 ");
+    }
+    world.vendor_sends(0, &vendor_request(0, "ACK", 2, &invite, "v", ""));
+    world.vendor_sends(0, &vendor_request(0, "OPTIONS", 7, &invite, "v", ""));
+    world.vendor_gets(0, "SIP/2.0 200 ");
+    caller_says(&mut world, &again, 488, "");
+    world.ignore_messages();
+    world.vendor_sends(0, &vendor_request(0, "INFO", 8, &invite, "v", ""));
+    let passed = world.caller_gets("INFO ");
+    caller_says(&mut world, &passed, 200, "");
+    world.ignore_messages();
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    world.settles();
+}
+
+#[test]
+fn who_hangs_up_while_another_takes_its_place_in_vain_leaves_nobody_alone() {
+    let mut world = World::new();
+    let (_, invite, answer) = world.transferable();
+    let (second, talks) = world.asks_target();
+    world.refers_to_talk(&invite, &talks);
+    let offerless = world.vendor_gets(1, "INVITE ");
+    world.vendor_sends(0, &caller_request("BYE", 2, &talks, ""));
+    world.vendor_gets(0, "SIP/2.0 200 ");
+    world.vendor_says(1, &offerless, 488, "", "");
+    world.vendor_gets(1, "ACK ");
+    let bye = world.vendor_gets(1, "BYE ");
+    world.vendor_says(1, &bye, 200, "", "");
+    world.told_last("488 Not Acceptable Here");
+    world.ended_by(second, EndedBy::Caller, EndReason::Normal);
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
     world.settles();
 }
 
