@@ -31,6 +31,8 @@ pub(crate) struct Transfer {
     pub(crate) stage: Stage,
     pub(crate) spare: Leg,
     pub(crate) asked: Asked,
+    /// Whether the spare leg is the one that was in the call before, and another is in its place.
+    pub(crate) is_displaced: bool,
     /// Whether the target was offered what whoever stays described last, and so has only to answer.
     pub(crate) offered: bool,
 }

@@ -47,14 +47,16 @@ impl Switch {
             return self.refuse_overload(path, invite, Counter::TransfersFull);
         }
         let (stage, asked) = (Stage::Replacing { server: TransactionKey::NONE }, Asked::Inside);
-        let transfer = Transfer { side, asker: side, stage, spare: leg, asked, offered: false };
+        let (is_displaced, offered) = (false, false);
+        let transfer =
+            Transfer { side, asker: side, stage, spare: leg, asked, is_displaced, offered };
         self.calls[slot].transfer = self.transfers.open(transfer);
         self.swap_spare(slot);
         self.open_exchange(now, slot, side, path, invite, key);
         let begun = self.calls[slot].exchange.filter(|exchange| exchange.from == side);
         match begun {
             Some(exchange) => self.set_stage(slot, Stage::Replacing { server: exchange.server }),
-            None => self.restore_leg(slot),
+            None => self.restore_leg(now, slot),
         }
     }
 

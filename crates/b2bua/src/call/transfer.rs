@@ -147,8 +147,15 @@ impl Switch {
 
     /// Takes one of the places that [`Transfers::has_room`](crate::transfers::Transfers::has_room) spoke of.
     pub(super) fn begin_transfer(&mut self, slot: usize, side: Side, asker: Side, asked: Asked) {
-        let (stage, spare, offered) = (Stage::Dialling, Leg::new(), false);
-        let transfer = Transfer { side, asker, stage, spare, asked, offered };
+        let transfer = Transfer {
+            side,
+            asker,
+            stage: Stage::Dialling,
+            spare: Leg::new(),
+            asked,
+            is_displaced: false,
+            offered: false,
+        };
         self.calls[slot].transfer = self.transfers.open(transfer);
         self.counters.add(Counter::Transfers);
     }
@@ -689,7 +696,18 @@ impl Switch {
         let transfer = self.transfers.at(self.calls[slot].transfer?)?;
         let side = transfer.side;
         core::mem::swap(self.calls[slot].leg(side), &mut transfer.spare);
+        transfer.is_displaced = !transfer.is_displaced;
         Some(side)
+    }
+
+    /// The legs that a process after this one is to find. In the middle of a transfer they are those from
+    /// before it: it did not happen, and whoever was called for it hears so.
+    pub(crate) fn legs_kept(&self, slot: usize) -> [&Leg; 2] {
+        let displaced = self.transfer(slot).filter(|transfer| transfer.is_displaced);
+        Side::BOTH.map(|side| match displaced {
+            Some(transfer) if transfer.side == side => &transfer.spare,
+            _ => &self.calls[slot].legs[side as usize],
+        })
     }
 
     /// Ends the dialog of the leg that is in its place for this moment only, and the transfer with it: the

@@ -693,6 +693,7 @@ fn idle() -> Transfer {
         stage: Stage::Calling { invite: TransactionKey::NONE },
         spare: Leg::new(),
         asked: Asked::Inside,
+        is_displaced: false,
         offered: false,
     }
 }
