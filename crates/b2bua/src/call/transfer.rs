@@ -117,7 +117,10 @@ impl Switch {
             }
         };
         if !self.transfers.has_room() {
-            return self.refuse_overload(path, request, Counter::TransfersFull);
+            self.counters.add(Counter::TransfersFull);
+            let retry_after = Some(self.parameters.retry_after_s);
+            let reply = Reply { retry_after, ..Reply::plain(503) };
+            return self.answer_once(now, path, request, key, &reply);
         }
         match self.open_server(now, path, request, key, 0, Keep::Nothing) {
             Ok(server) => self.answer_to(now, server, request, &Reply::plain(202)),

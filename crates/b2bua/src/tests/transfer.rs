@@ -708,8 +708,10 @@ fn one_transfer_at_a_time_and_so_many_of_a_worker() {
     world.refuse(admit.call, 404, 0);
     world.ignore_messages();
     let places: Vec<u16> = std::iter::from_fn(|| world.switch.transfers.open(idle())).collect();
-    world.refers(&invite, 3, "Refer-To: <sip:7@x>\r\n");
-    world.vendor_gets(0, "SIP/2.0 503 ");
+    for _ in 0..2 {
+        world.refers(&invite, 3, "Refer-To: <sip:7@x>\r\n");
+        world.vendor_gets(0, "SIP/2.0 503 ");
+    }
     for place in places {
         world.switch.transfers.close(place);
     }
