@@ -271,6 +271,40 @@ fn what_a_transferor_was_asked_ends_when_it_leaves() {
 }
 
 #[test]
+fn what_a_transferor_who_left_says_to_words_of_before_ends_nothing() {
+    for answers in [true, false] {
+        let mut world = World::new();
+        let (_, invite, answer) = world.transferable();
+        let admit = world.blind(&invite);
+        world.caller_sends(&caller_request("INFO", 2, &answer, ""));
+        let words = world.vendor_gets(0, "INFO ");
+        world.vendor_sends(0, &vendor_request(0, "BYE", 2, &invite, "v", ""));
+        world.vendor_gets(0, "SIP/2.0 200 ");
+        if answers {
+            world.vendor_says(0, &words, 481, "", "");
+            world.caller_gets("SIP/2.0 480 ");
+        }
+        world.route(admit.call, &[1]);
+        let to_target = world.vendor_gets(1, "INVITE ");
+        world.vendor_says(1, &to_target, 180, "t", "");
+        if !answers {
+            world.ignore_messages();
+            world.wait_ms(33_000);
+            world.caller_gets("SIP/2.0 480 ");
+        }
+        world.vendor_says(1, &to_target, 200, "t", &target_sdp());
+        world.commit();
+        let again = world.caller_gets("INVITE ");
+        caller_says(&mut world, &again, 200, &caller_sdp());
+        world.caller_gets("ACK ");
+        world.ignore_messages();
+        world.caller_sends(&caller_request("BYE", 3, &answer, ""));
+        world.vendor_gets(1, "BYE ");
+        world.settles();
+    }
+}
+
+#[test]
 fn a_restart_while_the_transferor_is_gone_and_the_target_rings_ends_the_call() {
     let mut world = World::new();
     let (key, invite, _) = world.transferable();
