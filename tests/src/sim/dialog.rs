@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::digest::{Account, Proof, challenge, proof};
+use super::keypad::{Keypad, Tones, is_signal, signal};
 use super::network::{Letter, Way};
 use super::peer::{
     Numbers, Pending, T2, TIMER_B, body, branch, cseq, header, lists, media_of, method, response,
@@ -55,6 +56,10 @@ pub enum Wish {
     Transfer(&'static str),
     /// REFER with Replaces: it is to talk to the far end of another call of this peer.
     Join,
+    /// Keys are pressed.
+    Press(&'static str),
+    /// BYE.
+    HangUp,
 }
 
 impl Wish {
@@ -78,6 +83,8 @@ impl Wish {
             Self::Message => "MESSAGE answered",
             Self::Transfer(_) => "REFER accepted",
             Self::Join => "REFER to another call accepted",
+            Self::Press(_) => "keys were pressed",
+            Self::HangUp => "hung up in the middle of something",
         }
     }
 }
@@ -101,6 +108,8 @@ pub struct Manners {
     pub asks: Option<(u16, Account)>,
     /// Somebody in this world transfers calls: others than those who called may be at the far end.
     pub in_company: bool,
+    /// How the keys travel that it presses.
+    pub tones: Option<Tones>,
 }
 
 impl Manners {
@@ -207,6 +216,10 @@ pub(super) struct Dialog {
     /// What the far end's INFO and MESSAGE said.
     words: Vec<String>,
     referred: Vec<Referred>,
+    keypad: Keypad,
+    /// Whether its BYE met nobody who knew the dialog, and whether one came.
+    was_unknown: bool,
+    was_hung_up: bool,
     /// How a Replaces names another call of this peer, if it has one.
     pub(super) companion: Option<String>,
     pub(super) witness: Witness,
@@ -235,6 +248,9 @@ impl Dialog {
             accepted: None,
             words: Vec::new(),
             referred: Vec::new(),
+            keypad: Keypad::default(),
+            was_unknown: false,
+            was_hung_up: false,
             companion: None,
             witness: Witness::default(),
         }
@@ -288,7 +304,7 @@ impl Dialog {
     /// A description of ours; one that says something else than the last has the next version.
     pub(super) fn describe(&mut self, direction: &str, is_news: bool) -> String {
         self.version += u32::from(is_news);
-        sdp(self.media, self.version, direction)
+        sdp(self.media, self.version, direction, self.manners.tones.is_some())
     }
 
     /// A request of this dialog.
@@ -380,6 +396,7 @@ impl Dialog {
         let wish = self.wish_due().map(|(at, _)| at);
         let pondered = self.pondered.as_ref().map(|(at, _)| *at);
         let session = self.session.end_due().filter(|_| self.is_open());
+        let repeats = repeats.chain(self.key_due());
         repeats.chain(accepted).chain(wish).chain(pondered).chain(session).min()
     }
 
@@ -397,8 +414,31 @@ impl Dialog {
         if let Some((_, request)) = self.pondered.take_if(|(at, _)| *at <= now) {
             out.extend(self.answer_offer(now, &request));
         }
+        let events = self.press_key(now);
         out.extend(self.repeat(now));
-        out.into_iter().map(|text| self.letter(text)).collect()
+        out.into_iter().map(|text| self.letter(text)).chain(events).collect()
+    }
+
+    /// When the next key is pressed.
+    fn key_due(&self) -> Option<Duration> {
+        let waits = self.asked.iter().any(|asked| asked.method == "INFO");
+        self.keypad.due().filter(|_| self.is_open() && !waits)
+    }
+
+    fn press_key(&mut self, now: Duration) -> Vec<Letter> {
+        let key = self.key_due().and_then(|_| self.keypad.next(now));
+        let (Some(key), Some(to)) = (key, self.remote_media) else { return Vec::new() };
+        if self.manners.tones == Some(Tones::Events) {
+            let event = self.keypad.event(key).into_iter();
+            return event.map(|packet| Letter::datagram(self.media, to, packet)).collect();
+        }
+        self.ask(now, "INFO", None, ("", &signal(key)));
+        Vec::new()
+    }
+
+    /// Whether nobody had told it that its call was over.
+    pub(super) fn was_forgotten(&self) -> bool {
+        self.was_unknown && !self.was_hung_up
     }
 
     fn repeat(&mut self, now: Duration) -> Vec<String> {
@@ -457,6 +497,14 @@ impl Dialog {
                 }
                 None => self.again = Some((now + T2, wish)),
             },
+            Wish::Press(keys) => {
+                self.witness.note(wish.granted());
+                self.keypad.press(now, keys);
+            }
+            Wish::HangUp => {
+                self.witness.note(wish.granted());
+                self.bye(now);
+            }
         }
     }
 
@@ -507,6 +555,7 @@ impl Dialog {
         }
         let Some(asked) = place.map(|place| self.asked.remove(place)) else { return out };
         if self.stage == Stage::Ending && method == "BYE" {
+            self.was_unknown = code == 481;
             self.end();
         }
         if let Some(wish) = asked.wish.filter(|_| self.is_open()) {
@@ -630,6 +679,7 @@ impl Dialog {
         }
         match method(request) {
             "BYE" => {
+                self.was_hung_up = true;
                 self.end();
                 return Some(self.answer(request, 200, ("", "")));
             }
@@ -668,6 +718,9 @@ impl Dialog {
     /// Words come once, and all from the same far end.
     fn take_words(&mut self, request: &str) -> String {
         let words = body(request).to_owned();
+        if is_signal(&words) {
+            return self.answer(request, 200, ("", ""));
+        }
         let speaker = |words: &str| words.rsplit(' ').next().map(str::to_owned);
         if self.words.contains(&words) {
             self.witness.doubt(format!("{} heard {words:?} twice", self.ends.call_id));

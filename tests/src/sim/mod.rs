@@ -18,6 +18,7 @@ pub mod digest;
 mod extensions;
 mod hiding;
 pub mod invariants;
+pub mod keypad;
 pub mod machine;
 pub mod network;
 mod peer;

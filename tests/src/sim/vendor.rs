@@ -101,6 +101,11 @@ impl Vendor {
         self.calls.iter().filter(|call| !call.is_over()).count()
     }
 
+    /// Calls that were over without a word to it.
+    pub(super) fn calls_forgotten(&self) -> impl Iterator<Item = &str> {
+        self.calls.iter().filter(|call| call.was_forgotten()).map(Taken::call_id)
+    }
+
     /// Calls that ever came to it.
     #[must_use]
     pub fn calls_taken(&self) -> usize {
