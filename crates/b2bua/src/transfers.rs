@@ -8,8 +8,8 @@ use crate::transaction::TransactionKey;
 /// How far a transfer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Whoever transfers by keys presses the target's number. The spare leg is nobody's yet.
-    Dialling,
+    /// The target is not called yet: whoever transfers by keys presses its number. The spare leg is nobody's.
+    Begun,
     /// The target is called; the spare leg leads to it.
     Calling { invite: TransactionKey },
     /// The far end of the spare leg, which has a dialog already, is asked what it offers.

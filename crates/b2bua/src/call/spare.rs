@@ -183,7 +183,7 @@ impl Switch {
     pub(super) fn abandon_transfer(&mut self, now: Instant, slot: usize) {
         let Some(&Transfer { side, stage, .. }) = self.transfer(slot) else { return };
         match stage {
-            Stage::Dialling => return self.close_transfer(slot),
+            Stage::Begun => return self.close_transfer(slot),
             Stage::Calling { invite } => {
                 self.cancel_client(now, invite, None);
                 return self.close_transfer(slot);

@@ -152,7 +152,7 @@ impl Switch {
         let transfer = Transfer {
             side,
             asker,
-            stage: Stage::Dialling,
+            stage: Stage::Begun,
             spare: Leg::new(),
             asked,
             is_displaced: false,
@@ -282,7 +282,7 @@ impl Switch {
         let call = &self.calls[slot];
         let has_left = call.state.is_confirmed() && call.legs.iter().any(|leg| !leg.confirmed);
         let is_calm = match self.transfer_stage(slot) {
-            None | Some(Stage::Dialling | Stage::Calling { .. } | Stage::Consulting) => true,
+            None | Some(Stage::Begun | Stage::Calling { .. } | Stage::Consulting) => true,
             Some(Stage::Recalling { .. } | Stage::Joining { .. } | Stage::Replacing { .. }) => {
                 false
             }
