@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use super::device::{Device, Routine};
-use super::dialog::{Manners, Rel100, Wish};
 use super::digest::Account;
 use super::keypad::Tones;
 use super::machine::{ADDRESSES, SIP_PORT};
+use super::manners::{Manners, Rel100, Wish};
 use super::network::Way;
 use super::phone::{Phone, Plan};
 use super::registrar::Registrar;

@@ -20,6 +20,7 @@ mod hiding;
 pub mod invariants;
 pub mod keypad;
 pub mod machine;
+pub mod manners;
 pub mod network;
 mod peer;
 pub mod phone;

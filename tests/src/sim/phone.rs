@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::dialog::{Dialog, Ends, Manners, Rel100, Wish, reliable};
+use super::dialog::{Dialog, Ends, reliable};
 use super::digest::{Account, Login};
 use super::keypad::is_event;
+use super::manners::{Manners, Rel100, Wish};
 use super::network::{Letter, Way};
 use super::peer::{
     HELLO, PTIME, Pending, SILENCE, T2, TIMER_B, audio, body, branch, call_of, cseq, header,

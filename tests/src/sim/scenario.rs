@@ -7,10 +7,10 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::device::Device;
-use super::dialog::{Manners, Wish};
 use super::digest::Account;
 use super::extensions::Extensions;
 use super::machine::{ADDRESSES, SIP_PORT};
+use super::manners::{Manners, Wish};
 use super::network::{Way, Weather};
 use super::phone::{Phone, Plan};
 use super::vendor::{Answers, Temper, Vendor};

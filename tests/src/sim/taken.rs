@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::dialog::{Dialog, Ends, Manners, Rel100};
+use super::dialog::{Dialog, Ends};
 use super::keypad::is_event;
+use super::manners::{Manners, Rel100};
 use super::network::{Letter, Way};
 use super::peer::{
     HELLO, PTIME, Pending, SILENCE, T2, TIMER_B, audio, branch, cseq, echo_of, header, is_spoken,

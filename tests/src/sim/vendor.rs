@@ -4,8 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::dialog::Manners;
 use super::digest::{Account, Proof, challenge, proof};
+use super::manners::Manners;
 use super::network::Letter;
 use super::peer::{body, header, method, response, status};
 use super::registrar::Registrar;
