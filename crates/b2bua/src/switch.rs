@@ -262,8 +262,8 @@ impl Switch {
             State::Committing => Phase::Half,
             _ => Phase::Early,
         };
-        let [caller, callee] = &call.legs;
-        let legs = [caller, callee]
+        let legs = self
+            .legs_kept(key.slot as usize)
             .map(|leg| (leg, leg.media.ports.map(|port| self.media.snapshot(port))));
         let length = checkpoint::write(checkpoint, phase, call.shard(), call.talk_s(), legs)?;
         Some((&call.record, length))

@@ -752,6 +752,10 @@ impl Switch {
         );
         let Some(transaction) = self.transactions.find(key) else { return };
         let (role, owner, peer) = (transaction.role, transaction.owner, transaction.peer);
+        let slot = owner.and_then(|owner| self.live_call(owner));
+        let lost = slot.filter(|_| unanswered && role == Role::Exchange).and_then(|slot| {
+            self.with_kept(key, Which::Sent, |switch, sent| switch.side_of(slot, sent)).flatten()
+        });
         self.enter(now, key, machine);
         if !unanswered {
             return;
@@ -761,7 +765,9 @@ impl Switch {
             (Role::Attempt(index), Some(owner), _) => {
                 self.attempt_unanswered(now, owner, index, key);
             }
-            (Role::Exchange, Some(owner), Some(peer)) => self.exchange_unanswered(now, owner, peer),
+            (Role::Exchange, Some(owner), Some(peer)) => {
+                self.exchange_unanswered(now, owner, peer, lost);
+            }
             (Role::Refresh(_), Some(owner), _) => self.refresh_late(now, owner, key),
             (Role::Transfer, Some(owner), _) => self.transfer_unanswered(now, owner, key),
             (Role::Errand(place), ..) => self.errand_unanswered(place, key),

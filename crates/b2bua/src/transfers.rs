@@ -8,8 +8,8 @@ use crate::transaction::TransactionKey;
 /// How far a transfer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Whoever transfers by keys presses the target's number. The spare leg is nobody's yet.
-    Dialling,
+    /// The target is not called yet: whoever transfers by keys presses its number. The spare leg is nobody's.
+    Begun,
     /// The target is called; the spare leg leads to it.
     Calling { invite: TransactionKey },
     /// The far end of the spare leg, which has a dialog already, is asked what it offers.
@@ -31,6 +31,8 @@ pub(crate) struct Transfer {
     pub(crate) stage: Stage,
     pub(crate) spare: Leg,
     pub(crate) asked: Asked,
+    /// Whether the spare leg is the one that was in the call before, and another is in its place.
+    pub(crate) is_displaced: bool,
     /// Whether the target was offered what whoever stays described last, and so has only to answer.
     pub(crate) offered: bool,
 }
@@ -46,6 +48,8 @@ pub(crate) enum Asked {
         number: u32,
         /// The status told last; 0: the transferor does not want to hear any.
         told: u16,
+        /// Whether the target talks already, in a call whose place is to be taken.
+        is_attended: bool,
     },
     /// By keys.
     Keys { plan: Plan, dialled: Dialled },

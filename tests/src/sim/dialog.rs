@@ -1,119 +1,27 @@
-//! A dialog as a simulated peer has it, on either side of a call: what it asks in it, what it answers,
-//! and how it ends (RFC 3261 §12 to §15, RFC 3311, RFC 4028).
+//! A dialog as a simulated peer has it, on either side of a call: what it asks in it, what it answers
+//! (`answers.rs`), and how it ends (RFC 3261 §12 to §15, RFC 3311, RFC 4028).
 //!
 //! Offers are one at a time. Who is asked while its own offer is out says 491, who is asked while it
 //! thinks says 500; both come again. Requests that come twice get the same answer twice.
+
+mod answers;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::digest::{Account, Proof, challenge, proof};
+use super::keypad::{Keypad, Tones, signal};
+use super::manners::{Manners, Wish};
 use super::network::{Letter, Way};
 use super::peer::{
-    Numbers, Pending, T2, TIMER_B, body, branch, cseq, header, lists, media_of, method, response,
-    sdp, status, uri, with_body,
+    Numbers, Pending, T2, TIMER_B, branch, cseq, header, lists, media_of, method, sdp, uri,
+    with_body,
 };
-use super::session::{Session, Timer};
+use super::session::Session;
 use super::witness::Witness;
 
 /// An offer that the far end only works on is given up after so long.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How a peer takes reliable provisional responses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rel100 {
-    /// Not at all.
-    #[default]
-    Unknown,
-    /// Where the other side likes it.
-    Supported,
-    /// It insists.
-    Required,
-}
-
-/// What a peer does in a dialog besides talking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// A re-INVITE that offers to send only.
-    Hold,
-    /// One that takes this back.
-    Resume,
-    /// A re-INVITE without an offer: the far end makes it.
-    Ask,
-    /// An UPDATE with an offer.
-    Update,
-    /// An UPDATE without.
-    Sign,
-    /// The session is refreshed.
-    Refresh,
-    /// INFO.
-    Info,
-    /// MESSAGE.
-    Message,
-    /// REFER: the far end is to talk to this number instead.
-    Transfer(&'static str),
-    /// REFER with Replaces: it is to talk to the far end of another call of this peer.
-    Join,
-}
-
-impl Wish {
-    fn is_offer(self) -> bool {
-        matches!(self, Self::Hold | Self::Resume | Self::Ask | Self::Update)
-    }
-
-    fn is_transfer(self) -> bool {
-        matches!(self, Self::Transfer(_) | Self::Join)
-    }
-
-    /// What the coverage calls it when it was granted.
-    fn granted(self) -> &'static str {
-        match self {
-            Self::Hold | Self::Resume => "hold or resume accepted",
-            Self::Ask => "re-INVITE without offer accepted",
-            Self::Update => "UPDATE with offer accepted",
-            Self::Sign => "UPDATE without offer accepted",
-            Self::Refresh => "peer refreshed a session",
-            Self::Info => "INFO answered",
-            Self::Message => "MESSAGE answered",
-            Self::Transfer(_) => "REFER accepted",
-            Self::Join => "REFER to another call accepted",
-        }
-    }
-}
-
-/// What a peer can, beyond the basics.
-#[derive(Clone, Debug, Default)]
-pub struct Manners {
-    /// It speaks of nothing that is not in RFC 3261.
-    pub plain: bool,
-    /// Reliable provisional responses.
-    pub rel100: Rel100,
-    /// Session timers.
-    pub timer: Option<Timer>,
-    /// It takes UPDATE.
-    pub updates: bool,
-    /// What it does so long after the answer, in order.
-    pub wishes: Vec<(Duration, Wish)>,
-    /// It thinks so long about a re-INVITE.
-    pub thinks: Duration,
-    /// It asks for a password inside of calls, too.
-    pub asks: Option<(u16, Account)>,
-    /// Somebody in this world transfers calls: others than those who called may be at the far end.
-    pub in_company: bool,
-}
-
-impl Manners {
-    /// Header lines of an INVITE or 2xx that say so.
-    pub(super) fn lines(&self) -> String {
-        if self.plain {
-            return String::new();
-        }
-        let update = if self.updates { ", UPDATE" } else { "" };
-        let prack = if self.rel100 == Rel100::Unknown { "" } else { ", PRACK" };
-        format!("Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE{update}{prack}\r\n")
-    }
-}
 
 /// A request of ours that has no final response yet.
 #[derive(Debug)]
@@ -207,6 +115,10 @@ pub(super) struct Dialog {
     /// What the far end's INFO and MESSAGE said.
     words: Vec<String>,
     referred: Vec<Referred>,
+    keypad: Keypad,
+    /// Whether its BYE met nobody who knew the dialog, and whether one came.
+    was_unknown: bool,
+    was_hung_up: bool,
     /// How a Replaces names another call of this peer, if it has one.
     pub(super) companion: Option<String>,
     pub(super) witness: Witness,
@@ -235,6 +147,9 @@ impl Dialog {
             accepted: None,
             words: Vec::new(),
             referred: Vec::new(),
+            keypad: Keypad::default(),
+            was_unknown: false,
+            was_hung_up: false,
             companion: None,
             witness: Witness::default(),
         }
@@ -288,7 +203,7 @@ impl Dialog {
     /// A description of ours; one that says something else than the last has the next version.
     pub(super) fn describe(&mut self, direction: &str, is_news: bool) -> String {
         self.version += u32::from(is_news);
-        sdp(self.media, self.version, direction)
+        sdp(self.media, self.version, direction, self.manners.tones.is_some())
     }
 
     /// A request of this dialog.
@@ -380,6 +295,7 @@ impl Dialog {
         let wish = self.wish_due().map(|(at, _)| at);
         let pondered = self.pondered.as_ref().map(|(at, _)| *at);
         let session = self.session.end_due().filter(|_| self.is_open());
+        let repeats = repeats.chain(self.key_due());
         repeats.chain(accepted).chain(wish).chain(pondered).chain(session).min()
     }
 
@@ -397,8 +313,31 @@ impl Dialog {
         if let Some((_, request)) = self.pondered.take_if(|(at, _)| *at <= now) {
             out.extend(self.answer_offer(now, &request));
         }
+        let events = self.press_key(now);
         out.extend(self.repeat(now));
-        out.into_iter().map(|text| self.letter(text)).collect()
+        out.into_iter().map(|text| self.letter(text)).chain(events).collect()
+    }
+
+    /// When the next key is pressed.
+    fn key_due(&self) -> Option<Duration> {
+        let waits = self.asked.iter().any(|asked| asked.method == "INFO");
+        self.keypad.due().filter(|_| self.is_open() && !waits)
+    }
+
+    fn press_key(&mut self, now: Duration) -> Vec<Letter> {
+        let key = self.key_due().and_then(|_| self.keypad.next(now));
+        let (Some(key), Some(to)) = (key, self.remote_media) else { return Vec::new() };
+        if self.manners.tones == Some(Tones::Events) {
+            let event = self.keypad.event(key).into_iter();
+            return event.map(|packet| Letter::datagram(self.media, to, packet)).collect();
+        }
+        self.ask(now, "INFO", None, ("", &signal(key)));
+        Vec::new()
+    }
+
+    /// Whether nobody had told it that its call was over.
+    pub(super) fn was_forgotten(&self) -> bool {
+        self.was_unknown && !self.was_hung_up
     }
 
     fn repeat(&mut self, now: Duration) -> Vec<String> {
@@ -457,6 +396,14 @@ impl Dialog {
                 }
                 None => self.again = Some((now + T2, wish)),
             },
+            Wish::Press(keys) => {
+                self.witness.note(wish.granted());
+                self.keypad.press(now, keys);
+            }
+            Wish::HangUp => {
+                self.witness.note(wish.granted());
+                self.bye(now);
+            }
         }
     }
 
@@ -507,6 +454,7 @@ impl Dialog {
         }
         let Some(asked) = place.map(|place| self.asked.remove(place)) else { return out };
         if self.stage == Stage::Ending && method == "BYE" {
+            self.was_unknown = code == 481;
             self.end();
         }
         if let Some(wish) = asked.wish.filter(|_| self.is_open()) {
@@ -573,196 +521,6 @@ impl Dialog {
             }
             _ => {}
         }
-    }
-
-    fn answer(&mut self, request: &str, code: u16, (lines, body): (&str, &str)) -> String {
-        let contact = self.ends.contact();
-        let tag = self.ends.local.split("tag=").nth(1).unwrap_or_default();
-        let text = response(request, code, tag, &contact, (lines, body));
-        self.answers.insert(key(request), text.clone());
-        text
-    }
-
-    /// What it answers to a request of the far end.
-    pub(super) fn take_request(&mut self, now: Duration, request: &str) -> Vec<Letter> {
-        let ends = match method(request) {
-            "BYE" => true,
-            "CANCEL" => self.is_pondered(request),
-            _ => false,
-        };
-        // What is still being thought about is over first.
-        let given_up = self.pondered.take_if(|_| ends).map(|(_, invite)| {
-            self.witness.note("re-INVITE was cancelled");
-            self.answer(&invite, 487, ("", ""))
-        });
-        let texts = given_up.into_iter().chain(self.react(now, request));
-        let texts: Vec<String> = texts.collect();
-        texts.into_iter().map(|text| self.letter(text)).collect()
-    }
-
-    /// Whether a CANCEL means the re-INVITE that is being thought about.
-    fn is_pondered(&self, cancel: &str) -> bool {
-        let pondered = self.pondered.as_ref();
-        pondered.is_some_and(|(_, invite)| branch(invite) == branch(cancel))
-    }
-
-    fn react(&mut self, now: Duration, request: &str) -> Option<String> {
-        if let Some(known) = self.answers.get(&key(request)) {
-            return Some(known.clone()).filter(|text| !text.is_empty());
-        }
-        self.numbers.note(request);
-        if std::mem::take(&mut self.numbers.reused) > 0 {
-            self.witness.wrong(format!("{} got a CSeq twice", self.ends.call_id));
-        }
-        let number = cseq(request).0;
-        match method(request) {
-            "ACK" => {
-                self.accepted.take_if(|(accepted, _)| *accepted == number);
-                self.remote_media = media_of(request).or(self.remote_media);
-                return None;
-            }
-            "CANCEL" => return Some(self.answer(request, 200, ("", ""))),
-            _ => {}
-        }
-        if let Some((code, lines)) = self.challenge(request) {
-            self.heard = self.heard.max(number);
-            return Some(self.answer(request, code, (&lines, "")));
-        }
-        match method(request) {
-            "BYE" => {
-                self.end();
-                return Some(self.answer(request, 200, ("", "")));
-            }
-            _ if !self.is_open() => return Some(self.answer(request, 481, ("", ""))),
-            // §12.2.2: what was overtaken is not done any more.
-            _ if number <= self.heard => return Some(self.answer(request, 500, ("", ""))),
-            _ => self.heard = number,
-        }
-        match method(request) {
-            "INVITE" => self.take_offer(now, request),
-            "UPDATE" if self.manners.updates => self.take_offer(now, request),
-            "INFO" | "MESSAGE" => Some(self.take_words(request)),
-            "NOTIFY" => Some(self.take_news(request)),
-            "OPTIONS" => Some(self.answer(request, 200, (&self.manners.lines(), ""))),
-            _ => Some(self.answer(request, 405, (&self.manners.lines(), ""))),
-        }
-    }
-
-    /// Who asks everybody for a password asks in every request (RFC 3261 §22.1).
-    fn challenge(&mut self, request: &str) -> Option<(u16, String)> {
-        let (code, account) = self.manners.asks.as_ref().filter(|_| self.is_open())?;
-        let nonce = format!("inside-{}", self.ends.host.ip());
-        match proof(*code, account, &nonce, request) {
-            Proof::Missing => Some((*code, challenge(*code, account, &nonce))),
-            Proof::Right => {
-                self.witness.note("our request inside a call proved itself");
-                None
-            }
-            Proof::Wrong => {
-                self.witness.wrong(format!("{} got a wrong digest", self.ends.call_id));
-                None
-            }
-        }
-    }
-
-    /// Words come once, and all from the same far end.
-    fn take_words(&mut self, request: &str) -> String {
-        let words = body(request).to_owned();
-        let speaker = |words: &str| words.rsplit(' ').next().map(str::to_owned);
-        if self.words.contains(&words) {
-            self.witness.doubt(format!("{} heard {words:?} twice", self.ends.call_id));
-        }
-        let is_other = self.words.first().is_some_and(|first| speaker(first) != speaker(&words));
-        if is_other && !self.manners.in_company {
-            self.witness.wrong(format!("{} heard words of another call", self.ends.call_id));
-        }
-        self.words.push(words);
-        self.answer(request, 200, ("", ""))
-    }
-
-    /// How a transfer goes (RFC 3515 §2.4). Its end is told once, and nothing after it.
-    fn take_news(&mut self, request: &str) -> String {
-        let event = header(request, "Event").unwrap_or_default();
-        let number = event.strip_prefix("refer;id=").and_then(|number| number.parse().ok());
-        let is_last =
-            header(request, "Subscription-State").unwrap_or_default().starts_with("terminated");
-        let known = self.referred.iter_mut().find(|refer| Some(refer.cseq) == number);
-        match (known.filter(|refer| !refer.is_told), status(body(request))) {
-            (Some(refer), Some(code)) if is_last == (code >= 200) => {
-                refer.is_told = is_last;
-                self.witness.note(match (code, refer.wish) {
-                    (..200, _) => "transferor was told of progress",
-                    (..300, Wish::Join) => "attended transfer done",
-                    (..300, _) => "blind transfer done",
-                    (_, Wish::Join) => "attended transfer failed",
-                    _ => "blind transfer failed",
-                });
-            }
-            _ => {
-                let (call_id, says) = (&self.ends.call_id, body(request).trim());
-                let text = format!("{call_id} got strange news: {event:?} {says:?}");
-                self.witness.wrong(text);
-            }
-        }
-        self.answer(request, 200, ("", ""))
-    }
-
-    fn take_offer(&mut self, now: Duration, request: &str) -> Option<String> {
-        let offers = method(request) == "INVITE" || !body(request).is_empty();
-        if offers && self.offers() {
-            self.witness.note("peer said 491");
-            return Some(self.answer(request, 491, ("", "")));
-        }
-        if self.pondered.is_some() && offers {
-            // §14.1: the one before has not even been answered.
-            let text = format!("{} got an offer on top of an offer", self.ends.call_id);
-            self.witness.doubt(text);
-        }
-        if offers && self.is_offering() {
-            return Some(self.answer(request, 500, ("Retry-After: 1\r\n", "")));
-        }
-        if let Some(refusal) = self.session.refusal(request) {
-            return Some(self.answer(request, 422, (&refusal, "")));
-        }
-        if method(request) == "INVITE" && !self.manners.thinks.is_zero() {
-            self.answers.insert(key(request), String::new());
-            self.pondered = Some((now + self.manners.thinks, request.to_owned()));
-            let contact = self.ends.contact();
-            return Some(response(request, 100, "", &contact, ("", "")));
-        }
-        self.answer_offer(now, request)
-    }
-
-    fn answer_offer(&mut self, now: Duration, request: &str) -> Option<String> {
-        let offer = body(request);
-        let direction = match offer {
-            offer if offer.contains("a=sendonly") => "recvonly",
-            offer if offer.contains("a=recvonly") => "sendonly",
-            _ => "sendrecv",
-        };
-        self.remote_media = media_of(request).or(self.remote_media);
-        if let Some(contact) = header(request, "Contact") {
-            self.ends.target = uri(contact).to_owned();
-        }
-        let is_invite = method(request) == "INVITE";
-        let says_more = is_invite || !offer.is_empty();
-        let described = if says_more { self.describe(direction, true) } else { String::new() };
-        let session = self.session.settle(now, request);
-        let is_refresh = header(request, "Session-Expires").is_some();
-        self.witness.note(match (is_invite, offer.is_empty(), is_refresh) {
-            (false, true, true) => "peer was refreshed by UPDATE",
-            (true, _, true) => "peer took a re-INVITE with a session",
-            (true, true, _) => "peer was asked for an offer",
-            _ => "peer took an offer",
-        });
-        let lines = format!("{}{session}", self.manners.lines());
-        let text = self.answer(request, 200, (&lines, &described));
-        if !is_invite {
-            return Some(text);
-        }
-        // §13.3.1.4: a 2xx is repeated until its ACK comes.
-        self.accepted = Some((cseq(request).0, Pending::new(now, text, T2)));
-        None
     }
 }
 

@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use super::device::{Device, Routine};
-use super::dialog::{Manners, Rel100, Wish};
 use super::digest::Account;
+use super::keypad::Tones;
 use super::machine::{ADDRESSES, SIP_PORT};
+use super::manners::{Manners, Rel100, Wish};
 use super::network::Way;
-use super::phone::Phone;
+use super::phone::{Phone, Plan};
 use super::registrar::Registrar;
 use super::scenario::{CALM, Deed, Dice, OPENING, Scenario, Wanted, host};
 use super::session::Timer;
@@ -20,6 +21,9 @@ pub(super) struct Extensions {
     pub(super) world: Scenario,
 }
 
+/// What a user dials to pick up what rings somewhere else.
+pub(super) const PICKUP_CODE: &str = "*8";
+
 /// How long a call with session timers may last.
 const LONG_TALK: (u64, u64) = (50_000, 220_000);
 
@@ -28,7 +32,8 @@ impl Extensions {
     pub(super) fn add(mut self) -> Scenario {
         let timed = self.dice.one_in(5);
         if timed {
-            self.world.parameters.push(("SS_SIP_SESSION_TIMER", self.dice.pick(&[90, 100, 130])));
+            let longest = self.dice.pick(&[90, 100, 130]);
+            self.set("SS_SIP_SESSION_TIMER", &longest.to_string());
         }
         self.add_customer(timed);
         self.add_vendors(timed);
@@ -53,6 +58,10 @@ impl Extensions {
         }
         self.world.script.sort_by_key(|(at, _)| *at);
         self.world
+    }
+
+    fn set(&mut self, parameter: &'static str, value: &str) {
+        self.world.parameters.push((parameter, value.into()));
     }
 
     /// One in so many speaks over TCP.
@@ -88,6 +97,7 @@ impl Extensions {
             thinks: if self.dice.one_in(4) { self.dice.ms(20..3_000) } else { Duration::ZERO },
             asks: None,
             in_company: false,
+            tones: None,
         };
         // At whole seconds after the answer, so that both sides often want something at once.
         for _ in 0..self.dice.below(4) {
@@ -185,7 +195,7 @@ impl Extensions {
                 self.world.vendors[place].registrar = Some(registrar);
                 wanted.registration = true;
                 wanted.login = wanted.login.or_else(|| Some(self.account("us")));
-                self.world.parameters.push(("EXPIRE", 60));
+                self.set("EXPIRE", "60");
             }
             wanted.options_check = self.dice.one_in(6);
             wanted.way = self.way(6);
@@ -217,7 +227,7 @@ impl Extensions {
     /// Users with devices of ours; some callers call them, some are theirs.
     fn add_users(&mut self) {
         if self.dice.one_in(3) {
-            self.world.parameters.push(("TG_NONCE_AGE", 10));
+            self.set("TG_NONCE_AGE", "10");
         }
         let count = 1 + self.dice.below(2);
         for number in 0..count {
@@ -273,26 +283,36 @@ impl Extensions {
             return self.world;
         }
         self.world.joins = self.dice.one_in(2);
+        self.trust_all();
+        self.for_all(Self::transferor);
+        self.world
+    }
+
+    /// Nobody's transfers are refused.
+    fn trust_all(&mut self) {
         self.world.customer.transfer = true;
         self.world.gateways.iter_mut().for_each(|gateway| gateway.transfer = true);
+    }
+
+    /// Everybody has other manners, by whether he takes calls.
+    fn for_all(&mut self, mut change: impl FnMut(&mut Self, Manners, bool) -> Manners) {
         for mut phone in std::mem::take(&mut self.world.phones) {
             // Two callers that are joined hear each other, and nothing of an echo.
             phone.plan.mute = false;
             if self.world.joins {
                 phone.plan.talk = phone.plan.talk.max(Duration::from_secs(15));
             }
-            let manners = self.transferor(phone.manners(), false);
+            let manners = change(self, phone.manners(), false);
             self.world.phones.push(phone.with(manners));
         }
         for place in 0..self.world.vendors.len() {
             let manners = self.world.vendors[place].manners.clone();
-            self.world.vendors[place].manners = self.transferor(manners, true);
+            self.world.vendors[place].manners = change(self, manners, true);
         }
         for place in 0..self.world.devices.len() {
             let manners = self.world.devices[place].callee.manners.clone();
-            self.world.devices[place].callee.manners = self.transferor(manners, true);
+            self.world.devices[place].callee.manners = change(self, manners, true);
         }
-        self.world
     }
 
     /// The manners of somebody who may transfer; who takes calls has several, and may join two of them.
@@ -308,6 +328,86 @@ impl Extensions {
         }
         manners.wishes.sort_by_key(|(after, _)| *after);
         manners
+    }
+
+    /// Everybody may transfer by keys.
+    pub(super) fn add_keys(mut self) -> Scenario {
+        if !self.dice.one_in(3) {
+            return self.world;
+        }
+        self.set("TG_TRANSFER_BLIND_KEY", "*1");
+        self.set("TG_TRANSFER_ATTENDED_KEY", "*2");
+        let (rings, wait_s) = (self.dice.pick(&["0", "1"]), self.dice.pick(&["2", "10"]));
+        self.set("TG_TRANSFER_RINGBACK", rings);
+        self.set("TG_TRANSFER_WAIT", wait_s);
+        self.trust_all();
+        self.for_all(|world, manners, _| world.presser(manners));
+        self.world
+    }
+
+    /// The manners of somebody who presses keys: to transfer, and then, or in the middle of it, to take that
+    /// back, or to leave the others alone.
+    fn presser(&mut self, mut manners: Manners) -> Manners {
+        manners.in_company = true;
+        manners.tones = Some(self.dice.pick(&[Tones::Events, Tones::Info]));
+        let mut at = Duration::from_secs(u64::from(self.dice.below(8)));
+        for _ in 0..self.dice.below(3) {
+            at += self.dice.ms(500..5_000);
+            let keys = self.dice.pick(&[
+                "*144207946#",
+                "*244207946#",
+                "*244207946#",
+                "*244207946",
+                "*144330000#",
+                "*244330000#",
+                "*2999123#",
+                "*1",
+                "*2442",
+                "12*3#",
+            ]);
+            manners.wishes.push((at, Wish::Press(keys)));
+            at += self.dice.ms(300..12_000);
+            let then = self.dice.pick(&[
+                None,
+                Some(Wish::Press("**")),
+                Some(Wish::Press("*#")),
+                Some(Wish::HangUp),
+            ]);
+            manners.wishes.extend(then.map(|wish| (at, wish)));
+        }
+        manners.wishes.sort_by_key(|(after, _)| *after);
+        manners
+    }
+
+    /// Users pick up what rings at each other's phones.
+    pub(super) fn add_pickups(mut self) -> Scenario {
+        if self.world.users.len() < 2 || self.dice.one_in(3) {
+            return self.world;
+        }
+        self.set("TG_PICKUP_CODE", PICKUP_CODE);
+        (self.world.picks_up, self.world.joins) = (true, true);
+        self.for_all(|_, manners, _| Manners { in_company: true, ..manners });
+        let called: Vec<Duration> =
+            self.world.phones.iter().map(|phone| phone.plan.start).collect();
+        let count = self.world.users.len() as u32;
+        for number in 0..=self.dice.below(3) {
+            let address = host(&format!("10.10.1.{}", 90 + number), SIP_PORT);
+            let target = host(ADDRESSES[0], SIP_PORT);
+            let callee = self.dice.pick(&["*8", "*8", "*844330000", "*844330001"]);
+            let plan = Plan {
+                start: self.dice.pick(&called) + self.dice.ms(20..5_000),
+                cancel_after: self.dice.one_in(6).then(|| self.dice.ms(50..3_000)),
+                talk: self.dice.ms(200..30_000),
+                forgets_ack: false,
+                offerless: self.dice.one_in(8),
+                mute: false,
+            };
+            let manners = Manners { in_company: true, ..self.manners(false, Vec::new()) };
+            let account = self.world.users[self.dice.below(count) as usize].clone();
+            let phone = Phone::new(50 + number, address, target, callee, plan);
+            self.world.phones.push(phone.with(manners).of(account));
+        }
+        self.world
     }
 
     /// Vendors whose host goes away for a while, or whose gateway goes for good.

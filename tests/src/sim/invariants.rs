@@ -8,8 +8,10 @@ use control::decide::Method;
 use link::record::{EndReason, NEVER};
 use serde_json::Value;
 
+use super::extensions::PICKUP_CODE;
 use super::machine::{ADDRESSES, Carried, time};
 use super::phone::Phone;
+use super::vendor::Vendor;
 use super::world::{BOUGHT, RAISED, SOLD, World};
 
 /// A loss of power costs no more of a call than a second, and what was on its way to the disk.
@@ -183,6 +185,13 @@ fn undoubted(world: &World<'_>) -> Result<(), String> {
             format!("{} ended by {why} for no reason", id_text(cdr.record.id))
         })?;
     }
+    let phones = world.phones.iter().filter(|phone| phone.was_forgotten());
+    let phones = phones.map(|phone| phone.call_id.as_str());
+    let mut forgotten = phones.chain(world.callees().flat_map(Vendor::calls_forgotten));
+    holds(forgotten.next().is_none(), || {
+        let call_ids: Vec<&str> = forgotten.collect();
+        format!("left alone in a call that was over: {}", call_ids.join(", "))
+    })?;
     let doubts: Vec<&str> =
         world.witnesses().flat_map(|it| &it.doubts).map(String::as_str).collect();
     holds(doubts.is_empty(), || doubts.join("; "))
@@ -280,8 +289,13 @@ fn charged(world: &World<'_>, cdr: &Cdr) -> Result<(), String> {
     let is_bought = attempt.is_none_or(|attempt| world.gateways.contains(&attempt.gateway));
     // A call to a phone of ours is bought of nobody.
     let bought = if is_bought { rate(BOUGHT) } else { 0 };
+    let sold = match cdr.record.facts.callee.as_bytes().starts_with(PICKUP_CODE.as_bytes()) {
+        // Whoever called pays for what is picked up.
+        true => vec![0],
+        false => sold_at(world, cdr.record.started_us),
+    };
     let sides = [
-        (sold_at(world, cdr.record.started_us), hold_ms, cdr.customer_charge.fee),
+        (sold, hold_ms, cdr.customer_charge.fee),
         (vec![bought], cdr.vendor_hold_ms(), cdr.vendor_charge.fee),
     ];
     for (rates, hold_ms, fee) in sides {

@@ -559,6 +559,14 @@ impl<'m> Machine<'m> {
         carried
     }
 
+    /// What the workers of the dataplane that runs have counted under a name.
+    #[must_use]
+    pub fn counted(&self, name: &str) -> u64 {
+        let sides = (0..WORKERS).filter_map(|worker| self.link.control_side(worker).ok());
+        let all = sides.flat_map(|side| side.counters.iter());
+        all.filter(|(found, _)| found == name).map(|(_, count)| count).sum()
+    }
+
     /// Live calls of the call table that control does not know.
     #[must_use]
     pub fn calls_unknown(&self) -> usize {

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::keypad::is_signal;
+
 /// RFC 3261 §17.1.1.1.
 pub(super) const T1: Duration = Duration::from_millis(500);
 /// The longest interval between repetitions of anything but an INVITE.
@@ -93,12 +95,13 @@ impl Numbers {
     }
 }
 
-/// A body with one audio stream.
-pub(super) fn sdp(address: SocketAddr, version: u32, direction: &str) -> String {
+/// A body with one audio stream, and perhaps keys in it.
+pub(super) fn sdp(address: SocketAddr, version: u32, direction: &str, has_keys: bool) -> String {
     let (ip, port) = (address.ip(), address.port());
+    let keys = if has_keys { " 101\r\na=rtpmap:101 telephone-event/8000" } else { "" };
     format!(
         "v=0\r\no=- 1 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
-         m=audio {port} RTP/AVP 8\r\na={direction}\r\n"
+         m=audio {port} RTP/AVP 8{keys}\r\na={direction}\r\n"
     )
 }
 
@@ -116,6 +119,7 @@ pub(super) fn with_body(head: &str, body: &str) -> String {
     let kind = match body {
         "" => "",
         body if body.starts_with("v=0") => "Content-Type: application/sdp\r\n",
+        body if is_signal(body) => "Content-Type: application/dtmf-relay\r\n",
         _ => "Content-Type: text/plain\r\n",
     };
     format!("{head}{kind}Content-Length: {}\r\n\r\n{body}", body.len())

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::dialog::{Dialog, Ends, Manners, Rel100, Wish, reliable};
+use super::dialog::{Dialog, Ends, reliable};
 use super::digest::{Account, Login};
+use super::keypad::is_event;
+use super::manners::{Manners, Rel100, Wish};
 use super::network::{Letter, Way};
 use super::peer::{
     HELLO, PTIME, Pending, SILENCE, T2, TIMER_B, audio, body, branch, call_of, cseq, header,
@@ -240,6 +242,12 @@ impl Phone {
         &self.dialog.witness
     }
 
+    /// Whether its call was over without a word to it.
+    #[must_use]
+    pub fn was_forgotten(&self) -> bool {
+        self.dialog.was_forgotten()
+    }
+
     /// Whether nothing will happen here any more by itself.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -428,6 +436,9 @@ impl Phone {
     }
 
     fn hear(&mut self, now: Duration, bytes: &[u8]) -> Vec<Letter> {
+        if is_event(bytes) {
+            return Vec::new();
+        }
         self.heard = now;
         let of = call_of(bytes);
         let is_hello = of == Some(HELLO) && self.dialog.manners.in_company;

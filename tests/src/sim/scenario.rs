@@ -7,10 +7,10 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::device::Device;
-use super::dialog::{Manners, Wish};
 use super::digest::Account;
 use super::extensions::Extensions;
 use super::machine::{ADDRESSES, SIP_PORT};
+use super::manners::{Manners, Wish};
 use super::network::{Way, Weather};
 use super::phone::{Phone, Plan};
 use super::vendor::{Answers, Temper, Vendor};
@@ -21,9 +21,8 @@ pub const OPENING: Duration = Duration::from_secs(1_000);
 pub(super) const CALM: Duration = OPENING.saturating_add(Duration::from_secs(60));
 /// Seeds below it are worlds of plain peers: those kept from before the others spoke of extensions.
 const PLAIN: u64 = 1 << 20;
-/// Seeds below it, and so all fresh ones, are worlds where nobody transfers calls: what those where somebody
-/// does still break is not all mended.
-const STEADY: u64 = 1 << 48;
+/// Seeds below it are worlds where nobody transfers calls, or picks them up: those kept from before.
+const STEADY: u64 = 1 << 32;
 
 /// Something that happens to the world.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -119,6 +118,8 @@ pub struct Scenario {
     pub customer: Wanted,
     /// Whether somebody joins two of his calls, and leaves.
     pub joins: bool,
+    /// Whether users pick up each other's calls.
+    pub picks_up: bool,
     /// Users with a phone of ours.
     pub users: Vec<Account>,
     /// Their devices.
@@ -126,7 +127,7 @@ pub struct Scenario {
     /// A customer whose gateway is known by its password alone.
     pub roaming: Option<Account>,
     /// Parameters that are not as they are by themselves.
-    pub parameters: Vec<(&'static str, u32)>,
+    pub parameters: Vec<(&'static str, String)>,
     /// The network at the start.
     pub weather: Weather,
     /// What happens when, in order.
@@ -317,8 +318,15 @@ impl Scenario {
             return basics;
         }
         let world = Extensions { dice, world: basics }.add();
+        if seed < STEADY {
+            return world;
+        }
         let dice = Dice(StdRng::seed_from_u64(seed ^ 0x7472_616e_7366));
-        if seed < STEADY { world } else { Extensions { dice, world }.add_transfers() }
+        let world = Extensions { dice, world }.add_transfers();
+        let dice = Dice(StdRng::seed_from_u64(seed ^ 0x6b65_7973));
+        let world = Extensions { dice, world }.add_keys();
+        let dice = Dice(StdRng::seed_from_u64(seed ^ 0x7069_636b));
+        Extensions { dice, world }.add_pickups()
     }
 
     /// Peers that speak of nothing but RFC 3261.
@@ -372,6 +380,7 @@ impl Scenario {
             gateways: Vec::new(),
             customer: Wanted::default(),
             joins: false,
+            picks_up: false,
             users: Vec::new(),
             devices: Vec::new(),
             roaming: None,

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::dialog::{Dialog, Ends, Manners, Rel100};
+use super::dialog::{Dialog, Ends};
+use super::keypad::is_event;
+use super::manners::{Manners, Rel100};
 use super::network::{Letter, Way};
 use super::peer::{
     HELLO, PTIME, Pending, SILENCE, T2, TIMER_B, audio, branch, cseq, echo_of, header, is_spoken,
@@ -131,6 +133,11 @@ impl Taken {
         &self.dialog.ends.call_id
     }
 
+    /// Whether it was over without a word to its owner.
+    pub(super) fn was_forgotten(&self) -> bool {
+        self.dialog.was_forgotten()
+    }
+
     pub(super) fn is_by_stream(&self) -> bool {
         self.dialog.ends.way == Way::Stream
     }
@@ -154,6 +161,9 @@ impl Taken {
 
     /// Audio came: what goes back. Two who echo would have no end of it; what comes back stays.
     pub(super) fn echo(&mut self, now: Duration, audio: &[u8]) -> Option<Letter> {
+        if is_event(audio) {
+            return None;
+        }
         self.heard = now;
         let in_company = self.dialog.manners.in_company;
         if in_company && !is_spoken(audio) {

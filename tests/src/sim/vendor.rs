@@ -4,8 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::dialog::Manners;
 use super::digest::{Account, Proof, challenge, proof};
+use super::manners::Manners;
 use super::network::Letter;
 use super::peer::{body, header, method, response, status};
 use super::registrar::Registrar;
@@ -99,6 +99,11 @@ impl Vendor {
     #[must_use]
     pub fn calls_up(&self) -> usize {
         self.calls.iter().filter(|call| !call.is_over()).count()
+    }
+
+    /// Calls that were over without a word to it.
+    pub(super) fn calls_forgotten(&self) -> impl Iterator<Item = &str> {
+        self.calls.iter().filter(|call| call.was_forgotten()).map(Taken::call_id)
     }
 
     /// Calls that ever came to it.

@@ -147,7 +147,7 @@ impl<'m> World<'m> {
         // Half of its users know SHA-256 alone.
         self.enter(Put, "param/TG_DIGEST_SHA256", json!({"value": "1"}))?;
         for (name, value) in &offers.parameters {
-            let value = json!({ "value": value.to_string() });
+            let value = json!({ "value": value });
             self.enter(Put, &format!("param/{name}"), value)?;
         }
         // Without a credit limit (`null`) an account is never short of money.
@@ -422,7 +422,7 @@ impl<'m> World<'m> {
 
 /// What an operator enters besides accounts and tariffs.
 struct Offers {
-    parameters: Vec<(&'static str, u32)>,
+    parameters: Vec<(&'static str, String)>,
     /// Documents, and where they belong.
     documents: Vec<(&'static str, Value)>,
 }
@@ -463,6 +463,7 @@ impl Offers {
                 "name": account.user, "account": "acme", "tariff": "sell",
                 "password": account.password, "numbers": [format!("4433000{number}")],
                 "ring": if number == 0 { "all" } else { "newest" },
+                "pickup_group": if scenario.picks_up { "office" } else { "" },
             });
             documents.push(("phone", phone));
         }

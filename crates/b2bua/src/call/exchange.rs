@@ -14,6 +14,7 @@ use super::hangup::by_side;
 use super::invite::{description, patience_of};
 use super::{Deadline, Exchange, Unacked};
 use crate::Instant;
+use crate::arena::Field;
 use crate::compose::{self, Content, Extensions, Outgoing, Reply, SDP, Says, Told};
 use crate::counter::Counter;
 use crate::dialog::Side;
@@ -501,36 +502,54 @@ impl Switch {
         status: u16,
         message: &Message<'_>,
     ) {
-        let from = self.take_exchange(owner, server);
+        self.take_exchange(owner, server);
+        let slot = self.live_call(owner);
+        let lost = slot.filter(|_| ends_dialog(status)).map(|slot| self.side_of(slot, message));
         let is_prack = |_: &mut Self, request: &Message<'_>| request.method() == Method::Prack;
         let is_prack = self.with_kept(server, Which::Request, is_prack) == Some(true);
-        // The PRACK itself was heard: only its offer failed.
-        let told = if is_prack { 488 } else { told(status) };
+        let told = match lost {
+            // The PRACK itself was heard: only its offer failed.
+            _ if is_prack => 488,
+            // Whoever asked is in its dialog still.
+            Some(None) => 480,
+            _ => told(status),
+        };
         let reply = Reply { passed: Some(message), ..Reply::plain(told) };
         self.answer_exchange(now, server, &reply);
-        let Some(slot) = self.live_call(owner) else { return };
-        self.leg_not_replaced(slot, server);
-        if ends_dialog(status) {
-            let lost = from.map(|(_, exchange)| exchange.from.other());
-            let by = lost.map_or(link::record::EndedBy::Server, by_side);
-            self.hang_up(now, slot, EndReason::DialogLost, by, None);
+        let Some(slot) = slot else { return };
+        self.leg_not_replaced(now, slot, server);
+        if let Some(Some(lost)) = lost {
+            self.hang_up(now, slot, EndReason::DialogLost, by_side(lost), None);
         }
     }
 
-    /// The far side said nothing at all.
+    /// The side that a message of ours went to, or one like it came from. `None`: it has left, or another is
+    /// in its place, and what became of its dialog is nobody's business.
+    pub(crate) fn side_of(&self, slot: usize, message: &Message<'_>) -> Option<Side> {
+        let call = &self.calls[slot];
+        Side::BOTH.into_iter().find(|&side| {
+            let leg = &call.legs[side as usize];
+            let goes_on = leg.confirmed || !call.state.is_confirmed();
+            goes_on && leg.text(Field::CallId) == message.call_id()
+        })
+    }
+
+    /// The far side, if it is still there, said nothing at all.
     pub(crate) fn exchange_unanswered(
         &mut self,
         now: Instant,
         owner: CallKey,
         server: TransactionKey,
+        lost: Option<Side>,
     ) {
-        let from = self.take_exchange(owner, server);
-        self.answer_exchange(now, server, &Reply::plain(408));
+        self.take_exchange(owner, server);
+        let told = if lost.is_some() { 408 } else { 480 };
+        self.answer_exchange(now, server, &Reply::plain(told));
         if let Some(slot) = self.live_call(owner) {
-            self.leg_not_replaced(slot, server);
-            let lost = from.map(|(_, exchange)| exchange.from.other());
-            let by = lost.map_or(link::record::EndedBy::Server, by_side);
-            self.hang_up(now, slot, EndReason::DialogLost, by, None);
+            self.leg_not_replaced(now, slot, server);
+            if let Some(lost) = lost {
+                self.hang_up(now, slot, EndReason::DialogLost, by_side(lost), None);
+            }
         }
     }
 

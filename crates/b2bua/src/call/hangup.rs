@@ -72,7 +72,7 @@ impl Switch {
             Method::Bye => self.bye(now, slot, side, path, request, key),
             Method::Refer => self.refer(now, slot, side, path, request, key),
             Method::Invite | Method::Update | Method::Info | Method::Message
-                if self.is_changing(slot) =>
+                if self.is_changing(slot) || self.may_come_round(slot, &path, request) =>
             {
                 self.counters.add(Counter::Glare);
                 self.answer_once(now, path, request, key, &Reply::plain(491));

@@ -153,7 +153,7 @@ impl Switch {
         let typed = self.calls[slot].typed;
         let (cancels, ends) = (typed.is(keys.cancel.as_bytes()), typed.is(keys.end.as_bytes()));
         match stage {
-            Stage::Dialling if cancels => self.take_back(slot),
+            Stage::Begun if cancels => self.take_back(slot),
             Stage::Calling { invite } if cancels => {
                 self.cancel_client(now, invite, None);
                 self.take_back(slot);
@@ -163,7 +163,7 @@ impl Switch {
             Stage::Calling { .. } if ends && plan == Plan::Consult => {
                 self.hands_over(slot);
             }
-            Stage::Dialling => {
+            Stage::Begun => {
                 self.dial_key(now, slot, key);
                 return true;
             }
@@ -189,7 +189,7 @@ impl Switch {
 
     /// No further digit came: what there is, is the number.
     pub(super) fn keys_late(&mut self, now: Instant, slot: usize) {
-        if self.transfer_stage(slot) == Some(Stage::Dialling) {
+        if self.transfer_stage(slot) == Some(Stage::Begun) {
             self.dial(now, slot);
         }
     }

@@ -30,6 +30,7 @@ mod failure;
 mod hangup;
 mod identities;
 mod invite;
+mod join;
 mod keypad;
 mod parties;
 mod pickup;
@@ -39,6 +40,7 @@ mod replace;
 mod retry;
 mod ringback;
 mod session;
+mod spare;
 mod transfer;
 
 pub(crate) use invite::server_key;

@@ -80,6 +80,7 @@ impl Switch {
         }
         self.believe(now, slot, Side::Callee, offer);
         self.abandon_group(now, slot, EndReason::Cancelled, None);
+        self.note_picked_up(now, slot);
         self.calls[slot].branches.clear();
         self.counters.add(Counter::Pickups);
         let tag = self.own_tag(slot, Side::Callee);
@@ -110,6 +111,15 @@ impl Switch {
         match (Sdp::parse(offered), Sdp::parse(offer)) {
             (Ok(offered), Ok(offer)) => match_up(&offered, &offer),
             _ => false,
+        }
+    }
+
+    /// Whoever called pays as if what rang last had answered, and its start record must say when.
+    fn note_picked_up(&mut self, now: Instant, slot: usize) {
+        let call = &mut self.calls[slot];
+        let (ms, used) = (call.ms(now), call.record.attempts().len());
+        if let Some(attempt) = call.record.attempts[..used].last_mut() {
+            attempt.answered_ms = ms;
         }
     }
 

@@ -4,9 +4,11 @@
 //! by the tags that it is a party to the call it gives away. What it asks is a re-INVITE to whoever stays,
 //! from a leg that is new; on failure the old one is back as if nothing had been.
 
+use link::record::EndReason;
 use sip::Message;
 use sip::header::Replaces;
 
+use super::hangup::by_side;
 use crate::Instant;
 use crate::arena::{Field, TooLong};
 use crate::counter::Counter;
@@ -45,14 +47,16 @@ impl Switch {
             return self.refuse_overload(path, invite, Counter::TransfersFull);
         }
         let (stage, asked) = (Stage::Replacing { server: TransactionKey::NONE }, Asked::Inside);
-        let transfer = Transfer { side, asker: side, stage, spare: leg, asked, offered: false };
+        let (is_displaced, offered) = (false, false);
+        let transfer =
+            Transfer { side, asker: side, stage, spare: leg, asked, is_displaced, offered };
         self.calls[slot].transfer = self.transfers.open(transfer);
         self.swap_spare(slot);
         self.open_exchange(now, slot, side, path, invite, key);
         let begun = self.calls[slot].exchange.filter(|exchange| exchange.from == side);
         match begun {
             Some(exchange) => self.set_stage(slot, Stage::Replacing { server: exchange.server }),
-            None => self.restore_leg(slot),
+            None => self.restore_leg(now, slot),
         }
     }
 
@@ -114,15 +118,19 @@ impl Switch {
     }
 
     /// Whoever stays refused: the old leg is back.
-    pub(super) fn leg_not_replaced(&mut self, slot: usize, server: TransactionKey) {
+    pub(super) fn leg_not_replaced(&mut self, now: Instant, slot: usize, server: TransactionKey) {
         if self.replaces(slot, server) {
-            self.restore_leg(slot);
+            self.restore_leg(now, slot);
         }
     }
 
-    fn restore_leg(&mut self, slot: usize) {
-        self.swap_spare(slot);
+    /// The old leg is back, unless its far end has hung up meanwhile: then nobody is left to talk to.
+    fn restore_leg(&mut self, now: Instant, slot: usize) {
+        let Some(side) = self.swap_spare(slot) else { return };
         self.close_transfer(slot);
         self.rejoin_media(slot);
+        if !self.calls[slot].legs[side as usize].confirmed {
+            self.hang_up(now, slot, EndReason::Normal, by_side(side), Some(side));
+        }
     }
 }

@@ -16,6 +16,12 @@ use crate::switch::Switch;
 use crate::transaction::{Role, TransactionKey};
 use crate::transfers::Asked;
 
+/// The number of the REFER that a NOTIFY of ours tells of.
+fn refer_told_of(notify: &Message<'_>) -> Option<u32> {
+    let number = notify.value(Name::Event)?.strip_prefix(b"refer;id=")?;
+    str::from_utf8(number).ok()?.parse().ok()
+}
+
 impl Switch {
     /// Whether somebody still waits for what a request of ours brings.
     pub(crate) fn is_awaited(
@@ -59,12 +65,18 @@ impl Switch {
     /// transfer ended is always news.
     pub(crate) fn is_news(&mut self, owner: Option<CallKey>, notify: &Message<'_>) -> bool {
         let says = sip::sipfrag::status(notify.body()).unwrap_or(0);
-        let slot = owner.and_then(|owner| self.live_call(owner));
-        let asked = slot.and_then(|slot| self.transfer(slot)).map(|transfer| transfer.asked);
-        let is_latest = match asked {
-            Some(Asked::Refer { told, .. }) => told == says,
-            _ => false,
-        };
+        let is_latest = owner
+            .and_then(|owner| self.live_call(owner))
+            .and_then(|slot| self.transfer(slot).map(|transfer| (slot, transfer)))
+            .is_some_and(|(slot, transfer)| {
+                let place = &self.calls[slot].legs[transfer.side as usize];
+                let is_its = [place, &transfer.spare]
+                    .into_iter()
+                    .any(|leg| leg.text(Field::CallId) == notify.call_id());
+                let of = (refer_told_of(notify), says);
+                is_its
+                    && matches!(transfer.asked, Asked::Refer { number, told, .. } if of == (Some(number), told))
+            });
         (is_latest || says >= 200)
             && self.leg_asking(owner, notify).is_some_and(|leg| leg.confirmed)
     }

@@ -56,6 +56,8 @@ pub(crate) struct Session {
     pub(crate) ours: bool,
     /// Whether the far end takes UPDATE.
     pub(crate) updates: bool,
+    /// Whether the far end may be gone, and is to be asked at once.
+    pub(crate) is_doubted: bool,
 }
 
 impl Session {
@@ -66,6 +68,7 @@ impl Session {
         next_ms: 0,
         ours: false,
         updates: false,
+        is_doubted: false,
     };
 
     /// Bytes in a checkpoint. A refresh that failed before a restart is tried at its usual time after it.
@@ -89,6 +92,7 @@ impl Session {
             next_ms: 0,
             ours: flags & 1 != 0,
             updates: flags & 2 != 0,
+            is_doubted: false,
         };
         session.plan();
         session
@@ -109,6 +113,9 @@ impl Session {
 
     /// When something is to be done about it.
     fn due_ms(&self) -> Option<u32> {
+        if self.is_doubted {
+            return Some(0);
+        }
         let expires = self.expires_ms();
         let due = if self.ours { self.next_ms.min(expires) } else { expires };
         (self.interval_s > 0).then_some(due)
@@ -300,7 +307,7 @@ impl Switch {
             if session.due_ms().is_none_or(|due| due > ms) {
                 continue;
             }
-            if session.expires_ms() <= ms {
+            if !session.is_doubted && session.expires_ms() <= ms {
                 self.counters.add(Counter::SessionsExpired);
                 let (reason, by) = (EndReason::SessionExpired, EndedBy::Server);
                 return self.hang_up(now, slot, reason, by, None);
@@ -328,7 +335,7 @@ impl Switch {
         let text = leg.text(Field::Description);
         // Who takes no UPDATE, and whose description we could not keep, refuses it, and so shows at
         // least that it lives.
-        let by_update = leg.session.updates || text.is_empty();
+        let by_update = leg.session.updates || text.is_empty() || leg.session.is_doubted;
         let length = if by_update { 0 } else { text.len() };
         room[..length].copy_from_slice(&text[..length]);
         let refresh = Within {
@@ -347,7 +354,8 @@ impl Switch {
                 self.counters.add(Counter::SessionsRefreshed);
                 self.calls[slot].refresh = Some((side, client));
                 // Until it is answered, or the session ends.
-                self.calls[slot].leg(side).session.next_ms = u32::MAX;
+                let session = &mut self.calls[slot].leg(side).session;
+                (session.next_ms, session.is_doubted) = (u32::MAX, false);
             }
             Err(_) => self.refresh_later(now, slot, side, SOON),
         }
@@ -501,9 +509,14 @@ impl Switch {
         self.attempt_again(now, slot, index)
     }
 
-    /// The sessions of a call that was taken over run on.
+    /// The sessions of a call that was taken over run on. Another call of ours, to which a leg leads, may
+    /// not have been taken over, or as it was before it was joined to this one.
     pub(super) fn adopt_sessions(&mut self, slot: usize) {
-        assert!(self.calls[slot].state == State::Talking, "only a call that talks has sessions");
+        let call = &mut self.calls[slot];
+        assert!(call.state == State::Talking, "only a call that talks has sessions");
+        for leg in &mut call.legs {
+            leg.session.is_doubted = leg.path.inside().is_some();
+        }
         self.arm_session(slot);
     }
 }

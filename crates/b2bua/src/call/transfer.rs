@@ -18,30 +18,29 @@
 //! once, and goes to whoever stays all the same. Until then nothing is lost: on any failure the two who
 //! talked talk on, unless the transferor has left.
 //!
-//! How a transfer is asked for by keys, and what becomes of one that begins with a talk, is in `keypad.rs`.
+//! `join.rs` brings the two together, `spare.rs` minds the leg that changes hands. How a transfer is asked for
+//! by keys, and what becomes of one that begins with a talk, is in `keypad.rs`.
 
-use link::record::{CallKey, EndReason};
+use link::record::CallKey;
 use sip::header::{ReferTo, Replaces};
 use sip::uri::Scheme;
 use sip::{Message, Method, Name};
 
-use super::exchange::{PATIENCE, Within};
-use super::hangup::by_side;
+use super::Call;
+use super::exchange::Within;
 use super::invite::description;
-use super::{Call, Deadline, Session};
 use crate::Instant;
 use crate::arena::{Field, TooLong};
 use crate::compose::{self, Extensions, Outgoing, Reply, SDP, Says};
 use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
 use crate::keys::{Place, Token, mint_call_id, shard_of};
-use crate::media::MediaFault;
 use crate::path::{Inside, Path};
 use crate::switch::Switch;
 use crate::table::Key;
 use crate::transact::{Keep, write_request};
 use crate::transaction::{Birth, Class, Machine, Role, TransactionKey, invite_client};
-use crate::transfers::{Asked, Plan, Stage, Transfer};
+use crate::transfers::{Asked, Stage, Transfer};
 
 /// The longest Call-ID with tags that an attended transfer may name.
 const REPLACES_BYTES: usize = 512;
@@ -117,7 +116,10 @@ impl Switch {
             }
         };
         if !self.transfers.has_room() {
-            return self.refuse_overload(path, request, Counter::TransfersFull);
+            self.counters.add(Counter::TransfersFull);
+            let retry_after = Some(self.parameters.retry_after_s);
+            let reply = Reply { retry_after, ..Reply::plain(503) };
+            return self.answer_once(now, path, request, key, &reply);
         }
         match self.open_server(now, path, request, key, 0, Keep::Nothing) {
             Ok(server) => self.answer_to(now, server, request, &Reply::plain(202)),
@@ -125,7 +127,8 @@ impl Switch {
         }
         self.refresh_leg(slot, side, request);
         let told = if wants_news(request) { 100 } else { 0 };
-        let asked = Asked::Refer { number: request.cseq().number, told };
+        let is_attended = wish.replaces.is_some();
+        let asked = Asked::Refer { number: request.cseq().number, told, is_attended };
         self.begin_transfer(slot, side, side, asked);
         self.tell_transferor(now, slot, 100);
         self.call_target(now, slot, &wish, false);
@@ -139,15 +142,22 @@ impl Switch {
     }
 
     /// Whether an offer is on its way between the two sides, or a request of ours to one of them.
-    fn is_exchanging(&self, slot: usize) -> bool {
+    pub(super) fn is_exchanging(&self, slot: usize) -> bool {
         let call = &self.calls[slot];
         call.exchange.is_some() || call.refresh.is_some() || call.unacked.is_some()
     }
 
     /// Takes one of the places that [`Transfers::has_room`](crate::transfers::Transfers::has_room) spoke of.
     pub(super) fn begin_transfer(&mut self, slot: usize, side: Side, asker: Side, asked: Asked) {
-        let (stage, spare, offered) = (Stage::Dialling, Leg::new(), false);
-        let transfer = Transfer { side, asker, stage, spare, asked, offered };
+        let transfer = Transfer {
+            side,
+            asker,
+            stage: Stage::Begun,
+            spare: Leg::new(),
+            asked,
+            is_displaced: false,
+            offered: false,
+        };
         self.calls[slot].transfer = self.transfers.open(transfer);
         self.counters.add(Counter::Transfers);
     }
@@ -267,36 +277,27 @@ impl Switch {
         Ok(())
     }
 
-    /// How far the transfer of a call has come.
-    pub(super) fn transfer_stage(&self, slot: usize) -> Option<Stage> {
-        Some(self.transfer(slot)?.stage)
-    }
-
-    pub(super) fn transfer(&self, slot: usize) -> Option<&Transfer> {
-        self.transfers.peek(self.calls[slot].transfer?)
-    }
-
-    pub(super) fn transfer_mut(&mut self, slot: usize) -> Option<&mut Transfer> {
-        self.transfers.at(self.calls[slot].transfer?)
-    }
-
-    pub(super) fn set_stage(&mut self, slot: usize, stage: Stage) {
-        if let Some(transfer) = self.transfer_mut(slot) {
-            transfer.stage = stage;
-        }
-    }
-
     /// Whether a side of a call is in the middle of changing hands, so that nothing can be asked of it.
     pub(super) fn is_changing(&self, slot: usize) -> bool {
         let call = &self.calls[slot];
         let has_left = call.state.is_confirmed() && call.legs.iter().any(|leg| !leg.confirmed);
         let is_calm = match self.transfer_stage(slot) {
-            None | Some(Stage::Dialling | Stage::Calling { .. } | Stage::Consulting) => true,
+            None | Some(Stage::Begun | Stage::Calling { .. } | Stage::Consulting) => true,
             Some(Stage::Recalling { .. } | Stage::Joining { .. } | Stage::Replacing { .. }) => {
                 false
             }
         };
         has_left || !is_calm
+    }
+
+    /// Whether an offer may be what the target of an attended transfer is asked to agree to, come round by
+    /// inside: whoever has both ends of a chain of calls joins it to itself, and the last waits for the first.
+    pub(super) fn may_come_round(&self, slot: usize, path: &Path, request: &Message<'_>) -> bool {
+        let waits = self.transfer(slot).is_some_and(|transfer| {
+            let is_attended = matches!(transfer.asked, Asked::Refer { is_attended: true, .. });
+            is_attended && matches!(transfer.stage, Stage::Calling { .. })
+        });
+        waits && path.inside().is_some() && request.method() == Method::Invite
     }
 
     /// Who asked for the call that an INVITE from inside opens.
@@ -310,10 +311,10 @@ impl Switch {
     }
 
     /// NOTIFY: how it goes (RFC 3515 §2.4.4). Who has left hears nothing.
-    fn tell_transferor(&mut self, now: Instant, slot: usize, status: u16) {
+    pub(super) fn tell_transferor(&mut self, now: Instant, slot: usize, status: u16) {
         let Some(transfer) = self.transfer_mut(slot) else { return };
         let side = transfer.side;
-        let Asked::Refer { number, told } = &mut transfer.asked else { return };
+        let Asked::Refer { number, told, .. } = &mut transfer.asked else { return };
         let wants_this = *told != 0 && (status == 100 || *told != status);
         let refer = *number;
         if !wants_this {
@@ -417,323 +418,5 @@ impl Switch {
         {
             self.resend(client);
         }
-    }
-
-    /// The target answered: whoever stays is asked what it says to that.
-    fn target_answers(
-        &mut self,
-        now: Instant,
-        slot: usize,
-        client: TransactionKey,
-        message: &Message<'_>,
-    ) {
-        let Some(side) = self.swap_spare(slot) else { return };
-        let winner = self.tag_hash(message);
-        if let Some(transaction) = self.transactions.find(client) {
-            transaction.winner = winner;
-        }
-        self.rejoin_media(slot);
-        let accepted = if self.has_consulted(slot) {
-            self.refresh_leg(slot, side, message);
-            Ok(())
-        } else {
-            self.calls[slot].leg(side).accept(&self.setup.locals, message)
-        };
-        self.calls[slot].leg(side).confirmed = true;
-        let is_acked = self.transfer(slot).is_some_and(|transfer| transfer.offered);
-        if is_acked {
-            self.send_ack(slot, side, client, None);
-        }
-        let offered = match accepted {
-            Ok(()) => self.offer_stayer(now, slot, side, message),
-            Err(TooLong) => Err(500),
-        };
-        self.set_stage(slot, Stage::Joining { invite: client, is_acked });
-        if let Err(status) = offered {
-            self.join_failed(now, slot, status);
-        }
-    }
-
-    /// The target's offer, to whoever stays.
-    fn offer_stayer(
-        &mut self,
-        now: Instant,
-        slot: usize,
-        side: Side,
-        message: &Message<'_>,
-    ) -> Result<(), u16> {
-        let offer = description(message).ok_or(488_u16)?;
-        let stayer = side.other();
-        let mut room = self.take_scratch();
-        let carried = self.carry(now, slot, side, offer, &mut room);
-        let sent = carried.map_err(|fault| match fault {
-            MediaFault::Unusable => 488_u16,
-            MediaFault::PortsFull => 503,
-        });
-        let sent = sent.and_then(|length| {
-            self.believe(now, slot, side, offer);
-            let invite = Within {
-                method: Method::Invite,
-                content: Some((SDP, &room[..length])),
-                passed: None,
-                says: Says::Nothing,
-                extensions: self.session_offer(slot, stayer),
-                role: Role::Refresh(stayer),
-                peer: None,
-            };
-            let client = self.send_within(now, slot, stayer, &invite)?;
-            self.calls[slot].refresh = Some((stayer, client));
-            self.set_deadline(slot, Deadline::Exchange, Some(now + PATIENCE));
-            self.keep_description(slot, stayer, &room[..length]);
-            Ok(())
-        });
-        self.give_scratch(room);
-        sent
-    }
-
-    /// Whoever stays accepted the target's offer: the answer goes to the target, and the transferor may go.
-    pub(super) fn join(&mut self, now: Instant, slot: usize, message: &Message<'_>) {
-        let stage = self.transfer_stage(slot);
-        let Some(Stage::Joining { invite, is_acked }) = stage else { return };
-        let Some(side) = self.side_of_transfer(slot) else { return };
-        self.set_deadline(slot, Deadline::Exchange, None);
-        let is_agreed = if is_acked {
-            description(message).is_some()
-        } else {
-            self.answer_target(now, slot, side, invite, message)
-        };
-        let plan = self.plan(slot);
-        if plan == Some(Plan::Consult) {
-            self.begin_consulting(slot);
-        } else {
-            self.swap_spare(slot);
-            self.tell_transferor(now, slot, 200);
-            self.dismiss_spare(now, slot, side);
-            self.park_legs(slot, false);
-        }
-        if !is_agreed {
-            let by = by_side(side.other());
-            return self.hang_up(now, slot, EndReason::BadMedia, by, None);
-        }
-        if !matches!(plan, Some(Plan::Consult | Plan::Return)) {
-            self.counters.add(Counter::TransfersDone);
-        }
-    }
-
-    /// The answer of whoever stays, in the ACK. Whether there is one.
-    fn answer_target(
-        &mut self,
-        now: Instant,
-        slot: usize,
-        side: Side,
-        invite: TransactionKey,
-        message: &Message<'_>,
-    ) -> bool {
-        let mut room = self.take_scratch();
-        let carried = description(message)
-            .and_then(|answer| self.carry(now, slot, side.other(), answer, &mut room).ok());
-        if let Some(length) = carried {
-            self.keep_description(slot, side, &room[..length]);
-        }
-        let content = carried.map(|length| (SDP, &room[..length]));
-        self.send_ack(slot, side, invite, content);
-        self.give_scratch(room);
-        carried.is_some()
-    }
-
-    /// Whoever stays does not want the target: back to the transferor.
-    pub(super) fn join_failed(&mut self, now: Instant, slot: usize, status: u16) {
-        let stage = self.transfer_stage(slot);
-        let Some(Stage::Joining { invite, is_acked }) = stage else { return };
-        let Some(side) = self.side_of_transfer(slot) else { return };
-        if self.has_consulted(slot) {
-            return self.hang_up(now, slot, EndReason::BadMedia, by_side(side.other()), None);
-        }
-        if !is_acked {
-            self.send_ack(slot, side, invite, None);
-        }
-        self.send_bye(now, slot, side, None);
-        self.swap_spare(slot);
-        self.transfer_failed(now, slot, status);
-    }
-
-    /// The target was not to be had. Without the transferor there is nobody left to talk to, and no way
-    /// back after a talk with the target.
-    pub(super) fn transfer_failed(&mut self, now: Instant, slot: usize, status: u16) {
-        self.counters.add(Counter::TransfersFailed);
-        self.tell_transferor(now, slot, status);
-        let Some(side) = self.side_of_transfer(slot) else { return };
-        if self.has_consulted(slot) {
-            return self.hang_up(now, slot, EndReason::DialogLost, by_side(side), None);
-        }
-        self.drop_transfer(slot);
-        if !self.calls[slot].legs[side as usize].confirmed {
-            self.hang_up(now, slot, EndReason::Normal, by_side(side), Some(side));
-        }
-    }
-
-    /// Whether somebody spoke to the target and now one of them is to speak to whoever waited.
-    fn has_consulted(&self, slot: usize) -> bool {
-        matches!(self.plan(slot), Some(Plan::Finish | Plan::Return))
-    }
-
-    /// All is as it was before somebody wanted to transfer.
-    pub(super) fn drop_transfer(&mut self, slot: usize) {
-        self.close_transfer(slot);
-        self.set_deadline(slot, Deadline::Keys, None);
-        self.rejoin_media(slot);
-        self.park_legs(slot, false);
-    }
-
-    /// A side hangs up in the middle of a transfer, and the call goes on all the same. Whether it is so.
-    pub(super) fn transferor_leaves(&mut self, now: Instant, slot: usize, side: Side) -> bool {
-        let Some(transfer) = self.transfer_mut(slot) else { return false };
-        let is_asker = transfer.asker == side;
-        match transfer.stage {
-            // The call waits for the target.
-            Stage::Calling { .. } | Stage::Recalling { .. } if is_asker => {}
-            Stage::Consulting => {}
-            _ => return false,
-        }
-        let is_waiting = transfer.stage != Stage::Consulting;
-        if is_waiting && transfer.side != side && !self.hands_over(slot) {
-            return false;
-        }
-        self.expect_nothing(now, slot, side);
-        let leg = self.calls[slot].leg(side);
-        leg.confirmed = false;
-        leg.session = Session::NONE;
-        self.arm_session(slot);
-        if !is_waiting {
-            self.end_consulting(now, slot, side);
-        }
-        // A process after this one has nobody to call the target again: it ends the call.
-        self.save(slot);
-        true
-    }
-
-    /// A side left: what it was asked has nobody to answer it, nor what it was told to acknowledge it, and
-    /// the target's answer would wait for that.
-    fn expect_nothing(&mut self, now: Instant, slot: usize, left: Side) {
-        if let Some(exchange) = self.calls[slot].exchange.filter(|exchange| exchange.from != left) {
-            self.abort_exchange(now, slot);
-            // Nor does it end the call that it was asked in vain.
-            if let Some(client) = self.transactions.find(exchange.client) {
-                client.owner = None;
-            }
-        }
-        if self.calls[slot].refresh.is_some_and(|(side, _)| side == left) {
-            self.abort_refresh(now, slot);
-        }
-        self.forgive_ack(slot, left);
-    }
-
-    /// A request of somebody whose leg waits, or is being taken over.
-    pub(super) fn leaver_request(
-        &mut self,
-        now: Instant,
-        path: Path,
-        request: &Message<'_>,
-        key: Key,
-    ) -> bool {
-        let Some(slot) = self.find_spare(request) else { return false };
-        let Some(transfer) = self.transfer_mut(slot) else { return false };
-        let (stage, side) = (transfer.stage, transfer.side);
-        let waits = matches!(stage, Stage::Consulting | Stage::Recalling { .. });
-        let status = match request.method() {
-            Method::Bye => {
-                transfer.spare.confirmed = false;
-                200
-            }
-            Method::Invite | Method::Update if waits => 491,
-            _ if waits => 200,
-            // Too late.
-            _ => return false,
-        };
-        // Its leg may be gone when the same request comes again.
-        self.answer_once(now, path, request, key, &Reply::plain(status));
-        if waits && request.method() == Method::Bye {
-            // Nobody talks at the cost of one who is not there.
-            self.hang_up(now, slot, EndReason::Normal, by_side(side), None);
-        }
-        true
-    }
-
-    /// The call whose spare leg a request belongs to.
-    fn find_spare(&self, request: &Message<'_>) -> Option<usize> {
-        let token = Token::read(request.to().tag()?)?;
-        let place = token.place(&self.setup.keys);
-        let call = self.calls.get(place.slot as usize)?;
-        let transfer = self.transfers.peek(call.transfer?)?;
-        let is_its = call.generation == place.generation
-            && transfer.spare.random == token.random
-            && transfer.spare.owns(request);
-        is_its.then_some(place.slot as usize)
-    }
-
-    pub(super) fn side_of_transfer(&self, slot: usize) -> Option<Side> {
-        Some(self.transfer(slot)?.side)
-    }
-
-    /// Puts the spare leg in the place of the one that changes hands, and that one aside. Which side it is.
-    pub(super) fn swap_spare(&mut self, slot: usize) -> Option<Side> {
-        let transfer = self.transfers.at(self.calls[slot].transfer?)?;
-        let side = transfer.side;
-        core::mem::swap(self.calls[slot].leg(side), &mut transfer.spare);
-        Some(side)
-    }
-
-    /// Ends the dialog of the leg that is in its place for this moment only, and the transfer with it: the
-    /// spare one comes back.
-    pub(super) fn dismiss_spare(&mut self, now: Instant, slot: usize, side: Side) {
-        if self.calls[slot].legs[side as usize].confirmed {
-            self.send_bye(now, slot, side, None);
-        }
-        let call = &mut self.calls[slot];
-        let heard = self.media.figures(&call.legs[side as usize].media);
-        let before = &mut call.heard_before[side as usize];
-        *before = before.followed_by(heard);
-        self.swap_spare(slot);
-        self.close_transfer(slot);
-    }
-
-    /// The two legs of a call hear each other again.
-    pub(super) fn rejoin_media(&mut self, slot: usize) {
-        let [caller, callee] = &self.calls[slot].legs;
-        self.media.rejoin([&caller.media, &callee.media]);
-    }
-
-    /// Whether the two legs of a call wait, heard by nobody.
-    pub(super) fn park_legs(&mut self, slot: usize, parked: bool) {
-        for leg in &self.calls[slot].legs {
-            self.media.park(&leg.media, parked);
-        }
-    }
-
-    /// Forgets a transfer; its spare leg hears nothing any more.
-    pub(super) fn close_transfer(&mut self, slot: usize) {
-        let Some(place) = self.calls[slot].transfer.take() else { return };
-        if let Some(mut transfer) = self.transfers.close(place) {
-            self.media.release(&mut transfer.spare.media);
-        }
-    }
-
-    /// The call ends in the middle of a transfer.
-    pub(super) fn abandon_transfer(&mut self, now: Instant, slot: usize) {
-        let Some(&Transfer { side, stage, .. }) = self.transfer(slot) else { return };
-        match stage {
-            Stage::Dialling => return self.close_transfer(slot),
-            Stage::Calling { invite } => {
-                self.cancel_client(now, invite, None);
-                return self.close_transfer(slot);
-            }
-            Stage::Recalling { invite } => self.cancel_client(now, invite, None),
-            // A dialog must be acknowledged before it may be ended.
-            Stage::Joining { invite, is_acked: false } => self.send_ack(slot, side, invite, None),
-            Stage::Joining { is_acked: true, .. } | Stage::Consulting | Stage::Replacing { .. } => {
-            }
-        }
-        self.swap_spare(slot);
-        self.dismiss_spare(now, slot, side);
     }
 }

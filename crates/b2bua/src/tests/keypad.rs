@@ -460,3 +460,47 @@ fn a_number_that_is_too_long_is_still_only_a_number() {
     scene.world.caller_sends(&caller_request("BYE", 9, &scene.answer, ""));
     scene.world.settles();
 }
+
+#[test]
+fn a_restart_during_a_talk_with_the_target_leads_back_to_the_first_call() {
+    let mut scene = Scene::new();
+    let (admit, _) = scene.consults();
+    scene.world.restart();
+    scene.world.wait_ms(10);
+    scene.world.vendor_gets(1, "BYE ");
+    scene.world.wait_ms(1_000);
+    scene.world.ended_by(admit.call, EndedBy::Caller, EndReason::DialogLost);
+    scene.talks_as_before();
+    scene.world.ignore_messages();
+    scene.world.caller_sends(&caller_request("BYE", 9, &scene.answer, ""));
+    scene.world.vendor_gets(0, "BYE ");
+    scene.world.ended_by(scene.key, EndedBy::Caller, EndReason::Normal);
+    scene.world.settles();
+}
+
+#[test]
+fn a_restart_on_the_way_to_whoever_waits_leaves_nobody_alone() {
+    for ends_target in [false, true] {
+        let mut scene = Scene::new();
+        let (_, to_target) = scene.consults();
+        let (who, bye) = match ends_target {
+            true => (1, vendor_request(1, "BYE", 1, &to_target, "t", "")),
+            false => (0, vendor_request(0, "BYE", 1, &scene.invite, "v", "")),
+        };
+        scene.world.vendor_sends(who, &bye);
+        scene.world.vendor_gets(who, "SIP/2.0 200 ");
+        scene.world.ignore_messages();
+        scene.world.restart();
+        scene.world.wait_ms(10);
+        if ends_target {
+            scene.talks_as_before();
+            scene.world.caller_sends(&caller_request("BYE", 9, &scene.answer, ""));
+            scene.world.vendor_gets(0, "BYE ");
+        } else {
+            scene.world.caller_gets("BYE ");
+            scene.world.vendor_gets(1, "BYE ");
+            scene.world.wait_ms(1_000);
+        }
+        scene.world.settles();
+    }
+}

@@ -73,7 +73,10 @@ fn a_call_that_rings_here_is_answered_there() {
     assert_eq!(header(&bye, "Call-ID"), "dials@vendor");
     world.vendor_says(1, &bye, 200, "", "");
     world.is_quiet();
-    world.ended_by(ringing, EndedBy::Caller, EndReason::Normal);
+    let record = world.ended_by(ringing, EndedBy::Caller, EndReason::Normal);
+    let rang = record.attempts()[0];
+    assert_eq!((rang.answered_ms, rang.reason), (rang.ended_ms, EndReason::Cancelled as u8));
+    assert!(rang.answered_ms <= record.answered_ms, "by when its start record is written");
     world.ended_by(picking, EndedBy::Callee, EndReason::Normal);
     world.settles();
 }

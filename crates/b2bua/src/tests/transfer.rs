@@ -64,6 +64,31 @@ impl World {
         self.told(status, "terminated;reason=noresource");
     }
 
+    /// Vendor 0 asks vendor 1 first, in a call of its own; our 200 to that.
+    fn asks_target(&mut self) -> (CallKey, String) {
+        self.vendor_sends(0, &invite_of_vendor());
+        let admit = self.admit();
+        self.route(admit.call, &[1]);
+        self.vendor_gets(0, "SIP/2.0 100 ");
+        let to_target = self.vendor_gets(1, "INVITE ");
+        self.vendor_says(1, &to_target, 200, "t", &target_sdp());
+        self.vendor_gets(1, "ACK ");
+        let call = self.commit();
+        let talks = self.vendor_gets(0, "SIP/2.0 200 ");
+        self.vendor_sends(0, &caller_request("ACK", 1, &talks, ""));
+        self.is_quiet();
+        (call, talks)
+    }
+
+    /// Vendor 0 joins its two calls.
+    fn refers_to_talk(&mut self, invite: &str, talks: &str) {
+        let to_tag = header(talks, "To").split_once(";tag=").unwrap().1.to_owned();
+        let replaces = format!("asks%40vendor%3Bto-tag%3D{to_tag}%3Bfrom-tag%3Dasking");
+        self.refers(invite, 1, &format!("Refer-To: <sip:7777@192.0.2.1?Replaces={replaces}>\r\n"));
+        self.vendor_gets(0, "SIP/2.0 202 ");
+        self.told("100 Trying", "active;expires=300");
+    }
+
     /// Vendor 1 is called, and answers with an offer; the re-INVITE that the caller gets.
     fn target_answers(&mut self, admit: &Admit) -> (String, String) {
         self.route(admit.call, &[1]);
@@ -246,6 +271,40 @@ fn what_a_transferor_was_asked_ends_when_it_leaves() {
 }
 
 #[test]
+fn what_a_transferor_who_left_says_to_words_of_before_ends_nothing() {
+    for answers in [true, false] {
+        let mut world = World::new();
+        let (_, invite, answer) = world.transferable();
+        let admit = world.blind(&invite);
+        world.caller_sends(&caller_request("INFO", 2, &answer, ""));
+        let words = world.vendor_gets(0, "INFO ");
+        world.vendor_sends(0, &vendor_request(0, "BYE", 2, &invite, "v", ""));
+        world.vendor_gets(0, "SIP/2.0 200 ");
+        if answers {
+            world.vendor_says(0, &words, 481, "", "");
+            world.caller_gets("SIP/2.0 480 ");
+        }
+        world.route(admit.call, &[1]);
+        let to_target = world.vendor_gets(1, "INVITE ");
+        world.vendor_says(1, &to_target, 180, "t", "");
+        if !answers {
+            world.ignore_messages();
+            world.wait_ms(33_000);
+            world.caller_gets("SIP/2.0 480 ");
+        }
+        world.vendor_says(1, &to_target, 200, "t", &target_sdp());
+        world.commit();
+        let again = world.caller_gets("INVITE ");
+        caller_says(&mut world, &again, 200, &caller_sdp());
+        world.caller_gets("ACK ");
+        world.ignore_messages();
+        world.caller_sends(&caller_request("BYE", 3, &answer, ""));
+        world.vendor_gets(1, "BYE ");
+        world.settles();
+    }
+}
+
+#[test]
 fn a_restart_while_the_transferor_is_gone_and_the_target_rings_ends_the_call() {
     let mut world = World::new();
     let (key, invite, _) = world.transferable();
@@ -361,25 +420,8 @@ fn who_stays_may_hang_up_at_any_time_of_a_transfer() {
 fn an_attended_transfer_joins_the_two_that_the_transferor_talked_to() {
     let mut world = World::new();
     let (first, invite, answer) = world.transferable();
-    // Vendor 0 asks vendor 1 first, in a call of its own.
-    let asks = invite_of_vendor();
-    world.vendor_sends(0, &asks);
-    let admit = world.admit();
-    world.route(admit.call, &[1]);
-    world.vendor_gets(0, "SIP/2.0 100 ");
-    let to_target = world.vendor_gets(1, "INVITE ");
-    world.vendor_says(1, &to_target, 200, "t", &target_sdp());
-    world.vendor_gets(1, "ACK ");
-    let second = world.commit();
-    let talks = world.vendor_gets(0, "SIP/2.0 200 ");
-    world.vendor_sends(0, &caller_request("ACK", 1, &talks, ""));
-    world.is_quiet();
-
-    let to_tag = header(&talks, "To").split_once(";tag=").unwrap().1.to_owned();
-    let replaces = format!("asks%40vendor%3Bto-tag%3D{to_tag}%3Bfrom-tag%3Dasking");
-    world.refers(&invite, 1, &format!("Refer-To: <sip:7777@192.0.2.1?Replaces={replaces}>\r\n"));
-    world.vendor_gets(0, "SIP/2.0 202 ");
-    world.told("100 Trying", "active;expires=300");
+    let (second, talks) = world.asks_target();
+    world.refers_to_talk(&invite, &talks);
     let offerless = world.vendor_gets(1, "INVITE ");
     assert_eq!(body(&offerless), "");
     world.vendor_says(1, &offerless, 200, "", &target_sdp());
@@ -403,6 +445,49 @@ fn an_attended_transfer_joins_the_two_that_the_transferor_talked_to() {
     for call in [first, second] {
         world.ended_by(call, EndedBy::Caller, EndReason::Normal);
     }
+    world.settles();
+}
+
+#[test]
+fn a_transferor_whose_leg_may_come_back_is_told_to_wait() {
+    let mut world = World::new();
+    let (_, invite, answer) = world.transferable();
+    let admit = world.blind(&invite);
+    let (_, again) = world.target_answers(&admit);
+    world.ignore_messages();
+    for (cseq, method) in (2..).zip(["INVITE", "UPDATE", "REFER", "INFO", "MESSAGE"]) {
+        world.vendor_sends(0, &vendor_request(0, method, cseq, &invite, "v", ""));
+        world.vendor_gets(0, "SIP/2.0 491 ");
+    }
+    world.vendor_sends(0, &vendor_request(0, "ACK", 2, &invite, "v", ""));
+    world.vendor_sends(0, &vendor_request(0, "OPTIONS", 7, &invite, "v", ""));
+    world.vendor_gets(0, "SIP/2.0 200 ");
+    caller_says(&mut world, &again, 488, "");
+    world.ignore_messages();
+    world.vendor_sends(0, &vendor_request(0, "INFO", 8, &invite, "v", ""));
+    let passed = world.caller_gets("INFO ");
+    caller_says(&mut world, &passed, 200, "");
+    world.ignore_messages();
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    world.settles();
+}
+
+#[test]
+fn who_hangs_up_while_another_takes_its_place_in_vain_leaves_nobody_alone() {
+    let mut world = World::new();
+    let (_, invite, answer) = world.transferable();
+    let (second, talks) = world.asks_target();
+    world.refers_to_talk(&invite, &talks);
+    let offerless = world.vendor_gets(1, "INVITE ");
+    world.vendor_sends(0, &caller_request("BYE", 2, &talks, ""));
+    world.vendor_gets(0, "SIP/2.0 200 ");
+    world.vendor_says(1, &offerless, 488, "", "");
+    world.vendor_gets(1, "ACK ");
+    let bye = world.vendor_gets(1, "BYE ");
+    world.vendor_says(1, &bye, 200, "", "");
+    world.told_last("488 Not Acceptable Here");
+    world.ended_by(second, EndedBy::Caller, EndReason::Normal);
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
     world.settles();
 }
 
@@ -490,6 +575,47 @@ fn the_two_ends_of_one_conversation_are_not_joined_to_each_other() {
     world.settles();
 }
 
+/// The target that is called on behalf of a transferor answers, and both sides of the call take it.
+fn join_target(world: &mut World, stayer: usize) -> String {
+    let admit = world.admit();
+    world.route(admit.call, &[1]);
+    let to_target = world.vendor_gets(1, "INVITE ");
+    world.vendor_says(1, &to_target, 200, "t", &target_sdp());
+    world.commit();
+    let again = world.vendor_gets(stayer, "INVITE ");
+    world.vendor_says(stayer, &again, 200, "", &vendor_sdp());
+    world.ignore_messages();
+    to_target
+}
+
+#[test]
+fn a_chain_of_three_calls_is_not_made_a_ring() {
+    let mut world = World::new();
+    let (_, invite, answer) = world.transferable();
+    let lines = "Refer-To: <sip:7777@x>\r\nRefer-Sub: false\r\n";
+    world.caller_sends(&with_lines(&caller_request("REFER", 2, &answer, ""), lines));
+    world.caller_gets("SIP/2.0 202 ");
+    let second = join_target(&mut world, 0);
+    let refer = vendor_request(1, "REFER", 1, &second, "t", "");
+    world.vendor_sends(1, &with_lines(&refer, lines));
+    world.vendor_gets(1, "SIP/2.0 202 ");
+    let third = join_target(&mut world, 0);
+
+    // Vendor 0 names the other end of its own conversation, two calls away.
+    let call_id = header(&third, "Call-ID");
+    let own_tag = header(&third, "From").split_once(";tag=").unwrap().1;
+    let replaces = format!("{call_id}%3Bto-tag%3D{own_tag}%3Bfrom-tag%3Dt");
+    world.refers(&invite, 1, &format!("Refer-To: <sip:7@x?Replaces={replaces}>\r\n"));
+    world.vendor_gets(0, "SIP/2.0 202 ");
+    world.told("100 Trying", "active;expires=300");
+    world.told_last("491 Request Pending");
+    world.is_quiet();
+    world.vendor_sends(0, &vendor_request(0, "BYE", 2, &invite, "v", ""));
+    world.vendor_gets(0, "SIP/2.0 200 ");
+    world.vendor_gets(1, "BYE ");
+    world.settles();
+}
+
 /// Vendor 0 transfers, and asks for a password in every request.
 fn world_of_challenger() -> (World, String, String) {
     let mut world = World::new();
@@ -514,6 +640,27 @@ fn news_that_must_prove_itself_first_is_not_told_after_later_news() {
     assert_eq!(body(&proven), body(&last));
     world.vendor_says(0, &proven, 200, "", "");
     world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    world.settles();
+}
+
+#[test]
+fn old_news_that_must_prove_itself_first_is_not_taken_for_that_of_another_transfer() {
+    let (mut world, _, answer) = world_of_challenger();
+    let early = world.vendor_gets(0, "NOTIFY ");
+    let admit = world.admit();
+    world.refuse(admit.call, 404, 0);
+    let last = world.vendor_gets(0, "NOTIFY ");
+    world.vendor_says(0, &last, 200, "", "");
+    // Now the other side tries.
+    let lines = "Refer-To: <sip:7777@x>\r\n";
+    world.caller_sends(&with_lines(&caller_request("REFER", 2, &answer, ""), lines));
+    world.caller_gets("SIP/2.0 202 ");
+    let told = world.caller_gets("NOTIFY ");
+    caller_says(&mut world, &told, 200, "");
+    world.vendor_sends(0, &challenge(&early, 401, &[ASKS]));
+    world.is_quiet();
+    world.ignore_messages();
+    world.caller_sends(&caller_request("BYE", 3, &answer, ""));
     world.settles();
 }
 
@@ -580,6 +727,7 @@ fn idle() -> Transfer {
         stage: Stage::Calling { invite: TransactionKey::NONE },
         spare: Leg::new(),
         asked: Asked::Inside,
+        is_displaced: false,
         offered: false,
     }
 }
@@ -594,8 +742,10 @@ fn one_transfer_at_a_time_and_so_many_of_a_worker() {
     world.refuse(admit.call, 404, 0);
     world.ignore_messages();
     let places: Vec<u16> = std::iter::from_fn(|| world.switch.transfers.open(idle())).collect();
-    world.refers(&invite, 3, "Refer-To: <sip:7@x>\r\n");
-    world.vendor_gets(0, "SIP/2.0 503 ");
+    for _ in 0..2 {
+        world.refers(&invite, 3, "Refer-To: <sip:7@x>\r\n");
+        world.vendor_gets(0, "SIP/2.0 503 ");
+    }
     for place in places {
         world.switch.transfers.close(place);
     }

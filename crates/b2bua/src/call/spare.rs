@@ -1,0 +1,200 @@
+//! The leg beside the two of a call that is transferred: its own requests, its place, its end.
+//!
+//! While the target is called it is the target's; once that answered, or another call of ours takes a place in
+//! this one, it is the transferor's, who may talk to the target meanwhile, leave, or come back.
+
+use link::record::EndReason;
+use sip::{Message, Method};
+
+use super::Session;
+use super::hangup::by_side;
+use crate::Instant;
+use crate::compose::Reply;
+use crate::dialog::{Leg, Side};
+use crate::keys::Token;
+use crate::path::Path;
+use crate::switch::Switch;
+use crate::table::Key;
+use crate::transfers::{Stage, Transfer};
+
+impl Switch {
+    /// How far the transfer of a call has come.
+    pub(super) fn transfer_stage(&self, slot: usize) -> Option<Stage> {
+        Some(self.transfer(slot)?.stage)
+    }
+
+    pub(super) fn transfer(&self, slot: usize) -> Option<&Transfer> {
+        self.transfers.peek(self.calls[slot].transfer?)
+    }
+
+    pub(super) fn transfer_mut(&mut self, slot: usize) -> Option<&mut Transfer> {
+        self.transfers.at(self.calls[slot].transfer?)
+    }
+
+    pub(super) fn set_stage(&mut self, slot: usize, stage: Stage) {
+        if let Some(transfer) = self.transfer_mut(slot) {
+            transfer.stage = stage;
+        }
+    }
+
+    /// A side hangs up in the middle of a transfer, and the call goes on all the same. Whether it is so.
+    pub(super) fn transferor_leaves(&mut self, now: Instant, slot: usize, side: Side) -> bool {
+        let Some(transfer) = self.transfer_mut(slot) else { return false };
+        let is_asker = transfer.asker == side;
+        match transfer.stage {
+            // The call waits for the target.
+            Stage::Calling { .. } | Stage::Recalling { .. } if is_asker => {}
+            Stage::Consulting => {}
+            _ => return false,
+        }
+        let is_waiting = transfer.stage != Stage::Consulting;
+        if is_waiting && transfer.side != side && !self.hands_over(slot) {
+            return false;
+        }
+        self.expect_nothing(now, slot, side);
+        let leg = self.calls[slot].leg(side);
+        leg.confirmed = false;
+        leg.session = Session::NONE;
+        self.arm_session(slot);
+        if !is_waiting {
+            self.end_consulting(now, slot, side);
+        }
+        // A process after this one has nobody to call the target again: it ends the call.
+        self.save(slot);
+        true
+    }
+
+    /// A side left: what it was asked has nobody to answer it, nor what it was told to acknowledge it, and
+    /// the target's answer would wait for that.
+    fn expect_nothing(&mut self, now: Instant, slot: usize, left: Side) {
+        if let Some(exchange) = self.calls[slot].exchange.filter(|exchange| exchange.from != left) {
+            self.abort_exchange(now, slot);
+            // Nor does it end the call that it was asked in vain.
+            if let Some(client) = self.transactions.find(exchange.client) {
+                client.owner = None;
+            }
+        }
+        if self.calls[slot].refresh.is_some_and(|(side, _)| side == left) {
+            self.abort_refresh(now, slot);
+        }
+        self.forgive_ack(slot, left);
+    }
+
+    /// A request of somebody whose leg waits, or is being taken over: it may come back, or be gone.
+    pub(super) fn leaver_request(
+        &mut self,
+        now: Instant,
+        path: Path,
+        request: &Message<'_>,
+        key: Key,
+    ) -> bool {
+        let Some(slot) = self.find_spare(request) else { return false };
+        let Some(transfer) = self.transfer_mut(slot) else { return false };
+        let (stage, side) = (transfer.stage, transfer.side);
+        let waits = matches!(stage, Stage::Consulting | Stage::Recalling { .. });
+        let status = match request.method() {
+            Method::Bye => {
+                transfer.spare.confirmed = false;
+                200
+            }
+            Method::Invite | Method::Update | Method::Info | Method::Message | Method::Refer => 491,
+            _ => 200,
+        };
+        // Its leg may be gone when the same request comes again.
+        self.answer_once(now, path, request, key, &Reply::plain(status));
+        if waits && request.method() == Method::Bye {
+            // Nobody talks at the cost of one who is not there.
+            self.hang_up(now, slot, EndReason::Normal, by_side(side), None);
+        }
+        true
+    }
+
+    /// The call whose spare leg a request belongs to.
+    fn find_spare(&self, request: &Message<'_>) -> Option<usize> {
+        let token = Token::read(request.to().tag()?)?;
+        let place = token.place(&self.setup.keys);
+        let call = self.calls.get(place.slot as usize)?;
+        let transfer = self.transfers.peek(call.transfer?)?;
+        let is_its = call.generation == place.generation
+            && transfer.spare.random == token.random
+            && transfer.spare.owns(request);
+        is_its.then_some(place.slot as usize)
+    }
+
+    pub(super) fn side_of_transfer(&self, slot: usize) -> Option<Side> {
+        Some(self.transfer(slot)?.side)
+    }
+
+    /// Puts the spare leg in the place of the one that changes hands, and that one aside. Which side it is.
+    pub(super) fn swap_spare(&mut self, slot: usize) -> Option<Side> {
+        let transfer = self.transfers.at(self.calls[slot].transfer?)?;
+        let side = transfer.side;
+        core::mem::swap(self.calls[slot].leg(side), &mut transfer.spare);
+        transfer.is_displaced = !transfer.is_displaced;
+        Some(side)
+    }
+
+    /// The legs that a process after this one is to find. In the middle of a transfer they are those from
+    /// before it: it did not happen, and whoever was called for it hears so.
+    pub(crate) fn legs_kept(&self, slot: usize) -> [&Leg; 2] {
+        let displaced = self.transfer(slot).filter(|transfer| transfer.is_displaced);
+        Side::BOTH.map(|side| match displaced {
+            Some(transfer) if transfer.side == side => &transfer.spare,
+            _ => &self.calls[slot].legs[side as usize],
+        })
+    }
+
+    /// Ends the dialog of the leg that is in its place for this moment only, and the transfer with it: the
+    /// spare one comes back.
+    pub(super) fn dismiss_spare(&mut self, now: Instant, slot: usize, side: Side) {
+        if self.calls[slot].legs[side as usize].confirmed {
+            self.send_bye(now, slot, side, None);
+        }
+        let call = &mut self.calls[slot];
+        let heard = self.media.figures(&call.legs[side as usize].media);
+        let before = &mut call.heard_before[side as usize];
+        *before = before.followed_by(heard);
+        self.swap_spare(slot);
+        self.close_transfer(slot);
+    }
+
+    /// The two legs of a call hear each other again.
+    pub(super) fn rejoin_media(&mut self, slot: usize) {
+        let [caller, callee] = &self.calls[slot].legs;
+        self.media.rejoin([&caller.media, &callee.media]);
+    }
+
+    /// Whether the two legs of a call wait, heard by nobody.
+    pub(super) fn park_legs(&mut self, slot: usize, parked: bool) {
+        for leg in &self.calls[slot].legs {
+            self.media.park(&leg.media, parked);
+        }
+    }
+
+    /// Forgets a transfer; its spare leg hears nothing any more.
+    pub(super) fn close_transfer(&mut self, slot: usize) {
+        let Some(place) = self.calls[slot].transfer.take() else { return };
+        if let Some(mut transfer) = self.transfers.close(place) {
+            self.media.release(&mut transfer.spare.media);
+        }
+    }
+
+    /// The call ends in the middle of a transfer.
+    pub(super) fn abandon_transfer(&mut self, now: Instant, slot: usize) {
+        let Some(&Transfer { side, stage, .. }) = self.transfer(slot) else { return };
+        match stage {
+            Stage::Begun => return self.close_transfer(slot),
+            Stage::Calling { invite } => {
+                self.cancel_client(now, invite, None);
+                return self.close_transfer(slot);
+            }
+            Stage::Recalling { invite } => self.cancel_client(now, invite, None),
+            // A dialog must be acknowledged before it may be ended.
+            Stage::Joining { invite, is_acked: false } => self.send_ack(slot, side, invite, None),
+            Stage::Joining { is_acked: true, .. } | Stage::Consulting | Stage::Replacing { .. } => {
+            }
+        }
+        self.swap_spare(slot);
+        self.dismiss_spare(now, slot, side);
+    }
+}
