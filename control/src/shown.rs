@@ -93,6 +93,8 @@ pub struct Held {
     pub gateways: BTreeMap<String, bool>,
     /// Who is registered.
     pub registrations: RegistrationFigures,
+    /// What became of those whose logins failed.
+    pub defence: DefenceFigures,
     /// What became of the workers' questions.
     pub asks: AskFigures,
 }
@@ -151,6 +153,8 @@ pub struct Status {
     pub gateways_offline: Vec<String>,
     /// Who is registered.
     pub registrations: RegistrationFigures,
+    /// What became of those whose logins failed.
+    pub defence: DefenceFigures,
     /// What became of the workers' questions.
     pub asks: AskFigures,
 }
@@ -311,6 +315,44 @@ pub struct DeniedShown {
     pub since: Moment,
     /// Until when; null: until removed.
     pub until: Option<Moment>,
+}
+
+/// Someone who is shut out because logins failed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SuspensionShown {
+    /// By which it is cleared.
+    pub id: u32,
+    /// `pair`, `endpoint`, `source`, `sweep` or `account`.
+    pub scope: String,
+    /// The endpoint, as it was said; null: whatever that source tries.
+    pub endpoint: Option<String>,
+    /// The source; null: from anywhere but where it is registered.
+    pub source: Option<String>,
+    /// The account that is not charged from there.
+    pub account: Option<String>,
+    /// What counted against it.
+    pub failures: u32,
+    /// How often it was suspended within a day, this time included.
+    pub offences: u32,
+    /// Since when.
+    pub since: Moment,
+    /// Until when.
+    pub until: Moment,
+    /// What is left of it, s.
+    pub left_s: u64,
+}
+
+/// What became of those who tried, since the start of control.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DefenceFigures {
+    /// Who is shut out now.
+    pub suspended: usize,
+    /// Requests that were refused without a look at their password, because their sender is shut out.
+    pub refused: u64,
+    /// Passwords that were looked at.
+    pub evaluated: u64,
+    /// Sources that automation never denies, because somebody logged in from there lately.
+    pub regulars: usize,
 }
 
 /// A booked payment.

@@ -16,6 +16,9 @@ pub(crate) enum Verb {
     /// Sources that no list drops.
     #[command(subcommand)]
     Trust(Trust),
+    /// Who is shut out because logins failed.
+    #[command(subcommand)]
+    Suspended(Suspended),
     /// Budgets of one source.
     #[command(subcommand)]
     Limit(Limit),
@@ -106,6 +109,20 @@ pub(crate) enum Trust {
 }
 
 #[derive(Subcommand)]
+pub(crate) enum Suspended {
+    /// Everyone, with what is left of it.
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Let someone in again at once.
+    Clear {
+        /// The id, as listed.
+        id: u32,
+    },
+}
+
+#[derive(Subcommand)]
 pub(crate) enum Limit {
     /// What they are.
     Show,
@@ -156,6 +173,13 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Trust(Trust::Remove { prefix }) => {
             let path = format!("/firewall/trust/{}", escape(&prefix));
             context.send(Method::DELETE, &path, Body::Empty)
+        }
+        Verb::Suspended(Suspended::List { page }) => {
+            let columns = ["id", "scope", "endpoint", "source", "account", "failures", "left_s"];
+            context.pages("/firewall/suspended", &page, &columns)
+        }
+        Verb::Suspended(Suspended::Clear { id }) => {
+            context.send(Method::DELETE, &format!("/firewall/suspended/{id}"), Body::Empty)
         }
         Verb::Limit(Limit::Show) => context.list("/firewall/limit", &[]),
         Verb::Limit(Limit::Set { options_per_second, options_burst }) => {

@@ -13,7 +13,7 @@ use crate::shown::{
     AccountShown, AlarmShown, CallShown, CdrShown, DeniedShown, DrainShown, DriverCounter,
     EventShown, LedgerShown, ListOf, MappingShown, OptionsLimit, PacketExplained, PageOf, Paid,
     ParameterChangeShown, ParameterShown, PhoneShown, RatesTaken, RegistrationShown,
-    RouteExplained, RoutingShown, Status, TariffShown,
+    RouteExplained, RoutingShown, Status, SuspensionShown, TariffShown,
 };
 use crate::state::OURS;
 use crate::state::entity::Phone;
@@ -319,6 +319,8 @@ pub const ROUTES: &[Route] = &[
         Takes::Some(of::<Trusted>),
     ),
     delete("/firewall/trust/{prefix}", "Trust it no longer"),
+    pages::<SuspensionShown>("/firewall/suspended", "Who is shut out because logins failed"),
+    delete("/firewall/suspended/{id}", "Let someone in again at once"),
     look::<OptionsLimit>("/firewall/limit", "Budgets of the driver"),
     look::<ListOf<DriverCounter>>("/firewall/counter", "Packets and bytes by verdict"),
     asked::<PacketExplained>(

@@ -18,7 +18,8 @@ use crate::cdr::id_text;
 use crate::page::{Page, strange_cursor};
 use crate::reconcile;
 use crate::shown::{
-    self, CallShown, DriverCounter, Held, Latency, Moment, PacketExplained, Status, WorkerStatus,
+    self, CallShown, DefenceFigures, DriverCounter, Held, Latency, Moment, PacketExplained, Status,
+    WorkerStatus,
 };
 use crate::state::entity::parse;
 
@@ -99,6 +100,7 @@ fn status_of(shared: &Shared, held: &Held) -> Status {
         alarms: held.alarms,
         gateways_offline: offline(held).map(ToOwned::to_owned).collect(),
         registrations: held.registrations.clone(),
+        defence: held.defence.clone(),
         asks: held.asks.clone(),
     }
 }
@@ -232,6 +234,13 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
             ("failed", figures.failed),
         ] {
             let _ = writeln!(out, "tollgate_registration_events_total{{name=\"{name}\"}} {count}");
+        }
+        let DefenceFigures { suspended, refused, evaluated, regulars } = &status.defence;
+        let _ = writeln!(out, "# TYPE tollgate_suspended gauge\ntollgate_suspended {suspended}");
+        let _ = writeln!(out, "# TYPE tollgate_regulars gauge\ntollgate_regulars {regulars}");
+        out.push_str("# TYPE tollgate_logins counter\n");
+        for (name, count) in [("evaluated", evaluated), ("shut_out", refused)] {
+            let _ = writeln!(out, "tollgate_logins_total{{name=\"{name}\"}} {count}");
         }
         let expired = status.asks.expired;
         let _ = writeln!(

@@ -8,6 +8,7 @@
 //!  any other address ─┬─ somebody has a digest ──────┴─▶ a right one ───▶ gateway or phone
 //!                     │                                  none, stale ───▶ challenge
 //!                     │                                  a wrong one ───▶ challenge, an illegal call
+//!                     │                                  too many ──────▶ 403, or silence (`suspend`)
 //!                     └─ nobody has ────────────────────────────────────▶ policed
 //! ```
 
@@ -24,7 +25,8 @@ use sip::method::Method;
 
 use super::Office;
 use super::admit::No;
-use super::digest::{Doubt, Proof};
+use super::digest::{Doubt, Proof, endpoint_of};
+use super::suspend::ShutOut;
 use crate::Time;
 use crate::cdr;
 use crate::state::customer::{CallerFrom, Customer, INTERNATIONAL};
@@ -110,13 +112,14 @@ impl Office {
             call_id: admit.facts.call_id.as_bytes(),
             cseq: admit.facts.cseq,
             credentials: &admit.credentials,
+            endpoint: endpoint_of(&admit.credentials, b""),
         };
         let who = self.who_sends(time, &proof, admit.facts.callee.as_bytes());
         let is_answer = Freshness::from(admit.credentials.freshness) == Freshness::Fresh;
         if is_answer && matches!(who, Ok(_) | Err(Stranger::Doubted(Doubt::Failed))) {
             self.note_answer(&admit.facts);
         }
-        who
+        self.judge_account(time, &proof, who)
     }
 
     /// Whose request it is, by its source and what it dialled, or by its digest.
@@ -143,8 +146,39 @@ impl Office {
                 Ok(proven.customer())
             }
             Ok(_) | Err(Doubt::Failed) => Err(Stranger::Doubted(Doubt::Failed)),
+            Err(Doubt::ShutOut(how)) => Err(Stranger::Doubted(Doubt::ShutOut(how))),
             Err(doubt) if self.may_ask(source, doubt) => Err(Stranger::Doubted(doubt)),
             Err(_) => Err(Stranger::Policed),
+        }
+    }
+
+    /// An account whose calls were invalid too often is not charged from there; never for a gateway that
+    /// is known by its address.
+    fn judge_account(
+        &mut self,
+        time: Time,
+        proof: &Proof<'_>,
+        who: Result<u32, Stranger>,
+    ) -> Result<u32, Stranger> {
+        let source = proof.source.ip();
+        let account = |customer: Option<&Customer>| {
+            customer.filter(|it| it.authentication.asks_password()).map(|it| it.gateway.account)
+        };
+        match who {
+            Ok(id) => match account(self.state.customers.get(id)) {
+                Some(account) if self.is_locked_out(time, account, source) => {
+                    Err(Stranger::Doubted(Doubt::ShutOut(ShutOut::Refused)))
+                }
+                _ => Ok(id),
+            },
+            Err(Stranger::Doubted(Doubt::Failed)) => {
+                let named = self.state.customers.of_user(proof.endpoint);
+                if let Some(account) = account(named) {
+                    self.note_invalid_call(time, account, source);
+                }
+                who
+            }
+            Err(_) => who,
         }
     }
 
@@ -182,6 +216,7 @@ impl Office {
         }
         let (status, stale) = match stranger {
             Stranger::Policed => (self.status_of_strangers(), false),
+            Stranger::Doubted(Doubt::ShutOut(how)) => (how.status(), false),
             Stranger::Doubted(doubt) => {
                 (self.challenge_status(), doubt == Doubt::Unproven { stale: true })
             }
@@ -190,13 +225,15 @@ impl Office {
         self.answer(
             worker,
             match stranger {
-                Stranger::Policed => Answer::Refuse(Refuse {
-                    call,
-                    status,
-                    reason: reason as u8,
-                    stateless: 1,
-                    retry_after_s: 0,
-                }),
+                Stranger::Policed | Stranger::Doubted(Doubt::ShutOut(_)) => {
+                    Answer::Refuse(Refuse {
+                        call,
+                        status,
+                        reason: reason as u8,
+                        stateless: 1,
+                        retry_after_s: 0,
+                    })
+                }
                 Stranger::Doubted(_) => {
                     Answer::Challenge(Challenge { call, status, stale: u8::from(stale), spare: 0 })
                 }
@@ -204,7 +241,7 @@ impl Office {
         );
         match stranger {
             Stranger::Doubted(Doubt::Unproven { .. }) => self.await_answer(time, admit, status),
-            Stranger::Policed | Stranger::Doubted(Doubt::Failed) => {
+            Stranger::Policed | Stranger::Doubted(Doubt::Failed | Doubt::ShutOut(_)) => {
                 if self.refused.is_new(&admit.facts) {
                     self.record_illegal(time, cdr::refused(admit, status, reason, 0));
                 }

@@ -199,6 +199,7 @@ impl Office {
                 gateways: self.gateways_watched(),
                 registrations: self.registrations(),
                 asks: self.asks.clone(),
+                defence: self.defence_figures(time),
             })),
             (Method::Get, ["param"]) => {
                 let rows: Vec<Value> =
@@ -284,6 +285,12 @@ impl Office {
                 self.note(time, "unregistered", aor, format!("{gone} contacts, by hand"));
                 Ok(Value::Null)
             }
+            (Method::Get, ["firewall", "suspended"]) => {
+                self.suspended(time, &Page::read(&command.query)?)
+            }
+            (Method::Delete, ["firewall", "suspended", number]) => {
+                self.clear_suspension(time, number)
+            }
             (Method::Get, ["firewall", "limit"]) => Ok(self.options_limit()),
             (Method::Post, ["firewall", "deny"]) => self.deny(time, body),
             (_, path) => self.handle_document(time, path, command),
@@ -362,7 +369,7 @@ impl Office {
         }
     }
 
-    fn saved(&mut self, time: Time, name: &'static str, entity: &Entity) {
+    pub(super) fn saved(&mut self, time: Time, name: &'static str, entity: &Entity) {
         self.change(Change::Put(Box::new(entity.clone())));
         self.guard_changed(entity.kind());
         self.upstream_changed(time, entity);
@@ -596,8 +603,8 @@ impl Office {
                 format!("{prefix} covers the gateway at {gateway}; lock that gateway instead");
             return Err(Refusal::new(409, "source of a gateway", detail));
         }
-        let denied =
-            Denied { id: 0, name: prefix.to_string(), reason, since_us: time.wall_us, until_us };
+        let (name, by, since_us) = (prefix.to_string(), operator(), time.wall_us);
+        let denied = Denied { id: 0, name, reason, by, since_us, until_us };
         let name = denied.name.clone();
         let body = Entity::Deny(denied).body();
         let entity = match self.state.document(Kind::Deny, &name) {

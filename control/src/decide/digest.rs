@@ -15,6 +15,7 @@ use sip::digest::{Algorithm, Exchange, Hash as Digest, Qop, nonce, response};
 use sip::method::Method;
 
 use super::Office;
+use super::suspend::ShutOut;
 use crate::Time;
 use crate::state::secret::Hashes;
 
@@ -44,6 +45,8 @@ pub(super) enum Doubt {
     },
     /// Had a fresh nonce of ours, and no right password: counts against him.
     Failed,
+    /// Failed too often: nothing that he says is looked at.
+    ShutOut(ShutOut),
 }
 
 /// How a nonce was used.
@@ -132,24 +135,37 @@ pub(super) struct Proof<'a> {
     pub(super) call_id: &'a [u8],
     pub(super) cseq: u32,
     pub(super) credentials: &'a Credentials,
+    /// As whom: by its credentials, else as the request says.
+    pub(super) endpoint: &'a str,
+}
+
+/// As whom somebody proves himself: by his credentials, else as the request says.
+pub(super) fn endpoint_of<'a>(credentials: &'a Credentials, said: &'a [u8]) -> &'a str {
+    let said = if credentials.username.is_empty() { said } else { credentials.username.as_bytes() };
+    std::str::from_utf8(said).unwrap_or_default()
 }
 
 impl Office {
     /// Who sent a request, by its digest.
     pub(super) fn prove(&mut self, time: Time, proof: &Proof<'_>) -> Result<Proven, Doubt> {
+        if let Some(how) = self.shut_out(time, proof) {
+            return Err(Doubt::ShutOut(how));
+        }
         match Freshness::from(proof.credentials.freshness) {
             Freshness::None | Freshness::Foreign => return Err(Doubt::Unproven { stale: false }),
             // Whatever it was made with: who knows no password must not learn whether it was right.
             Freshness::Stale => return Err(Doubt::Unproven { stale: true }),
             Freshness::Fresh => {}
         }
+        self.defence.evaluated += 1;
         let Some(proven) = self.verify(proof) else {
-            self.note_failure();
+            self.note_failure(time, proof);
             return Err(Doubt::Failed);
         };
         let age = Duration::from_secs(self.state.values.number("TG_NONCE_AGE"));
         let request = mark((proof.call_id, proof.cseq));
         if self.nonces.take(time.now, age, proof.credentials, request) {
+            self.note_login(time, proof, proven);
             Ok(proven)
         } else {
             Err(Doubt::Unproven { stale: true })
@@ -190,12 +206,6 @@ impl Office {
         let fitted = fits(&small) | (small != large && fits(&large));
         let customer = customer.filter(|it| hashes.is_some() && it.may_send_from(proof.source))?;
         fitted.then_some(Proven { customer: customer.gateway.id })
-    }
-
-    /// A failure with a fresh nonce of ours: who is shut out for it is decided here once suspension is
-    /// there.
-    fn note_failure(&mut self) {
-        self.figures.failed += 1;
     }
 }
 

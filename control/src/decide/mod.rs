@@ -8,7 +8,7 @@
 //!
 //! Nothing that must be durable first goes out before [`Office::handle_stored`] said so. One file per
 //! ask beside this one: `admit` (with `caller` and `callee`), `register`, `answered`, `ended`; `digest` for
-//! who proves who he is; `illegal` and `challenged` for strangers in numbers; `upstream` for what we ask
+//! who proves who he is, `suspend` for who fails too often; `illegal` and `challenged` for strangers in numbers; `upstream` for what we ask
 //! of vendors ourselves, and `names` for where they are; `keep_alive` for phones behind NAT; `command`
 //! for what operators want; `explain` for why.
 
@@ -30,6 +30,7 @@ mod names;
 mod pickup;
 mod probe;
 mod register;
+mod suspend;
 mod upstream;
 mod vanished;
 
@@ -98,6 +99,7 @@ pub struct Office {
     challenged: challenged::Challenged,
     nonces: digest::Nonces,
     nobody: digest::Nobody,
+    defence: suspend::Defence,
     /// What became of REGISTERs and challenges since the start.
     figures: RegistrationFigures,
     asks: AskFigures,
@@ -187,6 +189,7 @@ impl Office {
         office.state.located =
             loaded.located.into_iter().map(|it| (it.target, it.servers)).collect();
         office.state.restored();
+        office.defence = suspend::Defence::restore(loaded.suspensions, loaded.regulars);
         office.upstream = upstream::Upstream::restore(loaded.registrations);
         for (owner, binding) in loaded.bindings {
             if office.state.customers.get(owner).is_some() {
@@ -220,6 +223,7 @@ impl Office {
         for name in self.state.names() {
             self.order_all(Order::Name(name));
         }
+        self.tell_shut_out(time);
     }
 
     /// A call that was running before this control started: its lines and reservations, before
@@ -432,6 +436,7 @@ impl Office {
         self.handle_illegal_time(time);
         self.handle_upstream_time(time);
         self.nonces.forget(time.now);
+        self.handle_defence_time(time);
         self.expire_bindings(time);
         self.keep_alive(time);
         if self.refusals_unwritten > 0 && !self.is_behind() {

@@ -12,7 +12,7 @@ use sip::method::Method;
 
 use super::Office;
 use super::caller::Stranger;
-use super::digest::{Doubt, Proof, Proven};
+use super::digest::{Doubt, Proof, Proven, endpoint_of};
 use crate::Time;
 use crate::shown::RegistrationFigures;
 use crate::state::binding::{Binding, Bounds, Moved, Refused, Request, Wanted};
@@ -82,11 +82,13 @@ impl Office {
             call_id: register.call_id.as_bytes(),
             cseq: register.cseq,
             credentials: &register.credentials,
+            endpoint: endpoint_of(&register.credentials, register.user.as_bytes()),
         };
         match self.prove(time, &proof) {
             Ok(proven) => self.bind(time, proven, register),
             Err(Doubt::Unproven { stale }) => Outcome::Challenge { stale },
             Err(Doubt::Failed) => Outcome::Challenge { stale: false },
+            Err(Doubt::ShutOut(how)) => Outcome::Refused(how.status(), 0),
         }
     }
 
@@ -101,10 +103,14 @@ impl Office {
             call_id: publish.call_id.as_bytes(),
             cseq: publish.cseq,
             credentials: &publish.credentials,
+            endpoint: endpoint_of(&publish.credentials, b""),
         };
         let customer = match self.who_sends(time, &proof, b"") {
             Ok(customer) => self.state.customers.get(customer),
             Err(Stranger::Policed) => return Outcome::Refused(self.status_of_strangers(), 0),
+            Err(Stranger::Doubted(Doubt::ShutOut(how))) => {
+                return Outcome::Refused(how.status(), 0);
+            }
             Err(Stranger::Doubted(doubt)) => {
                 return Outcome::Challenge { stale: doubt == Doubt::Unproven { stale: true } };
             }

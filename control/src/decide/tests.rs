@@ -890,6 +890,8 @@ fn every_parameter_in_force_changes_what_happens() {
         ("TG_PICKUP_CODE", "*8"),
         ("SS_ENABLE_CALL_LIMIT", "0"),
         ("SS_GATEWAY_SWITCH_LIMIT", "0"),
+        ("SS_AUTHENTICATION_MAX_RETRY", "3"),
+        ("SS_CALLAUTH_INVALID_COUNT", "1"),
     ]);
     let before = behaviour("", "");
     for row in crate::params::CATALOG {

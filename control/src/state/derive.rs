@@ -67,11 +67,17 @@ impl State {
                         _ => None,
                     })
                     .collect();
+                self.vendors =
+                    self.routings.values().flat_map(|gateway| gateway.hosts.clone()).collect();
                 self.routes = RouteTable::build(
                     self.routings.values().map(|gateway| (gateway.id, &gateway.prefixes[..])),
                 );
             }
-            Kind::Account | Kind::Deny | Kind::Trust => {}
+            Kind::Trust => {
+                let names = self.documents(Kind::Trust).map(Entity::name);
+                self.trusted = names.filter_map(|name| name.parse().ok()).collect();
+            }
+            Kind::Account | Kind::Deny => {}
         }
     }
 

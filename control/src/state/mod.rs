@@ -14,12 +14,13 @@ mod rates;
 pub mod secret;
 pub(crate) mod word;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use rating::{Money, Tariff};
-use routing::{Limiter, Rotation, RouteTable, RoutingGateway, SourceTable};
+use routing::{Limiter, Prefix, Rotation, RouteTable, RoutingGateway, SourceFault, SourceTable};
 use serde_json::Value;
 
 use crate::Refusal;
@@ -54,7 +55,7 @@ pub struct State {
     /// By account id.
     pub balances: HashMap<u32, Balance>,
     /// References of payments already booked.
-    pub payments: std::collections::HashSet<String>,
+    pub payments: HashSet<String>,
     /// By gateway id.
     pub limiters: HashMap<u32, Limiter>,
     /// Weighted rotation.
@@ -69,6 +70,9 @@ pub struct State {
     pub located: BTreeMap<String, Vec<Server>>,
     /// Where each routing gateway is.
     servers: HashMap<u32, Vec<Server>>,
+    /// Where vendors are, and who is trusted besides.
+    vendors: HashSet<IpAddr>,
+    trusted: Vec<Prefix>,
     /// Who calls from where.
     pub sources: SourceTable,
     /// Who serves which prefix.
@@ -110,6 +114,15 @@ impl State {
     #[must_use]
     pub fn name_of(&self, kind: Kind, id: u32) -> &str {
         self.names.get(&(kind, id)).map_or("", String::as_str)
+    }
+
+    /// Whether an address is a gateway's, or on the list of trusted sources.
+    #[must_use]
+    pub fn is_trusted(&self, address: IpAddr) -> bool {
+        let found = self.sources.find(SocketAddr::new(address, 0), b"");
+        found != Err(SourceFault::Nobody)
+            || self.vendors.contains(&address)
+            || self.trusted.iter().any(|prefix| prefix.contains(address))
     }
 
     /// An account.
@@ -233,7 +246,7 @@ impl State {
 
     /// Derives everything, once all documents are restored.
     pub fn restored(&mut self) {
-        for kind in [Kind::Tariff, Kind::Mapping, Kind::Routing, Kind::Phone] {
+        for kind in [Kind::Tariff, Kind::Mapping, Kind::Routing, Kind::Phone, Kind::Trust] {
             self.rebuild(kind);
         }
     }

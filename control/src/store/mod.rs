@@ -6,6 +6,9 @@
 
 pub mod sqlite;
 
+use std::net::IpAddr;
+
+use guard::{Scope, Suspension};
 use link::CallRecord;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -59,6 +62,14 @@ pub enum Change {
     Located(Box<Located>),
     /// Nobody uses this name any more.
     LocatedGone(String),
+    /// Someone is shut out.
+    Suspension(Box<SuspensionKept>),
+    /// Someone is not shut out any more.
+    SuspensionGone(u32),
+    /// Somebody logged in from there, µs since 1970 UTC.
+    Regular(IpAddr, u64),
+    /// Nobody has logged in from there for long.
+    RegularGone(IpAddr),
     /// We registered at a vendor, or are about to.
     Registration(Box<Registration>),
     /// We are not registered at this gateway any more.
@@ -95,6 +106,66 @@ pub struct Registration {
     pub password: String,
     /// Until when it was granted, µs since 1970 UTC; 0: it was not.
     pub until_us: u64,
+}
+
+/// Someone who is shut out, as lists and the store have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuspensionKept {
+    /// By which it is cleared.
+    pub number: u32,
+    /// [`guard::Kind`] by its name.
+    pub scope: String,
+    /// The endpoint.
+    pub endpoint: Option<String>,
+    /// The source.
+    pub source: Option<IpAddr>,
+    /// The account.
+    pub account: Option<u32>,
+    /// Since when, µs since 1970 UTC.
+    pub since_us: u64,
+    /// Until when, µs since 1970 UTC.
+    pub until_us: u64,
+    /// What counted against it.
+    pub failures: u32,
+    /// How often lately.
+    pub offences: u32,
+    /// It tried numbers one after the other.
+    pub in_sequence: bool,
+}
+
+impl SuspensionKept {
+    /// What is kept of a suspension.
+    #[must_use]
+    pub fn new(number: u32, it: &Suspension) -> Self {
+        Self {
+            number,
+            scope: it.scope.kind().name().to_owned(),
+            endpoint: it.scope.endpoint().map(str::to_owned),
+            source: it.scope.source(),
+            account: it.scope.account(),
+            since_us: it.since_us,
+            until_us: it.until_us,
+            failures: it.failures,
+            offences: it.offences,
+            in_sequence: it.in_sequence,
+        }
+    }
+
+    /// The suspension. `None`: what is kept names nobody.
+    #[must_use]
+    pub fn suspension(self) -> Option<Suspension> {
+        let kind = guard::Kind::ALL.into_iter().find(|kind| kind.name() == self.scope)?;
+        let endpoint = self.endpoint.map(String::into_boxed_str);
+        let scope = match kind {
+            guard::Kind::Pair => Scope::Pair(endpoint?, self.source?),
+            guard::Kind::Endpoint => Scope::Endpoint(endpoint?),
+            guard::Kind::Source => Scope::Source(self.source?),
+            guard::Kind::Sweep => Scope::Sweep(self.source?),
+            guard::Kind::Account => Scope::Account(self.account?, self.source?),
+        };
+        let Self { since_us, until_us, failures, offences, in_sequence, .. } = self;
+        Some(Suspension { scope, since_us, until_us, failures, offences, in_sequence })
+    }
 }
 
 /// What was done to a parameter.
@@ -163,6 +234,10 @@ pub struct Loaded {
     pub located: Vec<Located>,
     /// Registrations of ours that may stand.
     pub registrations: Vec<Registration>,
+    /// Who was shut out.
+    pub suspensions: Vec<SuspensionKept>,
+    /// Whence somebody logged in lately, and when.
+    pub regulars: Vec<(IpAddr, u64)>,
     /// The highest id that anything stored names, of a deleted document too.
     pub ids_used: u32,
 }

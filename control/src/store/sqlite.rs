@@ -53,6 +53,9 @@ const MIGRATIONS: &[&str] = &["
 ", "
     CREATE TABLE binding (owner INTEGER NOT NULL, uri TEXT NOT NULL, body TEXT NOT NULL,
         PRIMARY KEY (owner, uri)) WITHOUT ROWID;
+", "
+    CREATE TABLE suspension (number INTEGER PRIMARY KEY, body TEXT NOT NULL);
+    CREATE TABLE regular (source TEXT PRIMARY KEY, at_us INTEGER NOT NULL) WITHOUT ROWID;
 "];
 
 /// How long another connection's lock is waited for.
@@ -199,6 +202,21 @@ impl Store for Sqlite {
             let row = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
             loaded.registrations.push(row);
         }
+        let mut rows = db.prepare("SELECT body FROM suspension").map_err(failed(what))?;
+        let bodies = rows.query_map([], |row| row.get(0)).map_err(failed(what))?;
+        for body in bodies {
+            let body: String = body.map_err(failed(what))?;
+            let row = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
+            loaded.suspensions.push(row);
+        }
+        let mut rows = db.prepare("SELECT source, at_us FROM regular").map_err(failed(what))?;
+        let regulars =
+            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
+        for row in regulars {
+            let (source, at_us): (String, i64) = row.map_err(failed(what))?;
+            let source = source.parse().map_err(|e| unreadable(what, e))?;
+            loaded.regulars.push((source, at_us.cast_unsigned()));
+        }
         Ok(loaded)
     }
 
@@ -318,6 +336,23 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
         }
         Change::LocatedGone(target) => {
             run("DELETE FROM located WHERE target = ?1", params![target])
+        }
+        Change::Suspension(kept) => {
+            let body = serde_json::to_string(kept).unwrap_or_default();
+            run(
+                "INSERT OR REPLACE INTO suspension (number, body) VALUES (?1, ?2)",
+                params![kept.number, body],
+            )
+        }
+        Change::SuspensionGone(number) => {
+            run("DELETE FROM suspension WHERE number = ?1", params![number])
+        }
+        Change::Regular(source, at_us) => run(
+            "INSERT OR REPLACE INTO regular (source, at_us) VALUES (?1, ?2)",
+            params![source.to_string(), at_us.cast_signed()],
+        ),
+        Change::RegularGone(source) => {
+            run("DELETE FROM regular WHERE source = ?1", params![source.to_string()])
         }
         Change::Registration(row) => {
             let body = serde_json::to_string(row).unwrap_or_default();

@@ -145,6 +145,8 @@ pub enum Counter {
     TransactionsFull,
     /// Media lines given port 0 because we relay only the first RTP streams of an offer.
     StreamsRefused,
+    /// REGISTERs, PUBLISHes and INVITEs of who failed to log in too often.
+    RefusedShutOut,
     /// Requests answered in silence, because a parameter or control says so.
     Silenced,
     /// Requests of ours that came back: no connection to the peer, or ICMP says that nobody is there.
@@ -265,6 +267,7 @@ impl Counter {
         Self::KeptFull,
         Self::TransactionsFull,
         Self::StreamsRefused,
+        Self::RefusedShutOut,
         Self::Silenced,
         Self::RequestsUndeliverable,
         Self::RequestsByTcp,
@@ -366,6 +369,7 @@ impl Counter {
             Self::KeptFull => "kept_full",
             Self::TransactionsFull => "transactions_full",
             Self::StreamsRefused => "streams_refused",
+            Self::RefusedShutOut => "refused_shut_out",
             Self::Silenced => "silenced",
             Self::RequestsUndeliverable => "requests_undeliverable",
             Self::RequestsByTcp => "requests_by_tcp",

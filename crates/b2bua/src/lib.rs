@@ -40,6 +40,7 @@ mod ports;
 mod profiles;
 mod publisher;
 mod registrar;
+mod shut_out;
 mod stateless;
 mod switch;
 mod table;

@@ -53,6 +53,9 @@ impl Switch {
         let expires = expires.map(|value| seconds(value).unwrap_or(EXPIRES_MALFORMED_S));
         register.expires_s = expires.map_or(UNSAID, |seconds| seconds.min(UNSAID - 1));
         register.credentials = self.credentials(now, path.remote.ip(), request);
+        if self.refuse_shut_out(now, path, request, &register.credentials, b"") {
+            return;
+        }
         if let Err(why) = self.ask_registrar(now, path, request, key, register) {
             self.refuse_overload(path, request, why);
         }

@@ -76,6 +76,10 @@ impl Switch {
         }
         let mut register = Register::new_zeroed();
         register.credentials = self.credentials(now, path.remote.ip(), request);
+        let user = request.to().uri().user().unwrap_or_default();
+        if self.refuse_shut_out(now, path, request, &register.credentials, user) {
+            return;
+        }
         let nonces = match Freshness::from(register.credentials.freshness) {
             Freshness::Fresh => None,
             Freshness::Stale => Some(Nonces::Stale),

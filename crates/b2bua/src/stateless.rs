@@ -6,10 +6,12 @@
 
 use core::hash::Hasher;
 
+use link::ask::Credentials;
 use sip::refuse::{self, Refusal};
 use sip::{Message, Method, Refusable};
 use siphasher::sip::SipHasher24;
 
+use crate::Instant;
 use crate::compose::{self, Reply, Us, capabilities};
 use crate::counter::Counter;
 use crate::path::Path;
@@ -63,6 +65,26 @@ impl Switch {
         self.counters.add(why);
         let retry_after = Some(self.parameters.retry_after_s);
         self.reply_stateless(path, request, &Reply { retry_after, ..Reply::plain(503) });
+    }
+
+    /// Refuses whoever failed to log in too often: by its credentials, else as the request says. Whether
+    /// it did.
+    pub(crate) fn refuse_shut_out(
+        &mut self,
+        now: Instant,
+        path: Path,
+        request: &Message<'_>,
+        credentials: &Credentials,
+        said: &[u8],
+    ) -> bool {
+        let username = credentials.username.as_bytes();
+        let endpoint = if username.is_empty() { said } else { username };
+        match self.shut_out.find(now, endpoint, path.remote.ip()) {
+            None => return false,
+            Some(0) => self.counters.add(Counter::RefusedShutOut),
+            Some(status) => self.refuse(path, request, status, Counter::RefusedShutOut),
+        }
+        true
     }
 
     /// Refuses a request with a status that needs nothing more.

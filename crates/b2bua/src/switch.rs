@@ -23,6 +23,7 @@ use crate::media::{MediaPlane, call_of};
 use crate::outbox::Outbox;
 use crate::path::Path;
 use crate::profiles::{Profiles, Put};
+use crate::shut_out::ShutOut;
 use crate::timers::Timers;
 use crate::transaction::Transactions;
 use crate::transfers::Transfers;
@@ -87,6 +88,7 @@ pub struct Switch {
     pub(crate) scratches: Vec<Box<[u8]>>,
     pub(crate) media: MediaPlane,
     pub(crate) turned_away: TurnedAway,
+    pub(crate) shut_out: ShutOut,
     pub(crate) profiles: Profiles,
     pub(crate) errands: Errands,
     pub(crate) transfers: Transfers,
@@ -136,6 +138,7 @@ impl Switch {
             scratches: (0..SCRATCHES).map(|_| scratch()).collect(),
             media: MediaPlane::new(setup.media_ports),
             turned_away: TurnedAway::new(),
+            shut_out: ShutOut::new(setup.keys.tag),
             profiles: Profiles::new(limits.gateways_max),
             errands: Errands::new(),
             transfers: Transfers::new(limits.calls_max),
@@ -209,6 +212,7 @@ impl Switch {
             Order::Errand(errand) => self.handle_errand(now, errand),
             // Whoever keeps the connections hears it.
             Order::Name(_) => {}
+            Order::ShutOut(order) => self.shut_out.handle_order(order),
         }
     }
 

@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::answer::{Challenge, Committed, Located, Refuse, Registered, Rerouted, Route};
 use crate::ask::{Abandon, Admit, Answered, Locate, Register, Reroute};
-use crate::order::{Drain, Errand, HangUp, Parameters, PlaceName};
+use crate::order::{Drain, Errand, HangUp, Parameters, PlaceName, ShutOut};
 use crate::profile::Profile;
 use crate::report::{Ended, ErrandDone, GatewayNews};
 use crate::ring::{Consumer, Full, Producer, Wake};
@@ -63,6 +63,7 @@ const _: () = {
     assert!(size_of::<Parameters>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Drain>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<PlaceName>() <= DOWN_SLOT_BYTES);
+    assert!(size_of::<ShutOut>() <= DOWN_SLOT_BYTES);
 };
 
 /// What a ring between dataplane and control may carry: [`Up`] or [`Down`].
@@ -128,6 +129,7 @@ impl Message for Down {
             Self::Order(Order::Profile(body)) => (67, body.as_bytes()),
             Self::Order(Order::Errand(body)) => (68, body.as_bytes()),
             Self::Order(Order::Name(body)) => (69, body.as_bytes()),
+            Self::Order(Order::ShutOut(body)) => (70, body.as_bytes()),
         }
     }
 
@@ -146,6 +148,7 @@ impl Message for Down {
             67 => Self::Order(Order::Profile(body(bytes)?)),
             68 => Self::Order(Order::Errand(body(bytes)?)),
             69 => Self::Order(Order::Name(body(bytes)?)),
+            70 => Self::Order(Order::ShutOut(body(bytes)?)),
             _ => return None,
         })
     }
@@ -341,6 +344,11 @@ mod tests {
                 let mut name = PlaceName::new_zeroed();
                 name.name = Text::new(b"sip.example.com").unwrap();
                 name
+            })),
+            Down::Order(Order::ShutOut({
+                let mut order = ShutOut::new_zeroed();
+                order.status = 403;
+                order
             })),
             Down::Order(Order::HangUp(HangUp { call: CALL, reason: 17 })),
             Down::Order(Order::Parameters(Parameters::default())),

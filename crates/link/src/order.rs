@@ -20,8 +20,26 @@ pub enum Order {
     Profile(Profile),
     /// By which name a place proves who it is.
     Name(PlaceName),
+    /// Refuse whoever failed to log in too often, or let it in again.
+    ShutOut(ShutOut),
     /// Send a request outside of any call, and report what came back.
     Errand(Errand),
+}
+
+/// Someone whose requests are refused before their password is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ShutOut {
+    /// Until when, µs since the machine booted; 0: no longer.
+    pub until_us: u64,
+    /// Whence, by its address alone.
+    pub source: Endpoint,
+    /// Who; empty: whatever that source tries.
+    pub endpoint: Text<62>,
+    /// By this status; 0: by no answer at all.
+    pub status: u16,
+    /// Reserved; zero.
+    pub spare: u16,
 }
 
 /// By which name whoever answers at a place proves who he is, over TLS (RFC 5922 §7.2).

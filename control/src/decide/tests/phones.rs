@@ -7,6 +7,8 @@ use link::order::ErrandKind;
 use sip::digest::{Algorithm, Exchange, Hash, Qop, response};
 use sip::method::Method as SipMethod;
 
+mod shut_out;
+
 use super::*;
 use crate::cdr::BillingMode;
 use crate::state::binding::Binding;
@@ -941,6 +943,7 @@ pub(super) fn behaviour(desk: &mut Desk) -> Vec<String> {
             seen.push(format!("{:?}", picked.map(|found| found.is_some()).is_ok()));
         }
     }
+    seen.extend(shut_out::behaviour(desk));
     seen
 }
 

@@ -20,6 +20,9 @@ pub struct Denied {
     /// Why.
     #[serde(default)]
     pub reason: String,
+    /// Who denied it: an operator, or what of us did it by itself.
+    #[serde(default = "operator")]
+    pub by: String,
     /// Since when, µs since 1970 UTC.
     #[serde(default)]
     pub since_us: u64,
@@ -41,6 +44,10 @@ pub struct Trusted {
     /// Why.
     #[serde(default)]
     pub reason: String,
+}
+
+fn operator() -> String {
+    "operator".into()
 }
 
 /// What types cannot rule out of either.

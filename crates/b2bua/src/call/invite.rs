@@ -186,6 +186,9 @@ impl Switch {
         let Some(facts) = self.facts(path, invite)? else { return Err(too_long) };
         let identities = identities(invite);
         let credentials = self.credentials(now, path.remote.ip(), invite);
+        if self.refuse_shut_out(now, path, invite, &credentials, b"") {
+            return Ok(());
+        }
         let transferor = match path.inside() {
             None => 0,
             Some(_) => {

@@ -363,3 +363,34 @@ fn a_flood_without_passwords_costs_nothing_that_stays() {
     assert!(world.asks.is_empty());
     world.settles();
 }
+
+#[test]
+fn who_is_shut_out_is_refused_before_control_is_asked() {
+    use link::order::ShutOut;
+    let mut world = World::new();
+    let source = Endpoint::from(CALLER.parse::<SocketAddr>().unwrap());
+    let shut_out = |world: &mut World, endpoint: &[u8], status, left_s: u64| {
+        let until_us = (world.now + Duration::from_secs(left_s)).as_micros() as u64;
+        let until_us = if left_s == 0 { 0 } else { until_us };
+        let endpoint = Text::cut(endpoint);
+        let order = ShutOut { until_us, source, endpoint, status, spare: 0 };
+        world.order(Order::ShutOut(order));
+    };
+    let proof = world.proof();
+    shut_out(&mut world, b"bob", 403, 180);
+    world.caller_sends(&with_line(&register(2, CONTACT), &proof));
+    world.caller_gets("SIP/2.0 403 ");
+    world.caller_sends(&register(3, CONTACT));
+    world.caller_gets("SIP/2.0 403 ");
+    assert!(world.asks.is_empty());
+    assert_eq!(world.count(Counter::RefusedShutOut), 2);
+    shut_out(&mut world, b"bob", 403, 0);
+    world.caller_sends(&register(4, CONTACT));
+    world.caller_gets("SIP/2.0 401 ");
+    shut_out(&mut world, b"", 0, 60);
+    world.caller_sends(&register(5, CONTACT));
+    world.caller_sends(&with_line(&invite(1, &caller_sdp()), &proof));
+    world.is_quiet();
+    assert_eq!(world.count(Counter::RefusedShutOut), 4);
+    world.settles();
+}
