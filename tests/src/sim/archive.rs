@@ -4,11 +4,14 @@
 //! holds on to what is contradictory, for the [invariants](super::invariants).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use control::cdr::{Cdr, id_text};
 use control::state::binding::Binding;
 use control::state::entity::{Entity, Kind, RateRow};
-use control::store::{Change, Error, LedgerEntry, Loaded, Located, Opened, Registration, Store};
+use control::store::{
+    Change, Error, LedgerEntry, Loaded, Located, Opened, Registration, Store, SuspensionKept,
+};
 
 /// Everything that was made durable.
 #[derive(Debug, Default)]
@@ -26,6 +29,8 @@ pub struct Archive {
     heartbeat_us: u64,
     located: BTreeMap<String, Located>,
     registrations: BTreeMap<u32, Registration>,
+    suspensions: BTreeMap<u32, SuspensionKept>,
+    regulars: BTreeMap<IpAddr, u64>,
     /// Complete records.
     pub ends: BTreeMap<[u64; 2], Cdr>,
     /// Names of events, and how often.
@@ -95,6 +100,12 @@ impl Archive {
                 self.registrations.insert(row.gateway, (**row).clone());
             }
             Change::RegistrationGone(gateway) => drop(self.registrations.remove(gateway)),
+            Change::Suspension(kept) => {
+                self.suspensions.insert(kept.number, (**kept).clone());
+            }
+            Change::SuspensionGone(number) => drop(self.suspensions.remove(number)),
+            Change::Regular(source, at_us) => drop(self.regulars.insert(*source, *at_us)),
+            Change::RegularGone(source) => drop(self.regulars.remove(source)),
             Change::Event(event) => *self.events.entry(event.name).or_default() += 1,
         }
     }
@@ -166,6 +177,8 @@ impl Store for Archive {
             heartbeat_us: self.heartbeat_us,
             located: self.located.values().cloned().collect(),
             registrations: self.registrations.values().cloned().collect(),
+            suspensions: self.suspensions.values().cloned().collect(),
+            regulars: self.regulars.iter().map(|(source, at_us)| (*source, *at_us)).collect(),
             ids_used: self.ids_used,
         })
     }
