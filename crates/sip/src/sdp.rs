@@ -1,9 +1,9 @@
 //! Session descriptions (RFC 8866): read without copying, rewritten line by line.
 //!
 //! [`Sdp::parse`] reads what a relay must know; [`Sdp::rewrite`] puts our addresses and ports in their
-//! places, drops what a relay cannot keep true (ICE, rtcp-mux, BUNDLE, DTLS) and what names the
-//! describer (user, session, title, links), and leaves every other byte as it was, so that what we do
-//! not understand passes unharmed.
+//! places, drops what a relay cannot keep true (ICE, rtcp-mux, BUNDLE, DTLS), what names the describer
+//! (user, session, title, links) and every other line in which an address stands, and leaves every other
+//! byte as it was, so that what we do not understand passes unharmed.
 
 mod sounding;
 
@@ -12,6 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::lines::Lines;
 use crate::room::Room;
 use crate::scan;
+use crate::telling::holds_address;
 
 pub use sounding::Sounding;
 
@@ -449,7 +450,8 @@ impl<'a> Sdp<'a> {
                     room.push(b"s=-");
                     room.push(end);
                 }
-                [b'i' | b'u' | b'e' | b'p', b'=', ..] => (),
+                // Keys must be discarded (RFC 8866 §5.12); a link to one names a host.
+                [b'i' | b'u' | b'e' | b'p' | b'k', b'=', ..] => (),
                 [b'c', b'=', value @ ..] => {
                     let held = Connection::parse(value)?.is_unspecified();
                     let ours = if held { unspecified(rewrite.address) } else { rewrite.address };
@@ -470,9 +472,9 @@ impl<'a> Sdp<'a> {
                     room.push(end);
                 }
                 [b'a', b'=', attribute @ ..] if is_dropped(attribute) => (),
-                // A refused stream has no RTCP either, and its address is nobody's business.
-                [b'a', b'=', b'r', b't', b'c', b'p', b':', ..] if medium > 0 && port == 0 => (),
-                [b'a', b'=', b'r', b't', b'c', b'p', b':', value @ ..] if medium > 0 => {
+                // A refused stream has no RTCP either, and a session has none (RFC 3605 §2.1).
+                [b'a', b'=', b'r', b't', b'c', b'p', b':', ..] if port == 0 => (),
+                [b'a', b'=', b'r', b't', b'c', b'p', b':', value @ ..] => {
                     room.push(b"a=rtcp:");
                     room.decimal(port.checked_add(1)?.into());
                     if value.contains(&b' ') {
@@ -481,6 +483,7 @@ impl<'a> Sdp<'a> {
                     }
                     room.push(end);
                 }
+                text if holds_address(text) => (),
                 _ => room.push(line.whole),
             }
         }
@@ -544,18 +547,28 @@ fn parse_media(value: &[u8]) -> Result<Media<'_>, SdpFault> {
 }
 
 /// Whether a relay that ends ICE, DTLS and multiplexing, and hides one side from the other, must not let
-/// the attribute pass.
+/// the attribute pass, whatever addresses stand in it.
 fn is_dropped(attribute: &[u8]) -> bool {
-    let name = attribute.split(|&byte| byte == b':').next().unwrap_or_default();
+    let (name, value) = scan::split_once(attribute, b':').unwrap_or((attribute, b""));
     match name {
         b"candidate" | b"remote-candidates" | b"end-of-candidates" => true,
         b"rtcp-mux" | b"rtcp-mux-only" | b"bundle-only" => true,
         b"fingerprint" | b"setup" | b"tls-id" | b"connection" => true,
-        // What names hosts, programs or people of the other side.
-        b"alt" | b"path" | b"source-filter" | b"ssrc" | b"ssrc-group" | b"tool" => true,
-        b"group" => attribute.starts_with(b"group:BUNDLE"),
-        _ => name.starts_with(b"ice-"),
+        // What names hosts, programs or people of the other side; hosts may stand there by name.
+        b"alt" | b"altc" | b"ccap" | b"icap" | b"identity" | b"path" | b"source-filter" => true,
+        b"ssrc" | b"ssrc-group" | b"tool" => true,
+        b"group" => value.starts_with(b"BUNDLE"),
+        // An attribute that may be, and its number before it (RFC 5939 §3.4.1).
+        b"acap" => split_word(value).is_some_and(|(_, attribute)| is_dropped(attribute)),
+        // The URI of an extension is its name, and leads to nobody.
+        b"extmap" => false,
+        _ => name.starts_with(b"ice-") || names_authority(value),
     }
+}
+
+/// Whether a value holds a URI that leads to a host.
+fn names_authority(value: &[u8]) -> bool {
+    value.windows(3).any(|three| three == b"://")
 }
 
 /// All zeros, of the family of our address.

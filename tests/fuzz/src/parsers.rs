@@ -85,7 +85,8 @@ pub fn headers(bytes: &[u8]) {
     let _ = header::RemotePartyId::parse(value);
 }
 
-/// A description: rewritten, it is one again, with as many media and our address.
+/// A description: rewritten, it is one again, with as many media, and no attribute or key of it has an
+/// address but ours.
 pub fn sdp(bytes: &[u8]) {
     let Ok(sdp) = Sdp::parse(bytes) else { return };
     for media in sdp.media() {
@@ -97,6 +98,14 @@ pub fn sdp(bytes: &[u8]) {
     let Some(length) = sdp.rewrite(&rewrite, &mut room) else { return };
     let again = Sdp::parse(&room[..length]).expect("a rewritten description is one");
     assert_eq!(again.media().len(), sdp.media().len());
+    for line in room[..length].split(|&byte| byte == b'\n') {
+        let told = line.strip_prefix(b"a=").or(line.strip_prefix(b"k=")).unwrap_or_default();
+        let words = told.split(|byte| !byte.is_ascii_hexdigit() && !b".:".contains(byte));
+        for word in words.filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok()) {
+            let word: std::net::IpAddr = word;
+            assert!(word == rewrite.address || word.is_unspecified(), "{word} is told");
+        }
+    }
 }
 
 /// Credentials and challenges.
@@ -207,6 +216,9 @@ pub fn descriptions() -> Vec<Vec<u8>> {
         "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n\
          m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\na=sendonly\r\n\
          m=video 4002 RTP/AVP 96\r\nc=IN IP6 2001:db8::7\r\na=rtcp:4004 IN IP4 192.0.2.8\r\n",
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nk=uri:http://192.0.2.9/\r\n\
+         a=rtcp:4001 IN IP4 192.0.2.9\r\na=ccap:1 IN IP4 192.0.2.9\r\nm=audio 4000 RTP/AVP 0\r\n\
+         a=altc:1 IP6 2001:db8::9 4000\r\na=X-nat:192.0.2.9\r\n",
         "v=0\r\no=u 1 1 IN IP6 ::1\r\ns= \r\nt=0 0\r\nm=image 4002 udptl t38\r\nc=IN IP6 ::1\r\n",
     ])
 }

@@ -15,6 +15,7 @@ use sip::header::history_info::{Target, write_history_info};
 use sip::header::identity::write_identity;
 use sip::header::remote_party_id::{Hidden, write_calling};
 use sip::header::{Privacy, Text};
+use sip::telling::holds_address;
 use sip::{Message, Name, Writer};
 
 use super::line::{At, Line, is_number, number_uri, uri};
@@ -190,7 +191,7 @@ fn display(known: &Known<'_>) -> Line<DISPLAY_BYTES> {
     let said = whole.trim_ascii();
     let mut line = Line::new();
     let is_other_number = is_number(said) && said != known.number;
-    if !is_other_number && !super::passed::holds_address(said) {
+    if !is_other_number && !holds_address(said) {
         line.push(said);
     }
     line

@@ -9,6 +9,7 @@ use link::Profile;
 use link::profile::HeadersPassed;
 use link::record::EndReason;
 use sip::header::reason::{Protocol, Reason, write_reason};
+use sip::telling::{holds_address, holds_name};
 use sip::{Header, Message, Name, Writer};
 
 use crate::cause::{cause_of, phrase};
@@ -75,27 +76,6 @@ fn may_pass(header: &Header<'_>, to: &Profile) -> bool {
         (HeadersPassed::All, Circle::All) => !holds_address(header.value),
         (HeadersPassed::All, Circle::Listed) => false,
     }
-}
-
-/// Whether a text holds an IP address, or what may be somebody's address of record.
-pub(super) fn holds_address(text: &[u8]) -> bool {
-    let is_address = |word: &[u8]| {
-        let end = word.len() - usize::from(word.ends_with(b"."));
-        sip::Host::parse(&word[..end]).is_some_and(|host| host.ip().is_some())
-    };
-    let mut ipv4 = text.split(|byte| !byte.is_ascii_digit() && *byte != b'.');
-    let mut ipv6 = text.split(|byte| !byte.is_ascii_hexdigit() && !b":.".contains(byte));
-    text.contains(&b'@') || ipv4.any(is_address) || ipv6.any(is_address)
-}
-
-/// Whether a text holds what may be the name of a host: labels with dots between, the last of letters.
-fn holds_name(text: &[u8]) -> bool {
-    let words = text.split(|byte| !byte.is_ascii_alphanumeric() && !b"-.".contains(byte));
-    words.map(|word| word.strip_suffix(b".").unwrap_or(word)).any(|word| {
-        let mut labels = word.rsplit(|&byte| byte == b'.');
-        let is_top = |label: &[u8]| label.len() > 1 && label.iter().all(u8::is_ascii_alphabetic);
-        labels.next().is_some_and(is_top) && labels.next().is_some_and(|label| !label.is_empty())
-    })
 }
 
 /// Copies of the caller's INVITE, or of an answer to it, what `to` may see. A field that holds
@@ -288,27 +268,5 @@ mod tests {
             text,
             "SIP/2.0 200 OK\r\nX-A: 1\r\nX-B: 2\r\nX-D: é\r\nContent-Length: 0\r\n\r\n"
         );
-    }
-
-    #[test]
-    fn the_name_of_a_host_is_found_wherever_it_stands() {
-        for text in ["sbc.example", "at sbc-7.example.com.", "SIP;text=\"x (a.bc)\""] {
-            assert!(holds_name(text.as_bytes()), "{text}");
-        }
-        for text in ["", "Q.850;cause=16", "e.g. busy", "busy. Call later", "1.2.3", "...", "x.."] {
-            assert!(!holds_name(text.as_bytes()), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_address_is_found_wherever_it_stands() {
-        for text in
-            ["10.0.0.1", "x=10.0.0.1:5060;", "[2001:db8::1]", "at ::1.", "a@b", "(10.0.0.1)."]
-        {
-            assert!(holds_address(text.as_bytes()), "{text}");
-        }
-        for text in ["", "1.2.3", "10:20:30", "no address", "v1.2.3.4.5", "999.1.1.1"] {
-            assert!(!holds_address(text.as_bytes()), "{text}");
-        }
     }
 }

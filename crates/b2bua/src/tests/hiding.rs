@@ -120,7 +120,8 @@ fn words(message: &str) -> Vec<String> {
             }
             Some(("c", value)) => found.extend(value.split(' ').nth(2).map(str::to_owned)),
             Some(("s" | "i" | "u" | "e" | "p", value)) => found.push(value.to_owned()),
-            _ => {}
+            Some((_, value)) => found.extend(addresses(value)),
+            None => {}
         }
     }
     found.retain(|word| is_telling(word));
@@ -173,6 +174,14 @@ fn names(value: &str) -> impl Iterator<Item = String> {
     names.filter(|word| word.contains('.')).map(str::to_owned)
 }
 
+/// Addresses, wherever they stand.
+fn addresses(value: &str) -> impl Iterator<Item = String> {
+    let words = value.split(|it: char| !it.is_ascii_hexdigit() && it != '.' && it != ':');
+    let parts = words.flat_map(|word| [Some(word), word.split_once(':').map(|(_, rest)| rest)]);
+    let ips = parts.flatten().filter(|word| word.parse::<IpAddr>().is_ok());
+    ips.chain(value.split(':').filter(|word| word.parse::<IpAddr>().is_ok())).map(str::to_owned)
+}
+
 /// What stands behind an at sign, `sip:` or a protocol, up to where a host ends.
 fn hosts(value: &str) -> impl Iterator<Item = String> {
     let starts = ["@", "<sip:", "UDP "];
@@ -194,14 +203,18 @@ fn is_in(word: &str, text: &str) -> bool {
     })
 }
 
-/// A description by somebody with a name.
+/// A description by somebody with a name, who stands behind other addresses as well.
 fn named_sdp(name: &str, address: &str, session: u32) -> String {
+    let inside = format!("10.{}.{}", session / 10_000, session % 100);
+    let six = format!("fd00:{session:x}");
     format!(
         "v=0\r\no={name} {session} {session} IN IP4 {address}\r\ns={name}'s talk\r\n\
          i=about {name}\r\nu=http://{address}/\r\ne={name}@{address}\r\np=+49 {session}\r\n\
-         c=IN IP4 {address}\r\nt=0 0\r\na=tool:{name}\r\nm=audio 4000 RTP/AVP 0\r\n\
+         c=IN IP4 {address}\r\nt=0 0\r\nk=uri:https://{inside}.1/key\r\na=tool:{name}\r\n\
+         a=rtcp:4001 IN IP4 {inside}.2\r\na=ccap:1 IN IP4 {inside}.3\r\nm=audio 4000 RTP/AVP 0\r\n\
          a=rtcp:4001 IN IP4 {address}\r\na=ssrc:7 cname:{name}@{address}\r\n\
-         a=candidate:1 1 UDP 1 {address} 4000 typ host\r\n"
+         a=candidate:1 1 UDP 1 {address} 4000 typ host\r\na=altc:1 IP4 {inside}.4 4000\r\n\
+         a=altc:2 IP6 {six}::5 4000\r\na=X-nat:{inside}.6:{six}:1:2:3:4:5:6\r\n"
     )
 }
 

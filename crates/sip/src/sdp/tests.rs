@@ -176,6 +176,39 @@ fn a_host_that_is_no_text_is_no_connection() {
 }
 
 #[test]
+fn no_line_of_any_kind_carries_an_address_over() {
+    let told = "a=extmap:1 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n\
+        a=fmtp:101 0-15\r\na=X-cap: 1 image udptl t38\r\na=acap:1 key-mgmt:mikey AQQF\r\n";
+    let kept = format!(
+        "v=0\r\no=- 77 1000001 IN IP4 203.0.113.1\r\ns=-\r\nc=IN IP4 203.0.113.1\r\nt=0 0\r\n\
+         m=audio 30000 RTP/AVP 0\r\na=rtcp:30001 IN IP4 203.0.113.1\r\n{told}"
+    );
+    for leak in [
+        "a=rtcp:4001 IN IP4 10.1.1.9",
+        "a=rtcp:4001 IN IP4 inside.example",
+        "a=altc:1 IP6 2001:db8::9 4000",
+        "a=altc:2 IP4 inside.example 4000",
+        "a=ccap:1 IN IP4 inside.example",
+        "a=icap:1 of inside.example",
+        "a=acap:2 candidate:1 1 UDP 1 inside.example 4000 typ host",
+        "a=X-nat:10.1.1.9",
+        "a=X-nat-fd00:1:2:3:4:5:6:7",
+        "a=control:rtsp://inside.example/1",
+        "a=identity:eyJpZHAi",
+        "k=uri:https://inside.example/key",
+        "k=clear:open",
+        "x=10.1.1.9",
+    ] {
+        let head = "v=0\r\no=- 1 1000001 IN IP4 10.1.1.9\r\ns=-\r\nc=IN IP4 10.1.1.9\r\nt=0 0\r\n";
+        let medium = "m=audio 4000 RTP/AVP 0\r\na=rtcp:4001 IN IP4 10.1.1.9\r\n";
+        // Lines of a medium may be its second ones, but for RTCP, which it has.
+        let again = if leak.starts_with("a=rtcp") { String::new() } else { format!("{leak}\r\n") };
+        let sdp = format!("{head}{leak}\r\n{medium}{again}{told}");
+        assert_eq!(rewritten(&sdp, "203.0.113.1", &[30_000]), kept, "{leak}");
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_not_written() {
     let sdp = Sdp::parse(OFFER.as_bytes()).unwrap();
     let rewrite = Rewrite { address: "203.0.113.1".parse().unwrap(), session: 1, ports: &[30_000] };
