@@ -3,7 +3,7 @@
 use link::answer::{
     CALLEE_MESSAGES, CALLER_MESSAGES, Candidate, Refuse, Rerouted, Route, Span, WITHHELD,
 };
-use link::ask::{Admit, Reroute};
+use link::ask::{Admit, Forward, Reroute};
 use link::record::{ATTEMPTS_MAX, EndReason};
 use link::{Answer, CallRecord, Endpoint, Text};
 use numbers::Number;
@@ -137,7 +137,11 @@ impl Office {
             candidates_used: 0,
             switches_max: self.state.values.number("SS_GATEWAY_SWITCH_LIMIT") as u32,
             flags,
-            spare: 0,
+            forward: Forward {
+                // Who must not be heeded in its wishes withholds nobody else either.
+                withheld: admit.identities.forward.withheld & u8::from(customer.heeds_privacy),
+                ..admit.identities.forward
+            },
             diverter: diverter(&customer, admit),
             candidates: [Candidate::default(); ATTEMPTS_MAX],
             texts: found.texts(),

@@ -1,7 +1,9 @@
 //! Phones, scripted: they register, are challenged, call and are called.
 
 use link::answer::{Candidate, Challenge, Registered, WITHHELD};
-use link::ask::{CONTACTS_MAX, Contact, Freshness, PRIVACY_ID, Register, RequestKey, UNSAID};
+use link::ask::{
+    CONTACTS_MAX, Contact, Forward, Freshness, PRIVACY_ID, Register, RequestKey, UNSAID,
+};
 use link::endpoint::Transport;
 use link::order::ErrandKind;
 use sip::digest::{Algorithm, Exchange, Hash, Qop, response};
@@ -585,6 +587,7 @@ fn the_caller_is_who_the_believed_header_says() {
         asserted: text("+391"),
         remote_party: text("00392"),
         diverter: text("+39 7"),
+        forward: Forward { why: 2, withheld: 1, count: 3 },
         ..Identities::default()
     };
     let full = |admit: &mut Admit| admit.identities = identities;
@@ -601,13 +604,15 @@ fn the_caller_is_who_the_believed_header_says() {
         assert!(route.diverter.is_empty());
     }
     desk.change("gateway/mapping/in", json!({"forward_signal_heard": true}));
-    assert_eq!(told(&mut desk, &full).diverter.as_bytes(), b"397");
+    let route = told(&mut desk, &full);
+    assert_eq!((route.diverter.as_bytes(), route.forward), (&b"397"[..], identities.forward));
     let anonymous = |admit: &mut Admit| admit.facts.caller = text("Anonymous");
     let private = |admit: &mut Admit| admit.identities.privacy = PRIVACY_ID;
     assert_eq!(told(&mut desk, &anonymous).flags, WITHHELD);
     assert_eq!(told(&mut desk, &private).flags, WITHHELD);
     desk.change("gateway/mapping/in", json!({"privacy": false}));
     assert_eq!((told(&mut desk, &anonymous).flags, told(&mut desk, &private).flags), (0, 0));
+    assert_eq!(told(&mut desk, &full).forward, Forward { withheld: 0, ..identities.forward });
 }
 
 #[test]
