@@ -116,13 +116,16 @@ impl State {
             Self::Free | Self::Recording => false,
             Self::Admitting => matches!(deadline, Admit | Expires),
             Self::Rerouting | Self::Locating => {
-                matches!(deadline, Admit | Search | Ring | Prack | Expires)
+                matches!(deadline, Admit | Search | Ring | Repeat | Prack | Expires)
             }
             // Ring runs on from the first 18x through every failover after it.
             Self::Trying => {
-                matches!(deadline, FirstResponse | Invite | Search | Ring | Prack | Expires)
+                matches!(
+                    deadline,
+                    FirstResponse | Invite | Search | Ring | Repeat | Prack | Expires
+                )
             }
-            Self::Ringing => matches!(deadline, Ring | Prack | Expires | Tone),
+            Self::Ringing => matches!(deadline, Ring | Repeat | Prack | Expires | Tone),
             Self::Committing => matches!(deadline, Commit | Prack),
             Self::Answered | Self::Talking => {
                 matches!(deadline, Repeat | NoAck | Talk | Exchange | Session | Keys)
@@ -149,7 +152,7 @@ pub(crate) enum Deadline {
     Ring,
     /// The start record.
     Commit,
-    /// Our 2xx again.
+    /// Our 2xx again, or before it our last 1xx.
     Repeat,
     /// The ACK of our 2xx.
     NoAck,
@@ -479,6 +482,9 @@ impl Switch {
             Deadline::Search => self.search_over(now, slot),
             Deadline::Ring => self.rang_out(now, slot),
             Deadline::Commit => self.answer_caller(now, slot, Commitment::Missing),
+            Deadline::Repeat if self.calls[slot].state.is_searching() => {
+                self.repeat_progress(now, slot);
+            }
             Deadline::Repeat => self.repeat_answer(now, slot),
             Deadline::NoAck => self.ack_missing(now, slot),
             Deadline::Talk => {
