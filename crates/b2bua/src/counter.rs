@@ -117,7 +117,7 @@ pub enum Counter {
     CancelsUnmatched,
     /// Responses to nothing we asked.
     ResponsesUnmatched,
-    /// Responses from another address than the request went to.
+    /// Responses from another address than the request went to; over UDP they are taken all the same.
     ResponsesMisplaced,
     /// Answers of control that came too late.
     AnswersLate,
