@@ -111,9 +111,6 @@ pub struct Origin<'a> {
     pub version: &'a [u8],
 }
 
-/// How far a version may be from its session's number to be one that counts from there.
-const VERSIONS_NEAR: u64 = 1_000_000;
-
 impl<'a> Origin<'a> {
     /// `alice 2890844526 2890842807 IN IP4 192.0.2.1`; what stands for numbers need not be any.
     fn parse(value: &'a [u8]) -> Option<Self> {
@@ -123,23 +120,6 @@ impl<'a> Origin<'a> {
         let (_family, _address) = (words.next()?, words.next()?);
         let is_whole = network == b"IN" && words.next().is_none();
         is_whole.then_some(Self { user, session, version })
-    }
-
-    /// The version for the other side: growing by as much, and without the session's number in it, from
-    /// which many peers begin to count.
-    fn version_told(&self) -> u64 {
-        let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<u64>().ok();
-        let version = number(self.version).unwrap_or_else(|| {
-            // No number at all; another text is another version.
-            let fold = |sum: u32, byte: &u8| sum.wrapping_mul(31).wrapping_add((*byte).into());
-            self.version.iter().fold(0, fold).into()
-        });
-        match number(self.session) {
-            Some(session) if version.abs_diff(session) < VERSIONS_NEAR => {
-                version.wrapping_sub(session).wrapping_add(VERSIONS_NEAR)
-            }
-            _ => version,
-        }
     }
 }
 
@@ -287,9 +267,11 @@ impl<'a> Words<'a> {
 pub struct Rewrite<'p> {
     /// Our media address; its family decides between IP4 and IP6.
     pub address: IpAddr,
-    /// Our number of the session, in the place of the describer's user and number: the same as long as
-    /// those are.
+    /// Our number of the session, in the place of the describer's user and number: the same in all that
+    /// one dialog hears (RFC 3264 §8).
     pub session: u32,
+    /// Which description of the session it is: one more with each that differs from the one before.
+    pub version: u32,
     /// Our RTP port for each medium in its order, RTCP is one above. A medium without one, or with 0,
     /// is refused. A medium that was refused stays so.
     pub ports: &'p [u16],
@@ -427,8 +409,7 @@ impl<'a> Sdp<'a> {
     /// it does not fit, or RTCP would be above the highest port.
     ///
     /// An address of all zeros stays one: it is a hold. Every other address of `o=`, `c=` and `a=rtcp`
-    /// becomes ours, also where it was a host name or of the other family. The version of `o=` goes on
-    /// by as much as it did.
+    /// becomes ours, also where it was a host name or of the other family.
     #[must_use]
     pub fn rewrite(&self, rewrite: &Rewrite<'_>, out: &mut [u8]) -> Option<usize> {
         let mut room = Room::new(out);
@@ -437,11 +418,11 @@ impl<'a> Sdp<'a> {
         for line in (Lines { rest: self.bytes }) {
             let end = line.end();
             match line.text {
-                [b'o', b'=', value @ ..] => {
+                [b'o', b'=', ..] => {
                     room.push(b"o=- ");
                     room.decimal(rewrite.session.into());
                     room.push(b" ");
-                    room.decimal(Origin::parse(value)?.version_told());
+                    room.decimal(rewrite.version.into());
                     room.push(b" IN ");
                     push_address(&mut room, rewrite.address);
                     room.push(end);

@@ -94,7 +94,12 @@ pub fn sdp(bytes: &[u8]) {
         let _ = (media.rtpmap(96), media.packet_ms(), media.attributes().count());
     }
     let mut room = vec![0; bytes.len() * 2 + 512];
-    let rewrite = Rewrite { address: [192, 0, 2, 1].into(), session: 1, ports: &[10_000, 10_002] };
+    let rewrite = Rewrite {
+        address: [192, 0, 2, 1].into(),
+        session: 1,
+        version: 1,
+        ports: &[10_000, 10_002],
+    };
     let Some(length) = sdp.rewrite(&rewrite, &mut room) else { return };
     let again = Sdp::parse(&room[..length]).expect("a rewritten description is one");
     assert_eq!(again.media().len(), sdp.media().len());

@@ -60,7 +60,7 @@ use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
 use crate::kept::Kept;
 use crate::keys::{Place, Shard, TOKEN_BYTES, Token};
-use crate::media::Streams;
+use crate::media::{self, Streams};
 use crate::switch::Switch;
 use crate::transaction::TransactionKey;
 
@@ -533,6 +533,8 @@ impl Switch {
         let key = CallKey { slot: slot as u32, generation: call.generation };
         let answered = call.state.is_confirmed();
         let inside = call.legs.each_ref().map(|leg| leg.path.inside().is_some());
+        let secret = &setup.keys.tag;
+        let sessions = call.legs.each_ref().map(|leg| media::session_of(leg.random, secret));
         let [caller, callee] = &mut call.legs;
         let local = |index: u8| &setup.locals[usize::from(index)];
         Streams {
@@ -541,7 +543,8 @@ impl Switch {
             inside,
             legs: [&mut caller.media, &mut callee.media],
             answered,
-            secret: &setup.keys.tag,
+            sessions,
+            secret,
         }
     }
 
