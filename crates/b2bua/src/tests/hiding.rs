@@ -352,7 +352,7 @@ fn a_failure_inside_a_call_says_nothing_of_who_failed() {
         [("INVITE", 302, 488), ("INVITE", 488, 488), ("UPDATE", 503, 503), ("INFO", 415, 415)]
     {
         let mut world = World::new();
-        let (_, _, answer) = world.talking();
+        let (_, _, answer) = world.talking_to(UPDATES);
         let content = if method == "INFO" { String::new() } else { caller_sdp() };
         world.caller_sends(&caller_request(method, 2, &answer, &content));
         let passed = world.vendor_gets(0, &format!("{method} "));

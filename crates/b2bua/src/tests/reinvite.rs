@@ -32,6 +32,47 @@ fn the_caller_holds_and_resumes() {
     world.settles();
 }
 
+/// RFC 3311 §4.
+#[test]
+fn hold_by_update_reaches_a_vendor_that_takes_none_by_re_invite() {
+    let mut world = World::new();
+    let (key, invite, answer) = world.talking();
+    world.caller_sends(&caller_request("UPDATE", 2, &answer, &held()));
+    let inner = world.vendor_gets(0, "INVITE sip:vendor@203.0.113.10:5060 SIP/2.0");
+    assert!(inner.contains("a=sendonly"));
+    // One at a time, from either side.
+    world.vendor_sends(0, &vendor_request(0, "INVITE", 1, &invite, "v", &vendor_sdp()));
+    world.vendor_gets(0, "SIP/2.0 491 ");
+    world.vendor_sends(
+        0,
+        &vendor_request(0, "ACK", 1, &invite, "v", "").replace("vACK1", "vINVITE1"),
+    );
+    world.vendor_says(0, &inner, 100, "", "");
+    world.vendor_says(0, &inner, 200, "", &vendor_sdp());
+    let ack = world.vendor_gets(0, "ACK ");
+    assert_eq!(body(&ack), "");
+    let accepted = world.caller_gets("SIP/2.0 200 ");
+    assert_eq!((header(&accepted, "CSeq"), media_port(&accepted)), ("2 UPDATE", 10_000));
+    assert!(world.switch.calls[key.slot as usize].legs[0].media.held);
+    // Nobody acknowledges an UPDATE.
+    world.wait_ms(33_000);
+    world.is_quiet();
+    // Who thinks too long about it is asked no more, and the call goes on.
+    world.caller_sends(&caller_request("UPDATE", 3, &answer, &caller_sdp()));
+    let inner = world.vendor_gets(0, "INVITE ");
+    world.vendor_says(0, &inner, 100, "", "");
+    world.wait_ms(25_000);
+    let cancel = world.vendor_gets(0, "CANCEL ");
+    world.vendor_says(0, &cancel, 200, "", "");
+    world.vendor_says(0, &inner, 487, "", "");
+    world.vendor_gets(0, "ACK ");
+    world.caller_gets("SIP/2.0 504 ");
+    world.caller_sends(&caller_request("BYE", 4, &answer, ""));
+    world.vendor_gets(0, "BYE ");
+    world.ended_by(key, EndedBy::Caller, EndReason::Normal);
+    world.settles();
+}
+
 /// RFC 3264 §8.
 #[test]
 fn one_dialog_hears_of_one_session_whose_version_grows_when_it_changes() {
@@ -314,7 +355,7 @@ fn an_accepted_reinvite_without_ack_ends_the_call() {
 #[test]
 fn an_update_with_an_offer_is_an_exchange_without_ack() {
     let mut world = World::new();
-    let (_, _, answer) = world.talking();
+    let (_, _, answer) = world.talking_to(UPDATES);
     world.caller_sends(&caller_request("UPDATE", 2, &answer, &held()));
     let inner = world.vendor_gets(0, "UPDATE ");
     assert!(inner.contains("a=sendonly"));

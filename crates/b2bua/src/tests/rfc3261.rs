@@ -52,7 +52,8 @@ fn branch(message: &str) -> &str {
 /// rest as [`World::talking`].
 fn acknowledged(world: &mut World) -> (String, String, String) {
     let (_, invite) = world.call_begins(&[0]);
-    world.vendor_says(0, &invite, 200, "v", &vendor_sdp());
+    let answer = response(&invite, 200, "v", VENDORS[0], &vendor_sdp());
+    world.vendor_sends(0, &with_lines(&answer, UPDATES));
     let ack = world.vendor_gets(0, "ACK ");
     world.commit();
     let answer = world.caller_gets("SIP/2.0 200 ");
