@@ -1,62 +1,17 @@
 //! What goes from one leg to the other: header fields of a peer that we do not understand.
 //!
-//! Three circles. What names a dialog, a route, an identity or a host of the inside never goes: it is
-//! said by ourselves or not at all. What is of use to some peers, and may name hosts, goes to whom the
-//! operator lists it for. All the rest goes to whoever takes everything, unless its value holds an
-//! address. A peer without wishes gets nothing.
+//! The [`Circle`] of a field and the wishes of its receiver decide. To whoever takes everything goes what
+//! holds no address. A peer without wishes gets nothing.
 
 use link::Profile;
 use link::profile::HeadersPassed;
 use link::record::EndReason;
+use sip::header::Circle;
 use sip::header::reason::{Protocol, Reason, write_reason};
 use sip::telling::{holds_address, holds_name};
 use sip::{Header, Message, Name, Writer};
 
 use crate::cause::{cause_of, phrase};
-
-/// The circles, see the head of this file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Circle {
-    Never,
-    Listed,
-    All,
-}
-
-/// Fields that we have no [`Name`] for, and that name dialogs, routes or keys.
-const INSIDE: [&[u8]; 12] = [
-    b"Additional-Identity",
-    b"Encryption",
-    b"Feature-Caps",
-    b"Join",
-    b"Max-Breadth",
-    b"Policy-Contact",
-    b"Proxy-Authentication-Info",
-    b"Recv-Info",
-    b"Security-Client",
-    b"Security-Server",
-    b"Security-Verify",
-    b"Target-Dialog",
-];
-
-fn circle(header: &Header<'_>) -> Circle {
-    match header.name {
-        Name::AcceptLanguage | Name::Organization | Name::Priority | Name::Subject => Circle::All,
-        // A signed Identity (RFC 8224) is good only with the Date that was signed with it.
-        Name::AcceptContact | Name::AlertInfo | Name::CallInfo | Name::Date | Name::ErrorInfo => {
-            Circle::Listed
-        }
-        Name::Identity | Name::RejectContact | Name::ReplyTo | Name::RequestDisposition => {
-            Circle::Listed
-        }
-        Name::Other if INSIDE.iter().any(|name| is(header, name)) => Circle::Never,
-        // Private fields (RFC 7315) are for those who trust each other, which the operator knows.
-        Name::Other if header.raw_name.get(..2).is_some_and(|p| p.eq_ignore_ascii_case(b"P-")) => {
-            Circle::Listed
-        }
-        Name::Other => Circle::All,
-        _ => Circle::Never,
-    }
-}
 
 fn is(header: &Header<'_>, name: &[u8]) -> bool {
     header.raw_name.eq_ignore_ascii_case(name)
@@ -70,7 +25,7 @@ fn may_pass(header: &Header<'_>, to: &Profile) -> bool {
             is(header, name) || (header.name != Name::Other && header.name == Name::new(name))
         })
     };
-    match (HeadersPassed::from(to.headers), circle(header)) {
+    match (HeadersPassed::from(to.headers), Circle::of_known(header.name, header.raw_name)) {
         (HeadersPassed::None, _) | (_, Circle::Never) => false,
         (HeadersPassed::Listed, _) => listed(),
         (HeadersPassed::All, Circle::All) => !holds_address(header.value),
@@ -86,8 +41,9 @@ pub(super) fn write_passed(
     to: &Profile,
     hidden: &[u8],
 ) {
-    let headers = from.into_iter().flat_map(Message::headers);
-    for header in headers.filter(|header| may_pass(header, to) && !holds(header.value, hidden)) {
+    let Some(from) = from else { return };
+    let may_pass = |header: &Header<'_>| may_pass(header, to) && !holds(header.value, hidden);
+    for header in from.headers().filter(may_pass) {
         writer.copy(&header);
     }
 }
@@ -130,35 +86,17 @@ pub(crate) fn read_kept(kept: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Writes whole lines, each ended by LF: the operator's own, or those of [`write_kept`]. What is no field,
-/// or is one that the message has anyway, is left out.
+/// or is one that is ours to write, is left out.
 pub(super) fn write_lines(writer: &mut Writer<'_>, lines: &[u8]) {
     for line in lines.split(|&byte| byte == b'\n') {
         let line = line.trim_ascii();
         let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
         let (name, value) = (line[..colon].trim_ascii_end(), line[colon + 1..].trim_ascii_start());
         let is_text = !line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');
-        if !name.is_empty() && is_text && !is_ours(Name::new(name)) {
+        if !name.is_empty() && is_text && Circle::of(name) != Circle::Never {
             writer.named(name, &[value.into()]);
         }
     }
-}
-
-/// Fields without which a message is none, and of which there is one.
-fn is_ours(name: Name) -> bool {
-    use Name::*;
-    matches!(
-        name,
-        Via | From
-            | To
-            | CallId
-            | Cseq
-            | Contact
-            | MaxForwards
-            | Route
-            | RecordRoute
-            | ContentLength
-            | ContentType
-    )
 }
 
 /// Says why a request is sent or fails (RFC 3326): in the far side's words, or else in ours. A text that
@@ -196,8 +134,9 @@ mod tests {
 
     fn passed(profile: &Profile, lines: &str) -> String {
         let text = format!(
-            "INVITE sip:b@c SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKa\r\nFrom: <sip:a@b>;tag=1\r\n\
-             To: <sip:b@c>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n{lines}\r\n"
+            "INVITE sip:b@c SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKa\r\n\
+             From: <sip:a@b>;tag=f0e1\r\nTo: <sip:b@c>;tag=1\r\nCall-ID: 7c8d9e\r\n\
+             CSeq: 1 INVITE\r\n{lines}\r\n"
         );
         let message = Message::parse(text.as_bytes()).unwrap();
         let mut out = [0; 2_000];
@@ -257,7 +196,7 @@ mod tests {
 
     #[test]
     fn lines_are_written_unless_the_message_would_break() {
-        let kept = b"X-A: 1\nno field\n\nX-B:2\r\nVia: x\nv: y\n: z\nX-C: a\rb\nX-D : \xc3\xa9\n";
+        let kept = b"X-A: 1\nno field\n\nX-B:2\r\nVia: x\nv: y\ne: gzip\nJoin: c\n: z\nX-C: a\rb\nX-D : \xc3\xa9\n";
         let mut out = [0; 200];
         let mut writer = Writer::new(&mut out);
         writer.status(200, b"");
