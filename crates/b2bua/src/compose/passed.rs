@@ -1,7 +1,8 @@
 //! What goes from one leg to the other: header fields of a peer that we do not understand.
 //!
 //! The [`Circle`] of a field and the wishes of its receiver decide. To whoever takes everything goes what
-//! holds no address. A peer without wishes gets nothing.
+//! holds no address, nor the name of a host, nor the dialog that it came in. A peer without wishes gets
+//! nothing.
 
 use link::Profile;
 use link::profile::HeadersPassed;
@@ -17,8 +18,20 @@ fn is(header: &Header<'_>, name: &[u8]) -> bool {
     header.raw_name.eq_ignore_ascii_case(name)
 }
 
-/// Whether a field of one leg may be seen on the other, whose peer is `to`.
-fn may_pass(header: &Header<'_>, to: &Profile) -> bool {
+/// The shortest tag or Call-ID that tells anything.
+const TELLING_BYTES: usize = 4;
+
+/// Whether a text tells of the network that a message came from, or of its dialog.
+fn tells(text: &[u8], from: &Message<'_>) -> bool {
+    let tags = [from.from().tag(), from.to().tag()];
+    let mut dialog = tags.into_iter().flatten().chain([from.call_id()]);
+    holds_address(text)
+        || holds_name(text)
+        || dialog.any(|word| word.len() >= TELLING_BYTES && holds(text, word))
+}
+
+/// Whether a field of a message of one leg may be seen on the other, whose peer is `to`.
+fn may_pass(header: &Header<'_>, from: &Message<'_>, to: &Profile) -> bool {
     let listed = || {
         let names = to.headers_passed.as_bytes().split(|&byte| byte == b',');
         names.map(<[u8]>::trim_ascii).any(|name| {
@@ -28,7 +41,7 @@ fn may_pass(header: &Header<'_>, to: &Profile) -> bool {
     match (HeadersPassed::from(to.headers), Circle::of_known(header.name, header.raw_name)) {
         (HeadersPassed::None, _) | (_, Circle::Never) => false,
         (HeadersPassed::Listed, _) => listed(),
-        (HeadersPassed::All, Circle::All) => !holds_address(header.value),
+        (HeadersPassed::All, Circle::All) => !tells(header.value, from),
         (HeadersPassed::All, Circle::Listed) => false,
     }
 }
@@ -42,7 +55,7 @@ pub(super) fn write_passed(
     hidden: &[u8],
 ) {
     let Some(from) = from else { return };
-    let may_pass = |header: &Header<'_>| may_pass(header, to) && !holds(header.value, hidden);
+    let may_pass = |header: &Header<'_>| may_pass(header, from, to) && !holds(header.value, hidden);
     for header in from.headers().filter(may_pass) {
         writer.copy(&header);
     }
@@ -56,7 +69,7 @@ fn holds(text: &[u8], part: &[u8]) -> bool {
 /// body is kept behind them, from the returned place on. What does not fit is left out.
 pub(crate) fn write_kept(answer: &Message<'_>, to: &Profile, out: &mut [u8]) -> usize {
     let mut length = 0;
-    for header in answer.headers().filter(|header| may_pass(header, to)) {
+    for header in answer.headers().filter(|header| may_pass(header, answer, to)) {
         let parts = [header.name_bytes(), b": ", header.value];
         let end = length + parts.iter().map(|part| part.len()).sum::<usize>();
         let Some([line @ .., last]) = out.get_mut(length..=end) else { continue };
@@ -152,7 +165,8 @@ mod tests {
     const FIELDS: &str = "X-Test: 1\r\nx-other: 2\r\nSubject: hi\r\nIdentity: abc;info=<https://c>\r\n\
         P-Charging-Vector: icid=1\r\nJoin: x;from-tag=1;to-tag=2\r\nRecord-Route: <sip:a;lr>\r\n\
         P-Asserted-Identity: <sip:a@b>\r\nWarning: 399 a \"x\"\r\nAlert-Info: <http://ring>\r\n\
-        X-Where: at 10.1.1.1.\r\nX-Who: sip:a@b\r\nX-Six: [fd00::1]\r\nX-Caller: +1234\r\n";
+        X-Where: at 10.1.1.1.\r\nX-Who: sip:a@b\r\nX-Six: [fd00::1]\r\nX-Caller: +1234\r\n\
+        X-Host: at core7.inside.example\r\nX-Call: id=7c8d9e;x\r\nX-Tag: f0e1\r\n";
 
     #[test]
     fn nothing_passes_by_default_and_all_means_all_that_is_harmless() {

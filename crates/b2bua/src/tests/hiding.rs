@@ -95,6 +95,7 @@ fn words(message: &str) -> Vec<String> {
         match name {
             "Call-ID" | "User-Agent" | "Server" => found.push(value.to_owned()),
             "Warning" | "Reason" | "Retry-After" => found.extend(names(value)),
+            _ if name.starts_with("X-") => found.extend(names(value)),
             "Replaces" => {
                 found.extend(value.split(';').next().map(str::to_owned));
                 found.extend(params(value));
@@ -224,9 +225,24 @@ fn caller_named(lines: &str) -> String {
         .replace("CSeq: 1", &format!("{lines}CSeq: 1"))
 }
 
+impl World {
+    /// Both sides take every field that may pass.
+    fn passes_all(&mut self) {
+        for gateway in [CUSTOMER, VENDOR] {
+            self.wants(gateway, |peer| {
+                peer.headers = link::profile::HeadersPassed::All as u8;
+                peer.reason = 1;
+                peer.retry_after = 1;
+                peer.privacy = 1;
+            });
+        }
+    }
+}
+
 const INSIDE: &str = "Record-Route: <sip:edge.customer.example;lr>, <sip:198.51.100.8;lr>\r\n\
     Warning: 399 core.customer.example \"from 198.51.100.9\"\r\nSubject: at 198.51.100.9\r\n\
-    Organization: hello\r\nX-Trace: call1@alice\r\n";
+    Organization: hello\r\nX-Trace: call1@alice\r\nX-Core: core.customer.example\r\n\
+    X-Branch: edge.customer.example 7\r\n";
 
 #[test]
 fn nothing_of_either_network_is_seen_in_the_other() {
@@ -285,9 +301,10 @@ fn nothing_of_either_network_is_seen_in_the_other() {
 fn a_failure_says_nothing_of_who_failed() {
     for status in [301, 302, 305, 380, 404, 486, 500, 503, 606] {
         let mut world = World::new();
+        world.passes_all();
         let (_, first) = world.call_begins(&[0]);
         let lines = "Warning: 301 switch7.vendor.example \"203.0.113.77 is full\"\r\n\
-            Reason: SIP;cause=500;text=\"sbc 203.0.113.77\"\r\nRetry-After: 7 (vendor)\r\n";
+            X-Switch: switch7.vendor.example\r\nX-Leg: secret-tag\r\nReason: SIP;cause=500;text=\"sbc 203.0.113.77\"\r\nRetry-After: 7 (vendor)\r\n";
         let failure = response(&first, status, "secret-tag", "203.0.113.66", "")
             .replace("CSeq: ", &format!("{lines}CSeq: "));
         world.vendor_sends(0, &failure);
@@ -352,6 +369,7 @@ fn a_failure_inside_a_call_says_nothing_of_who_failed() {
         [("INVITE", 302, 488), ("INVITE", 488, 488), ("UPDATE", 503, 503), ("INFO", 415, 415)]
     {
         let mut world = World::new();
+        world.passes_all();
         let (_, _, answer) = world.talking_to(UPDATES);
         let content = if method == "INFO" { String::new() } else { caller_sdp() };
         world.caller_sends(&caller_request(method, 2, &answer, &content));
