@@ -95,7 +95,8 @@ pub enum Counter {
     NoncesForeign,
     /// Requests with a nonce of ours that is too old.
     NoncesStale,
-    /// Digests that cannot be read, or are longer than we can tell: the sender is asked again.
+    /// Digests that cannot be read, are longer than we can tell, or are for another number: the sender is asked
+    /// again.
     CredentialsUnusable,
     /// Requests with Max-Forwards 0 (483).
     RefusedHops,
