@@ -4,9 +4,12 @@ use b2bua::{Keys, shard_of};
 use link::message::Message as _;
 use link::{Down, Up};
 use sip::digest::{Challenge, Credentials};
+use sip::dtmf::Tone;
 use sip::header::{self, Name};
 use sip::sdp::Rewrite;
-use sip::{Fault, HEADERS_MAX, Message, NameAddr, Refusable, Sdp, Uri};
+use sip::{
+    Fault, Frame, Framer, HEADERS_MAX, Message, NameAddr, Refusable, Sdp, StreamFault, Uri, sipfrag,
+};
 
 /// A message: every accessor ends, and a request that was refused can be answered or dropped.
 pub fn sip(bytes: &[u8]) {
@@ -113,6 +116,65 @@ pub fn sdp(bytes: &[u8]) {
     }
 }
 
+/// The longest message of a stream, and the most line ends between two of them.
+const STREAM: (usize, usize) = (1_024, 64);
+
+/// What a stream that comes in these pieces is taken for, and why it ends, if it does.
+fn frames<'b>(
+    pieces: impl Iterator<Item = &'b [u8]>,
+) -> (Vec<(Frame, Vec<u8>)>, Option<StreamFault>) {
+    let mut framer = Framer::new(STREAM.0, STREAM.1);
+    let (mut at_hand, mut found) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        at_hand.extend_from_slice(piece);
+        loop {
+            match framer.poll(&at_hand) {
+                Ok(Some(frame)) => {
+                    assert!(frame.bytes() > 0, "a frame takes nothing");
+                    found.push((frame, at_hand.drain(..frame.bytes()).collect()));
+                }
+                Ok(None) => break,
+                Err(fault) => {
+                    let head = framer.refused_head(&at_hand);
+                    assert!(head.is_none_or(|head| at_hand.starts_with(head)));
+                    return (found, Some(fault));
+                }
+            }
+        }
+    }
+    (found, None)
+}
+
+/// A stream: wherever it is cut, it has the same messages and the same end.
+pub fn stream(bytes: &[u8]) {
+    let whole = frames(core::iter::once(bytes));
+    assert_eq!(frames(bytes.chunks(1)), whole, "cut at every byte");
+    assert_eq!(frames(bytes.chunks(7)), whole, "cut at every seventh");
+    let halves = bytes.split_at(bytes.len() / 2);
+    assert_eq!(frames([halves.0, halves.1].into_iter()), whole, "cut in the middle");
+}
+
+/// Bodies of INFO and NOTIFY: what is read, is read again as we write it.
+pub fn bodies(bytes: &[u8]) {
+    let mut room = [0; 64];
+    for tone in [Tone::parse_relay(bytes), Tone::parse_bare(bytes)].into_iter().flatten() {
+        let length = tone.write_relay(&mut room).expect("a key is short");
+        assert_eq!(Tone::parse_relay(&room[..length]), Some(tone));
+        let length = tone.write_bare(&mut room).expect("a key is a letter");
+        let bare = Tone { duration_ms: None, ..tone };
+        assert_eq!(Tone::parse_bare(&room[..length]), Some(bare));
+    }
+    if let Some(status) = sipfrag::status(bytes) {
+        let length = sipfrag::write_status(status, b"", &mut room).expect("a phrase is short");
+        assert_eq!(sipfrag::status(&room[..length]), Some(status));
+    }
+    let mut room = vec![0; bytes.len() + 32];
+    if let Some(length) = sipfrag::write_status(200, bytes, &mut room) {
+        assert_eq!(sipfrag::status(&room[..length]), Some(200));
+        assert_eq!(room[..length].iter().filter(|&&byte| byte == b'\n').count(), 1);
+    }
+}
+
 /// Credentials and challenges.
 pub fn digest(bytes: &[u8]) {
     if let Ok(credentials) = Credentials::parse(bytes) {
@@ -185,6 +247,40 @@ pub fn messages() -> Vec<Vec<u8>> {
         texts.push(format!("SIP/2.0 {status}\r\n{head}CSeq: 1 INVITE\r\n{rest}l: 0\r\n\r\n"));
     }
     texts.into_iter().map(String::into_bytes).collect()
+}
+
+/// Messages one after the other, with line ends between them.
+#[must_use]
+pub fn streams() -> Vec<Vec<u8>> {
+    let between: [&[u8]; 4] = [b"", b"\r\n", b"\r\n\r\n", b"\n"];
+    let framed = messages().into_iter().map(|message| {
+        let text = String::from_utf8_lossy(&message).into_owned();
+        let length = if text.contains("Content-Length: ") || text.contains("\r\nl: ") {
+            text
+        } else {
+            text.replacen("CSeq: ", "Content-Length: 0\r\nCSeq: ", 1)
+        };
+        length.into_bytes()
+    });
+    let framed: Vec<_> = framed.collect();
+    let pairs = framed.windows(2).zip(between.into_iter().cycle());
+    pairs.map(|(pair, between)| [pair[0].as_slice(), between, &pair[1]].concat()).collect()
+}
+
+/// Keys, and how a transfer goes.
+#[must_use]
+pub fn fragments() -> Vec<Vec<u8>> {
+    all(&[
+        "Signal=5\r\nDuration=160\r\n",
+        "Signal: *\nDuration : 4294967295",
+        "duration=1\r\nsignal=11\r\nx=y",
+        "#",
+        " pound \r\n",
+        "16",
+        "SIP/2.0 100 Trying\r\n",
+        "SIP/2.0 603\r\nTo: <sip:a@b>\r\n",
+        "SIP/2.0 699 é",
+    ])
 }
 
 /// URIs.
