@@ -56,11 +56,13 @@ fn diverter<'a>(invite: &Message<'a>) -> (Option<NameAddr<'a>>, Forward) {
         return (Some(diversion.address), forward(diversion.why, withheld, diversion.count));
     }
     let entries = invite.list(Name::HistoryInfo).filter_map(HistoryInfo::parse);
-    let [before, _] = entries.fold([None; 2], |[_, last], entry| [last, Some(entry)]);
-    let Some(entry) = before else { return (None, Forward::default()) };
+    let [before, last] = entries.fold([None; 2], |[_, last], entry| [last, Some(entry)]);
+    let (Some(entry), Some(last)) = (before, last) else { return (None, Forward::default()) };
+    // Why it went on stands with who forwarded, or with whom it went on to (RFC 4458).
     let cause = entry.reason(&mut [0; 128]).and_then(|reason| reason.cause);
-    let why =
-        cause.and_then(|cause| u16::try_from(cause).ok()).map_or(Why::Unknown, Why::from_status);
+    let said = || core::str::from_utf8(last.address.uri().param(b"cause")??).ok()?.parse().ok();
+    let cause = cause.or_else(said).and_then(|cause| u16::try_from(cause).ok());
+    let why = cause.map_or(Why::Unknown, Why::from_status);
     let hides = |wish| entry.privacy().has(wish);
     let withheld =
         [Privacy::HISTORY, Privacy::HEADER, Privacy::USER, Privacy::ID].into_iter().any(hides);
@@ -141,6 +143,12 @@ mod tests {
             (history("<sip:5@x?Reason=SIP%3Bcause%3D486>"), Why::UserBusy, 0, 1),
             (history("<sip:5@x?Reason=SIP%3Bcause%3D302&Privacy=history>"), Why::Unconditional, 1, 1),
             (history("<sip:5@x>") + "Privacy: header\r\n", Why::Unknown, 1, 1),
+            (
+                "History-Info: <sip:5@x>;index=1, <sip:b@x;cause=408>;index=1.1;mp=1\r\n".into(),
+                Why::NoAnswer,
+                0,
+                1,
+            ),
         ] {
             let expected = Forward { why: why.number(), withheld, count };
             assert_eq!(read(&lines).forward, expected, "{lines}");

@@ -78,7 +78,7 @@ impl<'a> Why<'a> {
         WHYS.get(usize::from(number)).map_or(Self::Unknown, |(why, _)| *why)
     }
 
-    /// The status that stands for it where a history is told (RFC 7544 §3.1).
+    /// The status that stands for it where a history is told (RFC 7544).
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
@@ -91,7 +91,7 @@ impl<'a> Why<'a> {
         }
     }
 
-    /// The reason that a status of a history stands for (RFC 7544 §3.2).
+    /// The reason that a status of a history stands for (RFC 7544).
     #[must_use]
     pub const fn from_status(status: u16) -> Self {
         match status {
