@@ -5,6 +5,7 @@ use link::profile::{self, STATUS_CHANGES_MAX, Secret};
 use link::{Endpoint, Profile, Text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sip::header::Circle;
 
 use super::word::words;
@@ -156,6 +157,17 @@ fn header_name(field: &str, name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Takes out of a stored gateway the names that earlier releases took, and that no worker ever wrote.
+pub(crate) fn forget_dead_names(body: &mut Value) {
+    for field in ["headers_passed", "headers_added"] {
+        let Some(lines) = body.get_mut(field).and_then(Value::as_array_mut) else { continue };
+        lines.retain(|line| {
+            let name = line.as_str().and_then(|line| line.split(':').next());
+            name.is_none_or(|name| Circle::of(name.as_bytes()) != Circle::Never)
+        });
+    }
+}
+
 impl SipFields {
     /// Values that types cannot rule out.
     pub(super) fn check(&self) -> Result<(), Refusal> {
@@ -282,6 +294,20 @@ mod tests {
             |from, to| SipFields { failure_map: vec![StatusChange { from, to }], ..plain() };
         assert!(change(404, 480).check().is_ok());
         assert!(wrong(change(200, 480)).contains("failure_map"));
+    }
+
+    #[test]
+    fn a_name_that_did_nothing_is_forgotten_where_it_is_stored() {
+        let mut body = serde_json::json!({
+            "name": "a",
+            "headers_passed": ["X-A", "Warning", "s"],
+            "headers_added": ["Content-Encoding: gzip", "X-B: c:d", "e: gzip"],
+        });
+        forget_dead_names(&mut body);
+        let kept = serde_json::json!({
+            "name": "a", "headers_passed": ["X-A", "s"], "headers_added": ["X-B: c:d"],
+        });
+        assert_eq!(body, kept);
     }
 
     #[test]
