@@ -61,6 +61,11 @@ impl Office {
         }
     }
 
+    /// How long a caller's number may be; 0: as it likes.
+    pub(super) fn caller_max(&self) -> usize {
+        self.state.values.small("SS_CALLERALLOWLENGTH") as usize
+    }
+
     /// The rounding parameters in force.
     pub(super) fn rounding(&self) -> Rounding {
         Rounding {
@@ -85,9 +90,12 @@ impl Office {
         let own = customer.number.filter(|_| !shows_another);
         let callee = admit.facts.callee.as_bytes();
         let Numbers { caller, callee } =
-            numbers_of(&customer, own, said, callee).map_err(|reason| match reason {
-                EndReason::BadNumber => No::new(484, reason),
-                _ => nobody(),
+            numbers_of(&customer, own, said, callee, self.caller_max()).map_err(|reason| {
+                match reason {
+                    EndReason::BadNumber => No::new(484, reason),
+                    EndReason::CallerTooLong => No::new(403, reason),
+                    _ => nobody(),
+                }
             })?;
         let is_urgent = self.state.values.is_emergency(callee.as_str());
         if (self.draining || self.is_behind()) && !is_urgent {

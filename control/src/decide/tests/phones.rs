@@ -616,6 +616,39 @@ fn the_caller_is_who_the_believed_header_says() {
 }
 
 #[test]
+fn a_caller_is_as_long_as_the_number_that_counts() {
+    let mut desk = Desk::new("1000");
+    desk.set("SS_CALLERALLOWLENGTH", "15");
+    desk.change("gateway/mapping/in", json!({"caller_from": "asserted"}));
+    let text = |text: &str| Text::new(text.as_bytes()).unwrap();
+    let told = |desk: &mut Desk, from: &str, asserted: &str| {
+        let mut admit = desk.invite("10.1.0.1:5060", "44207");
+        admit.facts.caller = text(from);
+        admit.identities.asserted = text(asserted);
+        let told = desk.ask(&admit).map(|_| ());
+        desk.office.release(admit.record);
+        told.map_err(|refuse| (refuse.status, EndReason::from_number(refuse.reason)))
+    };
+    let too_long = Err((403, EndReason::CallerTooLong));
+    for (from, asserted, expected) in [
+        // Escapes, visual separators and how it says that it is international do not count.
+        ("%2B123-456-789-012-345", "", Ok(())),
+        ("00123456789012345", "", Ok(())),
+        ("1234567890123456", "", too_long),
+        ("1234567890123456", "391", Ok(())),
+        ("391", "1234567890123456", too_long),
+        ("12345678901234567890123456789012345678901234567890", "", too_long),
+        ("Anonymous", "", Ok(())),
+    ] {
+        assert_eq!(told(&mut desk, from, asserted), expected, "{from} {asserted}");
+    }
+    desk.set("SS_CALLERALLOWLENGTH", "8");
+    assert_eq!(told(&mut desk, "Anonymous", ""), Ok(()));
+    // The CDR says why.
+    assert_eq!(told(&mut desk, "391234567", ""), too_long);
+}
+
+#[test]
 fn a_call_to_a_phone_rings_its_newest_contact_or_all_at_once() {
     let mut desk = Desk::with_alice();
     let mut desktop = register(&[("sip:alice@10.0.0.7:5060", 600)], 1);

@@ -183,22 +183,6 @@ fn our_own_lines_stand_in_the_vendors_invite() {
 }
 
 #[test]
-fn a_caller_longer_than_the_limit_is_refused() {
-    for (caller, status) in [("123456789012345", "100"), ("1234567890123456", "403")] {
-        let mut world = World::new();
-        world.set(|parameters| parameters.caller_length_max = 15);
-        world.caller_sends(&invite(1, "").replace("<sip:1234@", &format!("<sip:{caller}@")));
-        world.caller_gets(&format!("SIP/2.0 {status} "));
-        assert_eq!(world.count(Counter::RefusedTooLong), u64::from(status == "403"));
-        if status == "100" {
-            let call = world.admit().call;
-            world.refuse(call, 403, 1);
-        }
-        world.settles();
-    }
-}
-
-#[test]
 fn rather_no_call_than_one_that_shows_what_is_withheld() {
     let mut world = World::new();
     // The customer is not heeded, but the second vendor hides what it is asked to hide.
