@@ -3,7 +3,7 @@
 use link::answer::{
     CALLEE_MESSAGES, CALLER_MESSAGES, Candidate, Refuse, Rerouted, Route, Span, WITHHELD,
 };
-use link::ask::{Admit, Reroute};
+use link::ask::{Admit, Forward, Reroute};
 use link::record::{ATTEMPTS_MAX, EndReason};
 use link::{Answer, CallRecord, Endpoint, Text};
 use numbers::Number;
@@ -61,6 +61,11 @@ impl Office {
         }
     }
 
+    /// How long a caller's number may be; 0: as it likes.
+    pub(super) fn caller_max(&self) -> usize {
+        self.state.values.small("SS_CALLERALLOWLENGTH") as usize
+    }
+
     /// The rounding parameters in force.
     pub(super) fn rounding(&self) -> Rounding {
         Rounding {
@@ -85,9 +90,12 @@ impl Office {
         let own = customer.number.filter(|_| !shows_another);
         let callee = admit.facts.callee.as_bytes();
         let Numbers { caller, callee } =
-            numbers_of(&customer, own, said, callee).map_err(|reason| match reason {
-                EndReason::BadNumber => No::new(484, reason),
-                _ => nobody(),
+            numbers_of(&customer, own, said, callee, self.caller_max()).map_err(|reason| {
+                match reason {
+                    EndReason::BadNumber => No::new(484, reason),
+                    EndReason::CallerTooLong => No::new(403, reason),
+                    _ => nobody(),
+                }
             })?;
         let is_urgent = self.state.values.is_emergency(callee.as_str());
         if (self.draining || self.is_behind()) && !is_urgent {
@@ -137,7 +145,11 @@ impl Office {
             candidates_used: 0,
             switches_max: self.state.values.number("SS_GATEWAY_SWITCH_LIMIT") as u32,
             flags,
-            spare: 0,
+            forward: Forward {
+                // Who must not be heeded in its wishes withholds nobody else either.
+                withheld: admit.identities.forward.withheld & u8::from(customer.heeds_privacy),
+                ..admit.identities.forward
+            },
             diverter: diverter(&customer, admit),
             candidates: [Candidate::default(); ATTEMPTS_MAX],
             texts: found.texts(),

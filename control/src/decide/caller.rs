@@ -19,7 +19,7 @@ use link::Text;
 use link::answer::{Challenge, Refuse};
 use link::ask::{Admit, Freshness, PRIVACY_ID, PRIVACY_USER};
 use link::record::EndReason;
-use numbers::Number;
+use numbers::{Number, NumberFault};
 use routing::{MappingGateway, SourceFault};
 use sip::method::Method;
 
@@ -51,12 +51,14 @@ fn plain(callee: &[u8]) -> Result<Number, EndReason> {
     Number::normal(callee, &INTERNATIONAL).map_err(|_| EndReason::BadNumber)
 }
 
-/// The numbers of a call after the customer's rules. `own`: the number that it calls by, whatever it says.
+/// The numbers of a call after the customer's rules. `own`: the number that it calls by, whatever it says;
+/// `caller_max`: how long the caller's may be, 0: as it likes.
 pub(super) fn numbers_of(
     customer: &Customer,
     own: Option<Number>,
     caller: &[u8],
     callee: &[u8],
+    caller_max: usize,
 ) -> Result<Numbers, EndReason> {
     let gateway: &MappingGateway = &customer.gateway;
     let mut callee = plain(callee)?;
@@ -67,10 +69,25 @@ pub(super) fn numbers_of(
     }
     let callee = gateway.callee_rules.apply(callee).ok_or(EndReason::BadNumber)?;
     // A caller that is no number ("anonymous" is one, an empty user is none) passes as none.
-    let caller = Number::normal(caller, &INTERNATIONAL).ok();
-    let caller = own.or(caller);
+    let caller = own.map_or_else(|| Number::normal(caller, &INTERNATIONAL), Ok);
+    if caller_max > 0 && is_longer(&caller, caller_max) {
+        return Err(EndReason::CallerTooLong);
+    }
+    let caller = caller.ok();
     let caller = caller.and_then(|caller| gateway.caller_rules.apply(caller));
     Ok(Numbers { caller, callee })
+}
+
+/// Whether a caller's number is longer than it may be. A caller who is not shown has none.
+fn is_longer(caller: &Result<Number, NumberFault>, max: usize) -> bool {
+    match caller {
+        Ok(number) => {
+            let text = number.as_bytes();
+            text.len() > max && !text.eq_ignore_ascii_case(b"anonymous")
+        }
+        Err(NumberFault::TooLong) => true,
+        Err(NumberFault::Empty | NumberFault::BadCharacter) => false,
+    }
 }
 
 /// The caller as the header says it that this customer is believed in. What we say ourselves of somebody who

@@ -43,14 +43,15 @@ impl Office {
         callee: &str,
     ) -> Result<Value, Refusal> {
         let customer = self.customer_named(gateway)?;
-        let Numbers { caller, callee } =
-            match numbers_of(customer, customer.number, caller.as_bytes(), callee.as_bytes()) {
-                Ok(numbers) => numbers,
-                Err(reason) => {
-                    let reason = Some(reason.name().to_owned());
-                    return Ok(shown::json(RouteExplained { reason, ..RouteExplained::default() }));
-                }
-            };
+        let (own, caller_max) = (customer.number, self.caller_max());
+        let numbers = numbers_of(customer, own, caller.as_bytes(), callee.as_bytes(), caller_max);
+        let Numbers { caller, callee } = match numbers {
+            Ok(numbers) => numbers,
+            Err(reason) => {
+                let reason = Some(reason.name().to_owned());
+                return Ok(shown::json(RouteExplained { reason, ..RouteExplained::default() }));
+            }
+        };
         let source = customer.gateway.sources.first().map_or_else(
             || SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
             |it| SocketAddr::new(it.prefix.address(), it.port.unwrap_or(5060)),

@@ -131,7 +131,7 @@ pub const CATALOG: &[Parameter] = &[
     number("SS_MAX_LOGIN_FAILED", "5", (1, 100), "failures", "api", LATER, "failed management logins before the lock"),
     number("SS_LOGIN_LOCK_TIME", "30", (0, 1440), "min", "api", LATER, "length of that lock; 0: no lock"),
     number("SS_MAXCONCURRENTCALL", "0", COUNT, "calls", "control", NOW, "most calls of one account at a time; 0: no limit"),
-    number("SS_CALLERALLOWLENGTH", "0", (0, 32), "characters", "dataplane", NOW, "longest caller number; 0: no limit"),
+    number("SS_CALLERALLOWLENGTH", "0", (0, 32), "characters", "control", NOW, "longest caller number, as it counts; 0: no limit"),
     number("SS_CLIENT_LOW_BALANCE_ALARM", "0", COUNT, "money", "control", LATER, "balance under which an alarm is raised; 0: off"),
     number("SS_ENABLE_CALL_LIMIT", "1", SWITCH, "", "control", NOW, "1: longest calls of gateways hold; 0: they do not"),
     number("SS_BLACK_LIST_CALLER_MALICIOUS_CALL", "0", SWITCH, "", "control", LATER, "1: callers over the limit are listed; 0: nobody is"),

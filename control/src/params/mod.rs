@@ -219,7 +219,6 @@ impl Values {
             retry_after_s: self.small("TG_RETRY_AFTER"),
             dscp_sip: self.small("SS_QOS_SIGNAL"),
             dscp_rtp: self.small("SS_QOS_RTP"),
-            caller_length_max: self.small("SS_CALLERALLOWLENGTH"),
             reply_unauthorized: self.small("SS_REPLY_UNAUTHORIZED"),
             session_timer_s: self.small("SS_SIP_SESSION_TIMER"),
             session_timer_min_s: self.small("TG_SESSION_TIMER_MIN"),
@@ -233,7 +232,6 @@ impl Values {
             streams_per_source_max: self.small("TG_STREAMS_PER_SOURCE"),
             streams_max: self.small("TG_STREAMS"),
             tcp_above_bytes: self.small("TG_SIP_TCP_ABOVE"),
-            spare: 0,
             transfer: order::TransferKeys {
                 wait_s: self.small("TG_TRANSFER_WAIT"),
                 pause_s: self.small("TG_TRANSFER_PAUSE"),

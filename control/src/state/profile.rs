@@ -5,6 +5,8 @@ use link::profile::{self, STATUS_CHANGES_MAX, Secret};
 use link::{Endpoint, Profile, Text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sip::header::Circle;
 
 use super::word::words;
 use crate::Refusal;
@@ -132,47 +134,6 @@ impl Default for SipFields {
 /// Most 3xx in a row that anyone follows.
 const REDIRECTS_MAX: u8 = 5;
 
-/// Header fields that are ours to write, and so can be neither added nor passed on.
-const OURS: &[&str] = &[
-    "Allow",
-    "Authorization",
-    "Call-ID",
-    "Contact",
-    "Content-Length",
-    "Content-Type",
-    "CSeq",
-    "Diversion",
-    "From",
-    "History-Info",
-    "Max-Forwards",
-    "Min-SE",
-    "P-Asserted-Identity",
-    "P-Preferred-Identity",
-    "Path",
-    "Privacy",
-    "Proxy-Authorization",
-    "RAck",
-    "Record-Route",
-    "Remote-Party-ID",
-    "Replaces",
-    "Require",
-    "Route",
-    "RSeq",
-    "Session-Expires",
-    "Supported",
-    "To",
-    "Via",
-    "i",
-    "m",
-    "l",
-    "c",
-    "f",
-    "t",
-    "v",
-    "x",
-    "k",
-];
-
 /// The texts as the profile holds them: names joined by commas, lines ended by LF.
 fn joined(names: &[String]) -> String {
     names.join(",")
@@ -187,10 +148,24 @@ fn header_name(field: &str, name: &str) -> Result<(), Refusal> {
     if name.is_empty() || !name.bytes().all(is_token) {
         return Err(Refusal::invalid(format!("{field}: {name:?} is no name of a header field")));
     }
-    if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
-        return Err(Refusal::invalid(format!("{field}: {name} is always ours to write")));
+    if Circle::of(name.as_bytes()) == Circle::Never {
+        return Err(Refusal::invalid(format!(
+            "{field}: {name} is ours to write: it says how a message is to be read, or names a dialog, \
+             a route, an identity or a host"
+        )));
     }
     Ok(())
+}
+
+/// Takes out of a stored gateway the names that earlier releases took, and that no worker ever wrote.
+pub(crate) fn forget_dead_names(body: &mut Value) {
+    for field in ["headers_passed", "headers_added"] {
+        let Some(lines) = body.get_mut(field).and_then(Value::as_array_mut) else { continue };
+        lines.retain(|line| {
+            let name = line.as_str().and_then(|line| line.split(':').next());
+            name.is_none_or(|name| Circle::of(name.as_bytes()) != Circle::Never)
+        });
+    }
 }
 
 impl SipFields {
@@ -299,10 +274,19 @@ mod tests {
         let passed = |name: &str| SipFields { headers_passed: vec![name.into()], ..plain() };
         assert!(passed("X-Test").check().is_ok());
         assert!(wrong(passed("X Test")).contains("headers_passed"));
-        assert!(wrong(passed("call-id")).contains("ours"));
+        for name in
+            ["call-id", "Warning", "server", "User-Agent", "Reason", "Expires", "Join", "v", "e"]
+        {
+            assert!(wrong(passed(name)).contains("ours"), "{name}");
+        }
+        for name in ["Subject", "s", "Identity", "y", "P-Charging-Vector"] {
+            assert!(passed(name).check().is_ok(), "{name}");
+        }
         let added = |line: &str| SipFields { headers_added: vec![line.into()], ..plain() };
         assert!(added("X-Carrier: 7").check().is_ok());
-        for line in ["X-Carrier", "Via: x", "X-A: b\r\nX-B: c", ": x"] {
+        let broken =
+            ["X-Carrier", "Via: x", "X-A: b\r\nX-B: c", ": x", "Content-Encoding: gzip", "e: gzip"];
+        for line in broken {
             assert!(wrong(added(line)).contains("headers_added"), "{line}");
         }
         assert!(wrong(SipFields { redirects_max: 6, ..plain() }).contains("redirects_max"));
@@ -310,6 +294,20 @@ mod tests {
             |from, to| SipFields { failure_map: vec![StatusChange { from, to }], ..plain() };
         assert!(change(404, 480).check().is_ok());
         assert!(wrong(change(200, 480)).contains("failure_map"));
+    }
+
+    #[test]
+    fn a_name_that_did_nothing_is_forgotten_where_it_is_stored() {
+        let mut body = serde_json::json!({
+            "name": "a",
+            "headers_passed": ["X-A", "Warning", "s"],
+            "headers_added": ["Content-Encoding: gzip", "X-B: c:d", "e: gzip"],
+        });
+        forget_dead_names(&mut body);
+        let kept = serde_json::json!({
+            "name": "a", "headers_passed": ["X-A", "s"], "headers_added": ["X-B: c:d"],
+        });
+        assert_eq!(body, kept);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::cdr::{Cdr, id_text};
 use crate::page::{Page, strange_cursor};
 use crate::shown::{self, LedgerShown, Moment, ParameterChangeShown};
 use crate::state::entity::{Entity, Kind, RateRow};
+use crate::state::profile;
 
 /// Each migration is applied once, in order; `user_version` says how many were.
 const MIGRATIONS: &[&str] = &["
@@ -131,7 +132,8 @@ impl Store for Sqlite {
         for row in documents {
             let (kind, id, body): (String, u32, String) = row.map_err(failed(what))?;
             let kind = Kind::from_name(&kind).ok_or_else(|| unreadable(what, &kind))?;
-            let body: Value = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
+            let mut body: Value = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
+            profile::forget_dead_names(&mut body);
             let entity = Entity::read(kind, id, body).map_err(|r| unreadable(what, r.detail))?;
             loaded.entities.push(entity);
         }

@@ -14,13 +14,13 @@ use crate::arena::{ARENA_BYTES, Arena, FIELDS};
 use crate::call::Session;
 use crate::dialog::Leg;
 use crate::keys::Shard;
-use crate::media::STREAMS_MAX;
+use crate::media::{Described, STREAMS_MAX};
 use crate::path::Path;
 
 /// The longest checkpoint.
 pub use link::table::CHECKPOINT_BYTES_MAX;
 
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 const PORT_BYTES: usize = size_of::<Endpoint>() + 3 + 16;
 const LEG_BYTES: usize = 2 * size_of::<Endpoint>()
@@ -29,6 +29,7 @@ const LEG_BYTES: usize = 2 * size_of::<Endpoint>()
     + 4
     + 5
     + 2
+    + 8
     + Session::BYTES
     + STREAMS_MAX * (2 + PORT_BYTES)
     + FIELDS * 2
@@ -88,6 +89,8 @@ fn put_leg(cursor: &mut Cursor<'_>, leg: &Leg, ports: &[PortState; STREAMS_MAX])
     cursor.put(&[u8::from(leg.cseq_remote.is_some())])?;
     cursor.put(&leg.cseq_remote.unwrap_or(0).to_le_bytes())?;
     cursor.put(&[u8::from(leg.confirmed), u8::from(leg.media.held)])?;
+    cursor.put(&leg.media.told.version.to_le_bytes())?;
+    cursor.put(&leg.media.told.hash.to_le_bytes())?;
     cursor.put(&leg.session.to_bytes())?;
     for (port, state) in leg.media.ports.iter().zip(ports) {
         cursor.put(&port.to_le_bytes())?;
@@ -154,6 +157,10 @@ fn take_leg(
     let [confirmed, held] = reader.take()?;
     leg.confirmed = confirmed != 0;
     leg.media.held = held != 0;
+    leg.media.told = Described {
+        version: u32::from_le_bytes(reader.take()?),
+        hash: u32::from_le_bytes(reader.take()?),
+    };
     leg.session = Session::from_bytes(reader.take()?);
     for (port, state) in leg.media.ports.iter_mut().zip(ports) {
         *port = u16::from_le_bytes(reader.take()?);
@@ -221,6 +228,7 @@ mod tests {
         leg.cseq_remote = Some(9);
         leg.confirmed = true;
         leg.media.ports = [10_000, 0];
+        leg.media.told = Described { version: 3, hash: 7 };
         leg.session = Session { interval_s: 1_800, ours: true, ..Session::NONE };
         leg.arena.set(Field::CallId, b"call").unwrap();
         leg.arena.set(Field::Routes, b"<sip:r;lr>").unwrap();
@@ -255,6 +263,7 @@ mod tests {
         assert_eq!((caller.cseq_local, caller.cseq_remote), (7, Some(9)));
         assert_eq!(caller.text(Field::Routes), b"<sip:r;lr>");
         assert_eq!(caller.media.ports, [10_000, 0]);
+        assert_eq!(caller.media.told, Described { version: 3, hash: 7 });
         assert_eq!(caller.session.to_bytes(), leg(1).session.to_bytes());
         assert!(checkpoint.ports[1][0].latched);
         assert_eq!(checkpoint.ports[1][0].payload_types, PayloadTypes::ANY.with(8));

@@ -95,7 +95,8 @@ pub enum Counter {
     NoncesForeign,
     /// Requests with a nonce of ours that is too old.
     NoncesStale,
-    /// Digests that cannot be read, or are longer than we can tell: the sender is asked again.
+    /// Digests that cannot be read, are longer than we can tell, or are for another number: the sender is asked
+    /// again.
     CredentialsUnusable,
     /// Requests with Max-Forwards 0 (483).
     RefusedHops,
@@ -117,7 +118,7 @@ pub enum Counter {
     CancelsUnmatched,
     /// Responses to nothing we asked.
     ResponsesUnmatched,
-    /// Responses from another address than the request went to.
+    /// Responses from another address than the request went to; over UDP they are taken all the same.
     ResponsesMisplaced,
     /// Answers of control that came too late.
     AnswersLate,

@@ -1,14 +1,16 @@
 //! What a request proves of its sender: the digest for our realm, as control is told of it.
 //!
 //! The worker knows its own nonces again; whose password fits, only control knows. What cannot be read,
-//! or is longer than we can tell, is as good as nothing: the sender is asked again.
+//! or is longer than we can tell, is as good as nothing: the sender is asked again. So is what was made for
+//! another number than the one that is called (RFC 7616 §3.4.6).
 
 use std::net::IpAddr;
 
 use link::Text;
 use link::ask::{Credentials, Freshness};
-use sip::Message;
 use sip::digest::{self, Algorithm, Asker, Qop};
+use sip::uri::unescape_into;
+use sip::{Message, Uri};
 
 use crate::Instant;
 use crate::counter::Counter;
@@ -32,6 +34,10 @@ impl Switch {
             if !read.realm.is(self.parameters.realm.as_bytes()) {
                 continue;
             }
+            if !is_for(&read, request) {
+                self.counters.add(Counter::CredentialsUnusable);
+                continue;
+            }
             let freshness = match self.judge_nonce(now, source, read.nonce) {
                 digest::Freshness::Fresh { .. } => Freshness::Fresh,
                 digest::Freshness::Stale => Freshness::Stale,
@@ -50,6 +56,20 @@ impl Switch {
         }
         best
     }
+}
+
+/// Whether a digest was made for the user of the Request-URI. What else differs may have been changed on
+/// the way: host, port and parameters say how to get there. One that names no user, as that of a REGISTER,
+/// was made for us.
+fn is_for(read: &digest::Credentials<'_>, request: &Message<'_>) -> bool {
+    let Some(named) = Uri::parse(read.uri).and_then(|uri| uri.user()) else { return true };
+    let asked = request.request().and_then(|request| request.uri.user());
+    let (mut one, mut other) = ([0; 256], [0; 256]);
+    // A REGISTER has no user in its Request-URI, but some phones write theirs into the digest.
+    asked.is_none_or(|asked| {
+        let named = unescape_into(named, &mut one);
+        named.is_some() && named == unescape_into(asked, &mut other)
+    })
 }
 
 /// How far credentials lead.

@@ -34,6 +34,18 @@ pub(crate) struct LegMedia {
     payload_types: [PayloadTypes; STREAMS_MAX],
     /// Whether that description asked for silence.
     pub(crate) held: bool,
+    /// What we told the leg last.
+    pub(crate) told: Described,
+}
+
+/// Which of our descriptions a leg heard last (RFC 3264 §8): the version counts on when it changes,
+/// whoever stands behind us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Described {
+    /// 0: none yet.
+    pub(crate) version: u32,
+    /// Of what it was made from.
+    pub(crate) hash: u32,
 }
 
 impl LegMedia {
@@ -41,6 +53,7 @@ impl LegMedia {
         ports: [0; STREAMS_MAX],
         payload_types: [PayloadTypes::ANY; STREAMS_MAX],
         held: false,
+        told: Described { version: 0, hash: 0 },
     };
 
     pub(crate) fn open_ports(&self) -> impl Iterator<Item = u16> {
@@ -68,7 +81,9 @@ pub(crate) struct Streams<'a> {
     pub(crate) inside: [bool; 2],
     /// Whether both sides may be heard.
     pub(crate) answered: bool,
-    /// What no peer knows, to name sessions by.
+    /// Our number of each leg's session, by [`Side`].
+    pub(crate) sessions: [u32; 2],
+    /// What no peer knows.
     pub(crate) secret: &'a [u8; 16],
 }
 
@@ -121,12 +136,13 @@ impl MediaPlane {
             let relayed = sdp.media().get(index).is_some_and(Media::is_rtp);
             if relayed { ours[index] } else { 0 }
         });
-        let rewrite = Rewrite {
-            address: streams.locals[to].advertised(),
-            session: session(streams, from, &sdp),
-            ports: &ports,
-        };
-        sdp.rewrite(&rewrite, out).ok_or(MediaFault::Unusable)
+        let address = streams.locals[to].advertised();
+        let told = next_description(streams, to, address, &ports, description);
+        let (session, version) = (streams.sessions[to], told.version);
+        let rewrite = Rewrite { address, session, version, ports: &ports };
+        let length = sdp.rewrite(&rewrite, out).ok_or(MediaFault::Unusable)?;
+        streams.legs[to].told = told;
+        Ok(length)
     }
 
     fn open_stream(
@@ -281,7 +297,8 @@ impl MediaPlane {
             self.table.close(port);
             self.ports.release(port);
         }
-        *leg = LegMedia::NONE;
+        // Its dialog may go on, by other ports.
+        *leg = LegMedia { told: leg.told, ..LegMedia::NONE };
     }
 
     /// What a checkpoint says of a leg's stream.
@@ -332,14 +349,34 @@ impl MediaPlane {
     }
 }
 
-/// Our number for the session that a description of `from` is of: the same for all its versions, and
-/// not to be guessed, nor to be found on the other leg, without the secret.
-fn session(streams: &Streams<'_>, from: Side, sdp: &Sdp<'_>) -> u32 {
-    let origin = sdp.origin();
-    let named = [origin.user, origin.session].map(|text| keys::hash(streams.secret, text));
-    let parts = [named[0], named[1], owner_of(streams.key).0, from as u64].map(u64::to_be_bytes);
+/// Our number for the session of a leg, by what is random in its tag: the same as long as the dialog, and
+/// not to be guessed, nor to be found on another leg, without the secret.
+pub(crate) fn session_of(random: u64, secret: &[u8; 16]) -> u32 {
     // 31 bits: some peers read no more.
-    (keys::hash(streams.secret, parts.as_flattened()) >> 33) as u32
+    (keys::hash(secret, &random.to_be_bytes()) >> 33) as u32
+}
+
+/// What a leg is told now: the same version as last if all that it is made from is the same.
+fn next_description(
+    streams: &Streams<'_>,
+    to: usize,
+    address: IpAddr,
+    ports: &[u16; STREAMS_MAX],
+    description: &[u8],
+) -> Described {
+    let address = match address {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
+    let ports = ports.iter().fold(0, |all, &port| all << 16 | u128::from(port));
+    let parts = [u128::from(keys::hash(streams.secret, description)), address.to_bits(), ports];
+    let hash = keys::hash(streams.secret, parts.map(u128::to_be_bytes).as_flattened()) as u32;
+    let told = streams.legs[to].told;
+    match told.version {
+        0 => Described { version: 1, hash },
+        _ if told.hash == hash => told,
+        version => Described { version: version.wrapping_add(1), hash },
+    }
 }
 
 fn opening(streams: &Streams<'_>, side: Side, index: usize) -> (u16, Opening) {
@@ -437,6 +474,7 @@ mod tests {
             locals: [&locals[0], &locals[1]],
             inside: [false; 2],
             answered: false,
+            sessions: [1, 2],
             secret: &[7; 16],
         };
         let mut out = [0; 1_000];

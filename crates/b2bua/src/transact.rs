@@ -16,7 +16,7 @@ use sip::{Message, Method, Name};
 use crate::Instant;
 use crate::compose::{self, COOKIE, Outgoing, Party, Reply, Told, Us};
 use crate::counter::Counter;
-use crate::dialog::{Order, Side, join_routes, way_of};
+use crate::dialog::{Order, Side, can_be_meant, join_routes, way_of};
 use crate::kept::Kept;
 use crate::keys::{self, Place, Token};
 use crate::limits::Setup;
@@ -468,7 +468,17 @@ impl Switch {
         };
         let Some(transaction) = self.transactions.find(key) else { return };
         if transaction.path.remote.ip() != path.remote.ip() {
-            return self.counters.add(Counter::ResponsesMisplaced);
+            self.counters.add(Counter::ResponsesMisplaced);
+            // A server matches by branch and method alone (§17.1.3), and the branch is one that nobody can
+            // have who has not read the request. Nothing is learned of the address: ACK and CANCEL go
+            // where the request went. A connection leads to one peer, who needs no other.
+            let is_datagram = |path: Path| path.transport == Transport::Udp;
+            let may_be_its = is_datagram(transaction.path)
+                && is_datagram(path)
+                && can_be_meant(path.remote, transaction.path.remote, &self.setup.locals);
+            if !may_be_its {
+                return;
+            }
         }
         let class = Class::of(message.status().unwrap_or(0));
         match transaction.machine {

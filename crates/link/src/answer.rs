@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::ask::{CONTACTS_MAX, Contact, RequestKey};
+use crate::ask::{CONTACTS_MAX, Contact, Forward, RequestKey};
 use crate::record::{ATTEMPTS_MAX, CallKey, Terms};
 use crate::{Endpoint, Text};
 
@@ -126,8 +126,8 @@ pub struct Route {
     pub switches_max: u32,
     /// Bits of [`WITHHELD`], [`CALLER_MESSAGES`] and [`CALLEE_MESSAGES`].
     pub flags: u32,
-    /// Reserved; zero.
-    pub spare: u32,
+    /// How `diverter` forwarded.
+    pub forward: Forward,
     /// Who diverted the call, as the vendor may be told; empty: nobody.
     pub diverter: Text<38>,
     /// The candidates, best first.

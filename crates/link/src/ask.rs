@@ -108,8 +108,22 @@ pub struct Identities {
     pub diverter: Text<62>,
     /// Bits of [`PRIVACY_ID`] and [`PRIVACY_USER`].
     pub privacy: u32,
-    /// Reserved; zero.
-    pub spare: u32,
+    /// How `diverter` forwarded.
+    pub forward: Forward,
+}
+
+/// How somebody sent a call on.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Forward {
+    /// Why, as the worker numbers the reasons of RFC 5806; control passes it on.
+    pub why: u8,
+    /// 1: who did is not shown to whoever is not trusted.
+    pub withheld: u8,
+    /// How often; 0 where nobody forwarded.
+    pub count: u16,
 }
 
 /// The caller withholds its number from the callee (RFC 3325 §9.3).

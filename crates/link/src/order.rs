@@ -157,8 +157,6 @@ pub struct Parameters {
     pub dscp_sip: u32,
     /// DSCP of RTP (`SS_QOS_RTP`).
     pub dscp_rtp: u32,
-    /// Longest caller accepted, characters; 0: no limit (`SS_CALLERALLOWLENGTH`).
-    pub caller_length_max: u32,
     /// 0: strangers' requests get no answer (`SS_REPLY_UNAUTHORIZED`).
     pub reply_unauthorized: u32,
     /// Session expiry that we ask for, s; 0: no session timers (`SS_SIP_SESSION_TIMER`).
@@ -187,8 +185,6 @@ pub struct Parameters {
     pub streams_max: u32,
     /// A request to a vendor over UDP that is longer goes by TCP, bytes; 0: never.
     pub tcp_above_bytes: u32,
-    /// Reserved; zero.
-    pub spare: u32,
     /// Transfers by keys.
     pub transfer: TransferKeys,
     /// Realm of our challenges.
@@ -258,7 +254,6 @@ impl Default for Parameters {
             retry_after_s: 5,
             dscp_sip: 24,
             dscp_rtp: 46,
-            caller_length_max: 0,
             reply_unauthorized: 1,
             session_timer_s: 1_800,
             session_timer_min_s: 90,
@@ -272,7 +267,6 @@ impl Default for Parameters {
             streams_per_source_max: 100,
             streams_max: 10_000,
             tcp_above_bytes: 0,
-            spare: 0,
             transfer: TransferKeys::default(),
             realm: Text::new(b"tollgate").unwrap_or_default(),
             domain: Text::EMPTY,

@@ -128,11 +128,16 @@ pub enum EndReason {
     SessionExpired = 26,
     /// No vendor could be reached: no way, no connection, or ICMP (503).
     Unreachable = 27,
+    /// The caller wants rather no call than one that shows who makes it, and no vendor's profile hides
+    /// that (500, RFC 3323 §5).
+    PrivacyImpossible = 28,
+    /// The caller's number is longer than the limit (403).
+    CallerTooLong = 29,
 }
 
 impl EndReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::None,
         Self::Normal,
         Self::Cancelled,
@@ -161,6 +166,8 @@ impl EndReason {
         Self::MachineLost,
         Self::SessionExpired,
         Self::Unreachable,
+        Self::PrivacyImpossible,
+        Self::CallerTooLong,
     ];
 
     /// The reason with this number; one nobody wrote reads as `None`.
@@ -201,6 +208,8 @@ impl EndReason {
             Self::MachineLost => "machine_lost",
             Self::SessionExpired => "session_expired",
             Self::Unreachable => "unreachable",
+            Self::PrivacyImpossible => "privacy_impossible",
+            Self::CallerTooLong => "caller_too_long",
         }
     }
 }

@@ -42,6 +42,7 @@ pub mod sipfrag;
 pub mod status;
 pub mod stream;
 pub mod telephone;
+pub mod telling;
 pub mod uri;
 
 pub use emit::{Part, Writer};

@@ -1,9 +1,9 @@
 //! Session descriptions (RFC 8866): read without copying, rewritten line by line.
 //!
 //! [`Sdp::parse`] reads what a relay must know; [`Sdp::rewrite`] puts our addresses and ports in their
-//! places, drops what a relay cannot keep true (ICE, rtcp-mux, BUNDLE, DTLS) and what names the
-//! describer (user, session, title, links), and leaves every other byte as it was, so that what we do
-//! not understand passes unharmed.
+//! places, drops what a relay cannot keep true (ICE, rtcp-mux, BUNDLE, DTLS), what names the describer
+//! (user, session, title, links) and every other line in which an address stands, and leaves every other
+//! byte as it was, so that what we do not understand passes unharmed.
 
 mod sounding;
 
@@ -12,6 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::lines::Lines;
 use crate::room::Room;
 use crate::scan;
+use crate::telling::holds_address;
 
 pub use sounding::Sounding;
 
@@ -110,9 +111,6 @@ pub struct Origin<'a> {
     pub version: &'a [u8],
 }
 
-/// How far a version may be from its session's number to be one that counts from there.
-const VERSIONS_NEAR: u64 = 1_000_000;
-
 impl<'a> Origin<'a> {
     /// `alice 2890844526 2890842807 IN IP4 192.0.2.1`; what stands for numbers need not be any.
     fn parse(value: &'a [u8]) -> Option<Self> {
@@ -122,23 +120,6 @@ impl<'a> Origin<'a> {
         let (_family, _address) = (words.next()?, words.next()?);
         let is_whole = network == b"IN" && words.next().is_none();
         is_whole.then_some(Self { user, session, version })
-    }
-
-    /// The version for the other side: growing by as much, and without the session's number in it, from
-    /// which many peers begin to count.
-    fn version_told(&self) -> u64 {
-        let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<u64>().ok();
-        let version = number(self.version).unwrap_or_else(|| {
-            // No number at all; another text is another version.
-            let fold = |sum: u32, byte: &u8| sum.wrapping_mul(31).wrapping_add((*byte).into());
-            self.version.iter().fold(0, fold).into()
-        });
-        match number(self.session) {
-            Some(session) if version.abs_diff(session) < VERSIONS_NEAR => {
-                version.wrapping_sub(session).wrapping_add(VERSIONS_NEAR)
-            }
-            _ => version,
-        }
     }
 }
 
@@ -286,9 +267,11 @@ impl<'a> Words<'a> {
 pub struct Rewrite<'p> {
     /// Our media address; its family decides between IP4 and IP6.
     pub address: IpAddr,
-    /// Our number of the session, in the place of the describer's user and number: the same as long as
-    /// those are.
+    /// Our number of the session, in the place of the describer's user and number: the same in all that
+    /// one dialog hears (RFC 3264 §8).
     pub session: u32,
+    /// Which description of the session it is: one more with each that differs from the one before.
+    pub version: u32,
     /// Our RTP port for each medium in its order, RTCP is one above. A medium without one, or with 0,
     /// is refused. A medium that was refused stays so.
     pub ports: &'p [u16],
@@ -426,8 +409,7 @@ impl<'a> Sdp<'a> {
     /// it does not fit, or RTCP would be above the highest port.
     ///
     /// An address of all zeros stays one: it is a hold. Every other address of `o=`, `c=` and `a=rtcp`
-    /// becomes ours, also where it was a host name or of the other family. The version of `o=` goes on
-    /// by as much as it did.
+    /// becomes ours, also where it was a host name or of the other family.
     #[must_use]
     pub fn rewrite(&self, rewrite: &Rewrite<'_>, out: &mut [u8]) -> Option<usize> {
         let mut room = Room::new(out);
@@ -436,11 +418,11 @@ impl<'a> Sdp<'a> {
         for line in (Lines { rest: self.bytes }) {
             let end = line.end();
             match line.text {
-                [b'o', b'=', value @ ..] => {
+                [b'o', b'=', ..] => {
                     room.push(b"o=- ");
                     room.decimal(rewrite.session.into());
                     room.push(b" ");
-                    room.decimal(Origin::parse(value)?.version_told());
+                    room.decimal(rewrite.version.into());
                     room.push(b" IN ");
                     push_address(&mut room, rewrite.address);
                     room.push(end);
@@ -449,7 +431,8 @@ impl<'a> Sdp<'a> {
                     room.push(b"s=-");
                     room.push(end);
                 }
-                [b'i' | b'u' | b'e' | b'p', b'=', ..] => (),
+                // Keys must be discarded (RFC 8866 §5.12); a link to one names a host.
+                [b'i' | b'u' | b'e' | b'p' | b'k', b'=', ..] => (),
                 [b'c', b'=', value @ ..] => {
                     let held = Connection::parse(value)?.is_unspecified();
                     let ours = if held { unspecified(rewrite.address) } else { rewrite.address };
@@ -470,9 +453,9 @@ impl<'a> Sdp<'a> {
                     room.push(end);
                 }
                 [b'a', b'=', attribute @ ..] if is_dropped(attribute) => (),
-                // A refused stream has no RTCP either, and its address is nobody's business.
-                [b'a', b'=', b'r', b't', b'c', b'p', b':', ..] if medium > 0 && port == 0 => (),
-                [b'a', b'=', b'r', b't', b'c', b'p', b':', value @ ..] if medium > 0 => {
+                // A refused stream has no RTCP either, and a session has none (RFC 3605 §2.1).
+                [b'a', b'=', b'r', b't', b'c', b'p', b':', ..] if port == 0 => (),
+                [b'a', b'=', b'r', b't', b'c', b'p', b':', value @ ..] => {
                     room.push(b"a=rtcp:");
                     room.decimal(port.checked_add(1)?.into());
                     if value.contains(&b' ') {
@@ -481,6 +464,7 @@ impl<'a> Sdp<'a> {
                     }
                     room.push(end);
                 }
+                text if holds_address(text) => (),
                 _ => room.push(line.whole),
             }
         }
@@ -544,18 +528,28 @@ fn parse_media(value: &[u8]) -> Result<Media<'_>, SdpFault> {
 }
 
 /// Whether a relay that ends ICE, DTLS and multiplexing, and hides one side from the other, must not let
-/// the attribute pass.
+/// the attribute pass, whatever addresses stand in it.
 fn is_dropped(attribute: &[u8]) -> bool {
-    let name = attribute.split(|&byte| byte == b':').next().unwrap_or_default();
+    let (name, value) = scan::split_once(attribute, b':').unwrap_or((attribute, b""));
     match name {
         b"candidate" | b"remote-candidates" | b"end-of-candidates" => true,
         b"rtcp-mux" | b"rtcp-mux-only" | b"bundle-only" => true,
         b"fingerprint" | b"setup" | b"tls-id" | b"connection" => true,
-        // What names hosts, programs or people of the other side.
-        b"alt" | b"path" | b"source-filter" | b"ssrc" | b"ssrc-group" | b"tool" => true,
-        b"group" => attribute.starts_with(b"group:BUNDLE"),
-        _ => name.starts_with(b"ice-"),
+        // What names hosts, programs or people of the other side; hosts may stand there by name.
+        b"alt" | b"altc" | b"ccap" | b"icap" | b"identity" | b"path" | b"source-filter" => true,
+        b"ssrc" | b"ssrc-group" | b"tool" => true,
+        b"group" => value.starts_with(b"BUNDLE"),
+        // An attribute that may be, and its number before it (RFC 5939 §3.4.1).
+        b"acap" => split_word(value).is_some_and(|(_, attribute)| is_dropped(attribute)),
+        // The URI of an extension is its name, and leads to nobody.
+        b"extmap" => false,
+        _ => name.starts_with(b"ice-") || names_authority(value),
     }
+}
+
+/// Whether a value holds a URI that leads to a host.
+fn names_authority(value: &[u8]) -> bool {
+    value.windows(3).any(|three| three == b"://")
 }
 
 /// All zeros, of the family of our address.

@@ -363,7 +363,7 @@ fn touch(datagram: &[u8]) {
             }
             if let Ok(sdp) = sip::Sdp::parse(message.body()) {
                 let (address, ports) = (source().ip(), &[40_000, 40_002]);
-                let rewrite = sip::sdp::Rewrite { address, session: 1, ports };
+                let rewrite = sip::sdp::Rewrite { address, session: 1, version: 1, ports };
                 if let Some(length) = sdp.rewrite(&rewrite, &mut out) {
                     sip::Sdp::parse(out.get(..length).unwrap()).unwrap();
                 }

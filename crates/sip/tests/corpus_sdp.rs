@@ -76,8 +76,9 @@ fn judge(samples: &[Sample]) -> usize {
     for (name, bytes) in samples {
         let Ok(sdp) = Sdp::parse(bytes) else { continue };
         read += 1;
-        let length =
-            sdp.rewrite(&Rewrite { address, session: 1, ports: &ports }, &mut out).unwrap();
+        let length = sdp
+            .rewrite(&Rewrite { address, session: 1, version: 1, ports: &ports }, &mut out)
+            .unwrap();
         let again = Sdp::parse(&out[..length]).unwrap();
         assert_eq!(kept(bytes), kept(&out[..length]), "{name}");
         assert_eq!(sdp.media().len(), again.media().len(), "{name}");

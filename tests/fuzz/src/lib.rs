@@ -27,6 +27,8 @@ pub const BODIES: &[Body] = &[
     Body { name: "sip", run: parsers::sip, seeds: parsers::messages },
     Body { name: "uri", run: parsers::uri, seeds: parsers::uris },
     Body { name: "headers", run: parsers::headers, seeds: parsers::values },
+    Body { name: "stream", run: parsers::stream, seeds: parsers::streams },
+    Body { name: "bodies", run: parsers::bodies, seeds: parsers::fragments },
     Body { name: "sdp", run: parsers::sdp, seeds: parsers::descriptions },
     Body { name: "digest", run: parsers::digest, seeds: parsers::digests },
     Body { name: "packet", run: parsers::packet, seeds: parsers::frames },

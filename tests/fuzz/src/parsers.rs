@@ -4,9 +4,12 @@ use b2bua::{Keys, shard_of};
 use link::message::Message as _;
 use link::{Down, Up};
 use sip::digest::{Challenge, Credentials};
+use sip::dtmf::Tone;
 use sip::header::{self, Name};
 use sip::sdp::Rewrite;
-use sip::{Fault, HEADERS_MAX, Message, NameAddr, Refusable, Sdp, Uri};
+use sip::{
+    Fault, Frame, Framer, HEADERS_MAX, Message, NameAddr, Refusable, Sdp, StreamFault, Uri, sipfrag,
+};
 
 /// A message: every accessor ends, and a request that was refused can be answered or dropped.
 pub fn sip(bytes: &[u8]) {
@@ -85,7 +88,8 @@ pub fn headers(bytes: &[u8]) {
     let _ = header::RemotePartyId::parse(value);
 }
 
-/// A description: rewritten, it is one again, with as many media and our address.
+/// A description: rewritten, it is one again, with as many media, and no attribute or key of it has an
+/// address but ours.
 pub fn sdp(bytes: &[u8]) {
     let Ok(sdp) = Sdp::parse(bytes) else { return };
     for media in sdp.media() {
@@ -93,10 +97,82 @@ pub fn sdp(bytes: &[u8]) {
         let _ = (media.rtpmap(96), media.packet_ms(), media.attributes().count());
     }
     let mut room = vec![0; bytes.len() * 2 + 512];
-    let rewrite = Rewrite { address: [192, 0, 2, 1].into(), session: 1, ports: &[10_000, 10_002] };
+    let rewrite = Rewrite {
+        address: [192, 0, 2, 1].into(),
+        session: 1,
+        version: 1,
+        ports: &[10_000, 10_002],
+    };
     let Some(length) = sdp.rewrite(&rewrite, &mut room) else { return };
     let again = Sdp::parse(&room[..length]).expect("a rewritten description is one");
     assert_eq!(again.media().len(), sdp.media().len());
+    for line in room[..length].split(|&byte| byte == b'\n') {
+        let told = line.strip_prefix(b"a=").or(line.strip_prefix(b"k=")).unwrap_or_default();
+        let words = told.split(|byte| !byte.is_ascii_hexdigit() && !b".:".contains(byte));
+        for word in words.filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok()) {
+            let word: std::net::IpAddr = word;
+            assert!(word == rewrite.address || word.is_unspecified(), "{word} is told");
+        }
+    }
+}
+
+/// The longest message of a stream, and the most line ends between two of them.
+const STREAM: (usize, usize) = (1_024, 64);
+
+/// What a stream that comes in these pieces is taken for, and why it ends, if it does.
+fn frames<'b>(
+    pieces: impl Iterator<Item = &'b [u8]>,
+) -> (Vec<(Frame, Vec<u8>)>, Option<StreamFault>) {
+    let mut framer = Framer::new(STREAM.0, STREAM.1);
+    let (mut at_hand, mut found) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        at_hand.extend_from_slice(piece);
+        loop {
+            match framer.poll(&at_hand) {
+                Ok(Some(frame)) => {
+                    assert!(frame.bytes() > 0, "a frame takes nothing");
+                    found.push((frame, at_hand.drain(..frame.bytes()).collect()));
+                }
+                Ok(None) => break,
+                Err(fault) => {
+                    let head = framer.refused_head(&at_hand);
+                    assert!(head.is_none_or(|head| at_hand.starts_with(head)));
+                    return (found, Some(fault));
+                }
+            }
+        }
+    }
+    (found, None)
+}
+
+/// A stream: wherever it is cut, it has the same messages and the same end.
+pub fn stream(bytes: &[u8]) {
+    let whole = frames(core::iter::once(bytes));
+    assert_eq!(frames(bytes.chunks(1)), whole, "cut at every byte");
+    assert_eq!(frames(bytes.chunks(7)), whole, "cut at every seventh");
+    let halves = bytes.split_at(bytes.len() / 2);
+    assert_eq!(frames([halves.0, halves.1].into_iter()), whole, "cut in the middle");
+}
+
+/// Bodies of INFO and NOTIFY: what is read, is read again as we write it.
+pub fn bodies(bytes: &[u8]) {
+    let mut room = [0; 64];
+    for tone in [Tone::parse_relay(bytes), Tone::parse_bare(bytes)].into_iter().flatten() {
+        let length = tone.write_relay(&mut room).expect("a key is short");
+        assert_eq!(Tone::parse_relay(&room[..length]), Some(tone));
+        let length = tone.write_bare(&mut room).expect("a key is a letter");
+        let bare = Tone { duration_ms: None, ..tone };
+        assert_eq!(Tone::parse_bare(&room[..length]), Some(bare));
+    }
+    if let Some(status) = sipfrag::status(bytes) {
+        let length = sipfrag::write_status(status, b"", &mut room).expect("a phrase is short");
+        assert_eq!(sipfrag::status(&room[..length]), Some(status));
+    }
+    let mut room = vec![0; bytes.len() + 32];
+    if let Some(length) = sipfrag::write_status(200, bytes, &mut room) {
+        assert_eq!(sipfrag::status(&room[..length]), Some(200));
+        assert_eq!(room[..length].iter().filter(|&&byte| byte == b'\n').count(), 1);
+    }
 }
 
 /// Credentials and challenges.
@@ -173,6 +249,40 @@ pub fn messages() -> Vec<Vec<u8>> {
     texts.into_iter().map(String::into_bytes).collect()
 }
 
+/// Messages one after the other, with line ends between them.
+#[must_use]
+pub fn streams() -> Vec<Vec<u8>> {
+    let between: [&[u8]; 4] = [b"", b"\r\n", b"\r\n\r\n", b"\n"];
+    let framed = messages().into_iter().map(|message| {
+        let text = String::from_utf8_lossy(&message).into_owned();
+        let length = if text.contains("Content-Length: ") || text.contains("\r\nl: ") {
+            text
+        } else {
+            text.replacen("CSeq: ", "Content-Length: 0\r\nCSeq: ", 1)
+        };
+        length.into_bytes()
+    });
+    let framed: Vec<_> = framed.collect();
+    let pairs = framed.windows(2).zip(between.into_iter().cycle());
+    pairs.map(|(pair, between)| [pair[0].as_slice(), between, &pair[1]].concat()).collect()
+}
+
+/// Keys, and how a transfer goes.
+#[must_use]
+pub fn fragments() -> Vec<Vec<u8>> {
+    all(&[
+        "Signal=5\r\nDuration=160\r\n",
+        "Signal: *\nDuration : 4294967295",
+        "duration=1\r\nsignal=11\r\nx=y",
+        "#",
+        " pound \r\n",
+        "16",
+        "SIP/2.0 100 Trying\r\n",
+        "SIP/2.0 603\r\nTo: <sip:a@b>\r\n",
+        "SIP/2.0 699 é",
+    ])
+}
+
 /// URIs.
 #[must_use]
 pub fn uris() -> Vec<Vec<u8>> {
@@ -207,6 +317,9 @@ pub fn descriptions() -> Vec<Vec<u8>> {
         "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n\
          m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\na=sendonly\r\n\
          m=video 4002 RTP/AVP 96\r\nc=IN IP6 2001:db8::7\r\na=rtcp:4004 IN IP4 192.0.2.8\r\n",
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nk=uri:http://192.0.2.9/\r\n\
+         a=rtcp:4001 IN IP4 192.0.2.9\r\na=ccap:1 IN IP4 192.0.2.9\r\nm=audio 4000 RTP/AVP 0\r\n\
+         a=altc:1 IP6 2001:db8::9 4000\r\na=X-nat:192.0.2.9\r\n",
         "v=0\r\no=u 1 1 IN IP6 ::1\r\ns= \r\nt=0 0\r\nm=image 4002 udptl t38\r\nc=IN IP6 ::1\r\n",
     ])
 }

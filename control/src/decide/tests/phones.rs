@@ -1,7 +1,9 @@
 //! Phones, scripted: they register, are challenged, call and are called.
 
 use link::answer::{Candidate, Challenge, Registered, WITHHELD};
-use link::ask::{CONTACTS_MAX, Contact, Freshness, PRIVACY_ID, Register, RequestKey, UNSAID};
+use link::ask::{
+    CONTACTS_MAX, Contact, Forward, Freshness, PRIVACY_ID, Register, RequestKey, UNSAID,
+};
 use link::endpoint::Transport;
 use link::order::ErrandKind;
 use sip::digest::{Algorithm, Exchange, Hash, Qop, response};
@@ -587,6 +589,7 @@ fn the_caller_is_who_the_believed_header_says() {
         asserted: text("+391"),
         remote_party: text("00392"),
         diverter: text("+39 7"),
+        forward: Forward { why: 2, withheld: 1, count: 3 },
         ..Identities::default()
     };
     let full = |admit: &mut Admit| admit.identities = identities;
@@ -603,13 +606,48 @@ fn the_caller_is_who_the_believed_header_says() {
         assert!(route.diverter.is_empty());
     }
     desk.change("gateway/mapping/in", json!({"forward_signal_heard": true}));
-    assert_eq!(told(&mut desk, &full).diverter.as_bytes(), b"397");
+    let route = told(&mut desk, &full);
+    assert_eq!((route.diverter.as_bytes(), route.forward), (&b"397"[..], identities.forward));
     let anonymous = |admit: &mut Admit| admit.facts.caller = text("Anonymous");
     let private = |admit: &mut Admit| admit.identities.privacy = PRIVACY_ID;
     assert_eq!(told(&mut desk, &anonymous).flags, WITHHELD);
     assert_eq!(told(&mut desk, &private).flags, WITHHELD);
     desk.change("gateway/mapping/in", json!({"privacy": false}));
     assert_eq!((told(&mut desk, &anonymous).flags, told(&mut desk, &private).flags), (0, 0));
+    assert_eq!(told(&mut desk, &full).forward, Forward { withheld: 0, ..identities.forward });
+}
+
+#[test]
+fn a_caller_is_as_long_as_the_number_that_counts() {
+    let mut desk = Desk::new("1000");
+    desk.set("SS_CALLERALLOWLENGTH", "15");
+    desk.change("gateway/mapping/in", json!({"caller_from": "asserted"}));
+    let text = |text: &str| Text::new(text.as_bytes()).unwrap();
+    let told = |desk: &mut Desk, from: &str, asserted: &str| {
+        let mut admit = desk.invite("10.1.0.1:5060", "44207");
+        admit.facts.caller = text(from);
+        admit.identities.asserted = text(asserted);
+        let told = desk.ask(&admit).map(|_| ());
+        desk.office.release(admit.record);
+        told.map_err(|refuse| (refuse.status, EndReason::from_number(refuse.reason)))
+    };
+    let too_long = Err((403, EndReason::CallerTooLong));
+    for (from, asserted, expected) in [
+        // Escapes, visual separators and how it says that it is international do not count.
+        ("%2B123-456-789-012-345", "", Ok(())),
+        ("00123456789012345", "", Ok(())),
+        ("1234567890123456", "", too_long),
+        ("1234567890123456", "391", Ok(())),
+        ("391", "1234567890123456", too_long),
+        ("12345678901234567890123456789012345678901234567890", "", too_long),
+        ("Anonymous", "", Ok(())),
+    ] {
+        assert_eq!(told(&mut desk, from, asserted), expected, "{from} {asserted}");
+    }
+    desk.set("SS_CALLERALLOWLENGTH", "8");
+    assert_eq!(told(&mut desk, "Anonymous", ""), Ok(()));
+    // The CDR says why.
+    assert_eq!(told(&mut desk, "391234567", ""), too_long);
 }
 
 #[test]

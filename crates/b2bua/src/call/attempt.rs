@@ -51,6 +51,8 @@ enum Unsent {
     Full,
     /// The caller's description cannot be carried.
     Media,
+    /// The caller wants no call that shows so much of it: another one may see less.
+    Privacy,
 }
 
 impl Unsent {
@@ -60,6 +62,7 @@ impl Unsent {
             Self::Unreachable => EndReason::Unreachable,
             Self::Full => EndReason::Overload,
             Self::Media => EndReason::BadMedia,
+            Self::Privacy => EndReason::PrivacyImpossible,
         }
     }
 }
@@ -93,18 +96,19 @@ impl Switch {
                 opened.and_then(|()| self.send_attempt(now, slot, index, group.route, candidate));
             let Err(why) = outcome else { continue };
             self.calls[slot].note_attempt_end(now, index, why.reason());
-            // Somebody who cannot be reached keeps nobody else from being called.
-            if why != Unsent::Unreachable {
-                break;
+            // Somebody who cannot be called keeps nobody else from being called.
+            match why {
+                Unsent::Unreachable => self.counters.add(Counter::VendorsUnreachable),
+                Unsent::Privacy => {}
+                Unsent::Full | Unsent::Media => break,
             }
-            self.counters.add(Counter::VendorsUnreachable);
         }
         if !self.calls[slot].branches.is_empty() {
             return self.await_group(now, slot);
         }
         let retry_after = Some(self.parameters.retry_after_s);
         match outcome {
-            Ok(()) | Err(Unsent::Unreachable) => self.fail_over(now, slot, None),
+            Ok(()) | Err(Unsent::Unreachable | Unsent::Privacy) => self.fail_over(now, slot, None),
             Err(why @ Unsent::Full) => {
                 let reply = Reply { retry_after, ..Reply::plain(503) };
                 self.fail_call(now, slot, &reply, why.reason(), EndedBy::Server);
@@ -219,6 +223,9 @@ impl Switch {
         let host = self.host_of(index);
         let home = group.home.unwrap_or(host);
         let caller = self.introduce(slot, group.route, first, host).ok_or(Unsent::Full)?;
+        if caller.is_too_open() {
+            return Err(Unsent::Privacy);
+        }
         let to = self.callee_uri(first, home);
         let (Some(from), Some(to)) = (caller.shown_uri(), to.text()) else {
             return Err(Unsent::Unreachable);
@@ -285,6 +292,9 @@ impl Switch {
         let path = pickup.map_or(direct, |it| self.way_to_ringing(slot, &it, leg_local));
         let host = self.host_of(leg_local);
         let caller = self.introduce(slot, route, candidate, host).ok_or(Unsent::Full)?;
+        if caller.is_too_open() {
+            return Err(Unsent::Privacy);
+        }
         let line = self.callee_uri(candidate, target);
         let uri = match route.text(candidate.uri) {
             [] => line.text().ok_or(Unsent::Unreachable)?,

@@ -3,6 +3,9 @@
 //!
 //! An offer is a matter of the whole call: one at a time, from either side (RFC 3261 §14). What it
 //! describes is believed only once the far side has accepted it; until then the old media goes on.
+//!
+//! An offer in an UPDATE goes on as one, or as a re-INVITE to a confirmed leg that has not said that it
+//! takes UPDATE (RFC 3311 §4).
 
 use core::time::Duration;
 
@@ -30,6 +33,9 @@ use crate::transaction::{
 /// How long the far side may think about an offer, like timer C (§16.6): someone may have to press
 /// a button.
 pub(super) const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Whoever sent an UPDATE gives up after 32 s, and who is asked by re-INVITE may think as long as it likes.
+const UPDATE_PATIENCE: Duration = Duration::from_secs(25);
 
 /// What a failure of one leg becomes on the other.
 fn told(status: u16) -> u16 {
@@ -144,8 +150,10 @@ impl Switch {
         match self.pass_on(now, slot, side, server, request) {
             Ok(client) if offers(request) => {
                 self.calls[slot].exchange = Some(Exchange { from: side, server, client });
+                let in_time = is_invite || self.takes_update(slot, side.other());
+                let longest = if in_time { PATIENCE } else { UPDATE_PATIENCE };
                 let patience = patience_of(request).filter(|_| is_invite);
-                let patience = patience.map_or(PATIENCE, |patience| patience.min(PATIENCE));
+                let patience = patience.map_or(longest, |patience| patience.min(longest));
                 self.set_deadline(slot, Deadline::Exchange, Some(now + patience));
             }
             Ok(_) => {}
@@ -200,6 +208,7 @@ impl Switch {
     ) -> Result<TransactionKey, u16> {
         let method = match request.method() {
             Method::Invite => Method::Invite,
+            Method::Update if !self.takes_update(slot, side.other()) => Method::Invite,
             // Our own PRACK of what the vendor said went out when it said it.
             Method::Update | Method::Prack => Method::Update,
             Method::Message => Method::Message,
@@ -220,6 +229,12 @@ impl Switch {
         });
         self.give_scratch(rewritten);
         sent
+    }
+
+    /// Whether an offer may go to a leg in an UPDATE. Before the answer nothing else may.
+    fn takes_update(&self, slot: usize, side: Side) -> bool {
+        let leg = &self.calls[slot].legs[side as usize];
+        !leg.confirmed || leg.session.updates
     }
 
     /// Sends a request on a leg and opens its transaction. The error is the status for whoever waits.
@@ -469,10 +484,11 @@ impl Switch {
             return;
         };
         let (from, to) = (exchange.from, exchange.from.other());
-        let offered = self.with_kept(server, Which::Request, |_, request| {
-            (description(request).is_some(), request.cseq().number)
+        let asked = self.with_kept(server, Which::Request, |_, request| {
+            let is_invite = request.method() == Method::Invite;
+            (description(request).is_some(), is_invite, request.cseq().number)
         });
-        let Some((offered, cseq)) = offered else { return };
+        let Some((offered, is_invite, cseq)) = asked else { return };
         let mut rewritten = self.take_scratch();
         let agreed = self.agree(now, slot, &exchange, message, &mut rewritten);
         let unusable = agreed.is_err() || (!offered && matches!(agreed, Ok((None, _))));
@@ -487,8 +503,10 @@ impl Switch {
         let (content, extensions) = agreed.unwrap_or((None, Extensions::NONE));
         self.answer_exchange(now, server, &Reply { content, extensions, ..Reply::plain(200) });
         self.give_scratch(rewritten);
-        let carries = (!offered).then_some(client);
-        self.await_ack(now, slot, Unacked { side: from, server, cseq, interval: T1, carries });
+        if is_invite {
+            let carries = (!offered).then_some(client);
+            self.await_ack(now, slot, Unacked { side: from, server, cseq, interval: T1, carries });
+        }
         self.leg_replaced(now, slot, server);
         self.save(slot);
     }
@@ -505,14 +523,18 @@ impl Switch {
         self.take_exchange(owner, server);
         let slot = self.live_call(owner);
         let lost = slot.filter(|_| ends_dialog(status)).map(|slot| self.side_of(slot, message));
-        let is_prack = |_: &mut Self, request: &Message<'_>| request.method() == Method::Prack;
-        let is_prack = self.with_kept(server, Which::Request, is_prack) == Some(true);
-        let told = match lost {
+        let is = |switch: &mut Self, method: Method<'_>| {
+            let is_it = |_: &mut Self, request: &Message<'_>| request.method() == method;
+            switch.with_kept(server, Which::Request, is_it) == Some(true)
+        };
+        let told = match (lost, told(status)) {
             // The PRACK itself was heard: only its offer failed.
-            _ if is_prack => 488,
+            _ if is(self, Method::Prack) => 488,
             // Whoever asked is in its dialog still.
-            Some(None) => 480,
-            _ => told(status),
+            (Some(None), _) => 480,
+            // It was asked by re-INVITE and thought too long about it (RFC 3311 §5.2).
+            (_, 487) if is(self, Method::Update) => 504,
+            (_, status) => status,
         };
         let reply = Reply { passed: Some(message), ..Reply::plain(told) };
         self.answer_exchange(now, server, &reply);

@@ -167,14 +167,26 @@ impl Switch {
     }
 
     /// What the caller hears when nobody has said anything: a vendor that is silent has as good as said
-    /// 408, one that is not to be reached 503 (§8.1.3.1). Of both it is the first (§16.7 step 6).
+    /// 408, one that is not to be reached 503 (§8.1.3.1). Of both it is the first (§16.7 step 6). If none
+    /// may be called without showing what must not be shown, 500 (RFC 3323 §5).
     fn unanswered(&self, slot: usize) -> (u16, EndReason, EndedBy) {
+        use EndReason::{PrivacyImpossible, Timeout, Unreachable};
         let attempts = self.calls[slot].record.attempts();
-        let is_silent = |attempt: &&Attempt| attempt.reason != EndReason::Unreachable as u8;
-        let (vendor, status, reason) = match attempts.iter().rfind(is_silent) {
-            Some(silent) => (Some(silent), 408, EndReason::Timeout),
-            None => (attempts.last(), 503, EndReason::Unreachable),
+        let last_of = |reason: EndReason| {
+            attempts.iter().rfind(|attempt: &&Attempt| attempt.reason == reason as u8)
         };
+        let is_silent = |attempt: &&Attempt| {
+            [Unreachable, PrivacyImpossible].iter().all(|why| attempt.reason != *why as u8)
+        };
+        let (vendor, status, reason) =
+            match (attempts.iter().rfind(is_silent), last_of(Unreachable)) {
+                (Some(silent), _) => (Some(silent), 408, Timeout),
+                (None, Some(unreachable)) => (Some(unreachable), 503, Unreachable),
+                (None, None) => match attempts.last() {
+                    Some(open) => (Some(open), 500, PrivacyImpossible),
+                    None => (None, 503, Unreachable),
+                },
+            };
         let gateway = vendor.map_or(0, |attempt| attempt.gateway);
         (self.replaced(slot, gateway, status), reason, EndedBy::Server)
     }

@@ -3,7 +3,8 @@
 //! Numbers are told as they stand, still escaped. One longer than any number is left out.
 
 use link::Text;
-use link::ask::{Identities, PRIVACY_ID, PRIVACY_USER};
+use link::ask::{Forward, Identities, PRIVACY_ID, PRIVACY_USER};
+use sip::header::diversion::Why;
 use sip::header::remote_party_id::{Hidden, Party};
 use sip::header::{Diversion, HistoryInfo, Privacy, RemotePartyId};
 use sip::{Message, Name, NameAddr};
@@ -11,13 +12,14 @@ use sip::{Message, Name, NameAddr};
 /// Reads them all.
 pub(super) fn identities(invite: &Message<'_>) -> Identities {
     let remote_party = remote_party(invite);
+    let (diverter, forward) = diverter(invite);
     Identities {
         asserted: number(first(invite, Name::PAssertedIdentity)),
         preferred: number(first(invite, Name::PPreferredIdentity)),
         remote_party: number(remote_party.map(|party| party.address)),
-        diverter: number(diverter(invite)),
+        diverter: number(diverter),
         privacy: privacy(invite, remote_party),
-        spare: 0,
+        forward,
     }
 }
 
@@ -38,15 +40,33 @@ fn remote_party<'a>(invite: &Message<'a>) -> Option<RemotePartyId<'a>> {
     calling.next()
 }
 
-/// Who sent the call on last: the first of Diversion (RFC 5806 §5), or of History-Info the one before
-/// the last, which is where the call goes now.
-fn diverter<'a>(invite: &Message<'a>) -> Option<NameAddr<'a>> {
-    let diversion = invite.list(Name::Diversion).find_map(Diversion::parse);
-    diversion.map(|diversion| diversion.address).or_else(|| {
-        let entries = invite.list(Name::HistoryInfo).filter_map(HistoryInfo::parse);
-        let last_two = entries.fold([None; 2], |[_, last], entry| [last, Some(entry.address)]);
-        last_two[0]
-    })
+/// Who sent the call on last, and how: the first of Diversion (RFC 5806 §5), or of History-Info the one
+/// before the last, which is where the call goes now. It is withheld by its own wish, or by that of the
+/// whole message (RFC 7044 §10.1).
+fn diverter<'a>(invite: &Message<'a>) -> (Option<NameAddr<'a>>, Forward) {
+    let wishes = Privacy::read(invite);
+    let all_withheld = wishes.has(Privacy::HISTORY) || wishes.has(Privacy::HEADER);
+    let forward = |why: Why<'_>, withheld: bool, count: u32| Forward {
+        why: why.number(),
+        withheld: u8::from(withheld || all_withheld),
+        count: u16::try_from(count).unwrap_or(u16::MAX).max(1),
+    };
+    if let Some(diversion) = invite.list(Name::Diversion).find_map(Diversion::parse) {
+        let withheld = diversion.hidden.hides_number();
+        return (Some(diversion.address), forward(diversion.why, withheld, diversion.count));
+    }
+    let entries = invite.list(Name::HistoryInfo).filter_map(HistoryInfo::parse);
+    let [before, last] = entries.fold([None; 2], |[_, last], entry| [last, Some(entry)]);
+    let (Some(entry), Some(last)) = (before, last) else { return (None, Forward::default()) };
+    // Why it went on stands with who forwarded, or with whom it went on to (RFC 4458).
+    let cause = entry.reason(&mut [0; 128]).and_then(|reason| reason.cause);
+    let said = || core::str::from_utf8(last.address.uri().param(b"cause")??).ok()?.parse().ok();
+    let cause = cause.or_else(said).and_then(|cause| u16::try_from(cause).ok());
+    let why = cause.map_or(Why::Unknown, Why::from_status);
+    let hides = |wish| entry.privacy().has(wish);
+    let withheld =
+        [Privacy::HISTORY, Privacy::HEADER, Privacy::USER, Privacy::ID].into_iter().any(hides);
+    (Some(entry.address), forward(why, withheld, 1))
 }
 
 /// What the caller wants to be kept from the callee, in the words of either time.
@@ -101,6 +121,37 @@ mod tests {
         ] {
             let read = read(&format!("History-Info: {history}\r\n"));
             assert_eq!(read.diverter.as_bytes(), diverter);
+        }
+    }
+
+    #[test]
+    fn how_a_call_was_forwarded_is_read_from_either_header() {
+        let history =
+            |entry: &str| format!("History-Info: {entry};index=1, <sip:b@x>;index=1.1\r\n");
+        for (lines, why, withheld, count) in [
+            (String::new(), Why::Unknown, 0, 0),
+            ("Diversion: <sip:5@x>\r\n".into(), Why::Unknown, 0, 1),
+            (
+                "Diversion: <sip:5@x>;reason=no-answer;counter=3;privacy=off, <sip:6@x>;counter=9\r\n".into(),
+                Why::NoAnswer,
+                0,
+                3,
+            ),
+            ("Diversion: <sip:5@x>;privacy=full;counter=70000\r\n".into(), Why::Unknown, 1, u16::MAX),
+            ("Diversion: <sip:5@x>;privacy=name\r\n".into(), Why::Unknown, 0, 1),
+            ("Diversion: <sip:5@x>\r\nPrivacy: history\r\n".into(), Why::Unknown, 1, 1),
+            (history("<sip:5@x?Reason=SIP%3Bcause%3D486>"), Why::UserBusy, 0, 1),
+            (history("<sip:5@x?Reason=SIP%3Bcause%3D302&Privacy=history>"), Why::Unconditional, 1, 1),
+            (history("<sip:5@x>") + "Privacy: header\r\n", Why::Unknown, 1, 1),
+            (
+                "History-Info: <sip:5@x>;index=1, <sip:b@x;cause=408>;index=1.1;mp=1\r\n".into(),
+                Why::NoAnswer,
+                0,
+                1,
+            ),
+        ] {
+            let expected = Forward { why: why.number(), withheld, count };
+            assert_eq!(read(&lines).forward, expected, "{lines}");
         }
     }
 

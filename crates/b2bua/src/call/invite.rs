@@ -232,10 +232,6 @@ impl Switch {
             // No number is so long (§21.4.22).
             return Err(Unfit::Status(484, Counter::RefusedTooLong));
         };
-        let max = self.parameters.caller_length_max as usize;
-        if max > 0 && caller.as_bytes().len() > max {
-            return Err(Unfit::Status(403, Counter::RefusedTooLong));
-        }
         let Some(call_id) = Text::new(invite.call_id()) else { return Ok(None) };
         Ok(Some(Facts {
             source: Endpoint::from(path.remote).by(path.transport),

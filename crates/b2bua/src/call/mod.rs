@@ -62,7 +62,7 @@ use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
 use crate::kept::Kept;
 use crate::keys::{Place, Shard, TOKEN_BYTES, Token};
-use crate::media::Streams;
+use crate::media::{self, Streams};
 use crate::switch::Switch;
 use crate::transaction::TransactionKey;
 
@@ -118,13 +118,16 @@ impl State {
             Self::Free | Self::Recording => false,
             Self::Admitting => matches!(deadline, Admit | Expires),
             Self::Rerouting | Self::Locating => {
-                matches!(deadline, Admit | Search | Ring | Prack | Expires)
+                matches!(deadline, Admit | Search | Ring | Repeat | Prack | Expires)
             }
             // Ring runs on from the first 18x through every failover after it.
             Self::Trying => {
-                matches!(deadline, FirstResponse | Invite | Search | Ring | Prack | Expires)
+                matches!(
+                    deadline,
+                    FirstResponse | Invite | Search | Ring | Repeat | Prack | Expires
+                )
             }
-            Self::Ringing => matches!(deadline, Ring | Prack | Expires | Tone),
+            Self::Ringing => matches!(deadline, Ring | Repeat | Prack | Expires | Tone),
             Self::Committing => matches!(deadline, Commit | Prack),
             Self::Answered | Self::Talking => {
                 matches!(deadline, Repeat | NoAck | Talk | Exchange | Session | Keys)
@@ -151,7 +154,7 @@ pub(crate) enum Deadline {
     Ring,
     /// The start record.
     Commit,
-    /// Our 2xx again.
+    /// Our 2xx again, or before it our last 1xx.
     Repeat,
     /// The ACK of our 2xx.
     NoAck,
@@ -481,6 +484,9 @@ impl Switch {
             Deadline::Search => self.search_over(now, slot),
             Deadline::Ring => self.rang_out(now, slot),
             Deadline::Commit => self.answer_caller(now, slot, Commitment::Missing),
+            Deadline::Repeat if self.calls[slot].state.is_searching() => {
+                self.repeat_progress(now, slot);
+            }
             Deadline::Repeat => self.repeat_answer(now, slot),
             Deadline::NoAck => self.ack_missing(now, slot),
             Deadline::Talk => {
@@ -529,6 +535,8 @@ impl Switch {
         let key = CallKey { slot: slot as u32, generation: call.generation };
         let answered = call.state.is_confirmed();
         let inside = call.legs.each_ref().map(|leg| leg.path.inside().is_some());
+        let secret = &setup.keys.tag;
+        let sessions = call.legs.each_ref().map(|leg| media::session_of(leg.random, secret));
         let [caller, callee] = &mut call.legs;
         let local = |index: u8| &setup.locals[usize::from(index)];
         Streams {
@@ -537,7 +545,8 @@ impl Switch {
             inside,
             legs: [&mut caller.media, &mut callee.media],
             answered,
-            secret: &setup.keys.tag,
+            sessions,
+            secret,
         }
     }
 

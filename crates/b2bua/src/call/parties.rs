@@ -37,6 +37,7 @@ impl Switch {
                 number: candidate.caller.as_bytes(),
                 withheld: route.flags & WITHHELD != 0 || is_wished,
                 diverter: route.diverter.as_bytes(),
+                forward: route.forward,
                 host,
                 domain: switch.parameters.domain.as_bytes(),
                 vendor: switch.profiles.of(candidate.gateway),

@@ -126,7 +126,10 @@ impl Switch {
     /// Puts the leg in the place of those that ring; it goes on by their ports. Gives the old one.
     fn seat(&mut self, slot: usize, mut leg: Leg) -> Leg {
         let place = self.calls[slot].leg(Side::Callee);
+        let told = leg.media.told;
         leg.media = place.media;
+        // It goes on hearing of its own session.
+        leg.media.told = told;
         leg.confirmed = true;
         // What does not fit was not kept before either.
         let _ = leg.arena.set(Field::Description, place.text(Field::Description));

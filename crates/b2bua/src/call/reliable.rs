@@ -1,4 +1,5 @@
-//! Provisional responses that arrive for certain (RFC 3262), on each leg by itself.
+//! Provisional responses: each minute one (RFC 3261 §13.3.1.1), and those that arrive for certain
+//! (RFC 3262), on each leg by itself.
 //!
 //! **The caller's leg.** A caller that knows 100rel gets every 18x reliably: numbered, and repeated at
 //! doubling intervals until its PRACK. One is out at a time (§3). Of those that come meanwhile one waits
@@ -15,6 +16,8 @@
 //! it. Once both dialogs of a fork have agreed, offers pass by UPDATE before the answer (RFC 3311). One in
 //! the caller's PRACK becomes an UPDATE too (§5), and its answer stands in the 200; where nobody takes it,
 //! it gets 488. The PRACK acknowledges either way.
+
+use core::time::Duration;
 
 use link::Profile;
 use link::profile::Rel100;
@@ -43,6 +46,9 @@ pub(super) const FORKS_MAX: usize = 4;
 
 /// Repetitions of a reliable response: the last leaves 31.5 s after the first.
 const REPETITIONS: u8 = 6;
+
+/// How soon a caller that waits hears again that it rings, so that no proxy on the way gives it up.
+const REMINDER: Duration = Duration::from_secs(60);
 
 const TAGS: Tags = Tags { rel100: true, ..Tags::NONE };
 
@@ -373,6 +379,22 @@ impl Switch {
         let extensions = Extensions { required, rseq, ..Extensions::NONE };
         let reply = Reply { to_tag, passed, extensions, content, ..Reply::plain(status) };
         self.answer(now, server, &reply);
+        self.set_deadline(slot, Deadline::Repeat, Some(now + REMINDER));
+    }
+
+    /// A minute has passed since the caller was told something: the same again. What it is told reliably
+    /// has a number of its own each time, and needs no reminder while it waits for a PRACK.
+    pub(super) fn repeat_progress(&mut self, now: Instant, slot: usize) {
+        let call = &self.calls[slot];
+        let Some(server) = call.invite else { return };
+        let Reliable { is_on, waits, variant, .. } = call.reliable;
+        self.set_deadline(slot, Deadline::Repeat, Some(now + REMINDER));
+        if !is_on {
+            return self.resend(server);
+        }
+        let status = self.with_kept(server, Which::Sent, |_, told| told.status()).flatten();
+        let Some(status) = status.filter(|_| !waits) else { return };
+        self.send_reliably(now, slot, &Progress { status, variant, body: b"", passed: None });
     }
 
     fn send_reliably(&mut self, now: Instant, slot: usize, progress: &Progress<'_>) {

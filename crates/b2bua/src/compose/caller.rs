@@ -4,17 +4,23 @@
 //! (RFC 3325 §7): then an identity field has it, and Privacy says to keep it there. Where a profile
 //! wants no privacy nothing is hidden and nothing said of it.
 //!
+//! The same holds for the number of who forwarded (RFC 5806, RFC 7044 §10.1): a stranger learns that and
+//! why the call was forwarded, and not by whom. A caller may say that it wants rather no call than one
+//! that shows what it withholds (RFC 3323 §4.2).
+//!
 //! Withstands: a display name that shows what From does not (an address, another number).
 
 use std::net::SocketAddr;
 
 use link::Profile;
+use link::ask::Forward;
 use link::profile::{Forwarding, Identity};
 use sip::header::diversion::{Why, write_diversion};
 use sip::header::history_info::{Target, write_history_info};
 use sip::header::identity::write_identity;
 use sip::header::remote_party_id::{Hidden, write_calling};
 use sip::header::{Privacy, Text};
+use sip::telling::holds_address;
 use sip::{Message, Name, Writer};
 
 use super::line::{At, Line, is_number, number_uri, uri};
@@ -24,9 +30,6 @@ const ANONYMOUS: &[u8] = b"sip:anonymous@anonymous.invalid";
 
 /// Bytes of a display name that is passed on.
 const DISPLAY_BYTES: usize = 64;
-
-/// The status that a forward stands for (RFC 7044 §4.1).
-const FORWARDED: u16 = 302;
 
 /// What is known of a caller, and who is to hear of it.
 pub(crate) struct Known<'a> {
@@ -38,6 +41,8 @@ pub(crate) struct Known<'a> {
     pub(crate) withheld: bool,
     /// Who forwarded the call; empty: nobody.
     pub(crate) diverter: &'a [u8],
+    /// How it did.
+    pub(crate) forward: Forward,
     /// Our address towards this vendor.
     pub(crate) host: SocketAddr,
     /// Our domain; empty: none.
@@ -62,6 +67,11 @@ pub(crate) struct Caller {
     sight: Sight,
     identity: Identity,
     forwarding: Forwarding,
+    forward: Forward,
+    /// How much of who forwarded the vendor sees.
+    diverter_sight: Sight,
+    /// Whether the caller wants no call that shows so much.
+    too_open: bool,
     uri: Line<200>,
     diverter: Line<200>,
     /// Unescaped; empty: none.
@@ -80,6 +90,13 @@ pub(crate) fn is_withheld(invite: &Message<'_>) -> bool {
         || from.host().as_bytes().eq_ignore_ascii_case(b"anonymous.invalid")
 }
 
+/// Whether a caller's INVITE asks for no call rather than one in which this of it is shown.
+fn is_critical(invite: &Message<'_>, wished: &[Privacy]) -> bool {
+    let wishes = Privacy::read(invite);
+    let asks = wished.iter().any(|wish| wishes.has(*wish));
+    wishes.has(Privacy::CRITICAL) && asks && !wishes.has(Privacy::NONE)
+}
+
 fn is_anonymous(user: &[u8]) -> bool {
     user.is_empty() || user.eq_ignore_ascii_case(b"anonymous")
 }
@@ -87,11 +104,23 @@ fn is_anonymous(user: &[u8]) -> bool {
 impl Caller {
     pub(crate) fn new(known: &Known<'_>) -> Self {
         let vendor = known.vendor;
-        let sight = match (known.withheld && vendor.privacy != 0, vendor.trusted != 0) {
+        let sight_of = |withheld: bool| match (withheld && vendor.privacy != 0, vendor.trusted != 0)
+        {
             (false, _) => Sight::Open,
             (true, true) => Sight::Trusted,
             (true, false) => Sight::None,
         };
+        let sight = sight_of(known.withheld);
+        let diverter_sight = sight_of(known.forward.withheld != 0);
+        let forwarding = match Forwarding::from(vendor.forward_sent) {
+            _ if known.diverter.is_empty() => Forwarding::None,
+            forwarding => forwarding,
+        };
+        let shows_caller = sight == Sight::Open && !is_anonymous(known.number);
+        let shows_diverter = diverter_sight == Sight::Open && forwarding != Forwarding::None;
+        let too_open = (shows_caller
+            && is_critical(known.invite, &[Privacy::ID, Privacy::USER, Privacy::HEADER]))
+            || (shows_diverter && is_critical(known.invite, &[Privacy::HISTORY, Privacy::HEADER]));
         let has_domain = vendor.local_domain != 0 && sip::Host::parse(known.domain).is_some();
         let at = if has_domain { At::Domain(known.domain) } else { At::Address(known.host) };
         let write = if vendor.user_phone != 0 { number_uri } else { uri };
@@ -108,10 +137,10 @@ impl Caller {
                 (Sight::Trusted, Identity::None) => Identity::Asserted,
                 (_, identity) => identity,
             },
-            forwarding: match Forwarding::from(vendor.forward_sent) {
-                _ if known.diverter.is_empty() => Forwarding::None,
-                forwarding => forwarding,
-            },
+            forwarding,
+            forward: known.forward,
+            diverter_sight,
+            too_open,
             uri: write(known.number, at),
             diverter: write(known.diverter, at),
             display: display(known),
@@ -130,6 +159,11 @@ impl Caller {
     /// Whether this vendor must not know who calls.
     pub(crate) fn is_hidden(&self) -> bool {
         self.sight == Sight::None
+    }
+
+    /// Whether the caller wants no call that shows so much of it.
+    pub(crate) fn is_too_open(&self) -> bool {
+        self.too_open
     }
 
     /// The display name of From; empty: none.
@@ -159,12 +193,27 @@ impl Caller {
         if self.sight != Sight::Open {
             Privacy::ID.write(writer);
         }
-        let diverter = [self.diverter.text().unwrap_or_default().into()];
+        self.write_diverter(writer, to);
+    }
+
+    fn write_diverter(&self, writer: &mut Writer<'_>, to: &[u8]) {
+        let (hidden, wishes) = match self.diverter_sight {
+            Sight::Open => (Hidden::Nothing, Privacy::default()),
+            Sight::Trusted | Sight::None => (Hidden::All, Privacy::HISTORY),
+        };
+        let diverter = match self.diverter_sight {
+            Sight::None => ANONYMOUS,
+            Sight::Open | Sight::Trusted => self.diverter.text().unwrap_or_default(),
+        };
+        let (diverter, why) = ([diverter.into()], Why::from_number(self.forward.why));
         match self.forwarding {
             Forwarding::None => {}
-            Forwarding::Diversion => write_diversion(writer, &diverter, Why::Unconditional),
+            Forwarding::Diversion => {
+                let count = u32::from(self.forward.count.max(1));
+                write_diversion(writer, &diverter, why, count, hidden);
+            }
             Forwarding::HistoryInfo => {
-                write_history_info(writer, &diverter, Some(FORWARDED), b"1", None);
+                write_history_info(writer, &diverter, Some((why.status(), wishes)), b"1", None);
                 let target = Some(Target::Mapped(b"1"));
                 write_history_info(writer, &[to.into()], None, b"1.1", target);
             }
@@ -190,7 +239,7 @@ fn display(known: &Known<'_>) -> Line<DISPLAY_BYTES> {
     let said = whole.trim_ascii();
     let mut line = Line::new();
     let is_other_number = is_number(said) && said != known.number;
-    if !is_other_number && !super::passed::holds_address(said) {
+    if !is_other_number && !holds_address(said) {
         line.push(said);
     }
     line
@@ -202,6 +251,17 @@ mod tests {
 
     /// What a vendor with this profile gets: From and the fields of [`Caller::write`].
     fn told(from: &str, withheld: bool, change: impl FnOnce(&mut Profile)) -> String {
+        told_of(from, withheld, UNCONDITIONAL, change)
+    }
+
+    const UNCONDITIONAL: Forward = Forward { why: 4, withheld: 0, count: 1 };
+
+    fn told_of(
+        from: &str,
+        withheld: bool,
+        forward: Forward,
+        change: impl FnOnce(&mut Profile),
+    ) -> String {
         let text = format!(
             "INVITE sip:b@c SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKa\r\nFrom: {from};tag=1\r\n\
              To: <sip:b@c>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n\r\n"
@@ -214,6 +274,7 @@ mod tests {
             number: b"1234",
             withheld,
             diverter: b"555",
+            forward,
             host: "203.0.113.1:5060".parse().unwrap(),
             domain: b"sip.example.net",
             vendor: &vendor,
@@ -292,6 +353,32 @@ mod tests {
         let history = "History-Info: <sip:555@203.0.113.1?Reason=SIP%3Bcause%3D302>;index=1|\
             History-Info: <sip:44@203.0.113.10>;index=1.1;mp=1";
         assert_eq!(told(Forwarding::HistoryInfo), format!("{from}|{history}"));
+    }
+
+    #[test]
+    fn a_withheld_forwarder_is_for_those_who_are_trusted() {
+        let forward = Forward { why: Why::NoAnswer.number(), withheld: 1, count: 3 };
+        let told = |forwarding: Forwarding, change: &dyn Fn(&mut Profile)| {
+            let told = told_of("<sip:1234@198.51.100.7>", false, forward, |vendor| {
+                vendor.forward_sent = forwarding as u8;
+                change(vendor);
+            });
+            told.split('|').nth(1).unwrap_or_default().to_owned()
+        };
+        let (number, nobody) = ("sip:555@203.0.113.1", "sip:anonymous@anonymous.invalid");
+        for (uri, wish, change) in [
+            (nobody, true, &(|_: &mut Profile| {}) as &dyn Fn(&mut Profile)),
+            (number, true, &|vendor| vendor.trusted = 1),
+            (number, false, &|vendor| vendor.privacy = 0),
+        ] {
+            let privacy = if wish { ";privacy=full" } else { "" };
+            let diversion = format!("Diversion: <{uri}>;reason=no-answer;counter=3{privacy}");
+            assert_eq!(told(Forwarding::Diversion, change), diversion);
+            let privacy = if wish { "Privacy=history&" } else { "" };
+            let history =
+                format!("History-Info: <{uri}?{privacy}Reason=SIP%3Bcause%3D408>;index=1");
+            assert_eq!(told(Forwarding::HistoryInfo, change), history);
+        }
     }
 
     #[test]

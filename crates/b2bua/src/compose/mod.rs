@@ -26,7 +26,7 @@ use std::net::SocketAddr;
 use link::Profile;
 use link::endpoint::Transport;
 use sip::refuse::Capabilities;
-use sip::{Method, Name, NameAddr, Part, Writer};
+use sip::{Method, Name, NameAddr, Part, Scheme, Writer};
 
 use crate::keys::Token;
 use crate::limits::Local;
@@ -116,9 +116,17 @@ impl Us<'_> {
         writer.header(Name::Via, &parts);
     }
 
-    fn write_contact(&self, writer: &mut Writer<'_>) {
-        let parts = ["<sip:".into(), self.address().into(), self.contact_end().into()];
-        writer.header(Name::Contact, &parts);
+    /// Our Contact, `sips:` where the other side's request is (RFC 3261 §8.1.1.8, §12.1.1) and came, or
+    /// goes, by a secured way: in clear we would name a port at which nobody may listen.
+    fn write_contact(&self, writer: &mut Writer<'_>, asked: Scheme<'_>) {
+        let is_secured = matches!(self.transport, Transport::Tls | Transport::Wss);
+        let (scheme, end) = match (asked, self.transport) {
+            // The scheme says all that the parameter would.
+            (Scheme::Sips, Transport::Tls) => ("<sips:", ">"),
+            (Scheme::Sips, _) if is_secured => ("<sips:", self.contact_end()),
+            _ => ("<sip:", self.contact_end()),
+        };
+        writer.header(Name::Contact, &[scheme.into(), self.address().into(), end.into()]);
     }
 
     /// What ends our Contact: how we are reached there.

@@ -1,101 +1,49 @@
 //! What goes from one leg to the other: header fields of a peer that we do not understand.
 //!
-//! Three circles. What names a dialog, a route, an identity or a host of the inside never goes: it is
-//! said by ourselves or not at all. What is of use to some peers, and may name hosts, goes to whom the
-//! operator lists it for. All the rest goes to whoever takes everything, unless its value holds an
-//! address. A peer without wishes gets nothing.
+//! The [`Circle`] of a field and the wishes of its receiver decide. To whoever takes everything goes what
+//! holds no address, nor the name of a host, nor the dialog that it came in. A peer without wishes gets
+//! nothing.
 
 use link::Profile;
 use link::profile::HeadersPassed;
 use link::record::EndReason;
+use sip::header::Circle;
 use sip::header::reason::{Protocol, Reason, write_reason};
+use sip::telling::{holds_address, holds_name};
 use sip::{Header, Message, Name, Writer};
 
 use crate::cause::{cause_of, phrase};
-
-/// The circles, see the head of this file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Circle {
-    Never,
-    Listed,
-    All,
-}
-
-/// Fields that we have no [`Name`] for, and that name dialogs, routes or keys.
-const INSIDE: [&[u8]; 12] = [
-    b"Additional-Identity",
-    b"Encryption",
-    b"Feature-Caps",
-    b"Join",
-    b"Max-Breadth",
-    b"Policy-Contact",
-    b"Proxy-Authentication-Info",
-    b"Recv-Info",
-    b"Security-Client",
-    b"Security-Server",
-    b"Security-Verify",
-    b"Target-Dialog",
-];
-
-fn circle(header: &Header<'_>) -> Circle {
-    match header.name {
-        Name::AcceptLanguage | Name::Organization | Name::Priority | Name::Subject => Circle::All,
-        // A signed Identity (RFC 8224) is good only with the Date that was signed with it.
-        Name::AcceptContact | Name::AlertInfo | Name::CallInfo | Name::Date | Name::ErrorInfo => {
-            Circle::Listed
-        }
-        Name::Identity | Name::RejectContact | Name::ReplyTo | Name::RequestDisposition => {
-            Circle::Listed
-        }
-        Name::Other if INSIDE.iter().any(|name| is(header, name)) => Circle::Never,
-        // Private fields (RFC 7315) are for those who trust each other, which the operator knows.
-        Name::Other if header.raw_name.get(..2).is_some_and(|p| p.eq_ignore_ascii_case(b"P-")) => {
-            Circle::Listed
-        }
-        Name::Other => Circle::All,
-        _ => Circle::Never,
-    }
-}
 
 fn is(header: &Header<'_>, name: &[u8]) -> bool {
     header.raw_name.eq_ignore_ascii_case(name)
 }
 
-/// Whether a field of one leg may be seen on the other, whose peer is `to`.
-fn may_pass(header: &Header<'_>, to: &Profile) -> bool {
+/// The shortest tag or Call-ID that tells anything.
+const TELLING_BYTES: usize = 4;
+
+/// Whether a text tells of the network that a message came from, or of its dialog.
+fn tells(text: &[u8], from: &Message<'_>) -> bool {
+    let tags = [from.from().tag(), from.to().tag()];
+    let mut dialog = tags.into_iter().flatten().chain([from.call_id()]);
+    holds_address(text)
+        || holds_name(text)
+        || dialog.any(|word| word.len() >= TELLING_BYTES && holds(text, word))
+}
+
+/// Whether a field of a message of one leg may be seen on the other, whose peer is `to`.
+fn may_pass(header: &Header<'_>, from: &Message<'_>, to: &Profile) -> bool {
     let listed = || {
         let names = to.headers_passed.as_bytes().split(|&byte| byte == b',');
         names.map(<[u8]>::trim_ascii).any(|name| {
             is(header, name) || (header.name != Name::Other && header.name == Name::new(name))
         })
     };
-    match (HeadersPassed::from(to.headers), circle(header)) {
+    match (HeadersPassed::from(to.headers), Circle::of_known(header.name, header.raw_name)) {
         (HeadersPassed::None, _) | (_, Circle::Never) => false,
         (HeadersPassed::Listed, _) => listed(),
-        (HeadersPassed::All, Circle::All) => !holds_address(header.value),
+        (HeadersPassed::All, Circle::All) => !tells(header.value, from),
         (HeadersPassed::All, Circle::Listed) => false,
     }
-}
-
-/// Whether a text holds an IP address, or what may be somebody's address of record.
-pub(super) fn holds_address(text: &[u8]) -> bool {
-    let is_address = |word: &[u8]| {
-        let end = word.len() - usize::from(word.ends_with(b"."));
-        sip::Host::parse(&word[..end]).is_some_and(|host| host.ip().is_some())
-    };
-    let mut ipv4 = text.split(|byte| !byte.is_ascii_digit() && *byte != b'.');
-    let mut ipv6 = text.split(|byte| !byte.is_ascii_hexdigit() && !b":.".contains(byte));
-    text.contains(&b'@') || ipv4.any(is_address) || ipv6.any(is_address)
-}
-
-/// Whether a text holds what may be the name of a host: labels with dots between, the last of letters.
-fn holds_name(text: &[u8]) -> bool {
-    let words = text.split(|byte| !byte.is_ascii_alphanumeric() && !b"-.".contains(byte));
-    words.map(|word| word.strip_suffix(b".").unwrap_or(word)).any(|word| {
-        let mut labels = word.rsplit(|&byte| byte == b'.');
-        let is_top = |label: &[u8]| label.len() > 1 && label.iter().all(u8::is_ascii_alphabetic);
-        labels.next().is_some_and(is_top) && labels.next().is_some_and(|label| !label.is_empty())
-    })
 }
 
 /// Copies of the caller's INVITE, or of an answer to it, what `to` may see. A field that holds
@@ -106,8 +54,9 @@ pub(super) fn write_passed(
     to: &Profile,
     hidden: &[u8],
 ) {
-    let headers = from.into_iter().flat_map(Message::headers);
-    for header in headers.filter(|header| may_pass(header, to) && !holds(header.value, hidden)) {
+    let Some(from) = from else { return };
+    let may_pass = |header: &Header<'_>| may_pass(header, from, to) && !holds(header.value, hidden);
+    for header in from.headers().filter(may_pass) {
         writer.copy(&header);
     }
 }
@@ -120,7 +69,7 @@ fn holds(text: &[u8], part: &[u8]) -> bool {
 /// body is kept behind them, from the returned place on. What does not fit is left out.
 pub(crate) fn write_kept(answer: &Message<'_>, to: &Profile, out: &mut [u8]) -> usize {
     let mut length = 0;
-    for header in answer.headers().filter(|header| may_pass(header, to)) {
+    for header in answer.headers().filter(|header| may_pass(header, answer, to)) {
         let parts = [header.name_bytes(), b": ", header.value];
         let end = length + parts.iter().map(|part| part.len()).sum::<usize>();
         let Some([line @ .., last]) = out.get_mut(length..=end) else { continue };
@@ -150,35 +99,17 @@ pub(crate) fn read_kept(kept: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Writes whole lines, each ended by LF: the operator's own, or those of [`write_kept`]. What is no field,
-/// or is one that the message has anyway, is left out.
+/// or is one that is ours to write, is left out.
 pub(super) fn write_lines(writer: &mut Writer<'_>, lines: &[u8]) {
     for line in lines.split(|&byte| byte == b'\n') {
         let line = line.trim_ascii();
         let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
         let (name, value) = (line[..colon].trim_ascii_end(), line[colon + 1..].trim_ascii_start());
         let is_text = !line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');
-        if !name.is_empty() && is_text && !is_ours(Name::new(name)) {
+        if !name.is_empty() && is_text && Circle::of(name) != Circle::Never {
             writer.named(name, &[value.into()]);
         }
     }
-}
-
-/// Fields without which a message is none, and of which there is one.
-fn is_ours(name: Name) -> bool {
-    use Name::*;
-    matches!(
-        name,
-        Via | From
-            | To
-            | CallId
-            | Cseq
-            | Contact
-            | MaxForwards
-            | Route
-            | RecordRoute
-            | ContentLength
-            | ContentType
-    )
 }
 
 /// Says why a request is sent or fails (RFC 3326): in the far side's words, or else in ours. A text that
@@ -216,8 +147,9 @@ mod tests {
 
     fn passed(profile: &Profile, lines: &str) -> String {
         let text = format!(
-            "INVITE sip:b@c SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKa\r\nFrom: <sip:a@b>;tag=1\r\n\
-             To: <sip:b@c>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n{lines}\r\n"
+            "INVITE sip:b@c SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKa\r\n\
+             From: <sip:a@b>;tag=f0e1\r\nTo: <sip:b@c>;tag=1\r\nCall-ID: 7c8d9e\r\n\
+             CSeq: 1 INVITE\r\n{lines}\r\n"
         );
         let message = Message::parse(text.as_bytes()).unwrap();
         let mut out = [0; 2_000];
@@ -233,7 +165,8 @@ mod tests {
     const FIELDS: &str = "X-Test: 1\r\nx-other: 2\r\nSubject: hi\r\nIdentity: abc;info=<https://c>\r\n\
         P-Charging-Vector: icid=1\r\nJoin: x;from-tag=1;to-tag=2\r\nRecord-Route: <sip:a;lr>\r\n\
         P-Asserted-Identity: <sip:a@b>\r\nWarning: 399 a \"x\"\r\nAlert-Info: <http://ring>\r\n\
-        X-Where: at 10.1.1.1.\r\nX-Who: sip:a@b\r\nX-Six: [fd00::1]\r\nX-Caller: +1234\r\n";
+        X-Where: at 10.1.1.1.\r\nX-Who: sip:a@b\r\nX-Six: [fd00::1]\r\nX-Caller: +1234\r\n\
+        X-Host: at core7.inside.example\r\nX-Call: id=7c8d9e;x\r\nX-Tag: f0e1\r\n";
 
     #[test]
     fn nothing_passes_by_default_and_all_means_all_that_is_harmless() {
@@ -277,7 +210,7 @@ mod tests {
 
     #[test]
     fn lines_are_written_unless_the_message_would_break() {
-        let kept = b"X-A: 1\nno field\n\nX-B:2\r\nVia: x\nv: y\n: z\nX-C: a\rb\nX-D : \xc3\xa9\n";
+        let kept = b"X-A: 1\nno field\n\nX-B:2\r\nVia: x\nv: y\ne: gzip\nJoin: c\n: z\nX-C: a\rb\nX-D : \xc3\xa9\n";
         let mut out = [0; 200];
         let mut writer = Writer::new(&mut out);
         writer.status(200, b"");
@@ -288,27 +221,5 @@ mod tests {
             text,
             "SIP/2.0 200 OK\r\nX-A: 1\r\nX-B: 2\r\nX-D: é\r\nContent-Length: 0\r\n\r\n"
         );
-    }
-
-    #[test]
-    fn the_name_of_a_host_is_found_wherever_it_stands() {
-        for text in ["sbc.example", "at sbc-7.example.com.", "SIP;text=\"x (a.bc)\""] {
-            assert!(holds_name(text.as_bytes()), "{text}");
-        }
-        for text in ["", "Q.850;cause=16", "e.g. busy", "busy. Call later", "1.2.3", "...", "x.."] {
-            assert!(!holds_name(text.as_bytes()), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_address_is_found_wherever_it_stands() {
-        for text in
-            ["10.0.0.1", "x=10.0.0.1:5060;", "[2001:db8::1]", "at ::1.", "a@b", "(10.0.0.1)."]
-        {
-            assert!(holds_address(text.as_bytes()), "{text}");
-        }
-        for text in ["", "1.2.3", "10:20:30", "no address", "v1.2.3.4.5", "999.1.1.1"] {
-            assert!(!holds_address(text.as_bytes()), "{text}");
-        }
     }
 }

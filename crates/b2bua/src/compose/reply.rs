@@ -9,7 +9,7 @@ use link::record::EndReason;
 use sip::header::Binding;
 use sip::header::contact::Q_MAX;
 use sip::refuse::Refusal;
-use sip::{Message, Method, Name, Refusable, Uri, Writer};
+use sip::{Message, Method, Name, NameAddr, Refusable, Scheme, Uri, Writer};
 
 use super::passed::{write_lines, write_passed, write_why};
 use super::{
@@ -93,7 +93,7 @@ pub(crate) fn reply(
         writer.copy_all(request, Name::RecordRoute);
     }
     if may_open_dialog || (method == Method::Update && status < 300) {
-        us.write_contact(&mut writer);
+        us.write_contact(&mut writer, scheme_of(request));
     }
     match reply.refusal {
         Some(Refusal::MethodUnknown | Refusal::MethodNotAllowed) => {
@@ -123,6 +123,20 @@ pub(crate) fn reply(
     extensions.write(&mut writer);
     us.write_name(&mut writer, Name::Server);
     write_content(&mut writer, reply.content)
+}
+
+/// How our Contact must be reached: as the request was, or whoever sent it (§12.1.1).
+fn scheme_of(request: &Message<'_>) -> Scheme<'static> {
+    let uri = request.request().map(|request| request.uri.scheme());
+    let record = request.list(Name::RecordRoute).next();
+    let behind = match record {
+        Some(record) => NameAddr::parse(record).map(|record| record.uri().scheme()),
+        None => request.contact().map(|contact| contact.uri().scheme()),
+    };
+    match [uri, behind].contains(&Some(Scheme::Sips)) {
+        true => Scheme::Sips,
+        false => Scheme::Sip,
+    }
 }
 
 fn write_adds(writer: &mut Writer<'_>, request: &Message<'_>, adds: Adds<'_>) {

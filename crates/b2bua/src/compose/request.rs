@@ -5,7 +5,7 @@ use link::endpoint::Transport;
 use link::record::EndReason;
 use sip::header::event::Substate;
 use sip::header::{Replaces, SubscriptionState};
-use sip::{Message, Method, Name, Writer};
+use sip::{Message, Method, Name, Scheme, Writer};
 
 use super::passed::{write_elsewhere, write_lines, write_passed, write_why};
 use super::{Caller, Content, Extensions, Party, Us, write_allow, write_content};
@@ -118,7 +118,7 @@ pub(crate) fn request(out: &mut [u8], us: &Us<'_>, request: &Outgoing<'_>) -> Op
     let cseq = [request.cseq.into(), " ".into(), method.as_bytes().into()];
     writer.header(Name::Cseq, &cseq);
     if matches!(method, Method::Invite | Method::Update | Method::Notify) {
-        us.write_contact(&mut writer);
+        us.write_contact(&mut writer, scheme_of(request));
     }
     if matches!(method, Method::Invite | Method::Update) {
         write_allow(&mut writer, told.peer);
@@ -141,6 +141,16 @@ pub(crate) fn request(out: &mut [u8], us: &Us<'_>, request: &Outgoing<'_>) -> Op
     request.extensions.write(&mut writer);
     us.write_name(&mut writer, Name::UserAgent);
     write_content(&mut writer, request.content)
+}
+
+/// How a request's Contact must be reached: as whom it is for, or whom it goes by first (§8.1.1.8).
+fn scheme_of(request: &Outgoing<'_>) -> Scheme<'static> {
+    let begins = |uri: &[u8]| uri.get(..5).is_some_and(|it| it.eq_ignore_ascii_case(b"sips:"));
+    let mut behind_brackets = request.routes.split(|&byte| byte == b'<').skip(1);
+    match begins(request.uri) || behind_brackets.next().is_some_and(begins) {
+        true => Scheme::Sips,
+        false => Scheme::Sip,
+    }
 }
 
 /// Turns the Via of a request of ours, its second line, to UDP or TCP: words of one length, and in our
@@ -196,19 +206,43 @@ mod tests {
             stream_ports: crate::limits::StreamPorts { tls: 5071, ws: 8080, wss: 8443 },
         };
         let party = Party { uri: b"sip:a@b", tag: b"", display: b"" };
-        for (transport, word, contact) in [
-            (Transport::Udp, "UDP 192.0.2.1:5070", "<sip:192.0.2.1:5070>"),
-            (Transport::Tcp, "TCP 192.0.2.1:5070", "<sip:192.0.2.1:5070;transport=tcp>"),
-            (Transport::Tls, "TLS 192.0.2.1:5071", "<sip:192.0.2.1:5071;transport=tls>"),
-            (Transport::Ws, "WS 192.0.2.1:8080", "<sip:192.0.2.1:8080;transport=ws>"),
-            (Transport::Wss, "WSS 192.0.2.1:8443", "<sip:192.0.2.1:8443;transport=ws>"),
+        let (clear, routed) = ("sip:a@b", "<sip:c;lr>,<sips:d;lr>");
+        for (transport, uri, routes, word, contact) in [
+            (Transport::Udp, clear, "", "UDP 192.0.2.1:5070", "<sip:192.0.2.1:5070>"),
+            (Transport::Tcp, clear, "", "TCP 192.0.2.1:5070", "<sip:192.0.2.1:5070;transport=tcp>"),
+            (
+                Transport::Tls,
+                clear,
+                routed,
+                "TLS 192.0.2.1:5071",
+                "<sip:192.0.2.1:5071;transport=tls>",
+            ),
+            (Transport::Tls, "SIPS:a@b", "", "TLS 192.0.2.1:5071", "<sips:192.0.2.1:5071>"),
+            (
+                Transport::Tls,
+                clear,
+                "\"D\" <sips:d;lr>",
+                "TLS 192.0.2.1:5071",
+                "<sips:192.0.2.1:5071>",
+            ),
+            (Transport::Ws, clear, "", "WS 192.0.2.1:8080", "<sip:192.0.2.1:8080;transport=ws>"),
+            (Transport::Wss, clear, "", "WSS 192.0.2.1:8443", "<sip:192.0.2.1:8443;transport=ws>"),
+            (
+                Transport::Wss,
+                "sips:a@b",
+                "",
+                "WSS 192.0.2.1:8443",
+                "<sips:192.0.2.1:8443;transport=ws>",
+            ),
+            // A phone that asks for it in clear is told where it hears us.
+            (Transport::Udp, "sips:a@b", "", "UDP 192.0.2.1:5070", "<sip:192.0.2.1:5070>"),
         ] {
             let mut out = [0; 1_000];
             let invite = Outgoing {
                 method: Method::Invite,
-                uri: b"sip:a@b",
+                uri: uri.as_bytes(),
                 branch: Token::read(&[b'0'; 32]).unwrap(),
-                routes: b"",
+                routes: routes.as_bytes(),
                 beyond: b"",
                 from: party,
                 to: party,

@@ -226,6 +226,28 @@ fn a_digest_that_cannot_be_read_is_none() {
     world.settles();
 }
 
+/// RFC 7616 §3.4.6.
+#[test]
+fn a_digest_for_another_number_is_none() {
+    let mut world = World::new();
+    let sound = digest(&"0".repeat(64));
+    for (number, (uri, is_its)) in (1..).zip([
+        ("sip:4420@192.0.2.1", true),
+        ("sips:%34420@edge.example:5070;x=y", true),
+        ("sip:192.0.2.1", true),
+        ("sip:4421@192.0.2.1", false),
+        ("sip:44200@192.0.2.1", false),
+        ("tel:+4420", false),
+    ]) {
+        let line = format!("Authorization: {}", sound.replace("sip:192.0.2.1", uri));
+        let told = world.told_of(number, CALLER, &line);
+        let name = told.credentials.username.as_bytes();
+        assert_eq!(name, if is_its { &b"bob"[..] } else { b"" }, "{uri}");
+    }
+    assert_eq!(world.count(Counter::CredentialsUnusable), 3);
+    world.settles();
+}
+
 #[test]
 fn control_is_told_what_an_invite_says_of_its_caller() {
     let mut world = World::new();

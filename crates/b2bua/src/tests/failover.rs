@@ -138,6 +138,7 @@ fn the_ringing_ends_in_480_without_failover() {
     world.vendor_says(0, &first, 180, "v", "");
     world.caller_gets("SIP/2.0 180 ");
     world.wait_ms(90_000);
+    world.caller_gets("SIP/2.0 180 ");
     let failure = world.caller_gets("SIP/2.0 480 ");
     world.caller_sends(&beside_invite(1, "ACK", header(&failure, "To")));
     let cancel = world.vendor_gets(0, "CANCEL ");

@@ -95,6 +95,7 @@ fn words(message: &str) -> Vec<String> {
         match name {
             "Call-ID" | "User-Agent" | "Server" => found.push(value.to_owned()),
             "Warning" | "Reason" | "Retry-After" => found.extend(names(value)),
+            _ if name.starts_with("X-") => found.extend(names(value)),
             "Replaces" => {
                 found.extend(value.split(';').next().map(str::to_owned));
                 found.extend(params(value));
@@ -120,7 +121,8 @@ fn words(message: &str) -> Vec<String> {
             }
             Some(("c", value)) => found.extend(value.split(' ').nth(2).map(str::to_owned)),
             Some(("s" | "i" | "u" | "e" | "p", value)) => found.push(value.to_owned()),
-            _ => {}
+            Some((_, value)) => found.extend(addresses(value)),
+            None => {}
         }
     }
     found.retain(|word| is_telling(word));
@@ -173,6 +175,14 @@ fn names(value: &str) -> impl Iterator<Item = String> {
     names.filter(|word| word.contains('.')).map(str::to_owned)
 }
 
+/// Addresses, wherever they stand.
+fn addresses(value: &str) -> impl Iterator<Item = String> {
+    let words = value.split(|it: char| !it.is_ascii_hexdigit() && it != '.' && it != ':');
+    let parts = words.flat_map(|word| [Some(word), word.split_once(':').map(|(_, rest)| rest)]);
+    let ips = parts.flatten().filter(|word| word.parse::<IpAddr>().is_ok());
+    ips.chain(value.split(':').filter(|word| word.parse::<IpAddr>().is_ok())).map(str::to_owned)
+}
+
 /// What stands behind an at sign, `sip:` or a protocol, up to where a host ends.
 fn hosts(value: &str) -> impl Iterator<Item = String> {
     let starts = ["@", "<sip:", "UDP "];
@@ -194,14 +204,18 @@ fn is_in(word: &str, text: &str) -> bool {
     })
 }
 
-/// A description by somebody with a name.
+/// A description by somebody with a name, who stands behind other addresses as well.
 fn named_sdp(name: &str, address: &str, session: u32) -> String {
+    let inside = format!("10.{}.{}", session / 10_000, session % 100);
+    let six = format!("fd00:{session:x}");
     format!(
         "v=0\r\no={name} {session} {session} IN IP4 {address}\r\ns={name}'s talk\r\n\
          i=about {name}\r\nu=http://{address}/\r\ne={name}@{address}\r\np=+49 {session}\r\n\
-         c=IN IP4 {address}\r\nt=0 0\r\na=tool:{name}\r\nm=audio 4000 RTP/AVP 0\r\n\
+         c=IN IP4 {address}\r\nt=0 0\r\nk=uri:https://{inside}.1/key\r\na=tool:{name}\r\n\
+         a=rtcp:4001 IN IP4 {inside}.2\r\na=ccap:1 IN IP4 {inside}.3\r\nm=audio 4000 RTP/AVP 0\r\n\
          a=rtcp:4001 IN IP4 {address}\r\na=ssrc:7 cname:{name}@{address}\r\n\
-         a=candidate:1 1 UDP 1 {address} 4000 typ host\r\n"
+         a=candidate:1 1 UDP 1 {address} 4000 typ host\r\na=altc:1 IP4 {inside}.4 4000\r\n\
+         a=altc:2 IP6 {six}::5 4000\r\na=X-nat:{inside}.6:{six}:1:2:3:4:5:6\r\n"
     )
 }
 
@@ -211,9 +225,24 @@ fn caller_named(lines: &str) -> String {
         .replace("CSeq: 1", &format!("{lines}CSeq: 1"))
 }
 
+impl World {
+    /// Both sides take every field that may pass.
+    fn passes_all(&mut self) {
+        for gateway in [CUSTOMER, VENDOR] {
+            self.wants(gateway, |peer| {
+                peer.headers = link::profile::HeadersPassed::All as u8;
+                peer.reason = 1;
+                peer.retry_after = 1;
+                peer.privacy = 1;
+            });
+        }
+    }
+}
+
 const INSIDE: &str = "Record-Route: <sip:edge.customer.example;lr>, <sip:198.51.100.8;lr>\r\n\
     Warning: 399 core.customer.example \"from 198.51.100.9\"\r\nSubject: at 198.51.100.9\r\n\
-    Organization: hello\r\nX-Trace: call1@alice\r\n";
+    Organization: hello\r\nX-Trace: call1@alice\r\nX-Core: core.customer.example\r\n\
+    X-Branch: edge.customer.example 7\r\n";
 
 #[test]
 fn nothing_of_either_network_is_seen_in_the_other() {
@@ -272,9 +301,10 @@ fn nothing_of_either_network_is_seen_in_the_other() {
 fn a_failure_says_nothing_of_who_failed() {
     for status in [301, 302, 305, 380, 404, 486, 500, 503, 606] {
         let mut world = World::new();
+        world.passes_all();
         let (_, first) = world.call_begins(&[0]);
         let lines = "Warning: 301 switch7.vendor.example \"203.0.113.77 is full\"\r\n\
-            Reason: SIP;cause=500;text=\"sbc 203.0.113.77\"\r\nRetry-After: 7 (vendor)\r\n";
+            X-Switch: switch7.vendor.example\r\nX-Leg: secret-tag\r\nReason: SIP;cause=500;text=\"sbc 203.0.113.77\"\r\nRetry-After: 7 (vendor)\r\n";
         let failure = response(&first, status, "secret-tag", "203.0.113.66", "")
             .replace("CSeq: ", &format!("{lines}CSeq: "));
         world.vendor_sends(0, &failure);
@@ -339,7 +369,8 @@ fn a_failure_inside_a_call_says_nothing_of_who_failed() {
         [("INVITE", 302, 488), ("INVITE", 488, 488), ("UPDATE", 503, 503), ("INFO", 415, 415)]
     {
         let mut world = World::new();
-        let (_, _, answer) = world.talking();
+        world.passes_all();
+        let (_, _, answer) = world.talking_to(UPDATES);
         let content = if method == "INFO" { String::new() } else { caller_sdp() };
         world.caller_sends(&caller_request(method, 2, &answer, &content));
         let passed = world.vendor_gets(0, &format!("{method} "));

@@ -137,13 +137,52 @@ fn an_offer_of_refused_streams_only_is_carried_as_it_is() {
     world.settles();
 }
 
+/// RFC 3261 §17.1.3: a carrier answers from any address of its cluster.
 #[test]
-fn a_response_is_believed_only_from_where_the_request_went() {
+fn a_response_with_our_branch_is_believed_from_wherever_its_sender_may_stand() {
     let mut world = World::new();
     let (_, invite) = world.call_begins(&[0]);
-    let forged = response(&invite, 200, "v", VENDORS[1], &vendor_sdp());
-    world.vendor_sends(1, &forged);
+    // From ourselves, and from a network that nobody out there can mean.
+    for nowhere in ["203.0.113.1:5060", "10.9.9.9:5060"] {
+        world.receive(
+            nowhere,
+            OUR_VENDOR_SIDE,
+            &response(&invite, 200, "v", VENDORS[0], &vendor_sdp()),
+        );
+    }
+    assert_eq!(world.count(Counter::ResponsesMisplaced), 2);
+    world.is_quiet();
+    world.receive(
+        "203.0.113.77:5060",
+        OUR_VENDOR_SIDE,
+        &response(&invite, 180, "v", VENDORS[0], ""),
+    );
+    world.caller_gets("SIP/2.0 180 ");
+    world.receive(
+        "203.0.113.77:5060",
+        OUR_VENDOR_SIDE,
+        &response(&invite, 486, "v", VENDORS[0], ""),
+    );
+    assert_eq!(world.count(Counter::ResponsesMisplaced), 4);
+    world.caller_gets("SIP/2.0 486 ");
+    // The ACK of a failure goes where the INVITE went.
+    world.vendor_gets(0, "ACK ");
+    world.is_quiet();
+    world.settles();
+
+    let mut world = World::new();
+    world.carrier = Transport::Tcp;
+    let (_, invite) = world.call_begins(&[0]);
+    world.vendor_sends(1, &response(&invite, 200, "v", VENDORS[1], &vendor_sdp()));
     assert_eq!(world.count(Counter::ResponsesMisplaced), 1);
+    world.is_quiet();
+    world.settles();
+}
+
+#[test]
+fn a_response_to_what_we_did_not_ask_is_believed_from_nobody() {
+    let mut world = World::new();
+    let (_, invite) = world.call_begins(&[0]);
     let branch = header(&invite, "Via").split("branch=").nth(1).unwrap().to_owned();
     let mut guessed = branch.clone();
     guessed.replace_range(8..9, if &branch[8..9] == "0" { "1" } else { "0" });

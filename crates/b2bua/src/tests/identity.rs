@@ -110,6 +110,7 @@ fn the_vendor_hears_who_forwarded_the_call() {
         world.wants(VENDOR, |vendor| vendor.forward_sent = forwarding as u8);
         let invite = told(&mut world, &invite(1, &caller_sdp()), |route| {
             route.diverter = Text::new(b"+49555").unwrap();
+            route.forward = link::ask::Forward { why: 4, withheld: 0, count: 1 };
         });
         assert_eq!(header(&invite, field), value);
         world.settles();
@@ -182,16 +183,39 @@ fn our_own_lines_stand_in_the_vendors_invite() {
 }
 
 #[test]
-fn a_caller_longer_than_the_limit_is_refused() {
-    for (caller, status) in [("123456789012345", "100"), ("1234567890123456", "403")] {
+fn rather_no_call_than_one_that_shows_what_is_withheld() {
+    let mut world = World::new();
+    // The customer is not heeded, but the second vendor hides what it is asked to hide.
+    world.wants(VENDOR, |vendor| vendor.forward_sent = Forwarding::Diversion as u8);
+    world.wants(VENDOR + 1, |vendor| (vendor.privacy, vendor.trusted) = (1, 1));
+    let critical = invite_with("Privacy: id;critical\r\n");
+    world.caller_sends(&critical);
+    world.caller_gets("SIP/2.0 100 ");
+    let call = world.admit().call;
+    world.route(call, &[0, 1]);
+    let shown = world.vendor_gets(1, "INVITE ");
+    assert_eq!(header(&shown, "Privacy"), "id");
+    world.is_quiet();
+    world.settles();
+
+    for (lines, refused) in [
+        ("Privacy: id;critical\r\n", true),
+        ("Privacy: history;critical\r\n", true),
+        ("Privacy: session;critical\r\n", false),
+        ("Privacy: none;critical\r\n", false),
+        ("Privacy: id\r\n", false),
+    ] {
         let mut world = World::new();
-        world.set(|parameters| parameters.caller_length_max = 15);
-        world.caller_sends(&invite(1, "").replace("<sip:1234@", &format!("<sip:{caller}@")));
-        world.caller_gets(&format!("SIP/2.0 {status} "));
-        assert_eq!(world.count(Counter::RefusedTooLong), u64::from(status == "403"));
-        if status == "100" {
-            let call = world.admit().call;
-            world.refuse(call, 403, 1);
+        world.wants(VENDOR, |vendor| vendor.forward_sent = Forwarding::Diversion as u8);
+        world.caller_sends(&invite_with(lines));
+        world.caller_gets("SIP/2.0 100 ");
+        let call = world.admit().call;
+        world.route_with(call, &[0], |route| route.diverter = Text::new(b"555").unwrap());
+        if refused {
+            world.caller_gets("SIP/2.0 500 ");
+            world.ended_by(call, EndedBy::Server, EndReason::PrivacyImpossible);
+        } else {
+            world.vendor_gets(0, "INVITE ");
         }
         world.settles();
     }

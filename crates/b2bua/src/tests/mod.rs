@@ -173,6 +173,9 @@ pub(super) fn vendor_request(
 }
 
 /// A message with more header lines.
+/// A vendor that takes UPDATE says so.
+pub(super) const UPDATES: &str = "Allow: INVITE, ACK, CANCEL, BYE, UPDATE\r\n";
+
 pub(super) fn with_lines(message: &str, lines: &str) -> String {
     message.replacen("Content-Length: ", &format!("{lines}Content-Length: "), 1)
 }
@@ -593,10 +596,16 @@ impl World {
 
     /// A call that talks: its key, our INVITE to the vendor, our 200 to the caller.
     pub(super) fn talking(&mut self) -> (CallKey, String, String) {
+        self.talking_to("")
+    }
+
+    /// A call that talks to a vendor with more lines in its 200.
+    pub(super) fn talking_to(&mut self, lines: &str) -> (CallKey, String, String) {
         let (key, invite) = self.call_begins(&[0]);
         self.vendor_says(0, &invite, 180, "v", "");
         self.caller_gets("SIP/2.0 180 ");
-        self.vendor_says(0, &invite, 200, "v", &vendor_sdp());
+        let answer = response(&invite, 200, "v", VENDORS[0], &vendor_sdp());
+        self.vendor_sends(0, &with_lines(&answer, lines));
         self.vendor_gets(0, "ACK ");
         self.commit();
         let answer = self.caller_gets("SIP/2.0 200 ");

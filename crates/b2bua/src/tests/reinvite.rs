@@ -32,6 +32,93 @@ fn the_caller_holds_and_resumes() {
     world.settles();
 }
 
+/// RFC 3311 §4.
+#[test]
+fn hold_by_update_reaches_a_vendor_that_takes_none_by_re_invite() {
+    let mut world = World::new();
+    let (key, invite, answer) = world.talking();
+    world.caller_sends(&caller_request("UPDATE", 2, &answer, &held()));
+    let inner = world.vendor_gets(0, "INVITE sip:vendor@203.0.113.10:5060 SIP/2.0");
+    assert!(inner.contains("a=sendonly"));
+    // One at a time, from either side.
+    world.vendor_sends(0, &vendor_request(0, "INVITE", 1, &invite, "v", &vendor_sdp()));
+    world.vendor_gets(0, "SIP/2.0 491 ");
+    world.vendor_sends(
+        0,
+        &vendor_request(0, "ACK", 1, &invite, "v", "").replace("vACK1", "vINVITE1"),
+    );
+    world.vendor_says(0, &inner, 100, "", "");
+    world.vendor_says(0, &inner, 200, "", &vendor_sdp());
+    let ack = world.vendor_gets(0, "ACK ");
+    assert_eq!(body(&ack), "");
+    let accepted = world.caller_gets("SIP/2.0 200 ");
+    assert_eq!((header(&accepted, "CSeq"), media_port(&accepted)), ("2 UPDATE", 10_000));
+    assert!(world.switch.calls[key.slot as usize].legs[0].media.held);
+    // Nobody acknowledges an UPDATE.
+    world.wait_ms(33_000);
+    world.is_quiet();
+    // Who thinks too long about it is asked no more, and the call goes on.
+    world.caller_sends(&caller_request("UPDATE", 3, &answer, &caller_sdp()));
+    let inner = world.vendor_gets(0, "INVITE ");
+    world.vendor_says(0, &inner, 100, "", "");
+    world.wait_ms(25_000);
+    let cancel = world.vendor_gets(0, "CANCEL ");
+    world.vendor_says(0, &cancel, 200, "", "");
+    world.vendor_says(0, &inner, 487, "", "");
+    world.vendor_gets(0, "ACK ");
+    world.caller_gets("SIP/2.0 504 ");
+    world.caller_sends(&caller_request("BYE", 4, &answer, ""));
+    world.vendor_gets(0, "BYE ");
+    world.ended_by(key, EndedBy::Caller, EndReason::Normal);
+    world.settles();
+}
+
+/// RFC 3264 §8.
+#[test]
+fn one_dialog_hears_of_one_session_whose_version_grows_when_it_changes() {
+    let origin = |message: &str| {
+        let line = body(message).split("\r\n").find(|line| line.starts_with("o=")).unwrap();
+        let words: Vec<_> = line.split(' ').collect();
+        (words[1].to_owned(), words[2].parse::<u32>().unwrap())
+    };
+    let mut world = World::new();
+    let (_, first) = world.call_begins(&[0, 1]);
+    let early = sdp("203.0.113.10", 5_000);
+    world.vendor_says(0, &first, 183, "v", &early);
+    let progress = world.caller_gets("SIP/2.0 183 ");
+    world.vendor_says(0, &first, 500, "v", "");
+    world.vendor_gets(0, "ACK ");
+    let second = world.vendor_gets(1, "INVITE ");
+    assert_ne!(origin(&second).0, origin(&first).0, "vendors have sessions of their own");
+    world.vendor_says(1, &second, 200, "w", &early.replace("5000", "5002"));
+    world.vendor_gets(1, "ACK ");
+    world.commit();
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    let (session, version) = origin(&progress);
+    assert_eq!(origin(&answer), (session.clone(), version + 1));
+    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    // Whoever describes itself anew behind us: the same session, and the same version if nothing changed.
+    let again = early.replace("5000", "5002");
+    for (cseq, offer, is_new) in [
+        (2, again.clone(), false),
+        (3, again.replace("o=- ", "o=other 77"), true),
+        (4, again.replace("o=- ", "o=other 77"), false),
+    ] {
+        let before = world.switch.calls[0].legs[0].media.told.version;
+        world.vendor_sends(1, &vendor_request(1, "INVITE", cseq, &second, "w", &offer));
+        world.vendor_gets(1, "SIP/2.0 100 ");
+        let inner = world.caller_gets("INVITE ");
+        assert_eq!(origin(&inner), (session.clone(), before + u32::from(is_new)), "{offer}");
+        world.caller_sends(&response(&inner, 200, "", CALLER, &caller_sdp()));
+        world.caller_gets("ACK ");
+        let accepted = world.vendor_gets(1, "SIP/2.0 200 ");
+        assert_eq!(origin(&accepted).0, origin(&second).0);
+        world.vendor_sends(1, &vendor_request(1, "ACK", cseq, &second, "w", ""));
+    }
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    world.settles();
+}
+
 #[test]
 fn the_vendor_may_ask_without_an_offer() {
     let mut world = World::new();
@@ -268,7 +355,7 @@ fn an_accepted_reinvite_without_ack_ends_the_call() {
 #[test]
 fn an_update_with_an_offer_is_an_exchange_without_ack() {
     let mut world = World::new();
-    let (_, _, answer) = world.talking();
+    let (_, _, answer) = world.talking_to(UPDATES);
     world.caller_sends(&caller_request("UPDATE", 2, &answer, &held()));
     let inner = world.vendor_gets(0, "UPDATE ");
     assert!(inner.contains("a=sendonly"));

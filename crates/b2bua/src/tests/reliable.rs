@@ -43,6 +43,61 @@ impl World {
     }
 }
 
+/// RFC 3261 §13.3.1.1.
+#[test]
+fn who_waits_hears_every_minute_that_it_rings() {
+    let patient = |world: &mut World| {
+        world.set(|parameters| parameters.ring_timeout_ms = 170_000);
+    };
+    let mut world = World::new();
+    patient(&mut world);
+    let (_, invite) = world.call_begins(&[0, 1]);
+    world.vendor_says(0, &invite, 180, "v", "");
+    let told = world.caller_gets("SIP/2.0 180 ");
+    world.wait_ms(59_999);
+    world.is_quiet();
+    world.wait_ms(1);
+    assert_eq!(world.caller_gets("SIP/2.0 180 "), told);
+    // Also of the next vendor, who has not rung yet.
+    world.wait_ms(59_000);
+    world.vendor_says(0, &invite, 500, "v", "");
+    let second = world.vendor_gets(1, "INVITE ");
+    world.vendor_says(1, &second, 100, "", "");
+    world.wait_ms(1_000);
+    assert_eq!(world.caller_gets("SIP/2.0 180 "), told);
+    world.vendor_says(1, &second, 183, "w", "");
+    world.caller_gets("SIP/2.0 183 ");
+    world.wait_ms(30_000);
+    world.vendor_says(1, &second, 200, "w", &vendor_sdp());
+    world.vendor_gets(1, "ACK ");
+    world.vendor_gets(0, "ACK ");
+    world.commit();
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    world.wait_ms(60_000);
+    world.is_quiet();
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    world.settles();
+
+    let mut world = World::reliable();
+    patient(&mut world);
+    let (_, invite) = world.calls_reliably(&[0], &caller_sdp());
+    world.vendor_rings(&invite, 180, "v", 7, "");
+    world.vendor_gets(0, "PRACK ");
+    let told = world.caller_gets("SIP/2.0 180 ");
+    world.caller_sends(&prack(2, &told, ""));
+    world.caller_gets("SIP/2.0 200 ");
+    world.wait_ms(60_000);
+    let again = world.caller_gets("SIP/2.0 180 ");
+    let number = |told: &str| header(told, "RSeq").parse::<u32>().unwrap();
+    assert_eq!(number(&again), number(&told) + 1);
+    assert_eq!(header(&again, "To"), header(&told, "To"));
+    world.caller_sends(&prack(3, &again, ""));
+    world.caller_gets("SIP/2.0 200 ");
+    world.ignore_messages();
+    world.settles();
+}
+
 /// The caller's PRACK of a response of ours.
 pub(super) fn prack(cseq: u32, response: &str, content: &str) -> String {
     let rack = format!("RAck: {} 1 INVITE\r\nContact: ", header(response, "RSeq"));

@@ -52,12 +52,54 @@ fn branch(message: &str) -> &str {
 /// rest as [`World::talking`].
 fn acknowledged(world: &mut World) -> (String, String, String) {
     let (_, invite) = world.call_begins(&[0]);
-    world.vendor_says(0, &invite, 200, "v", &vendor_sdp());
+    let answer = response(&invite, 200, "v", VENDORS[0], &vendor_sdp());
+    world.vendor_sends(0, &with_lines(&answer, UPDATES));
     let ack = world.vendor_gets(0, "ACK ");
     world.commit();
     let answer = world.caller_gets("SIP/2.0 200 ");
     world.caller_sends(&caller_request("ACK", 1, &answer, ""));
     (ack, invite, answer)
+}
+
+/// §12.1.1, §8.1.1.8.
+#[test]
+fn who_asks_for_a_secured_way_gets_a_contact_of_that_kind() {
+    let ours = |message: &str| header(message, "Contact").to_owned();
+    for (uri, record, contact, secured) in [
+        ("sip:4420", "", "sip:1234", false),
+        ("sips:4420", "", "sip:1234", true),
+        ("sip:4420", "", "sips:1234", true),
+        ("sip:4420", "Record-Route: <sip:198.51.100.7;lr>\r\n", "sips:1234", false),
+        ("sip:4420", "Record-Route: <sips:198.51.100.7;lr>\r\n", "sip:1234", true),
+    ] {
+        let mut world = World::new();
+        world.carrier = Transport::Tls;
+        let invite = invite(1, &caller_sdp())
+            .replace("INVITE sip:4420", &format!("INVITE {uri}"))
+            .replace("Contact: <sip:1234", &format!("{record}Contact: <{contact}"));
+        world.caller_sends(&invite);
+        world.caller_gets("SIP/2.0 100 ");
+        let call = world.admit().call;
+        world.route_with(call, &[0], |route| {
+            let registered: &[u8] = b"sips:phone@203.0.113.10:5060";
+            route.texts = Text::new(registered).unwrap();
+            let length = if secured { registered.len() as u16 } else { 0 };
+            route.candidates[0].uri = link::answer::Span { at: 0, length };
+        });
+        let to_phone = world.vendor_gets(0, "INVITE ");
+        let expected = if secured {
+            "<sips:203.0.113.1:5061>"
+        } else {
+            "<sip:203.0.113.1:5061;transport=tls>"
+        };
+        assert_eq!(ours(&to_phone), expected, "{uri}");
+        world.vendor_says(0, &to_phone, 180, "v", "");
+        let ringing = world.caller_gets("SIP/2.0 180 ");
+        let expected =
+            if secured { "<sips:192.0.2.1:5061>" } else { "<sip:192.0.2.1:5061;transport=tls>" };
+        assert_eq!(ours(&ringing), expected, "{uri} {record} {contact}");
+        world.settles();
+    }
 }
 
 /// §7.3.3.

@@ -34,7 +34,8 @@ impl World {
     fn talking_by_password(&mut self) -> (CallKey, String, String) {
         let (key, first) = self.call_begins(&[0]);
         let invite = self.asked_for_password(&first, 407, ASKS);
-        self.vendor_says(0, &invite, 200, "v", &vendor_sdp());
+        let answer = response(&invite, 200, "v", VENDORS[0], &vendor_sdp());
+        self.vendor_sends(0, &with_lines(&answer, UPDATES));
         let ack = self.vendor_gets(0, "ACK ");
         assert_eq!(header(&ack, "CSeq"), "2 ACK");
         self.commit();

@@ -1,6 +1,7 @@
 //! Who forwarded a call, and why: Diversion (RFC 5806 §4).
 
 use super::name_addr::NameAddr;
+use super::remote_party_id::{Hidden, read_hidden};
 use super::seconds::seconds;
 use super::{Name, Text};
 use crate::emit::{Part, Writer};
@@ -34,6 +35,7 @@ pub enum Why<'a> {
     Other(&'a [u8]),
 }
 
+/// Their order is that of [`Why::number`].
 const WHYS: [(Why<'static>, &[u8]); 11] = [
     (Why::Unknown, b"unknown"),
     (Why::UserBusy, b"user-busy"),
@@ -62,6 +64,45 @@ impl<'a> Why<'a> {
             known => WHYS.iter().find(|(why, _)| *why == known).map_or(b"unknown", |found| found.1),
         }
     }
+
+    /// A number for it; 0 for what we have no name for.
+    #[must_use]
+    pub fn number(&self) -> u8 {
+        let place = WHYS.iter().position(|(why, _)| why == self);
+        place.and_then(|place| u8::try_from(place).ok()).unwrap_or(0)
+    }
+
+    /// The reason with this number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Self {
+        WHYS.get(usize::from(number)).map_or(Self::Unknown, |(why, _)| *why)
+    }
+
+    /// The status that stands for it where a history is told (RFC 7544).
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Unconditional => 302,
+            Self::UserBusy => 486,
+            Self::NoAnswer => 408,
+            Self::Deflection => 480,
+            Self::Unavailable => 503,
+            _ => 404,
+        }
+    }
+
+    /// The reason that a status of a history stands for (RFC 7544).
+    #[must_use]
+    pub const fn from_status(status: u16) -> Self {
+        match status {
+            302 => Self::Unconditional,
+            486 => Self::UserBusy,
+            408 => Self::NoAnswer,
+            480 | 487 => Self::Deflection,
+            503 => Self::Unavailable,
+            _ => Self::Unknown,
+        }
+    }
 }
 
 /// One value of Diversion; the last that forwarded stands first (§5).
@@ -73,8 +114,8 @@ pub struct Diversion<'a> {
     pub why: Why<'a>,
     /// For how many forwards it stands; one where nothing is said.
     pub count: u32,
-    /// What may be shown of it, as it stands: `full`, `name`, `uri` or `off`.
-    pub privacy: Option<Text<'a>>,
+    /// What of it the other side must not see; all where the wish is of an extension.
+    pub hidden: Hidden,
 }
 
 impl<'a> Diversion<'a> {
@@ -89,19 +130,35 @@ impl<'a> Diversion<'a> {
                 .value(b"reason")
                 .map_or(Why::Unknown, |reason| Why::new(Text::new(reason).as_bytes())),
             count: params.value(b"counter").and_then(seconds).unwrap_or(1),
-            privacy: params.value(b"privacy").map(Text::new),
+            hidden: params.value(b"privacy").map_or(Hidden::Nothing, hidden),
         })
     }
 }
 
-/// Writes that a number forwarded, for the first time, to be put above other Diversion lines.
-pub fn write_diversion(writer: &mut Writer<'_>, uri: &[Part<'_>], why: Why<'_>) {
+fn hidden(value: &[u8]) -> Hidden {
+    match read_hidden(value) {
+        Hidden::Nothing if !Text::new(value).is(b"off") => Hidden::All,
+        hidden => hidden,
+    }
+}
+
+/// Writes that a number forwarded, so many times, to be put above other Diversion lines.
+pub fn write_diversion(
+    writer: &mut Writer<'_>,
+    uri: &[Part<'_>],
+    why: Why<'_>,
+    count: u32,
+    hidden: Hidden,
+) {
+    let privacy = [";privacy=".into(), hidden.word().into()];
     let parts = [
         "<".into(),
         Part::Parts(uri),
         ">;reason=".into(),
         why.as_bytes().into(),
-        ";counter=1".into(),
+        ";counter=".into(),
+        count.into(),
+        Part::Parts(if hidden == Hidden::Nothing { &[] } else { &privacy }),
     ];
     writer.header(Name::Diversion, &parts);
 }
@@ -120,9 +177,18 @@ mod tests {
         .unwrap();
         assert_eq!(read.address.uri().user(), Some(&b"+19195551002"[..]));
         assert_eq!((read.why, read.count), (Why::NoAnswer, 3));
-        assert!(read.privacy.unwrap().is(b"full"));
+        assert_eq!(read.hidden, Hidden::All);
         let bare = Diversion::parse(b"<sip:a@b>;counter=x;reason=User-Busy").unwrap();
-        assert_eq!((bare.why, bare.count, bare.privacy), (Why::UserBusy, 1, None));
+        assert_eq!((bare.why, bare.count, bare.hidden), (Why::UserBusy, 1, Hidden::Nothing));
+        for (privacy, hidden) in [
+            ("off", Hidden::Nothing),
+            ("name", Hidden::Name),
+            ("uri", Hidden::Uri),
+            ("x", Hidden::All),
+        ] {
+            let value = format!("<tel:+1>;privacy={privacy}");
+            assert_eq!(Diversion::parse(value.as_bytes()).unwrap().hidden, hidden);
+        }
         assert_eq!(Diversion::parse(b"<tel:+1>").unwrap().why, Why::Unknown);
         assert_eq!(Diversion::parse(b"<tel:+1>;reason=x").unwrap().why, Why::Other(b"x"));
         assert_eq!(Diversion::parse(b"tel"), None);
@@ -132,10 +198,25 @@ mod tests {
     fn a_forward_is_written_and_read_back() {
         for (why, name) in WHYS {
             let uri = ["sip:+1".into(), "@h".into()];
-            let line = header_line(|w| write_diversion(w, &uri, why)).unwrap();
+            let line = header_line(|w| write_diversion(w, &uri, why, 2, Hidden::Nothing)).unwrap();
             let name = std::str::from_utf8(name).unwrap();
-            assert_eq!(line, format!("Diversion: <sip:+1@h>;reason={name};counter=1"));
-            assert_eq!(Diversion::parse(&line.as_bytes()[11..]).unwrap().why, why);
+            assert_eq!(line, format!("Diversion: <sip:+1@h>;reason={name};counter=2"));
+            let hidden = header_line(|w| write_diversion(w, &uri, why, 2, Hidden::All)).unwrap();
+            assert_eq!(hidden, format!("{line};privacy=full"));
+            let read = Diversion::parse(&hidden.as_bytes()[11..]).unwrap();
+            assert_eq!((read.why, read.count, read.hidden), (why, 2, Hidden::All));
         }
+    }
+
+    #[test]
+    fn a_reason_has_a_number_and_a_status() {
+        for (why, _) in WHYS {
+            assert_eq!(Why::from_number(why.number()), why);
+        }
+        assert_eq!((Why::Other(b"x").number(), Why::from_number(99)), (0, Why::Unknown));
+        for why in [Why::Unknown, Why::UserBusy, Why::NoAnswer, Why::Unavailable, Why::Deflection] {
+            assert_eq!(Why::from_status(why.status()), why);
+        }
+        assert_eq!((Why::Away.status(), Why::from_status(487)), (404, Why::Deflection));
     }
 }

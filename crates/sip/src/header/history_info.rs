@@ -67,17 +67,20 @@ fn is_index(text: &[u8]) -> bool {
 }
 
 /// Writes an entry; `uri` has no headers of its own. With a `cause`, the status because of which the
-/// request went on.
+/// request went on, and whether the entry is to be kept from strangers: [`Privacy::HISTORY`] or nothing.
 pub fn write_history_info(
     writer: &mut Writer<'_>,
     uri: &[Part<'_>],
-    cause: Option<u16>,
+    cause: Option<(u16, Privacy)>,
     index: &[u8],
     target: Option<Target<'_>>,
 ) {
     let escaped = [Part::Text(Protocol::Sip.as_bytes()), Part::Escaped(b";cause=")];
     let reason: &[Part<'_>] = match cause {
-        Some(cause) => &["?Reason=".into(), Part::Parts(&escaped), cause.into()],
+        Some((cause, Privacy::HISTORY)) => {
+            &["?Privacy=history&Reason=".into(), Part::Parts(&escaped), cause.into()]
+        }
+        Some((cause, _)) => &["?Reason=".into(), Part::Parts(&escaped), cause.into()],
         None => &[],
     };
     let target: &[Part<'_>] = match target {
@@ -129,7 +132,8 @@ mod tests {
     #[test]
     fn an_entry_is_written_and_read_back() {
         for target in [None, Some(Target::Contact(b"1")), Some(Target::Mapped(b"1.2"))] {
-            for cause in [None, Some(302)] {
+            let (open, hidden) = ((302, Privacy::default()), (302, Privacy::HISTORY));
+            for cause in [None, Some(open), Some(hidden)] {
                 let uri = ["sip:+1@h".into()];
                 let line =
                     header_line(|w| write_history_info(w, &uri, cause, b"1.3", target)).unwrap();
@@ -137,7 +141,9 @@ mod tests {
                 let entry = HistoryInfo::parse(value).unwrap();
                 assert_eq!((entry.index, entry.target), (&b"1.3"[..], target), "{line}");
                 let mut room = [0; 64];
-                assert_eq!(entry.reason(&mut room).and_then(|reason| reason.cause), cause);
+                let told = entry.reason(&mut room).and_then(|reason| reason.cause);
+                assert_eq!(told, cause.map(|(cause, _)| cause));
+                assert_eq!(entry.privacy(), cause.map_or(Privacy::default(), |(_, wish)| wish));
             }
         }
     }

@@ -5,6 +5,7 @@
 //! Referred-By are [`crate::NameAddr`]s, Supported, Require and Allow are asked by
 //! [`crate::Message::lists`]. What is written by more than text has a `write` beside its reader.
 
+pub mod circle;
 pub mod contact;
 pub mod cseq;
 pub mod diversion;
@@ -27,6 +28,7 @@ pub mod text;
 pub mod via;
 pub mod warning;
 
+pub use circle::Circle;
 pub use contact::{Binding, Contact};
 pub use diversion::Diversion;
 pub use event::{Event, SubscriptionState};

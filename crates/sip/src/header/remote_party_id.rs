@@ -63,8 +63,26 @@ impl<'a> RemotePartyId<'a> {
     }
 }
 
+impl Hidden {
+    /// As a parameter of it says.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Nothing => "off",
+            Self::Name => "name",
+            Self::Uri => "uri",
+            Self::All => "full",
+        }
+    }
+
+    /// Whether the number is to be hidden.
+    #[must_use]
+    pub const fn hides_number(self) -> bool {
+        matches!(self, Self::Uri | Self::All)
+    }
+}
+
 /// Tokens between commas in quotes, or one; a wish of the network is a wish.
-fn read_hidden(value: &[u8]) -> Hidden {
+pub(super) fn read_hidden(value: &[u8]) -> Hidden {
     let tokens = Text::new(value).as_bytes().split(|&byte| byte == b',').map(scan::trim);
     tokens.fold(Hidden::Nothing, |hidden, token| {
         let is = |name: &[u8]| {
@@ -84,18 +102,12 @@ fn read_hidden(value: &[u8]) -> Hidden {
 pub fn write_calling(writer: &mut Writer<'_>, display: &[u8], uri: &[Part<'_>], hidden: Hidden) {
     let quoted = [Part::Quoted(display), " ".into()];
     let display: &[Part<'_>] = if display.is_empty() { &[] } else { &quoted };
-    let privacy = match hidden {
-        Hidden::Nothing => "off",
-        Hidden::Name => "name",
-        Hidden::Uri => "uri",
-        Hidden::All => "full",
-    };
     let parts = [
         Part::Parts(display),
         "<".into(),
         Part::Parts(uri),
         ">;party=calling;screen=yes;privacy=".into(),
-        privacy.into(),
+        hidden.word().into(),
     ];
     writer.header(Name::RemotePartyId, &parts);
 }
