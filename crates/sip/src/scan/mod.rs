@@ -1,14 +1,21 @@
-//! Finding one's way in text: classes of bytes, numbers, a cursor, and where one byte stands, which is
-//! searched for in words of eight bytes and blocks of sixteen.
+//! Finding one's way in text.
+//!
+//! A head is looked through by blocks of sixteen bytes (`block.rs`): its lines by `controls.rs`, its values
+//! by a [`Cursor`] that asks `class.rs` how far bytes of a class go. Where one byte stands in a short text
+//! is searched for in words of eight bytes, here.
 
+mod block;
 mod class;
+mod controls;
 mod cursor;
 mod number;
 mod span;
 
+pub(crate) use block::{BLOCK_BYTES, Block};
 pub(crate) use class::{
     BLANK, DISPLAY, HOST, TOKEN, URI_PARAM, USER, VALUE, VISIBLE, all, all_visible, is,
 };
+pub(crate) use controls::Controls;
 pub(crate) use cursor::Cursor;
 pub(crate) use number::{ipv4, ipv6, number, port};
 pub(crate) use span::Span;
@@ -27,11 +34,6 @@ const fn below(word: u64, limit: u8) -> u64 {
 /// Marks, like [`below`], the bytes of a word that are this one.
 pub(crate) const fn equal(word: u64, byte: u8) -> u64 {
     below(word ^ everywhere(byte), 1)
-}
-
-/// All bits of a word up to and with its lowest marked byte; all of them when none is marked.
-pub(crate) const fn up_to_lowest(marks: u64) -> u64 {
-    (marks & marks.wrapping_neg()).wrapping_shl(1).wrapping_sub(1)
 }
 
 /// Where the first byte stands that `marks` marks; the length when none is.
@@ -73,33 +75,6 @@ pub(crate) fn tail_from_byte(bytes: &[u8], byte: u8) -> &[u8] {
 /// Where the first line end, NUL or other byte up to CR stands; the length when there is none.
 pub(crate) fn first_control(bytes: &[u8]) -> usize {
     first(bytes, |word| below(word, b'\r' + 1))
-}
-
-/// The same of a text that goes on far behind that place. A look at the length costs as much as one at
-/// a word, so there is one for two.
-#[inline(always)]
-pub(crate) fn next_control(bytes: &[u8]) -> usize {
-    let mut rest = bytes;
-    let mut at = 0usize;
-    while let Some((block, after)) = rest.split_first_chunk::<16>() {
-        let [low, high] = halves(block).map(|word| below(word, b'\r' + 1));
-        if low != 0 {
-            return at.wrapping_add(lowest_byte(low));
-        }
-        if high != 0 {
-            return at.wrapping_add(8).wrapping_add(lowest_byte(high));
-        }
-        at = at.wrapping_add(16);
-        rest = after;
-    }
-    at.wrapping_add(first_control(rest))
-}
-
-/// The two words of a block.
-#[inline]
-pub(crate) const fn halves(block: &[u8; 16]) -> [u64; 2] {
-    let word = u128::from_le_bytes(*block);
-    [word as u64, (word >> 64) as u64]
 }
 
 /// What of `bytes` stands before its tail.
@@ -165,10 +140,11 @@ pub(crate) fn split_once(bytes: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
 pub(crate) fn quoted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut rest = bytes.strip_prefix(b"\"")?;
     loop {
-        match rest {
+        let inside = first(rest, |word| equal(word, b'"') | equal(word, b'\\'));
+        match rest.get(inside..)? {
             [b'"', after @ ..] => return Some((before(bytes, after), after)),
-            [b'\\', _, after @ ..] | [_, after @ ..] => rest = after,
-            [] => return None,
+            [_, _, after @ ..] => rest = after,
+            _ => return None,
         }
     }
 }
@@ -193,7 +169,6 @@ mod tests {
 
                 let at = bytes.iter().position(|&other| other <= b'\r').unwrap_or(bytes.len());
                 assert_eq!(first_control(&bytes), at, "{byte} {length}");
-                assert_eq!(next_control(&bytes), at, "{byte} {length}");
                 let at = bytes[..length + 1].iter().position(|&other| other == byte).unwrap();
                 assert_eq!(tail_from_byte(&bytes[..=length], byte), &bytes[at..=length]);
                 assert_eq!(all(&bytes[..=length], HOST), is(byte, HOST), "{byte} {length}");
