@@ -4,21 +4,25 @@
 
 use std::num::NonZeroU16;
 
-use super::class::{behind, behind_escapes};
+use super::block::BLOCK_BYTES;
+use super::class::{DISPLAY, TOKEN, behind, behind_escapes, behind_short};
+use super::number::four_digits;
 use super::{before, quoted, split_once, trim_start};
 
 /// Reads a value from front to back.
 ///
 /// What may refer to a cursor is inlined, and what is called takes and gives tails: so a cursor stays
-/// in two registers.
+/// in registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Cursor<'a> {
     pub(crate) rest: &'a [u8],
+    /// The last bytes of the value, of which `rest` is a tail.
+    last: Option<&'a [u8; BLOCK_BYTES]>,
 }
 
 impl<'a> Cursor<'a> {
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, last: bytes.last_chunk() }
     }
 
     #[inline(always)]
@@ -35,7 +39,11 @@ impl<'a> Cursor<'a> {
     #[inline(always)]
     pub(crate) fn take(&mut self, class: u8) -> &'a [u8] {
         let start = self.rest;
-        self.rest = behind(start, class);
+        self.rest = match class {
+            // Short words, as a rule.
+            TOKEN | DISPLAY => behind_short(start, class),
+            _ => behind(start, self.last, class),
+        };
         before(start, self.rest)
     }
 
@@ -66,7 +74,7 @@ impl<'a> Cursor<'a> {
     /// Goes past the bytes of the class and `%` escapes with two hexadecimal digits.
     #[inline(always)]
     pub(crate) fn skip_escaped(&mut self, class: u8) {
-        self.rest = behind(self.rest, class);
+        self.rest = behind(self.rest, self.last, class);
         if let [b'%', ..] = self.rest {
             self.rest = behind_escapes(self.rest, class);
         }
@@ -75,15 +83,16 @@ impl<'a> Cursor<'a> {
     /// A port between 1 and 65535, as far as its digits go.
     #[inline(always)]
     pub(crate) fn port(&mut self) -> Option<NonZeroU16> {
-        let mut port = 0u32;
-        while let [digit @ b'0'..=b'9', after @ ..] = self.rest {
+        let (mut port, mut rest) = four_digits(self.rest).unwrap_or((0, self.rest));
+        while let [digit @ b'0'..=b'9', after @ ..] = rest {
             // It cannot wrap: before each step it is below 65,536.
             port = port.wrapping_mul(10).wrapping_add(u32::from(digit & 0x0f));
             if port > 65_535 {
                 return None;
             }
-            self.rest = after;
+            rest = after;
         }
+        self.rest = rest;
         u16::try_from(port).ok().and_then(NonZeroU16::new)
     }
 
