@@ -1,7 +1,7 @@
 //! The lines of a head or a description.
 //!
-//! What is searched for finds a line's end and what must not stand before it: a CR, which another reader
-//! might take for a line end that we did not see, and a NUL.
+//! The controls of a text are its line ends and what must not stand before them: a CR, which another
+//! reader might take for a line end that we did not see, and a NUL.
 
 use crate::scan::{Controls, first_control};
 

@@ -150,12 +150,7 @@ impl<'a> Uri<'a> {
     fn at_front_of(start: &'a [u8]) -> Option<Self> {
         let uri = match start.split_first_chunk() {
             Some((scheme, rest)) if is_sip(*scheme) => Self::read_sip(Kind::Sip, start, rest)?,
-            _ => match start.split_first_chunk::<5>() {
-                Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"sips:") => {
-                    Self::read_sip(Kind::Sips, start, rest)?
-                }
-                _ => Self::of_another_scheme(start)?,
-            },
+            _ => Self::of_another_scheme(start)?,
         };
         (uri.raw.len() <= usize::from(u16::MAX)).then_some(uri)
     }
@@ -196,10 +191,13 @@ impl<'a> Uri<'a> {
         })
     }
 
-    /// One at the front of `start` that is not of SIP.
+    /// One at the front of `start` that is not `sip:`.
     #[cold]
     fn of_another_scheme(start: &'a [u8]) -> Option<Self> {
         let (scheme, rest) = scan::split_once(start, b':')?;
+        if scheme.eq_ignore_ascii_case(b"sips") {
+            return Self::read_sip(Kind::Sips, start, rest);
+        }
         let mut cursor = Cursor::new(rest);
         if scheme.eq_ignore_ascii_case(b"tel") {
             Self::read_tel(start, &mut cursor)
@@ -387,7 +385,9 @@ pub(crate) fn find_param<'a>(params: &'a [u8], name: &[u8]) -> Option<Option<&'a
 
 /// Whether it is `sip:` in any case.
 fn is_sip(scheme: [u8; 4]) -> bool {
-    u32::from_ne_bytes(scheme) | u32::from_ne_bytes(*b"   \0") == u32::from_ne_bytes(*b"sip:")
+    // The bit of a blank is what a small letter has and its capital has not.
+    let small = u32::from_ne_bytes(*b"   \0");
+    u32::from_ne_bytes(scheme) | small == u32::from_ne_bytes(*b"sip:")
 }
 
 /// `user:password@`, if it stands at the cursor.

@@ -174,7 +174,7 @@ static COMPACT_NAMES: [Name; 26] = {
 /// How a name usually begins a line: with a colon and a blank behind it.
 #[derive(Clone, Copy)]
 struct Usual {
-    /// Its first sixteen bytes, or all of them.
+    /// Its first sixteen bytes; zeros behind those of a shorter one.
     front: [u8; BLOCK_BYTES],
     /// The places of `front` that count, and [`GOES_ON`].
     places: u32,
@@ -196,8 +196,6 @@ const NOTHING: Usual = Usual {
     name_bytes: 0,
 };
 
-const NO_BYTES: &[u8] = b"";
-
 const USUAL_SLOTS: usize = 256;
 
 /// The usual spellings by a perfect hash of their first four letters and where in the first sixteen the
@@ -215,7 +213,7 @@ static USUAL_NAMES: [Usual; USUAL_SLOTS] = {
             None => {
                 let mut front = [0; BLOCK_BYTES];
                 front.split_at_mut(text.len()).0.copy_from_slice(text);
-                (front, (1 << text.len()) - 1, NO_BYTES)
+                (front, (1 << text.len()) - 1, &[] as &[u8])
             }
         };
         let name_bytes = text.len() - 2;
@@ -230,12 +228,13 @@ static USUAL_NAMES: [Usual; USUAL_SLOTS] = {
     slots
 };
 
-/// The factor was found by trying.
+/// Where a name is looked for, by its first four bytes and the place of its colon.
 const fn usual_slot(letters: [u8; 4], colon: usize) -> usize {
     let key = u32::from_le_bytes(letters).wrapping_add(colon as u32);
     (key.wrapping_mul(FACTOR) >> 24) as usize
 }
 
+/// Found by trying.
 const FACTOR: u32 = 0x5627_922d;
 
 impl Name {
