@@ -1,37 +1,71 @@
 //! The lines of a head or a description.
 //!
-//! One search finds a line's end and what must not stand before it: a CR, which another reader might
-//! take for a line end that we did not see, and a NUL.
+//! The controls of a text are its line ends and what must not stand before them: a CR, which another
+//! reader might take for a line end that we did not see, and a NUL.
 
-use crate::scan::{before, next_control};
+use crate::scan::{Controls, first_control};
 
 /// One line.
 #[derive(Clone, Copy)]
 pub(crate) struct Line<'a> {
     /// Without its end.
     pub(crate) text: &'a [u8],
-    /// With its end, which only the last line may lack.
-    pub(crate) whole: &'a [u8],
+    /// It and what follows it.
+    pub(crate) from: &'a [u8],
+    /// How long it is with its end, which only the last line may lack.
+    bytes: usize,
     /// Whether the text holds a CR, which another reader might take for its end, or a NUL.
     pub(crate) suspect: bool,
 }
 
 impl<'a> Line<'a> {
+    /// With its end.
+    pub(crate) fn whole(&self) -> &'a [u8] {
+        self.from.get(..self.bytes).unwrap_or_default()
+    }
+
     /// Its end as it stands.
     pub(crate) fn end(&self) -> &'a [u8] {
-        self.whole.get(self.text.len()..).unwrap_or_default()
+        self.from.get(self.text.len()..self.bytes).unwrap_or_default()
     }
 
     /// Whether it has one.
     pub(crate) fn is_ended(&self) -> bool {
-        self.whole.ends_with(b"\n")
+        self.end().ends_with(b"\n")
     }
 }
 
 /// Lines that end in CRLF, or in LF as some peers send them.
 #[derive(Clone)]
 pub(crate) struct Lines<'a> {
-    pub(crate) rest: &'a [u8],
+    text: &'a [u8],
+    at: usize,
+    controls: Controls,
+}
+
+impl<'a> Lines<'a> {
+    /// Those of a text.
+    pub(crate) fn of(text: &'a [u8]) -> Self {
+        Self::from(text, 0)
+    }
+
+    /// Those from a place on.
+    #[inline(always)]
+    pub(crate) fn from(text: &'a [u8], at: usize) -> Self {
+        Self { text, at, controls: Controls::from(text, at) }
+    }
+
+    /// Where the next line begins.
+    #[inline(always)]
+    pub(crate) const fn at(&self) -> usize {
+        self.at
+    }
+
+    /// What begins there.
+    #[inline(always)]
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.text.get(self.at..).unwrap_or_default()
+    }
 }
 
 impl<'a> Iterator for Lines<'a> {
@@ -39,41 +73,49 @@ impl<'a> Iterator for Lines<'a> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Line<'a>> {
-        let start = self.rest;
-        if start.is_empty() {
+        let start = self.at;
+        let from = self.text.get(start..)?;
+        let mut place = self.controls.next(self.text);
+        if place < start {
+            // The LF of the line before.
+            place = self.controls.next(self.text);
+        }
+        let (text, end) = from.split_at_checked(place.wrapping_sub(start))?;
+        if end.first_chunk() == Some(b"\r\n") {
+            self.controls.skip_one();
+            let bytes = text.len().wrapping_add(2);
+            self.at = start.wrapping_add(bytes);
+            return Some(Line { text, from, bytes, suspect: false });
+        }
+        if from.is_empty() {
             return None;
         }
-        let (text, from) = start.split_at_checked(next_control(start))?;
-        match from {
-            [b'\r', b'\n', after @ ..] | [b'\n', after @ ..] => {
-                self.rest = after;
-                Some(Line { text, whole: before(start, after), suspect: false })
-            }
-            _ => {
-                let line = odd_line(start, from);
-                self.rest = start.get(line.whole.len()..).unwrap_or_default();
-                Some(line)
-            }
-        }
+        let line = odd_line(from, text.len());
+        self.at = start.wrapping_add(line.bytes);
+        self.controls = Controls::from(self.text, self.at);
+        Some(line)
     }
 }
 
-/// The line at `start` when it holds controls, such as tabs, or has no end; the first stands at `from`.
+/// The line at the front of `from` that holds controls, such as tabs, or has no end; the first of them
+/// stands at `place`.
 #[cold]
-fn odd_line<'a>(start: &'a [u8], from: &'a [u8]) -> Line<'a> {
+fn odd_line(from: &[u8], place: usize) -> Line<'_> {
     let mut suspect = false;
-    let mut from = from;
-    let after = loop {
-        match from {
-            [b'\r', b'\n', after @ ..] | [b'\n', after @ ..] => break after,
-            [] | [b'\r'] => break &[],
+    let mut at = place;
+    let ending = loop {
+        match from.get(at..).unwrap_or_default() {
+            [b'\r', b'\n', ..] => break 2,
+            [b'\n', ..] | [b'\r'] => break 1,
+            [] => break 0,
             [byte, after @ ..] => {
                 suspect |= matches!(byte, b'\r' | 0);
-                from = after.get(next_control(after)..).unwrap_or_default();
+                at = at.wrapping_add(1).wrapping_add(first_control(after));
             }
         }
     };
-    Line { text: before(start, from), whole: before(start, after), suspect }
+    let text = from.get(..at).unwrap_or_default();
+    Line { text, from, bytes: at.wrapping_add(ending), suspect }
 }
 
 #[cfg(test)]
@@ -82,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_line_ends_in_lf_and_its_cr_is_not_text() {
-        let lines = |text| Lines { rest: text }.map(|line| (line.text, line.suspect)).collect();
+        let lines = |text| Lines::of(text).map(|line| (line.text, line.suspect)).collect();
         let read: Vec<(&[u8], bool)> = lines(b"a\r\n\nb\tc\nd\re\r\r\nf\0\r\ng\r");
         assert_eq!(
             read,
@@ -95,6 +137,6 @@ mod tests {
                 (b"g", false)
             ]
         );
-        assert_eq!(Lines { rest: b"a\r\n" }.next().unwrap().whole, b"a\r\n");
+        assert_eq!(Lines::of(b"a\r\n").next().unwrap().whole(), b"a\r\n");
     }
 }

@@ -270,6 +270,7 @@ impl<'a> Message<'a> {
 
     /// The request line. `None`: it is a response.
     #[must_use]
+    #[inline]
     pub const fn request(&self) -> Option<Request<'a>> {
         match self.start {
             Start::Request(request) => Some(request),
@@ -279,6 +280,7 @@ impl<'a> Message<'a> {
 
     /// The status code, 100 to 699. `None`: it is a request.
     #[must_use]
+    #[inline]
     pub const fn status(&self) -> Option<u16> {
         match self.start {
             Start::Request(_) => None,
@@ -288,6 +290,7 @@ impl<'a> Message<'a> {
 
     /// The phrase behind the status code; empty in a request.
     #[must_use]
+    #[inline]
     pub const fn reason(&self) -> &'a [u8] {
         match self.start {
             Start::Request(_) => b"",
@@ -297,60 +300,70 @@ impl<'a> Message<'a> {
 
     /// The method of the request, or of the request that this response answers.
     #[must_use]
+    #[inline]
     pub const fn method(&self) -> Method<'a> {
         self.cseq.method
     }
 
     /// The datagram.
     #[must_use]
+    #[inline]
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.head.bytes()
     }
 
     /// The top Via.
     #[must_use]
+    #[inline]
     pub const fn via(&self) -> &Via<'a> {
         &self.via
     }
 
     /// From.
     #[must_use]
+    #[inline]
     pub const fn from(&self) -> &NameAddr<'a> {
         &self.from
     }
 
     /// To.
     #[must_use]
+    #[inline]
     pub const fn to(&self) -> &NameAddr<'a> {
         &self.to
     }
 
     /// Call-ID: printable, never empty.
     #[must_use]
+    #[inline]
     pub const fn call_id(&self) -> &'a [u8] {
         self.call_id
     }
 
     /// CSeq; in a request its method is that of the request line.
     #[must_use]
+    #[inline]
     pub const fn cseq(&self) -> Cseq<'a> {
         self.cseq
     }
 
     /// Hops left; peers of RFC 2543 do not say.
     #[must_use]
+    #[inline]
     pub const fn max_forwards(&self) -> Option<u8> {
         self.max_forwards
     }
 
     /// The first Contact that is an address and not `*`.
     #[must_use]
+    #[inline]
     pub const fn contact(&self) -> Option<&NameAddr<'a>> {
         self.contact.as_ref()
     }
 
     /// Content-Type as it stands.
     #[must_use]
+    #[inline]
     pub const fn content_type(&self) -> Option<&'a [u8]> {
         self.content_type
     }
@@ -363,12 +376,14 @@ impl<'a> Message<'a> {
 
     /// The body; empty when there is none.
     #[must_use]
+    #[inline]
     pub const fn body(&self) -> &'a [u8] {
         self.body
     }
 
     /// Every header line in its order, known or not.
     #[must_use]
+    #[inline]
     pub fn headers(&self) -> Headers<'_, 'a> {
         self.head.headers()
     }
@@ -413,6 +428,7 @@ impl<'a> Message<'a> {
 
     /// Whether a Contact is `*`: all bindings are to be removed (§10.2.2).
     #[must_use]
+    #[inline]
     pub fn contact_is_star(&self) -> bool {
         self.list(Name::Contact).any(|value| value == b"*")
     }

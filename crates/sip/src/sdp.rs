@@ -206,7 +206,7 @@ impl<'a> Media<'a> {
 
     /// The attributes of this medium, without `a=`.
     pub fn attributes(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        Lines { rest: self.lines }.filter_map(|line| line.text.strip_prefix(b"a="))
+        Lines::of(self.lines).filter_map(|line| line.text.strip_prefix(b"a="))
     }
 
     /// What `a=rtpmap` says of a payload type, such as `PCMU/8000`.
@@ -319,12 +319,12 @@ impl<'a> Sdp<'a> {
         let mut sdp = Self { bytes, ..EMPTY };
         let mut session_direction = Direction::SendRecv;
         let mut origin = None;
-        let mut lines = Lines { rest: bytes };
+        let mut lines = Lines::of(bytes);
         if lines.next().is_none_or(|line| line.text != b"v=0") {
             return Err(SdpFault::VersionMissing);
         }
         loop {
-            let from = lines.rest;
+            let from = lines.rest();
             let Some(line) = lines.next() else { break };
             let (letter, value) = match line.text {
                 // Peers leave blank lines at the end.
@@ -352,7 +352,7 @@ impl<'a> Sdp<'a> {
                     if let Some(before) = current {
                         before.lines = scan::before(before.lines, from);
                     }
-                    let media = Media { lines: lines.rest, ..parse_media(value)? };
+                    let media = Media { lines: lines.rest(), ..parse_media(value)? };
                     let media = Media { direction: session_direction, ..media };
                     *sdp.media.get_mut(sdp.media_count).ok_or(SdpFault::MediaTooMany)? = media;
                     sdp.media_count = sdp.media_count.saturating_add(1);
@@ -415,7 +415,7 @@ impl<'a> Sdp<'a> {
         let mut room = Room::new(out);
         let mut medium = 0usize;
         let mut port = 0;
-        for line in (Lines { rest: self.bytes }) {
+        for line in Lines::of(self.bytes) {
             let end = line.end();
             match line.text {
                 [b'o', b'=', ..] => {
@@ -465,7 +465,7 @@ impl<'a> Sdp<'a> {
                     room.push(end);
                 }
                 text if holds_address(text) => (),
-                _ => room.push(line.whole),
+                _ => room.push(line.whole()),
             }
         }
         room.written()

@@ -73,6 +73,7 @@ impl<'a> Host<'a> {
 
     /// As it stands, brackets included; empty in a `tel:` URI.
     #[must_use]
+    #[inline]
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.raw
     }
@@ -140,28 +141,24 @@ impl<'a> Uri<'a> {
     /// angle bracket.
     #[inline(always)]
     pub(crate) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
-        let start = cursor.rest;
-        let uri = match start {
-            [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', rest @ ..] => {
-                cursor.rest = rest;
-                Self::read_sip(Kind::Sip, start, cursor)
-            }
-            [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', rest @ ..] => {
-                cursor.rest = rest;
-                Self::read_sip(Kind::Sips, start, cursor)
-            }
-            _ => {
-                let (uri, rest) = Self::of_another_scheme(start)?;
-                cursor.rest = rest;
-                Some(uri)
-            }
+        let uri = Self::at_front_of(cursor.rest)?;
+        cursor.rest = cursor.rest.get(uri.raw.len()..).unwrap_or_default();
+        Some(uri)
+    }
+
+    /// The URI that a text begins with.
+    fn at_front_of(start: &'a [u8]) -> Option<Self> {
+        let uri = match start.split_first_chunk() {
+            Some((scheme, rest)) if is_sip(*scheme) => Self::read_sip(Kind::Sip, start, rest)?,
+            _ => Self::of_another_scheme(start)?,
         };
-        uri.filter(|uri| uri.raw.len() <= usize::from(u16::MAX))
+        (uri.raw.len() <= usize::from(u16::MAX)).then_some(uri)
     }
 
     /// What stands behind the colon of `sip:` and `sips:`.
     #[inline(always)]
-    fn read_sip(kind: Kind, start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
+    fn read_sip(kind: Kind, start: &'a [u8], rest: &'a [u8]) -> Option<Self> {
+        let cursor = &mut Cursor::new(rest);
         let (user, password) = read_user(start, cursor);
         let at = cursor.rest;
         Host::read(cursor)?;
@@ -194,17 +191,19 @@ impl<'a> Uri<'a> {
         })
     }
 
-    /// One at the front of `start` that is not of SIP, and what follows it.
+    /// One at the front of `start` that is not `sip:`.
     #[cold]
-    fn of_another_scheme(start: &'a [u8]) -> Option<(Self, &'a [u8])> {
+    fn of_another_scheme(start: &'a [u8]) -> Option<Self> {
         let (scheme, rest) = scan::split_once(start, b':')?;
+        if scheme.eq_ignore_ascii_case(b"sips") {
+            return Self::read_sip(Kind::Sips, start, rest);
+        }
         let mut cursor = Cursor::new(rest);
-        let uri = if scheme.eq_ignore_ascii_case(b"tel") {
+        if scheme.eq_ignore_ascii_case(b"tel") {
             Self::read_tel(start, &mut cursor)
         } else {
             Self::read_other(start, scheme, &mut cursor)
-        };
-        uri.map(|uri| (uri, cursor.rest))
+        }
     }
 
     /// What stands behind `tel:`.
@@ -252,6 +251,7 @@ impl<'a> Uri<'a> {
 
     /// As it stands.
     #[must_use]
+    #[inline]
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.raw
     }
@@ -269,12 +269,14 @@ impl<'a> Uri<'a> {
 
     /// The user, or the number of a `tel:` URI, still escaped. Never empty.
     #[must_use]
+    #[inline]
     pub const fn user(&self) -> Option<&'a [u8]> {
         self.user.some_of(self.raw)
     }
 
     /// The password, still escaped.
     #[must_use]
+    #[inline]
     pub const fn password(&self) -> Option<&'a [u8]> {
         match self.password {
             Some(password) => Some(password.of(self.raw)),
@@ -284,12 +286,14 @@ impl<'a> Uri<'a> {
 
     /// The host; empty in `tel:` and unread URIs.
     #[must_use]
+    #[inline]
     pub const fn host(&self) -> Host<'a> {
         Host { raw: self.host.of(self.raw) }
     }
 
     /// The port, never 0.
     #[must_use]
+    #[inline]
     pub const fn port(&self) -> Option<u16> {
         match self.port {
             Some(port) => Some(port.get()),
@@ -299,18 +303,21 @@ impl<'a> Uri<'a> {
 
     /// The parameters as they stand, from the first semicolon on.
     #[must_use]
+    #[inline]
     pub const fn params(&self) -> &'a [u8] {
         self.params.of(self.raw)
     }
 
     /// The headers as they stand, without the question mark.
     #[must_use]
+    #[inline]
     pub const fn headers(&self) -> Option<&'a [u8]> {
         self.headers.some_of(self.raw)
     }
 
     /// As it stands up to its headers: what of it a Request-URI may be (§19.1.1, table 1).
     #[must_use]
+    #[inline]
     pub fn without_headers(&self) -> &'a [u8] {
         let headers = self.headers().map_or(0, |headers| headers.len().saturating_add(1));
         self.raw.get(..self.raw.len().saturating_sub(headers)).unwrap_or_default()
@@ -336,6 +343,7 @@ impl<'a> Uri<'a> {
 
     /// Whether the user is a telephone number: `user=phone` (§19.1.1), or the URI is a `tel:`.
     #[must_use]
+    #[inline]
     pub fn is_phone(&self) -> bool {
         let phone = |user: &[u8]| user.eq_ignore_ascii_case(b"phone");
         self.kind == Kind::Tel || self.param(b"user").flatten().is_some_and(phone)
@@ -343,18 +351,21 @@ impl<'a> Uri<'a> {
 
     /// The transport that it asks for (§19.1.1, §26.2.2).
     #[must_use]
+    #[inline]
     pub fn transport(&self) -> Option<Transport<'a>> {
         self.param(b"transport").flatten().map(Transport::new)
     }
 
     /// Whether it is of a loose router: `lr`, with a value from some peers (§16.12.1, §19.1.1).
     #[must_use]
+    #[inline]
     pub fn is_loose(&self) -> bool {
         self.param(b"lr").is_some()
     }
 
     /// Whether it is to be reached over the connection that it was registered by: `ob` (RFC 5626 §5.1).
     #[must_use]
+    #[inline]
     pub fn is_outbound(&self) -> bool {
         self.param(b"ob").is_some()
     }
@@ -370,6 +381,13 @@ pub(crate) fn find_param<'a>(params: &'a [u8], name: &[u8]) -> Option<Option<&'a
         };
         found.eq_ignore_ascii_case(name).then_some(value)
     })
+}
+
+/// Whether it is `sip:` in any case.
+fn is_sip(scheme: [u8; 4]) -> bool {
+    // The bit of a blank is what a small letter has and its capital has not.
+    let small = u32::from_ne_bytes(*b"   \0");
+    u32::from_ne_bytes(scheme) | small == u32::from_ne_bytes(*b"sip:")
 }
 
 /// `user:password@`, if it stands at the cursor.

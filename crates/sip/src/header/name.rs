@@ -1,9 +1,10 @@
 //! Names of header fields: long, compact (RFC 3261 §7.3.3 and its extensions), in any case.
 //!
-//! The usual spelling is found at the front of its line, colon and all, by a perfect hash of sixteen
-//! bytes; any other by a hash of its length, first and last letter. The compiler builds both tables.
+//! The usual spelling is found at the front of its line, colon and blank and all, by a perfect hash of its
+//! first letters and its length; any other by a hash of its length, first and last letter. The compiler
+//! builds both tables.
 
-use crate::scan;
+use crate::scan::{BLOCK_BYTES, Block};
 
 /// Calls `$with` with one `Variant "Canonical-Name" compact` per known header; compact 0: none.
 macro_rules! names {
@@ -107,6 +108,14 @@ macro_rules! define {
                 }
             }
 
+            /// The same as it begins a line.
+            const fn with_colon(self) -> &'static [u8] {
+                match self {
+                    $(Self::$variant => concat!($canonical, ": ").as_bytes(),)*
+                    Self::Other => b"",
+                }
+            }
+
             /// The one-letter name, if there is one.
             #[must_use]
             pub const fn compact(self) -> Option<u8> {
@@ -162,61 +171,84 @@ static COMPACT_NAMES: [Name; 26] = {
     letters
 };
 
-/// The first sixteen bytes of a line, of which those are kept that stand up to the first colon.
-type Key = [u64; 2];
+/// How a name usually begins a line: with a colon and a blank behind it.
+#[derive(Clone, Copy)]
+struct Usual {
+    /// Its first sixteen bytes; zeros behind those of a shorter one.
+    front: [u8; BLOCK_BYTES],
+    /// The places of `front` that count, and [`GOES_ON`].
+    places: u32,
+    /// What stands behind `front`.
+    rest: &'static [u8],
+    name: Name,
+    name_bytes: u8,
+}
 
-/// No line has this key: it holds two colons.
-const NO_KEY: Key = [0x3a3a, 0];
+/// A place that no front has: the name goes on behind it.
+const GOES_ON: u32 = 1 << BLOCK_BYTES;
 
-/// Names of at most 15 letters with their colon by a hash that is perfect.
+/// No line begins so.
+const NOTHING: Usual = Usual {
+    front: [0; BLOCK_BYTES],
+    places: u32::MAX,
+    rest: b"",
+    name: Name::Other,
+    name_bytes: 0,
+};
+
+const USUAL_SLOTS: usize = 256;
+
+/// The usual spellings by a perfect hash of their first four letters and where in the first sixteen the
+/// colon stands. Of those that are alike in both only the last is here.
 #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses an overrun")]
 #[allow(clippy::arithmetic_side_effects, reason = "evaluated by the compiler")]
-static KEYED_NAMES: [(Key, Name); SLOTS] = {
-    let mut slots = [(NO_KEY, Name::Other); SLOTS];
+static USUAL_NAMES: [Usual; USUAL_SLOTS] = {
+    let mut slots = [NOTHING; USUAL_SLOTS];
     let mut index = 0;
     while index < Name::ALL.len() {
         let name = Name::ALL[index];
-        let text = name.as_bytes();
-        if text.len() < 16 {
-            let mut line = [b':'; 16];
-            line.split_at_mut(text.len()).0.copy_from_slice(text);
-            let (key, _) = key_of(&line);
-            let slot = &mut slots[key_hash(key) as usize];
-            assert!(slot.0[0] == NO_KEY[0], "two names share a slot: find another factor");
-            *slot = (key, name);
-        }
+        let text = name.with_colon();
+        let (front, places, rest) = match text.split_first_chunk::<BLOCK_BYTES>() {
+            Some((front, rest)) => (*front, 0xffff | GOES_ON, rest),
+            None => {
+                let mut front = [0; BLOCK_BYTES];
+                front.split_at_mut(text.len()).0.copy_from_slice(text);
+                (front, (1 << text.len()) - 1, &[] as &[u8])
+            }
+        };
+        let name_bytes = text.len() - 2;
+        let colon = if name_bytes < BLOCK_BYTES { name_bytes } else { BLOCK_BYTES };
+        let [a, b, c, d, ..] = front;
+        let slot = &mut slots[usual_slot([a, b, c, d], colon)];
+        let alike = slot.front[0] == a && slot.front[1] == b && slot.front[2] == c;
+        assert!(slot.name_bytes == 0 || alike, "two names share a slot: find another factor");
+        *slot = Usual { front, places, rest, name, name_bytes: name_bytes as u8 };
         index += 1;
     }
     slots
 };
 
-/// The key of a line and where its first colon stands; 16 when there is none.
-#[inline]
-const fn key_of(line: &[u8; 16]) -> (Key, usize) {
-    let [low, high] = scan::halves(line);
-    let colons = scan::equal(low, b':');
-    if colons != 0 {
-        return ([low & scan::up_to_lowest(colons), 0], scan::lowest_byte(colons));
-    }
-    let colons = scan::equal(high, b':');
-    let at = scan::lowest_byte(colons).wrapping_add(8);
-    ([low, high & scan::up_to_lowest(colons)], at)
+/// Where a name is looked for, by its first four bytes and the place of its colon.
+const fn usual_slot(letters: [u8; 4], colon: usize) -> usize {
+    let key = u32::from_le_bytes(letters).wrapping_add(colon as u32);
+    (key.wrapping_mul(FACTOR) >> 24) as usize
 }
 
-/// The factor was found by trying.
-const fn key_hash(key: Key) -> u8 {
-    let [low, high] = key;
-    ((low ^ high.rotate_left(19)).wrapping_mul(0xfa64_6036_0b83_c705) >> 56) as u8
-}
+/// Found by trying.
+const FACTOR: u32 = 0x5627_922d;
 
 impl Name {
-    /// The name that a line begins with, and how long it is. `None`: it is not one of at most 15
-    /// letters that we know, written as usual, with its colon at once; [`Name::new`] knows more.
-    #[inline]
-    pub(crate) fn at_front_of(line: &[u8; 16]) -> Option<(Self, usize)> {
-        let (key, length) = key_of(line);
-        let (known, name) = KEYED_NAMES.get(usize::from(key_hash(key)))?;
-        (*known == key).then_some((*name, length))
+    /// The name that a line begins with and how long it is, when it is one that we know, written as
+    /// usual, with a colon and a blank behind it. `None`: [`Name::new`] knows more.
+    #[inline(always)]
+    pub(crate) fn at_front_of(line: &[u8]) -> Option<(Self, u8)> {
+        let (front, rest) = line.split_first_chunk()?;
+        let block = Block::new(front);
+        let colon = (block.equal(b':') | 1 << BLOCK_BYTES).trailing_zeros() as usize;
+        let usual = USUAL_NAMES.get(usual_slot(*front.first_chunk()?, colon))?;
+        let missed = usual.places & !block.same(&usual.front);
+        let found = missed == 0 || missed == GOES_ON && rest.starts_with(usual.rest);
+        found.then_some((usual.name, usual.name_bytes))
     }
 
     /// The header of that name, long or compact, in any case.
@@ -270,24 +302,37 @@ mod tests {
 
     #[test]
     fn at_the_front_of_a_line_a_name_is_found_only_as_it_is_usually_written() {
-        let found = |line: &[u8]| Name::at_front_of(line.first_chunk().unwrap());
+        // Each shares its front with a later one of the list, which is found.
+        let shadowed = [
+            Name::AcceptEncoding,
+            Name::ContentDisposition,
+            Name::ContentEncoding,
+            Name::ProxyAuthenticate,
+            Name::Replaces,
+        ];
         for &name in Name::ALL {
             let text = name.as_bytes();
-            let line = [text, b":x: 0123456789abcdef"].concat();
-            assert_eq!(found(&line), (text.len() < 16).then_some((name, text.len())));
-            assert_eq!(found(&line.to_ascii_lowercase()), None);
+            let line = [text, b": x: 0123456789abcdef"].concat();
+            let expected = (!shadowed.contains(&name)).then_some((name, text.len() as u8));
+            assert_eq!(Name::at_front_of(&line), expected);
+            assert_eq!(Name::at_front_of(&line.to_ascii_lowercase()), None);
+            for other in [&b" : x"[..], b":x", b":\tx", b"", b"-x: x"] {
+                let line = [text, other, b"0123456789abcdef"].concat();
+                assert_eq!(Name::at_front_of(&line), None, "{}", line.escape_ascii());
+            }
         }
         for line in [
-            &b"To : 0123456789abcdef"[..],
-            b"To\0: 0123456789abcdef",
+            &b"To\0: 0123456789abcdef"[..],
             b"To\0\0\0\0\0\0\0\0\0\0\0\0\0\0:",
             b":\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-            b"::\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
             &[0; 16],
+            &[0; 40],
             &[0xff; 16],
             b"0123456789abcdef",
+            b"P-Asserted-Ident",
+            b"To: short",
         ] {
-            assert_eq!(found(line), None, "{}", line.escape_ascii());
+            assert_eq!(Name::at_front_of(line), None, "{}", line.escape_ascii());
         }
     }
 

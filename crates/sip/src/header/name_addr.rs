@@ -60,30 +60,35 @@ impl<'a> NameAddr<'a> {
 
     /// The whole value as it stands; it may hold folds.
     #[must_use]
+    #[inline]
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.raw
     }
 
     /// The display name as it stands, quotes included; empty when there is none; it may hold folds.
     #[must_use]
+    #[inline]
     pub const fn display(&self) -> &'a [u8] {
         self.display
     }
 
     /// The address.
     #[must_use]
+    #[inline]
     pub const fn uri(&self) -> &Uri<'a> {
         &self.uri
     }
 
     /// The parameters of the header (not those of the URI).
     #[must_use]
+    #[inline]
     pub const fn params(&self) -> &Params<'a> {
         &self.params
     }
 
     /// The tag of From and To (§19.3).
     #[must_use]
+    #[inline]
     pub const fn tag(&self) -> Option<&'a [u8]> {
         self.tag
     }

@@ -70,6 +70,7 @@ impl<'a> Params<'a> {
 
     /// As they stand, from the first semicolon on; they may hold folds.
     #[must_use]
+    #[inline]
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.bytes
     }

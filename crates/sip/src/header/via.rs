@@ -162,24 +162,28 @@ impl<'a> Via<'a> {
 
     /// The whole value as it stands; it may hold folds.
     #[must_use]
+    #[inline]
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.raw
     }
 
     /// The transport it names.
     #[must_use]
+    #[inline]
     pub const fn transport(&self) -> Transport<'a> {
         Transport::new(self.transport.of(self.raw))
     }
 
     /// The host of sent-by.
     #[must_use]
+    #[inline]
     pub const fn host(&self) -> Host<'a> {
         Host::known(self.host.of(self.raw))
     }
 
     /// The port of sent-by; 5060 is meant when it is absent.
     #[must_use]
+    #[inline]
     pub const fn port(&self) -> Option<u16> {
         match self.port {
             Some(port) => Some(port.get()),
@@ -189,12 +193,14 @@ impl<'a> Via<'a> {
 
     /// All parameters.
     #[must_use]
+    #[inline]
     pub const fn params(&self) -> &Params<'a> {
         &self.params
     }
 
     /// The branch, whether with or without the magic cookie.
     #[must_use]
+    #[inline]
     pub const fn branch(&self) -> Option<&'a [u8]> {
         self.given.branch
     }
@@ -214,24 +220,28 @@ impl<'a> Via<'a> {
 
     /// The address that the next server saw.
     #[must_use]
+    #[inline]
     pub const fn received(&self) -> Option<IpAddr> {
         self.given.received
     }
 
     /// Whether the answer goes to the port that the request came from.
     #[must_use]
+    #[inline]
     pub const fn rport(&self) -> Rport {
         self.given.rport
     }
 
     /// Where the answer goes instead, by a sender's wish. We never follow it; it is shown only.
     #[must_use]
+    #[inline]
     pub const fn maddr(&self) -> Option<&'a [u8]> {
         self.given.maddr
     }
 
     /// Hops of a multicast answer.
     #[must_use]
+    #[inline]
     pub const fn ttl(&self) -> Option<u8> {
         self.given.ttl
     }
