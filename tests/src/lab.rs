@@ -76,7 +76,7 @@ impl Running {
     /// Waits until somebody beside it is bound to this address.
     ///
     /// # Errors
-    /// When nobody is, after five seconds.
+    /// When nobody is, after twenty seconds.
     pub fn listens(&self, at: SocketAddr) -> Result<(), Error> {
         let process = self.0.as_ref().ok_or("already waited for")?.id();
         let wanted = in_proc(at);
@@ -86,7 +86,7 @@ impl Running {
                 table.is_ok_and(|table| table.contains(&wanted))
             })
         };
-        if Lab::wait_until(Duration::from_secs(5), bound) {
+        if Lab::wait_until(Duration::from_secs(20), bound) {
             return Ok(());
         }
         Err(format!("nobody is bound to {at}").into())

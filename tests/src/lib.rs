@@ -2,9 +2,24 @@
 //!
 //! [`sim`] is a world in virtual time around the real loops of both daemons. [`lab`] runs the real
 //! programs in network namespaces against foreign clients: scenes of [`sipp`] scripts on a [`stage`], with
-//! TLS through a [`tunnel`], and phones and proxies ([`softphone`], [`linphone`], [`kamailio`]) that do what
-//! they think right. `bin/phones.rs` and `bin/flood.rs` are the load that no foreign client can verify
+//! TLS through a [`tunnel`], and phones and proxies ([`softphone`], [`linphone`], [`webphone`], [`kamailio`])
+//! that do what they think right. `bin/phones.rs` and `bin/flood.rs` are the load that no foreign client can verify
 //! packet by packet.
+//!
+//! What of SIP is shown where, with peers that nobody here wrote (the head of each file says more):
+//!
+//! | of SIP | scenes |
+//! |---|---|
+//! | transactions and dialogs | `tests/lab_sip.rs`, crossings in `tests/lab_extensions.rs`, forks in `tests/lab_gateways.rs` |
+//! | PRACK, UPDATE, INFO, MESSAGE, session timers | `tests/lab_extensions.rs` |
+//! | what a gateway's fields change, redirections | `tests/lab_gateways.rs` |
+//! | transfer and pickup by phones, ringback | `tests/lab_clients.rs` |
+//! | registrar, PUBLISH, challenges of ours, registration at vendors | `tests/lab_registrar.rs` |
+//! | OPTIONS to vendors, challenges of theirs | `tests/lab_vendors.rs` |
+//! | connections, marks, TCP above the MTU | `tests/lab_transports.rs` |
+//! | WebSocket | `tests/lab_websocket.rs` |
+//! | bad input, fragments, a machine that is overrun | `tests/lab_hostile.rs` |
+//! | hiding of either side from the other | every scene of [`stage`] |
 
 pub mod carrier;
 pub mod kamailio;
@@ -15,6 +30,7 @@ pub mod sipp;
 pub mod softphone;
 pub mod stage;
 pub mod tunnel;
+pub mod webphone;
 
 /// Billionths of `rate` per minute for whole seconds, rounded half to even at six decimals: written
 /// apart from the product's own arithmetic.

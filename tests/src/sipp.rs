@@ -48,9 +48,11 @@ impl Carrier {
 }
 
 /// One side of a call.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Script {
     steps: String,
+    /// How often it is played, ten times a second.
+    times: u32,
     /// How long it waits for what must come, if not 10 s.
     patience_ms: Option<u32>,
     labels: u32,
@@ -117,6 +119,13 @@ pub fn register(user: &str, number: u32, lines: &str) -> String {
     .replace(&format!("{contact}\n"), "")
     .replace(own, &aor)
     .replace(&format!("<{TARGET}>"), &aor)
+}
+
+/// Tells the world about somebody (RFC 3903), outside of any dialog; `lines` name the event.
+#[must_use]
+pub fn publish(lines: &str, body: &str) -> String {
+    let publish = request("PUBLISH", 1, "1", TARGET, "", lines, body);
+    publish.replace("application/sdp", "application/pidf+xml")
 }
 
 /// A request inside the dialog. An ACK has the number of its INVITE.
@@ -203,6 +212,18 @@ pub fn takes() -> Script {
         .gets("ACK")
 }
 
+/// The caller hangs up; `number` is that of its BYE.
+#[must_use]
+pub fn leaves(caller: Script, number: u32) -> Script {
+    caller.asks(inside("BYE", number, "", "")).gets("200")
+}
+
+/// The vendor is hung up on.
+#[must_use]
+pub fn left(vendor: Script) -> Script {
+    vendor.gets("BYE").says(agree("200 OK", "", ""))
+}
+
 /// The header line by which somebody proves himself to who challenged him last.
 #[must_use]
 pub fn credentials(username: &str, password: &str) -> String {
@@ -229,11 +250,40 @@ pub fn agree(status: &str, lines: &str, body: &str) -> String {
     answer(status, lines, body).replace(";tag=[pid]v[call_number]", "")
 }
 
+impl Default for Script {
+    fn default() -> Self {
+        Self { steps: String::new(), times: 1, patience_ms: None, labels: 0 }
+    }
+}
+
 impl Script {
     /// Nothing yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// So often, ten times a second.
+    #[must_use]
+    pub fn repeated(self, times: u32) -> Self {
+        Self { times, ..self }
+    }
+
+    /// How often.
+    pub(crate) fn times(&self) -> u32 {
+        self.times
+    }
+
+    /// Whoever is asked for OPTIONS says so, and plays the rest for whoever asks for anything else.
+    #[must_use]
+    pub fn or_options(self) -> Self {
+        let steps = format!(
+            "<recv request=\"OPTIONS\" optional=\"true\" next=\"options\"/>\n{}<nop next=\"end\"/>\n\
+             <label id=\"options\"/>\n{}<label id=\"end\"/>\n",
+            self.steps,
+            Self::new().says(answer("200 OK", "", "")).steps
+        );
+        Self { steps, ..self }
     }
 
     /// Waits so long from here on for what must come.

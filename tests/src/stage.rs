@@ -4,17 +4,18 @@
 //! After a scene three things are held against what was written: what each SIPp got, what the record
 //! says, and that neither side ever saw an address of the other.
 
-use std::fmt::Write;
+use std::fmt::{Debug, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::lab::{Lab, Running};
 use crate::sipp::{Carrier, Script};
-use crate::tunnel::Authority;
+use crate::tunnel::{self, Authority};
 
 /// The family of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,15 @@ impl Way {
     pub const STREAM: Self = Self { family: Family::Six, carrier: Carrier::Tcp };
     /// TLS over IPv4.
     pub const SECURE: Self = Self { family: Family::Four, carrier: Carrier::Tls };
+    /// Each carrier over each family.
+    pub const ALL: [Self; 6] = [
+        Self::PLAIN,
+        Self { family: Family::Four, carrier: Carrier::Tcp },
+        Self::SECURE,
+        Self { family: Family::Six, carrier: Carrier::Udp },
+        Self::STREAM,
+        Self { family: Family::Six, carrier: Carrier::Tls },
+    ];
 }
 
 /// How both sides of a call are spoken with.
@@ -59,23 +69,17 @@ impl Ways {
         Self { caller: way, vendor: way }
     }
 
-    /// UDP over IPv4, TCP over IPv6, and TLS.
+    /// Both sides by each carrier over each family.
     #[must_use]
-    pub fn three() -> [Self; 3] {
-        [Way::PLAIN, Way::STREAM, Way::SECURE].map(Self::both)
+    pub fn six() -> [Self; 6] {
+        Way::ALL.map(Self::both)
     }
 
     /// Each way of a caller with each way of a vendor.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let ways = |family| {
-            let carriers = [Carrier::Udp, Carrier::Tcp, Carrier::Tls];
-            carriers.map(|carrier| Way { family, carrier })
-        };
-        let ways: Vec<Way> = [Family::Four, Family::Six].into_iter().flat_map(ways).collect();
-        let pairs =
-            ways.iter().flat_map(|&caller| ways.iter().map(move |&vendor| Self { caller, vendor }));
-        pairs.collect()
+        let pair = |caller| Way::ALL.map(|vendor| Self { caller, vendor });
+        Way::ALL.into_iter().flat_map(pair).collect()
     }
 
     fn tunnelled(self) -> bool {
@@ -129,6 +133,20 @@ pub struct Vendor {
     pub plays: Option<Script>,
 }
 
+impl Vendor {
+    /// Who plays this, with these fields.
+    #[must_use]
+    pub fn new(fields: &'static [&'static str], plays: Script) -> Self {
+        Self { fields: Some(fields), plays: Some(plays) }
+    }
+
+    /// Who plays this where a call is led that has no gateway there.
+    #[must_use]
+    pub fn elsewhere(plays: Script) -> Self {
+        Self { fields: None, plays: Some(plays) }
+    }
+}
+
 /// What is played.
 #[derive(Clone, Debug)]
 pub struct Scene {
@@ -141,10 +159,44 @@ pub struct Scene {
     /// The vendors in the order in which they are tried: the first at the carrier's port, the next ones
     /// ten further each.
     pub vendors: Vec<Vendor>,
-    /// Why the call ended, as its record says.
+    /// Why the call ended, as its record says; empty: no vendor was tried, and no record is looked for.
     pub reason: &'static str,
     /// The status of each vendor that was tried, as its record says.
     pub attempts: &'static [u64],
+}
+
+impl Scene {
+    /// A call that a vendor took and that somebody ended.
+    #[must_use]
+    pub fn new(name: &'static str, caller: Script, vendor: Vendor) -> Self {
+        let vendors = vec![vendor];
+        Self { name, customer: &[], caller, vendors, reason: "normal", attempts: &[200] }
+    }
+
+    /// Who asks for something that leads to no vendor.
+    #[must_use]
+    pub fn alone(name: &'static str, caller: Script) -> Self {
+        Self { name, customer: &[], caller, vendors: Vec::new(), reason: "", attempts: &[] }
+    }
+
+    /// The same for a customer with these fields.
+    #[must_use]
+    pub fn of(self, customer: &'static [&'static str]) -> Self {
+        Self { customer, ..self }
+    }
+
+    /// The same with one more vendor.
+    #[must_use]
+    pub fn and(mut self, vendor: Vendor) -> Self {
+        self.vendors.push(vendor);
+        self
+    }
+
+    /// The same with another end.
+    #[must_use]
+    pub fn ends(self, reason: &'static str, attempts: &'static [u64]) -> Self {
+        Self { reason, attempts, ..self }
+    }
 }
 
 /// What peers and books said in a scene.
@@ -190,8 +242,6 @@ impl Spot {
 pub struct Stage {
     /// `None`: no TLS today.
     pub authority: Option<Authority>,
-    /// How often each SIPp plays its part, ten times a second.
-    pub calls: u32,
     folder: PathBuf,
     /// The lab: it goes last, for whoever waits for it uses the same folders.
     pub lab: Lab,
@@ -212,14 +262,18 @@ type Error = crate::lab::Error;
 
 /// In fields and scripts: the number of the spot.
 pub const OWN: &str = "(own)";
-/// In what a vendor plays: address and port of the place behind its own.
-pub const NEXT_PLACE: &str = "(the next place)";
+/// In scripts: the number that is dialled.
+pub const DIALLED: &str = "(the number)";
+/// Places that a vendor can name.
+const PLACES: usize = 4;
 /// 1 and 2 are those of the lab itself.
 const FIRST_SPOT: u8 = 10;
+/// Scenes that play at once: with many more the appliance sends new calls away, as it should.
+const AT_ONCE: usize = 32;
 /// How long the others of a failed SIPp go on.
 const GRACE: Duration = Duration::from_secs(1);
 /// Where callers are.
-const CALLER: Seat = Seat { side: Side::Customers, port: 5090 };
+pub const CALLER: Seat = Seat { side: Side::Customers, port: 5090, mouth: None };
 /// Where a tunnel hides a peer on the loopback.
 const INNER_PORT: u16 = 30_000;
 
@@ -246,7 +300,7 @@ impl Stage {
         lab.script(&["start"])?;
         let folder = std::env::temp_dir().join(format!("tollgate-stage-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
-        let stage = Self { lab, authority, calls: 1, folder };
+        let stage = Self { lab, authority, folder };
         for command in [
             "account create acme --role customer --unlimited",
             "account create carrier --role vendor --unlimited",
@@ -258,6 +312,13 @@ impl Stage {
             stage.tollgate(command)?;
         }
         Ok(Some(stage))
+    }
+
+    /// The ways that can be gone here.
+    #[must_use]
+    pub fn ways(&self) -> Vec<Way> {
+        let able = |way: &Way| way.carrier != Carrier::Tls || self.authority.is_some();
+        Way::ALL.into_iter().filter(able).collect()
     }
 
     /// Runs `tollgate` with these words.
@@ -311,6 +372,9 @@ impl Stage {
         let vendors: Vec<Option<&Script>> =
             scene.vendors.iter().map(|vendor| vendor.plays.as_ref()).collect();
         let mut played = self.act(spot, ways, &scene.caller, &vendors).map_err(named)?;
+        if scene.reason.is_empty() {
+            return Ok(played);
+        }
         played.cdr = self.record(spot).map_err(named)?;
         let found = outcome(&played.cdr);
         let wanted = (scene.reason, scene.attempts.to_vec());
@@ -355,8 +419,9 @@ impl Stage {
     ) -> Result<Actor, String> {
         let words = |error: Error| error.to_string();
         let face = self.vendor_face(spot, way, place).map_err(words)?;
-        let next = vendor_at(spot, way, place + 1);
-        let script = script.clone().with(NEXT_PLACE, &escaped(next));
+        let script = (0..PLACES).fold(script.clone(), |script, place| {
+            script.with(&at_place(place), &escaped(vendor_at(spot, way, place)))
+        });
         let name = format!("{}-vendor{place}", spot.0);
         let role = Role { side: Side::Vendors, name, asks: false };
         let actor = self.sipp(role, &script, face, way, spot).map_err(words)?;
@@ -386,13 +451,15 @@ impl Stage {
         let Role { side, name, asks } = role;
         let file = self.folder.join(format!("{name}.xml"));
         let log = self.folder.join(format!("{name}.log"));
-        face.dress(script, way).with(OWN, &spot.0.to_string()).save(&file)?;
+        let script = face.dress(script, way).with(OWN, &spot.0.to_string());
+        let script = script.with(DIALLED, &spot.number());
+        script.save(&file)?;
         let (inner, media) = (face.inner.ip().to_string(), face.own.ip().to_string());
         let port = face.inner.port().to_string();
         let [file, messages] = [&file, &log].map(|path| path.to_string_lossy().into_owned());
         let (far, number) = (face.far.to_string(), spot.number());
         let mut arguments = vec!["-sf", &file, "-i", &inner, "-p", &port, "-mi", &media];
-        let calls = self.calls.to_string();
+        let calls = script.times().to_string();
         arguments.extend(["-t", way.carrier.option(), "-m", &calls, "-r", "10", "-nostdin"]);
         arguments.extend(["-timeout", "100", "-timeout_error"]);
         arguments.extend(["-trace_err", "-error_file", "/dev/stderr"]);
@@ -407,10 +474,20 @@ impl Stage {
     }
 
     fn client_face(&self, seat: Seat, spot: Spot, way: Way) -> Result<Face, Error> {
-        let Seat { side, port } = seat;
+        let Seat { side, port, mouth } = seat;
         let own = SocketAddr::new(side.address(way.family, spot.0), port);
         let appliance = side.address(way.family, 2);
         let far = SocketAddr::new(appliance, way.carrier.port());
+        if let Some(mouth) = mouth {
+            let port = INNER_PORT + u16::from(spot.0);
+            let near = match way.family {
+                Family::Four => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
+                Family::Six => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port),
+            };
+            let mouth = SocketAddr::new(own.ip(), mouth);
+            let detour = tunnel::detour(&self.lab, side.place(), near, mouth, far)?;
+            return Ok(Face { own, inner: own, far: near, _tunnel: Some(detour) });
+        }
         if way.carrier != Carrier::Tls {
             return Ok(Face { own, inner: own, far, _tunnel: None });
         }
@@ -438,16 +515,25 @@ impl Stage {
     /// # Errors
     /// When there is none, or more.
     pub fn record(&self, spot: Spot) -> Result<Value, String> {
+        self.newest_record(spot, 1)
+    }
+
+    /// The newest, once there are so many.
+    ///
+    /// # Errors
+    /// When there are not, or more.
+    pub fn newest_record(&self, spot: Spot, calls: usize) -> Result<Value, String> {
         let list = format!("cdr list --gateway {}", spot.customer());
         let mut found = Vec::new();
         let complete = |cdr: &Value| cdr.get("complete") == Some(&Value::Bool(true));
-        Lab::wait_until(Duration::from_secs(10), || {
+        let all = Lab::wait_until(Duration::from_secs(10), || {
             let page = self.tollgate(&list).unwrap_or_default();
             found = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
             found.retain(|cdr| cdr.pointer("/attempts/0").is_some());
-            found.len() == 1 && found.iter().all(complete)
+            found.len() == calls && found.iter().all(complete)
         });
-        let [cdr] = found.as_slice() else { return Err(format!("not one record: {found:?}")) };
+        let newest = found.first().filter(|_| all);
+        let Some(cdr) = newest else { return Err(format!("not {calls} records: {found:?}")) };
         let id = cdr.get("id").and_then(Value::as_str).unwrap_or_default();
         self.tollgate(&format!("cdr show {id}")).map_err(|error| error.to_string())
     }
@@ -461,11 +547,45 @@ pub fn outcome(cdr: &Value) -> (&str, Vec<u64>) {
     (cdr.get("end_reason").and_then(Value::as_str).unwrap_or_default(), statuses.collect())
 }
 
-/// Plays all scenes in all ways on one stage, at once.
+/// So many spots.
+pub fn spots(count: usize) -> impl Iterator<Item = Spot> + Clone {
+    (FIRST_SPOT..).map(Spot).take(count)
+}
+
+/// Plays something for each of these at once, at a spot of its own.
+///
+/// # Panics
+/// With all that went otherwise than written.
+pub fn at_once<T: Copy + Send + Debug>(
+    all: &[T],
+    play: impl Fn(Spot, T) -> Result<(), String> + Sync,
+) {
+    let play = &play;
+    let faults: Vec<String> = std::thread::scope(|scope| {
+        let playing: Vec<_> = spots(all.len())
+            .zip(all)
+            .map(|(spot, &one)| {
+                scope.spawn(move || play(spot, one).err().map(|why| format!("{one:?}: {why}")))
+            })
+            .collect();
+        playing.into_iter().filter_map(|thread| thread.join().expect("it ends")).collect()
+    });
+    assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+}
+
+/// Plays all scenes in all ways on one stage, many at once: those that take long had better come first.
 ///
 /// # Panics
 /// With all that went otherwise than written.
 pub fn all_play(scenes: &[Scene], ways: &[Ways]) {
+    all_play_with(&[], scenes, ways);
+}
+
+/// The same with these parameters, like `TG_SIP_DOMAIN sip.example.net`.
+///
+/// # Panics
+/// With all that went otherwise than written.
+pub fn all_play_with(parameters: &[&str], scenes: &[Scene], ways: &[Ways]) {
     let plays: Vec<(Spot, &Scene, Ways)> = ways
         .iter()
         .flat_map(|&ways| scenes.iter().map(move |scene| (scene, ways)))
@@ -474,19 +594,21 @@ pub fn all_play(scenes: &[Scene], ways: &[Ways]) {
         .collect();
     let stage = Stage::raised(plays.iter().map(|&(spot, ..)| spot)).expect("the stage is raised");
     let Some(stage) = stage else { return };
+    for parameter in parameters {
+        stage.tollgate(&format!("param set {parameter}")).expect("a parameter is set");
+    }
     let tunnels = stage.authority.is_some();
+    let able = plays.iter().filter(|(.., ways)| tunnels || !ways.tunnelled());
+    let waiting = Mutex::new(able);
+    let next = || waiting.lock().expect("nobody dies with it").next();
+    let play_on = || {
+        let played =
+            std::iter::from_fn(&next).map(|&(spot, scene, ways)| stage.play(spot, scene, ways));
+        played.filter_map(Result::err).collect::<Vec<String>>()
+    };
     let faults: Vec<String> = std::thread::scope(|scope| {
-        let able = plays.iter().filter(|(.., ways)| tunnels || !ways.tunnelled());
-        let playing: Vec<_> = able
-            .map(|&(spot, scene, ways)| {
-                scope.spawn({
-                    let stage = &stage;
-                    move || stage.play(spot, scene, ways).err()
-                })
-            })
-            .collect();
-        let ended = playing.into_iter().map(|thread| thread.join().expect("it ends"));
-        ended.flatten().collect()
+        let playing: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(play_on)).collect();
+        playing.into_iter().flat_map(|thread| thread.join().expect("it ends")).collect()
     });
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
 }
@@ -501,6 +623,12 @@ fn add_fields(command: &mut String, fields: &[&str], spot: Spot) {
     for field in fields {
         let _ = write!(command, " --field {}", field.replace(OWN, &spot.0.to_string()));
     }
+}
+
+/// In what a vendor plays: address and port of a place.
+#[must_use]
+pub fn at_place(place: usize) -> String {
+    format!("(place {place})")
 }
 
 /// Where a vendor is.
@@ -536,6 +664,16 @@ pub struct Seat {
     pub side: Side,
     /// From this port.
     pub port: u16,
+    /// Its datagrams leave by this port instead, where nobody hears what comes back.
+    pub mouth: Option<u16>,
+}
+
+impl Seat {
+    /// An ordinary one.
+    #[must_use]
+    pub fn new(side: Side, port: u16) -> Self {
+        Self { side, port, mouth: None }
+    }
 }
 
 /// What a SIPp is in a scene.

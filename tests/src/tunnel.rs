@@ -1,4 +1,5 @@
-//! TLS for a SIPp that has none: socat speaks it, with an OpenSSL that nobody here wrote.
+//! TLS for a SIPp that has none: socat speaks it, with an OpenSSL that nobody here wrote. A detour by it
+//! lets a SIPp speak from one port and listen at another.
 //!
 //! An [`Authority`] vouches for the appliance and for the vendors; the peers believe nobody else, and
 //! neither does the appliance.
@@ -48,14 +49,14 @@ impl Authority {
         Ok(Self { folder })
     }
 
-    /// What the appliance's configuration says of it.
+    /// What the appliance's configuration says of it, and of WebSocket.
     #[must_use]
     pub fn section(&self) -> String {
         let [certificate, key, authority] =
             ["box.pem", "box.key", "authority.pem"].map(|name| self.file(name));
         format!(
             "\n[streams]\ntls_certificate = \"{certificate}\"\ntls_key = \"{key}\"\n\
-             tls_authorities = \"{authority}\"\n"
+             tls_authorities = \"{authority}\"\nws_port = 8080\nwss_port = 8443\n"
         )
     }
 
@@ -118,6 +119,24 @@ impl Authority {
         }
         here
     }
+}
+
+/// Datagrams to `near` in `place` go on from `mouth` to `far`; nothing comes back.
+pub(crate) fn detour(
+    lab: &Lab,
+    place: &str,
+    near: SocketAddr,
+    mouth: SocketAddr,
+    far: SocketAddr,
+) -> Result<Running, Error> {
+    let version = if near.is_ipv6() { 6 } else { 4 };
+    let (port, ip) = (near.port(), near.to_string());
+    let ip = ip.trim_end_matches(&format!(":{port}")).to_owned();
+    let from = format!("UDP{version}-RECV:{port},bind={ip}");
+    let to = format!("UDP{version}-SENDTO:{far},bind={mouth}");
+    let detour = lab.start(place, "socat", &["-u", &from, &to])?;
+    detour.listens(near)?;
+    Ok(detour)
 }
 
 fn listening(near: SocketAddr) -> String {

@@ -1,5 +1,14 @@
 //! The extensions of SIP that carriers use, by a foreign client on both sides: what each peer saw, and
-//! what the books say.
+//! what the books say. Each scene over IPv4 and IPv6, by UDP, TCP and TLS.
+//!
+//! | shown | scenes |
+//! |---|---|
+//! | session timers: both refreshers, 422, a session that is not refreshed | [`sessions`] |
+//! | PRACK on either side, on both, and on neither | [`reliable`] |
+//! | UPDATE, INFO, MESSAGE, 491, CANCEL against 200 | [`inside_a_call`] |
+//! | passwords both ways | [`challenged`], more in `lab_vendors.rs` |
+//! | 302, vendors that are gone or full (Retry-After) | [`elsewhere`], more in `lab_gateways.rs` |
+//! | Privacy and P-Asserted-Identity | [`identities`], more in `lab_gateways.rs` |
 
 use std::time::Duration;
 
@@ -7,30 +16,9 @@ use serde_json::{Value, json};
 use tests::lab::Lab;
 use tests::sipp::{
     Like, SDP, Script, agree, agree_call, answer, answer_call, cancel, credentials, from_callee,
-    inside, invite, submit, takes, talks,
+    inside, invite, leaves, left, submit, takes, talks,
 };
-use tests::stage::{NEXT_PLACE, Scene, Spot, Stage, Vendor, Way, Ways, all_play};
-
-/// A vendor with these fields that plays this.
-fn vendor(fields: &'static [&'static str], plays: Script) -> Vendor {
-    Vendor { fields: Some(fields), plays: Some(plays) }
-}
-
-/// A scene that ends as most do.
-fn scene(name: &'static str, caller: Script, vendor: Vendor) -> Scene {
-    let vendors = vec![vendor];
-    Scene { name, customer: &[], caller, vendors, reason: "normal", attempts: &[200] }
-}
-
-/// The caller hangs up; `number` is that of its BYE.
-fn leaves(caller: Script, number: u32) -> Script {
-    caller.asks(inside("BYE", number, "", "")).gets("200")
-}
-
-/// The vendor is hung up on.
-fn left(vendor: Script) -> Script {
-    vendor.gets("BYE").says(agree("200 OK", "", ""))
-}
+use tests::stage::{Scene, Spot, Stage, Vendor, Way, Ways, all_play, at_place};
 
 /// A body that is no description.
 fn other_body(message: &str, kind: &str) -> String {
@@ -65,24 +53,24 @@ fn reliable() -> Vec<Scene> {
     vec![
         Scene {
             customer: &["rel100=supported"],
-            ..scene(
+            ..Scene::new(
                 "both sides are acknowledged that it rings",
                 leaves(caller("Supported: 100rel\n"), 3),
-                vendor(&["rel100=supported"], left(rung.clone())),
+                Vendor::new(&["rel100=supported"], left(rung.clone())),
             )
         },
         Scene {
             customer: &["rel100=required"],
-            ..scene(
+            ..Scene::new(
                 "a caller who demands PRACK speaks with a vendor that knows none",
                 leaves(caller("Require: 100rel\n"), 3),
-                vendor(&[], left(plain)),
+                Vendor::new(&[], left(plain)),
             )
         },
-        scene(
+        Scene::new(
             "a vendor that demands PRACK is rung by a caller who knows none",
             leaves(talks(), 2),
-            vendor(&["rel100=required"], left(rung)),
+            Vendor::new(&["rel100=required"], left(rung)),
         ),
     ]
 }
@@ -92,7 +80,7 @@ fn inside_a_call() -> Vec<Scene> {
         other_body(&inside("INFO", 2, "", "Signal=5\nDuration=160\n"), "application/dtmf-relay");
     let words = other_body(&inside("MESSAGE", 2, "", "Good morning\n"), "text/plain");
     vec![
-        scene(
+        Scene::new(
             "UPDATE moves the media",
             leaves(
                 talks()
@@ -100,7 +88,7 @@ fn inside_a_call() -> Vec<Scene> {
                     .gets_with("200", "a=recvonly"),
                 3,
             ),
-            vendor(
+            Vendor::new(
                 &[],
                 left(takes().gets_with("UPDATE", "a=sendonly").says(agree(
                     "200 OK",
@@ -109,17 +97,20 @@ fn inside_a_call() -> Vec<Scene> {
                 ))),
             ),
         ),
-        scene(
+        Scene::new(
             "a digit passes by INFO",
             leaves(talks().asks(&dtmf).gets("200"), 3),
-            vendor(&[], left(takes().gets_with("INFO", "Signal=5").says(agree("200 OK", "", "")))),
+            Vendor::new(
+                &[],
+                left(takes().gets_with("INFO", "Signal=5").says(agree("200 OK", "", ""))),
+            ),
         ),
         Scene {
             customer: &["message=true"],
-            ..scene(
+            ..Scene::new(
                 "words pass by MESSAGE inside a call",
                 leaves(talks().asks(&words).gets("200"), 3),
-                vendor(
+                Vendor::new(
                     &["message=true"],
                     left(
                         takes().gets_with("MESSAGE", "Good morning").says(agree("200 OK", "", "")),
@@ -127,12 +118,12 @@ fn inside_a_call() -> Vec<Scene> {
                 ),
             )
         },
-        scene(
+        Scene::new(
             "words are refused where they are not wanted",
             leaves(talks().asks(&words).gets("405"), 3),
-            vendor(&[], left(takes())),
+            Vendor::new(&[], left(takes())),
         ),
-        scene(
+        Scene::new(
             "a re-INVITE that crosses another is told 491",
             leaves(
                 talks()
@@ -145,7 +136,7 @@ fn inside_a_call() -> Vec<Scene> {
                     .gets("ACK"),
                 3,
             ),
-            vendor(
+            Vendor::new(
                 &[],
                 left(
                     Script::new()
@@ -162,7 +153,7 @@ fn inside_a_call() -> Vec<Scene> {
         ),
         Scene {
             reason: "cancelled",
-            ..scene(
+            ..Scene::new(
                 "a CANCEL that crosses the 200 ends in a BYE",
                 Script::new()
                     .asks(invite("", SDP))
@@ -172,7 +163,7 @@ fn inside_a_call() -> Vec<Scene> {
                     .gets("200")
                     .gets("487")
                     .says(submit()),
-                vendor(
+                Vendor::new(
                     &[],
                     left(
                         Script::new()
@@ -224,24 +215,24 @@ fn challenged() -> Vec<Scene> {
     let simple = "WWW-Authenticate: Digest realm=\"carrier\", nonce=\"4f1d\"";
     let secret: &[&str] = &["auth_username=carol", "auth_password=Secret-Word-17"];
     vec![
-        scene(
+        Scene::new(
             "a vendor that asks by 407 gets the password of its gateway",
             leaves(talks(), 2),
-            vendor(secret, left(told.then(&taken))),
+            Vendor::new(secret, left(told.then(&taken))),
         ),
-        scene(
+        Scene::new(
             "a vendor that asks by 401 is shown that we know the password",
             leaves(talks(), 2),
-            vendor(secret, left(proved(quality).then(&taken))),
+            Vendor::new(secret, left(proved(quality).then(&taken))),
         ),
-        scene(
+        Scene::new(
             "a vendor that asks by 401 without qop is shown the same",
             leaves(talks(), 2),
-            vendor(secret, left(proved(simple).then(&taken))),
+            Vendor::new(secret, left(proved(simple).then(&taken))),
         ),
         Scene {
             customer: ASKED,
-            ..scene(
+            ..Scene::new(
                 "a customer is asked for its password",
                 leaves(
                     proves("Secret-Word-17")
@@ -250,7 +241,7 @@ fn challenged() -> Vec<Scene> {
                         .says(inside("ACK", 2, "", "")),
                     3,
                 ),
-                vendor(&[], left(takes())),
+                Vendor::new(&[], left(takes())),
             )
         },
     ]
@@ -263,32 +254,39 @@ fn elsewhere() -> Vec<Scene> {
             &format!("<sip:4479@{place};transport=[transport]>"),
         )
     };
-    let sends_on = Script::new().gets("INVITE").says(moved(NEXT_PLACE)).gets("ACK");
+    let sends_on = Script::new().gets("INVITE").says(moved(&at_place(1))).gets("ACK");
     vec![
         Scene {
             vendors: vec![
-                vendor(&["redirects_max=1"], sends_on.clone()),
+                Vendor::new(&["redirects_max=1"], sends_on.clone()),
                 Vendor { fields: None, plays: Some(left(takes())) },
             ],
             attempts: &[302, 200],
-            ..scene("a 302 is followed where it may be", leaves(talks(), 2), vendor(&[], takes()))
-        },
-        Scene {
-            vendors: vec![vendor(&[], sends_on), vendor(&[], left(takes()))],
-            attempts: &[302, 200],
-            ..scene(
-                "a 302 is a failure where it may not be followed",
+            ..Scene::new(
+                "a 302 is followed where it may be",
                 leaves(talks(), 2),
-                vendor(&[], takes()),
+                Vendor::new(&[], takes()),
             )
         },
         Scene {
-            vendors: vec![Vendor { fields: Some(&[]), plays: None }, vendor(&[], left(takes()))],
+            vendors: vec![Vendor::new(&[], sends_on), Vendor::new(&[], left(takes()))],
+            attempts: &[302, 200],
+            ..Scene::new(
+                "a 302 is a failure where it may not be followed",
+                leaves(talks(), 2),
+                Vendor::new(&[], takes()),
+            )
+        },
+        Scene {
+            vendors: vec![
+                Vendor { fields: Some(&[]), plays: None },
+                Vendor::new(&[], left(takes())),
+            ],
             attempts: &[0, 200],
-            ..scene(
+            ..Scene::new(
                 "a vendor that is not there is passed over at once",
                 leaves(talks(), 2),
-                vendor(&[], takes()),
+                Vendor::new(&[], takes()),
             )
         },
         full(),
@@ -302,9 +300,9 @@ fn full() -> Scene {
         .says(answer("503 Service Unavailable", "Retry-After: 30\n", ""))
         .gets("ACK");
     Scene {
-        vendors: vec![vendor(&[], full), vendor(&[], left(takes()))],
+        vendors: vec![Vendor::new(&[], full), Vendor::new(&[], left(takes()))],
         attempts: &[503, 200],
-        ..scene("a full vendor is passed over", leaves(talks(), 2), vendor(&[], takes()))
+        ..Scene::new("a full vendor is passed over", leaves(talks(), 2), Vendor::new(&[], takes()))
     }
 }
 
@@ -324,10 +322,10 @@ fn identities() -> Vec<Scene> {
     vec![
         Scene {
             customer: &["trusted=true", "caller_from=asserted"],
-            ..scene(
+            ..Scene::new(
                 "a withheld number stays hidden from a stranger",
                 leaves(hides.clone(), 2),
-                vendor(
+                Vendor::new(
                     &["identity_sent=asserted"],
                     left(Script::new().gets_like("INVITE", nothing).then(&answers)),
                 ),
@@ -335,10 +333,10 @@ fn identities() -> Vec<Scene> {
         },
         Scene {
             customer: &["trusted=true", "caller_from=asserted"],
-            ..scene(
+            ..Scene::new(
                 "a withheld number is told to whom we trust",
                 leaves(hides, 2),
-                vendor(
+                Vendor::new(
                     &["identity_sent=asserted", "trusted=true"],
                     left(Script::new().gets_like("INVITE", all).then(&answers)),
                 ),
@@ -368,7 +366,7 @@ fn sessions() -> Vec<Scene> {
         invite.replace("CSeq: 1", "CSeq: 2").replace("[call_number]-1\n", "[call_number]-2\n")
     };
     vec![
-        scene(
+        Scene::new(
             "a session that is too short is told by 422 how long it must be",
             leaves(
                 Script::new()
@@ -383,12 +381,12 @@ fn sessions() -> Vec<Scene> {
                     .says(inside("ACK", 2, "", "")),
                 3,
             ),
-            vendor(&[], left(takes())),
+            Vendor::new(&[], left(takes())),
         ),
-        scene(
+        Scene::new(
             "a vendor that wants longer sessions by 422 gets them",
             leaves(talks(), 2),
-            vendor(
+            Vendor::new(
                 &["session_timer=true"],
                 left(
                     Script::new()
@@ -405,7 +403,7 @@ fn sessions() -> Vec<Scene> {
                 ),
             ),
         ),
-        scene(
+        Scene::new(
             "both sides are refreshed by us in half the time",
             leaves(
                 timed("Supported: timer\nAllow: INVITE, ACK, CANCEL, BYE, UPDATE\nSession-Expires: 90;refresher=uas\n")
@@ -414,7 +412,7 @@ fn sessions() -> Vec<Scene> {
                     .says(agree("200 OK", "Supported: timer\nSession-Expires: 90;refresher=uac\n", "")),
                 2,
             ),
-            vendor(
+            Vendor::new(
                 &["session_timer=true"],
                 agrees("Require: timer\nAllow: INVITE, ACK, CANCEL, BYE\nSession-Expires: 90;refresher=uac\n")
                     .patient(60_000)
@@ -427,16 +425,16 @@ fn sessions() -> Vec<Scene> {
         ),
         Scene {
             reason: "session_expired",
-            ..scene(
+            ..Scene::new(
                 "a caller who does not refresh its session is hung up on",
                 timed("Supported: timer\nSession-Expires: 90;refresher=uac\n")
                     .patient(95_000)
                     .gets("BYE")
                     .says(agree("200 OK", "", "")),
-                vendor(&[], left(takes().patient(95_000))),
+                Vendor::new(&[], left(takes().patient(95_000))),
             )
         },
-        scene(
+        Scene::new(
             "both sides refresh by themselves",
             leaves(
                 timed("Supported: timer\nSession-Expires: 90;refresher=uac\n")
@@ -445,7 +443,7 @@ fn sessions() -> Vec<Scene> {
                     .pauses(600),
                 3,
             ),
-            vendor(
+            Vendor::new(
                 &["session_timer=true"],
                 left(
                     agrees("Require: timer\nSession-Expires: 90;refresher=uas\n")
@@ -461,8 +459,8 @@ fn sessions() -> Vec<Scene> {
 #[test]
 fn extensions_hold_between_peers_over_all_carriers() {
     let scenes: Vec<Scene> =
-        [reliable(), inside_a_call(), challenged(), elsewhere(), identities(), sessions()].concat();
-    all_play(&scenes, &Ways::three());
+        [sessions(), reliable(), inside_a_call(), challenged(), elsewhere(), identities()].concat();
+    all_play(&scenes, &Ways::six());
 }
 
 #[test]

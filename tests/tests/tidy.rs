@@ -42,7 +42,8 @@ fn files(directory: &Path, endings: &[&str]) -> Vec<PathBuf> {
             let path = entry.path();
             let name = entry.file_name().to_string_lossy().into_owned();
             if path.is_dir() {
-                if !name.starts_with('.') && name != "target" {
+                let is_ours = !["target", "node_modules"].contains(&name.as_str());
+                if !name.starts_with('.') && is_ours {
                     open.push(path);
                 }
             } else if endings.iter().any(|ending| name.ends_with(ending)) {

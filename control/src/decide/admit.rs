@@ -370,6 +370,8 @@ impl Office {
     }
 
     pub(super) fn refuse(&mut self, worker: usize, admit: &Admit, customer: u32, no: &No) {
+        let customers = &self.state.customers;
+        let heeds = customers.get(customer).is_none_or(|customer| customer.heeds_retry_after);
         self.answer(
             worker,
             Answer::Refuse(Refuse {
@@ -377,7 +379,7 @@ impl Office {
                 status: no.status,
                 reason: no.reason as u8,
                 stateless: 0,
-                retry_after_s: no.retry_after_s,
+                retry_after_s: if heeds { no.retry_after_s } else { 0 },
             }),
         );
         if self.refused.is_new(&admit.facts) {

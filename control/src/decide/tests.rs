@@ -367,9 +367,13 @@ fn lines_and_pace_of_a_gateway_hold() {
     desk.say(Method::Patch, "gateway/mapping/in", limits).unwrap();
     desk.time.now += Duration::from_secs(60);
     desk.call();
-    let admit = desk.invite("10.1.0.1:5060", "44207");
-    let no = desk.ask(&admit).unwrap_err();
-    assert_eq!((no.status, no.reason, no.retry_after_s), (503, EndReason::RateLimit as u8, 1));
+    for (heeds, seconds) in [(true, 1), (false, 0)] {
+        desk.say(Method::Patch, "gateway/mapping/in", json!({"retry_after": heeds})).unwrap();
+        let admit = desk.invite("10.1.0.1:5060", "44207");
+        let no = desk.ask(&admit).unwrap_err();
+        let said = (no.status, no.reason, no.retry_after_s);
+        assert_eq!(said, (503, EndReason::RateLimit as u8, seconds));
+    }
 }
 
 #[test]

@@ -73,6 +73,8 @@ pub struct Customer {
     pub heeds_privacy: bool,
     /// Diversion and History-Info of it are believed.
     pub believes_diversion: bool,
+    /// It is told when to come back (Retry-After).
+    pub heeds_retry_after: bool,
     /// It may send PUBLISH (RFC 3903).
     pub publishes: bool,
     /// MESSAGE is passed on inside its calls (RFC 3428).
