@@ -169,8 +169,8 @@ pub struct Parameters {
     pub streams_max: u32,
     /// A request to a vendor over UDP that is longer goes by TCP, bytes; 0: never.
     pub tcp_above_bytes: u32,
-    /// Reserved; zero.
-    pub spare: u32,
+    /// A connection that is silent for so long is asked whether its peer is there, s; 0: never.
+    pub stream_probe_s: u32,
     /// Transfers by keys.
     pub transfer: TransferKeys,
     /// Realm of our challenges.
@@ -254,7 +254,7 @@ impl Default for Parameters {
             streams_per_source_max: 100,
             streams_max: 10_000,
             tcp_above_bytes: 0,
-            spare: 0,
+            stream_probe_s: 120,
             transfer: TransferKeys::default(),
             realm: Text::new(b"tollgate").unwrap_or_default(),
             domain: Text::EMPTY,

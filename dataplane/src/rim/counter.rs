@@ -22,7 +22,8 @@ pub enum StreamCounter {
     HandshakeFailed,
     /// Connections closed because nothing came for too long.
     Idle,
-    /// Connections closed because the rest of a message did not come, or the peer did not read.
+    /// Connections closed because the rest of a message did not come, or the peer did not read, or
+    /// acknowledged nothing.
     Stuck,
     /// Connections that broke.
     Broken,

@@ -57,8 +57,8 @@ pub(super) enum Event {
     Message { number: u32, bytes: Vec<u8> },
     /// The peer has said all that it will say: nothing new goes there.
     Leaving { number: u32 },
-    /// It is no more, and these were not written.
-    Gone { number: u32, why: StreamCounter, rest: Vec<Letter> },
+    /// It is no more. Some requests may have reached nobody, and the rest was not written.
+    Gone { number: u32, why: StreamCounter, unheard: VecDeque<Letter>, rest: Vec<Letter> },
 }
 
 /// What is known of a connection.
@@ -187,7 +187,12 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
             Event::Knock { door, socket, remote } => self.admit(door, socket, canonical(remote)),
             Event::Message { number, bytes } => self.handle_message(number, bytes),
             Event::Leaving { number } => self.handle_leaving(number),
-            Event::Gone { number, why, rest } => self.handle_gone(number, why, rest),
+            Event::Gone { number, why, unheard, rest } => {
+                self.handle_gone(number, why);
+                // Whoever was asked already is not asked again: its transaction knows what to do.
+                unheard.into_iter().for_each(|letter| self.give_back(letter));
+                self.send_rest(why, rest);
+            }
         }
     }
 
@@ -223,6 +228,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
             transport,
             letters: waiting,
             unwritten: None,
+            unheard: VecDeque::new(),
             events: self.events.clone(),
             limits: Arc::clone(&self.limits),
             tally: Arc::clone(&self.tally),
@@ -289,12 +295,16 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
         }
     }
 
-    fn handle_gone(&mut self, number: u32, why: StreamCounter, rest: Vec<Letter>) {
+    fn handle_gone(&mut self, number: u32, why: StreamCounter) {
         self.tally.add(why);
         self.forget_way(number);
         if let Some(peer) = self.peers.remove(&number) {
             self.census.release(peer.source);
         }
+    }
+
+    /// What a connection that is gone has not written.
+    fn send_rest(&mut self, why: StreamCounter, rest: Vec<Letter>) {
         let nobody = matches!(why, StreamCounter::Unopened | StreamCounter::HandshakeFailed);
         for letter in rest {
             if nobody || letter.again {
@@ -452,7 +462,7 @@ enum Way {
 }
 
 impl Letter {
-    fn is_response(&self) -> bool {
+    pub(super) fn is_response(&self) -> bool {
         self.bytes.starts_with(b"SIP/2.0 ")
     }
 

@@ -16,6 +16,7 @@ use link::order::Parameters;
 pub(super) struct Limits {
     idle_s: AtomicU32,
     patience_s: AtomicU32,
+    probe_s: AtomicU32,
     per_source_max: AtomicU32,
     all_max: AtomicU32,
     close_reset: AtomicU32,
@@ -27,6 +28,7 @@ impl Limits {
         let limits = Self {
             idle_s: AtomicU32::default(),
             patience_s: AtomicU32::default(),
+            probe_s: AtomicU32::default(),
             per_source_max: AtomicU32::default(),
             all_max: AtomicU32::default(),
             close_reset: AtomicU32::default(),
@@ -40,6 +42,7 @@ impl Limits {
         for (limit, value) in [
             (&self.idle_s, parameters.stream_idle_s),
             (&self.patience_s, parameters.stream_patience_s),
+            (&self.probe_s, parameters.stream_probe_s),
             (&self.per_source_max, parameters.streams_per_source_max),
             (&self.all_max, parameters.streams_max),
             (&self.close_reset, parameters.tcp_close_reset),
@@ -55,6 +58,12 @@ impl Limits {
             0 => Duration::from_secs(10 * 365 * 86_400),
             seconds => Duration::from_secs(seconds.into()),
         }
+    }
+
+    /// After what silence a peer is asked whether it is still there. `None`: never.
+    pub(super) fn probe(&self) -> Option<Duration> {
+        let seconds = self.probe_s.load(Ordering::Relaxed);
+        (seconds != 0).then(|| Duration::from_secs(seconds.into()))
     }
 
     /// How long what has begun may take: connecting, a handshake, a message.

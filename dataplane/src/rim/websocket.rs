@@ -56,8 +56,8 @@ pub(super) async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send>(
     stream: WebSocketStream<S>,
 ) -> StreamCounter {
     let (to, from) = stream.split();
-    let (inlet, keep_alives) = line.inlet();
-    line.exchange(read(from, inlet), to, keep_alives).await
+    let (inlet, hints) = line.inlet();
+    line.exchange(read(from, inlet), to, hints).await
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Outlet for SplitSink<WebSocketStream<S>, Message> {
@@ -90,6 +90,7 @@ async fn read<S: AsyncRead + AsyncWrite + Unpin>(
             Ok(Some(Err(_))) => return StreamCounter::Broken,
             Ok(Some(Ok(message))) => message,
         };
+        inlet.note_heard();
         let bytes = match &message {
             Message::Text(text) => text.as_bytes(),
             Message::Binary(bytes) => bytes,

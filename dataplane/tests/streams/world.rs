@@ -14,6 +14,7 @@ use dataplane::worker::{Kind, Label};
 use link::endpoint::Transport;
 use link::order::{Parameters, PlaceName};
 use link::{Endpoint, Text};
+use nix::sys::socket::{setsockopt, sockopt};
 
 /// How long anything may take that is to happen at once.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
@@ -226,6 +227,26 @@ pub(crate) fn ask(stream: &mut (impl Read + Write), number: usize) {
     stream.write_all(options.as_bytes()).unwrap();
     stream.flush().unwrap();
     assert_eq!(read_message(stream).unwrap(), response(&options));
+}
+
+nix::setsockopt_impl!(
+    Filter,
+    libc::SOL_SOCKET,
+    libc::SO_ATTACH_FILTER,
+    libc::sock_fprog,
+    sockopt::SetStruct<'_, libc::sock_fprog>
+);
+
+/// Which packets a socket takes.
+#[derive(Clone, Copy, Debug)]
+struct Filter;
+
+/// From now on nothing reaches this socket, and nothing that arrives is acknowledged.
+pub(crate) fn swallow(socket: &TcpStream) {
+    let mut none =
+        [libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 }];
+    let program = libc::sock_fprog { len: 1, filter: none.as_mut_ptr() };
+    setsockopt(socket, Filter, &program).unwrap();
 }
 
 /// What the peer of a closed connection sees.
