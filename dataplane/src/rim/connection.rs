@@ -68,6 +68,8 @@ pub(super) struct Line {
     pub(super) message_bytes_max: usize,
     /// Its socket, once it has one.
     pub(super) handle: Option<Handle>,
+    /// Whether the peer opened it: a stranger, who has to say something.
+    pub(super) is_inward: bool,
 }
 
 /// A handle on the socket of a connection, whatever speaks by it.
@@ -103,6 +105,8 @@ pub(super) struct Inlet {
     pub(super) message_bytes_max: usize,
     keep_alives: mpsc::Sender<()>,
     heard: watch::Sender<()>,
+    /// Until when a stranger has sent his first message. `None`: he is none, or he has.
+    first_end: Option<Instant>,
 }
 
 /// What the reading side tells the writing side.
@@ -215,6 +219,7 @@ impl Line {
             message_bytes_max: self.message_bytes_max,
             keep_alives: asked,
             heard: spoke,
+            first_end: self.is_inward.then(|| Instant::now() + self.limits.patience()),
         };
         (inlet, Hints { keep_alives, heard })
     }
@@ -386,11 +391,19 @@ fn is_delivered(socket: &impl AsFd) -> bool {
 impl Inlet {
     /// When a connection that has brought nothing since `heard` is closed.
     pub(super) fn idle_end(&self, heard: Instant) -> Instant {
-        heard + self.limits.idle()
+        let end = heard + self.limits.idle();
+        self.first_end.map_or(end, |first| first.min(end))
+    }
+
+    /// When a connection is closed whose message began at `begun` and is not whole.
+    pub(super) fn message_end(&self, begun: Instant) -> Instant {
+        let end = begun + self.limits.patience();
+        self.first_end.map_or(end, |first| first.min(end))
     }
 
     /// Waits until the exchange has room. `false`: it is gone.
-    pub(super) async fn pass(&self, bytes: &[u8]) -> bool {
+    pub(super) async fn pass(&mut self, bytes: &[u8]) -> bool {
+        self.first_end = None;
         let event = Event::Message { number: self.number, bytes: bytes.to_vec() };
         self.events.send(event).await.is_ok()
     }
@@ -407,7 +420,7 @@ impl Inlet {
 }
 
 /// Frames of a stream, until it ends or must end. Why it did.
-async fn read<S: AsyncRead>(mut from: ReadHalf<S>, inlet: Inlet) -> StreamCounter {
+async fn read<S: AsyncRead>(mut from: ReadHalf<S>, mut inlet: Inlet) -> StreamCounter {
     let mut framer = Framer::new(inlet.message_bytes_max, BARREN_BYTES_MAX);
     let mut bytes = Vec::with_capacity(READ_BYTES);
     let (mut heard, mut begun) = (Instant::now(), None);
@@ -448,7 +461,7 @@ async fn read<S: AsyncRead>(mut from: ReadHalf<S>, inlet: Inlet) -> StreamCounte
             inlet.idle_end(heard)
         } else {
             // From its first byte on, however it trickles.
-            *begun.get_or_insert_with(Instant::now) + inlet.limits.patience()
+            inlet.message_end(*begun.get_or_insert_with(Instant::now))
         };
         if bytes.capacity() == bytes.len() {
             bytes.reserve(READ_BYTES);
@@ -491,6 +504,7 @@ mod tests {
             tally: Arc::default(),
             message_bytes_max: 1_000,
             handle: None,
+            is_inward: false,
         };
         line.handle =
             Some(Handle { socket: ours.try_clone().unwrap().into(), mark: Mark::none(true) });

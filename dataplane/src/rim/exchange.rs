@@ -234,6 +234,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
             tally: Arc::clone(&self.tally),
             message_bytes_max: self.message_bytes_max,
             handle: None,
+            is_inward: source.is_some(),
         }
     }
 

@@ -77,7 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Outlet for SplitSink<WebSocketStr
 
 async fn read<S: AsyncRead + AsyncWrite + Unpin>(
     mut from: SplitStream<WebSocketStream<S>>,
-    inlet: Inlet,
+    mut inlet: Inlet,
 ) -> StreamCounter {
     use tokio_tungstenite::tungstenite::Error;
     loop {
