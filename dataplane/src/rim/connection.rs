@@ -354,7 +354,7 @@ async fn connect(from: IpAddr, remote: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// What ended a connection that failed: the kernel's patience with a silent peer is ours.
-fn broken_by(error: &io::Error) -> StreamCounter {
+pub(super) fn broken_by(error: &io::Error) -> StreamCounter {
     match error.kind() {
         io::ErrorKind::TimedOut => StreamCounter::Stuck,
         _ => StreamCounter::Broken,

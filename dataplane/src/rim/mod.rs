@@ -9,6 +9,7 @@ mod connection;
 mod counter;
 pub mod datagram;
 mod exchange;
+mod frames;
 mod limits;
 pub mod stand_in;
 pub mod stream;

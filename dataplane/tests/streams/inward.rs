@@ -10,6 +10,8 @@ use dataplane::worker::Kind;
 use link::endpoint::Transport;
 use link::order::Parameters;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::world::*;
@@ -428,4 +430,38 @@ fn a_websocket_carries_one_message_each_and_only_as_sip() {
     http.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     let _silent = connect(world.at(Transport::Ws));
     world.counts(StreamCounter::HandshakeFailed, 4);
+}
+
+#[test]
+fn a_websocket_message_that_trickles_ends_by_the_clock_whatever_stands_between_its_pieces() {
+    let mut world = World::new(hasty());
+    let piece = |byte: &str| {
+        Message::Frame(Frame::message(byte.to_owned(), OpCode::Data(Data::Text), false))
+    };
+    let mut alive = websocket(&world, "sip").unwrap();
+    let mut trickle = websocket(&world, "sip").unwrap();
+    let begun = Instant::now();
+    world.while_peer(|| {
+        for peer in [&mut alive, &mut trickle] {
+            peer.send(Message::text(options(1))).unwrap();
+            assert_eq!(peer.read().unwrap(), Message::text(response(&options(1))));
+        }
+        trickle.send(piece("OPTIONS")).unwrap();
+        while begun.elapsed() < SOON {
+            alive.send(Message::Ping("x".into())).unwrap();
+            alive.read().unwrap();
+            if trickle.send(Message::Ping("x".into())).is_err() || trickle.read().is_err() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let lasted = begun.elapsed();
+    assert!(lasted > AT_ONCE && lasted < SOON, "{lasted:?}");
+    world.counts(StreamCounter::Stuck, 1);
+    // Pings alone begin nothing that has to end.
+    world.while_peer(|| {
+        alive.send(Message::text(options(2))).unwrap();
+        assert_eq!(alive.read().unwrap(), Message::text(response(&options(2))));
+    });
 }
