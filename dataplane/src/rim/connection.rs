@@ -22,6 +22,7 @@ use rustls::pki_types::ServerName;
 use sip::{Frame, Framer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -119,12 +120,12 @@ pub(super) struct Hints {
 
 impl Line {
     /// A peer connected to us.
-    pub(super) async fn serve(mut self, socket: TcpStream, tls: Tls) {
+    pub(super) async fn serve(mut self, socket: TcpStream, tls: Tls, handshakes: runtime::Handle) {
         let (patience, bytes_max) = (self.limits.patience(), self.message_bytes_max);
         self.prepare(&socket);
         let why = match self.transport {
             Transport::Udp | Transport::Tcp => self.converse(socket).await,
-            Transport::Tls => match timeout(patience, tls.accept(socket)).await {
+            Transport::Tls => match timeout(patience, tls.accept(socket, &handshakes)).await {
                 Ok(Some(stream)) => self.converse(stream).await,
                 _ => StreamCounter::HandshakeFailed,
             },
@@ -133,8 +134,10 @@ impl Line {
                 _ => StreamCounter::HandshakeFailed,
             },
             Transport::Wss => {
-                let accept =
-                    async { websocket::accept(tls.accept(socket).await?, bytes_max).await };
+                let accept = async {
+                    let stream = tls.accept(socket, &handshakes).await?;
+                    websocket::accept(stream, bytes_max).await
+                };
                 match timeout(patience, accept).await {
                     Ok(Some(stream)) => websocket::converse(&mut self, stream).await,
                     _ => StreamCounter::HandshakeFailed,

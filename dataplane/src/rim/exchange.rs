@@ -17,6 +17,7 @@ use rustls::pki_types::ServerName;
 use sip::Method;
 use tokio::net::TcpStream;
 use tokio::net::unix::pipe;
+use tokio::runtime;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -79,6 +80,8 @@ pub(super) struct Setup<'a, A> {
     /// The path of what wakes us.
     pub(super) bell: &'a FilePath,
     pub(super) tls: Tls,
+    /// Who works on the handshakes of peers.
+    pub(super) handshakes: runtime::Handle,
     pub(super) limits: Arc<Limits>,
     pub(super) tally: Arc<Tally>,
     pub(super) message_bytes_max: usize,
@@ -91,6 +94,7 @@ pub(super) struct Exchange<A> {
     /// Our doorbell, as the runtime polls it.
     bell: pipe::Receiver,
     tls: Tls,
+    handshakes: runtime::Handle,
     limits: Arc<Limits>,
     tally: Arc<Tally>,
     message_bytes_max: usize,
@@ -118,6 +122,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
             // Both ends, as whoever rings has both: a bell never fails because nobody listens.
             bell: pipe::OpenOptions::new().read_write(true).open_receiver(setup.bell)?,
             tls: setup.tls,
+            handshakes: setup.handshakes,
             limits: setup.limits,
             tally: setup.tally,
             message_bytes_max: setup.message_bytes_max,
@@ -207,7 +212,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
         self.tally.add(StreamCounter::Accepted);
         let Door { address: local, transport } = door;
         let line = self.open_line(transport, local, remote, Some((source, Standing::Stranger)));
-        tokio::spawn(line.serve(socket, self.tls.clone()));
+        tokio::spawn(line.serve(socket, self.tls.clone(), self.handshakes.clone()));
     }
 
     /// Takes a connection into the books, opened or not.

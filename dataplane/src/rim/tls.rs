@@ -3,6 +3,9 @@
 //! A peer that asks for a name (SNI) is shown the certificate that has it, everybody else the first. All
 //! files are read again when one of them changes, without a connection noticing; what cannot be used leaves
 //! what was there before in force.
+//!
+//! The handshakes of those who connect to us cost time and prove nothing: they have a thread of their own, so
+//! that a flood of them holds up other handshakes and no call.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,7 +21,9 @@ use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use tokio::net::TcpStream;
+use tokio::runtime::{self, Runtime};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use super::counter::{StreamCounter, Tally};
@@ -39,6 +44,11 @@ pub struct TlsFiles {
 
 /// What tells a file from an older one of its name.
 type Stamp = Option<(SystemTime, u64)>;
+
+/// The thread of handshakes. The sockets stay those of their own runtime.
+pub(super) fn handshakes() -> io::Result<Runtime> {
+    runtime::Builder::new_multi_thread().worker_threads(1).thread_name("rim-handshakes").build()
+}
 
 /// TLS of all connections.
 #[derive(Clone)]
@@ -68,10 +78,16 @@ impl Tls {
         Self::open(TlsFiles { authorities: Some(PathBuf::new()), ..TlsFiles::default() })
     }
 
-    /// The handshake of a peer that connected.
-    pub(super) async fn accept(&self, socket: TcpStream) -> Option<server::TlsStream<TcpStream>> {
+    /// The handshake of a peer that connected, worked on elsewhere and given up with this future.
+    pub(super) async fn accept(
+        &self,
+        socket: TcpStream,
+        handshakes: &runtime::Handle,
+    ) -> Option<server::TlsStream<TcpStream>> {
         let config = self.server.borrow().clone()?;
-        TlsAcceptor::from(config).accept(socket).await.ok()
+        let mut work = JoinSet::new();
+        work.spawn_on(async { TlsAcceptor::from(config).accept(socket).await.ok() }, handshakes);
+        work.join_next().await?.ok()?
     }
 
     /// The handshake with a peer that we connected to, who must be called so.
@@ -265,5 +281,50 @@ impl ServerCertVerifier for Anybody {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{ClientConnection, StreamOwned};
+
+    use super::*;
+
+    #[test]
+    fn handshakes_that_wait_for_their_thread_hold_up_nothing_else() {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let folder = std::env::temp_dir().join(format!("tghard-{}-handshakes", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("both.pem");
+        let both = [made.cert.pem(), made.signing_key.serialize_pem()].concat();
+        std::fs::write(&file, both).unwrap();
+        let identity = Some((file.clone(), file));
+        let tls = Tls::open(TlsFiles { identity, ..TlsFiles::default() }).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+
+        let handshakes = handshakes().unwrap();
+        let (release, held) = std::sync::mpsc::channel();
+        handshakes.spawn(async move { held.recv() });
+        let here = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        here.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let door = listener.local_addr().unwrap();
+            let config = client_config(None).unwrap();
+            let peer = std::thread::spawn(move || {
+                let name = ServerName::try_from("localhost").unwrap();
+                let client = ClientConnection::new(Arc::new(config), name).unwrap();
+                let socket = std::net::TcpStream::connect(door).unwrap();
+                let mut stream = StreamOwned::new(client, socket);
+                stream.conn.complete_io(&mut stream.sock).is_ok()
+            });
+            let (socket, _) = listener.accept().await.unwrap();
+            let accepting = tls.accept(socket, handshakes.handle());
+            tokio::pin!(accepting);
+            let soon = Duration::from_millis(300);
+            assert!(tokio::time::timeout(soon, &mut accepting).await.is_err());
+            release.send(()).unwrap();
+            assert!(accepting.await.is_some());
+            assert!(peer.join().unwrap());
+        });
     }
 }
