@@ -8,6 +8,7 @@ use link::Answer;
 use link::Text;
 use link::answer::Registered;
 use link::ask::{CONTACTS_MAX, Contact, Register, UNSAID};
+use link::report::ConnectionLost;
 use sip::method::Method;
 
 use super::Office;
@@ -193,6 +194,13 @@ impl Office {
         }
         for (owner, uri) in self.state.bindings.expire(time.wall_us) {
             self.change(Change::BindingGone(owner, uri));
+        }
+    }
+
+    /// Whoever registered by a connection that is no more is reached by it no longer.
+    pub fn handle_connection_lost(&mut self, lost: ConnectionLost) {
+        for (owner, binding) in self.state.bindings.lose_connection(self.epoch, lost.connection) {
+            self.change(Change::Binding(owner, Box::new(binding)));
         }
     }
 

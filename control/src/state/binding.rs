@@ -210,6 +210,8 @@ pub struct Bindings {
     ends: BTreeSet<(u64, u32)>,
     /// Owners with contacts behind NAT.
     natted: BTreeSet<u32>,
+    /// Owners by the connections that they came by.
+    connections: BTreeSet<(u32, u32)>,
     /// How many came from where.
     sources: HashMap<IpAddr, u32>,
     live: usize,
@@ -379,6 +381,26 @@ impl Bindings {
                 binding.connection = 0;
             }
         }
+        let all = self.by_owner.iter().flat_map(|(owner, all)| all.iter().map(|it| (it, *owner)));
+        self.connections =
+            all.filter_map(|(it, owner)| Some((by_connection(it)?, owner))).collect();
+    }
+
+    /// One connection of this dataplane is gone. The bindings that came by it, as they are now.
+    pub fn lose_connection(&mut self, epoch: u64, connection: u32) -> Vec<(u32, Binding)> {
+        let by_it = self.connections.range((connection, 0)..=(connection, u32::MAX));
+        let owners: Vec<u32> = by_it.map(|(_, owner)| *owner).collect();
+        let mut lost = Vec::new();
+        for owner in owners {
+            let mut all = self.by_owner.get(&owner).cloned().unwrap_or_default();
+            let came_by_it = |it: &&mut Binding| it.connection == connection && it.epoch == epoch;
+            for binding in all.iter_mut().filter(came_by_it) {
+                binding.connection = 0;
+                lost.push((owner, binding.clone()));
+            }
+            self.replace(owner, all);
+        }
+        lost
     }
 
     /// All of an owner's, in place of what it had, in every table.
@@ -386,6 +408,9 @@ impl Bindings {
         for old in self.by_owner.remove(&owner).into_iter().flatten() {
             self.live -= 1;
             self.ends.remove(&(old.expires_us, owner));
+            if let Some(connection) = by_connection(&old) {
+                self.connections.remove(&(connection, owner));
+            }
             if let Some(address) = address_of(&old)
                 && let Some(count) = self.sources.get_mut(&address)
             {
@@ -399,6 +424,9 @@ impl Bindings {
         for new in &all {
             self.live += 1;
             self.ends.insert((new.expires_us, owner));
+            if let Some(connection) = by_connection(new) {
+                self.connections.insert((connection, owner));
+            }
             if let Some(address) = address_of(new) {
                 *self.sources.entry(address).or_default() += 1;
             }
@@ -410,6 +438,10 @@ impl Bindings {
             self.by_owner.insert(owner, all);
         }
     }
+}
+
+fn by_connection(binding: &Binding) -> Option<u32> {
+    Some(binding.connection).filter(|&connection| connection != 0)
 }
 
 fn address_of(binding: &Binding) -> Option<IpAddr> {

@@ -71,6 +71,8 @@ struct Peer {
     source: Option<(IpAddr, Standing)>,
     /// The peer has said all that it will say. It may still read our responses.
     leaving: bool,
+    /// A REGISTER came by it: phones may be reached by it alone.
+    registers: bool,
     letters: mpsc::Sender<Letter>,
 }
 
@@ -225,8 +227,10 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
     ) -> Line {
         let number = self.next_number();
         let (letters, waiting) = mpsc::channel(LETTERS_MAX);
-        self.peers
-            .insert(number, Peer { transport, local, remote, source, leaving: false, letters });
+        self.peers.insert(
+            number,
+            Peer { transport, local, remote, source, leaving: false, registers: false, letters },
+        );
         self.by_remote.entry((transport, remote)).or_default().push(number);
         Line {
             number,
@@ -260,6 +264,11 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
             return self.tally.add(StreamCounter::Refused);
         }
         self.tally.add(StreamCounter::MessagesIn);
+        if bytes.starts_with(b"REGISTER ")
+            && let Some(peer) = self.peers.get_mut(&number)
+        {
+            peer.registers = true;
+        }
         let path = Path { transport, local, remote, connection: number };
         self.tell(number, Kind::Sip, path, bytes);
     }
@@ -306,6 +315,11 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
         self.forget_way(number);
         if let Some(peer) = self.peers.remove(&number) {
             self.census.release(peer.source);
+            if peer.registers {
+                let Peer { transport, local, remote, .. } = peer;
+                let path = Path { transport, local, remote, connection: number };
+                self.tell(number, Kind::Lost, path, Vec::new());
+            }
         }
     }
 

@@ -193,6 +193,22 @@ fn phones_behind_one_address_make_room_for_each_other_as_they_register() {
 }
 
 #[test]
+fn a_connection_that_phones_registered_by_is_told_of_when_it_is_gone() {
+    let mut world = World::new(Parameters::default()).silent();
+    let (mut phone, mut other) = (world.connect(), world.connect());
+    other.write_all(options(1).as_bytes()).unwrap();
+    world.gets();
+    phone.write_all(request("REGISTER", 2, "TCP 192.0.2.2", "").as_bytes()).unwrap();
+    let (_, registered, _) = world.gets();
+    drop(other);
+    world.counts(StreamCounter::Closed, 1);
+    drop(phone);
+    assert_eq!(world.gets(), (Kind::Lost, registered, String::new()));
+    world.counts(StreamCounter::Closed, 2);
+    assert_eq!(world.take(), None);
+}
+
+#[test]
 fn a_source_has_its_share_of_connections_until_it_lets_one_go() {
     let parameters = Parameters { streams_per_source_max: 3, ..Parameters::default() };
     let mut world = World::new(parameters);
