@@ -17,6 +17,9 @@ use link::endpoint::Transport;
 use serde::{Deserialize, Serialize};
 use sip::Uri;
 
+/// Where SIP is listened to if nothing is said (§19.1.2).
+const PORT_USUAL: u16 = 5060;
+
 /// Bindings that end in one tick, at most.
 const ENDED_PER_TICK_MAX: usize = 1_000;
 
@@ -132,7 +135,7 @@ impl Binding {
         }
         let transport = self.source.transport();
         let usual = match transport {
-            Transport::Udp | Transport::Tcp => 5060,
+            Transport::Udp | Transport::Tcp => PORT_USUAL,
             Transport::Tls => 5061,
             // Who came by WebSocket listens nowhere (RFC 7118 §5).
             Transport::Ws | Transport::Wss => return None,
@@ -448,9 +451,14 @@ fn address_of(binding: &Binding) -> Option<IpAddr> {
     binding.source.socket_address().map(|source| source.ip())
 }
 
-/// Whether a contact says another address than the one it came from.
+/// Whether a contact says another address than the one it came from; over UDP another port too, as of a
+/// connection the port says nothing. A NAT may share its address with whoever is behind it.
 fn is_elsewhere(uri: &str, source: Endpoint) -> bool {
-    place_of(uri).0 != source.socket_address().map(|source| source.ip())
+    let Some(from) = source.socket_address() else { return true };
+    let (address, port) = place_of(uri);
+    let is_other_port =
+        source.transport() == Transport::Udp && port.unwrap_or(PORT_USUAL) != from.port();
+    address != Some(from.ip()) || is_other_port
 }
 
 /// Whether the store must hear of a refresh in light mode.
@@ -495,6 +503,24 @@ mod tests {
             refreshed_us: 0,
             generation: 0,
             nat: false,
+        }
+    }
+
+    #[test]
+    fn a_contact_behind_a_nat_on_its_own_address_is_behind_nat() {
+        let from = |text: &str, transport| {
+            Endpoint::from(text.parse::<SocketAddr>().unwrap()).by(transport)
+        };
+        for (uri, source, is_nat) in [
+            ("sip:a@192.0.2.1", from("192.0.2.1:5060", Transport::Udp), false),
+            ("sip:a@192.0.2.1:5070", from("192.0.2.1:5070", Transport::Udp), false),
+            ("sip:a@192.0.2.1", from("192.0.2.1:1024", Transport::Udp), true),
+            ("sip:a@192.0.2.1:5060", from("192.0.2.1:1024", Transport::Udp), true),
+            ("sip:a@192.0.2.1:5060", from("192.0.2.1:1024", Transport::Tcp), false),
+            ("sip:a@10.0.0.1:5060", from("192.0.2.1:5060", Transport::Tcp), true),
+            ("sip:a@phone.example", from("192.0.2.1:5060", Transport::Udp), true),
+        ] {
+            assert_eq!(is_elsewhere(uri, source), is_nat, "{uri} from {source:?}");
         }
     }
 
@@ -632,7 +658,7 @@ mod tests {
             all.register(1, S, &BOUNDS, &request(uri, 1, &[(uri, 600)])).unwrap();
             all.of(1, S).next_back().unwrap().nat
         };
-        for uri in [A, "sip:a@192.0.2.1:5070;ob", "sips:192.0.2.1", "sip:a@192.0.2.1;x=[::1]"] {
+        for uri in [A, "sip:a@192.0.2.1:5060;ob", "sips:192.0.2.1", "sip:a@192.0.2.1;x=[::1]"] {
             assert!(!nat(&mut all, uri), "{uri}");
         }
         for uri in ["sip:a@10.0.0.7:5060", "sip:a@[fd00::1]:5060", "sip:a@df7jal23ls0d.invalid"] {
