@@ -76,8 +76,14 @@ impl Office {
 
     /// Where a phone may be called: the best contact first, of equals the newest.
     pub(super) fn reachable(&self, time: Time, phone: u32) -> Vec<&Binding> {
-        let live = self.state.bindings.of(phone, time.wall_us);
-        let mut all: Vec<&Binding> = live.rev().filter(|it| it.way().is_some()).collect();
+        let live = self.state.bindings.of(phone, time.wall_us).rev();
+        let mut all: Vec<&Binding> = Vec::new();
+        for binding in live.filter(|it| it.way().is_some()) {
+            // Of the flows of one device the newest is asked, or it rings twice (RFC 5626 §7).
+            if !all.iter().any(|it| it.is_beside(binding)) {
+                all.push(binding);
+            }
+        }
         all.sort_by_key(|binding| std::cmp::Reverse(binding.q));
         all
     }

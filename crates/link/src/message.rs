@@ -35,7 +35,7 @@ pub enum Down {
 }
 
 /// What a slot of the ring towards control holds.
-pub const UP_SLOT_BYTES: usize = 3_520;
+pub const UP_SLOT_BYTES: usize = 4_064;
 
 /// What a slot of the ring towards the dataplane holds.
 pub const DOWN_SLOT_BYTES: usize = 4_096;

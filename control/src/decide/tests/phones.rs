@@ -76,7 +76,7 @@ fn register(contacts: &[(&str, u32)], cseq: u32) -> Register {
     let mut told = [Contact::default(); CONTACTS_MAX];
     for (place, (uri, expires_s)) in told.iter_mut().zip(contacts) {
         let uri = Text::new(uri.as_bytes()).unwrap();
-        *place = Contact { uri, q: 1_000, spare: 0, expires_s: *expires_s };
+        *place = Contact { uri, q: 1_000, expires_s: *expires_s, ..Contact::default() };
     }
     let login = Login { count: cseq, ..ALICE };
     Register {
