@@ -293,6 +293,8 @@ fn start_streams(
         identity: identity.map(|own| (own.certificate.clone(), own.key.clone())),
         more: served.identities_more.clone(),
         authorities: (served.verify == Verify::Yes).then(|| served.authorities.clone()),
+        clients: served.clients,
+        client_authorities: served.authorities.clone(),
     })?;
     let rings = rings(config, "streams.bell");
     Ok(rim::stream::start(&doors, &rings, tls, admits, Arc::clone(stop))?)

@@ -1,6 +1,7 @@
 //! Who we are to peers that connect by TLS, and whom we believe when we do.
 //!
-//! A peer that asks for a name (SNI) is shown the certificate that has it, everybody else the first. All
+//! A peer that asks for a name (SNI) is shown the certificate that has it, everybody else the first; so is a
+//! peer that we connect to, if it asks who we are (RFC 3261 §26.3.1). All
 //! files are read again when one of them changes, without a connection noticing; what cannot be used leaves
 //! what was there before in force.
 //!
@@ -12,12 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use config::Clients;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::verify_server_name;
+use rustls::client::{ResolvesClientCert, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use tokio::net::TcpStream;
@@ -40,6 +43,10 @@ pub struct TlsFiles {
     pub more: Vec<PathBuf>,
     /// Who vouches for peers that we connect to; `None`: anybody is believed.
     pub authorities: Option<PathBuf>,
+    /// Whether peers that connect to us must prove who they are.
+    pub clients: Clients,
+    /// Who vouches for those.
+    pub client_authorities: PathBuf,
 }
 
 /// What tells a file from an older one of its name.
@@ -66,7 +73,7 @@ impl Tls {
     pub fn open(files: TlsFiles) -> io::Result<Self> {
         let server = watch::Sender::new(files.server()?);
         let roots = files.authorities.as_deref().map(|path| roots(path).0);
-        let client = watch::Sender::new(Arc::new(client_config(roots)?));
+        let client = watch::Sender::new(Arc::new(client_config(roots, files.identities()?)?));
         Ok(Self { files, server, client })
     }
 
@@ -146,33 +153,52 @@ impl TlsFiles {
     async fn stamps(&self) -> Vec<Stamp> {
         let identity = self.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
         let mut stamps = Vec::new();
-        for path in identity.chain(&self.more).chain(&self.authorities) {
+        let asked = Some(&self.client_authorities).filter(|_| self.clients != Clients::Unasked);
+        for path in identity.chain(&self.more).chain(&self.authorities).chain(asked) {
             let found = tokio::fs::metadata(path).await.ok();
             stamps.push(found.and_then(|found| Some((found.modified().ok()?, found.len()))));
         }
         stamps
     }
 
-    fn server(&self) -> io::Result<Option<Arc<ServerConfig>>> {
-        let Some((certificate, key)) = &self.identity else { return Ok(None) };
-        let pairs = std::iter::once((certificate, key)).chain(self.more.iter().map(|it| (it, it)));
+    fn identities(&self) -> io::Result<Identities> {
+        let first = self.identity.iter().map(|(certificate, key)| (certificate, key));
+        let pairs = first.chain(self.more.iter().map(|both| (both, both)));
         let keys = pairs.map(|(certificate, key)| certified(certificate, key));
-        let identities = Identities(keys.collect::<io::Result<_>>()?);
-        let config = ServerConfig::builder_with_provider(provider())
+        Ok(Identities(keys.collect::<io::Result<_>>()?))
+    }
+
+    fn server(&self) -> io::Result<Option<Arc<ServerConfig>>> {
+        if self.identity.is_none() {
+            return Ok(None);
+        }
+        let identities = Arc::new(self.identities()?);
+        let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(identities));
-        Ok(Some(Arc::new(config)))
+            .map_err(io::Error::other)?;
+        let builder = match self.client_verifier()? {
+            Some(verifier) => builder.with_client_cert_verifier(verifier),
+            None => builder.with_no_client_auth(),
+        };
+        Ok(Some(Arc::new(builder.with_cert_resolver(identities))))
+    }
+
+    fn client_verifier(&self) -> io::Result<Option<Arc<dyn ClientCertVerifier>>> {
+        if self.clients == Clients::Unasked {
+            return Ok(None);
+        }
+        let roots = Arc::new(some_roots(&self.client_authorities)?);
+        let builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
+        let builder = match self.clients {
+            Clients::Unasked | Clients::Asked => builder.allow_unauthenticated(),
+            Clients::Proven => builder,
+        };
+        Ok(Some(builder.build().map_err(named(&self.client_authorities))?))
     }
 
     fn client(&self) -> io::Result<Arc<ClientConfig>> {
-        let roots = self.authorities.as_deref().map(|path| match roots(path) {
-            (roots, _) if !roots.is_empty() => Ok(roots),
-            (_, Some(error)) => Err(error),
-            (_, None) => Err(named(path)("holds no certificate of an authority")),
-        });
-        Ok(Arc::new(client_config(roots.transpose()?)?))
+        let roots = self.authorities.as_deref().map(some_roots).transpose()?;
+        Ok(Arc::new(client_config(roots, self.identities()?)?))
     }
 }
 
@@ -193,6 +219,16 @@ impl ResolvesServerCert for Identities {
     }
 }
 
+impl ResolvesClientCert for Identities {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.first().cloned()
+    }
+
+    fn has_certs(&self) -> bool {
+        !self.0.is_empty()
+    }
+}
+
 fn certified(certificate: &Path, key: &Path) -> io::Result<Arc<CertifiedKey>> {
     let chain: Vec<_> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
@@ -200,6 +236,15 @@ fn certified(certificate: &Path, key: &Path) -> io::Result<Arc<CertifiedKey>> {
     let private = PrivateKeyDer::from_pem_file(key).map_err(named(key))?;
     let key = CertifiedKey::from_der(chain, private, &provider()).map_err(named(certificate))?;
     Ok(Arc::new(key))
+}
+
+/// The authorities of a file, of which there must be some.
+fn some_roots(path: &Path) -> io::Result<RootCertStore> {
+    match roots(path) {
+        (roots, _) if !roots.is_empty() => Ok(roots),
+        (_, Some(error)) => Err(error),
+        (_, None) => Err(named(path)("holds no certificate of an authority")),
+    }
 }
 
 /// The authorities of a file, and what was wrong with it, if anything was.
@@ -229,18 +274,19 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-fn client_config(roots: Option<RootCertStore>) -> io::Result<ClientConfig> {
+fn client_config(roots: Option<RootCertStore>, own: Identities) -> io::Result<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
-    Ok(match roots {
+    let builder = match roots {
         // Without authorities nobody is believed; who wants to be called by TLS sees why by the counter.
-        Some(roots) => builder.with_root_certificates(roots).with_no_client_auth(),
+        Some(roots) => builder.with_root_certificates(roots),
         None => {
             let anybody = Arc::new(Anybody(provider()));
-            builder.dangerous().with_custom_certificate_verifier(anybody).with_no_client_auth()
+            builder.dangerous().with_custom_certificate_verifier(anybody)
         }
-    })
+    };
+    Ok(builder.with_client_cert_resolver(Arc::new(own)))
 }
 
 /// Believes anybody, as the operator asked (`tls_verify = "no"`): what is said is hidden, to whom is not known.
@@ -309,7 +355,7 @@ mod tests {
         here.block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let door = listener.local_addr().unwrap();
-            let config = client_config(None).unwrap();
+            let config = client_config(None, Identities(Vec::new())).unwrap();
             let peer = std::thread::spawn(move || {
                 let name = ServerName::try_from("localhost").unwrap();
                 let client = ClientConnection::new(Arc::new(config), name).unwrap();

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use config::Clients;
 use dataplane::rim::{StreamCounter, Tls, TlsFiles};
 use dataplane::worker::Kind;
 use link::endpoint::Transport;
 use link::order::Parameters;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -48,6 +50,17 @@ impl Identity {
 
     fn chain(&self) -> Vec<CertificateDer<'static>> {
         vec![CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()]
+    }
+
+    fn private(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap()
+    }
+
+    /// Who believes this certificate and no other.
+    fn roots(&self) -> Arc<RootCertStore> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.chain().remove(0)).unwrap();
+        Arc::new(roots)
     }
 
     fn file(&self) -> PathBuf {
@@ -284,4 +297,58 @@ fn a_vendor_must_prove_who_it_is_unless_told_otherwise() {
             world.counts(StreamCounter::HandshakeFailed, 1);
         }
     }
+}
+
+#[test]
+fn a_vendor_that_asks_who_we_are_is_shown_our_certificate() {
+    let (ours, carrier) = (Identity::new("ours"), Identity::new("asking-carrier"));
+    let tls = Tls::open(TlsFiles { authorities: Some(carrier.file()), ..ours.files() }).unwrap();
+    let mut world = World::with_tls(hasty(), tls).silent();
+    let vendor = TcpListener::bind("127.0.0.1:0").unwrap();
+    world.sends(&path_to(&world, &vendor), &options(1));
+    let verifier = WebPkiClientVerifier::builder(ours.roots()).build().unwrap();
+    let config = ServerConfig::builder().with_client_cert_verifier(verifier);
+    let config = config.with_single_cert(carrier.chain(), carrier.private()).unwrap();
+    let server = rustls::ServerConnection::new(Arc::new(config)).unwrap();
+    let (stream, _) = vendor.accept().unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    let mut stream = StreamOwned::new(server, stream);
+    assert_eq!(read_message(&mut stream).unwrap(), options(1));
+    assert_eq!(stream.conn.peer_certificates().unwrap(), ours.chain());
+}
+
+#[test]
+fn whoever_connects_proves_who_he_is_as_far_as_he_is_asked() {
+    let (ours, carrier) = (Identity::new("asks"), Identity::new("calling-carrier"));
+    let stranger = Identity::new("calling-stranger");
+    use Clients::{Asked, Proven, Unasked};
+    for (clients, shown, is_let_in) in [
+        (Unasked, None, true),
+        (Unasked, Some(&stranger), true),
+        (Asked, None, true),
+        (Asked, Some(&carrier), true),
+        (Asked, Some(&stranger), false),
+        (Proven, None, false),
+        (Proven, Some(&carrier), true),
+        (Proven, Some(&stranger), false),
+    ] {
+        let files = TlsFiles { clients, client_authorities: carrier.file(), ..ours.files() };
+        let mut world = World::with_tls(hasty(), Tls::open(files).unwrap());
+        let config = ClientConfig::builder().with_root_certificates(ours.roots());
+        let config = match shown {
+            Some(shown) => config.with_client_auth_cert(shown.chain(), shown.private()).unwrap(),
+            None => config.with_no_client_auth(),
+        };
+        let mut peer = ours.connect_to("127.0.0.1", config, &world, Transport::Tls);
+        if is_let_in {
+            world.while_peer(|| ask(&mut peer, 1));
+        } else {
+            let _ = peer.write_all(options(1).as_bytes());
+            assert!(read_message(&mut peer).is_err(), "{clients:?}");
+            world.counts(StreamCounter::HandshakeFailed, 1);
+        }
+    }
+    let files = TlsFiles { clients: Asked, client_authorities: "/nowhere".into(), ..ours.files() };
+    let error = Tls::open(files).err().unwrap().to_string();
+    assert!(error.contains("/nowhere"), "{error}");
 }
