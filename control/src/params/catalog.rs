@@ -270,6 +270,7 @@ pub const CATALOG: &[Parameter] = &[
     field("gateway.identity_sent", "none", "none, asserted, preferred, remote_party", "", "gateway", NOW, "which header tells it the caller besides From"),
     field("gateway.redirects_max", "0", "0-5", "", "gateway", NOW, "3xx of it that are followed in a row; 0: a 3xx is a failure"),
     field("gateway.options_check", "false", "true, false", "", "gateway routing", NOW, "true: probed by OPTIONS, offline while it does not answer; false: it is not"),
+    field("routing.tls_verify", "file", "file, yes, no", "", "gateway routing", NOW, "whether it must prove over TLS who it is; file: as tls_verify says of all"),
     field("gateway.ptime_adaptive", "0", "0-1", "", "gateway", LATER, "1: the peer's packet time is followed; 0: ours holds"),
     field("gateway.nat_sdp_first", "0", "0-1", "", "gateway", LATER, "1: the SDP's address before the observed one; 0: after it"),
     field("gateway.headers_added", "", "lines like X-Carrier: 7", "", "gateway", NOW, "headers added to its INVITEs"),

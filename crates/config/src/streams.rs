@@ -41,9 +41,10 @@ pub struct Identity {
 }
 
 /// Whether a peer that we connect to by TLS must prove who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verify {
     /// Or it gets nothing.
+    #[default]
     Yes,
     /// Encrypted, but to anybody.
     No,

@@ -24,7 +24,7 @@ pub enum Order {
     Errand(Errand),
 }
 
-/// By which name whoever answers at a place proves who he is, over TLS (RFC 5922 §7.2).
+/// By which name whoever answers at a place proves who he is, over TLS (RFC 5922 §7.2), and whether he must.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct PlaceName {
@@ -32,6 +32,35 @@ pub struct PlaceName {
     pub place: Endpoint,
     /// Its name; empty: by its address.
     pub name: Text<254>,
+    /// [`Proof`] as a number.
+    pub proof: u8,
+    /// Reserved; zero.
+    pub spare: [u8; 3],
+}
+
+/// Whether whoever answers at a place must prove who he is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Proof {
+    /// As the file says of all.
+    #[default]
+    Usual = 0,
+    /// He must.
+    Demanded = 1,
+    /// Whoever answers is believed.
+    Waived = 2,
+}
+
+impl Proof {
+    /// The proof with this number; one that nobody wrote is the usual.
+    #[must_use]
+    pub fn from_number(number: u8) -> Self {
+        match number {
+            1 => Self::Demanded,
+            2 => Self::Waived,
+            _ => Self::Usual,
+        }
+    }
 }
 
 /// What an [`Errand`] sends.

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use b2bua::Path;
 use link::endpoint::Transport;
+use link::order::Proof;
 use nix::sys::socket::{setsockopt, sockopt};
 use rustls::pki_types::ServerName;
 use sip::{Frame, Framer};
@@ -147,12 +148,12 @@ impl Line {
         self.leave(why).await;
     }
 
-    /// We connect to a peer, who is called so.
+    /// We connect to a peer, who is called so and must prove it, or need not.
     pub(super) async fn call(
         mut self,
         from: IpAddr,
         remote: SocketAddr,
-        name: ServerName<'static>,
+        who: (ServerName<'static>, Proof),
         tls: Tls,
     ) {
         let patience = self.limits.patience();
@@ -161,7 +162,7 @@ impl Line {
         };
         self.prepare(&socket);
         let why = if self.transport == Transport::Tls {
-            match timeout(patience, tls.connect(name, socket)).await {
+            match timeout(patience, tls.connect(who, socket)).await {
                 Ok(Some(stream)) => {
                     self.tally.add(StreamCounter::Opened);
                     self.converse(stream).await

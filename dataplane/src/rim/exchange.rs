@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use b2bua::Path;
 use link::endpoint::Transport;
+use link::order::Proof;
 use rustls::pki_types::ServerName;
 use sip::Method;
 use tokio::net::TcpStream;
@@ -109,8 +110,8 @@ pub(super) struct Exchange<A> {
     by_remote: HashMap<(Transport, SocketAddr), Vec<u32>>,
     census: Census,
     last_number: u32,
-    /// By which names places prove who they are.
-    names: HashMap<SocketAddr, ServerName<'static>>,
+    /// By what places prove who they are, if it is not their address as usual.
+    proofs: HashMap<SocketAddr, (Option<ServerName<'static>>, Proof)>,
     /// What a full ring has not taken yet, by worker.
     held: VecDeque<(usize, Kind, Path, Vec<u8>)>,
 }
@@ -135,7 +136,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
             by_remote: HashMap::new(),
             census: Census::default(),
             last_number: 0,
-            names: HashMap::new(),
+            proofs: HashMap::new(),
             held: VecDeque::new(),
         })
     }
@@ -351,7 +352,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
                 let Some((label, length)) = worker.out.pop(room) else { continue };
                 let Some((path, payload)) = room.get(..length).and_then(unseal) else { continue };
                 if Label::of_number(label).kind == Kind::Name {
-                    self.take_name(path.remote, payload);
+                    self.take_proof(path.remote, payload);
                     continue;
                 }
                 self.send(Letter { path, bytes: payload.to_vec(), again: false });
@@ -372,15 +373,17 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
         }
     }
 
-    /// From the next connection on whoever answers at `place` must be called so.
-    fn take_name(&mut self, place: SocketAddr, name: &[u8]) {
+    /// From the next connection on whoever answers at `place` must be called so, or need not.
+    fn take_proof(&mut self, place: SocketAddr, told: &[u8]) {
+        let Some((&proof, name)) = told.split_first() else { return };
+        let proof = Proof::from_number(proof);
         let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty());
         let name = name.and_then(|name| ServerName::try_from(name.to_owned()).ok());
-        match name {
-            Some(name) if self.names.len() < NAMES_MAX || self.names.contains_key(&place) => {
-                self.names.insert(place, name);
-            }
-            _ => drop(self.names.remove(&place)),
+        let has_room = self.proofs.len() < NAMES_MAX || self.proofs.contains_key(&place);
+        if has_room && (name.is_some() || proof != Proof::Usual) {
+            self.proofs.insert(place, (name, proof));
+        } else {
+            self.proofs.remove(&place);
         }
     }
 
@@ -465,9 +468,9 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
             // A new line has room.
             let _ = peer.letters.try_send(letter);
         }
-        let by_address = || ServerName::IpAddress(remote.ip().into());
-        let name = self.names.get(&remote).cloned().unwrap_or_else(by_address);
-        tokio::spawn(line.call(local.ip(), remote, name, self.tls.clone()));
+        let (name, proof) = self.proofs.get(&remote).cloned().unwrap_or_default();
+        let name = name.unwrap_or_else(|| ServerName::IpAddress(remote.ip().into()));
+        tokio::spawn(line.call(local.ip(), remote, (name, proof), self.tls.clone()));
     }
 }
 

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use config::Clients;
+use config::{Clients, Verify};
+use link::order::Proof;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
@@ -41,12 +42,12 @@ pub struct TlsFiles {
     pub identity: Option<(PathBuf, PathBuf)>,
     /// Certificates for other names of ours, each with its key in one file.
     pub more: Vec<PathBuf>,
-    /// Who vouches for peers that we connect to; `None`: anybody is believed.
-    pub authorities: Option<PathBuf>,
-    /// Whether peers that connect to us must prove who they are.
+    /// Who vouches for peers.
+    pub authorities: PathBuf,
+    /// Whether peers that we connect to must prove who they are, where nothing else is said of them.
+    pub verify: Verify,
+    /// Whether peers that connect to us must.
     pub clients: Clients,
-    /// Who vouches for those.
-    pub client_authorities: PathBuf,
 }
 
 /// What tells a file from an older one of its name.
@@ -62,7 +63,16 @@ pub(super) fn handshakes() -> io::Result<Runtime> {
 pub struct Tls {
     files: TlsFiles,
     server: watch::Sender<Option<Arc<ServerConfig>>>,
-    client: watch::Sender<Arc<ClientConfig>>,
+    client: watch::Sender<Callers>,
+}
+
+/// How we connect to peers.
+#[derive(Clone)]
+struct Callers {
+    /// To those who must prove who they are.
+    demanding: Arc<ClientConfig>,
+    /// To anybody.
+    trusting: Arc<ClientConfig>,
 }
 
 impl Tls {
@@ -72,8 +82,7 @@ impl Tls {
     /// When a certificate or key cannot be used; names the file.
     pub fn open(files: TlsFiles) -> io::Result<Self> {
         let server = watch::Sender::new(files.server()?);
-        let roots = files.authorities.as_deref().map(|path| roots(path).0);
-        let client = watch::Sender::new(Arc::new(client_config(roots, files.identities()?)?));
+        let client = watch::Sender::new(files.callers(roots(&files.authorities).0)?);
         Ok(Self { files, server, client })
     }
 
@@ -82,7 +91,7 @@ impl Tls {
     /// # Errors
     /// When the cryptography does not start.
     pub fn none() -> io::Result<Self> {
-        Self::open(TlsFiles { authorities: Some(PathBuf::new()), ..TlsFiles::default() })
+        Self::open(TlsFiles::default())
     }
 
     /// The handshake of a peer that connected, worked on elsewhere and given up with this future.
@@ -97,13 +106,17 @@ impl Tls {
         work.join_next().await?.ok()?
     }
 
-    /// The handshake with a peer that we connected to, who must be called so.
+    /// The handshake with a peer that we connected to, who is called so and must prove it, or need not.
     pub(super) async fn connect(
         &self,
-        name: ServerName<'static>,
+        (name, proof): (ServerName<'static>, Proof),
         socket: TcpStream,
     ) -> Option<client::TlsStream<TcpStream>> {
-        let config = self.client.borrow().clone();
+        let Callers { demanding, trusting } = self.client.borrow().clone();
+        let config = match (proof, self.files.verify) {
+            (Proof::Demanded, _) | (Proof::Usual, Verify::Yes) => demanding,
+            (Proof::Waived, _) | (Proof::Usual, Verify::No) => trusting,
+        };
         TlsConnector::from(config).connect(name, socket).await.ok()
     }
 
@@ -153,8 +166,7 @@ impl TlsFiles {
     async fn stamps(&self) -> Vec<Stamp> {
         let identity = self.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
         let mut stamps = Vec::new();
-        let asked = Some(&self.client_authorities).filter(|_| self.clients != Clients::Unasked);
-        for path in identity.chain(&self.more).chain(&self.authorities).chain(asked) {
+        for path in identity.chain(&self.more).chain([&self.authorities]) {
             let found = tokio::fs::metadata(path).await.ok();
             stamps.push(found.and_then(|found| Some((found.modified().ok()?, found.len()))));
         }
@@ -187,18 +199,30 @@ impl TlsFiles {
         if self.clients == Clients::Unasked {
             return Ok(None);
         }
-        let roots = Arc::new(some_roots(&self.client_authorities)?);
+        let roots = Arc::new(some_roots(&self.authorities)?);
         let builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
         let builder = match self.clients {
             Clients::Unasked | Clients::Asked => builder.allow_unauthenticated(),
             Clients::Proven => builder,
         };
-        Ok(Some(builder.build().map_err(named(&self.client_authorities))?))
+        Ok(Some(builder.build().map_err(named(&self.authorities))?))
     }
 
-    fn client(&self) -> io::Result<Arc<ClientConfig>> {
-        let roots = self.authorities.as_deref().map(some_roots).transpose()?;
-        Ok(Arc::new(client_config(roots, self.identities()?)?))
+    fn client(&self) -> io::Result<Callers> {
+        let roots = match self.verify {
+            Verify::Yes => some_roots(&self.authorities)?,
+            // Whoever verifies nobody need not have authorities.
+            Verify::No => roots(&self.authorities).0,
+        };
+        self.callers(roots)
+    }
+
+    fn callers(&self, roots: RootCertStore) -> io::Result<Callers> {
+        let own = Arc::new(self.identities()?);
+        Ok(Callers {
+            demanding: Arc::new(client_config(Some(roots), Arc::clone(&own))?),
+            trusting: Arc::new(client_config(None, own)?),
+        })
     }
 }
 
@@ -274,7 +298,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-fn client_config(roots: Option<RootCertStore>, own: Identities) -> io::Result<ClientConfig> {
+fn client_config(roots: Option<RootCertStore>, own: Arc<Identities>) -> io::Result<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
@@ -286,7 +310,7 @@ fn client_config(roots: Option<RootCertStore>, own: Identities) -> io::Result<Cl
             builder.dangerous().with_custom_certificate_verifier(anybody)
         }
     };
-    Ok(builder.with_client_cert_resolver(Arc::new(own)))
+    Ok(builder.with_client_cert_resolver(own))
 }
 
 /// Believes anybody, as the operator asked (`tls_verify = "no"`): what is said is hidden, to whom is not known.
@@ -355,7 +379,7 @@ mod tests {
         here.block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let door = listener.local_addr().unwrap();
-            let config = client_config(None, Identities(Vec::new())).unwrap();
+            let config = client_config(None, Arc::new(Identities(Vec::new()))).unwrap();
             let peer = std::thread::spawn(move || {
                 let name = ServerName::try_from("localhost").unwrap();
                 let client = ClientConnection::new(Arc::new(config), name).unwrap();

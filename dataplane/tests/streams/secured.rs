@@ -2,15 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use config::Clients;
+use config::{Clients, Verify};
 use dataplane::rim::{StreamCounter, Tls, TlsFiles};
 use dataplane::worker::Kind;
 use link::endpoint::Transport;
-use link::order::Parameters;
+use link::order::{Parameters, Proof};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
@@ -69,7 +69,7 @@ impl Identity {
 
     fn files(&self) -> TlsFiles {
         let identity = Some((self.file(), self.folder.join("key.pem")));
-        TlsFiles { identity, authorities: Some(self.file()), ..TlsFiles::default() }
+        TlsFiles { identity, authorities: self.file(), ..TlsFiles::default() }
     }
 
     fn open(&self) -> Tls {
@@ -196,7 +196,7 @@ fn a_vendor_with_a_name_proves_itself_by_that_and_hears_it() {
     for (name, served) in [("sip.carrier.example", true), ("sip.other.example", false), ("", false)]
     {
         let vendor = TcpListener::bind("127.0.0.1:0").unwrap();
-        let authorities = Some(carrier.file());
+        let authorities = carrier.file();
         let tls = Tls::open(TlsFiles { authorities, ..TlsFiles::default() }).unwrap();
         let mut world = World::with_tls(hasty(), tls).silent();
         let path = path_to(&world, &vendor);
@@ -249,7 +249,7 @@ fn authorities_are_read_again_and_broken_ones_leave_the_old_in_force() {
     let (old, new) = (Identity::new("old-authority"), Identity::new("new-authority"));
     let authorities = old.folder.join("authorities.pem");
     std::fs::write(&authorities, &old.certificate).unwrap();
-    let files = TlsFiles { authorities: Some(authorities.clone()), ..TlsFiles::default() };
+    let files = TlsFiles { authorities: authorities.clone(), ..TlsFiles::default() };
     let mut world = World::with_tls(hasty(), Tls::open(files).unwrap()).silent();
     // Whether this vendor is believed.
     let believes = |world: &mut World, vendor: &Identity| {
@@ -275,16 +275,21 @@ fn authorities_are_read_again_and_broken_ones_leave_the_old_in_force() {
 fn a_vendor_must_prove_who_it_is_unless_told_otherwise() {
     let (believed, stranger) = (Identity::new("believed"), Identity::new("stranger"));
     let vendor = TcpListener::bind("127.0.0.1:0").unwrap();
-    let authorities = believed.folder.join("chain.pem");
-    for (identity, authorities, served) in [
-        (&believed, Some(authorities.as_path()), true),
-        (&stranger, Some(authorities.as_path()), false),
-        (&stranger, None, true),
+    use Proof::{Demanded, Usual, Waived};
+    for (identity, verify, proof, served) in [
+        (&believed, Verify::Yes, Usual, true),
+        (&stranger, Verify::Yes, Usual, false),
+        (&stranger, Verify::No, Usual, true),
+        // What is said of one vendor counts for more than what is said of all.
+        (&stranger, Verify::Yes, Waived, true),
+        (&stranger, Verify::No, Demanded, false),
+        (&believed, Verify::No, Demanded, true),
     ] {
-        let authorities = authorities.map(Path::to_owned);
-        let tls = Tls::open(TlsFiles { authorities, ..TlsFiles::default() }).unwrap();
+        let files = TlsFiles { authorities: believed.file(), verify, ..TlsFiles::default() };
+        let tls = Tls::open(files).unwrap();
         let mut world = World::with_tls(hasty(), tls).silent();
         let path = path_to(&world, &vendor);
+        world.demands(path.remote, proof);
         world.sends(&path, &options(1));
         let mut stream = identity.accept(&vendor);
         if served {
@@ -302,7 +307,7 @@ fn a_vendor_must_prove_who_it_is_unless_told_otherwise() {
 #[test]
 fn a_vendor_that_asks_who_we_are_is_shown_our_certificate() {
     let (ours, carrier) = (Identity::new("ours"), Identity::new("asking-carrier"));
-    let tls = Tls::open(TlsFiles { authorities: Some(carrier.file()), ..ours.files() }).unwrap();
+    let tls = Tls::open(TlsFiles { authorities: carrier.file(), ..ours.files() }).unwrap();
     let mut world = World::with_tls(hasty(), tls).silent();
     let vendor = TcpListener::bind("127.0.0.1:0").unwrap();
     world.sends(&path_to(&world, &vendor), &options(1));
@@ -332,7 +337,7 @@ fn whoever_connects_proves_who_he_is_as_far_as_he_is_asked() {
         (Proven, Some(&carrier), true),
         (Proven, Some(&stranger), false),
     ] {
-        let files = TlsFiles { clients, client_authorities: carrier.file(), ..ours.files() };
+        let files = TlsFiles { clients, authorities: carrier.file(), ..ours.files() };
         let mut world = World::with_tls(hasty(), Tls::open(files).unwrap());
         let config = ClientConfig::builder().with_root_certificates(ours.roots());
         let config = match shown {
@@ -348,7 +353,7 @@ fn whoever_connects_proves_who_he_is_as_far_as_he_is_asked() {
             world.counts(StreamCounter::HandshakeFailed, 1);
         }
     }
-    let files = TlsFiles { clients: Asked, client_authorities: "/nowhere".into(), ..ours.files() };
+    let files = TlsFiles { clients: Asked, authorities: "/nowhere".into(), ..ours.files() };
     let error = Tls::open(files).err().unwrap().to_string();
     assert!(error.contains("/nowhere"), "{error}");
 }

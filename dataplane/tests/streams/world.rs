@@ -12,7 +12,7 @@ use dataplane::rim::stream::{self, Door};
 use dataplane::rim::{Given, Rings, StreamCounter, Tls, WorkerSide};
 use dataplane::worker::{Kind, Label};
 use link::endpoint::Transport;
-use link::order::{Parameters, PlaceName};
+use link::order::{Parameters, PlaceName, Proof};
 use link::{Endpoint, Text};
 use nix::sys::socket::{setsockopt, sockopt};
 
@@ -129,12 +129,20 @@ impl World {
         self.side.wake();
     }
 
+    /// Says whether whoever answers at a place must prove who he is.
+    pub(crate) fn demands(&mut self, place: SocketAddr, proof: Proof) {
+        let place = Endpoint::from(place).by(Transport::Tls);
+        let told = PlaceName { place, name: Text::EMPTY, proof: proof as u8, spare: [0; 3] };
+        self.side.set_name(&told);
+        self.knows(std::iter::empty());
+    }
+
     /// Says at once by which names places prove who they are, and waits until the rim knows.
     pub(crate) fn knows(&mut self, names: impl Iterator<Item = (SocketAddr, &'static str)>) {
         for (place, name) in names {
             let place = Endpoint::from(place).by(Transport::Tls);
             let name = Text::new(name.as_bytes()).unwrap();
-            self.side.set_name(&PlaceName { place, name });
+            self.side.set_name(&PlaceName { place, name, proof: 0, spare: [0; 3] });
         }
         let end = Instant::now() + SOON;
         while !self.side.try_sleep() {
