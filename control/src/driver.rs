@@ -271,6 +271,7 @@ impl<C: Clock> Driver<C> {
                 }
                 Up::Report(Report::Errand(done)) => self.office.handle_errand(time, &done),
                 Up::Report(Report::Gateway(news)) => self.office.handle_news(time, &news),
+                Up::Report(Report::Lost(lost)) => self.office.handle_connection_lost(lost),
             }
         }
         true

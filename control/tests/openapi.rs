@@ -238,6 +238,7 @@ fn every_answer_is_what_the_document_says() {
             json!({
                 "target": "sip:carrier.invalid;transport=tcp", "registration": true,
                 "registration_user": "me", "options_check": true, "rel100": "required",
+                "tls_verify": "no",
                 "failure_map": [{"from": 404, "to": 480}],
             }),
         ),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use b2bua::{Keys, Limits, Local, Setup, StreamPorts, Switch};
-use config::{Config, Interface, Nic as NicKind, Verify, XdpMode};
+use config::{Config, Interface, Nic as NicKind, XdpMode};
 use link::endpoint::Transport;
 use link::layout::{Link, Sizes};
 use link::ring;
@@ -292,7 +292,9 @@ fn start_streams(
     let tls = rim::Tls::open(rim::TlsFiles {
         identity: identity.map(|own| (own.certificate.clone(), own.key.clone())),
         more: served.identities_more.clone(),
-        authorities: (served.verify == Verify::Yes).then(|| served.authorities.clone()),
+        authorities: served.authorities.clone(),
+        verify: served.verify,
+        clients: served.clients,
     })?;
     let rings = rings(config, "streams.bell");
     Ok(rim::stream::start(&doors, &rings, tls, admits, Arc::clone(stop))?)

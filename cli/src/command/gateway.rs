@@ -173,6 +173,9 @@ pub(crate) struct RoutingFlags {
     /// OPTIONS are sent there, and no call goes there while nobody answers: true or false.
     #[arg(long)]
     options_check: Option<bool>,
+    /// Whether it must prove over TLS who it is: yes, no, or file (as `tls_verify` there says of all).
+    #[arg(long)]
+    tls_verify: Option<String>,
     #[command(flatten)]
     shared: SharedFlags,
 }
@@ -248,7 +251,8 @@ impl RoutingFlags {
             .set("registration", self.registration)
             .set("registration_user", self.registration_user)
             .set("registration_domain", self.registration_domain)
-            .set("options_check", self.options_check))
+            .set("options_check", self.options_check)
+            .set("tls_verify", self.tls_verify))
     }
 }
 

@@ -183,7 +183,8 @@ impl Office {
             return Ok(found);
         };
         let rings = self.ring(time, (phone, ringing), caller, callee);
-        let offline = matches!(&rings, Err(No { reason: EndReason::NoRoute, .. }));
+        // Who rings may be gone without a word, and then it is as if he were offline.
+        let offline = matches!(&rings, Ok(_) | Err(No { reason: EndReason::NoRoute, .. }));
         let (mut found, no) = match rings {
             Ok(found) => (found, None),
             Err(no) => (Found::default(), Some(no)),

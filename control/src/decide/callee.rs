@@ -1,7 +1,8 @@
 //! Calls to phones: which of a phone's contacts ring, and where a call goes instead.
 //!
-//! The phone's bindings come first: all in one group, or the newest alone. While it has none, its
-//! offline gateway stands for it. Routing gateways follow only where the phone falls through.
+//! The phone's bindings come first: all in one group, or the newest alone. Its offline gateway stands for
+//! it while it has none, and when none of them says anything: a phone may be gone without a word. Routing
+//! gateways follow only where the phone falls through.
 
 use link::Text;
 use link::answer::{Candidate, ROUTE_TEXT_BYTES, Span};
@@ -18,6 +19,9 @@ use crate::state::entity::Ring;
 
 /// Contacts that are called at once stand in this group.
 const AT_ONCE: u32 = 1;
+
+/// What a phone itself says to a call, besides a 6xx, which nobody else is to answer.
+const PHONE_SAYS: [u16; 8] = [403, 404, 406, 415, 480, 484, 486, 488];
 
 /// The candidates of a call, and the texts that they point to.
 #[derive(Default)]
@@ -72,8 +76,14 @@ impl Office {
 
     /// Where a phone may be called: the best contact first, of equals the newest.
     pub(super) fn reachable(&self, time: Time, phone: u32) -> Vec<&Binding> {
-        let live = self.state.bindings.of(phone, time.wall_us);
-        let mut all: Vec<&Binding> = live.rev().filter(|it| it.way().is_some()).collect();
+        let live = self.state.bindings.of(phone, time.wall_us).rev();
+        let mut all: Vec<&Binding> = Vec::new();
+        for binding in live.filter(|it| it.way().is_some()) {
+            // Of the flows of one device the newest is asked, or it rings twice (RFC 5626 §7).
+            if !all.iter().any(|it| it.is_beside(binding)) {
+                all.push(binding);
+            }
+        }
         all.sort_by_key(|binding| std::cmp::Reverse(binding.q));
         all
     }
@@ -104,6 +114,11 @@ impl Office {
             Ring::All => true,
             Ring::Newest => Some(binding.generation) == newest(&reachable),
         };
+        let mut stop_codes = [0; 8];
+        match ringing.offline_gateway {
+            Some(_) if !ringing.fall_through => stop_codes = PHONE_SAYS,
+            _ => stop_codes[..STOP_CODES_DEFAULT.len()].copy_from_slice(&STOP_CODES_DEFAULT),
+        }
         let mut found = Found::default();
         for binding in reachable.iter().filter(rings) {
             let Some((target, connection)) = binding.way() else { continue };
@@ -111,10 +126,6 @@ impl Office {
             let path = found.keep(binding.path.as_bytes());
             // One that has no room is one that does not ring.
             let (Some(uri), Some(path)) = (uri, path) else { continue };
-            let mut stop_codes = [0; 8];
-            for (place, code) in stop_codes.iter_mut().zip(STOP_CODES_DEFAULT) {
-                *place = code;
-            }
             found.candidates.push(Candidate {
                 gateway: gateway.id,
                 target,

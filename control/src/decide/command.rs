@@ -435,7 +435,7 @@ impl Office {
         shown::json(RegistrationShown {
             aor: aor.to_owned(),
             owner: customer.name.clone(),
-            online: !contacts.is_empty(),
+            online: contacts.iter().any(|it| it.way().is_some()),
             contacts: contacts.into_iter().map(show).collect(),
         })
     }
@@ -465,8 +465,9 @@ impl Office {
             Entity::Phone(mut phone) => {
                 let lines = lines(phone.id);
                 let contacts = self.state.bindings.of(phone.id, time.wall_us).count();
+                let online = !self.reachable(time, phone.id).is_empty();
                 phone.password.hide();
-                shown::json(PhoneShown { phone, lines, online: contacts > 0, contacts })
+                shown::json(PhoneShown { phone, lines, online, contacts })
             }
             Entity::Routing(mut gateway) => {
                 let id = gateway.id;

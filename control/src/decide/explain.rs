@@ -76,6 +76,7 @@ impl Office {
                 contact,
                 excluded,
             };
+            let mut stands_in = true;
             match self.ring(time, (phone, ringing), caller, callee) {
                 Ok(found) => {
                     for candidate in &found.candidates {
@@ -87,10 +88,12 @@ impl Office {
                     let offline = no.reason() == EndReason::NoRoute;
                     let why = if offline { "offline" } else { no.reason().name() };
                     rows.excluded.push(row(None, Some(why.to_owned())));
-                    let stand_in =
-                        if offline { self.choose_offline(&query, ringing) } else { Vec::new() };
-                    self.explain_vendors(&mut rows, callee, &stand_in, &[]);
+                    stands_in = offline;
                 }
+            }
+            if stands_in {
+                let stand_in = self.choose_offline(&query, ringing);
+                self.explain_vendors(&mut rows, callee, &stand_in, &[]);
             }
         }
         if vendors {

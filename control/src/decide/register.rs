@@ -8,6 +8,7 @@ use link::Answer;
 use link::Text;
 use link::answer::Registered;
 use link::ask::{CONTACTS_MAX, Contact, Register, UNSAID};
+use link::report::ConnectionLost;
 use sip::method::Method;
 
 use super::Office;
@@ -15,7 +16,7 @@ use super::caller::Stranger;
 use super::digest::{Doubt, Proof, Proven, endpoint_of};
 use crate::Time;
 use crate::shown::RegistrationFigures;
-use crate::state::binding::{Binding, Bounds, Moved, Refused, Request, Wanted};
+use crate::state::binding::{Binding, Bounds, Device, Moved, Refused, Request, Wanted};
 use crate::store::Change;
 
 /// What became of a REGISTER.
@@ -202,6 +203,13 @@ impl Office {
         }
     }
 
+    /// Whoever registered by a connection that is no more is reached by it no longer.
+    pub fn handle_connection_lost(&mut self, lost: ConnectionLost) {
+        for (owner, binding) in self.state.bindings.lose_connection(self.epoch, lost.connection) {
+            self.change(Change::Binding(owner, Box::new(binding)));
+        }
+    }
+
     /// Takes back all bindings of an owner; how many there were.
     pub(super) fn unregister(&mut self, owner: u32) -> usize {
         let gone = self.state.bindings.forget(owner);
@@ -229,11 +237,15 @@ fn read(register: &Register, expires_default_s: u32, epoch: u64) -> Option<Reque
     let wanted = |contact: &Contact| {
         let expires_s = if contact.expires_s == UNSAID { usual_s } else { contact.expires_s };
         let uri = text(contact.uri.as_bytes()).filter(|uri| !uri.is_empty())?;
-        Some(Wanted { uri, q: contact.q, expires_s })
+        let instance = text(contact.instance.as_bytes())?;
+        let device = Device { instance, reg_id: contact.reg_id };
+        let device = Some(device).filter(|device| !device.instance.is_empty());
+        Some(Wanted { uri, q: contact.q, expires_s, device })
     };
     let contacts: Option<Vec<Wanted>> = register.contacts.iter().take(used).map(wanted).collect();
     let template = Binding {
         uri: String::new(),
+        device: None,
         q: 0,
         expires_us: 0,
         stored_until_us: 0,
@@ -255,11 +267,14 @@ fn read(register: &Register, expires_default_s: u32, epoch: u64) -> Option<Reque
 
 /// A binding as the 200 names it, with what is left of its life.
 fn contact_of(binding: &Binding, time: Time) -> Contact {
+    let device = binding.device.as_ref();
     let left_s = binding.expires_us.saturating_sub(time.wall_us).div_ceil(1_000_000);
     Contact {
         uri: Text::cut(binding.uri.as_bytes()),
         q: binding.q,
         spare: 0,
         expires_s: u32::try_from(left_s).unwrap_or(UNSAID - 1),
+        instance: device.map_or(Text::EMPTY, |it| Text::cut(it.instance.as_bytes())),
+        reg_id: device.map_or(0, |it| it.reg_id),
     }
 }

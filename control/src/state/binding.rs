@@ -17,14 +17,29 @@ use link::endpoint::Transport;
 use serde::{Deserialize, Serialize};
 use sip::Uri;
 
+/// Where SIP is listened to if nothing is said (§19.1.2).
+const PORT_USUAL: u16 = 5060;
+
 /// Bindings that end in one tick, at most.
 const ENDED_PER_TICK_MAX: usize = 1_000;
+
+/// The device of a contact (RFC 5626 §4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Its name, which outlives its contacts.
+    pub instance: String,
+    /// Which of its flows the contact is; 0: it keeps none open.
+    pub reg_id: u32,
+}
 
 /// One way to reach an owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Binding {
     /// The contact's URI.
     pub uri: String,
+    /// What it belongs to, if it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Device>,
     /// Preference in thousandths.
     pub q: u16,
     /// When it ends, µs since 1970 UTC.
@@ -116,13 +131,38 @@ fn is_same(one: &str, other: &str) -> bool {
 /// Which of these a contact means: the one with its very letters, else the newest that is the same.
 ///
 /// Sameness is no equivalence: a contact without a parameter is the same as two that have it with
-/// different values. It changes one of them.
-fn place_in(all: &[Binding], uri: &str) -> Option<usize> {
-    let written = all.iter().position(|it| it.uri == uri);
-    written.or_else(|| all.iter().rposition(|it| is_same(&it.uri, uri)))
+/// different values. It changes one of them. A flow is known by its device and its number alone, whatever
+/// its URI, and no other contact is meant by it (RFC 5626 §6).
+fn place_in(all: &[Binding], wanted: &Wanted) -> Option<usize> {
+    if let flow @ Some(_) = flow_of(wanted.device.as_ref()) {
+        return all.iter().position(|it| flow_of(it.device.as_ref()) == flow);
+    }
+    let alike = |it: &Binding| flow_of(it.device.as_ref()).is_none();
+    let written = all.iter().position(|it| it.uri == wanted.uri && alike(it));
+    written.or_else(|| all.iter().rposition(|it| is_same(&it.uri, &wanted.uri) && alike(it)))
+}
+
+fn flow_of(device: Option<&Device>) -> Option<&Device> {
+    device.filter(|device| device.reg_id != 0)
 }
 
 impl Binding {
+    /// What tells it from all others of its owner: two flows may have one URI.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match flow_of(self.device.as_ref()) {
+            Some(Device { instance, reg_id }) => format!("{} {instance} {reg_id}", self.uri),
+            None => self.uri.clone(),
+        }
+    }
+
+    /// Whether both are flows of one device.
+    #[must_use]
+    pub fn is_beside(&self, other: &Self) -> bool {
+        let flows = [self, other].map(|it| flow_of(it.device.as_ref()));
+        matches!(flows, [Some(one), Some(other)] if one.instance == other.instance)
+    }
+
     /// Where a request goes that is to reach it, and by which connection. `None`: the connection it came
     /// by is gone, and a phone behind NAT listens nowhere else.
     #[must_use]
@@ -132,7 +172,7 @@ impl Binding {
         }
         let transport = self.source.transport();
         let usual = match transport {
-            Transport::Udp | Transport::Tcp => 5060,
+            Transport::Udp | Transport::Tcp => PORT_USUAL,
             Transport::Tls => 5061,
             // Who came by WebSocket listens nowhere (RFC 7118 §5).
             Transport::Ws | Transport::Wss => return None,
@@ -148,6 +188,8 @@ impl Binding {
 pub struct Wanted {
     /// The contact's URI.
     pub uri: String,
+    /// What it belongs to, if it says so.
+    pub device: Option<Device>,
     /// Preference in thousandths.
     pub q: u16,
     /// Lifetime that it asks for, s; 0: take it back.
@@ -198,7 +240,7 @@ pub enum Refused {
 pub enum Moved {
     /// This is there now.
     Bound(Box<Binding>),
-    /// This contact is not there any more.
+    /// The contact of this [name](Binding::name) is not there any more.
     Gone(String),
 }
 
@@ -210,6 +252,8 @@ pub struct Bindings {
     ends: BTreeSet<(u64, u32)>,
     /// Owners with contacts behind NAT.
     natted: BTreeSet<u32>,
+    /// Owners by the connections that they came by.
+    connections: BTreeSet<(u32, u32)>,
     /// How many came from where.
     sources: HashMap<IpAddr, u32>,
     live: usize,
@@ -272,7 +316,7 @@ impl Bindings {
         let all = self.by_owner.get(&owner).cloned().unwrap_or_default();
         let (mut all, over): (Vec<Binding>, Vec<Binding>) =
             all.into_iter().partition(|binding| binding.expires_us > now_us);
-        let meant = request.contacts.iter().filter_map(|it| all.get(place_in(&all, &it.uri)?));
+        let meant = request.contacts.iter().filter_map(|it| all.get(place_in(&all, it)?));
         let touched = meant.chain(all.iter().filter(|_| request.all_gone));
         let template = &request.template;
         for binding in touched.filter(|it| it.call_id == template.call_id) {
@@ -290,21 +334,21 @@ impl Bindings {
         if request.contacts.iter().filter(stays).any(|it| it.expires_s < bounds.expires_min_s) {
             return Err(Refused::TooBrief);
         }
-        let mut moved: Vec<Moved> = over.into_iter().map(|it| Moved::Gone(it.uri)).collect();
+        let mut moved: Vec<Moved> = over.into_iter().map(|it| Moved::Gone(it.name())).collect();
         if request.all_gone {
-            moved.extend(all.drain(..).map(|it| Moved::Gone(it.uri)));
+            moved.extend(all.drain(..).map(|it| Moved::Gone(it.name())));
         }
         for wanted in &request.contacts {
-            let old = place_in(&all, &wanted.uri).map(|place| all.remove(place));
+            let old = place_in(&all, wanted).map(|place| all.remove(place));
             if wanted.expires_s == 0 {
-                moved.extend(old.map(|it| Moved::Gone(it.uri)));
+                moved.extend(old.map(|it| Moved::Gone(it.name())));
                 continue;
             }
             self.generation += 1;
             let bound = self.bind(now_us, bounds, wanted, template, old.as_ref());
             // The store knows a binding by its letters, and the phone wants those it wrote last.
-            if let Some(old) = old.as_ref().filter(|old| old.uri != bound.uri) {
-                moved.push(Moved::Gone(old.uri.clone()));
+            if let Some(old) = old.as_ref().filter(|old| old.name() != bound.name()) {
+                moved.push(Moved::Gone(old.name()));
             }
             if old.as_ref().is_none_or(|old| !bounds.light || is_news(old, &bound)) {
                 moved.push(Moved::Bound(Box::new(bound.clone())));
@@ -313,7 +357,7 @@ impl Bindings {
         }
         // The oldest make room for the newest.
         let surplus = all.len().saturating_sub(bounds.contacts_max);
-        moved.extend(all.drain(..surplus).map(|it| Moved::Gone(it.uri)));
+        moved.extend(all.drain(..surplus).map(|it| Moved::Gone(it.name())));
         let had = self.by_owner.get(&owner).map_or(0, Vec::len);
         if all.len() > had && self.live - had + all.len() > bounds.bindings_max {
             return Err(Refused::Full);
@@ -334,6 +378,7 @@ impl Bindings {
         let expires_us = now_us + life_us;
         let mut bound = Binding {
             uri: wanted.uri.clone(),
+            device: wanted.device.clone(),
             q: wanted.q,
             expires_us,
             stored_until_us: if bounds.light { expires_us + life_us } else { expires_us },
@@ -365,7 +410,7 @@ impl Bindings {
             let all = self.by_owner.get(&owner).cloned().unwrap_or_default();
             let (live, over): (Vec<Binding>, Vec<Binding>) =
                 all.into_iter().partition(|binding| binding.expires_us > now_us);
-            ended.extend(over.into_iter().map(|binding| (owner, binding.uri)));
+            ended.extend(over.into_iter().map(|binding| (owner, binding.name())));
             self.replace(owner, live);
         }
         ended
@@ -379,6 +424,26 @@ impl Bindings {
                 binding.connection = 0;
             }
         }
+        let all = self.by_owner.iter().flat_map(|(owner, all)| all.iter().map(|it| (it, *owner)));
+        self.connections =
+            all.filter_map(|(it, owner)| Some((by_connection(it)?, owner))).collect();
+    }
+
+    /// One connection of this dataplane is gone. The bindings that came by it, as they are now.
+    pub fn lose_connection(&mut self, epoch: u64, connection: u32) -> Vec<(u32, Binding)> {
+        let by_it = self.connections.range((connection, 0)..=(connection, u32::MAX));
+        let owners: Vec<u32> = by_it.map(|(_, owner)| *owner).collect();
+        let mut lost = Vec::new();
+        for owner in owners {
+            let mut all = self.by_owner.get(&owner).cloned().unwrap_or_default();
+            let came_by_it = |it: &&mut Binding| it.connection == connection && it.epoch == epoch;
+            for binding in all.iter_mut().filter(came_by_it) {
+                binding.connection = 0;
+                lost.push((owner, binding.clone()));
+            }
+            self.replace(owner, all);
+        }
+        lost
     }
 
     /// All of an owner's, in place of what it had, in every table.
@@ -386,6 +451,9 @@ impl Bindings {
         for old in self.by_owner.remove(&owner).into_iter().flatten() {
             self.live -= 1;
             self.ends.remove(&(old.expires_us, owner));
+            if let Some(connection) = by_connection(&old) {
+                self.connections.remove(&(connection, owner));
+            }
             if let Some(address) = address_of(&old)
                 && let Some(count) = self.sources.get_mut(&address)
             {
@@ -399,6 +467,9 @@ impl Bindings {
         for new in &all {
             self.live += 1;
             self.ends.insert((new.expires_us, owner));
+            if let Some(connection) = by_connection(new) {
+                self.connections.insert((connection, owner));
+            }
             if let Some(address) = address_of(new) {
                 *self.sources.entry(address).or_default() += 1;
             }
@@ -412,13 +483,22 @@ impl Bindings {
     }
 }
 
+fn by_connection(binding: &Binding) -> Option<u32> {
+    Some(binding.connection).filter(|&connection| connection != 0)
+}
+
 fn address_of(binding: &Binding) -> Option<IpAddr> {
     binding.source.socket_address().map(|source| source.ip())
 }
 
-/// Whether a contact says another address than the one it came from.
+/// Whether a contact says another address than the one it came from; over UDP another port too, as of a
+/// connection the port says nothing. A NAT may share its address with whoever is behind it.
 fn is_elsewhere(uri: &str, source: Endpoint) -> bool {
-    place_of(uri).0 != source.socket_address().map(|source| source.ip())
+    let Some(from) = source.socket_address() else { return true };
+    let (address, port) = place_of(uri);
+    let is_other_port =
+        source.transport() == Transport::Udp && port.unwrap_or(PORT_USUAL) != from.port();
+    address != Some(from.ip()) || is_other_port
 }
 
 /// Whether the store must hear of a refresh in light mode.
@@ -426,6 +506,7 @@ fn is_news(old: &Binding, new: &Binding) -> bool {
     let fixed = |it: &Binding| (it.source, it.local, it.connection, it.epoch, it.q, it.nat);
     new.expires_us > old.stored_until_us
         || fixed(old) != fixed(new)
+        || old.device != new.device
         || [&old.uri, &old.call_id, &old.path, &old.user_agent]
             != [&new.uri, &new.call_id, &new.path, &new.user_agent]
 }
@@ -448,6 +529,7 @@ mod tests {
         let at = |text: &str| Endpoint::from(text.parse::<SocketAddr>().unwrap());
         Binding {
             uri: String::new(),
+            device: None,
             q: 0,
             expires_us: 0,
             stored_until_us: 0,
@@ -466,9 +548,64 @@ mod tests {
         }
     }
 
+    /// The same request for a flow.
+    fn by_flow(instance: &str, reg_id: u32, mut request: Request) -> Request {
+        for wanted in &mut request.contacts {
+            wanted.device = Some(Device { instance: instance.to_owned(), reg_id });
+        }
+        request
+    }
+
+    #[test]
+    fn a_flow_replaces_what_it_was_before_and_no_other_flow() {
+        let mut all = Bindings::default();
+        let mut register = |instance, reg_id, cseq, contact| {
+            let request = by_flow(instance, reg_id, request("c", cseq, &[(contact, 60)]));
+            all.register(1, 0, &BOUNDS, &request).unwrap()
+        };
+        register("<urn:uuid:a>", 1, 1, "sip:a@10.0.0.1:1000");
+        // After a restart it comes by another port, and its old contact would ring in vain.
+        let moved = register("<urn:uuid:a>", 1, 2, "sip:a@10.0.0.1:2000");
+        let first = "sip:a@10.0.0.1:2000 <urn:uuid:a> 1";
+        assert_eq!(moved[0], Moved::Gone("sip:a@10.0.0.1:1000 <urn:uuid:a> 1".into()));
+        assert!(matches!(&moved[1], Moved::Bound(it) if it.name() == first));
+        // Two flows may have one contact.
+        assert_eq!(register("<urn:uuid:a>", 2, 3, "sip:a@10.0.0.1:2000").len(), 1);
+        assert_eq!(register("<urn:uuid:b>", 1, 4, "sip:a@10.0.0.1:2000").len(), 1);
+        let gone = by_flow("<urn:uuid:a>", 1, request("c", 5, &[("sip:a@10.0.0.1:2000", 0)]));
+        let moved = all.register(1, 0, &BOUNDS, &gone).unwrap();
+        assert_eq!(moved, [Moved::Gone(first.into())]);
+        let left: Vec<_> = all.of(1, 0).map(Binding::name).collect();
+        assert_eq!(
+            left,
+            ["sip:a@10.0.0.1:2000 <urn:uuid:a> 2", "sip:a@10.0.0.1:2000 <urn:uuid:b> 1"]
+        );
+        let live: Vec<_> = all.of(1, 0).collect();
+        assert!(!live[0].is_beside(live[1]) && live[0].is_beside(live[0]));
+    }
+
+    #[test]
+    fn a_contact_behind_a_nat_on_its_own_address_is_behind_nat() {
+        let from = |text: &str, transport| {
+            Endpoint::from(text.parse::<SocketAddr>().unwrap()).by(transport)
+        };
+        for (uri, source, is_nat) in [
+            ("sip:a@192.0.2.1", from("192.0.2.1:5060", Transport::Udp), false),
+            ("sip:a@192.0.2.1:5070", from("192.0.2.1:5070", Transport::Udp), false),
+            ("sip:a@192.0.2.1", from("192.0.2.1:1024", Transport::Udp), true),
+            ("sip:a@192.0.2.1:5060", from("192.0.2.1:1024", Transport::Udp), true),
+            ("sip:a@192.0.2.1:5060", from("192.0.2.1:1024", Transport::Tcp), false),
+            ("sip:a@10.0.0.1:5060", from("192.0.2.1:5060", Transport::Tcp), true),
+            ("sip:a@phone.example", from("192.0.2.1:5060", Transport::Udp), true),
+        ] {
+            assert_eq!(is_elsewhere(uri, source), is_nat, "{uri} from {source:?}");
+        }
+    }
+
     fn request(call_id: &str, cseq: u32, contacts: &[(&str, u32)]) -> Request {
         let wanted = |(uri, expires_s): &(&str, u32)| Wanted {
             uri: (*uri).to_owned(),
+            device: None,
             q: 1_000,
             expires_s: *expires_s,
         };
@@ -600,7 +737,7 @@ mod tests {
             all.register(1, S, &BOUNDS, &request(uri, 1, &[(uri, 600)])).unwrap();
             all.of(1, S).next_back().unwrap().nat
         };
-        for uri in [A, "sip:a@192.0.2.1:5070;ob", "sips:192.0.2.1", "sip:a@192.0.2.1;x=[::1]"] {
+        for uri in [A, "sip:a@192.0.2.1:5060;ob", "sips:192.0.2.1", "sip:a@192.0.2.1;x=[::1]"] {
             assert!(!nat(&mut all, uri), "{uri}");
         }
         for uri in ["sip:a@10.0.0.7:5060", "sip:a@[fd00::1]:5060", "sip:a@df7jal23ls0d.invalid"] {

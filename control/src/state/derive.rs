@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use link::ask::CONTACTS_MAX;
-use link::order::PlaceName;
+use link::order::{PlaceName, Proof};
 use link::{Endpoint, Profile, Text, Transport};
 use numbers::transform::{Rule, Rules};
 use rating::{Price, RoundingMode, Tariff};
@@ -11,7 +11,9 @@ use routing::{Limits, MappingGateway, Onward, RouteTable, RoutingGateway, Source
 
 use super::State;
 use super::customer::{Authentication, CallerFrom, Customer, Ringing};
-use super::entity::{self, Entity, Kind, Mapping, Phone, Routing, TariffHead, TransformRule};
+use super::entity::{
+    self, Entity, Kind, Mapping, Phone, Routing, TariffHead, TlsVerify, TransformRule,
+};
 use crate::resolve::{Host, Server, Target, order};
 
 impl State {
@@ -127,18 +129,24 @@ impl State {
         }
     }
 
-    /// By which names the places of a routing gateway prove who they are.
+    /// By which names the places of a routing gateway prove who they are, and whether they must.
     #[must_use]
     pub fn names_of(&self, entity: &Entity) -> Vec<PlaceName> {
         let Entity::Routing(gateway) = entity else { return Vec::new() };
         let Ok(target) = gateway.target.parse::<Target>() else { return Vec::new() };
         let name = match &target.host {
-            Host::Name(name) => name,
-            Host::Address(_) => return Vec::new(),
+            Host::Name(name) => name.as_bytes(),
+            Host::Address(_) => b"",
         };
+        let proof = match gateway.tls_verify {
+            TlsVerify::File => Proof::Usual,
+            TlsVerify::Yes => Proof::Demanded,
+            TlsVerify::No => Proof::Waived,
+        };
+        let told =
+            |place| PlaceName { place, name: Text::cut(name), proof: proof as u8, spare: [0; 3] };
         let places = self.places(gateway.id).into_iter();
-        let secured = places.filter(|place| place.transport() == Transport::Tls);
-        secured.map(|place| PlaceName { place, name: Text::cut(name.as_bytes()) }).collect()
+        places.filter(|place| place.transport() == Transport::Tls).map(told).collect()
     }
 
     /// Of all routing gateways.

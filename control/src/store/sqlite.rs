@@ -294,7 +294,7 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
         }
         Change::Binding(owner, binding) => run(
             "INSERT OR REPLACE INTO binding (owner, uri, body) VALUES (?1, ?2, ?3)",
-            params![owner, binding.uri, serde_json::to_string(binding).unwrap_or_default()],
+            params![owner, binding.name(), serde_json::to_string(binding).unwrap_or_default()],
         ),
         Change::BindingGone(owner, uri) => {
             run("DELETE FROM binding WHERE owner = ?1 AND uri = ?2", params![owner, uri])

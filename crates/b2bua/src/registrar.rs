@@ -1,4 +1,4 @@
-//! REGISTER, read for control and answered in its words (RFC 3261 §10.3, RFC 3327 §5.3).
+//! REGISTER, read for control and answered in its words (RFC 3261 §10.3, RFC 3327 §5.3, RFC 5626 §6).
 //!
 //! ```text
 //!   no nonce of ours, or an old one ──▶ 401, without memory
@@ -45,6 +45,8 @@ enum Unfit {
     Malformed,
     /// 403: more contacts than one address of record has.
     TooMany,
+    /// 439: it wants a flow, and came by a proxy that keeps none (RFC 5626 §6).
+    FlowImpossible,
     /// 404: To names nobody (§10.3 step 5).
     Nobody,
     /// 513: a part of it is longer than we can keep.
@@ -56,6 +58,7 @@ impl Unfit {
         match self {
             Self::Malformed => 400,
             Self::TooMany => 403,
+            Self::FlowImpossible => 439,
             Self::Nobody => 404,
             Self::TooLong => 513,
         }
@@ -230,6 +233,7 @@ fn said(seconds: Option<u32>) -> u32 {
 
 fn read_contacts(request: &Message<'_>, register: &mut Register) -> Result<(), Unfit> {
     let mut used = 0_u8;
+    let (has_flows, mut flows) = (has_flows(request), 0);
     for value in request.list(Name::Contact) {
         let binding = match Contact::parse(value).ok_or(Unfit::Malformed)? {
             Contact::Star => {
@@ -245,7 +249,21 @@ fn read_contacts(request: &Message<'_>, register: &mut Register) -> Result<(), U
         place.uri = Text::new(binding.uri.as_bytes()).ok_or(Unfit::TooLong)?;
         place.q = binding.q.unwrap_or(Q_MAX);
         place.expires_s = said(binding.expires_s);
+        // A device whose name we cannot keep is bound as if it had none.
+        place.instance =
+            binding.instance.and_then(|it| Text::new(it.as_bytes())).unwrap_or_default();
+        if has_flows && !place.instance.is_empty() {
+            place.reg_id = binding.reg_id.unwrap_or_default();
+        }
+        if place.reg_id != 0 {
+            keeps_flow(request).then_some(()).ok_or(Unfit::FlowImpossible)?;
+            let expires_s = binding.expires_s.unwrap_or(register.expires_s);
+            flows += u32::from(expires_s != 0);
+        }
         used += 1;
+    }
+    if flows > 1 {
+        return Err(Unfit::Malformed);
     }
     register.contacts_used = used;
     // §10.3 step 6: `*` stands alone, and only to remove.
@@ -253,6 +271,21 @@ fn read_contacts(request: &Message<'_>, register: &mut Register) -> Result<(), U
     if is_sound { Ok(()) } else { Err(Unfit::Malformed) }
 }
 const _: () = assert!(CONTACTS_MAX <= u8::MAX as usize);
+
+/// Whether a phone keeps its flows open itself, so that a contact may be one of them (RFC 5626 §4.2).
+pub(crate) fn has_flows(request: &Message<'_>) -> bool {
+    let says = |name| request.list(name).any(|tag| tag.eq_ignore_ascii_case(b"outbound"));
+    says(Name::Supported) || says(Name::Require)
+}
+
+/// Whether the first hop of a phone keeps its flow: we do, and a proxy says so (RFC 5626 §5.1, §6).
+fn keeps_flow(request: &Message<'_>) -> bool {
+    if request.list(Name::Via).count() == 1 {
+        return true;
+    }
+    let first_hop = request.list(Name::Path).last().and_then(NameAddr::parse);
+    first_hop.is_some_and(|hop| hop.uri().is_outbound())
+}
 
 /// Path, top first, as the route set that it will be. It is taken of everybody, Supported or not: a
 /// phone whose proxy adds it knows nothing of it, and without it cannot be called.

@@ -24,4 +24,4 @@ pub use config::{
 };
 pub use error::Error;
 pub use invocation::{Errand, Program, Refusal};
-pub use streams::{Identity, Streams, Verify};
+pub use streams::{Clients, Identity, Streams, Verify};

@@ -24,7 +24,9 @@ pub struct Streams {
     pub identities_more: Vec<PathBuf>,
     /// Whether a peer that we connect to by TLS must prove who it is.
     pub verify: Verify,
-    /// Whom to believe about that: a PEM file of certificates.
+    /// Whether a peer that connects to us by TLS is to prove who it is.
+    pub clients: Clients,
+    /// Whom to believe about all that: a PEM file of certificates.
     pub authorities: PathBuf,
 }
 
@@ -39,13 +41,29 @@ pub struct Identity {
 }
 
 /// Whether a peer that we connect to by TLS must prove who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verify {
     /// Or it gets nothing.
+    #[default]
     Yes,
     /// Encrypted, but to anybody.
     No,
 }
+
+/// Whether a peer that connects to us by TLS is to prove who it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clients {
+    /// Nothing is asked of it.
+    #[default]
+    Unasked,
+    /// It may stay without a certificate, but not show one that nobody vouches for.
+    Asked,
+    /// Without a certificate that somebody vouches for it is not let in.
+    Proven,
+}
+
+const CLIENTS: [(&str, Clients); 3] =
+    [("unasked", Clients::Unasked), ("asked", Clients::Asked), ("proven", Clients::Proven)];
 
 pub(crate) fn read(section: &mut Section<'_>) -> Streams {
     let certificate = read_path(section, "tls_certificate");
@@ -85,6 +103,7 @@ pub(crate) fn read(section: &mut Section<'_>) -> Streams {
         verify: section
             .choice("tls_verify", &[("yes", Verify::Yes), ("no", Verify::No)])
             .unwrap_or(Verify::Yes),
+        clients: section.choice("tls_clients", &CLIENTS).unwrap_or_default(),
         authorities: read_path(section, "tls_authorities")
             .unwrap_or_else(|| "/etc/ssl/certs/ca-certificates.crt".into()),
     }

@@ -189,6 +189,10 @@ pub struct Contact {
     pub spare: u16,
     /// Seconds to live, or [`UNSAID`].
     pub expires_s: u32,
+    /// The device (RFC 5626 §4.1); empty: not said, or too long for anybody.
+    pub instance: Text<62>,
+    /// Which of the device's flows it is; 0: none.
+    pub reg_id: u32,
 }
 
 /// What a REGISTER says (RFC 3261 §10.3).

@@ -10,7 +10,7 @@ use crate::answer::{Challenge, Committed, Located, Refuse, Registered, Rerouted,
 use crate::ask::{Abandon, Admit, Answered, Locate, Register, Reroute};
 use crate::order::{Drain, Errand, HangUp, Parameters, PlaceName, ShutOut};
 use crate::profile::Profile;
-use crate::report::{Ended, ErrandDone, GatewayNews};
+use crate::report::{ConnectionLost, Ended, ErrandDone, GatewayNews};
 use crate::ring::{Consumer, Full, Producer, Wake};
 use crate::{Answer, Ask, Order, Report};
 
@@ -35,7 +35,7 @@ pub enum Down {
 }
 
 /// What a slot of the ring towards control holds.
-pub const UP_SLOT_BYTES: usize = 3_520;
+pub const UP_SLOT_BYTES: usize = 4_064;
 
 /// What a slot of the ring towards the dataplane holds.
 pub const DOWN_SLOT_BYTES: usize = 4_096;
@@ -50,6 +50,7 @@ const _: () = {
     assert!(size_of::<Ended>() <= UP_SLOT_BYTES);
     assert!(size_of::<ErrandDone>() <= UP_SLOT_BYTES);
     assert!(size_of::<GatewayNews>() <= UP_SLOT_BYTES);
+    assert!(size_of::<ConnectionLost>() <= UP_SLOT_BYTES);
     assert!(size_of::<Route>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Refuse>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Rerouted>() <= DOWN_SLOT_BYTES);
@@ -92,6 +93,7 @@ impl Message for Up {
             Self::Report(Report::Ended(body)) => (64, body.as_bytes()),
             Self::Report(Report::Errand(body)) => (65, body.as_bytes()),
             Self::Report(Report::Gateway(body)) => (66, body.as_bytes()),
+            Self::Report(Report::Lost(body)) => (67, body.as_bytes()),
         }
     }
 
@@ -106,6 +108,7 @@ impl Message for Up {
             64 => Self::Report(Report::Ended(body(bytes)?)),
             65 => Self::Report(Report::Errand(body(bytes)?)),
             66 => Self::Report(Report::Gateway(body(bytes)?)),
+            67 => Self::Report(Report::Lost(body(bytes)?)),
             _ => return None,
         })
     }
@@ -299,6 +302,7 @@ mod tests {
                 news.gateway = 9;
                 news
             })),
+            Up::Report(Report::Lost(ConnectionLost { connection: 10 })),
         ]
     }
 

@@ -42,7 +42,7 @@ pub struct ShutOut {
     pub spare: u16,
 }
 
-/// By which name whoever answers at a place proves who he is, over TLS (RFC 5922 §7.2).
+/// By which name whoever answers at a place proves who he is, over TLS (RFC 5922 §7.2), and whether he must.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct PlaceName {
@@ -50,6 +50,35 @@ pub struct PlaceName {
     pub place: Endpoint,
     /// Its name; empty: by its address.
     pub name: Text<254>,
+    /// [`Proof`] as a number.
+    pub proof: u8,
+    /// Reserved; zero.
+    pub spare: [u8; 3],
+}
+
+/// Whether whoever answers at a place must prove who he is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Proof {
+    /// As the file says of all.
+    #[default]
+    Usual = 0,
+    /// He must.
+    Demanded = 1,
+    /// Whoever answers is believed.
+    Waived = 2,
+}
+
+impl Proof {
+    /// The proof with this number; one that nobody wrote is the usual.
+    #[must_use]
+    pub fn from_number(number: u8) -> Self {
+        match number {
+            1 => Self::Demanded,
+            2 => Self::Waived,
+            _ => Self::Usual,
+        }
+    }
 }
 
 /// What an [`Errand`] sends.
@@ -185,6 +214,8 @@ pub struct Parameters {
     pub streams_max: u32,
     /// A request to a vendor over UDP that is longer goes by TCP, bytes; 0: never.
     pub tcp_above_bytes: u32,
+    /// A connection that is silent for so long is asked whether its peer is there, s; 0: never.
+    pub stream_probe_s: u32,
     /// Transfers by keys.
     pub transfer: TransferKeys,
     /// Realm of our challenges.
@@ -267,6 +298,7 @@ impl Default for Parameters {
             streams_per_source_max: 100,
             streams_max: 10_000,
             tcp_above_bytes: 0,
+            stream_probe_s: 120,
             transfer: TransferKeys::default(),
             realm: Text::new(b"tollgate").unwrap_or_default(),
             domain: Text::EMPTY,

@@ -13,6 +13,8 @@ pub enum Report {
     Errand(ErrandDone),
     /// What a gateway's answers say of it.
     Gateway(GatewayNews),
+    /// A connection that phones registered by is no more.
+    Lost(ConnectionLost),
 }
 
 /// What came of an [`Errand`](crate::order::Errand).
@@ -76,6 +78,15 @@ pub struct GatewayNews {
     pub spare: u8,
     /// Its final status; 0: none.
     pub status: u16,
+}
+
+/// A connection by which a REGISTER came is no more. It is told once: what a full ring does not take shows
+/// when a phone is called by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ConnectionLost {
+    /// The rim's number of it.
+    pub connection: u32,
 }
 
 /// A call ended.

@@ -4,7 +4,11 @@
 //! cut off by the clocks here; whoever sends what is no message, by its first fault, of which it is told
 //! first where it sent a head that can be answered (RFC 3261 §18.3). At an orderly end what waits is written
 //! first, and a reset (`SS_TCP_CLOSE_RESET`) comes only after the peer has it all.
+//!
+//! A peer may be gone without a word, behind a firewall that forgot it. The kernel asks it when nothing was
+//! said for a while and gives up what is not acknowledged; requests that nobody was heard after come back.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,12 +17,14 @@ use std::time::Duration;
 
 use b2bua::Path;
 use link::endpoint::Transport;
+use link::order::Proof;
 use nix::sys::socket::{setsockopt, sockopt};
 use rustls::pki_types::ServerName;
 use sip::{Frame, Framer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::runtime;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::counter::{StreamCounter, Tally};
@@ -38,6 +44,8 @@ const REFUSAL: Duration = Duration::from_millis(500);
 const DELIVERY: Duration = Duration::from_millis(500);
 const DELIVERY_LOOK: Duration = Duration::from_millis(5);
 const READ_BYTES: usize = 4_096;
+/// Requests that are remembered until their peer is heard.
+const UNHEARD_MAX: usize = 64;
 
 /// A message on its way out.
 pub(super) struct Letter {
@@ -54,12 +62,16 @@ pub(super) struct Line {
     pub(super) letters: mpsc::Receiver<Letter>,
     /// The letter that is being written.
     pub(super) unwritten: Option<Letter>,
+    /// Requests that were written since the peer was heard last, the newest behind.
+    pub(super) unheard: VecDeque<Letter>,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) limits: Arc<Limits>,
     pub(super) tally: Arc<Tally>,
     pub(super) message_bytes_max: usize,
     /// Its socket, once it has one.
     pub(super) handle: Option<Handle>,
+    /// Whether the peer opened it: a stranger, who has to say something.
+    pub(super) is_inward: bool,
 }
 
 /// A handle on the socket of a connection, whatever speaks by it.
@@ -94,16 +106,27 @@ pub(super) struct Inlet {
     limits: Arc<Limits>,
     pub(super) message_bytes_max: usize,
     keep_alives: mpsc::Sender<()>,
+    heard: watch::Sender<()>,
+    /// Until when a stranger has sent his first message. `None`: he is none, or he has.
+    first_end: Option<Instant>,
+}
+
+/// What the reading side tells the writing side.
+pub(super) struct Hints {
+    /// A keep-alive is to be answered.
+    keep_alives: mpsc::Receiver<()>,
+    /// The peer was heard.
+    heard: watch::Receiver<()>,
 }
 
 impl Line {
     /// A peer connected to us.
-    pub(super) async fn serve(mut self, socket: TcpStream, tls: Tls) {
+    pub(super) async fn serve(mut self, socket: TcpStream, tls: Tls, handshakes: runtime::Handle) {
         let (patience, bytes_max) = (self.limits.patience(), self.message_bytes_max);
         self.prepare(&socket);
         let why = match self.transport {
             Transport::Udp | Transport::Tcp => self.converse(socket).await,
-            Transport::Tls => match timeout(patience, tls.accept(socket)).await {
+            Transport::Tls => match timeout(patience, tls.accept(socket, &handshakes)).await {
                 Ok(Some(stream)) => self.converse(stream).await,
                 _ => StreamCounter::HandshakeFailed,
             },
@@ -112,8 +135,10 @@ impl Line {
                 _ => StreamCounter::HandshakeFailed,
             },
             Transport::Wss => {
-                let accept =
-                    async { websocket::accept(tls.accept(socket).await?, bytes_max).await };
+                let accept = async {
+                    let stream = tls.accept(socket, &handshakes).await?;
+                    websocket::accept(stream, bytes_max).await
+                };
                 match timeout(patience, accept).await {
                     Ok(Some(stream)) => websocket::converse(&mut self, stream).await,
                     _ => StreamCounter::HandshakeFailed,
@@ -123,12 +148,12 @@ impl Line {
         self.leave(why).await;
     }
 
-    /// We connect to a peer, who is called so.
+    /// We connect to a peer, who is called so and must prove it, or need not.
     pub(super) async fn call(
         mut self,
         from: IpAddr,
         remote: SocketAddr,
-        name: ServerName<'static>,
+        who: (ServerName<'static>, Proof),
         tls: Tls,
     ) {
         let patience = self.limits.patience();
@@ -137,7 +162,7 @@ impl Line {
         };
         self.prepare(&socket);
         let why = if self.transport == Transport::Tls {
-            match timeout(patience, tls.connect(name, socket)).await {
+            match timeout(patience, tls.connect(who, socket)).await {
                 Ok(Some(stream)) => {
                     self.tally.add(StreamCounter::Opened);
                     self.converse(stream).await
@@ -155,10 +180,22 @@ impl Line {
     fn prepare(&mut self, socket: &TcpStream) {
         // What cannot be set is not worth a connection.
         let _ = socket.set_nodelay(true);
+        let _ = self.watch_over(socket);
         let is_ipv4 = socket.peer_addr().is_ok_and(|peer| peer.is_ipv4());
         let handle = socket.as_fd().try_clone_to_owned();
         self.handle = handle.ok().map(|socket| Handle { socket, mark: Mark::none(is_ipv4) });
         self.mark();
+    }
+
+    /// Has the kernel find out when the peer is there no more: what is not acknowledged for so long as
+    /// patience lasts ends the connection, and so do questions into a silence.
+    fn watch_over(&self, socket: &TcpStream) -> nix::Result<()> {
+        let patience = self.limits.patience();
+        setsockopt(socket, sockopt::TcpUserTimeout, &(patience.as_millis() as u32))?;
+        let Some(silence) = self.limits.probe() else { return Ok(()) };
+        setsockopt(socket, sockopt::TcpKeepIdle, &(silence.as_secs() as u32))?;
+        setsockopt(socket, sockopt::TcpKeepInterval, &(patience.as_secs() as u32).div_ceil(3))?;
+        setsockopt(socket, sockopt::KeepAlive, &true)
     }
 
     /// Marks what leaves as the workers do, by the parameter as it stands now.
@@ -172,20 +209,23 @@ impl Line {
     /// SIP in a stream of bytes, until one side ends it.
     async fn converse<S: AsyncRead + AsyncWrite + Send>(&mut self, stream: S) -> StreamCounter {
         let (from, to) = tokio::io::split(stream);
-        let (inlet, keep_alives) = self.inlet();
-        self.exchange(read(from, inlet), to, keep_alives).await
+        let (inlet, hints) = self.inlet();
+        self.exchange(read(from, inlet), to, hints).await
     }
 
-    pub(super) fn inlet(&self) -> (Inlet, mpsc::Receiver<()>) {
+    pub(super) fn inlet(&self) -> (Inlet, Hints) {
         let (asked, keep_alives) = mpsc::channel(1);
+        let (spoke, heard) = watch::channel(());
         let inlet = Inlet {
             number: self.number,
             events: self.events.clone(),
             limits: Arc::clone(&self.limits),
             message_bytes_max: self.message_bytes_max,
             keep_alives: asked,
+            heard: spoke,
+            first_end: self.is_inward.then(|| Instant::now() + self.limits.patience()),
         };
-        (inlet, keep_alives)
+        (inlet, Hints { keep_alives, heard })
     }
 
     /// Reads and writes until either ends. Why it did.
@@ -193,11 +233,11 @@ impl Line {
         &mut self,
         reading: impl Future<Output = StreamCounter>,
         to: impl Outlet,
-        keep_alives: mpsc::Receiver<()>,
+        hints: Hints,
     ) -> StreamCounter {
         let (number, events) = (self.number, self.events.clone());
         let (finish, finished) = oneshot::channel();
-        let writing = self.write(to, keep_alives, finished);
+        let writing = self.write(to, hints, finished);
         tokio::pin!(reading, writing);
         let why = tokio::select! {
             why = &mut reading => why,
@@ -226,34 +266,41 @@ impl Line {
     async fn write(
         &mut self,
         mut to: impl Outlet,
-        mut keep_alives: mpsc::Receiver<()>,
+        Hints { mut keep_alives, mut heard }: Hints,
         mut finished: oneshot::Receiver<()>,
     ) -> StreamCounter {
         let mut open = true;
         loop {
             tokio::select! {
-                letter = self.letters.recv() => match letter {
-                    Some(letter) => self.unwritten = Some(letter),
-                    None => break,
-                },
-                Some(()) = keep_alives.recv(), if open => {
-                    self.tally.add(StreamCounter::KeepAlive);
+                biased;
+                Ok(()) = heard.changed(), if !self.unheard.is_empty() => {
+                    self.unheard = VecDeque::new();
+                    continue;
                 }
                 _ = &mut finished, if open => {
                     open = false;
                     self.letters.close();
                     continue;
                 }
+                Some(()) = keep_alives.recv(), if open => {
+                    self.tally.add(StreamCounter::KeepAlive);
+                }
+                letter = self.letters.recv() => match letter {
+                    Some(letter) => self.unwritten = Some(letter),
+                    None => break,
+                },
             }
             self.mark();
+            heard.mark_unchanged();
             let bytes = self.unwritten.as_ref().map_or(&b"\r\n"[..], |letter| &letter.bytes);
             match timeout(self.limits.patience(), to.write(bytes)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(_)) => return StreamCounter::Broken,
+                Ok(Err(error)) => return broken_by(&error),
                 Err(_) => return StreamCounter::Stuck,
             }
-            if self.unwritten.take().is_some() {
+            if let Some(letter) = self.unwritten.take() {
                 self.tally.add(StreamCounter::MessagesOut);
+                self.remember(letter);
             }
         }
         if !self.limits.closes_by_reset() {
@@ -262,14 +309,30 @@ impl Line {
         StreamCounter::Closed
     }
 
-    /// Closes the socket, and says what was not written.
+    /// Keeps a request that may have gone to nobody.
+    fn remember(&mut self, letter: Letter) {
+        if letter.is_response() {
+            return;
+        }
+        if self.unheard.len() == UNHEARD_MAX {
+            self.unheard.pop_front();
+        }
+        self.unheard.push_back(letter);
+    }
+
+    /// Closes the socket, and says what was not written and what nobody may have heard.
     async fn leave(mut self, why: StreamCounter) {
         self.letters.close();
         let mut rest: Vec<Letter> = self.unwritten.take().into_iter().collect();
         while let Some(letter) = self.letters.recv().await {
             rest.push(letter);
         }
-        let _ = self.events.send(Event::Gone { number: self.number, why, rest }).await;
+        let unheard = match why {
+            StreamCounter::Stuck | StreamCounter::Broken => std::mem::take(&mut self.unheard),
+            // Whoever leaves in order is there, and may answer by another connection.
+            _ => VecDeque::new(),
+        };
+        let _ = self.events.send(Event::Gone { number: self.number, why, unheard, rest }).await;
         let Some(Handle { socket: handle, .. }) = self.handle.take() else { return };
         match why {
             // What it does not read is in the way for as long as the kernel tries.
@@ -292,6 +355,14 @@ async fn connect(from: IpAddr, remote: SocketAddr) -> io::Result<TcpStream> {
     let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.bind(SocketAddr::new(from, 0))?;
     socket.connect(remote).await
+}
+
+/// What ended a connection that failed: the kernel's patience with a silent peer is ours.
+pub(super) fn broken_by(error: &io::Error) -> StreamCounter {
+    match error.kind() {
+        io::ErrorKind::TimedOut => StreamCounter::Stuck,
+        _ => StreamCounter::Broken,
+    }
 }
 
 /// The last handle of a socket goes, and the peer hears a reset.
@@ -324,13 +395,26 @@ fn is_delivered(socket: &impl AsFd) -> bool {
 impl Inlet {
     /// When a connection that has brought nothing since `heard` is closed.
     pub(super) fn idle_end(&self, heard: Instant) -> Instant {
-        heard + self.limits.idle()
+        let end = heard + self.limits.idle();
+        self.first_end.map_or(end, |first| first.min(end))
+    }
+
+    /// When a connection is closed whose message began at `begun` and is not whole.
+    pub(super) fn message_end(&self, begun: Instant) -> Instant {
+        let end = begun + self.limits.patience();
+        self.first_end.map_or(end, |first| first.min(end))
     }
 
     /// Waits until the exchange has room. `false`: it is gone.
-    pub(super) async fn pass(&self, bytes: &[u8]) -> bool {
+    pub(super) async fn pass(&mut self, bytes: &[u8]) -> bool {
+        self.first_end = None;
         let event = Event::Message { number: self.number, bytes: bytes.to_vec() };
         self.events.send(event).await.is_ok()
+    }
+
+    /// Something came: the peer is there.
+    pub(super) fn note_heard(&self) {
+        self.heard.send_replace(());
     }
 
     /// Has a CRLF sent, if none is waiting to be.
@@ -340,7 +424,7 @@ impl Inlet {
 }
 
 /// Frames of a stream, until it ends or must end. Why it did.
-async fn read<S: AsyncRead>(mut from: ReadHalf<S>, inlet: Inlet) -> StreamCounter {
+async fn read<S: AsyncRead>(mut from: ReadHalf<S>, mut inlet: Inlet) -> StreamCounter {
     let mut framer = Framer::new(inlet.message_bytes_max, BARREN_BYTES_MAX);
     let mut bytes = Vec::with_capacity(READ_BYTES);
     let (mut heard, mut begun) = (Instant::now(), None);
@@ -381,15 +465,15 @@ async fn read<S: AsyncRead>(mut from: ReadHalf<S>, inlet: Inlet) -> StreamCounte
             inlet.idle_end(heard)
         } else {
             // From its first byte on, however it trickles.
-            *begun.get_or_insert_with(Instant::now) + inlet.limits.patience()
+            inlet.message_end(*begun.get_or_insert_with(Instant::now))
         };
         if bytes.capacity() == bytes.len() {
             bytes.reserve(READ_BYTES);
         }
         match timeout_at(end, from.read_buf(&mut bytes)).await {
             Ok(Ok(0)) => return StreamCounter::Closed,
-            Ok(Ok(_)) => {}
-            Ok(Err(_)) => return StreamCounter::Broken,
+            Ok(Ok(_)) => inlet.note_heard(),
+            Ok(Err(error)) => return broken_by(&error),
             Err(_) if is_between => return StreamCounter::Idle,
             Err(_) => return StreamCounter::Stuck,
         }
@@ -418,11 +502,13 @@ mod tests {
             transport: Transport::Tcp,
             letters: waiting,
             unwritten: None,
+            unheard: VecDeque::new(),
             events,
             limits: Arc::clone(&limits),
             tally: Arc::default(),
             message_bytes_max: 1_000,
             handle: None,
+            is_inward: false,
         };
         line.handle =
             Some(Handle { socket: ours.try_clone().unwrap().into(), mark: Mark::none(true) });

@@ -14,15 +14,16 @@ pub enum StreamCounter {
     Opened,
     /// Connections of sources that the driver would have dropped, closed at once.
     Denied,
-    /// Connections over the limit of all, or of their source, closed at once; ours, not opened.
+    /// Connections over the limit of all, of strangers, or of their source, closed at once; ours, not opened.
     OverLimit,
     /// Connections that could not be opened.
     Unopened,
     /// Connections closed because their handshake failed or took too long.
     HandshakeFailed,
-    /// Connections closed because nothing came for too long.
+    /// Connections closed because nothing came for too long, or not one message from a stranger.
     Idle,
-    /// Connections closed because the rest of a message did not come, or the peer did not read.
+    /// Connections closed because the rest of a message did not come, or the peer did not read, or
+    /// acknowledged nothing.
     Stuck,
     /// Connections that broke.
     Broken,

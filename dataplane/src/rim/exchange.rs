@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use b2bua::Path;
 use link::endpoint::Transport;
+use link::order::Proof;
 use rustls::pki_types::ServerName;
 use sip::Method;
 use tokio::net::TcpStream;
 use tokio::net::unix::pipe;
+use tokio::runtime;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -57,8 +59,8 @@ pub(super) enum Event {
     Message { number: u32, bytes: Vec<u8> },
     /// The peer has said all that it will say: nothing new goes there.
     Leaving { number: u32 },
-    /// It is no more, and these were not written.
-    Gone { number: u32, why: StreamCounter, rest: Vec<Letter> },
+    /// It is no more. Some requests may have reached nobody, and the rest was not written.
+    Gone { number: u32, why: StreamCounter, unheard: VecDeque<Letter>, rest: Vec<Letter> },
 }
 
 /// What is known of a connection.
@@ -70,6 +72,8 @@ struct Peer {
     source: Option<(IpAddr, Standing)>,
     /// The peer has said all that it will say. It may still read our responses.
     leaving: bool,
+    /// A REGISTER came by it: phones may be reached by it alone.
+    registers: bool,
     letters: mpsc::Sender<Letter>,
 }
 
@@ -79,6 +83,8 @@ pub(super) struct Setup<'a, A> {
     /// The path of what wakes us.
     pub(super) bell: &'a FilePath,
     pub(super) tls: Tls,
+    /// Who works on the handshakes of peers.
+    pub(super) handshakes: runtime::Handle,
     pub(super) limits: Arc<Limits>,
     pub(super) tally: Arc<Tally>,
     pub(super) message_bytes_max: usize,
@@ -91,6 +97,7 @@ pub(super) struct Exchange<A> {
     /// Our doorbell, as the runtime polls it.
     bell: pipe::Receiver,
     tls: Tls,
+    handshakes: runtime::Handle,
     limits: Arc<Limits>,
     tally: Arc<Tally>,
     message_bytes_max: usize,
@@ -103,8 +110,8 @@ pub(super) struct Exchange<A> {
     by_remote: HashMap<(Transport, SocketAddr), Vec<u32>>,
     census: Census,
     last_number: u32,
-    /// By which names places prove who they are.
-    names: HashMap<SocketAddr, ServerName<'static>>,
+    /// By what places prove who they are, if it is not their address as usual.
+    proofs: HashMap<SocketAddr, (Option<ServerName<'static>>, Proof)>,
     /// What a full ring has not taken yet, by worker.
     held: VecDeque<(usize, Kind, Path, Vec<u8>)>,
 }
@@ -118,6 +125,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
             // Both ends, as whoever rings has both: a bell never fails because nobody listens.
             bell: pipe::OpenOptions::new().read_write(true).open_receiver(setup.bell)?,
             tls: setup.tls,
+            handshakes: setup.handshakes,
             limits: setup.limits,
             tally: setup.tally,
             message_bytes_max: setup.message_bytes_max,
@@ -128,7 +136,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
             by_remote: HashMap::new(),
             census: Census::default(),
             last_number: 0,
-            names: HashMap::new(),
+            proofs: HashMap::new(),
             held: VecDeque::new(),
         })
     }
@@ -187,7 +195,12 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
             Event::Knock { door, socket, remote } => self.admit(door, socket, canonical(remote)),
             Event::Message { number, bytes } => self.handle_message(number, bytes),
             Event::Leaving { number } => self.handle_leaving(number),
-            Event::Gone { number, why, rest } => self.handle_gone(number, why, rest),
+            Event::Gone { number, why, unheard, rest } => {
+                self.handle_gone(number, why);
+                // Whoever was asked already is not asked again: its transaction knows what to do.
+                unheard.into_iter().for_each(|letter| self.give_back(letter));
+                self.send_rest(why, rest);
+            }
         }
     }
 
@@ -202,7 +215,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
         self.tally.add(StreamCounter::Accepted);
         let Door { address: local, transport } = door;
         let line = self.open_line(transport, local, remote, Some((source, Standing::Stranger)));
-        tokio::spawn(line.serve(socket, self.tls.clone()));
+        tokio::spawn(line.serve(socket, self.tls.clone(), self.handshakes.clone()));
     }
 
     /// Takes a connection into the books, opened or not.
@@ -215,19 +228,23 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
     ) -> Line {
         let number = self.next_number();
         let (letters, waiting) = mpsc::channel(LETTERS_MAX);
-        self.peers
-            .insert(number, Peer { transport, local, remote, source, leaving: false, letters });
+        self.peers.insert(
+            number,
+            Peer { transport, local, remote, source, leaving: false, registers: false, letters },
+        );
         self.by_remote.entry((transport, remote)).or_default().push(number);
         Line {
             number,
             transport,
             letters: waiting,
             unwritten: None,
+            unheard: VecDeque::new(),
             events: self.events.clone(),
             limits: Arc::clone(&self.limits),
             tally: Arc::clone(&self.tally),
             message_bytes_max: self.message_bytes_max,
             handle: None,
+            is_inward: source.is_some(),
         }
     }
 
@@ -248,6 +265,11 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
             return self.tally.add(StreamCounter::Refused);
         }
         self.tally.add(StreamCounter::MessagesIn);
+        if bytes.starts_with(b"REGISTER ")
+            && let Some(peer) = self.peers.get_mut(&number)
+        {
+            peer.registers = true;
+        }
         let path = Path { transport, local, remote, connection: number };
         self.tell(number, Kind::Sip, path, bytes);
     }
@@ -289,12 +311,21 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
         }
     }
 
-    fn handle_gone(&mut self, number: u32, why: StreamCounter, rest: Vec<Letter>) {
+    fn handle_gone(&mut self, number: u32, why: StreamCounter) {
         self.tally.add(why);
         self.forget_way(number);
         if let Some(peer) = self.peers.remove(&number) {
             self.census.release(peer.source);
+            if peer.registers {
+                let Peer { transport, local, remote, .. } = peer;
+                let path = Path { transport, local, remote, connection: number };
+                self.tell(number, Kind::Lost, path, Vec::new());
+            }
         }
+    }
+
+    /// What a connection that is gone has not written.
+    fn send_rest(&mut self, why: StreamCounter, rest: Vec<Letter>) {
         let nobody = matches!(why, StreamCounter::Unopened | StreamCounter::HandshakeFailed);
         for letter in rest {
             if nobody || letter.again {
@@ -321,7 +352,7 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
                 let Some((label, length)) = worker.out.pop(room) else { continue };
                 let Some((path, payload)) = room.get(..length).and_then(unseal) else { continue };
                 if Label::of_number(label).kind == Kind::Name {
-                    self.take_name(path.remote, payload);
+                    self.take_proof(path.remote, payload);
                     continue;
                 }
                 self.send(Letter { path, bytes: payload.to_vec(), again: false });
@@ -342,15 +373,17 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
         }
     }
 
-    /// From the next connection on whoever answers at `place` must be called so.
-    fn take_name(&mut self, place: SocketAddr, name: &[u8]) {
+    /// From the next connection on whoever answers at `place` must be called so, or need not.
+    fn take_proof(&mut self, place: SocketAddr, told: &[u8]) {
+        let Some((&proof, name)) = told.split_first() else { return };
+        let proof = Proof::from_number(proof);
         let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty());
         let name = name.and_then(|name| ServerName::try_from(name.to_owned()).ok());
-        match name {
-            Some(name) if self.names.len() < NAMES_MAX || self.names.contains_key(&place) => {
-                self.names.insert(place, name);
-            }
-            _ => drop(self.names.remove(&place)),
+        let has_room = self.proofs.len() < NAMES_MAX || self.proofs.contains_key(&place);
+        if has_room && (name.is_some() || proof != Proof::Usual) {
+            self.proofs.insert(place, (name, proof));
+        } else {
+            self.proofs.remove(&place);
         }
     }
 
@@ -435,9 +468,9 @@ impl<A: FnMut(IpAddr, &[u8]) -> bool> Exchange<A> {
             // A new line has room.
             let _ = peer.letters.try_send(letter);
         }
-        let by_address = || ServerName::IpAddress(remote.ip().into());
-        let name = self.names.get(&remote).cloned().unwrap_or_else(by_address);
-        tokio::spawn(line.call(local.ip(), remote, name, self.tls.clone()));
+        let (name, proof) = self.proofs.get(&remote).cloned().unwrap_or_default();
+        let name = name.unwrap_or_else(|| ServerName::IpAddress(remote.ip().into()));
+        tokio::spawn(line.call(local.ip(), remote, (name, proof), self.tls.clone()));
     }
 }
 
@@ -452,7 +485,7 @@ enum Way {
 }
 
 impl Letter {
-    fn is_response(&self) -> bool {
+    pub(super) fn is_response(&self) -> bool {
         self.bytes.starts_with(b"SIP/2.0 ")
     }
 

@@ -9,6 +9,7 @@ mod connection;
 mod counter;
 pub mod datagram;
 mod exchange;
+mod frames;
 mod limits;
 pub mod stand_in;
 pub mod stream;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use b2bua::Path;
+use link::Text;
 use link::endpoint::Transport;
 use link::order::{Parameters, PlaceName};
 use link::ring::{self, Consumer, Full, Producer, Wake};
@@ -227,7 +229,11 @@ impl WorkerSide {
             let transport = name.place.transport();
             if let Some(remote) = name.place.socket_address() {
                 let path = Path { transport, local: remote, remote, connection: 0 };
-                let given = self.give(Label::of(Kind::Name), &path, name.name.as_bytes());
+                let mut payload = [0; 1 + size_of::<Text<254>>()];
+                let length = 1 + name.name.as_bytes().len();
+                payload[0] = name.proof;
+                payload[1..length].copy_from_slice(name.name.as_bytes());
+                let given = self.give(Label::of(Kind::Name), &path, &payload[..length]);
                 if given == Given::Lost {
                     return;
                 }

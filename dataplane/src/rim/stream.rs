@@ -1,4 +1,5 @@
-//! The thread of connections: its listeners, and the runtime on which each connection is a task.
+//! The thread of connections: its listeners, and the runtime on which each connection is a task. Beside it
+//! stands the thread of handshakes (`tls.rs`).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +16,7 @@ use tokio::sync::mpsc;
 use super::counter::Tally;
 use super::exchange::{Event, Exchange, Setup};
 use super::limits::Limits;
-use super::tls::Tls;
+use super::tls::{self, Tls};
 use super::{Rings, SLOTS, WorkerEnd};
 use crate::boot::last_words;
 
@@ -51,6 +52,7 @@ pub fn start(
     stop: Arc<AtomicBool>,
 ) -> io::Result<Vec<Streams>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let shaking = tls::handshakes()?;
     let mut listeners = Vec::new();
     for door in doors {
         let named = |error: io::Error| {
@@ -74,7 +76,10 @@ pub fn start(
     let freshness = tls.clone().keep_fresh(Arc::clone(&tally));
     let exchange = {
         let _within = runtime.enter();
-        Exchange::open(Setup { workers, bell, tls, limits, tally, message_bytes_max, admits })?
+        let handshakes = shaking.handle().clone();
+        let setup =
+            Setup { workers, bell, tls, handshakes, limits, tally, message_bytes_max, admits };
+        Exchange::open(setup)?
     };
     std::thread::Builder::new().name("rim-streams".into()).spawn(move || {
         last_words("rim-streams", || {
@@ -86,6 +91,7 @@ pub fn start(
                 tokio::spawn(freshness);
                 exchange.run(&stop).await;
             });
+            shaking.shutdown_background();
         });
     })?;
     Ok(sides)

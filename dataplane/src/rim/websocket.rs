@@ -1,36 +1,50 @@
-//! SIP over WebSocket (RFC 7118): the handshake, and one message per WebSocket message.
+//! SIP over WebSocket (RFC 7118): the handshake, and one message per WebSocket message. A message that has
+//! begun must be whole soon, as in a stream of bytes.
 
 use std::io;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
-use super::connection::{Inlet, Line, Outlet};
+use super::connection::{Inlet, Line, Outlet, broken_by};
 use super::counter::StreamCounter;
+use super::frames::Followed;
 
 /// What a peer must offer to speak (§4.1).
 const PROTOCOL: &str = "sip";
+
+/// A WebSocket that has been agreed upon.
+pub(super) struct Agreed<S> {
+    stream: WebSocketStream<Followed<S>>,
+    /// When what has not come whole began.
+    begun: watch::Receiver<Option<Instant>>,
+}
 
 /// The handshake. `None`: the peer wants something else, or left.
 pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     message_bytes_max: usize,
-) -> Option<WebSocketStream<S>> {
+) -> Option<Agreed<S>> {
     let config = WebSocketConfig::default()
         .read_buffer_size(4_096)
         .write_buffer_size(0)
         .max_write_buffer_size(2 * message_bytes_max)
         .max_message_size(Some(message_bytes_max))
         .max_frame_size(Some(message_bytes_max));
-    accept_hdr_async_with_config(stream, agree, Some(config)).await.ok()
+    let agreed = accept_hdr_async_with_config(stream, agree, Some(config)).await.ok()?;
+    // Frames begin right behind the handshake, which takes no byte of them.
+    let (followed, begun) = Followed::new(agreed.into_inner());
+    let stream = WebSocketStream::from_raw_socket(followed, Role::Server, Some(config)).await;
+    Some(Agreed { stream, begun })
 }
 
 /// Whether the peer offers SIP.
@@ -53,11 +67,11 @@ fn agree(request: &Request, mut response: Response) -> Result<Response, ErrorRes
 /// SIP until one side ends it.
 pub(super) async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send>(
     line: &mut Line,
-    stream: WebSocketStream<S>,
+    agreed: Agreed<S>,
 ) -> StreamCounter {
-    let (to, from) = stream.split();
-    let (inlet, keep_alives) = line.inlet();
-    line.exchange(read(from, inlet), to, keep_alives).await
+    let (to, from) = agreed.stream.split();
+    let (inlet, hints) = line.inlet();
+    line.exchange(read(from, agreed.begun, inlet), to, hints).await
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Outlet for SplitSink<WebSocketStream<S>, Message> {
@@ -76,20 +90,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Outlet for SplitSink<WebSocketStr
 }
 
 async fn read<S: AsyncRead + AsyncWrite + Unpin>(
-    mut from: SplitStream<WebSocketStream<S>>,
-    inlet: Inlet,
+    mut from: SplitStream<WebSocketStream<Followed<S>>>,
+    mut unfinished: watch::Receiver<Option<Instant>>,
+    mut inlet: Inlet,
 ) -> StreamCounter {
     use tokio_tungstenite::tungstenite::Error;
+    let mut heard = Instant::now();
     loop {
-        let end = inlet.idle_end(Instant::now());
-        let message = match timeout_at(end, from.next()).await {
-            Err(_) => return StreamCounter::Idle,
-            Ok(None) => return StreamCounter::Closed,
-            Ok(Some(Err(Error::Capacity(_)))) => return StreamCounter::MessageTooLong,
-            Ok(Some(Err(Error::ConnectionClosed))) => return StreamCounter::Closed,
-            Ok(Some(Err(_))) => return StreamCounter::Broken,
-            Ok(Some(Ok(message))) => message,
+        let begun = *unfinished.borrow_and_update();
+        let end = begun.map_or(inlet.idle_end(heard), |begun| inlet.message_end(begun));
+        let came = tokio::select! {
+            came = from.next() => came,
+            Ok(()) = unfinished.changed() => continue,
+            () = sleep_until(end) => {
+                return if begun.is_some() { StreamCounter::Stuck } else { StreamCounter::Idle };
+            }
         };
+        heard = Instant::now();
+        let message = match came {
+            None | Some(Err(Error::ConnectionClosed)) => return StreamCounter::Closed,
+            Some(Err(Error::Capacity(_))) => return StreamCounter::MessageTooLong,
+            Some(Err(Error::Io(error))) => return broken_by(&error),
+            Some(Err(_)) => return StreamCounter::Broken,
+            Some(Ok(message)) => message,
+        };
+        inlet.note_heard();
         let bytes = match &message {
             Message::Text(text) => text.as_bytes(),
             Message::Binary(bytes) => bytes,

@@ -116,7 +116,7 @@ impl<N: Nic> Worker<N> {
 
     /// A full ring loses no truth: an unanswered ask ends by its deadline, and reports repeat what
     /// the call table says.
-    fn tell(&mut self, up: &Up) {
+    pub(super) fn tell(&mut self, up: &Up) {
         match self.side.up.send(up) {
             Ok(wake) => self.ring_control |= wake == Wake::Needed,
             Err(Full) => self.counters.add(WorkerCounter::RingFull, 1),

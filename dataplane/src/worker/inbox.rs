@@ -1,8 +1,9 @@
 //! What others sent us: other workers, the rim, control.
 
 use link::endpoint::Transport;
-use link::message::Down;
-use link::{Answer, Instant, Order};
+use link::message::{Down, Up};
+use link::report::ConnectionLost;
+use link::{Answer, Instant, Order, Report};
 
 use super::Worker;
 use super::letter::Kind;
@@ -50,7 +51,7 @@ impl<N: Nic> Worker<N> {
                     Kind::Sip => self.sip_message(now, path, payload),
                     Kind::Undeliverable => self.own_undeliverable(now, payload),
                     // The rim's business alone.
-                    Kind::Name => {}
+                    Kind::Name | Kind::Lost => {}
                 }
             }
         }
@@ -68,6 +69,10 @@ impl<N: Nic> Worker<N> {
             let is_datagram = path.transport == Transport::Udp;
             match kind {
                 Kind::Undeliverable => self.undeliverable(now, &path, payload),
+                Kind::Lost => {
+                    let lost = ConnectionLost { connection: path.connection };
+                    self.tell(&Up::Report(Report::Lost(lost)));
+                }
                 Kind::Sip | Kind::Media | Kind::MediaInside | Kind::Name => {
                     self.counters.add(
                         if is_datagram { WorkerCounter::RimIn } else { WorkerCounter::StreamIn },

@@ -24,6 +24,8 @@ pub enum Kind {
     MediaInside = 3,
     /// The name of the place that a path leads to.
     Name = 4,
+    /// The connection of the path is no more, and a REGISTER had come by it.
+    Lost = 5,
 }
 
 /// A label's number: the kind below, the marking above.
@@ -55,6 +57,7 @@ impl Label {
             1 => Kind::Sip,
             2 => Kind::Undeliverable,
             4 => Kind::Name,
+            5 => Kind::Lost,
             _ => Kind::MediaInside,
         };
         Self { kind, dscp: (number >> KIND_BITS & 63) as u8 }
@@ -114,8 +117,8 @@ mod tests {
 
     #[test]
     fn a_label_survives_its_number() {
-        use Kind::{Media, MediaInside, Name, Sip, Undeliverable};
-        for kind in [Media, Sip, Undeliverable, MediaInside, Name] {
+        use Kind::{Lost, Media, MediaInside, Name, Sip, Undeliverable};
+        for kind in [Media, Sip, Undeliverable, MediaInside, Name, Lost] {
             for dscp in [0, 46, 63] {
                 let label = Label { kind, dscp };
                 assert_eq!(Label::of_number(label.number()), label);

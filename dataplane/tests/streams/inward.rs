@@ -4,11 +4,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use b2bua::Path;
 use dataplane::rim::StreamCounter;
 use dataplane::worker::Kind;
 use link::endpoint::Transport;
 use link::order::Parameters;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::world::*;
@@ -190,6 +193,22 @@ fn phones_behind_one_address_make_room_for_each_other_as_they_register() {
 }
 
 #[test]
+fn a_connection_that_phones_registered_by_is_told_of_when_it_is_gone() {
+    let mut world = World::new(Parameters::default()).silent();
+    let (mut phone, mut other) = (world.connect(), world.connect());
+    other.write_all(options(1).as_bytes()).unwrap();
+    world.gets();
+    phone.write_all(request("REGISTER", 2, "TCP 192.0.2.2", "").as_bytes()).unwrap();
+    let (_, registered, _) = world.gets();
+    drop(other);
+    world.counts(StreamCounter::Closed, 1);
+    drop(phone);
+    assert_eq!(world.gets(), (Kind::Lost, registered, String::new()));
+    world.counts(StreamCounter::Closed, 2);
+    assert_eq!(world.take(), None);
+}
+
+#[test]
 fn a_source_has_its_share_of_connections_until_it_lets_one_go() {
     let parameters = Parameters { streams_per_source_max: 3, ..Parameters::default() };
     let mut world = World::new(parameters);
@@ -227,6 +246,64 @@ fn silence_and_half_messages_end_by_the_clock() {
     assert!(begun.elapsed() >= Duration::from_millis(1_900));
     world.counts(StreamCounter::Stuck, 1);
     assert!(world.count(StreamCounter::Idle) >= 1);
+}
+
+#[test]
+fn a_stranger_says_something_soon_or_goes() {
+    let mut world = World::new(hasty());
+    let (mut mute, mut alive) = (world.connect(), world.connect());
+    let mut busy = world.connect();
+    let mut framed = websocket(&world, "sip").unwrap();
+    let begun = Instant::now();
+    world.while_peer(|| {
+        ask(&mut alive, 1);
+        // Line ends are no message, and half of one is none either, even if it begins late.
+        while begun.elapsed() < Duration::from_millis(1_000) {
+            busy.write_all(b"\r\n\r\n").unwrap();
+            busy.read_exact(&mut [0; 2]).unwrap();
+            framed.send(Message::Ping("x".into())).unwrap();
+            assert_eq!(framed.read().unwrap(), Message::Pong("x".into()));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        busy.write_all(b"OPTIONS ").unwrap();
+        for peer in [&mut mute, &mut busy] {
+            let _ = end_of(peer);
+        }
+        while framed.read().is_ok() {}
+    });
+    assert!(begun.elapsed() < Duration::from_millis(2_900), "counted from the connection");
+    world.counts(StreamCounter::Idle, 2);
+    world.counts(StreamCounter::Stuck, 1);
+    // Whoever has said something may be silent for long.
+    world.while_peer(|| ask(&mut alive, 2));
+}
+
+#[test]
+fn strangers_together_are_half_of_all_and_those_who_are_served_make_room() {
+    let parameters =
+        Parameters { streams_per_source_max: 0, streams_max: 8, ..Parameters::default() };
+    let mut world = World::new(parameters);
+    let mut phones: Vec<TcpStream> = (0..4).map(|_| world.connect()).collect();
+    world.while_peer(|| phones.iter_mut().for_each(|phone| ask(phone, 1)));
+    assert_eq!(end_of(&mut world.connect()).unwrap(), 0);
+    world.counts(StreamCounter::OverLimit, 1);
+    let register = request("REGISTER", 2, "TCP 192.0.2.2", "");
+    world.while_peer(|| {
+        for phone in &mut phones {
+            phone.write_all(register.as_bytes()).unwrap();
+            assert_eq!(read_message(phone).unwrap(), response(&register));
+        }
+    });
+    phones.extend((0..3).map(|_| world.connect()));
+    world.while_peer(|| phones.iter_mut().for_each(|phone| ask(phone, 3)));
+    // The last place is for connections of our own.
+    assert_eq!(end_of(&mut world.connect()).unwrap(), 0);
+    world.counts(StreamCounter::OverLimit, 2);
+    let vendor = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (remote, local) = (vendor.local_addr().unwrap(), world.at(Transport::Tcp));
+    let path = Path { transport: Transport::Tcp, local, remote, connection: 0 };
+    world.sends(&path, &options(4));
+    assert_eq!(read_message(&mut vendor.accept().unwrap().0).unwrap(), options(4));
 }
 
 #[test]
@@ -369,4 +446,38 @@ fn a_websocket_carries_one_message_each_and_only_as_sip() {
     http.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     let _silent = connect(world.at(Transport::Ws));
     world.counts(StreamCounter::HandshakeFailed, 4);
+}
+
+#[test]
+fn a_websocket_message_that_trickles_ends_by_the_clock_whatever_stands_between_its_pieces() {
+    let mut world = World::new(hasty());
+    let piece = |byte: &str| {
+        Message::Frame(Frame::message(byte.to_owned(), OpCode::Data(Data::Text), false))
+    };
+    let mut alive = websocket(&world, "sip").unwrap();
+    let mut trickle = websocket(&world, "sip").unwrap();
+    let begun = Instant::now();
+    world.while_peer(|| {
+        for peer in [&mut alive, &mut trickle] {
+            peer.send(Message::text(options(1))).unwrap();
+            assert_eq!(peer.read().unwrap(), Message::text(response(&options(1))));
+        }
+        trickle.send(piece("OPTIONS")).unwrap();
+        while begun.elapsed() < SOON {
+            alive.send(Message::Ping("x".into())).unwrap();
+            alive.read().unwrap();
+            if trickle.send(Message::Ping("x".into())).is_err() || trickle.read().is_err() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let lasted = begun.elapsed();
+    assert!(lasted > AT_ONCE && lasted < SOON, "{lasted:?}");
+    world.counts(StreamCounter::Stuck, 1);
+    // Pings alone begin nothing that has to end.
+    world.while_peer(|| {
+        alive.send(Message::text(options(2))).unwrap();
+        assert_eq!(alive.read().unwrap(), Message::text(response(&options(2))));
+    });
 }

@@ -85,6 +85,67 @@ fn nobody_who_is_leaving_is_asked_by_the_connection_that_he_leaves() {
 }
 
 #[test]
+fn requests_to_a_peer_that_is_gone_without_a_word_come_back_and_the_next_connects_anew() {
+    let mut world = World::new(hasty()).silent();
+    let vendor = TcpListener::bind("127.0.0.1:0").unwrap();
+    let path = path_to(&world, vendor.local_addr().unwrap(), Transport::Tcp);
+    world.sends(&path, &options(1));
+    let (mut stream, _) = vendor.accept().unwrap();
+    let asked = read_message(&mut stream).unwrap();
+    stream.write_all(response(&asked).as_bytes()).unwrap();
+    world.gets();
+    // A firewall has forgotten the connection: nothing arrives, and nobody says so.
+    swallow(&stream);
+    for number in [2, 3] {
+        world.sends(&path, &options(number));
+    }
+    for number in [2, 3] {
+        let (kind, _, text) = world.gets();
+        assert_eq!((kind, text), (Kind::Undeliverable, options(number)), "what was heard does not");
+    }
+    world.counts(StreamCounter::Stuck, 1);
+    world.sends(&path, &options(4));
+    let (mut stream, _) = vendor.accept().unwrap();
+    assert_eq!(read_message(&mut stream).unwrap(), options(4));
+}
+
+#[test]
+fn a_request_that_a_reset_overtakes_comes_back_and_one_that_was_answered_does_not() {
+    let mut world = World::new(Parameters::default()).silent();
+    let vendor = TcpListener::bind("127.0.0.1:0").unwrap();
+    let path = path_to(&world, vendor.local_addr().unwrap(), Transport::Tcp);
+    world.sends(&path, &options(1));
+    let (mut stream, _) = vendor.accept().unwrap();
+    let asked = read_message(&mut stream).unwrap();
+    stream.write_all(response(&asked).as_bytes()).unwrap();
+    world.gets();
+    world.sends(&path, &options(2));
+    // It was not read, so the end is a reset.
+    stream.peek(&mut [0]).unwrap();
+    drop(stream);
+    let (kind, _, text) = world.gets();
+    assert_eq!((kind, text), (Kind::Undeliverable, options(2)));
+    world.counts(StreamCounter::Broken, 1);
+    world.counts(StreamCounter::Undeliverable, 1);
+}
+
+#[test]
+fn a_silent_peer_is_asked_whether_it_is_there() {
+    let parameters = Parameters { stream_probe_s: 1, ..hasty() };
+    for (parameters, is_missed) in [(parameters, true), (hasty(), false)] {
+        let mut world = World::new(parameters);
+        let mut gone = world.connect();
+        world.while_peer(|| ask(&mut gone, 1));
+        swallow(&gone);
+        let mut there = world.connect();
+        world.while_peer(|| ask(&mut there, 2));
+        std::thread::sleep(if is_missed { Duration::ZERO } else { 2 * AT_ONCE });
+        world.counts(StreamCounter::Stuck, u64::from(is_missed));
+        world.while_peer(|| ask(&mut there, 3));
+    }
+}
+
+#[test]
 fn where_nobody_listens_the_request_comes_back_at_once() {
     let mut world = World::new(Parameters::default()).silent();
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -2,16 +2,18 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use config::{Clients, Verify};
 use dataplane::rim::{StreamCounter, Tls, TlsFiles};
 use dataplane::worker::Kind;
 use link::endpoint::Transport;
-use link::order::Parameters;
+use link::order::{Parameters, Proof};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -50,13 +52,24 @@ impl Identity {
         vec![CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()]
     }
 
+    fn private(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap()
+    }
+
+    /// Who believes this certificate and no other.
+    fn roots(&self) -> Arc<RootCertStore> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.chain().remove(0)).unwrap();
+        Arc::new(roots)
+    }
+
     fn file(&self) -> PathBuf {
         self.folder.join("chain.pem")
     }
 
     fn files(&self) -> TlsFiles {
         let identity = Some((self.file(), self.folder.join("key.pem")));
-        TlsFiles { identity, authorities: Some(self.file()), ..TlsFiles::default() }
+        TlsFiles { identity, authorities: self.file(), ..TlsFiles::default() }
     }
 
     fn open(&self) -> Tls {
@@ -183,7 +196,7 @@ fn a_vendor_with_a_name_proves_itself_by_that_and_hears_it() {
     for (name, served) in [("sip.carrier.example", true), ("sip.other.example", false), ("", false)]
     {
         let vendor = TcpListener::bind("127.0.0.1:0").unwrap();
-        let authorities = Some(carrier.file());
+        let authorities = carrier.file();
         let tls = Tls::open(TlsFiles { authorities, ..TlsFiles::default() }).unwrap();
         let mut world = World::with_tls(hasty(), tls).silent();
         let path = path_to(&world, &vendor);
@@ -236,7 +249,7 @@ fn authorities_are_read_again_and_broken_ones_leave_the_old_in_force() {
     let (old, new) = (Identity::new("old-authority"), Identity::new("new-authority"));
     let authorities = old.folder.join("authorities.pem");
     std::fs::write(&authorities, &old.certificate).unwrap();
-    let files = TlsFiles { authorities: Some(authorities.clone()), ..TlsFiles::default() };
+    let files = TlsFiles { authorities: authorities.clone(), ..TlsFiles::default() };
     let mut world = World::with_tls(hasty(), Tls::open(files).unwrap()).silent();
     // Whether this vendor is believed.
     let believes = |world: &mut World, vendor: &Identity| {
@@ -262,16 +275,21 @@ fn authorities_are_read_again_and_broken_ones_leave_the_old_in_force() {
 fn a_vendor_must_prove_who_it_is_unless_told_otherwise() {
     let (believed, stranger) = (Identity::new("believed"), Identity::new("stranger"));
     let vendor = TcpListener::bind("127.0.0.1:0").unwrap();
-    let authorities = believed.folder.join("chain.pem");
-    for (identity, authorities, served) in [
-        (&believed, Some(authorities.as_path()), true),
-        (&stranger, Some(authorities.as_path()), false),
-        (&stranger, None, true),
+    use Proof::{Demanded, Usual, Waived};
+    for (identity, verify, proof, served) in [
+        (&believed, Verify::Yes, Usual, true),
+        (&stranger, Verify::Yes, Usual, false),
+        (&stranger, Verify::No, Usual, true),
+        // What is said of one vendor counts for more than what is said of all.
+        (&stranger, Verify::Yes, Waived, true),
+        (&stranger, Verify::No, Demanded, false),
+        (&believed, Verify::No, Demanded, true),
     ] {
-        let authorities = authorities.map(Path::to_owned);
-        let tls = Tls::open(TlsFiles { authorities, ..TlsFiles::default() }).unwrap();
+        let files = TlsFiles { authorities: believed.file(), verify, ..TlsFiles::default() };
+        let tls = Tls::open(files).unwrap();
         let mut world = World::with_tls(hasty(), tls).silent();
         let path = path_to(&world, &vendor);
+        world.demands(path.remote, proof);
         world.sends(&path, &options(1));
         let mut stream = identity.accept(&vendor);
         if served {
@@ -284,4 +302,58 @@ fn a_vendor_must_prove_who_it_is_unless_told_otherwise() {
             world.counts(StreamCounter::HandshakeFailed, 1);
         }
     }
+}
+
+#[test]
+fn a_vendor_that_asks_who_we_are_is_shown_our_certificate() {
+    let (ours, carrier) = (Identity::new("ours"), Identity::new("asking-carrier"));
+    let tls = Tls::open(TlsFiles { authorities: carrier.file(), ..ours.files() }).unwrap();
+    let mut world = World::with_tls(hasty(), tls).silent();
+    let vendor = TcpListener::bind("127.0.0.1:0").unwrap();
+    world.sends(&path_to(&world, &vendor), &options(1));
+    let verifier = WebPkiClientVerifier::builder(ours.roots()).build().unwrap();
+    let config = ServerConfig::builder().with_client_cert_verifier(verifier);
+    let config = config.with_single_cert(carrier.chain(), carrier.private()).unwrap();
+    let server = rustls::ServerConnection::new(Arc::new(config)).unwrap();
+    let (stream, _) = vendor.accept().unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    let mut stream = StreamOwned::new(server, stream);
+    assert_eq!(read_message(&mut stream).unwrap(), options(1));
+    assert_eq!(stream.conn.peer_certificates().unwrap(), ours.chain());
+}
+
+#[test]
+fn whoever_connects_proves_who_he_is_as_far_as_he_is_asked() {
+    let (ours, carrier) = (Identity::new("asks"), Identity::new("calling-carrier"));
+    let stranger = Identity::new("calling-stranger");
+    use Clients::{Asked, Proven, Unasked};
+    for (clients, shown, is_let_in) in [
+        (Unasked, None, true),
+        (Unasked, Some(&stranger), true),
+        (Asked, None, true),
+        (Asked, Some(&carrier), true),
+        (Asked, Some(&stranger), false),
+        (Proven, None, false),
+        (Proven, Some(&carrier), true),
+        (Proven, Some(&stranger), false),
+    ] {
+        let files = TlsFiles { clients, authorities: carrier.file(), ..ours.files() };
+        let mut world = World::with_tls(hasty(), Tls::open(files).unwrap());
+        let config = ClientConfig::builder().with_root_certificates(ours.roots());
+        let config = match shown {
+            Some(shown) => config.with_client_auth_cert(shown.chain(), shown.private()).unwrap(),
+            None => config.with_no_client_auth(),
+        };
+        let mut peer = ours.connect_to("127.0.0.1", config, &world, Transport::Tls);
+        if is_let_in {
+            world.while_peer(|| ask(&mut peer, 1));
+        } else {
+            let _ = peer.write_all(options(1).as_bytes());
+            assert!(read_message(&mut peer).is_err(), "{clients:?}");
+            world.counts(StreamCounter::HandshakeFailed, 1);
+        }
+    }
+    let files = TlsFiles { clients: Asked, authorities: "/nowhere".into(), ..ours.files() };
+    let error = Tls::open(files).err().unwrap().to_string();
+    assert!(error.contains("/nowhere"), "{error}");
 }

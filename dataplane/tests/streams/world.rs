@@ -12,8 +12,9 @@ use dataplane::rim::stream::{self, Door};
 use dataplane::rim::{Given, Rings, StreamCounter, Tls, WorkerSide};
 use dataplane::worker::{Kind, Label};
 use link::endpoint::Transport;
-use link::order::{Parameters, PlaceName};
+use link::order::{Parameters, PlaceName, Proof};
 use link::{Endpoint, Text};
+use nix::sys::socket::{setsockopt, sockopt};
 
 /// How long anything may take that is to happen at once.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
@@ -128,12 +129,20 @@ impl World {
         self.side.wake();
     }
 
+    /// Says whether whoever answers at a place must prove who he is.
+    pub(crate) fn demands(&mut self, place: SocketAddr, proof: Proof) {
+        let place = Endpoint::from(place).by(Transport::Tls);
+        let told = PlaceName { place, name: Text::EMPTY, proof: proof as u8, spare: [0; 3] };
+        self.side.set_name(&told);
+        self.knows(std::iter::empty());
+    }
+
     /// Says at once by which names places prove who they are, and waits until the rim knows.
     pub(crate) fn knows(&mut self, names: impl Iterator<Item = (SocketAddr, &'static str)>) {
         for (place, name) in names {
             let place = Endpoint::from(place).by(Transport::Tls);
             let name = Text::new(name.as_bytes()).unwrap();
-            self.side.set_name(&PlaceName { place, name });
+            self.side.set_name(&PlaceName { place, name, proof: 0, spare: [0; 3] });
         }
         let end = Instant::now() + SOON;
         while !self.side.try_sleep() {
@@ -226,6 +235,26 @@ pub(crate) fn ask(stream: &mut (impl Read + Write), number: usize) {
     stream.write_all(options.as_bytes()).unwrap();
     stream.flush().unwrap();
     assert_eq!(read_message(stream).unwrap(), response(&options));
+}
+
+nix::setsockopt_impl!(
+    Filter,
+    libc::SOL_SOCKET,
+    libc::SO_ATTACH_FILTER,
+    libc::sock_fprog,
+    sockopt::SetStruct<'_, libc::sock_fprog>
+);
+
+/// Which packets a socket takes.
+#[derive(Clone, Copy, Debug)]
+struct Filter;
+
+/// From now on nothing reaches this socket, and nothing that arrives is acknowledged.
+pub(crate) fn swallow(socket: &TcpStream) {
+    let mut none =
+        [libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 }];
+    let program = libc::sock_fprog { len: 1, filter: none.as_mut_ptr() };
+    setsockopt(socket, Filter, &program).unwrap();
 }
 
 /// What the peer of a closed connection sees.

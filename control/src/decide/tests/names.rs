@@ -1,6 +1,7 @@
 //! Vendors that are given by name: what holds while DNS answers, is silent, or changes its mind.
 
 use link::Transport;
+use link::order::Proof;
 
 use super::*;
 use crate::resolve::{Outcome, Server};
@@ -237,6 +238,27 @@ fn registrations_and_probes_follow_a_name() {
     let next = errands(&mut desk, 31);
     let register = next.iter().find(|it| it.kind == 1).unwrap();
     assert_eq!(format!("{:?}", register.target), "10.7.0.2:5060");
+}
+
+#[test]
+fn a_vendor_that_need_not_prove_who_it_is_is_told_of_and_so_is_the_change_of_mind() {
+    let mut desk = Desk::new("10");
+    desk.patch("gateway/routing/first", json!({"target": "sips:10.7.0.9:5061"}));
+    let mut proof = |word: &str| {
+        desk.orders();
+        desk.patch("gateway/routing/first", json!({"tls_verify": word}));
+        let told = desk.orders().into_iter().find_map(|order| match order {
+            Order::Name(it) => Some((format!("{:?}", it.place), Proof::from_number(it.proof))),
+            _ => None,
+        });
+        let (place, proof) = told.unwrap();
+        assert_eq!(place, "10.7.0.9:5061");
+        proof
+    };
+    assert_eq!(
+        ["no", "yes", "file"].map(&mut proof),
+        [Proof::Waived, Proof::Demanded, Proof::Usual]
+    );
 }
 
 #[test]

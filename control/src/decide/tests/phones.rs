@@ -6,6 +6,7 @@ use link::ask::{
 };
 use link::endpoint::Transport;
 use link::order::ErrandKind;
+use link::report::ConnectionLost;
 use sip::digest::{Algorithm, Exchange, Hash, Qop, response};
 use sip::method::Method as SipMethod;
 
@@ -79,7 +80,7 @@ fn register(contacts: &[(&str, u32)], cseq: u32) -> Register {
     let mut told = [Contact::default(); CONTACTS_MAX];
     for (place, (uri, expires_s)) in told.iter_mut().zip(contacts) {
         let uri = Text::new(uri.as_bytes()).unwrap();
-        *place = Contact { uri, q: 1_000, spare: 0, expires_s: *expires_s };
+        *place = Contact { uri, q: 1_000, expires_s: *expires_s, ..Contact::default() };
     }
     let login = Login { count: cseq, ..ALICE };
     Register {
@@ -767,8 +768,17 @@ fn a_phone_that_takes_no_call_says_why_or_somebody_stands_in() {
     desk.change("phone/alice", json!({"fall_through": true}));
     assert_eq!(gateways(desk.rung("390200").unwrap(), &desk), ["second", "first"]);
     desk.at_home(1);
-    assert_eq!(gateways(desk.rung("390200").unwrap(), &desk), ["", "first", "second"]);
-    desk.change("phone/alice", json!({"fall_through": false, "lines_max": 1}));
+    assert_eq!(gateways(desk.rung("390200").unwrap(), &desk), ["", "second", "first"]);
+    let stops = |desk: &mut Desk| desk.rung("390200").unwrap().1[0].stop_codes;
+    assert!(!stops(&mut desk).contains(&480), "whatever it says, others may be asked");
+    desk.change("phone/alice", json!({"fall_through": false}));
+    assert_eq!(gateways(desk.rung("390200").unwrap(), &desk), ["", "second"]);
+    assert!(
+        [480, 486].iter().all(|said| stops(&mut desk).contains(said)),
+        "it is no machine's turn"
+    );
+    assert!([408, 503].iter().all(|said| !stops(&mut desk).contains(said)), "it said nothing");
+    desk.change("phone/alice", json!({"lines_max": 1}));
     let admit = desk.invite("10.1.0.1:5060", "390200");
     desk.ask(&admit).unwrap();
     assert_eq!(desk.rung("390200").unwrap_err(), (486, EndReason::LinesFull));
@@ -779,6 +789,35 @@ fn a_phone_that_takes_no_call_says_why_or_somebody_stands_in() {
     assert_eq!(desk.rung("390200").unwrap_err(), (403, EndReason::Locked));
     let refused = desk.say(Method::Delete, "gateway/routing/second", Value::Null).unwrap_err();
     assert_eq!(refused.title, "in use");
+}
+
+#[test]
+fn a_phone_whose_connection_is_gone_is_offline_until_it_registers_again() {
+    let mut desk = Desk::with_alice();
+    desk.change("gateway/routing/second", json!({"unrated_allowed": true}));
+    desk.change("phone/alice", json!({"offline_gateway": "second"}));
+    let mut by_tcp = register(&[("sip:alice@10.9.9.9:5060;transport=tcp", UNSAID)], 1);
+    (by_tcp.source, by_tcp.connection) = (endpoint(HOME).by(Transport::Tcp), 12);
+    assert_eq!(desk.registers(&by_tcp).status, 200);
+    let online = |desk: &mut Desk| desk.look("phone/alice")["online"] == json!(true);
+    let connections = |desk: &mut Desk| -> Vec<u32> {
+        desk.rung("390200").unwrap().1.iter().map(|it| it.connection).collect()
+    };
+    assert_eq!((online(&mut desk), connections(&mut desk)), (true, vec![12, 0]));
+    desk.office.handle_connection_lost(ConnectionLost { connection: 13 });
+    assert_eq!((online(&mut desk), connections(&mut desk)), (true, vec![12, 0]));
+    desk.settle();
+    desk.office.handle_connection_lost(ConnectionLost { connection: 12 });
+    let kept: Vec<Change> = std::iter::from_fn(|| desk.office.poll_change()).collect();
+    assert!(matches!(&kept[..], [Change::Binding(_, it)] if it.connection == 0), "{kept:?}");
+    assert_eq!((online(&mut desk), connections(&mut desk)), (false, vec![0]));
+    let (route, candidates) = desk.rung("390200").unwrap();
+    assert_eq!((route.candidates_used, candidates[0].uri), (1, Default::default()));
+    let mut again = register(&[("sip:alice@10.9.9.9:5060;transport=tcp", UNSAID)], 2);
+    (again.source, again.connection) = (endpoint(HOME).by(Transport::Tcp), 14);
+    assert_eq!(desk.registers(&again).status, 200);
+    desk.office.handle_connection_lost(ConnectionLost { connection: 12 });
+    assert_eq!((online(&mut desk), connections(&mut desk)), (true, vec![14, 0]));
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub use fields::{TransformRule, memo, parse};
 pub use mapping_gateway::Mapping;
 pub(super) use phone::dialled;
 pub use phone::{Phone, Ring};
-pub use routing_gateway::Routing;
+pub use routing_gateway::{Routing, TlsVerify};
 use source::check_source;
 pub use source::{Denied, Trusted};
 pub use tariff::{RateRow, TariffHead};

@@ -9,9 +9,15 @@ use super::fields::{TEXT_BYTES_MAX, TransformRule, bounded, one, prefix, rules, 
 use crate::Refusal;
 use crate::resolve::{Target, is_name};
 use crate::state::profile::SipFields;
+use crate::state::word::words;
 
 /// A decision looks through all prefixes of a gateway.
 const PREFIXES_MAX: usize = 10_000;
+
+words! {
+    /// Whether a vendor must prove over TLS who it is.
+    TlsVerify { File = "file", Yes = "yes", No = "no" }
+}
 
 /// A vendor's side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -81,6 +87,9 @@ pub struct Routing {
     /// Probed by OPTIONS; while it does not answer, no call goes there.
     #[serde(default)]
     pub options_check: bool,
+    /// Whether it must prove over TLS who it is: `yes`, `no`, or as the `file` says of all.
+    #[serde(default)]
+    pub tls_verify: TlsVerify,
     /// How it wants its SIP.
     #[serde(flatten)]
     pub sip: SipFields,

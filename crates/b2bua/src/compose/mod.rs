@@ -57,7 +57,7 @@ pub(crate) const CAPABILITIES: Capabilities<'static> = Capabilities {
 /// What we can do where phones register.
 pub(crate) const REGISTRAR: Capabilities<'static> = Capabilities {
     methods: &[Method::Register],
-    extensions: &[b"path"],
+    extensions: &[b"path", b"outbound"],
     content_types: &[],
     telephone_uris: false,
 };

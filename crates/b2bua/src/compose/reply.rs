@@ -16,6 +16,7 @@ use super::{
     CAPABILITIES, Content, Extensions, REGISTRAR, Us, capabilities, write_allow, write_content,
 };
 use crate::challenge::Challenge;
+use crate::registrar::has_flows;
 
 /// What some answers say besides.
 #[derive(Clone, Copy)]
@@ -150,6 +151,10 @@ fn write_adds(writer: &mut Writer<'_>, request: &Message<'_>, adds: Adds<'_>) {
             // RFC 3327 §5.3: the phone learns by which way it will be called.
             writer.copy_all(request, Name::Path);
             writer.list(Name::Supported, REGISTRAR.extensions.iter().copied());
+            // RFC 5626 §6: the phone learns that its flows are taken for such.
+            if has_flows(request) && registered.contacts().iter().any(|it| it.reg_id != 0) {
+                writer.header(Name::Require, &["outbound".into()]);
+            }
         }
         Adds::Publication { entity_tag, seconds } => {
             writer.header(Name::SipEtag, &[entity_tag.into()]);
@@ -163,7 +168,10 @@ fn write_binding(writer: &mut Writer<'_>, contact: &Contact) {
     let Some(uri) = Uri::parse(contact.uri.as_bytes()) else { return };
     let q = Some(contact.q).filter(|&q| q < Q_MAX);
     let expires_s = Some(contact.expires_s);
-    Binding { uri, q, expires_s, instance: None, reg_id: None }.write(writer);
+    let instance = Some(contact.instance.as_bytes()).filter(|it| !it.is_empty());
+    let instance = instance.map(sip::header::Text::new);
+    let reg_id = Some(contact.reg_id).filter(|&reg_id| reg_id != 0);
+    Binding { uri, q, expires_s, instance, reg_id }.write(writer);
 }
 
 /// What a 200 says that we can do (§11.2, §13.3.1.4).

@@ -59,7 +59,7 @@ impl World {
 }
 
 fn contact(uri: &str, q: u16, expires_s: u32) -> Contact {
-    Contact { uri: Text::new(uri.as_bytes()).unwrap(), q, spare: 0, expires_s }
+    Contact { uri: Text::new(uri.as_bytes()).unwrap(), q, expires_s, ..Contact::default() }
 }
 
 #[test]
@@ -106,13 +106,60 @@ fn a_phone_registers_and_learns_all_its_bindings() {
         ]
     );
     assert!(granted.contains("Path: <sip:edge;lr>, <sip:inner;lr>\r\nPath: <sip:last;lr>\r\n"));
-    assert_eq!(header(&granted, "Supported"), "path");
+    assert_eq!(header(&granted, "Supported"), "path, outbound");
     assert_eq!(header(&granted, "CSeq"), "2 REGISTER");
     assert!(header(&granted, "To").contains(";tag="));
     world.caller_sends(&second);
     assert_eq!(world.caller_gets("SIP/2.0 200 OK"), granted);
     assert_eq!(world.count(Counter::RegistersGranted), 1);
     world.settles();
+}
+
+#[test]
+fn a_flow_is_registered_with_its_device_and_its_number() {
+    let mut world = World::new();
+    let flow = "Contact: <sip:bob@10.0.0.9;ob>;+sip.instance=\"<urn:uuid:1>\";reg-id=2\r\n";
+    let asked = world.asked(2, &format!("{flow}Require: outbound\r\n"));
+    let told = asked.contacts[0];
+    assert_eq!((told.instance.as_bytes(), told.reg_id), (&b"<urn:uuid:1>"[..], 2));
+    world.registered(asked.request, |registered| {
+        registered.contacts_used = 1;
+        registered.contacts[0] = Contact { expires_s: 60, ..told };
+    });
+    let granted = world.caller_gets("SIP/2.0 200 ");
+    assert_eq!(header(&granted, "Require"), "outbound");
+    assert_eq!(
+        header(&granted, "Contact"),
+        "<sip:bob@10.0.0.9;ob>;expires=60;+sip.instance=\"<urn:uuid:1>\";reg-id=2"
+    );
+    // A phone that does not know of flows has none, though its device is known.
+    let plain = world.asked(3, flow).contacts[0];
+    assert_eq!((plain.instance.as_bytes(), plain.reg_id), (&b"<urn:uuid:1>"[..], 0));
+    let nameless = "Contact: <sip:bob@10.0.0.9>;reg-id=2\r\nSupported: outbound\r\n";
+    assert_eq!(world.asked(4, nameless).contacts[0].reg_id, 0);
+}
+
+#[test]
+fn a_flow_by_a_proxy_that_keeps_none_and_two_flows_at_once_are_refused() {
+    let flow = "Contact: <sip:bob@10.0.0.9>;+sip.instance=\"<urn:uuid:1>\";reg-id=1\r\n\
+                Supported: path, outbound\r\n";
+    let hop = "Via: SIP/2.0/UDP 10.0.0.9;branch=z9hG4bKphone\r\n";
+    let second = "Contact: <sip:bob@10.0.0.8>;+sip.instance=\"<urn:uuid:1>\";reg-id=2\r\n";
+    for (lines, status) in [
+        (format!("{flow}{hop}"), 439),
+        (format!("{flow}{hop}Path: <sip:edge;lr>\r\n"), 439),
+        (format!("{flow}{hop}Path: <sip:inner;lr>, <sip:edge;lr;ob>\r\n"), 0),
+        (format!("{flow}{second}"), 400),
+        (format!("{flow}{}", second.replace("reg-id=2", "reg-id=2;expires=0")), 0),
+    ] {
+        let mut world = World::new();
+        let proof = world.proof();
+        world.caller_sends(&with_line(&register(2, &lines), &proof));
+        match status {
+            0 => assert_eq!(world.asked_last().contacts[0].reg_id, 1, "{lines}"),
+            _ => drop(world.caller_gets(&format!("SIP/2.0 {status} "))),
+        }
+    }
 }
 
 #[test]
@@ -199,14 +246,14 @@ fn what_no_registrar_can_obey_is_refused_whoever_sent_it() {
         (format!("Contact: <sip:a>, <sip:{}>\r\n", long(251)), 513),
         (format!("{CONTACT}Path: <sip:{};lr>\r\n", long(510)), 513),
         (format!("{CONTACT}Path: {}<sip:a;lr>\r\n", "<sip:aa;lr>,".repeat(50)), 513),
-        (format!("{CONTACT}Require: path, outbound\r\n"), 420),
+        (format!("{CONTACT}Require: path, outbound, gruu\r\n"), 420),
     ] {
         let mut world = World::new();
         let proof = world.proof();
         world.caller_sends(&with_line(&register(2, &lines), &proof));
         let refusal = world.caller_gets(&format!("SIP/2.0 {status} "));
         if status == 420 {
-            assert_eq!(header(&refusal, "Unsupported"), "outbound");
+            assert_eq!(header(&refusal, "Unsupported"), "gruu");
         }
         assert!(world.asks.is_empty(), "control was asked about a {status}");
         assert_eq!(world.switch.transactions.free(), 64);

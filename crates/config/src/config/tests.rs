@@ -1,7 +1,7 @@
 //! The file as operators write it.
 
 use super::*;
-use crate::Verify;
+use crate::{Clients, Verify};
 
 const EXAMPLE: &str = include_str!("../../../../docs/tollgate.example.toml");
 
@@ -305,6 +305,11 @@ fn a_certificate_opens_tls_and_a_port_without_one_is_a_mistake() {
     assert_eq!((streams.wss_port, streams.verify), (None, Verify::Yes));
     let none = least_with("[streams]\ntls_verify = \"no\"").streams;
     assert_eq!((none.tls_port, none.identity, none.verify), (None, None, Verify::No));
+    assert_eq!(none.clients, Clients::Unasked);
+    for (word, clients) in [("asked", Clients::Asked), ("proven", Clients::Proven)] {
+        let set = least_with(&format!("[streams]\ntls_clients = \"{word}\"")).streams;
+        assert_eq!(set.clients, clients);
+    }
     for (more, what) in [
         ("tls_port = 5061", "streams.tls_port: there is no certificate"),
         ("wss_port = 443", "streams.wss_port: there is no certificate"),
