@@ -216,6 +216,8 @@ pub struct Parameters {
     pub tcp_above_bytes: u32,
     /// A connection that is silent for so long is asked whether its peer is there, s; 0: never.
     pub stream_probe_s: u32,
+    /// Reserved; zero.
+    pub spare: u32,
     /// Transfers by keys.
     pub transfer: TransferKeys,
     /// Realm of our challenges.
@@ -299,6 +301,7 @@ impl Default for Parameters {
             streams_max: 10_000,
             tcp_above_bytes: 0,
             stream_probe_s: 120,
+            spare: 0,
             transfer: TransferKeys::default(),
             realm: Text::new(b"tollgate").unwrap_or_default(),
             domain: Text::EMPTY,
