@@ -427,7 +427,10 @@ impl Switch {
         if let Some(Stage::Joining { .. }) = self.transfer_stage(slot)
             && !ends_dialog(status)
         {
-            return self.join_failed(now, slot, status);
+            if !self.asks_again(now, slot, status, message) {
+                self.join_failed(now, slot, status);
+            }
+            return;
         }
         let session = &mut self.calls[slot].leg(side).session;
         let wait = match status {

@@ -156,6 +156,7 @@ impl Switch {
             spare: Leg::new(),
             asked,
             is_displaced: false,
+            tries: 0,
             offered: false,
         };
         self.calls[slot].transfer = self.transfers.open(transfer);
@@ -364,6 +365,7 @@ impl Switch {
             Class::Failure if is_calling && matches!(status, 415 | 488 | 606) => {
                 self.let_target_offer(now, slot, status);
             }
+            Class::Failure if is_calling && self.asks_again(now, slot, status, message) => {}
             Class::Failure if is_calling => self.transfer_failed(now, slot, status),
             Class::Failure => {}
         }

@@ -462,6 +462,27 @@ fn a_number_that_is_too_long_is_still_only_a_number() {
 }
 
 #[test]
+fn who_waited_and_cannot_say_anything_now_is_asked_again() {
+    for (status, lines) in [(491, ""), (500, "Retry-After: 3\r\n")] {
+        let mut scene = Scene::new();
+        let (admit, _) = scene.consults();
+        scene.presses("*#");
+        let offerless = scene.world.vendor_gets(1, "INVITE ");
+        let busy = with_lines(&response(&offerless, status, "", VENDORS[1], ""), lines);
+        scene.world.vendor_sends(1, &busy);
+        scene.world.vendor_gets(1, "ACK ");
+        scene.world.is_quiet();
+        while scene.world.inbox.is_empty() {
+            scene.world.wait_ms(50);
+        }
+        scene.is_finished();
+        let bye = scene.world.vendor_gets(0, "BYE ");
+        scene.world.vendor_says(0, &bye, 200, "", "");
+        scene.caller_ends(&admit);
+    }
+}
+
+#[test]
 fn a_restart_during_a_talk_with_the_target_leads_back_to_the_first_call() {
     let mut scene = Scene::new();
     let (admit, _) = scene.consults();

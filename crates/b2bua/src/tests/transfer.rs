@@ -728,6 +728,7 @@ fn idle() -> Transfer {
         spare: Leg::new(),
         asked: Asked::Inside,
         is_displaced: false,
+        tries: 0,
         offered: false,
     }
 }
