@@ -112,7 +112,7 @@ impl Switch {
     }
 
     /// Who talks already and is in the middle of something else (491, or 500 with a time) is asked again a
-    /// little later (RFC 3261 §14.1). Whether it is so.
+    /// little later (RFC 3261 §14.1), who wants a longer session at once. Whether it is so.
     pub(super) fn asks_again(
         &mut self,
         now: Instant,
@@ -130,15 +130,20 @@ impl Switch {
             }
         };
         let after_s = message.value(Name::RetryAfter).and_then(header::retry_after);
+        let is_spare = matches!(transfer.stage, Stage::Recalling { .. });
+        let session = match is_spare {
+            true => &mut transfer.spare.session,
+            false => &mut self.calls[slot].leg(asked).session,
+        };
         let wait = match (status, after_s, asked) {
+            (422, ..) if session.lengthen(message) => Duration::ZERO,
             (491, _, Side::Callee) => Duration::from_millis(2_100 + random % 1_900),
             (491, _, Side::Caller) => Duration::from_millis(random % 2_000),
             (500, Some(seconds), _) => Duration::from_secs(seconds.min(10).into()),
             _ => return false,
         };
-        if transfer.tries == TRIES_MAX {
-            return false;
-        }
+        let transfer = self.transfer_mut(slot).filter(|transfer| transfer.tries < TRIES_MAX);
+        let Some(transfer) = transfer else { return false };
         transfer.tries += 1;
         self.set_deadline(slot, Deadline::Keys, Some(now + wait));
         true

@@ -483,6 +483,28 @@ fn who_waited_and_cannot_say_anything_now_is_asked_again() {
 }
 
 #[test]
+fn who_waited_and_wants_a_longer_session_gets_one() {
+    let mut scene = Scene::new();
+    scene.consults();
+    scene.presses("**");
+    scene.world.vendor_gets(1, "BYE ");
+    let offerless = scene.world.caller_gets("INVITE ");
+    let short = response(&offerless, 422, "", CALLER, "");
+    scene.world.caller_sends(&with_lines(&short, "Min-SE: 300\r\n"));
+    scene.world.caller_gets("ACK ");
+    scene.world.wait_ms(0);
+    let offerless = scene.world.caller_gets("INVITE ");
+    caller_says(&mut scene.world, &offerless, 200, &caller_sdp());
+    let again = scene.world.vendor_gets(0, "INVITE ");
+    scene.world.vendor_says(0, &again, 200, "", &vendor_sdp());
+    scene.world.ignore_messages();
+    scene.talks_as_before();
+    scene.world.caller_sends(&caller_request("BYE", 9, &scene.answer, ""));
+    scene.world.ignore_messages();
+    scene.world.settles();
+}
+
+#[test]
 fn a_restart_during_a_talk_with_the_target_leads_back_to_the_first_call() {
     let mut scene = Scene::new();
     let (admit, _) = scene.consults();
