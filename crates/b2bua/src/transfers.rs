@@ -33,6 +33,8 @@ pub(crate) struct Transfer {
     pub(crate) asked: Asked,
     /// Whether the spare leg is the one that was in the call before, and another is in its place.
     pub(crate) is_displaced: bool,
+    /// How often somebody was asked again who could not say anything then.
+    pub(crate) tries: u8,
     /// Whether the target was offered what whoever stays described last, and so has only to answer.
     pub(crate) offered: bool,
 }

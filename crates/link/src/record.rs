@@ -61,8 +61,8 @@ pub struct Facts {
     pub user_agent: Text<62>,
     /// CSeq number of the INVITE: with source and Call-ID it tells an attempt from a repetition.
     pub cseq: u32,
-    /// Reserved; zero.
-    pub spare: u32,
+    /// 1: vendors that are not trusted are not told who calls.
+    pub withheld: u32,
 }
 
 /// Why a call, or one attempt of it, ended. The numbers are stable: they are stored.

@@ -387,9 +387,21 @@ impl Extensions {
         self.set("TG_PICKUP_CODE", PICKUP_CODE);
         (self.world.picks_up, self.world.joins) = (true, true);
         self.for_all(|_, manners, _| Manners { in_company: true, ..manners });
+        let count = self.world.users.len() as u32;
+        for phone in std::mem::take(&mut self.world.phones) {
+            let is_caller = !phone.has_login() && !phone.is_by_stream();
+            let calls_user = is_caller && !self.dice.one_in(4);
+            let callee = self.dice.pick(&["44330000", "44330001"]);
+            self.world.phones.push(if calls_user { phone.calls(callee) } else { phone });
+        }
+        for place in 0..self.world.devices.len() {
+            let patience = self.dice.ms(2_000..15_000);
+            if let Temper::Answers(answers) = &mut self.world.devices[place].callee.temper {
+                answers.answers += patience;
+            }
+        }
         let called: Vec<Duration> =
             self.world.phones.iter().map(|phone| phone.plan.start).collect();
-        let count = self.world.users.len() as u32;
         for number in 0..=self.dice.below(3) {
             let address = host(&format!("10.10.1.{}", 90 + number), SIP_PORT);
             let target = host(ADDRESSES[0], SIP_PORT);
@@ -406,6 +418,28 @@ impl Extensions {
             let account = self.world.users[self.dice.below(count) as usize].clone();
             let phone = Phone::new(50 + number, address, target, callee, plan);
             self.world.phones.push(phone.with(manners).of(account));
+        }
+        self.world
+    }
+
+    /// Forks that both answer, callers who are known to nobody, ringing that is told or heard otherwise.
+    pub(super) fn refine(mut self) -> Scenario {
+        for place in 0..self.world.vendors.len() {
+            let both_answer = self.dice.one_in(2);
+            if let Temper::Answers(answers) = &mut self.world.vendors[place].temper {
+                answers.both_answer = answers.forks && both_answer;
+            }
+        }
+        for phone in std::mem::take(&mut self.world.phones) {
+            let is_shy = self.dice.one_in(4);
+            self.world.phones.push(if is_shy { phone.shy() } else { phone });
+        }
+        if self.dice.one_in(4) {
+            let delay_ms = self.dice.below(1_500);
+            self.set("SS_AUXILIARY_RING_TONE_ACTIVATION_DELAY", &delay_ms.to_string());
+        }
+        for place in 0..self.world.gateways.len() {
+            self.world.gateways[place].ringback = self.dice.pick(&["pass", "pass", "180", "183"]);
         }
         self.world
     }

@@ -613,7 +613,7 @@ fn setup(worker: u32, seed: u64, boots: u8) -> Setup {
         node: 1,
         limits: Limits {
             calls_max: CALLS_PER_WORKER,
-            transactions_max: 128,
+            transactions_max: 256,
             kept_messages_max: 256,
             message_bytes_max: MESSAGE_BYTES_MAX,
             gateways_max: 64,

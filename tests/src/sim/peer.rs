@@ -173,6 +173,11 @@ pub(super) fn is_spoken(packet: &[u8]) -> bool {
     packet.len() == audio(HELLO, 0).len() && call_of(packet) != Some(HELLO)
 }
 
+/// Whether a packet is no word of anybody, but a tone: those of simulated peers are short.
+pub(super) fn is_tone(packet: &[u8]) -> bool {
+    packet.len() > 100
+}
+
 /// The call that a packet of [`audio`] belongs to.
 pub(super) fn call_of(packet: &[u8]) -> Option<u32> {
     let word = packet.get(RTP_HEADER_BYTES..RTP_HEADER_BYTES + 4)?;

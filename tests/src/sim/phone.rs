@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::dialog::{Dialog, Ends, reliable};
 use super::digest::{Account, Login};
+use super::hiding::secret;
 use super::keypad::is_event;
 use super::manners::{Manners, Rel100, Wish};
 use super::network::{Letter, Way};
 use super::peer::{
     HELLO, PTIME, Pending, SILENCE, T2, TIMER_B, audio, body, branch, call_of, cseq, header,
-    media_of, method, response, status,
+    is_tone, media_of, method, response, status,
 };
 use super::witness::Witness;
 
@@ -73,6 +74,8 @@ pub struct Phone {
     pub stage: Stage,
     dialog: Dialog,
     login: Option<Login>,
+    /// It does not want its number to be told.
+    is_shy: bool,
     /// To and Request-URI outside of any dialog.
     outside: (String, String),
     too_short: usize,
@@ -131,6 +134,7 @@ impl Phone {
             outside: (ends.remote.clone(), ends.target.clone()),
             dialog: Dialog::new(ends, media, Manners { plain: true, ..Manners::default() }),
             login: None,
+            is_shy: false,
             invites: Vec::new(),
             too_short: 0,
             invite: None,
@@ -210,6 +214,17 @@ impl Phone {
     #[must_use]
     pub fn of(self, account: Account) -> Self {
         Self { login: Some(Login::new(account)), ..self }
+    }
+
+    /// The same phone, with a number that nobody is to be told (RFC 3323).
+    #[must_use]
+    pub fn shy(mut self) -> Self {
+        let number = secret(self.address.ip());
+        let address = self.address;
+        let tag = format!("phone-{}", address.ip());
+        self.dialog.ends.local = format!("<sip:{number}@{address}>;tag={tag}");
+        self.is_shy = true;
+        self
     }
 
     /// Whether it speaks over a connection.
@@ -314,7 +329,8 @@ impl Phone {
         let target = self.dialog.ends.target.clone();
         let login = self.login.as_mut().map(|login| login.line("INVITE", &target));
         let (manners, session) = (self.dialog.manners.lines(), self.dialog.session.offer());
-        let lines = format!("{manners}{rel100}{session}{}", login.unwrap_or_default());
+        let privacy = if self.is_shy { "Privacy: id\r\n" } else { "" };
+        let lines = format!("{manners}{rel100}{session}{privacy}{}", login.unwrap_or_default());
         let text =
             self.dialog.request("INVITE", number, &format!("{number}INVITE"), &lines, &offer);
         let pending = self.dialog.ends.pending(now, text, TIMER_B);
@@ -440,6 +456,10 @@ impl Phone {
             return Vec::new();
         }
         self.heard = now;
+        if is_tone(bytes) {
+            self.dialog.witness.note("phone heard our ringback");
+            return Vec::new();
+        }
         let of = call_of(bytes);
         let is_hello = of == Some(HELLO) && self.dialog.manners.in_company;
         let own = of == Some(self.number);

@@ -102,6 +102,8 @@ pub struct Wanted {
     pub options_check: bool,
     /// Its REFERs are obeyed.
     pub transfer: bool,
+    /// How its ringing reaches callers; empty: unsaid.
+    pub ringback: &'static str,
     /// How we speak with it.
     pub way: Way,
 }
@@ -180,7 +182,15 @@ impl Dice {
                 let offers = self.one_in(3).then(|| self.ms(100..15_000));
                 wishes.extend(offers.map(|after| (after, Wish::Resume)));
                 let (early_media, forks) = (self.one_in(3), self.one_in(6));
-                Temper::Answers(Answers { rings, answers, hangs_up, early_media, forks })
+                let both_answer = false;
+                Temper::Answers(Answers {
+                    rings,
+                    answers,
+                    hangs_up,
+                    early_media,
+                    forks,
+                    both_answer,
+                })
             }
             7..10 => {
                 let codes = [302, 404, 486, 500, 503, 603];
@@ -326,7 +336,9 @@ impl Scenario {
         let dice = Dice(StdRng::seed_from_u64(seed ^ 0x6b65_7973));
         let world = Extensions { dice, world }.add_keys();
         let dice = Dice(StdRng::seed_from_u64(seed ^ 0x7069_636b));
-        Extensions { dice, world }.add_pickups()
+        let world = Extensions { dice, world }.add_pickups();
+        let dice = Dice(StdRng::seed_from_u64(seed ^ 0x6669_6e65));
+        Extensions { dice, world }.refine()
     }
 
     /// Peers that speak of nothing but RFC 3261.

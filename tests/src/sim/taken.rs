@@ -65,6 +65,12 @@ pub(super) struct Taken {
     other: Option<Pending>,
     /// The description was told for certain.
     told: bool,
+    /// Whether another fork answers as well.
+    both_answer: bool,
+    /// The answer of that, until it is acknowledged.
+    second: Option<Pending>,
+    /// Whether it was, and nobody has hung up there.
+    second_is_up: bool,
 }
 
 impl Taken {
@@ -110,6 +116,9 @@ impl Taken {
             pracks: BTreeMap::new(),
             other: None,
             told: false,
+            both_answer: false,
+            second: None,
+            second_is_up: false,
         }
     }
 
@@ -135,7 +144,7 @@ impl Taken {
 
     /// Whether it was over without a word to its owner.
     pub(super) fn was_forgotten(&self) -> bool {
-        self.dialog.was_forgotten()
+        self.dialog.was_forgotten() || self.second_is_up
     }
 
     pub(super) fn is_by_stream(&self) -> bool {
@@ -257,7 +266,8 @@ impl Taken {
         let last = last.filter(|(_, code)| self.is_pending() && self.may_answer(*code));
         let repeats = self.final_sent.as_ref().and_then(Pending::due);
         let reliable = self.unacknowledged.as_ref().map(|(_, _, pending)| pending);
-        let reliable = reliable.into_iter().chain(&self.other).filter_map(Pending::due).min();
+        let others = self.other.iter().chain(&self.second);
+        let reliable = reliable.into_iter().chain(others).filter_map(Pending::due).min();
         let next = self.waiting.front().filter(|_| self.unacknowledged.is_none());
         let next = next.map(|_| Duration::ZERO);
         let ends = self.hang_up_due(temper).into_iter().chain(self.forget_due());
@@ -297,6 +307,15 @@ impl Taken {
             self.dialog.bye(now);
         }
         out.extend(self.say_reliably(now));
+        match self.second.as_mut().map(|pending| pending.again(now)) {
+            Some(Ok(text)) => out.extend(text),
+            Some(Err(())) => {
+                let doubt = format!("{} was answered twice, and acknowledged once", self.call_id());
+                self.dialog.witness.doubt(doubt);
+                self.second = None;
+            }
+            None => {}
+        }
         match self.final_sent.as_mut().map(|pending| pending.again(now)) {
             Some(Ok(text)) => out.extend(text),
             // §13.3.1.4: who never acknowledges is hung up on.
@@ -372,7 +391,7 @@ impl Taken {
     /// The final answer.
     fn conclude(&mut self, now: Duration, code: u16, wants: &Wants<'_>) {
         match (code, wants.temper) {
-            (200, _) => self.accept(now),
+            (200, temper) => self.accept(now, temper),
             (302, Temper::Redirects(place, _)) => {
                 self.dialog.witness.note("vendor sent a caller on (302)");
                 let callee = self.invite.split([' ', '@']).nth(1).unwrap_or_default();
@@ -393,13 +412,14 @@ impl Taken {
         }
     }
 
-    fn accept(&mut self, now: Duration) {
+    fn accept(&mut self, now: Duration, temper: Temper) {
         let body = if self.told { String::new() } else { self.dialog.describe("sendrecv", false) };
         let invite = self.invite.clone();
         let session = self.dialog.session.settle(now, &invite);
         let lines = format!("{}{session}", self.dialog.manners.lines());
         let text = self.respond(200, &self.tag, (&lines, &body));
         self.final_sent = Some(Pending::new(now, text, T2));
+        self.both_answer = matches!(temper, Temper::Answers(Answers { both_answer: true, .. }));
         (self.answered, self.heard, self.speaks) = (Some(now), now, now + SHYNESS);
         self.dialog.open(now);
     }
@@ -439,6 +459,11 @@ impl Taken {
     pub(super) fn handle_request(&mut self, now: Duration, text: &str) -> Vec<Letter> {
         let opens = !header(text, "To").unwrap_or_default().contains("tag=");
         let is_ours = cseq(text).0 == cseq(&self.invite).0;
+        if header(text, "To").unwrap_or_default().ends_with(&self.other_tag())
+            && matches!(method(text), "ACK" | "BYE")
+        {
+            return self.end_second(text);
+        }
         match method(text) {
             // The transaction repeats what it said last (§17.2.1).
             "INVITE" if opens => {
@@ -447,6 +472,12 @@ impl Taken {
             }
             "ACK" if is_ours => {
                 self.stop_answering();
+                if !self.acknowledged && self.both_answer {
+                    // Now it is clear which of them was first.
+                    let body = self.dialog.describe("sendrecv", false);
+                    let text = self.respond(200, &self.other_tag(), ("", &body));
+                    self.second = Some(Pending::new(now, text, T2));
+                }
                 self.acknowledged |= self.answered.is_some();
                 self.dialog.take_request(now, text)
             }
@@ -462,6 +493,20 @@ impl Taken {
             }
             _ => self.dialog.take_request(now, text),
         }
+    }
+
+    /// The other fork is told that it answered too late: ACK, and BYE at once (RFC 3261 §13.2.2.4).
+    fn end_second(&mut self, text: &str) -> Vec<Letter> {
+        if method(text) == "ACK" {
+            self.second_is_up |= self.second.take().is_some();
+            return Vec::new();
+        }
+        if std::mem::take(&mut self.second_is_up) {
+            self.witness().note("second answer of a fork was hung up");
+        }
+        self.second = None;
+        let answer = response(text, 200, &self.tag, &self.contact(), ("", ""));
+        vec![self.dialog.letter(answer)]
     }
 
     fn contact(&self) -> String {

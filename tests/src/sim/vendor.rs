@@ -28,6 +28,8 @@ pub struct Answers {
     pub early_media: bool,
     /// It rings at two places, each with a tag of its own, and one of them answers.
     pub forks: bool,
+    /// Both of them do.
+    pub both_answer: bool,
 }
 
 /// What a vendor does with the calls it gets.

@@ -486,6 +486,10 @@ fn with_sip(mut gateway: Value, wanted: &Wanted) -> Value {
         gateway["session_timer"] = json!(wanted.session_timer);
         gateway["message"] = json!(true);
         gateway["transfer"] = json!(wanted.transfer);
+        gateway["ringback_mode"] = json!(match wanted.ringback {
+            "" => "pass",
+            mode => mode,
+        });
         gateway["redirects_max"] = json!(2);
     }
     gateway

@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use link::record::{CallKey, EndReason};
 use sip::refuse::Refusal;
-use sip::{Message, Method, Name};
+use sip::{Message, Method, Name, header};
 
 use super::hangup::by_side;
 use super::invite::{description, patience_of};
@@ -536,7 +536,10 @@ impl Switch {
             (_, 487) if is(self, Method::Update) => 504,
             (_, status) => status,
         };
-        let reply = Reply { passed: Some(message), ..Reply::plain(told) };
+        // Who is in the middle of something says when to come again (§14.2).
+        let retry_after = message.value(Name::RetryAfter).and_then(header::retry_after);
+        let retry_after = retry_after.filter(|_| told == 500);
+        let reply = Reply { passed: Some(message), retry_after, ..Reply::plain(told) };
         self.answer_exchange(now, server, &reply);
         let Some(slot) = slot else { return };
         self.leg_not_replaced(now, slot, server);

@@ -241,7 +241,7 @@ impl Switch {
             call_id,
             user_agent: Text::cut(invite.value(Name::UserAgent).unwrap_or_default()),
             cseq: invite.cseq().number,
-            spare: 0,
+            withheld: 0,
         }))
     }
 

@@ -4,15 +4,17 @@
 //! (RFC 3725 §4.1), unless the target had only to answer. Then the transferor gets its BYE. On any failure
 //! the two who talked talk on, unless the transferor has left.
 
+use core::time::Duration;
+
 use link::record::EndReason;
-use sip::{Message, Method};
+use sip::{Message, Method, Name, header};
 
 use super::Deadline;
 use super::exchange::{PATIENCE, Within};
 use super::hangup::by_side;
 use super::invite::description;
 use crate::Instant;
-use crate::arena::TooLong;
+use crate::arena::{Field, TooLong};
 use crate::compose::{SDP, Says};
 use crate::counter::Counter;
 use crate::dialog::Side;
@@ -20,6 +22,9 @@ use crate::media::MediaFault;
 use crate::switch::Switch;
 use crate::transaction::{Role, TransactionKey};
 use crate::transfers::{Plan, Stage};
+
+/// How often somebody is asked again who could not say anything the time before.
+const TRIES_MAX: u8 = 4;
 
 impl Switch {
     /// The target answered: whoever stays is asked what it says to that.
@@ -38,6 +43,7 @@ impl Switch {
         self.rejoin_media(slot);
         let accepted = if self.has_consulted(slot) {
             self.refresh_leg(slot, side, message);
+            self.heed_session(now, slot, side, message);
             Ok(())
         } else {
             self.calls[slot].leg(side).accept(&self.setup.locals, message)
@@ -75,23 +81,89 @@ impl Switch {
         });
         let sent = sent.and_then(|length| {
             self.believe(now, slot, side, offer);
-            let invite = Within {
-                method: Method::Invite,
-                content: Some((SDP, &room[..length])),
-                passed: None,
-                says: Says::Nothing,
-                extensions: self.session_offer(slot, stayer),
-                role: Role::Refresh(stayer),
-                peer: None,
-            };
-            let client = self.send_within(now, slot, stayer, &invite)?;
-            self.calls[slot].refresh = Some((stayer, client));
-            self.set_deadline(slot, Deadline::Exchange, Some(now + PATIENCE));
+            self.ask_stayer(now, slot, stayer, &room[..length])?;
             self.keep_description(slot, stayer, &room[..length]);
             Ok(())
         });
         self.give_scratch(room);
         sent
+    }
+
+    fn ask_stayer(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        stayer: Side,
+        offer: &[u8],
+    ) -> Result<(), u16> {
+        let invite = Within {
+            method: Method::Invite,
+            content: Some((SDP, offer)),
+            passed: None,
+            says: Says::Nothing,
+            extensions: self.session_offer(slot, stayer),
+            role: Role::Refresh(stayer),
+            peer: None,
+        };
+        let client = self.send_within(now, slot, stayer, &invite)?;
+        self.calls[slot].refresh = Some((stayer, client));
+        self.set_deadline(slot, Deadline::Exchange, Some(now + PATIENCE));
+        Ok(())
+    }
+
+    /// Who talks already and is in the middle of something else (491, or 500 with a time) is asked again a
+    /// little later (RFC 3261 §14.1), who wants a longer session at once. Whether it is so.
+    pub(super) fn asks_again(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        status: u16,
+        message: &Message<'_>,
+    ) -> bool {
+        let random = self.random();
+        let Some(transfer) = self.transfer_mut(slot) else { return false };
+        let asked = match transfer.stage {
+            Stage::Recalling { .. } => transfer.side,
+            Stage::Joining { .. } => transfer.side.other(),
+            Stage::Begun | Stage::Calling { .. } | Stage::Consulting | Stage::Replacing { .. } => {
+                return false;
+            }
+        };
+        let after_s = message.value(Name::RetryAfter).and_then(header::retry_after);
+        let is_spare = matches!(transfer.stage, Stage::Recalling { .. });
+        let session = match is_spare {
+            true => &mut transfer.spare.session,
+            false => &mut self.calls[slot].leg(asked).session,
+        };
+        let wait = match (status, after_s, asked) {
+            (422, ..) if session.lengthen(message) => Duration::ZERO,
+            (491, _, Side::Callee) => Duration::from_millis(2_100 + random % 1_900),
+            (491, _, Side::Caller) => Duration::from_millis(random % 2_000),
+            (500, Some(seconds), _) => Duration::from_secs(seconds.min(10).into()),
+            _ => return false,
+        };
+        let transfer = self.transfer_mut(slot).filter(|transfer| transfer.tries < TRIES_MAX);
+        let Some(transfer) = transfer else { return false };
+        transfer.tries += 1;
+        self.set_deadline(slot, Deadline::Keys, Some(now + wait));
+        true
+    }
+
+    /// Whoever stays is asked once more what it says to the target's offer.
+    pub(super) fn ask_stayer_again(&mut self, now: Instant, slot: usize) {
+        let Some(stayer) = self.side_of_transfer(slot).map(Side::other) else { return };
+        let mut room = self.take_scratch();
+        let text = self.calls[slot].legs[stayer as usize].text(Field::Description);
+        let length = text.len();
+        room[..length].copy_from_slice(text);
+        let asked = match length {
+            0 => Err(500),
+            _ => self.ask_stayer(now, slot, stayer, &room[..length]),
+        };
+        self.give_scratch(room);
+        if let Err(status) = asked {
+            self.join_failed(now, slot, status);
+        }
     }
 
     /// Whoever stays accepted the target's offer: the answer goes to the target, and the transferor may go.

@@ -22,7 +22,7 @@ use super::exchange::Within;
 use super::transfer::Wish;
 use super::{Call, Deadline};
 use crate::Instant;
-use crate::compose::{self, Extensions, Says};
+use crate::compose::{self, Says};
 use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
 use crate::media::call_of;
@@ -187,10 +187,14 @@ impl Switch {
         }
     }
 
-    /// No further digit came: what there is, is the number.
+    /// No further digit came: what there is, is the number. Or somebody is to be asked again.
     pub(super) fn keys_late(&mut self, now: Instant, slot: usize) {
-        if self.transfer_stage(slot) == Some(Stage::Begun) {
-            self.dial(now, slot);
+        self.set_deadline(slot, Deadline::Keys, None);
+        match self.transfer_stage(slot) {
+            Some(Stage::Begun) => self.dial(now, slot),
+            Some(Stage::Recalling { .. }) => self.recall(now, slot),
+            Some(Stage::Joining { .. }) => self.ask_stayer_again(now, slot),
+            _ => {}
         }
     }
 
@@ -310,7 +314,7 @@ impl Switch {
             content: None,
             passed: None,
             says: Says::Nothing,
-            extensions: Extensions::NONE,
+            extensions: self.session_offer(slot, side),
             role: Role::Transfer,
             peer: None,
         };

@@ -168,7 +168,7 @@ pub(crate) enum Deadline {
     Prack,
     /// A refresh of ours, or the end of a leg that nobody refreshed.
     Session,
-    /// The next digit of somebody who transfers by keys.
+    /// The next digit of somebody who transfers by keys, or the moment to ask somebody again in a transfer.
     Keys,
     /// Ringback of our own.
     Tone,

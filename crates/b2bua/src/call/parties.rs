@@ -32,10 +32,12 @@ impl Switch {
         self.with_kept(server, Which::Request, |switch, invite| {
             let customer = switch.profiles.of(route.customer_gateway);
             let is_wished = customer.privacy != 0 && compose::is_withheld(invite);
+            let withheld = route.flags & WITHHELD != 0 || is_wished;
+            switch.calls[slot].record.facts.withheld = withheld.into();
             Caller::new(&Known {
                 invite,
                 number: candidate.caller.as_bytes(),
-                withheld: route.flags & WITHHELD != 0 || is_wished,
+                withheld,
                 diverter: route.diverter.as_bytes(),
                 forward: route.forward,
                 host,

@@ -47,9 +47,9 @@ impl Switch {
             return self.refuse_overload(path, invite, Counter::TransfersFull);
         }
         let (stage, asked) = (Stage::Replacing { server: TransactionKey::NONE }, Asked::Inside);
-        let (is_displaced, offered) = (false, false);
+        let (is_displaced, tries, offered) = (false, 0, false);
         let transfer =
-            Transfer { side, asker: side, stage, spare: leg, asked, is_displaced, offered };
+            Transfer { side, asker: side, stage, spare: leg, asked, is_displaced, tries, offered };
         self.calls[slot].transfer = self.transfers.open(transfer);
         self.swap_spare(slot);
         self.open_exchange(now, slot, side, path, invite, key);

@@ -127,6 +127,14 @@ impl Session {
         self.plan();
     }
 
+    /// Takes what a 422 says: so long at least, then (§7.3). Whether it is longer than before.
+    pub(super) fn lengthen(&mut self, refusal: &Message<'_>) -> bool {
+        let least = shortest(refusal).filter(|&least| least <= LONGEST_S);
+        let longer = least.filter(|&least| least > self.min_se_s);
+        self.min_se_s = longer.unwrap_or(self.min_se_s);
+        longer.is_some()
+    }
+
     fn learn(&mut self, message: &Message<'_>) {
         if message.value(Name::Allow).is_some() {
             self.updates = message.lists(Name::Allow, b"UPDATE");
@@ -427,7 +435,10 @@ impl Switch {
         if let Some(Stage::Joining { .. }) = self.transfer_stage(slot)
             && !ends_dialog(status)
         {
-            return self.join_failed(now, slot, status);
+            if !self.asks_again(now, slot, status, message) {
+                self.join_failed(now, slot, status);
+            }
+            return;
         }
         let session = &mut self.calls[slot].leg(side).session;
         let wait = match status {
@@ -436,14 +447,7 @@ impl Switch {
                 let (reason, by) = (EndReason::DialogLost, super::hangup::by_side(side));
                 return self.hang_up(now, slot, reason, by, None);
             }
-            // §7.3: so long at least, then.
-            422 => match shortest(message).filter(|&least| least <= LONGEST_S) {
-                Some(least) if least > session.min_se_s => {
-                    session.min_se_s = least;
-                    Duration::ZERO
-                }
-                _ => AGAIN,
-            },
+            422 if session.lengthen(message) => Duration::ZERO,
             // RFC 3261 §14.1: who made the Call-ID waits longer, so that the two do not meet again.
             491 => {
                 let ms = match side {

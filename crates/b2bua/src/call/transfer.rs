@@ -156,6 +156,7 @@ impl Switch {
             spare: Leg::new(),
             asked,
             is_displaced: false,
+            tries: 0,
             offered: false,
         };
         self.calls[slot].transfer = self.transfers.open(transfer);
@@ -210,6 +211,18 @@ impl Switch {
         }
     }
 
+    /// Whether the number that the target sees is that of a caller who does not want it to be told.
+    fn hides_number(&self, slot: usize) -> bool {
+        let Some(asker) = self.transfer(slot).map(|transfer| transfer.asker) else { return false };
+        let keys = &self.parameters.transfer;
+        let shown = match keys.display {
+            1 => asker.other(),
+            2 if !keys.display_text.is_empty() => return false,
+            _ => asker,
+        };
+        shown == Side::Caller && self.calls[slot].record.facts.withheld != 0
+    }
+
     /// Writes, as an offer of a leg that is still nobody's, what whoever stays described last. The two hear
     /// each other from now on. `None`: nothing was kept, or there is no port.
     fn offer_of_stayer(
@@ -254,7 +267,11 @@ impl Switch {
         };
         let content = offer.map(|length| (SDP, &room[..length]));
         let request = leg.request(Method::Invite, leg.cseq_local, branch, content);
-        let says = replaces.map_or(Says::Nothing, Says::Replaces);
+        let says = match replaces {
+            Some(replaces) => Says::Replaces(replaces),
+            None if self.hides_number(slot) => Says::Withheld,
+            None => Says::Nothing,
+        };
         let request = Outgoing { says, ..request };
         let written = write_request(&mut self.outbox, &self.setup, leg.local, leg.path, &request);
         self.give_scratch(room);
@@ -364,6 +381,7 @@ impl Switch {
             Class::Failure if is_calling && matches!(status, 415 | 488 | 606) => {
                 self.let_target_offer(now, slot, status);
             }
+            Class::Failure if is_calling && self.asks_again(now, slot, status, message) => {}
             Class::Failure if is_calling => self.transfer_failed(now, slot, status),
             Class::Failure => {}
         }

@@ -55,6 +55,8 @@ pub(crate) enum Says<'a> {
     Replaces(Replaces<'a>),
     /// Which ringing call it answers, as [`link::answer::Pickup`] writes it; said inside only.
     Pickup(&'a [u8]),
+    /// That whoever calls is to be known to nobody (RFC 3323).
+    Withheld,
     /// How the transfer goes that a REFER asked for, by its number, and whether that is the last word
     /// (RFC 3515 §2.4.4).
     Progress {
@@ -70,6 +72,9 @@ impl Says<'_> {
             Self::Replaces(replaces) => replaces.write(writer),
             Self::Pickup(call) => {
                 writer.header(Name::Replaces, &[(*call).into()]);
+            }
+            Self::Withheld => {
+                writer.header(Name::Privacy, &["id".into()]);
             }
             &Self::Progress { refer, is_last } => {
                 writer.header(Name::Event, &["refer;id=".into(), refer.into()]);

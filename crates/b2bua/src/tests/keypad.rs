@@ -462,6 +462,49 @@ fn a_number_that_is_too_long_is_still_only_a_number() {
 }
 
 #[test]
+fn who_waited_and_cannot_say_anything_now_is_asked_again() {
+    for (status, lines) in [(491, ""), (500, "Retry-After: 3\r\n")] {
+        let mut scene = Scene::new();
+        let (admit, _) = scene.consults();
+        scene.presses("*#");
+        let offerless = scene.world.vendor_gets(1, "INVITE ");
+        let busy = with_lines(&response(&offerless, status, "", VENDORS[1], ""), lines);
+        scene.world.vendor_sends(1, &busy);
+        scene.world.vendor_gets(1, "ACK ");
+        scene.world.is_quiet();
+        while scene.world.inbox.is_empty() {
+            scene.world.wait_ms(50);
+        }
+        scene.is_finished();
+        let bye = scene.world.vendor_gets(0, "BYE ");
+        scene.world.vendor_says(0, &bye, 200, "", "");
+        scene.caller_ends(&admit);
+    }
+}
+
+#[test]
+fn who_waited_and_wants_a_longer_session_gets_one() {
+    let mut scene = Scene::new();
+    scene.consults();
+    scene.presses("**");
+    scene.world.vendor_gets(1, "BYE ");
+    let offerless = scene.world.caller_gets("INVITE ");
+    let short = response(&offerless, 422, "", CALLER, "");
+    scene.world.caller_sends(&with_lines(&short, "Min-SE: 300\r\n"));
+    scene.world.caller_gets("ACK ");
+    scene.world.wait_ms(0);
+    let offerless = scene.world.caller_gets("INVITE ");
+    caller_says(&mut scene.world, &offerless, 200, &caller_sdp());
+    let again = scene.world.vendor_gets(0, "INVITE ");
+    scene.world.vendor_says(0, &again, 200, "", &vendor_sdp());
+    scene.world.ignore_messages();
+    scene.talks_as_before();
+    scene.world.caller_sends(&caller_request("BYE", 9, &scene.answer, ""));
+    scene.world.ignore_messages();
+    scene.world.settles();
+}
+
+#[test]
 fn a_restart_during_a_talk_with_the_target_leads_back_to_the_first_call() {
     let mut scene = Scene::new();
     let (admit, _) = scene.consults();

@@ -222,6 +222,60 @@ fn a_caller_transfers_as_well() {
 }
 
 #[test]
+fn the_target_does_not_see_the_number_of_a_transferor_who_hides_it() {
+    let mut world = World::new();
+    for gateway in [3, 100, 101] {
+        world.wants(gateway, |profile| (profile.transfer, profile.privacy) = (1, 1));
+    }
+    world.caller_sends(&with_lines(&invite(1, &caller_sdp()), "Privacy: id\r\n"));
+    world.caller_gets("SIP/2.0 100 ");
+    let call = world.admit().call;
+    world.route(call, &[0]);
+    let to_vendor = world.vendor_gets(0, "INVITE ");
+    world.vendor_says(0, &to_vendor, 200, "v", &vendor_sdp());
+    world.vendor_gets(0, "ACK ");
+    world.commit();
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    let refer = caller_request("REFER", 2, &answer, "");
+    world.caller_sends(&with_lines(&refer, "Refer-To: <sip:7777@x>\r\nRefer-Sub: false\r\n"));
+    world.caller_gets("SIP/2.0 202 ");
+    let admit = world.admit();
+    world.route(admit.call, &[1]);
+    let to_target = world.vendor_gets(1, "INVITE ");
+    assert!(!to_target.contains("1234"), "{to_target}");
+    world.ignore_messages();
+    world.caller_sends(&caller_request("BYE", 3, &answer, ""));
+    world.ignore_messages();
+    world.vendor_says(1, &to_target, 486, "t", "");
+    world.settles();
+}
+
+#[test]
+fn who_stays_and_cannot_say_anything_now_is_asked_again() {
+    let mut world = World::new();
+    let (_, invite, answer) = world.transferable();
+    let admit = world.blind(&invite);
+    let (_, again) = world.target_answers(&admit);
+    caller_says(&mut world, &again, 491, "");
+    world.caller_gets("ACK ");
+    world.is_quiet();
+    while world.inbox.is_empty() {
+        world.wait_ms(50);
+    }
+    let once_more = world.caller_gets("INVITE ");
+    assert_eq!(body(&once_more), body(&again));
+    caller_says(&mut world, &once_more, 200, &caller_sdp());
+    world.caller_gets("ACK ");
+    let ack = world.vendor_gets(1, "ACK ");
+    world.told_last("200 OK");
+    world.hear_each_other(media_port(&again), media_port(&ack));
+    world.ignore_messages();
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    world.settles();
+}
+
+#[test]
 fn a_transferor_who_hangs_up_at_once_leaves_the_call_waiting_for_the_target() {
     let mut world = World::new();
     let (key, invite, _) = world.transferable();
@@ -728,6 +782,7 @@ fn idle() -> Transfer {
         spare: Leg::new(),
         asked: Asked::Inside,
         is_displaced: false,
+        tries: 0,
         offered: false,
     }
 }
