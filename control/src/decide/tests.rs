@@ -864,6 +864,9 @@ fn behaviour(name: &str, value: &str) -> String {
             seen.push(cdr.customer_charge.fee.to_string());
         }
     }
+    let mut longer = desk.invite("10.1.0.1:5060", "44207");
+    longer.facts.caller = Text::new(b"390212345").unwrap();
+    seen.push(format!("{:?}", desk.ask(&longer).map(|_| ()).map_err(|no| no.reason)));
     seen.push(upstream::behaviour(name, value));
     seen.push(format!("{:?}", desk.office.state.values.for_workers()).replace("version: 1", ""));
     seen.push(format!("{:?}", desk.office.poll_guard(desk.time)));
@@ -882,6 +885,7 @@ fn every_parameter_in_force_changes_what_happens() {
         ("HOLD_TIME_PRECISION", "0"),
         ("PREVENT_OVERDRAFT_ADVANCE_TIME", "60"),
         ("FREE_TIME", "5"),
+        ("SS_CALLERALLOWLENGTH", "8"),
         ("SS_MAXCONCURRENTCALL", "1"),
         ("TG_SIP_REALM", "sip.example.com"),
         ("TG_SIP_DOMAIN", "sip.example.com"),

@@ -13,7 +13,7 @@ use crate::call::Session;
 use crate::compose::{Content, Extensions, HOPS, Outgoing, Party, Says, Told};
 use crate::keys::{TOKEN_BYTES, Token};
 use crate::limits::{Local, local_for};
-use crate::media::LegMedia;
+use crate::media::{Described, LegMedia};
 use crate::path::Path;
 
 /// Which side of a call.
@@ -96,6 +96,7 @@ impl Leg {
         self.cseq_local = 0;
         self.cseq_remote = Some(invite.cseq().number);
         self.confirmed = false;
+        self.media.told = Described::default();
         self.arena.set(Field::CallId, invite.call_id())?;
         self.arena.set(Field::RemoteTag, invite.from().tag().unwrap_or_default())?;
         self.arena.set(Field::RemoteUri, invite.from().uri().as_bytes())?;

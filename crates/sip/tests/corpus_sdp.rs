@@ -60,8 +60,10 @@ fn is_relays_own(line: &[u8]) -> bool {
         .chain(&[&b"a=ice-"[..], b"a=rtcp-mux", b"a=bundle-only", b"a=fingerprint", b"a=setup"])
         .chain(&[&b"a=tls-id"[..], b"a=connection", b"a=group:BUNDLE"])
         .chain(&[&b"s="[..], b"i=", b"u=", b"e=", b"p=", b"a=alt:", b"a=path:", b"a=tool:"])
-        .chain(&[&b"a=source-filter:"[..], b"a=ssrc:", b"a=ssrc-group:"])
+        .chain(&[&b"a=source-filter:"[..], b"a=ssrc:", b"a=ssrc-group:", b"k=", b"a=altc:"])
+        .chain(&[&b"a=ccap:"[..], b"a=icap:", b"a=identity:", b"a=control:", b"a=acap:"])
         .any(|start| line.starts_with(start))
+        || sip::telling::holds_address(line)
 }
 
 fn kept(sdp: &[u8]) -> Vec<&[u8]> {

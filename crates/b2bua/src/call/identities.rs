@@ -61,7 +61,7 @@ fn diverter<'a>(invite: &Message<'a>) -> (Option<NameAddr<'a>>, Forward) {
     // Why it went on stands with who forwarded, or with whom it went on to (RFC 4458).
     let cause = entry.reason(&mut [0; 128]).and_then(|reason| reason.cause);
     let said = || core::str::from_utf8(last.address.uri().param(b"cause")??).ok()?.parse().ok();
-    let cause = cause.or_else(said).and_then(|cause| u16::try_from(cause).ok());
+    let cause = cause.or_else(said);
     let why = cause.map_or(Why::Unknown, Why::from_status);
     let hides = |wish| entry.privacy().has(wish);
     let withheld =

@@ -164,7 +164,7 @@ fn no_line_of_any_kind_carries_an_address_over() {
     let told = "a=extmap:1 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n\
         a=fmtp:101 0-15\r\na=X-cap: 1 image udptl t38\r\na=acap:1 key-mgmt:mikey AQQF\r\n";
     let kept = format!(
-        "v=0\r\no=- 77 1000001 IN IP4 203.0.113.1\r\ns=-\r\nc=IN IP4 203.0.113.1\r\nt=0 0\r\n\
+        "v=0\r\no=- 77 5 IN IP4 203.0.113.1\r\ns=-\r\nc=IN IP4 203.0.113.1\r\nt=0 0\r\n\
          m=audio 30000 RTP/AVP 0\r\na=rtcp:30001 IN IP4 203.0.113.1\r\n{told}"
     );
     for leak in [
