@@ -120,9 +120,7 @@ pub fn sdp(bytes: &[u8]) {
 const STREAM: (usize, usize) = (1_024, 64);
 
 /// What a stream that comes in these pieces is taken for, and why it ends, if it does.
-fn framed<'b>(
-    pieces: impl Iterator<Item = &'b [u8]>,
-) -> (Vec<(Frame, Vec<u8>)>, Option<StreamFault>) {
+fn cut<'b>(pieces: impl Iterator<Item = &'b [u8]>) -> (Vec<(Frame, Vec<u8>)>, Option<StreamFault>) {
     let mut framer = Framer::new(STREAM.0, STREAM.1);
     let (mut at_hand, mut found) = (Vec::new(), Vec::new());
     for piece in pieces {
@@ -147,11 +145,11 @@ fn framed<'b>(
 
 /// A stream: wherever it is cut, it has the same messages and the same end.
 pub fn stream(bytes: &[u8]) {
-    let whole = framed(core::iter::once(bytes));
-    assert_eq!(framed(bytes.chunks(1)), whole, "cut at every byte");
-    assert_eq!(framed(bytes.chunks(7)), whole, "cut at every seventh");
+    let whole = cut(core::iter::once(bytes));
+    assert_eq!(cut(bytes.chunks(1)), whole, "cut at every byte");
+    assert_eq!(cut(bytes.chunks(7)), whole, "cut at every seventh");
     let halves = bytes.split_at(bytes.len() / 2);
-    assert_eq!(framed([halves.0, halves.1].into_iter()), whole, "cut in the middle");
+    assert_eq!(cut([halves.0, halves.1].into_iter()), whole, "cut in the middle");
 }
 
 /// Bodies of INFO and NOTIFY: what is read, is read again as we write it.
