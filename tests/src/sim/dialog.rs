@@ -512,6 +512,8 @@ impl Dialog {
                 self.session.wait(now);
             }
             _ if wish == Wish::Refresh => self.session.wait(now + T2),
+            // An UPDATE that became a re-INVITE, about which somebody thinks too long.
+            504 if wish == Wish::Update => self.witness.note("UPDATE took too long (504)"),
             503 if wish.is_transfer() => self.witness.note("no room for a transfer (503)"),
             // Somebody may not like it, or may have heard of a later one; nobody may be unable to say so.
             501.. => {
