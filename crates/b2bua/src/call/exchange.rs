@@ -83,6 +83,9 @@ fn tells_of_its_network(content_type: &[u8]) -> bool {
     begins(SDP) || begins(b"message/") || begins(b"multipart/")
 }
 
+/// Who was asked has left meanwhile, and another is in that place: what the two agreed on holds with nobody.
+const CHANGED_HANDS: Reply<'_> = Reply::plain(491);
+
 impl Switch {
     /// A re-INVITE, UPDATE, INFO or MESSAGE that matches no transaction.
     pub(super) fn open_exchange(
@@ -388,8 +391,11 @@ impl Switch {
         let Some((slot, exchange)) = exchange else {
             return self.answer_exchange(now, server, &Reply::plain(status));
         };
-        let mut rewritten = self.take_scratch();
         let side = exchange.from.other();
+        if self.side_of(slot, message) != Some(side) {
+            return self.answer_exchange(now, server, &CHANGED_HANDS);
+        }
+        let mut rewritten = self.take_scratch();
         let content = self.agree(now, slot, &exchange, message, &mut rewritten);
         match content {
             Ok((content, extensions)) => {
@@ -484,6 +490,11 @@ impl Switch {
             return;
         };
         let (from, to) = (exchange.from, exchange.from.other());
+        if self.side_of(slot, message) != Some(to) {
+            self.dismiss(now, client, message);
+            self.answer_exchange(now, server, &CHANGED_HANDS);
+            return self.leg_not_replaced(now, slot, server);
+        }
         let asked = self.with_kept(server, Which::Request, |_, request| {
             let is_invite = request.method() == Method::Invite;
             (description(request).is_some(), is_invite, request.cseq().number)

@@ -1,3 +1,5 @@
+//! Failures, scripted: who is shut out for them, and who never is.
+
 use std::net::Ipv4Addr;
 
 use super::*;
