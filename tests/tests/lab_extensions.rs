@@ -79,6 +79,11 @@ fn inside_a_call() -> Vec<Scene> {
     let dtmf =
         other_body(&inside("INFO", 2, "", "Signal=5\nDuration=160\n"), "application/dtmf-relay");
     let words = other_body(&inside("MESSAGE", 2, "", "Good morning\n"), "text/plain");
+    // Nobody is sent an UPDATE who does not say that it takes one (RFC 3311 §4).
+    let takes_updates = Script::new()
+        .gets("INVITE")
+        .says(answer("200 OK", "Allow: INVITE, ACK, CANCEL, BYE, UPDATE\n", SDP))
+        .gets("ACK");
     vec![
         Scene::new(
             "UPDATE moves the media",
@@ -90,7 +95,7 @@ fn inside_a_call() -> Vec<Scene> {
             ),
             Vendor::new(
                 &[],
-                left(takes().gets_with("UPDATE", "a=sendonly").says(agree(
+                left(takes_updates.gets_with("UPDATE", "a=sendonly").says(agree(
                     "200 OK",
                     "",
                     &format!("{SDP}a=recvonly\n"),

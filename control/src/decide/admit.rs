@@ -124,7 +124,8 @@ impl Office {
         let (mapping, routing) = (gateway.id, first);
         let asked = Some(Box::new(*admit));
         let since = time.now;
-        let live = Live { worker, key, mapping, account, routing, reserved, since, asked };
+        let may_try = found.candidates.iter().map(|candidate| candidate.gateway).collect();
+        let live = Live { worker, key, mapping, account, routing, reserved, since, may_try, asked };
         self.take(admit.record, live);
 
         let takes = |phone: &Customer| phone.ringing.is_some() && phone.messages;

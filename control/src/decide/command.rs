@@ -297,6 +297,22 @@ impl Office {
         }
     }
 
+    /// No running call goes to a gateway by itself that is gone: while control is away, a call fails over to
+    /// any of its candidates, and nobody would know any more whom that call has to be paid to.
+    fn check_untried(&self, kind: Kind, name: &str) -> Result<(), Refusal> {
+        let Ok(entity) = self.state.document(kind, name) else { return Ok(()) };
+        let id = entity.id();
+        let calls = self.live.values().filter(|live| live.may_try.contains(&id)).count();
+        if calls == 0 {
+            return Ok(());
+        }
+        let why = format!(
+            "{calls} running calls may still go to {} {name:?}; lock it and wait",
+            kind.name()
+        );
+        Err(Refusal::new(409, "not settled", why))
+    }
+
     /// Vendors' gateways of which we find out whether they are there, and whether they are.
     fn gateways_watched(&self) -> BTreeMap<String, bool> {
         let watched = self.state.routings.keys().filter(|id| self.upstream.is_watched(**id));
@@ -351,6 +367,7 @@ impl Office {
             }
             Method::Delete => {
                 let plain = self.state.plain_profile();
+                self.check_untried(kind, name)?;
                 let entity = self.state.delete(kind, name)?;
                 self.tell_plain(&plain);
                 self.change(Change::Delete(kind, entity.id()));

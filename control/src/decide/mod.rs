@@ -70,6 +70,8 @@ struct Live {
     reserved: Money,
     /// When it was admitted, or found running.
     since: link::Instant,
+    /// Routing gateways that it may go to yet without another word of ours.
+    may_try: Vec<u32>,
     /// What was asked, until a record in the call table tells it.
     asked: Option<Box<Admit>>,
 }
@@ -242,7 +244,9 @@ impl Office {
         let held = held.and_then(|(terms, it)| self.check_money(&it.gateway, &terms).ok());
         let reserved = held.map_or(Money::ZERO, |(_, reserved)| reserved);
         let since = time.now;
-        let live = Live { worker, key, mapping, account, routing, reserved, since, asked: None };
+        let may_try = Vec::new();
+        let live =
+            Live { worker, key, mapping, account, routing, reserved, since, may_try, asked: None };
         self.take(record.id, live);
         // An answer whose ask the former control did not read; a start is written once anyway.
         if record.attempts().iter().any(|attempt| attempt.answered_ms != NEVER) {

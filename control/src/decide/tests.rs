@@ -916,3 +916,16 @@ fn every_parameter_in_force_changes_what_happens() {
         assert_eq!(is_seen, row.in_force, "{} = {value}", row.name);
     }
 }
+
+#[test]
+fn a_gateway_stays_while_a_running_call_may_go_to_it() {
+    let mut desk = Desk::new("10");
+    let call = desk.invite("10.1.0.1:5060", "44207");
+    assert_eq!(desk.ask(&call).unwrap().candidates_used, 2);
+    let delete = |desk: &mut Desk| {
+        desk.say(Method::Delete, "gateway/routing/second", Value::Null).map_err(|it| it.status)
+    };
+    assert_eq!(delete(&mut desk), Err(409));
+    desk.office.release(call.record);
+    assert!(delete(&mut desk).is_ok());
+}
