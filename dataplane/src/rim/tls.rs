@@ -62,6 +62,8 @@ pub(super) fn handshakes() -> io::Result<Runtime> {
 #[derive(Clone)]
 pub struct Tls {
     files: TlsFiles,
+    /// The files as they were before they were read.
+    opened: Vec<Stamp>,
     server: watch::Sender<Option<Arc<ServerConfig>>>,
     client: watch::Sender<Callers>,
 }
@@ -81,9 +83,11 @@ impl Tls {
     /// # Errors
     /// When a certificate or key cannot be used; names the file.
     pub fn open(files: TlsFiles) -> io::Result<Self> {
+        // Before they are read: what changes in that moment is read again, not missed.
+        let opened = files.stamps();
         let server = watch::Sender::new(files.server()?);
         let client = watch::Sender::new(files.callers(roots(&files.authorities).0)?);
-        Ok(Self { files, server, client })
+        Ok(Self { files, opened, server, client })
     }
 
     /// No certificate, and nobody is believed.
@@ -122,11 +126,13 @@ impl Tls {
 
     /// Reads everything again whenever one of the files has changed.
     pub(super) async fn keep_fresh(self, tally: Arc<Tally>) {
-        let mut known = self.files.stamps().await;
+        let mut known = self.opened.clone();
         let mut doubt = None;
         loop {
             tokio::time::sleep(LOOK).await;
-            let now = self.files.stamps().await;
+            let files = self.files.clone();
+            // A slow disk holds nobody up.
+            let Ok(now) = tokio::task::spawn_blocking(move || files.stamps()).await else { return };
             if now != known {
                 known = now;
                 doubt = self.read_again(&tally).await.err();
@@ -163,11 +169,11 @@ impl Tls {
 }
 
 impl TlsFiles {
-    async fn stamps(&self) -> Vec<Stamp> {
+    fn stamps(&self) -> Vec<Stamp> {
         let identity = self.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
         let mut stamps = Vec::new();
         for path in identity.chain(&self.more).chain([&self.authorities]) {
-            let found = tokio::fs::metadata(path).await.ok();
+            let found = std::fs::metadata(path).ok();
             stamps.push(found.and_then(|found| Some((found.modified().ok()?, found.len()))));
         }
         stamps
