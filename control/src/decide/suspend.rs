@@ -300,9 +300,7 @@ impl Office {
             }
         }
         while let Some(source) = self.defence.regulars.poll_forgotten(time.wall_us) {
-            if !self.state.bindings.has_source(source) {
-                self.change(Change::RegularGone(source));
-            }
+            self.change(Change::RegularGone(source));
         }
         let old = |at: &link::Instant| time.now.saturating_sub(*at) >= PEACE;
         let quiet: Vec<_> = self
