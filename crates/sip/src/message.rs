@@ -9,7 +9,7 @@ use crate::head::{Head, Headers};
 use crate::header::cseq::Cseq;
 use crate::header::list::List;
 use crate::header::name::Name;
-use crate::header::name_addr::NameAddr;
+use crate::header::name_addr::{NameAddr, Others};
 use crate::header::via::Via;
 use crate::method::Method;
 use crate::scan::{self, Cursor};
@@ -24,124 +24,24 @@ pub struct Request<'a> {
     pub uri: Uri<'a>,
 }
 
-#[derive(Clone, Copy)]
-enum Start<'a> {
-    Request(Request<'a>),
-    Status { code: u16, reason: &'a [u8] },
-}
-
 /// A checked message.
 #[derive(Clone)]
 pub struct Message<'a> {
     head: Head<'a>,
-    start: Start<'a>,
+    /// Of the start line of a request.
+    uri: Uri<'a>,
+    /// 0 in a request.
+    status: u16,
+    reason: &'a [u8],
     via: Via<'a>,
     from: NameAddr<'a>,
     to: NameAddr<'a>,
     call_id: &'a [u8],
     cseq: Cseq<'a>,
-    contact: Option<NameAddr<'a>>,
+    contact: NameAddr<'a>,
     max_forwards: Option<u8>,
     content_type: Option<&'a [u8]>,
     body: &'a [u8],
-}
-
-/// What the pass over the headers of a message collects.
-#[derive(Default)]
-struct Needed<'a> {
-    via: Option<Via<'a>>,
-    from: Option<NameAddr<'a>>,
-    to: Option<NameAddr<'a>>,
-    call_id: Option<&'a [u8]>,
-    cseq: Option<Cseq<'a>>,
-    contact: Option<NameAddr<'a>>,
-    max_forwards: Option<u8>,
-    content_type: Option<&'a [u8]>,
-    content_bytes: Option<usize>,
-}
-
-/// Puts what may stand only once.
-fn once<T>(place: &mut Option<T>, value: Option<T>, malformed: Fault) -> Result<(), Fault> {
-    if place.is_some() {
-        return Err(Fault::HeaderRepeated);
-    }
-    *place = Some(value.ok_or(malformed)?);
-    Ok(())
-}
-
-impl<'a> Needed<'a> {
-    #[inline(always)]
-    fn read(&mut self, head: &Head<'a>) -> Result<(), Fault> {
-        for entry in head.entries() {
-            let name = entry.name;
-            let value = || entry.value(head.bytes());
-            match name {
-                Name::Via if self.via.is_none() => self.read_via(value())?,
-                Name::From | Name::To | Name::Contact => self.read_address(name, value())?,
-                Name::CallId => {
-                    let value = Some(value()).filter(|value| scan::all_visible(value));
-                    once(&mut self.call_id, value, Fault::CallIdMalformed)?;
-                }
-                Name::Cseq => once(&mut self.cseq, Cseq::parse(value()), Fault::CseqMalformed)?,
-                Name::MaxForwards => {
-                    let hops = scan::number(value(), 255).and_then(|hops| u8::try_from(hops).ok());
-                    once(&mut self.max_forwards, hops, Fault::MaxForwardsMalformed)?;
-                }
-                Name::ContentLength => {
-                    let bytes = scan::number(value(), u32::MAX);
-                    let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
-                    once(&mut self.content_bytes, bytes, Fault::ContentLengthMalformed)?;
-                }
-                Name::ContentType => {
-                    once(&mut self.content_type, Some(value()), Fault::HeaderMalformed)?;
-                }
-                _ => (),
-            }
-        }
-        Ok(())
-    }
-
-    /// The top Via.
-    fn read_via(&mut self, value: &'a [u8]) -> Result<(), Fault> {
-        let mut cursor = Cursor::new(value);
-        let via = Via::read(&mut cursor).filter(|_| cursor.is_at_end_of_value());
-        self.via = Some(via.ok_or(Fault::ViaMalformed)?);
-        Ok(())
-    }
-
-    /// From, To or the first Contact that is an address.
-    fn read_address(&mut self, name: Name, value: &'a [u8]) -> Result<(), Fault> {
-        let (place, malformed) = match name {
-            Name::From => (&mut self.from, Fault::FromMalformed),
-            Name::To => (&mut self.to, Fault::ToMalformed),
-            _ if self.contact.is_some() || value == b"*" => return Ok(()),
-            _ => (&mut self.contact, Fault::ContactMalformed),
-        };
-        if place.is_some() {
-            return Err(Fault::HeaderRepeated);
-        }
-        let mut cursor = Cursor::new(value);
-        let address = NameAddr::read(&mut cursor).ok_or(malformed)?;
-        let ended = match name {
-            Name::Contact => cursor.is_at_end_of_value(),
-            _ => cursor.rest.is_empty(),
-        };
-        if !ended {
-            return Err(malformed);
-        }
-        *place = Some(address);
-        Ok(())
-    }
-}
-
-/// A request line: exactly three parts, one space between each (§7.1).
-fn read_request_line(line: &[u8]) -> Option<Request<'_>> {
-    let mut cursor = Cursor::new(line);
-    let method = cursor.take_some(scan::TOKEN)?;
-    let uri = if cursor.eat(b' ') { Uri::read(&mut cursor)? } else { return None };
-    // §19.1.1: a Request-URI has no headers.
-    let readable = is_behind_uri(cursor.rest) && uri.headers().is_none();
-    readable.then(|| Request { method: Method::new(method), uri })
 }
 
 /// The version in upper case, as everybody writes it, compares faster.
@@ -194,7 +94,7 @@ pub(crate) fn is_sip_version(text: &[u8]) -> bool {
 }
 
 /// `SIP/2.0 200 OK`; the phrase may be empty (§7.2), even without the space before it.
-fn read_status_line(line: &[u8]) -> Result<Start<'_>, Fault> {
+fn read_status_line(line: &[u8]) -> Result<(u16, &[u8]), Fault> {
     let mut parts = line.splitn(3, |&byte| byte == b' ');
     let version = parts.next().unwrap_or_default();
     let code = parts.next().unwrap_or_default();
@@ -208,11 +108,20 @@ fn read_status_line(line: &[u8]) -> Result<Start<'_>, Fault> {
         .and_then(|code| u16::try_from(code).ok())
         .filter(|&code| code >= 100)
         .ok_or(Fault::StatusLineMalformed)?;
-    Ok(Start::Status { code, reason })
+    Ok((code, reason))
 }
 
 pub(crate) fn is_status_line(line: &[u8]) -> bool {
     line.get(..4).is_some_and(|name| name.eq_ignore_ascii_case(b"SIP/"))
+}
+
+/// Puts what may stand only once.
+fn once<T>(place: &mut Option<T>, value: Option<T>, malformed: Fault) -> Result<(), Fault> {
+    if place.is_some() {
+        return Err(Fault::HeaderRepeated);
+    }
+    *place = Some(value.ok_or(malformed)?);
+    Ok(())
 }
 
 impl<'a> Message<'a> {
@@ -221,60 +130,153 @@ impl<'a> Message<'a> {
     /// # Errors
     ///
     /// The first fault met: of the start line, of the lines' shape, then of the headers in their order.
+    #[inline]
     pub fn parse(datagram: &'a [u8]) -> Result<Self, Fault> {
-        let mut head = Head::unread(datagram);
-        head.read();
-        if let Some(fault @ (Fault::Empty | Fault::MessageTooLong)) = head.fault() {
+        // It is large: inlined, it can be made where its caller wants it, and is filled there.
+        let mut message = Self::unread(datagram);
+        message.read()?;
+        Ok(message)
+    }
+
+    /// One of which nothing is read yet: what every message needs is empty, which no read value is.
+    #[inline(always)]
+    const fn unread(datagram: &'a [u8]) -> Self {
+        Self {
+            head: Head::unread(datagram),
+            uri: Uri::UNREAD,
+            status: 0,
+            reason: b"",
+            via: Via::UNREAD,
+            from: NameAddr::UNREAD,
+            to: NameAddr::UNREAD,
+            call_id: b"",
+            cseq: Cseq { number: 0, method: Method::Other(b"") },
+            contact: NameAddr::UNREAD,
+            max_forwards: None,
+            content_type: None,
+            body: b"",
+        }
+    }
+
+    /// Reads it. After a fault it is not to be used.
+    fn read(&mut self) -> Result<(), Fault> {
+        self.head.read();
+        if let Some(fault @ (Fault::Empty | Fault::MessageTooLong)) = self.head.fault() {
             return Err(fault);
         }
-        let start = if is_status_line(head.start_line()) {
-            read_status_line(head.start_line())?
+        let line = self.head.start_line();
+        let mut method = None;
+        if is_status_line(line) {
+            (self.status, self.reason) = read_status_line(line)?;
         } else {
-            let line = head.start_line();
-            Start::Request(read_request_line(line).ok_or_else(|| why_no_request_line(line))?)
-        };
-        if let Some(fault) = head.fault() {
+            method = self.read_request_line(line);
+            if method.is_none() {
+                return Err(why_no_request_line(line));
+            }
+        }
+        if let Some(fault) = self.head.fault() {
             return Err(fault);
         }
-        let mut needed = Needed::default();
-        needed.read(&head)?;
-        let via = needed.via.ok_or(Fault::ViaMissing)?;
-        let from = needed.from.ok_or(Fault::FromMissing)?;
-        let to = needed.to.ok_or(Fault::ToMissing)?;
-        let call_id = needed.call_id.ok_or(Fault::CallIdMissing)?;
-        let cseq = needed.cseq.ok_or(Fault::CseqMissing)?;
-        if let Start::Request(request) = start
-            && request.method != cseq.method
-        {
+        let body_bytes = self.read_headers()?;
+        self.check_complete()?;
+        if method.is_some_and(|method| method != self.cseq.method) {
             return Err(Fault::CseqMismatch);
         }
         // §18.3: what a datagram holds behind the body is ignored; without a length the rest is body.
-        let body = match needed.content_bytes {
-            Some(bytes) => head.rest().get(..bytes).ok_or(Fault::BodyShort)?,
-            None => head.rest(),
+        let rest = self.head.rest();
+        self.body = match body_bytes {
+            Some(bytes) => rest.get(..bytes).ok_or(Fault::BodyShort)?,
+            None => rest,
         };
-        Ok(Self {
-            start,
-            via,
-            from,
-            to,
-            call_id,
-            cseq,
-            contact: needed.contact,
-            max_forwards: needed.max_forwards,
-            content_type: needed.content_type,
-            body,
-            head,
-        })
+        Ok(())
+    }
+
+    /// Reads what every message needs; returns what Content-Length says.
+    #[inline(always)]
+    fn read_headers(&mut self) -> Result<Option<usize>, Fault> {
+        let mut body_bytes = None;
+        for entry in self.head.entries() {
+            let value = || entry.value(self.head.bytes());
+            match entry.name {
+                Name::Via if self.via.is_unread() => {
+                    self.via.read_first(value()).ok_or(Fault::ViaMalformed)?;
+                }
+                Name::From if self.from.is_unread() => {
+                    let read = self.from.read(value(), Others::Refused);
+                    read.ok_or(Fault::FromMalformed)?;
+                }
+                Name::To if self.to.is_unread() => {
+                    let read = self.to.read(value(), Others::Refused);
+                    read.ok_or(Fault::ToMalformed)?;
+                }
+                Name::Contact if self.contact.is_unread() && value() != b"*" => {
+                    let read = self.contact.read(value(), Others::Allowed);
+                    read.ok_or(Fault::ContactMalformed)?;
+                }
+                Name::CallId if self.call_id.is_empty() => {
+                    let call_id = Some(value()).filter(|value| scan::all_visible(value));
+                    self.call_id = call_id.ok_or(Fault::CallIdMalformed)?;
+                }
+                Name::Cseq if self.cseq.is_unread() => {
+                    self.cseq = Cseq::read(value()).ok_or(Fault::CseqMalformed)?;
+                }
+                Name::From | Name::To | Name::CallId | Name::Cseq => {
+                    return Err(Fault::HeaderRepeated);
+                }
+                Name::MaxForwards => {
+                    let hops = scan::number(value(), 255).and_then(|hops| u8::try_from(hops).ok());
+                    once(&mut self.max_forwards, hops, Fault::MaxForwardsMalformed)?;
+                }
+                Name::ContentLength => {
+                    let bytes = scan::number(value(), u32::MAX);
+                    let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
+                    once(&mut body_bytes, bytes, Fault::ContentLengthMalformed)?;
+                }
+                Name::ContentType => {
+                    once(&mut self.content_type, Some(value()), Fault::HeaderMalformed)?;
+                }
+                _ => (),
+            }
+        }
+        Ok(body_bytes)
+    }
+
+    /// Reads a request line, exactly three parts, one space between each (§7.1), and returns its method.
+    #[inline(always)]
+    fn read_request_line(&mut self, line: &'a [u8]) -> Option<Method<'a>> {
+        let mut cursor = Cursor::new(line);
+        let method = cursor.take_some(scan::TOKEN)?;
+        cursor.eat(b' ').then_some(())?;
+        self.uri.read(&mut cursor)?;
+        // §19.1.1: a Request-URI has no headers.
+        let readable = is_behind_uri(cursor.rest) && self.uri.headers().is_none();
+        readable.then(|| Method::new(method))
+    }
+
+    /// Whether each header is there that every message needs.
+    fn check_complete(&self) -> Result<(), Fault> {
+        if self.via.is_unread() {
+            Err(Fault::ViaMissing)
+        } else if self.from.is_unread() {
+            Err(Fault::FromMissing)
+        } else if self.to.is_unread() {
+            Err(Fault::ToMissing)
+        } else if self.call_id.is_empty() {
+            Err(Fault::CallIdMissing)
+        } else if self.cseq.is_unread() {
+            Err(Fault::CseqMissing)
+        } else {
+            Ok(())
+        }
     }
 
     /// The request line. `None`: it is a response.
     #[must_use]
     #[inline]
     pub const fn request(&self) -> Option<Request<'a>> {
-        match self.start {
-            Start::Request(request) => Some(request),
-            Start::Status { .. } => None,
+        match self.status {
+            0 => Some(Request { method: self.cseq.method, uri: self.uri }),
+            _ => None,
         }
     }
 
@@ -282,9 +284,9 @@ impl<'a> Message<'a> {
     #[must_use]
     #[inline]
     pub const fn status(&self) -> Option<u16> {
-        match self.start {
-            Start::Request(_) => None,
-            Start::Status { code, .. } => Some(code),
+        match self.status {
+            0 => None,
+            status => Some(status),
         }
     }
 
@@ -292,10 +294,7 @@ impl<'a> Message<'a> {
     #[must_use]
     #[inline]
     pub const fn reason(&self) -> &'a [u8] {
-        match self.start {
-            Start::Request(_) => b"",
-            Start::Status { reason, .. } => reason,
-        }
+        self.reason
     }
 
     /// The method of the request, or of the request that this response answers.
@@ -358,7 +357,7 @@ impl<'a> Message<'a> {
     #[must_use]
     #[inline]
     pub const fn contact(&self) -> Option<&NameAddr<'a>> {
-        self.contact.as_ref()
+        if self.contact.is_unread() { None } else { Some(&self.contact) }
     }
 
     /// Content-Type as it stands.

@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::lines::Lines;
 use crate::room::Room;
 use crate::scan;
-use crate::telling::holds_address;
+use crate::telling::{holds_address, holds_name};
 
 pub use sounding::Sounding;
 
@@ -543,7 +543,9 @@ fn is_dropped(attribute: &[u8]) -> bool {
         b"acap" => split_word(value).is_some_and(|(_, attribute)| is_dropped(attribute)),
         // The URI of an extension is its name, and leads to nobody.
         b"extmap" => false,
-        _ => name.starts_with(b"ice-") || names_authority(value),
+        // The words of a codec, and the classes of traffic, which are written as hosts are.
+        b"rtpmap" | b"fmtp" | b"trafficclass" => names_authority(value),
+        _ => name.starts_with(b"ice-") || names_authority(value) || holds_name(value),
     }
 }
 

@@ -132,78 +132,69 @@ impl<'a> Uri<'a> {
     /// Reads a URI and nothing else. `None` when it is none.
     #[must_use]
     pub fn parse(raw: &'a [u8]) -> Option<Self> {
+        let mut uri = Self::UNREAD;
         let mut cursor = Cursor::new(raw);
-        let uri = Self::read(&mut cursor)?;
+        uri.read(&mut cursor)?;
         cursor.rest.is_empty().then_some(uri)
     }
 
     /// Reads a URI from the cursor, as far as it goes; no part of it can hold a blank, a quote or an
     /// angle bracket.
+    ///
+    /// It is read where it lies: to move it costs as much as to read its host.
     #[inline(always)]
-    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
-        let uri = Self::at_front_of(cursor.rest)?;
-        cursor.rest = cursor.rest.get(uri.raw.len()..).unwrap_or_default();
-        Some(uri)
+    pub(crate) fn read(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
+        self.read_front_of(cursor.rest)?;
+        cursor.rest = cursor.rest.get(self.raw.len()..).unwrap_or_default();
+        Some(())
     }
 
-    /// The URI that a text begins with.
-    fn at_front_of(start: &'a [u8]) -> Option<Self> {
-        let uri = match start.split_first_chunk() {
-            Some((scheme, rest)) if is_sip(*scheme) => Self::read_sip(Kind::Sip, start, rest)?,
-            _ => Self::of_another_scheme(start)?,
-        };
-        (uri.raw.len() <= usize::from(u16::MAX)).then_some(uri)
+    /// Reads the URI that a text begins with.
+    fn read_front_of(&mut self, start: &'a [u8]) -> Option<()> {
+        match start.split_first_chunk() {
+            Some((scheme, rest)) if is_sip(*scheme) => self.read_sip(Kind::Sip, start, rest)?,
+            _ => self.read_another_scheme(start)?,
+        }
+        (self.raw.len() <= usize::from(u16::MAX)).then_some(())
     }
 
-    /// What stands behind the colon of `sip:` and `sips:`.
+    /// Reads what stands behind the colon of `sip:` and `sips:`.
     #[inline(always)]
-    fn read_sip(kind: Kind, start: &'a [u8], rest: &'a [u8]) -> Option<Self> {
+    fn read_sip(&mut self, kind: Kind, start: &'a [u8], rest: &'a [u8]) -> Option<()> {
+        self.kind = kind;
         let cursor = &mut Cursor::new(rest);
-        let (user, password) = read_user(start, cursor);
+        (self.user, self.password) = read_user(start, cursor);
         let at = cursor.rest;
         Host::read(cursor)?;
-        let host = Span::between(start, at, cursor.rest);
-        let port = match cursor.eat(b':') {
-            true => Some(cursor.port()?),
-            false => None,
-        };
+        self.host = Span::between(start, at, cursor.rest);
+        if cursor.eat(b':') {
+            self.port = Some(cursor.port()?);
+        }
         let at = cursor.rest;
         skip_params(cursor)?;
-        let params = Span::between(start, at, cursor.rest);
-        let headers = match cursor.rest {
-            [b'?', at @ ..] => {
-                cursor.rest = behind_headers(at)?;
-                Span::between(start, at, cursor.rest)
-            }
-            _ => Span::default(),
-        };
-        let raw = scan::before(start, cursor.rest);
-        Some(Self {
-            raw,
-            kind,
-            scheme: Span::default(),
-            user,
-            password,
-            host,
-            port,
-            params,
-            headers,
-        })
+        self.params = Span::between(start, at, cursor.rest);
+        if let [b'?', at @ ..] = cursor.rest {
+            cursor.rest = behind_headers(at)?;
+            self.headers = Span::between(start, at, cursor.rest);
+        }
+        self.raw = scan::before(start, cursor.rest);
+        Some(())
     }
 
-    /// One at the front of `start` that is not `sip:`.
+    /// Reads one at the front of `start` that is not `sip:`.
     #[cold]
-    fn of_another_scheme(start: &'a [u8]) -> Option<Self> {
+    fn read_another_scheme(&mut self, start: &'a [u8]) -> Option<()> {
         let (scheme, rest) = scan::split_once(start, b':')?;
         if scheme.eq_ignore_ascii_case(b"sips") {
-            return Self::read_sip(Kind::Sips, start, rest);
+            return self.read_sip(Kind::Sips, start, rest);
         }
         let mut cursor = Cursor::new(rest);
-        if scheme.eq_ignore_ascii_case(b"tel") {
-            Self::read_tel(start, &mut cursor)
+        *self = if scheme.eq_ignore_ascii_case(b"tel") {
+            Self::read_tel(start, &mut cursor)?
         } else {
-            Self::read_other(start, scheme, &mut cursor)
-        }
+            Self::read_other(start, scheme, &mut cursor)?
+        };
+        Some(())
     }
 
     /// What stands behind `tel:`.
@@ -234,18 +225,21 @@ impl<'a> Uri<'a> {
         (named && !opaque.is_empty()).then_some(Self { scheme, ..Self::unread(raw, Kind::Other) })
     }
 
+    /// One that is not read yet.
+    pub(crate) const UNREAD: Self = Self::unread(b"", Kind::Other);
+
     /// Nothing but the scheme.
-    fn unread(raw: &'a [u8], kind: Kind) -> Self {
+    const fn unread(raw: &'a [u8], kind: Kind) -> Self {
         Self {
             raw,
             kind,
-            scheme: Span::default(),
-            user: Span::default(),
+            scheme: Span::NOTHING,
+            user: Span::NOTHING,
             password: None,
-            host: Span::default(),
+            host: Span::NOTHING,
             port: None,
-            params: Span::default(),
-            headers: Span::default(),
+            params: Span::NOTHING,
+            headers: Span::NOTHING,
         }
     }
 
@@ -407,7 +401,7 @@ fn read_user<'a>(start: &'a [u8], cursor: &mut Cursor<'a>) -> (Span, Option<Span
         _ => None,
     };
     if user.is_empty() || !ahead.eat(b'@') {
-        return (Span::default(), None);
+        return (Span::NOTHING, None);
     }
     *cursor = ahead;
     (user, password)

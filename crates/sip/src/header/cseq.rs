@@ -16,7 +16,17 @@ impl<'a> Cseq<'a> {
     /// Reads a value. `None` when it is not a number below 2^31 and a method.
     #[must_use]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let mut cursor = Cursor::new(scan::trim(value));
+        Self::read(scan::trim(value))
+    }
+
+    /// Whether it is of a message of which nothing is read yet: none has an empty method.
+    pub(crate) const fn is_unread(&self) -> bool {
+        matches!(self.method, Method::Other(b""))
+    }
+
+    /// Reads a value without blanks around it.
+    pub(crate) fn read(value: &'a [u8]) -> Option<Self> {
+        let mut cursor = Cursor::new(value);
         let digits = cursor.take_while(|byte| byte.is_ascii_digit());
         let number = scan::number(digits, i32::MAX.unsigned_abs())?;
         let behind = cursor.rest.len();

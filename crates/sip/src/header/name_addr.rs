@@ -18,18 +18,34 @@ pub struct NameAddr<'a> {
     tag: Option<&'a [u8]>,
 }
 
+/// Whether a comma and other values may follow one.
+#[derive(Clone, Copy)]
+pub(crate) enum Others {
+    Allowed,
+    Refused,
+}
+
 impl<'a> NameAddr<'a> {
+    /// One that is not read yet.
+    pub(crate) const UNREAD: Self =
+        Self { raw: b"", display: b"", uri: Uri::UNREAD, params: Params::NONE, tag: None };
+
+    /// Whether it is [`NameAddr::UNREAD`].
+    pub(crate) const fn is_unread(&self) -> bool {
+        self.raw.is_empty()
+    }
+
     /// Reads one value, without the commas of a list. `None` when it is no address.
     #[must_use]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let mut cursor = Cursor::new(value);
-        let address = Self::read(&mut cursor)?;
-        cursor.rest.is_empty().then_some(address)
+        let mut address = Self::UNREAD;
+        address.read(value, Others::Refused)?;
+        Some(address)
     }
 
-    /// Reads one value and the blanks around it, as far as it goes.
-    #[inline(always)]
-    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+    /// Reads the first value and the blanks around it, where it lies.
+    pub(crate) fn read(&mut self, value: &'a [u8], others: Others) -> Option<()> {
+        let cursor = &mut Cursor::new(value);
         cursor.skip_blanks();
         let start = cursor.rest;
         let display = match start {
@@ -41,21 +57,26 @@ impl<'a> NameAddr<'a> {
             }
             _ => scan::trim_end(cursor.take(scan::DISPLAY)),
         };
-        let (display, uri) = if cursor.eat(b'<') {
-            let uri = Uri::read(cursor)?;
-            (display, cursor.eat(b'>').then_some(uri)?)
+        if cursor.eat(b'<') {
+            self.display = display;
+            self.uri.read(cursor)?;
+            cursor.eat(b'>').then_some(())?;
         } else {
             cursor.rest = start;
-            (&b""[..], read_bare_uri(cursor)?)
-        };
-        let mut tag = None;
-        let params = Params::read(cursor, |param| {
+            self.uri = read_bare_uri(cursor)?;
+        }
+        let tag = &mut self.tag;
+        self.params = Params::read(cursor, |param| {
             if tag.is_none() && param.is(b"tag") {
-                tag = param.value;
+                *tag = param.value;
             }
         })?;
-        let raw = scan::trim_end(scan::before(start, cursor.rest));
-        Some(Self { raw, display, uri, params, tag })
+        self.raw = scan::trim_end(scan::before(start, cursor.rest));
+        let ended = match others {
+            Others::Allowed => cursor.is_at_end_of_value(),
+            Others::Refused => cursor.rest.is_empty(),
+        };
+        ended.then_some(())
     }
 
     /// The whole value as it stands; it may hold folds.

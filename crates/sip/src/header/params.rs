@@ -51,6 +51,8 @@ pub struct Params<'a> {
 }
 
 impl<'a> Params<'a> {
+    pub(crate) const NONE: Self = Self { bytes: b"" };
+
     /// Reads them and the blanks around them as far as they go, and shows each to `each`.
     #[inline(always)]
     pub(crate) fn read(cursor: &mut Cursor<'a>, mut each: impl FnMut(&Param<'a>)) -> Option<Self> {

@@ -122,21 +122,43 @@ impl<'a> Given<'a> {
 }
 
 impl<'a> Via<'a> {
+    /// One that is not read yet.
+    pub(crate) const UNREAD: Self = Self {
+        raw: b"",
+        transport: Span::NOTHING,
+        host: Span::NOTHING,
+        params: Params::NONE,
+        port: None,
+        given: Given { branch: None, maddr: None, received: None, rport: Rport::Absent, ttl: None },
+    };
+
+    /// Whether it is [`Via::UNREAD`].
+    pub(crate) const fn is_unread(&self) -> bool {
+        self.raw.is_empty()
+    }
+
     /// Reads one value, without the commas of a list. `None` when it cannot be read.
     #[must_use]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
+        let mut via = Self::UNREAD;
         let mut cursor = Cursor::new(value);
-        let via = Self::read(&mut cursor)?;
+        via.read(&mut cursor)?;
         cursor.rest.is_empty().then_some(via)
     }
 
-    /// Reads one value and the blanks around it, as far as it goes.
+    /// Reads the first value of a list and the blanks around it, where it lies.
+    pub(crate) fn read_first(&mut self, list: &'a [u8]) -> Option<()> {
+        let mut cursor = Cursor::new(list);
+        self.read(&mut cursor)?;
+        cursor.is_at_end_of_value().then_some(())
+    }
+
     #[inline(always)]
-    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
         cursor.skip_blanks();
         let start = cursor.rest;
         let transport = read_protocol(cursor)?;
-        let transport = Span::between(start, transport, cursor.rest);
+        self.transport = Span::between(start, transport, cursor.rest);
         let before = cursor.rest.len();
         cursor.skip_blanks();
         if cursor.rest.len() == before {
@@ -144,20 +166,17 @@ impl<'a> Via<'a> {
         }
         let at = cursor.rest;
         Host::read(cursor)?;
-        let host = Span::between(start, at, cursor.rest);
+        self.host = Span::between(start, at, cursor.rest);
         cursor.skip_blanks();
-        let port = if cursor.eat(b':') {
+        if cursor.eat(b':') {
             cursor.skip_blanks();
-            Some(cursor.port()?)
-        } else {
-            None
-        };
-        let mut given = Given::default();
+            self.port = Some(cursor.port()?);
+        }
+        let given = &mut self.given;
         let mut readable = true;
-        let params = Params::read(cursor, |param| readable &= given.take(param).is_some())?;
-        let raw = scan::trim_end(scan::before(start, cursor.rest));
-        let readable = readable && raw.len() <= usize::from(u16::MAX);
-        readable.then_some(Self { raw, transport, host, params, port, given })
+        self.params = Params::read(cursor, |param| readable &= given.take(param).is_some())?;
+        self.raw = scan::trim_end(scan::before(start, cursor.rest));
+        (readable && self.raw.len() <= usize::from(u16::MAX)).then_some(())
     }
 
     /// The whole value as it stands; it may hold folds.

@@ -8,6 +8,9 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// No part.
+    pub(crate) const NOTHING: Self = Self { at: 0, end: 0 };
+
     /// What of `text` stands between two of its tails.
     #[inline]
     pub(crate) const fn between(text: &[u8], from: &[u8], to: &[u8]) -> Self {
