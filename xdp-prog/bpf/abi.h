@@ -7,12 +7,17 @@
 #include <linux/types.h>
 
 /* Moves when the meaning of pinned data changes without its size doing so. */
-#define LAYOUT 1
+#define LAYOUT 2
 
 #define INTERFACES_MAX 16
 #define OWN_ADDRESSES_MAX 32
-#define DENY_SLOTS 15
+#define ADDRESS_SLOTS 15
 #define BUDGET_SLOTS 4
+#define FLOWS_OF_ADDRESS 14
+#define FLOWS_OF_NETWORK 30
+#define AGENT_BYTES 32
+#define PORTS 65536
+#define TRUNKS_MAX 4096
 
 /*
  * Why a frame left, one counter each. The order is the verdict: first what the kernel gets, then
@@ -45,8 +50,21 @@ enum reason {
 	DROP_TCP_LENGTH,
 	DROP_DENY_ADDRESS,
 	DROP_DENY_PREFIX,
+	DROP_GEO,
+	DROP_PORT,
+	DROP_ADMIN_PORT,
 	DROP_MEDIA_FRAGMENT,
+	DROP_SIP_START_LINE,
+	DROP_SIGNATURE,
 	DROP_OPTIONS_BUDGET,
+	DROP_REGISTER_BUDGET,
+	DROP_INVITE_BUDGET,
+	DROP_OTHER_BUDGET,
+	DROP_SYN_BUDGET,
+	DROP_FRAGMENT_BUDGET,
+	DROP_NETWORK_BUDGET,
+	DROP_FLOWS,
+	DROP_NETWORK_FLOWS,
 	DROP_NO_SOCKET,
 	DROP_INTERFACE,
 
@@ -64,14 +82,35 @@ enum deliver {
 	DELIVER_KERNEL,
 };
 
+/* What a stranger or a regular may do only so often; each has a budget of its own. */
+enum meter {
+	METER_OPTIONS,
+	METER_REGISTER,
+	METER_INVITE,
+	METER_OTHER, /* every other method in every other spelling, answers, keep-alives */
+	METER_SYN,
+	METER_FRAGMENT,
+	METERS,
+};
+
+/* What we know of who sent it. Each class has tables of its own: strangers displace strangers. */
+enum standing {
+	UNASKED, /* it made no difference */
+	STRANGER,
+	REGULAR, /* somebody registered or called from there lately */
+	TRUSTED, /* a gateway, an administrator, or on the operator's list */
+	STANDINGS,
+};
+
 /* Which list decided. */
 enum rule {
 	RULE_NONE,
 	RULE_DENY_ADDRESS,
 	RULE_DENY_PREFIX,
-	RULE_TRUST,
+	RULE_GEO,
 };
 
+/* One of these for each reason and standing. */
 struct count {
 	__u64 packets;
 	__u64 bytes;
@@ -92,6 +131,11 @@ struct prefix_key {
 	struct source source;
 };
 
+/* In a mark, beside the number of a trunk in the low half. */
+#define MARK_ADMIN (1 << 16)
+#define MARK_GEO_FORBID (1 << 17)
+#define MARK_GEO_ALLOW (1 << 18)
+
 struct prefix_rule {
 	/*
 	 * Monotonic ns; 0 is never. The latest end of this network and all around it, because the
@@ -99,44 +143,114 @@ struct prefix_rule {
 	 */
 	__u64 not_after;
 	__u64 own_not_after;
-	__u32 bits; /* the network's own length */
+	__u64 hits;     /* frames that the rule dropped */
+	__u32 bits;     /* the network's own length */
+	__u32 mark;     /* its own and all around it; of two trunks the nearer */
+	__u32 own_mark;
 	__u32 spare;
 };
 
 /*
- * The deny table of single addresses. A source has a first bucket and a second, each one cache line
+ * A table of single addresses. A source has a first bucket and a second, each one cache line
  * of tags. A tag is 0 (free) or 32 bits of the source's hash; the entry at the same place is read
  * only when the tag agrees. The second bucket is looked at only if the first ever ran over, and few
- * do: so a stranger costs one line, however many are denied.
+ * do: so a stranger costs one line, however many are in it.
  */
-struct deny_bucket {
-	__u32 tags[DENY_SLOTS];
+struct address_bucket {
+	__u32 tags[ADDRESS_SLOTS];
 	__u32 spilled; /* how many sources of this first bucket lie in their second */
 };
 
-struct deny_entry {
+struct address_entry {
 	struct source source;
-	__u32 spare;
+	__u32 count;     /* of a denied source: frames dropped; of a regular: its contacts */
 	__u64 not_after; /* monotonic ns; 0 is never */
 };
 
-/* A source's budget of OPTIONS as its theoretical arrival time (GCRA): one number, no refill. */
+/*
+ * How often: a generic cell rate (ITU-T I.371). With `renew_ns`, who is over stays out until he has been
+ * silent for so long.
+ */
+struct limit {
+	__u64 interval_ns;  /* between two; 0: no limit */
+	__u64 tolerance_ns; /* how far one may run ahead: the burst */
+	__u64 renew_ns;
+};
+
+/* A budget as its theoretical arrival time: one number, no refill. */
 struct budget {
-	__u64 identity; /* keyed hash of the source; 0 is free */
-	__u64 due;      /* monotonic ns at which the source has its whole burst again */
+	__u64 identity; /* keyed hash of source and meter; 0 is free */
+	__u64 due;      /* monotonic ns at which the whole burst is there again; odd: out until then */
 };
 
 struct budget_bucket {
 	struct budget budgets[BUDGET_SLOTS];
 };
 
+/* A gateway, or another trusted network: what is over is dropped for it alone. */
+struct trunk {
+	struct limit invites; /* new ones; those of a dialog are of the rest */
+	struct limit rest;
+	__u64 invites_due;
+	__u64 rest_due;
+};
+
+/*
+ * The live flows of a source or a network: in each word who (16 bits of a keyed hash) and when last
+ * (16 bits of seconds).
+ */
+struct address_flows {
+	__u64 identity;
+	__u32 flows[FLOWS_OF_ADDRESS];
+};
+
+struct network_flows {
+	__u64 identity;
+	__u32 flows[FLOWS_OF_NETWORK];
+};
+
+/* What a stranger or a network did, for people: one cache line each. */
+struct talker {
+	__u64 identity;
+	struct source source;
+	__u32 reason;    /* why his last frame left */
+	__u64 packets;
+	__u64 dropped;
+	__u64 options;
+	__u64 last_ns;
+};
+
+/* The first word of a User-Agent or Server header, in lower case, padded with zeros. */
+struct agent {
+	char text[AGENT_BYTES];
+};
+
+/* Who may send to a port of ours. Bits, 64 ports each. */
+struct ports {
+	__u64 tcp;
+	__u64 udp;
+	__u64 admin; /* TCP: administrators alone */
+};
+
 /* What may change while the program runs. */
 struct settings {
-	__u64 key[2];               /* of the hash that places sources; as old as the tables */
-	__u64 options_interval_ns;  /* between two OPTIONS of one source; 0: no limit */
-	__u64 options_tolerance_ns; /* how far a source may run ahead: its burst */
+	__u64 key[2];                          /* of the hash that places sources; as old as the tables */
+	struct limit limits[METERS];           /* of one stranger */
+	struct limit network_limits[METERS];   /* of his /24 or /64 */
+	__u64 regular_window_ns;               /* in which a regular may do ... */
+	__u32 regular_least;                   /* ... so much by each meter, or more ... */
+	__u32 regular_per_contact;             /* ... by its contacts */
+	__u32 flows;                           /* live ones of one stranger; 0: no limit */
+	__u32 network_flows;                   /* of his /24 or /64 */
+	__u64 flow_idle_ns;                    /* a flow lives so long after its last datagram */
+	__u32 signatures;                      /* whether there are any */
+	__u32 geo;                             /* whether there are rules; MARK_GEO_ALLOW: one must hold */
+	__u32 closed;                          /* ports that we do not serve are closed */
+	__u32 admins;                          /* whether administrators are named; if not, all are */
+	__u32 local_first;                     /* ports of our own connections to others */
+	__u32 local_last;
+	__u32 monitor;                         /* count what would be dropped, and let it in */
 	__u32 layout;
-	__u32 spare;
 };
 
 /* What `explain` writes before the frame that it was asked about. */
@@ -148,4 +262,10 @@ struct explanation {
 	__u64 rule_not_after;
 	struct source source;
 	__u32 trust_bits;
+	enum standing standing;
+	enum meter meter; /* METERS: none */
+	__u32 contacts;   /* of a regular */
+	__u32 trunk;      /* of a trusted network; 0: none of its own */
+	__u32 admin;      /* 1: an administrator's */
+	enum reason spared; /* in monitor mode: why it would have been dropped; REASONS: it would not */
 };

@@ -1,53 +1,40 @@
 /*
- * A budget of OPTIONS for each source, shared by all queues: scanners knock with OPTIONS, and
- * each knock would cost a worker an answer. A cache of budgets, four to a line: whoever has been
- * quiet for its burst has nothing to remember and is the first to be forgotten, so a flood of
- * invented sources holds a place only for the time of one interval each.
+ * Budgets, shared by all queues. Those of strangers, of their networks and of regulars lie in caches of their
+ * own, four to a line: whoever has been quiet for his burst has nothing to remember and is the first to be
+ * forgotten, so a flood of invented sources holds a place only for the time of one interval each. Those of
+ * trusted networks have a place for good.
  *
  * If all four owe, the one that owes least makes room: it is refilled too early, never too late.
- * The budget is of exact addresses; a sender with a whole IPv6 network has as many as addresses,
- * and is a matter for a deny rule.
  */
 #pragma once
 
 #include "maps.h"
-#include "parse.h"
-#include "source.h"
+#include "who.h"
 
-#define LEADING_LINE_ENDS_MAX 8
-
-/* "OPTIONS " read as one little-endian word. */
-#define METHOD 0x20534e4f4954504fULL
-
-/* Whether metering changes the books, or only reads them. */
-enum purpose {
-	JUDGE,
-	EXPLAIN,
-};
+/* A due time is even; odd: who it belongs to went over and is out until then. */
+#define OUT 1ULL
 
 /*
- * A request's start line is `OPTIONS SP ...`, exactly: the method is case-sensitive (RFC 3261
- * §7.1), and line ends before it are to be ignored (§7.5).
+ * GCRA (ITU-T I.371): conforming while one is not further ahead than the burst. Whoever loses a race is over
+ * his budget: many queues together never let more through.
  */
-static __always_inline int limit_is_options(struct xdp_md *frame, const struct packet *packet)
+static __always_inline int limit_meter(__u64 *due, __u64 seen, const struct limit *limit,
+				       __u64 now, enum purpose purpose)
 {
-	__u32 at = packet->at;
-	__u32 left = packet->left;
-	const char *byte;
-	const __u64 *start;
+	__u64 next = ((seen > now ? seen : now) + limit->interval_ns) & ~OUT;
+	int is_out = (seen & OUT) && seen > now;
 
-	for (int i = 0; i < LEADING_LINE_ENDS_MAX; i++) {
-		byte = frame_at(frame, at, 2);
-		if (!byte || left < 2 || byte[0] != '\r' || byte[1] != '\n')
-			break;
-		at += 2;
-		left -= 2;
+	if (is_out || next - now > limit->tolerance_ns) {
+		if (limit->renew_ns && purpose == JUDGE)
+			__sync_val_compare_and_swap(due, seen, (now + limit->renew_ns) | OUT);
+		return 0;
 	}
-	start = frame_at(frame, at, sizeof(*start));
-	return start && left >= sizeof(*start) && *start == METHOD;
+	if (purpose == EXPLAIN)
+		return 1;
+	return __sync_val_compare_and_swap(due, seen, next) == seen;
 }
 
-/* The source's budget, or the one to be given up for it. */
+/* The budget of that identity, or the one to be given up for it. */
 static __always_inline struct budget *limit_find(struct budget_bucket *bucket, __u64 identity)
 {
 	struct budget *oldest = &bucket->budgets[0];
@@ -64,39 +51,107 @@ static __always_inline struct budget *limit_find(struct budget_bucket *bucket, _
 	return oldest;
 }
 
-/* GCRA (ITU-T I.371): conforming while the source is not further ahead than its burst. */
-static __always_inline enum reason limit_options(__u64 hash, const struct settings *settings,
-						 enum purpose purpose)
+/* Whether there was budget left in that cache. */
+static __always_inline int limit_spend(void *cache, __u32 mask, __u64 hash, enum meter meter,
+				       const struct limit *limit, enum purpose purpose)
 {
-	__u64 interval = settings->options_interval_ns;
-	__u64 tolerance = settings->options_tolerance_ns;
-	__u64 identity = hash ? hash : 1;
-	__u32 place = (hash >> 16) & budget_mask;
-	__u64 now, seen, due, owner;
+	/* Each meter of a source in another place. */
+	__u64 mixed = (hash ^ meter) * 0x9e3779b97f4a7c15ULL;
+	__u64 identity = mixed ? mixed : 1;
+	__u32 place = (mixed >> 32) & mask;
 	struct budget_bucket *bucket;
 	struct budget *budget;
+	__u64 owner, seen;
 
-	if (!interval)
-		return UNDECIDED;
-	bucket = bpf_map_lookup_elem(&budgets, &place);
+	if (!limit->interval_ns)
+		return 1;
+	bucket = bpf_map_lookup_elem(cache, &place);
 	if (!bucket)
-		return UNDECIDED;
-	now = bpf_ktime_get_ns();
+		return 1;
 	budget = limit_find(bucket, identity);
 	owner = budget->identity;
 	seen = budget->due;
-	due = (owner == identity && seen > now ? seen : now) + interval;
-	if (due - now > tolerance)
-		return DROP_OPTIONS_BUDGET;
-	if (purpose == EXPLAIN)
-		return UNDECIDED;
-
-	/* Whoever loses a race is over its budget: many queues together never let more through. */
 	if (owner != identity) {
-		if (__sync_val_compare_and_swap(&budget->identity, owner, identity) != owner)
-			return DROP_OPTIONS_BUDGET;
+		if (purpose == JUDGE &&
+		    (__sync_val_compare_and_swap(&budget->identity, owner, identity) != owner ||
+		     __sync_val_compare_and_swap(&budget->due, seen, 0) != seen))
+			return 0;
+		seen = 0;
 	}
-	if (__sync_val_compare_and_swap(&budget->due, seen, due) != seen)
-		return DROP_OPTIONS_BUDGET;
+	return limit_meter(&budget->due, seen, limit, bpf_ktime_get_ns(), purpose);
+}
+
+/* Both the stranger's own budget and his network's. */
+static __always_inline enum reason limit_stranger(const struct packet *packet, enum meter meter,
+						  const struct settings *settings)
+{
+	struct source network = source_network(&packet->source);
+
+	if (!limit_spend(&budgets, budget_mask, packet->hash, meter, &settings->limits[meter],
+			 packet->purpose))
+		return DROP_OPTIONS_BUDGET + meter;
+	if (!settings->network_limits[meter].interval_ns)
+		return UNDECIDED;
+	if (!limit_spend(&network_budgets, network_budget_mask, source_hash(&network, settings), meter,
+			 &settings->network_limits[meter], packet->purpose))
+		return DROP_NETWORK_BUDGET;
 	return UNDECIDED;
+}
+
+/* So much in each window as his contacts ask for: an office has one address and three hundred phones. */
+static __always_inline enum reason limit_regular(const struct packet *packet, __u32 contacts,
+						 enum meter meter,
+						 const struct settings *settings)
+{
+	__u64 most = (__u64)contacts * settings->regular_per_contact;
+	struct limit limit = { .tolerance_ns = settings->regular_window_ns };
+
+	if (most < settings->regular_least)
+		most = settings->regular_least;
+	if (most)
+		limit.interval_ns = settings->regular_window_ns / most;
+	if (limit_spend(&regular_budgets, regular_budget_mask, packet->hash, meter, &limit,
+			packet->purpose))
+		return UNDECIDED;
+	return DROP_OPTIONS_BUDGET + meter;
+}
+
+/* A new INVITE, or the rest. */
+static __always_inline enum reason limit_trusted(__u32 number, enum meter meter, enum purpose purpose)
+{
+	struct trunk *trunk = bpf_map_lookup_elem(&trunks, &number);
+	int fits;
+
+	if (!trunk)
+		return UNDECIDED;
+	if (meter == METER_INVITE)
+		fits = !trunk->invites.interval_ns ||
+		       limit_meter(&trunk->invites_due, trunk->invites_due, &trunk->invites,
+				   bpf_ktime_get_ns(), purpose);
+	else
+		fits = !trunk->rest.interval_ns ||
+		       limit_meter(&trunk->rest_due, trunk->rest_due, &trunk->rest,
+				   bpf_ktime_get_ns(), purpose);
+	return fits ? UNDECIDED : DROP_OPTIONS_BUDGET + meter;
+}
+
+/* The verifier reads this by itself, for a caller that may have nothing (see frame.h). */
+__noinline enum reason limit(const struct packet *packet, const struct settings *settings,
+			     struct explanation *why)
+{
+	enum meter meter;
+
+	if (!packet || !settings || !why)
+		return DROP_INTERFACE;
+	meter = why->meter;
+	if (meter >= METERS)
+		return UNDECIDED;
+	switch (why->standing) {
+	case TRUSTED:
+		return limit_trusted(why->trunk, meter, packet->purpose);
+	case REGULAR:
+		return limit_regular(packet, why->contacts, meter, settings);
+	default:
+		return limit_stranger(packet, meter, settings);
+	}
 }

@@ -1,7 +1,7 @@
 /*
  * The tables, all pinned, so that lists outlive every process. Sizes of 1 are set by the loader.
  * Only control writes rules and settings, only the dataplane writes sockets, only this program
- * writes counts and budgets.
+ * writes counts, budgets, flows and talkers.
  */
 #pragma once
 
@@ -10,6 +10,12 @@
 
 #include "abi.h"
 
+/* Whether a decision changes the books, or only reads them. */
+enum purpose {
+	JUDGE,
+	EXPLAIN,
+};
+
 /* Fixed by the loader before the verifier reads them, so that unused branches cost nothing. */
 const volatile enum deliver deliver = DELIVER_SOCKETS;
 const volatile __u32 sip_port;
@@ -17,7 +23,13 @@ const volatile __u32 media_first;
 const volatile __u32 media_last;
 const volatile __u32 queues_per_interface;
 const volatile __u32 deny_mask;
+const volatile __u32 regular_mask;
 const volatile __u32 budget_mask;
+const volatile __u32 regular_budget_mask;
+const volatile __u32 network_budget_mask;
+const volatile __u32 flow_mask;
+const volatile __u32 network_flow_mask;
+const volatile __u32 talker_mask;
 const volatile __u32 interfaces;
 const volatile __u32 interface_index[INTERFACES_MAX];
 const volatile __u32 own_addresses;
@@ -32,10 +44,18 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, REASONS);
+	__uint(max_entries, REASONS * STANDINGS);
 	__type(key, __u32);
 	__type(value, struct count);
 } counts SEC(".maps");
+
+/* In monitor mode: frames that were let in, under why they would have been dropped. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, REASONS * STANDINGS);
+	__type(key, __u32);
+	__type(value, struct count);
+} spared SEC(".maps");
 
 /* Mappable arrays begin on a page, so a bucket never straddles two cache lines. */
 struct {
@@ -43,7 +63,7 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct deny_bucket);
+	__type(value, struct address_bucket);
 } deny_buckets SEC(".maps");
 
 struct {
@@ -51,8 +71,24 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct deny_entry);
+	__type(value, struct address_entry);
 } deny_entries SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct address_bucket);
+} regular_buckets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct address_entry);
+} regular_entries SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
@@ -61,6 +97,14 @@ struct {
 	__type(key, struct prefix_key);
 	__type(value, struct prefix_rule);
 } deny_prefixes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct prefix_key);
+	__type(value, struct prefix_rule);
+} geo_prefixes SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
@@ -88,6 +132,13 @@ struct {
 	__uint(max_entries, NEAR_WORDS);
 	__type(key, __u32);
 	__type(value, __u64);
+} geo_near SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, NEAR_WORDS);
+	__type(key, __u32);
+	__type(value, __u64);
 } trust_near SEC(".maps");
 
 struct {
@@ -97,6 +148,68 @@ struct {
 	__type(key, __u32);
 	__type(value, struct budget_bucket);
 } budgets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct budget_bucket);
+} regular_budgets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct budget_bucket);
+} network_budgets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TRUNKS_MAX);
+	__type(key, __u32);
+	__type(value, struct trunk);
+} trunks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct address_flows);
+} flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct network_flows);
+} network_flow_sets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct talker);
+} talkers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct agent);
+	__type(value, __u64);
+} signatures SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PORTS / 64);
+	__type(key, __u32);
+	__type(value, struct ports);
+} ports SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_XSKMAP);

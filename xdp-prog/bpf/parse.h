@@ -13,8 +13,8 @@
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 
-#include "abi.h"
 #include "frame.h"
+#include "maps.h"
 
 #define VLAN_TAGS_MAX 2
 #define EXTENSIONS_MAX 5
@@ -53,6 +53,8 @@ struct fragment_header {
 };
 
 struct packet {
+	__u64 hash;     /* of the source, under the key of the tables */
+	enum purpose purpose;
 	struct source source;
 	struct source destination;
 	__u32 at;       /* offset of the next header in the frame */
@@ -61,6 +63,8 @@ struct packet {
 	__u32 hops;
 	enum fragment fragment;
 	__u32 port;     /* destination port, host order */
+	__u32 from;     /* source port, host order */
+	__u32 syn;      /* TCP: whether it asks for a new connection */
 };
 
 /* The EtherType behind at most two tags; a third tag's type is no type of ours and passes. */
@@ -217,8 +221,8 @@ static __always_inline enum reason parse_ip(struct xdp_md *frame, struct packet 
 	return PASS_NOT_IP;
 }
 
-/* A segment whose header is whole is the kernel's. */
-static __always_inline enum reason parse_tcp(struct xdp_md *frame, const struct packet *packet)
+/* The header must be whole: what is in it is the kernel's matter. */
+static __always_inline enum reason parse_tcp(struct xdp_md *frame, struct packet *packet)
 {
 	struct tcphdr *tcp = frame_at(frame, packet->at, sizeof(*tcp));
 	__u32 header;
@@ -228,7 +232,9 @@ static __always_inline enum reason parse_tcp(struct xdp_md *frame, const struct 
 	header = tcp->doff * 4;
 	if (header < sizeof(*tcp) || header > packet->left)
 		return DROP_TCP_LENGTH;
-	return PASS_TCP;
+	packet->port = bpf_ntohs(tcp->dest);
+	packet->syn = tcp->syn && !tcp->ack;
+	return UNDECIDED;
 }
 
 /* Behind it `at` and `left` are the datagram's payload. */
@@ -241,6 +247,7 @@ static __always_inline enum reason parse_udp(struct xdp_md *frame, struct packet
 		return DROP_UDP_SHORT;
 	bytes = bpf_ntohs(udp->len);
 	packet->port = bpf_ntohs(udp->dest);
+	packet->from = bpf_ntohs(udp->source);
 	/* Of a fragment only the ports are here; its length speaks of the whole datagram. */
 	if (packet->fragment == WHOLE && (bytes < sizeof(*udp) || bytes > packet->left))
 		return DROP_UDP_LENGTH;

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <bpf/bpf_endian.h>
+
 #include "abi.h"
 
 static __always_inline int source_equal(const struct source *left, const struct source *right)
@@ -65,4 +67,18 @@ static __always_inline __u64 source_hash(const struct source *source,
 	siphash_round(&state);
 	siphash_round(&state);
 	return state.a ^ state.b ^ state.c ^ state.d;
+}
+
+/* The /24 or /64 around a source. */
+static __always_inline struct source source_network(const struct source *source)
+{
+	struct source network = *source;
+
+	if (source->family == 4) {
+		network.word[0] &= bpf_htonl(0xffffff00);
+	} else {
+		network.word[2] = 0;
+		network.word[3] = 0;
+	}
+	return network;
 }

@@ -1,11 +1,13 @@
 /*
  * The guard in the driver: one look at each frame, one verdict, one count.
  *
- * Order: what is malformed or not ours; who sent it (deny, unless trusted); what it asks for (the
- * budget of OPTIONS); whose it is (a worker, the kernel). `tollgate` judges live frames.
+ * Order: what is malformed or not ours; who sent it (deny, region, unless trusted); whose it is (a worker, the
+ * kernel, nobody's); what it asks for (scanners, budgets, flows). `tollgate` judges live frames.
  * `explain` is the same decision over the same tables for one described frame, run by test-run:
  * it counts nothing and spends no budget, and writes the decision in front of the frame, where
  * only the run that asked can read it, so there is no race and nothing to clean up.
+ *
+ * In monitor mode, what the rules would drop is counted as spared, and goes on.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -15,9 +17,16 @@
 #include "parse.h"
 #include "own.h"
 #include "deny.h"
+#include "geo.h"
 #include "trust.h"
+#include "who.h"
+#include "port.h"
+#include "sip.h"
+#include "signature.h"
 #include "limit.h"
+#include "flow.h"
 #include "steer.h"
+#include "talk.h"
 #include "price.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
@@ -27,8 +36,38 @@ static __always_inline int is_media(__u32 port)
 	return port >= media_first && port <= media_last;
 }
 
-static __always_inline enum reason decide_fragment(struct xdp_md *frame, struct packet *packet)
+/* What a rule said; in monitor mode it is noted, and nothing comes of it. */
+static __always_inline enum reason enforce(enum reason said, const struct settings *settings,
+					   struct explanation *why)
 {
+	if (said == UNDECIDED || !settings->monitor)
+		return said;
+	if (why->spared == REASONS)
+		why->spared = said;
+	return UNDECIDED;
+}
+
+/* Whether that sender's next one of a kind is within the budget. */
+static __always_inline enum reason decide_budget(const struct packet *packet, enum meter meter,
+						 const struct settings *settings,
+						 struct explanation *why)
+{
+	why->meter = meter;
+	return enforce(limit(packet, settings, why), settings, why);
+}
+
+/* The verifier reads these by themselves, for a caller that may have nothing (see frame.h). */
+__noinline enum reason decide_fragment(struct xdp_md *frame, struct packet *packet,
+				       const struct settings *settings, struct explanation *why)
+{
+	enum reason reason;
+
+	if (!packet || !settings || !why)
+		return DROP_INTERFACE;
+	who(packet, why);
+	reason = decide_budget(packet, METER_FRAGMENT, settings, why);
+	if (reason != UNDECIDED)
+		return reason;
 	/* The first fragment shows its port; the rest then never becomes a datagram. */
 	if (packet->fragment != FIRST_FRAGMENT || packet->protocol != IPPROTO_UDP ||
 	    parse_udp(frame, packet) != UNDECIDED)
@@ -38,9 +77,54 @@ static __always_inline enum reason decide_fragment(struct xdp_md *frame, struct 
 	return packet->port == sip_port ? steer_fragment(frame) : PASS_FRAGMENT;
 }
 
+__noinline enum reason decide_sip(struct xdp_md *frame, struct packet *packet,
+				  const struct settings *settings, struct explanation *why)
+{
+	enum reason reason;
+	enum meter meter;
+
+	if (!packet || !settings || !why)
+		return DROP_INTERFACE;
+	meter = sip_meter(frame, packet);
+	if (meter == METERS)
+		return DROP_SIP_START_LINE;
+	who(packet, why);
+	if (why->standing == STRANGER && settings->signatures) {
+		reason = enforce(signature(frame, packet), settings, why);
+		if (reason != UNDECIDED)
+			return reason;
+	}
+	/* Calls that run are never held up by a flood of new ones in the same trunk's name. */
+	if (why->standing == TRUSTED && meter == METER_INVITE && sip_has_tag(frame, packet))
+		meter = METER_OTHER;
+	reason = decide_budget(packet, meter, settings, why);
+	if (reason != UNDECIDED)
+		return reason;
+	if (why->standing == STRANGER)
+		return enforce(flow(packet, settings), settings, why);
+	return UNDECIDED;
+}
+
+__noinline enum reason decide_tcp(struct xdp_md *frame, struct packet *packet,
+				  const struct settings *settings, struct explanation *why)
+{
+	enum reason reason;
+
+	if (!packet || !settings || !why)
+		return DROP_INTERFACE;
+	reason = parse_tcp(frame, packet);
+	if (reason != UNDECIDED)
+		return reason;
+	who(packet, why);
+	reason = enforce(port_tcp(settings, packet->port, packet->syn, why), settings, why);
+	if (reason == UNDECIDED && packet->syn)
+		reason = decide_budget(packet, METER_SYN, settings, why);
+	return reason == UNDECIDED ? PASS_TCP : reason;
+}
+
 static __always_inline enum reason decide_udp(struct xdp_md *frame, struct packet *packet,
-					      __u64 hash, const struct settings *settings,
-					      enum purpose purpose)
+					      const struct settings *settings,
+					      struct explanation *why)
 {
 	enum reason reason = parse_udp(frame, packet);
 
@@ -48,91 +132,131 @@ static __always_inline enum reason decide_udp(struct xdp_md *frame, struct packe
 		return reason;
 	if (is_media(packet->port))
 		return steer(frame, WORKER_MEDIA, PASS_MEDIA);
-	if (packet->port != sip_port)
-		return PASS_PORT;
-	if (limit_is_options(frame, packet)) {
-		reason = limit_options(hash, settings, purpose);
+	if (packet->port == sip_port) {
+		reason = decide_sip(frame, packet, settings, why);
+		return reason == UNDECIDED ? steer(frame, WORKER_SIP, PASS_SIP) : reason;
+	}
+	reason = enforce(port_udp(settings, packet->port), settings, why);
+	return reason == UNDECIDED ? PASS_PORT : reason;
+}
+
+/* Who may not come at all, whatever he brings. */
+static __always_inline enum reason decide_source(const struct packet *packet,
+						 const struct settings *settings,
+						 struct explanation *why)
+{
+	enum reason reason = deny(packet, why);
+
+	if (reason != UNDECIDED && !trust_has(packet, why)) {
+		reason = enforce(reason, settings, why);
 		if (reason != UNDECIDED)
 			return reason;
 	}
-	return steer(frame, WORKER_SIP, PASS_SIP);
+	if (!settings->geo)
+		return UNDECIDED;
+	reason = geo(packet, settings, why);
+	if (reason != UNDECIDED && !trust_has(packet, why))
+		return enforce(reason, settings, why);
+	return UNDECIDED;
 }
 
-static __always_inline enum reason decide(struct xdp_md *frame, enum purpose purpose,
+static __always_inline enum reason decide(struct xdp_md *frame, struct packet *packet,
 					  struct explanation *why)
 {
-	struct packet packet = {};
 	struct settings *current;
 	enum reason reason;
 	__u32 first = 0;
-	__u64 hash;
 
-	reason = parse_ip(frame, &packet);
+	reason = parse_ip(frame, packet);
 	if (reason != UNDECIDED)
 		return reason;
-	why->source = packet.source;
-	if (!own_has(&packet.destination))
+	why->source = packet->source;
+	if (!own_has(&packet->destination))
 		return PASS_FOREIGN;
-	if (own_neighbor(frame, &packet))
+	if (own_neighbor(frame, packet))
 		return PASS_NEIGHBOR;
-	if (own_impossible(&packet.source))
+	if (own_impossible(&packet->source))
 		return DROP_IP_SOURCE;
 
 	current = bpf_map_lookup_elem(&settings, &first);
 	if (!current)
 		return DROP_INTERFACE;
-	hash = source_hash(&packet.source, current);
-	reason = deny(&packet.source, hash, why);
-	if (reason != UNDECIDED && !trust_has(&packet.source, why))
+	packet->hash = source_hash(&packet->source, current);
+	reason = decide_source(packet, current, why);
+	if (reason != UNDECIDED)
 		return reason;
 
-	if (packet.fragment != WHOLE)
-		return decide_fragment(frame, &packet);
-	switch (packet.protocol) {
+	if (packet->fragment != WHOLE)
+		return decide_fragment(frame, packet, current, why);
+	switch (packet->protocol) {
 	case IPPROTO_UDP:
-		return decide_udp(frame, &packet, hash, current, purpose);
+		return decide_udp(frame, packet, current, why);
 	case IPPROTO_TCP:
-		return parse_tcp(frame, &packet);
+		return decide_tcp(frame, packet, current, why);
 	case IPPROTO_ICMP:
 	case ICMPV6:
 		return PASS_ICMP;
 	default:
-		return PASS_PROTOCOL;
+		reason = enforce(current->closed ? DROP_PORT : UNDECIDED, current, why);
+		return reason == UNDECIDED ? PASS_PROTOCOL : reason;
 	}
 }
 
-/* Every frame leaves through here, so that none goes uncounted. */
-static __always_inline int leave(enum reason reason, __u64 bytes)
+static __always_inline void count(void *books, enum reason reason, enum standing standing,
+				  __u64 bytes)
 {
-	__u32 key = reason;
-	struct count *count = bpf_map_lookup_elem(&counts, &key);
+	__u32 key = reason * STANDINGS + standing;
+	struct count *count = bpf_map_lookup_elem(books, &key);
 
-	if (count) {
-		/* A per-CPU map: no other core writes these words. */
-		count->packets += 1;
-		count->bytes += bytes;
-	}
-	if (reason >= FIRST_DROP)
+	if (!count)
+		return;
+	/* A per-CPU map: no other core writes these words. */
+	count->packets += 1;
+	count->bytes += bytes;
+}
+
+/* Every frame leaves through here, so that none goes uncounted. */
+static __always_inline int leave(const struct explanation *why, __u64 hash, __u64 bytes)
+{
+	count(&counts, why->reason, why->standing, bytes);
+	if (why->spared != REASONS)
+		count(&spared, why->spared, why->standing, bytes);
+	/*
+	 * A denied address counts for itself; of others that are unknown there is one place. That
+	 * nobody listens is no fault of theirs.
+	 */
+	if (hash && why->reason != DROP_DENY_ADDRESS && why->reason < DROP_NO_SOCKET &&
+	    (why->standing == STRANGER || why->reason >= DROP_DENY_PREFIX))
+		talk_count(why, hash);
+	if (why->reason >= FIRST_DROP)
 		return XDP_DROP;
-	return reason >= FIRST_WORKER ? XDP_REDIRECT : XDP_PASS;
+	return why->reason >= FIRST_WORKER ? XDP_REDIRECT : XDP_PASS;
+}
+
+static __always_inline int judge(struct xdp_md *frame)
+{
+	struct explanation why = { .meter = METERS, .spared = REASONS };
+	struct packet packet = { .purpose = JUDGE };
+	__u64 bytes = frame_bytes(frame);
+
+	why.reason = decide(frame, &packet, &why);
+	return leave(&why, packet.hash, bytes);
 }
 
 SEC("xdp")
 int tollgate(struct xdp_md *frame)
 {
-	struct explanation why = {};
-	__u64 bytes = frame_bytes(frame);
-
-	return leave(decide(frame, JUDGE, &why), bytes);
+	return judge(frame);
 }
 
 SEC("xdp")
 int explain(struct xdp_md *frame)
 {
-	struct explanation why = {};
+	struct explanation why = { .meter = METERS, .spared = REASONS };
+	struct packet packet = { .purpose = EXPLAIN };
 	struct explanation *answer;
 
-	why.reason = decide(frame, EXPLAIN, &why);
+	why.reason = decide(frame, &packet, &why);
 	if (bpf_xdp_adjust_head(frame, -(int)sizeof(why)))
 		return XDP_ABORTED;
 	answer = frame_at(frame, 0, sizeof(*answer));
@@ -145,12 +269,9 @@ int explain(struct xdp_md *frame)
 SEC("xdp")
 int price_verdict(struct xdp_md *frame)
 {
-	struct explanation why = {};
-	__u64 bytes = frame_bytes(frame);
-
 	if (price_prepare(frame))
 		return XDP_ABORTED;
-	return leave(decide(frame, JUDGE, &why), bytes);
+	return judge(frame);
 }
 
 SEC("xdp")

@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::Prefix;
 
 /// Of pinned data; another number is not read.
-pub(crate) const LAYOUT: u32 = 1;
+pub(crate) const LAYOUT: u32 = 2;
 
 /// How many interfaces one program guards at most.
 pub const INTERFACES_MAX: usize = 16;
@@ -17,18 +17,40 @@ pub const INTERFACES_MAX: usize = 16;
 /// How many service addresses the program knows at most.
 pub const OWN_ADDRESSES_MAX: usize = 32;
 
-/// Slots of a deny bucket: with the count of those spilled, one cache line.
-pub(crate) const DENY_SLOTS: usize = 15;
+/// Slots of an address bucket: with the count of those spilled, one cache line.
+pub(crate) const ADDRESS_SLOTS: usize = 15;
 
-/// How many addresses a deny bucket is meant to hold on average when the list is full.
-pub(crate) const DENY_ADDRESSES_PER_BUCKET: u32 = 8;
+/// How many addresses a bucket is meant to hold on average when the table is full.
+pub(crate) const ADDRESSES_PER_BUCKET: u32 = 8;
 
 /// Budgets of a bucket: one cache line.
 pub(crate) const BUDGET_SLOTS: usize = 4;
 
-/// `RULE_DENY_ADDRESS` and `RULE_DENY_PREFIX`.
+/// Flows that are told apart of one source, and of one network.
+pub const FLOWS_OF_ADDRESS: usize = 14;
+/// See there.
+pub const FLOWS_OF_NETWORK: usize = 30;
+
+/// Longest word of a User-Agent that a signature may be.
+pub const AGENT_BYTES: usize = 32;
+
+/// Trusted networks with budgets of their own.
+pub const TRUNKS_MAX: usize = 4096;
+
+/// Kinds of requests with budgets of their own.
+pub(crate) const METERS: usize = 6;
+
+/// `RULE_DENY_ADDRESS`, `RULE_DENY_PREFIX` and `RULE_GEO`.
 pub(crate) const RULE_DENY_ADDRESS: u32 = 1;
 pub(crate) const RULE_DENY_PREFIX: u32 = 2;
+pub(crate) const RULE_GEO: u32 = 3;
+
+/// `MARK_ADMIN`, `MARK_GEO_FORBID` and `MARK_GEO_ALLOW`.
+pub(crate) const MARK_ADMIN: u32 = 1 << 16;
+pub(crate) const MARK_GEO_FORBID: u32 = 1 << 17;
+pub(crate) const MARK_GEO_ALLOW: u32 = 1 << 18;
+/// The part of a mark that is the number of a trunk.
+pub(crate) const MARK_TRUNK: u32 = 0xffff;
 
 /// Mirror of `struct count`.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -64,25 +86,39 @@ pub(crate) struct PrefixKey {
 pub(crate) struct PrefixRule {
     pub(crate) not_after: u64,
     pub(crate) own_not_after: u64,
+    pub(crate) hits: u64,
     pub(crate) bits: u32,
+    pub(crate) mark: u32,
+    pub(crate) own_mark: u32,
     pub(crate) spare: u32,
 }
 
-/// Mirror of `struct deny_bucket`.
+/// Mirror of `struct address_bucket`.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub(crate) struct DenyBucket {
-    pub(crate) tags: [u32; DENY_SLOTS],
+pub(crate) struct AddressBucket {
+    pub(crate) tags: [u32; ADDRESS_SLOTS],
     pub(crate) spilled: u32,
 }
 
-/// Mirror of `struct deny_entry`.
+/// Mirror of `struct address_entry`.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub(crate) struct DenyEntry {
+pub(crate) struct AddressEntry {
     pub(crate) source: Source,
-    pub(crate) spare: u32,
+    pub(crate) count: u32,
     pub(crate) not_after: u64,
+}
+
+/// Mirror of `struct limit`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub(crate) struct Limit {
+    pub(crate) interval_ns: u64,
+    pub(crate) tolerance_ns: u64,
+    pub(crate) renew_ns: u64,
 }
 
 /// Mirror of `struct budget`.
@@ -100,15 +136,79 @@ pub(crate) struct BudgetBucket {
     pub(crate) budgets: [Budget; BUDGET_SLOTS],
 }
 
-/// Mirror of `struct settings`.
+/// Mirror of `struct trunk`.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct Trunk {
+    pub(crate) invites: Limit,
+    pub(crate) rest: Limit,
+    pub(crate) invites_due: u64,
+    pub(crate) rest_due: u64,
+}
+
+/// Mirror of `struct address_flows`.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct AddressFlows {
+    pub(crate) identity: u64,
+    pub(crate) flows: [u32; FLOWS_OF_ADDRESS],
+}
+
+/// Mirror of `struct network_flows`.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct NetworkFlows {
+    pub(crate) identity: u64,
+    pub(crate) flows: [u32; FLOWS_OF_NETWORK],
+}
+
+/// Mirror of `struct talker`.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct Talker {
+    pub(crate) identity: u64,
+    pub(crate) source: Source,
+    pub(crate) reason: u32,
+    pub(crate) packets: u64,
+    pub(crate) dropped: u64,
+    pub(crate) options: u64,
+    pub(crate) last_ns: u64,
+}
+
+/// Mirror of `struct ports`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub(crate) struct PortWord {
+    pub(crate) tcp: u64,
+    pub(crate) udp: u64,
+    pub(crate) admin: u64,
+}
+
+/// Mirror of `struct settings`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub(crate) struct Settings {
     pub(crate) key: [u64; 2],
-    pub(crate) options_interval_ns: u64,
-    pub(crate) options_tolerance_ns: u64,
+    pub(crate) limits: [Limit; METERS],
+    pub(crate) network_limits: [Limit; METERS],
+    pub(crate) regular_window_ns: u64,
+    pub(crate) regular_least: u32,
+    pub(crate) regular_per_contact: u32,
+    pub(crate) flows: u32,
+    pub(crate) network_flows: u32,
+    pub(crate) flow_idle_ns: u64,
+    pub(crate) signatures: u32,
+    pub(crate) geo: u32,
+    pub(crate) closed: u32,
+    pub(crate) admins: u32,
+    pub(crate) local_first: u32,
+    pub(crate) local_last: u32,
+    pub(crate) monitor: u32,
     pub(crate) layout: u32,
-    pub(crate) spare: u32,
 }
 
 /// Mirror of `struct explanation`.
@@ -122,19 +222,27 @@ pub(crate) struct RawExplanation {
     pub(crate) rule_not_after: u64,
     pub(crate) source: Source,
     pub(crate) trust_bits: u32,
+    pub(crate) standing: u32,
+    pub(crate) meter: u32,
+    pub(crate) contacts: u32,
+    pub(crate) trunk: u32,
+    pub(crate) admin: u32,
+    pub(crate) spared: u32,
 }
 
 const _: () = assert!(size_of::<Count>() == 16);
 const _: () = assert!(size_of::<Source>() == 20);
 const _: () = assert!(size_of::<PrefixKey>() == 24 && offset_of!(PrefixKey, source) == 4);
-const _: () = assert!(size_of::<PrefixRule>() == 24 && offset_of!(PrefixRule, bits) == 16);
-// Line of a CPU: a bucket is read with one miss.
-const _: () = assert!(size_of::<DenyBucket>() == 64);
-const _: () = assert!(size_of::<DenyEntry>() == 32 && offset_of!(DenyEntry, not_after) == 24);
+const _: () = assert!(size_of::<PrefixRule>() == 40 && offset_of!(PrefixRule, bits) == 24);
+// Lines of a CPU: each is read with one miss.
+const _: () = assert!(size_of::<AddressBucket>() == 64);
+const _: () = assert!(size_of::<AddressEntry>() == 32 && offset_of!(AddressEntry, not_after) == 24);
 const _: () = assert!(size_of::<BudgetBucket>() == 64);
-const _: () = assert!(size_of::<Settings>() == 40 && offset_of!(Settings, layout) == 32);
+const _: () = assert!(size_of::<AddressFlows>() == 64 && size_of::<NetworkFlows>() == 128);
+const _: () = assert!(size_of::<Talker>() == 64 && offset_of!(Talker, packets) == 32);
+const _: () = assert!(size_of::<Settings>() == 368 && offset_of!(Settings, layout) == 364);
 const _: () =
-    assert!(size_of::<RawExplanation>() == 48 && offset_of!(RawExplanation, source) == 24);
+    assert!(size_of::<RawExplanation>() == 72 && offset_of!(RawExplanation, source) == 24);
 
 impl From<IpAddr> for Source {
     fn from(address: IpAddr) -> Self {
@@ -160,6 +268,16 @@ impl Source {
             6 => Some(Ipv6Addr::from(self.word).into()),
             _ => None,
         }
+    }
+}
+
+impl Settings {
+    /// `limit_regular` of `bpf/limit.h`.
+    pub(crate) fn regular_limit(&self, contacts: u32) -> Limit {
+        let most = u64::from(contacts) * u64::from(self.regular_per_contact);
+        let most = most.max(self.regular_least.into());
+        let interval_ns = self.regular_window_ns.checked_div(most).unwrap_or(0);
+        Limit { interval_ns, tolerance_ns: self.regular_window_ns, renew_ns: 0 }
     }
 }
 
@@ -189,7 +307,7 @@ mod tests {
     use libbpf_rs::btf::types::{Enum, MemberAttr, Struct};
 
     use super::*;
-    use crate::Reason;
+    use crate::{Meter, Reason, Standing};
 
     const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tollgate.bpf.o"));
 
@@ -225,21 +343,67 @@ mod tests {
         assert_mirrors!(btf, "count", Count { packets, bytes });
         assert_mirrors!(btf, "source", Source { family, word });
         assert_mirrors!(btf, "prefix_key", PrefixKey { bits, source });
-        assert_mirrors!(btf, "prefix_rule", PrefixRule { not_after, own_not_after, bits, spare });
-        assert_mirrors!(btf, "deny_bucket", DenyBucket { tags, spilled });
-        assert_mirrors!(btf, "deny_entry", DenyEntry { source, spare, not_after });
+        assert_mirrors!(
+            btf,
+            "prefix_rule",
+            PrefixRule { not_after, own_not_after, hits, bits, mark, own_mark, spare }
+        );
+        assert_mirrors!(btf, "address_bucket", AddressBucket { tags, spilled });
+        assert_mirrors!(btf, "address_entry", AddressEntry { source, count, not_after });
+        assert_mirrors!(btf, "limit", Limit { interval_ns, tolerance_ns, renew_ns });
+        assert_mirrors!(btf, "budget", Budget { identity, due });
+        assert_mirrors!(btf, "budget_bucket", BudgetBucket { budgets });
+        assert_mirrors!(btf, "trunk", Trunk { invites, rest, invites_due, rest_due });
+        assert_mirrors!(btf, "address_flows", AddressFlows { identity, flows });
+        assert_mirrors!(btf, "network_flows", NetworkFlows { identity, flows });
+        assert_mirrors!(
+            btf,
+            "talker",
+            Talker { identity, source, reason, packets, dropped, options, last_ns }
+        );
+        assert_mirrors!(btf, "ports", PortWord { tcp, udp, admin });
         assert_mirrors!(
             btf,
             "settings",
-            Settings { key, options_interval_ns, options_tolerance_ns, layout, spare }
+            Settings {
+                key,
+                limits,
+                network_limits,
+                regular_window_ns,
+                regular_least,
+                regular_per_contact,
+                flows,
+                network_flows,
+                flow_idle_ns,
+                signatures,
+                geo,
+                closed,
+                admins,
+                local_first,
+                local_last,
+                monitor,
+                layout
+            }
         );
         assert_mirrors!(
             btf,
             "explanation",
-            RawExplanation { reason, rule, rule_bits, trusted, rule_not_after, source, trust_bits }
+            RawExplanation {
+                reason,
+                rule,
+                rule_bits,
+                trusted,
+                rule_not_after,
+                source,
+                trust_bits,
+                standing,
+                meter,
+                contacts,
+                trunk,
+                admin,
+                spared
+            }
         );
-        assert_mirrors!(btf, "budget", Budget { identity, due });
-        assert_mirrors!(btf, "budget_bucket", BudgetBucket { budgets });
     }
 
     #[test]
@@ -263,6 +427,21 @@ mod tests {
         };
         assert_eq!(number("RULE_DENY_ADDRESS"), i64::from(RULE_DENY_ADDRESS));
         assert_eq!(number("RULE_DENY_PREFIX"), i64::from(RULE_DENY_PREFIX));
+        assert_eq!(number("RULE_GEO"), i64::from(RULE_GEO));
+    }
+
+    #[test]
+    fn every_standing_and_meter_has_the_name_and_number_of_the_object() {
+        let btf = Btf::from_raw("tollgate", OBJECT).unwrap().expect("the object has BTF");
+        let mut standings = object_enum(&btf, "standing");
+        assert_eq!(standings.pop(), Some(("STANDINGS".to_owned(), Standing::ALL.len() as i64)));
+        let mirror = Standing::ALL.iter().map(|one| (one.name().to_uppercase(), *one as i64));
+        assert_eq!(standings, mirror.collect::<Vec<_>>());
+        let mut meters = object_enum(&btf, "meter");
+        assert_eq!(meters.pop(), Some(("METERS".to_owned(), METERS as i64)));
+        let name = |meter: &Meter| format!("METER_{}", meter.name().to_uppercase());
+        let mirror = Meter::ALL.iter().map(|meter| (name(meter), *meter as i64));
+        assert_eq!(meters, mirror.collect::<Vec<_>>());
     }
 
     #[test]

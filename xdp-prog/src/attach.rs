@@ -15,8 +15,9 @@ use nix::net::if_::if_nametoindex;
 use zerocopy::IntoBytes;
 
 use crate::abi;
+use crate::limits::Limits;
 use crate::loader::{self, Programs, create_link, mode_of, update_link};
-use crate::maps::{OptionsLimit, check_layout, open_map, read_settings, write_settings};
+use crate::maps::{check_layout, open_map, read_settings, write_settings};
 use crate::pins::{
     self, EXPLAIN, PROGRAM, link_index, link_pin, open_link, pinned_links, replace_pin,
 };
@@ -183,7 +184,7 @@ fn begin_settings(map: &MapHandle) -> Result<bool, Error> {
     getrandom::fill(settings.key.as_mut_bytes())
         .map_err(|error| Error::os("draw a key")(io::Error::other(error)))?;
     settings.layout = abi::LAYOUT;
-    OptionsLimit::default().write(&mut settings);
+    Limits::default().write(&mut settings);
     write_settings(map, &settings)?;
     Ok(true)
 }

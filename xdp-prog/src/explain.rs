@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::{Deny, Error, OptionsLimit, Prefix, Reason, Verdict};
+use crate::{Deny, Error, Meter, Prefix, Rate, Reason, Standing, Verdict};
 
 /// A packet as an operator describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,14 @@ pub struct Explanation {
     pub verdict: Verdict,
     /// Why.
     pub reason: Reason,
+    /// What is known of the sender, where it was asked.
+    pub standing: Standing,
+    /// Whose budget it would be spent from, where one would.
+    pub meter: Option<Meter>,
+    /// Contacts of a regular.
+    pub contacts: u32,
+    /// In monitor mode: why it would have been dropped.
+    pub spared: Option<Reason>,
     /// The entry that decided, where one did.
     pub rule: Option<Rule>,
 }
@@ -70,8 +78,15 @@ pub enum Rule {
         /// The entry of the deny list that it beats.
         denied: Deny,
     },
-    /// The source has spent its budget of OPTIONS.
-    Options(OptionsLimit),
+    /// The source lies in this network of a region; of no bits: in none that is allowed.
+    Region(Prefix),
+    /// The budget of the source, or of its network, is spent.
+    Budget {
+        /// For what.
+        meter: Meter,
+        /// How much it is.
+        rate: Rate,
+    },
 }
 
 impl fmt::Display for Rule {
@@ -81,9 +96,8 @@ impl fmt::Display for Rule {
             Self::Trust { trusted, denied } => {
                 write!(f, "trust {trusted} (before deny {})", denied.prefix)
             }
-            Self::Options(limit) => {
-                write!(f, "limit options {}/s burst {}", limit.per_second, limit.burst)
-            }
+            Self::Region(prefix) => write!(f, "region {prefix}"),
+            Self::Budget { meter, rate } => write!(f, "limit {} {rate}", meter.name()),
         }
     }
 }
@@ -91,10 +105,13 @@ impl fmt::Display for Rule {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.verdict.name(), self.reason.name())?;
-        match &self.rule {
-            Some(rule) => write!(f, " by {rule}"),
-            None => Ok(()),
+        if let Some(rule) = &self.rule {
+            write!(f, " by {rule}")?;
         }
+        if let Some(spared) = self.spared {
+            write!(f, ", spared {}", spared.name())?;
+        }
+        Ok(())
     }
 }
 
@@ -243,6 +260,10 @@ mod tests {
         let explanation = Explanation {
             verdict: Verdict::Drop,
             reason: Reason::DropDenyPrefix,
+            standing: Standing::Unasked,
+            meter: None,
+            contacts: 0,
+            spared: None,
             rule: Some(Rule::Deny(denied)),
         };
         assert_eq!(explanation.to_string(), "drop: drop_deny_prefix by deny 10.0.0.0/8");

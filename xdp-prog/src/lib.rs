@@ -1,8 +1,9 @@
 //! The guard in the NIC driver: a C program that judges each frame, and what loads, feeds and asks it.
 //!
-//! A frame enters `bpf/tollgate.bpf.c`, is parsed (`parse.h`), judged by its source (`deny.h`,
-//! `trust.h`) and its rate (`limit.h`), and leaves to a worker's AF_XDP socket (`steer.h`), to the
-//! kernel, or nowhere; each exit has a [`Reason`] and is counted under it.
+//! A frame enters `bpf/tollgate.bpf.c`, is parsed (`parse.h`), judged by its source (`deny.h`, `geo.h`,
+//! `trust.h`), its port (`port.h`), what it asks for (`sip.h`, `signature.h`) and how often (`who.h`, `limit.h`,
+//! `flow.h`), and leaves to a worker's AF_XDP socket (`steer.h`), to the kernel, or nowhere; each exit has a
+//! [`Reason`] and is counted under it, and strangers by their address too (`talk.h`).
 //!
 //! The dataplane [`attach`]es the program and hands it sockets; what reaches it past the driver it asks
 //! the [`Twin`] about. Control opens the pinned maps with
@@ -18,6 +19,7 @@ mod addresses;
 mod attach;
 mod error;
 mod explain;
+mod limits;
 mod loader;
 mod maps;
 mod pins;
@@ -25,16 +27,18 @@ mod plan;
 mod prefix;
 mod prefixes;
 mod reason;
+mod sip;
 mod tester;
 mod twin;
 
 pub use attach::{Attached, Interface, Mode, attach};
 pub use error::Error;
 pub use explain::{Described, Explanation, Protocol, Rule};
-pub use maps::{Changed, Count, Deny, Instant, Maps, OptionsLimit};
+pub use limits::{Limits, Rate, RateFault, Rates, TrunkRates};
+pub use maps::{Changed, Count, Deny, Instant, Maps, Ports, Region, Regular, Talker, Trust};
 pub use pins::unload;
 pub use plan::{Allowed, Capacities, Deliver, Plan, Target};
 pub use prefix::{Prefix, PrefixFault};
-pub use reason::{Reason, Verdict};
+pub use reason::{Meter, Reason, Standing, Verdict};
 pub use tester::{Arrival, Price, Pricer, Run, Tester};
 pub use twin::Twin;

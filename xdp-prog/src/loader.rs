@@ -20,7 +20,7 @@ use crate::Error;
 use crate::abi::{self, Source};
 use crate::attach::Mode;
 use crate::maps::open_map;
-use crate::plan::{Deliver, Plan};
+use crate::plan::{Capacities, Deliver, Plan};
 use crate::tester::{Arrival, Run};
 
 #[allow(
@@ -107,8 +107,15 @@ fn fill_globals(globals: &mut skeleton::types::rodata, plan: &Plan, indices: &[u
     globals.media_first = plan.media_ports.0.into();
     globals.media_last = plan.media_ports.1.into();
     globals.queues_per_interface = plan.capacities.queues_per_interface;
-    globals.deny_mask = plan.capacities.deny_buckets() - 1;
-    globals.budget_mask = plan.capacities.budget_buckets() - 1;
+    let sizes = &plan.capacities;
+    globals.deny_mask = Capacities::buckets(sizes.deny_addresses) - 1;
+    globals.regular_mask = Capacities::buckets(sizes.regulars) - 1;
+    globals.budget_mask = Capacities::budget_buckets(sizes.strangers) - 1;
+    globals.network_budget_mask = Capacities::budget_buckets(sizes.strangers) - 1;
+    globals.regular_budget_mask = Capacities::budget_buckets(sizes.regulars) - 1;
+    globals.flow_mask = sizes.places() - 1;
+    globals.network_flow_mask = sizes.places() - 1;
+    globals.talker_mask = sizes.places() - 1;
     globals.interfaces = indices.len() as u32;
     globals.interface_index[..indices.len()].copy_from_slice(indices);
     globals.own_addresses = plan.addresses.len() as u32;
@@ -133,22 +140,45 @@ fn size_tables(open: &mut skeleton::OpenTollgateSkel<'_>, plan: &Plan) -> Result
     let size = |map: &mut OpenMapMut<'_>, entries: u32| {
         map.set_max_entries(entries).map_err(Error::bpf("size the tables"))
     };
-    size(&mut maps.deny_buckets, sizes.deny_buckets())?;
-    size(&mut maps.deny_entries, sizes.deny_buckets() * abi::DENY_SLOTS as u32)?;
+    let denied = Capacities::buckets(sizes.deny_addresses);
+    let regulars = Capacities::buckets(sizes.regulars);
+    size(&mut maps.deny_buckets, denied)?;
+    size(&mut maps.deny_entries, denied * abi::ADDRESS_SLOTS as u32)?;
+    size(&mut maps.regular_buckets, regulars)?;
+    size(&mut maps.regular_entries, regulars * abi::ADDRESS_SLOTS as u32)?;
     size(&mut maps.deny_prefixes, sizes.deny_prefixes)?;
+    size(&mut maps.geo_prefixes, sizes.geo_prefixes)?;
     size(&mut maps.trust_prefixes, sizes.trusted_prefixes)?;
-    size(&mut maps.budgets, sizes.budget_buckets())?;
+    size(&mut maps.budgets, Capacities::budget_buckets(sizes.strangers))?;
+    size(&mut maps.network_budgets, Capacities::budget_buckets(sizes.strangers))?;
+    size(&mut maps.regular_budgets, Capacities::budget_buckets(sizes.regulars))?;
+    size(&mut maps.flows, sizes.places())?;
+    size(&mut maps.network_flow_sets, sizes.places())?;
+    size(&mut maps.talkers, sizes.places())?;
     size(&mut maps.sockets, abi::INTERFACES_MAX as u32 * sizes.queues_per_interface)?;
     for map in [
         &mut maps.settings,
         &mut maps.counts,
+        &mut maps.spared,
         &mut maps.deny_buckets,
         &mut maps.deny_entries,
+        &mut maps.regular_buckets,
+        &mut maps.regular_entries,
         &mut maps.deny_prefixes,
+        &mut maps.geo_prefixes,
         &mut maps.trust_prefixes,
         &mut maps.deny_near,
+        &mut maps.geo_near,
         &mut maps.trust_near,
         &mut maps.budgets,
+        &mut maps.regular_budgets,
+        &mut maps.network_budgets,
+        &mut maps.trunks,
+        &mut maps.flows,
+        &mut maps.network_flow_sets,
+        &mut maps.talkers,
+        &mut maps.signatures,
+        &mut maps.ports,
         &mut maps.sockets,
     ] {
         let name = map.name().to_string_lossy().into_owned();

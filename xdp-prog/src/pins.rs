@@ -28,16 +28,29 @@ const BESIDE: &str = "new_";
 pub(crate) const PROGRAM: &str = "program";
 pub(crate) const EXPLAIN: &str = "explain";
 /// Every table of `bpf/maps.h`, by the name it is pinned under.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 23] = [
     "settings",
     "counts",
+    "spared",
     "deny_buckets",
     "deny_entries",
+    "regular_buckets",
+    "regular_entries",
     "deny_prefixes",
+    "geo_prefixes",
     "trust_prefixes",
     "deny_near",
+    "geo_near",
     "trust_near",
     "budgets",
+    "regular_budgets",
+    "network_budgets",
+    "trunks",
+    "flows",
+    "network_flow_sets",
+    "talkers",
+    "signatures",
+    "ports",
     "sockets",
 ];
 

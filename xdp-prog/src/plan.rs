@@ -59,10 +59,14 @@ pub struct Capacities {
     pub deny_addresses: u32,
     /// Denied networks, IPv4 and IPv6 together.
     pub deny_prefixes: u32,
+    /// Networks of regions.
+    pub geo_prefixes: u32,
     /// Trusted networks and addresses together.
     pub trusted_prefixes: u32,
-    /// Sources whose OPTIONS are metered at a time; 16 bytes each.
-    pub options_sources: u32,
+    /// Addresses from which somebody registered or called lately; 68 to 136 bytes each.
+    pub regulars: u32,
+    /// Strangers that are metered at a time: 64 bytes of budgets, 8 of flows, 64 of what they did, for each.
+    pub strangers: u32,
     /// NIC queues of each interface.
     pub queues_per_interface: u32,
 }
@@ -71,9 +75,11 @@ impl Default for Capacities {
     fn default() -> Self {
         Self {
             deny_addresses: 1_000_000,
-            deny_prefixes: 16_384,
-            trusted_prefixes: 4_096,
-            options_sources: 262_144,
+            deny_prefixes: 131_072,
+            geo_prefixes: 131_072,
+            trusted_prefixes: 16_384,
+            regulars: 131_072,
+            strangers: 131_072,
             queues_per_interface: 64,
         }
     }
@@ -108,8 +114,10 @@ impl Plan {
         let sizes = &self.capacities;
         let in_range = (1..=4_000_000).contains(&sizes.deny_addresses)
             && (1..=1_000_000).contains(&sizes.deny_prefixes)
+            && (1..=1_000_000).contains(&sizes.geo_prefixes)
             && (1..=1_000_000).contains(&sizes.trusted_prefixes)
-            && (1..=16_000_000).contains(&sizes.options_sources)
+            && (1..=1_000_000).contains(&sizes.regulars)
+            && (1..=4_000_000).contains(&sizes.strangers)
             && (1..=1_024).contains(&sizes.queues_per_interface);
         if !in_range {
             return refuse(format!("table sizes out of range: {sizes:?}"));
@@ -119,14 +127,21 @@ impl Plan {
 }
 
 impl Capacities {
-    /// Buckets of the deny table: at most eight addresses for the fifteen slots of each, so that
+    /// Buckets of a table of so many addresses: at most eight for the fifteen slots of each, so that
     /// hardly one runs over.
-    pub(crate) fn deny_buckets(&self) -> u32 {
-        self.deny_addresses.div_ceil(abi::DENY_ADDRESSES_PER_BUCKET).next_power_of_two()
+    pub(crate) fn buckets(addresses: u32) -> u32 {
+        addresses.div_ceil(abi::ADDRESSES_PER_BUCKET).next_power_of_two()
     }
 
-    /// Buckets of the table of budgets.
-    pub(crate) fn budget_buckets(&self) -> u32 {
-        self.options_sources.div_ceil(abi::BUDGET_SLOTS as u32).next_power_of_two()
+    /// Buckets of a cache of budgets: a source asks for up to four kinds of things.
+    pub(crate) fn budget_buckets(sources: u32) -> u32 {
+        (sources * KINDS).div_ceil(abi::BUDGET_SLOTS as u32).next_power_of_two()
+    }
+
+    /// Sets of flows, and places of talkers.
+    pub(crate) fn places(&self) -> u32 {
+        self.strangers.next_power_of_two()
     }
 }
+
+const KINDS: u32 = 4;

@@ -3,7 +3,8 @@
 //! The trie finds only the longest network around an address. So each rule carries, next to its own
 //! end, the latest end of all networks around it: a ban of an hour on a /24 that is over never
 //! shields its source from the ban on the /16. This file keeps those ends and the bitmap right; it
-//! is the only writer, and remembers what it wrote.
+//! is the only writer, and remembers what it wrote. Likewise the marks: what a network is for (a region that
+//! is forbidden, an administrator's) all in it is for, and of the trunks around an address the nearest is its.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,7 +14,7 @@ use std::path::Path;
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::abi::{PrefixKey, PrefixRule};
+use crate::abi::{MARK_TRUNK, PrefixKey, PrefixRule};
 use crate::maps::{Instant, nanoseconds, open_map, until};
 use crate::{Error, Prefix};
 
@@ -21,6 +22,15 @@ use crate::{Error, Prefix};
 const NEAR_WORDS: usize = 1 << NETWORK_BITS_OF_WORD;
 /// Each of them is for one /18.
 const NETWORK_BITS_OF_WORD: u8 = 18;
+
+/// What is said of a network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// Its last moment; `None` is for good.
+    pub(crate) not_after: Option<Instant>,
+    /// Bits of `MARK_…`, and the number of a trunk.
+    pub(crate) mark: u32,
+}
 
 pub(crate) struct Prefixes {
     list: &'static str,
@@ -34,21 +44,16 @@ pub(crate) struct Prefixes {
 
 impl Prefixes {
     /// Opens the pinned pair and reads what an earlier writer left.
-    pub(crate) fn open(
-        pins: &Path,
-        list: &'static str,
-        trie: &str,
-        near: &str,
-    ) -> Result<Self, Error> {
-        let trie = open_map(pins, trie)?;
-        let near = open_map(pins, near)?;
+    pub(crate) fn open(pins: &Path, list: &'static str) -> Result<Self, Error> {
+        let trie = open_map(pins, &format!("{list}_prefixes"))?;
+        let near = open_map(pins, &format!("{list}_near"))?;
         let mut written = BTreeMap::new();
         for key in trie.keys() {
             let Ok(parsed) = PrefixKey::read_from_bytes(&key) else { continue };
             let found = trie.lookup(&key, MapFlags::ANY).map_err(Error::bpf("read a rule"))?;
             let rule = found.and_then(|bytes| PrefixRule::read_from_bytes(&bytes).ok());
             if let (Some(prefix), Some(rule)) = (parsed.prefix(), rule) {
-                written.insert(prefix, rule);
+                written.insert(prefix, PrefixRule { hits: 0, ..rule });
             }
         }
         let mut opened = Self { list, trie, near, written, bits: vec![0; NEAR_WORDS] };
@@ -62,36 +67,51 @@ impl Prefixes {
         self.trie.max_entries()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Prefix, Option<Instant>)> + '_ {
-        self.written.iter().map(|(&prefix, rule)| (prefix, until(rule.own_not_after)))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Prefix, Said)> + '_ {
+        self.written.iter().map(|(&prefix, rule)| {
+            let not_after = until(rule.own_not_after);
+            (prefix, Said { not_after, mark: rule.own_mark })
+        })
+    }
+
+    /// Frames that the rule dropped; 0 where there is none.
+    pub(crate) fn hits(&self, prefix: Prefix) -> Result<u64, Error> {
+        let found = self
+            .trie
+            .lookup(PrefixKey::from(prefix).as_bytes(), MapFlags::ANY)
+            .map_err(Error::bpf("read a rule"))?;
+        let rule = found.and_then(|bytes| PrefixRule::read_from_bytes(&bytes).ok());
+        // The trie may have found a network around it.
+        Ok(rule.filter(|rule| rule.bits == u32::from(prefix.bits())).map_or(0, |rule| rule.hits))
     }
 
     /// The longest network around `address` that ends then.
     pub(crate) fn longest(&self, address: IpAddr, not_after: Option<Instant>) -> Option<Prefix> {
         let host = Prefix::host(address);
         self.iter()
-            .filter(|&(prefix, end)| prefix.covers(&host) && end == not_after)
+            .filter(|(prefix, said)| prefix.covers(&host) && said.not_after == not_after)
             .map(|(prefix, _)| prefix)
             .max_by_key(Prefix::bits)
     }
 
     /// Adds a rule or changes its end. `false`: it stood there just so.
-    pub(crate) fn set(
-        &mut self,
-        prefix: Prefix,
-        not_after: Option<Instant>,
-    ) -> Result<bool, Error> {
-        let own = nanoseconds(not_after);
-        if self.written.get(&prefix).is_some_and(|rule| rule.own_not_after == own) {
+    pub(crate) fn set(&mut self, prefix: Prefix, said: Said) -> Result<bool, Error> {
+        if self.says(prefix, said) {
             return Ok(false);
         }
         if !self.written.contains_key(&prefix) && self.written.len() >= self.capacity() as usize {
             return Err(Error::Full { list: self.list, capacity: self.capacity() });
         }
-        self.write(prefix, own)?;
+        self.write(prefix, said)?;
         self.mend_inside(prefix)?;
         self.mend_bits(prefix)?;
         Ok(true)
+    }
+
+    fn says(&self, prefix: Prefix, said: Said) -> bool {
+        self.written.get(&prefix).is_some_and(|rule| {
+            rule.own_not_after == nanoseconds(said.not_after) && rule.own_mark == said.mark
+        })
     }
 
     /// Removes a rule. `false`: there was none.
@@ -108,7 +128,7 @@ impl Prefixes {
     /// removed.
     pub(crate) fn replace(
         &mut self,
-        wanted: &BTreeMap<Prefix, Option<Instant>>,
+        wanted: &BTreeMap<Prefix, Said>,
     ) -> Result<(usize, usize), Error> {
         if wanted.len() > self.capacity() as usize {
             return Err(Error::Full { list: self.list, capacity: self.capacity() });
@@ -119,10 +139,9 @@ impl Prefixes {
             self.erase(prefix)?;
         }
         let mut changed = 0;
-        for (&prefix, &not_after) in wanted {
-            let own = nanoseconds(not_after);
-            if self.written.get(&prefix).is_none_or(|rule| rule.own_not_after != own) {
-                self.write(prefix, own)?;
+        for (&prefix, &said) in wanted {
+            if !self.says(prefix, said) {
+                self.write(prefix, said)?;
                 changed += 1;
             }
         }
@@ -145,18 +164,34 @@ impl Prefixes {
         })
     }
 
-    fn write(&mut self, prefix: Prefix, own_not_after: u64) -> Result<(), Error> {
+    /// What holds in the network: its own flags and those around it; of trunks the nearest.
+    fn marked(&self, prefix: Prefix, own: u32) -> u32 {
+        let around = self.around(prefix).map(|(_, rule)| rule.own_mark);
+        around.chain([own]).fold(0, |mark, nearer| {
+            let trunk = if nearer & MARK_TRUNK == 0 { mark } else { nearer } & MARK_TRUNK;
+            (mark | nearer) & !MARK_TRUNK | trunk
+        })
+    }
+
+    fn write(&mut self, prefix: Prefix, said: Said) -> Result<(), Error> {
+        let own_not_after = nanoseconds(said.not_after);
         let rule = PrefixRule {
             not_after: self.latest(prefix, own_not_after),
             own_not_after,
+            hits: 0,
             bits: prefix.bits().into(),
+            mark: self.marked(prefix, said.mark),
+            own_mark: said.mark,
             spare: 0,
         };
-        if self.written.get(&prefix) == Some(&rule) {
+        let before = self.written.get(&prefix);
+        if before == Some(&rule) {
             return Ok(());
         }
+        let hits = if before.is_some() { self.hits(prefix)? } else { 0 };
+        let counted = PrefixRule { hits, ..rule };
         self.trie
-            .update(PrefixKey::from(prefix).as_bytes(), rule.as_bytes(), MapFlags::ANY)
+            .update(PrefixKey::from(prefix).as_bytes(), counted.as_bytes(), MapFlags::ANY)
             .map_err(Error::bpf(format!("write {prefix} to the {} list", self.list)))?;
         self.written.insert(prefix, rule);
         Ok(())
@@ -175,7 +210,10 @@ impl Prefixes {
 
     fn mend(&mut self, prefix: Prefix) -> Result<(), Error> {
         match self.written.get(&prefix) {
-            Some(rule) => self.write(prefix, rule.own_not_after),
+            Some(rule) => {
+                let said = Said { not_after: until(rule.own_not_after), mark: rule.own_mark };
+                self.write(prefix, said)
+            }
             None => Ok(()),
         }
     }

@@ -61,13 +61,13 @@ reasons! {
     PassNeighbor "pass_neighbor"
     /// An IP fragment; the kernel puts it together and the rim reads the datagram.
     PassFragment "pass_fragment"
-    /// TCP to one of our addresses.
+    /// TCP to a port that is open.
     PassTcp "pass_tcp"
     /// ICMP or ICMPv6 to one of our addresses.
     PassIcmp "pass_icmp"
     /// Another protocol over IP.
     PassProtocol "pass_protocol"
-    /// UDP to a port that is neither SIP's nor media's.
+    /// UDP to another port that is open.
     PassPort "pass_port"
     /// SIP for the kernel's sockets, on a machine that works without AF_XDP.
     PassSip "pass_sip"
@@ -101,10 +101,36 @@ reasons! {
     DropDenyAddress "drop_deny_address"
     /// The source lies in a network on the deny list.
     DropDenyPrefix "drop_deny_prefix"
+    /// The source lies in a region that is forbidden, or in none of those that are allowed.
+    DropGeo "drop_geo"
+    /// To a port, or over a protocol, that we do not serve.
+    DropPort "drop_port"
+    /// To a port of administrators, by somebody who is none.
+    DropAdminPort "drop_admin_port"
     /// A fragment to a media port; media is never fragmented.
     DropMediaFragment "drop_media_fragment"
+    /// To the SIP port, but with no start line of SIP.
+    DropSipStartLine "drop_sip_start_line"
+    /// A scanner that names itself in User-Agent or Server.
+    DropSignature "drop_signature"
     /// OPTIONS beyond the budget of its source.
     DropOptionsBudget "drop_options_budget"
+    /// REGISTER beyond the budget of its source.
+    DropRegisterBudget "drop_register_budget"
+    /// INVITE beyond the budget of its source.
+    DropInviteBudget "drop_invite_budget"
+    /// Any other SIP beyond the budget of its source.
+    DropOtherBudget "drop_other_budget"
+    /// New TCP connections beyond the budget of their source.
+    DropSynBudget "drop_syn_budget"
+    /// IP fragments beyond the budget of their source.
+    DropFragmentBudget "drop_fragment_budget"
+    /// Beyond the budget of its /24 or /64.
+    DropNetworkBudget "drop_network_budget"
+    /// A stranger who talks from too many ports at a time.
+    DropFlows "drop_flows"
+    /// Strangers of one /24 or /64 with too many flows at a time.
+    DropNetworkFlows "drop_network_flows"
     /// For a worker whose socket is not there, such as while the dataplane restarts; SIP in fragments too.
     DropNoSocket "drop_no_socket"
     /// For a worker, but it came in by an interface without workers.
@@ -134,6 +160,67 @@ impl Reason {
     #[must_use]
     pub fn drops(self) -> bool {
         self.verdict() == Verdict::Drop
+    }
+}
+
+// The same for what is known of who sent a frame.
+macro_rules! named {
+    ($(#[doc = $head:literal])+ $kind:ident { $($(#[doc = $doc:literal])+ $variant:ident $name:literal)+ }) => {
+        $(#[doc = $head])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u32)]
+        pub enum $kind {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl $kind {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// One lower-case word; stable.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// The one of that number, `None` past the last.
+            #[must_use]
+            pub fn from_number(number: u32) -> Option<Self> {
+                Self::ALL.get(usize::try_from(number).ok()?).copied()
+            }
+        }
+    };
+}
+
+named! {
+    /// What the driver knows of who sent a frame.
+    Standing {
+        /// It made no difference and was not looked up.
+        Unasked "unasked"
+        /// Nobody known.
+        Stranger "stranger"
+        /// Somebody registered or called from there lately.
+        Regular "regular"
+        /// A gateway, an administrator, or on the operator's list.
+        Trusted "trusted"
+    }
+}
+
+named! {
+    /// What a sender has budgets for.
+    Meter {
+        /// OPTIONS.
+        Options "options"
+        /// REGISTER.
+        Register "register"
+        /// INVITE.
+        Invite "invite"
+        /// All other methods, other spellings, answers and keep-alives.
+        Other "other"
+        /// New TCP connections.
+        Syn "syn"
+        /// IP fragments.
+        Fragment "fragment"
     }
 }
 

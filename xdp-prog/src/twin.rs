@@ -1,34 +1,59 @@
 //! The driver's verdict about a SIP datagram, in Rust: for those that reach us past the driver.
 //!
-//! A datagram in fragments, or one that came by an interface without a guard, is read by the kernel's own
-//! sockets. It is judged here by the rules of `deny.h`, `trust.h` and `limit.h` over the very tables that
-//! the program looks at, so whoever is denied, or out of budget, is so by any way. A property holds the
-//! two against each other (`tests/twin.rs`).
+//! A datagram in fragments, one that came by an interface without a guard, or a message of a connection is read
+//! by the kernel's own sockets. It is judged here by the rules of `bpf/` over the very tables that the program
+//! looks at, so whoever is denied, a scanner, or out of budget, is so by any way. Flows are the driver's alone: a
+//! connection has a limit of its own. A property holds the two against each other (`tests/twin.rs`).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::abi::{
-    BudgetBucket, DENY_SLOTS, DenyBucket, DenyEntry, PrefixKey, PrefixRule, Settings,
+    ADDRESS_SLOTS, AddressBucket, AddressEntry, BudgetBucket, Limit, MARK_GEO_ALLOW,
+    MARK_GEO_FORBID, MARK_TRUNK, PrefixKey, PrefixRule, Settings, Trunk,
 };
 use crate::addresses::{buckets, source_hash, tag};
 use crate::maps::{Instant, check_layout, nanoseconds, open_map, read_settings};
-use crate::{Error, Prefix, Reason};
-
-/// Line ends before a start line that are looked over.
-const LEADING_LINE_ENDS_MAX: usize = 8;
+use crate::sip::Read;
+use crate::{Error, Meter, Prefix, Reason};
 
 /// The tables of a loaded guard, as the program sees them.
 pub struct Twin {
     settings: MapHandle,
-    deny_buckets: MapHandle,
-    deny_entries: MapHandle,
+    deny: Table,
+    regular: Table,
     deny_prefixes: MapHandle,
+    geo_prefixes: MapHandle,
     trust_prefixes: MapHandle,
     budgets: MapHandle,
+    network_budgets: MapHandle,
+    regular_budgets: MapHandle,
+    trunks: MapHandle,
+    signatures: MapHandle,
+}
+
+/// Single addresses.
+struct Table {
+    buckets: MapHandle,
+    entries: MapHandle,
+}
+
+/// `who.h`.
+enum Who {
+    Trusted { trunk: u32 },
+    Regular { contacts: u32 },
+    Stranger,
+}
+
+/// When, and by whom.
+struct Asked {
+    now: u64,
+    source: IpAddr,
+    hash: u64,
+    settings: Settings,
 }
 
 impl Twin {
@@ -38,47 +63,158 @@ impl Twin {
         check_layout(pins, &read_settings(&settings)?)?;
         Ok(Self {
             settings,
-            deny_buckets: open_map(pins, "deny_buckets")?,
-            deny_entries: open_map(pins, "deny_entries")?,
+            deny: Table::open(pins, "deny")?,
+            regular: Table::open(pins, "regular")?,
             deny_prefixes: open_map(pins, "deny_prefixes")?,
+            geo_prefixes: open_map(pins, "geo_prefixes")?,
             trust_prefixes: open_map(pins, "trust_prefixes")?,
             budgets: open_map(pins, "budgets")?,
+            network_budgets: open_map(pins, "network_budgets")?,
+            regular_budgets: open_map(pins, "regular_budgets")?,
+            trunks: open_map(pins, "trunks")?,
+            signatures: open_map(pins, "signatures")?,
         })
+    }
+
+    /// [`Reason::WorkerSip`], or why the driver would drop whatever that source sends.
+    pub fn judge_source(&self, now: Instant, source: IpAddr) -> Result<Reason, Error> {
+        let asked = self.asked(now, source)?;
+        Ok(self.shut_out(&asked)?.map_or(Reason::WorkerSip, |reason| asked.enforced(reason)))
     }
 
     /// [`Reason::WorkerSip`], or why the driver would drop a SIP datagram of `source`. Budgets are spent
     /// as there.
     pub fn judge(&self, now: Instant, source: IpAddr, payload: &[u8]) -> Result<Reason, Error> {
-        let now = nanoseconds(Some(now));
+        let asked = self.asked(now, source)?;
+        if let Some(reason) = self.shut_out(&asked)?.filter(|_| asked.settings.monitor == 0) {
+            return Ok(reason);
+        }
+        let Some((read, meter)) = Read::new(payload) else { return Ok(Reason::DropSipStartLine) };
+        let refused = match self.who(&asked)? {
+            Who::Trusted { trunk } => {
+                let in_dialog = meter == Meter::Invite && read.has_tag();
+                let meter = if in_dialog { Meter::Other } else { meter };
+                let fits = self.spend_trunk(&asked, trunk, meter)?;
+                (!fits).then(|| over(meter))
+            }
+            Who::Regular { contacts } => {
+                let limit = asked.settings.regular_limit(contacts);
+                let fits = spend(&self.regular_budgets, &asked, asked.hash, meter, &limit)?;
+                (!fits).then(|| over(meter))
+            }
+            Who::Stranger => self.stranger(&asked, &read, meter)?,
+        };
+        Ok(refused.map_or(Reason::WorkerSip, |reason| asked.enforced(reason)))
+    }
+
+    fn asked(&self, now: Instant, source: IpAddr) -> Result<Asked, Error> {
         let settings = read_settings(&self.settings)?;
         let hash = source_hash(settings.key, source);
-        if let Some(denied) = self.denied(now, source, hash)?
-            && rule(&self.trust_prefixes, source)?.is_none()
-        {
-            return Ok(denied);
-        }
-        if is_options(payload) && !self.spend(now, hash, &settings)? {
-            return Ok(Reason::DropOptionsBudget);
-        }
-        Ok(Reason::WorkerSip)
+        Ok(Asked { now: nanoseconds(Some(now)), source, hash, settings })
     }
 
-    fn denied(&self, now: u64, source: IpAddr, hash: u64) -> Result<Option<Reason>, Error> {
-        let ended = |not_after: u64| not_after != 0 && now > not_after;
-        let entry = self.entry(source, hash)?;
-        if entry.is_some_and(|entry| !ended(entry.not_after)) {
+    /// `decide_source`, without monitor mode.
+    fn shut_out(&self, asked: &Asked) -> Result<Option<Reason>, Error> {
+        let said = match self.denied(asked)? {
+            None => self.abroad(asked)?,
+            denied => denied,
+        };
+        let Some(said) = said else { return Ok(None) };
+        Ok(rule(&self.trust_prefixes, asked.source)?.is_none().then_some(said))
+    }
+
+    fn denied(&self, asked: &Asked) -> Result<Option<Reason>, Error> {
+        if self.deny.find(asked)?.is_some_and(|entry| !asked.ended(entry.not_after)) {
             return Ok(Some(Reason::DropDenyAddress));
         }
-        let rule = rule(&self.deny_prefixes, source)?;
-        Ok(rule.filter(|rule| !ended(rule.not_after)).map(|_| Reason::DropDenyPrefix))
+        let rule = rule(&self.deny_prefixes, asked.source)?;
+        Ok(rule.filter(|rule| !asked.ended(rule.not_after)).map(|_| Reason::DropDenyPrefix))
     }
 
-    fn entry(&self, source: IpAddr, hash: u64) -> Result<Option<DenyEntry>, Error> {
-        for place in buckets(hash, self.deny_buckets.max_entries()) {
-            let bucket: DenyBucket = read(&self.deny_buckets, &place)?.unwrap_or_default();
+    /// `geo.h`.
+    fn abroad(&self, asked: &Asked) -> Result<Option<Reason>, Error> {
+        if asked.settings.geo == 0 {
+            return Ok(None);
+        }
+        let mark = rule(&self.geo_prefixes, asked.source)?.map_or(0, |rule| rule.mark);
+        let missed = asked.settings.geo & MARK_GEO_ALLOW & !mark != 0;
+        Ok((mark & MARK_GEO_FORBID != 0 || missed).then_some(Reason::DropGeo))
+    }
+
+    fn who(&self, asked: &Asked) -> Result<Who, Error> {
+        if let Some(trust) = rule(&self.trust_prefixes, asked.source)? {
+            return Ok(Who::Trusted { trunk: trust.mark & MARK_TRUNK });
+        }
+        let regular = self.regular.find(asked)?.filter(|entry| !asked.ended(entry.not_after));
+        Ok(regular.map_or(Who::Stranger, |entry| Who::Regular { contacts: entry.count }))
+    }
+
+    fn stranger(
+        &self,
+        asked: &Asked,
+        read: &Read<'_>,
+        meter: Meter,
+    ) -> Result<Option<Reason>, Error> {
+        if asked.settings.signatures != 0
+            && let Some(agent) = read.agent()
+        {
+            let known = self.signatures.lookup(&agent, MapFlags::ANY);
+            if known.map_err(Error::bpf("read a signature"))?.is_some() {
+                return Ok(Some(Reason::DropSignature));
+            }
+        }
+        let place = meter as usize;
+        let limit = &asked.settings.limits[place];
+        if !spend(&self.budgets, asked, asked.hash, meter, limit)? {
+            return Ok(Some(over(meter)));
+        }
+        let limit = &asked.settings.network_limits[place];
+        let network = source_hash(asked.settings.key, network(asked.source));
+        let fits = spend(&self.network_budgets, asked, network, meter, limit)?;
+        Ok((!fits).then_some(Reason::DropNetworkBudget))
+    }
+
+    fn spend_trunk(&self, asked: &Asked, number: u32, meter: Meter) -> Result<bool, Error> {
+        let Some(mut trunk) = read::<Trunk>(&self.trunks, &number)? else { return Ok(true) };
+        let (limit, due) = match meter {
+            Meter::Invite => (trunk.invites, &mut trunk.invites_due),
+            _ => (trunk.rest, &mut trunk.rest_due),
+        };
+        if limit.interval_ns == 0 {
+            return Ok(true);
+        }
+        let fits = conforms(due, &limit, asked.now);
+        self.trunks
+            .update(number.as_bytes(), trunk.as_bytes(), MapFlags::ANY)
+            .map_err(Error::bpf("spend a budget of a trunk"))?;
+        Ok(fits)
+    }
+}
+
+impl Asked {
+    fn ended(&self, not_after: u64) -> bool {
+        not_after != 0 && self.now > not_after
+    }
+
+    /// In monitor mode nothing comes of a rule.
+    fn enforced(&self, reason: Reason) -> Reason {
+        if self.settings.monitor == 0 { reason } else { Reason::WorkerSip }
+    }
+}
+
+impl Table {
+    fn open(pins: &Path, list: &str) -> Result<Self, Error> {
+        let buckets = open_map(pins, &format!("{list}_buckets"))?;
+        Ok(Self { buckets, entries: open_map(pins, &format!("{list}_entries"))? })
+    }
+
+    fn find(&self, asked: &Asked) -> Result<Option<AddressEntry>, Error> {
+        let (source, hash) = (asked.source, asked.hash);
+        for place in buckets(hash, self.buckets.max_entries()) {
+            let bucket: AddressBucket = read(&self.buckets, &place)?.unwrap_or_default();
             if let Some(slot) = bucket.tags.iter().position(|&found| found == tag(hash)) {
-                let place = place * DENY_SLOTS as u32 + slot as u32;
-                let entry: Option<DenyEntry> = read(&self.deny_entries, &place)?;
+                let place = place * ADDRESS_SLOTS as u32 + slot as u32;
+                let entry: Option<AddressEntry> = read(&self.entries, &place)?;
                 if entry.is_some_and(|entry| entry.source == source.into()) {
                     return Ok(entry);
                 }
@@ -89,33 +225,66 @@ impl Twin {
         }
         Ok(None)
     }
+}
 
-    /// Whether there was budget left. The driver may spend from the same bucket meanwhile; what is lost
-    /// by that is one knock of somebody, let in too many.
-    fn spend(&self, now: u64, hash: u64, settings: &Settings) -> Result<bool, Error> {
-        let interval = settings.options_interval_ns;
-        if interval == 0 {
-            return Ok(true);
+/// `DROP_OPTIONS_BUDGET + meter`.
+fn over(meter: Meter) -> Reason {
+    let number = Reason::DropOptionsBudget as u32 + meter as u32;
+    Reason::from_number(number).unwrap_or(Reason::DropOtherBudget)
+}
+
+/// `limit_spend`. The driver may spend from the same bucket meanwhile; what is lost by that is one knock of
+/// somebody, let in too many.
+fn spend(
+    cache: &MapHandle,
+    asked: &Asked,
+    hash: u64,
+    meter: Meter,
+    limit: &Limit,
+) -> Result<bool, Error> {
+    if limit.interval_ns == 0 {
+        return Ok(true);
+    }
+    let mixed = (hash ^ meter as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let identity = mixed.max(1);
+    let place = (mixed >> 32) as u32 & (cache.max_entries() - 1);
+    let Some(mut bucket) = read::<BudgetBucket>(cache, &place)? else { return Ok(true) };
+    let own = bucket.budgets.iter().position(|budget| budget.identity == identity);
+    let owes_least = || (0..bucket.budgets.len()).min_by_key(|&at| bucket.budgets[at].due);
+    let Some(at) = own.or_else(owes_least) else { return Ok(true) };
+    if own.is_none() {
+        bucket.budgets[at].due = 0;
+    }
+    bucket.budgets[at].identity = identity;
+    let fits = conforms(&mut bucket.budgets[at].due, limit, asked.now);
+    cache
+        .update(place.as_bytes(), bucket.as_bytes(), MapFlags::ANY)
+        .map_err(Error::bpf("spend a budget"))?;
+    Ok(fits)
+}
+
+/// A due time is even; odd: who it belongs to went over and is out until then.
+const OUT: u64 = 1;
+
+/// `limit_meter`.
+fn conforms(due: &mut u64, limit: &Limit, now: u64) -> bool {
+    let next = ((*due).max(now) + limit.interval_ns) & !OUT;
+    let is_out = *due & OUT != 0 && *due > now;
+    if is_out || next.saturating_sub(now) > limit.tolerance_ns {
+        if limit.renew_ns != 0 {
+            *due = (now + limit.renew_ns) | OUT;
         }
-        let place = (hash >> 16) as u32 & (self.budgets.max_entries() - 1);
-        let Some(mut bucket) = read::<BudgetBucket>(&self.budgets, &place)? else {
-            return Ok(true);
-        };
-        let identity = hash.max(1);
-        let own = bucket.budgets.iter().position(|budget| budget.identity == identity);
-        let owes_least = || (0..bucket.budgets.len()).min_by_key(|&at| bucket.budgets[at].due);
-        let Some(at) = own.or_else(owes_least) else { return Ok(true) };
-        let begun = if own.is_some() { bucket.budgets[at].due.max(now) } else { now };
-        let due = begun + interval;
-        if due - now > settings.options_tolerance_ns {
-            return Ok(false);
-        }
-        bucket.budgets[at].identity = identity;
-        bucket.budgets[at].due = due;
-        self.budgets
-            .update(place.as_bytes(), bucket.as_bytes(), MapFlags::ANY)
-            .map_err(Error::bpf("spend a budget of OPTIONS"))?;
-        Ok(true)
+        return false;
+    }
+    *due = next;
+    true
+}
+
+/// `source_network`.
+fn network(source: IpAddr) -> IpAddr {
+    match source {
+        IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits() & 0xffff_ff00).into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
     }
 }
 
@@ -133,14 +302,4 @@ fn read<V: FromZeros + IntoBytes + zerocopy::FromBytes>(
         .lookup_into(key.as_bytes(), value.as_mut_bytes(), MapFlags::ANY)
         .map_err(Error::bpf("read the tables of the guard"))?;
     Ok(found.then_some(value))
-}
-
-/// `limit_is_options` of `limit.h`.
-fn is_options(payload: &[u8]) -> bool {
-    let mut line = payload;
-    for _ in 0..LEADING_LINE_ENDS_MAX {
-        let Some(rest) = line.strip_prefix(b"\r\n") else { break };
-        line = rest;
-    }
-    line.starts_with(b"OPTIONS ")
 }

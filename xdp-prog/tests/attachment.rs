@@ -10,7 +10,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use guard::{Guard, OWN4, SIP, Socket, in_own_world, plan};
+use guard::{Guard, OWN4, SIP, Socket, in_own_world, plan, trust};
 use xdp_prog::{Allowed, Arrival, Deny, Error, Maps, Mode, Plan, Reason, Target, attach, unload};
 
 /// Runs `ip` with these words in the namespace of the test.
@@ -68,7 +68,7 @@ fn real_frames_are_guarded_in_native_mode_through_restarts() {
         };
         let knock = |maps: &Maps, reason| knock_with(b"INVITE sip:1 SIP/2.0\r\n", maps, reason);
         assert!(knock(&guard.maps, Reason::DropNoSocket), "no worker yet");
-        let fragmented = [b' '; 3_000];
+        let fragmented = [b"INVITE sip:1 SIP/2.0\r\n".as_slice(), &[b' '; 3_000]].concat();
         assert!(knock_with(&fragmented, &guard.maps, Reason::DropNoSocket), "no rim yet");
 
         // The process is gone; what it pinned goes on.
@@ -77,8 +77,7 @@ fn real_frames_are_guarded_in_native_mode_through_restarts() {
         let mut maps = Maps::open(pins).unwrap();
         maps.deny_add(&deny("10.10.1.1")).unwrap();
         maps.deny_add(&deny("10.20.0.0/16")).unwrap();
-        maps.trust_add("10.30.0.0/16".parse().unwrap()).unwrap();
-        maps.set_options_limit(7, 9).unwrap();
+        maps.trust_add(&trust("10.30.0.0/16")).unwrap();
         assert!(knock(&maps, Reason::DropDenyAddress));
 
         // A new process: the same link with a new program, the same lists and limits.
@@ -90,9 +89,7 @@ fn real_frames_are_guarded_in_native_mode_through_restarts() {
         assert!(knock(&guard.maps, Reason::DropDenyAddress));
         let rules = [deny("10.20.0.0/16"), deny("10.10.1.1")];
         assert_eq!(guard.maps.deny_list().unwrap(), rules);
-        assert_eq!(guard.maps.trust_list(), ["10.30.0.0/16".parse().unwrap()]);
-        let limit = guard.maps.options_limit().unwrap();
-        assert_eq!((limit.per_second, limit.burst), (7, 9));
+        assert_eq!(guard.maps.trust_list(), [trust("10.30.0.0/16")]);
 
         unload(pins).unwrap();
         assert!(!pins.exists());

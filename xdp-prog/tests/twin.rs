@@ -9,7 +9,10 @@ use std::time::Duration;
 use guard::{Guard, OWN4, OWN6, SIP, in_own_world, ip, now, plan};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use xdp_prog::{Deny, Described, Prefix, Protocol, Reason, Twin};
+use xdp_prog::{
+    Deny, Described, Meter, Prefix, Protocol, Rate, Reason, Region, Regular, TrunkRates, Trust,
+    Twin,
+};
 
 /// Sources of one round: some hundred, so that rules meet them.
 fn source(dice: &mut StdRng, round: u8) -> IpAddr {
@@ -41,15 +44,36 @@ fn around(dice: &mut StdRng, address: IpAddr) -> Prefix {
 /// Mostly OPTIONS, or nearly so.
 fn payload(dice: &mut StdRng) -> Vec<u8> {
     let line_ends = b"\r\n".repeat(dice.random_range(0..10));
-    let lines: [&[u8]; 6] = [
+    let lines: [&[u8]; 9] = [
         b"OPTIONS sip:a SIP/2.0",
         b"OPTIONS ",
         b"OPTIONS",
         b"INVITE sip:a SIP/2.0",
+        b"REGISTER sip:a SIP/2.0",
         b"options ",
+        b"BYE/ sip:a",
+        b"\x00\x01\x00\x58\x21",
         b"",
     ];
-    [line_ends, lines[dice.random_range(0..lines.len())].to_vec()].concat()
+    let mut message = [line_ends, lines[dice.random_range(0..lines.len())].to_vec()].concat();
+    // Headers whole, cut, and nearly so.
+    let headers: [&[u8]; 10] = [
+        b"\r\nUser-Agent: sipcli/1.0",
+        b"\r\nsErver :\r\n sipcli",
+        b"\r\nUser-Agent: other",
+        b"\r\nUser-Agent",
+        b"\r\nTo: <sip:a>;tag=1",
+        b"\nt\t:a;TAG=",
+        b"\r\nTo: <sip:a>",
+        b"\r\nTotal: ;tag=1",
+        b"\r\n\r\n",
+        b"\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1",
+    ];
+    for _ in 0..dice.random_range(0..6) {
+        message.extend(headers[dice.random_range(0..headers.len())]);
+    }
+    message.truncate(message.len() - dice.random_range(0..=message.len().min(4)));
+    message
 }
 
 fn described(source: IpAddr, payload: &[u8]) -> Described {
@@ -72,9 +96,16 @@ fn the_twin_says_of_any_sip_datagram_what_the_program_says() {
         // So few budgets that they are given up for others, and none fills again while a round lasts.
         let mut plan = plan(pins);
         plan.capacities.deny_addresses = DENIED;
-        plan.capacities.options_sources = 64;
+        plan.capacities.strangers = 16;
         let (mut guard, _socket) = Guard::with_socket(&plan);
-        guard.maps.set_options_limit(1, 1).unwrap();
+        let mut limits = guard::free();
+        limits.stranger = [Rate::per_second(1, 1); Meter::ALL.len()];
+        limits.network = [Rate::per_second(1, 3); Meter::ALL.len()];
+        limits.regular_least = 2;
+        guard.maps.set_limits(&limits).unwrap();
+        guard.maps.signature_replace_all(["sipcli"]).unwrap();
+        let rates = TrunkRates { invites: Rate::per_second(1, 1), rest: Rate::per_second(1, 2) };
+        guard.maps.set_trunk(3, &rates).unwrap();
         let twin = Twin::open(pins).unwrap();
         let mut dice = StdRng::seed_from_u64(0x7117);
         let mut met = std::collections::HashMap::<Reason, u32>::new();
@@ -88,7 +119,22 @@ fn the_twin_says_of_any_sip_datagram_what_the_program_says() {
             }
             guard.maps.deny_replace_all(rules).unwrap();
             let trusted = source(&mut dice, round);
-            guard.maps.trust_replace_all([around(&mut dice, trusted)]).unwrap();
+            let prefix = around(&mut dice, trusted);
+            let trunk = 3 * u16::from(round % 2);
+            guard.maps.trust_replace_all([Trust { prefix, trunk, admin: false }]).unwrap();
+            let mut regions = Vec::new();
+            for _ in 0..dice.random_range(0..3) {
+                let address = source(&mut dice, round);
+                let prefix = around(&mut dice, address);
+                let allow = round % 8 == 0;
+                regions.push(Region { prefix, forbid: !allow, allow });
+            }
+            guard.maps.geo_replace_all(regions).unwrap();
+            let regulars = (0..DENIED / 4).map(|number| {
+                let not_after = ends[number as usize % 2 + 1].unwrap();
+                Regular { address: source(&mut dice, round), contacts: number % 2, not_after }
+            });
+            guard.maps.regular_replace_all(regulars.collect::<Vec<_>>()).unwrap();
             for _ in 0..100 {
                 let source = source(&mut dice, round);
                 let payload = payload(&mut dice);
@@ -100,8 +146,20 @@ fn the_twin_says_of_any_sip_datagram_what_the_program_says() {
             }
         }
         use Reason::*;
-        for reason in [WorkerSip, DropDenyAddress, DropDenyPrefix, DropOptionsBudget] {
-            assert!(met.get(&reason).is_some_and(|&times| times > 20), "{reason:?} of {met:?}");
+        for reason in [
+            WorkerSip,
+            DropDenyAddress,
+            DropDenyPrefix,
+            DropGeo,
+            DropSipStartLine,
+            DropSignature,
+            DropOptionsBudget,
+            DropRegisterBudget,
+            DropInviteBudget,
+            DropOtherBudget,
+            DropNetworkBudget,
+        ] {
+            assert!(met.get(&reason).is_some_and(|&times| times > 5), "{reason:?} of {met:?}");
         }
     });
 }
@@ -131,7 +189,7 @@ fn the_twin_finds_all_that_a_full_table_holds() {
 fn program_and_twin_spend_one_budget() {
     in_own_world(|pins| {
         let (mut guard, _socket) = Guard::with_socket(&plan(pins));
-        guard.maps.set_options_limit(1, 4).unwrap();
+        guard.limit(Meter::Options, 1, 4);
         let twin = Twin::open(pins).unwrap();
         let options = b"OPTIONS sip:10.10.1.2 SIP/2.0\r\n\r\n";
         let source = ip("203.0.113.9");

@@ -7,10 +7,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use etherparse::PacketBuilder;
-use guard::{Guard, MEDIA, OWN4, OWN6, SIP, in_own_world, ip, now, plan};
+use guard::{Guard, MEDIA, OWN4, OWN6, SIP, in_own_world, ip, now, plan, trust};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use xdp_prog::{Deliver, Deny, Described, Error, Prefix, Pricer, Protocol, Reason, Rule, Verdict};
+use xdp_prog::{
+    Deliver, Deny, Described, Error, Meter, Prefix, Pricer, Protocol, Reason, Rule, Verdict,
+};
 
 const STRANGER4: &str = "203.0.113.9";
 const STRANGER6: &str = "2001:db8::9";
@@ -473,9 +475,9 @@ fn trust_beats_every_deny() {
             ("2001:db8::/64", sip6(INVITE)),
         ] {
             assert_eq!(guard.judge(&frame), Reason::DropDenyAddress);
-            assert!(guard.maps.trust_add(prefix(trusted)).unwrap());
+            assert!(guard.maps.trust_add(&trust(trusted)).unwrap());
             assert_eq!(guard.judge(&frame), Reason::DropNoSocket, "{trusted}");
-            assert_eq!(guard.maps.trust_list(), [prefix(trusted)]);
+            assert_eq!(guard.maps.trust_list(), [trust(trusted)]);
             assert!(guard.maps.trust_remove(prefix(trusted)).unwrap());
         }
     });
@@ -485,9 +487,7 @@ fn trust_beats_every_deny() {
 fn a_source_over_its_budget_of_options_loses_only_those() {
     in_own_world(|pins| {
         let (mut guard, _socket) = Guard::with_socket(&plan(pins));
-        guard.maps.set_options_limit(1, 3).unwrap();
-        // Trust does not buy a budget: a UDP source is easily forged.
-        guard.maps.trust_add(prefix(STRANGER4)).unwrap();
+        guard.limit(Meter::Options, 1, 3);
         for _ in 0..3 {
             assert_eq!(guard.judge(&sip4(OPTIONS)), Reason::WorkerSip);
         }
@@ -499,7 +499,7 @@ fn a_source_over_its_budget_of_options_loses_only_those() {
         assert_eq!(guard.judge(&udp("203.0.113.10", OWN4, SIP, OPTIONS)), Reason::WorkerSip);
         assert_eq!(guard.judge(&sip6(OPTIONS)), Reason::WorkerSip);
         // Changed while it runs.
-        guard.maps.set_options_limit(0, 0).unwrap();
+        guard.limit(Meter::Options, 0, 1);
         for _ in 0..10 {
             assert_eq!(guard.judge(&sip4(OPTIONS)), Reason::WorkerSip);
         }
@@ -510,7 +510,7 @@ fn a_source_over_its_budget_of_options_loses_only_those() {
 fn a_budget_fills_again_with_time() {
     in_own_world(|pins| {
         let (mut guard, _socket) = Guard::with_socket(&plan(pins));
-        guard.maps.set_options_limit(20, 1).unwrap();
+        guard.limit(Meter::Options, 20, 1);
         assert_eq!(guard.judge(&sip4(OPTIONS)), Reason::WorkerSip);
         assert_eq!(guard.judge(&sip4(OPTIONS)), Reason::DropOptionsBudget);
         std::thread::sleep(Duration::from_millis(60));
@@ -522,25 +522,31 @@ fn a_budget_fills_again_with_time() {
 fn a_method_is_options_only_when_its_token_is() {
     in_own_world(|pins| {
         let (mut guard, _socket) = Guard::with_socket(&plan(pins));
-        guard.maps.set_options_limit(1, 1).unwrap();
+        guard.limit(Meter::Options, 1, 1);
         assert_eq!(guard.judge(&sip4(OPTIONS)), Reason::WorkerSip);
         let prefixed = |ends: usize| [b"\r\n".repeat(ends), OPTIONS.to_vec()].concat();
         for metered in [prefixed(0), prefixed(1), prefixed(8), b"OPTIONS ".to_vec()] {
             assert_eq!(guard.judge(&sip4(&metered)), Reason::DropOptionsBudget);
         }
         for other in [
-            prefixed(9),
             b"OPTIONSX sip:a SIP/2.0\r\n".to_vec(),
             b"options sip:a SIP/2.0\r\n".to_vec(),
-            b" OPTIONS sip:a SIP/2.0\r\n".to_vec(),
-            b"\nOPTIONS sip:a SIP/2.0\r\n".to_vec(),
             b"OPTION sip:a SIP/2.0\r\n".to_vec(),
-            b"OPTIONS".to_vec(),
             b"\r\n\r".to_vec(),
             b"SIP/2.0 200 OK\r\nCSeq: 1 OPTIONS\r\n".to_vec(),
         ] {
             let reason = guard.judge(&sip4(&other));
             assert_eq!(reason, Reason::WorkerSip, "{:?}", String::from_utf8_lossy(&other));
+        }
+        for garbage in [
+            prefixed(9),
+            b" OPTIONS sip:a SIP/2.0\r\n".to_vec(),
+            b"\nOPTIONS sip:a SIP/2.0\r\n".to_vec(),
+            b"OPTIONS".to_vec(),
+            [vec![b'A'; 40], b" sip:a SIP/2.0\r\n".to_vec()].concat(),
+            b"\x00\x01\x00\x00\x21\x12\xa4\x42".to_vec(),
+        ] {
+            assert_eq!(guard.judge(&sip4(&garbage)), Reason::DropSipStartLine, "{garbage:?}");
         }
     });
 }
@@ -549,11 +555,11 @@ fn a_method_is_options_only_when_its_token_is() {
 fn the_length_of_the_datagram_ends_the_start_line() {
     in_own_world(|pins| {
         let (mut guard, _socket) = Guard::with_socket(&plan(pins));
-        guard.maps.set_options_limit(1, 1).unwrap();
+        guard.limit(Meter::Options, 1, 1);
         assert_eq!(guard.judge(&sip4(OPTIONS)), Reason::WorkerSip);
         // The rest of the method lies in the frame's padding, where nobody will read it.
         let frame = [sip4(b"OPTION"), b"S sip:a SIP/2.0".to_vec()].concat();
-        assert_eq!(guard.judge(&frame), Reason::WorkerSip);
+        assert_eq!(guard.judge(&frame), Reason::DropSipStartLine);
     });
 }
 
@@ -562,7 +568,7 @@ fn queues_together_give_no_more_than_the_budget() {
     in_own_world(|pins| {
         const BURST: u32 = 100;
         let (mut guard, _socket) = Guard::with_socket(&plan(pins));
-        guard.maps.set_options_limit(1, BURST).unwrap();
+        guard.limit(Meter::Options, 1, BURST);
         let begun = now();
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -580,9 +586,9 @@ fn queues_together_give_no_more_than_the_budget() {
 fn a_crowd_of_invented_sources_shuts_nobody_out() {
     in_own_world(|pins| {
         let mut plan = plan(pins);
-        plan.capacities.options_sources = 4;
+        plan.capacities.strangers = 1;
         let (mut guard, _socket) = Guard::with_socket(&plan);
-        guard.maps.set_options_limit(1, 1).unwrap();
+        guard.limit(Meter::Options, 1, 1);
         for host in 1..=200 {
             let frame = udp(&format!("198.51.100.{host}"), OWN4, SIP, OPTIONS);
             assert_eq!(guard.judge(&frame), Reason::WorkerSip, "a first knock is let in");
@@ -630,7 +636,7 @@ fn without_sockets_our_ports_go_to_the_kernel_after_the_same_rules() {
         let mut plan = plan(pins);
         plan.deliver = Deliver::Kernel;
         let mut guard = Guard::new(&plan);
-        guard.maps.set_options_limit(1, 1).unwrap();
+        guard.limit(Meter::Options, 1, 1);
         guard.maps.deny_add(&deny("198.51.100.1")).unwrap();
         assert_eq!(guard.judge(&sip4(OPTIONS)), Reason::PassSip);
         assert_eq!(guard.judge(&sip4(OPTIONS)), Reason::DropOptionsBudget);
@@ -691,10 +697,10 @@ fn described(source: &str, destination: &str) -> Described {
 fn explain_asks_the_loaded_program_and_leaves_no_trace() {
     in_own_world(|pins| {
         let (mut guard, _socket) = Guard::with_socket(&plan(pins));
-        guard.maps.set_options_limit(1, 1).unwrap();
+        guard.limit(Meter::Options, 1, 1);
         guard.maps.deny_add(&deny("198.51.100.7")).unwrap();
         guard.maps.deny_add(&deny("198.51.100.0/24")).unwrap();
-        guard.maps.trust_add(prefix("198.51.100.8/31")).unwrap();
+        guard.maps.trust_add(&trust("198.51.100.8/31")).unwrap();
         guard.maps.deny_add(&deny("2001:db8:6::/48")).unwrap();
         let before = guard.maps.counters().unwrap();
         let explain = |guard: &Guard, source: &str, destination: &str| {

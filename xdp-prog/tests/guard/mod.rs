@@ -10,7 +10,10 @@ use std::time::Duration;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::time::{ClockId, clock_gettime};
-use xdp_prog::{Arrival, Attached, Capacities, Deliver, Maps, Plan, Reason, Tester, attach};
+use xdp_prog::{
+    Arrival, Attached, Capacities, Deliver, Limits, Maps, Meter, Plan, Rate, Reason, Tester, Trust,
+    attach,
+};
 
 pub(crate) const OWN4: &str = "10.10.1.2";
 pub(crate) const OWN6: &str = "fd10:1::2";
@@ -45,12 +48,25 @@ pub(crate) fn plan(pins: &Path) -> Plan {
         capacities: Capacities {
             deny_addresses: 2_000,
             deny_prefixes: 100,
+            geo_prefixes: 100,
             trusted_prefixes: 100,
-            options_sources: 1_024,
+            regulars: 100,
+            strangers: 1_024,
             queues_per_interface: 2,
         },
         deliver: Deliver::Sockets,
     }
+}
+
+/// No limit of any kind.
+pub(crate) fn free() -> Limits {
+    let none = [Rate::NONE; Meter::ALL.len()];
+    Limits { stranger: none, network: none, flows: 0, network_flows: 0, ..Limits::default() }
+}
+
+/// A trusted network without budgets of its own.
+pub(crate) fn trust(text: &str) -> Trust {
+    Trust { prefix: text.parse().unwrap(), trunk: 0, admin: false }
 }
 
 /// A loaded guard on the loopback interface of an own namespace.
@@ -64,9 +80,11 @@ pub(crate) struct Guard {
 impl Guard {
     pub(crate) fn new(plan: &Plan) -> Self {
         let attached = attach(plan).expect("the guard loads");
+        let mut maps = Maps::open(&plan.pins).expect("its tables open");
+        maps.set_limits(&free()).expect("its limits are off");
         Self {
             attached,
-            maps: Maps::open(&plan.pins).expect("its tables open"),
+            maps,
             tester: Tester::open(&plan.pins).expect("its program opens"),
             pins: plan.pins.clone(),
         }
@@ -78,6 +96,13 @@ impl Guard {
         let socket = Socket::new();
         guard.attached.set_socket(0, 0, socket.0.as_fd()).expect("the socket has a place");
         (guard, socket)
+    }
+
+    /// Of every stranger one limit, and no other.
+    pub(crate) fn limit(&mut self, meter: Meter, per_second: u32, burst: u32) {
+        let mut limits = free();
+        limits.stranger[meter as usize] = Rate::per_second(per_second, burst);
+        self.maps.set_limits(&limits).unwrap();
     }
 
     /// The reason a frame left for, by the one counter that moved; its verdict must be the reason's,

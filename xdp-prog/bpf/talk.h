@@ -1,0 +1,40 @@
+/*
+ * What strangers did, for people: who sends how much, and what became of it. Denied addresses count for
+ * themselves (deny.h); so "dropped" never means "without a trace". A cache: who spoke last keeps the place.
+ */
+#pragma once
+
+#include "maps.h"
+
+/* Who spoke within so long is not displaced by one who spoke now. */
+#define TALKER_KEPT_NS 1000000000ULL
+
+static __always_inline void talk_count(const struct explanation *why, __u64 hash)
+{
+	__u64 identity = hash ? hash : 1;
+	__u32 place = (hash >> 24) & talker_mask;
+	struct talker *talker = bpf_map_lookup_elem(&talkers, &place);
+	__u64 now, owner;
+
+	if (!talker)
+		return;
+	now = bpf_ktime_get_ns();
+	owner = talker->identity;
+	if (owner != identity) {
+		if (owner && now - talker->last_ns < TALKER_KEPT_NS)
+			return;
+		if (__sync_val_compare_and_swap(&talker->identity, owner, identity) != owner)
+			return;
+		talker->source = why->source;
+		talker->packets = 0;
+		talker->dropped = 0;
+		talker->options = 0;
+	}
+	talker->last_ns = now;
+	talker->reason = why->reason;
+	__sync_fetch_and_add(&talker->packets, 1);
+	if (why->reason >= FIRST_DROP)
+		__sync_fetch_and_add(&talker->dropped, 1);
+	if (why->meter == METER_OPTIONS)
+		__sync_fetch_and_add(&talker->options, 1);
+}

@@ -1,0 +1,116 @@
+//! What `sip.h` and `signature.h` read of a datagram, in Rust, with the same bounds: for the twin.
+
+use crate::Meter;
+use crate::abi::AGENT_BYTES;
+
+const LEADING_LINE_ENDS_MAX: usize = 8;
+const METHOD_BYTES_MAX: usize = 32;
+const HEAD_WORDS_MAX: usize = 256;
+const BLANKS_MAX: usize = 16;
+const TO_BYTES_MAX: usize = 192;
+const WORD: usize = 8;
+
+/// A datagram behind the line ends before its start line.
+pub(crate) struct Read<'m> {
+    message: &'m [u8],
+}
+
+impl<'m> Read<'m> {
+    /// And what it asks for: `None` if it is no SIP at all. Up to four bytes are a keep-alive.
+    pub(crate) fn new(payload: &'m [u8]) -> Option<(Self, Meter)> {
+        let mut message = payload;
+        for _ in 0..LEADING_LINE_ENDS_MAX {
+            let Some(rest) = message.strip_prefix(b"\r\n") else { break };
+            message = rest;
+        }
+        let meter = if message.len() <= 4 {
+            Meter::Other
+        } else if message.starts_with(b"OPTIONS ") {
+            Meter::Options
+        } else if message.starts_with(b"INVITE ") && message.len() >= WORD {
+            Meter::Invite
+        } else if message.starts_with(b"REGISTER ") {
+            Meter::Register
+        } else if is_start_line(message) {
+            Meter::Other
+        } else {
+            return None;
+        };
+        // Nothing is looked for in less than a word.
+        Some((Self { message: if message.len() < WORD { b"" } else { message } }, meter))
+    }
+
+    /// The first word of User-Agent or Server, as the driver compares it.
+    pub(crate) fn agent(&self) -> Option<[u8; AGENT_BYTES]> {
+        let value = self.find(|line| {
+            if line[..WORD].eq_ignore_ascii_case(b"user-age") {
+                let rest = line.get(WORD..WORD + 2)?;
+                rest.eq_ignore_ascii_case(b"nt").then_some(WORD + 2)
+            } else {
+                line[..6].eq_ignore_ascii_case(b"server").then_some(6)
+            }
+        })?;
+        let ends = |byte: &u8| *byte <= b' ' || *byte >= 127 || b"/(,;".contains(byte);
+        let mut agent = [0; AGENT_BYTES];
+        for (place, byte) in agent.iter_mut().zip(value.iter().take_while(|byte| !ends(byte))) {
+            *place = byte.to_ascii_lowercase();
+        }
+        Some(agent)
+    }
+
+    /// Whether To has a tag.
+    pub(crate) fn has_tag(&self) -> bool {
+        let name = |line: &[u8]| {
+            if line[..2].eq_ignore_ascii_case(b"to") {
+                return Some(2);
+            }
+            (line[0].eq_ignore_ascii_case(&b't') && b": \t".contains(&line[1])).then_some(1)
+        };
+        let Some(value) = self.find(name) else { return false };
+        let near = value.windows(5).take(TO_BYTES_MAX).take_while(|near| near[0] != b'\n');
+        near.into_iter().any(|near| near[0] == b';' && near[1..].eq_ignore_ascii_case(b"tag="))
+    }
+
+    /// The rest of the message from the value on of the first header whose line, a word or more of it, begins
+    /// with a name that is `wanted`: so many bytes.
+    fn find(&self, wanted: impl Fn(&[u8]) -> Option<usize>) -> Option<&'m [u8]> {
+        let mut at = 0;
+        for _ in 0..HEAD_WORDS_MAX {
+            let word = self.message.get(at..at + WORD)?;
+            let Some(feed) = word.iter().position(|&byte| byte == b'\n') else {
+                at += WORD;
+                continue;
+            };
+            at += feed + 1;
+            let line = self.message.get(at..).filter(|line| line.len() >= WORD)?;
+            if line[0] == b'\r' {
+                return None;
+            }
+            if let Some(value) = wanted(line).and_then(|name| value(&line[name..])) {
+                return Some(value);
+            }
+        }
+        None
+    }
+}
+
+/// What follows the colon and the blanks and folds around it.
+fn value(behind: &[u8]) -> Option<&[u8]> {
+    let mut colon = false;
+    for (at, byte) in behind.iter().take(BLANKS_MAX).enumerate() {
+        match byte {
+            b':' if !colon => colon = true,
+            b' ' | b'\t' => {}
+            b'\r' | b'\n' if colon => {}
+            _ => return colon.then(|| &behind[at..]),
+        }
+    }
+    None
+}
+
+/// A token and a space; the slash of an answer's version is taken for a letter.
+fn is_start_line(message: &[u8]) -> bool {
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~/".contains(byte);
+    let token = message.iter().take(METHOD_BYTES_MAX).take_while(|byte| is_token(byte)).count();
+    token > 0 && token < METHOD_BYTES_MAX && message.get(token) == Some(&b' ')
+}
