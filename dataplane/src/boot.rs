@@ -380,8 +380,10 @@ fn plan(config: &Config) -> Result<xdp_prog::Plan, Error> {
         capacities: xdp_prog::Capacities {
             deny_addresses: config.limits.deny_addresses,
             deny_prefixes: config.limits.deny_prefixes,
+            geo_prefixes: config.limits.geo_prefixes,
             trusted_prefixes: config.limits.trusted_prefixes,
-            options_sources: config.limits.options_sources,
+            regulars: config.limits.regulars,
+            strangers: config.limits.strangers,
             queues_per_interface: queues,
         },
         deliver: xdp_prog::Deliver::Sockets,
@@ -398,7 +400,12 @@ pub fn admission(
     let twin = xdp_prog::Twin::open(pins)?;
     // Tables that cannot be read let nobody in.
     Ok(move |source: IpAddr, payload: &[u8]| {
-        twin.judge(clock::now(), source, payload).is_ok_and(|reason| !reason.drops())
+        let judged = match payload {
+            // A connection that has said nothing yet.
+            [] => twin.judge_source(clock::now(), source),
+            payload => twin.judge(clock::now(), source, payload),
+        };
+        judged.is_ok_and(|reason| !reason.drops())
     })
 }
 

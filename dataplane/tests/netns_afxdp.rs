@@ -25,6 +25,8 @@ use xdp_prog::{Capacities, Deliver, Deny, Maps, Plan, Reason, attach};
 
 const OWN: &str = "10.10.1.2";
 const SIP: u16 = 5060;
+/// Nobody is metered there.
+const MEDIA: u16 = 20_000;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The other end of every wire: a thread in a network namespace of its own.
@@ -103,13 +105,15 @@ fn plan(pins: &Path, interfaces: &[String]) -> Plan {
         interfaces: interfaces.iter().map(|name| name.as_str().into()).collect(),
         addresses: vec![OWN.parse().unwrap(), "10.10.2.2".parse().unwrap()],
         sip_port: SIP,
-        media_ports: (20_000, 29_999),
+        media_ports: (MEDIA, 29_999),
         pins: pins.to_owned(),
         capacities: Capacities {
             deny_addresses: 1_000,
             deny_prefixes: 100,
             trusted_prefixes: 100,
-            options_sources: 1_024,
+            geo_prefixes: 100,
+            regulars: 100,
+            strangers: 1_024,
             queues_per_interface: 2,
         },
         deliver: Deliver::Sockets,
@@ -208,7 +212,7 @@ fn datagrams_of_both_queues_are_echoed_and_every_frame_is_accounted_for() {
         for round in 0..ROUNDS {
             for caller in &callers {
                 caller.set_read_timeout(Some(PATIENCE)).unwrap();
-                caller.send_to(&round.to_be_bytes(), (OWN, SIP)).unwrap();
+                caller.send_to(&round.to_be_bytes(), (OWN, MEDIA)).unwrap();
             }
             let wanted = came.iter().sum::<usize>() + SENDERS;
             until("all datagrams come", || {
@@ -225,7 +229,7 @@ fn datagrams_of_both_queues_are_echoed_and_every_frame_is_accounted_for() {
                 let mut room = [0; 64];
                 let (length, from) = caller.recv_from(&mut room).unwrap();
                 assert_eq!(&room[..length], round.to_be_bytes());
-                assert_eq!(from, SocketAddr::new(OWN.parse().unwrap(), SIP));
+                assert_eq!(from, SocketAddr::new(OWN.parse().unwrap(), MEDIA));
             }
         }
         for (nic, came) in nics.iter_mut().zip(came) {
@@ -262,7 +266,7 @@ fn each_interface_has_its_share_of_a_small_memory() {
             })
             .collect();
         let caller = peer.does(|| UdpSocket::bind("10.10.2.1:0").unwrap());
-        caller.send_to(b"hello", ("10.10.2.2", SIP)).unwrap();
+        caller.send_to(b"hello", ("10.10.2.2", MEDIA)).unwrap();
         let mut batch = Batch::new();
         until("the datagram of the second interface comes", || {
             nics.iter_mut().any(|nic| {
@@ -351,7 +355,9 @@ fn who_the_driver_would_drop_does_not_come_in_by_fragments_or_another_interface(
         let guarded = ["tgb0".to_owned()];
         let guard = attach(&plan(pins, &guarded)).unwrap();
         let mut maps = Maps::open(pins).unwrap();
-        maps.set_options_limit(1, 1).unwrap();
+        let mut limits = xdp_prog::Limits::default();
+        limits.stranger[0] = xdp_prog::Rate::per_second(1, 1);
+        maps.set_limits(&limits).unwrap();
         let bell = |end: &str| {
             std::env::temp_dir().join(format!("tghard-{}-{end}", nix::unistd::gettid()))
         };
@@ -410,7 +416,8 @@ fn who_the_driver_would_drop_does_not_come_in_by_fragments_or_another_interface(
         for rule in ["10.10.2.1", "10.10.2.0/24"] {
             maps.deny_add(&deny(rule)).unwrap();
             assert!(!knock(), "{rule}");
-            maps.trust_add("10.10.0.0/16".parse().unwrap()).unwrap();
+            let prefix = "10.10.0.0/16".parse().unwrap();
+            maps.trust_add(&xdp_prog::Trust { prefix, trunk: 0, admin: false }).unwrap();
             assert!(knock(), "trust beats {rule}");
             maps.trust_remove("10.10.0.0/16".parse().unwrap()).unwrap();
             maps.deny_remove(rule.parse().unwrap()).unwrap();

@@ -12,7 +12,8 @@ use b2bua::{Keys, Limits, Local, Setup, StreamPorts, Switch};
 use dataplane::counters::Counters;
 use dataplane::neighbors::Reader;
 use dataplane::nic::udp::Udp;
-use dataplane::worker::{Handoff, Parts, Worker};
+use dataplane::rim::stand_in::StandIn;
+use dataplane::worker::{Handoff, Kind, Parts, Worker};
 use dataplane::{clock, rim};
 use link::answer::{Committed, Rerouted, Route};
 use link::endpoint::Transport;
@@ -20,8 +21,9 @@ use link::layout::{ControlSide, Link, Sizes};
 use link::message::{Down, Up};
 use link::order::Parameters;
 use link::record::CallKey;
+use link::ring::{Consumer, Producer, RingError};
 use link::table::SlotState;
-use link::{Answer, Ask, Endpoint, Instant, Order, Text};
+use link::{Answer, Ask, Endpoint, Instant, Order, Report, Text};
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
 };
@@ -39,8 +41,8 @@ const MESSAGE_BYTES_MAX: usize = 8192;
 struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("tghard-{}-turn", std::process::id()));
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("tghard-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -52,8 +54,8 @@ impl Drop for Scratch {
     }
 }
 
-fn parts(link: &Link, scratch: &Path) -> Parts<Udp> {
-    let ours: [IpAddr; 2] = [OUR_CUSTOMER_SIDE, OUR_VENDOR_SIDE].map(|ip| ip.parse().unwrap());
+fn parts(link: &Link, scratch: &Path, ours: [&str; 2], rim: rim::WorkerSide) -> Parts<Udp> {
+    let ours: [IpAddr; 2] = ours.map(|ip| ip.parse().unwrap());
     let keys = Keys { shard: [1; 16], tag: [2; 16] };
     let stream_ports = StreamPorts::default();
     let local =
@@ -90,7 +92,7 @@ fn parts(link: &Link, scratch: &Path) -> Parts<Udp> {
         bell: bell("worker"),
         hops: Reader::kernel(),
         handoff: Handoff::new(0, keys, ports, vec![None], vec![None], MESSAGE_BYTES_MAX + 64),
-        rim: rim::WorkerSide::none(),
+        rim,
         calls_max: CALLS as usize,
         message_bytes_max: MESSAGE_BYTES_MAX,
         spin: Duration::ZERO,
@@ -112,6 +114,11 @@ struct Office {
 
 impl Office {
     fn new(scratch: &Path, vendor: SocketAddr) -> Self {
+        let ours = [OUR_CUSTOMER_SIDE, OUR_VENDOR_SIDE];
+        Self::with(scratch, vendor, ours, rim::WorkerSide::none())
+    }
+
+    fn with(scratch: &Path, vendor: SocketAddr, ours: [&str; 2], rim: rim::WorkerSide) -> Self {
         let sizes = Sizes { workers: 1, calls_per_worker: CALLS, ring_slots: 64 };
         let region = Region::open(&scratch.join("shared"), sizes.bytes_needed()).unwrap();
         let link = Link::format(region.words(), &sizes, 7).unwrap();
@@ -119,7 +126,7 @@ impl Office {
         link.begin_control();
         let now = clock::now();
         link.beat_control(now.as_micros() as u64);
-        let worker = Worker::open(parts(&link, scratch), now);
+        let worker = Worker::open(parts(&link, scratch, ours, rim), now);
         let (side, carrier) = (link.control_side(0).unwrap(), Transport::Udp);
         Self { worker, link, side, vendor, carrier, now, turns: 0 }
     }
@@ -390,7 +397,7 @@ fn call(office: &mut Office, alice: &Phone, bob: &Phone, number: u32) {
 
 #[test]
 fn no_turn_of_a_worker_allocates_whatever_comes() {
-    let scratch = Scratch::new();
+    let scratch = Scratch::new("turn");
     let alice = Phone::new("127.1.0.2", OUR_CUSTOMER_SIDE);
     let bob = Phone::new("127.2.0.2", OUR_VENDOR_SIDE);
     let mut office = Office::new(&scratch.0, bob.address());
@@ -456,4 +463,37 @@ fn no_turn_of_a_worker_allocates_whatever_comes() {
     assert_eq!(office.calls(), 0);
     assert!(office.count("media_relayed") > 1_000);
     assert!(office.turns > 1_000);
+}
+
+/// The ring of a stand-in for the rim.
+fn ring(slots: usize, bytes: usize) -> Result<(Producer, Consumer), RingError> {
+    link::ring::in_process(slots, bytes)
+}
+
+#[test]
+fn control_hears_of_every_connection_that_is_gone_however_late_it_listens() {
+    const GONE: u32 = 200;
+    let scratch = Scratch::new("lost");
+    let rings = rim::Rings {
+        bell: scratch.0.join("rim"),
+        worker_bells: vec![scratch.0.join("worker")],
+        message_bytes_max: MESSAGE_BYTES_MAX,
+    };
+    let (side, mut rim) = StandIn::open(&rings, &mut ring).unwrap().pop().unwrap();
+    let vendor = "127.4.0.2:5060".parse().unwrap();
+    let mut office = Office::with(&scratch.0, vendor, ["127.3.0.1", "127.4.0.1"], side);
+    for connection in 1..=GONE {
+        let (local, remote) = (vendor, vendor);
+        let path = b2bua::Path { transport: Transport::Tcp, local, remote, connection };
+        rim.give(Kind::Lost, &path, b"").unwrap();
+        office.worker.turn(office.now);
+    }
+    let mut heard = Vec::new();
+    while let Some(up) = office.side.up.receive() {
+        if let Up::Report(Report::Lost(lost)) = up {
+            heard.push(lost.connection);
+        }
+        office.worker.turn(office.now);
+    }
+    assert_eq!(heard, (1..=GONE).collect::<Vec<_>>());
 }

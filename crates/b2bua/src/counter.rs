@@ -193,6 +193,15 @@ pub enum Counter {
     TransfersRefused,
     /// Transfers refused with 503: as many as may be are under way.
     TransfersFull,
+    /// Requests of strangers refused because no fence lets anybody in from there, and places outside a
+    /// fence that were not called.
+    FencedSignalling,
+    /// Descriptions refused because they want media outside a fence (403, 488, or the next candidate).
+    FencedDescriptions,
+    /// Flows that would have learned an address outside a fence.
+    FencedMedia,
+    /// Tellings of fences that found no room; the one before holds.
+    FencesFull,
 }
 
 impl Counter {
@@ -291,6 +300,10 @@ impl Counter {
         Self::RingTones,
         Self::TransfersRefused,
         Self::TransfersFull,
+        Self::FencedSignalling,
+        Self::FencedDescriptions,
+        Self::FencedMedia,
+        Self::FencesFull,
     ];
 
     /// How many there are.
@@ -393,6 +406,10 @@ impl Counter {
             Self::RingTones => "ring_tones",
             Self::TransfersRefused => "transfers_refused",
             Self::TransfersFull => "transfers_full",
+            Self::FencedSignalling => "fenced_signalling",
+            Self::FencedDescriptions => "fenced_descriptions",
+            Self::FencedMedia => "fenced_media",
+            Self::FencesFull => "fences_full",
         }
     }
 }

@@ -12,7 +12,7 @@
 //! Read `switch.rs` for the surface, `transaction/` beside RFC 3261 §17 and RFC 6026, `dialog.rs`
 //! for what a leg remembers, `call/` for the story of a call, `transfers.rs` for what it needs while a
 //! leg changes hands, `media.rs` for its streams, `registrar.rs` for phones that say where they are,
-//! `publisher.rs` for those that say how they are, `challenge.rs` for how they show who they are,
+//! `publisher.rs` for those that say how they are, `fences.rs` for where addresses may lie, `challenge.rs` for how they show who they are,
 //! `errand.rs` for requests of ours outside of calls, `login.rs` for how we show who we are, and
 //! `stateless.rs` for everybody who gets no state at all.
 
@@ -29,6 +29,7 @@ mod counter;
 mod credentials;
 mod dialog;
 mod errand;
+mod fences;
 mod kept;
 mod keys;
 mod limits;

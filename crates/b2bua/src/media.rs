@@ -68,6 +68,8 @@ pub(crate) enum MediaFault {
     Unusable,
     /// No port pair is free.
     PortsFull,
+    /// It wants media outside the fence of its leg.
+    Fenced,
 }
 
 /// A call as the media plane sees it.
@@ -400,6 +402,19 @@ pub(crate) fn refused_streams(description: &[u8]) -> usize {
     let Ok(sdp) = Sdp::parse(description) else { return 0 };
     let wanted = sdp.media().iter().filter(|media| media.port != 0).count();
     wanted - usable(&sdp).count()
+}
+
+/// Where a description wants media that would be believed, and that does not pass.
+pub(crate) fn outside(
+    description: &[u8],
+    signalling: IpAddr,
+    locals: [&Local; 2],
+    passes: impl Fn(IpAddr) -> bool,
+) -> Option<SocketAddr> {
+    let sdp = Sdp::parse(description).ok()?;
+    let ends = usable(&sdp).filter_map(|(_, media)| far_end(media, signalling, locals));
+    let mut wanted = ends.flat_map(|(rtp, rtcp)| [rtp, rtcp]).flatten();
+    wanted.find(|end| !passes(end.ip()))
 }
 
 /// Where a medium is wanted, RTP and RTCP. Outer `None`: nowhere; inner: where packets come from.

@@ -77,6 +77,9 @@ impl Switch {
         if !self.admit_request(path, request) {
             return;
         }
+        if self.refuse_fenced(now, path, request) {
+            return;
+        }
         let mut register = Register::new_zeroed();
         register.credentials = self.credentials(now, path.remote.ip(), request);
         let user = request.to().uri().user().unwrap_or_default();

@@ -12,10 +12,12 @@ use link::{Answer, CallRecord, Instant, Order};
 use sip::{Message, Method};
 
 use crate::action::{Action, Adopted, Transmit};
+use crate::call::fence::Pace;
 use crate::call::{self, Call, State};
 use crate::checkpoint::{self, Phase};
 use crate::counter::{Counter, Counters};
 use crate::errand::Errands;
+use crate::fences::Fences;
 use crate::kept::Pool;
 use crate::keys::Random;
 use crate::limits::Setup;
@@ -89,6 +91,8 @@ pub struct Switch {
     pub(crate) media: MediaPlane,
     pub(crate) turned_away: TurnedAway,
     pub(crate) shut_out: ShutOut,
+    pub(crate) fences: Fences,
+    pub(crate) fence_pace: Pace,
     pub(crate) profiles: Profiles,
     pub(crate) errands: Errands,
     pub(crate) transfers: Transfers,
@@ -139,6 +143,8 @@ impl Switch {
             media: MediaPlane::new(setup.media_ports),
             turned_away: TurnedAway::new(),
             shut_out: ShutOut::new(setup.keys.tag),
+            fences: Fences::new(),
+            fence_pace: Pace::new(),
             profiles: Profiles::new(limits.gateways_max),
             errands: Errands::new(),
             transfers: Transfers::new(limits.calls_max),
@@ -213,6 +219,12 @@ impl Switch {
             // Whoever keeps the connections hears it.
             Order::Name(_) => {}
             Order::ShutOut(order) => self.shut_out.handle_order(order),
+            Order::Ranges(part) => self.fences.handle_ranges(part),
+            Order::Fences(part) => {
+                if !self.fences.handle_fences(part) {
+                    self.counters.add(Counter::FencesFull);
+                }
+            }
         }
     }
 
@@ -409,7 +421,8 @@ impl Switch {
         self.timers.set(self.transactions_max + self.setup.limits.calls_max, at);
     }
 
-    /// Ends calls in which no media flows. One part of the ports is looked at, the next follows.
+    /// Ends calls in which no media flows, and asks those on hold for a sign of life. One part of the ports is
+    /// looked at, the next follows.
     fn sweep(&mut self, now: Instant) {
         self.sweep_armed = self.calls_live > 0;
         self.set_sweep(self.sweep_armed.then_some(now + SWEEP));
@@ -419,17 +432,21 @@ impl Switch {
         }
         let steps = self.media.pairs() / SWEEP_PARTS + 1;
         for _ in 0..SWEEP_CALLS_MAX {
-            let Some(owner) = self.media.table.poll_silent(now, timeout, steps) else { return };
-            let slot = self.live_call(call_of(owner));
+            let Some(silence) = self.media.table.poll_silent(now, timeout, steps) else { return };
+            let slot = self.live_call(call_of(silence.owner));
             // The relay looks at one stream; the call lives while any of them does.
             let hears = |slot: &usize| {
                 let legs = &self.calls[*slot].legs;
                 let heard = legs.iter().filter_map(|leg| self.media.heard_at(&leg.media)).max();
                 heard.is_some_and(|at| now.saturating_sub(at) < timeout)
             };
-            if let Some(slot) = slot.filter(|slot| !hears(slot)) {
-                self.counters.add(Counter::MediaTimeouts);
-                self.hang_up(now, slot, EndReason::MediaTimeout, EndedBy::Server, None);
+            match slot.filter(|slot| !hears(slot)) {
+                Some(slot) if silence.is_agreed => self.doubt_sides(now, slot),
+                Some(slot) => {
+                    self.counters.add(Counter::MediaTimeouts);
+                    self.hang_up(now, slot, EndReason::MediaTimeout, EndedBy::Server, None);
+                }
+                None => {}
             }
         }
     }

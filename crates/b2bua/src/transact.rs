@@ -328,15 +328,29 @@ impl Switch {
         now: Instant,
         birth: Birth,
     ) -> Result<TransactionKey, Counter> {
+        let opened = self.repeat_client(now, birth);
+        opened.inspect_err(|_| self.outbox.unsend())
+    }
+
+    /// The branch of a BYE, which goes out even where no transaction can repeat it: a far end that never hears
+    /// of the end talks on, and somebody pays.
+    pub(crate) fn branch_of_bye(&mut self) -> Token {
+        self.next_branch().unwrap_or_else(|| self.lone_branch())
+    }
+
+    /// Opens the client transaction of the request just written into the outbox. On failure it is sent once.
+    pub(crate) fn repeat_client(
+        &mut self,
+        now: Instant,
+        birth: Birth,
+    ) -> Result<TransactionKey, Counter> {
         let birth = self.detour(birth);
         let Some(kept) = self.kept.keep(self.outbox.last()) else {
-            self.outbox.unsend();
             self.counters.add(Counter::KeptFull);
             return Err(Counter::KeptFull);
         };
         let Some(key) = self.transactions.open(now, birth) else {
             self.kept.release(kept);
-            self.outbox.unsend();
             self.counters.add(Counter::TransactionsFull);
             return Err(Counter::TransactionsFull);
         };
@@ -662,7 +676,12 @@ impl Switch {
         let tag = self.tag_hash(answer);
         let Some(transaction) = self.transactions.find(key) else { return };
         let repeated = transaction.dismissed == tag;
-        let in_dialog = matches!(transaction.role, Role::Exchange | Role::Refresh(_));
+        let in_dialog = match transaction.role {
+            Role::Exchange | Role::Refresh(_) => true,
+            // The target is called from inside; who is asked outside comes back, and has a dialog.
+            Role::Transfer => transaction.path.inside().is_none(),
+            _ => false,
+        };
         let was_ours = in_dialog || transaction.winner == tag;
         let ahead = u32::from(transaction.cseq_ahead);
         transaction.dismissed = tag;
@@ -675,7 +694,7 @@ impl Switch {
         else {
             return;
         };
-        let (ack, bye) = (self.lone_branch(), self.next_branch());
+        let (ack, bye) = (self.lone_branch(), self.branch_of_bye());
         self.with_kept(key, Which::Sent, |switch, invite| {
             let request = |method, branch| {
                 Some(Outgoing {
@@ -689,19 +708,16 @@ impl Switch {
             };
             let Some(ack) = request(Method::Ack, ack) else { return };
             switch.send_request(path, &ack);
-            let bye = bye.filter(|_| !was_ours && !repeated);
-            let Some((branch, bye)) = bye.and_then(|bye| Some((bye, request(Method::Bye, bye)?)))
-            else {
-                return;
-            };
+            let wanted = !was_ours && !repeated;
+            let Some(request) = request(Method::Bye, bye).filter(|_| wanted) else { return };
             switch.counters.add(Counter::AnswersUnwanted);
             let cseq = ack.cseq + ahead + 1;
-            if switch.send_request(path, &Outgoing { cseq, ..bye }) {
+            if switch.send_request(path, &Outgoing { cseq, ..request }) {
                 let machine = Machine::NonInviteClient(non_invite_client::State::Trying);
-                let random = branch.random;
+                let random = bye.random;
                 let birth = Birth { random, cseq, gateway, ..Birth::of(machine, path) };
-                // What is full was counted; the vendor ends the call when its own timers do.
-                let _ = switch.open_client(now, birth);
+                // What is full was counted.
+                let _ = switch.repeat_client(now, birth);
             }
         });
     }

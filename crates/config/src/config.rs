@@ -243,8 +243,12 @@ pub struct Limits {
     pub deny_prefixes: u32,
     /// Networks and addresses that can be trusted.
     pub trusted_prefixes: u32,
-    /// Sources whose OPTIONS are metered at a time.
-    pub options_sources: u32,
+    /// Networks of regions.
+    pub geo_prefixes: u32,
+    /// Addresses of registered phones that are known to the driver.
+    pub regulars: u32,
+    /// Unknown sources that are metered at a time.
+    pub strangers: u32,
 }
 
 impl Limits {
@@ -521,10 +525,12 @@ fn read_limits(section: &mut Section<'_>) -> Limits {
         handover_slots: section.power_of_two("handover_slots", 16..=1 << 14, 512),
         // 72 bytes each in the kernel: room for a botnet in 72 MB.
         deny_addresses: section.number("deny_addresses", 1..=4_000_000).unwrap_or(1_000_000),
-        deny_prefixes: section.number("deny_prefixes", 1..=4_000_000).unwrap_or(100_000),
-        trusted_prefixes: section.number("trusted_prefixes", 1..=1_000_000).unwrap_or(4_096),
-        // 16 bytes each; a flood from more sources than this shares buckets and is metered harder.
-        options_sources: section.number("options_sources", 16..=16_000_000).unwrap_or(262_144),
+        deny_prefixes: section.number("deny_prefixes", 1..=1_000_000).unwrap_or(131_072),
+        trusted_prefixes: section.number("trusted_prefixes", 1..=1_000_000).unwrap_or(16_384),
+        geo_prefixes: section.number("geo_prefixes", 1..=1_000_000).unwrap_or(131_072),
+        regulars: section.number("regulars", 16..=1_000_000).unwrap_or(131_072),
+        // 264 bytes each; a flood from more sources than this shares places.
+        strangers: section.number("strangers", 16..=4_000_000).unwrap_or(131_072),
     }
 }
 

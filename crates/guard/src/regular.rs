@@ -51,6 +51,11 @@ impl Regulars {
         self.last.contains_key(&source)
     }
 
+    /// Whence somebody logged in lately, in no order.
+    pub fn sources(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.last.keys().copied()
+    }
+
     /// How many sources.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -17,6 +17,7 @@ pub mod ask;
 pub mod board;
 pub mod counter;
 pub mod endpoint;
+pub mod fence;
 pub mod latency;
 pub mod layout;
 pub mod message;

@@ -8,9 +8,10 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::answer::{Challenge, Committed, Located, Refuse, Registered, Rerouted, Route};
 use crate::ask::{Abandon, Admit, Answered, Locate, Register, Reroute};
+use crate::fence::{Fences, Ranges};
 use crate::order::{Drain, Errand, HangUp, Parameters, PlaceName, ShutOut};
 use crate::profile::Profile;
-use crate::report::{ConnectionLost, Ended, ErrandDone, GatewayNews};
+use crate::report::{ConnectionLost, Ended, ErrandDone, Fenced, GatewayNews};
 use crate::ring::{Consumer, Full, Producer, Wake};
 use crate::{Answer, Ask, Order, Report};
 
@@ -26,7 +27,6 @@ pub enum Up {
 
 /// What control says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "slots of a ring have one size anyway")]
 pub enum Down {
     /// What a waiting call may do.
     Answer(Answer),
@@ -51,6 +51,7 @@ const _: () = {
     assert!(size_of::<ErrandDone>() <= UP_SLOT_BYTES);
     assert!(size_of::<GatewayNews>() <= UP_SLOT_BYTES);
     assert!(size_of::<ConnectionLost>() <= UP_SLOT_BYTES);
+    assert!(size_of::<Fenced>() <= UP_SLOT_BYTES);
     assert!(size_of::<Route>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Refuse>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Rerouted>() <= DOWN_SLOT_BYTES);
@@ -65,6 +66,8 @@ const _: () = {
     assert!(size_of::<Drain>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<PlaceName>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<ShutOut>() <= DOWN_SLOT_BYTES);
+    assert!(size_of::<Ranges>() <= DOWN_SLOT_BYTES);
+    assert!(size_of::<Fences>() <= DOWN_SLOT_BYTES);
 };
 
 /// What a ring between dataplane and control may carry: [`Up`] or [`Down`].
@@ -94,6 +97,7 @@ impl Message for Up {
             Self::Report(Report::Errand(body)) => (65, body.as_bytes()),
             Self::Report(Report::Gateway(body)) => (66, body.as_bytes()),
             Self::Report(Report::Lost(body)) => (67, body.as_bytes()),
+            Self::Report(Report::Fenced(body)) => (68, body.as_bytes()),
         }
     }
 
@@ -109,6 +113,7 @@ impl Message for Up {
             65 => Self::Report(Report::Errand(body(bytes)?)),
             66 => Self::Report(Report::Gateway(body(bytes)?)),
             67 => Self::Report(Report::Lost(body(bytes)?)),
+            68 => Self::Report(Report::Fenced(body(bytes)?)),
             _ => return None,
         })
     }
@@ -133,6 +138,8 @@ impl Message for Down {
             Self::Order(Order::Errand(body)) => (68, body.as_bytes()),
             Self::Order(Order::Name(body)) => (69, body.as_bytes()),
             Self::Order(Order::ShutOut(body)) => (70, body.as_bytes()),
+            Self::Order(Order::Ranges(body)) => (71, body.as_bytes()),
+            Self::Order(Order::Fences(body)) => (72, body.as_bytes()),
         }
     }
 
@@ -152,6 +159,8 @@ impl Message for Down {
             68 => Self::Order(Order::Errand(body(bytes)?)),
             69 => Self::Order(Order::Name(body(bytes)?)),
             70 => Self::Order(Order::ShutOut(body(bytes)?)),
+            71 => Self::Order(Order::Ranges(body(bytes)?)),
+            72 => Self::Order(Order::Fences(body(bytes)?)),
             _ => return None,
         })
     }

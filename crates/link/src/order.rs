@@ -2,13 +2,13 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::fence::{Fences, Ranges};
 use crate::profile::Profile;
 use crate::record::CallKey;
 use crate::{Endpoint, Text};
 
 /// A command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "slots of a ring have one size anyway")]
 pub enum Order {
     /// End this call now.
     HangUp(HangUp),
@@ -24,6 +24,10 @@ pub enum Order {
     ShutOut(ShutOut),
     /// Send a request outside of any call, and report what came back.
     Errand(Errand),
+    /// Ranges of a set that fences name; see [`crate::fence`].
+    Ranges(Ranges),
+    /// Where addresses may lie.
+    Fences(Fences),
 }
 
 /// Someone whose requests are refused before their password is looked at.

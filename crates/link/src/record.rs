@@ -80,7 +80,7 @@ pub enum EndReason {
     Cancelled = 2,
     /// The last vendor's final answer, see the status.
     Rejected = 3,
-    /// A stop code of the vendor: busy, declined (486, 600, 603).
+    /// Busy or declined (486, 6xx), where that ends the search.
     Busy = 4,
     /// Rang out: `ring_timeout` passed after the first 18x (480).
     NoAnswer = 5,
@@ -133,11 +133,16 @@ pub enum EndReason {
     PrivacyImpossible = 28,
     /// The caller's number is longer than the limit (403).
     CallerTooLong = 29,
+    /// An address of the call does not pass the fence: signalling or offer (403), a description inside the
+    /// call (488), or the only vendors left.
+    Geofence = 30,
+    /// Called from outside the account's access addresses (403).
+    AccessList = 31,
 }
 
 impl EndReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::None,
         Self::Normal,
         Self::Cancelled,
@@ -168,6 +173,8 @@ impl EndReason {
         Self::Unreachable,
         Self::PrivacyImpossible,
         Self::CallerTooLong,
+        Self::Geofence,
+        Self::AccessList,
     ];
 
     /// The reason with this number; one nobody wrote reads as `None`.
@@ -210,6 +217,8 @@ impl EndReason {
             Self::Unreachable => "unreachable",
             Self::PrivacyImpossible => "privacy_impossible",
             Self::CallerTooLong => "caller_too_long",
+            Self::Geofence => "geofence",
+            Self::AccessList => "access_list",
         }
     }
 }

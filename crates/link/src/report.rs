@@ -2,6 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::Endpoint;
 use crate::record::CallKey;
 
 /// News. The truth is in the call table; a report only saves control from looking.
@@ -15,6 +16,8 @@ pub enum Report {
     Gateway(GatewayNews),
     /// A connection that phones registered by is no more.
     Lost(ConnectionLost),
+    /// An address did not pass a fence.
+    Fenced(Fenced),
 }
 
 /// What came of an [`Errand`](crate::order::Errand).
@@ -87,6 +90,50 @@ pub struct GatewayNews {
 pub struct ConnectionLost {
     /// The rim's number of it.
     pub connection: u32,
+}
+
+/// Which check an address did not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FenceCheck {
+    /// Whence a request came, or whither one would have gone.
+    Signalling = 1,
+    /// Where a description wants media.
+    Description = 2,
+    /// Whence media really came.
+    Media = 3,
+}
+
+impl FenceCheck {
+    /// The check with this number; `None`: one that nobody wrote.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Signalling,
+            2 => Self::Description,
+            3 => Self::Media,
+            _ => return None,
+        })
+    }
+}
+
+/// An address did not pass a fence. It is told once per flow or request, and not oftener than control
+/// wants to hear; all of them are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Fenced {
+    /// The gateway or phone whose fence it was; 0: a stranger's.
+    pub owner: u32,
+    /// [`FenceCheck`] as a number.
+    pub check: u8,
+    /// Reserved; zero.
+    pub spare: [u8; 3],
+    /// The address.
+    pub address: Endpoint,
+    /// How many were not told since the one before.
+    pub untold: u32,
+    /// The record's id of the call; zeros: of none.
+    pub record: [u64; 2],
 }
 
 /// A call ended.

@@ -10,6 +10,15 @@ use crate::quality::Quality;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Owner(pub u64);
 
+/// A call of which nothing is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// Whose flows they are.
+    pub owner: Owner,
+    /// Whether a side is on hold, and so may be silent.
+    pub is_agreed: bool,
+}
+
 /// A set of RTP payload types, 0–127; empty: any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PayloadTypes(u128);
@@ -105,6 +114,8 @@ pub(crate) struct Flow {
     /// What the last SDP said, before anything was learned.
     pub(crate) told: Option<SocketAddr>,
     pub(crate) latched: bool,
+    /// The address that was not to be believed last; a new description forgets it.
+    pub(crate) refused: Option<IpAddr>,
     pub(crate) latch: Latch,
     pub(crate) payload_types: PayloadTypes,
     /// The payload type of telephone events that arrive here; [`NO_EVENTS`]: none.
@@ -117,7 +128,7 @@ pub(crate) struct Flow {
     pub(crate) on_hold: bool,
     /// Until the answer the callee may be heard, the caller not; `None` once answered.
     pub(crate) early_until: Option<Instant>,
-    /// Since when silence counts: opened, answered, or taken off hold.
+    /// Since when silence counts: opened, answered, taken off hold, or found silent on hold.
     pub(crate) opened: Instant,
     /// The hold ended, and nobody has said when yet.
     pub(crate) resumed: bool,
@@ -136,6 +147,7 @@ impl Flow {
             remote: None,
             told: None,
             latched: false,
+            refused: None,
             latch: Latch::Fixed,
             payload_types: PayloadTypes::ANY,
             events: NO_EVENTS,

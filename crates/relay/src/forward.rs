@@ -28,11 +28,13 @@ pub enum DropReason {
     Early,
     /// Of a leg that waits beside its call.
     Parked,
+    /// From where its far end may not be.
+    Fenced,
 }
 
 impl DropReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NoFlow,
         Self::NotRtp,
         Self::NotRtcp,
@@ -41,6 +43,7 @@ impl DropReason {
         Self::PeerUnknown,
         Self::Early,
         Self::Parked,
+        Self::Fenced,
     ];
 
     /// The name of its counter.
@@ -55,6 +58,7 @@ impl DropReason {
             Self::PeerUnknown => "media_peer_unknown",
             Self::Early => "media_early",
             Self::Parked => "media_parked",
+            Self::Fenced => "media_fenced",
         }
     }
 }
@@ -101,7 +105,22 @@ impl Table {
         source: SocketAddr,
         payload: &[u8],
     ) -> Verdict {
-        let verdict = self.try_forward(now, port, source, payload, Origin::Wire);
+        self.forward_judged(now, port, source, payload, |_, _, _| true)
+    }
+
+    /// The same; a source that is to be believed for the first time is judged before: whose flow it is,
+    /// whether of the caller's leg, and its address. It is not asked again about an address that it refused
+    /// last.
+    #[must_use]
+    pub fn forward_judged(
+        &mut self,
+        now: Instant,
+        port: u16,
+        source: SocketAddr,
+        payload: &[u8],
+        judge: impl FnOnce(Owner, bool, IpAddr) -> bool,
+    ) -> Verdict {
+        let verdict = self.try_forward(now, port, source, payload, Origin::Wire, judge);
         verdict.unwrap_or_else(Verdict::Drop)
     }
 
@@ -114,7 +133,8 @@ impl Table {
         source: SocketAddr,
         payload: &[u8],
     ) -> Verdict {
-        let verdict = self.try_forward(now, port, source, payload, Origin::Inside);
+        let passes = |_, _, _| true;
+        let verdict = self.try_forward(now, port, source, payload, Origin::Inside, passes);
         verdict.unwrap_or_else(Verdict::Drop)
     }
 
@@ -125,15 +145,16 @@ impl Table {
         source: SocketAddr,
         payload: &[u8],
         origin: Origin,
+        judge: impl FnOnce(Owner, bool, IpAddr) -> bool,
     ) -> Result<Verdict, DropReason> {
         let flow = self.open_flow(port).ok_or(DropReason::NoFlow)?;
         if (flow.latch == Latch::Inside) != (origin == Origin::Inside) {
             return Err(DropReason::Stranger);
         }
         let key = if port & 1 == 0 {
-            flow.accept_rtp(now, source, payload)?
+            flow.accept_rtp(now, source, payload, judge)?
         } else {
-            flow.accept_rtcp(now, source, payload)?;
+            flow.accept_rtcp(now, source, payload, judge)?;
             None
         };
         let (peer, owner, parked) = (flow.peer, flow.owner, flow.parked);
@@ -172,6 +193,7 @@ impl Flow {
         now: Instant,
         source: SocketAddr,
         payload: &[u8],
+        judge: impl FnOnce(Owner, bool, IpAddr) -> bool,
     ) -> Result<Option<u8>, DropReason> {
         let rtp = rtp::parse(payload).ok_or(DropReason::NotRtp)?;
         if !self.payload_types.allows(rtp.payload_type) {
@@ -180,10 +202,11 @@ impl Flow {
         match self.latch.judge(now, source, self.remote, self.latched) {
             Belief::Known => {}
             Belief::Learn => {
+                self.pass(source, judge)?;
                 self.remote = Some(source);
                 self.latched = true;
             }
-            Belief::Stranger => self.rebind(now, source, &rtp)?,
+            Belief::Stranger => self.rebind(now, source, &rtp, judge)?,
         }
         self.heard = Some(now);
         self.quality.note(now, &rtp, payload.len());
@@ -204,14 +227,43 @@ impl Flow {
 
     /// The one way to move without new SDP; cold, since it is almost always an attack.
     #[cold]
-    fn rebind(&mut self, now: Instant, source: SocketAddr, rtp: &Rtp) -> Result<(), DropReason> {
+    fn rebind(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        rtp: &Rtp,
+        judge: impl FnOnce(Owner, bool, IpAddr) -> bool,
+    ) -> Result<(), DropReason> {
         let silent = self.heard.is_some_and(|heard| now.saturating_sub(heard) >= REBIND_AFTER);
         let may_move = self.latched && !matches!(self.latch, Latch::Fixed | Latch::Inside);
         if may_move && silent && self.quality.continues(rtp) {
+            self.pass(source, judge)?;
             self.remote = Some(source);
             return Ok(());
         }
+        // While nobody is believed yet, a stranger may be the far end itself, from where it may not be.
+        if !self.latched {
+            self.pass(source, judge)?;
+        }
         Err(DropReason::Stranger)
+    }
+
+    /// Whether a source may be believed at all; cold, since it is asked once for each far end.
+    #[cold]
+    fn pass(
+        &mut self,
+        source: SocketAddr,
+        judge: impl FnOnce(Owner, bool, IpAddr) -> bool,
+    ) -> Result<(), DropReason> {
+        let address = source.ip();
+        if self.refused == Some(address) {
+            return Err(DropReason::Fenced);
+        }
+        if judge(self.owner, self.towards_caller, address) {
+            return Ok(());
+        }
+        self.refused = Some(address);
+        Err(DropReason::Fenced)
     }
 
     fn accept_rtcp(
@@ -219,6 +271,7 @@ impl Flow {
         now: Instant,
         source: SocketAddr,
         payload: &[u8],
+        judge: impl FnOnce(Owner, bool, IpAddr) -> bool,
     ) -> Result<(), DropReason> {
         if !rtp::is_rtcp(payload) {
             return Err(DropReason::NotRtcp);
@@ -226,6 +279,7 @@ impl Flow {
         match self.latch.judge(now, source, self.remote, self.latched) {
             Belief::Known => {}
             Belief::Learn => {
+                self.pass(source, judge)?;
                 self.remote = Some(source);
                 self.latched = true;
             }

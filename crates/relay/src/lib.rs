@@ -20,7 +20,7 @@ mod quality;
 mod table;
 mod tone;
 
-pub use flow::{NO_EVENTS, Opening, Owner, PayloadTypes, PortState, Pressed};
+pub use flow::{NO_EVENTS, Opening, Owner, PayloadTypes, PortState, Pressed, Silence};
 pub use forward::{DropReason, Verdict};
 pub use latch::Latch;
 pub use quality::Figures;

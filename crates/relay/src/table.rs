@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use crate::Instant;
-use crate::flow::{Flow, Opening, Owner, PayloadTypes, PortState, Pressed};
+use crate::flow::{Flow, Opening, PayloadTypes, PortState, Pressed, Silence};
 use crate::latch::Latch;
 use crate::quality::Figures;
 use crate::tone::{Sound, TONE_BYTES, TONES_MAX, Tone, Waves};
@@ -138,6 +138,7 @@ impl Table {
             let Some(flow) = self.open_flow(port) else { return };
             flow.payload_types = payload_types;
             flow.latch = latch;
+            flow.refused = None;
             // A refresh repeats its SDP: what packets proved since the first one still holds.
             if flow.told != remote || !flow.latched {
                 flow.told = remote;
@@ -253,29 +254,42 @@ impl Table {
     }
 
     /// Looks at no more than `steps` further pairs for an answered call that has heard nothing from
-    /// either side for `timeout`, not counting sides on hold. Goes round for ever.
-    pub fn poll_silent(&mut self, now: Instant, timeout: Duration, steps: usize) -> Option<Owner> {
+    /// either side for `timeout`. Goes round for ever. Of a call on hold it says so once in each `timeout`.
+    pub fn poll_silent(
+        &mut self,
+        now: Instant,
+        timeout: Duration,
+        steps: usize,
+    ) -> Option<Silence> {
         for _ in 0..steps.min(self.flows.len() / 2) {
             let place = self.sweep;
             self.sweep = if place + 2 >= self.flows.len() { 0 } else { place + 2 };
             let port = self.first + place as u16;
-            let Some((owner, peer)) = self.silent(now, timeout, port) else { continue };
-            if self.silent(now, timeout, peer).is_some() {
-                return Some(owner);
+            let Some((near, peer)) = self.silent(now, timeout, port) else { continue };
+            let Some((far, _)) = self.silent(now, timeout, peer) else { continue };
+            let is_agreed = near.is_agreed || far.is_agreed;
+            if is_agreed {
+                [port, peer].into_iter().for_each(|port| self.count_anew(now, port));
             }
+            return Some(Silence { is_agreed, ..near });
         }
         None
     }
 
-    fn silent(&mut self, now: Instant, timeout: Duration, port: u16) -> Option<(Owner, u16)> {
+    fn silent(&mut self, now: Instant, timeout: Duration, port: u16) -> Option<(Silence, u16)> {
         let flow = self.open_flow(port)?;
         if std::mem::take(&mut flow.resumed) {
             flow.opened = now;
         }
         let last = flow.heard.unwrap_or(flow.opened).max(flow.opened);
-        let silent =
-            flow.early_until.is_none() && !flow.on_hold && now.saturating_sub(last) >= timeout;
-        silent.then_some((flow.owner, flow.peer))
+        let silent = flow.early_until.is_none() && now.saturating_sub(last) >= timeout;
+        silent.then_some((Silence { owner: flow.owner, is_agreed: flow.on_hold }, flow.peer))
+    }
+
+    fn count_anew(&mut self, now: Instant, port: u16) {
+        if let Some(flow) = self.open_flow(port) {
+            flow.opened = now;
+        }
     }
 
     /// What a restart must remember of a pair.

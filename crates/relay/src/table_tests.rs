@@ -3,10 +3,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{DropReason, Verdict};
+use crate::{DropReason, Owner, Verdict};
 
 const CALLER_PORT: u16 = 10_000;
 const CALLEE_PORT: u16 = 10_004;
+const SILENT: Silence = Silence { owner: Owner(7), is_agreed: false };
 
 fn at(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -183,15 +184,29 @@ fn a_new_sdp_with_another_address_lets_the_port_learn_again() {
 }
 
 #[test]
-fn silence_on_both_sides_is_found_and_hold_is_not_silence() {
+fn silence_on_both_sides_is_found() {
     let mut table = answered();
     let timeout = secs(60);
     assert_eq!(table.poll_silent(secs(59), timeout, 100), None);
     let _ = table.forward(secs(50), CALLEE_PORT, at("198.51.100.1:6000"), &rtp(1, 2));
     assert_eq!(table.poll_silent(secs(61), timeout, 100), None);
-    assert_eq!(table.poll_silent(secs(110), timeout, 100), Some(Owner(7)));
+    assert_eq!(table.poll_silent(secs(110), timeout, 100), Some(SILENT));
+}
+
+#[test]
+fn the_silence_of_a_call_on_hold_is_agreed_and_told_once_in_a_while() {
+    let mut table = answered();
+    let timeout = secs(60);
     table.set_on_hold(CALLER_PORT, true);
-    assert_eq!(table.poll_silent(secs(110), timeout, 100), None);
+    assert_eq!(table.poll_silent(secs(59), timeout, 100), None);
+    let agreed = Silence { is_agreed: true, ..SILENT };
+    for at in [70, 130] {
+        assert_eq!(table.poll_silent(secs(at), timeout, 100), Some(agreed));
+        assert_eq!(table.poll_silent(secs(at + 59), timeout, 100), None);
+    }
+    // Music on hold is no silence.
+    let _ = table.forward(secs(189), CALLEE_PORT, at("198.51.100.1:6000"), &rtp(1, 2));
+    assert_eq!(table.poll_silent(secs(190), timeout, 100), None);
 }
 
 #[test]
@@ -199,11 +214,10 @@ fn the_end_of_a_long_hold_is_not_silence() {
     let mut table = answered();
     table.set_on_hold(CALLER_PORT, true);
     table.set_on_hold(CALLEE_PORT, true);
-    assert_eq!(table.poll_silent(secs(600), secs(60), 100), None);
     table.set_on_hold(CALLER_PORT, false);
     table.set_on_hold(CALLEE_PORT, false);
     assert_eq!(table.poll_silent(secs(601), secs(60), 100), None);
-    assert_eq!(table.poll_silent(secs(700), secs(60), 200), Some(Owner(7)));
+    assert_eq!(table.poll_silent(secs(700), secs(60), 200), Some(SILENT));
 }
 
 #[test]

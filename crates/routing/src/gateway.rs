@@ -53,6 +53,8 @@ pub enum Health {
     Online,
     /// It does not, or it must be registered at and is not.
     Offline,
+    /// Wherever it is, it is outside its fence.
+    Fenced,
     /// It asked to be left alone for a while (Retry-After). It is called all the same when nobody else
     /// is left.
     Banned,

@@ -23,6 +23,8 @@ pub enum Exclusion {
     Locked,
     /// It does not answer, or we are not registered there.
     Offline,
+    /// Wherever it is, it is outside its fence.
+    Geofence,
     /// Its name has led to no address yet.
     Unresolved,
     /// It asked for rest, and others are left.
@@ -46,6 +48,7 @@ impl Exclusion {
         match self {
             Self::Locked => "locked",
             Self::Offline => "offline",
+            Self::Geofence => "geofence",
             Self::Unresolved => "unresolved",
             Self::RetryAfter => "retry_after",
             Self::LinesFull => "lines_full",
@@ -257,6 +260,8 @@ fn exclusion(
         Some(Exclusion::NoReturn)
     } else if gateway.hosts.is_empty() {
         Some(Exclusion::Unresolved)
+    } else if health == Health::Fenced {
+        Some(Exclusion::Geofence)
     } else if health == Health::Offline {
         Some(Exclusion::Offline)
     } else if !has_price && !gateway.unrated_allowed {

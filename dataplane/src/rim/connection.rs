@@ -84,8 +84,8 @@ pub(super) struct Handle {
 pub(super) trait Outlet {
     /// All of it, and as far as the socket.
     fn write(&mut self, bytes: &[u8]) -> impl Future<Output = io::Result<()>> + Send;
-    /// Says that no more comes.
-    fn close(&mut self) -> impl Future<Output = io::Result<()>> + Send;
+    /// Says that no more comes, and why if there are words for that.
+    fn close(&mut self, why: StreamCounter) -> impl Future<Output = io::Result<()>> + Send;
 }
 
 impl<S: AsyncWrite + Send> Outlet for WriteHalf<S> {
@@ -94,7 +94,7 @@ impl<S: AsyncWrite + Send> Outlet for WriteHalf<S> {
         self.flush().await
     }
 
-    async fn close(&mut self) -> io::Result<()> {
+    async fn close(&mut self, _why: StreamCounter) -> io::Result<()> {
         self.shutdown().await
     }
 }
@@ -256,7 +256,7 @@ impl Line {
         {
             return why;
         }
-        if why != StreamCounter::Broken && finish.send(()).is_ok() {
+        if why != StreamCounter::Broken && finish.send(why).is_ok() {
             let _ = writing.await;
         }
         why
@@ -267,9 +267,10 @@ impl Line {
         &mut self,
         mut to: impl Outlet,
         Hints { mut keep_alives, mut heard }: Hints,
-        mut finished: oneshot::Receiver<()>,
+        mut finished: oneshot::Receiver<StreamCounter>,
     ) -> StreamCounter {
         let mut open = true;
+        let mut end = StreamCounter::Closed;
         loop {
             tokio::select! {
                 biased;
@@ -277,8 +278,9 @@ impl Line {
                     self.unheard = VecDeque::new();
                     continue;
                 }
-                _ = &mut finished, if open => {
+                why = &mut finished, if open => {
                     open = false;
+                    end = why.unwrap_or(end);
                     self.letters.close();
                     continue;
                 }
@@ -304,7 +306,7 @@ impl Line {
             }
         }
         if !self.limits.closes_by_reset() {
-            let _ = timeout(self.limits.patience(), to.close()).await;
+            let _ = timeout(self.limits.patience(), to.close(end)).await;
         }
         StreamCounter::Closed
     }
@@ -489,27 +491,33 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_mark_holds_for_a_connection_that_is_open_already() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    /// A line to nobody in particular, whoever writes letters to it, and whoever hears of it.
+    fn line(limits: &Arc<Limits>) -> (Line, mpsc::Sender<Letter>, mpsc::Receiver<Event>) {
         let (letters, waiting) = mpsc::channel(1);
-        let (events, _exchange) = mpsc::channel(1);
-        let set = |dscp_sip| Parameters { dscp_sip, ..Parameters::default() };
-        let limits = Arc::new(Limits::new(&set(24)));
-        let mut line = Line {
+        let (events, exchange) = mpsc::channel(8);
+        let line = Line {
             number: 1,
             transport: Transport::Tcp,
             letters: waiting,
             unwritten: None,
             unheard: VecDeque::new(),
             events,
-            limits: Arc::clone(&limits),
+            limits: Arc::clone(limits),
             tally: Arc::default(),
             message_bytes_max: 1_000,
             handle: None,
             is_inward: false,
         };
+        (line, letters, exchange)
+    }
+
+    #[test]
+    fn a_mark_holds_for_a_connection_that_is_open_already() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let set = |dscp_sip| Parameters { dscp_sip, ..Parameters::default() };
+        let limits = Arc::new(Limits::new(&set(24)));
+        let (mut line, _letters, _events) = line(&limits);
         line.handle =
             Some(Handle { socket: ours.try_clone().unwrap().into(), mark: Mark::none(true) });
         let marked = || nix::sys::socket::getsockopt(&ours, sockopt::Ipv4Tos).unwrap() >> 2;
@@ -518,7 +526,53 @@ mod tests {
         limits.set(&set(40));
         line.mark();
         assert_eq!(marked(), 40);
-        drop(letters);
+    }
+
+    /// What a WebSocket is told that sends this behind its handshake, and what becomes of it.
+    async fn closed(bytes: &[u8]) -> (Option<u16>, StreamCounter) {
+        use tokio_tungstenite::tungstenite::Message;
+        use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+        let (ours, theirs) = tokio::io::duplex(65_536);
+        let serve = async {
+            let limits = Arc::new(Limits::new(&Parameters::default()));
+            let (mut line, _letters, _events) = line(&limits);
+            let agreed = websocket::accept(ours, line.message_bytes_max).await.unwrap();
+            websocket::converse(&mut line, agreed).await
+        };
+        let speak = async {
+            let mut request = "ws://tollgate/".into_client_request().unwrap();
+            let name = "Sec-WebSocket-Protocol";
+            request.headers_mut().insert(name, "sip".parse().unwrap());
+            let (mut socket, _) = tokio_tungstenite::client_async(request, theirs).await.unwrap();
+            socket.get_mut().write_all(bytes).await.unwrap();
+            loop {
+                match futures_util::StreamExt::next(&mut socket).await {
+                    Some(Ok(Message::Close(frame))) => {
+                        break frame.map(|frame| u16::from(frame.code));
+                    }
+                    Some(Ok(_)) => {}
+                    None | Some(Err(_)) => break None,
+                }
+            }
+        };
+        let (why, code) = tokio::join!(serve, speak);
+        (code, why)
+    }
+
+    #[test]
+    fn a_websocket_that_breaks_the_rules_is_told_which() {
+        use StreamCounter::{FrameMalformed, MessageTooLong, TextMalformed};
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for (bytes, code, why) in [
+            // Unmasked, of no kind, a continuation of nothing.
+            (&[0x81, 1, b'x'][..], 1002, FrameMalformed),
+            (&[0x83, 0x81, 0, 0, 0, 0, b'x'], 1002, FrameMalformed),
+            (&[0x80, 0x81, 0, 0, 0, 0, b'x'], 1002, FrameMalformed),
+            (&[0x81, 0x82, 0, 0, 0, 0, 0xc3, 0x28], 1007, TextMalformed),
+            (&[0x81, 0xfe, 0xff, 0xff, 0, 0, 0, 0], 1009, MessageTooLong),
+        ] {
+            assert_eq!(runtime.block_on(closed(bytes)), (Some(code), why), "{bytes:?}");
+        }
     }
 
     #[test]

@@ -41,6 +41,10 @@ pub enum StreamCounter {
     LengthMalformed,
     /// Connections closed: line ends for ever and never a message.
     Barren,
+    /// Connections closed: a frame that no WebSocket has (RFC 6455 §7.4.1, 1002).
+    FrameMalformed,
+    /// Connections closed: a WebSocket text that is none (RFC 6455 §7.4.1, 1007).
+    TextMalformed,
     /// Messages that came in whole.
     MessagesIn,
     /// Messages written out.
@@ -63,7 +67,7 @@ pub enum StreamCounter {
 
 impl StreamCounter {
     /// Every counter, in the order of its number.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Accepted,
         Self::Opened,
         Self::Denied,
@@ -80,6 +84,8 @@ impl StreamCounter {
         Self::LengthMissing,
         Self::LengthMalformed,
         Self::Barren,
+        Self::FrameMalformed,
+        Self::TextMalformed,
         Self::MessagesIn,
         Self::MessagesOut,
         Self::Refused,
@@ -111,6 +117,8 @@ impl StreamCounter {
             Self::LengthMissing => "stream_length_missing",
             Self::LengthMalformed => "stream_length_malformed",
             Self::Barren => "stream_barren",
+            Self::FrameMalformed => "stream_frame_malformed",
+            Self::TextMalformed => "stream_text_malformed",
             Self::MessagesIn => "stream_messages_in",
             Self::MessagesOut => "stream_messages_out",
             Self::Refused => "stream_refused",

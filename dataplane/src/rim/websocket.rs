@@ -11,6 +11,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
+use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
@@ -84,8 +86,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Outlet for SplitSink<WebSocketStr
         self.send(message).await.map_err(io::Error::other)
     }
 
-    async fn close(&mut self) -> io::Result<()> {
+    async fn close(&mut self, why: StreamCounter) -> io::Result<()> {
+        if let Some(code) = close_code(why) {
+            let reason = Utf8Bytes::from_static("");
+            let _ = self.send(Message::Close(Some(CloseFrame { code, reason }))).await;
+        }
         SinkExt::close(self).await.map_err(io::Error::other)
+    }
+}
+
+/// What a peer is told of the end of its connection (RFC 6455 §7.4.1), where the fault is its own.
+fn close_code(why: StreamCounter) -> Option<CloseCode> {
+    match why {
+        StreamCounter::FrameMalformed => Some(CloseCode::Protocol),
+        StreamCounter::TextMalformed => Some(CloseCode::Invalid),
+        StreamCounter::MessageTooLong => Some(CloseCode::Size),
+        _ => None,
     }
 }
 
@@ -95,6 +111,7 @@ async fn read<S: AsyncRead + AsyncWrite + Unpin>(
     mut inlet: Inlet,
 ) -> StreamCounter {
     use tokio_tungstenite::tungstenite::Error;
+    use tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake;
     let mut heard = Instant::now();
     loop {
         let begun = *unfinished.borrow_and_update();
@@ -111,6 +128,11 @@ async fn read<S: AsyncRead + AsyncWrite + Unpin>(
             None | Some(Err(Error::ConnectionClosed)) => return StreamCounter::Closed,
             Some(Err(Error::Capacity(_))) => return StreamCounter::MessageTooLong,
             Some(Err(Error::Io(error))) => return broken_by(&error),
+            Some(Err(Error::Protocol(ResetWithoutClosingHandshake))) => {
+                return StreamCounter::Broken;
+            }
+            Some(Err(Error::Protocol(_))) => return StreamCounter::FrameMalformed,
+            Some(Err(Error::Utf8(_))) => return StreamCounter::TextMalformed,
             Some(Err(_)) => return StreamCounter::Broken,
             Some(Ok(message)) => message,
         };

@@ -3,6 +3,7 @@
 use link::endpoint::Transport;
 use link::message::{Down, Up};
 use link::report::ConnectionLost;
+use link::ring::Wake;
 use link::{Answer, Instant, Order, Report};
 
 use super::Worker;
@@ -18,6 +19,7 @@ impl<N: Nic> Worker<N> {
     pub(super) fn inbox(&mut self, now: Instant) -> bool {
         let handed = self.take_handed(now);
         let rim = self.take_from_rim(now);
+        self.tell_lost();
         let control = self.take_from_control(now);
         handed || rim || control
     }
@@ -59,6 +61,23 @@ impl<N: Nic> Worker<N> {
         any
     }
 
+    /// Keeps it until control has heard it: nothing else says so, and phones would stay bound to nothing.
+    fn note_lost(&mut self, lost: ConnectionLost) {
+        if self.lost.len() < self.lost.capacity() {
+            self.lost.push_back(lost);
+        } else {
+            self.counters.add(WorkerCounter::RingFull, 1);
+        }
+    }
+
+    fn tell_lost(&mut self) {
+        while let Some(&lost) = self.lost.front() {
+            let Ok(wake) = self.side.up.send(&Up::Report(Report::Lost(lost))) else { return };
+            self.ring_control |= wake == Wake::Needed;
+            self.lost.pop_front();
+        }
+    }
+
     fn take_from_rim(&mut self, now: Instant) -> bool {
         let mut any = false;
         let mut room = std::mem::take(&mut self.incoming);
@@ -70,8 +89,7 @@ impl<N: Nic> Worker<N> {
             match kind {
                 Kind::Undeliverable => self.undeliverable(now, &path, payload),
                 Kind::Lost => {
-                    let lost = ConnectionLost { connection: path.connection };
-                    self.tell(&Up::Report(Report::Lost(lost)));
+                    self.note_lost(ConnectionLost { connection: path.connection });
                 }
                 Kind::Sip | Kind::Media | Kind::MediaInside | Kind::Name => {
                     self.counters.add(

@@ -69,7 +69,7 @@ impl<N: Nic> Worker<N> {
         }
         let payload = datagram.payload(self.nic.bytes(&frame));
         let port = datagram.destination.port();
-        let mut verdict = self.switch.media().forward(now, port, datagram.source, payload);
+        let mut verdict = self.switch.forward(now, port, datagram.source, payload);
         for _ in 0..CALLS_IN_A_ROW_MAX {
             let Verdict::Inside { from, to, owner } = verdict else { break };
             if self.handoff.media_owner(to.port()) != Some(self.index) {
@@ -106,7 +106,7 @@ impl<N: Nic> Worker<N> {
         destination: SocketAddr,
         payload: &[u8],
     ) {
-        let verdict = self.switch.media().forward(now, destination.port(), source, payload);
+        let verdict = self.switch.forward(now, destination.port(), source, payload);
         self.media_onward(now, verdict, payload);
     }
 

@@ -18,6 +18,7 @@ pub use handoff::{Handed, Handoff};
 pub(crate) use letter::{ENVELOPE_BYTES, by_udp, envelope, seal, unseal};
 pub use letter::{Kind, Label};
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use link::Instant;
 use link::layout::{Link, WorkerSide};
 use link::order::Parameters;
 use link::record::CallKey;
+use link::report::ConnectionLost;
 use link::ring::SLOT_BYTES_MAX;
 use link::table::{Image, SlotState};
 use shm::Doorbell;
@@ -73,6 +75,8 @@ pub struct Worker<N: Nic> {
     parameters: Parameters,
     /// Calls whose record waits for control, oldest first.
     recording: Recording,
+    /// Connections that are gone and of which control has not heard yet.
+    lost: VecDeque<ConnectionLost>,
     /// Places of the ring to control that new calls leave to those that run.
     ring_reserve: u64,
     backlog: Backlog,
@@ -125,6 +129,9 @@ pub struct Parts<N: Nic> {
 
 /// New calls leave this part of the ring to control to answers, ends and failovers of those that run.
 const RING_RESERVE_PART: u64 = 2;
+
+/// Connections of registered phones that may go while control takes nothing; of one more it never hears.
+const LOST_MAX: usize = 16_384;
 
 /// Slots whose record waits for control, in a fixed ring.
 struct Recording {
@@ -181,6 +188,7 @@ impl<N: Nic> Worker<N> {
             asked: vec![Instant::ZERO; parts.calls_max].into(),
             parameters: Parameters::default(),
             recording: Recording::new(parts.calls_max),
+            lost: VecDeque::with_capacity(LOST_MAX),
             ring_reserve,
             backlog: Backlog::default(),
             housekeeping_due: Instant::ZERO,

@@ -53,6 +53,10 @@ enum Unsent {
     Media,
     /// The caller wants no call that shows so much of it: another one may see less.
     Privacy,
+    /// It is outside its fence: try the next one.
+    Outside,
+    /// The caller's description wants media outside its fence.
+    Fenced,
 }
 
 impl Unsent {
@@ -63,6 +67,7 @@ impl Unsent {
             Self::Full => EndReason::Overload,
             Self::Media => EndReason::BadMedia,
             Self::Privacy => EndReason::PrivacyImpossible,
+            Self::Outside | Self::Fenced => EndReason::Geofence,
         }
     }
 }
@@ -99,8 +104,8 @@ impl Switch {
             // Somebody who cannot be called keeps nobody else from being called.
             match why {
                 Unsent::Unreachable => self.counters.add(Counter::VendorsUnreachable),
-                Unsent::Privacy => {}
-                Unsent::Full | Unsent::Media => break,
+                Unsent::Privacy | Unsent::Outside => {}
+                Unsent::Full | Unsent::Media | Unsent::Fenced => break,
             }
         }
         if !self.calls[slot].branches.is_empty() {
@@ -108,7 +113,12 @@ impl Switch {
         }
         let retry_after = Some(self.parameters.retry_after_s);
         match outcome {
-            Ok(()) | Err(Unsent::Unreachable | Unsent::Privacy) => self.fail_over(now, slot, None),
+            Ok(()) | Err(Unsent::Unreachable | Unsent::Privacy | Unsent::Outside) => {
+                self.fail_over(now, slot, None);
+            }
+            Err(why @ Unsent::Fenced) => {
+                self.fail_call(now, slot, &Reply::plain(403), why.reason(), EndedBy::Server);
+            }
             Err(why @ Unsent::Full) => {
                 let reply = Reply { retry_after, ..Reply::plain(503) };
                 self.fail_call(now, slot, &reply, why.reason(), EndedBy::Server);
@@ -282,6 +292,9 @@ impl Switch {
     ) -> Result<(), Unsent> {
         let target = candidate.target.socket_address().ok_or(Unsent::Unreachable)?;
         let leg_local = self.calls[slot].leg(Side::Callee).local;
+        if candidate.pickup.length == 0 && !self.may_call(now, slot, candidate.gateway, target) {
+            return Err(Unsent::Outside);
+        }
         let pickup = Pickup::read(route.text(candidate.pickup));
         let direct = Path {
             transport: candidate.target.transport(),
@@ -385,6 +398,7 @@ impl Switch {
         let length = carried.map_err(|fault| match fault {
             MediaFault::Unusable => Unsent::Media,
             MediaFault::PortsFull => Unsent::Full,
+            MediaFault::Fenced => Unsent::Fenced,
         })?;
         self.believe(now, slot, Side::Caller, offer);
         self.keep_description(slot, Side::Callee, out.get(..length).unwrap_or_default());
@@ -400,6 +414,9 @@ impl Switch {
         body: &[u8],
         out: &mut [u8],
     ) -> Result<usize, MediaFault> {
+        if self.is_fenced(now, slot, from, body) {
+            return Err(MediaFault::Fenced);
+        }
         for _ in 0..refused_streams(body) {
             self.counters.add(Counter::StreamsRefused);
         }
@@ -437,6 +454,10 @@ impl Switch {
         if is_sought && let Some(transaction) = self.transactions.find(client) {
             // Of several that are called at once, the leg is with the one who speaks.
             call.leg(Side::Callee).path = transaction.way();
+        }
+        let is_failure = Class::of(status) == Class::Failure;
+        if is_sought && !is_failure && self.fails_fence(now, slot, index, client, message) {
+            return;
         }
         match Class::of(status) {
             Class::Provisional if is_sought => {

@@ -331,6 +331,9 @@ impl Switch {
                 self.counters.add(Counter::RefusedMedia);
                 Err(488)
             }
+            // What is refused is the description, not the request: the session goes on as it was, which is
+            // what a 488 tells (RFC 3261 §14.2), and some take a 403 for the end of the dialog.
+            Err(MediaFault::Fenced) => Err(488),
             Err(MediaFault::PortsFull) => Err(503),
         }
     }
@@ -371,8 +374,39 @@ impl Switch {
                 transaction.winner = winner;
                 self.exchange_accepted(now, slot, server, client, message);
             }
+            Class::Failure if self.passes_longer(now, slot, server, status, message) => {}
             Class::Failure => self.exchange_failed(now, owner, server, status, message),
         }
+    }
+
+    /// After a 422 to what was passed on: once more, for so long as the far side wants (RFC 4028 §7.3). Its
+    /// session is ours to agree on, and no business of the one who asked. Whether it went out.
+    fn passes_longer(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        server: TransactionKey,
+        status: u16,
+        message: &Message<'_>,
+    ) -> bool {
+        let exchange = self.calls[slot].exchange.filter(|exchange| exchange.server == server);
+        let Some(Exchange { from, client, .. }) = exchange.filter(|_| status == 422) else {
+            return false;
+        };
+        let is_wanted = self.transactions.find(client).is_some_and(|client| !client.cancelled);
+        let is_there = self.side_of(slot, message) == Some(from.other());
+        let session = &mut self.calls[slot].leg(from.other()).session;
+        if !is_wanted || !is_there || !session.lengthen(message) {
+            return false;
+        }
+        let sent = self.with_kept(server, Which::Request, |switch, request| {
+            switch.pass_on(now, slot, from, server, request)
+        });
+        let Some(Ok(client)) = sent else { return false };
+        if let Some(exchange) = &mut self.calls[slot].exchange {
+            exchange.client = client;
+        }
+        true
     }
 
     /// The final response to a passed-on UPDATE, INFO or MESSAGE.
@@ -385,7 +419,13 @@ impl Switch {
     ) {
         let status = message.status().unwrap_or(0);
         if Class::of(status) == Class::Failure {
-            return self.exchange_failed(now, owner, server, status, message);
+            let slot = self.live_call(owner);
+            let is_passed =
+                slot.is_some_and(|slot| self.passes_longer(now, slot, server, status, message));
+            if !is_passed {
+                self.exchange_failed(now, owner, server, status, message);
+            }
+            return;
         }
         let exchange = self.take_exchange(owner, server);
         let Some((slot, exchange)) = exchange else {

@@ -34,7 +34,7 @@ impl Switch {
             return;
         }
         let stops = self.stops_search(slot, index, status);
-        let reason = if stops { EndReason::Busy } else { EndReason::Rejected };
+        let reason = refusal(stops, status);
         let call = &mut self.calls[slot];
         call.branches.close(index);
         if let Some(attempt) = call.record.attempts.get_mut(usize::from(index)) {
@@ -103,7 +103,7 @@ impl Switch {
             return self.fail_over(now, slot, passed);
         }
         let reply = Reply { passed, ..Reply::plain(self.calls[slot].failure) };
-        self.fail_call(now, slot, &reply, EndReason::Busy, EndedBy::Callee);
+        self.fail_call(now, slot, &reply, refusal(true, status), EndedBy::Callee);
     }
 
     /// Notes for the caller the best failure of the group, and gives its attempt and its status. `None`:
@@ -168,21 +168,27 @@ impl Switch {
 
     /// What the caller hears when nobody has said anything: a vendor that is silent has as good as said
     /// 408, one that is not to be reached 503 (§8.1.3.1). Of both it is the first (§16.7 step 6). If none
-    /// may be called without showing what must not be shown, 500 (RFC 3323 §5).
+    /// may be called without showing what must not be shown, 500 (RFC 3323 §5). One that is outside its
+    /// fence is not to be reached either.
     fn unanswered(&self, slot: usize) -> (u16, EndReason, EndedBy) {
-        use EndReason::{PrivacyImpossible, Timeout, Unreachable};
+        use EndReason::{Geofence, PrivacyImpossible, Timeout, Unreachable};
         let attempts = self.calls[slot].record.attempts();
         let last_of = |reason: EndReason| {
             attempts.iter().rfind(|attempt: &&Attempt| attempt.reason == reason as u8)
         };
         let is_silent = |attempt: &&Attempt| {
-            [Unreachable, PrivacyImpossible].iter().all(|why| attempt.reason != *why as u8)
+            [Unreachable, PrivacyImpossible, Geofence]
+                .iter()
+                .all(|why| attempt.reason != *why as u8)
         };
         let (vendor, status, reason) =
             match (attempts.iter().rfind(is_silent), last_of(Unreachable)) {
                 (Some(silent), _) => (Some(silent), 408, Timeout),
                 (None, Some(unreachable)) => (Some(unreachable), 503, Unreachable),
-                (None, None) => match attempts.last() {
+                (None, None) => match last_of(Geofence).or(attempts.last()) {
+                    Some(outside) if outside.reason == Geofence as u8 => {
+                        (Some(outside), 503, Geofence)
+                    }
                     Some(open) => (Some(open), 500, PrivacyImpossible),
                     None => (None, 503, Unreachable),
                 },
@@ -285,6 +291,14 @@ impl Switch {
             State::Committing => self.drop_answered(now, slot, 487, reason, by),
             _ => {}
         }
+    }
+}
+
+/// What a failure is, which `stops` the search or not: only some say that whoever was called has no time.
+fn refusal(stops: bool, status: u16) -> EndReason {
+    match status {
+        486 | 600.. if stops => EndReason::Busy,
+        _ => EndReason::Rejected,
     }
 }
 

@@ -236,7 +236,8 @@ impl Switch {
         self.close_call(now, slot);
     }
 
-    /// Sends BYE on a leg. Its transaction repeats it, whatever becomes of the call.
+    /// Sends BYE on a leg. Its transaction repeats it, whatever becomes of the call; without room for one it
+    /// goes once.
     pub(super) fn send_bye(
         &mut self,
         now: Instant,
@@ -245,9 +246,7 @@ impl Switch {
         passed: Option<&Message<'_>>,
     ) {
         self.calls[slot].leg(side).confirmed = false;
-        let Some(branch) = self.next_branch() else {
-            return self.counters.add(Counter::TransactionsFull);
-        };
+        let branch = self.branch_of_bye();
         let call = &mut self.calls[slot];
         let reason = call.record.end_reason();
         let peer = Some(self.profiles.of(call.gateway(side)));
@@ -262,8 +261,8 @@ impl Switch {
             let machine = Machine::NonInviteClient(non_invite_client::State::Trying);
             let (random, gateway) = (branch.random, self.calls[slot].gateway(side));
             let birth = Birth { random, cseq, gateway, ..Birth::of(machine, path) };
-            // What is full was counted; the far end's own timers must end its side then.
-            let _ = self.open_client(now, birth);
+            // What is full was counted.
+            let _ = self.repeat_client(now, birth);
         }
     }
 }

@@ -407,6 +407,9 @@ impl Switch {
         if let Some(reply) = self.settle_extensions(slot) {
             return self.abandon_with(now, slot, &reply, EndReason::Rejected);
         }
+        if self.is_offer_fenced(now, slot) {
+            return self.abandon_admission(now, slot, 403, EndReason::Geofence);
+        }
         let server = self.calls[slot].invite;
         let invite = server.and_then(|server| self.transactions.find(server));
         if let Some(learned) = invite.map(|transaction| transaction.path) {

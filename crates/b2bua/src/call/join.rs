@@ -76,7 +76,7 @@ impl Switch {
         let mut room = self.take_scratch();
         let carried = self.carry(now, slot, side, offer, &mut room);
         let sent = carried.map_err(|fault| match fault {
-            MediaFault::Unusable => 488_u16,
+            MediaFault::Unusable | MediaFault::Fenced => 488_u16,
             MediaFault::PortsFull => 503,
         });
         let sent = sent.and_then(|length| {

@@ -27,6 +27,7 @@ mod attempt;
 mod branches;
 mod exchange;
 mod failure;
+pub(crate) mod fence;
 mod hangup;
 mod identities;
 mod invite;

@@ -14,7 +14,7 @@ use crate::arena::Field;
 use crate::dialog::Leg;
 use crate::switch::Switch;
 use crate::transaction::{Role, TransactionKey};
-use crate::transfers::Asked;
+use crate::transfers::{Asked, Stage};
 
 /// The number of the REFER that a NOTIFY of ours tells of.
 fn refer_told_of(notify: &Message<'_>) -> Option<u32> {
@@ -30,13 +30,15 @@ impl Switch {
         role: Role,
         owner: Option<CallKey>,
     ) -> bool {
-        let call = owner.and_then(|owner| self.live_call(owner)).map(|slot| &self.calls[slot]);
+        let slot = owner.and_then(|owner| self.live_call(owner));
+        let call = slot.map(|slot| &self.calls[slot]);
         match (role, call) {
             (Role::Attempt(index), Some(call)) => {
                 let is_sought = matches!(call.state, State::Trying | State::Ringing);
                 is_sought && call.branches.has(index, key)
             }
             (Role::Exchange | Role::Refresh(_), Some(call)) => call.state.is_confirmed(),
+            (Role::Transfer, Some(_)) => slot.is_some_and(|slot| self.is_calling(slot, key)),
             (
                 Role::Attempt(_)
                 | Role::Exchange
@@ -98,6 +100,9 @@ impl Switch {
         new: TransactionKey,
     ) {
         let Some(slot) = self.live_call(owner) else { return };
+        if self.is_calling(slot, old) {
+            self.set_stage(slot, Stage::Recalling { invite: new });
+        }
         let call = &mut self.calls[slot];
         if let Some(exchange) = call.exchange.as_mut().filter(|exchange| exchange.client == old) {
             exchange.client = new;

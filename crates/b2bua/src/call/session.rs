@@ -6,18 +6,22 @@
 //! to the bit. Where the far end is, and nothing comes until a little before the end (§10), or where
 //! ours is not answered, both legs get their BYE.
 //!
+//! A leg without a timer of whose far end nothing is heard, since the call is on hold, is asked by OPTIONS
+//! whether it is there still: a BYE that was lost would keep such a call for ever.
+//!
 //! Withstands: intervals that would make us refresh all the time (raised, or refused with 422), a far
 //! end that keeps a refresh pending for ever (the session ends all the same).
 
 use core::time::Duration;
 
 use link::Profile;
-use link::record::{CallKey, EndReason, EndedBy};
+use link::record::{CallKey, EndReason, EndedBy, NEVER};
 use sip::header::SessionExpires;
 use sip::header::session_timer::{Refresher, min_se};
 use sip::{Message, Method, Name, header};
 
 use super::exchange::{Within, ends_dialog};
+use super::hangup::by_side;
 use super::invite::description;
 use super::{Deadline, State};
 use crate::Instant;
@@ -56,8 +60,8 @@ pub(crate) struct Session {
     pub(crate) ours: bool,
     /// Whether the far end takes UPDATE.
     pub(crate) updates: bool,
-    /// Whether the far end may be gone, and is to be asked at once.
-    pub(crate) is_doubted: bool,
+    /// When the far end, which may be gone, is to be asked; [`NEVER`]: it is not.
+    pub(crate) doubt_ms: u32,
 }
 
 impl Session {
@@ -68,7 +72,7 @@ impl Session {
         next_ms: 0,
         ours: false,
         updates: false,
-        is_doubted: false,
+        doubt_ms: NEVER,
     };
 
     /// Bytes in a checkpoint. A refresh that failed before a restart is tried at its usual time after it.
@@ -92,7 +96,7 @@ impl Session {
             next_ms: 0,
             ours: flags & 1 != 0,
             updates: flags & 2 != 0,
-            is_doubted: false,
+            doubt_ms: NEVER,
         };
         session.plan();
         session
@@ -111,14 +115,19 @@ impl Session {
         self.refreshed_ms.saturating_add(interval_ms - margin_ms)
     }
 
-    /// When something is to be done about it.
-    fn due_ms(&self) -> Option<u32> {
-        if self.is_doubted {
-            return Some(0);
-        }
+    /// When something is to be done about it; [`NEVER`]: nothing.
+    fn due_ms(&self) -> u32 {
+        self.doubt_ms.min(self.timer_ms())
+    }
+
+    /// When it is to be refreshed, or has expired; [`NEVER`]: there is no timer.
+    fn timer_ms(&self) -> u32 {
         let expires = self.expires_ms();
-        let due = if self.ours { self.next_ms.min(expires) } else { expires };
-        (self.interval_s > 0).then_some(due)
+        match (self.interval_s, self.ours) {
+            (0, _) => NEVER,
+            (_, true) => self.next_ms.min(expires),
+            (_, false) => expires,
+        }
     }
 
     /// It was refreshed now, so long and by so whom.
@@ -300,7 +309,8 @@ impl Switch {
     /// Minds the sessions of a call that was put through.
     pub(super) fn arm_session(&mut self, slot: usize) {
         let call = &self.calls[slot];
-        let due = call.legs.iter().filter_map(|leg| leg.session.due_ms()).min();
+        let due = call.legs.iter().map(|leg| leg.session.due_ms()).min();
+        let due = due.filter(|&due| due != NEVER);
         let at = due.map(|ms| call.started + Duration::from_millis(ms.into()));
         if call.state.is_confirmed() {
             self.set_deadline(slot, Deadline::Session, at);
@@ -312,10 +322,14 @@ impl Switch {
             let call = &self.calls[slot];
             let ms = call.ms(now);
             let session = call.legs[side as usize].session;
-            if session.due_ms().is_none_or(|due| due > ms) {
+            if session.doubt_ms <= ms {
+                self.ask_for_life(now, slot, side);
                 continue;
             }
-            if !session.is_doubted && session.expires_ms() <= ms {
+            if session.timer_ms() > ms {
+                continue;
+            }
+            if session.expires_ms() <= ms {
                 self.counters.add(Counter::SessionsExpired);
                 let (reason, by) = (EndReason::SessionExpired, EndedBy::Server);
                 return self.hang_up(now, slot, reason, by, None);
@@ -334,8 +348,7 @@ impl Switch {
     }
 
     fn refresh_session(&mut self, now: Instant, slot: usize, side: Side) {
-        let call = &self.calls[slot];
-        if call.exchange.is_some() || call.unacked.is_some() || call.refresh.is_some() {
+        if self.is_exchanging(slot) {
             return self.refresh_later(now, slot, side, SOON);
         }
         let mut room = self.take_scratch();
@@ -343,7 +356,7 @@ impl Switch {
         let text = leg.text(Field::Description);
         // Who takes no UPDATE, and whose description we could not keep, refuses it, and so shows at
         // least that it lives.
-        let by_update = leg.session.updates || text.is_empty() || leg.session.is_doubted;
+        let by_update = leg.session.updates || text.is_empty();
         let length = if by_update { 0 } else { text.len() };
         room[..length].copy_from_slice(&text[..length]);
         let refresh = Within {
@@ -362,10 +375,43 @@ impl Switch {
                 self.counters.add(Counter::SessionsRefreshed);
                 self.calls[slot].refresh = Some((side, client));
                 // Until it is answered, or the session ends.
-                let session = &mut self.calls[slot].leg(side).session;
-                (session.next_ms, session.is_doubted) = (u32::MAX, false);
+                self.calls[slot].leg(side).session.next_ms = NEVER;
             }
             Err(_) => self.refresh_later(now, slot, side, SOON),
+        }
+    }
+
+    /// Nothing is heard of either side, and that is agreed: those whom no timer asks are asked now.
+    pub(crate) fn doubt_sides(&mut self, now: Instant, slot: usize) {
+        let call = &mut self.calls[slot];
+        let ms = call.ms(now);
+        for leg in call.legs.iter_mut().filter(|leg| leg.confirmed && leg.session.interval_s == 0) {
+            leg.session.doubt_ms = ms;
+        }
+        self.arm_session(slot);
+    }
+
+    /// Asks the far end of a leg whether it has the dialog still. Any answer but 481 and 408 says so
+    /// (RFC 3261 §12.2.1.2).
+    fn ask_for_life(&mut self, now: Instant, slot: usize, side: Side) {
+        let ask = Within {
+            method: Method::Options,
+            content: None,
+            passed: None,
+            says: Says::Nothing,
+            extensions: Extensions::NONE,
+            role: Role::Refresh(side),
+            peer: None,
+        };
+        let asked = match self.is_exchanging(slot) {
+            true => None,
+            false => self.send_within(now, slot, side, &ask).ok(),
+        };
+        let call = &mut self.calls[slot];
+        let soon = call.ms(now + SOON);
+        call.leg(side).session.doubt_ms = if asked.is_some() { NEVER } else { soon };
+        if let Some(client) = asked {
+            call.refresh = Some((side, client));
         }
     }
 
@@ -390,6 +436,11 @@ impl Switch {
         let status = message.status().unwrap_or(0);
         match Class::of(status) {
             Class::Provisional => {}
+            Class::Success | Class::Failure
+                if message.method() == Method::Options && !ends_dialog(status) =>
+            {
+                self.calls[slot].refresh.take_if(|refresh| refresh.1 == client);
+            }
             Class::Success => self.refreshed(now, slot, side, client, message),
             Class::Failure => {
                 self.calls[slot].refresh.take_if(|refresh| refresh.1 == client);
@@ -442,10 +493,9 @@ impl Switch {
         }
         let session = &mut self.calls[slot].leg(side).session;
         let wait = match status {
-            408 => return self.refresh_unanswered(now, slot),
+            408 => return self.refresh_unanswered(now, slot, side),
             481 => {
-                let (reason, by) = (EndReason::DialogLost, super::hangup::by_side(side));
-                return self.hang_up(now, slot, reason, by, None);
+                return self.hang_up(now, slot, EndReason::DialogLost, by_side(side), None);
             }
             422 if session.lengthen(message) => Duration::ZERO,
             // RFC 3261 §14.1: who made the Call-ID waits longer, so that the two do not meet again.
@@ -469,7 +519,10 @@ impl Switch {
     }
 
     /// A refresh that nobody answered: nobody is there (§10).
-    fn refresh_unanswered(&mut self, now: Instant, slot: usize) {
+    fn refresh_unanswered(&mut self, now: Instant, slot: usize, side: Side) {
+        if self.calls[slot].legs[side as usize].session.interval_s == 0 {
+            return self.hang_up(now, slot, EndReason::DialogLost, by_side(side), None);
+        }
         self.counters.add(Counter::SessionsExpired);
         self.hang_up(now, slot, EndReason::SessionExpired, EndedBy::Server, None);
     }
@@ -477,8 +530,9 @@ impl Switch {
     /// The transaction of a refresh gave up.
     pub(crate) fn refresh_late(&mut self, now: Instant, owner: CallKey, client: TransactionKey) {
         let Some(slot) = self.live_call(owner) else { return };
-        if self.calls[slot].refresh.take_if(|refresh| refresh.1 == client).is_some() {
-            self.refresh_unanswered(now, slot);
+        let late = self.calls[slot].refresh.take_if(|refresh| refresh.1 == client);
+        if let Some((side, _)) = late {
+            self.refresh_unanswered(now, slot, side);
         }
     }
 
@@ -519,7 +573,7 @@ impl Switch {
         let call = &mut self.calls[slot];
         assert!(call.state == State::Talking, "only a call that talks has sessions");
         for leg in &mut call.legs {
-            leg.session.is_doubted = leg.path.inside().is_some();
+            leg.session.doubt_ms = if leg.path.inside().is_some() { 0 } else { NEVER };
         }
         self.arm_session(slot);
     }

@@ -9,13 +9,14 @@ use sip::{Message, Method};
 use super::Session;
 use super::hangup::by_side;
 use crate::Instant;
+use crate::arena::Field;
 use crate::compose::Reply;
 use crate::dialog::{Leg, Side};
 use crate::keys::Token;
 use crate::path::Path;
 use crate::switch::Switch;
 use crate::table::Key;
-use crate::transfers::{Stage, Transfer};
+use crate::transfers::{Plan, Stage, Transfer};
 
 impl Switch {
     /// How far the transfer of a call has come.
@@ -80,7 +81,8 @@ impl Switch {
         self.forgive_ack(slot, left);
     }
 
-    /// A request of somebody whose leg waits, or is being taken over: it may come back, or be gone.
+    /// A request of somebody whose leg waits, or is being taken over: it may come back, or be gone. Or of the
+    /// target, whose answer cannot be heeded yet.
     pub(super) fn leaver_request(
         &mut self,
         now: Instant,
@@ -89,9 +91,15 @@ impl Switch {
         key: Key,
     ) -> bool {
         let Some(slot) = self.find_spare(request) else { return false };
+        let is_consulted = self.plan(slot) == Some(Plan::Consult);
         let Some(transfer) = self.transfer_mut(slot) else { return false };
         let (stage, side) = (transfer.stage, transfer.side);
-        let waits = matches!(stage, Stage::Consulting | Stage::Recalling { .. });
+        let is_target = matches!(stage, Stage::Calling { .. });
+        let waits = match stage {
+            Stage::Consulting | Stage::Recalling { .. } => true,
+            Stage::Joining { .. } => is_consulted,
+            Stage::Begun | Stage::Calling { .. } | Stage::Replacing { .. } => false,
+        };
         let status = match request.method() {
             Method::Bye => {
                 transfer.spare.confirmed = false;
@@ -102,22 +110,28 @@ impl Switch {
         };
         // Its leg may be gone when the same request comes again.
         self.answer_once(now, path, request, key, &Reply::plain(status));
-        if waits && request.method() == Method::Bye {
+        match request.method() {
+            Method::Bye if is_target => self.transfer_failed(now, slot, 480),
             // Nobody talks at the cost of one who is not there.
-            self.hang_up(now, slot, EndReason::Normal, by_side(side), None);
+            Method::Bye if waits => self.hang_up(now, slot, EndReason::Normal, by_side(side), None),
+            _ => {}
         }
         true
     }
 
-    /// The call whose spare leg a request belongs to.
+    /// The call whose spare leg a request belongs to. A target whose answer was not heeded yet has told no tag:
+    /// the Call-ID and ours are what only it was told.
     fn find_spare(&self, request: &Message<'_>) -> Option<usize> {
         let token = Token::read(request.to().tag()?)?;
         let place = token.place(&self.setup.keys);
         let call = self.calls.get(place.slot as usize)?;
         let transfer = self.transfers.peek(call.transfer?)?;
+        let spare = &transfer.spare;
+        let is_new = matches!(transfer.stage, Stage::Calling { .. })
+            && spare.text(Field::CallId) == request.call_id();
         let is_its = call.generation == place.generation
-            && transfer.spare.random == token.random
-            && transfer.spare.owns(request);
+            && spare.random == token.random
+            && (is_new || spare.owns(request));
         is_its.then_some(place.slot as usize)
     }
 

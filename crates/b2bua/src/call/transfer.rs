@@ -388,7 +388,7 @@ impl Switch {
     }
 
     /// Whether this is the INVITE by which somebody is called to take a side's place.
-    fn is_calling(&self, slot: usize, client: TransactionKey) -> bool {
+    pub(super) fn is_calling(&self, slot: usize, client: TransactionKey) -> bool {
         match self.transfer_stage(slot) {
             Some(Stage::Calling { invite } | Stage::Recalling { invite }) => invite == client,
             _ => false,

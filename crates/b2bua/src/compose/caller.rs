@@ -215,7 +215,9 @@ impl Caller {
             Forwarding::HistoryInfo => {
                 write_history_info(writer, &diverter, Some((why.status(), wishes)), b"1", None);
                 let target = Some(Target::Mapped(b"1"));
-                write_history_info(writer, &[to.into()], None, b"1.1", target);
+                // What Diversion knows of why stands with whom the call went on to (RFC 7544 §4.1, RFC 4458).
+                let to = [to.into(), ";cause=".into(), why.status().into()];
+                write_history_info(writer, &to, None, b"1.1", target);
             }
         }
     }
@@ -351,7 +353,7 @@ mod tests {
         let diversion = "Diversion: <sip:555@203.0.113.1>;reason=unconditional;counter=1";
         assert_eq!(told(Forwarding::Diversion), format!("{from}|{diversion}"));
         let history = "History-Info: <sip:555@203.0.113.1?Reason=SIP%3Bcause%3D302>;index=1|\
-            History-Info: <sip:44@203.0.113.10>;index=1.1;mp=1";
+            History-Info: <sip:44@203.0.113.10;cause=302>;index=1.1;mp=1";
         assert_eq!(told(Forwarding::HistoryInfo), format!("{from}|{history}"));
     }
 

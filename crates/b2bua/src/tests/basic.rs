@@ -445,6 +445,80 @@ fn a_call_without_media_is_ended_but_not_one_on_hold() {
     }
 }
 
+/// A call on hold, of whose sides nothing is heard: its key, our INVITE and our 200.
+fn silent_on_hold(world: &mut World) -> (CallKey, String, String) {
+    let (key, invite) = world.call_begins(&[0]);
+    world.vendor_says(0, &invite, 200, "v", &format!("{}a=inactive\r\n", vendor_sdp()));
+    world.vendor_gets(0, "ACK ");
+    world.commit();
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+    world.wait_ms(60_000);
+    world.is_quiet();
+    (key, invite, answer)
+}
+
+#[test]
+fn a_silent_call_on_hold_is_asked_on_each_side_whether_it_is_there_still() {
+    let mut world = World::new();
+    let (key, invite, answer) = silent_on_hold(&mut world);
+    let wait = |world: &mut World| {
+        while world.inbox.is_empty() {
+            world.wait_ms(50);
+        }
+    };
+    for status in [200, 405, 500] {
+        wait(&mut world);
+        // One side after the other.
+        let caller = world.caller_gets("OPTIONS ");
+        assert_eq!(header(&caller, "Call-ID"), header(&answer, "Call-ID"));
+        world.caller_sends(&response(&caller, 200, "", CALLER, ""));
+        wait(&mut world);
+        let vendor = world.vendor_gets(0, "OPTIONS ");
+        assert_eq!(header(&vendor, "Call-ID"), header(&invite, "Call-ID"));
+        // Whatever it says, it is there.
+        world.vendor_says(0, &vendor, status, "", "");
+        world.wait_ms(57_000);
+        world.is_quiet();
+    }
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    world.ended_by(key, EndedBy::Caller, EndReason::Normal);
+    world.settles();
+}
+
+#[test]
+fn a_call_on_hold_whose_far_end_is_gone_ends() {
+    for status in [481, 408] {
+        let mut world = World::new();
+        let (key, ..) = silent_on_hold(&mut world);
+        world.wait_ms(1_100);
+        let asked = world.caller_gets("OPTIONS ");
+        match status {
+            481 => world.caller_sends(&response(&asked, 481, "", CALLER, "")),
+            _ => world.wait_ms(33_000),
+        }
+        world.wait_ms(1_000);
+        world.ended_by(key, EndedBy::Caller, EndReason::DialogLost);
+        world.vendor_gets(0, "BYE ");
+        world.ignore_messages();
+        world.settles();
+    }
+}
+
+#[test]
+fn a_call_on_hold_that_nobody_remembers_ends_after_a_restart() {
+    let mut world = World::new();
+    let (key, ..) = silent_on_hold(&mut world);
+    world.restart();
+    world.wait_ms(62_000);
+    let asked = world.caller_gets("OPTIONS ");
+    world.caller_sends(&response(&asked, 481, "", CALLER, ""));
+    world.wait_ms(1_000);
+    world.ended_by(key, EndedBy::Caller, EndReason::DialogLost);
+    world.ignore_messages();
+    world.settles();
+}
+
 #[test]
 fn an_operator_may_hang_up_at_any_time() {
     for stage in 0..4 {

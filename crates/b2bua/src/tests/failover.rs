@@ -43,6 +43,23 @@ fn a_stop_code_ends_the_search_and_is_told() {
 }
 
 #[test]
+fn a_stop_code_that_says_nothing_of_time_is_a_refusal() {
+    let mut world = World::new();
+    world.caller_sends(&invite(1, &caller_sdp()));
+    world.caller_gets("SIP/2.0 100 ");
+    let key = world.admit().call;
+    world.route_with(key, &[0, 1], |route| route.candidates[0].stop_codes[0] = 480);
+    let first = world.vendor_gets(0, "INVITE ");
+    world.vendor_says(0, &first, 480, "v", "");
+    world.vendor_gets(0, "ACK ");
+    world.caller_gets("SIP/2.0 480 ");
+    world.is_quiet();
+    let record = world.ended_by(key, EndedBy::Callee, EndReason::Rejected);
+    assert_eq!((record.status, record.attempts()[0].reason), (480, EndReason::Rejected as u8));
+    world.settles();
+}
+
+#[test]
 fn when_all_have_failed_the_last_answer_is_told_unless_it_is_not_the_customers_business() {
     for (last, told) in [(404, 404), (480, 480), (302, 503), (401, 503), (402, 503), (407, 503)] {
         let mut world = World::new();

@@ -478,7 +478,13 @@ proptest! {
         if let Some(place) = bytes.get_mut(at) {
             *place = byte & 0x7f;
         }
-        world.caller_sends(&String::from_utf8(bytes).unwrap());
+        let text = String::from_utf8(bytes).unwrap();
+        // A changed byte makes words of parts of others, which both sides say.
+        world.hiding.is_blind = true;
+        match which {
+            2 => world.vendor_sends(0, &text),
+            _ => world.caller_sends(&text),
+        }
         world.order(Order::Drain(link::order::Drain { draining: 1 }));
     }
 }

@@ -4,7 +4,9 @@ use link::ask::Admit;
 use link::order::{Parameters, TransferKeys};
 use relay::{DropReason, Verdict};
 
+use super::errand::challenge;
 use super::transfer::{caller_says, target_sdp};
+use super::vendor_digest::ASKS;
 use super::*;
 
 const CALLER_MEDIA: &str = "198.51.100.7:4000";
@@ -384,6 +386,24 @@ fn who_waits_may_hang_up_and_nobody_talks_at_its_cost() {
 }
 
 #[test]
+fn who_waits_may_hang_up_while_the_others_are_brought_together() {
+    let mut scene = Scene::new();
+    scene.presses("*27777#");
+    let (_, invite) = scene.target_is_called();
+    scene.world.vendor_says(1, &invite, 200, "t", &target_sdp());
+    scene.world.vendor_gets(1, "ACK ");
+    scene.world.commit();
+    let again = scene.world.vendor_gets(0, "INVITE ");
+    scene.world.caller_sends(&caller_request("BYE", 9, &scene.answer, ""));
+    scene.world.caller_gets("SIP/2.0 200 ");
+    scene.world.vendor_says(0, &again, 200, "", &vendor_sdp());
+    scene.world.vendor_gets(1, "BYE ");
+    scene.world.ended_by(scene.key, EndedBy::Caller, EndReason::Normal);
+    scene.world.ignore_messages();
+    scene.world.settles();
+}
+
+#[test]
 fn a_call_that_ends_by_itself_takes_who_waits_along() {
     let mut scene = Scene::new();
     scene.consults();
@@ -480,6 +500,49 @@ fn who_waited_and_cannot_say_anything_now_is_asked_again() {
         scene.world.vendor_says(0, &bye, 200, "", "");
         scene.caller_ends(&admit);
     }
+}
+
+#[test]
+fn who_is_called_back_and_answers_when_all_is_over_gets_one_bye() {
+    let mut scene = Scene::new();
+    scene.consults();
+    scene.presses("**");
+    scene.world.vendor_gets(1, "BYE ");
+    let offerless = scene.world.caller_gets("INVITE ");
+    scene.world.vendor_sends(0, &vendor_request(0, "BYE", 1, &scene.invite, "v", ""));
+    scene.world.vendor_gets(0, "SIP/2.0 200 ");
+    let bye = scene.world.caller_gets("BYE ");
+    caller_says(&mut scene.world, &offerless, 200, &caller_sdp());
+    scene.world.caller_gets("ACK ");
+    caller_says(&mut scene.world, &bye, 200, "");
+    scene.world.is_quiet();
+    scene.world.settles();
+}
+
+#[test]
+fn who_waited_and_asks_who_we_are_is_told() {
+    let mut scene = Scene::new();
+    scene.world.wants(3, |profile| {
+        profile.transfer = 1;
+        profile.username = Text::cut(USERNAME.as_bytes());
+        profile.password = link::profile::Secret(Text::cut(PASSWORD.as_bytes()));
+    });
+    scene.consults();
+    scene.presses("**");
+    scene.world.vendor_gets(1, "BYE ");
+    let offerless = scene.world.caller_gets("INVITE ");
+    scene.world.caller_sends(&challenge(&offerless, 407, &[ASKS]));
+    scene.world.caller_gets("ACK ");
+    let proven = scene.world.caller_gets("INVITE ");
+    assert!(proven.contains("Proxy-Authorization: Digest "), "{proven}");
+    caller_says(&mut scene.world, &proven, 200, &caller_sdp());
+    let again = scene.world.vendor_gets(0, "INVITE ");
+    scene.world.vendor_says(0, &again, 200, "", &vendor_sdp());
+    scene.world.ignore_messages();
+    scene.talks_as_before();
+    scene.world.caller_sends(&caller_request("BYE", 9, &scene.answer, ""));
+    scene.world.ignore_messages();
+    scene.world.settles();
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod dialog;
 mod endings;
 mod errand;
 mod failover;
+mod fence;
 mod forking;
 mod hiding;
 mod hostile;

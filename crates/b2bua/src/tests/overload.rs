@@ -101,3 +101,52 @@ fn a_busy_worker_sends_new_calls_away_and_carries_those_it_has() {
     world.refuse(admit.call, 404, 0);
     world.settles();
 }
+
+/// Asks something in a call again and again, until no transaction is free.
+fn fill_transactions(world: &mut World, answer: &str) {
+    for cseq in 100.. {
+        world.caller_sends(&caller_request("OPTIONS", cseq, answer, ""));
+        world.caller_gets("SIP/2.0 200 ");
+        if world.switch.transactions.free() == 0 {
+            return;
+        }
+    }
+}
+
+#[test]
+fn without_room_for_a_transaction_a_bye_goes_all_the_same() {
+    let mut world = World::new();
+    let (key, _, answer) = world.talking();
+    fill_transactions(&mut world, &answer);
+    let order = link::order::HangUp { call: key, reason: EndReason::Operator as u32 };
+    world.order(Order::HangUp(order));
+    let bye = world.caller_gets("BYE ");
+    world.caller_sends(&response(&bye, 200, "", CALLER, ""));
+    world.vendor_gets(0, "BYE ");
+    assert_eq!(world.count(Counter::TransactionsFull), 2);
+    world.ended_by(key, EndedBy::Server, EndReason::Operator);
+    world.settles();
+}
+
+#[test]
+fn without_room_for_a_transaction_an_unwanted_answer_is_hung_up_all_the_same() {
+    let mut world = World::new();
+    let (_, _, answer) = world.talking();
+    world.caller_sends(&invite(2, &caller_sdp()));
+    world.caller_gets("SIP/2.0 100 ");
+    let call = world.admit().call;
+    world.route(call, &[1]);
+    let to_vendor = world.vendor_gets(1, "INVITE ");
+    world.vendor_says(1, &to_vendor, 180, "v", "");
+    world.caller_gets("SIP/2.0 180 ");
+    world.caller_sends(&beside_invite(2, "CANCEL", "<sip:4420@192.0.2.1>"));
+    world.vendor_gets(1, "CANCEL ");
+    world.ignore_messages();
+    fill_transactions(&mut world, &answer);
+    world.vendor_says(1, &to_vendor, 200, "v", &vendor_sdp());
+    world.vendor_gets(1, "ACK ");
+    world.vendor_gets(1, "BYE ");
+    world.caller_sends(&caller_request("BYE", 1_000, &answer, ""));
+    world.ignore_messages();
+    world.settles();
+}

@@ -373,6 +373,40 @@ fn a_refresh_that_is_refused_for_now_is_tried_again_and_the_session_ends_at_its_
 }
 
 #[test]
+fn an_offer_that_a_far_side_finds_too_short_lived_is_passed_on_again_for_longer() {
+    for method in ["INVITE", "UPDATE"] {
+        let mut world = world();
+        let (_, _, answer) = world.timed("", WE_REFRESH);
+        world.caller_sends(&caller_request(method, 2, &answer, &caller_sdp()));
+        let first = match method {
+            "INVITE" => {
+                world.caller_gets("SIP/2.0 100 ");
+                world.vendor_gets(0, "INVITE ")
+            }
+            _ => world.vendor_gets(0, "UPDATE "),
+        };
+        assert_eq!(header(&first, "Session-Expires"), "1800;refresher=uac");
+        let refusal = response(&first, 422, "v", VENDORS[0], "");
+        world.vendor_sends(0, &with(&refusal, "Min-SE: 3600\r\n"));
+        if method == "INVITE" {
+            world.vendor_gets(0, "ACK ");
+        }
+        let again = world.vendor_gets(0, method);
+        assert_eq!(header(&again, "Session-Expires"), "3600;refresher=uac");
+        assert_eq!((header(&again, "Min-SE"), body(&again)), ("3600", body(&first)));
+        let settled = "Supported: timer\r\nSession-Expires: 3600;refresher=uac\r\n";
+        world.vendor_accepts(&again, settled, &vendor_sdp());
+        if method == "INVITE" {
+            world.vendor_gets(0, "ACK ");
+        }
+        world.caller_gets("SIP/2.0 200 ");
+        world.caller_sends(&caller_request("ACK", 2, &answer, ""));
+        world.caller_sends(&caller_request("BYE", 3, &answer, ""));
+        world.settles();
+    }
+}
+
+#[test]
 fn a_session_runs_on_after_a_restart() {
     // Ours to refresh, by what was described before it.
     let mut world = world();

@@ -324,6 +324,65 @@ fn what_a_transferor_was_asked_ends_when_it_leaves() {
     world.settles();
 }
 
+/// The caller asks vendor 0 something while the target is called, and the target answers meanwhile; our
+/// INVITE to the target, and to vendor 0.
+fn target_answers_too_early(world: &mut World) -> (String, String, String) {
+    let (_, invite, answer) = world.transferable();
+    let admit = world.blind(&invite);
+    world.caller_sends(&caller_request("INVITE", 2, &answer, &caller_sdp()));
+    world.caller_gets("SIP/2.0 100 ");
+    let asked = world.vendor_gets(0, "INVITE ");
+    world.route(admit.call, &[1]);
+    let to_target = world.vendor_gets(1, "INVITE ");
+    world.vendor_says(1, &to_target, 200, "t", &target_sdp());
+    world.commit();
+    world.is_quiet();
+    (to_target, asked, answer)
+}
+
+#[test]
+fn a_target_whose_answer_must_wait_is_told_to_wait_and_not_that_it_is_unknown() {
+    let mut world = World::new();
+    let (to_target, asked, answer) = target_answers_too_early(&mut world);
+    world.vendor_sends(1, &vendor_request(1, "INFO", 1, &to_target, "t", ""));
+    world.vendor_gets(1, "SIP/2.0 491 ");
+    world.vendor_says(0, &asked, 200, "", &vendor_sdp());
+    world.vendor_gets(0, "ACK ");
+    world.caller_gets("SIP/2.0 200 ");
+    world.caller_sends(&caller_request("ACK", 2, &answer, ""));
+    // The target's answer comes again, inside.
+    world.wait_ms(500);
+    let again = world.caller_gets("INVITE ");
+    caller_says(&mut world, &again, 200, &caller_sdp());
+    world.caller_gets("ACK ");
+    let ack = world.vendor_gets(1, "ACK ");
+    world.hear_each_other(media_port(&again), media_port(&ack));
+    world.ignore_messages();
+    world.caller_sends(&caller_request("BYE", 3, &answer, ""));
+    world.settles();
+}
+
+#[test]
+fn a_target_that_is_gone_before_its_answer_is_heeded_leaves_the_two_talking() {
+    let mut world = World::new();
+    let (to_target, asked, answer) = target_answers_too_early(&mut world);
+    world.vendor_says(0, &asked, 100, "", "");
+    world.vendor_sends(1, &vendor_request(1, "BYE", 1, &to_target, "t", ""));
+    world.vendor_gets(1, "SIP/2.0 200 ");
+    // Its answer is still to be acknowledged, inside; so is the BYE that follows that.
+    world.wait_ms(33_000);
+    world.ignore_messages();
+    assert_eq!(world.count(Counter::TransfersFailed), 1);
+    assert_eq!(world.switch.transfers.running(), 0);
+    world.vendor_says(0, &asked, 200, "", &vendor_sdp());
+    world.vendor_gets(0, "ACK ");
+    world.caller_gets("SIP/2.0 200 ");
+    world.caller_sends(&caller_request("ACK", 2, &answer, ""));
+    world.caller_sends(&caller_request("BYE", 3, &answer, ""));
+    world.vendor_gets(0, "BYE ");
+    world.settles();
+}
+
 #[test]
 fn what_a_transferor_who_left_says_to_words_of_before_ends_nothing() {
     for answers in [true, false] {
