@@ -56,6 +56,8 @@ pub(crate) enum Body {
     Json(Value),
     /// A CSV file.
     Csv(Vec<u8>),
+    /// A list with one entry in each line.
+    List(Vec<u8>),
 }
 
 impl Client {
@@ -104,6 +106,10 @@ impl Client {
             }
             Body::Csv(bytes) => {
                 request = request.header("content-type", "text/csv");
+                Bytes::from(bytes)
+            }
+            Body::List(bytes) => {
+                request = request.header("content-type", "text/plain");
                 Bytes::from(bytes)
             }
         };

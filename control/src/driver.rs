@@ -21,7 +21,7 @@ use shm::Doorbell;
 use crate::cdr::note_last_media;
 use crate::decide::{Command, Method, Office};
 use crate::journal::{Event, Severity};
-use crate::reconcile::Desired;
+use crate::reconcile::{News, Seen};
 use crate::resolve::dns::{Names, Resolved};
 use crate::store::{self, Change, Store};
 use crate::{Refusal, Time};
@@ -85,7 +85,9 @@ pub struct Driver<C: Clock> {
     /// From the API.
     pub requests: Receiver<Request>,
     /// To the reconciler.
-    pub guard: Sender<Desired>,
+    pub guard: Sender<News>,
+    /// What the driver saw.
+    pub seen: Receiver<Vec<Seen>>,
     /// To and from DNS.
     pub names: Names,
     /// Records whose end was durable at the start.
@@ -235,14 +237,17 @@ impl<C: Clock> Driver<C> {
             }
         }
         if time.now >= turns.tick_due {
+            for seen in self.seen.try_iter() {
+                self.office.handle_seen(time, seen);
+            }
             turns.tick_due = time.now + TICK;
             self.tick(time, turns);
         }
-        // The newest wins: while one is on its way, what changes is remembered in the state alone.
-        if !self.guard.is_full()
-            && let Some(guard) = self.office.poll_guard(time)
+        // What has no room waits in the office.
+        while !self.guard.is_full()
+            && let Some(news) = self.office.poll_guard(time)
         {
-            let _ = self.guard.send(guard);
+            let _ = self.guard.send(news);
         }
         self.flush(turns);
         work
@@ -272,6 +277,7 @@ impl<C: Clock> Driver<C> {
                 Up::Report(Report::Errand(done)) => self.office.handle_errand(time, &done),
                 Up::Report(Report::Gateway(news)) => self.office.handle_news(time, &news),
                 Up::Report(Report::Lost(lost)) => self.office.handle_connection_lost(lost),
+                Up::Report(Report::Fenced(fenced)) => self.office.handle_fenced(time, &fenced),
             }
         }
         true

@@ -36,9 +36,23 @@ const REQUESTS_MAX: usize = 1024;
 const GROUPS_MAX: usize = 64;
 /// What the store says; it never waits for the loop to listen.
 const STORED_MAX: usize = 64;
-/// States of the driver's lists. While one is on its way the loop does not make another, and what it
-/// makes then is the newest.
-const GUARDS_MAX: usize = 1;
+/// News for the driver's lists on their way.
+const GUARDS_MAX: usize = 4_096;
+
+/// Looks at the driver on their way; one that finds no room is lost.
+const LOOKS_MAX: usize = 4;
+
+/// The ports that the configuration names; those of SIP over UDP and media the driver knows by itself.
+fn served(config: &Config) -> xdp_prog::Ports {
+    let streams = &config.streams;
+    let sip = streams.tcp.then_some(config.sip.port);
+    let others = [sip, streams.tls_port, streams.ws_port, streams.wss_port];
+    xdp_prog::Ports {
+        tcp: others.into_iter().flatten().collect(),
+        local: reconcile::local_ports(),
+        ..xdp_prog::Ports::default()
+    }
+}
 
 struct SystemClock;
 
@@ -114,6 +128,7 @@ fn run(config: &Config) -> Result<(), Error> {
     let (stored_out, stored) = bounded(STORED_MAX);
     let (requests, requests_in) = bounded(REQUESTS_MAX);
     let (guard, guard_in) = bounded(GUARDS_MAX);
+    let (seen_out, seen) = bounded(LOOKS_MAX);
     let maps = SharedMaps::default();
 
     let mut sides = Vec::new();
@@ -129,9 +144,10 @@ fn run(config: &Config) -> Result<(), Error> {
         .spawn(move || run_store(&mut store, &changes_in, &stored_out, &store_bell))?;
     let pins = paths.pins.clone();
     let reconciled = Arc::clone(&maps);
+    let served = served(config);
     std::thread::Builder::new()
         .name("reconcile".into())
-        .spawn(move || reconcile::run(&pins, &guard_in, &reconciled))?;
+        .spawn(move || reconcile::run(&pins, served, &guard_in, &seen_out, &reconciled))?;
     let families = Families::of(config.addresses.iter().map(|address| &address.ip));
     let names = dns::start(families, bell()?)?;
     let shared = Arc::new(Shared {
@@ -160,6 +176,7 @@ fn run(config: &Config) -> Result<(), Error> {
         stored,
         requests: requests_in,
         guard,
+        seen,
         names,
         ended_before,
     };

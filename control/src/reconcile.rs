@@ -1,47 +1,97 @@
-//! Brings the driver's maps to what the state says: the one writer of deny, trust and limits.
+//! Brings the driver's maps to what the state says: the one writer of lists and limits.
 //!
-//! A thread of its own: a kernel map never delays a decision. Desired states come whole; the newest one
-//! wins. Pins that appear, or appear anew after an unload, are filled at once.
+//! A thread of its own: a kernel map never delays a decision. It remembers all that it was told, so that pins
+//! that appear, or appear anew after an unload, are filled at once; what changes comes as [`News`] and costs what
+//! it is, however long the lists are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, RecvTimeoutError};
-use xdp_prog::{Deny, Maps, Prefix};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
+use guard::GeoSet;
+use xdp_prog::{
+    Deny, Limits, Maps, Ports, Prefix, Region, Regular, Standing, Talker, TrunkRates, Trust,
+};
 
-use crate::shown::DriverCounter;
+use crate::shown::{DriverCounter, TalkerShown};
 
 /// One denied prefix.
-#[derive(Clone, Debug, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     /// The prefix.
-    pub name: String,
-    /// Until when, µs since 1970 UTC; 0: until removed.
-    pub until_us: u64,
-    /// The same by the driver's clock, since boot.
+    pub prefix: Prefix,
+    /// Until when by the driver's clock, since boot; `None`: until removed.
     pub not_after: Option<Duration>,
 }
 
-/// The moment since boot is computed anew each time and then differs a little; what was meant does not.
-impl PartialEq for Denial {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.until_us == other.until_us
-    }
+/// A trusted network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trusted {
+    /// The network.
+    pub prefix: Prefix,
+    /// Whose budgets it spends: a gateway's, or its own.
+    pub trunk: String,
+    /// How much they are.
+    pub rates: TrunkRates,
+    /// Whether administrators sit there.
+    pub admin: bool,
 }
 
-/// What the driver should hold.
+/// A geo set that the driver knows.
+#[derive(Clone, Debug)]
+pub struct Realm {
+    /// Its addresses.
+    pub set: Arc<GeoSet>,
+    /// Who is in one of these may come, and nobody else; if not, nobody in it may.
+    pub allow: bool,
+}
+
+/// What holds for all, and the lists that are short.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Perimeter {
+    /// Trusted networks.
+    pub trust: Vec<Trusted>,
+    /// How much others may send.
+    pub limits: Limits,
+    /// What is open beside what we serve.
+    pub ports: Ports,
+    /// Scanners by name.
+    pub signatures: Vec<String>,
+}
+
+/// All that the driver should hold.
+#[derive(Clone, Debug, Default)]
 pub struct Desired {
-    /// Denied prefixes.
+    /// What holds for all.
+    pub perimeter: Perimeter,
+    /// Who is denied.
     pub deny: Vec<Denial>,
-    /// Prefixes.
-    pub trust: Vec<String>,
-    /// OPTIONS of one source per second.
-    pub options_per_second: u32,
-    /// And at once.
-    pub options_burst: u32,
+    /// Whence somebody registered or called lately.
+    pub regulars: Vec<Regular>,
+    /// Geo sets of the driver.
+    pub realms: Vec<Realm>,
+}
+
+/// What changed.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// All of it is said anew.
+    Whole(Box<Desired>),
+    /// What holds for all.
+    Perimeter(Box<Perimeter>),
+    /// Somebody is denied, or until another time.
+    Denied(Denial),
+    /// He is not any more.
+    Admitted(Prefix),
+    /// Geo sets of the driver, all of them.
+    Realms(Vec<Realm>),
+    /// Somebody registered or called from there.
+    Regular(Regular),
+    /// That was long ago.
+    Stranger(IpAddr),
 }
 
 /// How often the pins are looked at when nothing changes.
@@ -54,20 +104,78 @@ const FAILURES_UNTOLD: u32 = 5;
 /// The maps, shared with the API for counters and explanations. The API only reads.
 pub type SharedMaps = Arc<Mutex<Option<Maps>>>;
 
-/// Runs until the sender of desired states is gone.
-pub fn run(pins: &Path, desired: &Receiver<Desired>, maps: &SharedMaps) {
-    let mut reconciler = Reconciler::new(pins.to_path_buf());
-    let mut wanted: Option<Desired> = None;
+/// What somebody did, and the driver with it, since it was looked at last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Who.
+    pub source: IpAddr,
+    /// Packets.
+    pub packets: u64,
+    /// Of them dropped.
+    pub dropped: u64,
+    /// Of them OPTIONS.
+    pub options: u64,
+    /// Why the last one left.
+    pub reason: &'static str,
+}
+
+/// What the talkers of the last look had sent.
+#[derive(Default)]
+struct Before(HashMap<IpAddr, Talker>);
+
+impl Before {
+    /// Who sent anything since then. One whose place went to another and who came again begins at nothing.
+    fn look(&mut self, talkers: Vec<Talker>) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        let mut now = HashMap::with_capacity(talkers.len());
+        for talker in talkers {
+            let before = self.0.get(&talker.source).filter(|old| old.packets <= talker.packets);
+            let since =
+                |of: fn(&Talker) -> u64| of(&talker) - before.map_or(0, of).min(of(&talker));
+            let packets = since(|it| it.packets);
+            if packets > 0 {
+                seen.push(Seen {
+                    source: talker.source,
+                    packets,
+                    dropped: since(|it| it.dropped),
+                    options: since(|it| it.options),
+                    reason: talker.reason.name(),
+                });
+            }
+            now.insert(talker.source, talker);
+        }
+        self.0 = now;
+        seen
+    }
+}
+
+/// How often the talkers are looked at.
+const SIGHT: Duration = Duration::from_secs(1);
+
+/// News that are taken before the maps are looked at.
+const BATCH: usize = 10_000;
+
+/// Runs until the sender of news is gone. `served` are the ports of the configuration; what is seen goes to
+/// `sight`, unless nobody takes it.
+pub fn run(
+    pins: &Path,
+    served: Ports,
+    news: &Receiver<News>,
+    sight: &Sender<Vec<Seen>>,
+    maps: &SharedMaps,
+) {
+    let mut reconciler = Reconciler::new(pins.to_path_buf(), served);
+    let (mut before, mut looked) = (Before::default(), std::time::Instant::now());
     let mut failures = 0;
     loop {
-        match desired.recv_timeout(LOOK) {
-            Ok(newest) => wanted = Some(desired.try_iter().last().unwrap_or(newest)),
-            Err(RecvTimeoutError::Timeout) => {}
+        let mut batch = match news.recv_timeout(LOOK) {
+            Ok(first) => vec![first],
+            Err(RecvTimeoutError::Timeout) => Vec::new(),
             Err(RecvTimeoutError::Disconnected) => return,
-        }
-        let Some(wanted) = &wanted else { continue };
+        };
+        batch.extend(news.try_iter().take(BATCH));
         let Ok(mut held) = maps.lock() else { return };
-        match reconciler.reconcile(&mut held, wanted) {
+        match reconciler.reconcile(&mut held, batch) {
             Ok(()) if failures >= FAILURES_UNTOLD => {
                 tracing::info!("reconciled");
                 failures = 0;
@@ -80,130 +188,261 @@ pub fn run(pins: &Path, desired: &Receiver<Desired>, maps: &SharedMaps) {
                 }
             }
         }
+        if looked.elapsed() >= SIGHT
+            && let Some(talkers) = held.as_ref().and_then(|maps| maps.talkers().ok())
+        {
+            looked = std::time::Instant::now();
+            let _ = sight.try_send(before.look(talkers));
+        }
     }
 }
 
+/// What was said, and what of it the maps hold.
 struct Reconciler {
     pins: PathBuf,
-    /// What we wrote last into the maps we hold.
-    written: Option<Desired>,
+    served: Ports,
+    perimeter: Perimeter,
+    deny: BTreeMap<Prefix, Option<Duration>>,
+    regulars: HashMap<IpAddr, Regular>,
+    realms: Vec<Realm>,
+    /// Single addresses of sets that are forbidden: the table of denied ones finds them quicker than a trie.
+    forbidden: HashSet<IpAddr>,
+    /// Numbers of trunks by their names; one that has gone leaves its number to the next.
+    trunks: BTreeMap<String, u16>,
+    /// Whether anything was said at all.
+    is_told: bool,
+    /// Whether the maps hold what was said.
+    is_whole: bool,
 }
 
 impl Reconciler {
-    fn new(pins: PathBuf) -> Self {
-        Self { pins, written: None }
+    fn new(pins: PathBuf, served: Ports) -> Self {
+        Self {
+            pins,
+            served,
+            perimeter: Perimeter::default(),
+            deny: BTreeMap::new(),
+            regulars: HashMap::new(),
+            realms: Vec::new(),
+            forbidden: HashSet::new(),
+            trunks: BTreeMap::new(),
+            is_told: false,
+            is_whole: false,
+        }
     }
 
     fn reconcile(
         &mut self,
         held: &mut Option<Maps>,
-        wanted: &Desired,
+        batch: Vec<News>,
     ) -> Result<(), xdp_prog::Error> {
         if held.as_ref().is_some_and(|maps| !maps.is_current()) {
             *held = None;
-            self.written = None;
         }
-        if held.is_none() {
-            if !self.pins.exists() {
-                return Ok(());
+        if held.is_none() && self.pins.exists() {
+            *held = Some(Maps::open(&self.pins).inspect_err(|_| self.remember_all(&batch))?);
+            self.is_whole = false;
+        }
+        let Some(maps) = held else {
+            self.remember_all(&batch);
+            return Ok(());
+        };
+        for news in batch {
+            self.remember(&news);
+            if self.is_whole
+                && let Err(error) = self.apply(maps, &news)
+            {
+                // Whatever follows, the next look makes all of it right.
+                self.is_whole = false;
+                tracing::warn!(%error, "reconcile_by_parts_failed");
             }
-            *held = Some(Maps::open(&self.pins)?);
-            self.written = None;
         }
-        let Some(maps) = held else { return Ok(()) };
-        match &self.written {
-            Some(written) if written == wanted => return Ok(()),
-            Some(written) => Self::by_difference(maps, written, wanted)?,
-            None => Self::whole(maps, wanted)?,
+        if self.is_told && !self.is_whole {
+            self.write_all(maps)?;
+            self.is_whole = true;
         }
-        maps.set_options_limit(wanted.options_per_second, wanted.options_burst)?;
-        self.written = Some(wanted.clone());
         Ok(())
     }
 
-    fn whole(maps: &mut Maps, wanted: &Desired) -> Result<(), xdp_prog::Error> {
-        let denies: Vec<Deny> = wanted.deny.iter().filter_map(deny).collect();
-        maps.deny_replace_all(denies)?;
-        let trusts: Vec<Prefix> = wanted.trust.iter().filter_map(|text| prefix(text)).collect();
-        maps.trust_replace_all(trusts)?;
-        Ok(())
+    fn remember_all(&mut self, batch: &[News]) {
+        self.is_whole = false;
+        for news in batch {
+            self.remember(news);
+        }
     }
 
-    /// Additions before removals, so that nothing is open in between.
-    fn by_difference(
-        maps: &mut Maps,
-        written: &Desired,
-        wanted: &Desired,
-    ) -> Result<(), xdp_prog::Error> {
-        let changes = Changes::between(&written.deny, &wanted.deny);
-        for denial in changes.written {
-            if let Some(deny) = deny(denial) {
-                maps.deny_add(&deny)?;
+    fn remember(&mut self, news: &News) {
+        match news {
+            News::Whole(desired) => {
+                self.is_told = true;
+                self.is_whole = false;
+                self.perimeter = desired.perimeter.clone();
+                self.deny = desired.deny.iter().map(|it| (it.prefix, it.not_after)).collect();
+                self.regulars = desired.regulars.iter().map(|it| (it.address, *it)).collect();
+                self.realms.clone_from(&desired.realms);
+            }
+            News::Perimeter(perimeter) => self.perimeter = (**perimeter).clone(),
+            News::Realms(realms) => self.realms.clone_from(realms),
+            News::Denied(denial) => _ = self.deny.insert(denial.prefix, denial.not_after),
+            News::Admitted(prefix) => _ = self.deny.remove(prefix),
+            News::Regular(regular) => _ = self.regulars.insert(regular.address, *regular),
+            News::Stranger(address) => _ = self.regulars.remove(address),
+        }
+    }
+
+    fn apply(&mut self, maps: &mut Maps, news: &News) -> Result<(), xdp_prog::Error> {
+        match news {
+            News::Whole(_) => Ok(()),
+            News::Perimeter(_) => self.write_perimeter(maps),
+            News::Realms(_) => self.write_sources(maps),
+            News::Denied(it) => {
+                maps.deny_add(&Deny { prefix: it.prefix, not_after: it.not_after }).map(drop)
+            }
+            News::Admitted(prefix) => match self.is_forbidden(*prefix) {
+                true => maps.deny_add(&Deny { prefix: *prefix, not_after: None }).map(drop),
+                false => maps.deny_remove(*prefix).map(drop),
+            },
+            News::Regular(regular) => maps.regular_set(regular).map(drop),
+            News::Stranger(address) => maps.regular_remove(*address).map(drop),
+        }
+    }
+
+    /// Rules about who may come before limits about how much: nothing is open in between.
+    fn write_all(&mut self, maps: &mut Maps) -> Result<(), xdp_prog::Error> {
+        self.write_sources(maps)?;
+        maps.regular_replace_all(self.regulars.values().copied())?;
+        self.write_perimeter(maps)
+    }
+
+    fn is_forbidden(&self, prefix: Prefix) -> bool {
+        prefix.is_host() && self.forbidden.contains(&prefix.address())
+    }
+
+    /// Who may not come: denials and realms.
+    fn write_sources(&mut self, maps: &mut Maps) -> Result<(), xdp_prog::Error> {
+        let mut regions = Vec::new();
+        self.forbidden.clear();
+        for Realm { set, allow } in &self.realms {
+            for (address, bits) in set.prefixes() {
+                let Ok(prefix) = Prefix::new(address, bits) else { continue };
+                if prefix.is_host() && !allow {
+                    self.forbidden.insert(address);
+                } else {
+                    regions.push(Region { prefix, forbid: !allow, allow: *allow });
+                }
             }
         }
-        for name in changes.removed {
-            if let Some(prefix) = prefix(name) {
-                maps.deny_remove(prefix)?;
+        let forbidden = self.forbidden.iter().map(|&address| Prefix::host(address));
+        let forbidden = forbidden.map(|prefix| Deny { prefix, not_after: None });
+        let denied = self.deny.iter().filter(|(prefix, _)| !self.is_forbidden(**prefix));
+        let denied = denied.map(|(&prefix, &not_after)| Deny { prefix, not_after });
+        maps.deny_replace_all(denied.chain(forbidden))?;
+        maps.geo_replace_all(regions).map(drop)
+    }
+
+    fn write_perimeter(&mut self, maps: &mut Maps) -> Result<(), xdp_prog::Error> {
+        self.number_trunks();
+        for trusted in &self.perimeter.trust {
+            maps.set_trunk(self.trunk(&trusted.trunk), &trusted.rates)?;
+        }
+        let trust: Vec<Trust> = self
+            .perimeter
+            .trust
+            .iter()
+            .map(|it| Trust { prefix: it.prefix, trunk: self.trunk(&it.trunk), admin: it.admin })
+            .collect();
+        maps.trust_replace_all(trust)?;
+        maps.signature_replace_all(self.perimeter.signatures.iter().map(String::as_str))?;
+        let wanted = &self.perimeter.ports;
+        let either = |ours: &BTreeSet<u16>, wanted: &BTreeSet<u16>| ours | wanted;
+        maps.set_ports(&Ports {
+            closed: wanted.closed,
+            tcp: either(&self.served.tcp, &wanted.tcp),
+            udp: either(&self.served.udp, &wanted.udp),
+            admin: wanted.admin.clone(),
+            local: self.served.local,
+        })?;
+        maps.set_limits(&self.perimeter.limits)
+    }
+
+    /// The number of a trunk; those beyond the table share the last, and its limits.
+    fn trunk(&self, name: &str) -> u16 {
+        self.trunks.get(name).copied().unwrap_or(TRUNK_LAST)
+    }
+
+    /// Names that are wanted keep their numbers, so what they spent stays theirs.
+    fn number_trunks(&mut self) {
+        let wanted: BTreeSet<&str> =
+            self.perimeter.trust.iter().map(|trusted| &*trusted.trunk).collect();
+        self.trunks.retain(|name, _| wanted.contains(&**name));
+        let used: BTreeSet<u16> = self.trunks.values().copied().collect();
+        let mut free = (1..TRUNK_LAST).filter(|number| !used.contains(number));
+        for name in wanted {
+            if !self.trunks.contains_key(name)
+                && let Some(number) = free.next()
+            {
+                self.trunks.insert(name.to_owned(), number);
             }
         }
-        for text in wanted.trust.iter().filter(|text| !written.trust.contains(text)) {
-            if let Some(prefix) = prefix(text) {
-                maps.trust_add(prefix)?;
-            }
-        }
-        for text in written.trust.iter().filter(|text| !wanted.trust.contains(text)) {
-            if let Some(prefix) = prefix(text) {
-                maps.trust_remove(prefix)?;
-            }
-        }
-        Ok(())
     }
 }
 
-/// What must be written, and what must go, to come from one list of denials to another.
-#[derive(Debug, PartialEq, Eq)]
-struct Changes<'d> {
-    written: Vec<&'d Denial>,
-    removed: Vec<&'d str>,
-}
+/// The last place in the driver's table of trunks.
+const TRUNK_LAST: u16 = xdp_prog::abi::TRUNKS_MAX as u16 - 1;
 
-impl<'d> Changes<'d> {
-    fn between(before: &'d [Denial], after: &'d [Denial]) -> Self {
-        let mut old: BTreeMap<&str, &Denial> =
-            before.iter().map(|denial| (denial.name.as_str(), denial)).collect();
-        let mut written = Vec::new();
-        for denial in after {
-            if old.remove(denial.name.as_str()) != Some(denial) {
-                written.push(denial);
-            }
-        }
-        Self { written, removed: old.into_keys().collect() }
-    }
-}
-
-/// Every name was checked when it was entered, so none is lost here.
-fn prefix(text: &str) -> Option<Prefix> {
-    let parsed: routing::Prefix = text.parse().ok()?;
-    Prefix::new(parsed.address(), parsed.bits()).ok()
-}
-
-fn deny(denial: &Denial) -> Option<Deny> {
-    Some(Deny { prefix: prefix(&denial.name)?, not_after: denial.not_after })
+/// The ports that the kernel gives to our own connections to others.
+#[must_use]
+pub fn local_ports() -> (u16, u16) {
+    /// What Linux takes unless told otherwise.
+    const USUAL: (u16, u16) = (32_768, 60_999);
+    let Ok(text) = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range") else {
+        return USUAL;
+    };
+    let mut ends = text.split_whitespace().filter_map(|end| end.parse().ok());
+    ends.next().zip(ends.next()).unwrap_or(USUAL)
 }
 
 /// Counters of the driver by reason, for API and metrics.
 #[must_use]
 pub fn counters(maps: &SharedMaps) -> Vec<DriverCounter> {
     let Ok(held) = maps.lock() else { return Vec::new() };
-    let counts = held.as_ref().and_then(|maps| maps.counters().ok()).unwrap_or_default();
+    let Some(maps) = held.as_ref() else { return Vec::new() };
+    let spared = maps.spared().unwrap_or_default();
+    let counts = maps.counters().unwrap_or_default();
+    let of = |reason, standing| maps.counter(reason, standing).map_or(0, |count| count.packets);
     counts
         .into_iter()
-        .map(|count| DriverCounter {
+        .enumerate()
+        .map(|(place, count)| DriverCounter {
             reason: count.reason.name(),
             drops: count.reason.drops(),
             packets: count.packets,
             bytes: count.bytes,
+            stranger: of(count.reason, Standing::Stranger),
+            regular: of(count.reason, Standing::Regular),
+            trusted: of(count.reason, Standing::Trusted),
+            spared: spared.get(place).map_or(0, |count| count.packets),
             doc: count.reason.doc(),
+        })
+        .collect()
+}
+
+/// Who sends most, of strangers and of those that were dropped; a hundred of them.
+#[must_use]
+pub fn talkers(maps: &SharedMaps, now: Duration) -> Vec<TalkerShown> {
+    const SHOWN: usize = 100;
+    let Ok(held) = maps.lock() else { return Vec::new() };
+    let mut all = held.as_ref().and_then(|maps| maps.talkers().ok()).unwrap_or_default();
+    all.sort_unstable_by_key(|talker| std::cmp::Reverse(talker.packets));
+    all.truncate(SHOWN);
+    all.into_iter()
+        .map(|talker| TalkerShown {
+            source: talker.source.to_string(),
+            packets: talker.packets,
+            dropped: talker.dropped,
+            options: talker.options,
+            reason: talker.reason.name(),
+            silent_s: now.saturating_sub(talker.last).as_secs(),
         })
         .collect()
 }
@@ -212,22 +451,62 @@ pub fn counters(maps: &SharedMaps) -> Vec<DriverCounter> {
 mod tests {
     use super::*;
 
-    fn denial(name: &str, until_us: u64, not_after_s: u64) -> Denial {
-        let not_after = (until_us > 0).then(|| Duration::from_secs(not_after_s));
-        Denial { name: name.into(), until_us, not_after }
+    fn trusted(prefix: &str, trunk: &str) -> Trusted {
+        let none = xdp_prog::Rate::NONE;
+        let rates = TrunkRates { invites: none, rest: none };
+        Trusted { prefix: prefix.parse().unwrap(), trunk: trunk.into(), rates, admin: false }
     }
 
     #[test]
-    fn a_denial_whose_time_changed_is_written_again_and_one_that_stayed_is_not() {
-        let before = [denial("10.0.0.1/32", 60, 1), denial("10.0.0.2/32", 60, 1)];
-        let after = [denial("10.0.0.1/32", 60, 2), denial("10.0.0.2/32", 90, 2)];
-        let changes = Changes::between(&before, &after);
-        assert_eq!(changes, Changes { written: vec![&after[1]], removed: Vec::new() });
+    fn what_is_seen_is_what_came_since_the_last_look() {
+        let talker = |packets, dropped| Talker {
+            source: IpAddr::from([192, 0, 2, 1]),
+            packets,
+            dropped,
+            options: 0,
+            reason: xdp_prog::Reason::DropOtherBudget,
+            last: Duration::ZERO,
+        };
+        let mut before = Before::default();
+        let mut look = |talkers| {
+            before.look(talkers).iter().map(|it| (it.packets, it.dropped)).collect::<Vec<_>>()
+        };
+        assert_eq!(look(vec![talker(10, 4)]), [(10, 4)]);
+        assert_eq!(look(vec![talker(10, 4)]), []);
+        assert_eq!(look(vec![talker(13, 4)]), [(3, 0)]);
+        assert_eq!(look(vec![talker(2, 1)]), [(2, 1)], "his place was another's meanwhile");
     }
 
     #[test]
-    fn what_is_wanted_no_longer_is_removed() {
-        let before = [denial("10.0.0.1/32", 0, 0)];
-        assert_eq!(Changes::between(&before, &[]).removed, ["10.0.0.1/32"]);
+    fn a_trunk_keeps_its_number_while_others_come_and_go() {
+        let mut reconciler = Reconciler::new(PathBuf::new(), Ports::default());
+        let mut numbers = |trust: Vec<Trusted>| {
+            reconciler.perimeter.trust = trust;
+            reconciler.number_trunks();
+            ["a", "b", "c"].map(|name| reconciler.trunk(name))
+        };
+        let both =
+            vec![trusted("10.0.0.1", "b"), trusted("10.0.0.2", "c"), trusted("10.0.0.3", "c")];
+        assert_eq!(numbers(both), [TRUNK_LAST, 1, 2]);
+        assert_eq!(
+            numbers(vec![trusted("10.0.0.2", "c"), trusted("10.0.0.9", "a")]),
+            [1, TRUNK_LAST, 2]
+        );
+    }
+
+    #[test]
+    fn what_was_said_before_there_are_maps_is_remembered() {
+        let mut reconciler = Reconciler::new("/nowhere".into(), Ports::default());
+        let denial = |text: &str| Denial { prefix: text.parse().unwrap(), not_after: None };
+        let deny = vec![denial("10.0.0.1"), denial("10.0.0.2")];
+        let whole = News::Whole(Box::new(Desired { deny, ..Desired::default() }));
+        let batch = vec![
+            whole,
+            News::Admitted("10.0.0.1".parse().unwrap()),
+            News::Denied(denial("10.0.0.3")),
+        ];
+        reconciler.reconcile(&mut None, batch).unwrap();
+        let denied: Vec<String> = reconciler.deny.keys().map(ToString::to_string).collect();
+        assert_eq!(denied, ["10.0.0.2", "10.0.0.3"]);
     }
 }

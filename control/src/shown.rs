@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::rfc3339;
 use crate::state::entity::Phone;
-use crate::state::entity::{Account, Denied, Mapping, Routing, TariffHead};
+use crate::state::entity::{Account, Denied, GeoHead, Mapping, Routing, TariffHead};
 
 /// An answer as JSON.
 pub fn json(shown: impl Serialize) -> Value {
@@ -95,6 +95,8 @@ pub struct Held {
     pub registrations: RegistrationFigures,
     /// What became of those whose logins failed.
     pub defence: DefenceFigures,
+    /// What fences and access lists refused.
+    pub fences: FenceFigures,
     /// What became of the workers' questions.
     pub asks: AskFigures,
 }
@@ -155,6 +157,8 @@ pub struct Status {
     pub registrations: RegistrationFigures,
     /// What became of those whose logins failed.
     pub defence: DefenceFigures,
+    /// What fences and access lists refused.
+    pub fences: FenceFigures,
     /// What became of the workers' questions.
     pub asks: AskFigures,
 }
@@ -353,6 +357,47 @@ pub struct DefenceFigures {
     pub evaluated: u64,
     /// Sources that automation never denies, because somebody logged in from there lately.
     pub regulars: usize,
+}
+
+/// A geo set with its size and its age.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct GeoShown {
+    /// The document.
+    #[serde(flatten)]
+    pub set: GeoHead,
+    /// How many ranges it has, those that touch taken as one.
+    pub ranges: usize,
+    /// Days since `dated`; null: not known.
+    pub age_days: Option<i64>,
+    /// Fences that name it.
+    pub fences: usize,
+}
+
+/// A prefix of a geo set.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct GeoRangeShown {
+    /// The prefix.
+    pub range: String,
+}
+
+/// Ranges that were taken.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RangesTaken {
+    /// How many the set has now, those that touch taken as one.
+    pub ranges: usize,
+}
+
+/// What fences and access lists refused.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct FenceFigures {
+    /// Requests from outside a fence, and to places outside.
+    pub signalling: u64,
+    /// Descriptions that want media outside.
+    pub description: u64,
+    /// Flows whose media came from outside.
+    pub media: u64,
+    /// Requests with right credentials from outside the account's access addresses.
+    pub access: u64,
 }
 
 /// A booked payment.
@@ -612,13 +657,45 @@ pub struct ParameterChangeShown {
     pub new: Option<String>,
 }
 
-/// Budgets of one source in the driver.
+/// A limit of the driver: a parameter of it.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct OptionsLimit {
-    /// OPTIONS per second.
-    pub options_per_second: u64,
-    /// OPTIONS at once.
-    pub options_burst: u64,
+pub struct DriverLimit {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub value: String,
+    /// What it is unless changed.
+    pub default: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+/// A set of limits by name.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PresetShown {
+    /// Its name.
+    pub name: &'static str,
+    /// For whom it is.
+    pub doc: &'static str,
+    /// What it sets.
+    pub values: BTreeMap<&'static str, &'static str>,
+}
+
+/// A stranger whom the driver has seen, or another source that it dropped something of.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TalkerShown {
+    /// Who.
+    pub source: String,
+    /// Packets to our ports.
+    pub packets: u64,
+    /// Of them dropped.
+    pub dropped: u64,
+    /// Of them OPTIONS.
+    pub options: u64,
+    /// Why the last one left.
+    pub reason: &'static str,
+    /// How long ago that was.
+    pub silent_s: u64,
 }
 
 /// A counter of the driver.
@@ -632,6 +709,14 @@ pub struct DriverCounter {
     pub packets: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Of them strangers'.
+    pub stranger: u64,
+    /// Of them of sources where somebody is registered, or logged in lately.
+    pub regular: u64,
+    /// Of them of gateways and other trusted sources.
+    pub trusted: u64,
+    /// Frames that it would have dropped, but for monitor mode.
+    pub spared: u64,
     /// What it means.
     pub doc: &'static str,
 }
@@ -645,8 +730,14 @@ pub struct PacketExplained {
     pub reason: &'static str,
     /// What that means.
     pub doc: &'static str,
-    /// The entry of a list that decided; null: none did.
+    /// The entry of a list, or the limit, that decided; null: none did.
     pub rule: Option<String>,
+    /// Who the driver takes the sender for: stranger, regular, trusted; unasked: it makes no difference.
+    pub standing: &'static str,
+    /// Whose budget it is spent from; null: none.
+    pub meter: Option<&'static str>,
+    /// In monitor mode, why it would be dropped; null: it would not.
+    pub spared: Option<&'static str>,
 }
 
 /// An alarm that stands.

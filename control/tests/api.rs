@@ -327,6 +327,9 @@ fn every_list_that_grows_comes_in_pages_of_one_shape() {
         let denied = json!({"prefix": format!("198.51.102.{number}")});
         node.ok("POST", "/firewall/deny", &denied);
         node.ok("POST", "/firewall/trust", &json!({"name": format!("198.51.101.{number}")}));
+        node.ok("POST", "/firewall/geo", &json!({"name": format!("g{number}")}));
+        let range = json!({"range": format!("198.51.{number}.0"), "addresses": 7});
+        node.ok("POST", "/firewall/geo/g0/range", &range);
     }
     for route in control::api::routes::ROUTES {
         if !route.query.contains(&"cursor") {
@@ -335,6 +338,7 @@ fn every_list_that_grows_comes_in_pages_of_one_shape() {
         let path = match route.path {
             "/account/{name}/ledger" => "/account/customer/ledger",
             "/tariff/{name}/rate" => "/tariff/sell/rate",
+            "/firewall/geo/{name}/range" => "/firewall/geo/g0/range",
             "/param/{name}/history" => "/param/SS_SIP_INVITE_TIMEOUT/history",
             other => other,
         };

@@ -83,6 +83,12 @@ pub(crate) struct Flags {
     /// No call is admitted: true or false.
     #[arg(long)]
     locked: Option<bool>,
+    /// Whence it may be used while SS_ACCESS_IP_CHECK is 1, 192.0.2.1 or 192.0.2.0/24; may be repeated.
+    #[arg(long = "access-address")]
+    access_addresses: Vec<String>,
+    /// It may be used from anywhere.
+    #[arg(long, conflicts_with = "access_addresses")]
+    access_anywhere: bool,
 }
 
 impl Flags {
@@ -94,6 +100,8 @@ impl Flags {
             .set("credit", self.credit)
             .set("credit", unlimited)
             .set("locked", self.locked)
+            .set("access_addresses", self.access_anywhere.then(|| serde_json::json!([])))
+            .list("access_addresses", &self.access_addresses)
     }
 }
 

@@ -1,12 +1,15 @@
 //! `tollgate firewall`
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use hyper::Method;
+use serde_json::Value;
 
 use super::{Fields, Page, seconds};
 use crate::client::{Body, escape};
 use crate::sheet::{Change, Import, Sheet};
-use crate::{Context, Failure};
+use crate::{Context, Failure, Usage};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
@@ -16,12 +19,20 @@ pub(crate) enum Verb {
     /// Sources that no list drops.
     #[command(subcommand)]
     Trust(Trust),
+    /// Sets of addresses that fences name: countries, networks, anonymisers.
+    #[command(subcommand)]
+    Geo(Geo),
     /// Who is shut out because logins failed.
     #[command(subcommand)]
     Suspended(Suspended),
-    /// Budgets of one source.
+    /// How much strangers, their networks, registered sources and gateways may send.
     #[command(subcommand)]
     Limit(Limit),
+    /// Sets of limits by name.
+    #[command(subcommand)]
+    Preset(Preset),
+    /// Who of strangers, and of those dropped, sends most.
+    Talkers,
     /// Packets and bytes by verdict.
     Counters {
         /// Counters of nothing too.
@@ -95,6 +106,9 @@ pub(crate) enum Trust {
         /// Why.
         #[arg(long)]
         reason: Option<String>,
+        /// Administrators sit there: once one does, the ports of administrators are open to them alone.
+        #[arg(long)]
+        admin: bool,
     },
     /// Trust it no longer.
     #[command(visible_alias = "delete")]
@@ -106,6 +120,113 @@ pub(crate) enum Trust {
     Export,
     /// Create what is not there and change what is, by a CSV file; a wrong line stops all of it.
     Import(Import),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Geo {
+    /// All sets, how large and how old they are.
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
+    /// One set.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// A new set, empty.
+    Create {
+        /// Its name: letters, digits, dots and dashes.
+        name: String,
+        #[command(flatten)]
+        fields: GeoFlags,
+    },
+    /// Change whence it is, and of which day.
+    Set {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        fields: GeoFlags,
+    },
+    /// Delete a set that no fence names.
+    Delete {
+        /// Its name.
+        name: String,
+    },
+    /// Its addresses, as the fewest prefixes.
+    Ranges {
+        /// The set.
+        name: String,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Add addresses.
+    Add {
+        /// The set.
+        name: String,
+        /// 192.0.2.0/24, 2001:db8::/32, 192.0.2.1 or 192.0.2.1-192.0.2.99.
+        range: String,
+        /// How many addresses from there on, if RANGE is one.
+        #[arg(long)]
+        addresses: Option<u64>,
+    },
+    /// Take addresses out.
+    Remove {
+        /// The set.
+        name: String,
+        /// As for `add`.
+        range: String,
+    },
+    /// Make a set what a file says: one prefix, address or range in each line (what follows # is for
+    /// people), or CSV with a header line `range,addresses`. A wrong line stops all of it.
+    Import {
+        /// The set; made if it is not there.
+        name: String,
+        /// The file.
+        file: PathBuf,
+        /// Besides what the set has, not in place of it.
+        #[arg(long)]
+        add: bool,
+        #[command(flatten)]
+        fields: GeoFlags,
+    },
+    /// Its prefixes, one in each line, as `import` reads them.
+    Export {
+        /// The set.
+        name: String,
+    },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct GeoFlags {
+    /// Whence its ranges are, for people.
+    #[arg(long)]
+    source: Option<String>,
+    /// Of which day they are: 2026-01-31.
+    #[arg(long)]
+    dated: Option<String>,
+    /// What the driver does with its addresses: unset, forbid, or allow them and nobody else.
+    #[arg(long)]
+    driver: Option<String>,
+}
+
+impl GeoFlags {
+    fn fields(self) -> Fields {
+        Fields::default()
+            .set("source", self.source)
+            .set("dated", self.dated)
+            .set("driver", self.driver)
+    }
+
+    fn query(&self) -> String {
+        let said = [("source", &self.source), ("dated", &self.dated)].into_iter();
+        let pairs =
+            said.filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_deref()?))));
+        match pairs.collect::<Vec<_>>().join("&") {
+            none if none.is_empty() => none,
+            pairs => format!("?{pairs}"),
+        }
+    }
 }
 
 #[derive(Subcommand)]
@@ -126,14 +247,30 @@ pub(crate) enum Suspended {
 pub(crate) enum Limit {
     /// What they are.
     Show,
-    /// Change them.
+    /// Change one.
     Set {
-        /// OPTIONS per second.
-        #[arg(long)]
+        /// Which: stranger-options, network-register, regular-per-contact, ... as listed.
+        name: Option<String>,
+        /// off, never, a number, or like "10/s burst 20" or "20/60s burst 19 silence 60s".
+        #[arg(requires = "name")]
+        value: Option<String>,
+        /// OPTIONS of one stranger per second.
+        #[arg(long, conflicts_with = "name")]
         options_per_second: Option<u32>,
-        /// OPTIONS at once.
-        #[arg(long)]
+        /// OPTIONS of one stranger at once.
+        #[arg(long, requires = "options_per_second")]
         options_burst: Option<u32>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Preset {
+    /// What there is.
+    List,
+    /// Set all that one is about.
+    Apply {
+        /// recipe, office, trunk or fortress.
+        name: String,
     },
 }
 
@@ -164,16 +301,20 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Trust(Trust::Export) => TRUST.export(context),
         Verb::Trust(Trust::Import(import)) => TRUST.import(context, &import),
         Verb::Trust(Trust::List { page }) => {
-            context.pages("/firewall/trust", &page, &["name", "reason"])
+            context.pages("/firewall/trust", &page, &["name", "admin", "reason"])
         }
-        Verb::Trust(Trust::Add { prefix, reason }) => {
-            let fields = Fields::default().set("name", Some(prefix)).set("reason", reason);
+        Verb::Trust(Trust::Add { prefix, reason, admin }) => {
+            let fields = Fields::default()
+                .set("name", Some(prefix))
+                .set("reason", reason)
+                .set("admin", admin.then_some(true));
             context.send(Method::POST, "/firewall/trust", fields.body())
         }
         Verb::Trust(Trust::Remove { prefix }) => {
             let path = format!("/firewall/trust/{}", escape(&prefix));
             context.send(Method::DELETE, &path, Body::Empty)
         }
+        Verb::Geo(verb) => geo(context, verb),
         Verb::Suspended(Suspended::List { page }) => {
             let columns = ["id", "scope", "endpoint", "source", "account", "failures", "left_s"];
             context.pages("/firewall/suspended", &page, &columns)
@@ -181,26 +322,48 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Suspended(Suspended::Clear { id }) => {
             context.send(Method::DELETE, &format!("/firewall/suspended/{id}"), Body::Empty)
         }
-        Verb::Limit(Limit::Show) => context.list("/firewall/limit", &[]),
-        Verb::Limit(Limit::Set { options_per_second, options_burst }) => {
-            for (name, value) in
-                [("TG_OPTIONS_PER_SECOND", options_per_second), ("TG_OPTIONS_BURST", options_burst)]
-            {
-                if let Some(value) = value {
-                    let body = Fields::default().set("value", Some(value.to_string())).body();
-                    context.client.request(Method::PUT, &format!("/param/{name}"), body)?;
+        Verb::Limit(Limit::Show) => limits(context),
+        Verb::Limit(Limit::Set { name, value, options_per_second, options_burst }) => {
+            let (name, value) = match (name, value, options_per_second) {
+                (Some(name), Some(value), _) => (name.to_uppercase().replace('-', "_"), value),
+                (None, None, Some(rate)) => {
+                    let burst = options_burst.unwrap_or(rate.saturating_mul(2));
+                    ("STRANGER_OPTIONS".to_owned(), format!("{rate}/s burst {burst}"))
                 }
-            }
-            context.list("/firewall/limit", &[])
+                _ => {
+                    let what = "say which limit and its value: `tollgate firewall limit set stranger-options \"10/s burst 20\"`";
+                    return Err(Usage(what.into()).into());
+                }
+            };
+            let name = if name.starts_with("TG_") { name } else { format!("TG_{name}") };
+            let body = Fields::default().set("value", Some(value)).body();
+            context.client.request(Method::PUT, &format!("/param/{}", escape(&name)), body)?;
+            limits(context)
+        }
+        Verb::Preset(Preset::List) => context.list("/firewall/preset", &["name", "doc"]),
+        Verb::Preset(Preset::Apply { name }) => {
+            let path = format!("/firewall/preset/{}", escape(&name));
+            context.client.request(Method::POST, &path, Body::Empty)?;
+            limits(context)
+        }
+        Verb::Talkers => {
+            let columns = ["source", "packets", "dropped", "options", "reason", "silent_s"];
+            context.list("/firewall/talker", &columns)
         }
         Verb::Counters { all } => {
             let mut counters = context.client.get("/firewall/counter")?;
             if let Some(items) = counters.get_mut("items").and_then(|items| items.as_array_mut())
                 && !all
             {
-                items.retain(|item| item.get("packets").and_then(|count| count.as_u64()) > Some(0));
+                let counted =
+                    |item: &Value, name: &str| item.get(name).and_then(Value::as_u64) > Some(0);
+                items.retain(|item| counted(item, "packets") || counted(item, "spared"));
             }
-            context.show(&counters, &["reason", "drops", "packets", "bytes", "doc"])
+            let columns = [
+                "reason", "drops", "packets", "bytes", "stranger", "regular", "trusted", "spared",
+                "doc",
+            ];
+            context.show(&counters, &columns)
         }
         Verb::Explain { source, destination, source_port, port, protocol, payload } => {
             let mut query = format!("source={}", escape(&source));
@@ -215,6 +378,68 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             add("protocol", protocol);
             add("payload", payload);
             context.list(&format!("/firewall/explain?{query}"), &[])
+        }
+    }
+}
+
+fn limits(context: &Context) -> Result<(), Failure> {
+    context.list("/firewall/limit", &["name", "value", "default", "doc"])
+}
+
+fn geo(context: &Context, verb: Geo) -> Result<(), Failure> {
+    const ALL: &str = "/firewall/geo";
+    let path = |name: &str| format!("{ALL}/{}", escape(name));
+    match verb {
+        Geo::List { page } => {
+            let columns = ["name", "ranges", "dated", "age_days", "driver", "fences", "source"];
+            context.pages(ALL, &page, &columns)
+        }
+        Geo::Show { name } => context.list(&path(&name), &[]),
+        Geo::Create { name, fields } => {
+            context.send(Method::POST, ALL, fields.fields().set("name", Some(name)).body())
+        }
+        Geo::Set { name, fields } => {
+            context.send(Method::PATCH, &path(&name), fields.fields().body())
+        }
+        Geo::Delete { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
+        Geo::Ranges { name, page } => {
+            context.pages(&format!("{}/range", path(&name)), &page, &["range"])
+        }
+        Geo::Add { name, range, addresses } => {
+            let fields = Fields::default().set("range", Some(range)).set("addresses", addresses);
+            context.send(Method::POST, &format!("{}/range", path(&name)), fields.body())
+        }
+        Geo::Remove { name, range } => {
+            let path = format!("{}/range/{}", path(&name), escape(&range));
+            context.send(Method::DELETE, &path, Body::Empty)
+        }
+        Geo::Import { name, file, add, fields } => {
+            let list =
+                std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+            let is_sheet = file.extension().is_some_and(|it| it.eq_ignore_ascii_case("csv"));
+            let body = if is_sheet { Body::Csv(list) } else { Body::List(list) };
+            let is_there = context.client.get(&path(&name)).is_ok();
+            if !is_there {
+                let fields = Fields::default().set("name", Some(name.clone()));
+                context.client.request(Method::POST, ALL, fields.body())?;
+            }
+            let method = if add { Method::POST } else { Method::PUT };
+            let range = format!("{}/range{}", path(&name), fields.query());
+            // The ranges first: an empty set that alone is allowed would shut everybody out.
+            let taken = context.client.request(method, &range, body)?;
+            if fields.driver.is_some() {
+                let driver = Fields::default().set("driver", fields.driver);
+                context.client.request(Method::PATCH, &path(&name), driver.body())?;
+            }
+            context.show(&taken, &[])
+        }
+        Geo::Export { name } => {
+            let ranges = format!("{}/range", path(&name));
+            let list = Page::default().collect(&ranges, |path| context.client.get(path))?;
+            let items = list["items"].as_array().into_iter().flatten();
+            let lines = items.filter_map(|item| item["range"].as_str());
+            let text: String = lines.map(|line| format!("{line}\n")).collect();
+            Ok(crate::render::print(&text)?)
         }
     }
 }

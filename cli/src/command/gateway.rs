@@ -197,6 +197,12 @@ pub(crate) struct SharedFlags {
     /// Change of the callee, ORIGINAL=TARGET; may be repeated.
     #[arg(long = "callee-rule")]
     callee_rules: Vec<String>,
+    /// What is done with its addresses: unset, ignore, forbid or allow.
+    #[arg(long)]
+    fence_mode: Option<String>,
+    /// A geo set that its fence means; may be repeated. `--field fence_sets=` takes all of them away.
+    #[arg(long = "fence-set")]
+    fence_sets: Vec<String>,
     /// Any field, NAME=VALUE as in a cell of an export; may be repeated. A name that is not there
     /// shows all of them.
     #[arg(long = "field", value_name = "NAME=VALUE")]
@@ -209,6 +215,8 @@ impl SharedFlags {
             .set("lines_max", self.lines_max)
             .set("cps_max", self.cps_max)
             .set("locked", self.locked)
+            .set("fence_mode", self.fence_mode.clone())
+            .list("fence_sets", &self.fence_sets)
             .set("caller_rules", rules(&self.caller_rules)?)
             .set("callee_rules", rules(&self.callee_rules)?))
     }

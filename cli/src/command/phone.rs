@@ -95,6 +95,12 @@ pub(crate) struct Flags {
     /// Phones of one name here pick up each other's calls; '' for none.
     #[arg(long)]
     pickup_group: Option<String>,
+    /// What is done with its addresses: unset, ignore, forbid or allow.
+    #[arg(long)]
+    fence_mode: Option<String>,
+    /// A geo set that its fence means; may be repeated. `--field fence_sets=` takes all of them away.
+    #[arg(long = "fence-set")]
+    fence_sets: Vec<String>,
     /// Any field, NAME=VALUE as in a cell of an export; may be repeated. `numbers=` takes all of them
     /// away.
     #[arg(long = "field", value_name = "NAME=VALUE")]
@@ -118,7 +124,9 @@ impl Flags {
             .set("fall_through", self.fall_through)
             .set("message", self.message)
             .set("publish", self.publish)
-            .set("pickup_group", self.pickup_group))
+            .set("pickup_group", self.pickup_group)
+            .set("fence_mode", self.fence_mode)
+            .list("fence_sets", &self.fence_sets))
     }
 
     /// What the path ends with.

@@ -5,6 +5,8 @@
 //! a list that cannot be said so is JSON. An empty cell means the default, `null` none, `""` empty text.
 //! Nothing in a cell is ever computed.
 
+use std::net::Ipv6Addr;
+
 use serde_json::{Map, Value};
 
 /// What one cell holds.
@@ -85,7 +87,7 @@ impl Kind {
                 "false" => Ok(false.into()),
                 _ => Err(format!("{text:?} is neither true nor false")),
             },
-            Self::List(_) if text.starts_with('[') => match serde_json::from_str(text) {
+            Self::List(_) if begins_list(text) => match serde_json::from_str(text) {
                 Ok(list @ Value::Array(_)) => Ok(list),
                 _ => Err(format!("{text:?} begins like JSON and is no list")),
             },
@@ -121,6 +123,12 @@ impl Kind {
             (_, value) => value.to_string(),
         }
     }
+}
+
+/// Whether a cell begins like a list of JSON. So does an address of IPv6 with a port.
+fn begins_list(text: &str) -> bool {
+    let bracketed = text.strip_prefix('[').map(|rest| rest.split(']').next().unwrap_or(rest));
+    bracketed.is_some_and(|inner| inner.parse::<Ipv6Addr>().is_err())
 }
 
 impl Column {
@@ -206,6 +214,8 @@ mod tests {
             (&list, json!(["", "44"]), ";44"),
             (&list, json!(["a;b"]), "[\"a;b\"]"),
             (&list, json!(["[x"]), "[\"[x\"]"),
+            (&list, json!(["[fd10::1]:5090"]), "[fd10::1]:5090"),
+            (&list, json!(["[::1]", "192.0.2.1"]), "[::1];192.0.2.1"),
             (&rules(), json!([]), ""),
             (&rules(), json!([rule("00", ""), rule("0", "39")]), "00=;0=39"),
             (&rules(), json!([rule("0=", "1")]), "[{\"original\":\"0=\",\"target\":\"1\"}]"),

@@ -148,11 +148,17 @@ async fn answer(
         (Method::Get, ["firewall", "counter"]) => {
             Ok(shown::json(ListOf { items: reconcile::counters(&shared.maps) }))
         }
+        (Method::Get, ["firewall", "talker"]) => {
+            let items = reconcile::talkers(&shared.maps, (shared.now)().now);
+            Ok(shown::json(ListOf { items }))
+        }
         (Method::Get, ["firewall", "explain"]) => status::explain(shared, &query),
         _ => {
-            let (mut body, rates) = body::read(route, &request.headers, body)?;
+            let body::Said { value: mut body, rates, ranges } =
+                body::read(route, &request.headers, body)?;
             let password = password::fill(&query, &mut body)?;
-            let mut answer = ask(shared, who, Command { method, path, query, body, rates }).await?;
+            let command = Command { method, path, query, body, rates, ranges };
+            let mut answer = ask(shared, who, command).await?;
             password::reveal(&mut answer, password);
             Ok(answer)
         }
@@ -167,6 +173,7 @@ pub(crate) async fn look(shared: &Arc<Shared>, path: &[&str]) -> Result<Value, R
         query: BTreeMap::new(),
         body: Value::Null,
         rates: Vec::new(),
+        ranges: None,
     };
     ask(shared, String::new(), command).await
 }

@@ -94,13 +94,23 @@ fn some(mut schema: Value) -> Value {
 
 /// The names of the fields that a request may have.
 pub(super) fn fields(takes: Takes) -> Vec<&'static str> {
-    let (Takes::One(shape) | Takes::Some(shape) | Takes::Many(shape)) = takes else {
-        return Vec::new();
+    let shape = match takes {
+        Takes::Nothing => return Vec::new(),
+        Takes::One(shape) | Takes::Some(shape) | Takes::Many(shape) | Takes::Ranges(shape) => shape,
     };
     let schema = request(shape);
     let properties = schema.get("properties").and_then(Value::as_object);
     // Once per route, and for ever: the table of routes is.
     properties.into_iter().flatten().map(|(name, _)| &*name.clone().leak()).collect()
+}
+
+fn many(shape: Shape) -> Value {
+    let one = request(shape);
+    json!({
+        "application/json": { "schema": {
+            "anyOf": [one, { "type": "array", "items": one }] } },
+        "text/csv": { "schema": { "type": "string" } },
+    })
 }
 
 fn body(takes: Takes) -> Option<Value> {
@@ -109,13 +119,11 @@ fn body(takes: Takes) -> Option<Value> {
         Takes::Nothing => return None,
         Takes::One(shape) => content(request(shape)),
         Takes::Some(shape) => content(some(request(shape))),
-        Takes::Many(shape) => {
-            let one = request(shape);
-            json!({
-                "application/json": { "schema": {
-                    "anyOf": [one, { "type": "array", "items": one }] } },
-                "text/csv": { "schema": { "type": "string" } },
-            })
+        Takes::Many(shape) => many(shape),
+        Takes::Ranges(shape) => {
+            let mut content = many(shape);
+            content["text/plain"] = json!({ "schema": { "type": "string" } });
+            content
         }
     };
     Some(json!({ "required": true, "content": content }))

@@ -11,13 +11,16 @@ use crate::Refusal;
 use crate::decide::command::{NewDenial, NewDrain, NewValue, Payment};
 use crate::shown::{
     AccountShown, AlarmShown, CallShown, CdrShown, DeniedShown, DrainShown, DriverCounter,
-    EventShown, LedgerShown, ListOf, MappingShown, OptionsLimit, PacketExplained, PageOf, Paid,
-    ParameterChangeShown, ParameterShown, PhoneShown, RatesTaken, RegistrationShown,
-    RouteExplained, RoutingShown, Status, SuspensionShown, TariffShown,
+    DriverLimit, EventShown, GeoRangeShown, GeoShown, LedgerShown, ListOf, MappingShown,
+    PacketExplained, PageOf, Paid, ParameterChangeShown, ParameterShown, PhoneShown, PresetShown,
+    RangesTaken, RatesTaken, RegistrationShown, RouteExplained, RoutingShown, Status,
+    SuspensionShown, TalkerShown, TariffShown,
 };
 use crate::state::OURS;
 use crate::state::entity::Phone;
-use crate::state::entity::{Account, Mapping, RateRow, Routing, TariffHead, Trusted};
+use crate::state::entity::{
+    Account, GeoHead, GeoRow, Mapping, RateRow, Routing, TariffHead, Trusted,
+};
 
 /// Makes the schema of a type.
 pub type Shape = fn(&mut SchemaGenerator) -> Schema;
@@ -37,6 +40,8 @@ pub enum Takes {
     Some(Shape),
     /// Such an object, several of them, or a sheet of them as CSV.
     Many(Shape),
+    /// The same of ranges, or a plain list with one in each line.
+    Ranges(Shape),
 }
 
 /// One operation.
@@ -106,10 +111,10 @@ impl Route {
         path.iter().all(fits) && parts.next().is_none()
     }
 
-    /// Whether it takes rates as CSV.
+    /// Whether it takes a sheet as CSV.
     #[must_use]
     pub fn takes_sheet(&self) -> bool {
-        matches!(self.takes, Takes::Many(_))
+        matches!(self.takes, Takes::Many(_) | Takes::Ranges(_))
     }
 
     /// The fields that a body may have.
@@ -319,10 +324,51 @@ pub const ROUTES: &[Route] = &[
         Takes::Some(of::<Trusted>),
     ),
     delete("/firewall/trust/{prefix}", "Trust it no longer"),
+    pages::<GeoShown>("/firewall/geo", "Geo sets: named sets of addresses, and how old they are"),
+    say::<GeoShown>("post", "/firewall/geo", "Create a geo set", Takes::One(of::<GeoHead>)),
+    look::<GeoShown>("/firewall/geo/{name}", "One geo set"),
+    say::<GeoShown>(
+        "patch",
+        "/firewall/geo/{name}",
+        "Change whence it is, and of which day",
+        Takes::Some(of::<GeoHead>),
+    ),
+    delete("/firewall/geo/{name}", "Delete a geo set that no fence names"),
+    pages::<GeoRangeShown>("/firewall/geo/{name}/range", "Its addresses, as the fewest prefixes"),
+    Route {
+        query: &["source", "dated"],
+        ..say::<RangesTaken>(
+            "post",
+            "/firewall/geo/{name}/range",
+            "Add ranges",
+            Takes::Ranges(of::<GeoRow>),
+        )
+    },
+    Route {
+        query: &["source", "dated"],
+        ..say::<RangesTaken>(
+            "put",
+            "/firewall/geo/{name}/range",
+            "Replace all ranges",
+            Takes::Ranges(of::<GeoRow>),
+        )
+    },
+    delete("/firewall/geo/{name}/range/{range}", "Take the addresses of a range out"),
     pages::<SuspensionShown>("/firewall/suspended", "Who is shut out because logins failed"),
     delete("/firewall/suspended/{id}", "Let someone in again at once"),
-    look::<OptionsLimit>("/firewall/limit", "Budgets of the driver"),
+    look::<ListOf<DriverLimit>>("/firewall/limit", "Limits of the driver"),
+    look::<ListOf<PresetShown>>("/firewall/preset", "Sets of limits by name"),
+    say::<ListOf<DriverLimit>>(
+        "post",
+        "/firewall/preset/{name}",
+        "Set all that a preset is about",
+        Takes::Nothing,
+    ),
     look::<ListOf<DriverCounter>>("/firewall/counter", "Packets and bytes by verdict"),
+    look::<ListOf<TalkerShown>>(
+        "/firewall/talker",
+        "Who of strangers, and of those dropped, sends most",
+    ),
     asked::<PacketExplained>(
         "/firewall/explain",
         "What the loaded program would do with a packet, and by which rule",

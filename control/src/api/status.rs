@@ -18,8 +18,8 @@ use crate::cdr::id_text;
 use crate::page::{Page, strange_cursor};
 use crate::reconcile;
 use crate::shown::{
-    self, CallShown, DefenceFigures, DriverCounter, Held, Latency, Moment, PacketExplained, Status,
-    WorkerStatus,
+    self, CallShown, DefenceFigures, DriverCounter, FenceFigures, Held, Latency, Moment,
+    PacketExplained, Status, WorkerStatus,
 };
 use crate::state::entity::parse;
 
@@ -101,6 +101,7 @@ fn status_of(shared: &Shared, held: &Held) -> Status {
         gateways_offline: offline(held).map(ToOwned::to_owned).collect(),
         registrations: held.registrations.clone(),
         defence: held.defence.clone(),
+        fences: held.fences.clone(),
         asks: held.asks.clone(),
     }
 }
@@ -200,8 +201,11 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
     }
     out.push_str("# TYPE tollgate_driver_packets counter\n");
     for count in reconcile::counters(&shared.maps) {
-        let DriverCounter { reason, packets, .. } = count;
+        let DriverCounter { reason, packets, spared, .. } = count;
         let _ = writeln!(out, "tollgate_driver_packets_total{{reason=\"{reason}\"}} {packets}");
+        if spared > 0 {
+            let _ = writeln!(out, "tollgate_driver_spared_total{{reason=\"{reason}\"}} {spared}");
+        }
     }
     out.push_str("# TYPE tollgate_decision_us summary\n");
     let histogram = histogram(shared);
@@ -241,6 +245,16 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
         out.push_str("# TYPE tollgate_logins counter\n");
         for (name, count) in [("evaluated", evaluated), ("shut_out", refused)] {
             let _ = writeln!(out, "tollgate_logins_total{{name=\"{name}\"}} {count}");
+        }
+        let FenceFigures { signalling, description, media, access } = &status.fences;
+        out.push_str("# TYPE tollgate_outside counter\n");
+        for (name, count) in [
+            ("signalling", signalling),
+            ("description", description),
+            ("media", media),
+            ("access", access),
+        ] {
+            let _ = writeln!(out, "tollgate_outside_total{{check=\"{name}\"}} {count}");
         }
         let expired = status.asks.expired;
         let _ = writeln!(
@@ -299,5 +313,8 @@ pub(super) fn explain(shared: &Shared, query: &BTreeMap<String, String>) -> Resu
         reason: explanation.reason.name(),
         doc: explanation.reason.doc(),
         rule: explanation.rule.map(|rule| rule.to_string()),
+        standing: explanation.standing.name(),
+        meter: explanation.meter.map(xdp_prog::Meter::name),
+        spared: explanation.spared.map(xdp_prog::Reason::name),
     }))
 }

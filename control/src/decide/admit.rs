@@ -311,7 +311,7 @@ impl Office {
         let known = Known {
             gateway: |id| state.routings.get(&id),
             limiter: |id| state.limiters.get(&id),
-            health: |id| self.upstream.health(id),
+            health: |id| state.health_of(id, self.upstream.health(id)),
             price: |gateway: &RoutingGateway, number: &[u8]| state.price(gateway.tariff, number),
         };
         let (choices, _) = select(&state.routes, query, &known, Some(&mut rotation));
@@ -335,7 +335,12 @@ impl Office {
             let chance = &mut self.chance;
             let places = self.state.places_of_a_call(choice.gateway, |end| chance.below(end));
             let upstream = &self.upstream;
-            let places = places.into_iter().filter(|it| upstream.has_online(choice.gateway, *it));
+            let fences = &self.state.fences;
+            let passes = |place: &Endpoint| {
+                place.socket_address().is_some_and(|it| fences.passes(choice.gateway, it.ip()))
+            };
+            let places = places.into_iter().filter(passes);
+            let places = places.filter(|it| upstream.has_online(choice.gateway, *it));
             for target in places.take(PLACES_MAX).take(found.room()) {
                 found.candidates.push(Candidate { target, ..candidate });
             }

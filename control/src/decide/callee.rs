@@ -156,7 +156,7 @@ impl Office {
         let known = Known {
             gateway: |id| state.routings.get(&id),
             limiter: |id| state.limiters.get(&id),
-            health: |id| self.upstream.health(id),
+            health: |id| state.health_of(id, self.upstream.health(id)),
             price: |gateway: &RoutingGateway, number: &[u8]| state.price(gateway.tariff, number),
         };
         let (choices, _) = select(&table, query, &known, None);

@@ -2,13 +2,15 @@
 //! else nobody.
 //!
 //! ```text
-//!  address of a gateway ─┬─ known by it ────────────────────────────────▶ the gateway
+//!  address of a gateway ─┬─ known by it ────────────────────────────────▶ the gateway, or 403 (`fence`)
 //!                        ├─ wrong port or tech prefix ──────────────────▶ policed: 403, or silence
 //!                        └─ asks for a password too ─┐
 //!  any other address ─┬─ somebody has a digest ──────┴─▶ a right one ───▶ gateway or phone
+//!                     │                                  from outside ──▶ 403 (`fence`)
 //!                     │                                  none, stale ───▶ challenge
 //!                     │                                  a wrong one ───▶ challenge, an illegal call
 //!                     │                                  too many ──────▶ 403, or silence (`suspend`)
+//!                     ├─ no fence lets anybody in from there ───────────▶ policed
 //!                     └─ nobody has ────────────────────────────────────▶ policed
 //! ```
 
@@ -26,6 +28,7 @@ use sip::method::Method;
 use super::Office;
 use super::admit::No;
 use super::digest::{Doubt, Proof, endpoint_of};
+use super::fence::{Bound, Outside};
 use super::suspend::ShutOut;
 use crate::Time;
 use crate::cdr;
@@ -36,6 +39,8 @@ use crate::state::customer::{CallerFrom, Customer, INTERNATIONAL};
 pub(super) enum Stranger {
     /// Not asked for anything.
     Policed,
+    /// Not asked either: no fence lets anybody in from there.
+    Fenced,
     /// Asked, or asked again.
     Doubted(Doubt),
 }
@@ -133,7 +138,9 @@ impl Office {
         };
         let who = self.who_sends(time, &proof, admit.facts.callee.as_bytes());
         let is_answer = Freshness::from(admit.credentials.freshness) == Freshness::Fresh;
-        if is_answer && matches!(who, Ok(_) | Err(Stranger::Doubted(Doubt::Failed))) {
+        let is_judged =
+            matches!(who, Ok(_) | Err(Stranger::Doubted(Doubt::Failed | Doubt::Outside(_))));
+        if is_answer && is_judged {
             self.note_answer(&admit.facts);
         }
         self.judge_account(time, &proof, who)
@@ -151,9 +158,16 @@ impl Office {
         if let Some(gateway) = gateway
             && !gateway.authentication.asks_password()
         {
-            return Ok(gateway.gateway.id);
+            let id = gateway.gateway.id;
+            return match self.bound_of(id, source.ip()) {
+                Some(outside) => Err(Stranger::Doubted(Doubt::Outside(outside))),
+                None => Ok(id),
+            };
         }
         let gateway = gateway.map(|gateway| gateway.gateway.id);
+        if !self.state.fences.lets_in(source.ip()) {
+            return Err(Stranger::Fenced);
+        }
         if !self.state.customers.has_users() {
             return Err(Stranger::Policed);
         }
@@ -163,7 +177,7 @@ impl Office {
                 Ok(proven.customer())
             }
             Ok(_) | Err(Doubt::Failed) => Err(Stranger::Doubted(Doubt::Failed)),
-            Err(Doubt::ShutOut(how)) => Err(Stranger::Doubted(Doubt::ShutOut(how))),
+            Err(doubt @ (Doubt::ShutOut(_) | Doubt::Outside(_))) => Err(Stranger::Doubted(doubt)),
             Err(doubt) if self.may_ask(source, doubt) => Err(Stranger::Doubted(doubt)),
             Err(_) => Err(Stranger::Policed),
         }
@@ -188,6 +202,18 @@ impl Office {
                 }
                 _ => Ok(id),
             },
+            Err(Stranger::Doubted(Doubt::Outside(outside))) => {
+                match account(self.state.customers.get(outside.customer)) {
+                    Some(account) if self.is_locked_out(time, account, source) => {
+                        return Err(Stranger::Doubted(Doubt::ShutOut(ShutOut::Refused)));
+                    }
+                    Some(account) if outside.bound == Bound::AccessList => {
+                        self.note_invalid_call(time, account, source);
+                    }
+                    _ => {}
+                }
+                who
+            }
             Err(Stranger::Doubted(Doubt::Failed)) => {
                 let named = self.state.customers.of_user(proof.endpoint);
                 if let Some(account) = account(named) {
@@ -231,8 +257,11 @@ impl Office {
             let no = No::new(403, EndReason::Unauthorised);
             return self.refuse(worker, admit, admit.transferor, &no);
         }
+        if let Stranger::Doubted(Doubt::Outside(outside)) = stranger {
+            return self.turn_away_outside(time, worker, admit, outside);
+        }
         let (status, stale) = match stranger {
-            Stranger::Policed => (self.status_of_strangers(), false),
+            Stranger::Policed | Stranger::Fenced => (self.status_of_strangers(), false),
             Stranger::Doubted(Doubt::ShutOut(how)) => (how.status(), false),
             Stranger::Doubted(doubt) => {
                 (self.challenge_status(), doubt == Doubt::Unproven { stale: true })
@@ -242,7 +271,9 @@ impl Office {
         self.answer(
             worker,
             match stranger {
-                Stranger::Policed | Stranger::Doubted(Doubt::ShutOut(_)) => {
+                Stranger::Policed
+                | Stranger::Fenced
+                | Stranger::Doubted(Doubt::ShutOut(_) | Doubt::Outside(_)) => {
                     Answer::Refuse(Refuse {
                         call,
                         status,
@@ -258,12 +289,31 @@ impl Office {
         );
         match stranger {
             Stranger::Doubted(Doubt::Unproven { .. }) => self.await_answer(time, admit, status),
-            Stranger::Policed | Stranger::Doubted(Doubt::Failed | Doubt::ShutOut(_)) => {
+            Stranger::Policed
+            | Stranger::Fenced
+            | Stranger::Doubted(Doubt::Failed | Doubt::ShutOut(_) | Doubt::Outside(_)) => {
+                if stranger == Stranger::Fenced
+                    && let Some(source) = admit.facts.source.socket_address()
+                {
+                    self.note_stranger_outside(time, "INVITE", source.ip());
+                }
                 if self.refused.is_new(&admit.facts) {
                     self.record_illegal(time, cdr::refused(admit, status, reason, 0));
                 }
             }
         }
+    }
+
+    /// Sends the call of somebody away whom we know, and who may not call from there.
+    fn turn_away_outside(&mut self, time: Time, worker: usize, admit: &Admit, outside: Outside) {
+        let reason = match outside.bound {
+            Bound::Fence => EndReason::Geofence,
+            Bound::AccessList => EndReason::AccessList,
+        };
+        if let Some(source) = admit.facts.source.socket_address() {
+            self.note_customer_outside(time, "INVITE", outside, source.ip());
+        }
+        self.refuse(worker, admit, outside.customer, &No::new(403, reason));
     }
 
     /// By which status all but a REGISTER is asked for a password; the worker adds the header fields.

@@ -1,7 +1,9 @@
 //! What operators want: documents, parameters, money, calls, drain. One match is the whole table.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use guard::GeoSet;
 use link::order::HangUp;
 use link::record::EndReason;
 use link::{Order, Profile};
@@ -16,11 +18,11 @@ use super::upstream::subject;
 use crate::cdr::id_from_text;
 use crate::journal::{Event, Severity};
 use crate::page::Page;
-use crate::params::CATALOG;
-use crate::reconcile::{Denial, Desired};
+use crate::params::{CATALOG, PRESETS, Preset};
 use crate::shown::{
-    self, AccountShown, BindingShown, Decimal, DeniedShown, DrainShown, Held, MappingShown, Moment,
-    OptionsLimit, Paid, PhoneShown, RatesTaken, RegistrationShown, RoutingShown, TariffShown,
+    self, AccountShown, BindingShown, Decimal, DeniedShown, DrainShown, DriverLimit, Held, ListOf,
+    MappingShown, Moment, Paid, PhoneShown, PresetShown, RatesTaken, RegistrationShown,
+    RoutingShown, TariffShown,
 };
 use crate::state::binding::{Binding, transport_name};
 use crate::state::customer::Customer;
@@ -56,6 +58,8 @@ pub struct Command {
     pub body: Value,
     /// Rates of an imported sheet.
     pub rates: Vec<RateRow>,
+    /// Ranges of a geo set.
+    pub ranges: Option<Arc<GeoSet>>,
 }
 
 /// Longest time of a denial that ends by itself, s; beyond, deny until removed.
@@ -156,6 +160,7 @@ fn collection(path: &[&str]) -> Option<Kind> {
         ["phone"] => Some(Kind::Phone),
         ["firewall", "deny"] => Some(Kind::Deny),
         ["firewall", "trust"] => Some(Kind::Trust),
+        ["firewall", "geo"] => Some(Kind::Geo),
         _ => None,
     }
 }
@@ -200,6 +205,7 @@ impl Office {
                 registrations: self.registrations(),
                 asks: self.asks.clone(),
                 defence: self.defence_figures(time),
+                fences: self.sentry.figures.clone(),
             })),
             (Method::Get, ["param"]) => {
                 let rows: Vec<Value> =
@@ -215,9 +221,11 @@ impl Office {
                     Value::Number(number) => number.to_string(),
                     _ => return Err(Refusal::invalid("value: text or a whole number")),
                 };
-                if crate::params::find(name)?.name == "TG_SIP_REALM" {
+                let row = crate::params::find(name)?;
+                if row.name == "TG_SIP_REALM" {
                     self.state.check_realm(&value)?;
                 }
+                self.state.check_fence_of_all(row.name, &value)?;
                 let (name, old, new) = self.state.values.set(name, &value)?;
                 self.parameter_changed(time, who, name, old, Some(new))
             }
@@ -226,6 +234,7 @@ impl Office {
                 if row.name == "TG_SIP_REALM" {
                     self.state.check_realm(row.default)?;
                 }
+                self.state.check_fence_of_all(row.name, row.default)?;
                 let (name, old, _) = self.state.values.reset(name)?;
                 self.parameter_changed(time, who, name, old, None)
             }
@@ -291,7 +300,18 @@ impl Office {
             (Method::Delete, ["firewall", "suspended", number]) => {
                 self.clear_suspension(time, number)
             }
-            (Method::Get, ["firewall", "limit"]) => Ok(self.options_limit()),
+            (Method::Get, ["firewall", "preset"]) => Ok(presets()),
+            (Method::Post, ["firewall", "preset", name]) => self.apply_preset(time, who, name),
+            (Method::Get, ["firewall", "limit"]) => Ok(self.driver_limits()),
+            (Method::Get, ["firewall", "geo", name, "range"]) => {
+                self.geo_ranges(name, &Page::read(&command.query)?)
+            }
+            (method @ (Method::Post | Method::Put), ["firewall", "geo", name, "range"]) => {
+                self.put_geo_ranges(time, name, command, method == Method::Put)
+            }
+            (Method::Delete, ["firewall", "geo", name, "range", range]) => {
+                self.remove_geo_range(time, name, range)
+            }
             (Method::Post, ["firewall", "deny"]) => self.deny(time, body),
             (_, path) => self.handle_document(time, path, command),
         }
@@ -371,7 +391,8 @@ impl Office {
                 let entity = self.state.delete(kind, name)?;
                 self.tell_plain(&plain);
                 self.change(Change::Delete(kind, entity.id()));
-                self.guard_changed(kind);
+                self.tell_fences();
+                self.tell_driver_gone(&entity);
                 self.upstream_changed(time, &entity);
                 // What was registered is taken back with its password; the last to leave tells the workers.
                 let is_gateway = matches!(kind, Kind::Mapping | Kind::Routing);
@@ -388,7 +409,8 @@ impl Office {
 
     pub(super) fn saved(&mut self, time: Time, name: &'static str, entity: &Entity) {
         self.change(Change::Put(Box::new(entity.clone())));
-        self.guard_changed(entity.kind());
+        self.tell_fences();
+        self.tell_driver(time, entity);
         self.upstream_changed(time, entity);
         self.tell_gateway(entity);
         let subject = format!("{} {}", entity.kind().name(), entity.name());
@@ -400,14 +422,6 @@ impl Office {
         let plain = self.state.plain_profile();
         if plain != *was {
             self.order_all(Order::Profile(plain));
-        }
-    }
-
-    /// What the driver holds follows lists and gateways.
-    fn guard_changed(&mut self, kind: Kind) {
-        self.guard_stale |= !matches!(kind, Kind::Account | Kind::Tariff | Kind::Phone);
-        if kind == Kind::Deny {
-            self.denial_due_us = 0;
         }
     }
 
@@ -508,6 +522,7 @@ impl Office {
                 denied,
             }),
             Entity::Trust(trusted) => shown::json(trusted),
+            Entity::Geo(set) => self.describe_geo(time, set),
         }
     }
 
@@ -522,7 +537,11 @@ impl Office {
         if name == "FEE_PRECISION" {
             self.state.values_changed();
         }
-        self.guard_stale |= name.starts_with("TG_OPTIONS");
+        if name.starts_with("TG_FENCE") {
+            self.state.fence_of_all_changed();
+            self.tell_fences();
+        }
+        self.untold.perimeter |= crate::params::is_of_driver(name);
         self.note(
             time,
             "parameter_changed",
@@ -600,11 +619,28 @@ impl Office {
         Ok(shown::json(RatesTaken { rates: count }))
     }
 
-    fn options_limit(&self) -> Value {
-        shown::json(OptionsLimit {
-            options_per_second: self.state.values.number("TG_OPTIONS_PER_SECOND"),
-            options_burst: self.state.values.number("TG_OPTIONS_BURST"),
-        })
+    /// Sets all that a preset is about, each as by hand.
+    fn apply_preset(&mut self, time: Time, who: &str, name: &str) -> Result<Value, Refusal> {
+        let preset = Preset::find(name).ok_or_else(|| Refusal::missing("preset", name))?;
+        for (name, value) in preset.values() {
+            if self.state.values.text(name) != value {
+                let (name, old, new) = self.state.values.set(name, value)?;
+                self.parameter_changed(time, who, name, old, Some(new))?;
+            }
+        }
+        Ok(self.driver_limits())
+    }
+
+    /// Every limit of the driver: the parameters that are its.
+    fn driver_limits(&self) -> Value {
+        let rows = CATALOG.iter().filter(|row| row.owner == "driver" && row.in_force);
+        let items = rows.map(|row| DriverLimit {
+            name: row.name,
+            value: self.state.values.text(row.name).to_owned(),
+            default: row.default,
+            doc: row.doc,
+        });
+        shown::json(ListOf { items: items.collect() })
     }
 
     fn deny(&mut self, time: Time, body: &Value) -> Result<Value, Refusal> {
@@ -635,69 +671,23 @@ impl Office {
 
     /// Denials whose time has come go by themselves.
     pub(super) fn expire_denials(&mut self, time: Time) {
-        // The list may be a million long and this is asked twenty times a second.
-        if time.wall_us < self.denial_due_us {
-            return;
-        }
-        let due = |entity: &Entity| match entity {
-            Entity::Deny(denied) if (1..=time.wall_us).contains(&denied.until_us) => {
-                Some(denied.name.clone())
-            }
-            _ => None,
-        };
-        let expired: Vec<String> = self.state.documents(Kind::Deny).filter_map(due).collect();
-        for name in expired {
+        while let Some(name) = self.poll_denial_end(time) {
             if let Ok(entity) = self.state.delete(Kind::Deny, &name) {
                 self.change(Change::Delete(Kind::Deny, entity.id()));
-                self.guard_stale = true;
+                self.tell_driver_gone(&entity);
                 self.note(time, "denial_expired", &name, String::new());
             }
         }
-        let ends = self.state.documents(Kind::Deny).filter_map(|entity| match entity {
-            Entity::Deny(denied) if denied.until_us > 0 => Some(denied.until_us),
-            _ => None,
-        });
-        self.denial_due_us = ends.min().unwrap_or(u64::MAX);
     }
+}
 
-    /// What the driver should hold from now on, if that changed.
-    pub fn poll_guard(&mut self, time: Time) -> Option<Desired> {
-        std::mem::take(&mut self.guard_stale).then(|| self.desired_guard(time))
-    }
-
-    /// Whence customers and vendors send.
-    fn gateway_prefixes(&self) -> impl Iterator<Item = routing::Prefix> + '_ {
-        let hosts = self.state.routings.values().flat_map(|gateway| &gateway.hosts);
-        let vendors = hosts.filter_map(|address| {
-            routing::Prefix::new(*address, if address.is_ipv4() { 32 } else { 128 })
-        });
-        self.state.sources.prefixes().chain(vendors)
-    }
-
-    fn desired_guard(&self, time: Time) -> Desired {
-        let deny = self.state.documents(Kind::Deny).filter_map(|entity| match entity {
-            Entity::Deny(denied) => {
-                let left_us = denied.until_us.saturating_sub(time.wall_us);
-                let not_after = (denied.until_us > 0)
-                    .then(|| time.now + std::time::Duration::from_micros(left_us));
-                let (name, until_us) = (denied.name.clone(), denied.until_us);
-                Some(Denial { name, until_us, not_after })
-            }
-            _ => None,
-        });
-        let listed = self.state.documents(Kind::Trust).map(|entity| entity.name().to_owned());
-        // Gateways are trusted by themselves.
-        let gateways = self.gateway_prefixes().map(|prefix| prefix.to_string());
-        let mut trust: Vec<String> = listed.chain(gateways).collect();
-        trust.sort();
-        trust.dedup();
-        Desired {
-            deny: deny.collect(),
-            trust,
-            options_per_second: self.state.values.small("TG_OPTIONS_PER_SECOND"),
-            options_burst: self.state.values.small("TG_OPTIONS_BURST"),
-        }
-    }
+fn presets() -> Value {
+    let items = PRESETS.iter().map(|preset| PresetShown {
+        name: preset.name,
+        doc: preset.doc,
+        values: preset.values().collect(),
+    });
+    shown::json(ListOf { items: items.collect() })
 }
 
 /// Places as the API writes them.

@@ -15,6 +15,7 @@ use sip::digest::{Algorithm, Exchange, Hash as Digest, Qop, nonce, response};
 use sip::method::Method;
 
 use super::Office;
+use super::fence::Outside;
 use super::suspend::ShutOut;
 use crate::Time;
 use crate::state::secret::Hashes;
@@ -47,6 +48,8 @@ pub(super) enum Doubt {
     Failed,
     /// Failed too often: nothing that he says is looked at.
     ShutOut(ShutOut),
+    /// Proved who he is, from where he may not be: no login, whoever has his password.
+    Outside(Outside),
 }
 
 /// How a nonce was used.
@@ -164,12 +167,14 @@ impl Office {
         };
         let age = Duration::from_secs(self.state.values.number("TG_NONCE_AGE"));
         let request = mark((proof.call_id, proof.cseq));
-        if self.nonces.take(time.now, age, proof.credentials, request) {
-            self.note_login(time, proof, proven);
-            Ok(proven)
-        } else {
-            Err(Doubt::Unproven { stale: true })
+        if !self.nonces.take(time.now, age, proof.credentials, request) {
+            return Err(Doubt::Unproven { stale: true });
         }
+        if let Some(outside) = self.bound_of(proven.customer(), proof.source.ip()) {
+            return Err(Doubt::Outside(outside));
+        }
+        self.note_login(time, proof, proven);
+        Ok(proven)
     }
 
     /// Whose password made this response. Right credentials from outside the addresses of a gateway that

@@ -101,7 +101,7 @@ impl Office {
             let known = Known {
                 gateway: |id| self.state.routings.get(&id),
                 limiter: |id| self.state.limiters.get(&id),
-                health: |id| self.upstream.health(id),
+                health: |id| self.state.health_of(id, self.upstream.health(id)),
                 price: |gateway: &RoutingGateway, number: &[u8]| {
                     self.state.price(gateway.tariff, number)
                 },

@@ -9,8 +9,9 @@
 //! Nothing that must be durable first goes out before [`Office::handle_stored`] said so. One file per
 //! ask beside this one: `admit` (with `caller` and `callee`), `register`, `answered`, `ended`; `digest` for
 //! who proves who he is, `suspend` for who fails too often; `illegal` and `challenged` for strangers in numbers; `upstream` for what we ask
-//! of vendors ourselves, and `names` for where they are; `keep_alive` for phones behind NAT; `command`
-//! for what operators want; `explain` for why.
+//! of vendors ourselves, and `names` for where they are; `keep_alive` for phones behind NAT; `fence` for who
+//! is where he may not be; `command` (with `geo`) for what operators want; `explain` for why; `downward`
+//! for what waits for a worker.
 
 mod admit;
 mod answered;
@@ -21,15 +22,20 @@ mod challenged;
 mod chance;
 pub(crate) mod command;
 mod digest;
+mod downward;
 mod ended;
 mod explain;
+mod fence;
+mod geo;
 mod guests;
 mod illegal;
 mod keep_alive;
 mod names;
+mod perimeter;
 mod pickup;
 mod probe;
 mod register;
+mod sight;
 mod suspend;
 mod upstream;
 mod vanished;
@@ -102,6 +108,7 @@ pub struct Office {
     nonces: digest::Nonces,
     nobody: digest::Nobody,
     defence: suspend::Defence,
+    sentry: fence::Sentry,
     /// What became of REGISTERs and challenges since the start.
     figures: RegistrationFigures,
     asks: AskFigures,
@@ -112,7 +119,7 @@ pub struct Office {
     /// Refusals of customers' calls without a record, because too much waited for the store.
     refusals_unwritten: u64,
     /// What goes down, by worker: one that is behind holds up nobody else.
-    down: Vec<VecDeque<Down>>,
+    down: Vec<downward::Downward>,
     changes: VecDeque<Change>,
     /// Number of the last change handed out by `poll_change` or waiting in it.
     sequence: u64,
@@ -124,9 +131,8 @@ pub struct Office {
     /// Until when the alarm of uncommitted answers stands.
     uncommitted_until: Option<link::Instant>,
     /// The driver's lists are to be told anew.
-    guard_stale: bool,
-    /// No denial ends before, µs since 1970 UTC.
-    denial_due_us: u64,
+    untold: perimeter::Untold,
+    sight: sight::Sight,
     /// Registrations and online checks.
     upstream: upstream::Upstream,
     /// Vendors that are given by name.
@@ -169,13 +175,17 @@ impl Office {
     /// An office with what the store remembers, for a dataplane of `workers` workers.
     #[must_use]
     pub fn new(loaded: Loaded, workers: usize) -> Self {
-        let down = vec![VecDeque::new(); workers];
-        let mut office = Self { down, guard_stale: true, ..Self::default() };
+        let down = (0..workers).map(|_| downward::Downward::default()).collect();
+        let mut office = Self { down, ..Self::default() };
+        office.untold.whole = true;
         for (name, value) in &loaded.parameters {
             office.state.values.restore(name, value);
         }
         for entity in loaded.entities {
             office.state.restore(entity);
+        }
+        for (id, set) in loaded.geo {
+            office.state.restore_geo(id, std::sync::Arc::new(set));
         }
         for (tariff, row) in loaded.rates {
             office.state.restore_rate(tariff, row);
@@ -191,6 +201,7 @@ impl Office {
         office.state.located =
             loaded.located.into_iter().map(|it| (it.target, it.servers)).collect();
         office.state.restored();
+        office.await_denial_ends();
         office.defence = suspend::Defence::restore(loaded.suspensions, loaded.regulars);
         office.upstream = upstream::Upstream::restore(loaded.registrations);
         for (owner, binding) in loaded.bindings {
@@ -226,6 +237,11 @@ impl Office {
             self.order_all(Order::Name(name));
         }
         self.tell_shut_out(time);
+        let telling = self.state.fences.telling();
+        self.state.poll_fences();
+        for queue in &mut self.down {
+            queue.tell(telling.clone());
+        }
     }
 
     /// A call that was running before this control started: its lines and reservations, before
@@ -322,19 +338,19 @@ impl Office {
 
     fn answer(&mut self, worker: usize, answer: link::Answer) {
         if let Some(queue) = self.down.get_mut(worker) {
-            queue.push_back(Down::Answer(answer));
+            queue.push(Down::Answer(answer));
         }
     }
 
     fn order(&mut self, worker: usize, order: Order) {
         if let Some(queue) = self.down.get_mut(worker) {
-            queue.push_back(Down::Order(order));
+            queue.push(Down::Order(order));
         }
     }
 
     fn order_all(&mut self, order: Order) {
         for queue in &mut self.down {
-            queue.push_back(Down::Order(order));
+            queue.push(Down::Order(order));
         }
     }
 
@@ -399,7 +415,7 @@ impl Office {
 
     /// Next message for a worker.
     pub fn poll_down(&mut self, worker: usize) -> Option<Down> {
-        self.down.get_mut(worker)?.pop_front()
+        self.down.get_mut(worker)?.pop()
     }
 
     /// Puts back what a full ring did not take.

@@ -162,7 +162,7 @@ impl Office {
         self.change(Change::Located(Box::new(located)));
         self.state.located.insert(name.to_owned(), servers);
         self.state.relocated();
-        self.guard_stale = true;
+        self.untold.perimeter = true;
         self.tell_profiles_of(name);
         self.upstream.stale = true;
     }

@@ -85,8 +85,16 @@ impl Office {
             credentials: &register.credentials,
             endpoint: endpoint_of(&register.credentials, register.user.as_bytes()),
         };
+        if !self.state.fences.lets_in(source.ip()) {
+            self.note_stranger_outside(time, "REGISTER", source.ip());
+            return Outcome::Refused(self.status_of_strangers(), 0);
+        }
         match self.prove(time, &proof) {
             Ok(proven) => self.bind(time, proven, register),
+            Err(Doubt::Outside(outside)) => {
+                self.note_customer_outside(time, "REGISTER", outside, source.ip());
+                Outcome::Refused(403, 0)
+            }
             Err(Doubt::Unproven { stale }) => Outcome::Challenge { stale },
             Err(Doubt::Failed) => Outcome::Challenge { stale: false },
             Err(Doubt::ShutOut(how)) => Outcome::Refused(how.status(), 0),
@@ -109,6 +117,14 @@ impl Office {
         let customer = match self.who_sends(time, &proof, b"") {
             Ok(customer) => self.state.customers.get(customer),
             Err(Stranger::Policed) => return Outcome::Refused(self.status_of_strangers(), 0),
+            Err(Stranger::Fenced) => {
+                self.note_stranger_outside(time, "PUBLISH", source.ip());
+                return Outcome::Refused(self.status_of_strangers(), 0);
+            }
+            Err(Stranger::Doubted(Doubt::Outside(outside))) => {
+                self.note_customer_outside(time, "PUBLISH", outside, source.ip());
+                return Outcome::Refused(403, 0);
+            }
             Err(Stranger::Doubted(Doubt::ShutOut(how))) => {
                 return Outcome::Refused(how.status(), 0);
             }

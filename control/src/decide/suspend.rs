@@ -46,6 +46,10 @@ pub(super) struct Defence {
     suspensions: Suspensions,
     watch: Watch,
     regulars: Regulars,
+    /// Of them those whose login was a gateway's.
+    gateways: std::collections::HashSet<IpAddr>,
+    /// Whom the driver should hear of.
+    sources_changed: std::collections::BTreeSet<IpAddr>,
     /// By the numbers that operators and the store know them by.
     numbered: BTreeMap<u32, Scope>,
     numbers: std::collections::HashMap<Scope, u32>,
@@ -91,6 +95,26 @@ impl Defence {
             defence.regulars.restore(source, at_us);
         }
         defence
+    }
+
+    /// Whether somebody logged in from there lately.
+    pub(super) fn is_regular(&self, source: IpAddr) -> bool {
+        self.regulars.has(source)
+    }
+
+    /// Whether it was a gateway, since the start.
+    pub(super) fn calls_as_gateway(&self, source: IpAddr) -> bool {
+        self.gateways.contains(&source)
+    }
+
+    /// Whence somebody logged in lately.
+    pub(super) fn regular_sources(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.regulars.sources()
+    }
+
+    /// Whence somebody logged in, or nobody for long, since this was asked last.
+    pub(super) fn poll_sources(&mut self) -> impl Iterator<Item = IpAddr> + use<> {
+        std::mem::take(&mut self.sources_changed).into_iter()
     }
 
     fn name(&mut self, number: u32, scope: Scope) {
@@ -231,8 +255,13 @@ impl Office {
         let customer = self.state.customers.get(proven.customer());
         let account = customer.map_or(0, |customer| customer.gateway.account);
         self.defence.suspensions.handle_success(at_us, proof.endpoint, account, source);
+        let is_gateway = customer.is_some_and(|customer| customer.ringing.is_none());
+        let is_new = is_gateway && self.defence.gateways.insert(source);
         if self.defence.regulars.handle_login(at_us, source) {
             self.change(Change::Regular(source, at_us));
+            self.defence.sources_changed.insert(source);
+        } else if is_new {
+            self.defence.sources_changed.insert(source);
         }
     }
 
@@ -278,7 +307,7 @@ impl Office {
         }
     }
 
-    fn raise_sign(
+    pub(super) fn raise_sign(
         &mut self,
         time: Time,
         name: &'static str,
@@ -301,6 +330,8 @@ impl Office {
         }
         while let Some(source) = self.defence.regulars.poll_forgotten(time.wall_us) {
             self.change(Change::RegularGone(source));
+            self.defence.gateways.remove(&source);
+            self.defence.sources_changed.insert(source);
         }
         let old = |at: &link::Instant| time.now.saturating_sub(*at) >= PEACE;
         let quiet: Vec<_> = self

@@ -13,9 +13,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cdr::Cdr;
+use crate::reconcile::News;
 
 mod guests;
 mod names;
+mod sight;
 mod upstream;
 
 use crate::store::{LedgerEntry, Opened};
@@ -117,6 +119,7 @@ impl Desk {
             query: BTreeMap::new(),
             body,
             rates: Vec::new(),
+            ranges: None,
         };
         self.office.handle_command(self.time, &command)
     }
@@ -811,26 +814,65 @@ fn the_driver_hears_of_a_denial_when_it_comes_changes_and_goes() {
     let mut desk = Desk::new("10");
     let deny = |for_s: u64| json!({"prefix": "10.66.0.0/16", "for_s": for_s});
     desk.office.handle_tick(desk.time);
-    assert!(desk.office.poll_guard(desk.time).unwrap().deny.is_empty());
+    let Some(News::Whole(all)) = desk.office.poll_guard(desk.time) else { panic!("not all") };
+    assert!(all.deny.is_empty());
     assert!(desk.office.poll_guard(desk.time).is_none());
-    desk.post("firewall/deny", deny(60)).unwrap();
-    let first = desk.office.poll_guard(desk.time).unwrap();
-    assert_eq!(first.deny[0].not_after, Some(desk.time.now + Duration::from_secs(60)));
-    desk.post("firewall/deny", deny(90)).unwrap();
-    let second = desk.office.poll_guard(desk.time).unwrap();
-    assert_ne!(first, second);
+    for for_s in [60, 90] {
+        desk.post("firewall/deny", deny(for_s)).unwrap();
+        let Some(News::Denied(denial)) = desk.office.poll_guard(desk.time) else {
+            panic!("{for_s}")
+        };
+        assert_eq!(denial.prefix.to_string(), "10.66.0.0/16");
+        assert_eq!(denial.not_after, Some(desk.time.now + Duration::from_secs(for_s)));
+        assert!(desk.office.poll_guard(desk.time).is_none(), "one entry costs one entry");
+    }
     desk.time.wall_us += 89_000_000;
     desk.office.handle_tick(desk.time);
     assert!(desk.office.poll_guard(desk.time).is_none());
     desk.time.wall_us += 2_000_000;
     desk.office.handle_tick(desk.time);
-    assert!(desk.office.poll_guard(desk.time).unwrap().deny.is_empty());
+    let Some(News::Admitted(prefix)) = desk.office.poll_guard(desk.time) else {
+        panic!("it ended")
+    };
+    assert_eq!(prefix.to_string(), "10.66.0.0/16");
+    assert!(desk.office.poll_guard(desk.time).is_none());
+}
+
+#[test]
+fn the_driver_knows_gateways_by_their_contracts_and_administrators_by_the_list() {
+    let mut desk = Desk::new("10");
+    desk.post("firewall/trust", json!({"name": "192.0.2.0/24", "admin": true})).unwrap();
+    desk.post("firewall/trust", json!({"name": "10.1.0.0/24"})).unwrap();
+    desk.say(Method::Patch, "gateway/mapping/in", json!({"cps_max": 150})).unwrap();
+    let Some(News::Whole(all)) = desk.office.poll_guard(desk.time) else { panic!("not all") };
+    let shown = all.perimeter.trust.iter().map(|it| {
+        format!("{} {} {} {} {}", it.prefix, it.trunk, it.rates.invites, it.rates.rest, it.admin)
+    });
+    let plain = "2000/s burst 4000 2000/s burst 4000";
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        [
+            format!("10.1.0.0/24 trust 10.1.0.0/24 {plain} false"),
+            "10.1.0.1 mapping in 300/s burst 600 3000/s burst 6000 false".to_owned(),
+            format!("10.2.0.1 routing first {plain} false"),
+            format!("10.2.0.2 routing second {plain} false"),
+            format!("192.0.2.0/24 trust 192.0.2.0/24 {plain} true"),
+        ]
+    );
 }
 
 /// Everything that control's parameters could change, in one line.
 fn behaviour(name: &str, value: &str) -> String {
     let mut desk = Desk::new("2.5");
     desk.say(Method::Patch, "gateway/mapping/in", json!({"talk_s_max": 100})).unwrap();
+    for (name, range) in [("strangers", "10.9.0.0/16"), ("customers", "10.1.0.0/16")] {
+        desk.post("firewall/geo", json!({ "name": name })).unwrap();
+        let set = guard::GeoSet::build([range.parse().unwrap()]).unwrap();
+        desk.office.state.put_geo(name, std::sync::Arc::new(set)).unwrap();
+    }
+    desk.set("TG_FENCE_SETS", "strangers");
+    desk.set("TG_FENCE_MODE", "1");
+    desk.patch("account/customer", json!({"access_addresses": ["10.1.0.0/16"]}));
     if !name.is_empty() {
         desk.set(name, value);
     }
@@ -868,10 +910,10 @@ fn behaviour(name: &str, value: &str) -> String {
     longer.facts.caller = Text::new(b"390212345").unwrap();
     seen.push(format!("{:?}", desk.ask(&longer).map(|_| ()).map_err(|no| no.reason)));
     seen.push(upstream::behaviour(name, value));
-    seen.push(format!("{:?}", desk.office.state.values.for_workers()).replace("version: 1", ""));
+    seen.push(format!("{:?}", desk.office.state.values.for_workers()).replace("version: 3", ""));
     seen.push(format!("{:?}", desk.office.poll_guard(desk.time)));
     seen.extend(phones::behaviour(&mut desk));
-    seen.join("; ").replace("version: 0", "")
+    seen.join("; ").replace("version: 2", "")
 }
 
 #[test]
@@ -900,11 +942,16 @@ fn every_parameter_in_force_changes_what_happens() {
         ("SS_GATEWAY_SWITCH_LIMIT", "0"),
         ("SS_AUTHENTICATION_MAX_RETRY", "3"),
         ("SS_CALLAUTH_INVALID_COUNT", "1"),
+        ("TG_FENCE_SETS", "customers"),
     ]);
     let before = behaviour("", "");
     for row in crate::params::CATALOG {
         let crate::params::Kind::Number(low, high) = row.kind else {
-            let change = changes.get(row.name);
+            let change = match row.kind {
+                crate::params::Kind::Rate => Some(&"never"),
+                crate::params::Kind::Ports | crate::params::Kind::Words => Some(&"9"),
+                _ => changes.get(row.name),
+            };
             let is_seen = change.is_some_and(|value| behaviour(row.name, value) != before);
             let is_field = matches!(row.kind, crate::params::Kind::Field(_));
             assert!(is_field || is_seen, "{}", row.name);

@@ -11,6 +11,14 @@ pub enum Kind {
     Name,
     /// What is pressed on a phone.
     Keys,
+    /// How often something may come.
+    Rate,
+    /// Ports, separated by commas.
+    Ports,
+    /// Words, separated by commas.
+    Words,
+    /// Names of geo sets, separated by commas.
+    Sets,
     /// A field of documents, each with a value of its own; what it can be.
     Field(&'static str),
 }
@@ -74,6 +82,20 @@ const fn keys(
     Parameter { name, default, kind: Kind::Keys, unit: "", owner, in_force: NOW, doc }
 }
 
+const fn driver(
+    name: &'static str,
+    default: &'static str,
+    kind: Kind,
+    doc: &'static str,
+) -> Parameter {
+    Parameter { name, default, kind, unit: "", owner: "driver", in_force: NOW, doc }
+}
+
+const fn sets(name: &'static str, doc: &'static str) -> Parameter {
+    let (kind, owner) = (Kind::Sets, "control, dataplane");
+    Parameter { name, default: "", kind, unit: "", owner, in_force: NOW, doc }
+}
+
 const fn field(
     name: &'static str,
     default: &'static str,
@@ -125,7 +147,9 @@ pub const CATALOG: &[Parameter] = &[
     number("TG_SUSPEND_ACCOUNT_TIME", "1800", (60, 86_400), "s", "control", NOW, "how long SS_CALLAUTH_INVALID_COUNT locks an account for a source"),
     number("TG_SUSPEND_LONGEST", "86400", (60, 31_536_000), "s", "control", NOW, "each suspension within a day of the last is twice as long, up to this"),
     number("SS_SIP_DYNAMIC_BLACKLIST_EXPIRE", "3600", DAY_S, "s", "control", LATER, "life of a dynamic entry without an own one; 0: until removed"),
-    number("SS_ACCESS_IP_CHECK", "0", SWITCH, "", "control", LATER, "1: an account may be used from its access addresses only; 0: from anywhere"),
+    number("TG_FENCE_MODE", "0", (0, 2), "", "control, dataplane", NOW, "where nobody has a fence of his own: 0: no address is checked; 1: those inside TG_FENCE_SETS do not pass; 2: those alone do"),
+    sets("TG_FENCE_SETS", "the geo sets that TG_FENCE_MODE means"),
+    number("SS_ACCESS_IP_CHECK", "0", SWITCH, "", "control", NOW, "1: an account may be used from its access addresses only; 0: from anywhere"),
     number("SS_REPLY_UNAUTHORIZED", "1", SWITCH, "", "control", NOW, "0: a stranger's request gets no answer at all"),
     number("SS_CALLAUTH_INVALID_COUNT", "0", (0, 1000), "calls", "control", NOW, "invalid calls that lock an account for a source; 0: off"),
     number("SS_MAX_LOGIN_FAILED", "5", (1, 100), "failures", "api", LATER, "failed management logins before the lock"),
@@ -173,7 +197,7 @@ pub const CATALOG: &[Parameter] = &[
     number("TG_RING_TIMEOUT", "90000", (5000, 600_000), "ms", "dataplane", NOW, "first 18x to the answer, then 480"),
     number("TG_COMMIT_WAIT", "200", (0, 5000), "ms", "dataplane", NOW, "how long an answer waits for its start record; 0: not at all"),
     number("TG_ADMIT_WAIT", "2000", (100, 10_000), "ms", "dataplane", NOW, "how long an INVITE waits for a decision, then 503"),
-    number("TG_RTP_TIMEOUT", "60", DAY_S, "s", "dataplane", NOW, "silence on both sides that ends a call; 0: never"),
+    number("TG_RTP_TIMEOUT", "60", DAY_S, "s", "dataplane", NOW, "silence on both sides that ends a call, or has its sides asked whether they are there if it is on hold; 0: never"),
     number("TG_LATCH_WINDOW", "10", (1, 120), "s", "dataplane", NOW, "after an SDP, how long an address may be learned"),
     number("TG_RETRY_AFTER", "5", (1, 3600), "s", "dataplane", NOW, "Retry-After of our own 503"),
     numbers("TG_EMERGENCY_NUMBERS", "112,911", "numbers that are called whatever the load, as they are dialled"),
@@ -208,8 +232,30 @@ pub const CATALOG: &[Parameter] = &[
     number("TG_ILLEGAL_FLOOD", "50", (1, 1_000_000), "calls/s", "control", NOW, "more illegal calls than this get one record per source and minute"),
     number("TG_ILLEGAL_CALM", "10", (1, 1_000_000), "calls/s", "control", NOW, "fewer are calm"),
     number("TG_ILLEGAL_CALM_TIME", "60", (1, 3600), "s", "control", NOW, "so long it must be calm until each has a record again"),
-    number("TG_OPTIONS_PER_SECOND", "10", (1, 1_000_000), "packets/s", "driver", NOW, "OPTIONS of one source"),
-    number("TG_OPTIONS_BURST", "20", (1, 1_000_000), "packets", "driver", NOW, "OPTIONS of one source at once"),
+    driver("TG_STRANGER_OPTIONS", "10/s burst 20", Kind::Rate, "OPTIONS of one stranger (who is neither a gateway, nor on the trust list, nor registered)"),
+    driver("TG_STRANGER_REGISTER", "5/s burst 20", Kind::Rate, "REGISTER of one stranger"),
+    driver("TG_STRANGER_INVITE", "5/s burst 20", Kind::Rate, "INVITEs of one stranger"),
+    driver("TG_STRANGER_OTHER", "50/s burst 100", Kind::Rate, "all other SIP of one stranger: other methods and spellings, answers, keep-alives"),
+    driver("TG_STRANGER_SYN", "10/s burst 20", Kind::Rate, "new TCP connections of one stranger"),
+    driver("TG_STRANGER_FRAGMENT", "20/s burst 40", Kind::Rate, "IP fragments of one stranger"),
+    driver("TG_NETWORK_OPTIONS", "40/s burst 80", Kind::Rate, "OPTIONS of all strangers of a /24 or /64"),
+    driver("TG_NETWORK_REGISTER", "20/s burst 80", Kind::Rate, "REGISTER of all strangers of a /24 or /64"),
+    driver("TG_NETWORK_INVITE", "20/s burst 80", Kind::Rate, "INVITEs of all strangers of a /24 or /64"),
+    driver("TG_NETWORK_OTHER", "200/s burst 400", Kind::Rate, "all other SIP of all strangers of a /24 or /64"),
+    driver("TG_NETWORK_SYN", "40/s burst 80", Kind::Rate, "new TCP connections of all strangers of a /24 or /64"),
+    driver("TG_NETWORK_FRAGMENT", "80/s burst 160", Kind::Rate, "IP fragments of all strangers of a /24 or /64"),
+    number("TG_REGULAR_LEAST", "100", COUNT, "packets", "driver", NOW, "in a minute of each kind from a source where somebody is registered, or was within seven days; 0 with TG_REGULAR_PER_CONTACT 0: no limit"),
+    number("TG_REGULAR_PER_CONTACT", "4", (0, 1000), "packets", "driver", NOW, "the same for each contact that is registered there, if that is more; 0: however many there are, TG_REGULAR_LEAST"),
+    number("TG_TRUNK_REST", "2000", COUNT, "packets/s", "driver", NOW, "of one gateway beside new INVITEs, and new INVITEs where no cps_max is agreed; at least twenty times cps_max; 0: no limit"),
+    number("TG_STRANGER_FLOWS", "10", (0, 14), "flows", "driver", NOW, "ports from which one stranger talks SIP at a time; 0: no limit"),
+    number("TG_NETWORK_FLOWS", "30", (0, 30), "flows", "driver", NOW, "the same for all strangers of a /24 or /64; 0: no limit"),
+    number("TG_FLOW_IDLE", "60", (1, 3600), "s", "driver", NOW, "so long after its last datagram a flow counts"),
+    driver("TG_SIGNATURES", "friendly-scanner,friendly-request,sipvicious,sipcli,SIPScan,VaxSIPUserAgent,VaxIPUserAgent,sundayddr,SIVuS,smap,iWar,Gulp,pplsip,siparmyknife", Kind::Words, "scanners by the first word of User-Agent or Server, in any case; of strangers alone; the list is of November 2026"),
+    number("TG_PORTS_CLOSED", "1", SWITCH, "", "driver", NOW, "1: ports and protocols that are not served are closed; 0: they are left to the kernel"),
+    driver("TG_PORTS_TCP", "", Kind::Ports, "TCP ports that are open beside those of SIP"),
+    driver("TG_PORTS_UDP", "", Kind::Ports, "UDP ports that are open beside those of SIP and media"),
+    driver("TG_PORTS_ADMIN", "22,80,443,8080", Kind::Ports, "TCP ports of administrators; open to all until one trusted network is an administrator's"),
+    number("TG_FIREWALL_MONITOR", "0", SWITCH, "", "driver", NOW, "1: what the driver's rules would drop is counted and let in; 0: it is dropped"),
     field("mapping.addresses", "", "addresses, prefixes, address:port", "", "gateway mapping", NOW, "whence a customer's signalling is accepted; how he is recognised"),
     field("routing.target", "5060", "address or name, port, sip: or sips: with ;transport=", "port", "gateway routing", NOW, "where INVITEs go and whence answers are accepted; the port unless one is named; a name without one is asked for by NAPTR and SRV"),
     field("gateway.protocol", "sip", "sip, h323", "", "gateway", LATER, "what the gateway speaks"),
@@ -282,7 +328,7 @@ pub const CATALOG: &[Parameter] = &[
     field("gateway.headers_passed", "", "header names", "", "gateway", NOW, "headers that are passed on to it"),
     field("gateway.failure_map", "", "up to 16 of from=to", "", "gateway", NOW, "failures that are told otherwise to the customer"),
     field("gateway.ringback_mode", "pass", "pass, 180, 183", "", "gateway", NOW, "how the far end's ringing reaches callers"),
-    field("account.access_addresses", "", "addresses, prefixes", "", "account", LATER, "whence the account may be used; empty: from anywhere"),
+    field("account.access_addresses", "", "addresses, prefixes", "", "account", NOW, "whence the account may be used while SS_ACCESS_IP_CHECK is 1; empty: from anywhere"),
     field("account.prefixes_mode", "", "allow, deny", "", "account", LATER, "what the account's prefixes mean"),
     field("account.prefixes", "", PREFIXES, "", "account", LATER, "callees that it may, or may not, call"),
     field("account.international_blocked", "0", "0-1", "", "account", LATER, "1: no international calls; 0: all"),
@@ -292,9 +338,14 @@ pub const CATALOG: &[Parameter] = &[
     field("account.alarm_email", "", "address", "", "account", LATER, "who hears of the account's alarms"),
     field("account.alarm_too_long_suppressed", "0", "0-1", "", "account", LATER, "1: no alarm for long calls; 0: one each"),
     field("account.spend_per_day_max", "0", "decimal", "money", "account", LATER, "most that one day may cost; 0: no limit"),
-    field("geofence.first_address", "", "address", "", "geofence", LATER, "where the range begins"),
-    field("geofence.addresses", "1", "1-4294967295", "addresses", "geofence", LATER, "how many it has"),
-    field("geofence.mode", "ignore", "ignore, forbidden, allow", "", "geofence", LATER, "what is done with them"),
+    field("geo.range", "", "address, prefix, or two addresses", "", "geo set", NOW, "a range of it: 192.0.2.0/24, 192.0.2.1, or 192.0.2.1-192.0.2.99"),
+    field("geo.addresses", "", "1-18446744073709551615", "addresses", "geo set", NOW, "how many addresses from range on, which is one then"),
+    field("geo.source", "", "text", "", "geo set", NOW, "whence its ranges are, for people"),
+    field("geo.dated", "", "day like 2026-01-31", "", "geo set", NOW, "of which day they are; its age is shown"),
+    field("gateway.fence_mode", "unset", "unset, ignore, forbid, allow", "", "gateway", NOW, "what its fence does with addresses in signalling, SDP and media; unset: as TG_FENCE_MODE"),
+    field("gateway.fence_sets", "", "up to 16 names", "", "gateway", NOW, "the geo sets that its fence means"),
+    field("phone.fence_mode", "unset", "unset, ignore, forbid, allow", "", "phone", NOW, "what its fence does with addresses in signalling, SDP and media; unset: as TG_FENCE_MODE"),
+    field("phone.fence_sets", "", "up to 16 names", "", "phone", NOW, "the geo sets that its fence means"),
     field("web.access_list", "", "addresses, prefixes", "", "api", LATER, "who may open the web interface; empty: nobody from outside"),
     field("lrn.eaten_digits", "0", "0-32", "digits", "lrn", LATER, "cut off before the dip; 0: none"),
     field("lrn.failure_action", "continue", "continue, refuse", "", "lrn", LATER, "what happens to a call without an answer of the dip"),

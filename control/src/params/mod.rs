@@ -6,19 +6,27 @@
 //! (`in_force`). A change applies at once, to new calls.
 
 mod catalog;
+mod preset;
 
 use std::collections::BTreeMap;
 
+use link::fence::FENCE_SETS_MAX;
 use link::{Text, order};
 use serde_json::Value;
+use xdp_prog::Rate;
+use xdp_prog::abi::AGENT_BYTES;
 
 use crate::Refusal;
 use crate::shown::{self, ParameterShown};
+use crate::state::entity::geo::check_name;
 use catalog::ALIASES;
 pub use catalog::{CATALOG, Kind, Parameter};
+pub use preset::{PRESETS, Preset};
 
 /// Every call looks through all of them.
 const PREFIXES_MAX: usize = 1_000;
+/// The driver's table of scanners has no more.
+const LISTED_MAX: usize = 1_000;
 /// As long as the workers are told of it.
 const NAME_BYTES_MAX: usize = 62;
 /// The longest code that is pressed in a call.
@@ -74,6 +82,14 @@ impl Parameter {
                     Err(refuse(format!("{value:?} is no name like sip.example.com")))
                 }
             }
+            Kind::Sets => {
+                let parts: Vec<&str> =
+                    value.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+                for part in &parts {
+                    check_name(self.name, part)?;
+                }
+                Ok(parts.join(","))
+            }
             Kind::Keys => {
                 let keys = value.trim().to_ascii_uppercase();
                 let is_key = |key: u8| b"0123456789*#ABCD".contains(&key);
@@ -82,6 +98,18 @@ impl Parameter {
                 } else {
                     Err(refuse(format!("{value:?} is no {KEYS_MAX} keys of 0-9, *, #, A-D")))
                 }
+            }
+            Kind::Rate => {
+                let rate: Rate = value.parse().map_err(|fault| refuse(format!("{fault}")))?;
+                Ok(rate.to_string())
+            }
+            Kind::Ports => listed(value, |port| port.parse::<u16>().is_ok_and(|port| port > 0))
+                .map_err(|part| refuse(format!("{part:?} is no port from 1 to 65535"))),
+            Kind::Words => {
+                let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-._@+".contains(&byte);
+                let fits = |word: &str| word.len() <= AGENT_BYTES && word.bytes().all(is_word);
+                listed(value, fits)
+                    .map_err(|part| refuse(format!("{part:?} is no word of up to {AGENT_BYTES}")))
             }
             Kind::Field(_) => Err(self.is_no_system_parameter()),
         }
@@ -104,9 +132,30 @@ impl Parameter {
             Kind::Prefixes => "prefixes, separated by commas".into(),
             Kind::Name => "a name of letters, digits, dots and dashes".into(),
             Kind::Keys => format!("up to {KEYS_MAX} keys of 0-9, *, #, A-D"),
+            Kind::Rate => "off, never, or like 10/s burst 20 or 20/60s burst 19 silence 60s".into(),
+            Kind::Ports => "ports, separated by commas".into(),
+            Kind::Words => "words, separated by commas".into(),
+            Kind::Sets => format!("up to {FENCE_SETS_MAX} names of geo sets, separated by commas"),
             Kind::Field(range) => range.into(),
         }
     }
+}
+
+/// A list in its one spelling, or the first part that does not fit.
+fn listed(value: &str, fits: impl Fn(&str) -> bool) -> Result<String, String> {
+    let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let parts: Vec<&str> = parts.take(LISTED_MAX + 1).collect();
+    match parts.iter().find(|part| !fits(part)) {
+        Some(part) => Err((*part).to_owned()),
+        None if parts.len() > LISTED_MAX => Err(format!("more than {LISTED_MAX}")),
+        None => Ok(parts.join(",")),
+    }
+}
+
+/// Whether the driver acts on it.
+#[must_use]
+pub fn is_of_driver(name: &str) -> bool {
+    CATALOG.iter().any(|row| row.name == name && row.owner == "driver")
 }
 
 /// The values that differ from their defaults.
@@ -174,6 +223,12 @@ impl Values {
         self.text(name).parse().unwrap_or(0)
     }
 
+    /// The value as a rate. `name` is one of the catalog's.
+    #[must_use]
+    pub fn rate(&self, name: &str) -> Rate {
+        self.text(name).parse().unwrap_or(Rate::NONE)
+    }
+
     /// As [`Self::number`], cut to 32 bits.
     #[must_use]
     pub fn small(&self, name: &str) -> u32 {
@@ -188,6 +243,11 @@ impl Values {
 
     fn keys(&self, name: &str) -> Text<KEYS_MAX> {
         Text::cut(self.text(name).as_bytes())
+    }
+
+    /// The names of a list. `name` is one of the catalog's.
+    pub fn names(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.text(name).split(',').filter(|part| !part.is_empty())
     }
 
     /// Whether a number begins with one of a list of prefixes.
@@ -257,9 +317,7 @@ impl Values {
         // Each document has its own.
         let value = match row.kind {
             Kind::Field(_) => None,
-            Kind::Number(..) | Kind::Prefixes | Kind::Name | Kind::Keys => {
-                Some(self.text(row.name).to_owned())
-            }
+            _ => Some(self.text(row.name).to_owned()),
         };
         let Parameter { name, default, unit, owner, in_force, doc, .. } = *row;
         let range = row.range();

@@ -21,6 +21,9 @@ impl State {
             let detail = format!("{PHONES_MAX} phones can be had");
             return Err(Refusal::new(507, "too many phones", detail));
         }
+        if kind == Kind::Geo {
+            self.check_sets()?;
+        }
         let gateways = self.customers.gateways() + self.routings.len();
         let is_gateway = matches!(kind, Kind::Mapping | Kind::Routing);
         if is_gateway && gateways >= GATEWAYS_MAX as usize {
@@ -33,6 +36,7 @@ impl State {
     /// What must hold between documents.
     pub(super) fn check(&self, entity: &Entity) -> Result<(), Refusal> {
         self.check_payer(self.document(entity.kind(), entity.name()).ok(), entity)?;
+        self.check_fence(entity)?;
         match entity {
             Entity::Mapping(gateway) => {
                 self.check_money(&gateway.account, &gateway.tariff)?;
@@ -61,7 +65,7 @@ impl State {
                 let old = self.tariff_head(&new.name).map_or(&new.currency, |old| &old.currency);
                 if *old == new.currency { Ok(()) } else { self.check_currency_free(entity) }
             }
-            Entity::Deny(_) | Entity::Trust(_) => Ok(()),
+            Entity::Deny(_) | Entity::Trust(_) | Entity::Geo(_) => Ok(()),
         }
     }
 

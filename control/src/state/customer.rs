@@ -132,6 +132,11 @@ impl Customers {
         self.by_id.get(&id).cloned()
     }
 
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Customer> {
+        self.by_id.values().map(Arc::as_ref)
+    }
+
     /// Who proves himself by this username.
     #[must_use]
     pub fn of_user(&self, username: &str) -> Option<&Customer> {

@@ -9,6 +9,7 @@ mod check;
 pub mod customer;
 mod derive;
 pub mod entity;
+pub mod fence;
 pub mod profile;
 mod rates;
 pub mod secret;
@@ -78,6 +79,12 @@ pub struct State {
     /// Who serves which prefix.
     pub routes: RouteTable,
     tariffs: HashMap<u32, Arc<Tariff>>,
+    /// Where addresses may lie, of whom.
+    pub fences: fence::Fences,
+    /// The workers do not know that yet.
+    fences_changed: bool,
+    /// Whence accounts may be used that have a list of it.
+    access: HashMap<u32, Box<[Prefix]>>,
     /// The last id given away.
     last_id: u32,
 }
@@ -219,14 +226,22 @@ impl State {
     pub fn delete(&mut self, kind: Kind, name: &str) -> Result<Entity, Refusal> {
         let entity = self.document(kind, name)?.clone();
         self.check_settled(&entity)?;
+        if kind == Kind::Geo {
+            self.check_unnamed(name)?;
+        }
         if let Some(user) = self.documents.values().find(|other| other.refers_to(kind, name)) {
             let detail = format!("{} {:?} uses it", user.kind().name(), user.name());
             return Err(Refusal::new(409, "in use", detail));
         }
         self.documents.remove(&(kind, entity.name().to_owned()));
         self.names.remove(&(kind, entity.id()));
+        self.drop_fence(&entity);
         match kind {
-            Kind::Account => drop(self.balances.remove(&entity.id())),
+            Kind::Account => {
+                self.balances.remove(&entity.id());
+                self.access.remove(&entity.id());
+            }
+            Kind::Geo => self.drop_geo(entity.id()),
             Kind::Tariff => {
                 self.rates.remove(&entity.id());
                 self.tariffs.remove(&entity.id());
@@ -249,10 +264,24 @@ impl State {
         for kind in [Kind::Tariff, Kind::Mapping, Kind::Routing, Kind::Phone, Kind::Trust] {
             self.rebuild(kind);
         }
+        let documents: Vec<Entity> = self.documents.values().cloned().collect();
+        for entity in &documents {
+            self.put_bounds(entity);
+        }
+        self.fence_of_all_changed();
+    }
+
+    /// Takes up a fence, or an access list.
+    fn put_bounds(&mut self, entity: &Entity) {
+        match entity {
+            Entity::Account(account) => self.put_access(account),
+            entity => self.put_fence(entity),
+        }
     }
 
     fn put(&mut self, entity: Entity) {
         let kind = entity.kind();
+        self.put_bounds(&entity);
         match &entity {
             // One changed rate must not cost the time of all tariffs, nor one phone that of all phones:
             // the loop waits meanwhile.

@@ -8,7 +8,9 @@ pub mod sqlite;
 
 use std::net::IpAddr;
 
-use guard::{Scope, Suspension};
+use std::sync::Arc;
+
+use guard::{GeoSet, Scope, Suspension};
 use link::CallRecord;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -38,6 +40,8 @@ pub enum Change {
     },
     /// This rate is gone.
     RateGone(u32, String),
+    /// A geo set has these addresses now.
+    GeoRanges(u32, Arc<GeoSet>),
     /// A parameter has another value.
     Parameter(Box<ParameterChange>),
     /// A balance moved. A second entry with the same reference is ignored: it is the same one.
@@ -218,6 +222,8 @@ pub struct Loaded {
     pub entities: Vec<Entity>,
     /// All rates, by tariff.
     pub rates: Vec<(u32, RateRow)>,
+    /// Addresses of geo sets, by the number of their heads.
+    pub geo: Vec<(u32, GeoSet)>,
     /// All changed parameters.
     pub parameters: Vec<(String, String)>,
     /// Balances: the sum of each account's entries, in billionths.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use guard::{GeoRange, GeoSet};
 use link::CallRecord;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params, params_from_iter};
 use serde_json::Value;
@@ -57,6 +58,8 @@ const MIGRATIONS: &[&str] = &["
 ", "
     CREATE TABLE suspension (number INTEGER PRIMARY KEY, body TEXT NOT NULL);
     CREATE TABLE regular (source TEXT PRIMARY KEY, at_us INTEGER NOT NULL) WITHOUT ROWID;
+", "
+    CREATE TABLE geo (id INTEGER PRIMARY KEY, ranges BLOB NOT NULL);
 "];
 
 /// How long another connection's lock is waited for.
@@ -144,6 +147,14 @@ impl Store for Sqlite {
             let (tariff, body): (u32, String) = row.map_err(failed(what))?;
             let rate: RateRow = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
             loaded.rates.push((tariff, rate));
+        }
+        let mut rows = db.prepare("SELECT id, ranges FROM geo").map_err(failed(what))?;
+        let sets =
+            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
+        for row in sets {
+            let (id, bytes): (u32, Vec<u8>) = row.map_err(failed(what))?;
+            let set = geo_set(&bytes).ok_or_else(|| unreadable(what, "ranges of a geo set"))?;
+            loaded.geo.push((id, set));
         }
         let mut rows = db.prepare("SELECT name, value FROM parameter").map_err(failed(what))?;
         let parameters =
@@ -256,6 +267,9 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
             if *kind == Kind::Tariff {
                 run("DELETE FROM rate WHERE tariff = ?1", params![id])?;
             }
+            if *kind == Kind::Geo {
+                run("DELETE FROM geo WHERE id = ?1", params![id])?;
+            }
             if matches!(kind, Kind::Phone | Kind::Mapping) {
                 run("DELETE FROM binding WHERE owner = ?1", params![id])?;
             }
@@ -277,6 +291,10 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
         Change::RateGone(tariff, prefix) => {
             run("DELETE FROM rate WHERE tariff = ?1 AND prefix = ?2", params![tariff, prefix])
         }
+        Change::GeoRanges(id, set) => run(
+            "INSERT OR REPLACE INTO geo (id, ranges) VALUES (?1, ?2)",
+            params![id, geo_bytes(set)],
+        ),
         Change::Parameter(change) => {
             let ParameterChange { at_us, who, name, old, new } = &**change;
             run(
@@ -367,6 +385,27 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
             run("DELETE FROM registration WHERE gateway = ?1", params![gateway])
         }
     }
+}
+
+/// The ranges of a set, both ends of each as 16 bytes, the highest first.
+fn geo_bytes(set: &GeoSet) -> Vec<u8> {
+    let ends = set.ranges().iter().flat_map(|range| {
+        let (first, last) = range.places();
+        [first.to_be_bytes(), last.to_be_bytes()]
+    });
+    ends.flatten().collect()
+}
+
+/// Reads [`geo_bytes`].
+fn geo_set(bytes: &[u8]) -> Option<GeoSet> {
+    let (pairs, []) = bytes.as_chunks::<32>() else { return None };
+    let read = |pair: &[u8; 32]| {
+        let (first, last) = pair.split_first_chunk::<16>()?;
+        let last = last.first_chunk::<16>()?;
+        GeoRange::from_places(u128::from_be_bytes(*first), u128::from_be_bytes(*last))
+    };
+    let ranges: Option<Vec<GeoRange>> = pairs.iter().map(read).collect();
+    GeoSet::build(ranges?).ok()
 }
 
 fn ledger(db: &Connection, entry: &LedgerEntry) -> Result<(), rusqlite::Error> {
@@ -600,233 +639,4 @@ impl History for Reader {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::Registration;
-    use link::CallRecord;
-    use serde_json::json;
-
-    fn file(name: &str) -> std::path::PathBuf {
-        let path = std::env::temp_dir().join(format!("tollgate-{name}-{}.db", std::process::id()));
-        for ending in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(format!("{}{ending}", path.display()));
-        }
-        path
-    }
-
-    fn cdr(id: u64, charge: i64) -> Cdr {
-        let record = CallRecord { id: [id, 1], started_us: 1_000_000 + id, ..CallRecord::empty() };
-        let fee = rating::Money::from_billionths(charge);
-        Cdr { record, customer_charge: rating::Charge { billed_s: 1, fee }, ..Cdr::default() }
-    }
-
-    #[test]
-    fn a_replayed_end_is_neither_stored_nor_charged_twice() {
-        let path = file("replay");
-        let mut store = Sqlite::open(&path).unwrap();
-        let entry = LedgerEntry {
-            account: 1,
-            at_us: 1,
-            kind: "charge",
-            amount: -5,
-            reference: "cdr:1:customer".into(),
-            memo: String::new(),
-        };
-        store.commit(&[Change::CdrStart(Box::new(cdr(1, 0)))]).unwrap();
-        assert!(!store.has_end([1, 1]).unwrap());
-        for charge in [7, 9] {
-            let end = Change::CdrEnd(Box::new(cdr(1, charge)));
-            store.commit(&[end, Change::Ledger(Box::new(entry.clone()))]).unwrap();
-        }
-        store.commit(&[Change::CdrStart(Box::new(cdr(1, 0)))]).unwrap();
-        assert!(store.has_end([1, 1]).unwrap());
-        drop(store);
-        let mut store = Sqlite::open(&path).unwrap();
-        let loaded = store.load().unwrap();
-        assert_eq!((loaded.balances, loaded.ids_used), (vec![(1, -5)], 1));
-        let mut reader = Reader::open(&path).unwrap();
-        let page = reader.cdrs(&CdrFilter::default(), &Page::default()).unwrap();
-        assert_eq!(page["items"].as_array().unwrap().len(), 1);
-        assert_eq!(page["items"][0]["charge"], "0.000000007");
-    }
-
-    #[test]
-    fn calls_without_an_end_and_the_last_heartbeat_outlive_a_restart() {
-        let path = file("opened");
-        let start = |id| Change::CdrStart(Box::new(Cdr { customer: 3, vendor: 4, ..cdr(id, 0) }));
-        let mut store = Sqlite::open(&path).unwrap();
-        store.commit(&[start(1), start(2), start(3), Change::Heartbeat(7)]).unwrap();
-        let end = Change::CdrEnd(Box::new(cdr(1, 0)));
-        store.commit(&[end, start(1), Change::CdrLost([2, 1]), Change::Heartbeat(9)]).unwrap();
-        drop(store);
-        let loaded = Sqlite::open(&path).unwrap().load().unwrap();
-        let expected = Opened { record: cdr(3, 0).record, customer: 3, vendor: 4 };
-        assert_eq!((loaded.opened, loaded.heartbeat_us), (vec![expected], 9));
-    }
-
-    #[test]
-    fn places_and_registrations_outlive_a_restart_and_keep_the_id_of_their_gateway() {
-        let path = file("upstream");
-        let target = "carrier.example".to_owned();
-        let place = link::Endpoint::from("192.0.2.1:5060".parse::<std::net::SocketAddr>().unwrap());
-        let server = crate::resolve::Server::only(place.by(link::Transport::Tcp));
-        let located = Located { target: target.clone(), servers: vec![server.clone()] };
-        let row = |gateway, user: &str| Registration {
-            gateway,
-            call_id: u64::MAX,
-            target: target.clone(),
-            server: server.clone(),
-            user: user.into(),
-            domain: "carrier.example".into(),
-            username: "me".into(),
-            password: "word".into(),
-            until_us: 7,
-        };
-        let mut store = Sqlite::open(&path).unwrap();
-        let gone = Located { target: "gone.example".into(), servers: Vec::new() };
-        store
-            .commit(&[
-                Change::Located(Box::new(gone)),
-                Change::Located(Box::new(located.clone())),
-                Change::LocatedGone("gone.example".into()),
-                Change::Registration(Box::new(row(9, "first"))),
-                Change::Registration(Box::new(row(9, "second"))),
-                Change::Registration(Box::new(row(10, "third"))),
-                Change::RegistrationGone(10),
-            ])
-            .unwrap();
-        drop(store);
-        let loaded = Sqlite::open(&path).unwrap().load().unwrap();
-        assert_eq!((loaded.located, loaded.ids_used), (vec![located], 9));
-        assert_eq!(loaded.registrations, [row(9, "second")]);
-    }
-
-    #[test]
-    fn bindings_outlive_a_restart_and_go_with_their_owner() {
-        let path = file("bindings");
-        let body = |uri: &str| {
-            json!({
-                "uri": uri, "q": 1000, "expires_us": 9, "stored_until_us": 9, "path": "",
-                "source": "tls [2001:db8::1]:5061", "local": "", "connection": 7, "epoch": 2,
-                "user_agent": "", "call_id": "c", "cseq": 1, "since_us": 1, "refreshed_us": 2,
-                "generation": 3, "nat": true,
-            })
-        };
-        let binding = |uri: &str| -> crate::state::binding::Binding {
-            serde_json::from_value(body(uri)).unwrap()
-        };
-        let bound = |owner, uri| Change::Binding(owner, Box::new(binding(uri)));
-        let mut store = Sqlite::open(&path).unwrap();
-        let all =
-            [bound(1, "sip:a@h"), bound(1, "sip:a@h"), bound(1, "sip:b@h"), bound(2, "sip:c@h")];
-        store.commit(&all).unwrap();
-        store.commit(&[bound(3, "sip:d@h"), bound(4, "sip:e@h")]).unwrap();
-        let gone = [
-            Change::BindingGone(1, "sip:b@h".into()),
-            Change::BindingsGone(2),
-            Change::Delete(Kind::Phone, 3),
-            Change::Delete(Kind::Account, 4),
-        ];
-        store.commit(&gone).unwrap();
-        drop(store);
-        let loaded = Sqlite::open(&path).unwrap().load().unwrap();
-        assert_eq!(loaded.bindings, [(1, binding("sip:a@h")), (4, binding("sip:e@h"))]);
-        assert_eq!(serde_json::to_value(&loaded.bindings[0].1).unwrap(), body("sip:a@h"));
-    }
-
-    #[test]
-    fn a_row_that_stands_for_many_calls_outlives_a_restart() {
-        let path = file("aggregate");
-        let source = "198.51.100.0/24".to_owned();
-        let aggregate = Some(crate::cdr::Aggregate { source, calls: 4_321 });
-        let billing_mode = crate::cdr::BillingMode::Illegal;
-        let row = Cdr { aggregate, billing_mode, ..cdr(1, 0) };
-        let mut store = Sqlite::open(&path).unwrap();
-        store.commit(&[Change::CdrEnd(Box::new(row))]).unwrap();
-        drop(store);
-        Sqlite::open(&path).unwrap().load().unwrap();
-        let filter = CdrFilter { billing_mode: Some("illegal".into()), ..CdrFilter::default() };
-        let page = Reader::open(&path).unwrap().cdrs(&filter, &Page::default()).unwrap();
-        let seen = ["calls", "source"].map(|field| page["items"][0][field].clone());
-        assert_eq!(seen, [json!(4_321), json!("198.51.100.0/24")]);
-    }
-
-    #[test]
-    fn a_database_of_the_release_before_gets_what_it_lacks() {
-        let path = file("before");
-        let old = Connection::open(&path).unwrap();
-        old.execute_batch(MIGRATIONS[0]).unwrap();
-        old.execute_batch(
-            "PRAGMA user_version = 1;
-             INSERT INTO parameter_history (at_us, name, old, new) VALUES (1, 'FREE_TIME', '0', '5')",
-        )
-        .unwrap();
-        drop(old);
-        Sqlite::open(&path).unwrap().load().unwrap();
-        let mut reader = Reader::open(&path).unwrap();
-        let history = reader.parameter_history("FREE_TIME", &Page::default()).unwrap();
-        assert_eq!(
-            (&history["items"][0]["who"], &history["items"][0]["new"]),
-            (&json!(""), &json!("5"))
-        );
-    }
-
-    #[test]
-    fn pages_neither_repeat_nor_skip_while_rows_come_in() {
-        let path = file("pages");
-        let mut store = Sqlite::open(&path).unwrap();
-        let ends = |ids: std::ops::Range<u64>| -> Vec<Change> {
-            ids.map(|id| Change::CdrEnd(Box::new(cdr(id, 1)))).collect()
-        };
-        store.commit(&ends(0..25)).unwrap();
-        let mut reader = Reader::open(&path).unwrap();
-        let mut part = Page { limit: 10, cursor: None };
-        let mut seen = Vec::new();
-        loop {
-            let page = reader.cdrs(&CdrFilter::default(), &part).unwrap();
-            seen.extend(page["items"].as_array().unwrap().iter().map(|item| item["id"].clone()));
-            store.commit(&ends(100 + seen.len() as u64..101 + seen.len() as u64)).unwrap();
-            match page["next"].as_str() {
-                Some(next) => part.cursor = Some(next.to_owned()),
-                None => break,
-            }
-        }
-        assert_eq!(seen.len(), 25);
-    }
-
-    #[test]
-    fn a_locked_database_loses_nothing_and_says_what_to_do() {
-        let path = file("locked");
-        let mut store = Sqlite::open(&path).unwrap();
-        let other = Connection::open(&path).unwrap();
-        other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let end = [Change::CdrEnd(Box::new(cdr(1, 1)))];
-        let error = store.commit(&end).unwrap_err();
-        assert!(error.to_string().contains("locked"), "{error}");
-        other.execute_batch("ROLLBACK").unwrap();
-        store.commit(&end).unwrap();
-        assert!(store.has_end([1, 1]).unwrap());
-    }
-
-    #[test]
-    fn a_full_disk_is_an_error_and_the_same_group_succeeds_later() {
-        let path = file("full");
-        let mut store = Sqlite::open(&path).unwrap();
-        let pages: i64 =
-            store.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
-        store.connection.pragma_update(None, "max_page_count", pages + 1).unwrap();
-        let ends: Vec<Change> = (0..500).map(|id| Change::CdrEnd(Box::new(cdr(id, 1)))).collect();
-        assert!(store.commit(&ends).unwrap_err().to_string().contains("full"));
-        assert!(!store.has_end([1, 1]).unwrap());
-        store.connection.pragma_update(None, "max_page_count", 1_000_000).unwrap();
-        store.commit(&ends).unwrap();
-        assert!(store.has_end([499, 1]).unwrap());
-    }
-
-    #[test]
-    fn a_database_of_a_later_release_is_refused() {
-        let path = file("later");
-        Sqlite::open(&path).unwrap().connection.pragma_update(None, "user_version", 99).unwrap();
-        assert!(Sqlite::open(&path).err().unwrap().to_string().contains("99"));
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ use link::report::ConnectionLost;
 use sip::digest::{Algorithm, Exchange, Hash, Qop, response};
 use sip::method::Method as SipMethod;
 
+mod fences;
 mod shut_out;
 
 use super::*;

@@ -1,10 +1,11 @@
 //! Accounts: who is charged, and who is paid.
 
 use rating::Money;
+use routing::Prefix;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fields::{euro, optional_money};
+use super::fields::{bounded, euro, optional_money};
 use crate::Refusal;
 use crate::shown::Decimal;
 
@@ -31,7 +32,14 @@ pub struct Account {
     /// No call is admitted.
     #[serde(default)]
     pub locked: bool,
+    /// Whence it may be used, `192.0.2.1` or `192.0.2.0/24`, while `SS_ACCESS_IP_CHECK` is 1; none: from
+    /// anywhere.
+    #[serde(default)]
+    pub access_addresses: Vec<String>,
 }
+
+/// Each request of the account looks through all of them.
+const ACCESS_ADDRESSES_MAX: usize = 1_000;
 
 fn no_credit() -> Option<Money> {
     Some(Money::ZERO)
@@ -45,6 +53,12 @@ impl Account {
         }
         if self.credit.is_some_and(|credit| credit < Money::ZERO) {
             return Err(Refusal::invalid("credit: not negative; null is without limit"));
+        }
+        bounded("access_addresses", self.access_addresses.len(), ACCESS_ADDRESSES_MAX)?;
+        for text in &self.access_addresses {
+            text.parse::<Prefix>().map_err(|fault| {
+                Refusal::invalid(format!("access_addresses: {text:?}: {fault}"))
+            })?;
         }
         currency(&self.currency)
     }

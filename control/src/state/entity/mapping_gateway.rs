@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fields::{TransformRule, bounded, prefix, rules, secret};
+use super::geo::{Fencing, check_fence};
 use crate::Refusal;
 use crate::state::customer::{Authentication, CallerFrom};
 use crate::state::profile::SipFields;
@@ -68,6 +69,13 @@ pub struct Mapping {
     /// Changes of the callee.
     #[serde(default)]
     pub callee_rules: Vec<TransformRule>,
+    /// What is done with its addresses, in signalling, descriptions and media: `unset` (as
+    /// `TG_FENCE_MODE` says of all), `ignore`, `forbid` (those inside) or `allow` (those alone).
+    #[serde(default)]
+    pub fence_mode: Fencing,
+    /// The geo sets that are meant, up to 16.
+    #[serde(default)]
+    pub fence_sets: Vec<String>,
     /// How it wants its SIP.
     #[serde(flatten)]
     pub sip: SipFields,
@@ -78,6 +86,7 @@ impl Mapping {
     pub(super) fn check(&self) -> Result<(), Refusal> {
         self.check_authentication()?;
         prefix("tech_prefix", &self.tech_prefix)?;
+        check_fence(self.fence_mode, &self.fence_sets)?;
         self.sip.check()?;
         rules("caller_rules", &self.caller_rules)?;
         rules("callee_rules", &self.callee_rules)

@@ -5,6 +5,7 @@
 
 mod account;
 mod fields;
+pub(crate) mod geo;
 mod mapping_gateway;
 mod phone;
 mod routing_gateway;
@@ -20,6 +21,7 @@ use crate::Refusal;
 pub use account::Account;
 pub(crate) use fields::money;
 pub use fields::{TransformRule, memo, parse};
+pub use geo::{Fencing, GeoHead, GeoRow};
 pub use mapping_gateway::Mapping;
 pub(super) use phone::dialled;
 pub use phone::{Phone, Ring};
@@ -48,11 +50,13 @@ pub enum Kind {
     Deny,
     /// A trusted source.
     Trust,
+    /// A named set of addresses.
+    Geo,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Account,
         Self::Tariff,
         Self::Mapping,
@@ -60,6 +64,7 @@ impl Kind {
         Self::Phone,
         Self::Deny,
         Self::Trust,
+        Self::Geo,
     ];
 
     /// The word in messages and in the store.
@@ -73,6 +78,7 @@ impl Kind {
             Self::Phone => "phone",
             Self::Deny => "denied source",
             Self::Trust => "trusted source",
+            Self::Geo => "geo set",
         }
     }
 
@@ -110,6 +116,8 @@ pub enum Entity {
     Deny(Denied),
     /// See [`Trusted`].
     Trust(Trusted),
+    /// See [`GeoHead`].
+    Geo(GeoHead),
 }
 
 impl Entity {
@@ -136,6 +144,7 @@ impl Entity {
                 let name = kind.spelling(&trusted.name).into_owned();
                 Self::Trust(Trusted { id, name, ..trusted })
             }
+            Kind::Geo => Self::Geo(GeoHead { id, ..parse(body)? }),
         };
         // Every field is written, so what is not read is not written either.
         let known = entity.body();
@@ -165,6 +174,7 @@ impl Entity {
             Self::Phone(phone) => phone.check(),
             Self::Deny(denied) => check_source(&denied.name, &denied.reason),
             Self::Trust(trusted) => check_source(&trusted.name, &trusted.reason),
+            Self::Geo(set) => set.check(),
         }
     }
 
@@ -179,6 +189,7 @@ impl Entity {
             Self::Phone(_) => Kind::Phone,
             Self::Deny(_) => Kind::Deny,
             Self::Trust(_) => Kind::Trust,
+            Self::Geo(_) => Kind::Geo,
         }
     }
 
@@ -193,6 +204,7 @@ impl Entity {
             Self::Phone(one) => one.id,
             Self::Deny(one) => one.id,
             Self::Trust(one) => one.id,
+            Self::Geo(one) => one.id,
         }
     }
 
@@ -207,6 +219,7 @@ impl Entity {
             Self::Phone(one) => &one.name,
             Self::Deny(one) => &one.name,
             Self::Trust(one) => &one.name,
+            Self::Geo(one) => &one.name,
         }
     }
 
@@ -221,6 +234,7 @@ impl Entity {
             Self::Phone(one) => serde_json::to_value(one),
             Self::Deny(one) => serde_json::to_value(one),
             Self::Trust(one) => serde_json::to_value(one),
+            Self::Geo(one) => serde_json::to_value(one),
         };
         value.unwrap_or_default()
     }
@@ -238,7 +252,19 @@ impl Entity {
             Kind::Account => account == name,
             Kind::Tariff => tariff == name,
             Kind::Routing => routing == name,
+            Kind::Geo => self.fence().is_some_and(|(_, sets)| sets.iter().any(|set| set == name)),
             _ => false,
+        }
+    }
+
+    /// What its fence does, and which sets it names; `None`: it can have none.
+    #[must_use]
+    pub fn fence(&self) -> Option<(Fencing, &[String])> {
+        match self {
+            Self::Mapping(gateway) => Some((gateway.fence_mode, &gateway.fence_sets)),
+            Self::Routing(gateway) => Some((gateway.fence_mode, &gateway.fence_sets)),
+            Self::Phone(phone) => Some((phone.fence_mode, &phone.fence_sets)),
+            _ => None,
         }
     }
 }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fields::{bounded, memo};
+use super::geo::{Fencing, check_fence};
 use crate::Refusal;
 use crate::state::customer::INTERNATIONAL;
 use crate::state::secret::Password;
@@ -74,6 +75,13 @@ pub struct Phone {
     /// Phones of one name here pick up each other's calls (`TG_PICKUP_CODE`); empty: none.
     #[serde(default)]
     pub pickup_group: String,
+    /// What is done with its addresses, in signalling, descriptions and media: `unset` (as
+    /// `TG_FENCE_MODE` says of all), `ignore`, `forbid` (those inside) or `allow` (those alone).
+    #[serde(default)]
+    pub fence_mode: Fencing,
+    /// The geo sets that are meant, up to 16.
+    #[serde(default)]
+    pub fence_sets: Vec<String>,
 }
 
 fn contacts() -> u8 {
@@ -110,6 +118,7 @@ impl Phone {
         if !(1..=8).contains(&self.contacts_max) {
             return Err(Refusal::invalid("contacts_max: 1 to 8"));
         }
+        check_fence(self.fence_mode, &self.fence_sets)?;
         memo("pickup_group", &self.pickup_group)?;
         memo("offline_gateway", &self.offline_gateway)
     }

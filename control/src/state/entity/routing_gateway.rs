@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::HIDDEN;
 use super::fields::{TEXT_BYTES_MAX, TransformRule, bounded, one, prefix, rules, secret};
+use super::geo::{Fencing, check_fence};
 use crate::Refusal;
 use crate::resolve::{Target, is_name};
 use crate::state::profile::SipFields;
@@ -90,6 +91,13 @@ pub struct Routing {
     /// Whether it must prove over TLS who it is: `yes`, `no`, or as the `file` says of all.
     #[serde(default)]
     pub tls_verify: TlsVerify,
+    /// What is done with its addresses, in signalling, descriptions and media: `unset` (as
+    /// `TG_FENCE_MODE` says of all), `ignore`, `forbid` (those inside) or `allow` (those alone).
+    #[serde(default)]
+    pub fence_mode: Fencing,
+    /// The geo sets that are meant, up to 16.
+    #[serde(default)]
+    pub fence_sets: Vec<String>,
     /// How it wants its SIP.
     #[serde(flatten)]
     pub sip: SipFields,
@@ -114,6 +122,7 @@ impl Routing {
         target.map_err(|fault| Refusal::invalid(format!("target: {:?} {fault}", self.target)))?;
         self.sip.check()?;
         self.check_registration()?;
+        check_fence(self.fence_mode, &self.fence_sets)?;
         secret("auth_username", &self.auth_username)?;
         secret("auth_password", &self.auth_password)?;
         if !(1..=100).contains(&self.priority) {

@@ -44,6 +44,9 @@ pub struct Trusted {
     /// Why.
     #[serde(default)]
     pub reason: String,
+    /// Whether administrators sit there: once one does, the ports of administrators are open to them alone.
+    #[serde(default)]
+    pub admin: bool,
 }
 
 fn operator() -> String {

@@ -1,0 +1,74 @@
+//! What the driver saw becomes a line a minute for each source, and an alarm for who sends like an attacker.
+
+use super::*;
+use crate::reconcile::Seen;
+
+fn seen(host: u8, packets: u64, dropped: u64, options: u64) -> Seen {
+    let source = [203, 0, 113, host].into();
+    Seen { source, packets, dropped, options, reason: "drop_options_budget" }
+}
+
+fn alarms(desk: &mut Desk) -> Vec<String> {
+    let alarms = desk.say(Method::Get, "alarm", Value::Null).unwrap();
+    let items = alarms["items"].as_array().unwrap();
+    let mut names: Vec<String> =
+        items.iter().filter_map(|alarm| alarm["name"].as_str().map(str::to_owned)).collect();
+    names.sort();
+    names
+}
+
+fn lines(desk: &mut Desk) -> Vec<String> {
+    let events = desk.say(Method::Get, "event", Value::Null).unwrap();
+    let items = events["items"].as_array().unwrap();
+    let dropped = items.iter().filter(|event| event["name"] == "driver_dropped");
+    dropped.map(|event| format!("{} {}", event["subject"], event["detail"])).collect()
+}
+
+#[test]
+fn who_is_dropped_has_one_line_a_minute_however_often_he_knocks() {
+    let mut desk = Desk::new("10");
+    for _ in 0..61 {
+        desk.pass(1_000);
+        desk.office.handle_seen(desk.time, vec![seen(9, 3, 2, 0), seen(10, 1, 0, 0)]);
+    }
+    assert_eq!(lines(&mut desk).len(), 1, "who was let in has none");
+    let first = &lines(&mut desk)[0];
+    assert!(first.contains("203.0.113.9") && first.contains("last drop_options_budget"), "{first}");
+    desk.pass(1_000);
+    desk.office.handle_seen(desk.time, vec![seen(9, 3, 2, 0)]);
+    assert_eq!(lines(&mut desk).len(), 1);
+    assert_eq!(alarms(&mut desk), [] as [String; 0]);
+}
+
+#[test]
+fn a_crowd_is_a_hundred_lines_and_one_for_the_rest() {
+    let mut desk = Desk::new("10");
+    desk.pass(60_000);
+    desk.office.handle_seen(desk.time, (0..200).map(|host| seen(host, 5, 5, 0)).collect());
+    desk.pass(60_000);
+    desk.office.handle_seen(desk.time, Vec::new());
+    let told = lines(&mut desk);
+    assert!(told.iter().any(|line| line.contains("others")), "{told:?}");
+    assert!(told.len() <= 101);
+}
+
+#[test]
+fn fifty_options_in_a_minute_or_a_hundred_packets_in_a_second_are_an_alarm_once() {
+    let mut desk = Desk::new("10");
+    desk.pass(1_000);
+    for _ in 0..10 {
+        desk.pass(1_000);
+        desk.office.handle_seen(desk.time, vec![seen(9, 6, 0, 6)]);
+    }
+    assert_eq!(alarms(&mut desk), ["attack_probe"]);
+    desk.pass(1_000);
+    desk.office.handle_seen(desk.time, vec![seen(10, 99, 99, 0)]);
+    assert_eq!(alarms(&mut desk), ["attack_probe"]);
+    for _ in 0..3 {
+        desk.pass(1_000);
+        desk.office.handle_seen(desk.time, vec![seen(10, 100, 99, 0)]);
+    }
+    assert_eq!(alarms(&mut desk), ["attack_flood", "attack_probe"]);
+    desk.pass(3_700_000);
+    assert_eq!(alarms(&mut desk), [] as [String; 0], "an hour without a sign");
+}
