@@ -173,13 +173,13 @@ keep_alive \"\"
 no_protocol Unexpected server response: 400
 other_protocol Unexpected server response: 400
 no_sip silence
-too_long closed 1005
-unmasked closed 1006
-reserved_bit closed 1006
-unknown_kind closed 1006
-no_beginning closed 1006
-no_utf8 closed 1006
-long_ping closed 1006
+too_long closed 1009
+unmasked closed 1002
+reserved_bit closed 1002
+unknown_kind closed 1002
+no_beginning closed 1002
+no_utf8 closed 1007
+long_ping closed 1002
 ends_inside closed 1006
 ";
 

@@ -39,7 +39,7 @@ fn the_same_seed_tells_the_same_story() {
 #[test]
 fn fresh_worlds_hold_every_invariant_and_meet_every_trouble() {
     let chosen = std::env::var("TOLLGATE_SIM_SEED").ok().and_then(|text| text.parse().ok());
-    // Below 1 << 32 nobody transfers calls: what those worlds still break, once in some 4,000, is found by
+    // Below 1 << 32 nobody transfers calls: what those worlds still break, once in some 10,000, is found by
     // `scripts/sim`, and the next test plays the same ones each time.
     let first = chosen.unwrap_or_else(|| u64::from(rand::random::<u32>() | 1 << 20));
     let started = std::time::Instant::now();
@@ -150,6 +150,16 @@ fn worlds_where_calls_change_hands_hold_every_invariant() {
         "blind transfer done",
         "blind transfer failed",
         "transferor was told of progress",
+        // What is told of callers.
+        "vendor was told who calls (P-Asserted-Identity)",
+        "vendor was told who calls (P-Preferred-Identity)",
+        "vendor was told who calls (Remote-Party-ID)",
+        "vendor was told who forwarded (Diversion)",
+        "vendor was told that somebody forwarded (Diversion)",
+        // What devices publish.
+        "device published",
+        "device published again",
+        "device took its publication back",
     ] {
         assert!(explored.worlds.contains_key(trouble), "no world met {trouble:?}");
     }

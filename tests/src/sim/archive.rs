@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use control::cdr::{Cdr, id_text};
 use control::state::binding::Binding;
@@ -12,12 +13,14 @@ use control::state::entity::{Entity, Kind, RateRow};
 use control::store::{
     Change, Error, LedgerEntry, Loaded, Located, Opened, Registration, Store, SuspensionKept,
 };
+use guard::GeoSet;
 
 /// Everything that was made durable.
 #[derive(Debug, Default)]
 pub struct Archive {
     entities: BTreeMap<(&'static str, u32), Entity>,
     rates: BTreeMap<(u32, String), RateRow>,
+    geo: BTreeMap<u32, Arc<GeoSet>>,
     parameters: BTreeMap<&'static str, String>,
     ids_used: u32,
     bindings: BTreeMap<(u32, String), Binding>,
@@ -48,6 +51,9 @@ impl Archive {
             }
             Change::Delete(kind, id) => {
                 self.entities.remove(&(kind.name(), *id));
+                if *kind == Kind::Geo {
+                    self.geo.remove(id);
+                }
                 if *kind == Kind::Tariff {
                     self.rates.retain(|(tariff, _), _| tariff != id);
                 }
@@ -66,6 +72,7 @@ impl Archive {
             Change::RateGone(tariff, prefix) => {
                 self.rates.remove(&(*tariff, prefix.clone()));
             }
+            Change::GeoRanges(id, set) => drop(self.geo.insert(*id, set.clone())),
             Change::Parameter(change) => match &change.new {
                 Some(new) => drop(self.parameters.insert(change.name, new.clone())),
                 None => drop(self.parameters.remove(change.name)),
@@ -158,6 +165,7 @@ impl Store for Archive {
         Ok(Loaded {
             entities: self.entities.values().cloned().collect(),
             rates: self.rates.iter().map(|((tariff, _), row)| (*tariff, row.clone())).collect(),
+            geo: self.geo.iter().map(|(id, set)| (*id, (**set).clone())).collect(),
             parameters: self
                 .parameters
                 .iter()

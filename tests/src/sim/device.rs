@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::digest::{Account, Login};
 use super::network::{Letter, Way};
 use super::peer::{Pending, T2, branch, cseq, header, headers, status};
+use super::publication::Publication;
 use super::vendor::Vendor;
 
 /// Patience after a registration that failed.
@@ -47,6 +48,7 @@ pub struct Device {
     /// When it was told so last, or that it is not any more.
     pub told: Option<Duration>,
     left: bool,
+    publication: Option<Publication>,
 }
 
 impl Device {
@@ -65,7 +67,17 @@ impl Device {
             until: None,
             told: None,
             left: false,
+            publication: None,
         }
+    }
+
+    /// The same device, which publishes of itself from then until then.
+    #[must_use]
+    pub fn publishes(self, times: (Duration, Duration)) -> Self {
+        let (host, way) = (self.callee.address, self.routine.way);
+        let login = self.login.clone();
+        let publication = Publication::new(host, self.registrar, login, way, times);
+        Self { publication: Some(publication), ..self }
     }
 
     /// Where it wants to be called.
@@ -84,6 +96,11 @@ impl Device {
     /// Whether it has come to its rest: it said its last word, or was confirmed after all trouble.
     #[must_use]
     pub fn is_settled(&self) -> bool {
+        self.is_registered() && self.publication.as_ref().is_none_or(Publication::is_over)
+    }
+
+    /// Whether it has nothing more to say of where it is.
+    fn is_registered(&self) -> bool {
         let is_told = self.told.is_some_and(|told| told >= self.routine.calm);
         let stays = self.routine.leaves.is_none() && is_told;
         self.pending.is_none() && (self.left || stays)
@@ -95,9 +112,10 @@ impl Device {
         let register = match &self.pending {
             Some((_, pending)) => pending.due(),
             // Then it says no more, so that the world may rest.
-            None => Some(self.next()).filter(|_| !self.is_settled()),
+            None => Some(self.next()).filter(|_| !self.is_registered()),
         };
-        register.into_iter().chain(self.callee.poll_timeout()).min()
+        let publication = self.publication.as_ref().and_then(Publication::poll_timeout);
+        register.into_iter().chain(publication).chain(self.callee.poll_timeout()).min()
     }
 
     fn next(&self) -> Duration {
@@ -111,9 +129,11 @@ impl Device {
     /// What it sends because time has passed.
     pub fn handle_timeout(&mut self, now: Duration) -> Vec<Letter> {
         let mut out = self.callee.handle_timeout(now);
-        if self.pending.is_none() && !self.is_settled() && self.next() <= now {
+        if self.pending.is_none() && !self.is_registered() && self.next() <= now {
             self.register(now);
         }
+        let publication = self.publication.as_mut();
+        out.extend(publication.and_then(|publication| publication.handle_timeout(now)));
         match self.pending.as_mut().map(|(_, pending)| pending.again(now)) {
             Some(Ok(text)) => out.extend(text.map(|text| self.letter(text))),
             Some(Err(())) => self.later(now, AGAIN),
@@ -174,6 +194,12 @@ impl Device {
                 self.handle_timeout(now)
             }
             Some(_) if method == "REGISTER" => Vec::new(),
+            Some(_) if method == "PUBLISH" => {
+                if let Some(publication) = &mut self.publication {
+                    publication.handle(now, &text, &mut self.callee.witness);
+                }
+                self.handle_timeout(now)
+            }
             _ => self.callee.handle(now, letter),
         }
     }

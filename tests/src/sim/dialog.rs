@@ -484,7 +484,7 @@ impl Dialog {
     }
 
     fn take_final(&mut self, now: Duration, wish: Wish, code: u16, text: &str) {
-        let own_wait = 2_100 + u64::from(self.cseq) * 337 % 1_900;
+        let own_wait = 2_100 + (u64::from(self.cseq) * 337 + self.manners.pace_ms) % 1_900;
         match code {
             200..300 => {
                 self.witness.note(wish.granted());

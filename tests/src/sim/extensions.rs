@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::device::{Device, Routine};
 use super::digest::Account;
+use super::identity::{Telling, Told};
 use super::keypad::Tones;
 use super::machine::{ADDRESSES, SIP_PORT};
 use super::manners::{Manners, Rel100, Wish};
@@ -98,6 +99,7 @@ impl Extensions {
             asks: None,
             in_company: false,
             tones: None,
+            pace_ms: 0,
         };
         // At whole seconds after the answer, so that both sides often want something at once.
         for _ in 0..self.dice.below(4) {
@@ -442,6 +444,54 @@ impl Extensions {
             self.world.gateways[place].ringback = self.dice.pick(&["pass", "pass", "180", "183"]);
         }
         self.world
+    }
+
+    /// Callers who say more of themselves, vendors that are to hear it, devices that publish, and an operator
+    /// who drains while calls change hands.
+    pub(super) fn tell(mut self) -> Scenario {
+        // Two callers that are joined would wait alike, and meet for ever.
+        for phone in std::mem::take(&mut self.world.phones) {
+            let pace_ms = self.dice.below(1_900).into();
+            let manners = Manners { pace_ms, ..phone.manners() };
+            self.world.phones.push(phone.with(manners));
+        }
+        if self.dice.one_in(3) {
+            self.add_drain();
+        }
+        if self.dice.one_in(2) {
+            return self.world;
+        }
+        self.world.customer.caller_from = self.dice.pick(&["from", "asserted", "remote_party"]);
+        self.world.customer.forward_heard = !self.dice.one_in(4);
+        for phone in std::mem::take(&mut self.world.phones) {
+            let number = self.dice.pick(&["", "asserted", "remote_party"]);
+            let forwarded = self.dice.one_in(3).then(|| self.dice.one_in(3));
+            self.world.phones.push(phone.telling(Telling { number, forwarded }));
+        }
+        for place in 0..self.world.gateways.len() {
+            let told = Told {
+                identity: self.dice.pick(&["none", "asserted", "preferred", "remote_party"]),
+                forward: self.dice.pick(&["none", "diversion"]),
+            };
+            self.world.gateways[place].told = told;
+            self.world.vendors[place].told = Some(told);
+        }
+        self.world.publishes = true;
+        for device in std::mem::take(&mut self.world.devices) {
+            let start = OPENING + self.dice.ms(0..20_000);
+            let until = start + self.dice.ms(1_000..90_000);
+            let publishes = self.dice.one_in(2);
+            let device = if publishes { device.publishes((start, until)) } else { device };
+            self.world.devices.push(device);
+        }
+        self.world
+    }
+
+    fn add_drain(&mut self) {
+        let at = OPENING + self.dice.ms(3_000..30_000);
+        let off = at + self.dice.ms(200..8_000);
+        self.world.script.extend([(at, Deed::Drain(true)), (off, Deed::Drain(false))]);
+        self.world.script.sort_by_key(|(at, _)| *at);
     }
 
     /// Vendors whose host goes away for a while, or whose gateway goes for good.

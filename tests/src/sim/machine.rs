@@ -15,7 +15,7 @@ use b2bua::{Keys, Limits, Local, Setup, Switch};
 use control::Time;
 use control::decide::{Command, Method, Office};
 use control::driver::{Clock, Driver, Request, Stored, Turns, durable_ends};
-use control::reconcile::Desired;
+use control::reconcile::News;
 use control::resolve::dns::Names;
 use control::store::{Change, Store};
 use crossbeam::channel::{Receiver, Sender, unbounded};
@@ -151,7 +151,7 @@ pub struct Desk {
     changes: Receiver<(u64, Vec<Change>)>,
     stored: Sender<Stored>,
     _requests: Sender<Request>,
-    _guard: Receiver<Desired>,
+    _guard: Receiver<News>,
     due: Duration,
     /// Groups on their way to the disk, and when the first of them is there.
     writing: VecDeque<(u64, Vec<Change>)>,
@@ -295,6 +295,7 @@ impl<'m> Machine<'m> {
             stored: stored_in,
             requests: requests_in,
             guard: guard_out,
+            seen: crossbeam::channel::never(),
             names: Names::idle(),
             ended_before,
         };
@@ -365,6 +366,7 @@ impl<'m> Machine<'m> {
             query: BTreeMap::new(),
             body,
             rates: Vec::new(),
+            ranges: None,
         };
         desk.due = now;
         let office = &mut desk.driver.office;

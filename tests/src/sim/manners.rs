@@ -95,6 +95,8 @@ pub struct Manners {
     pub in_company: bool,
     /// How the keys travel that it presses.
     pub tones: Option<Tones>,
+    /// By how much its patience after a 491 differs from that of others, ms.
+    pub pace_ms: u64,
 }
 
 impl Manners {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::dialog::{Dialog, Ends, reliable};
 use super::digest::{Account, Login};
 use super::hiding::secret;
+use super::identity::Telling;
 use super::keypad::is_event;
 use super::manners::{Manners, Rel100, Wish};
 use super::network::{Letter, Way};
@@ -76,6 +77,7 @@ pub struct Phone {
     login: Option<Login>,
     /// It does not want its number to be told.
     is_shy: bool,
+    telling: Telling,
     /// To and Request-URI outside of any dialog.
     outside: (String, String),
     too_short: usize,
@@ -135,6 +137,7 @@ impl Phone {
             dialog: Dialog::new(ends, media, Manners { plain: true, ..Manners::default() }),
             login: None,
             is_shy: false,
+            telling: Telling::default(),
             invites: Vec::new(),
             too_short: 0,
             invite: None,
@@ -225,6 +228,12 @@ impl Phone {
         self.dialog.ends.local = format!("<sip:{number}@{address}>;tag={tag}");
         self.is_shy = true;
         self
+    }
+
+    /// The same phone, which says more of who calls.
+    #[must_use]
+    pub fn telling(self, telling: Telling) -> Self {
+        Self { telling, ..self }
     }
 
     /// Whether it speaks over a connection.
@@ -330,7 +339,9 @@ impl Phone {
         let login = self.login.as_mut().map(|login| login.line("INVITE", &target));
         let (manners, session) = (self.dialog.manners.lines(), self.dialog.session.offer());
         let privacy = if self.is_shy { "Privacy: id\r\n" } else { "" };
-        let lines = format!("{manners}{rel100}{session}{privacy}{}", login.unwrap_or_default());
+        let telling = self.telling.lines(self.address.ip(), self.is_shy);
+        let login = login.unwrap_or_default();
+        let lines = format!("{manners}{rel100}{session}{privacy}{telling}{login}");
         let text =
             self.dialog.request("INVITE", number, &format!("{number}INVITE"), &lines, &offer);
         let pending = self.dialog.ends.pending(now, text, TIMER_B);

@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng};
 use super::device::Device;
 use super::digest::Account;
 use super::extensions::Extensions;
+use super::identity::Told;
 use super::machine::{ADDRESSES, SIP_PORT};
 use super::manners::{Manners, Wish};
 use super::network::{Way, Weather};
@@ -23,6 +24,8 @@ pub(super) const CALM: Duration = OPENING.saturating_add(Duration::from_secs(60)
 const PLAIN: u64 = 1 << 20;
 /// Seeds below it are worlds where nobody transfers calls, or picks them up: those kept from before.
 const STEADY: u64 = 1 << 32;
+/// Seeds below it are worlds where callers say nothing of themselves but From, and devices publish nothing.
+const QUIET: u64 = 1 << 48;
 
 /// Something that happens to the world.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -106,6 +109,12 @@ pub struct Wanted {
     pub ringback: &'static str,
     /// How we speak with it.
     pub way: Way,
+    /// What it is told of callers.
+    pub told: Told,
+    /// By which header its callers say their number; empty: unsaid.
+    pub caller_from: &'static str,
+    /// It is believed who forwarded a call.
+    pub forward_heard: bool,
 }
 
 /// One world to be.
@@ -126,6 +135,8 @@ pub struct Scenario {
     pub users: Vec<Account>,
     /// Their devices.
     pub devices: Vec<Device>,
+    /// Whether they may publish.
+    pub publishes: bool,
     /// A customer whose gateway is known by its password alone.
     pub roaming: Option<Account>,
     /// Parameters that are not as they are by themselves.
@@ -338,7 +349,12 @@ impl Scenario {
         let dice = Dice(StdRng::seed_from_u64(seed ^ 0x7069_636b));
         let world = Extensions { dice, world }.add_pickups();
         let dice = Dice(StdRng::seed_from_u64(seed ^ 0x6669_6e65));
-        Extensions { dice, world }.refine()
+        let world = Extensions { dice, world }.refine();
+        if seed < QUIET {
+            return world;
+        }
+        let dice = Dice(StdRng::seed_from_u64(seed ^ 0x7465_6c6c));
+        Extensions { dice, world }.tell()
     }
 
     /// Peers that speak of nothing but RFC 3261.
@@ -395,6 +411,7 @@ impl Scenario {
             picks_up: false,
             users: Vec::new(),
             devices: Vec::new(),
+            publishes: false,
             roaming: None,
             parameters: Vec::new(),
             weather,

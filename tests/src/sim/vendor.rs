@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::digest::{Account, Proof, challenge, proof};
+use super::identity::Told;
 use super::manners::Manners;
 use super::network::Letter;
 use super::peer::{body, header, method, response, status};
@@ -58,6 +59,8 @@ pub struct Vendor {
     pub manners: Manners,
     /// By which status it asks whom for a password.
     pub asks: Option<(u16, Account)>,
+    /// What it is to be told of callers, if its gateway says so.
+    pub told: Option<Told>,
     /// Where we are registered.
     pub registrar: Option<Registrar>,
     /// Whether its host can be reached.
@@ -76,6 +79,7 @@ impl Vendor {
             temper,
             manners: Manners { plain: true, ..Manners::default() },
             asks: None,
+            told: None,
             registrar: None,
             is_up: true,
             calls: Vec::new(),
@@ -214,6 +218,9 @@ impl Vendor {
             "ACK" => return Vec::new(),
             "INVITE" if opens => match self.admit(text) {
                 None => {
+                    if let Some(told) = self.told {
+                        told.judge(text, &mut self.witness);
+                    }
                     let port = MEDIA_PORT + self.calls.len() as u16 * 2;
                     let media = SocketAddr::new(self.address.ip(), port);
                     let taken = Taken::new(now, text, letter, media, &self.wants(now));

@@ -463,6 +463,7 @@ impl Offers {
                 "name": account.user, "account": "acme", "tariff": "sell",
                 "password": account.password, "numbers": [format!("4433000{number}")],
                 "ring": if number == 0 { "all" } else { "newest" },
+                "publish": scenario.publishes,
                 "pickup_group": if scenario.picks_up { "office" } else { "" },
             });
             documents.push(("phone", phone));
@@ -491,6 +492,17 @@ fn with_sip(mut gateway: Value, wanted: &Wanted) -> Value {
             mode => mode,
         });
         gateway["redirects_max"] = json!(2);
+    }
+    let Wanted { told, caller_from, forward_heard, .. } = wanted;
+    gateway["forward_signal_heard"] = json!(forward_heard);
+    for (field, value) in [
+        ("identity_sent", told.identity),
+        ("forward_signal_sent", told.forward),
+        ("caller_from", *caller_from),
+    ] {
+        if !value.is_empty() {
+            gateway[field] = json!(value);
+        }
     }
     gateway
 }
