@@ -158,6 +158,7 @@ fn control(directory: &Path) -> Result<(), Box<dyn Error>> {
         stored,
         requests,
         guard,
+        seen: crossbeam::channel::never(),
         names: control::resolve::dns::Names::idle(),
         ended_before: std::collections::HashSet::new(),
     };

@@ -12,7 +12,7 @@ use dataplane::nic::afxdp::AfXdp;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
-use xdp_prog::{Deny, Maps, Prefix, Pricer, attach};
+use xdp_prog::{Deny, Limits, Maps, Meter, Prefix, Pricer, Rate, attach};
 
 /// Sources of one price, each seen once in a round.
 const SOURCES: usize = 65_536;
@@ -25,6 +25,12 @@ CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
 
 /// Lengths of the deny list.
 const LENGTHS: [usize; 3] = [0, 1_000, 1_000_000];
+
+/// Every limit is looked at and none is reached.
+fn unmetered() -> Limits {
+    let rates = [Rate::per_second(1_000_000, 1_000_000); Meter::ALL.len()];
+    Limits { stranger: rates, network: rates, flows: 14, network_flows: 30, ..Limits::default() }
+}
 
 /// One line of the table.
 struct Row {
@@ -64,7 +70,7 @@ fn main() -> Result<(), Failure> {
         }
         kept.push(nic);
         let mut maps = Maps::open(&plan.pins)?;
-        maps.set_options_limit(1_000_000, 1_000_000)?;
+        maps.set_limits(&unmetered())?;
         let denied = denied.get(..length).unwrap_or_default();
         let rule = |&source: &IpAddr| Deny { prefix: Prefix::host(source), not_after: None };
         maps.deny_replace_all(denied.iter().map(rule))?;

@@ -171,6 +171,7 @@ fn command(path: &str, body: Value) -> Command {
         query: BTreeMap::new(),
         body,
         rates: Vec::new(),
+        ranges: None,
     }
 }
 

@@ -18,7 +18,7 @@ use benches::phones::{MESSAGE_BYTES_MAX, keys, setup};
 use benches::shared::Shared;
 use control::Time;
 use control::driver::{Clock, Driver, Request, Stored, Turns};
-use control::reconcile::Desired;
+use control::reconcile::News;
 use control::resolve::dns::Names;
 use control::store::Change;
 use crossbeam::channel::{Receiver, Sender, unbounded};
@@ -97,7 +97,7 @@ pub(crate) struct Appliance {
     pace: Pace,
     yardstick: Yardstick,
     _requests: Sender<Request>,
-    _guard: Receiver<Desired>,
+    _guard: Receiver<News>,
 }
 
 impl Appliance {
@@ -152,6 +152,7 @@ impl Appliance {
             stored: stored_in,
             requests: requests_in,
             guard: guard_out,
+            seen: crossbeam::channel::never(),
             names: Names::idle(),
             ended_before: HashSet::new(),
         };
