@@ -135,6 +135,9 @@ pub fn inside(method: &str, number: u32, lines: &str, body: &str) -> String {
     request(method, number, &branch, "[next_url]", "[peer_tag_param]", lines, body)
 }
 
+/// Between two messages that one says without having heard anything: on a machine with more to do than it can,
+/// whoever moves to another core may overtake himself, as datagrams may anywhere.
+const BREATH_MS: u32 = 40;
 const TARGET: &str = "sip:[service]@[remote_ip]:[remote_port]";
 
 fn request(
@@ -309,6 +312,9 @@ impl Script {
         let text = message
             .replace("[routes]\n", "[routes]")
             .replace("[last_Record-Route:]\n", "[last_Record-Route:]");
+        if self.steps.ends_with("</send>\n") {
+            let _ = writeln!(self.steps, "<pause milliseconds=\"{BREATH_MS}\"/>");
+        }
         let _ = write!(self.steps, "<send{attributes}><![CDATA[\n{text}\n]]></send>\n");
         self
     }
