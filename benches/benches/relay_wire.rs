@@ -94,6 +94,7 @@ fn worker(
         hops: hops.pop().ok_or("no next hops")?,
         handoff: Handoff::new(0, phones::keys(), media, vec![None], vec![None], 2_048),
         rim: rim::WorkerSide::none(),
+        greeter: None,
         calls_max: CALLS as usize,
         message_bytes_max: 8_192,
         spin: Duration::ZERO,

@@ -16,6 +16,7 @@ use link::ring;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use shm::{Doorbell, Lock, Region};
+use xdp_prog::Greeter;
 
 use crate::clock;
 use crate::cores;
@@ -86,6 +87,9 @@ pub fn run(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
+/// Who else receives for a worker: the kernel's sockets, and the driver that answers for it.
+type Beside = (rim::WorkerSide, Option<Greeter>);
+
 /// The workers of this process, and what they are started with.
 struct Crew<'a> {
     config: &'a Config,
@@ -119,7 +123,7 @@ impl Crew<'_> {
             let bytes = config.dataplane.frame_bytes.max(longest);
             let nic = Udp::open(&addresses, config.sip.port, ports, frames, bytes)?;
             let rim = rim::WorkerSide::new(None, Some(streams));
-            self.start_worker(index, nic, Reader::kernel(), rim, handoff)?;
+            self.start_worker(index, nic, Reader::kernel(), (rim, None), handoff)?;
         }
         Ok(())
     }
@@ -160,7 +164,8 @@ impl Crew<'_> {
         }
         let sides = nics.into_iter().zip(hops).zip(rims).zip(handoffs);
         for (index, (((nic, hops), rim), handoff)) in sides.enumerate() {
-            self.start_worker(index, nic, hops, rim, handoff)?;
+            let greeter = Some(guard.greeter(index as u32)?);
+            self.start_worker(index, nic, hops, (rim, greeter), handoff)?;
         }
         Ok(())
     }
@@ -170,10 +175,10 @@ impl Crew<'_> {
         index: usize,
         nic: N,
         hops: Reader,
-        rim: rim::WorkerSide,
+        beside: Beside,
         handoff: Handoff,
     ) -> Result<(), Error> {
-        let parts = self.parts(index, nic, hops, rim, handoff)?;
+        let parts = self.parts(index, nic, hops, beside, handoff)?;
         let core = self.cores.get(index).copied();
         self.threads.push(spawn(index, core, parts, Arc::clone(&self.stop))?);
         Ok(())
@@ -184,7 +189,7 @@ impl Crew<'_> {
         index: usize,
         nic: N,
         hops: Reader,
-        rim: rim::WorkerSide,
+        (rim, greeter): Beside,
         handoff: Handoff,
     ) -> Result<Parts<N>, Error> {
         let config = self.config;
@@ -234,6 +239,7 @@ impl Crew<'_> {
             hops,
             handoff,
             rim,
+            greeter,
             calls_max: calls_max as usize,
             message_bytes_max: config.sip.message_bytes_max,
             spin: Duration::from_micros(config.dataplane.spin_us.into()),

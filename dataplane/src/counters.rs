@@ -47,6 +47,8 @@ pub enum WorkerCounter {
     RimLost,
     /// Datagrams the kernel received that the driver would have dropped: denied, or out of budget.
     RimRefused,
+    /// Times that the driver could not be told how to answer OPTIONS: they come to us.
+    GreetingsLost,
     /// Messages that came by a connection.
     StreamIn,
     /// Messages given to the rim for a connection.
@@ -69,7 +71,7 @@ pub enum WorkerCounter {
 
 impl WorkerCounter {
     /// Every counter, in the order of its number.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::FramesReceived,
         Self::FramesSent,
         Self::NoFrame,
@@ -86,6 +88,7 @@ impl WorkerCounter {
         Self::RimOut,
         Self::RimLost,
         Self::RimRefused,
+        Self::GreetingsLost,
         Self::StreamIn,
         Self::StreamOut,
         Self::StreamLost,
@@ -117,6 +120,7 @@ impl WorkerCounter {
             Self::RimOut => "rim_out",
             Self::RimLost => "rim_lost",
             Self::RimRefused => "rim_refused",
+            Self::GreetingsLost => "greetings_lost",
             Self::StreamIn => "stream_in",
             Self::StreamOut => "stream_out",
             Self::StreamLost => "stream_lost",

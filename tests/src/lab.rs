@@ -298,6 +298,25 @@ impl Lab {
         json(&output)
     }
 
+    /// Puts an XDP program that lets all pass on the far end of a wire: on veth, what the driver sends back where it
+    /// came from (`XDP_TX`) goes nowhere else.
+    ///
+    /// # Errors
+    /// When clang or the kernel refuses.
+    pub fn polls(&self, place: &str) -> Result<(), Error> {
+        const PASS: &str =
+            r#"__attribute__((section("xdp"), used)) int pass(void *frame) { return 2; }"#;
+        let interface = if place == "cust" { "tgc0" } else { "tgv0" };
+        let object = format!("/run/tollgate/{interface}.o");
+        let source = format!("/run/tollgate/{interface}.c");
+        std::fs::write(&source, PASS)?;
+        let words = ["-target", "bpf", "-g", "-O2", "-c", &source, "-o", &object];
+        self.run(place, "clang", &words)?;
+        let words = ["link", "set", "dev", interface, "xdpdrv", "obj", &object, "sec", "xdp"];
+        self.run(place, "ip", &words)?;
+        Ok(())
+    }
+
     /// Gives one more address of its subnets to the customers' side, or to the vendors'.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 #include <linux/types.h>
 
 /* Moves when the meaning of pinned data changes without its size doing so. */
-#define LAYOUT 2
+#define LAYOUT 3
 
 #define INTERFACES_MAX 16
 #define OWN_ADDRESSES_MAX 32
@@ -18,10 +18,12 @@
 #define AGENT_BYTES 32
 #define PORTS 65536
 #define TRUNKS_MAX 4096
+#define QUEUES_MAX 256
+#define ANSWER_BYTES 512
 
 /*
  * Why a frame left, one counter each. The order is the verdict: first what the kernel gets, then
- * what a worker gets, then what nobody gets.
+ * what a worker gets, then what is answered here, then what nobody gets.
  */
 enum reason {
 	PASS_NOT_IP,
@@ -37,6 +39,8 @@ enum reason {
 
 	WORKER_SIP,
 	WORKER_MEDIA,
+
+	ANSWER_OPTIONS,
 
 	DROP_ETHERNET_SHORT,
 	DROP_IP_SHORT,
@@ -74,6 +78,7 @@ enum reason {
 };
 
 #define FIRST_WORKER WORKER_SIP
+#define FIRST_ANSWER ANSWER_OPTIONS
 #define FIRST_DROP DROP_ETHERNET_SHORT
 
 /* Where the frames of our ports go. */
@@ -230,6 +235,14 @@ struct ports {
 	__u64 tcp;
 	__u64 udp;
 	__u64 admin; /* TCP: administrators alone */
+};
+
+/* How OPTIONS that came in by a queue are answered, and until when: its worker says so again and again. */
+struct answer {
+	__u64 not_after; /* monotonic ns */
+	__u32 bytes;
+	__u32 traffic_class;
+	char text[ANSWER_BYTES]; /* the headers behind CSeq, and the line that ends them */
 };
 
 /* What may change while the program runs. */

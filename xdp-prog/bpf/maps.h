@@ -1,7 +1,7 @@
 /*
  * The tables, all pinned, so that lists outlive every process. Sizes of 1 are set by the loader.
- * Only control writes rules and settings, only the dataplane writes sockets, only this program
- * writes counts, budgets, flows and talkers.
+ * Only control writes rules and settings, only the dataplane writes sockets and answers, only this
+ * program writes counts, budgets, flows, talkers and drafts.
  */
 #pragma once
 
@@ -217,3 +217,53 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, QUEUES_MAX);
+	__type(key, __u32);
+	__type(value, struct answer);
+} answers SEC(".maps");
+
+/* A line of a message, without its end. */
+struct span {
+	__u32 at;
+	__u32 bytes;
+};
+
+enum via_part {
+	VIA_HOST,
+	VIA_BRACKETS,
+	VIA_PORT,
+	VIA_NAME,
+	VIA_VALUE,
+};
+
+#define DRAFT_BYTES 4096
+/* An offset behind it is followed by more room than any piece of a message takes. */
+#define DRAFT_MASK 0x7ff
+
+/* What is known of a request that is being answered, and the answer. */
+struct draft {
+	__u32 begin; /* of the message, in the frame and in the text below */
+	__u32 first; /* of its start line: there may be line ends before it */
+	__u32 line;  /* that is being read, */
+	__u32 at;    /* what of it is read next, */
+	__u32 end;   /* and where the message ends */
+	struct span via, from, to, call_id, cseq;
+	enum via_part via_part;
+	__u64 via_name;
+	__u32 branch; /* whether there is one */
+	__u32 rport;  /* where its value belongs, if it has none; or 0 */
+	__u32 port;   /* where the answer goes */
+	__u32 sum;
+	__u32 bytes;
+	char text[DRAFT_BYTES]; /* the whole frame */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct draft);
+} drafts SEC(".maps");

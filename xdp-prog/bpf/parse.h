@@ -57,7 +57,9 @@ struct packet {
 	enum purpose purpose;
 	struct source source;
 	struct source destination;
-	__u32 at;       /* offset of the next header in the frame */
+	__u32 network;  /* offset of the IP header in the frame, */
+	__u32 transport; /* of the UDP header, */
+	__u32 at;       /* and of what is to be read next */
 	__u32 left;     /* bytes from there that the headers before vouch for */
 	__u32 protocol;
 	__u32 hops;
@@ -214,6 +216,7 @@ static __always_inline enum reason parse_ip(struct xdp_md *frame, struct packet 
 
 	if (reason != UNDECIDED)
 		return reason;
+	packet->network = packet->at;
 	if (type == bpf_htons(ETH_P_IP))
 		return parse_ipv4(frame, packet);
 	if (type == bpf_htons(ETH_P_IPV6))
@@ -251,6 +254,7 @@ static __always_inline enum reason parse_udp(struct xdp_md *frame, struct packet
 	/* Of a fragment only the ports are here; its length speaks of the whole datagram. */
 	if (packet->fragment == WHOLE && (bytes < sizeof(*udp) || bytes > packet->left))
 		return DROP_UDP_LENGTH;
+	packet->transport = packet->at;
 	packet->at += sizeof(*udp);
 	packet->left = bytes - sizeof(*udp);
 	return UNDECIDED;

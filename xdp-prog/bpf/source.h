@@ -44,16 +44,29 @@ static __always_inline void siphash_word(struct siphash *state, __u64 word)
 	state->a ^= word;
 }
 
+static __always_inline void siphash_begin(struct siphash *state, const struct settings *settings)
+{
+	state->a = settings->key[0] ^ 0x736f6d6570736575ULL;
+	state->b = settings->key[1] ^ 0x646f72616e646f6dULL;
+	state->c = settings->key[0] ^ 0x6c7967656e657261ULL;
+	state->d = settings->key[1] ^ 0x7465646279746573ULL;
+}
+
+static __always_inline __u64 siphash_end(struct siphash *state)
+{
+	state->c ^= 0xff;
+	siphash_round(state);
+	siphash_round(state);
+	siphash_round(state);
+	return state->a ^ state->b ^ state->c ^ state->d;
+}
+
 static __always_inline __u64 source_hash(const struct source *source,
 					 const struct settings *settings)
 {
-	struct siphash state = {
-		.a = settings->key[0] ^ 0x736f6d6570736575ULL,
-		.b = settings->key[1] ^ 0x646f72616e646f6dULL,
-		.c = settings->key[0] ^ 0x6c7967656e657261ULL,
-		.d = settings->key[1] ^ 0x7465646279746573ULL,
-	};
+	struct siphash state;
 
+	siphash_begin(&state, settings);
 	/* The last word is what remains, under the length in bytes. */
 	if (source->family == 4) {
 		siphash_word(&state, (4ULL << 56) | source->word[0]);
@@ -62,11 +75,7 @@ static __always_inline __u64 source_hash(const struct source *source,
 		siphash_word(&state, ((__u64)source->word[3] << 32) | source->word[2]);
 		siphash_word(&state, 16ULL << 56);
 	}
-	state.c ^= 0xff;
-	siphash_round(&state);
-	siphash_round(&state);
-	siphash_round(&state);
-	return state.a ^ state.b ^ state.c ^ state.d;
+	return siphash_end(&state);
 }
 
 /* The /24 or /64 around a source. */

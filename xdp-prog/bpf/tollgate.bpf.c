@@ -25,6 +25,7 @@
 #include "signature.h"
 #include "limit.h"
 #include "flow.h"
+#include "answer.h"
 #include "steer.h"
 #include "talk.h"
 #include "price.h"
@@ -134,6 +135,9 @@ static __always_inline enum reason decide_udp(struct xdp_md *frame, struct packe
 		return steer(frame, WORKER_MEDIA, PASS_MEDIA);
 	if (packet->port == sip_port) {
 		reason = decide_sip(frame, packet, settings, why);
+		if (reason == UNDECIDED && why->meter == METER_OPTIONS &&
+		    why->standing >= REGULAR)
+			reason = answer(frame, packet, settings);
 		return reason == UNDECIDED ? steer(frame, WORKER_SIP, PASS_SIP) : reason;
 	}
 	reason = enforce(port_udp(settings, packet->port), settings, why);
@@ -230,6 +234,8 @@ static __always_inline int leave(const struct explanation *why, __u64 hash, __u6
 		talk_count(why, hash);
 	if (why->reason >= FIRST_DROP)
 		return XDP_DROP;
+	if (why->reason >= FIRST_ANSWER)
+		return XDP_TX;
 	return why->reason >= FIRST_WORKER ? XDP_REDIRECT : XDP_PASS;
 }
 

@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::Prefix;
 
 /// Of pinned data; another number is not read.
-pub(crate) const LAYOUT: u32 = 2;
+pub(crate) const LAYOUT: u32 = 3;
 
 /// How many interfaces one program guards at most.
 pub const INTERFACES_MAX: usize = 16;
@@ -36,6 +36,12 @@ pub const AGENT_BYTES: usize = 32;
 
 /// Trusted networks with budgets of their own.
 pub const TRUNKS_MAX: usize = 4096;
+
+/// Queues of an interface whose workers may say how OPTIONS are answered.
+pub const QUEUES_MAX: usize = 256;
+
+/// Longest text that they may say.
+pub const ANSWER_BYTES: usize = 512;
 
 /// Kinds of requests with budgets of their own.
 pub(crate) const METERS: usize = 6;
@@ -186,6 +192,16 @@ pub(crate) struct PortWord {
     pub(crate) admin: u64,
 }
 
+/// Mirror of `struct answer`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct Answer {
+    pub(crate) not_after: u64,
+    pub(crate) bytes: u32,
+    pub(crate) traffic_class: u32,
+    pub(crate) text: [u8; ANSWER_BYTES],
+}
+
 /// Mirror of `struct settings`.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -240,6 +256,7 @@ const _: () = assert!(size_of::<AddressEntry>() == 32 && offset_of!(AddressEntry
 const _: () = assert!(size_of::<BudgetBucket>() == 64);
 const _: () = assert!(size_of::<AddressFlows>() == 64 && size_of::<NetworkFlows>() == 128);
 const _: () = assert!(size_of::<Talker>() == 64 && offset_of!(Talker, packets) == 32);
+const _: () = assert!(size_of::<Answer>() == 16 + ANSWER_BYTES);
 const _: () = assert!(size_of::<Settings>() == 368 && offset_of!(Settings, layout) == 364);
 const _: () =
     assert!(size_of::<RawExplanation>() == 72 && offset_of!(RawExplanation, source) == 24);
@@ -362,6 +379,7 @@ mod tests {
             Talker { identity, source, reason, packets, dropped, options, last_ns }
         );
         assert_mirrors!(btf, "ports", PortWord { tcp, udp, admin });
+        assert_mirrors!(btf, "answer", Answer { not_after, bytes, traffic_class, text });
         assert_mirrors!(
             btf,
             "settings",

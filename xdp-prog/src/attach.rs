@@ -15,6 +15,7 @@ use nix::net::if_::if_nametoindex;
 use zerocopy::IntoBytes;
 
 use crate::abi;
+use crate::answer::Greeter;
 use crate::limits::Limits;
 use crate::loader::{self, Programs, create_link, mode_of, update_link};
 use crate::maps::{check_layout, open_map, read_settings, write_settings};
@@ -72,6 +73,7 @@ pub struct Interface {
 pub struct Attached {
     interfaces: Vec<Interface>,
     sockets: MapHandle,
+    answers: MapHandle,
     queues_per_interface: u32,
 }
 
@@ -103,6 +105,15 @@ impl Attached {
         self.sockets
             .update(place.as_bytes(), socket.as_raw_fd().as_bytes(), MapFlags::ANY)
             .map_err(Error::bpf(format!("give the socket of queue {queue} to the guard")))
+    }
+
+    /// By which the worker of a queue lets OPTIONS be answered here. Until it greets, nobody is.
+    pub fn greeter(&self, queue: u32) -> Result<Greeter, Error> {
+        let answers =
+            MapHandle::try_from(&self.answers).map_err(Error::bpf("open the table of answers"))?;
+        let greeter = Greeter::new(answers, queue);
+        greeter.begin()?;
+        Ok(greeter)
     }
 }
 
@@ -167,6 +178,7 @@ fn attach_all(plan: &Plan) -> Result<Attached, Error> {
     Ok(Attached {
         interfaces,
         sockets: open_map(&plan.pins, "sockets")?,
+        answers: open_map(&plan.pins, "answers")?,
         queues_per_interface: plan.capacities.queues_per_interface,
     })
 }

@@ -180,6 +180,7 @@ fn size_tables(open: &mut skeleton::OpenTollgateSkel<'_>, plan: &Plan) -> Result
         &mut maps.signatures,
         &mut maps.ports,
         &mut maps.sockets,
+        &mut maps.answers,
     ] {
         let name = map.name().to_string_lossy().into_owned();
         let path = plan.pins.join(&name);

@@ -28,7 +28,7 @@ const BESIDE: &str = "new_";
 pub(crate) const PROGRAM: &str = "program";
 pub(crate) const EXPLAIN: &str = "explain";
 /// Every table of `bpf/maps.h`, by the name it is pinned under.
-const TABLES: [&str; 23] = [
+const TABLES: [&str; 24] = [
     "settings",
     "counts",
     "spared",
@@ -52,6 +52,7 @@ const TABLES: [&str; 23] = [
     "signatures",
     "ports",
     "sockets",
+    "answers",
 ];
 
 /// Whether a guard is pinned under `pins`, whole or in part.

@@ -7,6 +7,8 @@ pub enum Verdict {
     Pass,
     /// A worker's AF_XDP socket gets it.
     Redirect,
+    /// It goes back as the answer.
+    Answer,
     /// Nobody gets it.
     Drop,
 }
@@ -18,6 +20,7 @@ impl Verdict {
         match self {
             Self::Pass => "pass",
             Self::Redirect => "redirect",
+            Self::Answer => "answer",
             Self::Drop => "drop",
         }
     }
@@ -77,6 +80,8 @@ reasons! {
     WorkerSip "worker_sip"
     /// RTP or RTCP to a worker.
     WorkerMedia "worker_media"
+    /// OPTIONS of a gateway or of a registered phone, answered in the driver.
+    AnswerOptions "answer_options"
     /// Ends inside its Ethernet header or a VLAN tag.
     DropEthernetShort "drop_ethernet_short"
     /// Ends inside its IP header.
@@ -149,6 +154,8 @@ impl Reason {
     pub fn verdict(self) -> Verdict {
         if self as u32 >= Self::DropEthernetShort as u32 {
             Verdict::Drop
+        } else if self as u32 >= Self::AnswerOptions as u32 {
+            Verdict::Answer
         } else if self as u32 >= Self::WorkerSip as u32 {
             Verdict::Redirect
         } else {
@@ -234,6 +241,7 @@ mod tests {
             let verdict = match reason.verdict() {
                 Verdict::Pass => "pass_",
                 Verdict::Redirect => "worker_",
+                Verdict::Answer => "answer_",
                 Verdict::Drop => "drop_",
             };
             assert!(reason.name().starts_with(verdict), "{reason:?}");

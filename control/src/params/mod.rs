@@ -293,7 +293,7 @@ impl Values {
             streams_max: self.small("TG_STREAMS"),
             tcp_above_bytes: self.small("TG_SIP_TCP_ABOVE"),
             stream_probe_s: self.small("TG_STREAM_PROBE"),
-            spare: 0,
+            options_in_driver: self.small("TG_OPTIONS_IN_DRIVER"),
             transfer: order::TransferKeys {
                 wait_s: self.small("TG_TRANSFER_WAIT"),
                 pause_s: self.small("TG_TRANSFER_PAUSE"),

@@ -30,6 +30,7 @@ mod credentials;
 mod dialog;
 mod errand;
 mod fences;
+mod greeting;
 mod kept;
 mod keys;
 mod limits;

@@ -220,8 +220,8 @@ pub struct Parameters {
     pub tcp_above_bytes: u32,
     /// A connection that is silent for so long is asked whether its peer is there, s; 0: never.
     pub stream_probe_s: u32,
-    /// Reserved; zero.
-    pub spare: u32,
+    /// Whether OPTIONS of peers are answered in the driver (`TG_OPTIONS_IN_DRIVER`).
+    pub options_in_driver: u32,
     /// Transfers by keys.
     pub transfer: TransferKeys,
     /// Realm of our challenges.
@@ -305,7 +305,7 @@ impl Default for Parameters {
             streams_max: 10_000,
             tcp_above_bytes: 0,
             stream_probe_s: 120,
-            spare: 0,
+            options_in_driver: 0,
             transfer: TransferKeys::default(),
             realm: Text::new(b"tollgate").unwrap_or_default(),
             domain: Text::EMPTY,

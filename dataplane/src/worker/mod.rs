@@ -31,6 +31,7 @@ use link::report::ConnectionLost;
 use link::ring::SLOT_BYTES_MAX;
 use link::table::{Image, SlotState};
 use shm::Doorbell;
+use xdp_prog::Greeter;
 
 use self::backlog::Backlog;
 use crate::clock;
@@ -43,6 +44,8 @@ use crate::rim::{self, StreamCounter};
 const SLEEP_MAX: Duration = Duration::from_millis(20);
 /// Heartbeat, wall clock, figures, control's health.
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
+/// OPTIONS are answered in the driver for so long after we were heard last.
+const GREETING: Duration = Duration::from_millis(900);
 /// A worker that did nothing for so long looks whether its calls are still its own: control gives a
 /// silent one up after ten seconds.
 const FROZEN_AFTER: Duration = Duration::from_secs(5);
@@ -63,6 +66,8 @@ pub struct Worker<N: Nic> {
     hops: neighbors::Reader,
     handoff: Handoff,
     rim: rim::WorkerSide,
+    /// By which the driver answers OPTIONS for us; where there is one.
+    greeter: Option<Greeter>,
     counters: Counters,
     batch: Batch,
     /// The datagram that is being read: moved out of its frame or ring.
@@ -117,6 +122,8 @@ pub struct Parts<N: Nic> {
     pub handoff: Handoff,
     /// Rings to and from the rim.
     pub rim: rim::WorkerSide,
+    /// By which the driver answers OPTIONS for it.
+    pub greeter: Option<Greeter>,
     /// Calls of this worker, for the list of records that wait.
     pub calls_max: usize,
     /// Longest SIP message.
@@ -180,6 +187,7 @@ impl<N: Nic> Worker<N> {
             hops: parts.hops,
             handoff: parts.handoff,
             rim: parts.rim,
+            greeter: parts.greeter,
             counters: Counters::new(),
             batch: Batch::new(),
             incoming: vec![0; SLOT_BYTES_MAX].into(),
@@ -285,6 +293,19 @@ impl<N: Nic> Worker<N> {
             self.counters.stream(counter, self.rim.counted(counter));
         }
         self.counters.publish(&self.side.counters, &self.switch, &self.nic);
+        self.greet(now);
+    }
+
+    /// Lets the driver answer OPTIONS until we must have been heard again, or no more.
+    fn greet(&mut self, now: Instant) {
+        let Some(greeter) = &mut self.greeter else { return };
+        let traffic_class = (self.parameters.dscp_sip as u8) << 2;
+        let text = self.switch.greeting(&mut self.outgoing).map(|length| &self.outgoing[..length]);
+        let said = match text {
+            Some(text) => greeter.greet(text, traffic_class, now + GREETING),
+            None => greeter.rest(),
+        };
+        self.counters.add(WorkerCounter::GreetingsLost, said.is_err().into());
     }
 
     /// Gives slots back to the brain whose records control has made durable.

@@ -244,6 +244,7 @@ impl<'m> Machine<'m> {
                     hops: Reader::kernel(),
                     handoff: handoffs.remove(0),
                     rim: sides.remove(0),
+                    greeter: None,
                     calls_max: CALLS_PER_WORKER as usize,
                     message_bytes_max: MESSAGE_BYTES_MAX,
                     spin: Duration::ZERO,

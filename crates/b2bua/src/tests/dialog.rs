@@ -209,6 +209,30 @@ fn options_say_whether_calls_can_be_carried() {
 }
 
 #[test]
+fn whoever_answers_options_for_us_says_what_we_would_and_only_while_we_would() {
+    let mut world = World::new();
+    let mut said = [0; 2_048];
+    let parameters = |options_in_driver| link::order::Parameters {
+        options_in_driver,
+        ..link::order::Parameters::default()
+    };
+    assert_eq!(world.switch.greeting(&mut said), None, "not wanted");
+    world.order(Order::Parameters(parameters(1)));
+    world.caller_sends(&invite(1, "").replace("INVITE", "OPTIONS"));
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    let length = world.switch.greeting(&mut said).unwrap();
+    let (_, ours) = answer.split_once("\r\nCSeq: 1 OPTIONS\r\n").unwrap();
+    assert_eq!(std::str::from_utf8(&said[..length]).unwrap(), ours);
+    world.order(Order::Drain(link::order::Drain { draining: 1 }));
+    assert_eq!(world.switch.greeting(&mut said), None, "no new calls");
+    world.order(Order::Drain(link::order::Drain { draining: 0 }));
+    assert!(world.switch.greeting(&mut said).is_some());
+    world.switch.set_control_alive(false);
+    assert_eq!(world.switch.greeting(&mut said), None, "nobody decides");
+    world.settles();
+}
+
+#[test]
 fn a_reply_goes_to_the_port_in_via_unless_rport_asks_otherwise() {
     let mut world = World::new();
     let options = invite(1, "").replace("INVITE", "OPTIONS");
