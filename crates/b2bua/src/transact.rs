@@ -675,7 +675,7 @@ impl Switch {
     pub(crate) fn dismiss(&mut self, now: Instant, key: TransactionKey, answer: &Message<'_>) {
         let tag = self.tag_hash(answer);
         let Some(transaction) = self.transactions.find(key) else { return };
-        let repeated = transaction.dismissed == tag;
+        let repeated = transaction.dismissed.note(tag);
         let in_dialog = match transaction.role {
             Role::Exchange | Role::Refresh(_) => true,
             // The target is called from inside; who is asked outside comes back, and has a dialog.
@@ -684,7 +684,6 @@ impl Switch {
         };
         let was_ours = in_dialog || transaction.winner == tag;
         let ahead = u32::from(transaction.cseq_ahead);
-        transaction.dismissed = tag;
         let gateway = transaction.gateway;
         let mut path = transaction.way();
         if let Some(contact) = answer.contact() {

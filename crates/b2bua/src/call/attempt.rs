@@ -525,7 +525,7 @@ impl Switch {
             }
             return;
         }
-        let is_first = transaction.winner == 0 && transaction.dismissed == 0;
+        let is_first = transaction.winner == 0 && transaction.dismissed.is_empty();
         self.dismiss(now, client, message);
         if is_first {
             let call = &mut self.calls[slot];
