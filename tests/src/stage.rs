@@ -733,11 +733,11 @@ pub fn ended(mut cast: Vec<Actor>) -> Result<Vec<String>, String> {
 }
 
 impl Actor {
-    /// Whether this stands in what it said or got until now.
+    /// How often this stands in what it said or got until now.
     #[must_use]
-    pub fn has_seen(&self, words: &str) -> bool {
+    pub fn seen(&self, words: &str) -> usize {
         let log = std::fs::read(&self.log).unwrap_or_default();
-        String::from_utf8_lossy(&log).contains(words)
+        String::from_utf8_lossy(&log).matches(words).count()
     }
 
     /// All that it got, and what was wrong.
