@@ -258,6 +258,10 @@ impl<C: Clock> Driver<C> {
             let Some(side) = self.sides.get_mut(worker) else { return count > 0 };
             let Some(up) = side.up.receive() else { return count > 0 };
             let calls = side.calls;
+            // Whoever speaks is there, and must not be answered before it knows what holds.
+            if self.link.dataplane_epoch() != turns.epoch {
+                self.greet_dataplane(time, turns);
+            }
             match up {
                 Up::Ask(ask) => {
                     let image = &mut turns.image;
@@ -333,10 +337,8 @@ impl<C: Clock> Driver<C> {
         while !waits && let Some((_, (reply, result))) = turns.replies.pop_front() {
             let _ = reply.send(result);
         }
-        let epoch = self.link.dataplane_epoch();
-        if epoch != turns.epoch && self.dataplane_beats(time) {
-            turns.epoch = epoch;
-            self.greet_dataplane(time, turns.epoch);
+        if self.link.dataplane_epoch() != turns.epoch && self.dataplane_beats(time) {
+            self.greet_dataplane(time, turns);
         }
         for worker in 0..self.sides.len() {
             self.sweep(time, turns, worker);
@@ -363,8 +365,10 @@ impl<C: Clock> Driver<C> {
         })
     }
 
-    /// A dataplane started: it learns the parameters.
-    fn greet_dataplane(&mut self, time: Time, epoch: u64) {
+    /// A dataplane started: it learns parameters, profiles and fences.
+    fn greet_dataplane(&mut self, time: Time, turns: &mut Turns) {
+        let epoch = self.link.dataplane_epoch();
+        turns.epoch = epoch;
         self.office.handle_dataplane(time, epoch);
         tracing::info!(epoch, "dataplane_joined");
     }

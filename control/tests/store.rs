@@ -16,7 +16,7 @@ use link::message::{Down, Up};
 use link::record::{Attempt, CallKey, EndReason, Facts};
 use link::report::Ended;
 use link::table::SlotState;
-use link::{Answer, Ask, CallRecord, Endpoint, Report, Text};
+use link::{Answer, Ask, CallRecord, Endpoint, Order, Report, Text};
 use node::{Node, exchange};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -36,6 +36,8 @@ struct Worker {
     side: WorkerSide,
     control: Doorbell,
     calls: u32,
+    /// Whether it was told which parameters hold.
+    is_told: bool,
 }
 
 impl Worker {
@@ -45,7 +47,12 @@ impl Worker {
         let link = Link::open(region.words()).unwrap();
         link.begin_dataplane();
         let side = link.worker_side(0).unwrap();
-        Self { side, control: Doorbell::open(&home.join("run/control.bell")).unwrap(), calls: 0 }
+        Self {
+            side,
+            control: Doorbell::open(&home.join("run/control.bell")).unwrap(),
+            calls: 0,
+            is_told: false,
+        }
     }
 
     fn says(&mut self, up: &Up) {
@@ -83,8 +90,12 @@ impl Worker {
         self.says(&Up::Ask(Ask::Admit(admit)));
         let mut route: Option<Route> = None;
         until("an answer", || {
-            if let Some(Down::Answer(Answer::Route(answer))) = self.side.down.receive() {
-                route = Some(answer);
+            while let Some(down) = self.side.down.receive() {
+                match down {
+                    Down::Answer(Answer::Route(answer)) => route = Some(answer),
+                    Down::Order(Order::Parameters(_)) => self.is_told |= route.is_none(),
+                    _ => {}
+                }
             }
             route.is_some()
         });
@@ -182,6 +193,19 @@ fn a_locked_database_delays_records_and_loses_none() {
     assert_eq!(told.len(), 2, "raised and cleared: {told:?}");
     let (status, _, text) = exchange(&node.socket(), "GET", "/metrics", "", "");
     assert!(status == 200 && text.contains("tollgate_alarms 0"), "{text}");
+}
+
+/// Its first call may come before it was seen to be there.
+#[test]
+fn a_dataplane_that_starts_knows_what_holds_before_its_first_call_is_admitted() {
+    let node = Node::start("first");
+    node.furnish();
+    for calls in 0..3 {
+        let mut worker = Worker { calls, ..Worker::join(&node.home) };
+        worker.carries_a_call();
+        assert!(worker.is_told);
+        until("free slots", || worker.slots_ended() == 0);
+    }
 }
 
 /// A small disk of its own, for as long as it is held.

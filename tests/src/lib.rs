@@ -17,6 +17,8 @@
 //! | registrar, PUBLISH, challenges of ours, registration at vendors | `tests/lab_registrar.rs` |
 //! | OPTIONS to vendors, challenges of theirs | `tests/lab_vendors.rs` |
 //! | connections, marks, TCP above the MTU | `tests/lab_transports.rs` |
+//! | vendors by name: NAPTR, SRV, a DNS that changes and falls silent | `tests/lab_dns.rs` |
+//! | more calls than can be carried | `tests/lab_overload.rs` |
 //! | WebSocket | `tests/lab_websocket.rs` |
 //! | bad input, fragments, a machine that is overrun | `tests/lab_hostile.rs` |
 //! | hiding of either side from the other | every scene of [`stage`] |

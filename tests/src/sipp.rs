@@ -51,8 +51,9 @@ impl Carrier {
 #[derive(Clone, Debug)]
 pub struct Script {
     steps: String,
-    /// How often it is played, ten times a second.
+    /// How often it is played, and how often in a second.
     times: u32,
+    rate: u32,
     /// How long it waits for what must come, if not 10 s.
     patience_ms: Option<u32>,
     labels: u32,
@@ -255,7 +256,7 @@ pub fn agree(status: &str, lines: &str, body: &str) -> String {
 
 impl Default for Script {
     fn default() -> Self {
-        Self { steps: String::new(), times: 1, patience_ms: None, labels: 0 }
+        Self { steps: String::new(), times: 1, rate: 10, patience_ms: None, labels: 0 }
     }
 }
 
@@ -272,9 +273,26 @@ impl Script {
         Self { times, ..self }
     }
 
-    /// How often.
-    pub(crate) fn times(&self) -> u32 {
-        self.times
+    /// So often in a second instead.
+    #[must_use]
+    pub fn at_rate(self, rate: u32) -> Self {
+        Self { rate, ..self }
+    }
+
+    /// How often, and how often in a second.
+    pub(crate) fn pace(&self) -> (u32, u32) {
+        (self.times, self.rate)
+    }
+
+    /// Who is told this status now plays `refused`, everybody else the rest.
+    #[must_use]
+    pub fn unless(self, status: &str, like: Like<'_>, refused: &Self, rest: &Self) -> Self {
+        let told = self.receive(status, " optional=\"true\" next=\"refused\"", &like.actions());
+        let steps = format!(
+            "{}{}<nop next=\"end\"/>\n<label id=\"refused\"/>\n{}<label id=\"end\"/>\n",
+            told.steps, rest.steps, refused.steps
+        );
+        Self { steps, ..told }
     }
 
     /// Whoever is asked for OPTIONS says so, and plays the rest for whoever asks for anything else.

@@ -283,7 +283,20 @@ impl Stage {
     /// # Errors
     /// When it does not come up.
     pub fn raised(spots: impl IntoIterator<Item = Spot>) -> Result<Option<Self>, Error> {
-        let Some(lab) = Lab::up(2, true)? else { return Ok(None) };
+        Self::raised_with(2, "", spots)
+    }
+
+    /// The same with so many workers, and this in its configuration.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn raised_with(
+        workers: u32,
+        section: &str,
+        spots: impl IntoIterator<Item = Spot>,
+    ) -> Result<Option<Self>, Error> {
+        let Some(lab) = Lab::up(workers, true)? else { return Ok(None) };
+        lab.configure(section)?;
         let mut vendors = Vec::new();
         for spot in spots {
             for family in [Family::Four, Family::Six] {
@@ -469,8 +482,9 @@ impl Stage {
         let [file, messages] = [&file, &log].map(|path| path.to_string_lossy().into_owned());
         let (far, number) = (face.far.to_string(), spot.number());
         let mut arguments = vec!["-sf", &file, "-i", &inner, "-p", &port, "-mi", &media];
-        let calls = script.times().to_string();
-        arguments.extend(["-t", way.carrier.option(), "-m", &calls, "-r", "10", "-nostdin"]);
+        let (calls, rate) = script.pace();
+        let (calls, rate) = (calls.to_string(), rate.to_string());
+        arguments.extend(["-t", way.carrier.option(), "-m", &calls, "-r", &rate, "-nostdin"]);
         arguments.extend(["-timeout", "100", "-timeout_error"]);
         arguments.extend(["-trace_err", "-error_file", "/dev/stderr"]);
         arguments.extend(["-trace_msg", "-message_file", &messages]);
@@ -729,6 +743,13 @@ pub fn ended(mut cast: Vec<Actor>) -> Result<Vec<String>, String> {
 }
 
 impl Actor {
+    /// How often this stands in what it said or got until now.
+    #[must_use]
+    pub fn seen(&self, words: &str) -> usize {
+        let log = std::fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&log).matches(words).count()
+    }
+
     /// All that it got, and what was wrong.
     fn report(self) -> (String, String) {
         let Self { side, name, running, log, face: _face } = self;

@@ -13,6 +13,8 @@ use crate::lab::{Error, Lab, Running};
 
 /// The appliance, as its certificate names it: socat compares no addresses of IPv6.
 const NAMED: &str = "10.10.1.2";
+/// Vendors that are known by name.
+const VENDORS: [&str; 2] = ["tls4.example", "tls6.example"];
 
 /// Certificates of one lab, gone with their handle.
 pub struct Authority {
@@ -20,8 +22,8 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// A new one, with certificates `box` for all addresses of the appliance, `vendor` for these and
-    /// `stranger` for an address that is nobody's.
+    /// A new one, with certificates `box` for all addresses of the appliance, `vendor` for these and the
+    /// names of vendors, and `stranger` for an address that is nobody's.
     ///
     /// # Errors
     /// When they cannot be made.
@@ -34,7 +36,8 @@ impl Authority {
         let issuer = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
         std::fs::write(folder.join("authority.pem"), issuer.pem())?;
         let appliance = [NAMED, "10.10.2.2", "fd10:1::2", "fd10:2::2"].map(str::to_owned);
-        let vendors: Vec<String> = vendors.iter().map(ToString::to_string).collect();
+        let named = VENDORS.map(str::to_owned);
+        let vendors = vendors.iter().map(ToString::to_string).chain(named).collect::<Vec<_>>();
         let stranger = vec!["192.0.2.1".to_owned()];
         for (name, addresses) in
             [("box", appliance.to_vec()), ("vendor", vendors), ("stranger", stranger)]

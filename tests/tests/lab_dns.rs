@@ -1,6 +1,10 @@
-//! Vendors that are given by name, and a DNS server of Debian's that knows them (dnsmasq): NAPTR leads to SRV,
-//! SRV to two places of which the first is dead, each to an address. Then the records change, and then the
-//! server says nothing any more. By SIPp over IPv4 and IPv6, UDP and TCP.
+//! Vendors that are given by name, and a DNS server of Debian's that knows them (dnsmasq). By SIPp over IPv4 and
+//! IPv6, and over UDP, TCP or TLS, as NAPTR says.
+//!
+//! | shown | test |
+//! |---|---|
+//! | NAPTR chooses the transport; SRV leads to two places of which the first is dead; then the records change; then the server says nothing any more | `a_vendor_by_name_is_found_by_dns_follows_it_and_outlives_it` |
+//! | weights of SRV share out calls, and the next priority has its turn when those before it are dead | `calls_are_shared_out_by_weight_and_go_on_to_the_next_priority` |
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -10,7 +14,8 @@ use serde_json::Value;
 use tests::lab::{Error, Lab, Running};
 use tests::sipp::{Carrier, Script, leaves, left, takes, talks};
 use tests::stage::{
-    Family, Scene, Spot, Stage, Vendor, Way, Ways, at_once, outcome, spots, vendor_at,
+    CALLER, Family, Scene, Spot, Stage, Vendor, Way, Ways, at_once, ended, outcome, spots,
+    vendor_at,
 };
 
 /// Where the server is.
@@ -39,19 +44,50 @@ fn name(way: Way) -> String {
     format!("{}{family}.example", way.carrier.name().to_lowercase())
 }
 
-/// All that DNS knows of a vendor: its places in the order of their priority.
-fn records(spot: Spot, way: Way, places: &[usize]) -> Vec<String> {
-    let name = name(way);
-    let (service, protocol) = match way.carrier {
+/// One of a vendor's places, as SRV tells of it.
+#[derive(Clone, Copy)]
+struct Place {
+    place: usize,
+    priority: usize,
+    weight: u16,
+}
+
+/// Places in the order of their priority.
+fn in_turn(places: &[usize]) -> Vec<Place> {
+    let turns = places.iter().enumerate();
+    turns.map(|(priority, &place)| Place { place, priority, weight: 5 }).collect()
+}
+
+/// NAPTR's word for a carrier, and what SRV is asked for.
+fn service(carrier: Carrier) -> (&'static str, &'static str) {
+    match carrier {
         Carrier::Udp => ("SIP+D2U", "_sip._udp"),
-        Carrier::Tcp | Carrier::Tls => ("SIP+D2T", "_sip._tcp"),
-    };
-    let mut records = vec![format!("--naptr-record={name},10,10,s,{service},,{protocol}.{name}")];
-    for (priority, &place) in places.iter().enumerate() {
+        Carrier::Tcp => ("SIP+D2T", "_sip._tcp"),
+        Carrier::Tls => ("SIPS+D2T", "_sips._tcp"),
+    }
+}
+
+/// All that DNS knows of a vendor. By what it likes less than its way nobody is there.
+fn records(spot: Spot, way: Way, places: &[Place]) -> Vec<String> {
+    let name = name(way);
+    let nobody = vendor_at(spot, way, 3).ip();
+    let mut records = vec![format!("--host-record=nobody.{name},{nobody}")];
+    for carrier in [Carrier::Udp, Carrier::Tcp, Carrier::Tls] {
+        let (service, protocol) = service(carrier);
+        let order = if carrier == way.carrier { 10 } else { 20 };
+        records.extend([
+            format!("--naptr-record={name},{order},10,s,{service},,{protocol}.{name}"),
+            format!("--srv-host={protocol}.{name},nobody.{name},9,99,1"),
+        ]);
+    }
+    let (_, protocol) = service(way.carrier);
+    // It has the way that is liked for itself.
+    records.retain(|record| !record.starts_with(&format!("--srv-host={protocol}.")));
+    for &Place { place, priority, weight } in places {
         let at = vendor_at(spot, way, place);
         let (ip, port) = (at.ip(), at.port());
         records.extend([
-            format!("--srv-host={protocol}.{name},place{place}.{name},{port},{priority},5"),
+            format!("--srv-host={protocol}.{name},place{place}.{name},{port},{priority},{weight}"),
             format!("--host-record=place{place}.{name},{ip}"),
         ]);
     }
@@ -123,30 +159,35 @@ fn is(what: &str, found: impl Debug + PartialEq<Vec<u64>>, wanted: Vec<u64>) -> 
     if found == wanted { Ok(()) } else { Err(format!("{what}: {found:?}, not {wanted:?}")) }
 }
 
+/// All that DNS knows of the vendors of these ways.
+fn all_records(ways: &[Way], places: &[Place]) -> Vec<String> {
+    let each = spots(ways.len()).zip(ways);
+    each.flat_map(|(spot, &way)| records(spot, way, places)).collect()
+}
+
+/// A vendor of that name, and nobody there yet.
+fn furnish(stage: &Stage, spot: Spot, way: Way) -> Result<(), String> {
+    let scene = Scene::new("", talks(), Vendor { fields: Some(&[]), plays: None });
+    stage.furnish(spot, &scene, Ways::both(way)).map_err(words)?;
+    let set = format!("gateway routing set {} --field target={}", spot.vendor(0), name(way));
+    stage.tollgate(&set).map_err(words)?;
+    Ok(())
+}
+
 #[test]
 fn a_vendor_by_name_is_found_by_dns_follows_it_and_outlives_it() {
     if !is_installed() {
         return;
     }
-    let ways = [
-        Way::PLAIN,
-        Way { family: Family::Six, carrier: Carrier::Udp },
-        Way { family: Family::Four, carrier: Carrier::Tcp },
-        Way::STREAM,
-    ];
-    let stage = Stage::raised(spots(ways.len() + 1)).expect("the stage is raised");
+    let stage = Stage::raised(spots(Way::ALL.len() + 1)).expect("the stage is raised");
     let Some(stage) = stage else { return };
-    let all = |places: &[usize]| -> Vec<String> {
-        spots(ways.len()).zip(ways).flat_map(|(spot, way)| records(spot, way, places)).collect()
-    };
+    let ways = stage.ways();
+    let all = |places: &[usize]| all_records(&ways, &in_turn(places));
     // Nobody is at the first place.
     let mut server = serve(&stage.lab, &all(&[1, 0])).expect("dnsmasq starts");
     ask_there(&stage).expect("control starts again");
     at_once(&ways, |spot, way| {
-        let scene = Scene::new("", talks(), Vendor { fields: Some(&[]), plays: None });
-        stage.furnish(spot, &scene, Ways::both(way)).map_err(words)?;
-        let set = format!("gateway routing set {} --field target={}", spot.vendor(0), name(way));
-        stage.tollgate(&set).map_err(words)?;
+        furnish(&stage, spot, way)?;
         leads_to(&stage, spot, way, &[1, 0])?;
         is("who was tried", call(&stage, spot, way, 0, 1)?, vec![0, 200])
     });
@@ -174,4 +215,44 @@ fn a_vendor_by_name_is_found_by_dns_follows_it_and_outlives_it() {
         let took = began.elapsed();
         if took < ONE_CALL { Ok(()) } else { Err(format!("a call without DNS took {took:?}")) }
     });
+}
+
+/// Four of five calls to the first place, one to the second; the third is for when both are gone.
+const SHARED: [Place; 3] = [
+    Place { place: 0, priority: 1, weight: 40 },
+    Place { place: 1, priority: 1, weight: 10 },
+    Place { place: 2, priority: 2, weight: 5 },
+];
+/// By chance 12 of them go to the second place; fewer than 1 or more than 27 in one of a hundred thousand runs.
+const CALLS: usize = 60;
+
+fn shares_out(stage: &Stage, spot: Spot, way: Way) -> Result<(), String> {
+    furnish(stage, spot, way)?;
+    leads_to(stage, spot, way, &[0, 1, 2])?;
+    let takes = left(takes()).repeated(1_000);
+    let vendors = [0, 1, 2].map(|place| stage.stands(spot, way, place, &takes));
+    let vendors = vendors.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let caller = leaves(talks(), 2).repeated(CALLS as u32);
+    ended(vec![stage.asks(CALLER, spot, way, &caller)?])?;
+    let taken: Vec<usize> = vendors.iter().map(|vendor| vendor.seen("\nACK sip")).collect();
+    let is_fair = taken.iter().sum::<usize>() == CALLS && (1..=27).contains(&taken[1]);
+    if !is_fair || taken[2] > 0 {
+        return Err(format!("the places took {taken:?}"));
+    }
+    // Now only the third is there.
+    drop(vendors);
+    is("who was tried", call(stage, spot, way, 2, CALLS + 1)?, vec![0, 0, 200])
+}
+
+#[test]
+fn calls_are_shared_out_by_weight_and_go_on_to_the_next_priority() {
+    if !is_installed() {
+        return;
+    }
+    let stage = Stage::raised(spots(Way::ALL.len())).expect("the stage is raised");
+    let Some(stage) = stage else { return };
+    let ways = stage.ways();
+    let _server = serve(&stage.lab, &all_records(&ways, &SHARED)).expect("dnsmasq starts");
+    ask_there(&stage).expect("control starts again");
+    at_once(&ways, |spot, way| shares_out(&stage, spot, way));
 }

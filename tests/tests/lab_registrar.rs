@@ -5,6 +5,7 @@
 //! |---|---|
 //! | several contacts, q, expiry and its limits, fetch, removal of one and of all | `a_phone_keeps_its_contacts_as_it_likes_within_limits` |
 //! | newest or all contacts, forking, 6xx | `a_registered_phone_rings_at_its_newest_contact_or_at_all` |
+//! | `rel100` and `session_timer` of a phone | `a_phone_is_offered_what_its_fields_say` |
 //! | Path | `a_phone_behind_a_proxy_is_called_along_its_path` |
 //! | contacts behind NAT, OPTIONS and line ends that keep them reachable | `a_phone_behind_nat_is_called_and_kept_reachable_where_it_came_from` |
 //! | `SS_AUTHCHALLENGEMODE`, who exists, old nonces | `strangers_learn_nothing_of_who_exists`, `a_nonce_that_is_too_old_is_told_so` |
@@ -161,6 +162,32 @@ fn a_registered_phone_rings_at_its_newest_contact_or_at_all() {
     let ways = Way::ALL.into_iter().filter(|way| way.carrier != Carrier::Tls);
     let all: Vec<_> = ways.flat_map(each).collect();
     at_once(&all, |spot, one| rings(&stage, spot, one));
+}
+
+#[test]
+fn a_phone_is_offered_what_its_fields_say() {
+    let stage = Stage::raised(spots(Way::ALL.len())).expect("the stage is raised");
+    let Some(stage) = stage else { return };
+    let offered = Like {
+        has: &["Require:.*100rel", "Supported:.*timer", "Session-Expires: *1800"],
+        lacks: &[],
+    };
+    let settled = "Require: timer\nSession-Expires: 1800;refresher=uas\n";
+    let called = Script::new()
+        .gets_call(offered)
+        .says(answer("180 Ringing", "Require: 100rel\nRSeq: 17\n", ""))
+        .gets_with("PRACK", "RAck: 17 1 INVITE")
+        .says(agree("200 OK", "", ""))
+        .says(answer_call("200 OK", settled, SDP))
+        .gets("ACK");
+    let ways = Way::ALL.into_iter().filter(|way| way.carrier != Carrier::Tls);
+    at_once(&ways.collect::<Vec<_>>(), |spot, way| {
+        let ways = Ways::both(way);
+        furnish(&stage, spot, ways, "--field rel100=required --field session_timer=true")?;
+        says(&stage, spot, way, 0, &registers(HERE))?;
+        stage.act(spot, ways, &leaves(talks(), 2), &[Some(&left(called.clone()))])?;
+        expect("its end", &outcome(&stage.record(spot)?), &("normal", vec![200]))
+    });
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! Admit: who calls, may they, by which gateways in which order, at what price, for how long.
 
-use link::answer::{
-    CALLEE_MESSAGES, CALLER_MESSAGES, Candidate, Refuse, Rerouted, Route, Span, WITHHELD,
-};
+use link::answer::{Candidate, Refuse, Rerouted, Route, Span, WISHES_AT, WITHHELD};
 use link::ask::{Admit, Forward, Reroute};
+use link::profile::Wishes;
 use link::record::{ATTEMPTS_MAX, EndReason};
 use link::{Answer, CallRecord, Endpoint, Text};
 use numbers::Number;
@@ -128,14 +127,10 @@ impl Office {
         let live = Live { worker, key, mapping, account, routing, reserved, since, may_try, asked };
         self.take(admit.record, live);
 
-        let takes = |phone: &Customer| phone.ringing.is_some() && phone.messages;
-        let callee_takes = self.state.customers.of_number(&callee).is_some_and(takes);
-        let flags = [
-            (is_withheld(&customer, admit), WITHHELD),
-            (takes(&customer), CALLER_MESSAGES),
-            (callee_takes, CALLEE_MESSAGES),
-        ];
-        let flags = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum();
+        let callee_wishes = self.state.customers.of_number(&callee).map(|phone| phone.wishes);
+        let wishes = Wishes::pair(customer.wishes, callee_wishes.unwrap_or_default());
+        let withheld = if is_withheld(&customer, admit) { WITHHELD } else { 0 };
+        let flags = withheld | u32::from(wishes) << WISHES_AT;
         let mut route = Route {
             call: admit.call,
             customer_gateway: mapping,

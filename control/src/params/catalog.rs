@@ -274,6 +274,8 @@ pub const CATALOG: &[Parameter] = &[
     field("phone.offline_gateway", "", "name", "", "phone", NOW, "routing gateway for calls to it while it is offline; empty: none"),
     field("phone.fall_through", "false", "true, false", "", "phone", NOW, "true: routing gateways follow where the phone takes no call; false: 480"),
     field("phone.message", "false", "true, false", "", "phone", NOW, "true: MESSAGE is passed on inside its calls; false: it is refused"),
+    field("phone.session_timer", "false", "true, false", "", "phone", NOW, "true: session timers (RFC 4028) are offered; false: they are only answered"),
+    field("phone.rel100", "off", "off, supported, required", "", "phone", NOW, "reliable provisional responses (RFC 3262)"),
     field("phone.publish", "false", "true, false", "", "phone", NOW, "true: PUBLISH of it is accepted; false: it is not"),
     field("routing.auth_username", "", "text", "", "gateway routing", NOW, "the digest username that we send"),
     field("routing.auth_password", "", "text", "", "gateway routing", NOW, "its password"),

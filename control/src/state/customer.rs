@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use link::profile::Wishes;
 use numbers::Number;
 use routing::MappingGateway;
 
@@ -77,8 +78,8 @@ pub struct Customer {
     pub heeds_retry_after: bool,
     /// It may send PUBLISH (RFC 3903).
     pub publishes: bool,
-    /// MESSAGE is passed on inside its calls (RFC 3428).
-    pub messages: bool,
+    /// What it wants of SIP, if it is a phone: a gateway's profile says it.
+    pub wishes: Wishes,
     /// Whose calls it picks up, and who its; empty: nobody.
     pub pickup_group: String,
     /// Bindings at a time.

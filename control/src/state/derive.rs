@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use link::ask::CONTACTS_MAX;
 use link::order::{PlaceName, Proof};
+use link::profile::Wishes;
 use link::{Endpoint, Profile, Text, Transport};
 use numbers::transform::{Rule, Rules};
 use rating::{Price, RoundingMode, Tariff};
@@ -205,7 +206,7 @@ impl State {
             believes_diversion: gateway.sip.forward_signal_heard,
             heeds_retry_after: gateway.sip.retry_after,
             publishes: gateway.sip.publish,
-            messages: gateway.sip.message,
+            wishes: Wishes::default(),
             pickup_group: String::new(),
             contacts_max: CONTACTS_MAX,
             ringing: None,
@@ -240,7 +241,11 @@ impl State {
             heeds_retry_after: true,
             believes_diversion: false,
             publishes: phone.publish,
-            messages: phone.message,
+            wishes: Wishes {
+                message: phone.message,
+                session_timer: phone.session_timer,
+                rel100: phone.rel100.into(),
+            },
             pickup_group: phone.pickup_group.clone(),
             contacts_max: phone.contacts_max.into(),
             ringing: Some(Ringing {

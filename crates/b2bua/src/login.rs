@@ -223,6 +223,10 @@ impl Switch {
         if request.method() == Method::Notify && !self.is_news(asked.owner, request) {
             return None;
         }
+        // Its leg may be gone though its call goes on, and with it the numbers of that dialog.
+        if asked.role == Role::Exchange && self.leg_asking(asked.owner, request).is_none() {
+            return None;
+        }
         let demands = self.demands(&asked, request, response)?;
         let cnonce = self.random.text();
         let answers = demands.answers(&asked, request, &cnonce);

@@ -5,6 +5,7 @@
 //! was told there is room for; one too many is counted and treated like a gateway without wishes.
 
 use link::Profile;
+use link::profile::Wishes;
 
 /// See the head of this file.
 pub(crate) struct Profiles {
@@ -14,8 +15,8 @@ pub(crate) struct Profiles {
     free: Vec<u32>,
     /// What holds for everybody else: strangers, phones, gateways that are gone.
     plain: Profile,
-    /// The same, but for MESSAGE: what holds for phones that take it.
-    messaging: Profile,
+    /// The same for phones, by the bits of their wishes.
+    phones: Box<[Profile]>,
     /// How many gateways may send PUBLISH; phones are one of them.
     publishers: usize,
 }
@@ -32,13 +33,22 @@ pub(crate) enum Put {
 impl Profiles {
     pub(crate) fn new(gateways_max: u32) -> Self {
         let plain = Profile { retry_after: 1, reason: 1, privacy: 1, ..Profile::default() };
-        Self {
+        let mut profiles = Self {
             slots: vec![Profile::default(); gateways_max as usize].into_boxed_slice(),
             index: Vec::with_capacity(gateways_max as usize),
             free: (0..gateways_max).rev().collect(),
             plain,
-            messaging: Profile { message: 1, ..plain },
+            phones: vec![plain; Wishes::COUNT].into_boxed_slice(),
             publishers: 0,
+        };
+        profiles.set_plain(plain);
+        profiles
+    }
+
+    fn set_plain(&mut self, plain: Profile) {
+        self.plain = plain;
+        for (bits, place) in (0..).zip(&mut self.phones) {
+            *place = plain.with(Wishes::from_bits(bits));
         }
     }
 
@@ -51,8 +61,7 @@ impl Profiles {
         if profile.gateway == 0 {
             self.publishers += usize::from(profile.publish != 0);
             self.publishers -= usize::from(self.plain.publish != 0);
-            self.plain = *profile;
-            self.messaging = Profile { message: 1, ..*profile };
+            self.set_plain(*profile);
             return Put::Holds;
         }
         let slot = match (self.place(profile.gateway), profile.present) {
@@ -99,10 +108,10 @@ impl Profiles {
         self.known(gateway).unwrap_or(&self.plain)
     }
 
-    /// The profile of a gateway, or of a phone that `takes` MESSAGE or not.
-    pub(crate) fn of_party(&self, gateway: u32, takes: bool) -> &Profile {
-        let unknown = if takes { &self.messaging } else { &self.plain };
-        self.known(gateway).unwrap_or(unknown)
+    /// The profile of a gateway, or of a phone with these wishes.
+    pub(crate) fn of_party(&self, gateway: u32, wishes: Wishes) -> &Profile {
+        let phone = || self.phones.get(usize::from(wishes.bits())).unwrap_or(&self.plain);
+        self.known(gateway).unwrap_or_else(phone)
     }
 }
 

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use link::Profile;
 use link::endpoint::Transport;
-use link::profile::ReplyAddress;
+use link::profile::{ReplyAddress, Wishes};
 use link::record::{CallKey, EndReason, NEVER};
 use sip::digest::Asker;
 use sip::{Message, Method, Name};
@@ -246,11 +246,11 @@ impl Switch {
 
     /// Who sent a request, as [`Profiles::of_party`](crate::profiles::Profiles::of_party) asks: of the leg
     /// that it belongs to, or of the call that it opened. 0: nobody whose wishes we know, yet.
-    fn party_behind(&self, opened: Option<CallKey>, request: &Message<'_>) -> (u32, bool) {
+    fn party_behind(&self, opened: Option<CallKey>, request: &Message<'_>) -> (u32, Wishes) {
         let caller = || Some((opened.and_then(|call| self.live_call(call))?, Side::Caller));
         self.find_leg(request)
             .or_else(caller)
-            .map_or((0, false), |(slot, side)| self.calls[slot].party(side))
+            .map_or((0, Wishes::default()), |(slot, side)| self.calls[slot].party(side))
     }
 
     /// Writes a response to a request that came along `path` and opened a call, or none. Gives the way
@@ -262,8 +262,8 @@ impl Switch {
         request: &Message<'_>,
         reply: &Reply<'_>,
     ) -> Option<Path> {
-        let (gateway, takes) = self.party_behind(opened, request);
-        let peer = self.profiles.of_party(gateway, takes);
+        let (gateway, wishes) = self.party_behind(opened, request);
+        let peer = self.profiles.of_party(gateway, wishes);
         let local = self.local_of(&path);
         let us = Us {
             local: &self.setup.locals[usize::from(local)],
@@ -675,7 +675,7 @@ impl Switch {
     pub(crate) fn dismiss(&mut self, now: Instant, key: TransactionKey, answer: &Message<'_>) {
         let tag = self.tag_hash(answer);
         let Some(transaction) = self.transactions.find(key) else { return };
-        let repeated = transaction.dismissed == tag;
+        let repeated = transaction.dismissed.note(tag);
         let in_dialog = match transaction.role {
             Role::Exchange | Role::Refresh(_) => true,
             // The target is called from inside; who is asked outside comes back, and has a dialog.
@@ -684,7 +684,6 @@ impl Switch {
         };
         let was_ours = in_dialog || transaction.winner == tag;
         let ahead = u32::from(transaction.cseq_ahead);
-        transaction.dismissed = tag;
         let gateway = transaction.gateway;
         let mut path = transaction.way();
         if let Some(contact) = answer.contact() {

@@ -124,7 +124,7 @@ pub struct Route {
     pub candidates_used: u32,
     /// How many changes of vendor are allowed (`SS_GATEWAY_SWITCH_LIMIT`; 0: no failover).
     pub switches_max: u32,
-    /// Bits of [`WITHHELD`], [`CALLER_MESSAGES`] and [`CALLEE_MESSAGES`].
+    /// [`WITHHELD`], and from bit [`WISHES_AT`] on what the phones at both ends want.
     pub flags: u32,
     /// How `diverter` forwarded.
     pub forward: Forward,
@@ -138,12 +138,17 @@ pub struct Route {
 
 /// The caller's number is not shown to whoever is not trusted (RFC 3323).
 pub const WITHHELD: u32 = 1;
-/// MESSAGE inside the call is for the caller, which is a phone and so has no profile.
-pub const CALLER_MESSAGES: u32 = 2;
-/// It is for the phones among the candidates.
-pub const CALLEE_MESSAGES: u32 = 4;
+/// Where in [`Route::flags`] the byte of [`Wishes::pair`](crate::profile::Wishes::pair) begins: the caller's,
+/// and those of the phones among the candidates.
+pub const WISHES_AT: u32 = 8;
 
 impl Route {
+    /// What the phones at both ends want, as [`Wishes::pair`](crate::profile::Wishes::pair) says it.
+    #[must_use]
+    pub fn wishes(&self) -> u8 {
+        (self.flags >> WISHES_AT) as u8
+    }
+
     /// The candidates that count.
     #[must_use]
     pub fn candidates(&self) -> &[Candidate] {

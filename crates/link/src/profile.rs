@@ -207,7 +207,58 @@ pub struct Profile {
     pub password: Secret,
 }
 
+/// What a phone wants of SIP. It has no profile: this travels with route and record of each call of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// MESSAGE (RFC 3428) is passed on.
+    pub message: bool,
+    /// Session timers (RFC 4028) are offered to it.
+    pub session_timer: bool,
+    /// Reliable provisional responses (RFC 3262).
+    pub rel100: Rel100,
+}
+
+impl Wishes {
+    /// How many different ones there are as bits.
+    pub const COUNT: usize = 16;
+
+    /// As four bits.
+    #[must_use]
+    pub fn bits(self) -> u8 {
+        u8::from(self.message) | u8::from(self.session_timer) << 1 | (self.rel100 as u8) << 2
+    }
+
+    /// Of four bits; higher ones are somebody else's.
+    #[must_use]
+    pub fn from_bits(bits: u8) -> Self {
+        Self {
+            message: bits & 1 != 0,
+            session_timer: bits & 2 != 0,
+            rel100: Rel100::from(bits >> 2 & 3),
+        }
+    }
+
+    /// Those of caller and callee, as one byte.
+    #[must_use]
+    pub fn pair(caller: Self, callee: Self) -> u8 {
+        caller.bits() | callee.bits() << 4
+    }
+}
+
 impl Profile {
+    /// The same for a phone, which wants this beside what is said here of everybody.
+    #[must_use]
+    pub fn with(self, wishes: Wishes) -> Self {
+        let Wishes { message, session_timer, rel100 } = wishes;
+        let rel100 = if rel100 == Rel100::Off { self.rel100 } else { rel100 as u8 };
+        Self {
+            message: self.message | u8::from(message),
+            session_timer: self.session_timer | u8::from(session_timer),
+            rel100,
+            ..self
+        }
+    }
+
     /// What the peer's failure is told as.
     #[must_use]
     pub fn status_of(&self, status: u16) -> u16 {
@@ -219,6 +270,23 @@ impl Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wishes_of_both_sides_fit_a_byte_and_come_back() {
+        for bits in 0..Wishes::COUNT as u8 {
+            let wishes = Wishes::from_bits(bits);
+            // Nobody writes the fourth number of 100rel.
+            let known = if bits >> 2 == 3 { bits & 3 } else { bits };
+            assert_eq!(wishes.bits(), known);
+            let both = Wishes::pair(wishes, Wishes::from_bits(6));
+            assert_eq!((both & 15, Wishes::from_bits(both >> 4)), (known, Wishes::from_bits(6)));
+            let profile = Profile::default().with(wishes);
+            let told = (profile.message, profile.session_timer, profile.rel100);
+            assert_eq!(told, (known & 1, known >> 1 & 1, known >> 2));
+        }
+        let all = Profile { message: 1, rel100: 2, ..Profile::default() };
+        assert_eq!(all.with(Wishes::default()), all);
+    }
 
     #[test]
     fn a_failure_is_told_as_the_table_says_and_else_as_it_is() {

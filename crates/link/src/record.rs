@@ -362,8 +362,8 @@ pub struct CallRecord {
     pub ended_by: u8,
     /// 1: the answer went out before its start record was durable.
     pub uncommitted: u8,
-    /// Which side is a phone that MESSAGE inside the call is for: 1 the caller, 2 the callee.
-    pub messages: u8,
+    /// What phones at both ends want of SIP ([`Wishes::pair`](crate::profile::Wishes::pair)).
+    pub wishes: u8,
     /// Reserved; zero.
     pub spare: [u8; 6],
     /// Media from the caller.

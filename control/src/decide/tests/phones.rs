@@ -557,25 +557,28 @@ fn a_phone_is_called_from_the_address_that_it_registered_to() {
 }
 
 #[test]
-fn a_route_says_which_phones_take_messages() {
-    use link::answer::{CALLEE_MESSAGES, CALLER_MESSAGES};
+fn a_route_says_what_phones_want_of_sip() {
+    use link::profile::{Rel100, Wishes};
     let mut desk = Desk::with_alice();
     desk.at_home(1);
     let bob = json!({"name": "bob", "account": "customer", "tariff": "sell", "password": PASSWORD});
     desk.post("phone", bob).unwrap();
-    let flags = |desk: &mut Desk, nonce: &'static str| {
+    let told = |desk: &mut Desk, nonce: &'static str| {
         let mut admit = desk.invite(HOME, "390200");
         let login = Login { user: "bob", nonce, ..ALICE };
         admit.credentials = login.credentials(SipMethod::Invite);
         let route = desk.ask(&admit).unwrap();
         desk.office.release(admit.record);
-        route.flags
+        [route.wishes(), route.wishes() >> 4].map(Wishes::from_bits)
     };
-    assert_eq!(flags(&mut desk, "a"), 0);
+    let nothing = Wishes::default();
+    assert_eq!(told(&mut desk, "a"), [nothing; 2]);
     desk.change("phone/bob", json!({"message": true}));
-    assert_eq!(flags(&mut desk, "b"), CALLER_MESSAGES);
-    desk.change("phone/alice", json!({"message": true}));
-    assert_eq!(flags(&mut desk, "c"), CALLER_MESSAGES | CALLEE_MESSAGES);
+    let bob = Wishes { message: true, ..nothing };
+    assert_eq!(told(&mut desk, "b"), [bob, nothing]);
+    desk.change("phone/alice", json!({"session_timer": true, "rel100": "required"}));
+    let alice = Wishes { session_timer: true, rel100: Rel100::Required, ..nothing };
+    assert_eq!(told(&mut desk, "c"), [bob, alice]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::fields::{bounded, memo};
 use super::geo::{Fencing, check_fence};
 use crate::Refusal;
 use crate::state::customer::INTERNATIONAL;
+use crate::state::profile::Rel100;
 use crate::state::secret::Password;
 use crate::state::word::words;
 
@@ -69,6 +70,12 @@ pub struct Phone {
     /// MESSAGE is passed on inside its calls.
     #[serde(default)]
     pub message: bool,
+    /// Session timers (RFC 4028) are offered to it.
+    #[serde(default)]
+    pub session_timer: bool,
+    /// Reliable provisional responses (RFC 3262): `off`, `supported` or `required`.
+    #[serde(default)]
+    pub rel100: Rel100,
     /// PUBLISH of it is taken.
     #[serde(default)]
     pub publish: bool,

@@ -346,8 +346,8 @@ impl Switch {
             let leg = &call.legs[Side::Callee as usize];
             let request = leg.request(Method::Invite, leg.cseq_local, branch, content);
             let vendor = call.record.attempts().get(usize::from(index));
-            let takes = call.takes_messages(Side::Callee);
-            let peer = vendor.map(|attempt| switch.profiles.of_party(attempt.gateway, takes));
+            let wishes = call.wishes(Side::Callee);
+            let peer = vendor.map(|attempt| switch.profiles.of_party(attempt.gateway, wishes));
             let told = Told { peer, caller: Some(caller), ..Told::default() };
             let extensions = switch.attempt_extensions(slot, peer);
             let passed = Some(invite);
@@ -525,7 +525,7 @@ impl Switch {
             }
             return;
         }
-        let is_first = transaction.winner == 0 && transaction.dismissed == 0;
+        let is_first = transaction.winner == 0 && transaction.dismissed.is_empty();
         self.dismiss(now, client, message);
         if is_first {
             let call = &mut self.calls[slot];

@@ -252,8 +252,8 @@ impl Switch {
         let &Within { method, content, passed, says, extensions, role, peer } = within;
         let owner = Some(self.key_of(slot));
         let call = &mut self.calls[slot];
-        let (gateway, takes) = call.party(side);
-        let told = Told { peer: Some(self.profiles.of_party(gateway, takes)), ..Told::default() };
+        let (gateway, wishes) = call.party(side);
+        let told = Told { peer: Some(self.profiles.of_party(gateway, wishes)), ..Told::default() };
         let invites = call.branches;
         let leg = call.leg(side);
         leg.cseq_local += 1;

@@ -38,6 +38,7 @@ impl Switch {
         request: &Message<'_>,
         key: Key,
     ) {
+        self.heed_target(now, request);
         let Some((slot, side)) = self.find_leg(request) else {
             if self.leaver_request(now, path, request, key) {
                 return;

@@ -3,7 +3,7 @@
 use core::hash::Hasher;
 use core::time::Duration;
 
-use link::answer::{CALLEE_MESSAGES, CALLER_MESSAGES, Challenge, Pickup, Refuse, Route};
+use link::answer::{Challenge, Pickup, Refuse, Route};
 use link::ask::{Abandon, Admit, Ask, Credentials, Identities};
 use link::record::{CallKey, CallRecord, EndReason, EndedBy, Facts};
 use link::{Endpoint, Text};
@@ -386,8 +386,7 @@ impl Switch {
         let Some(slot) = self.admitting(route.call) else { return };
         let record = &mut self.calls[slot].record;
         record.customer_gateway = route.customer_gateway;
-        let flags = [CALLER_MESSAGES, CALLEE_MESSAGES].map(|flag| route.flags & flag != 0);
-        record.messages = u8::from(flags[0]) | u8::from(flags[1]) << 1;
+        record.wishes = route.wishes();
         let Some(kept) = self.kept.keep(route.as_bytes()) else {
             self.counters.add(Counter::RefusedKeptFull);
             return self.abandon_admission(now, slot, 503, EndReason::Overload);

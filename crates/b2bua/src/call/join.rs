@@ -131,6 +131,8 @@ impl Switch {
         };
         let after_s = message.value(Name::RetryAfter).and_then(header::retry_after);
         let is_spare = matches!(transfer.stage, Stage::Recalling { .. });
+        // A target that is in a transfer of its own says so until that is over, however long its people talk.
+        let is_patient = is_spare && transfer.spare.path.inside().is_some();
         let session = match is_spare {
             true => &mut transfer.spare.session,
             false => &mut self.calls[slot].leg(asked).session,
@@ -142,9 +144,10 @@ impl Switch {
             (500, Some(seconds), _) => Duration::from_secs(seconds.min(10).into()),
             _ => return false,
         };
-        let transfer = self.transfer_mut(slot).filter(|transfer| transfer.tries < TRIES_MAX);
+        let transfer = self.transfer_mut(slot);
+        let transfer = transfer.filter(|transfer| transfer.tries < TRIES_MAX || is_patient);
         let Some(transfer) = transfer else { return false };
-        transfer.tries += 1;
+        transfer.tries = transfer.tries.saturating_add(1);
         self.set_deadline(slot, Deadline::Keys, Some(now + wait));
         true
     }

@@ -50,6 +50,7 @@ pub(crate) use session::Session;
 use core::time::Duration;
 
 use link::CallRecord;
+use link::profile::Wishes;
 use link::record::{CallKey, EndReason, EndedBy, MediaFigures, NEVER};
 use link::report::{Ended, GatewayNews, News};
 use link::{Ask, Report};
@@ -346,15 +347,19 @@ impl Call {
         &mut self.legs[side as usize]
     }
 
-    /// Whether MESSAGE is for the phone at the far end of a leg. For gateways their profile says so.
-    fn takes_messages(&self, side: Side) -> bool {
+    /// What the phone at the far end of a leg wants of SIP. For gateways their profile says it.
+    fn wishes(&self, side: Side) -> Wishes {
         let is_inside = self.legs[side as usize].path.inside().is_some();
-        !is_inside && self.record.messages & (1 << side as u8) != 0
+        let both = if is_inside { 0 } else { self.record.wishes };
+        Wishes::from_bits(match side {
+            Side::Caller => both,
+            Side::Callee => both >> 4,
+        })
     }
 
-    /// The gateway or phone at the far end of a leg, and what [`Self::takes_messages`] says of it.
-    pub(crate) fn party(&self, side: Side) -> (u32, bool) {
-        (self.gateway(side), self.takes_messages(side))
+    /// The gateway or phone at the far end of a leg, and what [`Self::wishes`] says of it.
+    pub(crate) fn party(&self, side: Side) -> (u32, Wishes) {
+        (self.gateway(side), self.wishes(side))
     }
 
     /// The gateway at the far end of a leg; 0: none that we know.

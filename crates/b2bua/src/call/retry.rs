@@ -54,7 +54,11 @@ impl Switch {
     }
 
     /// The leg whose dialog a request of ours belongs to, also one that is being taken over.
-    fn leg_asking(&mut self, owner: Option<CallKey>, request: &Message<'_>) -> Option<&mut Leg> {
+    pub(crate) fn leg_asking(
+        &mut self,
+        owner: Option<CallKey>,
+        request: &Message<'_>,
+    ) -> Option<&mut Leg> {
         let slot = self.live_call(owner?)?;
         let call = &mut self.calls[slot];
         let spare = call.transfer.and_then(|place| self.transfers.at(place));

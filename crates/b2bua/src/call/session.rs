@@ -167,8 +167,8 @@ fn shortest(message: &Message<'_>) -> Option<u32> {
 impl Switch {
     /// How the gateway behind a leg wants its SIP.
     pub(crate) fn profile_of(&self, slot: usize, side: Side) -> &Profile {
-        let (gateway, takes) = self.calls[slot].party(side);
-        self.profiles.of_party(gateway, takes)
+        let (gateway, wishes) = self.calls[slot].party(side);
+        self.profiles.of_party(gateway, wishes)
     }
 
     /// Whether there are session timers at all.

@@ -6,11 +6,12 @@
 use link::record::EndReason;
 use sip::{Message, Method};
 
-use super::Session;
 use super::hangup::by_side;
+use super::{Deadline, Session};
 use crate::Instant;
 use crate::arena::Field;
 use crate::compose::Reply;
+use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
 use crate::keys::Token;
 use crate::path::Path;
@@ -117,6 +118,27 @@ impl Switch {
             _ => {}
         }
         true
+    }
+
+    /// A target that was in a transfer of its own when whoever waited was to get it speaks by itself: the two
+    /// are together, and what it asks for is like any other re-INVITE. Else both would wait for each other.
+    pub(super) fn heed_target(&mut self, now: Instant, request: &Message<'_>) {
+        if request.method() != Method::Invite || self.find_leg(request).is_some() {
+            return;
+        }
+        let Some(slot) = self.find_spare(request) else { return };
+        let Some(transfer) = self.transfer(slot) else { return };
+        let side = transfer.side;
+        let is_recalled = matches!(transfer.stage, Stage::Recalling { .. });
+        let will_be_asked = self.calls[slot].deadlines.get(Deadline::Keys).is_some();
+        if !is_recalled || !will_be_asked || self.plan(slot) != Some(Plan::Finish) {
+            return;
+        }
+        self.set_deadline(slot, Deadline::Keys, None);
+        self.dismiss_spare(now, slot, side);
+        self.rejoin_media(slot);
+        self.park_legs(slot, false);
+        self.counters.add(Counter::TransfersDone);
     }
 
     /// The call whose spare leg a request belongs to. A target whose answer was not heeded yet has told no tag:

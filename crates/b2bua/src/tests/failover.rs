@@ -136,6 +136,28 @@ fn a_late_answer_of_a_vendor_given_up_gets_ack_and_bye_and_is_in_the_record() {
 }
 
 #[test]
+fn forks_that_repeat_their_late_answers_in_turn_hear_one_bye_each() {
+    let mut world = World::new();
+    let (_, first) = world.call_begins(&[0, 1]);
+    world.wait_ms(4_000);
+    world.ignore_messages();
+    for round in 0..3 {
+        for fork in ["v", "w", "x"] {
+            world.vendor_says(0, &first, 200, fork, &vendor_sdp());
+            world.vendor_gets(0, "ACK ");
+            if round == 0 {
+                let bye = world.vendor_gets(0, "BYE ");
+                world.vendor_says(0, &bye, 200, fork, "");
+            }
+            world.is_quiet();
+        }
+    }
+    assert_eq!(world.count(Counter::AnswersUnwanted), 3);
+    world.caller_sends(&beside_invite(1, "CANCEL", "<sip:4420@192.0.2.1>"));
+    world.settles();
+}
+
+#[test]
 fn the_search_ends_with_its_budget() {
     let mut world = World::new();
     let (key, _) = world.call_begins(&[0, 1, 2]);

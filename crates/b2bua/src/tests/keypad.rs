@@ -69,16 +69,18 @@ impl Scene {
 
     /// Vendor 0 presses a key that comes as INFO.
     fn informs(&mut self, cseq: u32, key: char) {
-        let info = vendor_request(0, "INFO", cseq, &self.invite, "v", "").replacen(
-            "Content-Length: 0\r\n\r\n",
-            "",
-            1,
-        );
+        let info = vendor_request(0, "INFO", cseq, &self.invite, "v", "");
+        self.presses_by_info(0, &info, key);
+    }
+
+    /// A vendor says by this INFO which key it presses.
+    fn presses_by_info(&mut self, vendor: usize, info: &str, key: char) {
+        let info = info.replacen("Content-Length: 0\r\n\r\n", "", 1);
         let body = format!("Signal={key}\r\nDuration=160\r\n");
         let kind = "Content-Type: application/dtmf-relay\r\n";
         let length = body.len();
         let info = format!("{info}{kind}Content-Length: {length}\r\n\r\n{body}");
-        self.world.vendor_sends(0, &info);
+        self.world.vendor_sends(vendor, &info);
     }
 
     /// What becomes of an audio packet that arrives at `port`.
@@ -304,6 +306,55 @@ fn who_asked_speaks_to_the_target_while_the_other_waits_and_leaves_the_two_by_ha
     scene.world.vendor_gets(0, "SIP/2.0 200 ");
     scene.is_finished();
     assert_eq!(scene.world.count(Counter::TransfersDone), 1);
+    scene.caller_ends(&admit);
+}
+
+/// Vendor 1, in the call that `invite` opened, presses these keys, the first of which goes on to whoever it
+/// talks to.
+fn target_presses(scene: &mut Scene, invite: &str, first: u32, keys: &str, far: usize) {
+    for (cseq, key) in (first..).zip(keys.chars()) {
+        let info = vendor_request(1, "INFO", cseq, invite, "t", "");
+        scene.presses_by_info(1, &info, key);
+        if cseq == first {
+            let passed = scene.world.vendor_gets(far, "INFO ");
+            scene.world.vendor_says(far, &passed, 200, "", "");
+        }
+        scene.world.vendor_gets(1, "SIP/2.0 200 ");
+    }
+}
+
+#[test]
+fn who_waited_gets_a_target_that_is_in_a_transfer_of_its_own_once_that_is_over() {
+    let mut scene = Scene::new();
+    let (admit, to_target) = scene.consults();
+    // The target asks somebody else, and vendor 0 has heard enough.
+    target_presses(&mut scene, &to_target, 1, "*28888#", 0);
+    let third = scene.world.admit();
+    scene.world.route(third.call, &[2]);
+    let to_third = scene.world.vendor_gets(2, "INVITE ");
+    scene.world.vendor_says(2, &to_third, 200, "u", &sdp("203.0.113.30", 8_000));
+    scene.world.vendor_gets(2, "ACK ");
+    scene.world.commit();
+    let again = scene.world.vendor_gets(1, "INVITE ");
+    scene.world.vendor_says(1, &again, 200, "", &target_sdp());
+    scene.world.vendor_gets(1, "ACK ");
+    scene.world.vendor_sends(0, &vendor_request(0, "BYE", 1, &scene.invite, "v", ""));
+    scene.world.vendor_gets(0, "SIP/2.0 200 ");
+    scene.world.wait_ms(30_000);
+    scene.world.is_quiet();
+
+    target_presses(&mut scene, &to_target, 8, "**", 2);
+    let bye = scene.world.vendor_gets(2, "BYE ");
+    scene.world.vendor_says(2, &bye, 200, "", "");
+    let offerless = scene.world.caller_gets("INVITE ");
+    assert_eq!(body(&offerless), "");
+    caller_says(&mut scene.world, &offerless, 200, &caller_sdp());
+    let again = scene.world.vendor_gets(1, "INVITE ");
+    scene.world.vendor_says(1, &again, 200, "", &target_sdp());
+    scene.world.vendor_gets(1, "ACK ");
+    scene.world.caller_gets("ACK ");
+    let caller = scene.ports().1;
+    scene.world.hear_each_other(caller, media_port(&again));
     scene.caller_ends(&admit);
 }
 

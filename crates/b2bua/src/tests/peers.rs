@@ -1,8 +1,10 @@
 //! Where peers want to be spoken to, how ringing reaches them, and what they may ask of us.
 
-use link::profile::{ReplyAddress, RequestAddress, Ringback};
+use link::answer::WISHES_AT;
+use link::profile::{Rel100, ReplyAddress, RequestAddress, Ringback, Wishes};
 
 use super::identity::{CUSTOMER, VENDOR};
+use super::reliable::prack;
 use super::*;
 
 const ELSEWHERE: &str = "198.51.100.99:5099";
@@ -188,17 +190,23 @@ fn a_message_inside_a_call_is_passed_on_where_both_take_it() {
     }
 }
 
+impl World {
+    /// Admits a call between phones that want this of SIP: vendor 0 is the one that rings.
+    fn route_to_phones(&mut self, call: CallKey, [caller, callee]: [Wishes; 2]) {
+        let wishes = Wishes::pair(caller, callee);
+        self.route_with(call, &[0], |route| route.flags = u32::from(wishes) << WISHES_AT);
+    }
+}
+
 #[test]
 fn phones_take_messages_as_the_route_says() {
-    use link::answer::{CALLEE_MESSAGES, CALLER_MESSAGES};
-    for (flags, takes) in [(0, [false; 2]), (CALLER_MESSAGES, [true, false]), (6, [true; 2])] {
+    for takes in [[false; 2], [true, false], [true; 2]] {
         let mut world = World::new();
         // Nobody here has a profile.
         world.caller_sends(&invite(1, &caller_sdp()));
         world.caller_gets("SIP/2.0 100 ");
         let call = world.admit().call;
-        world.route_with(call, &[0], |route| route.flags = flags);
-        assert_eq!(flags & CALLEE_MESSAGES != 0, takes[1]);
+        world.route_to_phones(call, takes.map(|message| Wishes { message, ..Wishes::default() }));
         let first = world.vendor_gets(0, "INVITE ");
         assert_eq!(header(&first, "Allow").contains("MESSAGE"), takes[1]);
         world.vendor_says(0, &first, 200, "v", &vendor_sdp());
@@ -217,6 +225,46 @@ fn phones_take_messages_as_the_route_says() {
         } else {
             world.caller_gets("SIP/2.0 405 ");
         }
+        world.settles();
+    }
+}
+
+#[test]
+fn phones_get_sessions_and_reliable_responses_as_the_route_says() {
+    let rel100 = Rel100::Required;
+    let wishes = Wishes { session_timer: true, rel100, message: false };
+    for (side, both) in
+        [[wishes, Wishes::default()], [Wishes::default(), wishes]].into_iter().enumerate()
+    {
+        let mut world = World::new();
+        let able =
+            invite(1, &caller_sdp()).replace("Contact: ", "Supported: 100rel, timer\r\nContact: ");
+        world.caller_sends(&able);
+        world.caller_gets("SIP/2.0 100 ");
+        let call = world.admit().call;
+        world.route_to_phones(call, both);
+        let first = world.vendor_gets(0, "INVITE ");
+        assert_eq!(first.contains("\r\nSession-Expires: 1800\r\n"), side == 1, "{first}");
+        assert_eq!(first.contains("\r\nRequire: 100rel\r\n"), side == 1, "{first}");
+        if side == 1 {
+            world.vendor_rings(&first, 180, "v", 7, "");
+            world.vendor_gets(0, "PRACK ");
+        } else {
+            world.vendor_says(0, &first, 180, "v", "");
+        }
+        let ringing = world.caller_gets("SIP/2.0 180 ");
+        assert_eq!(ringing.contains("\r\nRequire: 100rel\r\n"), side == 0, "{ringing}");
+        if side == 0 {
+            world.caller_sends(&prack(2, &ringing, ""));
+            world.caller_gets("SIP/2.0 200 ");
+        }
+        world.vendor_says(0, &first, 200, "v", &vendor_sdp());
+        world.vendor_gets(0, "ACK ");
+        world.commit();
+        let answer = world.caller_gets("SIP/2.0 200 ");
+        assert_eq!(answer.contains("\r\nSession-Expires: 1800"), side == 0, "{answer}");
+        world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+        world.caller_sends(&caller_request("BYE", 3, &answer, ""));
         world.settles();
     }
 }

@@ -808,6 +808,29 @@ fn every_request_to_a_transferor_who_asks_for_passwords_has_its_own_number() {
 }
 
 #[test]
+fn what_a_transferor_who_is_gone_wants_proof_for_is_not_asked_again() {
+    let (mut world, _, answer) = world_of_challenger();
+    let news = world.vendor_gets(0, "NOTIFY ");
+    world.vendor_says(0, &news, 200, "", "");
+    let admit = world.admit();
+    world.caller_sends(&caller_request("INFO", 2, &answer, ""));
+    let info = world.vendor_gets(0, "INFO ");
+    world.route(admit.call, &[1]);
+    let to_target = world.vendor_gets(1, "INVITE ");
+    world.vendor_says(1, &to_target, 200, "t", &target_sdp());
+    world.commit();
+    let again = world.caller_gets("INVITE ");
+    caller_says(&mut world, &again, 200, &caller_sdp());
+    world.ignore_messages();
+    // The numbers of its dialog are forgotten, and two of them are used since.
+    world.vendor_sends(0, &challenge(&info, 401, &[ASKS]));
+    world.caller_gets("SIP/2.0 ");
+    world.is_quiet();
+    world.caller_sends(&caller_request("BYE", 3, &answer, ""));
+    world.settles();
+}
+
+#[test]
 fn a_refer_is_refused_by_its_fault() {
     let mut world = World::new();
     let (_, invite, answer) = world.transferable();

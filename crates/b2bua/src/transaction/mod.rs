@@ -209,6 +209,28 @@ impl Running {
     }
 }
 
+/// Forks whose 2xx nobody wants, newest first, by hashes of their To-tags; zeros where there are fewer. Each
+/// of them repeats its own until our ACK reaches it, and hears one BYE.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Dismissed([u64; 4]);
+
+impl Dismissed {
+    /// Whether none was.
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == [0; 4]
+    }
+
+    /// One more, or one again. Whether it was known.
+    pub(crate) fn note(&mut self, tag: u64) -> bool {
+        let known = self.0.contains(&tag);
+        if !known {
+            self.0.rotate_right(1);
+            self.0[0] = tag;
+        }
+        known
+    }
+}
+
 /// One transaction.
 pub(crate) struct Transaction {
     pub(crate) machine: Machine,
@@ -245,8 +267,8 @@ pub(crate) struct Transaction {
     pub(crate) detours: bool,
     /// INVITE client: hash of the To-tag whose 2xx was taken; 0: none yet.
     pub(crate) winner: u64,
-    /// INVITE client: hash of the To-tag whose 2xx was last dismissed; 0: none yet.
-    pub(crate) dismissed: u64,
+    /// INVITE client: the forks whose 2xx was dismissed.
+    pub(crate) dismissed: Dismissed,
     /// INVITE client: how far the numbers of our requests in its early dialogs have gone beyond its own.
     pub(crate) cseq_ahead: u8,
     /// The server transaction that this client transaction finds the answer for.
@@ -332,7 +354,7 @@ impl Transactions {
             challenges: 0,
             detours: false,
             winner: 0,
-            dismissed: 0,
+            dismissed: Dismissed::default(),
             cseq_ahead: 0,
             peer: None,
             key: 0,
@@ -379,7 +401,7 @@ impl Transactions {
         transaction.challenges = birth.challenges;
         transaction.detours = birth.detours;
         transaction.winner = 0;
-        transaction.dismissed = 0;
+        transaction.dismissed = Dismissed::default();
         transaction.cseq_ahead = 0;
         transaction.peer = birth.peer;
         transaction.key = birth.key;
