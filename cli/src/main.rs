@@ -35,6 +35,15 @@ struct Cli {
 enum Noun {
     /// Is it ready, and what does it carry?
     Status,
+    /// What happens now, again and again.
+    Top {
+        /// Seconds between two looks.
+        #[arg(long, value_name = "S", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        every: u64,
+        /// How many looks; 0: until it is stopped.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        looks: u64,
+    },
     /// Does this machine have what a switch needs?
     Doctor,
     /// What the driver drops, and whom.
@@ -122,6 +131,7 @@ fn main() -> ExitCode {
 fn run(context: &Context, noun: Noun) -> Result<(), Failure> {
     match noun {
         Noun::Status => command::status::run(context),
+        Noun::Top { every, looks } => command::top::run(context, every, looks),
         Noun::Doctor => command::doctor::run(context),
         Noun::Firewall(verb) => command::firewall::run(context, verb),
         Noun::Account(verb) => command::account::run(context, verb),

@@ -58,7 +58,8 @@ fn is_list(value: &Value) -> bool {
     value.is_array() || value.get("items").is_some_and(Value::is_array)
 }
 
-fn table(value: &Value, columns: &[&str]) -> String {
+/// A list as a table, or an object as its lines.
+pub(crate) fn table(value: &Value, columns: &[&str]) -> String {
     if value.is_null() {
         return String::new();
     }

@@ -14,6 +14,7 @@ pub(crate) mod registration;
 pub(crate) mod route;
 pub(crate) mod status;
 pub(crate) mod tariff;
+pub(crate) mod top;
 
 use hyper::Method;
 use serde_json::{Map, Value};
