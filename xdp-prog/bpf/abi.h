@@ -122,6 +122,11 @@ struct source {
 	__u32 word[4];
 };
 
+/* A random word for each byte of an IPv4 address: what they come to is its hash (source.h). */
+struct tabulation {
+	__u64 words[4][256];
+};
+
 /*
  * Key of the prefix tries. The family is part of the prefix, so ::/0 never covers an IPv4
  * address.

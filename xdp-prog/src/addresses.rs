@@ -333,11 +333,22 @@ pub(crate) fn is_looked(address: IpAddr, not_after: Option<Instant>) -> bool {
 
 /// `source_hash` of `source.h`.
 pub(crate) fn source_hash(key: [u64; 2], address: IpAddr) -> u64 {
-    let hasher = SipHasher13::new_with_keys(key[0], key[1]);
     match address {
-        IpAddr::V4(v4) => hasher.hash(&v4.octets()),
-        IpAddr::V6(v6) => hasher.hash(&v6.octets()),
+        IpAddr::V4(v4) => {
+            let words = (0u8..).zip(v4.octets()).map(|(place, byte)| word(key, place, byte));
+            words.fold(0, |sum, word| sum ^ word)
+        }
+        IpAddr::V6(v6) => SipHasher13::new_with_keys(key[0], key[1]).hash(&v6.octets()),
     }
+}
+
+/// The words that the driver takes for the bytes of IPv4 addresses.
+pub(crate) fn tabulation(key: [u64; 2]) -> Vec<u64> {
+    (0..4).flat_map(|place| (0..=255).map(move |byte| word(key, place, byte))).collect()
+}
+
+fn word(key: [u64; 2], place: u8, byte: u8) -> u64 {
+    SipHasher13::new_with_keys(key[0], key[1]).hash(&[place, byte])
 }
 
 /// The first and the second bucket of so many, a power of two.

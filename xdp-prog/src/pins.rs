@@ -28,8 +28,9 @@ const BESIDE: &str = "new_";
 pub(crate) const PROGRAM: &str = "program";
 pub(crate) const EXPLAIN: &str = "explain";
 /// Every table of `bpf/maps.h`, by the name it is pinned under.
-const TABLES: [&str; 23] = [
+const TABLES: [&str; 24] = [
     "settings",
+    "tabulation",
     "counts",
     "spared",
     "deny_buckets",
