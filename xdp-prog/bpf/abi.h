@@ -11,7 +11,7 @@
 
 #define INTERFACES_MAX 16
 #define OWN_ADDRESSES_MAX 32
-#define ADDRESS_SLOTS 15
+#define ADDRESS_SLOTS 7
 #define BUDGET_SLOTS 4
 #define FLOWS_OF_ADDRESS 14
 #define FLOWS_OF_NETWORK 30
@@ -127,6 +127,11 @@ struct source {
 	__u32 word[4];
 };
 
+/* A random word for each byte of an IPv4 address: what they come to is its hash (source.h). */
+struct tabulation {
+	__u64 words[4][256];
+};
+
 /*
  * Key of the prefix tries. The family is part of the prefix, so ::/0 never covers an IPv4
  * address.
@@ -156,19 +161,23 @@ struct prefix_rule {
 };
 
 /*
- * A table of single addresses. A source has a first bucket and a second, each one cache line
- * of tags. A tag is 0 (free) or 32 bits of the source's hash; the entry at the same place is read
- * only when the tag agrees. The second bucket is looked at only if the first ever ran over, and few
- * do: so a stranger costs one line, however many are in it.
+ * A table of single addresses. A source has a first bucket and a second, each one cache line, and lies
+ * in one of them. The second is looked at only if the first ever ran over.
+ *
+ * A tag is 0 (free), an IPv4 address itself, or 32 bits of an IPv6 address's hash. What is denied for
+ * good as an IPv4 address needs no more than its tag; of all else the entry at the same place decides.
+ * So a denied address mostly costs one line, and a stranger too, however many are in it.
  */
 struct address_bucket {
+	__u32 looked; /* a bit for each slot, from bit 1 on: its entry decides */
 	__u32 tags[ADDRESS_SLOTS];
 	__u32 spilled; /* how many sources of this first bucket lie in their second */
+	__u32 counts[ADDRESS_SLOTS]; /* of a denied source: frames dropped; of a regular: its contacts */
 };
 
 struct address_entry {
 	struct source source;
-	__u32 count;     /* of a denied source: frames dropped; of a regular: its contacts */
+	__u32 spare;
 	__u64 not_after; /* monotonic ns; 0 is never */
 };
 

@@ -8,6 +8,7 @@
 
 #include "parse.h"
 #include "source.h"
+#include "warm.h"
 
 /* Who in the high half of a word, when in the low. */
 #define FLOW(who, seconds) (((__u32)(who) << 16) | ((seconds) & 0xffff))
@@ -23,8 +24,14 @@ static __always_inline int flow_enter(__u32 *flows, __u32 room, __u32 most, __u3
 
 	for (__u32 i = 0; i < room; i++) {
 		seen = flows[i];
+		if (!seen) {
+			/* Places are taken from the first on, so nobody was behind this one yet. */
+			if (free == room)
+				free = i;
+			break;
+		}
 		age = (now - seen) & 0xffff;
-		if (seen && age <= idle) {
+		if (age <= idle) {
 			if (seen >> 16 == who) {
 				if (age && purpose == JUDGE)
 					flows[i] = FLOW(who, now);
@@ -59,7 +66,7 @@ static __always_inline int flow_of_address(const struct packet *packet, __u32 wh
 					   __u32 idle, const struct settings *settings)
 {
 	__u64 identity = packet->hash ? packet->hash : 1;
-	__u32 place = (packet->hash >> 20) & flow_mask;
+	__u32 place = flow_place(packet->hash, flow_mask);
 	struct address_flows *set = bpf_map_lookup_elem(&flows, &place);
 
 	if (!set)
@@ -77,10 +84,8 @@ static __always_inline int flow_of_address(const struct packet *packet, __u32 wh
 static __always_inline int flow_of_network(const struct packet *packet, __u32 who, __u32 now,
 					   __u32 idle, const struct settings *settings)
 {
-	struct source network = source_network(&packet->source);
-	__u64 hash = source_hash(&network, settings);
-	__u64 identity = hash ? hash : 1;
-	__u32 place = (hash >> 20) & network_flow_mask;
+	__u64 identity = packet->network_hash ? packet->network_hash : 1;
+	__u32 place = flow_place(packet->network_hash, network_flow_mask);
 	struct network_flows *set = bpf_map_lookup_elem(&network_flow_sets, &place);
 
 	if (!set)
@@ -104,7 +109,7 @@ __noinline enum reason flow(const struct packet *packet, const struct settings *
 		return DROP_INTERFACE;
 	if (!settings->flows && !settings->network_flows)
 		return UNDECIDED;
-	now = bpf_ktime_get_ns() / 1000000000;
+	now = packet->now / 1000000000;
 	idle = settings->flow_idle_ns / 1000000000;
 	who = flow_who(packet->hash, packet->from);
 	if (settings->flows && !flow_of_address(packet, who, now, idle, settings))

@@ -9,29 +9,31 @@
 #pragma once
 
 #include "maps.h"
+#include "warm.h"
 #include "who.h"
 
 /* A due time is even; odd: who it belongs to went over and is out until then. */
 #define OUT 1ULL
 
 /*
- * GCRA (ITU-T I.371): conforming while one is not further ahead than the burst. Whoever loses a race is over
- * his budget: many queues together never let more through.
+ * GCRA (ITU-T I.371): conforming while one is not further ahead than the burst. `seen` is what he owes, `found`
+ * what stands there and may be another's. Whoever loses a race is over his budget: many queues together never let
+ * more through.
  */
-static __always_inline int limit_meter(__u64 *due, __u64 seen, const struct limit *limit,
-				       __u64 now, enum purpose purpose)
+static __always_inline int limit_meter(__u64 *due, __u64 found, __u64 seen,
+				       const struct limit *limit, __u64 now, enum purpose purpose)
 {
 	__u64 next = ((seen > now ? seen : now) + limit->interval_ns) & ~OUT;
 	int is_out = (seen & OUT) && seen > now;
 
 	if (is_out || next - now > limit->tolerance_ns) {
 		if (limit->renew_ns && purpose == JUDGE)
-			__sync_val_compare_and_swap(due, seen, (now + limit->renew_ns) | OUT);
+			__sync_val_compare_and_swap(due, found, (now + limit->renew_ns) | OUT);
 		return 0;
 	}
 	if (purpose == EXPLAIN)
 		return 1;
-	return __sync_val_compare_and_swap(due, seen, next) == seen;
+	return __sync_val_compare_and_swap(due, found, next) == found;
 }
 
 /* The budget of that identity, or the one to be given up for it. */
@@ -52,16 +54,14 @@ static __always_inline struct budget *limit_find(struct budget_bucket *bucket, _
 }
 
 /* Whether there was budget left in that cache. */
-static __always_inline int limit_spend(void *cache, __u32 mask, __u64 hash, enum meter meter,
-				       const struct limit *limit, enum purpose purpose)
+static __always_inline int limit_spend(const struct packet *packet, void *cache, __u32 mask,
+				       __u64 hash, enum meter meter, const struct limit *limit)
 {
-	/* Each meter of a source in another place. */
-	__u64 mixed = (hash ^ meter) * 0x9e3779b97f4a7c15ULL;
-	__u64 identity = mixed ? mixed : 1;
-	__u32 place = (mixed >> 32) & mask;
+	__u64 identity = limit_identity(hash, meter);
+	__u32 place = limit_place(identity, mask);
 	struct budget_bucket *bucket;
 	struct budget *budget;
-	__u64 owner, seen;
+	__u64 owner, found, seen;
 
 	if (!limit->interval_ns)
 		return 1;
@@ -70,30 +70,26 @@ static __always_inline int limit_spend(void *cache, __u32 mask, __u64 hash, enum
 		return 1;
 	budget = limit_find(bucket, identity);
 	owner = budget->identity;
-	seen = budget->due;
+	found = budget->due;
+	seen = found;
 	if (owner != identity) {
-		if (purpose == JUDGE &&
-		    (__sync_val_compare_and_swap(&budget->identity, owner, identity) != owner ||
-		     __sync_val_compare_and_swap(&budget->due, seen, 0) != seen))
+		if (packet->purpose == JUDGE &&
+		    __sync_val_compare_and_swap(&budget->identity, owner, identity) != owner)
 			return 0;
 		seen = 0;
 	}
-	return limit_meter(&budget->due, seen, limit, bpf_ktime_get_ns(), purpose);
+	return limit_meter(&budget->due, found, seen, limit, packet->now, packet->purpose);
 }
 
 /* Both the stranger's own budget and his network's. */
 static __always_inline enum reason limit_stranger(const struct packet *packet, enum meter meter,
 						  const struct settings *settings)
 {
-	struct source network = source_network(&packet->source);
-
-	if (!limit_spend(&budgets, budget_mask, packet->hash, meter, &settings->limits[meter],
-			 packet->purpose))
+	if (!limit_spend(packet, &budgets, budget_mask, packet->hash, meter,
+			 &settings->limits[meter]))
 		return DROP_OPTIONS_BUDGET + meter;
-	if (!settings->network_limits[meter].interval_ns)
-		return UNDECIDED;
-	if (!limit_spend(&network_budgets, network_budget_mask, source_hash(&network, settings), meter,
-			 &settings->network_limits[meter], packet->purpose))
+	if (!limit_spend(packet, &network_budgets, network_budget_mask, packet->network_hash, meter,
+			 &settings->network_limits[meter]))
 		return DROP_NETWORK_BUDGET;
 	return UNDECIDED;
 }
@@ -110,14 +106,22 @@ static __always_inline enum reason limit_regular(const struct packet *packet, __
 		most = settings->regular_least;
 	if (most)
 		limit.interval_ns = settings->regular_window_ns / most;
-	if (limit_spend(&regular_budgets, regular_budget_mask, packet->hash, meter, &limit,
-			packet->purpose))
+	if (limit_spend(packet, &regular_budgets, regular_budget_mask, packet->hash, meter, &limit))
 		return UNDECIDED;
 	return DROP_OPTIONS_BUDGET + meter;
 }
 
+static __always_inline int limit_due(const struct packet *packet, __u64 *due,
+				     const struct limit *limit)
+{
+	__u64 found = *due;
+
+	return limit_meter(due, found, found, limit, packet->now, packet->purpose);
+}
+
 /* A new INVITE, or the rest. */
-static __always_inline enum reason limit_trusted(__u32 number, enum meter meter, enum purpose purpose)
+static __always_inline enum reason limit_trusted(const struct packet *packet, __u32 number,
+						 enum meter meter)
 {
 	struct trunk *trunk = bpf_map_lookup_elem(&trunks, &number);
 	int fits;
@@ -126,17 +130,15 @@ static __always_inline enum reason limit_trusted(__u32 number, enum meter meter,
 		return UNDECIDED;
 	if (meter == METER_INVITE)
 		fits = !trunk->invites.interval_ns ||
-		       limit_meter(&trunk->invites_due, trunk->invites_due, &trunk->invites,
-				   bpf_ktime_get_ns(), purpose);
+		       limit_due(packet, &trunk->invites_due, &trunk->invites);
 	else
 		fits = !trunk->rest.interval_ns ||
-		       limit_meter(&trunk->rest_due, trunk->rest_due, &trunk->rest,
-				   bpf_ktime_get_ns(), purpose);
+		       limit_due(packet, &trunk->rest_due, &trunk->rest);
 	return fits ? UNDECIDED : DROP_OPTIONS_BUDGET + meter;
 }
 
 /* The verifier reads this by itself, for a caller that may have nothing (see frame.h). */
-__noinline enum reason limit(const struct packet *packet, const struct settings *settings,
+__noinline enum reason limit(struct packet *packet, const struct settings *settings,
 			     struct explanation *why)
 {
 	enum meter meter;
@@ -146,12 +148,12 @@ __noinline enum reason limit(const struct packet *packet, const struct settings 
 	meter = why->meter;
 	if (meter >= METERS)
 		return UNDECIDED;
-	switch (why->standing) {
-	case TRUSTED:
-		return limit_trusted(why->trunk, meter, packet->purpose);
-	case REGULAR:
-		return limit_regular(packet, why->contacts, meter, settings);
-	default:
+	if (why->standing == STRANGER) {
+		warm_stranger(packet, meter, settings);
+		packet->now = bpf_ktime_get_ns();
 		return limit_stranger(packet, meter, settings);
 	}
+	packet->now = bpf_ktime_get_ns();
+	return why->standing == TRUSTED ? limit_trusted(packet, why->trunk, meter)
+					: limit_regular(packet, why->contacts, meter, settings);
 }

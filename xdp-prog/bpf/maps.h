@@ -42,6 +42,14 @@ struct {
 	__type(value, struct settings);
 } settings SEC(".maps");
 
+/* Made of the key in the settings. By its size alone, because the loader's generator knows no such array. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct tabulation));
+} tabulation SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, REASONS * STANDINGS);

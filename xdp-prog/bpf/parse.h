@@ -54,6 +54,8 @@ struct fragment_header {
 
 struct packet {
 	__u64 hash;     /* of the source, under the key of the tables */
+	__u64 network_hash; /* of a stranger's network, once it is asked about his budget */
+	__u64 now;      /* once the clock was asked: it costs as much as a table */
 	enum purpose purpose;
 	struct source source;
 	struct source destination;

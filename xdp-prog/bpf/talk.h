@@ -5,20 +5,22 @@
 #pragma once
 
 #include "maps.h"
+#include "warm.h"
 
 /* Who spoke within so long is not displaced by one who spoke now. */
 #define TALKER_KEPT_NS 1000000000ULL
 
-static __always_inline void talk_count(const struct explanation *why, __u64 hash)
+static __always_inline void talk_count(const struct packet *packet, const struct explanation *why)
 {
+	__u64 hash = packet->hash;
 	__u64 identity = hash ? hash : 1;
-	__u32 place = (hash >> 24) & talker_mask;
+	__u32 place = talk_place(hash);
 	struct talker *talker = bpf_map_lookup_elem(&talkers, &place);
 	__u64 now, owner;
 
 	if (!talker)
 		return;
-	now = bpf_ktime_get_ns();
+	now = packet->now ? packet->now : bpf_ktime_get_ns();
 	owner = talker->identity;
 	if (owner != identity) {
 		if (owner && now - talker->last_ns < TALKER_KEPT_NS)
@@ -32,9 +34,8 @@ static __always_inline void talk_count(const struct explanation *why, __u64 hash
 	}
 	talker->last_ns = now;
 	talker->reason = why->reason;
-	__sync_fetch_and_add(&talker->packets, 1);
-	if (why->reason >= FIRST_DROP)
-		__sync_fetch_and_add(&talker->dropped, 1);
-	if (why->meter == METER_OPTIONS)
-		__sync_fetch_and_add(&talker->options, 1);
+	/* Not locked: a NIC gives one source one queue, and where it does not, people miss one of many. */
+	talker->packets += 1;
+	talker->dropped += why->reason >= FIRST_DROP;
+	talker->options += why->meter == METER_OPTIONS;
 }

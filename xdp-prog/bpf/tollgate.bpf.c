@@ -49,7 +49,7 @@ static __always_inline enum reason enforce(enum reason said, const struct settin
 }
 
 /* Whether that sender's next one of a kind is within the budget. */
-static __always_inline enum reason decide_budget(const struct packet *packet, enum meter meter,
+static __always_inline enum reason decide_budget(struct packet *packet, enum meter meter,
 						 const struct settings *settings,
 						 struct explanation *why)
 {
@@ -134,6 +134,7 @@ static __always_inline enum reason decide_udp(struct xdp_md *frame, struct packe
 	if (is_media(packet->port))
 		return steer(frame, WORKER_MEDIA, PASS_MEDIA);
 	if (packet->port == sip_port) {
+		warm_regular(packet);
 		reason = decide_sip(frame, packet, settings, why);
 		if (reason == UNDECIDED && why->meter == METER_OPTIONS &&
 		    why->standing >= REGULAR)
@@ -185,6 +186,7 @@ static __always_inline enum reason decide(struct xdp_md *frame, struct packet *p
 	current = bpf_map_lookup_elem(&settings, &first);
 	if (!current)
 		return DROP_INTERFACE;
+	warm_rules(packet, current);
 	packet->hash = source_hash(&packet->source, current);
 	reason = decide_source(packet, current, why);
 	if (reason != UNDECIDED)
@@ -220,7 +222,8 @@ static __always_inline void count(void *books, enum reason reason, enum standing
 }
 
 /* Every frame leaves through here, so that none goes uncounted. */
-static __always_inline int leave(const struct explanation *why, __u64 hash, __u64 bytes)
+static __always_inline int leave(const struct packet *packet, const struct explanation *why,
+				 __u64 bytes)
 {
 	count(&counts, why->reason, why->standing, bytes);
 	if (why->spared != REASONS)
@@ -229,9 +232,9 @@ static __always_inline int leave(const struct explanation *why, __u64 hash, __u6
 	 * A denied address counts for itself; of others that are unknown there is one place. That
 	 * nobody listens is no fault of theirs.
 	 */
-	if (hash && why->reason != DROP_DENY_ADDRESS && why->reason < DROP_NO_SOCKET &&
+	if (packet->hash && why->reason != DROP_DENY_ADDRESS && why->reason < DROP_NO_SOCKET &&
 	    (why->standing == STRANGER || why->reason >= DROP_DENY_PREFIX))
-		talk_count(why, hash);
+		talk_count(packet, why);
 	if (why->reason >= FIRST_DROP)
 		return XDP_DROP;
 	if (why->reason >= FIRST_ANSWER)
@@ -246,7 +249,7 @@ static __always_inline int judge(struct xdp_md *frame)
 	__u64 bytes = frame_bytes(frame);
 
 	why.reason = decide(frame, &packet, &why);
-	return leave(&why, packet.hash, bytes);
+	return leave(&packet, &why, bytes);
 }
 
 SEC("xdp")

@@ -11,8 +11,9 @@
 
 __noinline int who(const struct packet *packet, struct explanation *why)
 {
-	struct address_entry *regular;
 	struct prefix_rule *trust;
+	__u64 not_after;
+	__u32 *contacts;
 
 	if (!packet || !why)
 		return 0;
@@ -23,11 +24,11 @@ __noinline int who(const struct packet *packet, struct explanation *why)
 		why->admin = trust->mark & MARK_ADMIN ? 1 : 0;
 		return 0;
 	}
-	regular = table_find(&regular_buckets, &regular_entries, regular_mask, &packet->source,
-			     packet->hash);
-	if (regular && !rule_ended(regular->not_after)) {
+	contacts = table_find(&regular_buckets, &regular_entries, regular_mask, &packet->source,
+			      packet->hash, &not_after);
+	if (contacts && !rule_ended(not_after)) {
 		why->standing = REGULAR;
-		why->contacts = regular->count;
+		why->contacts = *contacts;
 		return 0;
 	}
 	why->standing = STRANGER;

@@ -17,11 +17,11 @@ pub const INTERFACES_MAX: usize = 16;
 /// How many service addresses the program knows at most.
 pub const OWN_ADDRESSES_MAX: usize = 32;
 
-/// Slots of an address bucket: with the count of those spilled, one cache line.
-pub(crate) const ADDRESS_SLOTS: usize = 15;
+/// Slots of an address bucket: with two words of its own, one cache line.
+pub(crate) const ADDRESS_SLOTS: usize = 7;
 
 /// How many addresses a bucket is meant to hold on average when the table is full.
-pub(crate) const ADDRESSES_PER_BUCKET: u32 = 8;
+pub(crate) const ADDRESSES_PER_BUCKET: u32 = 4;
 
 /// Budgets of a bucket: one cache line.
 pub(crate) const BUDGET_SLOTS: usize = 4;
@@ -103,8 +103,21 @@ pub(crate) struct PrefixRule {
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct AddressBucket {
+    pub(crate) looked: u32,
     pub(crate) tags: [u32; ADDRESS_SLOTS],
     pub(crate) spilled: u32,
+    pub(crate) counts: [u32; ADDRESS_SLOTS],
+}
+
+impl AddressBucket {
+    /// Whether the entry of that slot decides.
+    pub(crate) fn is_looked(&self, slot: usize) -> bool {
+        self.looked >> (slot + 1) & 1 != 0
+    }
+
+    pub(crate) fn set_looked(&mut self, slot: usize, looked: bool) {
+        self.looked = self.looked & !(1 << (slot + 1)) | u32::from(looked) << (slot + 1);
+    }
 }
 
 /// Mirror of `struct address_entry`.
@@ -112,7 +125,7 @@ pub(crate) struct AddressBucket {
 #[repr(C)]
 pub(crate) struct AddressEntry {
     pub(crate) source: Source,
-    pub(crate) count: u32,
+    pub(crate) spare: u32,
     pub(crate) not_after: u64,
 }
 
@@ -365,8 +378,8 @@ mod tests {
             "prefix_rule",
             PrefixRule { not_after, own_not_after, hits, bits, mark, own_mark, spare }
         );
-        assert_mirrors!(btf, "address_bucket", AddressBucket { tags, spilled });
-        assert_mirrors!(btf, "address_entry", AddressEntry { source, count, not_after });
+        assert_mirrors!(btf, "address_bucket", AddressBucket { looked, tags, spilled, counts });
+        assert_mirrors!(btf, "address_entry", AddressEntry { source, spare, not_after });
         assert_mirrors!(btf, "limit", Limit { interval_ns, tolerance_ns, renew_ns });
         assert_mirrors!(btf, "budget", Budget { identity, due });
         assert_mirrors!(btf, "budget_bucket", BudgetBucket { budgets });

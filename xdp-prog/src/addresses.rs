@@ -1,15 +1,16 @@
 //! Single addresses, those denied and the regulars: flat tables in the kernel, written from here alone.
 //!
-//! An address has a first and a second bucket of fifteen slots by its keyed hash. It goes to the first
-//! while that has [`CROWDED`] or less; a crowded bucket spills into emptier ones, and counts what it
-//! spilled, because only then need a frame look there. With that, random addresses up to the
-//! capacity of the table find a place, and few buckets spill.
+//! An address has a first and a second bucket of seven slots by its keyed hash. It goes to the first that has
+//! room; where neither has, one of theirs moves to its own other bucket. With that, random addresses up to the
+//! capacity of the table find a place. A bucket counts what it spilled, because only then need a frame look
+//! there, and few do.
 //!
-//! An entry is written before its tag and erased after it, so that a frame in between sees the old or
-//! the new, never a half. One bucket never holds one tag twice (`bpf/table.h` stops at the first).
+//! An IPv4 address without an end is its tag and no more. Of all others the entry decides: it is written before
+//! the tag and erased after it, so that a frame in between sees the old or the new, never a half. One bucket
+//! never holds one tag twice (`bpf/table.h` takes it for the only one).
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
@@ -17,21 +18,21 @@ use siphasher::sip::SipHasher13;
 use zerocopy::IntoBytes;
 
 use crate::Error;
-use crate::abi::{ADDRESS_SLOTS, ADDRESSES_PER_BUCKET, AddressBucket, AddressEntry};
+use crate::abi::{ADDRESS_SLOTS, ADDRESSES_PER_BUCKET, AddressBucket, AddressEntry, Source};
 use crate::maps::{Instant, nanoseconds, open_map, until};
 
 pub(crate) struct Addresses {
     list: &'static str,
-    buckets: MapHandle,
+    kernel: MapHandle,
     entries: MapHandle,
     key: [u64; 2],
-    /// What the kernel's buckets hold: no system call is needed to miss.
-    tags: Vec<AddressBucket>,
+    /// What the kernel's buckets hold, but for the counts: no system call is needed to miss.
+    buckets: Vec<AddressBucket>,
     live: u32,
 }
 
-/// Tags in a bucket from which on the second one is tried.
-const CROWDED: usize = 12;
+/// How many addresses may have to move so that one finds a place.
+const MOVES: u32 = 4;
 
 /// What is said of an address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,53 +43,39 @@ pub(crate) struct Said {
     pub(crate) count: Option<u32>,
 }
 
-/// Where an entry lies, and which bucket its address begins at.
+/// Where an address lies.
 #[derive(Clone, Copy)]
 struct Place {
-    first: u32,
     bucket: u32,
     slot: usize,
 }
 
-impl Place {
-    fn entry(self) -> u32 {
-        self.bucket * ADDRESS_SLOTS as u32 + self.slot as u32
-    }
-
-    fn is_spilled(self) -> bool {
-        self.bucket != self.first
-    }
-}
-
 impl Addresses {
-    /// Opens the pinned table of that list and reads its tags.
+    /// Opens the pinned table of that list and reads its buckets.
     pub(crate) fn open(pins: &Path, list: &'static str, key: [u64; 2]) -> Result<Self, Error> {
-        let buckets = open_map(pins, &format!("{list}_buckets"))?;
+        let kernel = open_map(pins, &format!("{list}_buckets"))?;
         let entries = open_map(pins, &format!("{list}_entries"))?;
-        let mut tags = vec![AddressBucket::default(); buckets.max_entries() as usize];
-        for (index, bucket) in (0u32..).zip(&mut tags) {
-            buckets
-                .lookup_into(index.as_bytes(), bucket.as_mut_bytes(), MapFlags::ANY)
-                .map_err(Error::bpf(format!("read the {list} table")))?;
+        let buckets = vec![AddressBucket::default(); kernel.max_entries() as usize];
+        let mut opened = Self { list, kernel, entries, key, buckets, live: 0 };
+        for index in 0..opened.buckets.len() as u32 {
+            let bucket = opened.read_bucket(index)?;
+            opened.live += bucket.tags.iter().filter(|&&tag| tag != 0).count() as u32;
+            opened.buckets[index as usize] = bucket;
         }
-        let live = tags.iter().flat_map(|bucket| bucket.tags).filter(|&tag| tag != 0).count();
-        Ok(Self { list, buckets, entries, key, tags, live: live as u32 })
+        Ok(opened)
     }
 
-    /// About half the slots, so that both buckets of an address are practically never full.
+    /// About half the slots, so that a place is practically always found.
     pub(crate) fn capacity(&self) -> u32 {
-        self.tags.len() as u32 * ADDRESSES_PER_BUCKET
+        self.buckets.len() as u32 * ADDRESSES_PER_BUCKET
     }
 
-    /// Every address with its end and its count, in no order.
-    pub(crate) fn list(&self) -> Result<Vec<(IpAddr, Option<Instant>, u32)>, Error> {
+    /// Every address with its end, in no order.
+    pub(crate) fn list(&self) -> Result<Vec<(IpAddr, Option<Instant>)>, Error> {
         let mut list = Vec::with_capacity(self.live as usize);
-        for (bucket, tags) in (0u32..).zip(&self.tags) {
-            for slot in (0..ADDRESS_SLOTS).filter(|&slot| tags.tags[slot] != 0) {
-                let entry = self.entry(Place { first: bucket, bucket, slot })?;
-                if let Some(address) = entry.source.address() {
-                    list.push((address, until(entry.not_after), entry.count));
-                }
+        for (bucket, held) in (0u32..).zip(&self.buckets) {
+            for slot in (0..ADDRESS_SLOTS).filter(|&slot| held.tags[slot] != 0) {
+                list.extend(self.resident(Place { bucket, slot })?);
             }
         }
         Ok(list)
@@ -96,51 +83,34 @@ impl Addresses {
 
     /// Of one address its count.
     pub(crate) fn count(&self, address: IpAddr) -> Result<Option<u32>, Error> {
-        let found = self.find(address, source_hash(self.key, address))?;
-        Ok(found.map(|(_, entry)| entry.count))
+        let Some((place, _)) = self.find(address)? else { return Ok(None) };
+        Ok(Some(self.read_bucket(place.bucket)?.counts[place.slot]))
     }
 
     /// Enters `address` or changes what is said of it. `false`: it stood there just so.
     pub(crate) fn set(&mut self, address: IpAddr, said: Said) -> Result<bool, Error> {
-        let hash = source_hash(self.key, address);
-        let not_after = nanoseconds(said.not_after);
-        let mut entry =
-            AddressEntry { source: address.into(), count: said.count.unwrap_or(0), not_after };
-        if let Some((place, old)) = self.find(address, hash)? {
-            entry.count = said.count.unwrap_or(old.count);
-            if (old.not_after, old.count) == (not_after, entry.count) {
-                return Ok(false);
-            }
-            self.write_entry(place, &entry)?;
-            return Ok(true);
+        if let Some((place, end)) = self.find(address)? {
+            return self.change(address, place, end, said);
         }
         let full = Error::Full { list: self.list, capacity: self.capacity() };
         if self.live >= self.capacity() {
             return Err(full);
         }
-        let place = self.free_place(hash).ok_or(full)?;
-        self.write_entry(place, &entry)?;
-        // Counted before and after, never between: a crash leaves a look too many, not one too few.
-        if place.is_spilled() {
-            self.count_spilled(place.first, 1)?;
-        }
-        self.write_tag(place, tag(hash))?;
-        self.live += 1;
+        let hash = source_hash(self.key, address);
+        let Some(place) = self.free_place(address, hash, MOVES)? else { return Err(full) };
+        self.enter(address, hash, place, said)?;
         Ok(true)
     }
 
     /// Takes `address` out. `false`: it was not there.
     pub(crate) fn remove(&mut self, address: IpAddr) -> Result<bool, Error> {
-        let Some((place, _)) = self.find(address, source_hash(self.key, address))? else {
-            return Ok(false);
-        };
-        self.write_tag(place, 0)?;
-        if place.is_spilled() {
-            self.count_spilled(place.first, -1)?;
+        let mut removed = false;
+        // Whoever died while an address moved left it in two places.
+        while let Some((place, _)) = self.find(address)? {
+            self.leave(source_hash(self.key, address), place)?;
+            removed = true;
         }
-        self.write_entry(place, &AddressEntry::default())?;
-        self.live -= 1;
-        Ok(true)
+        Ok(removed)
     }
 
     /// Makes the table hold `wanted`, touching only what differs. Returns addresses added or changed,
@@ -153,7 +123,7 @@ impl Addresses {
             return Err(Error::Full { list: self.list, capacity: self.capacity() });
         }
         let mut removed = 0;
-        for (address, ..) in self.list()? {
+        for (address, _) in self.list()? {
             if !wanted.contains_key(&address) {
                 removed += usize::from(self.remove(address)?);
             }
@@ -165,79 +135,220 @@ impl Addresses {
         Ok((changed, removed))
     }
 
-    fn find(&self, address: IpAddr, hash: u64) -> Result<Option<(Place, AddressEntry)>, Error> {
-        let [first, second] = buckets(hash, self.tags.len() as u32);
-        for bucket in [first, second] {
-            let tags = &self.tags[bucket as usize].tags;
-            if let Some(slot) = tags.iter().position(|&found| found == tag(hash)) {
-                let place = Place { first, bucket, slot };
-                let entry = self.entry(place)?;
-                if entry.source == address.into() {
-                    return Ok(Some((place, entry)));
+    /// Where `address` lies, and when it ends.
+    fn find(&self, address: IpAddr) -> Result<Option<(Place, Option<Instant>)>, Error> {
+        let hash = source_hash(self.key, address);
+        for bucket in buckets(hash, self.buckets.len() as u32) {
+            let tags = &self.buckets[bucket as usize].tags;
+            if let Some(slot) = tags.iter().position(|&found| found == tag(address, hash)) {
+                let place = Place { bucket, slot };
+                if let Some((found, end)) = self.resident(place)?
+                    && found == address
+                {
+                    return Ok(Some((place, end)));
                 }
             }
         }
         Ok(None)
     }
 
-    fn free_place(&self, hash: u64) -> Option<Place> {
-        let [first, second] = buckets(hash, self.tags.len() as u32);
-        let used =
-            |bucket: u32| self.tags[bucket as usize].tags.iter().filter(|&&tag| tag != 0).count();
-        let order = if used(first) < CROWDED || used(first) <= used(second) {
-            [first, second]
-        } else {
-            [second, first]
+    /// Who lies there, and until when. `None`: what stands there is no address.
+    fn resident(&self, place: Place) -> Result<Option<(IpAddr, Option<Instant>)>, Error> {
+        let bucket = &self.buckets[place.bucket as usize];
+        if !bucket.is_looked(place.slot) {
+            let octets = bucket.tags[place.slot].to_ne_bytes();
+            return Ok(Some((Ipv4Addr::from(octets).into(), None)));
+        }
+        let mut entry = AddressEntry::default();
+        self.entries
+            .lookup_into(entry_of(place).as_bytes(), entry.as_mut_bytes(), MapFlags::ANY)
+            .map_err(Error::bpf(format!("read the {} table", self.list)))?;
+        Ok(entry.source.address().map(|address| (address, until(entry.not_after))))
+    }
+
+    /// A free slot in one of the two buckets, made by so many moves at most.
+    fn free_place(
+        &mut self,
+        address: IpAddr,
+        hash: u64,
+        moves: u32,
+    ) -> Result<Option<Place>, Error> {
+        let tag = tag(address, hash);
+        let both = buckets(hash, self.buckets.len() as u32);
+        let both = both.into_iter().filter(|&at| !self.buckets[at as usize].tags.contains(&tag));
+        let both: Vec<u32> = both.collect();
+        let free = |table: &Self, bucket: u32| {
+            let slot = table.buckets[bucket as usize].tags.iter().position(|&tag| tag == 0)?;
+            Some(Place { bucket, slot })
         };
-        order.into_iter().find_map(|bucket| {
-            let tags = &self.tags[bucket as usize].tags;
-            let slot = tags.iter().position(|&found| found == 0)?;
-            (!tags.contains(&tag(hash))).then_some(Place { first, bucket, slot })
+        if let Some(place) = both.iter().find_map(|&bucket| free(self, bucket)) {
+            return Ok(Some(place));
+        }
+        if moves == 0 {
+            return Ok(None);
+        }
+        for bucket in both {
+            for slot in 0..ADDRESS_SLOTS {
+                if self.move_away(Place { bucket, slot }, moves - 1)? {
+                    return Ok(Some(Place { bucket, slot }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Moves who lies there, in its first bucket, to its second. It stands in both before it leaves this one, so
+    /// a frame that looks at one after the other meets it; on the way back it might miss it.
+    fn move_away(&mut self, from: Place, moves: u32) -> Result<bool, Error> {
+        let Some((address, not_after)) = self.resident(from)? else { return Ok(false) };
+        let hash = source_hash(self.key, address);
+        let [first, _] = buckets(hash, self.buckets.len() as u32);
+        if from.bucket != first {
+            return Ok(false);
+        }
+        // This bucket holds its tag, so what is found is in the other one.
+        let Some(to) = self.free_place(address, hash, moves)? else { return Ok(false) };
+        let count = Some(self.read_bucket(from.bucket)?.counts[from.slot]);
+        self.enter(address, hash, to, Said { not_after, count })?;
+        self.leave(hash, from)?;
+        Ok(true)
+    }
+
+    fn enter(&mut self, address: IpAddr, hash: u64, at: Place, said: Said) -> Result<(), Error> {
+        let looked = is_looked(address, said.not_after);
+        if looked {
+            self.write_entry(at, address.into(), said.not_after)?;
+            // Before the tag, so that nobody takes the tag for the whole.
+            self.edit_bucket(at.bucket, |bucket| bucket.set_looked(at.slot, true))?;
+        }
+        // Counted before and after, never between: a crash leaves a look too many, not one too few.
+        self.count_spilled(hash, at, 1)?;
+        self.edit_bucket(at.bucket, |bucket| {
+            bucket.counts[at.slot] = said.count.unwrap_or(0);
+            bucket.set_looked(at.slot, looked);
+            bucket.tags[at.slot] = tag(address, hash);
+        })?;
+        self.live += 1;
+        Ok(())
+    }
+
+    fn leave(&mut self, hash: u64, from: Place) -> Result<(), Error> {
+        let looked = self.buckets[from.bucket as usize].is_looked(from.slot);
+        self.edit_bucket(from.bucket, |bucket| bucket.tags[from.slot] = 0)?;
+        self.count_spilled(hash, from, -1)?;
+        if looked {
+            self.erase_entry(from)?;
+        }
+        self.live -= 1;
+        Ok(())
+    }
+
+    fn change(
+        &mut self,
+        address: IpAddr,
+        place: Place,
+        end: Option<Instant>,
+        said: Said,
+    ) -> Result<bool, Error> {
+        let looked = is_looked(address, said.not_after);
+        let counted = match said.count {
+            Some(count) => count != self.read_bucket(place.bucket)?.counts[place.slot],
+            None => false,
+        };
+        if looked && said.not_after != end {
+            self.write_entry(place, address.into(), said.not_after)?;
+        }
+        if counted || looked != self.buckets[place.bucket as usize].is_looked(place.slot) {
+            self.edit_bucket(place.bucket, |bucket| {
+                bucket.set_looked(place.slot, looked);
+                bucket.counts[place.slot] = said.count.unwrap_or(bucket.counts[place.slot]);
+            })?;
+        }
+        Ok(counted || said.not_after != end)
+    }
+
+    fn count_spilled(&mut self, hash: u64, place: Place, more: i32) -> Result<(), Error> {
+        let [first, _] = buckets(hash, self.buckets.len() as u32);
+        if place.bucket == first {
+            return Ok(());
+        }
+        self.edit_bucket(first, |bucket| {
+            bucket.spilled = bucket.spilled.saturating_add_signed(more);
         })
     }
 
-    fn entry(&self, place: Place) -> Result<AddressEntry, Error> {
-        let mut entry = AddressEntry::default();
-        self.entries
-            .lookup_into(place.entry().as_bytes(), entry.as_mut_bytes(), MapFlags::ANY)
-            .map_err(Error::bpf(format!("read the {} table", self.list)))?;
-        Ok(entry)
+    fn write_entry(
+        &self,
+        place: Place,
+        source: Source,
+        not_after: Option<Instant>,
+    ) -> Result<(), Error> {
+        let entry = AddressEntry { source, spare: 0, not_after: nanoseconds(not_after) };
+        self.put_entry(place, &entry)
     }
 
-    fn write_entry(&self, place: Place, entry: &AddressEntry) -> Result<(), Error> {
+    fn erase_entry(&self, place: Place) -> Result<(), Error> {
+        self.put_entry(place, &AddressEntry::default())
+    }
+
+    fn put_entry(&self, place: Place, entry: &AddressEntry) -> Result<(), Error> {
         self.entries
-            .update(place.entry().as_bytes(), entry.as_bytes(), MapFlags::ANY)
+            .update(entry_of(place).as_bytes(), entry.as_bytes(), MapFlags::ANY)
             .map_err(Error::bpf(format!("write the {} table", self.list)))
     }
 
-    fn write_tag(&mut self, place: Place, tag: u32) -> Result<(), Error> {
-        let mut bucket = self.tags[place.bucket as usize];
-        bucket.tags[place.slot] = tag;
-        self.write_bucket(place.bucket, bucket)
+    fn read_bucket(&self, index: u32) -> Result<AddressBucket, Error> {
+        let mut bucket = AddressBucket::default();
+        self.kernel
+            .lookup_into(index.as_bytes(), bucket.as_mut_bytes(), MapFlags::ANY)
+            .map_err(Error::bpf(format!("read the {} table", self.list)))?;
+        Ok(bucket)
     }
 
-    fn count_spilled(&mut self, first: u32, more: i32) -> Result<(), Error> {
-        let mut bucket = self.tags[first as usize];
-        bucket.spilled = bucket.spilled.saturating_add_signed(more);
-        self.write_bucket(first, bucket)
-    }
-
-    fn write_bucket(&mut self, index: u32, bucket: AddressBucket) -> Result<(), Error> {
-        self.buckets
+    /// Read anew each time, because the driver counts in it: of what it counts between, nothing else is lost.
+    fn edit_bucket(
+        &mut self,
+        index: u32,
+        edit: impl FnOnce(&mut AddressBucket),
+    ) -> Result<(), Error> {
+        let mut bucket = self.read_bucket(index)?;
+        edit(&mut bucket);
+        self.kernel
             .update(index.as_bytes(), bucket.as_bytes(), MapFlags::ANY)
             .map_err(Error::bpf(format!("write the {} table", self.list)))?;
-        self.tags[index as usize] = bucket;
+        self.buckets[index as usize] = bucket;
         Ok(())
     }
 }
 
+/// The entry of a place.
+fn entry_of(place: Place) -> u32 {
+    place.bucket * ADDRESS_SLOTS as u32 + place.slot as u32
+}
+
+/// Whether the tag alone does not say it all. That of 0.0.0.0 is another address's.
+pub(crate) fn is_looked(address: IpAddr, not_after: Option<Instant>) -> bool {
+    not_after.is_some() || address.is_ipv6() || address.is_unspecified()
+}
+
 /// `source_hash` of `source.h`.
 pub(crate) fn source_hash(key: [u64; 2], address: IpAddr) -> u64 {
-    let hasher = SipHasher13::new_with_keys(key[0], key[1]);
     match address {
-        IpAddr::V4(v4) => hasher.hash(&v4.octets()),
-        IpAddr::V6(v6) => hasher.hash(&v6.octets()),
+        IpAddr::V4(v4) => {
+            let words = (0u8..).zip(v4.octets()).map(|(place, byte)| word(key, place, byte));
+            words.fold(0, |sum, word| sum ^ word)
+        }
+        IpAddr::V6(v6) => SipHasher13::new_with_keys(key[0], key[1]).hash(&v6.octets()),
     }
+}
+
+/// The words that the driver takes for the bytes of IPv4 addresses.
+pub(crate) fn tabulation(key: [u64; 2]) -> Vec<u64> {
+    (0..4).flat_map(|place| (0..=255).map(move |byte| word(key, place, byte))).collect()
+}
+
+fn word(key: [u64; 2], place: u8, byte: u8) -> u64 {
+    SipHasher13::new_with_keys(key[0], key[1]).hash(&[place, byte])
 }
 
 /// The first and the second bucket of so many, a power of two.
@@ -246,7 +357,11 @@ pub(crate) fn buckets(hash: u64, count: u32) -> [u32; 2] {
     [hash as u32 & mask, (hash >> 32) as u32 & mask]
 }
 
-/// What a bucket keeps of the hash; never 0, which is a free slot.
-pub(crate) fn tag(hash: u64) -> u32 {
-    (hash as u32 ^ (hash >> 32) as u32).max(1)
+/// What a bucket keeps of an address (`table_tag`); never 0, which is a free slot.
+pub(crate) fn tag(address: IpAddr, hash: u64) -> u32 {
+    let tag = match address {
+        IpAddr::V4(v4) => u32::from_ne_bytes(v4.octets()),
+        IpAddr::V6(_) => hash as u32 ^ (hash >> 32) as u32,
+    };
+    tag.max(1)
 }

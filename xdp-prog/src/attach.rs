@@ -15,6 +15,7 @@ use nix::net::if_::if_nametoindex;
 use zerocopy::IntoBytes;
 
 use crate::abi;
+use crate::addresses;
 use crate::answer::Greeter;
 use crate::limits::Limits;
 use crate::loader::{self, Programs, create_link, mode_of, update_link};
@@ -144,7 +145,7 @@ fn attach_all(plan: &Plan) -> Result<Attached, Error> {
     let loaded = loader::load(plan, &indices, Programs::Guard, &mut storage)?;
 
     let settings = open_map(&plan.pins, "settings")?;
-    let fresh = begin_settings(&settings)?;
+    let fresh = begin_settings(&settings, &open_map(&plan.pins, "tabulation")?)?;
     if !fresh {
         check_layout(&plan.pins, &read_settings(&settings)?)?;
     }
@@ -187,14 +188,17 @@ fn index_of(name: &str) -> Result<u32, Error> {
     if_nametoindex(name).map_err(|_| Error::Interface { name: name.to_owned() })
 }
 
-/// Fills the settings of new tables. Returns whether they were new.
-fn begin_settings(map: &MapHandle) -> Result<bool, Error> {
+/// Fills the settings of new tables, and what follows from their key. Returns whether they were new.
+fn begin_settings(map: &MapHandle, tabulation: &MapHandle) -> Result<bool, Error> {
     let mut settings = read_settings(map)?;
     if settings.layout != 0 {
         return Ok(false);
     }
     getrandom::fill(settings.key.as_mut_bytes())
         .map_err(|error| Error::os("draw a key")(io::Error::other(error)))?;
+    tabulation
+        .update(0u32.as_bytes(), addresses::tabulation(settings.key).as_bytes(), MapFlags::ANY)
+        .map_err(Error::bpf("write what places addresses"))?;
     settings.layout = abi::LAYOUT;
     Limits::default().write(&mut settings);
     write_settings(map, &settings)?;

@@ -158,6 +158,7 @@ fn size_tables(open: &mut skeleton::OpenTollgateSkel<'_>, plan: &Plan) -> Result
     size(&mut maps.sockets, abi::INTERFACES_MAX as u32 * sizes.queues_per_interface)?;
     for map in [
         &mut maps.settings,
+        &mut maps.tabulation,
         &mut maps.counts,
         &mut maps.spared,
         &mut maps.deny_buckets,

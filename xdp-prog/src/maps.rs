@@ -198,7 +198,7 @@ impl Maps {
     pub fn deny_list(&self) -> Result<Vec<Deny>, Error> {
         let networks = self.denied.iter().map(|(prefix, said)| (prefix, said.not_after));
         let hosts = self.addresses.list()?;
-        let hosts = hosts.into_iter().map(|(address, end, _)| (Prefix::host(address), end));
+        let hosts = hosts.into_iter().map(|(address, end)| (Prefix::host(address), end));
         Ok(networks.chain(hosts).map(|(prefix, not_after)| Deny { prefix, not_after }).collect())
     }
 

@@ -30,6 +30,7 @@ pub(crate) const EXPLAIN: &str = "explain";
 /// Every table of `bpf/maps.h`, by the name it is pinned under.
 const TABLES: [&str; 24] = [
     "settings",
+    "tabulation",
     "counts",
     "spared",
     "deny_buckets",

@@ -55,7 +55,7 @@ impl From<&str> for Target {
 /// Sizes of the kernel's tables. They change only when the pins are removed first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacities {
-    /// Single denied addresses, 1 to 4,000,000; 68 to 136 bytes each.
+    /// Single denied addresses, 1 to 4,000,000; 72 to 144 bytes each.
     pub deny_addresses: u32,
     /// Denied networks, IPv4 and IPv6 together.
     pub deny_prefixes: u32,
@@ -63,7 +63,7 @@ pub struct Capacities {
     pub geo_prefixes: u32,
     /// Trusted networks and addresses together.
     pub trusted_prefixes: u32,
-    /// Addresses from which somebody registered or called lately; 68 to 136 bytes each.
+    /// Addresses from which somebody registered or called lately; 72 to 144 bytes each.
     pub regulars: u32,
     /// Strangers that are metered at a time: 64 bytes of budgets, 8 of flows, 64 of what they did, for each.
     pub strangers: u32,
@@ -127,8 +127,8 @@ impl Plan {
 }
 
 impl Capacities {
-    /// Buckets of a table of so many addresses: at most eight for the fifteen slots of each, so that
-    /// hardly one runs over.
+    /// Buckets of a table of so many addresses: at most four for the seven slots of each, so that few run
+    /// over.
     pub(crate) fn buckets(addresses: u32) -> u32 {
         addresses.div_ceil(abi::ADDRESSES_PER_BUCKET).next_power_of_two()
     }

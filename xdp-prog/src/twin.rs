@@ -15,7 +15,7 @@ use crate::abi::{
     ADDRESS_SLOTS, AddressBucket, AddressEntry, BudgetBucket, Limit, MARK_GEO_ALLOW,
     MARK_GEO_FORBID, MARK_TRUNK, PrefixKey, PrefixRule, Settings, Trunk,
 };
-use crate::addresses::{buckets, source_hash, tag};
+use crate::addresses::{buckets, is_looked, source_hash, tag};
 use crate::maps::{Instant, check_layout, nanoseconds, open_map, read_settings};
 use crate::sip::Read;
 use crate::{Error, Meter, Prefix, Reason};
@@ -39,6 +39,12 @@ pub struct Twin {
 struct Table {
     buckets: MapHandle,
     entries: MapHandle,
+}
+
+/// What a table says of an address.
+struct Found {
+    count: u32,
+    not_after: u64,
 }
 
 /// `who.h`.
@@ -208,15 +214,20 @@ impl Table {
         Ok(Self { buckets, entries: open_map(pins, &format!("{list}_entries"))? })
     }
 
-    fn find(&self, asked: &Asked) -> Result<Option<AddressEntry>, Error> {
+    fn find(&self, asked: &Asked) -> Result<Option<Found>, Error> {
         let (source, hash) = (asked.source, asked.hash);
-        for place in buckets(hash, self.buckets.max_entries()) {
-            let bucket: AddressBucket = read(&self.buckets, &place)?.unwrap_or_default();
-            if let Some(slot) = bucket.tags.iter().position(|&found| found == tag(hash)) {
-                let place = place * ADDRESS_SLOTS as u32 + slot as u32;
-                let entry: Option<AddressEntry> = read(&self.entries, &place)?;
-                if entry.is_some_and(|entry| entry.source == source.into()) {
-                    return Ok(entry);
+        for number in buckets(hash, self.buckets.max_entries()) {
+            let bucket: AddressBucket = read(&self.buckets, &number)?.unwrap_or_default();
+            if let Some(slot) = bucket.tags.iter().position(|&found| found == tag(source, hash)) {
+                let count = bucket.counts[slot];
+                if bucket.is_looked(slot) {
+                    let place = number * ADDRESS_SLOTS as u32 + slot as u32;
+                    let entry: Option<AddressEntry> = read(&self.entries, &place)?;
+                    if let Some(entry) = entry.filter(|entry| entry.source == source.into()) {
+                        return Ok(Some(Found { count, not_after: entry.not_after }));
+                    }
+                } else if !is_looked(source, None) {
+                    return Ok(Some(Found { count, not_after: 0 }));
                 }
             }
             if bucket.spilled == 0 {

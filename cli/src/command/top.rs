@@ -125,9 +125,11 @@ mod tests {
 
     #[test]
     fn a_rate_is_what_came_since_the_last_look_in_a_second() {
-        let driver = |drops: u64| json!({ "items": [
+        let driver = |drops: u64| {
+            json!({ "items": [
             { "reason": "drop_flows", "packets": drops }, { "reason": "worker_sip", "packets": 7 }
-        ] });
+        ] })
+        };
         let status = json!({ "workers": [
             { "counters": { "sip_received": 5 } }, { "counters": { "sip_received": 6 } }
         ] });
