@@ -739,7 +739,7 @@ __noinline enum reason answer(struct xdp_md *frame, struct packet *packet,
 		return UNDECIDED;
 	queue = frame->rx_queue_index;
 	answer = bpf_map_lookup_elem(&answers, &queue);
-	if (!answer || answer->not_after < bpf_ktime_get_ns())
+	if (!answer || answer->not_after < packet->now)
 		return UNDECIDED;
 	draft = bpf_map_lookup_elem(&drafts, &first);
 	if (!draft)

@@ -28,7 +28,7 @@ const BESIDE: &str = "new_";
 pub(crate) const PROGRAM: &str = "program";
 pub(crate) const EXPLAIN: &str = "explain";
 /// Every table of `bpf/maps.h`, by the name it is pinned under.
-const TABLES: [&str; 24] = [
+const TABLES: [&str; 25] = [
     "settings",
     "tabulation",
     "counts",
