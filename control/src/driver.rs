@@ -21,7 +21,7 @@ use shm::Doorbell;
 use crate::cdr::note_last_media;
 use crate::decide::{Command, Method, Office};
 use crate::journal::{Event, Severity};
-use crate::reconcile::{News, Seen};
+use crate::reconcile::{News, Sight};
 use crate::resolve::dns::{Names, Resolved};
 use crate::store::{self, Change, Store};
 use crate::{Refusal, Time};
@@ -87,7 +87,7 @@ pub struct Driver<C: Clock> {
     /// To the reconciler.
     pub guard: Sender<News>,
     /// What the driver saw.
-    pub seen: Receiver<Vec<Seen>>,
+    pub seen: Receiver<Sight>,
     /// To and from DNS.
     pub names: Names,
     /// Records whose end was durable at the start.
@@ -238,7 +238,10 @@ impl<C: Clock> Driver<C> {
         }
         if time.now >= turns.tick_due {
             for seen in self.seen.try_iter() {
-                self.office.handle_seen(time, seen);
+                match seen {
+                    Sight::Senders(senders) => self.office.handle_seen(time, senders),
+                    Sight::Machine(load) => self.office.handle_load(time, load),
+                }
             }
             turns.tick_due = time.now + TICK;
             self.tick(time, turns);

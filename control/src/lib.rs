@@ -4,7 +4,7 @@
 //! records, commands and time in; answers, changes and releases out), so the simulator drives the very
 //! same one. Everything else follows it: [`store`] makes changes durable in groups, [`api`] turns
 //! requests into commands, [`reconcile`] brings the kernel's maps to what the state says, [`resolve`]
-//! asks DNS, and [`driver`] moves messages between them.
+//! asks DNS, [`machine`] looks how busy this one is, and [`driver`] moves messages between them.
 //!
 //! Read `decide/mod.rs`, then one file per ask beside it, then `driver.rs`.
 
@@ -15,6 +15,7 @@ pub mod cdr;
 pub mod decide;
 pub mod driver;
 pub mod journal;
+pub mod machine;
 pub mod page;
 pub mod params;
 pub mod reconcile;

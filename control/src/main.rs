@@ -12,6 +12,7 @@ use control::Time;
 use control::api::{self, Shared};
 use control::decide::Office;
 use control::driver::{Clock, Driver, durable_ends, run_store};
+use control::machine;
 use control::reconcile::{self, SharedMaps};
 use control::resolve::dns::{self, Families};
 use control::store::Store;
@@ -148,6 +149,10 @@ fn run(config: &Config) -> Result<(), Error> {
     std::thread::Builder::new()
         .name("reconcile".into())
         .spawn(move || reconcile::run(&pins, served, &guard_in, &seen_out, &reconciled))?;
+    let (state, looked) = (config.paths.state.clone(), seen_out.clone());
+    std::thread::Builder::new()
+        .name("machine".into())
+        .spawn(move || machine::watch(&state, &looked))?;
     let families = Families::of(config.addresses.iter().map(|address| &address.ip));
     let names = dns::start(families, bell()?)?;
     let shared = Arc::new(Shared {

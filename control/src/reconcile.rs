@@ -16,6 +16,7 @@ use xdp_prog::{
     Deny, Limits, Maps, Ports, Prefix, Region, Regular, Standing, Talker, TrunkRates, Trust,
 };
 
+use crate::machine::Load;
 use crate::shown::{DriverCounter, TalkerShown};
 
 /// One denied prefix.
@@ -119,6 +120,15 @@ pub struct Seen {
     pub reason: &'static str,
 }
 
+/// What is seen beside the loop.
+#[derive(Clone, Debug)]
+pub enum Sight {
+    /// Who sent through the driver.
+    Senders(Vec<Seen>),
+    /// How busy the machine is.
+    Machine(Load),
+}
+
 /// What the talkers of the last look had sent.
 #[derive(Default)]
 struct Before(HashMap<IpAddr, Talker>);
@@ -150,7 +160,7 @@ impl Before {
 }
 
 /// How often the talkers are looked at.
-const SIGHT: Duration = Duration::from_secs(1);
+const LOOK_AT_TALKERS: Duration = Duration::from_secs(1);
 
 /// News that are taken before the maps are looked at.
 const BATCH: usize = 10_000;
@@ -161,7 +171,7 @@ pub fn run(
     pins: &Path,
     served: Ports,
     news: &Receiver<News>,
-    sight: &Sender<Vec<Seen>>,
+    sight: &Sender<Sight>,
     maps: &SharedMaps,
 ) {
     let mut reconciler = Reconciler::new(pins.to_path_buf(), served);
@@ -188,11 +198,11 @@ pub fn run(
                 }
             }
         }
-        if looked.elapsed() >= SIGHT
+        if looked.elapsed() >= LOOK_AT_TALKERS
             && let Some(talkers) = held.as_ref().and_then(|maps| maps.talkers().ok())
         {
             looked = std::time::Instant::now();
-            let _ = sight.try_send(before.look(talkers));
+            let _ = sight.try_send(Sight::Senders(before.look(talkers)));
         }
     }
 }

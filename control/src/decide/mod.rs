@@ -30,6 +30,7 @@ mod geo;
 mod guests;
 mod illegal;
 mod keep_alive;
+mod load;
 mod names;
 mod perimeter;
 mod pickup;

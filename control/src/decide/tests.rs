@@ -909,6 +909,8 @@ fn behaviour(name: &str, value: &str) -> String {
     let mut longer = desk.invite("10.1.0.1:5060", "44207");
     longer.facts.caller = Text::new(b"390212345").unwrap();
     seen.push(format!("{:?}", desk.ask(&longer).map(|_| ()).map_err(|no| no.reason)));
+    desk.office.handle_load(desk.time, crate::machine::Load { cpu: 75, disk: 85 });
+    seen.push(format!("{:?}", sight::alarms(&mut desk)));
     seen.push(upstream::behaviour(name, value));
     seen.push(format!("{:?}", desk.office.state.values.for_workers()).replace("version: 3", ""));
     seen.push(format!("{:?}", desk.office.poll_guard(desk.time)));

@@ -8,7 +8,7 @@ fn seen(host: u8, packets: u64, dropped: u64, options: u64) -> Seen {
     Seen { source, packets, dropped, options, reason: "drop_options_budget" }
 }
 
-fn alarms(desk: &mut Desk) -> Vec<String> {
+pub(super) fn alarms(desk: &mut Desk) -> Vec<String> {
     let alarms = desk.say(Method::Get, "alarm", Value::Null).unwrap();
     let items = alarms["items"].as_array().unwrap();
     let mut names: Vec<String> =
@@ -38,6 +38,21 @@ fn who_is_dropped_has_one_line_a_minute_however_often_he_knocks() {
     desk.office.handle_seen(desk.time, vec![seen(9, 3, 2, 0)]);
     assert_eq!(lines(&mut desk).len(), 1);
     assert_eq!(alarms(&mut desk), [] as [String; 0]);
+}
+
+#[test]
+fn a_busy_machine_and_a_full_disk_are_an_alarm_each_until_it_is_better() {
+    let mut desk = Desk::new("10");
+    let mut look = |cpu, disk| {
+        desk.pass(60_000);
+        desk.office.handle_load(desk.time, crate::machine::Load { cpu, disk });
+        alarms(&mut desk)
+    };
+    assert_eq!(look(69, 79), [] as [String; 0]);
+    assert_eq!(look(70, 79), ["cpu_busy"]);
+    assert_eq!(look(66, 80), ["cpu_busy", "disk_full"], "a little less is not yet better");
+    assert_eq!(look(65, 100), ["disk_full"]);
+    assert_eq!(look(0, 0), [] as [String; 0]);
 }
 
 #[test]
