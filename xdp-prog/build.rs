@@ -1,4 +1,5 @@
-//! Compiles `bpf/tollgate.bpf.c` and writes its skeleton, from which `src/loader.rs` loads it.
+//! Compiles `bpf/tollgate.bpf.c` and the benches' `bpf/flood.bpf.c`, and writes their skeletons, from which
+//! `src/loader.rs` loads them.
 
 use std::env;
 use std::path::PathBuf;
@@ -11,13 +12,15 @@ fn main() -> ExitCode {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     // Debian keeps asm/ under its multiarch directory, where a compiler for BPF does not look.
     let includes = format!("-I/usr/include/{}-linux-gnu", env::consts::ARCH);
-    let built = SkeletonBuilder::new()
-        .source("bpf/tollgate.bpf.c")
-        // Kept, because a test compares the mirror in src/abi.rs with it.
-        .obj(out.join("tollgate.bpf.o"))
-        .clang_args(["-mcpu=v3", "-Wall", "-Wextra", "-Werror", &includes])
-        .build_and_generate(out.join("tollgate.skel.rs"));
-    match built {
+    let build = |name: &str| {
+        SkeletonBuilder::new()
+            .source(format!("bpf/{name}.bpf.c"))
+            // Kept, because a test compares the mirror in src/abi.rs with the guard's.
+            .obj(out.join(format!("{name}.bpf.o")))
+            .clang_args(["-mcpu=v3", "-Wall", "-Wextra", "-Werror", &includes])
+            .build_and_generate(out.join(format!("{name}.skel.rs")))
+    };
+    match build("tollgate").and_then(|()| build("flood")) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The compiler's own words, instead of a debug print of them.

@@ -1,13 +1,14 @@
 //! A network of this process's own: namespaces, a bpffs and cables that are gone when it ends.
 
 use std::error::Error;
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
+use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, setns, unshare};
 use nix::unistd::{Pid, geteuid, gettid};
 use wire::datagram::{self, Headers};
 use xdp_prog::{Capacities, Deliver, Plan};
@@ -91,6 +92,24 @@ impl Far {
         Ok(near)
     }
 
+    /// Does something in the far namespace, and what it starts is there too.
+    ///
+    /// # Errors
+    /// Its own.
+    pub fn inside<T: Send>(
+        &self,
+        work: impl FnOnce() -> Result<T, Failure> + Send,
+    ) -> Result<T, Failure> {
+        let namespace = File::open(format!("/proc/{}/ns/net", self.thread))?;
+        std::thread::scope(|scope| {
+            let there = scope.spawn(|| {
+                setns(namespace, CloneFlags::CLONE_NEWNET)?;
+                work()
+            });
+            there.join().map_err(|_| "what was done in the far namespace died")?
+        })
+    }
+
     /// Frames that the far end of a cable has got.
     ///
     /// # Errors
@@ -110,9 +129,17 @@ impl Far {
 /// # Errors
 /// When there is no such core.
 pub fn pin(core: usize) -> Result<(), Failure> {
+    pin_thread(0, core)
+}
+
+/// The same for any thread, the kernel's too.
+///
+/// # Errors
+/// When there is no such core, or no such thread.
+pub fn pin_thread(thread: i32, core: usize) -> Result<(), Failure> {
     let mut set = CpuSet::new();
     set.set(core)?;
-    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
+    Ok(sched_setaffinity(Pid::from_raw(thread), &set)?)
 }
 
 /// A guard on these interfaces, its tables as large as by default.

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 use std::fs::File;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -20,6 +20,10 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// The address of the appliance that the customers see.
 pub const BOX_CUSTOMER_SIDE: &str = "10.10.1.2:5060";
+
+/// No address, as a socket that waits for anybody has for its other end.
+const NOBODY_4: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const NOBODY_6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 /// How long whoever is told to end may take.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -79,7 +83,9 @@ impl Running {
     /// When nobody is, after twenty seconds.
     pub fn listens(&self, at: SocketAddr) -> Result<(), Error> {
         let process = self.0.as_ref().ok_or("already waited for")?.id();
-        let wanted = in_proc(at);
+        // Its other end is nobody yet: what is left of an older connection there listens to nothing.
+        let nobody = SocketAddr::new(if at.is_ipv4() { NOBODY_4 } else { NOBODY_6 }, 0);
+        let wanted = in_proc(at) + in_proc(nobody).trim_start();
         let bound = || {
             ["udp", "udp6", "tcp", "tcp6"].iter().any(|table| {
                 let table = std::fs::read_to_string(format!("/proc/{process}/net/{table}"));

@@ -11,6 +11,8 @@
 //! Programs, links and maps are pinned: the guard outlives both processes, and a new version
 //! replaces the old inside its link, so that no frame meets an unguarded interface.
 //!
+//! [`Flood`] and [`Bare`] (`bpf/flood.bpf.c`) are what benches put a guard under, and beside.
+//!
 //! Read `bpf/abi.h` for the nouns both sides share, `bpf/tollgate.bpf.c` for the verdict,
 //! `attach.rs` for how it gets onto an interface, `maps.rs` for what control writes.
 
@@ -20,6 +22,7 @@ mod answer;
 mod attach;
 mod error;
 mod explain;
+mod flood;
 mod limits;
 mod loader;
 mod maps;
@@ -36,6 +39,7 @@ pub use answer::Greeter;
 pub use attach::{Attached, Interface, Mode, attach};
 pub use error::Error;
 pub use explain::{Described, Explanation, Protocol, Rule};
+pub use flood::{Bare, Flood};
 pub use limits::{Limits, Rate, RateFault, Rates, TrunkRates};
 pub use maps::{Changed, Count, Deny, Instant, Maps, Ports, Region, Regular, Talker, Trust};
 pub use pins::unload;

@@ -8,7 +8,7 @@ use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -34,11 +34,18 @@ use crate::tester::{Arrival, Run};
     dead_code,
     unreachable_pub,
     unused_qualifications,
-    reason = "generated from the object"
+    reason = "generated from the objects"
 )]
-mod skeleton {
-    include!(concat!(env!("OUT_DIR"), "/tollgate.skel.rs"));
+mod skeletons {
+    pub(super) mod guard {
+        include!(concat!(env!("OUT_DIR"), "/tollgate.skel.rs"));
+    }
+    pub(super) mod flood {
+        include!(concat!(env!("OUT_DIR"), "/flood.skel.rs"));
+    }
 }
+use skeletons::flood;
+use skeletons::guard as skeleton;
 
 /// Which programs of the object are wanted.
 #[derive(Clone, Copy)]
@@ -83,10 +90,13 @@ pub(crate) fn fill_price_sources(
     loaded: &skeleton::TollgateSkel<'_>,
     words: &[u32],
 ) -> Result<(), Error> {
+    fill_words(&loaded.maps.price_sources, words)
+}
+
+/// Fills an array from its first place on.
+fn fill_words(array: &impl MapCore, words: &[u32]) -> Result<(), Error> {
     let places: Vec<u32> = (0..words.len() as u32).collect();
-    loaded
-        .maps
-        .price_sources
+    array
         .update_batch(
             places.as_bytes(),
             words.as_bytes(),
@@ -94,7 +104,50 @@ pub(crate) fn fill_price_sources(
             MapFlags::ANY,
             MapFlags::ANY,
         )
-        .map_err(Error::bpf("write the sources to be priced"))
+        .map_err(Error::bpf("write the sources"))
+}
+
+/// What a flood is made of.
+pub(crate) struct Stream {
+    /// Index of the interface that it leaves by.
+    pub(crate) cable: u32,
+    /// Of the words of the IP header but source and checksum, as they lie in memory.
+    pub(crate) sum: u32,
+    /// Where in the frame a number goes; 0 is nowhere.
+    pub(crate) number_at: [u32; 2],
+    /// In network order.
+    pub(crate) sources: Vec<u32>,
+}
+
+/// Loads the program that makes floods, with its sources.
+pub(crate) fn load_flood(stream: &Stream) -> Result<OwnedFd, Error> {
+    let mut storage = MaybeUninit::uninit();
+    let mut open = flood::FloodSkelBuilder::default()
+        .open(&mut storage)
+        .map_err(Error::bpf("read the object of floods"))?;
+    let sources = stream.sources.len() as u32;
+    let globals = open.maps.rodata_data.as_deref_mut();
+    let globals = globals.ok_or_else(|| Error::Plan("a flood has no settings".to_owned()))?;
+    globals.flood_cable = stream.cable;
+    globals.flood_sum = stream.sum;
+    globals.flood_number_at = stream.number_at;
+    globals.flood_sources_used = sources;
+    open.maps.flood_sources.set_max_entries(sources).map_err(Error::bpf("size the tables"))?;
+    open.progs.bare.set_autoload(false);
+    let loaded = open.load().map_err(Error::bpf("load the program of floods"))?;
+    fill_words(&loaded.maps.flood_sources, &stream.sources)?;
+    loaded.progs.flood.as_fd().try_clone_to_owned().map_err(Error::os("keep the program"))
+}
+
+/// Loads the program that drops all.
+pub(crate) fn load_bare() -> Result<OwnedFd, Error> {
+    let mut storage = MaybeUninit::uninit();
+    let mut open = flood::FloodSkelBuilder::default()
+        .open(&mut storage)
+        .map_err(Error::bpf("read the object of floods"))?;
+    open.progs.flood.set_autoload(false);
+    let loaded = open.load().map_err(Error::bpf("load the bare program"))?;
+    loaded.progs.bare.as_fd().try_clone_to_owned().map_err(Error::os("keep the program"))
 }
 
 /// What the verifier shall know before it reads the program.

@@ -4,7 +4,8 @@
 //! INVITE and echoes its audio; with `--rings` it never gets to the answer. `phones call --from
 //! 10.10.1.1:5070 --to 10.10.1.2:5060 --calls 500 --seconds 20 --callee 441130` makes the calls, sends
 //! 50 packets a second in each, compares what comes back octet by octet, hangs up, and prints one
-//! JSON object. Both stop by themselves.
+//! JSON object. With `--brief` calls are silent and hung up as soon as they are answered, so that their number
+//! alone is the load. Both stop by themselves.
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
@@ -141,7 +142,8 @@ struct Call {
     changed: u32,
     ended: bool,
     invited: Instant,
-    /// When the INVITE is repeated, and so long after that again; `None` once anything answered.
+    /// When the INVITE, or a brief call's BYE, is repeated, and so long after that again; `None` once
+    /// anything answered.
     again: Option<(Instant, Duration)>,
     setup: Option<Duration>,
 }
@@ -171,6 +173,8 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
     let talk = Duration::from_secs(number("--seconds", 20));
     let callee = argument("--callee").unwrap_or_else(|| "441130".into());
     let hang_up = argument("--hang-up").as_deref() != Some("no");
+    let brief = std::env::args().any(|argument| argument == "--brief");
+    let silent = UdpSocket::bind((from.ip(), 0))?;
     let signalling = UdpSocket::bind(from)?;
     deepen(&signalling)?;
     signalling.set_nonblocking(true)?;
@@ -212,7 +216,7 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
         let due = ((now - started).as_secs_f64() * per_second as f64) as usize + 1;
         while calls.len() < calls_wanted.min(due) {
             let number = calls.len();
-            let media = UdpSocket::bind((from.ip(), 0))?;
+            let media = if brief { silent.try_clone()? } else { UdpSocket::bind((from.ip(), 0))? };
             media.set_nonblocking(true)?;
             let local = media.local_addr()?;
             let id = format!("phones-{}-{number}", std::process::id());
@@ -234,14 +238,18 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
                 .send_to(request("INVITE", &call, number, 1, 0, &sdp(local)).as_bytes(), to)?;
             calls.push(call);
         }
-        // RFC 3261 §17.1.1.2: an INVITE that nothing answered is sent again.
+        // RFC 3261 §17.1.1.2 and §17.1.2.2: what nothing answered is sent again.
         for (number, call) in calls.iter_mut().enumerate() {
             if let Some((due, interval)) = call.again
                 && now >= due
             {
                 call.again = Some((now + interval, interval * 2));
-                let offer = sdp(call.media.local_addr()?);
-                signalling.send_to(request("INVITE", call, number, 1, 0, &offer).as_bytes(), to)?;
+                let again = if call.dialog.is_some() {
+                    request("BYE", call, number, 2, 2, "")
+                } else {
+                    request("INVITE", call, number, 1, 0, &sdp(call.media.local_addr()?))
+                };
+                signalling.send_to(again.as_bytes(), to)?;
             }
         }
         // Answers.
@@ -269,8 +277,13 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
                     uri_of(header(&text, "Contact").unwrap_or("")).to_string(),
                 ));
                 call.setup.get_or_insert(now - call.invited);
-                call.remote = media_of(&text);
                 signalling.send_to(request("ACK", call, number, 1, 1, "").as_bytes(), to)?;
+                if brief {
+                    call.again = Some((now + T1, T1 * 2));
+                    signalling.send_to(request("BYE", call, number, 2, 2, "").as_bytes(), to)?;
+                } else {
+                    call.remote = media_of(&text);
+                }
             } else if cseq.ends_with("INVITE") && status.as_str() >= "300" {
                 *failed.entry(status).or_default() += 1;
                 signalling.send_to(request("ACK", call, number, 1, 0, "").as_bytes(), to)?;
@@ -290,7 +303,7 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
                 }
             }
         }
-        for (number, call) in calls.iter_mut().enumerate() {
+        for (number, call) in calls.iter_mut().enumerate().filter(|_| !brief) {
             while let Ok((length, _)) = call.media.recv_from(&mut buffer) {
                 let got = &buffer[..length];
                 let sequence = got.get(2..4).map_or(0, |b| u32::from(b[0]) << 8 | u32::from(b[1]));
@@ -299,7 +312,7 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         // The last packets are on their way back for a moment; then BYE, repeated until answered.
-        if hang_up && now >= hang_up_due {
+        if hang_up && !brief && now >= hang_up_due {
             hang_up_due = now + hang_up_interval;
             hang_up_interval *= 2;
             let talking = |call: &Call| call.dialog.is_some() && !call.ended;

@@ -22,7 +22,7 @@ pub struct Account {
 
 /// The side that is asked.
 #[derive(Clone, Debug)]
-pub(super) struct Login {
+pub struct Login {
     pub(super) account: Account,
     /// The header field to answer in, the realm and the nonce of the last challenge.
     challenge: Option<(&'static str, String, String)>,
@@ -58,12 +58,14 @@ fn expected(account: &Account, realm: &str, method: &str, uri: &str, middle: &st
 }
 
 impl Login {
-    pub(super) fn new(account: Account) -> Self {
+    /// Somebody who was not asked yet.
+    #[must_use]
+    pub fn new(account: Account) -> Self {
         Self { account, challenge: None, count: 0 }
     }
 
     /// Takes a challenge. Whether it was one that can be answered.
-    pub(super) fn learn(&mut self, response: &str) -> bool {
+    pub fn learn(&mut self, response: &str) -> bool {
         for (asks, answers) in FIELDS {
             let fits = |value: &&str| {
                 parameter(value, "algorithm").unwrap_or("MD5") == algorithm(self.account.modern)
@@ -77,7 +79,7 @@ impl Login {
     }
 
     /// The line that answers the last challenge, once more and for this request.
-    pub(super) fn line(&mut self, method: &str, uri: &str) -> String {
+    pub fn line(&mut self, method: &str, uri: &str) -> String {
         let Some((field, realm, nonce)) = &self.challenge else { return String::new() };
         self.count += 1;
         let count = format!("{:08x}", self.count);

@@ -1,0 +1,83 @@
+/*
+ * A flood for benches, and the cheapest answer to one; an object of its own, so that no machine that
+ * carries calls loads it.
+ *
+ * `flood` is run over live frames, each a copy of one UDP frame over IPv4 without options. It gives each
+ * the next source and the checksum that belongs to it, writes a number into it wherever one is wanted, and
+ * puts it on a cable. `bare` drops all that comes.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "frame.h"
+
+#define IP_CHECKSUM 24
+#define IP_SOURCE 26
+#define NUMBERS_MAX 2
+#define DIGITS 8
+
+const volatile __u32 flood_cable;        /* index of the interface at its near end */
+const volatile __u32 flood_sources_used;
+const volatile __u32 flood_sum;          /* of the IP header without source and checksum */
+const volatile __u32 flood_number_at[NUMBERS_MAX]; /* offsets in the frame; 0 is none */
+__u32 flood_next;
+__u32 flood_number;
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+/* Words in network order. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} flood_sources SEC(".maps");
+
+/* So many hexadecimal digits. */
+static __always_inline int flood_write(struct xdp_md *frame, __u32 offset, __u32 number)
+{
+	__u8 *digits = frame_at(frame, offset, DIGITS);
+
+	if (!digits)
+		return -1;
+#pragma unroll
+	for (int i = 0; i < DIGITS; i++) {
+		__u8 digit = number >> (28 - 4 * i) & 15;
+
+		digits[i] = digit < 10 ? '0' + digit : 'a' - 10 + digit;
+	}
+	return 0;
+}
+
+SEC("xdp")
+int flood(struct xdp_md *frame)
+{
+	__u32 next = flood_next;
+	__u32 *source = bpf_map_lookup_elem(&flood_sources, &next);
+	__u16 *checksum = frame_at(frame, IP_CHECKSUM, sizeof(*checksum));
+	__u32 *word = frame_at(frame, IP_SOURCE, sizeof(*word));
+	__u32 sum;
+
+	if (!source || !checksum || !word)
+		return XDP_ABORTED;
+	*word = *source;
+	sum = flood_sum + (*source & 0xffff) + (*source >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	*checksum = ~sum;
+	next += 1;
+	flood_next = next < flood_sources_used ? next : 0;
+
+#pragma unroll
+	for (int i = 0; i < NUMBERS_MAX; i++)
+		if (flood_number_at[i] && flood_write(frame, flood_number_at[i], flood_number))
+			return XDP_ABORTED;
+	flood_number += 1;
+	return bpf_redirect(flood_cable, 0);
+}
+
+SEC("xdp")
+int bare(struct xdp_md *frame __attribute__((unused)))
+{
+	return XDP_DROP;
+}
