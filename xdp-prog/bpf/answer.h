@@ -442,6 +442,13 @@ static __always_inline void answer_say(struct draft *draft, __u64 word, __u32 by
 	draft->bytes = at + bytes;
 }
 
+/* That many, as Linux 6.1 wants to see it: who is not 0 is no 1 or more for it. */
+static __always_inline __u32 answer_size(__u32 bytes)
+{
+	asm volatile("" : "+r"(bytes));
+	return ((bytes - 1) & DRAFT_MASK) + 1;
+}
+
 /* Bytes of the frame. */
 __noinline int answer_copy(struct xdp_md *frame, struct draft *draft, __u32 at, __u32 bytes)
 {
@@ -450,7 +457,8 @@ __noinline int answer_copy(struct xdp_md *frame, struct draft *draft, __u32 at, 
 	if (!draft || !bytes || bytes > ANSWERED_BYTES_MAX)
 		return 0;
 	to = draft->bytes & DRAFT_MASK;
-	if (bpf_xdp_load_bytes(frame, at & OFFSET_MASK, draft->text + to, bytes))
+	if (bpf_xdp_load_bytes(frame, at & OFFSET_MASK, draft->text + to,
+			       answer_size(bytes)))
 		return 0;
 	draft->bytes = to + bytes;
 	return 1;
@@ -649,7 +657,7 @@ __noinline int answer_address(struct xdp_md *frame, const struct packet *packet,
 
 	if (!packet || !draft || !answer || draft->begin > HEADERS_MAX || !draft->begin)
 		return 0;
-	if (bpf_xdp_load_bytes(frame, 0, draft->text, draft->begin))
+	if (bpf_xdp_load_bytes(frame, 0, draft->text, answer_size(draft->begin)))
 		return 0;
 	ethernet = (struct ethhdr *)draft->text;
 	__builtin_memcpy(station, ethernet->h_dest, ETH_ALEN);
@@ -756,7 +764,8 @@ __noinline enum reason answer(struct xdp_md *frame, struct packet *packet,
 	if (!answer_address(frame, packet, draft, answer) || !answer_resize(frame, draft))
 		return UNDECIDED;
 	whole = draft->bytes;
-	if (!whole || whole > ANSWER_WHOLE_MAX || bpf_xdp_store_bytes(frame, 0, draft->text, whole))
+	if (!whole || whole > ANSWER_WHOLE_MAX ||
+	    bpf_xdp_store_bytes(frame, 0, draft->text, answer_size(whole)))
 		return DROP_INTERFACE;
 	return ANSWER_OPTIONS;
 }

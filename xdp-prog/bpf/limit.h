@@ -148,6 +148,8 @@ __noinline enum reason limit(struct packet *packet, const struct settings *setti
 	meter = why->meter;
 	if (meter >= METERS)
 		return UNDECIDED;
+	/* What is kept of it from here on is what was compared: Linux 6.1 knows no other copy. */
+	asm volatile("" : "+r"(meter));
 	if (why->standing == STRANGER) {
 		warm_stranger(packet, meter, settings);
 		packet->now = bpf_ktime_get_ns();

@@ -6,6 +6,9 @@
 #include "maps.h"
 #include "source.h"
 
+/* A slot from 1 on, or 0. */
+#define SLOT_MASK ADDRESS_SLOTS
+
 /* The source 0.0.0.0, whose tag would be a free slot's, never gets here (own.h). */
 static __always_inline __u32 table_tag(const struct source *source, __u64 hash)
 {
@@ -21,7 +24,7 @@ static __always_inline __u32 table_tag(const struct source *source, __u64 hash)
  * compared without a branch: which of them it is nobody predicts, and a wrong guess would cost more and
  * hold up what comes behind until the line is there.
  */
-static __always_inline __u32 table_slot(const struct address_bucket *bucket, __u32 tag)
+static __always_inline __u64 table_slot(const struct address_bucket *bucket, __u32 tag)
 {
 	__u64 found = 0;
 
@@ -32,7 +35,9 @@ static __always_inline __u32 table_slot(const struct address_bucket *bucket, __u
 		/* 0 less 1 fills the upper half. */
 		found |= ((differs - 1) >> 32) & (slot + 1);
 	}
-	return found;
+	/* What the compiler knows, but not Linux 6.1. */
+	asm volatile("" : "+r"(found));
+	return found & SLOT_MASK;
 }
 
 /* The count of that source in the bucket, and when its entry ends. */
@@ -40,7 +45,7 @@ static __always_inline __u32 *table_in_bucket(void *entries, const struct source
 					      struct address_bucket *bucket, __u32 number,
 					      __u32 tag, __u64 *not_after)
 {
-	__u32 slot = table_slot(bucket, tag);
+	__u64 slot = table_slot(bucket, tag);
 	struct address_entry *entry;
 	__u32 place;
 
@@ -57,7 +62,8 @@ static __always_inline __u32 *table_in_bucket(void *entries, const struct source
 			return 0;
 		*not_after = 0;
 	}
-	return &bucket->counts[slot - 1];
+	/* The count before the first is `spilled`. Of a difference, too, Linux 6.1 would lose sight. */
+	return &bucket->spilled + slot;
 }
 
 static __always_inline __u32 *table_find(void *buckets, void *entries, __u32 mask,

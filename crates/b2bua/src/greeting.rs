@@ -4,6 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use link::endpoint::Transport;
+use link::profile::Wishes;
 use sip::Message;
 
 use crate::compose::{self, Reply, Us};
@@ -33,7 +34,7 @@ impl Switch {
             transport: Transport::Udp,
             user_agent: self.setup.user_agent.as_bytes(),
         };
-        let peer = self.profiles.of_party(0, false);
+        let peer = self.profiles.of_party(0, Wishes::default());
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let reply = Reply { to_tag: b"1", extensions: self.timers_known(), ..Reply::plain(200) };
         let length = compose::reply(out, &us, &request, (nowhere, peer), &reply)?;
