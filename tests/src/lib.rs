@@ -4,7 +4,7 @@
 //! programs in network namespaces against foreign clients: scenes of [`sipp`] scripts on a [`stage`], with
 //! TLS through a [`tunnel`], and phones and proxies ([`softphone`], [`linphone`], [`webphone`], [`kamailio`])
 //! that do what they think right. `bin/phones.rs` and `bin/flood.rs` are the load that no foreign client can verify
-//! packet by packet.
+//! packet by packet; `bin/siege.rs` plays floods at full rate beside calls.
 //!
 //! What of SIP is shown where, with peers that nobody here wrote (the head of each file says more):
 //!

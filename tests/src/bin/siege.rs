@@ -179,14 +179,19 @@ struct Outcome {
     setup_ms: f64,
     /// Refusals of the others, by status.
     failed: String,
-    /// RTP packets of the running calls.
-    rtp: (u64, u64),
+    /// RTP packets of the running calls, ...
+    sent_rtp: u64,
+    /// ... those that did not come back, ...
+    lost_rtp: u64,
+    /// ... and of them those that had come to the driver.
+    lost_behind: u64,
     talked: u64,
-    /// What customers sent and the cable itself had no room for.
+    /// What the cable itself had no room for: of the flood, and of what came beside it.
     cable_full: u64,
     /// What the phone heard at each of its registrations.
     heard: Vec<String>,
-    drops: BTreeMap<String, u64>,
+    /// What became of frames in the driver, by reason.
+    driver: BTreeMap<String, u64>,
 }
 
 struct Siege {
@@ -206,7 +211,7 @@ fn siege() -> Result<bool, Error> {
         "\nThe knee: {knee} calls/s beside a flood that goes elsewhere; offered: {offered} calls/s.\n"
     );
     println!(
-        "| flood | sent | per second | calls answered | refused | setup p99 | RTP lost of sent | cable full | the phone heard | driver |"
+        "| flood | sent | per second | calls answered | refused | setup p99 | RTP lost before and behind the driver | cable full | the phone heard | driver |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     let before = siege.beside(None, offered)?;
@@ -226,9 +231,11 @@ fn siege() -> Result<bool, Error> {
             println!("FAILED: {name}: {} of the baseline's {baseline} calls", outcome.answered);
             good = false;
         }
-        if outcome.rtp.1 < outcome.rtp.0 || outcome.talked < TALKING {
-            let lost = outcome.rtp.0 - outcome.rtp.1;
-            println!("FAILED: {name}: {lost} RTP packets lost, {} calls talked", outcome.talked);
+        if outcome.lost_behind > 0 || outcome.talked < TALKING {
+            let (lost, talked) = (outcome.lost_behind, outcome.talked);
+            println!(
+                "FAILED: {name}: {lost} RTP packets lost behind the driver, {talked} calls talked"
+            );
             good = false;
         }
         if outcome.heard.iter().any(|status| status != REGISTERED) {
@@ -329,11 +336,11 @@ impl Siege {
         self.lab.tollgate(&["firewall", "preset", "apply", preset])?;
         let vendor = self.vendor()?;
         let offered = per_second * OFFERED.as_secs();
+        let (before, full) = (self.counted()?, self.cable_full()?);
         let talking = self.calls(&format!(
             "--from 10.10.1.1:5070 --calls {TALKING} --per-second {TALKING} --seconds 8"
         ))?;
         std::thread::sleep(Duration::from_millis(1_500));
-        let (before, full) = (self.drops()?, self.cable_full()?);
         let flood = self.flood(attack, OFFERED.as_secs() + 1)?;
         std::thread::sleep(Duration::from_millis(700));
         let calls = self.calls(&format!(
@@ -345,7 +352,13 @@ impl Siege {
             heard.push(self.registers()?);
         }
         let (calls, talking, flood) = (calls.json()?, talking.json()?, flood.json()?);
-        let after = self.drops()?;
+        let mut driver = self.counted()?;
+        for (reason, packets) in &mut driver {
+            *packets -= before.get(reason).copied().unwrap_or(0);
+        }
+        // Each packet comes to the driver twice: from the customer, and back from the vendor.
+        let (sent, received) = (number(&talking, "sent"), number(&talking, "received"));
+        let media = driver.remove("worker_media").unwrap_or(0);
         drop(vendor);
         Ok(Outcome {
             sent: number(&flood, "sent"),
@@ -354,36 +367,31 @@ impl Siege {
             answered: number(&calls, "answered"),
             setup_ms: calls.get("setup_ms_p99").and_then(Value::as_f64).unwrap_or(f64::NAN),
             failed: calls.get("failed").map(Value::to_string).unwrap_or_default().replace('"', ""),
-            rtp: (number(&talking, "sent"), number(&talking, "received")),
+            sent_rtp: sent,
+            lost_rtp: sent.saturating_sub(received),
+            lost_behind: media.saturating_sub(received * 2),
             talked: number(&talking, "answered"),
             cable_full: self.cable_full()? - full,
             heard,
-            drops: after
-                .into_iter()
-                .map(|(reason, packets)| {
-                    let more = packets.saturating_sub(before.get(&reason).copied().unwrap_or(0));
-                    (reason, more)
-                })
-                .filter(|&(_, more)| more > 0)
-                .collect(),
+            driver,
         })
     }
 
-    /// What the driver dropped, and what it gave to workers as SIP, by reason.
-    fn drops(&self) -> Result<BTreeMap<String, u64>, Error> {
+    /// What the driver dropped, and what it gave to workers, by reason.
+    fn counted(&self) -> Result<BTreeMap<String, u64>, Error> {
         let counters = self.lab.tollgate(&["firewall", "counters", "--all"])?;
         let items = counters.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-        let mut drops = BTreeMap::new();
+        let mut counts = BTreeMap::new();
         for item in &items {
             let reason = item.get("reason").and_then(Value::as_str).unwrap_or("");
-            if reason.starts_with("drop_") || reason == "worker_sip" {
-                *drops.entry(reason.to_owned()).or_default() += number(item, "packets");
+            if reason.starts_with("drop_") || reason.starts_with("worker_") {
+                *counts.entry(reason.to_owned()).or_default() += number(item, "packets");
             }
         }
-        Ok(drops)
+        Ok(counts)
     }
 
-    /// Frames of the customers' kernel for which the appliance's end of the cable had no room.
+    /// Frames for which the appliance's end of the customers' cable had no room.
     fn cable_full(&self) -> Result<u64, Error> {
         let said = self.lab.run("cust", "ip", &["-s", "-j", "link", "show", "tgc0"])?;
         let said: Value = serde_json::from_str(&said)?;
@@ -427,26 +435,27 @@ impl Siege {
 
 impl Outcome {
     fn print(&self, name: &str) {
-        let (sent, received) = self.rtp;
-        let mut drops: Vec<_> = self.drops.iter().collect();
-        drops.sort_by_key(|&(_, packets)| std::cmp::Reverse(packets));
-        let drops: Vec<String> = drops
+        let mut driver: Vec<_> = self.driver.iter().filter(|&(_, &packets)| packets > 0).collect();
+        driver.sort_by_key(|&(_, packets)| std::cmp::Reverse(packets));
+        let driver: Vec<String> = driver
             .into_iter()
             .take(3)
             .map(|(reason, packets)| format!("{reason} {packets}"))
             .collect();
         println!(
-            "| {name} | {} | {:.2} M | {} of {} | {} | {:.0} ms | {} of {sent} | {} | {} | {} |",
+            "| {name} | {} | {:.2} M | {} of {} | {} | {:.0} ms | {} and {} of {} | {} | {} | {} |",
             self.sent,
             self.sent as f64 / self.seconds / 1e6,
             self.answered,
             self.offered,
             self.failed,
             self.setup_ms,
-            sent.saturating_sub(received),
+            self.lost_rtp - self.lost_behind.min(self.lost_rtp),
+            self.lost_behind,
+            self.sent_rtp,
             self.cable_full,
             self.heard.join(" "),
-            drops.join(", ")
+            driver.join(", ")
         );
     }
 }
