@@ -388,7 +388,7 @@ impl Switch {
         record.customer_gateway = route.customer_gateway;
         let flags = [CALLER_MESSAGES, CALLEE_MESSAGES].map(|flag| route.flags & flag != 0);
         record.messages = u8::from(flags[0]) | u8::from(flags[1]) << 1;
-        let Some(kept) = self.kept.keep(route.as_bytes()) else {
+        let Some(kept) = self.kept.keep(route.said()) else {
             self.counters.add(Counter::RefusedKeptFull);
             return self.abandon_admission(now, slot, 503, EndReason::Overload);
         };
@@ -541,13 +541,12 @@ impl Switch {
         }
     }
 
-    /// What a kept route says. It was written by us and is read whole.
+    /// What a kept route says.
     pub(super) fn route_of(&self, slot: usize) -> Option<Route> {
         use zerocopy::FromZeros;
         let mut route = Route::new_zeroed();
-        let size = size_of::<Route>();
-        let read = self.kept.copy(&self.calls[slot].route, route.as_mut_bytes()).len() == size;
-        read.then_some(route)
+        let said = self.kept.copy(&self.calls[slot].route, route.as_mut_bytes());
+        (!said.is_empty()).then_some(route)
     }
 
     /// Lets go of the candidates: the search is over.
