@@ -81,7 +81,7 @@ impl Exchange {
             calls_max,
             // As the configuration file has them if it says nothing.
             transactions_max: calls_max * 6,
-            kept_messages_max: calls_max * 4,
+            kept_messages_max: calls_max * 3,
             message_bytes_max: MESSAGE_BYTES_MAX,
             gateways_max: 16,
         }));

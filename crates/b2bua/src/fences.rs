@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 
 use link::fence::{
-    DOOR, DOORS_MAX, EVERYBODY, FENCES_MAX, Fence, Fences as FencesPart, RANGES_MAX,
+    DOOR, DOORS_MAX, EVERYBODY, FENCES_MAX, Fence, FenceMode, Fences as FencesPart, RANGES_MAX,
     Ranges as RangesPart, SETS_MAX, place_of,
 };
 
@@ -82,10 +82,20 @@ impl Fences {
         Self { told: Told::new(), next: Told::new() }
     }
 
+    /// The fence of a gateway or phone, if it has one.
+    fn of(&self, owner: u32) -> Option<&Fence> {
+        self.told.of(owner).or_else(|| self.told.of(EVERYBODY))
+    }
+
+    /// Whether there is an address that may not pass for a gateway or phone: else nothing of it has to be
+    /// looked through for addresses.
+    pub(crate) fn binds(&self, owner: u32) -> bool {
+        self.of(owner).is_some_and(|fence| FenceMode::from(fence.mode) != FenceMode::Ignore)
+    }
+
     /// Whether an address passes for a gateway or phone.
     pub(crate) fn passes(&self, owner: u32, address: IpAddr) -> bool {
-        let fence = self.told.of(owner).or_else(|| self.told.of(EVERYBODY));
-        fence.is_none_or(|fence| self.told.lets(fence, address))
+        self.of(owner).is_none_or(|fence| self.told.lets(fence, address))
     }
 
     /// Whether a stranger from there is asked who he is.

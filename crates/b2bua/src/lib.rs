@@ -42,6 +42,7 @@ mod ports;
 mod profiles;
 mod publisher;
 mod registrar;
+mod responses;
 mod shut_out;
 mod stateless;
 mod switch;

@@ -1,7 +1,7 @@
 //! The brain's surface: what goes in, what comes out, and nothing else moves it.
 //!
 //! Here messages are sorted and timeouts are dealt out; what they mean stands in `transact.rs`,
-//! `stateless.rs` and `call/`.
+//! `responses.rs`, `stateless.rs` and `call/`.
 
 use core::time::Duration;
 use std::collections::VecDeque;

@@ -7,11 +7,15 @@
 /// A keyed hash of what is looked up. 0 does not occur (one in 2^128).
 pub(crate) type Key = u128;
 
-const EMPTY: (Key, u32) = (0, 0);
+/// A key, as bytes so that an entry has no gaps, and what it stands for.
+type Entry = ([u8; 16], u32);
+
+const EMPTY: Entry = ([0; 16], 0);
+const _: () = assert!(size_of::<Entry>() == 20);
 
 /// See the head of this file.
 pub(crate) struct Table {
-    entries: Box<[(Key, u32)]>,
+    entries: Box<[Entry]>,
     mask: usize,
 }
 
@@ -27,8 +31,8 @@ impl Table {
     }
 
     fn position(&self, key: Key) -> Option<usize> {
-        let mut place = self.home(key);
-        while self.entries[place].0 != 0 {
+        let (mut place, key) = (self.home(key), key.to_ne_bytes());
+        while self.entries[place].0 != EMPTY.0 {
             if self.entries[place].0 == key {
                 return Some(place);
             }
@@ -43,8 +47,8 @@ impl Table {
 
     /// Adds or replaces.
     pub(crate) fn insert(&mut self, key: Key, value: u32) {
-        let mut place = self.home(key);
-        while self.entries[place].0 != 0 && self.entries[place].0 != key {
+        let (mut place, key) = (self.home(key), key.to_ne_bytes());
+        while self.entries[place].0 != EMPTY.0 && self.entries[place].0 != key {
             place = (place + 1) & self.mask;
         }
         self.entries[place] = (key, value);
@@ -60,11 +64,11 @@ impl Table {
         loop {
             place = (place + 1) & self.mask;
             let entry = self.entries[place];
-            if entry.0 == 0 {
+            if entry.0 == EMPTY.0 {
                 break;
             }
             // An entry may fill the hole unless its home lies after the hole on its way.
-            let distance = place.wrapping_sub(self.home(entry.0)) & self.mask;
+            let distance = place.wrapping_sub(self.home(Key::from_ne_bytes(entry.0))) & self.mask;
             if distance >= (place.wrapping_sub(hole) & self.mask) {
                 self.entries[hole] = entry;
                 hole = place;

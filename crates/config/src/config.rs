@@ -514,12 +514,13 @@ fn read_limits(section: &mut Section<'_>) -> Limits {
     let calls: u32 = section.number("calls", 1..=1_000_000).unwrap_or(2_000);
     // Two of a call that was just set up, and four of another that ended: INVITE and BYE of both legs
     // linger for 32 s. So a full house of calls of 32 s fits; of their messages most are short or let
-    // go of before.
-    let (six_per_call, four_per_call) = (calls.saturating_mul(6), calls.saturating_mul(4));
+    // go of before. A call that is set up keeps some 4 KiB, one that talks 512 bytes of its ACK: three
+    // quarters of all calls may be set up at a time.
+    let (six_per_call, three_per_call) = (calls.saturating_mul(6), calls.saturating_mul(3));
     Limits {
         calls,
         transactions: section.number("transactions", 16..=16_000_000).unwrap_or(six_per_call),
-        kept_messages: section.number("kept_messages", 16..=16_000_000).unwrap_or(four_per_call),
+        kept_messages: section.number("kept_messages", 16..=16_000_000).unwrap_or(three_per_call),
         // A burst of a thousand questions waits at most some ten milliseconds.
         ring_slots: section.power_of_two("ring_slots", 16..=1 << 16, 1_024),
         handover_slots: section.power_of_two("handover_slots", 16..=1 << 14, 512),

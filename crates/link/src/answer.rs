@@ -1,5 +1,7 @@
 //! Control → dataplane: what a waiting call may do.
 
+use core::mem::offset_of;
+
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::ask::{CONTACTS_MAX, Contact, Forward, RequestKey};
@@ -155,7 +157,21 @@ impl Route {
         let used = (self.candidates_used as usize).min(ATTEMPTS_MAX);
         self.candidates.get(..used).unwrap_or_default()
     }
+
+    /// Its bytes up to the last that says something: with zeros behind them they are the same route.
+    #[must_use]
+    pub fn said(&self) -> &[u8] {
+        let end = match self.texts.as_bytes().len() {
+            0 => offset_of!(Self, candidates) + size_of_val(self.candidates()),
+            text => size_of::<Self>() - ROUTE_TEXT_BYTES + text,
+        };
+        self.as_bytes().get(..end).unwrap_or_default()
+    }
 }
+
+// Nothing stands behind the texts.
+const _: () =
+    assert!(offset_of!(Route, texts) + size_of::<Text<ROUTE_TEXT_BYTES>>() == size_of::<Route>());
 
 impl Route {
     /// A text of the route; empty when there is none there.
@@ -271,7 +287,26 @@ pub struct Committed {
 
 #[cfg(test)]
 mod tests {
+    use zerocopy::FromZeros;
+
     use super::*;
+
+    #[test]
+    fn what_a_route_says_is_all_that_has_to_be_kept_of_it() {
+        for (candidates_used, text) in [(0, ""), (1, ""), (8, ""), (2, "sip:a@b"), (0, "x")] {
+            let mut route = Route::new_zeroed();
+            let used = candidates_used as usize;
+            route.candidates[..used].iter_mut().for_each(|one| one.connection = u32::MAX);
+            route.candidates_used = candidates_used;
+            route.texts = Text::new(text.as_bytes()).unwrap();
+            let mut read = Route::new_zeroed();
+            read.as_mut_bytes()[..route.said().len()].copy_from_slice(route.said());
+            assert_eq!(read, route, "{candidates_used} {text}");
+        }
+        let (mut one, full) = (Route::new_zeroed(), size_of::<Route>());
+        one.candidates_used = 1;
+        assert!(one.said().len() < full / 4, "{} of {full}", one.said().len());
+    }
 
     #[test]
     fn a_ringing_call_is_told_in_a_text_and_read_back() {

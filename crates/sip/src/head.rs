@@ -62,11 +62,35 @@ impl<'a> Head<'a> {
             self.bytes = self.bytes.get(..usize::from(u16::MAX)).unwrap_or_default();
         }
         // §7.5: line ends before the start line are ignored.
-        let blank = self.bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let blank = match self.bytes {
+            [b'\r' | b'\n', ..] => line_ends_before(self.bytes),
+            _ => 0,
+        };
         let mut lines = Lines::from(self.bytes, blank);
+        let Some(end) = lines.plain() else { return self.read_odd(lines) };
+        self.start_line = self.bytes.get(blank..end).unwrap_or_default();
+        lines.pass(end);
+        self.usual_headers(&mut lines);
+        match lines.plain() {
+            Some(end) if end == lines.at() => {
+                lines.pass(end);
+                self.rest = lines.rest();
+            }
+            _ => self.read_odd_headers(lines, false),
+        }
+    }
+
+    /// Reads a head whose start line is not plain.
+    #[cold]
+    fn read_odd(&mut self, mut lines: Lines<'a>) {
         let Some(line) = lines.next() else { return self.note(Fault::Empty) };
         self.start_line = line.text;
-        let mut control = has_control(&line);
+        self.read_odd_headers(lines, has_control(&line));
+    }
+
+    /// Reads the lines of headers, the next of which is not written as usual.
+    #[inline(never)]
+    fn read_odd_headers(&mut self, mut lines: Lines<'a>, mut control: bool) {
         loop {
             let at = lines.at();
             let Some(line) = lines.next() else {
@@ -74,14 +98,12 @@ impl<'a> Head<'a> {
                 break;
             };
             control |= has_control(&line);
-            if self.usual_header(at, &line).is_some() {
-                continue;
-            }
             match line.text {
                 [] if line.is_ended() => break,
                 [b' ' | b'\t', ..] => self.fold(at, line.text),
                 text => self.header(at, text),
             }
+            self.usual_headers(&mut lines);
         }
         if control {
             self.note(Fault::ControlInHead);
@@ -119,36 +141,38 @@ impl<'a> Head<'a> {
         });
     }
 
-    /// A header line at that offset, as nearly everybody writes it: a name that we know, a colon, a blank
-    /// and a value without blanks around it. `None`: it is not.
-    #[inline(always)]
-    fn usual_header(&mut self, at: usize, line: &Line<'_>) -> Option<()> {
-        let (name, name_bytes) = Name::at_front_of(line.from)?;
-        let value_at = usize::from(name_bytes).wrapping_add(2);
-        if *line.text.get(value_at)? <= b' ' || *line.text.last()? <= b' ' {
-            return None;
+    /// Reads header lines as long as they are written as nearly everybody writes them: a name that we
+    /// know, a colon, a blank and a value without blanks around it.
+    #[inline(never)]
+    fn usual_headers(&mut self, lines: &mut Lines<'a>) {
+        let Some(rooms) = self.entries.get_mut(self.count..) else { return };
+        let mut rooms = rooms.iter_mut();
+        let mut ahead = *lines;
+        while let Some(end) = ahead.plain() {
+            let at = ahead.at();
+            let Some((name, name_bytes)) = Name::at_front_of(ahead.rest()) else { break };
+            let value_at = at.wrapping_add(usize::from(name_bytes)).wrapping_add(2);
+            if !ahead.is_trimmed(value_at, end) {
+                break;
+            }
+            let Some(room) = rooms.next() else { break };
+            // Field by field: whole, it would be put together in a register first, for twice the price.
+            room.name = name;
+            room.name_bytes = name_bytes;
+            room.name_at = short(at);
+            room.value_at = short(value_at);
+            room.value_end = short(end);
+            ahead.pass(end);
         }
-        self.push(Entry {
-            name,
-            name_bytes,
-            name_at: short(at),
-            value_at: short(at.wrapping_add(value_at)),
-            value_end: short(at.wrapping_add(line.text.len())),
-        });
-        Some(())
+        self.count = HEADERS_MAX.wrapping_sub(rooms.len());
+        *lines = ahead;
     }
 
-    #[inline(always)]
     fn push(&mut self, entry: Entry) {
         let Some(room) = self.entries.get_mut(self.count) else {
             return self.note(Fault::HeadersTooMany);
         };
-        // Field by field: whole, it would be put together in a register first, for twice the price.
-        room.name = entry.name;
-        room.name_bytes = entry.name_bytes;
-        room.name_at = entry.name_at;
-        room.value_at = entry.value_at;
-        room.value_end = entry.value_end;
+        *room = entry;
         self.count = self.count.wrapping_add(1);
     }
 
@@ -205,6 +229,12 @@ impl Entry {
     pub(crate) fn value<'a>(&self, datagram: &'a [u8]) -> &'a [u8] {
         datagram.get(usize::from(self.value_at)..usize::from(self.value_end)).unwrap_or_default()
     }
+}
+
+/// How many line ends stand before the first line that has text.
+#[cold]
+fn line_ends_before(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
 }
 
 /// An offset as it is kept: no datagram is longer than 65,535 bytes.

@@ -36,7 +36,7 @@ impl<'a> Line<'a> {
 }
 
 /// Lines that end in CRLF, or in LF as some peers send them.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(crate) struct Lines<'a> {
     text: &'a [u8],
     at: usize,
@@ -59,6 +59,29 @@ impl<'a> Lines<'a> {
     #[inline(always)]
     pub(crate) const fn at(&self) -> usize {
         self.at
+    }
+
+    /// Where the next line ends, if that is in CRLF and the line holds no other control.
+    #[inline(always)]
+    pub(crate) fn plain(&mut self) -> Option<usize> {
+        let place = self.controls.peek(self.text, self.at);
+        (self.text.get(place..)?.first_chunk() == Some(b"\r\n")).then_some(place)
+    }
+
+    /// Goes past a plain line, which ends there.
+    #[inline(always)]
+    pub(crate) const fn pass(&mut self, end: usize) {
+        self.controls.skip_one();
+        self.controls.skip_one();
+        self.at = end.wrapping_add(2);
+    }
+
+    /// Whether something stands between two places, and no blanks at its ends.
+    #[inline(always)]
+    pub(crate) fn is_trimmed(&self, at: usize, end: usize) -> bool {
+        at < end
+            && self.text.get(at).is_some_and(|byte| *byte > b' ')
+            && self.text.get(end.wrapping_sub(1)).is_some_and(|byte| *byte > b' ')
     }
 
     /// What begins there.

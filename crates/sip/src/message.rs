@@ -34,11 +34,11 @@ pub struct Message<'a> {
     status: u16,
     reason: &'a [u8],
     via: Via<'a>,
-    from: NameAddr<'a>,
-    to: NameAddr<'a>,
+    from: Option<NameAddr<'a>>,
+    to: Option<NameAddr<'a>>,
     call_id: &'a [u8],
     cseq: Cseq<'a>,
-    contact: NameAddr<'a>,
+    contact: Option<NameAddr<'a>>,
     max_forwards: Option<u8>,
     content_type: Option<&'a [u8]>,
     body: &'a [u8],
@@ -147,11 +147,11 @@ impl<'a> Message<'a> {
             status: 0,
             reason: b"",
             via: Via::UNREAD,
-            from: NameAddr::UNREAD,
-            to: NameAddr::UNREAD,
+            from: None,
+            to: None,
             call_id: b"",
             cseq: Cseq { number: 0, method: Method::Other(b"") },
-            contact: NameAddr::UNREAD,
+            contact: None,
             max_forwards: None,
             content_type: None,
             body: b"",
@@ -201,16 +201,16 @@ impl<'a> Message<'a> {
                 Name::Via if self.via.is_unread() => {
                     self.via.read_first(value()).ok_or(Fault::ViaMalformed)?;
                 }
-                Name::From if self.from.is_unread() => {
-                    let read = self.from.read(value(), Others::Refused);
+                Name::From if self.from.is_none() => {
+                    let read = NameAddr::read(&mut self.from, value(), Others::Refused);
                     read.ok_or(Fault::FromMalformed)?;
                 }
-                Name::To if self.to.is_unread() => {
-                    let read = self.to.read(value(), Others::Refused);
+                Name::To if self.to.is_none() => {
+                    let read = NameAddr::read(&mut self.to, value(), Others::Refused);
                     read.ok_or(Fault::ToMalformed)?;
                 }
-                Name::Contact if self.contact.is_unread() && value() != b"*" => {
-                    let read = self.contact.read(value(), Others::Allowed);
+                Name::Contact if self.contact.is_none() && value() != b"*" => {
+                    let read = NameAddr::read(&mut self.contact, value(), Others::Allowed);
                     read.ok_or(Fault::ContactMalformed)?;
                 }
                 Name::CallId if self.call_id.is_empty() => {
@@ -244,22 +244,22 @@ impl<'a> Message<'a> {
     /// Reads a request line, exactly three parts, one space between each (§7.1), and returns its method.
     #[inline(always)]
     fn read_request_line(&mut self, line: &'a [u8]) -> Option<Method<'a>> {
-        let mut cursor = Cursor::new(line);
-        let method = cursor.take_some(scan::TOKEN)?;
-        cursor.eat(b' ').then_some(())?;
+        let (method, rest) = scan::split_once(line, b' ')?;
+        let method = Method::read(method)?;
+        let mut cursor = Cursor::new(rest);
         self.uri.read(&mut cursor)?;
         // §19.1.1: a Request-URI has no headers.
         let readable = is_behind_uri(cursor.rest) && self.uri.headers().is_none();
-        readable.then(|| Method::new(method))
+        readable.then_some(method)
     }
 
     /// Whether each header is there that every message needs.
     fn check_complete(&self) -> Result<(), Fault> {
         if self.via.is_unread() {
             Err(Fault::ViaMissing)
-        } else if self.from.is_unread() {
+        } else if self.from.is_none() {
             Err(Fault::FromMissing)
-        } else if self.to.is_unread() {
+        } else if self.to.is_none() {
             Err(Fault::ToMissing)
         } else if self.call_id.is_empty() {
             Err(Fault::CallIdMissing)
@@ -322,14 +322,20 @@ impl<'a> Message<'a> {
     #[must_use]
     #[inline]
     pub const fn from(&self) -> &NameAddr<'a> {
-        &self.from
+        match &self.from {
+            Some(from) => from,
+            None => &NameAddr::UNREAD,
+        }
     }
 
     /// To.
     #[must_use]
     #[inline]
     pub const fn to(&self) -> &NameAddr<'a> {
-        &self.to
+        match &self.to {
+            Some(to) => to,
+            None => &NameAddr::UNREAD,
+        }
     }
 
     /// Call-ID: printable, never empty.
@@ -357,7 +363,7 @@ impl<'a> Message<'a> {
     #[must_use]
     #[inline]
     pub const fn contact(&self) -> Option<&NameAddr<'a>> {
-        if self.contact.is_unread() { None } else { Some(&self.contact) }
+        self.contact.as_ref()
     }
 
     /// Content-Type as it stands.

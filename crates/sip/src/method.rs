@@ -1,5 +1,7 @@
 //! The method of a request. Case-sensitive (RFC 3261 §7.1): `invite` is not INVITE.
 
+use crate::scan;
+
 /// What a request asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Method<'a> {
@@ -56,6 +58,15 @@ impl<'a> Method<'a> {
             b"PUBLISH" => Self::Publish,
             other => Self::Other(other),
         }
+    }
+
+    /// The method of that name. `None`: it is no token.
+    #[inline(always)]
+    pub(crate) fn read(name: &'a [u8]) -> Option<Self> {
+        let method = Self::new(name);
+        // That a name is a token need not be asked of one that we know.
+        let known = !matches!(method, Self::Other(_)) || scan::all(name, scan::TOKEN);
+        known.then_some(method)
     }
 
     /// Its name as it stands in a message.

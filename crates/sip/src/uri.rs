@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 
 use crate::header::via::Transport;
-use crate::scan::{self, Cursor, Span};
+use crate::scan::{self, Cursor};
 
 /// What stands before the first colon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,14 +109,15 @@ impl std::fmt::Debug for Host<'_> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Uri<'a> {
     raw: &'a [u8],
-    kind: Kind,
-    scheme: Span,
-    user: Span,
-    password: Option<Span>,
-    host: Span,
+    /// The parts that are asked for most are kept as they are given out; where the others are follows
+    /// from these.
+    user: &'a [u8],
+    host: &'a [u8],
+    params_bytes: u16,
+    /// With the question mark.
+    headers_bytes: u16,
     port: Option<NonZeroU16>,
-    params: Span,
-    headers: Span,
+    kind: Kind,
 }
 
 /// A [`Scheme`] without its text.
@@ -163,19 +164,20 @@ impl<'a> Uri<'a> {
     fn read_sip(&mut self, kind: Kind, start: &'a [u8], rest: &'a [u8]) -> Option<()> {
         self.kind = kind;
         let cursor = &mut Cursor::new(rest);
-        (self.user, self.password) = read_user(start, cursor);
-        let at = cursor.rest;
-        Host::read(cursor)?;
-        self.host = Span::between(start, at, cursor.rest);
+        if let Some(user) = read_user(cursor) {
+            self.user = user;
+        }
+        self.host = Host::read(cursor)?.raw;
         if cursor.eat(b':') {
             self.port = Some(cursor.port()?);
         }
         let at = cursor.rest;
         skip_params(cursor)?;
-        self.params = Span::between(start, at, cursor.rest);
-        if let [b'?', at @ ..] = cursor.rest {
-            cursor.rest = behind_headers(at)?;
-            self.headers = Span::between(start, at, cursor.rest);
+        self.params_bytes = bytes_between(at, cursor.rest);
+        let at = cursor.rest;
+        if let [b'?', headers @ ..] = at {
+            cursor.rest = behind_headers(headers)?;
+            self.headers_bytes = bytes_between(at, cursor.rest);
         }
         self.raw = scan::before(start, cursor.rest);
         Some(())
@@ -189,59 +191,39 @@ impl<'a> Uri<'a> {
             return self.read_sip(Kind::Sips, start, rest);
         }
         let mut cursor = Cursor::new(rest);
-        *self = if scheme.eq_ignore_ascii_case(b"tel") {
-            Self::read_tel(start, &mut cursor)?
+        if scheme.eq_ignore_ascii_case(b"tel") {
+            self.read_tel(&mut cursor)?;
         } else {
-            Self::read_other(start, scheme, &mut cursor)?
-        };
+            read_opaque(scheme, &mut cursor)?;
+        }
+        self.raw = scan::before(start, cursor.rest);
         Some(())
     }
 
     /// What stands behind `tel:`.
-    fn read_tel(start: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
-        let at = cursor.rest;
-        let number = cursor.take_while(|byte| {
+    fn read_tel(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
+        self.kind = Kind::Tel;
+        self.user = cursor.take_while(|byte| {
             // RFC 3966 §3: digits, visual separators; in local numbers hexadecimal, star and hash.
             byte.is_ascii_hexdigit()
                 || matches!(byte, b'+' | b'-' | b'.' | b'(' | b')' | b'*' | b'#')
         });
-        let user = Span::between(start, at, cursor.rest);
         let at = cursor.rest;
         skip_params(cursor)?;
-        let params = Span::between(start, at, cursor.rest);
-        let raw = scan::before(start, cursor.rest);
-        (!number.is_empty()).then_some(Self { user, params, ..Self::unread(raw, Kind::Tel) })
-    }
-
-    /// What stands behind the colon of a scheme that we do not read further.
-    fn read_other(start: &'a [u8], scheme: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Self> {
-        let named = scheme.first().is_some_and(u8::is_ascii_alphabetic)
-            && scheme.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-        let opaque = cursor.take_while(|byte| {
-            scan::is(byte, scan::VISIBLE) && !matches!(byte, b'<' | b'>' | b'"')
-        });
-        let raw = scan::before(start, cursor.rest);
-        let scheme = Span::to(scheme.len());
-        (named && !opaque.is_empty()).then_some(Self { scheme, ..Self::unread(raw, Kind::Other) })
+        self.params_bytes = bytes_between(at, cursor.rest);
+        (!self.user.is_empty()).then_some(())
     }
 
     /// One that is not read yet.
-    pub(crate) const UNREAD: Self = Self::unread(b"", Kind::Other);
-
-    /// Nothing but the scheme.
-    const fn unread(raw: &'a [u8], kind: Kind) -> Self {
-        Self {
-            raw,
-            kind,
-            scheme: Span::NOTHING,
-            user: Span::NOTHING,
-            password: None,
-            host: Span::NOTHING,
-            port: None,
-            params: Span::NOTHING,
-            headers: Span::NOTHING,
-        }
-    }
+    pub(crate) const UNREAD: Self = Self {
+        raw: b"",
+        user: b"",
+        host: b"",
+        params_bytes: 0,
+        headers_bytes: 0,
+        port: None,
+        kind: Kind::Other,
+    };
 
     /// As it stands.
     #[must_use]
@@ -252,12 +234,14 @@ impl<'a> Uri<'a> {
 
     /// The scheme.
     #[must_use]
-    pub const fn scheme(&self) -> Scheme<'a> {
+    pub fn scheme(&self) -> Scheme<'a> {
         match self.kind {
             Kind::Sip => Scheme::Sip,
             Kind::Sips => Scheme::Sips,
             Kind::Tel => Scheme::Tel,
-            Kind::Other => Scheme::Other(self.scheme.of(self.raw)),
+            Kind::Other => {
+                Scheme::Other(scan::before(self.raw, scan::tail_from_byte(self.raw, b':')))
+            }
         }
     }
 
@@ -265,24 +249,29 @@ impl<'a> Uri<'a> {
     #[must_use]
     #[inline]
     pub const fn user(&self) -> Option<&'a [u8]> {
-        self.user.some_of(self.raw)
+        match self.user {
+            [] => None,
+            user => Some(user),
+        }
     }
 
     /// The password, still escaped.
     #[must_use]
     #[inline]
-    pub const fn password(&self) -> Option<&'a [u8]> {
-        match self.password {
-            Some(password) => Some(password.of(self.raw)),
-            None => None,
+    pub fn password(&self) -> Option<&'a [u8]> {
+        if self.kind == Kind::Tel || self.user.is_empty() {
+            return None;
         }
+        let (_, behind_scheme) = scan::split_once(self.raw, b':')?;
+        let behind_user = behind_scheme.get(self.user.len()..)?.strip_prefix(b":")?;
+        Some(scan::split_once(behind_user, b'@')?.0)
     }
 
     /// The host; empty in `tel:` and unread URIs.
     #[must_use]
     #[inline]
     pub const fn host(&self) -> Host<'a> {
-        Host { raw: self.host.of(self.raw) }
+        Host { raw: self.host }
     }
 
     /// The port, never 0.
@@ -299,22 +288,27 @@ impl<'a> Uri<'a> {
     #[must_use]
     #[inline]
     pub const fn params(&self) -> &'a [u8] {
-        self.params.of(self.raw)
+        last_of(self.without_headers(), self.params_bytes as usize)
     }
 
     /// The headers as they stand, without the question mark.
     #[must_use]
     #[inline]
     pub const fn headers(&self) -> Option<&'a [u8]> {
-        self.headers.some_of(self.raw)
+        match last_of(self.raw, self.headers_bytes as usize) {
+            [_, headers @ ..] => Some(headers),
+            [] => None,
+        }
     }
 
     /// As it stands up to its headers: what of it a Request-URI may be (§19.1.1, table 1).
     #[must_use]
     #[inline]
-    pub fn without_headers(&self) -> &'a [u8] {
-        let headers = self.headers().map_or(0, |headers| headers.len().saturating_add(1));
-        self.raw.get(..self.raw.len().saturating_sub(headers)).unwrap_or_default()
+    pub const fn without_headers(&self) -> &'a [u8] {
+        match self.raw.split_at_checked(self.raw.len().wrapping_sub(self.headers_bytes as usize)) {
+            Some((before, _)) => before,
+            None => self.raw,
+        }
     }
 
     /// The first parameter of that name: `Some(None)` when it has no value.
@@ -377,6 +371,20 @@ pub(crate) fn find_param<'a>(params: &'a [u8], name: &[u8]) -> Option<Option<&'a
     })
 }
 
+/// The last bytes of a text, so many.
+const fn last_of(text: &[u8], bytes: usize) -> &[u8] {
+    match text.split_at_checked(text.len().wrapping_sub(bytes)) {
+        Some((_, last)) => last,
+        None => b"",
+    }
+}
+
+/// How much stands between two tails of a text, the longer one first. What is longer than a URI may be is
+/// cut, as all of it will be refused.
+const fn bytes_between(from: &[u8], to: &[u8]) -> u16 {
+    from.len().wrapping_sub(to.len()) as u16
+}
+
 /// Whether it is `sip:` in any case.
 fn is_sip(scheme: [u8; 4]) -> bool {
     // The bit of a blank is what a small letter has and its capital has not.
@@ -384,27 +392,31 @@ fn is_sip(scheme: [u8; 4]) -> bool {
     u32::from_ne_bytes(scheme) | small == u32::from_ne_bytes(*b"sip:")
 }
 
-/// `user:password@`, if it stands at the cursor.
+/// What stands behind the colon of a scheme that we do not read further.
+fn read_opaque(scheme: &[u8], cursor: &mut Cursor<'_>) -> Option<()> {
+    let named = scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    let opaque = cursor
+        .take_while(|byte| scan::is(byte, scan::VISIBLE) && !matches!(byte, b'<' | b'>' | b'"'));
+    (named && !opaque.is_empty()).then_some(())
+}
+
+/// The user of `user:password@`, if that stands at the cursor.
 ///
 /// What ends before an at sign was the host. A second at sign further on is of no part behind it.
 #[inline(always)]
-fn read_user<'a>(start: &'a [u8], cursor: &mut Cursor<'a>) -> (Span, Option<Span>) {
+fn read_user<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
     let mut ahead = *cursor;
     ahead.skip_escaped(scan::USER);
-    let user = Span::between(start, cursor.rest, ahead.rest);
-    let password = match ahead.rest {
-        [b':', after @ ..] => {
-            ahead.rest = after;
-            ahead.skip_escaped(scan::USER);
-            Some(Span::between(start, after, ahead.rest))
-        }
-        _ => None,
-    };
+    let user = scan::before(cursor.rest, ahead.rest);
+    if ahead.eat(b':') {
+        ahead.skip_escaped(scan::USER);
+    }
     if user.is_empty() || !ahead.eat(b'@') {
-        return (Span::NOTHING, None);
+        return None;
     }
     *cursor = ahead;
-    (user, password)
+    Some(user)
 }
 
 /// `;name=value;name`, perhaps none; each has a name.

@@ -143,7 +143,7 @@ impl Switch {
         body: &[u8],
     ) -> bool {
         let path = self.calls[slot].legs[side as usize].path;
-        if path.inside().is_some() {
+        if path.inside().is_some() || !self.fences.binds(owner) {
             return false;
         }
         let streams = Self::media_parts(&mut self.calls, &self.setup, slot);
@@ -159,6 +159,10 @@ impl Switch {
     /// Whether the offer of the caller's INVITE wants media outside his fence.
     pub(super) fn is_offer_fenced(&mut self, now: Instant, slot: usize) -> bool {
         let Some(server) = self.calls[slot].invite else { return false };
+        // The INVITE is read again only for somebody who has a fence.
+        if !self.fences.binds(self.calls[slot].gateway(Side::Caller)) {
+            return false;
+        }
         let judged = self.with_kept(server, Which::Request, |switch, invite| {
             description(invite)
                 .is_some_and(|offer| switch.is_fenced(now, slot, Side::Caller, offer))

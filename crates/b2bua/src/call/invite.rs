@@ -387,7 +387,7 @@ impl Switch {
         let record = &mut self.calls[slot].record;
         record.customer_gateway = route.customer_gateway;
         record.wishes = route.wishes();
-        let Some(kept) = self.kept.keep(route.as_bytes()) else {
+        let Some(kept) = self.kept.keep(route.said()) else {
             self.counters.add(Counter::RefusedKeptFull);
             return self.abandon_admission(now, slot, 503, EndReason::Overload);
         };
@@ -540,13 +540,12 @@ impl Switch {
         }
     }
 
-    /// What a kept route says. It was written by us and is read whole.
+    /// What a kept route says.
     pub(super) fn route_of(&self, slot: usize) -> Option<Route> {
         use zerocopy::FromZeros;
         let mut route = Route::new_zeroed();
-        let size = size_of::<Route>();
-        let read = self.kept.copy(&self.calls[slot].route, route.as_mut_bytes()).len() == size;
-        read.then_some(route)
+        let said = self.kept.copy(&self.calls[slot].route, route.as_mut_bytes());
+        (!said.is_empty()).then_some(route)
     }
 
     /// Lets go of the candidates: the search is over.

@@ -66,6 +66,7 @@ use crate::kept::Kept;
 use crate::keys::{Place, Shard, TOKEN_BYTES, Token};
 use crate::media::{self, Streams};
 use crate::switch::Switch;
+use crate::timers::micros_until;
 use crate::transaction::TransactionKey;
 
 /// See the diagram at the head of this file.
@@ -216,12 +217,12 @@ impl Deadlines {
 
     /// Never earlier than asked: a part of a µs counts as one.
     fn set(&mut self, deadline: Deadline, at: Option<Instant>) {
-        let micros = |at: Instant| at.as_nanos().div_ceil(1_000) as u64;
-        self.0[deadline as usize] = at.map_or(u64::MAX, micros);
+        self.0[deadline as usize] = at.map_or(u64::MAX, micros_until);
     }
 
     fn earliest(&self) -> Option<Instant> {
-        Deadline::ALL.into_iter().filter_map(|deadline| self.get(deadline)).min()
+        let at = self.0.into_iter().min().filter(|&at| at != u64::MAX);
+        at.map(Duration::from_micros)
     }
 }
 

@@ -166,8 +166,9 @@ const ENDINGS: &[(&str, EndReason, EndedBy, u16, Script)] = {
             while let Some(kept) = world.switch.kept.keep(&[0; 512]) {
                 all.push(kept);
             }
-            // Room for the route, and for nothing else.
-            for kept in all.drain(..size_of::<Route>().div_ceil(512)) {
+            // Room for the route of one vendor, and for nothing else.
+            let route = Route { candidates_used: 1, ..Route::new_zeroed() };
+            for kept in all.drain(..route.said().len().div_ceil(512)) {
                 world.switch.kept.release(kept);
             }
             world.route(call, &[0]);

@@ -20,6 +20,7 @@ use crate::dialog::Side;
 use crate::kept::Kept;
 use crate::path::Path;
 use crate::table::{Key, Table};
+use crate::timers::micros_until;
 
 /// The estimate of a round trip (§17.1.1.1).
 pub(crate) const T1: Duration = Duration::from_millis(500);
@@ -196,8 +197,7 @@ const _: () = assert!(size_of::<Option<Running>>() == 16);
 impl Running {
     /// Never due earlier than asked: a part of a µs counts as one.
     fn new(timer: Timer, at: Instant, interval: Duration) -> Self {
-        let at_us = at.as_nanos().div_ceil(1_000) as u64;
-        Self { at_us, interval_ms: interval.as_millis() as u32, timer }
+        Self { at_us: micros_until(at), interval_ms: interval.as_millis() as u32, timer }
     }
 
     fn at(&self) -> Instant {

@@ -260,7 +260,7 @@ fn workers_parts_of_the_media_ports_are_even_disjoint_and_equal() {
 #[test]
 fn sizes_that_are_not_said_follow_the_calls() {
     let limits = least_with("[limits]\ncalls = 100").limits;
-    assert_eq!((limits.transactions, limits.kept_messages), (600, 400));
+    assert_eq!((limits.transactions, limits.kept_messages), (600, 300));
     assert_eq!(least_with("[dataplane]\nworkers = 2").dataplane.frames_bytes(), 2 * 16_384 * 2_048);
     assert_eq!(limits.calls_per_worker(1), 100);
     assert_eq!(limits.calls_per_worker(2), 56);

@@ -1,7 +1,7 @@
 //! The sequence number of a request within its dialog, and its method (RFC 3261 §20.16).
 
 use crate::method::Method;
-use crate::scan::{self, Cursor};
+use crate::scan;
 
 /// A checked CSeq.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,15 +26,12 @@ impl<'a> Cseq<'a> {
 
     /// Reads a value without blanks around it.
     pub(crate) fn read(value: &'a [u8]) -> Option<Self> {
-        let mut cursor = Cursor::new(value);
-        let digits = cursor.take_while(|byte| byte.is_ascii_digit());
+        let end = value.iter().position(|byte| !byte.is_ascii_digit())?;
+        let (digits, rest) = value.split_at_checked(end)?;
         let number = scan::number(digits, i32::MAX.unsigned_abs())?;
-        let behind = cursor.rest.len();
-        cursor.skip_blanks();
-        let blank_between = cursor.rest.len() < behind;
-        let method = cursor.take_some(scan::TOKEN)?;
-        (blank_between && cursor.rest.is_empty())
-            .then(|| Self { number, method: Method::new(method) })
+        let name = scan::trim_start(rest);
+        let method = Method::read(name)?;
+        (name.len() < rest.len()).then_some(Self { number, method })
     }
 }
 

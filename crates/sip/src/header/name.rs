@@ -178,10 +178,19 @@ struct Usual {
     front: [u8; BLOCK_BYTES],
     /// The places of `front` that count, and [`GOES_ON`].
     places: u32,
-    /// What stands behind `front`.
-    rest: &'static [u8],
+    /// Its last sixteen bytes, if it has more.
+    tail: [u8; BLOCK_BYTES],
     name: Name,
     name_bytes: u8,
+}
+
+impl Usual {
+    /// Whether a line goes on as the name does.
+    #[inline(always)]
+    fn goes_on(&self, line: &[u8]) -> bool {
+        let at = usize::from(self.name_bytes).wrapping_sub(BLOCK_BYTES - 2);
+        line.get(at..).and_then(<[u8]>::first_chunk) == Some(&self.tail)
+    }
 }
 
 /// A place that no front has: the name goes on behind it.
@@ -191,7 +200,7 @@ const GOES_ON: u32 = 1 << BLOCK_BYTES;
 const NOTHING: Usual = Usual {
     front: [0; BLOCK_BYTES],
     places: u32::MAX,
-    rest: b"",
+    tail: [0; BLOCK_BYTES],
     name: Name::Other,
     name_bytes: 0,
 };
@@ -208,12 +217,13 @@ static USUAL_NAMES: [Usual; USUAL_SLOTS] = {
     while index < Name::ALL.len() {
         let name = Name::ALL[index];
         let text = name.with_colon();
-        let (front, places, rest) = match text.split_first_chunk::<BLOCK_BYTES>() {
-            Some((front, rest)) => (*front, 0xffff | GOES_ON, rest),
-            None => {
+        let (front, places, tail) = match (text.first_chunk(), text.last_chunk()) {
+            (Some(front), Some(_)) if text.len() == BLOCK_BYTES => (*front, 0xffff, [0; 16]),
+            (Some(front), Some(tail)) => (*front, 0xffff | GOES_ON, *tail),
+            _ => {
                 let mut front = [0; BLOCK_BYTES];
                 front.split_at_mut(text.len()).0.copy_from_slice(text);
-                (front, (1 << text.len()) - 1, &[] as &[u8])
+                (front, (1 << text.len()) - 1, [0; 16])
             }
         };
         let name_bytes = text.len() - 2;
@@ -222,7 +232,7 @@ static USUAL_NAMES: [Usual; USUAL_SLOTS] = {
         let slot = &mut slots[usual_slot([a, b, c, d], colon)];
         let alike = slot.front[0] == a && slot.front[1] == b && slot.front[2] == c;
         assert!(slot.name_bytes == 0 || alike, "two names share a slot: find another factor");
-        *slot = Usual { front, places, rest, name, name_bytes: name_bytes as u8 };
+        *slot = Usual { front, places, tail, name, name_bytes: name_bytes as u8 };
         index += 1;
     }
     slots
@@ -242,12 +252,12 @@ impl Name {
     /// usual, with a colon and a blank behind it. `None`: [`Name::new`] knows more.
     #[inline(always)]
     pub(crate) fn at_front_of(line: &[u8]) -> Option<(Self, u8)> {
-        let (front, rest) = line.split_first_chunk()?;
+        let front = line.first_chunk()?;
         let block = Block::new(front);
         let colon = (block.equal(b':') | 1 << BLOCK_BYTES).trailing_zeros() as usize;
         let usual = USUAL_NAMES.get(usual_slot(*front.first_chunk()?, colon))?;
         let missed = usual.places & !block.same(&usual.front);
-        let found = missed == 0 || missed == GOES_ON && rest.starts_with(usual.rest);
+        let found = missed == 0 || missed == GOES_ON && usual.goes_on(line);
         found.then_some((usual.name, usual.name_bytes))
     }
 

@@ -30,21 +30,17 @@ impl<'a> NameAddr<'a> {
     pub(crate) const UNREAD: Self =
         Self { raw: b"", display: b"", uri: Uri::UNREAD, params: Params::NONE, tag: None };
 
-    /// Whether it is [`NameAddr::UNREAD`].
-    pub(crate) const fn is_unread(&self) -> bool {
-        self.raw.is_empty()
-    }
-
     /// Reads one value, without the commas of a list. `None` when it is no address.
     #[must_use]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let mut address = Self::UNREAD;
-        address.read(value, Others::Refused)?;
-        Some(address)
+        let mut place = None;
+        Self::read(&mut place, value, Others::Refused)?;
+        place
     }
 
     /// Reads the first value and the blanks around it, where it lies.
-    pub(crate) fn read(&mut self, value: &'a [u8], others: Others) -> Option<()> {
+    pub(crate) fn read(place: &mut Option<Self>, value: &'a [u8], others: Others) -> Option<()> {
+        let address = place.insert(Self::UNREAD);
         let cursor = &mut Cursor::new(value);
         cursor.skip_blanks();
         let start = cursor.rest;
@@ -58,20 +54,21 @@ impl<'a> NameAddr<'a> {
             _ => scan::trim_end(cursor.take(scan::DISPLAY)),
         };
         if cursor.eat(b'<') {
-            self.display = display;
-            self.uri.read(cursor)?;
+            address.display = display;
+            address.uri.read(cursor)?;
             cursor.eat(b'>').then_some(())?;
         } else {
             cursor.rest = start;
-            self.uri = read_bare_uri(cursor)?;
+            address.uri = read_bare_uri(cursor)?;
         }
-        let tag = &mut self.tag;
-        self.params = Params::read(cursor, |param| {
+        let tag = &mut address.tag;
+        address.params = Params::read(cursor, |param| {
             if tag.is_none() && param.is(b"tag") {
                 *tag = param.value;
             }
+            Some(())
         })?;
-        self.raw = scan::trim_end(scan::before(start, cursor.rest));
+        address.raw = scan::trim_end(scan::before(start, cursor.rest));
         let ended = match others {
             Others::Allowed => cursor.is_at_end_of_value(),
             Others::Refused => cursor.rest.is_empty(),

@@ -53,21 +53,32 @@ pub struct Params<'a> {
 impl<'a> Params<'a> {
     pub(crate) const NONE: Self = Self { bytes: b"" };
 
-    /// Reads them and the blanks around them as far as they go, and shows each to `each`.
+    /// Reads them and the blanks around them as far as they go, and shows each to `each`, which may
+    /// refuse it.
     #[inline(always)]
-    pub(crate) fn read(cursor: &mut Cursor<'a>, mut each: impl FnMut(&Param<'a>)) -> Option<Self> {
+    pub(crate) fn read(
+        cursor: &mut Cursor<'a>,
+        mut each: impl FnMut(Param<'a>) -> Option<()>,
+    ) -> Option<Self> {
         cursor.skip_blanks();
         let start = cursor.rest;
         while cursor.eat(b';') {
-            each(&Param::read(cursor)?);
+            each(Param::read(cursor)?)?;
             cursor.skip_blanks();
         }
         Some(Self { bytes: scan::trim_end(scan::before(start, cursor.rest)) })
     }
 
     /// The same of a value that must end with them.
-    pub(crate) fn read_last(mut cursor: Cursor<'a>, each: impl FnMut(&Param<'a>)) -> Option<Self> {
-        Self::read(&mut cursor, each).filter(|_| cursor.rest.is_empty())
+    pub(crate) fn read_last(
+        mut cursor: Cursor<'a>,
+        mut each: impl FnMut(&Param<'a>),
+    ) -> Option<Self> {
+        Self::read(&mut cursor, |param| {
+            each(&param);
+            Some(())
+        })
+        .filter(|_| cursor.rest.is_empty())
     }
 
     /// As they stand, from the first semicolon on; they may hold folds.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 
 use super::params::{Param, Params};
-use crate::scan::{self, Cursor, Span};
+use crate::scan::{self, Cursor};
 use crate::uri::Host;
 
 /// What begins a branch that is unique by itself (RFC 3261 §8.1.1.7).
@@ -81,8 +81,8 @@ pub enum Rport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Via<'a> {
     raw: &'a [u8],
-    transport: Span,
-    host: Span,
+    transport: &'a [u8],
+    host: Host<'a>,
     params: Params<'a>,
     port: Option<NonZeroU16>,
     given: Given<'a>,
@@ -100,8 +100,8 @@ struct Given<'a> {
 
 impl<'a> Given<'a> {
     /// `None`: it has no meaning.
-    #[inline]
-    fn take(&mut self, param: &Param<'a>) -> Option<()> {
+    #[inline(always)]
+    fn take(&mut self, param: Param<'a>) -> Option<()> {
         match (param.name.len(), param.value) {
             (6, Some(value)) if param.is(b"branch") => self.branch = Some(value),
             (8, Some(value)) if param.is(b"received") => {
@@ -125,8 +125,8 @@ impl<'a> Via<'a> {
     /// One that is not read yet.
     pub(crate) const UNREAD: Self = Self {
         raw: b"",
-        transport: Span::NOTHING,
-        host: Span::NOTHING,
+        transport: b"",
+        host: Host::known(b""),
         params: Params::NONE,
         port: None,
         given: Given { branch: None, maddr: None, received: None, rport: Rport::Absent, ttl: None },
@@ -141,42 +141,36 @@ impl<'a> Via<'a> {
     #[must_use]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
         let mut via = Self::UNREAD;
-        let mut cursor = Cursor::new(value);
-        via.read(&mut cursor)?;
-        cursor.rest.is_empty().then_some(via)
+        via.read(value)?.is_empty().then_some(via)
     }
 
     /// Reads the first value of a list and the blanks around it, where it lies.
+    #[inline(always)]
     pub(crate) fn read_first(&mut self, list: &'a [u8]) -> Option<()> {
-        let mut cursor = Cursor::new(list);
-        self.read(&mut cursor)?;
-        cursor.is_at_end_of_value().then_some(())
+        matches!(self.read(list)?, [] | [b',', ..]).then_some(())
     }
 
-    #[inline(always)]
-    fn read(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
+    /// The same; returns what follows them.
+    fn read(&mut self, list: &'a [u8]) -> Option<&'a [u8]> {
+        let cursor = &mut Cursor::new(list);
         cursor.skip_blanks();
         let start = cursor.rest;
-        let transport = read_protocol(cursor)?;
-        self.transport = Span::between(start, transport, cursor.rest);
+        self.transport = read_protocol(cursor)?;
         let before = cursor.rest.len();
         cursor.skip_blanks();
         if cursor.rest.len() == before {
             return None;
         }
-        let at = cursor.rest;
-        Host::read(cursor)?;
-        self.host = Span::between(start, at, cursor.rest);
+        self.host = Host::read(cursor)?;
         cursor.skip_blanks();
         if cursor.eat(b':') {
             cursor.skip_blanks();
             self.port = Some(cursor.port()?);
         }
         let given = &mut self.given;
-        let mut readable = true;
-        self.params = Params::read(cursor, |param| readable &= given.take(param).is_some())?;
+        self.params = Params::read(cursor, |param| given.take(param))?;
         self.raw = scan::trim_end(scan::before(start, cursor.rest));
-        (readable && self.raw.len() <= usize::from(u16::MAX)).then_some(())
+        (self.raw.len() <= usize::from(u16::MAX)).then_some(cursor.rest)
     }
 
     /// The whole value as it stands; it may hold folds.
@@ -190,14 +184,14 @@ impl<'a> Via<'a> {
     #[must_use]
     #[inline]
     pub const fn transport(&self) -> Transport<'a> {
-        Transport::new(self.transport.of(self.raw))
+        Transport::new(self.transport)
     }
 
     /// The host of sent-by.
     #[must_use]
     #[inline]
     pub const fn host(&self) -> Host<'a> {
-        Host::known(self.host.of(self.raw))
+        self.host
     }
 
     /// The port of sent-by; 5060 is meant when it is absent.
@@ -266,7 +260,7 @@ impl<'a> Via<'a> {
     }
 }
 
-/// `SIP/2.0/UDP`; returns what begins with the transport.
+/// `SIP/2.0/UDP`; returns the transport.
 #[inline(always)]
 fn read_protocol<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
     match cursor.rest.strip_prefix(b"SIP/2.0/") {
@@ -274,9 +268,7 @@ fn read_protocol<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
         None => cursor.rest = behind_spaced_version(cursor.rest)?,
     }
     cursor.skip_blanks();
-    let transport = cursor.rest;
-    cursor.take_some(scan::TOKEN)?;
-    Some(transport)
+    cursor.take_some(scan::TOKEN)
 }
 
 /// What follows the same up to the transport, with blanks between the parts, or in lower case.

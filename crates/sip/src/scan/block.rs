@@ -38,24 +38,24 @@ impl Block {
 
     /// Where bytes stand that are none of these.
     ///
-    /// A byte is below a limit when nothing is left of it after a saturating subtraction: one instruction
-    /// less than a comparison, which SSE2 has for signed bytes only.
+    /// A byte beyond a limit has its highest bit set after a saturating addition, and a mask is made of
+    /// highest bits: two instructions less than a comparison.
     #[inline(always)]
     #[allow(clippy::arithmetic_side_effects, reason = "the lanes of a vector wrap")]
     pub(crate) fn unusual(self, usual: Usual) -> u32 {
-        let lower = self.0 | u8x16::splat(0x20);
-        let beyond_letters = (lower - u8x16::splat(b'a')).saturating_sub(u8x16::splat(25));
-        let run = u8x16::splat(b'9'.wrapping_sub(usual.from));
-        let beyond_run = (self.0 - u8x16::splat(usual.from)).saturating_sub(run);
-        let mut beyond = beyond_letters.min(beyond_run);
+        let beyond = |from: u8, to: u8, bytes: u8x16| {
+            let most = to.wrapping_sub(from);
+            (bytes - u8x16::splat(from)).saturating_add(u8x16::splat(0x7f - most))
+        };
+        let no_letter = beyond(b'a', b'z', self.0 | u8x16::splat(0x20));
+        let mut unusual = no_letter & beyond(usual.from, b'9', self.0);
         if let Some(hole) = usual.hole {
-            beyond |= self.0.simd_eq(u8x16::splat(hole));
+            unusual |= self.0.simd_eq(u8x16::splat(hole));
         }
-        let mut found = beyond.simd_eq(u8x16::splat(0));
         if let Some(also) = usual.also {
-            found |= self.0.simd_eq(u8x16::splat(also));
+            unusual &= !self.0.simd_eq(u8x16::splat(also));
         }
-        found.to_bitmask() ^ 0xffff
+        unusual.to_bitmask()
     }
 }
 

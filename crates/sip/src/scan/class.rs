@@ -87,29 +87,34 @@ const fn usual(class: u8) -> Usual {
 /// What follows the bytes at the front of `rest` that are of the class, found by blocks. `last` is the
 /// last block of a text that `rest` is a tail of, if it is so long: by it the end of the text is looked at.
 #[inline(always)]
-pub(super) fn behind<'a>(rest: &'a [u8], last: Option<&[u8; BLOCK_BYTES]>, class: u8) -> &'a [u8] {
+pub(super) fn behind<'a>(
+    rest: &'a [u8],
+    last: Option<&'a [u8; BLOCK_BYTES]>,
+    class: u8,
+) -> &'a [u8] {
     let mut rest = rest;
-    loop {
-        let (mut unusual, after) = match (rest.split_first_chunk(), last) {
-            (Some((block, after)), _) => (Block::new(block).unusual(usual(class)), after),
-            (None, Some(last)) => {
-                let passed = BLOCK_BYTES.wrapping_sub(rest.len()) as u32;
-                (Block::new(last).unusual(usual(class)).wrapping_shr(passed), &b""[..])
-            }
-            (None, None) => return behind_short(rest, class),
-        };
+    while let Some((block, after)) = rest.split_first_chunk() {
+        let mut unusual = Block::new(block).unusual(usual(class));
         while unusual != 0 {
-            match rest.split_at_checked(unusual.trailing_zeros() as usize) {
-                Some((_, [byte, ..])) if is(*byte, class) => unusual &= unusual.wrapping_sub(1),
-                Some((_, tail)) => return tail,
-                None => return b"",
+            match block.get(unusual.trailing_zeros() as usize) {
+                Some(byte) if is(*byte, class) => unusual &= unusual.wrapping_sub(1),
+                _ => return rest.get(unusual.trailing_zeros() as usize..).unwrap_or_default(),
             }
-        }
-        if after.is_empty() {
-            return b"";
         }
         rest = after;
     }
+    let Some(last) = last else { return behind_short(rest, class) };
+    let passed = BLOCK_BYTES.wrapping_sub(rest.len());
+    let mut unusual = Block::new(last).unusual(usual(class)) >> passed << passed;
+    while unusual != 0 {
+        let place = unusual.trailing_zeros() as usize;
+        match last.get(place..) {
+            Some([byte, ..]) if is(*byte, class) => unusual &= unusual.wrapping_sub(1),
+            Some(tail) => return tail,
+            None => break,
+        }
+    }
+    b""
 }
 
 /// The same byte by byte, which is less work where names and words of a few letters stand.

@@ -38,9 +38,28 @@ impl Controls {
         place
     }
 
+    /// The next from that place on, which is left to be told.
+    #[inline(always)]
+    pub(crate) fn peek(&mut self, text: &[u8], at: usize) -> usize {
+        loop {
+            while self.places == 0 {
+                self.base = self.base.wrapping_add(WORD_BYTES);
+                if self.base >= text.len() {
+                    return text.len();
+                }
+                self.places = controls_at(text, self.base);
+            }
+            let place = self.base.wrapping_add(self.places.trailing_zeros() as usize);
+            if place >= at {
+                return place;
+            }
+            self.skip_one();
+        }
+    }
+
     /// Leaves the next one out if it is already found.
     #[inline(always)]
-    pub(crate) fn skip_one(&mut self) {
+    pub(crate) const fn skip_one(&mut self) {
         self.places &= self.places.wrapping_sub(1);
     }
 }

@@ -9,7 +9,6 @@ mod class;
 mod controls;
 mod cursor;
 mod number;
-mod span;
 
 pub(crate) use block::{BLOCK_BYTES, Block};
 pub(crate) use class::{
@@ -18,7 +17,6 @@ pub(crate) use class::{
 pub(crate) use controls::Controls;
 pub(crate) use cursor::Cursor;
 pub(crate) use number::{ipv4, ipv6, number, port};
-pub(crate) use span::Span;
 
 /// A word with that byte in all its places.
 const fn everywhere(byte: u8) -> u64 {
@@ -80,7 +78,10 @@ pub(crate) fn first_control(bytes: &[u8]) -> usize {
 /// What of `bytes` stands before its tail.
 #[inline]
 pub(crate) fn before<'a>(bytes: &'a [u8], tail: &[u8]) -> &'a [u8] {
-    bytes.get(..bytes.len().saturating_sub(tail.len())).unwrap_or_default()
+    match bytes.split_at_checked(bytes.len().wrapping_sub(tail.len())) {
+        Some((before, _)) => before,
+        None => b"",
+    }
 }
 
 /// Without the blanks around it.
