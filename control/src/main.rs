@@ -146,13 +146,13 @@ fn run(config: &Config) -> Result<(), Error> {
     let pins = paths.pins.clone();
     let reconciled = Arc::clone(&maps);
     let served = served(config);
-    std::thread::Builder::new()
-        .name("reconcile".into())
-        .spawn(move || reconcile::run(&pins, served, &guard_in, &seen_out, &reconciled))?;
     let (state, looked) = (config.paths.state.clone(), seen_out.clone());
     std::thread::Builder::new()
         .name("machine".into())
         .spawn(move || machine::watch(&state, &looked))?;
+    std::thread::Builder::new()
+        .name("reconcile".into())
+        .spawn(move || reconcile::run(&pins, served, &guard_in, &seen_out, &reconciled))?;
     let families = Families::of(config.addresses.iter().map(|address| &address.ip));
     let names = dns::start(families, bell()?)?;
     let shared = Arc::new(Shared {
