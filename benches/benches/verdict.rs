@@ -29,7 +29,14 @@ const LENGTHS: [usize; 3] = [0, 1_000, 1_000_000];
 /// Every limit is looked at and none is reached.
 fn unmetered() -> Limits {
     let rates = [Rate::per_second(1_000_000, 1_000_000); Meter::ALL.len()];
-    Limits { stranger: rates, network: rates, flows: 14, network_flows: 30, ..Limits::default() }
+    Limits {
+        stranger: rates,
+        network: rates,
+        crowd: rates,
+        flows: 14,
+        network_flows: 30,
+        ..Limits::default()
+    }
 }
 
 /// One line of the table.

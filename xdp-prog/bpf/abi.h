@@ -67,6 +67,7 @@ enum reason {
 	DROP_SYN_BUDGET,
 	DROP_FRAGMENT_BUDGET,
 	DROP_NETWORK_BUDGET,
+	DROP_CROWD_BUDGET,
 	DROP_FLOWS,
 	DROP_NETWORK_FLOWS,
 	DROP_NO_SOCKET,
@@ -201,6 +202,12 @@ struct budget_bucket {
 	struct budget budgets[BUDGET_SLOTS];
 };
 
+/* The budget of all strangers together for one meter, on a line of its own. */
+struct crowd {
+	__u64 due;
+	__u64 spare[7];
+};
+
 /* A gateway, or another trusted network: what is over is dropped for it alone. */
 struct trunk {
 	struct limit invites; /* new ones; those of a dialog are of the rest */
@@ -259,6 +266,7 @@ struct settings {
 	__u64 key[2];                          /* of the hash that places sources; as old as the tables */
 	struct limit limits[METERS];           /* of one stranger */
 	struct limit network_limits[METERS];   /* of his /24 or /64 */
+	struct limit crowd_limits[METERS];     /* of all strangers together */
 	__u64 regular_window_ns;               /* in which a regular may do ... */
 	__u32 regular_least;                   /* ... so much by each meter, or more ... */
 	__u32 regular_per_contact;             /* ... by its contacts */

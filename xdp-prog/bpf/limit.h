@@ -81,7 +81,26 @@ static __always_inline int limit_spend(const struct packet *packet, void *cache,
 	return limit_meter(&budget->due, found, seen, limit, packet->now, packet->purpose);
 }
 
-/* Both the stranger's own budget and his network's. */
+static __always_inline int limit_due(const struct packet *packet, __u64 *due,
+				     const struct limit *limit)
+{
+	__u64 found = *due;
+
+	return limit_meter(due, found, found, limit, packet->now, packet->purpose);
+}
+
+/* All strangers together: a flood from everywhere, each source within its own budget, ends here. */
+static __always_inline int limit_crowd(const struct packet *packet, enum meter meter,
+				       const struct settings *settings)
+{
+	const struct limit *limit = &settings->crowd_limits[meter];
+	__u32 place = meter;
+	struct crowd *crowd = bpf_map_lookup_elem(&crowds, &place);
+
+	return !limit->interval_ns || !crowd || limit_due(packet, &crowd->due, limit);
+}
+
+/* The stranger's own budget, his network's, and that of all of them. */
 static __always_inline enum reason limit_stranger(const struct packet *packet, enum meter meter,
 						  const struct settings *settings)
 {
@@ -91,7 +110,7 @@ static __always_inline enum reason limit_stranger(const struct packet *packet, e
 	if (!limit_spend(packet, &network_budgets, network_budget_mask, packet->network_hash, meter,
 			 &settings->network_limits[meter]))
 		return DROP_NETWORK_BUDGET;
-	return UNDECIDED;
+	return limit_crowd(packet, meter, settings) ? UNDECIDED : DROP_CROWD_BUDGET;
 }
 
 /* So much in each window as his contacts ask for: an office has one address and three hundred phones. */
@@ -109,14 +128,6 @@ static __always_inline enum reason limit_regular(const struct packet *packet, __
 	if (limit_spend(packet, &regular_budgets, regular_budget_mask, packet->hash, meter, &limit))
 		return UNDECIDED;
 	return DROP_OPTIONS_BUDGET + meter;
-}
-
-static __always_inline int limit_due(const struct packet *packet, __u64 *due,
-				     const struct limit *limit)
-{
-	__u64 found = *due;
-
-	return limit_meter(due, found, found, limit, packet->now, packet->purpose);
 }
 
 /* A new INVITE, or the rest. */

@@ -176,6 +176,14 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, METERS);
+	__type(key, __u32);
+	__type(value, struct crowd);
+} crowds SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, TRUNKS_MAX);
 	__type(key, __u32);
 	__type(value, struct trunk);

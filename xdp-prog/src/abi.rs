@@ -155,6 +155,14 @@ pub(crate) struct BudgetBucket {
     pub(crate) budgets: [Budget; BUDGET_SLOTS],
 }
 
+/// Mirror of `struct crowd`.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct Crowd {
+    pub(crate) due: u64,
+    spare: [u64; 7],
+}
+
 /// Mirror of `struct trunk`.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -224,6 +232,7 @@ pub(crate) struct Settings {
     pub(crate) key: [u64; 2],
     pub(crate) limits: [Limit; METERS],
     pub(crate) network_limits: [Limit; METERS],
+    pub(crate) crowd_limits: [Limit; METERS],
     pub(crate) regular_window_ns: u64,
     pub(crate) regular_least: u32,
     pub(crate) regular_per_contact: u32,
@@ -270,7 +279,7 @@ const _: () = assert!(size_of::<BudgetBucket>() == 64);
 const _: () = assert!(size_of::<AddressFlows>() == 64 && size_of::<NetworkFlows>() == 128);
 const _: () = assert!(size_of::<Talker>() == 64 && offset_of!(Talker, packets) == 32);
 const _: () = assert!(size_of::<Answer>() == 16 + ANSWER_BYTES);
-const _: () = assert!(size_of::<Settings>() == 368 && offset_of!(Settings, layout) == 364);
+const _: () = assert!(size_of::<Settings>() == 512 && offset_of!(Settings, layout) == 508);
 const _: () =
     assert!(size_of::<RawExplanation>() == 72 && offset_of!(RawExplanation, source) == 24);
 
@@ -392,6 +401,7 @@ mod tests {
             Talker { identity, source, reason, packets, dropped, options, last_ns }
         );
         assert_mirrors!(btf, "ports", PortWord { tcp, udp, admin });
+        assert_mirrors!(btf, "crowd", Crowd { due, spare });
         assert_mirrors!(btf, "answer", Answer { not_after, bytes, traffic_class, text });
         assert_mirrors!(
             btf,
@@ -400,6 +410,7 @@ mod tests {
                 key,
                 limits,
                 network_limits,
+                crowd_limits,
                 regular_window_ns,
                 regular_least,
                 regular_per_contact,

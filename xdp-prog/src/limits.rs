@@ -156,6 +156,8 @@ pub struct Limits {
     pub stranger: Rates,
     /// Of all strangers of a /24 or /64.
     pub network: Rates,
+    /// Of all strangers together.
+    pub crowd: Rates,
     /// In which time a regular may send ...
     pub regular_window: Duration,
     /// ... so much of each kind; 0 with `regular_per_contact` 0 is no limit ...
@@ -187,6 +189,8 @@ impl Default for Limits {
         Self {
             stranger,
             network: stranger.map(wide),
+            crowd: [2_000, 2_000, 1_000, 5_000, 2_000, 1_000]
+                .map(|count| Rate::per_second(count, count)),
             regular_window: Duration::from_secs(60),
             regular_least: 100,
             regular_per_contact: 4,
@@ -205,6 +209,7 @@ impl Limits {
     pub(crate) fn write(&self, settings: &mut Settings) {
         settings.limits = self.stranger.map(Rate::limit);
         settings.network_limits = self.network.map(Rate::limit);
+        settings.crowd_limits = self.crowd.map(Rate::limit);
         settings.regular_window_ns = self.regular_window.as_nanos() as u64;
         settings.regular_least = self.regular_least;
         settings.regular_per_contact = self.regular_per_contact;

@@ -227,6 +227,7 @@ fn size_tables(open: &mut skeleton::OpenTollgateSkel<'_>, plan: &Plan) -> Result
         &mut maps.budgets,
         &mut maps.regular_budgets,
         &mut maps.network_budgets,
+        &mut maps.crowds,
         &mut maps.trunks,
         &mut maps.flows,
         &mut maps.network_flow_sets,

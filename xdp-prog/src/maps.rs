@@ -532,6 +532,9 @@ impl Maps {
             _ if answer.reason == Reason::DropNetworkBudget as u32 => {
                 settings.network_limits[meter as usize]
             }
+            _ if answer.reason == Reason::DropCrowdBudget as u32 => {
+                settings.crowd_limits[meter as usize]
+            }
             _ if answer.reason != over => return None,
             Standing::Trusted => {
                 let mut trunk = abi::Trunk::default();

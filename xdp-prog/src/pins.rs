@@ -28,7 +28,7 @@ const BESIDE: &str = "new_";
 pub(crate) const PROGRAM: &str = "program";
 pub(crate) const EXPLAIN: &str = "explain";
 /// Every table of `bpf/maps.h`, by the name it is pinned under.
-const TABLES: [&str; 25] = [
+const TABLES: [&str; 26] = [
     "settings",
     "tabulation",
     "counts",
@@ -46,6 +46,7 @@ const TABLES: [&str; 25] = [
     "budgets",
     "regular_budgets",
     "network_budgets",
+    "crowds",
     "trunks",
     "flows",
     "network_flow_sets",

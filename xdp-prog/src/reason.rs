@@ -132,6 +132,8 @@ reasons! {
     DropFragmentBudget "drop_fragment_budget"
     /// Beyond the budget of its /24 or /64.
     DropNetworkBudget "drop_network_budget"
+    /// Beyond the budget of all strangers together.
+    DropCrowdBudget "drop_crowd_budget"
     /// A stranger who talks from too many ports at a time.
     DropFlows "drop_flows"
     /// Strangers of one /24 or /64 with too many flows at a time.

@@ -12,7 +12,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::abi::{
-    ADDRESS_SLOTS, AddressBucket, AddressEntry, BudgetBucket, Limit, MARK_GEO_ALLOW,
+    ADDRESS_SLOTS, AddressBucket, AddressEntry, BudgetBucket, Crowd, Limit, MARK_GEO_ALLOW,
     MARK_GEO_FORBID, MARK_TRUNK, PrefixKey, PrefixRule, Settings, Trunk,
 };
 use crate::addresses::{buckets, is_looked, source_hash, tag};
@@ -30,6 +30,7 @@ pub struct Twin {
     trust_prefixes: MapHandle,
     budgets: MapHandle,
     network_budgets: MapHandle,
+    crowds: MapHandle,
     regular_budgets: MapHandle,
     trunks: MapHandle,
     signatures: MapHandle,
@@ -76,6 +77,7 @@ impl Twin {
             trust_prefixes: open_map(pins, "trust_prefixes")?,
             budgets: open_map(pins, "budgets")?,
             network_budgets: open_map(pins, "network_budgets")?,
+            crowds: open_map(pins, "crowds")?,
             regular_budgets: open_map(pins, "regular_budgets")?,
             trunks: open_map(pins, "trunks")?,
             signatures: open_map(pins, "signatures")?,
@@ -176,8 +178,23 @@ impl Twin {
         }
         let limit = &asked.settings.network_limits[place];
         let network = source_hash(asked.settings.key, network(asked.source));
-        let fits = spend(&self.network_budgets, asked, network, meter, limit)?;
-        Ok((!fits).then_some(Reason::DropNetworkBudget))
+        if !spend(&self.network_budgets, asked, network, meter, limit)? {
+            return Ok(Some(Reason::DropNetworkBudget));
+        }
+        Ok((!self.spend_crowd(asked, meter)?).then_some(Reason::DropCrowdBudget))
+    }
+
+    fn spend_crowd(&self, asked: &Asked, meter: Meter) -> Result<bool, Error> {
+        let (limit, place) = (asked.settings.crowd_limits[meter as usize], meter as u32);
+        if limit.interval_ns == 0 {
+            return Ok(true);
+        }
+        let mut crowd = read::<Crowd>(&self.crowds, &place)?.unwrap_or_default();
+        let fits = conforms(&mut crowd.due, &limit, asked.now);
+        self.crowds
+            .update(place.as_bytes(), crowd.as_bytes(), MapFlags::ANY)
+            .map_err(Error::bpf("spend the budget of all strangers"))?;
+        Ok(fits)
     }
 
     fn spend_trunk(&self, asked: &Asked, number: u32, meter: Meter) -> Result<bool, Error> {

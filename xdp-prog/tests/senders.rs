@@ -135,6 +135,30 @@ fn strangers_of_one_network_share_what_it_may_send() {
 }
 
 #[test]
+fn strangers_from_everywhere_share_what_all_of_them_may_send() {
+    in_own_world(|pins| {
+        let (mut guard, _socket) = Guard::with_socket(&plan(pins));
+        guard
+            .maps
+            .set_limits(&limits(|limits| limits.crowd = [Rate::per_second(1, 3); 6]))
+            .unwrap();
+        guard.maps.trust_add(&trust("192.0.2.1")).unwrap();
+        guard.maps.regular_set(&regular("192.0.2.2", 1)).unwrap();
+        let all: Vec<String> = (1..9).map(|network| format!("203.0.{network}.1")).collect();
+        let said: Vec<Reason> =
+            all.iter().map(|source| guard.judge(&sip(source, REGISTER))).collect();
+        assert_eq!(said[..3], [Reason::WorkerSip; 3]);
+        assert_eq!(said[3..], [Reason::DropCrowdBudget; 5]);
+        let other = guard.judge(&sip("2001:db8:0:7::1", REGISTER));
+        assert_eq!(other, Reason::DropCrowdBudget, "whatever the family");
+        assert_eq!(guard.judge(&sip(&all[4], INVITE)), Reason::WorkerSip, "each kind by itself");
+        for known in ["192.0.2.1", "192.0.2.2"] {
+            assert_eq!(guard.judge(&sip(known, REGISTER)), Reason::WorkerSip, "{known}");
+        }
+    });
+}
+
+#[test]
 fn who_goes_over_a_limit_with_silence_stays_out_until_he_was_silent() {
     in_own_world(|pins| {
         let (mut guard, _socket) = Guard::with_socket(&plan(pins));

@@ -101,6 +101,7 @@ fn the_twin_says_of_any_sip_datagram_what_the_program_says() {
         let mut limits = guard::free();
         limits.stranger = [Rate::per_second(1, 1); Meter::ALL.len()];
         limits.network = [Rate::per_second(1, 3); Meter::ALL.len()];
+        limits.crowd[Meter::Options as usize] = Rate::per_second(1, 20);
         limits.regular_least = 2;
         guard.maps.set_limits(&limits).unwrap();
         guard.maps.signature_replace_all(["sipcli"]).unwrap();
@@ -158,6 +159,7 @@ fn the_twin_says_of_any_sip_datagram_what_the_program_says() {
             DropInviteBudget,
             DropOtherBudget,
             DropNetworkBudget,
+            DropCrowdBudget,
         ] {
             assert!(met.get(&reason).is_some_and(|&times| times > 5), "{reason:?} of {met:?}");
         }

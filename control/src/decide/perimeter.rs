@@ -44,6 +44,16 @@ const NETWORK: [&str; Meter::ALL.len()] = [
     "TG_NETWORK_FRAGMENT",
 ];
 
+/// Those of all strangers together.
+const CROWD: [&str; Meter::ALL.len()] = [
+    "TG_CROWD_OPTIONS",
+    "TG_CROWD_REGISTER",
+    "TG_CROWD_INVITE",
+    "TG_CROWD_OTHER",
+    "TG_CROWD_SYN",
+    "TG_CROWD_FRAGMENT",
+];
+
 /// What the driver was not told yet.
 #[derive(Default)]
 pub(super) struct Untold {
@@ -233,6 +243,7 @@ impl Office {
         let limits = Limits {
             stranger: STRANGER.map(|name| values.rate(name)),
             network: NETWORK.map(|name| values.rate(name)),
+            crowd: CROWD.map(|name| values.rate(name)),
             regular_window: Duration::from_secs(60),
             regular_least: values.small("TG_REGULAR_LEAST"),
             regular_per_contact: values.small("TG_REGULAR_PER_CONTACT"),

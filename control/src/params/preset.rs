@@ -14,7 +14,7 @@ pub struct Preset {
 }
 
 /// What a preset is about.
-const ABOUT: [&str; 15] = [
+const ABOUT: [&str; 21] = [
     "TG_STRANGER_OPTIONS",
     "TG_STRANGER_REGISTER",
     "TG_STRANGER_INVITE",
@@ -27,6 +27,12 @@ const ABOUT: [&str; 15] = [
     "TG_NETWORK_OTHER",
     "TG_NETWORK_SYN",
     "TG_NETWORK_FRAGMENT",
+    "TG_CROWD_OPTIONS",
+    "TG_CROWD_REGISTER",
+    "TG_CROWD_INVITE",
+    "TG_CROWD_OTHER",
+    "TG_CROWD_SYN",
+    "TG_CROWD_FRAGMENT",
     "TG_STRANGER_FLOWS",
     "TG_NETWORK_FLOWS",
     "TG_FLOW_IDLE",
@@ -66,6 +72,10 @@ pub const PRESETS: &[Preset] = &[
             ("TG_NETWORK_OPTIONS", "2/s burst 10"),
             ("TG_NETWORK_REGISTER", "20/60s burst 20"),
             ("TG_NETWORK_INVITE", "20/60s burst 10"),
+            ("TG_CROWD_OPTIONS", "100/s burst 100"),
+            ("TG_CROWD_REGISTER", "100/s burst 100"),
+            ("TG_CROWD_INVITE", "100/s burst 100"),
+            ("TG_CROWD_OTHER", "500/s burst 500"),
             ("TG_STRANGER_FLOWS", "5"),
             ("TG_NETWORK_FLOWS", "15"),
         ],

@@ -61,7 +61,14 @@ pub(crate) fn plan(pins: &Path) -> Plan {
 /// No limit of any kind.
 pub(crate) fn free() -> Limits {
     let none = [Rate::NONE; Meter::ALL.len()];
-    Limits { stranger: none, network: none, flows: 0, network_flows: 0, ..Limits::default() }
+    Limits {
+        stranger: none,
+        network: none,
+        crowd: none,
+        flows: 0,
+        network_flows: 0,
+        ..Limits::default()
+    }
 }
 
 /// A trusted network without budgets of its own.
