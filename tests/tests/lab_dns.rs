@@ -21,7 +21,7 @@ use tests::stage::{
 /// Where the server is.
 const SERVER: &str = "10.10.2.1";
 /// What is said in DNS is believed for 30 s at least.
-const BELIEVED: Duration = Duration::from_secs(60);
+const BELIEVED: Duration = Duration::from_secs(120);
 /// A call by SIPp, with its pauses.
 const ONE_CALL: Duration = Duration::from_secs(10);
 

@@ -160,6 +160,8 @@ fn resolver(asking: Asking) -> Result<TokioResolver, NetError> {
     let options = builder.options_mut();
     options.timeout = asking.question;
     options.cache_size = 0;
+    // The kernel draws the port, of those that it has for that: to all others the driver lets nothing in.
+    options.os_port_selection = true;
     builder.build()
 }
 
