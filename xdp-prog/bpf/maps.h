@@ -10,6 +10,26 @@
 
 #include "abi.h"
 
+/* Mappable arrays begin on a page, so a bucket never straddles two cache lines. */
+#define MAPPABLE(name, entries, of)                                                                \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
+		__uint(map_flags, BPF_F_MMAPABLE);                                                 \
+		__uint(max_entries, entries);                                                      \
+		__type(key, __u32);                                                                \
+		__type(value, of);                                                                 \
+	} name SEC(".maps")
+
+/* Rules by networks. */
+#define TRIE(name)                                                                                 \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_LPM_TRIE);                                               \
+		__uint(map_flags, BPF_F_NO_PREALLOC);                                              \
+		__uint(max_entries, 1);                                                            \
+		__type(key, struct prefix_key);                                                    \
+		__type(value, struct prefix_rule);                                                 \
+	} name SEC(".maps")
+
 /* Whether a decision changes the books, or only reads them. */
 enum purpose {
 	JUDGE,
@@ -65,62 +85,14 @@ struct {
 	__type(value, struct count);
 } spared SEC(".maps");
 
-/* Mappable arrays begin on a page, so a bucket never straddles two cache lines. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct address_bucket);
-} deny_buckets SEC(".maps");
+MAPPABLE(deny_buckets, 1, struct address_bucket);
+MAPPABLE(deny_entries, 1, struct address_entry);
+MAPPABLE(regular_buckets, 1, struct address_bucket);
+MAPPABLE(regular_entries, 1, struct address_entry);
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct address_entry);
-} deny_entries SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct address_bucket);
-} regular_buckets SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct address_entry);
-} regular_entries SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1);
-	__type(key, struct prefix_key);
-	__type(value, struct prefix_rule);
-} deny_prefixes SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1);
-	__type(key, struct prefix_key);
-	__type(value, struct prefix_rule);
-} geo_prefixes SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1);
-	__type(key, struct prefix_key);
-	__type(value, struct prefix_rule);
-} trust_prefixes SEC(".maps");
+TRIE(deny_prefixes);
+TRIE(geo_prefixes);
+TRIE(trust_prefixes);
 
 /*
  * One bit for each IPv4 /24: does any rule touch it? A trie is walked node by node, this costs one
@@ -149,69 +121,14 @@ struct {
 	__type(value, __u64);
 } trust_near SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct budget_bucket);
-} budgets SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct budget_bucket);
-} regular_budgets SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct budget_bucket);
-} network_budgets SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, METERS);
-	__type(key, __u32);
-	__type(value, struct crowd);
-} crowds SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, TRUNKS_MAX);
-	__type(key, __u32);
-	__type(value, struct trunk);
-} trunks SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct address_flows);
-} flows SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct network_flows);
-} network_flow_sets SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct talker);
-} talkers SEC(".maps");
+MAPPABLE(budgets, 1, struct budget_bucket);
+MAPPABLE(regular_budgets, 1, struct budget_bucket);
+MAPPABLE(network_budgets, 1, struct budget_bucket);
+MAPPABLE(crowds, METERS, struct crowd);
+MAPPABLE(trunks, TRUNKS_MAX, struct trunk);
+MAPPABLE(flows, 1, struct address_flows);
+MAPPABLE(network_flow_sets, 1, struct network_flows);
+MAPPABLE(talkers, 1, struct talker);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
