@@ -62,42 +62,23 @@ static __always_inline __u32 flow_who(__u64 hash, __u32 port)
 	return who ? who : 1;
 }
 
-static __always_inline int flow_of_address(const struct packet *packet, __u32 who, __u32 now,
-					   __u32 idle, const struct settings *settings)
+/* The set of an address or of a network, which differ in their room alone; a set of somebody else begins anew. */
+static __always_inline int flow_of(void *sets, __u32 mask, __u32 room, __u64 hash, __u32 most,
+				   __u32 who, __u32 now, __u32 idle, enum purpose purpose)
 {
-	__u64 identity = packet->hash ? packet->hash : 1;
-	__u32 place = flow_place(packet->hash, flow_mask);
-	struct address_flows *set = bpf_map_lookup_elem(&flows, &place);
+	__u64 identity = hash ? hash : 1;
+	__u32 place = flow_place(hash, mask);
+	struct network_flows *set = bpf_map_lookup_elem(sets, &place);
 
 	if (!set)
 		return 1;
 	if (set->identity != identity) {
-		if (packet->purpose == EXPLAIN)
+		if (purpose == EXPLAIN)
 			return 1;
 		set->identity = identity;
-		__builtin_memset(set->flows, 0, sizeof(set->flows));
+		__builtin_memset(set->flows, 0, room * sizeof(set->flows[0]));
 	}
-	return flow_enter(set->flows, FLOWS_OF_ADDRESS, settings->flows, who, now, idle,
-			  packet->purpose);
-}
-
-static __always_inline int flow_of_network(const struct packet *packet, __u32 who, __u32 now,
-					   __u32 idle, const struct settings *settings)
-{
-	__u64 identity = packet->network_hash ? packet->network_hash : 1;
-	__u32 place = flow_place(packet->network_hash, network_flow_mask);
-	struct network_flows *set = bpf_map_lookup_elem(&network_flow_sets, &place);
-
-	if (!set)
-		return 1;
-	if (set->identity != identity) {
-		if (packet->purpose == EXPLAIN)
-			return 1;
-		set->identity = identity;
-		__builtin_memset(set->flows, 0, sizeof(set->flows));
-	}
-	return flow_enter(set->flows, FLOWS_OF_NETWORK, settings->network_flows, who, now, idle,
-			  packet->purpose);
+	return flow_enter(set->flows, room, most, who, now, idle, purpose);
 }
 
 /* The verifier reads this by itself, for a caller that may have nothing (see frame.h). */
@@ -112,9 +93,13 @@ __noinline enum reason flow(const struct packet *packet, const struct settings *
 	now = packet->now / 1000000000;
 	idle = settings->flow_idle_ns / 1000000000;
 	who = flow_who(packet->hash, packet->from);
-	if (settings->flows && !flow_of_address(packet, who, now, idle, settings))
+	if (settings->flows &&
+	    !flow_of(&flows, flow_mask, FLOWS_OF_ADDRESS, packet->hash, settings->flows, who, now,
+		     idle, packet->purpose))
 		return DROP_FLOWS;
-	if (settings->network_flows && !flow_of_network(packet, who, now, idle, settings))
+	if (settings->network_flows &&
+	    !flow_of(&network_flow_sets, network_flow_mask, FLOWS_OF_NETWORK, packet->network_hash,
+		     settings->network_flows, who, now, idle, packet->purpose))
 		return DROP_NETWORK_FLOWS;
 	return UNDECIDED;
 }
