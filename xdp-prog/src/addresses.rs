@@ -32,7 +32,7 @@ pub(crate) struct Addresses {
 }
 
 /// How many addresses may have to move so that one finds a place.
-const MOVES: u32 = 4;
+const MOVES: usize = 4;
 
 /// What is said of an address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl Addresses {
             return Err(full);
         }
         let hash = source_hash(self.key, address);
-        let Some(place) = self.free_place(address, hash, MOVES)? else { return Err(full) };
+        let Some(place) = self.free_place(address, hash, &[])? else { return Err(full) };
         self.enter(address, hash, place, said)?;
         Ok(true)
     }
@@ -166,16 +166,18 @@ impl Addresses {
         Ok(entry.source.address().map(|address| (address, until(entry.not_after))))
     }
 
-    /// A free slot in one of the two buckets, made by so many moves at most.
+    /// A free slot in one of the two buckets, made by moving others if need be. Those in `relieved` are just being
+    /// made room in: who came there now would take the place of the one that moves away.
     fn free_place(
         &mut self,
         address: IpAddr,
         hash: u64,
-        moves: u32,
+        relieved: &[u32],
     ) -> Result<Option<Place>, Error> {
         let tag = tag(address, hash);
         let both = buckets(hash, self.buckets.len() as u32);
-        let both = both.into_iter().filter(|&at| !self.buckets[at as usize].tags.contains(&tag));
+        let may_hold = |at: &u32| !self.buckets[*at as usize].tags.contains(&tag);
+        let both = both.into_iter().filter(|at| may_hold(at) && !relieved.contains(at));
         let both: Vec<u32> = both.collect();
         let free = |table: &Self, bucket: u32| {
             let slot = table.buckets[bucket as usize].tags.iter().position(|&tag| tag == 0)?;
@@ -184,12 +186,13 @@ impl Addresses {
         if let Some(place) = both.iter().find_map(|&bucket| free(self, bucket)) {
             return Ok(Some(place));
         }
-        if moves == 0 {
+        if relieved.len() == MOVES {
             return Ok(None);
         }
         for bucket in both {
+            let relieved = [relieved, &[bucket]].concat();
             for slot in 0..ADDRESS_SLOTS {
-                if self.move_away(Place { bucket, slot }, moves - 1)? {
+                if self.move_away(Place { bucket, slot }, &relieved)? {
                     return Ok(Some(Place { bucket, slot }));
                 }
             }
@@ -199,7 +202,7 @@ impl Addresses {
 
     /// Moves who lies there, in its first bucket, to its second. It stands in both before it leaves this one, so
     /// a frame that looks at one after the other meets it; on the way back it might miss it.
-    fn move_away(&mut self, from: Place, moves: u32) -> Result<bool, Error> {
+    fn move_away(&mut self, from: Place, relieved: &[u32]) -> Result<bool, Error> {
         let Some((address, not_after)) = self.resident(from)? else { return Ok(false) };
         let hash = source_hash(self.key, address);
         let [first, _] = buckets(hash, self.buckets.len() as u32);
@@ -207,7 +210,7 @@ impl Addresses {
             return Ok(false);
         }
         // This bucket holds its tag, so what is found is in the other one.
-        let Some(to) = self.free_place(address, hash, moves)? else { return Ok(false) };
+        let Some(to) = self.free_place(address, hash, relieved)? else { return Ok(false) };
         let count = Some(self.read_bucket(from.bucket)?.counts[from.slot]);
         self.enter(address, hash, to, Said { not_after, count })?;
         self.leave(hash, from)?;

@@ -136,7 +136,7 @@ fn the_twin_says_of_any_sip_datagram_what_the_program_says() {
                 Regular { address: source(&mut dice, round), contacts: number % 2, not_after }
             });
             guard.maps.regular_replace_all(regulars.collect::<Vec<_>>()).unwrap();
-            for _ in 0..100 {
+            for _ in 0..1_000 {
                 let source = source(&mut dice, round);
                 let payload = payload(&mut dice);
                 let packet = described(source, &payload);
@@ -174,11 +174,14 @@ fn the_twin_finds_all_that_a_full_table_holds() {
         plan.capacities.deny_addresses = DENIED;
         let mut guard = Guard::new(&plan);
         let twin = Twin::open(pins).unwrap();
-        // In some of these crowds a bucket runs over into another.
-        for crowd in 0..40 {
-            let hosts = (0..DENIED).map(|host| IpAddr::from([100, crowd, 0, host as u8]));
+        let mut dice = StdRng::seed_from_u64(0x7118);
+        // In many of these crowds a bucket runs over into another, in some in a circle.
+        for _ in 0..1_000 {
+            let hosts = (0..DENIED)
+                .map(|host| IpAddr::from([100, dice.random(), dice.random(), host as u8]));
+            let hosts: Vec<IpAddr> = hosts.collect();
             let denies =
-                hosts.clone().map(|host| Deny { prefix: Prefix::host(host), not_after: None });
+                hosts.iter().map(|&host| Deny { prefix: Prefix::host(host), not_after: None });
             guard.maps.deny_replace_all(denies).unwrap();
             for host in hosts {
                 assert_eq!(twin.judge(now(), host, b"").unwrap(), Reason::DropDenyAddress);
