@@ -284,6 +284,24 @@ impl Lab {
         Ok(items.iter().filter(wanted).map(packets).sum())
     }
 
+    /// What the driver and the workers counted, in a few lines: where a message went that nobody got.
+    #[must_use]
+    pub fn books(&self) -> String {
+        let list = |words: &[&str], name: &str| {
+            let said = self.tollgate(words).unwrap_or_default();
+            said.get(name).and_then(Value::as_array).cloned().unwrap_or_default()
+        };
+        let driver = list(&["firewall", "counters"], "items").into_iter().map(|item| {
+            let word = |name| item.get(name).map(Value::to_string).unwrap_or_default();
+            let of = ["packets", "stranger", "regular", "trusted"].map(word);
+            format!("{} {}", word("reason"), of.join("/"))
+        });
+        let workers = list(&["status"], "workers").into_iter().filter_map(|mut worker| {
+            worker.get_mut("counters").map(|counters| counters.take().to_string())
+        });
+        driver.chain(workers).collect::<Vec<_>>().join("\n")
+    }
+
     /// Runs `tollgate … --output json`.
     ///
     /// # Errors

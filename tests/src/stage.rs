@@ -342,16 +342,6 @@ impl Stage {
         self.lab.tollgate(&command.split(' ').collect::<Vec<_>>())
     }
 
-    /// What the driver and the daemons counted: where a message went that nobody got.
-    #[must_use]
-    pub fn books(&self) -> String {
-        let said = |answer: Result<Value, Error>| match answer {
-            Ok(value) => value.to_string(),
-            Err(error) => error.to_string(),
-        };
-        ["firewall counters", "status"].map(|command| said(self.tollgate(command))).join("\n")
-    }
-
     /// Makes the gateways of a scene.
     ///
     /// # Errors
@@ -634,7 +624,7 @@ pub fn all_play_with(parameters: &[&str], scenes: &[Scene], ways: &[Ways]) {
         let playing: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(play_on)).collect();
         playing.into_iter().flat_map(|thread| thread.join().expect("it ends")).collect()
     });
-    assert!(faults.is_empty(), "{}\n\n{}", faults.join("\n\n"), stage.books());
+    assert!(faults.is_empty(), "{}\n\n{}", stage.lab.books(), faults.join("\n\n"));
 }
 
 impl Drop for Stage {

@@ -73,7 +73,7 @@ fn what_attackers_tools_send_is_stopped_and_calls_go_on() {
     let running = callers(&lab, 5070, 20, 40);
 
     let said = attack(&lab, "svmap", &[BOX]);
-    assert!(said.contains("found nothing"), "{said}");
+    assert!(said.contains("found nothing"), "{said}\n{}", lab.books());
     assert!(drops(&lab, "drop_signature") > 0);
     assert_eq!(talker(&lab, ATTACKER)["reason"], json!("drop_signature"));
 
