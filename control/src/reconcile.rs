@@ -257,7 +257,7 @@ impl Reconciler {
             self.remember_all(&batch);
             return Ok(());
         };
-        for news in batch {
+        for news in newest(batch) {
             self.remember(&news);
             if self.is_whole
                 && let Err(error) = self.apply(maps, &news)
@@ -397,6 +397,18 @@ impl Reconciler {
     }
 }
 
+/// Of perimeters each says the whole, so the last of a batch says it all: a hundred gateways that are made at
+/// once are written once.
+fn newest(mut batch: Vec<News>) -> Vec<News> {
+    let is_perimeter = |news: &News| matches!(news, News::Perimeter(_));
+    let mut later = batch.iter().filter(|news| is_perimeter(news)).count();
+    batch.retain(|news| {
+        later -= usize::from(is_perimeter(news));
+        !is_perimeter(news) || later == 0
+    });
+    batch
+}
+
 /// The last place in the driver's table of trunks.
 const TRUNK_LAST: u16 = xdp_prog::abi::TRUNKS_MAX as u16 - 1;
 
@@ -485,6 +497,19 @@ mod tests {
         assert_eq!(look(vec![talker(10, 4)]), []);
         assert_eq!(look(vec![talker(13, 4)]), [(3, 0)]);
         assert_eq!(look(vec![talker(2, 1)]), [(2, 1)], "his place was another's meanwhile");
+    }
+
+    #[test]
+    fn of_perimeters_that_come_together_only_the_last_is_written() {
+        let perimeter = |name: &str| {
+            let signatures = vec![name.to_owned()];
+            News::Perimeter(Box::new(Perimeter { signatures, ..Perimeter::default() }))
+        };
+        let stranger = || News::Stranger(IpAddr::from([192, 0, 2, 1]));
+        let batch = vec![perimeter("a"), stranger(), perimeter("b"), perimeter("c"), stranger()];
+        let kept = newest(batch);
+        assert!(matches!(&kept[..], [News::Stranger(_), News::Perimeter(last), News::Stranger(_)]
+            if last.signatures == ["c"]));
     }
 
     #[test]

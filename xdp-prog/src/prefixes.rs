@@ -23,6 +23,9 @@ const NEAR_WORDS: usize = 1 << NETWORK_BITS_OF_WORD;
 /// Each of them is for one /18.
 const NETWORK_BITS_OF_WORD: u8 = 18;
 
+/// With more changes than these, all rules are mended at once: that costs what a quarter of a million words do.
+const FEW: usize = 64;
+
 /// What is said of a network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Said {
@@ -138,21 +141,26 @@ impl Prefixes {
         for &prefix in &gone {
             self.erase(prefix)?;
         }
-        let mut changed = 0;
+        let mut changed = Vec::new();
         for (&prefix, &said) in wanted {
             if !self.says(prefix, said) {
                 self.write(prefix, said)?;
-                changed += 1;
+                changed.push(prefix);
             }
         }
-        // Ends around a rule may have changed with any other: mend them all, once.
-        if changed > 0 || !gone.is_empty() {
+        // Ends in a network may have changed with its own.
+        if changed.len() + gone.len() <= FEW {
+            for &prefix in changed.iter().chain(&gone) {
+                self.mend_inside(prefix)?;
+                self.mend_bits(prefix)?;
+            }
+        } else {
             for prefix in self.written.keys().copied().collect::<Vec<_>>() {
                 self.mend(prefix)?;
             }
             self.mend_bits(Prefix::all_ipv4())?;
         }
-        Ok((changed, gone.len()))
+        Ok((changed.len(), gone.len()))
     }
 
     /// The latest end among `own` and the rules around `prefix`.
