@@ -22,6 +22,7 @@ fn main() -> Result<(), Failure> {
     let names = [far.cable(0)?];
     let own = phones::socket(phones::NEAR);
     let guard = attach(&plan(&pins, &names, &[own]))?;
+    xdp_prog::Maps::open(&pins)?.admit()?;
     let mut nic = AfXdp::open(&names, 0, 8_192, 2_048, false)?;
     for socket in nic.sockets() {
         guard.set_socket(0, 0, socket)?;

@@ -78,6 +78,7 @@ fn main() -> Result<(), Failure> {
         kept.push(nic);
         let mut maps = Maps::open(&plan.pins)?;
         maps.set_limits(&unmetered())?;
+        maps.admit()?;
         let denied = denied.get(..length).unwrap_or_default();
         let rule = |&source: &IpAddr| Deny { prefix: Prefix::host(source), not_after: None };
         maps.deny_replace_all(denied.iter().map(rule))?;

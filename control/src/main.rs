@@ -160,6 +160,7 @@ fn run(config: &Config) -> Result<(), Error> {
         bell: bell()?,
         history: std::sync::Mutex::new(Box::new(history)),
         maps,
+        pins: paths.pins.clone(),
         link,
         addresses: config.addresses.iter().map(|address| address.ip).collect(),
         node: config.node.name.clone(),

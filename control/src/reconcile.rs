@@ -321,7 +321,8 @@ impl Reconciler {
     fn write_all(&mut self, maps: &mut Maps) -> Result<(), xdp_prog::Error> {
         self.write_sources(maps)?;
         maps.regular_replace_all(self.regulars.values().copied())?;
-        self.write_perimeter(maps)
+        self.write_perimeter(maps)?;
+        maps.admit()
     }
 
     fn is_forbidden(&self, prefix: Prefix) -> bool {

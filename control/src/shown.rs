@@ -131,7 +131,8 @@ pub struct Status {
     pub node: String,
     /// The release.
     pub version: String,
-    /// New calls are taken.
+    /// New calls are taken: every worker beats, the store takes changes, the driver has its rules, and there is no
+    /// drain.
     pub ready: bool,
     /// Every worker beats.
     pub dataplane: bool,

@@ -358,6 +358,7 @@ fn who_the_driver_would_drop_does_not_come_in_by_fragments_or_another_interface(
         let mut limits = xdp_prog::Limits::default();
         limits.stranger[0] = xdp_prog::Rate::per_second(1, 1);
         maps.set_limits(&limits).unwrap();
+        maps.admit().unwrap();
         let bell = |end: &str| {
             std::env::temp_dir().join(format!("tghard-{}-{end}", nix::unistd::gettid()))
         };

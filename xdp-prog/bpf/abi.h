@@ -7,7 +7,7 @@
 #include <linux/types.h>
 
 /* Moves when the meaning of pinned data changes without its size doing so. */
-#define LAYOUT 3
+#define LAYOUT 4
 
 #define INTERFACES_MAX 16
 #define OWN_ADDRESSES_MAX 32
@@ -52,6 +52,7 @@ enum reason {
 	DROP_UDP_LENGTH,
 	DROP_TCP_SHORT,
 	DROP_TCP_LENGTH,
+	DROP_BEFORE_RULES,
 	DROP_DENY_ADDRESS,
 	DROP_DENY_PREFIX,
 	DROP_GEO,
@@ -280,6 +281,8 @@ struct settings {
 	__u32 local_first;                     /* ports of our own connections to others */
 	__u32 local_last;
 	__u32 monitor;                         /* count what would be dropped, and let it in */
+	__u32 admits;                          /* control has written its rules; until then nobody is let in */
+	__u32 spare;
 	__u32 layout;
 };
 

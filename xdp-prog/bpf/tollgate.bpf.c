@@ -134,6 +134,9 @@ static __always_inline enum reason decide_udp(struct xdp_md *frame, struct packe
 	if (is_media(packet->port))
 		return steer(frame, WORKER_MEDIA, PASS_MEDIA);
 	if (packet->port == sip_port) {
+		/* Who is denied, and who a scanner, is not known yet. */
+		if (!settings->admits)
+			return DROP_BEFORE_RULES;
 		warm_regular(packet);
 		reason = decide_sip(frame, packet, settings, why);
 		if (reason == UNDECIDED && why->meter == METER_OPTIONS &&

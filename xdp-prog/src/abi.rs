@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::Prefix;
 
 /// Of pinned data; another number is not read.
-pub(crate) const LAYOUT: u32 = 3;
+pub(crate) const LAYOUT: u32 = 4;
 
 /// How many interfaces one program guards at most.
 pub const INTERFACES_MAX: usize = 16;
@@ -246,6 +246,8 @@ pub(crate) struct Settings {
     pub(crate) local_first: u32,
     pub(crate) local_last: u32,
     pub(crate) monitor: u32,
+    pub(crate) admits: u32,
+    pub(crate) spare: u32,
     pub(crate) layout: u32,
 }
 
@@ -279,7 +281,7 @@ const _: () = assert!(size_of::<BudgetBucket>() == 64);
 const _: () = assert!(size_of::<AddressFlows>() == 64 && size_of::<NetworkFlows>() == 128);
 const _: () = assert!(size_of::<Talker>() == 64 && offset_of!(Talker, packets) == 32);
 const _: () = assert!(size_of::<Answer>() == 16 + ANSWER_BYTES);
-const _: () = assert!(size_of::<Settings>() == 512 && offset_of!(Settings, layout) == 508);
+const _: () = assert!(size_of::<Settings>() == 520 && offset_of!(Settings, layout) == 516);
 const _: () =
     assert!(size_of::<RawExplanation>() == 72 && offset_of!(RawExplanation, source) == 24);
 
@@ -424,6 +426,8 @@ mod tests {
                 local_first,
                 local_last,
                 monitor,
+                admits,
+                spare,
                 layout
             }
         );

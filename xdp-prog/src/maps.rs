@@ -413,6 +413,16 @@ impl Maps {
         self.edit_settings(|settings| limits.write(settings))
     }
 
+    /// Lets in whom the rules let in, from the next frame on: of new tables, once all rules are written.
+    pub fn admit(&self) -> Result<(), Error> {
+        self.edit_settings(|settings| settings.admits = 1)
+    }
+
+    /// Whether rules were written, so that anybody is let in.
+    pub fn admits(&self) -> Result<bool, Error> {
+        Ok(read_settings(&self.settings)?.admits != 0)
+    }
+
     fn edit_settings(&self, edit: impl FnOnce(&mut Settings)) -> Result<(), Error> {
         let found = read_settings(&self.settings)?;
         let mut settings = found;

@@ -102,6 +102,8 @@ reasons! {
     DropTcpShort "drop_tcp_short"
     /// The TCP header promises more bytes than the packet has, or fewer than its minimum.
     DropTcpLength "drop_tcp_length"
+    /// SIP before control has written its rules since the tables are new.
+    DropBeforeRules "drop_before_rules"
     /// The source address is on the deny list.
     DropDenyAddress "drop_deny_address"
     /// The source lies in a network on the deny list.

@@ -94,7 +94,7 @@ impl Twin {
     /// as there.
     pub fn judge(&self, now: Instant, source: IpAddr, payload: &[u8]) -> Result<Reason, Error> {
         let asked = self.asked(now, source)?;
-        if let Some(reason) = self.shut_out(&asked)?.filter(|_| asked.settings.monitor == 0) {
+        if let Some(reason) = self.shut_out(&asked)?.filter(|&reason| asked.holds(reason)) {
             return Ok(reason);
         }
         let Some((read, meter)) = Read::new(payload) else { return Ok(Reason::DropSipStartLine) };
@@ -123,6 +123,9 @@ impl Twin {
 
     /// `decide_source`, without monitor mode.
     fn shut_out(&self, asked: &Asked) -> Result<Option<Reason>, Error> {
+        if asked.settings.admits == 0 {
+            return Ok(Some(Reason::DropBeforeRules));
+        }
         let said = match self.denied(asked)? {
             None => self.abroad(asked)?,
             denied => denied,
@@ -221,7 +224,11 @@ impl Asked {
 
     /// In monitor mode nothing comes of a rule.
     fn enforced(&self, reason: Reason) -> Reason {
-        if self.settings.monitor == 0 { reason } else { Reason::WorkerSip }
+        if self.holds(reason) { reason } else { Reason::WorkerSip }
+    }
+
+    fn holds(&self, reason: Reason) -> bool {
+        self.settings.monitor == 0 || reason == Reason::DropBeforeRules
     }
 }
 

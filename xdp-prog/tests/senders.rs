@@ -588,8 +588,9 @@ fn a_new_guard_has_limits_and_what_is_set_outlives_the_process() {
                 .count()
         };
         let tester = xdp_prog::Tester::open(pins).unwrap();
-        assert!((20..40).contains(&options(&tester)), "by default 10/s burst 20");
         let mut maps = Maps::open(pins).unwrap();
+        maps.admit().unwrap();
+        assert!((20..40).contains(&options(&tester)), "by default 10/s burst 20");
         maps.set_limits(&limits(|limits| limits.stranger[0] = Rate::per_second(1, 60))).unwrap();
         drop((attached, maps, tester));
         attach(&plan).unwrap();

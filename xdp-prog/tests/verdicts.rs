@@ -4,6 +4,7 @@
 mod guard;
 
 use std::net::IpAddr;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use etherparse::PacketBuilder;
@@ -11,7 +12,7 @@ use guard::{Guard, MEDIA, OWN4, OWN6, SIP, in_own_world, ip, now, plan, trust};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use xdp_prog::{
-    Deliver, Deny, Described, Error, Meter, Prefix, Pricer, Protocol, Reason, Rule, Verdict,
+    Deliver, Deny, Described, Error, Meter, Prefix, Pricer, Protocol, Reason, Rule, Twin, Verdict,
 };
 
 const STRANGER4: &str = "203.0.113.9";
@@ -337,6 +338,30 @@ fn a_worker_reads_what_it_gets_behind_any_extension_headers() {
 }
 
 #[test]
+fn no_sip_is_let_in_before_the_rules_are_written() {
+    in_own_world(|pins| {
+        let guard = Guard::as_loaded(&plan(pins));
+        let socket = guard::Socket::new();
+        guard.attached.set_socket(0, 0, socket.0.as_fd()).unwrap();
+        let twin = Twin::open(pins).unwrap();
+        let said = || twin.judge(now(), ip(STRANGER4), OPTIONS).unwrap();
+        assert_eq!(guard.judge(&sip4(OPTIONS)), Reason::DropBeforeRules);
+        assert_eq!(guard.judge(&sip6(OPTIONS)), Reason::DropBeforeRules);
+        assert_eq!(said(), Reason::DropBeforeRules);
+        assert_eq!(twin.judge_source(now(), ip(STRANGER6)).unwrap(), Reason::DropBeforeRules);
+        assert_eq!(
+            guard.judge(&udp(STRANGER4, OWN4, 123, b"what SSH is to TCP")),
+            Reason::PassPort
+        );
+        guard.maps.admit().unwrap();
+        assert_eq!(guard.judge(&sip4(OPTIONS)), Reason::WorkerSip);
+        assert_eq!(said(), Reason::WorkerSip);
+        let again = Guard::as_loaded(&plan(pins));
+        assert!(again.maps.admits().unwrap(), "tables that are kept keep their rules");
+    });
+}
+
+#[test]
 fn a_denied_address_is_dropped_until_it_is_removed() {
     in_own_world(|pins| {
         let (mut guard, _socket) = Guard::with_socket(&plan(pins));
@@ -623,8 +648,7 @@ fn a_missing_socket_is_a_drop_and_never_a_pass() {
         }
         let other = guard::Socket::new();
         for (interface, queue) in [(0, 2), (1, 0), (usize::MAX, 0), (0, u32::MAX)] {
-            let refused =
-                guard.attached.set_socket(interface, queue, std::os::fd::AsFd::as_fd(&other.0));
+            let refused = guard.attached.set_socket(interface, queue, other.0.as_fd());
             assert!(matches!(refused, Err(Error::NoSuchQueue { .. })), "{interface} {queue}");
         }
     });

@@ -14,6 +14,7 @@ pub mod status;
 pub use peer::Peer;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -46,6 +47,8 @@ pub struct Shared {
     pub history: Mutex<Box<dyn History>>,
     /// The driver's maps.
     pub maps: SharedMaps,
+    /// Where they are pinned, once there is a guard.
+    pub pins: PathBuf,
     /// The shared words.
     pub link: Link,
     /// Our service addresses.

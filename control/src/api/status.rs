@@ -79,11 +79,14 @@ fn status_of(shared: &Shared, held: &Held) -> Status {
     }
     let dataplane = (0..sizes.workers).all(|worker| beats(shared, worker));
     let histogram = histogram(shared);
-    let guard = shared.maps.lock().is_ok_and(|maps| maps.is_some());
+    let (guard, rules) = match shared.maps.lock().as_deref() {
+        Ok(Some(maps)) => (true, maps.admits().unwrap_or(false)),
+        _ => (false, !shared.pins.exists()),
+    };
     Status {
         node: shared.node.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        ready: dataplane && held.store && !held.draining,
+        ready: dataplane && held.store && rules && !held.draining,
         dataplane,
         store: held.store,
         guard,

@@ -86,9 +86,16 @@ pub(crate) struct Guard {
 
 impl Guard {
     pub(crate) fn new(plan: &Plan) -> Self {
+        let mut guard = Self::as_loaded(plan);
+        guard.maps.set_limits(&free()).expect("its limits are off");
+        guard.maps.admit().expect("it lets in");
+        guard
+    }
+
+    /// As it is before anybody wrote a rule.
+    pub(crate) fn as_loaded(plan: &Plan) -> Self {
         let attached = attach(plan).expect("the guard loads");
-        let mut maps = Maps::open(&plan.pins).expect("its tables open");
-        maps.set_limits(&free()).expect("its limits are off");
+        let maps = Maps::open(&plan.pins).expect("its tables open");
         Self {
             attached,
             maps,
