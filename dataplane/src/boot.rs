@@ -240,6 +240,7 @@ impl Crew<'_> {
             handoff,
             rim,
             greeter,
+            knows: Box::new(acquaintances(&config.paths.pins)),
             calls_max: calls_max as usize,
             message_bytes_max: config.sip.message_bytes_max,
             spin: Duration::from_micros(config.dataplane.spin_us.into()),
@@ -413,6 +414,15 @@ pub fn admission(
         };
         judged.is_ok_and(|reason| !reason.drops())
     })
+}
+
+/// Whether an address is anybody's that control knows; where no guard is pinned, everybody's is.
+fn acquaintances(pins: &Path) -> impl Fn(IpAddr) -> bool + Send + use<> {
+    let twin = xdp_prog::Twin::open(pins).ok();
+    move |source| match &twin {
+        Some(twin) => twin.knows(clock::now(), source).unwrap_or(true),
+        None => true,
+    }
 }
 
 /// Rings between every ordered pair of workers.

@@ -55,6 +55,8 @@ pub enum WorkerCounter {
     StreamOut,
     /// Messages for a connection that the rim's full ring did not take.
     StreamLost,
+    /// Answers that strangers would have got (`SS_REPLY_UNAUTHORIZED`).
+    StrangersUnanswered,
     /// Messages to control that its full ring did not take.
     RingFull,
     /// Messages of control that could not be read.
@@ -71,7 +73,7 @@ pub enum WorkerCounter {
 
 impl WorkerCounter {
     /// Every counter, in the order of its number.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::FramesReceived,
         Self::FramesSent,
         Self::NoFrame,
@@ -92,6 +94,7 @@ impl WorkerCounter {
         Self::StreamIn,
         Self::StreamOut,
         Self::StreamLost,
+        Self::StrangersUnanswered,
         Self::RingFull,
         Self::DownUnreadable,
         Self::CallsAdopted,
@@ -124,6 +127,7 @@ impl WorkerCounter {
             Self::StreamIn => "stream_in",
             Self::StreamOut => "stream_out",
             Self::StreamLost => "stream_lost",
+            Self::StrangersUnanswered => "strangers_unanswered",
             Self::RingFull => "ring_full",
             Self::DownUnreadable => "down_unreadable",
             Self::CallsAdopted => "slots_adopted",

@@ -9,6 +9,7 @@
 //! | a REGISTER dictionary on one extension | svcrack, signatures off | control: the pair is suspended, then the workers refuse it |
 //! | password spraying | svcrack on five extensions | control: the source is denied in the driver within a second |
 //! | closed ports | own sockets | the driver: `drop_port` |
+//! | any stray request, strangers unanswered | own sockets, UDP, in fragments, TCP | the workers: `strangers_unanswered` |
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -195,4 +196,61 @@ fn strangers_knock_within_their_budgets_and_ports_that_are_not_served_are_silent
         (&said["standing"], &said["rule"]),
         (&json!("stranger"), &json!("limit invite never"))
     );
+}
+
+/// A request of nobody with a header so long.
+fn stray(method: &str, padding: usize) -> String {
+    format!(
+        "{method} sip:4420@{BOX} SIP/2.0\r\n\
+         Via: SIP/2.0/UDP {ATTACKER}:5066;branch=z9hG4bK{method}{padding};rport\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:1@a.example>;tag=x\r\nTo: <sip:4420@{BOX}>\r\n\
+         Call-ID: {method}{padding}@a\r\nCSeq: 1 {method}\r\nSubject: {}\r\n\
+         Content-Length: 0\r\n\r\n",
+        "x".repeat(padding)
+    )
+}
+
+#[test]
+fn where_strangers_get_no_answer_no_packet_leaves_for_them() {
+    let Some(lab) = raised(2, true) else { return };
+    lab.add_address("cust", ATTACKER).expect("a stranger's address");
+    lab.tollgate(&["param", "set", "SS_REPLY_UNAUTHORIZED", "0"]).expect("silence");
+    let knocks: Vec<String> = ["OPTIONS", "BYE", "MESSAGE", "CANCEL", "INVITE", "SUBSCRIBE"]
+        .into_iter()
+        .flat_map(|method| [stray(method, 4), stray(method, 3_000)])
+        .chain([stray("OPTIONS", 5).replace("Call-ID", "Call-Me")])
+        .collect();
+    let answers = |address: &str| {
+        let socket = lab.socket("cust", &format!("{address}:5066")).expect("a socket");
+        socket.set_read_timeout(Some(Duration::from_millis(200))).expect("it waits so long");
+        let mut answers = 0;
+        for knock in &knocks {
+            socket.send_to(knock.as_bytes(), BOX_CUSTOMER_SIDE).expect("it is sent");
+            while socket.recv(&mut [0; 4_000]).is_ok() {
+                answers += 1;
+            }
+        }
+        answers
+    };
+    let unanswered = || {
+        let status = lab.tollgate(&["status"]).expect("a status");
+        tests::carrier::counted(&status, "strangers_unanswered")
+    };
+    assert_eq!(answers(ATTACKER), 0);
+    assert!(Lab::wait_until(Duration::from_secs(2), || unanswered() >= 8), "{}", lab.books());
+    assert!(answers("10.10.1.1") >= knocks.len(), "a gateway hears what is wrong");
+
+    // By a connection too; whoever is none of ours may not even tell that SIP is spoken there.
+    let words = format!(
+        "exec 3<>/dev/tcp/{BOX}/5060; printf '{}' >&3; timeout 1 head -c 7 <&3",
+        stray("OPTIONS", 6)
+    );
+    let says = || {
+        let output = lab.inside("cust", "bash", &["-c", &words]).output().expect("bash starts");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert_eq!(says(), "SIP/2.0");
+    let route = ["route", "add", BOX, "dev", "tgc0", "src", ATTACKER];
+    lab.run("cust", "ip", &route).expect("a route of the attacker's");
+    assert_eq!(says(), "");
 }

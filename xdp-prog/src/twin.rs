@@ -115,6 +115,11 @@ impl Twin {
         Ok(refused.map_or(Reason::WorkerSip, |reason| asked.enforced(reason)))
     }
 
+    /// Whether `source` is anybody's that we know: a trusted network's, or a regular's.
+    pub fn knows(&self, now: Instant, source: IpAddr) -> Result<bool, Error> {
+        Ok(!matches!(self.who(&self.asked(now, source)?)?, Who::Stranger))
+    }
+
     fn asked(&self, now: Instant, source: IpAddr) -> Result<Asked, Error> {
         let settings = read_settings(&self.settings)?;
         let hash = source_hash(settings.key, source);

@@ -191,6 +191,28 @@ fn the_twin_finds_all_that_a_full_table_holds() {
 }
 
 #[test]
+fn the_twin_knows_whom_control_knows() {
+    in_own_world(|pins| {
+        let mut guard = Guard::new(&plan(pins));
+        let twin = Twin::open(pins).unwrap();
+        guard.maps.trust_replace_all([guard::trust("203.0.113.0/28")]).unwrap();
+        let regular = |text: &str, not_after| Regular { address: ip(text), contacts: 1, not_after };
+        let (past, future) = (Duration::from_secs(1), now() + Duration::from_secs(600));
+        let regulars = [regular("203.0.113.20", future), regular("203.0.113.21", past)];
+        guard.maps.regular_replace_all(regulars).unwrap();
+        for (source, known) in [
+            ("203.0.113.9", true),
+            ("203.0.113.20", true),
+            ("203.0.113.21", false),
+            ("203.0.113.22", false),
+            ("2001:db8::9", false),
+        ] {
+            assert_eq!(twin.knows(now(), ip(source)).unwrap(), known, "{source}");
+        }
+    });
+}
+
+#[test]
 fn program_and_twin_spend_one_budget() {
     in_own_world(|pins| {
         let (mut guard, _socket) = Guard::with_socket(&plan(pins));

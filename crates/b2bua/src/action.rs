@@ -27,6 +27,9 @@ pub struct Transmit {
     pub path: Path,
     /// How many bytes of the buffer it takes.
     pub length: usize,
+    /// It is not for strangers, who get no answer at all (`SS_REPLY_UNAUTHORIZED` 0). Who is one, the worker finds
+    /// out.
+    pub discreet: bool,
 }
 
 /// What became of a call that a dead dataplane left behind.

@@ -3,13 +3,14 @@
 //! A ring of whole messages. One step makes a handful; the worker empties it after each. Timeouts
 //! stop while it is more than half full, so only a worker that breaks the contract fills it.
 
+use crate::action::Transmit;
 use crate::counter::Counter;
 use crate::path::Path;
 
 /// See the head of this file.
 pub(crate) struct Outbox {
     bytes: Box<[u8]>,
-    entries: Box<[(Path, usize)]>,
+    entries: Box<[Transmit]>,
     message_bytes_max: usize,
     first: usize,
     waiting: usize,
@@ -25,7 +26,8 @@ impl Outbox {
         let path = Path { transport, local: nowhere, remote: nowhere, connection: 0 };
         Self {
             bytes: vec![0; message_bytes_max * MESSAGES_MAX].into_boxed_slice(),
-            entries: vec![(path, 0); MESSAGES_MAX].into_boxed_slice(),
+            entries: vec![Transmit { path, length: 0, discreet: false }; MESSAGES_MAX]
+                .into_boxed_slice(),
             message_bytes_max,
             first: 0,
             waiting: 0,
@@ -55,9 +57,21 @@ impl Outbox {
         let range = self.range(index);
         let length = write(&mut self.bytes[range]).ok_or(Counter::MessagesTooLong)?;
         assert!(length <= self.message_bytes_max);
-        self.entries[index] = (path, length);
+        self.entries[index] = Transmit { path, length, discreet: false };
         self.waiting += 1;
         Ok(())
+    }
+
+    /// How many messages wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// No stranger gets what was written after so many that waited.
+    pub(crate) fn be_discreet(&mut self, since: usize) {
+        for place in since..self.waiting {
+            self.entries[(self.first + place) % MESSAGES_MAX].discreet = true;
+        }
     }
 
     /// The message written last.
@@ -65,16 +79,16 @@ impl Outbox {
         assert!(self.waiting > 0, "nothing was written");
         let index = (self.first + self.waiting - 1) % MESSAGES_MAX;
         let start = self.range(index).start;
-        &self.bytes[start..start + self.entries[index].1]
+        &self.bytes[start..start + self.entries[index].length]
     }
 
     /// Sends the message written last along another path, and gives it to be changed for that.
     pub(crate) fn redirect(&mut self, path: Path) -> &mut [u8] {
         assert!(self.waiting > 0, "nothing was written");
         let index = (self.first + self.waiting - 1) % MESSAGES_MAX;
-        self.entries[index].0 = path;
+        self.entries[index].path = path;
         let start = self.range(index).start;
-        &mut self.bytes[start..start + self.entries[index].1]
+        &mut self.bytes[start..start + self.entries[index].length]
     }
 
     /// Takes the message written last back: what could not be kept must not be sent.
@@ -84,15 +98,15 @@ impl Outbox {
     }
 
     /// Copies the oldest message into `out` and forgets it. One that does not fit is given up.
-    pub(crate) fn take(&mut self, out: &mut [u8]) -> Option<(Path, usize)> {
+    pub(crate) fn take(&mut self, out: &mut [u8]) -> Option<Transmit> {
         while self.waiting > 0 {
-            let (path, length) = self.entries[self.first];
+            let transmit = self.entries[self.first];
             let start = self.range(self.first).start;
             self.first = (self.first + 1) % MESSAGES_MAX;
             self.waiting -= 1;
-            if let Some(out) = out.get_mut(..length) {
-                out.copy_from_slice(&self.bytes[start..start + length]);
-                return Some((path, length));
+            if let Some(out) = out.get_mut(..transmit.length) {
+                out.copy_from_slice(&self.bytes[start..start + transmit.length]);
+                return Some(transmit);
             }
         }
         None
@@ -106,7 +120,7 @@ mod tests {
     #[test]
     fn messages_leave_in_the_order_they_were_written_round_and_round() {
         let mut outbox = Outbox::new(8);
-        let path = outbox.entries[0].0;
+        let path = outbox.entries[0].path;
         let mut out = [0; 8];
         for round in 0..200_u8 {
             for number in 0..3 {
@@ -118,7 +132,8 @@ mod tests {
                 assert_eq!(outbox.last(), [round, number]);
             }
             for number in 0..3 {
-                assert_eq!(outbox.take(&mut out), Some((path, 2)));
+                let wanted = Transmit { path, length: 2, discreet: false };
+                assert_eq!(outbox.take(&mut out), Some(wanted));
                 assert_eq!(out[..2], [round, number]);
             }
             assert_eq!(outbox.take(&mut out), None);
@@ -128,7 +143,7 @@ mod tests {
     #[test]
     fn a_full_outbox_and_a_message_too_long_are_refused_by_name() {
         let mut outbox = Outbox::new(8);
-        let path = outbox.entries[0].0;
+        let path = outbox.entries[0].path;
         assert_eq!(outbox.write(path, |_| None), Err(Counter::MessagesTooLong));
         while outbox.write(path, |_| Some(1)).is_ok() {}
         assert_eq!(outbox.write(path, |_| Some(1)), Err(Counter::OutboxFull));

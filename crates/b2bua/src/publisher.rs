@@ -40,7 +40,7 @@ impl Switch {
         }
         if let Some(reply) = self.unfit_publication(now, request) {
             self.counters.add(Counter::RefusedUnsupported);
-            return self.reply_stateless(path, request, &reply);
+            return self.discreetly(|switch| switch.reply_stateless(path, request, &reply));
         }
         let Some(call_id) = Text::new(request.call_id()) else {
             return self.refuse(path, request, 513, Counter::RefusedTooLong);

@@ -52,6 +52,16 @@ impl Switch {
         self.send_reply(path, None, request, &reply);
     }
 
+    /// What `say` answers is nobody's decision but this worker's: where strangers get no answer, they get none of
+    /// it either.
+    pub(crate) fn discreetly(&mut self, say: impl FnOnce(&mut Self)) {
+        let before = self.outbox.waiting();
+        say(self);
+        if self.parameters.reply_unauthorized == 0 {
+            self.outbox.be_discreet(before);
+        }
+    }
+
     /// The To-tag of an answer that opens no dialog.
     pub(crate) fn stateless_tag(&self, request: &Message<'_>) -> Tag {
         let branch = request.via().branch().unwrap_or_default();
@@ -64,7 +74,8 @@ impl Switch {
     pub(crate) fn refuse_overload(&mut self, path: Path, request: &Message<'_>, why: Counter) {
         self.counters.add(why);
         let retry_after = Some(self.parameters.retry_after_s);
-        self.reply_stateless(path, request, &Reply { retry_after, ..Reply::plain(503) });
+        let reply = Reply { retry_after, ..Reply::plain(503) };
+        self.discreetly(|switch| switch.reply_stateless(path, request, &reply));
     }
 
     /// Refuses whoever failed to log in too often: by its credentials, else as the request says. Whether
@@ -82,13 +93,25 @@ impl Switch {
         match self.shut_out.find(now, endpoint, path.remote.ip()) {
             None => return false,
             Some(0) => self.counters.add(Counter::RefusedShutOut),
-            Some(status) => self.refuse(path, request, status, Counter::RefusedShutOut),
+            // Control decided it, and knows whom it answers.
+            Some(status) => self.refuse_again(path, request, status, Counter::RefusedShutOut),
         }
         true
     }
 
     /// Refuses a request with a status that needs nothing more.
     pub(crate) fn refuse(&mut self, path: Path, request: &Message<'_>, status: u16, why: Counter) {
+        self.discreetly(|switch| switch.refuse_again(path, request, status, why));
+    }
+
+    /// The same, of what control has refused before.
+    pub(crate) fn refuse_again(
+        &mut self,
+        path: Path,
+        request: &Message<'_>,
+        status: u16,
+        why: Counter,
+    ) {
         self.counters.add(why);
         self.reply_stateless(path, request, &Reply::plain(status));
     }
@@ -97,7 +120,7 @@ impl Switch {
     pub(crate) fn admit_request(&mut self, path: Path, request: &Message<'_>) -> bool {
         let unfit = self.unfit_request(request);
         if let Some(reply) = &unfit {
-            self.reply_stateless(path, request, reply);
+            self.discreetly(|switch| switch.reply_stateless(path, request, reply));
         }
         unfit.is_none()
     }
@@ -147,7 +170,8 @@ impl Switch {
         if self.admit_request(path, request) {
             self.counters.add(Counter::OptionsAnswered);
             let extensions = self.timers_known();
-            self.reply_stateless(path, request, &Reply { extensions, ..Reply::plain(200) });
+            let reply = Reply { extensions, ..Reply::plain(200) };
+            self.discreetly(|switch| switch.reply_stateless(path, request, &reply));
         }
     }
 
@@ -242,9 +266,13 @@ impl Switch {
             transport: path.transport,
             user_agent: self.setup.user_agent.as_bytes(),
         };
+        let before = self.outbox.waiting();
         let written = self.outbox.write(path, |out| {
             compose::refuse(out, &us, &request, path.remote, status, tag.text())
         });
+        if self.parameters.reply_unauthorized == 0 {
+            self.outbox.be_discreet(before);
+        }
         let answered = self.count_unsent(written);
         self.counters.add(if answered { Counter::FaultsAnswered } else { Counter::FaultsDropped });
     }

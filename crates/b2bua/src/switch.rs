@@ -256,7 +256,7 @@ impl Switch {
     /// Writes the next message into `out` and says where it goes. `None`: nothing is waiting.
     /// `out` is at least `message_bytes_max` long; a message that does not fit is lost.
     pub fn poll_transmit(&mut self, out: &mut [u8]) -> Option<Transmit> {
-        self.outbox.take(out).map(|(path, length)| Transmit { path, length })
+        self.outbox.take(out)
     }
 
     /// The next thing for the worker to do.

@@ -45,6 +45,10 @@ impl<N: Nic> Worker<N> {
                 Some(inside) => {
                     self.send_inside(now, inside, transmit.path, message) == Given::Here
                 }
+                None if transmit.discreet && !(self.knows)(transmit.path.remote.ip()) => {
+                    self.counters.add(WorkerCounter::StrangersUnanswered, 1);
+                    false
+                }
                 None => self.send_outside(now, &transmit.path, message) == rim::Given::Lost,
             };
             if has_effect {

@@ -19,6 +19,7 @@ pub(crate) use letter::{ENVELOPE_BYTES, by_udp, envelope, seal, unseal};
 pub use letter::{Kind, Label};
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -68,6 +69,7 @@ pub struct Worker<N: Nic> {
     rim: rim::WorkerSide,
     /// By which the driver answers OPTIONS for us; where there is one.
     greeter: Option<Greeter>,
+    knows: Box<dyn Fn(IpAddr) -> bool + Send>,
     counters: Counters,
     batch: Batch,
     /// The datagram that is being read: moved out of its frame or ring.
@@ -124,6 +126,8 @@ pub struct Parts<N: Nic> {
     pub rim: rim::WorkerSide,
     /// By which the driver answers OPTIONS for it.
     pub greeter: Option<Greeter>,
+    /// Whether that address is anybody's whom control knows. Asked where strangers get no answer.
+    pub knows: Box<dyn Fn(IpAddr) -> bool + Send>,
     /// Calls of this worker, for the list of records that wait.
     pub calls_max: usize,
     /// Longest SIP message.
@@ -188,6 +192,7 @@ impl<N: Nic> Worker<N> {
             handoff: parts.handoff,
             rim: parts.rim,
             greeter: parts.greeter,
+            knows: parts.knows,
             counters: Counters::new(),
             batch: Batch::new(),
             incoming: vec![0; SLOT_BYTES_MAX].into(),

@@ -125,7 +125,7 @@ impl Switch {
                 return self.refuse_overload(path, invite, Counter::RefusedAgain);
             }
             Some(Answered::Status(status)) => {
-                return self.refuse(path, invite, status, Counter::RefusedAgain);
+                return self.refuse_again(path, invite, status, Counter::RefusedAgain);
             }
             Some(Answered::Challenge { status, nonces }) => {
                 return self.challenge(now, path, invite, status, nonces);
@@ -459,7 +459,10 @@ impl Switch {
     }
 
     fn abandon_with(&mut self, now: Instant, slot: usize, reply: &Reply<'_>, reason: EndReason) {
-        self.fail_invite(now, slot, reply);
+        match self.parameters.reply_unauthorized {
+            0 => self.fail_unjudged(now, slot, reply),
+            _ => self.fail_invite(now, slot, reply),
+        }
         let call = self.key_of(slot);
         self.ask(Ask::Abandon(Abandon {
             call,
@@ -493,6 +496,19 @@ impl Switch {
         self.close_call(now, slot);
     }
 
+    /// The same where the caller may be a stranger who shall hear nothing: nothing is repeated.
+    fn fail_unjudged(&mut self, now: Instant, slot: usize, reply: &Reply<'_>) {
+        let Some(server) = self.calls[slot].invite.take() else { return };
+        self.calls[slot].record.status = reply.status;
+        let Some(path) = self.transactions.find(server).map(|transaction| transaction.path) else {
+            return;
+        };
+        self.with_kept(server, Which::Request, |switch, invite| {
+            switch.discreetly(|switch| switch.reply_stateless(path, invite, reply));
+        });
+        self.stay_refused(now, server, Answered::Nothing);
+    }
+
     /// CANCEL of something that we answer (§9.2).
     pub(crate) fn cancel(
         &mut self,
@@ -507,13 +523,17 @@ impl Switch {
             transaction.machine == Machine::InviteServer(invite_server::State::Proceeding);
         // §9.2: the To-tag is that of the INVITE's answers. A failure before this may have had none.
         let slot = owner.and_then(|owner| self.live_call(owner));
+        let is_unjudged = self.parameters.reply_unauthorized == 0
+            && slot.is_some_and(|slot| self.calls[slot].state == State::Admitting);
         let tag = slot.map(|slot| self.leg_tag(slot, Side::Caller, 0));
         match &tag {
-            Some(to_tag) => {
+            Some(to_tag) if !is_unjudged => {
                 let reply = Reply { to_tag, ..Reply::plain(200) };
                 self.send_reply(path, owner, cancel, &reply);
             }
-            None => self.reply_stateless(path, cancel, &Reply::plain(200)),
+            _ => {
+                self.discreetly(|switch| switch.reply_stateless(path, cancel, &Reply::plain(200)));
+            }
         }
         let Some(slot) = slot.filter(|_| undecided) else { return };
         match role {
@@ -535,7 +555,9 @@ impl Switch {
             self.transactions.find_server(key).is_some()
         });
         match is_known {
-            true => self.reply_stateless(path, cancel, &Reply::plain(200)),
+            true => {
+                self.discreetly(|switch| switch.reply_stateless(path, cancel, &Reply::plain(200)));
+            }
             false => self.refuse(path, cancel, 481, Counter::CancelsUnmatched),
         }
     }

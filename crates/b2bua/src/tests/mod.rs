@@ -31,6 +31,7 @@ mod rfc3261;
 mod rfc4475;
 mod ringback;
 mod session;
+mod stranger;
 mod transfer;
 mod undeliverable;
 mod update;
@@ -258,6 +259,10 @@ pub(super) struct World {
     pub(super) reroutes: bool,
     /// By what everybody speaks.
     pub(super) carrier: Transport,
+    /// Whether nobody knows the caller, and the worker keeps from it what is not for strangers.
+    pub(super) caller_is_stranger: bool,
+    /// How much of that there was.
+    pub(super) withheld: usize,
     /// Whether the last datagram was no message.
     broken: bool,
     /// How often the caller was said to get a 100 that comes with control's answer only.
@@ -286,6 +291,8 @@ impl World {
             full: Vec::new(),
             reroutes: true,
             carrier: Transport::Udp,
+            caller_is_stranger: false,
+            withheld: 0,
             broken: false,
             tryings: 0,
             hiding: hiding::Hiding::default(),
@@ -313,6 +320,11 @@ impl World {
             let mut any = false;
             while let Some(transmit) = self.switch.poll_transmit(&mut out) {
                 any = true;
+                let to_caller = transmit.path.remote == CALLER.parse().unwrap();
+                if transmit.discreet && to_caller && self.caller_is_stranger {
+                    self.withheld += 1;
+                    continue;
+                }
                 let bytes = &out[..transmit.length];
                 if transmit.path.inside().is_some() {
                     let message = sip::Message::parse(bytes).unwrap();
