@@ -15,7 +15,7 @@ use std::path::Path;
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use siphasher::sip::SipHasher13;
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 use crate::Error;
 use crate::abi::{ADDRESS_SLOTS, ADDRESSES_PER_BUCKET, AddressBucket, AddressEntry, Source};
@@ -57,12 +57,26 @@ impl Addresses {
         let entries = open_map(pins, &format!("{list}_entries"))?;
         let buckets = vec![AddressBucket::default(); kernel.max_entries() as usize];
         let mut opened = Self { list, kernel, entries, key, buckets, live: 0 };
-        for index in 0..opened.buckets.len() as u32 {
-            let bucket = opened.read_bucket(index)?;
-            opened.live += bucket.tags.iter().filter(|&&tag| tag != 0).count() as u32;
-            opened.buckets[index as usize] = bucket;
-        }
+        opened.read_buckets()?;
         Ok(opened)
+    }
+
+    /// Many by one system call: there are a quarter of a million of them.
+    fn read_buckets(&mut self) -> Result<(), Error> {
+        const AT_ONCE: u32 = 4096;
+        let read = self
+            .kernel
+            .lookup_batch(AT_ONCE, MapFlags::ANY, MapFlags::ANY)
+            .map_err(Error::bpf(format!("read the {} table", self.list)))?;
+        for (index, bucket) in read {
+            let index = u32::read_from_bytes(&index).map_or(usize::MAX, |index| index as usize);
+            let bucket = AddressBucket::read_from_bytes(&bucket).unwrap_or_default();
+            if let Some(place) = self.buckets.get_mut(index) {
+                self.live += bucket.tags.iter().filter(|&&tag| tag != 0).count() as u32;
+                *place = bucket;
+            }
+        }
+        Ok(())
     }
 
     /// About half the slots, so that a place is practically always found.
