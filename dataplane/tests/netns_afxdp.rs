@@ -356,7 +356,12 @@ fn who_the_driver_would_drop_does_not_come_in_by_fragments_or_another_interface(
         let guard = attach(&plan(pins, &guarded)).unwrap();
         let mut maps = Maps::open(pins).unwrap();
         let mut limits = xdp_prog::Limits::default();
-        limits.stranger[0] = xdp_prog::Rate::per_second(1, 1);
+        limits.stranger[0] = xdp_prog::Rate {
+            count: 1,
+            per: Duration::from_secs(3_600),
+            burst: 1,
+            silence: Duration::ZERO,
+        };
         maps.set_limits(&limits).unwrap();
         maps.admit().unwrap();
         let bell = |end: &str| {

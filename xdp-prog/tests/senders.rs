@@ -69,10 +69,7 @@ fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
 fn each_kind_of_request_has_a_budget_of_its_own() {
     in_own_world(|pins| {
         let (mut guard, _socket) = Guard::with_socket(&plan(pins));
-        guard
-            .maps
-            .set_limits(&limits(|limits| limits.stranger = [Rate::per_second(1, 2); 6]))
-            .unwrap();
+        guard.maps.set_limits(&limits(|limits| limits.stranger = [guard::at_once(2); 6])).unwrap();
         let open = Ports { closed: true, tcp: BTreeSet::from([SIP]), ..Ports::default() };
         guard.maps.set_ports(&open).unwrap();
         for source in [STRANGER, "2001:db8::9"] {
@@ -114,10 +111,7 @@ fn each_kind_of_request_has_a_budget_of_its_own() {
 fn strangers_of_one_network_share_what_it_may_send() {
     in_own_world(|pins| {
         let (mut guard, _socket) = Guard::with_socket(&plan(pins));
-        guard
-            .maps
-            .set_limits(&limits(|limits| limits.network = [Rate::per_second(1, 3); 6]))
-            .unwrap();
+        guard.maps.set_limits(&limits(|limits| limits.network = [guard::at_once(3); 6])).unwrap();
         let of = |prefix: &str, hosts: std::ops::Range<u32>| -> Vec<String> {
             hosts.map(|host| format!("{prefix}{host}")).collect()
         };
@@ -138,10 +132,7 @@ fn strangers_of_one_network_share_what_it_may_send() {
 fn strangers_from_everywhere_share_what_all_of_them_may_send() {
     in_own_world(|pins| {
         let (mut guard, _socket) = Guard::with_socket(&plan(pins));
-        guard
-            .maps
-            .set_limits(&limits(|limits| limits.crowd = [Rate::per_second(1, 3); 6]))
-            .unwrap();
+        guard.maps.set_limits(&limits(|limits| limits.crowd = [guard::at_once(3); 6])).unwrap();
         guard.maps.trust_add(&trust("192.0.2.1")).unwrap();
         guard.maps.regular_set(&regular("192.0.2.2", 1)).unwrap();
         let all: Vec<String> = (1..9).map(|network| format!("203.0.{network}.1")).collect();
@@ -228,7 +219,7 @@ fn a_flood_in_one_trunks_name_is_dropped_for_that_trunk_alone() {
         let (mut guard, _socket) = Guard::with_socket(&plan(pins));
         guard.maps.set_limits(&Limits::default()).unwrap();
         let rates =
-            TrunkRates { invites: Rate::per_second(1, 20), rest: Rate::per_second(2_000, 2_000) };
+            TrunkRates { invites: guard::at_once(20), rest: Rate::per_second(2_000, 2_000) };
         for (number, prefix) in [(1, "198.51.100.0/28"), (2, "198.51.100.16/28")] {
             guard.maps.set_trunk(number, &rates).unwrap();
             guard
@@ -273,7 +264,7 @@ fn a_flood_in_one_trunks_name_is_dropped_for_that_trunk_alone() {
 fn a_network_without_a_trunk_of_its_own_has_that_of_the_nearest_around_it() {
     in_own_world(|pins| {
         let (mut guard, _socket) = Guard::with_socket(&plan(pins));
-        let rates = TrunkRates { invites: Rate::per_second(1, 1), rest: Rate::NONE };
+        let rates = TrunkRates { invites: guard::at_once(1), rest: Rate::NONE };
         guard.maps.set_trunk(7, &rates).unwrap();
         let around = Trust { prefix: "198.51.100.0/24".parse().unwrap(), trunk: 7, admin: true };
         guard.maps.trust_replace_all([trust("198.51.100.8/31"), around]).unwrap();
@@ -381,12 +372,12 @@ fn a_million_invented_strangers_displace_nobody_who_is_known() {
         guard
             .maps
             .set_limits(&limits(|limits| {
-                limits.stranger = [Rate::per_second(1, 1); 6];
+                limits.stranger = [guard::at_once(1); 6];
                 limits.regular_least = 10;
             }))
             .unwrap();
         guard.maps.regular_set(&regular(STRANGER, 1)).unwrap();
-        let rates = TrunkRates { invites: Rate::per_second(1, 10), rest: Rate::NONE };
+        let rates = TrunkRates { invites: guard::at_once(10), rest: Rate::NONE };
         guard.maps.set_trunk(1, &rates).unwrap();
         let trunk = Trust { prefix: "198.51.100.1".parse().unwrap(), trunk: 1, admin: false };
         guard.maps.trust_add(&trunk).unwrap();
@@ -510,7 +501,7 @@ fn in_monitor_mode_what_would_be_dropped_is_counted_and_let_in() {
         guard
             .maps
             .set_limits(&limits(|limits| {
-                limits.stranger[0] = Rate::per_second(1, 1);
+                limits.stranger[0] = guard::at_once(1);
                 limits.monitor = true;
             }))
             .unwrap();

@@ -99,13 +99,13 @@ fn the_twin_says_of_any_sip_datagram_what_the_program_says() {
         plan.capacities.strangers = 16;
         let (mut guard, _socket) = Guard::with_socket(&plan);
         let mut limits = guard::free();
-        limits.stranger = [Rate::per_second(1, 1); Meter::ALL.len()];
-        limits.network = [Rate::per_second(1, 3); Meter::ALL.len()];
-        limits.crowd[Meter::Options as usize] = Rate::per_second(1, 20);
+        limits.stranger = [guard::at_once(1); Meter::ALL.len()];
+        limits.network = [guard::at_once(3); Meter::ALL.len()];
+        limits.crowd[Meter::Options as usize] = guard::at_once(20);
         limits.regular_least = 2;
         guard.maps.set_limits(&limits).unwrap();
         guard.maps.signature_replace_all(["sipcli"]).unwrap();
-        let rates = TrunkRates { invites: Rate::per_second(1, 1), rest: Rate::per_second(1, 2) };
+        let rates = TrunkRates { invites: guard::at_once(1), rest: guard::at_once(2) };
         guard.maps.set_trunk(3, &rates).unwrap();
         let twin = Twin::open(pins).unwrap();
         let mut dice = StdRng::seed_from_u64(0x7117);

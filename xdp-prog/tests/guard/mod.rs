@@ -71,6 +71,11 @@ pub(crate) fn free() -> Limits {
     }
 }
 
+/// So many at once, and no more while a test lasts, however slow the machine is.
+pub(crate) fn at_once(burst: u32) -> Rate {
+    Rate { count: 1, per: Duration::from_secs(3_600), burst, silence: Duration::ZERO }
+}
+
 /// A trusted network without budgets of its own.
 pub(crate) fn trust(text: &str) -> Trust {
     Trust { prefix: text.parse().unwrap(), trunk: 0, admin: false }
