@@ -2,8 +2,8 @@
 //!
 //! [`sim`] is a world in virtual time around the real loops of both daemons. [`lab`] runs the real
 //! programs in network namespaces against foreign clients: scenes of [`sipp`] scripts on a [`stage`], with
-//! TLS through a [`tunnel`], and phones and proxies ([`softphone`], [`linphone`], [`webphone`], [`kamailio`])
-//! that do what they think right. `bin/phones.rs` and `bin/flood.rs` are the load that no foreign client can verify
+//! TLS through a [`tunnel`], and phones and proxies ([`softphone`], [`linphone`], [`webphone`], [`registrants`],
+//! [`kamailio`]) that do what they think right. `bin/phones.rs` and `bin/flood.rs` are the load that no foreign client can verify
 //! packet by packet; `bin/siege.rs` plays floods at full rate beside calls.
 //!
 //! What of SIP is shown where, with peers that nobody here wrote (the head of each file says more):
@@ -27,6 +27,7 @@ pub mod carrier;
 pub mod kamailio;
 pub mod lab;
 pub mod linphone;
+pub mod registrants;
 pub mod sim;
 pub mod sipp;
 pub mod softphone;

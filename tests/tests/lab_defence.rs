@@ -8,6 +8,11 @@
 //! | extension harvest | svwar, signatures off | nobody is told from nobody: it learns nothing |
 //! | a REGISTER dictionary on one extension | svcrack, signatures off | control: the pair is suspended, then the workers refuse it |
 //! | password spraying | svcrack on five extensions | control: the source is denied in the driver within a second |
+//! | INVITE probes | svwar, signatures off; own sockets | all are asked who they are, nobody is called; the driver: `drop_invite_budget` |
+//! | probes of ever another agent | own sockets | the driver: `drop_options_budget`, whatever the agent |
+//! | leaked passwords, from many addresses | SIPp | control: pairs suspended, the alarm `attack_distributed` |
+//! | registration floods, INVITE floods | `scripts/bench siege` | the driver: budgets of a source, a network, all strangers |
+//! | interception of signalling | nobody's: calls over TLS are in `tests/lab_transports.rs` | TLS |
 //! | closed ports | own sockets | the driver: `drop_port` |
 //! | any stray request, strangers unanswered | own sockets, UDP, in fragments, TCP | the workers: `strangers_unanswered` |
 
@@ -17,6 +22,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tests::carrier::{callers, expect_cdrs, raised, vendor};
 use tests::lab::{BOX_CUSTOMER_SIDE, Lab};
+use tests::registrants::Registrants;
 
 const ATTACKER: &str = "10.10.1.66";
 const BOX: &str = "10.10.1.2";
@@ -122,6 +128,56 @@ fn what_attackers_tools_send_is_stopped_and_calls_go_on() {
     let heard = running.json().expect("the callers end");
     assert_eq!(heard["answered"], json!(20), "{heard}");
     expect_cdrs(&lab, 20);
+}
+
+#[test]
+fn who_calls_guesses_or_meddles_gets_nowhere() {
+    if !armed() {
+        return;
+    }
+    let Some(lab) = raised(2, true) else { return };
+    lab.add_address("cust", ATTACKER).expect("an attacker's address");
+    phones(&lab);
+    for (name, value) in
+        [("TG_SIGNATURES", ""), ("TG_NETWORK_FLOWS", "0"), ("TG_NETWORK_REGISTER", "off")]
+    {
+        lab.tollgate(&["param", "set", name, value]).expect("a parameter");
+    }
+    let _vendor = vendor(&lab, 60);
+
+    // Ever another agent is one source.
+    let socket = lab.socket("cust", &format!("{ATTACKER}:5067")).expect("a socket");
+    for number in 0..100 {
+        let probe = stray("OPTIONS", number).replace("Subject:", "User-Agent: agent");
+        let _ = socket.send_to(probe.as_bytes(), BOX_CUSTOMER_SIDE);
+    }
+    let dropped = || drops(&lab, "drop_options_budget") >= 60;
+    assert!(Lab::wait_until(Duration::from_secs(2), dropped), "{}", lab.books());
+
+    // Leaked passwords: each address tries one endpoint until its pair is suspended.
+    let phones = Registrants::new().expect("a folder");
+    for host in 0..20 {
+        let address = format!("10.10.1.{}", 70 + host);
+        lab.add_address("cust", &address).expect("an attacker's address");
+        let guesses = (0..7).map(|guess| (100 + host % 6, format!("Leaked-Somewhere-{guess}")));
+        phones.register(&lab, &address, guesses).expect_err("no guess is right");
+    }
+    let alarms = || lab.tollgate(&["alarm", "list"]).expect("a list").to_string();
+    let told = || alarms().contains("attack_distributed");
+    assert!(Lab::wait_until(Duration::from_secs(1), told), "{}", alarms());
+
+    // Calls to whom he likes: all are asked who they are.
+    let route = ["route", "add", BOX, "dev", "tgc0", "src", ATTACKER];
+    lab.run("cust", "ip", &route).expect("a route of the attacker's");
+    let said = attack(&lab, "svwar", &["--force", "-m", "INVITE", "-e", "100-300", BOX]);
+    assert!(said.contains("found nothing"), "{said}");
+    for number in 0..100 {
+        let _ = socket.send_to(stray("INVITE", number).as_bytes(), BOX_CUSTOMER_SIDE);
+    }
+    let dropped = || drops(&lab, "drop_invite_budget") >= 60;
+    assert!(Lab::wait_until(Duration::from_secs(2), dropped), "{}", lab.books());
+    let status = lab.tollgate(&["status"]).expect("a status");
+    assert_eq!(tests::carrier::counted(&status, "attempts"), 0, "{status}");
 }
 
 #[test]
