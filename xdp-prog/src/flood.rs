@@ -47,6 +47,17 @@ impl Flood {
     }
 }
 
+/// What a program that drops every frame does before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Floor {
+    /// Nothing.
+    Nothing,
+    /// Reads the source address.
+    Source,
+    /// Reads it, and counts it in one line of a table of 16 MB.
+    Line,
+}
+
 /// A program that drops every frame, on an interface until this is dropped.
 pub struct Bare {
     _link: OwnedFd,
@@ -54,8 +65,8 @@ pub struct Bare {
 
 impl Bare {
     /// Puts it there, in the driver.
-    pub fn attach(interface: &str) -> Result<Self, Error> {
-        let program = loader::load_bare()?;
+    pub fn attach(interface: &str, floor: Floor) -> Result<Self, Error> {
+        let program = loader::load_bare(floor)?;
         let native = libbpf_sys::XDP_FLAGS_DRV_MODE;
         let link = create_link(program.as_fd(), index_of(interface)?, native)
             .map_err(|source| Error::Native { name: interface.to_owned(), source })?;

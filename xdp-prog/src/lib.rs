@@ -39,7 +39,7 @@ pub use answer::Greeter;
 pub use attach::{Attached, Interface, Mode, attach};
 pub use error::Error;
 pub use explain::{Described, Explanation, Protocol, Rule};
-pub use flood::{Bare, Flood};
+pub use flood::{Bare, Flood, Floor};
 pub use limits::{Limits, Rate, RateFault, Rates, TrunkRates};
 pub use maps::{Changed, Count, Deny, Instant, Maps, Ports, Region, Regular, Talker, Trust};
 pub use pins::unload;

@@ -19,6 +19,7 @@ use zerocopy::{FromBytes, IntoBytes};
 use crate::Error;
 use crate::abi::{self, Source};
 use crate::attach::Mode;
+use crate::flood::Floor;
 use crate::maps::open_map;
 use crate::plan::{Capacities, Deliver, Plan};
 use crate::tester::{Arrival, Run};
@@ -140,14 +141,19 @@ pub(crate) fn load_flood(stream: &Stream) -> Result<OwnedFd, Error> {
 }
 
 /// Loads the program that drops all.
-pub(crate) fn load_bare() -> Result<OwnedFd, Error> {
+pub(crate) fn load_bare(floor: Floor) -> Result<OwnedFd, Error> {
     let mut storage = MaybeUninit::uninit();
     let mut open = flood::FloodSkelBuilder::default()
         .open(&mut storage)
         .map_err(Error::bpf("read the object of floods"))?;
     open.progs.flood.set_autoload(false);
     let loaded = open.load().map_err(Error::bpf("load the bare program"))?;
-    loaded.progs.bare.as_fd().try_clone_to_owned().map_err(Error::os("keep the program"))
+    let program = match floor {
+        Floor::Nothing => &loaded.progs.bare,
+        Floor::Source => &loaded.progs.bare_source,
+        Floor::Line => &loaded.progs.bare_line,
+    };
+    program.as_fd().try_clone_to_owned().map_err(Error::os("keep the program"))
 }
 
 /// What the verifier shall know before it reads the program.

@@ -17,7 +17,7 @@ use nix::mount::{MsFlags, mount};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
-use xdp_prog::Flood;
+use xdp_prog::{Flood, Floor};
 
 use rivals::{Kind, Rival};
 
@@ -58,7 +58,9 @@ fn main() -> Result<(), Failure> {
     let sources = sources();
     let kinds = [
         ("Tollgate's guard", Kind::Guard, DENIED),
-        ("a bare `XDP_DROP`", Kind::Bare, DENIED),
+        ("a bare `XDP_DROP`", Kind::Bare(Floor::Nothing), DENIED),
+        ("one that has read the source", Kind::Bare(Floor::Source), DENIED),
+        ("and counted it in one line of 16 MB", Kind::Bare(Floor::Line), DENIED),
         ("nftables, inet prerouting, priority raw", Kind::NftRaw, DENIED),
         ("nftables, netdev ingress", Kind::NftIngress, DENIED),
         ("iptables raw PREROUTING with ipset hash:ip", Kind::Ipset, DENIED),

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use benches::phones;
 use benches::world::{Failure, Far, plan, run};
-use xdp_prog::{Attached, Bare, Deny, Maps, Prefix, attach};
+use xdp_prog::{Attached, Bare, Deny, Floor, Maps, Prefix, attach};
 
 use crate::receiver::Receiver;
 
@@ -22,8 +22,8 @@ const ELEMENTS: usize = 50_000;
 pub(crate) enum Kind {
     /// Our program, with all of its tables.
     Guard,
-    /// A program that does nothing else.
-    Bare,
+    /// A program that does no more than that.
+    Bare(Floor),
     NftRaw,
     NftIngress,
     Ipset,
@@ -61,7 +61,7 @@ impl Rival {
         let pins = pins.with_file_name(format!("tgdrops{number}"));
         let stay = far.inside(|| match kind {
             Kind::Guard => guard(&device, &pins, denied).map(Some),
-            Kind::Bare => Ok(Some(Stay::Bare { _bare: Bare::attach(&device)? })),
+            Kind::Bare(floor) => Ok(Some(Stay::Bare { _bare: Bare::attach(&device, floor)? })),
             Kind::NftRaw => {
                 let hook = "type filter hook prerouting priority raw".to_owned();
                 nft("inet", &hook, denied).map(|()| None)
@@ -79,7 +79,7 @@ impl Rival {
     /// Frames that came past it so far.
     pub(crate) fn survived(&self) -> Result<u64, Failure> {
         self.far.inside(|| match self.kind {
-            Kind::Guard | Kind::Bare | Kind::XdpFilter => {
+            Kind::Guard | Kind::Bare(_) | Kind::XdpFilter => {
                 let taken = self.receiver.count("rx_queue_0_xdp_packets")?;
                 Ok(taken - self.receiver.count("rx_queue_0_xdp_drops")?)
             }

@@ -14,7 +14,7 @@ use tests::carrier::number;
 use tests::lab::{BOX_CUSTOMER_SIDE, Error, Lab, Running};
 use tests::sim::digest::{Account, Login};
 use wire::datagram::{self, Headers};
-use xdp_prog::{Bare, Flood};
+use xdp_prog::{Bare, Flood, Floor};
 
 /// Who else is a customer; floods come in his name.
 const OTHER_TRUNK: &str = "10.10.1.9";
@@ -65,7 +65,8 @@ fn argument(name: &str) -> Result<String, Error> {
 fn flood() -> Result<(), Error> {
     let (cable, method, from) = (argument("--cable")?, argument("--method")?, argument("--from")?);
     let seconds = Duration::from_secs(argument("--seconds")?.parse()?);
-    let _bare = argument("--aside").ok().map(|far| Bare::attach(&far)).transpose()?;
+    let _bare =
+        argument("--aside").ok().map(|far| Bare::attach(&far, Floor::Nothing)).transpose()?;
     let sources = match from.as_str() {
         "many" => many(),
         one => vec![one.parse()?],
