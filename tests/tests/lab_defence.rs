@@ -15,6 +15,19 @@
 //! | interception of signalling | nobody's: calls over TLS are in `tests/lab_transports.rs` | TLS |
 //! | closed ports | own sockets | the driver: `drop_port` |
 //! | any stray request, strangers unanswered | own sockets, UDP, in fragments, TCP | the workers: `strangers_unanswered` |
+//!
+//! What the field's recipes get wrong (traps of the reference), and where it is shown that we do not:
+//!
+//! | trap | test |
+//! |---|---|
+//! | T-01, T-02: an answered flow meets no rule any more, and TCP none at all | `strangers_knock_within_their_budgets_and_ports_that_are_not_served_are_silent` |
+//! | T-03: OPTIONS by substring | `a_method_is_options_only_when_its_token_is` (`xdp-prog/tests/verdicts.rs`) |
+//! | T-04: keep-alives of phones dropped with the rest | `tests/lab_options.rs`, `a_regular_is_one_until_his_time_is_over` (`xdp-prog/tests/senders.rs`) |
+//! | T-05: an office behind one address | `tests/lab_office.rs` |
+//! | T-06: whoever guesses locks the owner out | `control/src/decide/tests/phones/shut_out.rs`, `crates/guard/src/suspend/tests.rs` |
+//! | T-12: silence or answers tell who exists | `tests/lab_registrar.rs`, `where_strangers_get_no_answer_no_packet_leaves_for_them` |
+//! | T-13: what is dropped leaves no trace | `control/src/decide/tests/sight.rs`, `what_is_dropped_leaves_a_trace_of_who_it_was` (`xdp-prog/tests/senders.rs`) |
+//! | T-15: a source port is as forgeable as an address | `a_trunk_may_ask_for_address_and_password_both` (`control/src/decide/tests/phones.rs`) |
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -183,7 +196,7 @@ fn who_calls_guesses_or_meddles_gets_nowhere() {
 #[test]
 fn strangers_knock_within_their_budgets_and_ports_that_are_not_served_are_silent() {
     let Some(lab) = raised(2, true) else { return };
-    for address in [ATTACKER, "10.10.1.67"] {
+    for address in [ATTACKER, "10.10.1.67", "10.10.1.68"] {
         lab.add_address("cust", address).expect("a stranger's address");
     }
     let knock = |address: &str, port: u16| {
@@ -203,6 +216,19 @@ fn strangers_knock_within_their_budgets_and_ports_that_are_not_served_are_silent
     }
     assert!(settled("drop_options_budget", 60));
     assert_eq!(talker(&lab, "10.10.1.67")["options"], json!(100));
+
+    // An answer opens nothing (T-01): the same port meets every rule again.
+    let socket = lab.socket("cust", "10.10.1.68:5060").expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_secs(2))).expect("it waits so long");
+    let _ = socket.send_to(stray("REGISTER", 1).as_bytes(), BOX_CUSTOMER_SIDE);
+    assert!(socket.recv(&mut [0; 2_000]).is_ok(), "it is asked for a password");
+    let scanner = stray("OPTIONS", 2).replace("Subject:", "User-Agent: friendly-scanner");
+    let _ = socket.send_to(scanner.as_bytes(), BOX_CUSTOMER_SIDE);
+    assert!(settled("drop_signature", 1), "{}", lab.books());
+    for number in 10..60 {
+        let _ = socket.send_to(stray("REGISTER", number).as_bytes(), BOX_CUSTOMER_SIDE);
+    }
+    assert!(settled("drop_register_budget", 20), "{}", lab.books());
 
     // The rest of the network: thirty flows of all strangers in it.
     for host in 100..130 {
