@@ -44,6 +44,8 @@ pub struct Trusted {
 /// A geo set that the driver knows.
 #[derive(Clone, Debug)]
 pub struct Realm {
+    /// The name of the set.
+    pub name: String,
     /// Its addresses.
     pub set: Arc<GeoSet>,
     /// Who is in one of these may come, and nobody else; if not, nobody in it may.
@@ -102,8 +104,24 @@ const LOOK: Duration = Duration::from_millis(200);
 /// whole yet.
 const FAILURES_UNTOLD: u32 = 5;
 
-/// The maps, shared with the API for counters and explanations. The API only reads.
-pub type SharedMaps = Arc<Mutex<Option<Maps>>>;
+/// The maps, and of which geo sets they were made.
+#[derive(Default)]
+pub struct Guard {
+    /// The maps, once they are there.
+    pub maps: Option<Maps>,
+    realms: Vec<Realm>,
+}
+
+impl Guard {
+    /// Geo sets that the maps hold.
+    #[must_use]
+    pub fn realms(&self) -> &[Realm] {
+        &self.realms
+    }
+}
+
+/// The same, shared with the API for counters and explanations. The API only reads.
+pub type SharedMaps = Arc<Mutex<Guard>>;
 
 /// What somebody did, and the driver with it, since it was looked at last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,7 +203,9 @@ pub fn run(
         };
         batch.extend(news.try_iter().take(BATCH));
         let Ok(mut held) = maps.lock() else { return };
-        match reconciler.reconcile(&mut held, batch) {
+        let outcome = reconciler.reconcile(&mut held.maps, batch);
+        held.realms.clone_from(&reconciler.realms);
+        match outcome {
             Ok(()) if failures >= FAILURES_UNTOLD => {
                 tracing::info!("reconciled");
                 failures = 0;
@@ -199,7 +219,7 @@ pub fn run(
             }
         }
         if looked.elapsed() >= LOOK_AT_TALKERS
-            && let Some(talkers) = held.as_ref().and_then(|maps| maps.talkers().ok())
+            && let Some(talkers) = held.maps.as_ref().and_then(|maps| maps.talkers().ok())
         {
             looked = std::time::Instant::now();
             let _ = sight.try_send(Sight::Senders(before.look(talkers)));
@@ -333,7 +353,7 @@ impl Reconciler {
     fn write_sources(&mut self, maps: &mut Maps) -> Result<(), xdp_prog::Error> {
         let mut regions = Vec::new();
         self.forbidden.clear();
-        for Realm { set, allow } in &self.realms {
+        for Realm { set, allow, .. } in &self.realms {
             for (address, bits) in set.prefixes() {
                 let Ok(prefix) = Prefix::new(address, bits) else { continue };
                 if prefix.is_host() && !allow {
@@ -429,7 +449,7 @@ pub fn local_ports() -> (u16, u16) {
 #[must_use]
 pub fn counters(maps: &SharedMaps) -> Vec<DriverCounter> {
     let Ok(held) = maps.lock() else { return Vec::new() };
-    let Some(maps) = held.as_ref() else { return Vec::new() };
+    let Some(maps) = held.maps.as_ref() else { return Vec::new() };
     let spared = maps.spared().unwrap_or_default();
     let counts = maps.counters().unwrap_or_default();
     let of = |reason, standing| maps.counter(reason, standing).map_or(0, |count| count.packets);
@@ -455,7 +475,7 @@ pub fn counters(maps: &SharedMaps) -> Vec<DriverCounter> {
 pub fn talkers(maps: &SharedMaps, now: Duration) -> Vec<TalkerShown> {
     const SHOWN: usize = 100;
     let Ok(held) = maps.lock() else { return Vec::new() };
-    let mut all = held.as_ref().and_then(|maps| maps.talkers().ok()).unwrap_or_default();
+    let mut all = held.maps.as_ref().and_then(|maps| maps.talkers().ok()).unwrap_or_default();
     all.sort_unstable_by_key(|talker| std::cmp::Reverse(talker.packets));
     all.truncate(SHOWN);
     all.into_iter()

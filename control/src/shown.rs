@@ -320,6 +320,18 @@ pub struct DeniedShown {
     pub since: Moment,
     /// Until when; null: until removed.
     pub until: Option<Moment>,
+    /// Packets that the driver dropped by this entry since it holds it, of an address modulo 2^32; null: there
+    /// is no driver.
+    pub hits: Option<u64>,
+}
+
+/// A scanner that is known by the name it gives itself (`TG_SIGNATURES`).
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SignatureShown {
+    /// What its User-Agent or Server header begins with.
+    pub name: String,
+    /// Packets that the driver dropped by it since it holds it; null: there is no driver.
+    pub hits: Option<u64>,
 }
 
 /// Someone who is shut out because logins failed.
@@ -372,6 +384,8 @@ pub struct GeoShown {
     pub age_days: Option<i64>,
     /// Fences that name it.
     pub fences: usize,
+    /// Packets that the driver dropped by its ranges since it holds them; null: it does not.
+    pub hits: Option<u64>,
 }
 
 /// A prefix of a geo set.
@@ -379,6 +393,8 @@ pub struct GeoShown {
 pub struct GeoRangeShown {
     /// The prefix.
     pub range: String,
+    /// Packets that the driver dropped by it since it holds it; null: it does not.
+    pub hits: Option<u64>,
 }
 
 /// Ranges that were taken.

@@ -22,6 +22,9 @@ pub(crate) enum Verb {
     /// Sets of addresses that fences name: countries, networks, anonymisers.
     #[command(subcommand)]
     Geo(Geo),
+    /// Scanners that are known by the name they give themselves.
+    #[command(subcommand)]
+    Signature(Signature),
     /// Who is shut out because logins failed.
     #[command(subcommand)]
     Suspended(Suspended),
@@ -230,6 +233,12 @@ impl GeoFlags {
 }
 
 #[derive(Subcommand)]
+pub(crate) enum Signature {
+    /// All names, and how many packets each dropped; `param set TG_SIGNATURES` changes them.
+    List,
+}
+
+#[derive(Subcommand)]
 pub(crate) enum Suspended {
     /// Everyone, with what is left of it.
     List {
@@ -283,7 +292,7 @@ const TRUST: Sheet =
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Deny(Deny::List { page }) => {
-            context.pages("/firewall/deny", &page, &["name", "since", "until", "reason"])
+            context.pages("/firewall/deny", &page, &["name", "since", "until", "hits", "reason"])
         }
         Verb::Deny(Deny::Add { prefix, for_s, reason }) => {
             let fields = Fields::default()
@@ -315,6 +324,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             context.send(Method::DELETE, &path, Body::Empty)
         }
         Verb::Geo(verb) => geo(context, verb),
+        Verb::Signature(Signature::List) => context.list("/firewall/signature", &["name", "hits"]),
         Verb::Suspended(Suspended::List { page }) => {
             let columns = ["id", "scope", "endpoint", "source", "account", "failures", "left_s"];
             context.pages("/firewall/suspended", &page, &columns)
@@ -391,7 +401,8 @@ fn geo(context: &Context, verb: Geo) -> Result<(), Failure> {
     let path = |name: &str| format!("{ALL}/{}", escape(name));
     match verb {
         Geo::List { page } => {
-            let columns = ["name", "ranges", "dated", "age_days", "driver", "fences", "source"];
+            let columns =
+                ["name", "ranges", "dated", "age_days", "driver", "fences", "hits", "source"];
             context.pages(ALL, &page, &columns)
         }
         Geo::Show { name } => context.list(&path(&name), &[]),
@@ -403,7 +414,7 @@ fn geo(context: &Context, verb: Geo) -> Result<(), Failure> {
         }
         Geo::Delete { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
         Geo::Ranges { name, page } => {
-            context.pages(&format!("{}/range", path(&name)), &page, &["range"])
+            context.pages(&format!("{}/range", path(&name)), &page, &["range", "hits"])
         }
         Geo::Add { name, range, addresses } => {
             let fields = Fields::default().set("range", Some(range)).set("addresses", addresses);

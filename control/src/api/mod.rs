@@ -5,6 +5,7 @@
 //! everything: it belongs to root.
 
 mod body;
+mod hits;
 pub mod openapi;
 mod password;
 mod peer;
@@ -155,15 +156,16 @@ async fn answer(
             let items = reconcile::talkers(&shared.maps, (shared.now)().now);
             Ok(shown::json(ListOf { items }))
         }
+        (Method::Get, ["firewall", "signature"]) => hits::signatures(shared).await.map(shown::json),
         (Method::Get, ["firewall", "explain"]) => status::explain(shared, &query),
         _ => {
             let body::Said { value: mut body, rates, ranges } =
                 body::read(route, &request.headers, body)?;
             let password = password::fill(&query, &mut body)?;
-            let command = Command { method, path, query, body, rates, ranges };
+            let command = Command { method, path: path.clone(), query, body, rates, ranges };
             let mut answer = ask(shared, who, command).await?;
             password::reveal(&mut answer, password);
-            Ok(answer)
+            Ok(hits::fill(shared, &names, answer).await)
         }
     }
 }

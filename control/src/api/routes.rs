@@ -13,8 +13,8 @@ use crate::shown::{
     AccountShown, AlarmShown, CallShown, CdrShown, DeniedShown, DrainShown, DriverCounter,
     DriverLimit, EventShown, GeoRangeShown, GeoShown, LedgerShown, ListOf, MappingShown,
     PacketExplained, PageOf, Paid, ParameterChangeShown, ParameterShown, PhoneShown, PresetShown,
-    RangesTaken, RatesTaken, RegistrationShown, RouteExplained, RoutingShown, Status,
-    SuspensionShown, TalkerShown, TariffShown,
+    RangesTaken, RatesTaken, RegistrationShown, RouteExplained, RoutingShown, SignatureShown,
+    Status, SuspensionShown, TalkerShown, TariffShown,
 };
 use crate::state::OURS;
 use crate::state::entity::Phone;
@@ -363,6 +363,10 @@ pub const ROUTES: &[Route] = &[
         "/firewall/preset/{name}",
         "Set all that a preset is about",
         Takes::Nothing,
+    ),
+    look::<ListOf<SignatureShown>>(
+        "/firewall/signature",
+        "Scanners that are known by name, and what each name dropped",
     ),
     look::<ListOf<DriverCounter>>("/firewall/counter", "Packets and bytes by verdict"),
     look::<ListOf<TalkerShown>>(

@@ -519,6 +519,7 @@ impl Office {
                 prefix: denied.name.clone(),
                 since: Moment::at(denied.since_us),
                 until: (denied.until_us > 0).then(|| Moment::at(denied.until_us)),
+                hits: None,
                 denied,
             }),
             Entity::Trust(trusted) => shown::json(trusted),

@@ -122,11 +122,12 @@ impl Office {
         });
         let known = heads.filter_map(|head| {
             let set = self.state.fences.set(head.id)?.clone();
-            match head.driver {
-                Fencing::Forbid => Some(Realm { set, allow: false }),
-                Fencing::Allow => Some(Realm { set, allow: true }),
-                Fencing::Unset | Fencing::Ignore => None,
-            }
+            let allow = match head.driver {
+                Fencing::Forbid => false,
+                Fencing::Allow => true,
+                Fencing::Unset | Fencing::Ignore => return None,
+            };
+            Some(Realm { name: head.name.clone(), set, allow })
         });
         known.collect()
     }
