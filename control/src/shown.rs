@@ -349,6 +349,8 @@ pub struct SuspensionShown {
     pub account: Option<String>,
     /// What counted against it.
     pub failures: u32,
+    /// Requests that were refused by it since it was decided, or since control started.
+    pub refused: u64,
     /// How often it was suspended within a day, this time included.
     pub offences: u32,
     /// Since when.

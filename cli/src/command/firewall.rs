@@ -326,7 +326,8 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Geo(verb) => geo(context, verb),
         Verb::Signature(Signature::List) => context.list("/firewall/signature", &["name", "hits"]),
         Verb::Suspended(Suspended::List { page }) => {
-            let columns = ["id", "scope", "endpoint", "source", "account", "failures", "left_s"];
+            let columns =
+                ["id", "scope", "endpoint", "source", "account", "failures", "refused", "left_s"];
             context.pages("/firewall/suspended", &page, &columns)
         }
         Verb::Suspended(Suspended::Clear { id }) => {
