@@ -328,6 +328,7 @@ fn every_list_that_grows_comes_in_pages_of_one_shape() {
         node.ok("POST", "/firewall/deny", &denied);
         node.ok("POST", "/firewall/trust", &json!({"name": format!("198.51.101.{number}")}));
         node.ok("POST", "/firewall/geo", &json!({"name": format!("g{number}")}));
+        node.ok("POST", "/user", &json!({"name": name, "role": "viewer"}));
         let range = json!({"range": format!("198.51.{number}.0"), "addresses": 7});
         node.ok("POST", "/firewall/geo/g0/range", &range);
     }

@@ -292,6 +292,8 @@ fn every_answer_is_what_the_document_says() {
             "/firewall/geo/it/range/192.0.2.1",
             Value::Null,
         ),
+        ("post", "/user", "/user", json!({"name": "carol", "role": "viewer", "memo": "desk"})),
+        ("patch", "/user/{name}", "/user/carol", json!({"role": "operator"})),
         ("post", "/drain", "/drain", json!({"draining": false})),
         ("delete", "/account/{name}", "/account/a", Value::Null),
         ("delete", "/firewall/trust/{prefix}", "/firewall/trust/203.0.116.1", Value::Null),
@@ -312,6 +314,7 @@ fn every_answer_is_what_the_document_says() {
         ("/phone", "alice"),
         ("/firewall/geo", "it"),
         ("/registration", "early"),
+        ("/user", "carol"),
         ("/param", "SS_SIP_INVITE_TIMEOUT"),
     ];
     let paths: Vec<String> =

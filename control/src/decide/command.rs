@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Office;
+use super::access::by_whom;
 use super::upstream::subject;
 use crate::cdr::id_from_text;
 use crate::journal::{Event, Severity};
@@ -161,6 +162,7 @@ fn collection(path: &[&str]) -> Option<Kind> {
         ["firewall", "deny"] => Some(Kind::Deny),
         ["firewall", "trust"] => Some(Kind::Trust),
         ["firewall", "geo"] => Some(Kind::Geo),
+        ["user"] => Some(Kind::User),
         _ => None,
     }
 }
@@ -312,8 +314,12 @@ impl Office {
             (Method::Delete, ["firewall", "geo", name, "range", range]) => {
                 self.remove_geo_range(time, name, range)
             }
-            (Method::Post, ["firewall", "deny"]) => self.deny(time, body),
-            (_, path) => self.handle_document(time, path, command),
+            (Method::Post, ["firewall", "deny"]) => self.deny(time, who, body),
+            // No route: the API asks before it takes a request.
+            (Method::Get, ["access", right, attempt]) => {
+                self.check_access(time, who, right, attempt)
+            }
+            (_, path) => self.handle_document(time, who, path, command),
         }
     }
 
@@ -347,6 +353,7 @@ impl Office {
     fn handle_document(
         &mut self,
         time: Time,
+        who: &str,
         path: &[&str],
         Command { method, query, body, .. }: &Command,
     ) -> Result<Value, Refusal> {
@@ -363,7 +370,7 @@ impl Office {
                     let plain = self.state.plain_profile();
                     let entity = self.state.create(kind, body.clone())?;
                     self.tell_plain(&plain);
-                    self.saved(time, "created", &entity);
+                    self.saved(time, "created", &entity, by_whom(who, &entity));
                     Ok(self.describe(time, &entity))
                 }
                 _ => Err(not_allowed()),
@@ -378,7 +385,7 @@ impl Office {
                 let plain = self.state.plain_profile();
                 let entity = self.state.update(kind, name, body)?;
                 self.tell_plain(&plain);
-                self.saved(time, "changed", &entity);
+                self.saved(time, "changed", &entity, by_whom(who, &entity));
                 // Whoever registered by the old password proved something else.
                 if ["password", "auth_password"].iter().any(|secret| is_said(body, secret)) {
                     self.unregister(entity.id());
@@ -400,21 +407,28 @@ impl Office {
                     let gone = Profile { gateway: entity.id(), ..Profile::default() };
                     self.order_all(Order::Profile(gone));
                 }
-                self.note(time, "deleted", &format!("{} {name}", kind.name()), String::new());
+                let subject = format!("{} {name}", kind.name());
+                self.note(time, "deleted", &subject, by_whom(who, &entity));
                 Ok(Value::Null)
             }
             Method::Post | Method::Put => Err(not_allowed()),
         }
     }
 
-    pub(super) fn saved(&mut self, time: Time, name: &'static str, entity: &Entity) {
+    pub(super) fn saved(
+        &mut self,
+        time: Time,
+        name: &'static str,
+        entity: &Entity,
+        detail: String,
+    ) {
         self.change(Change::Put(Box::new(entity.clone())));
         self.tell_fences();
         self.tell_driver(time, entity);
         self.upstream_changed(time, entity);
         self.tell_gateway(entity);
         let subject = format!("{} {}", entity.kind().name(), entity.name());
-        self.note(time, name, &subject, String::new());
+        self.note(time, name, &subject, detail);
     }
 
     /// The workers hear what holds for phones, if that is not what it `was`.
@@ -523,6 +537,7 @@ impl Office {
                 denied,
             }),
             Entity::Trust(trusted) => shown::json(trusted),
+            Entity::User(user) => shown::json(user),
             Entity::Geo(set) => self.describe_geo(time, set),
         }
     }
@@ -644,7 +659,7 @@ impl Office {
         shown::json(ListOf { items: items.collect() })
     }
 
-    fn deny(&mut self, time: Time, body: &Value) -> Result<Value, Refusal> {
+    fn deny(&mut self, time: Time, who: &str, body: &Value) -> Result<Value, Refusal> {
         let denial: NewDenial = entity::parse(body.clone())?;
         let until_us = denial.until_us(time)?;
         let NewDenial { prefix: name, reason, .. } = denial;
@@ -666,7 +681,7 @@ impl Office {
             Ok(_) => self.state.update(Kind::Deny, &name, &without_id(body))?,
             Err(_) => self.state.create(Kind::Deny, body)?,
         };
-        self.saved(time, "denied", &entity);
+        self.saved(time, "denied", &entity, by_whom(who, &entity));
         Ok(self.describe(time, &entity))
     }
 

@@ -10,9 +10,10 @@
 //! ask beside this one: `admit` (with `caller` and `callee`), `register`, `answered`, `ended`; `digest` for
 //! who proves who he is, `suspend` for who fails too often; `illegal` and `challenged` for strangers in numbers; `upstream` for what we ask
 //! of vendors ourselves, and `names` for where they are; `keep_alive` for phones behind NAT; `fence` for who
-//! is where he may not be; `command` (with `geo`) for what operators want; `explain` for why; `downward`
+//! is where he may not be; `access` for who may want what; `command` (with `geo`) for what operators want; `explain` for why; `downward`
 //! for what waits for a worker.
 
+mod access;
 mod admit;
 mod answered;
 mod callee;

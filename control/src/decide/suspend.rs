@@ -337,11 +337,12 @@ impl Office {
             self.state.values.number("TG_SUSPEND_WINDOW")
         );
         let (since_us, until_us) = (suspension.since_us, suspension.until_us);
+        let detail = reason.clone();
         let by = "suspension".to_owned();
         let denied = Denied { id: 0, name, reason, by, since_us, until_us };
         // What a person denied already stays as that person said.
         if let Ok(entity) = self.state.create(Kind::Deny, Entity::Deny(denied).body()) {
-            self.saved(time, "denied", &entity);
+            self.saved(time, "denied", &entity, detail);
         }
     }
 
