@@ -10,7 +10,7 @@ use std::time::Duration;
 use config::{Config, Errand, LogFormat, Program};
 use control::Time;
 use control::api::{self, Shared};
-use control::decide::Office;
+use control::decide::{DenyRoom, Office};
 use control::driver::{Clock, Driver, durable_ends, run_store};
 use control::machine;
 use control::reconcile::{self, SharedMaps};
@@ -173,8 +173,14 @@ fn run(config: &Config) -> Result<(), Error> {
     pin(config.control.core);
     tracing::info!(workers, socket = %paths.control_socket().display(), "control_started");
 
+    let deny_room = DenyRoom {
+        addresses: config.limits.deny_addresses as usize,
+        prefixes: config.limits.deny_prefixes as usize,
+    };
     let mut driver = Driver {
-        office: Office::new(loaded, workers as usize).seeded(getrandom::u64()?),
+        office: Office::new(loaded, workers as usize)
+            .seeded(getrandom::u64()?)
+            .with_deny_room(deny_room),
         clock: SystemClock,
         link,
         sides,

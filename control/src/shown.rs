@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::rfc3339;
 use crate::state::entity::Phone;
-use crate::state::entity::{Account, Denied, GeoHead, Mapping, Routing, TariffHead};
+use crate::state::entity::{Account, Denied, GeoHead, Import, Mapping, Routing, TariffHead};
 
 /// An answer as JSON.
 pub fn json(shown: impl Serialize) -> Value {
@@ -323,6 +323,52 @@ pub struct DeniedShown {
     /// Packets that the driver dropped by this entry since it holds it, of an address modulo 2^32; null: there
     /// is no driver.
     pub hits: Option<u64>,
+}
+
+/// A list of denied sources that came together.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ImportShown {
+    /// The document.
+    #[serde(flatten)]
+    pub import: Import,
+    /// How many sources it denies.
+    pub entries: usize,
+    /// Since when.
+    pub since: Moment,
+    /// Until when; null: until removed.
+    pub until: Option<Moment>,
+}
+
+/// What an import denies.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ImportEntryShown {
+    /// The address or prefix.
+    pub prefix: String,
+    /// Packets that the driver dropped by it since it holds it, of an address modulo 2^32; null: there is no
+    /// driver.
+    pub hits: Option<u64>,
+}
+
+/// What became of a list.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ImportTaken {
+    /// How many sources are denied by it.
+    pub entries: usize,
+    /// Lines that were left out.
+    pub refused: usize,
+    /// Those of them that are told.
+    pub lines: Vec<LineRefused>,
+}
+
+/// A line of a list that was left out.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LineRefused {
+    /// Its number, from 1 on.
+    pub line: usize,
+    /// What it says.
+    pub text: String,
+    /// Why it cannot be.
+    pub why: String,
 }
 
 /// A scanner that is known by the name it gives itself (`TG_SIGNATURES`).

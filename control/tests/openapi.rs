@@ -265,6 +265,18 @@ fn every_answer_is_what_the_document_says() {
             "/firewall/deny",
             json!({"prefix": "203.0.115.1", "until": "2035-01-01T00:00:00.000Z"}),
         ),
+        (
+            "put",
+            "/firewall/import/{name}",
+            "/firewall/import/bad?reason=lab&for_s=60&skip=1",
+            json!([{"prefix": "203.0.117.1"}, {"prefix": "203.0.117.0/33"}, {"prefix": "::2"}]),
+        ),
+        (
+            "delete",
+            "/firewall/import/{name}/entry/{prefix}",
+            "/firewall/import/bad/entry/::2",
+            Value::Null,
+        ),
         ("post", "/firewall/trust", "/firewall/trust", json!({"name": "203.0.116.1"})),
         (
             "patch",
@@ -313,6 +325,7 @@ fn every_answer_is_what_the_document_says() {
         ("/gateway/routing", "out"),
         ("/phone", "alice"),
         ("/firewall/geo", "it"),
+        ("/firewall/import", "bad"),
         ("/registration", "early"),
         ("/user", "carol"),
         ("/param", "SS_SIP_INVITE_TIMEOUT"),

@@ -23,7 +23,7 @@ const FIELD: &str = "hits";
 /// its time (a microsecond a prefix), so it is done beside the API's thread.
 pub(super) async fn fill(shared: &Arc<Shared>, path: &[&str], answer: Value) -> Value {
     let list = match path {
-        ["firewall", "deny", ..] => List::Denied,
+        ["firewall", "deny", ..] | ["firewall", "import", _, "entry"] => List::Denied,
         ["firewall", "geo"] | ["firewall", "geo", _] => List::Sets,
         ["firewall", "geo", name, "range"] => List::Ranges((*name).to_owned()),
         _ => return answer,
@@ -53,7 +53,7 @@ impl List {
     fn fill(&self, shared: &Shared, item: &mut Value) {
         let text = |field: &str| item.get(field).and_then(Value::as_str);
         let hits = match self {
-            Self::Denied => text("name").and_then(|name| denied(shared, name)),
+            Self::Denied => text("prefix").and_then(|prefix| denied(shared, prefix)),
             Self::Sets => text("name").and_then(|name| of_set(shared, name)),
             Self::Ranges(set) => text("range").and_then(|range| of_range(shared, set, range)),
         };

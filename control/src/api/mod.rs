@@ -7,6 +7,7 @@
 mod access;
 mod body;
 mod hits;
+mod import;
 pub mod openapi;
 mod password;
 mod peer;
@@ -168,12 +169,17 @@ async fn answer(
             Ok(shown::json(ListOf { items }))
         }
         (Method::Get, ["firewall", "signature"]) => hits::signatures(shared).await.map(shown::json),
+        (Method::Put, ["firewall", "import", _]) => {
+            let bytes = body.to_vec();
+            import::put(shared, peer.name, path.clone(), query, &request.headers, bytes).await
+        }
         (Method::Get, ["firewall", "explain"]) => status::explain(shared, &query),
         _ => {
             let body::Said { value: mut body, rates, ranges } =
                 body::read(route, &request.headers, body)?;
             let password = password::fill(&query, &mut body)?;
-            let command = Command { method, path: path.clone(), query, body, rates, ranges };
+            let path = path.clone();
+            let command = Command { method, path, query, body, rates, ranges, entries: None };
             let mut answer = ask(shared, peer.name, command).await?;
             password::reveal(&mut answer, password);
             Ok(hits::fill(shared, &names, answer).await)
@@ -195,6 +201,7 @@ fn question(path: &[&str]) -> Command {
         body: Value::Null,
         rates: Vec::new(),
         ranges: None,
+        entries: None,
     }
 }
 

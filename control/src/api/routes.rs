@@ -11,15 +11,16 @@ use crate::Refusal;
 use crate::decide::command::{NewDenial, NewDrain, NewValue, Payment};
 use crate::shown::{
     AccountShown, AlarmShown, CallShown, CdrShown, DeniedShown, DrainShown, DriverCounter,
-    DriverLimit, EventShown, GeoRangeShown, GeoShown, LedgerShown, ListOf, MappingShown,
-    PacketExplained, PageOf, Paid, ParameterChangeShown, ParameterShown, PhoneShown, PresetShown,
-    RangesTaken, RatesTaken, RegistrationShown, RouteExplained, RoutingShown, SignatureShown,
-    Status, SuspensionShown, TalkerShown, TariffShown,
+    DriverLimit, EventShown, GeoRangeShown, GeoShown, ImportEntryShown, ImportShown, ImportTaken,
+    LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, Paid, ParameterChangeShown,
+    ParameterShown, PhoneShown, PresetShown, RangesTaken, RatesTaken, RegistrationShown,
+    RouteExplained, RoutingShown, SignatureShown, Status, SuspensionShown, TalkerShown,
+    TariffShown,
 };
 use crate::state::OURS;
 use crate::state::entity::Phone;
 use crate::state::entity::{
-    Account, GeoHead, GeoRow, Mapping, RateRow, Right, Routing, TariffHead, Trusted, User,
+    Account, EntryRow, GeoHead, GeoRow, Mapping, RateRow, Right, Routing, TariffHead, Trusted, User,
 };
 
 /// Makes the schema of a type.
@@ -42,6 +43,8 @@ pub enum Takes {
     Many(Shape),
     /// The same of ranges, or a plain list with one in each line.
     Ranges(Shape),
+    /// The same of entries of the deny list; wrong lines are told by their numbers.
+    Entries(Shape),
 }
 
 /// One operation.
@@ -323,6 +326,20 @@ pub const ROUTES: &[Route] = &[
     )),
     look::<DeniedShown>("/firewall/deny/{prefix}", "One denied source"),
     operate(delete("/firewall/deny/{prefix}", "Deny it no longer")),
+    pages::<ImportShown>("/firewall/import", "Lists that are denied whole"),
+    look::<ImportShown>("/firewall/import/{name}", "One of them"),
+    operate(Route {
+        query: &["reason", "for_s", "until", "skip"],
+        ..say::<ImportTaken>(
+            "put",
+            "/firewall/import/{name}",
+            "Deny a list, in place of what was denied by this name; skip=1: but for its wrong lines",
+            Takes::Entries(of::<EntryRow>),
+        )
+    }),
+    operate(delete("/firewall/import/{name}", "Deny none of it any more")),
+    pages::<ImportEntryShown>("/firewall/import/{name}/entry", "What it denies"),
+    operate(delete("/firewall/import/{name}/entry/{prefix}", "Take one entry out of it")),
     pages::<Trusted>("/firewall/trust", "Trusted sources"),
     operate(say::<Trusted>("post", "/firewall/trust", "Trust a source", Takes::One(of::<Trusted>))),
     look::<Trusted>("/firewall/trust/{prefix}", "One trusted source"),

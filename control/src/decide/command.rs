@@ -28,6 +28,7 @@ use crate::shown::{
 use crate::state::binding::{Binding, transport_name};
 use crate::state::customer::Customer;
 use crate::state::entity::{self, Denied, Entity, Kind, RateRow};
+use crate::state::imports::Entries;
 use crate::store::{Change, LedgerEntry, ParameterChange};
 use crate::{Refusal, Time};
 
@@ -61,6 +62,8 @@ pub struct Command {
     pub rates: Vec<RateRow>,
     /// Ranges of a geo set.
     pub ranges: Option<Arc<GeoSet>>,
+    /// Entries of an import of the deny list.
+    pub entries: Option<Arc<Entries>>,
 }
 
 /// Longest time of a denial that ends by itself, s; beyond, deny until removed.
@@ -116,38 +119,36 @@ pub(crate) struct NewDenial {
     reason: String,
 }
 
-impl NewDenial {
-    /// When it ends, µs since 1970 UTC; 0: when it is removed.
-    fn until_us(&self, time: Time) -> Result<u64, Refusal> {
-        let end_us = match (&self.until, self.for_s) {
-            (None, 0) => return Ok(0),
-            (None, for_s) => time.wall_us.saturating_add(for_s.saturating_mul(1_000_000)),
-            (Some(_), 1..) => {
-                return Err(Refusal::invalid("until: not together with for_s"));
-            }
-            (Some(text), 0) => {
-                let refuse = |what| Refusal::invalid(format!("until: {text:?} is {what}"));
-                let end: jiff::Timestamp =
-                    text.parse().map_err(|_| refuse("no time, like 2030-12-31T23:59:59Z"))?;
-                let end_us = u64::try_from(end.as_microsecond()).unwrap_or(0);
-                if end_us <= time.wall_us {
-                    return Err(refuse("over"));
-                }
-                end_us
-            }
-        };
-        if (end_us - time.wall_us) / 1_000_000 > DENIAL_S_MAX {
-            let field = if self.until.is_some() { "until" } else { "for_s" };
-            let detail = format!(
-                "{field}: up to {DENIAL_S_MAX} s from now; without, it is denied until it is removed"
-            );
-            return Err(Refusal::invalid(detail));
+/// When a denial ends, µs since 1970 UTC; 0: when it is removed.
+pub(super) fn denial_end(time: Time, until: Option<&str>, for_s: u64) -> Result<u64, Refusal> {
+    let end_us = match (until, for_s) {
+        (None, 0) => return Ok(0),
+        (None, for_s) => time.wall_us.saturating_add(for_s.saturating_mul(1_000_000)),
+        (Some(_), 1..) => {
+            return Err(Refusal::invalid("until: not together with for_s"));
         }
-        Ok(end_us)
+        (Some(text), 0) => {
+            let refuse = |what| Refusal::invalid(format!("until: {text:?} is {what}"));
+            let end: jiff::Timestamp =
+                text.parse().map_err(|_| refuse("no time, like 2030-12-31T23:59:59Z"))?;
+            let end_us = u64::try_from(end.as_microsecond()).unwrap_or(0);
+            if end_us <= time.wall_us {
+                return Err(refuse("over"));
+            }
+            end_us
+        }
+    };
+    if (end_us - time.wall_us) / 1_000_000 > DENIAL_S_MAX {
+        let field = if until.is_some() { "until" } else { "for_s" };
+        let detail = format!(
+            "{field}: up to {DENIAL_S_MAX} s from now; without, it is denied until it is removed"
+        );
+        return Err(Refusal::invalid(detail));
     }
+    Ok(end_us)
 }
 
-fn operator() -> String {
+pub(super) fn operator() -> String {
     "operator".into()
 }
 
@@ -163,6 +164,7 @@ fn collection(path: &[&str]) -> Option<Kind> {
         ["firewall", "trust"] => Some(Kind::Trust),
         ["firewall", "geo"] => Some(Kind::Geo),
         ["user"] => Some(Kind::User),
+        ["firewall", "import"] => Some(Kind::Import),
         _ => None,
     }
 }
@@ -315,7 +317,17 @@ impl Office {
                 self.remove_geo_range(time, name, range)
             }
             (Method::Post, ["firewall", "deny"]) => self.deny(time, who, body),
-            // No route: the API asks before it takes a request.
+            (Method::Put, ["firewall", "import", name]) => {
+                self.import_denials(time, who, name, command)
+            }
+            (Method::Get, ["firewall", "import", name, "entry"]) => {
+                self.import_entries(name, &Page::read(&command.query)?)
+            }
+            (Method::Delete, ["firewall", "import", name, "entry", prefix]) => {
+                self.remove_import_entry(time, who, name, prefix)
+            }
+            // No routes: the API asks before it takes a request.
+            (Method::Get, ["firewall", "gateways"]) => Ok(self.gateways_shown()),
             (Method::Get, ["access", right, attempt]) => {
                 self.check_access(time, who, right, attempt)
             }
@@ -380,7 +392,10 @@ impl Office {
         let (name, collection_path) = path.split_last().ok_or_else(unknown)?;
         let kind = collection(collection_path).ok_or_else(unknown)?;
         match method {
-            Method::Get => Ok(self.describe(time, self.state.document(kind, name)?)),
+            Method::Get => match self.state.document(kind, name) {
+                Ok(entity) => Ok(self.describe(time, entity)),
+                Err(missing) => Err(self.hint_at_import(kind, name, missing)),
+            },
             Method::Patch => {
                 let plain = self.state.plain_profile();
                 let entity = self.state.update(kind, name, body)?;
@@ -395,7 +410,8 @@ impl Office {
             Method::Delete => {
                 let plain = self.state.plain_profile();
                 self.check_untried(kind, name)?;
-                let entity = self.state.delete(kind, name)?;
+                let deleted = self.state.delete(kind, name);
+                let entity = deleted.map_err(|no| self.hint_at_import(kind, name, no))?;
                 self.tell_plain(&plain);
                 self.change(Change::Delete(kind, entity.id()));
                 self.tell_fences();
@@ -538,6 +554,7 @@ impl Office {
             }),
             Entity::Trust(trusted) => shown::json(trusted),
             Entity::User(user) => shown::json(user),
+            Entity::Import(import) => self.describe_import(import),
             Entity::Geo(set) => self.describe_geo(time, set),
         }
     }
@@ -661,7 +678,7 @@ impl Office {
 
     fn deny(&mut self, time: Time, who: &str, body: &Value) -> Result<Value, Refusal> {
         let denial: NewDenial = entity::parse(body.clone())?;
-        let until_us = denial.until_us(time)?;
+        let until_us = denial_end(time, denial.until.as_deref(), denial.for_s)?;
         let NewDenial { prefix: name, reason, .. } = denial;
         let prefix: routing::Prefix =
             name.parse().map_err(|fault| Refusal::invalid(format!("prefix: {name:?}: {fault}")))?;

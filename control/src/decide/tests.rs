@@ -16,6 +16,7 @@ use crate::cdr::Cdr;
 use crate::reconcile::News;
 
 mod guests;
+mod imports;
 mod names;
 mod sight;
 mod upstream;
@@ -120,6 +121,7 @@ impl Desk {
             body,
             rates: Vec::new(),
             ranges: None,
+            entries: None,
         };
         self.office.handle_command(self.time, &command)
     }

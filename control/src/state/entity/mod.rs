@@ -28,7 +28,7 @@ pub(super) use phone::dialled;
 pub use phone::{Phone, Ring};
 pub use routing_gateway::{Routing, TlsVerify};
 use source::check_source;
-pub use source::{Denied, Trusted};
+pub use source::{Denied, EntryRow, Import, Trusted};
 pub use tariff::{RateRow, TariffHead};
 pub use user::{Right, Role, User};
 
@@ -56,11 +56,13 @@ pub enum Kind {
     Geo,
     /// Somebody who may use the API.
     User,
+    /// A list of denied sources.
+    Import,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Account,
         Self::Tariff,
         Self::Mapping,
@@ -70,6 +72,7 @@ impl Kind {
         Self::Trust,
         Self::Geo,
         Self::User,
+        Self::Import,
     ];
 
     /// The word in messages and in the store.
@@ -85,6 +88,7 @@ impl Kind {
             Self::Trust => "trusted source",
             Self::Geo => "geo set",
             Self::User => "user",
+            Self::Import => "import",
         }
     }
 
@@ -126,6 +130,8 @@ pub enum Entity {
     Geo(GeoHead),
     /// See [`User`].
     User(User),
+    /// See [`Import`].
+    Import(Import),
 }
 
 impl Entity {
@@ -154,6 +160,7 @@ impl Entity {
             }
             Kind::Geo => Self::Geo(GeoHead { id, ..parse(body)? }),
             Kind::User => Self::User(User { id, ..parse(body)? }),
+            Kind::Import => Self::Import(Import { id, ..parse(body)? }),
         };
         // Every field is written, so what is not read is not written either.
         let known = entity.body();
@@ -185,6 +192,7 @@ impl Entity {
             Self::Trust(trusted) => check_source(&trusted.name, &trusted.reason),
             Self::Geo(set) => set.check(),
             Self::User(user) => user.check(),
+            Self::Import(import) => memo("reason", &import.reason),
         }
     }
 
@@ -201,6 +209,7 @@ impl Entity {
             Self::Trust(_) => Kind::Trust,
             Self::Geo(_) => Kind::Geo,
             Self::User(_) => Kind::User,
+            Self::Import(_) => Kind::Import,
         }
     }
 
@@ -217,6 +226,7 @@ impl Entity {
             Self::Trust(one) => one.id,
             Self::Geo(one) => one.id,
             Self::User(one) => one.id,
+            Self::Import(one) => one.id,
         }
     }
 
@@ -233,6 +243,7 @@ impl Entity {
             Self::Trust(one) => &one.name,
             Self::Geo(one) => &one.name,
             Self::User(one) => &one.name,
+            Self::Import(one) => &one.name,
         }
     }
 
@@ -249,6 +260,7 @@ impl Entity {
             Self::Trust(one) => serde_json::to_value(one),
             Self::Geo(one) => serde_json::to_value(one),
             Self::User(one) => serde_json::to_value(one),
+            Self::Import(one) => serde_json::to_value(one),
         };
         value.unwrap_or_default()
     }
