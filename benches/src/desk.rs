@@ -172,6 +172,7 @@ fn command(path: &str, body: Value) -> Command {
         body,
         rates: Vec::new(),
         ranges: None,
+        entries: None,
     }
 }
 

@@ -79,6 +79,9 @@ enum Noun {
     /// What a human must act on, and what happened.
     #[command(subcommand)]
     Alarm(command::alarm::Verb),
+    /// Who may use the API, and as what.
+    #[command(subcommand)]
+    User(command::user::Verb),
     /// Refuse new calls while running ones finish.
     #[command(subcommand)]
     Drain(command::drain::Verb),
@@ -144,6 +147,7 @@ fn run(context: &Context, noun: Noun) -> Result<(), Failure> {
         Noun::Cdr(verb) => command::cdr::run(context, verb),
         Noun::Param(verb) => command::param::run(context, verb),
         Noun::Alarm(verb) => command::alarm::run(context, verb),
+        Noun::User(verb) => command::user::run(context, verb),
         Noun::Drain(verb) => command::drain::run(context, verb),
         Noun::Completions { shell } => {
             let mut script = Vec::new();

@@ -285,6 +285,9 @@ impl<C: Clock> Driver<C> {
                 Up::Report(Report::Gateway(news)) => self.office.handle_news(time, &news),
                 Up::Report(Report::Lost(lost)) => self.office.handle_connection_lost(lost),
                 Up::Report(Report::Fenced(fenced)) => self.office.handle_fenced(time, &fenced),
+                Up::Report(Report::Refusals(refusals)) => {
+                    self.office.handle_refusals(time, &refusals);
+                }
             }
         }
         true

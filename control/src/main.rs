@@ -10,7 +10,7 @@ use std::time::Duration;
 use config::{Config, Errand, LogFormat, Program};
 use control::Time;
 use control::api::{self, Shared};
-use control::decide::Office;
+use control::decide::{DenyRoom, Office};
 use control::driver::{Clock, Driver, durable_ends, run_store};
 use control::machine;
 use control::reconcile::{self, SharedMaps};
@@ -20,6 +20,7 @@ use control::store::sqlite::{Reader, Sqlite};
 use crossbeam::channel::bounded;
 use link::layout::{Link, Sizes};
 use nix::time::{ClockId, clock_gettime};
+use nix::unistd::Group;
 use shm::{Doorbell, Lock, Region};
 
 #[global_allocator]
@@ -167,12 +168,19 @@ fn run(config: &Config) -> Result<(), Error> {
         now,
     });
     let stop = Arc::new(AtomicBool::new(false));
-    serve(&paths.control_socket(), shared, Arc::clone(&stop), bell()?)?;
+    let group = config.control.socket_group.as_deref();
+    serve(&paths.control_socket(), group, shared, Arc::clone(&stop), bell()?)?;
     pin(config.control.core);
     tracing::info!(workers, socket = %paths.control_socket().display(), "control_started");
 
+    let deny_room = DenyRoom {
+        addresses: config.limits.deny_addresses as usize,
+        prefixes: config.limits.deny_prefixes as usize,
+    };
     let mut driver = Driver {
-        office: Office::new(loaded, workers as usize).seeded(getrandom::u64()?),
+        office: Office::new(loaded, workers as usize)
+            .seeded(getrandom::u64()?)
+            .with_deny_room(deny_room),
         clock: SystemClock,
         link,
         sides,
@@ -209,6 +217,7 @@ fn open_link(config: &Config) -> Result<Link, Error> {
 /// The API's thread: the Unix socket, and the signals that end the process.
 fn serve(
     path: &Path,
+    group: Option<&str>,
     shared: Arc<Shared>,
     stop: Arc<AtomicBool>,
     bell: Doorbell,
@@ -220,7 +229,7 @@ fn serve(
         let _inside = runtime.enter();
         named(path, tokio::net::UnixListener::bind(path))?
     };
-    named(path, std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)))?;
+    admit_group(path, group)?;
     std::thread::Builder::new().name("api".into()).spawn(move || {
         runtime.block_on(async move {
             let api = api::router(shared).into_make_service_with_connect_info::<api::Peer>();
@@ -238,6 +247,22 @@ fn serve(
         });
     })?;
     Ok(())
+}
+
+/// The socket is its owner's alone, or a group's as well.
+fn admit_group(path: &Path, group: Option<&str>) -> Result<(), Error> {
+    let mode = match group {
+        None => 0o600,
+        Some(name) => {
+            let found = Group::from_name(name)?;
+            let hint = "make it with `groupadd --system`, or name another one";
+            let group =
+                found.ok_or_else(|| format!("control.socket_group: no group {name:?}; {hint}"))?;
+            named(path, std::os::unix::fs::chown(path, None, Some(group.gid.as_raw())))?;
+            0o660
+        }
+    };
+    named(path, std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)))
 }
 
 async fn stopped() {

@@ -4,7 +4,7 @@
 //! that appear, or appear anew after an unload, are filled at once; what changes comes as [`News`] and costs what
 //! it is, however long the lists are.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -18,6 +18,7 @@ use xdp_prog::{
 
 use crate::machine::Load;
 use crate::shown::{DriverCounter, TalkerShown};
+use crate::state::imports::Entries;
 
 /// One denied prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,10 +45,21 @@ pub struct Trusted {
 /// A geo set that the driver knows.
 #[derive(Clone, Debug)]
 pub struct Realm {
+    /// The name of the set.
+    pub name: String,
     /// Its addresses.
     pub set: Arc<GeoSet>,
     /// Who is in one of these may come, and nobody else; if not, nobody in it may.
     pub allow: bool,
+}
+
+/// A list of denied sources that came together.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// Who is denied.
+    pub entries: Arc<Entries>,
+    /// Until when by the driver's clock, since boot; `None`: until removed.
+    pub not_after: Option<Duration>,
 }
 
 /// What holds for all, and the lists that are short.
@@ -74,6 +86,8 @@ pub struct Desired {
     pub regulars: Vec<Regular>,
     /// Geo sets of the driver.
     pub realms: Vec<Realm>,
+    /// Imports of the deny list.
+    pub imports: Vec<Imported>,
 }
 
 /// What changed.
@@ -89,6 +103,8 @@ pub enum News {
     Admitted(Prefix),
     /// Geo sets of the driver, all of them.
     Realms(Vec<Realm>),
+    /// Imports of the deny list, all of them.
+    Imports(Vec<Imported>),
     /// Somebody registered or called from there.
     Regular(Regular),
     /// That was long ago.
@@ -98,12 +114,32 @@ pub enum News {
 /// How often the pins are looked at when nothing changes.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// Entries of imports that are written at a time, and the time until the next of them.
+const SLICE: usize = 5_000;
+const BREATH: Duration = Duration::from_millis(1);
+
 /// Looks that must fail in a row before it is worth a line: a guard that is just being loaded is not
 /// whole yet.
 const FAILURES_UNTOLD: u32 = 5;
 
-/// The maps, shared with the API for counters and explanations. The API only reads.
-pub type SharedMaps = Arc<Mutex<Option<Maps>>>;
+/// The maps, and of which geo sets they were made.
+#[derive(Default)]
+pub struct Guard {
+    /// The maps, once they are there.
+    pub maps: Option<Maps>,
+    realms: Vec<Realm>,
+}
+
+impl Guard {
+    /// Geo sets that the maps hold.
+    #[must_use]
+    pub fn realms(&self) -> &[Realm] {
+        &self.realms
+    }
+}
+
+/// The same, shared with the API for counters and explanations. The API only reads.
+pub type SharedMaps = Arc<Mutex<Guard>>;
 
 /// What somebody did, and the driver with it, since it was looked at last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,14 +214,18 @@ pub fn run(
     let (mut before, mut looked) = (Before::default(), std::time::Instant::now());
     let mut failures = 0;
     loop {
-        let mut batch = match news.recv_timeout(LOOK) {
+        // Whoever waits for the maps gets them in between.
+        let wait = if reconciler.unwritten.is_empty() { LOOK } else { BREATH };
+        let mut batch = match news.recv_timeout(wait) {
             Ok(first) => vec![first],
             Err(RecvTimeoutError::Timeout) => Vec::new(),
             Err(RecvTimeoutError::Disconnected) => return,
         };
         batch.extend(news.try_iter().take(BATCH));
         let Ok(mut held) = maps.lock() else { return };
-        match reconciler.reconcile(&mut held, batch) {
+        let outcome = reconciler.reconcile(&mut held.maps, batch);
+        held.realms.clone_from(&reconciler.realms);
+        match outcome {
             Ok(()) if failures >= FAILURES_UNTOLD => {
                 tracing::info!("reconciled");
                 failures = 0;
@@ -199,7 +239,7 @@ pub fn run(
             }
         }
         if looked.elapsed() >= LOOK_AT_TALKERS
-            && let Some(talkers) = held.as_ref().and_then(|maps| maps.talkers().ok())
+            && let Some(talkers) = held.maps.as_ref().and_then(|maps| maps.talkers().ok())
         {
             looked = std::time::Instant::now();
             let _ = sight.try_send(Sight::Senders(before.look(talkers)));
@@ -215,8 +255,13 @@ struct Reconciler {
     deny: BTreeMap<Prefix, Option<Duration>>,
     regulars: HashMap<IpAddr, Regular>,
     realms: Vec<Realm>,
-    /// Single addresses of sets that are forbidden: the table of denied ones finds them quicker than a trie.
-    forbidden: HashSet<IpAddr>,
+    imports: Vec<Imported>,
+    /// Who is denied but not by an entry of his own, and until when: by an import, or as a single address of a set
+    /// that is forbidden, which the table of denied ones finds quicker than a trie.
+    listed: HashMap<Prefix, Option<Duration>>,
+    /// Of those whose entry is not what was said yet: a list of a million is written in slices, so that nobody who
+    /// asks the maps waits for all of it.
+    unwritten: VecDeque<Prefix>,
     /// Numbers of trunks by their names; one that has gone leaves its number to the next.
     trunks: BTreeMap<String, u16>,
     /// Whether anything was said at all.
@@ -234,7 +279,9 @@ impl Reconciler {
             deny: BTreeMap::new(),
             regulars: HashMap::new(),
             realms: Vec::new(),
-            forbidden: HashSet::new(),
+            imports: Vec::new(),
+            listed: HashMap::new(),
+            unwritten: VecDeque::new(),
             trunks: BTreeMap::new(),
             is_told: false,
             is_whole: false,
@@ -267,6 +314,9 @@ impl Reconciler {
                 tracing::warn!(%error, "reconcile_by_parts_failed");
             }
         }
+        if self.is_whole {
+            self.write_slice(maps).inspect_err(|_| self.is_whole = false)?;
+        }
         if self.is_told && !self.is_whole {
             self.write_all(maps)?;
             self.is_whole = true;
@@ -290,9 +340,11 @@ impl Reconciler {
                 self.deny = desired.deny.iter().map(|it| (it.prefix, it.not_after)).collect();
                 self.regulars = desired.regulars.iter().map(|it| (it.address, *it)).collect();
                 self.realms.clone_from(&desired.realms);
+                self.imports.clone_from(&desired.imports);
             }
             News::Perimeter(perimeter) => self.perimeter = (**perimeter).clone(),
             News::Realms(realms) => self.realms.clone_from(realms),
+            News::Imports(imports) => self.imports.clone_from(imports),
             News::Denied(denial) => _ = self.deny.insert(denial.prefix, denial.not_after),
             News::Admitted(prefix) => _ = self.deny.remove(prefix),
             News::Regular(regular) => _ = self.regulars.insert(regular.address, *regular),
@@ -305,13 +357,13 @@ impl Reconciler {
             News::Whole(_) => Ok(()),
             News::Perimeter(_) => self.write_perimeter(maps),
             News::Realms(_) => self.write_sources(maps),
-            News::Denied(it) => {
-                maps.deny_add(&Deny { prefix: it.prefix, not_after: it.not_after }).map(drop)
+            News::Imports(_) => {
+                self.list_anew();
+                Ok(())
             }
-            News::Admitted(prefix) => match self.is_forbidden(*prefix) {
-                true => maps.deny_add(&Deny { prefix: *prefix, not_after: None }).map(drop),
-                false => maps.deny_remove(*prefix).map(drop),
-            },
+            News::Denied(Denial { prefix, .. }) | News::Admitted(prefix) => {
+                self.write_denial(maps, *prefix)
+            }
             News::Regular(regular) => maps.regular_set(regular).map(drop),
             News::Stranger(address) => maps.regular_remove(*address).map(drop),
         }
@@ -325,29 +377,74 @@ impl Reconciler {
         maps.admit()
     }
 
-    fn is_forbidden(&self, prefix: Prefix) -> bool {
-        prefix.is_host() && self.forbidden.contains(&prefix.address())
+    /// Whether somebody is denied, and until when.
+    fn denial_of(&self, prefix: Prefix) -> Option<Option<Duration>> {
+        match (self.deny.get(&prefix), self.listed.get(&prefix)) {
+            (Some(&own), Some(&listed)) => Some(later(own, listed)),
+            (own, listed) => own.or(listed).copied(),
+        }
     }
 
-    /// Who may not come: denials and realms.
+    fn write_denial(&self, maps: &mut Maps, prefix: Prefix) -> Result<(), xdp_prog::Error> {
+        match self.denial_of(prefix) {
+            Some(not_after) => maps.deny_add(&Deny { prefix, not_after }).map(drop),
+            None => maps.deny_remove(prefix).map(drop),
+        }
+    }
+
+    /// Who is denied by realms and imports.
+    fn list(&self) -> HashMap<Prefix, Option<Duration>> {
+        let mut listed = HashMap::new();
+        for Realm { set, .. } in self.realms.iter().filter(|realm| !realm.allow) {
+            let prefixes = set.prefixes().filter_map(|(ip, bits)| Prefix::new(ip, bits).ok());
+            listed.extend(prefixes.filter(Prefix::is_host).map(|prefix| (prefix, None)));
+        }
+        for Imported { entries, not_after } in &self.imports {
+            for entry in entries.iter() {
+                let Ok(prefix) = Prefix::new(entry.address(), entry.bits()) else { continue };
+                let end = listed.entry(prefix).or_insert(*not_after);
+                *end = later(*end, *not_after);
+            }
+        }
+        listed
+    }
+
+    /// What imports changed is to be written.
+    fn list_anew(&mut self) {
+        let listed = self.list();
+        let old = std::mem::replace(&mut self.listed, listed);
+        let gone = old.keys().filter(|prefix| !self.listed.contains_key(prefix));
+        let new = self.listed.iter().filter(|(prefix, end)| old.get(prefix) != Some(end));
+        self.unwritten.extend(gone.chain(new.map(|(prefix, _)| prefix)));
+    }
+
+    /// Writes some of what is not written yet.
+    fn write_slice(&mut self, maps: &mut Maps) -> Result<(), xdp_prog::Error> {
+        for _ in 0..SLICE {
+            let Some(prefix) = self.unwritten.pop_front() else { break };
+            self.write_denial(maps, prefix)?;
+        }
+        Ok(())
+    }
+
+    /// Who may not come: denials, imports of them, and realms.
     fn write_sources(&mut self, maps: &mut Maps) -> Result<(), xdp_prog::Error> {
         let mut regions = Vec::new();
-        self.forbidden.clear();
-        for Realm { set, allow } in &self.realms {
+        for Realm { set, allow, .. } in &self.realms {
             for (address, bits) in set.prefixes() {
                 let Ok(prefix) = Prefix::new(address, bits) else { continue };
-                if prefix.is_host() && !allow {
-                    self.forbidden.insert(address);
-                } else {
+                if *allow || !prefix.is_host() {
                     regions.push(Region { prefix, forbid: !allow, allow: *allow });
                 }
             }
         }
-        let forbidden = self.forbidden.iter().map(|&address| Prefix::host(address));
-        let forbidden = forbidden.map(|prefix| Deny { prefix, not_after: None });
-        let denied = self.deny.iter().filter(|(prefix, _)| !self.is_forbidden(**prefix));
-        let denied = denied.map(|(&prefix, &not_after)| Deny { prefix, not_after });
-        maps.deny_replace_all(denied.chain(forbidden))?;
+        self.listed = self.list();
+        self.unwritten.clear();
+        let all = self.deny.keys().chain(self.listed.keys());
+        let all = all.filter_map(|&prefix| {
+            self.denial_of(prefix).map(|not_after| Deny { prefix, not_after })
+        });
+        maps.deny_replace_all(all)?;
         maps.geo_replace_all(regions).map(drop)
     }
 
@@ -398,15 +495,23 @@ impl Reconciler {
     }
 }
 
+/// Of two ends the later; none is later than any.
+fn later(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    one.zip(other).map(|(one, other)| one.max(other))
+}
+
 /// Of perimeters each says the whole, so the last of a batch says it all: a hundred gateways that are made at
-/// once are written once.
+/// once are written once. So it is with imports.
 fn newest(mut batch: Vec<News>) -> Vec<News> {
-    let is_perimeter = |news: &News| matches!(news, News::Perimeter(_));
-    let mut later = batch.iter().filter(|news| is_perimeter(news)).count();
-    batch.retain(|news| {
-        later -= usize::from(is_perimeter(news));
-        !is_perimeter(news) || later == 0
-    });
+    let kinds: [fn(&News) -> bool; 2] =
+        [|it| matches!(it, News::Perimeter(_)), |it| matches!(it, News::Imports(_))];
+    for says_all in kinds {
+        let mut later = batch.iter().filter(|news| says_all(news)).count();
+        batch.retain(|news| {
+            later -= usize::from(says_all(news));
+            !says_all(news) || later == 0
+        });
+    }
     batch
 }
 
@@ -429,7 +534,7 @@ pub fn local_ports() -> (u16, u16) {
 #[must_use]
 pub fn counters(maps: &SharedMaps) -> Vec<DriverCounter> {
     let Ok(held) = maps.lock() else { return Vec::new() };
-    let Some(maps) = held.as_ref() else { return Vec::new() };
+    let Some(maps) = held.maps.as_ref() else { return Vec::new() };
     let spared = maps.spared().unwrap_or_default();
     let counts = maps.counters().unwrap_or_default();
     let of = |reason, standing| maps.counter(reason, standing).map_or(0, |count| count.packets);
@@ -455,7 +560,7 @@ pub fn counters(maps: &SharedMaps) -> Vec<DriverCounter> {
 pub fn talkers(maps: &SharedMaps, now: Duration) -> Vec<TalkerShown> {
     const SHOWN: usize = 100;
     let Ok(held) = maps.lock() else { return Vec::new() };
-    let mut all = held.as_ref().and_then(|maps| maps.talkers().ok()).unwrap_or_default();
+    let mut all = held.maps.as_ref().and_then(|maps| maps.talkers().ok()).unwrap_or_default();
     all.sort_unstable_by_key(|talker| std::cmp::Reverse(talker.packets));
     all.truncate(SHOWN);
     all.into_iter()
@@ -528,6 +633,38 @@ mod tests {
             numbers(vec![trusted("10.0.0.2", "c"), trusted("10.0.0.9", "a")]),
             [1, TRUNK_LAST, 2]
         );
+    }
+
+    #[test]
+    fn of_imports_what_changed_is_written_and_whoever_is_denied_twice_is_for_the_longer_time() {
+        let mut reconciler = Reconciler::new(PathBuf::new(), Ports::default());
+        let at = |text: &str| text.parse::<Prefix>().unwrap();
+        let end = |seconds| Some(Duration::from_secs(seconds));
+        let import = |list: &[&str], not_after| {
+            let entries = Entries::new(list.iter().map(|text| text.parse().unwrap()).collect());
+            Imported { entries: Arc::new(entries), not_after }
+        };
+        let mut told = |imports: Vec<Imported>| {
+            reconciler.remember(&News::Imports(imports));
+            reconciler.list_anew();
+            let mut unwritten: Vec<String> =
+                reconciler.unwritten.drain(..).map(|prefix| prefix.to_string()).collect();
+            unwritten.sort();
+            unwritten
+        };
+        let first = import(&["192.0.2.1", "192.0.2.2", "198.51.100.0/24"], end(60));
+        assert_eq!(told(vec![first.clone()]).len(), 3);
+        assert_eq!(told(vec![first.clone()]), [] as [&str; 0]);
+        let second = import(&["192.0.2.2", "192.0.2.3"], end(90));
+        assert_eq!(told(vec![first, second.clone()]), ["192.0.2.2", "192.0.2.3"]);
+        assert_eq!(told(vec![second]), ["192.0.2.1", "198.51.100.0/24"]);
+        assert_eq!(reconciler.denial_of(at("192.0.2.1")), None);
+        assert_eq!(reconciler.denial_of(at("192.0.2.2")), Some(end(90)));
+        let denied = |not_after| News::Denied(Denial { prefix: at("192.0.2.2"), not_after });
+        reconciler.remember(&denied(end(30)));
+        assert_eq!(reconciler.denial_of(at("192.0.2.2")), Some(end(90)));
+        reconciler.remember(&denied(None));
+        assert_eq!(reconciler.denial_of(at("192.0.2.2")), Some(None));
     }
 
     #[test]

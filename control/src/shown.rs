@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::rfc3339;
 use crate::state::entity::Phone;
-use crate::state::entity::{Account, Denied, GeoHead, Mapping, Routing, TariffHead};
+use crate::state::entity::{Account, Denied, GeoHead, Import, Mapping, Routing, TariffHead};
 
 /// An answer as JSON.
 pub fn json(shown: impl Serialize) -> Value {
@@ -320,6 +320,64 @@ pub struct DeniedShown {
     pub since: Moment,
     /// Until when; null: until removed.
     pub until: Option<Moment>,
+    /// Packets that the driver dropped by this entry since it holds it, of an address modulo 2^32; null: there
+    /// is no driver.
+    pub hits: Option<u64>,
+}
+
+/// A list of denied sources that came together.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ImportShown {
+    /// The document.
+    #[serde(flatten)]
+    pub import: Import,
+    /// How many sources it denies.
+    pub entries: usize,
+    /// Since when.
+    pub since: Moment,
+    /// Until when; null: until removed.
+    pub until: Option<Moment>,
+}
+
+/// What an import denies.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ImportEntryShown {
+    /// The address or prefix.
+    pub prefix: String,
+    /// Packets that the driver dropped by it since it holds it, of an address modulo 2^32; null: there is no
+    /// driver.
+    pub hits: Option<u64>,
+}
+
+/// What became of a list.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ImportTaken {
+    /// How many sources are denied by it.
+    pub entries: usize,
+    /// Lines that were left out.
+    pub refused: usize,
+    /// Those of them that are told.
+    pub lines: Vec<LineRefused>,
+}
+
+/// A line of a list that was left out.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LineRefused {
+    /// Its number, from 1 on.
+    pub line: usize,
+    /// What it says.
+    pub text: String,
+    /// Why it cannot be.
+    pub why: String,
+}
+
+/// A scanner that is known by the name it gives itself (`TG_SIGNATURES`).
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SignatureShown {
+    /// What its User-Agent or Server header begins with.
+    pub name: String,
+    /// Packets that the driver dropped by it since it holds it; null: there is no driver.
+    pub hits: Option<u64>,
 }
 
 /// Someone who is shut out because logins failed.
@@ -337,6 +395,8 @@ pub struct SuspensionShown {
     pub account: Option<String>,
     /// What counted against it.
     pub failures: u32,
+    /// Requests that were refused by it since it was decided, or since control started.
+    pub refused: u64,
     /// How often it was suspended within a day, this time included.
     pub offences: u32,
     /// Since when.
@@ -372,6 +432,8 @@ pub struct GeoShown {
     pub age_days: Option<i64>,
     /// Fences that name it.
     pub fences: usize,
+    /// Packets that the driver dropped by its ranges since it holds them; null: it does not.
+    pub hits: Option<u64>,
 }
 
 /// A prefix of a geo set.
@@ -379,6 +441,8 @@ pub struct GeoShown {
 pub struct GeoRangeShown {
     /// The prefix.
     pub range: String,
+    /// Packets that the driver dropped by it since it holds it; null: it does not.
+    pub hits: Option<u64>,
 }
 
 /// Ranges that were taken.

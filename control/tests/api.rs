@@ -328,6 +328,10 @@ fn every_list_that_grows_comes_in_pages_of_one_shape() {
         node.ok("POST", "/firewall/deny", &denied);
         node.ok("POST", "/firewall/trust", &json!({"name": format!("198.51.101.{number}")}));
         node.ok("POST", "/firewall/geo", &json!({"name": format!("g{number}")}));
+        let five: Vec<Value> =
+            (0..5).map(|n| json!({"prefix": format!("198.51.103.{n}")})).collect();
+        node.ok("PUT", &format!("/firewall/import/i{number}"), &json!(five));
+        node.ok("POST", "/user", &json!({"name": name, "role": "viewer"}));
         let range = json!({"range": format!("198.51.{number}.0"), "addresses": 7});
         node.ok("POST", "/firewall/geo/g0/range", &range);
     }
@@ -339,6 +343,7 @@ fn every_list_that_grows_comes_in_pages_of_one_shape() {
             "/account/{name}/ledger" => "/account/customer/ledger",
             "/tariff/{name}/rate" => "/tariff/sell/rate",
             "/firewall/geo/{name}/range" => "/firewall/geo/g0/range",
+            "/firewall/import/{name}/entry" => "/firewall/import/i0/entry",
             "/param/{name}/history" => "/param/SS_SIP_INVITE_TIMEOUT/history",
             other => other,
         };

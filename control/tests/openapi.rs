@@ -265,6 +265,18 @@ fn every_answer_is_what_the_document_says() {
             "/firewall/deny",
             json!({"prefix": "203.0.115.1", "until": "2035-01-01T00:00:00.000Z"}),
         ),
+        (
+            "put",
+            "/firewall/import/{name}",
+            "/firewall/import/bad?reason=lab&for_s=60&skip=1",
+            json!([{"prefix": "203.0.117.1"}, {"prefix": "203.0.117.0/33"}, {"prefix": "::2"}]),
+        ),
+        (
+            "delete",
+            "/firewall/import/{name}/entry/{prefix}",
+            "/firewall/import/bad/entry/::2",
+            Value::Null,
+        ),
         ("post", "/firewall/trust", "/firewall/trust", json!({"name": "203.0.116.1"})),
         (
             "patch",
@@ -292,6 +304,8 @@ fn every_answer_is_what_the_document_says() {
             "/firewall/geo/it/range/192.0.2.1",
             Value::Null,
         ),
+        ("post", "/user", "/user", json!({"name": "carol", "role": "viewer", "memo": "desk"})),
+        ("patch", "/user/{name}", "/user/carol", json!({"role": "operator"})),
         ("post", "/drain", "/drain", json!({"draining": false})),
         ("delete", "/account/{name}", "/account/a", Value::Null),
         ("delete", "/firewall/trust/{prefix}", "/firewall/trust/203.0.116.1", Value::Null),
@@ -311,7 +325,9 @@ fn every_answer_is_what_the_document_says() {
         ("/gateway/routing", "out"),
         ("/phone", "alice"),
         ("/firewall/geo", "it"),
+        ("/firewall/import", "bad"),
         ("/registration", "early"),
+        ("/user", "carol"),
         ("/param", "SS_SIP_INVITE_TIMEOUT"),
     ];
     let paths: Vec<String> =

@@ -217,3 +217,41 @@ fn nobody_who_stops_reading_makes_a_command_panic() {
         assert_eq!(String::from_utf8_lossy(&done.stderr), "", "{words}");
     }
 }
+
+#[test]
+fn a_list_is_denied_whole_or_not_at_all_and_taken_back_by_its_name() {
+    let mut node = Node::start("lists");
+    node.furnish();
+    let file = node.home.join("bad.zone");
+    // 192.0.2.7 is the gateway that `furnish` makes.
+    let list =
+        "# known bad\n198.51.100.1\n192.0.2.0/24\n2001:db8::/33 # all of it\n198.51.100.1/40\n";
+    std::fs::write(&file, list).unwrap();
+    let deny =
+        |node: &Node, words: &[&str]| tollgate(node, &[&["firewall", "deny"], words].concat());
+    let import = ["import", file.to_str().unwrap(), "--reason", "registry", "--for", "1h"];
+    let (code, _, err) = deny(&node, &import);
+    assert_eq!(code, 1);
+    for said in
+        ["2 of 4 lines", "line 3: \"192.0.2.0/24\": it covers the gateway at 192.0.2.7", "line 5"]
+    {
+        assert!(err.contains(said), "{said}: {err}");
+    }
+    assert_eq!(node.look("/firewall/import")["items"], json!([]));
+
+    let (code, out, err) = deny(&node, &[&import[..], &["--skip-wrong", "-o", "json"]].concat());
+    assert_eq!((code, err.as_str()), (0, ""));
+    let taken: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&taken["entries"], &taken["refused"]), (&json!(2), &json!(2)));
+    assert_eq!((&taken["lines"][0]["line"], &taken["lines"][1]["line"]), (&json!(3), &json!(5)));
+    node.kill();
+    node.run();
+    let (_, out, _) = deny(&node, &["imports", "-o", "csv"]);
+    assert!(out.contains("bad,2,") && out.contains(",root,registry"), "{out}");
+    let (_, out, _) = deny(&node, &["list", "--by-import", "bad", "-o", "csv"]);
+    assert_eq!(out, "prefix,hits\n198.51.100.1,\n2001:db8::/33,\n");
+    assert_eq!(deny(&node, &["remove", "198.51.100.1", "--by-import", "bad"]).0, 0);
+    assert_eq!(node.look("/firewall/import/bad")["entries"], 1);
+    assert_eq!(deny(&node, &["remove", "--by-import", "bad"]).0, 0);
+    assert_eq!(node.look("/firewall/import")["items"], json!([]));
+}

@@ -61,6 +61,12 @@ fn drops(lab: &Lab, reason: &str) -> u64 {
     lab.driver_packets(&[reason]).expect("counters are read")
 }
 
+/// What a list of the firewall shows.
+fn listed(lab: &Lab, list: &str) -> Vec<Value> {
+    let list = lab.tollgate(&["firewall", list, "list"]).expect("a list");
+    list["items"].as_array().cloned().unwrap_or_default()
+}
+
 /// The talker of that address.
 fn talker(lab: &Lab, address: &str) -> Value {
     let talkers = lab.tollgate(&["firewall", "talkers"]).expect("talkers are read");
@@ -96,6 +102,8 @@ fn what_attackers_tools_send_is_stopped_and_calls_go_on() {
     assert!(said.contains("found nothing"), "{said}\n{}", lab.books());
     assert!(drops(&lab, "drop_signature") > 0);
     assert_eq!(talker(&lab, ATTACKER)["reason"], json!("drop_signature"));
+    let hits: u64 = listed(&lab, "signature").iter().filter_map(|it| it["hits"].as_u64()).sum();
+    assert_eq!(hits, drops(&lab, "drop_signature"), "each drop is some name's");
 
     // From here on as scanners that do not say who they are.
     lab.tollgate(&["param", "set", "TG_SIGNATURES", ""]).expect("a list of none");
@@ -119,12 +127,9 @@ fn what_attackers_tools_send_is_stopped_and_calls_go_on() {
         attack(&lab, "svcrack", &["-u", &name, "-r", "1-3", BOX]);
     }
     let denied = || {
-        let list = lab.tollgate(&["firewall", "deny", "list"]).expect("a list");
-        list["items"].as_array().is_some_and(|items| {
-            items
-                .iter()
-                .any(|item| item["name"] == json!(ATTACKER) && item["by"] == json!("suspension"))
-        })
+        listed(&lab, "deny")
+            .iter()
+            .any(|item| item["name"] == json!(ATTACKER) && item["by"] == json!("suspension"))
     };
     assert!(Lab::wait_until(Duration::from_secs(1), denied), "five extensions of one source");
     let dropped = drops(&lab, "drop_deny_address");
@@ -135,6 +140,9 @@ fn what_attackers_tools_send_is_stopped_and_calls_go_on() {
         drops(&lab, "drop_deny_address") > dropped
     });
     assert!(stopped, "in the driver within a second, not {:?}", begun.elapsed());
+    let entry = listed(&lab, "deny").into_iter().find(|item| item["name"] == json!(ATTACKER));
+    let hits = entry.and_then(|item| item["hits"].as_u64()).unwrap_or(0);
+    assert!(hits > 0 && hits <= drops(&lab, "drop_deny_address"), "{hits}");
 
     let alarms = lab.tollgate(&["alarm", "list"]).expect("a list").to_string();
     assert!(alarms.contains("attack_"), "{alarms}");

@@ -1,6 +1,6 @@
 //! `tollgate firewall`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use hyper::Method;
@@ -22,6 +22,9 @@ pub(crate) enum Verb {
     /// Sets of addresses that fences name: countries, networks, anonymisers.
     #[command(subcommand)]
     Geo(Geo),
+    /// Scanners that are known by the name they give themselves.
+    #[command(subcommand)]
+    Signature(Signature),
     /// Who is shut out because logins failed.
     #[command(subcommand)]
     Suspended(Suspended),
@@ -64,8 +67,16 @@ pub(crate) enum Verb {
 
 #[derive(Subcommand)]
 pub(crate) enum Deny {
-    /// All denied sources.
+    /// All sources that are denied one by one, or those of an import.
     List {
+        #[command(flatten)]
+        page: Page,
+        /// What this import denies.
+        #[arg(long, value_name = "NAME")]
+        by_import: Option<String>,
+    },
+    /// Lists that are denied whole.
+    Imports {
         #[command(flatten)]
         page: Page,
     },
@@ -84,12 +95,37 @@ pub(crate) enum Deny {
     #[command(visible_alias = "delete")]
     Remove {
         /// As listed.
-        prefix: String,
+        #[arg(required_unless_present = "by_import")]
+        prefix: Option<String>,
+        /// All that this import denies; with PREFIX that entry of it alone.
+        #[arg(long, value_name = "NAME")]
+        by_import: Option<String>,
     },
-    /// All of them as CSV, with every field that can be set.
+    /// Those that are denied one by one as CSV, with every field that can be set.
     Export,
-    /// Create what is not there and change what is, by a CSV file; a wrong line stops all of it.
-    Import(Import),
+    /// Deny what a file says. A CSV file makes an entry of each line, which has a reason and an end of its own.
+    /// With --name, and of any other file (an address or prefix in each line, what follows # is for people), all
+    /// lines become one import, millions in seconds, and are taken back by `remove --by-import NAME`. A wrong line
+    /// stops all of it.
+    Import(DenyImport),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct DenyImport {
+    #[command(flatten)]
+    sheet: Import,
+    /// The name of the import; it takes the place of the one that has it. The file's own unless said otherwise.
+    #[arg(long, conflicts_with = "dry_run")]
+    name: Option<String>,
+    /// Why all of it is denied.
+    #[arg(long)]
+    reason: Option<String>,
+    /// For so long: 90, 15m, 1h, 7d; else until removed.
+    #[arg(long = "for", value_parser = seconds)]
+    for_s: Option<u64>,
+    /// Leave wrong lines out, and say which.
+    #[arg(long)]
+    skip_wrong: bool,
 }
 
 #[derive(Subcommand)]
@@ -230,6 +266,12 @@ impl GeoFlags {
 }
 
 #[derive(Subcommand)]
+pub(crate) enum Signature {
+    /// All names, and how many packets each dropped; `param set TG_SIGNATURES` changes them.
+    List,
+}
+
+#[derive(Subcommand)]
 pub(crate) enum Suspended {
     /// Everyone, with what is left of it.
     List {
@@ -282,22 +324,7 @@ const TRUST: Sheet =
 
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
-        Verb::Deny(Deny::List { page }) => {
-            context.pages("/firewall/deny", &page, &["name", "since", "until", "reason"])
-        }
-        Verb::Deny(Deny::Add { prefix, for_s, reason }) => {
-            let fields = Fields::default()
-                .set("prefix", Some(prefix))
-                .set("for_s", for_s)
-                .set("reason", reason);
-            context.send(Method::POST, "/firewall/deny", fields.body())
-        }
-        Verb::Deny(Deny::Remove { prefix }) => {
-            let path = format!("/firewall/deny/{}", escape(&prefix));
-            context.send(Method::DELETE, &path, Body::Empty)
-        }
-        Verb::Deny(Deny::Export) => DENY.export(context),
-        Verb::Deny(Deny::Import(import)) => DENY.import(context, &import),
+        Verb::Deny(verb) => deny(context, verb),
         Verb::Trust(Trust::Export) => TRUST.export(context),
         Verb::Trust(Trust::Import(import)) => TRUST.import(context, &import),
         Verb::Trust(Trust::List { page }) => {
@@ -315,8 +342,10 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             context.send(Method::DELETE, &path, Body::Empty)
         }
         Verb::Geo(verb) => geo(context, verb),
+        Verb::Signature(Signature::List) => context.list("/firewall/signature", &["name", "hits"]),
         Verb::Suspended(Suspended::List { page }) => {
-            let columns = ["id", "scope", "endpoint", "source", "account", "failures", "left_s"];
+            let columns =
+                ["id", "scope", "endpoint", "source", "account", "failures", "refused", "left_s"];
             context.pages("/firewall/suspended", &page, &columns)
         }
         Verb::Suspended(Suspended::Clear { id }) => {
@@ -382,6 +411,64 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     }
 }
 
+fn deny(context: &Context, verb: Deny) -> Result<(), Failure> {
+    let import = |name: &str| format!("/firewall/import/{}", escape(name));
+    match verb {
+        Deny::List { page, by_import: None } => {
+            context.pages("/firewall/deny", &page, &["name", "since", "until", "hits", "reason"])
+        }
+        Deny::List { page, by_import: Some(name) } => {
+            context.pages(&format!("{}/entry", import(&name)), &page, &["prefix", "hits"])
+        }
+        Deny::Imports { page } => {
+            let columns = ["name", "entries", "since", "until", "by", "reason"];
+            context.pages("/firewall/import", &page, &columns)
+        }
+        Deny::Add { prefix, for_s, reason } => {
+            let fields = Fields::default()
+                .set("prefix", Some(prefix))
+                .set("for_s", for_s)
+                .set("reason", reason);
+            context.send(Method::POST, "/firewall/deny", fields.body())
+        }
+        Deny::Remove { prefix, by_import } => {
+            let path = match (prefix, by_import) {
+                (Some(prefix), None) => format!("/firewall/deny/{}", escape(&prefix)),
+                (Some(prefix), Some(name)) => {
+                    format!("{}/entry/{}", import(&name), escape(&prefix))
+                }
+                (None, name) => import(&name.unwrap_or_default()),
+            };
+            context.send(Method::DELETE, &path, Body::Empty)
+        }
+        Deny::Export => DENY.export(context),
+        Deny::Import(list) if list.name.is_none() && is_sheet(list.sheet.file()) => {
+            DENY.import(context, &list.sheet)
+        }
+        Deny::Import(list) => import_list(context, list),
+    }
+}
+
+/// All of a file as one import.
+fn import_list(context: &Context, list: DenyImport) -> Result<(), Failure> {
+    let file = list.sheet.file();
+    let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let body = if is_sheet(file) { Body::Csv(bytes) } else { Body::List(bytes) };
+    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let name = list.name.or(stem).unwrap_or_default();
+    let said = [
+        list.reason.map(|reason| format!("reason={}", escape(&reason))),
+        list.for_s.map(|for_s| format!("for_s={for_s}")),
+        list.skip_wrong.then(|| "skip=1".to_owned()),
+    ];
+    let query = said.into_iter().flatten().collect::<Vec<_>>().join("&");
+    context.send(Method::PUT, &format!("/firewall/import/{}?{query}", escape(&name)), body)
+}
+
+fn is_sheet(file: &Path) -> bool {
+    file.extension().is_some_and(|it| it.eq_ignore_ascii_case("csv"))
+}
+
 fn limits(context: &Context) -> Result<(), Failure> {
     context.list("/firewall/limit", &["name", "value", "default", "doc"])
 }
@@ -391,7 +478,8 @@ fn geo(context: &Context, verb: Geo) -> Result<(), Failure> {
     let path = |name: &str| format!("{ALL}/{}", escape(name));
     match verb {
         Geo::List { page } => {
-            let columns = ["name", "ranges", "dated", "age_days", "driver", "fences", "source"];
+            let columns =
+                ["name", "ranges", "dated", "age_days", "driver", "fences", "hits", "source"];
             context.pages(ALL, &page, &columns)
         }
         Geo::Show { name } => context.list(&path(&name), &[]),
@@ -403,7 +491,7 @@ fn geo(context: &Context, verb: Geo) -> Result<(), Failure> {
         }
         Geo::Delete { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
         Geo::Ranges { name, page } => {
-            context.pages(&format!("{}/range", path(&name)), &page, &["range"])
+            context.pages(&format!("{}/range", path(&name)), &page, &["range", "hits"])
         }
         Geo::Add { name, range, addresses } => {
             let fields = Fields::default().set("range", Some(range)).set("addresses", addresses);
@@ -416,8 +504,7 @@ fn geo(context: &Context, verb: Geo) -> Result<(), Failure> {
         Geo::Import { name, file, add, fields } => {
             let list =
                 std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-            let is_sheet = file.extension().is_some_and(|it| it.eq_ignore_ascii_case("csv"));
-            let body = if is_sheet { Body::Csv(list) } else { Body::List(list) };
+            let body = if is_sheet(&file) { Body::Csv(list) } else { Body::List(list) };
             let is_there = context.client.get(&path(&name)).is_ok();
             if !is_there {
                 let fields = Fields::default().set("name", Some(name.clone()));

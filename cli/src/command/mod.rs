@@ -15,6 +15,7 @@ pub(crate) mod route;
 pub(crate) mod status;
 pub(crate) mod tariff;
 pub(crate) mod top;
+pub(crate) mod user;
 
 use hyper::Method;
 use serde_json::{Map, Value};

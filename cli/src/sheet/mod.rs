@@ -7,7 +7,7 @@ mod column;
 mod file;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hyper::Method;
 use serde_json::{Map, Value, json};
@@ -51,6 +51,12 @@ pub(crate) struct Import {
     /// Show what would change, and change nothing.
     #[arg(long)]
     dry_run: bool,
+}
+
+impl Import {
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
 }
 
 /// What becomes of one line.

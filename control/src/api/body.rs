@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use super::routes::{Route, Takes};
 use crate::Refusal;
-use crate::state::entity::{GeoRow, RateRow, parse};
+use crate::state::entity::{EntryRow, GeoRow, RateRow, parse};
 
 /// Longest body: a sheet of a million rates.
 pub(super) const BYTES_MAX: usize = 128 << 20;
@@ -96,6 +96,15 @@ fn set_of(rows: Vec<GeoRow>) -> Result<GeoSet, Refusal> {
         })
         .collect();
     GeoSet::build(ranges?).map_err(|fault| Refusal::invalid(format!("ranges: {fault}")))
+}
+
+/// Prefixes in JSON: one, or several.
+pub(super) fn prefixes(body: &[u8]) -> Result<Vec<String>, Refusal> {
+    let rows = match json(body)? {
+        Value::Array(items) => items,
+        one => vec![one],
+    };
+    rows.into_iter().map(|row| parse::<EntryRow>(row).map(|row| row.prefix)).collect()
 }
 
 /// A list with one range in each line.

@@ -2,9 +2,12 @@
 //!
 //! One table ([`routes::ROUTES`]) names every resource; the OpenAPI document is made from it, and a test
 //! asks every row of it. Errors are problem documents (RFC 9457). Who may open the socket may do
-//! everything: it belongs to root.
+//! everything, until users are listed ([`access`]).
 
+mod access;
 mod body;
+mod hits;
+mod import;
 pub mod openapi;
 mod password;
 mod peer;
@@ -34,6 +37,7 @@ use crate::driver::Request;
 use crate::page::Page;
 use crate::reconcile::{self, SharedMaps};
 use crate::shown::{self, ListOf, Problem};
+use crate::state::entity::Right;
 use crate::store::{CdrFilter, History};
 use crate::{Refusal, Time};
 
@@ -74,8 +78,13 @@ async fn handle(
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
     if parts.uri.path() == "/metrics" {
-        let text = status::metrics(&shared).await;
-        return respond(StatusCode::OK, "text/plain; version=0.0.4", text);
+        return match access::check(&shared, &peer, Right::Look, "GET /metrics").await {
+            Ok(()) => {
+                let text = status::metrics(&shared).await;
+                respond(StatusCode::OK, "text/plain; version=0.0.4", text)
+            }
+            Err(refusal) => refuse(&refusal),
+        };
     }
     let answer = match to_bytes(body, body::BYTES_MAX).await {
         Ok(bytes) => answer(&shared, peer, &parts, &bytes).await,
@@ -84,18 +93,20 @@ async fn handle(
     match answer {
         Ok(Value::Null) => respond(StatusCode::NO_CONTENT, "application/json", String::new()),
         Ok(value) => respond(StatusCode::OK, "application/json", value.to_string()),
-        Err(refusal) => {
-            let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
-            let detail: String = refusal.detail.chars().take(DETAIL_CHARS_MAX).collect();
-            let problem = shown::json(Problem {
-                kind: "about:blank",
-                title: refusal.title.to_owned(),
-                status: refusal.status,
-                detail,
-            });
-            respond(status, "application/problem+json", problem.to_string())
-        }
+        Err(refusal) => refuse(&refusal),
     }
+}
+
+fn refuse(refusal: &Refusal) -> Response<Body> {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
+    let detail: String = refusal.detail.chars().take(DETAIL_CHARS_MAX).collect();
+    let problem = shown::json(Problem {
+        kind: "about:blank",
+        title: refusal.title.to_owned(),
+        status: refusal.status,
+        detail,
+    });
+    respond(status, "application/problem+json", problem.to_string())
 }
 
 fn respond(status: StatusCode, kind: &'static str, body: String) -> Response<Body> {
@@ -108,7 +119,7 @@ fn respond(status: StatusCode, kind: &'static str, body: String) -> Response<Bod
 
 async fn answer(
     shared: &Arc<Shared>,
-    Peer(who): Peer,
+    peer: Peer,
     request: &Parts,
     body: &[u8],
 ) -> Result<Value, Refusal> {
@@ -118,6 +129,8 @@ async fn answer(
         rest.split('/').map(|part| unescape(part, Plus::Plus)).collect::<Result<_, _>>()?;
     let names: Vec<&str> = path.iter().map(String::as_str).collect();
     let route = routes::find(request.method.as_str(), &names)?;
+    let attempt = format!("{} {}", request.method, route.path);
+    access::check(shared, &peer, route.right, &attempt).await?;
     let query = parse_query(request.uri.query().unwrap_or_default())?;
     route.check_query(query.keys())?;
     let method = match request.method {
@@ -155,30 +168,41 @@ async fn answer(
             let items = reconcile::talkers(&shared.maps, (shared.now)().now);
             Ok(shown::json(ListOf { items }))
         }
+        (Method::Get, ["firewall", "signature"]) => hits::signatures(shared).await.map(shown::json),
+        (Method::Put, ["firewall", "import", _]) => {
+            let bytes = body.to_vec();
+            import::put(shared, peer.name, path.clone(), query, &request.headers, bytes).await
+        }
         (Method::Get, ["firewall", "explain"]) => status::explain(shared, &query),
         _ => {
             let body::Said { value: mut body, rates, ranges } =
                 body::read(route, &request.headers, body)?;
             let password = password::fill(&query, &mut body)?;
-            let command = Command { method, path, query, body, rates, ranges };
-            let mut answer = ask(shared, who, command).await?;
+            let path = path.clone();
+            let command = Command { method, path, query, body, rates, ranges, entries: None };
+            let mut answer = ask(shared, peer.name, command).await?;
             password::reveal(&mut answer, password);
-            Ok(answer)
+            Ok(hits::fill(shared, &names, answer).await)
         }
     }
 }
 
 /// Asks the loop for what it holds.
 pub(crate) async fn look(shared: &Arc<Shared>, path: &[&str]) -> Result<Value, Refusal> {
-    let command = Command {
+    ask(shared, String::new(), question(path)).await
+}
+
+/// Something to ask the loop for.
+fn question(path: &[&str]) -> Command {
+    Command {
         method: Method::Get,
         path: path.iter().map(|part| (*part).to_owned()).collect(),
         query: BTreeMap::new(),
         body: Value::Null,
         rates: Vec::new(),
         ranges: None,
-    };
-    ask(shared, String::new(), command).await
+        entries: None,
+    }
 }
 
 /// Asks the loop, and waits until what it changed is durable.

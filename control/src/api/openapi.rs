@@ -96,7 +96,11 @@ fn some(mut schema: Value) -> Value {
 pub(super) fn fields(takes: Takes) -> Vec<&'static str> {
     let shape = match takes {
         Takes::Nothing => return Vec::new(),
-        Takes::One(shape) | Takes::Some(shape) | Takes::Many(shape) | Takes::Ranges(shape) => shape,
+        Takes::One(shape)
+        | Takes::Some(shape)
+        | Takes::Many(shape)
+        | Takes::Ranges(shape)
+        | Takes::Entries(shape) => shape,
     };
     let schema = request(shape);
     let properties = schema.get("properties").and_then(Value::as_object);
@@ -120,7 +124,7 @@ fn body(takes: Takes) -> Option<Value> {
         Takes::One(shape) => content(request(shape)),
         Takes::Some(shape) => content(some(request(shape))),
         Takes::Many(shape) => many(shape),
-        Takes::Ranges(shape) => {
+        Takes::Ranges(shape) | Takes::Entries(shape) => {
             let mut content = many(shape);
             content["text/plain"] = json!({ "schema": { "type": "string" } });
             content

@@ -11,15 +11,16 @@ use crate::Refusal;
 use crate::decide::command::{NewDenial, NewDrain, NewValue, Payment};
 use crate::shown::{
     AccountShown, AlarmShown, CallShown, CdrShown, DeniedShown, DrainShown, DriverCounter,
-    DriverLimit, EventShown, GeoRangeShown, GeoShown, LedgerShown, ListOf, MappingShown,
-    PacketExplained, PageOf, Paid, ParameterChangeShown, ParameterShown, PhoneShown, PresetShown,
-    RangesTaken, RatesTaken, RegistrationShown, RouteExplained, RoutingShown, Status,
-    SuspensionShown, TalkerShown, TariffShown,
+    DriverLimit, EventShown, GeoRangeShown, GeoShown, ImportEntryShown, ImportShown, ImportTaken,
+    LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, Paid, ParameterChangeShown,
+    ParameterShown, PhoneShown, PresetShown, RangesTaken, RatesTaken, RegistrationShown,
+    RouteExplained, RoutingShown, SignatureShown, Status, SuspensionShown, TalkerShown,
+    TariffShown,
 };
 use crate::state::OURS;
 use crate::state::entity::Phone;
 use crate::state::entity::{
-    Account, GeoHead, GeoRow, Mapping, RateRow, Routing, TariffHead, Trusted,
+    Account, EntryRow, GeoHead, GeoRow, Mapping, RateRow, Right, Routing, TariffHead, Trusted, User,
 };
 
 /// Makes the schema of a type.
@@ -42,6 +43,8 @@ pub enum Takes {
     Many(Shape),
     /// The same of ranges, or a plain list with one in each line.
     Ranges(Shape),
+    /// The same of entries of the deny list; wrong lines are told by their numbers.
+    Entries(Shape),
 }
 
 /// One operation.
@@ -51,6 +54,8 @@ pub struct Route {
     pub method: &'static str,
     /// Path below `/api/v1`.
     pub path: &'static str,
+    /// What somebody must be allowed.
+    pub right: Right,
     /// What it does.
     pub summary: &'static str,
     /// Query parameters.
@@ -70,7 +75,8 @@ const fn asked<T: JsonSchema>(
     summary: &'static str,
     query: &'static [&'static str],
 ) -> Route {
-    Route { method: "get", path, summary, query, takes: Takes::Nothing, gives: Some(of::<T>) }
+    let (takes, gives) = (Takes::Nothing, Some(of::<T> as Shape));
+    Route { method: "get", path, right: Right::Look, summary, query, takes, gives }
 }
 
 /// A list that can grow comes in pages (`page.rs`).
@@ -84,12 +90,18 @@ const fn say<T: JsonSchema>(
     summary: &'static str,
     takes: Takes,
 ) -> Route {
-    Route { method, path, summary, query: &[], takes, gives: Some(of::<T>) }
+    let (right, gives) = (Right::Administer, Some(of::<T> as Shape));
+    Route { method, path, right, summary, query: &[], takes, gives }
 }
 
 const fn delete(path: &'static str, summary: &'static str) -> Route {
-    let (method, takes) = ("delete", Takes::Nothing);
-    Route { method, path, summary, query: &[], takes, gives: None }
+    let (method, right, takes) = ("delete", Right::Administer, Takes::Nothing);
+    Route { method, path, right, summary, query: &[], takes, gives: None }
+}
+
+/// What changes something takes an administrator; this an operator may do as well.
+const fn operate(route: Route) -> Route {
+    Route { right: Right::Operate, ..route }
 }
 
 /// The fields of each route's body, by its place in the table.
@@ -273,7 +285,7 @@ pub const ROUTES: &[Route] = &[
     delete("/phone/{name}", "Delete a phone"),
     pages::<RegistrationShown>("/registration", "Who is registered where"),
     look::<RegistrationShown>("/registration/{name}", "One address of record"),
-    delete("/registration/{name}", "Forget all its contacts"),
+    operate(delete("/registration/{name}", "Forget all its contacts")),
     asked::<RouteExplained>(
         "/route/explain",
         "What a call would try, in order, and why not the rest",
@@ -281,7 +293,7 @@ pub const ROUTES: &[Route] = &[
     ),
     pages::<CallShown>("/call", "Running calls"),
     look::<CallShown>("/call/{id}", "One running call"),
-    delete("/call/{id}", "Hang a call up"),
+    operate(delete("/call/{id}", "Hang a call up")),
     asked::<PageOf<CdrShown>>(
         "/cdr",
         "Call records, newest first",
@@ -306,36 +318,55 @@ pub const ROUTES: &[Route] = &[
     say::<ParameterShown>("delete", "/param/{name}", "Back to its default", Takes::Nothing),
     pages::<ParameterChangeShown>("/param/{name}/history", "Who changed it when, newest first"),
     pages::<DeniedShown>("/firewall/deny", "Denied sources"),
-    say::<DeniedShown>(
+    operate(say::<DeniedShown>(
         "post",
         "/firewall/deny",
         "Deny a source, or deny it anew",
         Takes::One(of::<NewDenial>),
-    ),
+    )),
     look::<DeniedShown>("/firewall/deny/{prefix}", "One denied source"),
-    delete("/firewall/deny/{prefix}", "Deny it no longer"),
+    operate(delete("/firewall/deny/{prefix}", "Deny it no longer")),
+    pages::<ImportShown>("/firewall/import", "Lists that are denied whole"),
+    look::<ImportShown>("/firewall/import/{name}", "One of them"),
+    operate(Route {
+        query: &["reason", "for_s", "until", "skip"],
+        ..say::<ImportTaken>(
+            "put",
+            "/firewall/import/{name}",
+            "Deny a list, in place of what was denied by this name; skip=1: but for its wrong lines",
+            Takes::Entries(of::<EntryRow>),
+        )
+    }),
+    operate(delete("/firewall/import/{name}", "Deny none of it any more")),
+    pages::<ImportEntryShown>("/firewall/import/{name}/entry", "What it denies"),
+    operate(delete("/firewall/import/{name}/entry/{prefix}", "Take one entry out of it")),
     pages::<Trusted>("/firewall/trust", "Trusted sources"),
-    say::<Trusted>("post", "/firewall/trust", "Trust a source", Takes::One(of::<Trusted>)),
+    operate(say::<Trusted>("post", "/firewall/trust", "Trust a source", Takes::One(of::<Trusted>))),
     look::<Trusted>("/firewall/trust/{prefix}", "One trusted source"),
-    say::<Trusted>(
+    operate(say::<Trusted>(
         "patch",
         "/firewall/trust/{prefix}",
         "Change why it is trusted",
         Takes::Some(of::<Trusted>),
-    ),
-    delete("/firewall/trust/{prefix}", "Trust it no longer"),
+    )),
+    operate(delete("/firewall/trust/{prefix}", "Trust it no longer")),
     pages::<GeoShown>("/firewall/geo", "Geo sets: named sets of addresses, and how old they are"),
-    say::<GeoShown>("post", "/firewall/geo", "Create a geo set", Takes::One(of::<GeoHead>)),
+    operate(say::<GeoShown>(
+        "post",
+        "/firewall/geo",
+        "Create a geo set",
+        Takes::One(of::<GeoHead>),
+    )),
     look::<GeoShown>("/firewall/geo/{name}", "One geo set"),
-    say::<GeoShown>(
+    operate(say::<GeoShown>(
         "patch",
         "/firewall/geo/{name}",
         "Change whence it is, and of which day",
         Takes::Some(of::<GeoHead>),
-    ),
-    delete("/firewall/geo/{name}", "Delete a geo set that no fence names"),
+    )),
+    operate(delete("/firewall/geo/{name}", "Delete a geo set that no fence names")),
     pages::<GeoRangeShown>("/firewall/geo/{name}/range", "Its addresses, as the fewest prefixes"),
-    Route {
+    operate(Route {
         query: &["source", "dated"],
         ..say::<RangesTaken>(
             "post",
@@ -343,8 +374,8 @@ pub const ROUTES: &[Route] = &[
             "Add ranges",
             Takes::Ranges(of::<GeoRow>),
         )
-    },
-    Route {
+    }),
+    operate(Route {
         query: &["source", "dated"],
         ..say::<RangesTaken>(
             "put",
@@ -352,17 +383,21 @@ pub const ROUTES: &[Route] = &[
             "Replace all ranges",
             Takes::Ranges(of::<GeoRow>),
         )
-    },
-    delete("/firewall/geo/{name}/range/{range}", "Take the addresses of a range out"),
+    }),
+    operate(delete("/firewall/geo/{name}/range/{range}", "Take the addresses of a range out")),
     pages::<SuspensionShown>("/firewall/suspended", "Who is shut out because logins failed"),
-    delete("/firewall/suspended/{id}", "Let someone in again at once"),
+    operate(delete("/firewall/suspended/{id}", "Let someone in again at once")),
     look::<ListOf<DriverLimit>>("/firewall/limit", "Limits of the driver"),
     look::<ListOf<PresetShown>>("/firewall/preset", "Sets of limits by name"),
-    say::<ListOf<DriverLimit>>(
+    operate(say::<ListOf<DriverLimit>>(
         "post",
         "/firewall/preset/{name}",
         "Set all that a preset is about",
         Takes::Nothing,
+    )),
+    look::<ListOf<SignatureShown>>(
+        "/firewall/signature",
+        "Scanners that are known by name, and what each name dropped",
     ),
     look::<ListOf<DriverCounter>>("/firewall/counter", "Packets and bytes by verdict"),
     look::<ListOf<TalkerShown>>(
@@ -377,11 +412,21 @@ pub const ROUTES: &[Route] = &[
     pages::<AlarmShown>("/alarm", "Standing alarms"),
     pages::<EventShown>("/event", "Recent events, newest first"),
     look::<DrainShown>("/drain", "Whether new calls are refused"),
-    say::<DrainShown>(
+    operate(say::<DrainShown>(
         "post",
         "/drain",
         "Refuse new calls, or take them again",
         Takes::One(of::<NewDrain>),
+    )),
+    pages::<User>("/user", "Who may use the API, and as what"),
+    say::<User>(
+        "post",
+        "/user",
+        "List a user; from the first on nobody else may",
+        Takes::One(of::<User>),
     ),
+    look::<User>("/user/{name}", "One user"),
+    say::<User>("patch", "/user/{name}", "Change a user's role", Takes::Some(of::<User>)),
+    delete("/user/{name}", "A user may do nothing any more"),
     look::<BTreeMap<String, Value>>("/openapi.json", "This document"),
 ];

@@ -79,7 +79,7 @@ fn status_of(shared: &Shared, held: &Held) -> Status {
     }
     let dataplane = (0..sizes.workers).all(|worker| beats(shared, worker));
     let histogram = histogram(shared);
-    let (guard, rules) = match shared.maps.lock().as_deref() {
+    let (guard, rules) = match shared.maps.lock().as_deref().map(|held| &held.maps) {
         Ok(Some(maps)) => (true, maps.admits().unwrap_or(false)),
         _ => (false, !shared.pins.exists()),
     };
@@ -282,7 +282,7 @@ pub(super) fn explain(shared: &Shared, query: &BTreeMap<String, String>) -> Resu
     let source = address("source")?
         .ok_or_else(|| Refusal::invalid("source: missing; the address the packet comes from"))?;
     let maps = shared.maps.lock().map_err(|_| Refusal::new(500, "driver maps broken", ""))?;
-    let maps = maps.as_ref().ok_or_else(|| {
+    let maps = maps.maps.as_ref().ok_or_else(|| {
         Refusal::new(
             503,
             "no guard is loaded",

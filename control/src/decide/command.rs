@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Office;
+use super::access::by_whom;
 use super::upstream::subject;
 use crate::cdr::id_from_text;
 use crate::journal::{Event, Severity};
@@ -27,6 +28,7 @@ use crate::shown::{
 use crate::state::binding::{Binding, transport_name};
 use crate::state::customer::Customer;
 use crate::state::entity::{self, Denied, Entity, Kind, RateRow};
+use crate::state::imports::Entries;
 use crate::store::{Change, LedgerEntry, ParameterChange};
 use crate::{Refusal, Time};
 
@@ -60,6 +62,8 @@ pub struct Command {
     pub rates: Vec<RateRow>,
     /// Ranges of a geo set.
     pub ranges: Option<Arc<GeoSet>>,
+    /// Entries of an import of the deny list.
+    pub entries: Option<Arc<Entries>>,
 }
 
 /// Longest time of a denial that ends by itself, s; beyond, deny until removed.
@@ -115,38 +119,36 @@ pub(crate) struct NewDenial {
     reason: String,
 }
 
-impl NewDenial {
-    /// When it ends, µs since 1970 UTC; 0: when it is removed.
-    fn until_us(&self, time: Time) -> Result<u64, Refusal> {
-        let end_us = match (&self.until, self.for_s) {
-            (None, 0) => return Ok(0),
-            (None, for_s) => time.wall_us.saturating_add(for_s.saturating_mul(1_000_000)),
-            (Some(_), 1..) => {
-                return Err(Refusal::invalid("until: not together with for_s"));
-            }
-            (Some(text), 0) => {
-                let refuse = |what| Refusal::invalid(format!("until: {text:?} is {what}"));
-                let end: jiff::Timestamp =
-                    text.parse().map_err(|_| refuse("no time, like 2030-12-31T23:59:59Z"))?;
-                let end_us = u64::try_from(end.as_microsecond()).unwrap_or(0);
-                if end_us <= time.wall_us {
-                    return Err(refuse("over"));
-                }
-                end_us
-            }
-        };
-        if (end_us - time.wall_us) / 1_000_000 > DENIAL_S_MAX {
-            let field = if self.until.is_some() { "until" } else { "for_s" };
-            let detail = format!(
-                "{field}: up to {DENIAL_S_MAX} s from now; without, it is denied until it is removed"
-            );
-            return Err(Refusal::invalid(detail));
+/// When a denial ends, µs since 1970 UTC; 0: when it is removed.
+pub(super) fn denial_end(time: Time, until: Option<&str>, for_s: u64) -> Result<u64, Refusal> {
+    let end_us = match (until, for_s) {
+        (None, 0) => return Ok(0),
+        (None, for_s) => time.wall_us.saturating_add(for_s.saturating_mul(1_000_000)),
+        (Some(_), 1..) => {
+            return Err(Refusal::invalid("until: not together with for_s"));
         }
-        Ok(end_us)
+        (Some(text), 0) => {
+            let refuse = |what| Refusal::invalid(format!("until: {text:?} is {what}"));
+            let end: jiff::Timestamp =
+                text.parse().map_err(|_| refuse("no time, like 2030-12-31T23:59:59Z"))?;
+            let end_us = u64::try_from(end.as_microsecond()).unwrap_or(0);
+            if end_us <= time.wall_us {
+                return Err(refuse("over"));
+            }
+            end_us
+        }
+    };
+    if (end_us - time.wall_us) / 1_000_000 > DENIAL_S_MAX {
+        let field = if until.is_some() { "until" } else { "for_s" };
+        let detail = format!(
+            "{field}: up to {DENIAL_S_MAX} s from now; without, it is denied until it is removed"
+        );
+        return Err(Refusal::invalid(detail));
     }
+    Ok(end_us)
 }
 
-fn operator() -> String {
+pub(super) fn operator() -> String {
     "operator".into()
 }
 
@@ -161,6 +163,8 @@ fn collection(path: &[&str]) -> Option<Kind> {
         ["firewall", "deny"] => Some(Kind::Deny),
         ["firewall", "trust"] => Some(Kind::Trust),
         ["firewall", "geo"] => Some(Kind::Geo),
+        ["user"] => Some(Kind::User),
+        ["firewall", "import"] => Some(Kind::Import),
         _ => None,
     }
 }
@@ -312,8 +316,22 @@ impl Office {
             (Method::Delete, ["firewall", "geo", name, "range", range]) => {
                 self.remove_geo_range(time, name, range)
             }
-            (Method::Post, ["firewall", "deny"]) => self.deny(time, body),
-            (_, path) => self.handle_document(time, path, command),
+            (Method::Post, ["firewall", "deny"]) => self.deny(time, who, body),
+            (Method::Put, ["firewall", "import", name]) => {
+                self.import_denials(time, who, name, command)
+            }
+            (Method::Get, ["firewall", "import", name, "entry"]) => {
+                self.import_entries(name, &Page::read(&command.query)?)
+            }
+            (Method::Delete, ["firewall", "import", name, "entry", prefix]) => {
+                self.remove_import_entry(time, who, name, prefix)
+            }
+            // No routes: the API asks before it takes a request.
+            (Method::Get, ["firewall", "gateways"]) => Ok(self.gateways_shown()),
+            (Method::Get, ["access", right, attempt]) => {
+                self.check_access(time, who, right, attempt)
+            }
+            (_, path) => self.handle_document(time, who, path, command),
         }
     }
 
@@ -347,6 +365,7 @@ impl Office {
     fn handle_document(
         &mut self,
         time: Time,
+        who: &str,
         path: &[&str],
         Command { method, query, body, .. }: &Command,
     ) -> Result<Value, Refusal> {
@@ -363,7 +382,7 @@ impl Office {
                     let plain = self.state.plain_profile();
                     let entity = self.state.create(kind, body.clone())?;
                     self.tell_plain(&plain);
-                    self.saved(time, "created", &entity);
+                    self.saved(time, "created", &entity, by_whom(who, &entity));
                     Ok(self.describe(time, &entity))
                 }
                 _ => Err(not_allowed()),
@@ -373,12 +392,15 @@ impl Office {
         let (name, collection_path) = path.split_last().ok_or_else(unknown)?;
         let kind = collection(collection_path).ok_or_else(unknown)?;
         match method {
-            Method::Get => Ok(self.describe(time, self.state.document(kind, name)?)),
+            Method::Get => match self.state.document(kind, name) {
+                Ok(entity) => Ok(self.describe(time, entity)),
+                Err(missing) => Err(self.hint_at_import(kind, name, missing)),
+            },
             Method::Patch => {
                 let plain = self.state.plain_profile();
                 let entity = self.state.update(kind, name, body)?;
                 self.tell_plain(&plain);
-                self.saved(time, "changed", &entity);
+                self.saved(time, "changed", &entity, by_whom(who, &entity));
                 // Whoever registered by the old password proved something else.
                 if ["password", "auth_password"].iter().any(|secret| is_said(body, secret)) {
                     self.unregister(entity.id());
@@ -388,7 +410,8 @@ impl Office {
             Method::Delete => {
                 let plain = self.state.plain_profile();
                 self.check_untried(kind, name)?;
-                let entity = self.state.delete(kind, name)?;
+                let deleted = self.state.delete(kind, name);
+                let entity = deleted.map_err(|no| self.hint_at_import(kind, name, no))?;
                 self.tell_plain(&plain);
                 self.change(Change::Delete(kind, entity.id()));
                 self.tell_fences();
@@ -400,21 +423,28 @@ impl Office {
                     let gone = Profile { gateway: entity.id(), ..Profile::default() };
                     self.order_all(Order::Profile(gone));
                 }
-                self.note(time, "deleted", &format!("{} {name}", kind.name()), String::new());
+                let subject = format!("{} {name}", kind.name());
+                self.note(time, "deleted", &subject, by_whom(who, &entity));
                 Ok(Value::Null)
             }
             Method::Post | Method::Put => Err(not_allowed()),
         }
     }
 
-    pub(super) fn saved(&mut self, time: Time, name: &'static str, entity: &Entity) {
+    pub(super) fn saved(
+        &mut self,
+        time: Time,
+        name: &'static str,
+        entity: &Entity,
+        detail: String,
+    ) {
         self.change(Change::Put(Box::new(entity.clone())));
         self.tell_fences();
         self.tell_driver(time, entity);
         self.upstream_changed(time, entity);
         self.tell_gateway(entity);
         let subject = format!("{} {}", entity.kind().name(), entity.name());
-        self.note(time, name, &subject, String::new());
+        self.note(time, name, &subject, detail);
     }
 
     /// The workers hear what holds for phones, if that is not what it `was`.
@@ -519,9 +549,12 @@ impl Office {
                 prefix: denied.name.clone(),
                 since: Moment::at(denied.since_us),
                 until: (denied.until_us > 0).then(|| Moment::at(denied.until_us)),
+                hits: None,
                 denied,
             }),
             Entity::Trust(trusted) => shown::json(trusted),
+            Entity::User(user) => shown::json(user),
+            Entity::Import(import) => self.describe_import(import),
             Entity::Geo(set) => self.describe_geo(time, set),
         }
     }
@@ -643,9 +676,9 @@ impl Office {
         shown::json(ListOf { items: items.collect() })
     }
 
-    fn deny(&mut self, time: Time, body: &Value) -> Result<Value, Refusal> {
+    fn deny(&mut self, time: Time, who: &str, body: &Value) -> Result<Value, Refusal> {
         let denial: NewDenial = entity::parse(body.clone())?;
-        let until_us = denial.until_us(time)?;
+        let until_us = denial_end(time, denial.until.as_deref(), denial.for_s)?;
         let NewDenial { prefix: name, reason, .. } = denial;
         let prefix: routing::Prefix =
             name.parse().map_err(|fault| Refusal::invalid(format!("prefix: {name:?}: {fault}")))?;
@@ -665,7 +698,7 @@ impl Office {
             Ok(_) => self.state.update(Kind::Deny, &name, &without_id(body))?,
             Err(_) => self.state.create(Kind::Deny, body)?,
         };
-        self.saved(time, "denied", &entity);
+        self.saved(time, "denied", &entity, by_whom(who, &entity));
         Ok(self.describe(time, &entity))
     }
 

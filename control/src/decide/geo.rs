@@ -27,7 +27,7 @@ impl Office {
             today - day
         });
         let fences = self.state.fences_of(head.id);
-        shown::json(GeoShown { set: head, ranges, age_days, fences })
+        shown::json(GeoShown { set: head, ranges, age_days, fences, hits: None })
     }
 
     /// A page of a set's prefixes. A page's cursor is the address that its last one begins with.
@@ -37,7 +37,7 @@ impl Office {
             return Ok(page.fill(None::<Value>, |_| String::new(), |it| it));
         };
         let show = |(address, bits): (std::net::IpAddr, u8)| {
-            shown::json(GeoRangeShown { range: format!("{address}/{bits}") })
+            shown::json(GeoRangeShown { range: format!("{address}/{bits}"), hits: None })
         };
         let place = |(address, _): &(std::net::IpAddr, u8)| address.to_string();
         match &page.cursor {

@@ -10,9 +10,10 @@
 //! ask beside this one: `admit` (with `caller` and `callee`), `register`, `answered`, `ended`; `digest` for
 //! who proves who he is, `suspend` for who fails too often; `illegal` and `challenged` for strangers in numbers; `upstream` for what we ask
 //! of vendors ourselves, and `names` for where they are; `keep_alive` for phones behind NAT; `fence` for who
-//! is where he may not be; `command` (with `geo`) for what operators want; `explain` for why; `downward`
+//! is where he may not be; `access` for who may want what; `command` (with `geo` and `import`) for what operators want; `explain` for why; `downward`
 //! for what waits for a worker.
 
+mod access;
 mod admit;
 mod answered;
 mod callee;
@@ -29,6 +30,7 @@ mod fence;
 mod geo;
 mod guests;
 mod illegal;
+mod import;
 mod keep_alive;
 mod load;
 mod names;
@@ -43,6 +45,7 @@ mod vanished;
 
 pub use chance::Chance;
 pub use command::{Command, Method};
+pub use import::DenyRoom;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -133,6 +136,8 @@ pub struct Office {
     uncommitted_until: Option<link::Instant>,
     /// The driver's lists are to be told anew.
     untold: perimeter::Untold,
+    /// What fits into the driver's deny list.
+    deny_room: DenyRoom,
     sight: sight::Sight,
     /// Registrations and online checks.
     upstream: upstream::Upstream,
@@ -187,6 +192,9 @@ impl Office {
         }
         for (id, set) in loaded.geo {
             office.state.restore_geo(id, std::sync::Arc::new(set));
+        }
+        for (id, entries) in loaded.imports {
+            office.state.imports.insert(id, std::sync::Arc::new(entries));
         }
         for (tariff, row) in loaded.rates {
             office.state.restore_rate(tariff, row);
@@ -451,6 +459,7 @@ impl Office {
     /// What happens by itself: expired denials go, counts of illegal calls become records.
     pub fn handle_tick(&mut self, time: Time) {
         self.expire_denials(time);
+        self.expire_imports(time);
         self.beat(time);
         self.settle_uncommitted(time);
         self.give_up_challenges(time);

@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use xdp_prog::{Limits, Meter, Ports, Prefix, Rate, Regular, TrunkRates};
 
 use super::Office;
 use crate::Time;
-use crate::reconcile::{Denial, Desired, News, Perimeter, Realm, Trusted};
+use crate::reconcile::{Denial, Desired, Imported, News, Perimeter, Realm, Trusted};
 use crate::state::entity::{Denied, Entity, Fencing, Kind};
 
 /// Beyond, all is told anew.
@@ -63,6 +64,8 @@ pub(super) struct Untold {
     pub(super) perimeter: bool,
     /// Geo sets that the driver knows.
     pub(super) realms: bool,
+    /// Imports of the deny list.
+    pub(super) imports: bool,
     news: VecDeque<News>,
     /// When denials end, and whose. One that was changed or removed meanwhile is not there any more.
     pub(super) ends: BTreeSet<(u64, String)>,
@@ -91,9 +94,14 @@ fn driver_prefix(prefix: routing::Prefix) -> Option<Prefix> {
 }
 
 fn denial(time: Time, denied: &Denied) -> Option<Denial> {
-    let left_us = denied.until_us.saturating_sub(time.wall_us);
-    let not_after = (denied.until_us > 0).then(|| time.now + Duration::from_micros(left_us));
+    let not_after = last_moment(time, denied.until_us);
     Some(Denial { prefix: prefix(&denied.name)?, not_after })
+}
+
+/// The end of a denial by the driver's clock.
+fn last_moment(time: Time, until_us: u64) -> Option<Duration> {
+    let left_us = until_us.saturating_sub(time.wall_us);
+    (until_us > 0).then(|| time.now + Duration::from_micros(left_us))
 }
 
 impl Office {
@@ -103,15 +111,32 @@ impl Office {
         if std::mem::take(&mut self.untold.whole) {
             self.untold.news.clear();
             (self.untold.perimeter, self.untold.realms) = (false, false);
+            self.untold.imports = false;
             return Some(News::Whole(Box::new(self.desired(time))));
         }
         if std::mem::take(&mut self.untold.perimeter) {
             return Some(News::Perimeter(Box::new(self.perimeter())));
         }
+        if std::mem::take(&mut self.untold.imports) {
+            return Some(News::Imports(self.imports(time)));
+        }
         if std::mem::take(&mut self.untold.realms) {
             return Some(News::Realms(self.realms()));
         }
         self.untold.news.pop_front()
+    }
+
+    /// What imports deny, and until when.
+    fn imports(&self, time: Time) -> Vec<Imported> {
+        let heads = self.state.documents(Kind::Import).filter_map(|entity| match entity {
+            Entity::Import(head) => Some(head),
+            _ => None,
+        });
+        let told = heads.filter_map(|head| {
+            let entries = Arc::clone(self.state.imports.get(&head.id)?);
+            Some(Imported { entries, not_after: last_moment(time, head.until_us) })
+        });
+        told.collect()
     }
 
     /// Geo sets that the driver forbids or allows.
@@ -122,11 +147,12 @@ impl Office {
         });
         let known = heads.filter_map(|head| {
             let set = self.state.fences.set(head.id)?.clone();
-            match head.driver {
-                Fencing::Forbid => Some(Realm { set, allow: false }),
-                Fencing::Allow => Some(Realm { set, allow: true }),
-                Fencing::Unset | Fencing::Ignore => None,
-            }
+            let allow = match head.driver {
+                Fencing::Forbid => false,
+                Fencing::Allow => true,
+                Fencing::Unset | Fencing::Ignore => return None,
+            };
+            Some(Realm { name: head.name.clone(), set, allow })
         });
         known.collect()
     }
@@ -161,6 +187,7 @@ impl Office {
     fn tell_perimeter_of(&mut self, kind: Kind) {
         self.untold.perimeter |= matches!(kind, Kind::Mapping | Kind::Routing | Kind::Trust);
         self.untold.realms |= kind == Kind::Geo;
+        self.untold.imports |= kind == Kind::Import;
     }
 
     /// After a start: when those that were kept end.
@@ -226,6 +253,7 @@ impl Office {
             deny: deny.collect(),
             regulars: regulars.collect(),
             realms: self.realms(),
+            imports: self.imports(time),
         }
     }
 

@@ -18,10 +18,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use guard::{
-    Consequence, Failure, Kind as ScopeKind, Regulars, Rule, Rules, Scope, Standing, Suspension,
-    Suspensions, Watch,
+    Attempts, Consequence, Failure, Kind as ScopeKind, Regulars, Rule, Rules, Scope, Standing,
+    Suspension, Suspensions, Watch,
 };
 use link::order::ShutOut as ShutOutOrder;
+use link::report::{Refusals, Refused};
 use link::{Order, Text};
 use serde_json::Value;
 
@@ -54,6 +55,10 @@ pub(super) struct Defence {
     numbered: BTreeMap<u32, Scope>,
     numbers: std::collections::HashMap<Scope, u32>,
     number_last: u32,
+    /// Requests that each of them refused since the start.
+    turned_away: BTreeMap<u32, u64>,
+    /// Logins that failed or were refused, of late.
+    attempts: Attempts,
     /// Alarms that stand, and when there was last a sign of them.
     signs: BTreeMap<(&'static str, String), link::Instant>,
     /// Digests that were computed, and requests that were refused without.
@@ -136,6 +141,7 @@ impl Defence {
     fn forget_name(&mut self, scope: &Scope) -> Option<u32> {
         let number = self.numbers.remove(scope)?;
         self.numbered.remove(&number);
+        self.turned_away.remove(&number);
         Some(number)
     }
 }
@@ -183,11 +189,41 @@ impl Office {
         let its_place = self.is_its_place(time, proof.endpoint, source);
         let found =
             self.defence.suspensions.check(time.wall_us, proof.endpoint, source, its_place)?;
-        self.defence.refused += 1;
+        self.note_refused(time, &found.scope, source, 1);
         Some(match found.scope.kind() {
             ScopeKind::Source => ShutOut::Ignored,
             _ => ShutOut::Refused,
         })
+    }
+
+    /// So many requests were refused because their sender is shut out.
+    fn note_refused(&mut self, time: Time, scope: &Scope, source: IpAddr, count: u32) {
+        self.defence.refused += u64::from(count);
+        if let Some(number) = self.defence.numbers.get(scope) {
+            *self.defence.turned_away.entry(*number).or_default() += u64::from(count);
+        }
+        self.note_attempts(time, source, count);
+    }
+
+    /// What the workers refused by themselves.
+    pub fn handle_refusals(&mut self, time: Time, refusals: &Refusals) {
+        for Refused { number, count } in refusals.rows.iter().take(refusals.used as usize) {
+            // Who was let in again meanwhile has no number any more.
+            let Some(scope) = self.defence.numbered.get(number).cloned() else { continue };
+            let Some(source) = scope.source() else { continue };
+            self.note_refused(time, &scope, source, *count);
+        }
+    }
+
+    /// Whoever tries so often works at a list of passwords (AUTH-13), whether they are looked at or not.
+    pub(super) fn note_attempts(&mut self, time: Time, source: IpAddr, count: u32) {
+        let limit = self.state.values.number("TG_ALARM_AUTH");
+        let tried = self.defence.attempts.handle(time.wall_us, source, count);
+        if limit > 0 && tried >= limit {
+            let detail = format!("{tried} logins failed or were refused within a minute");
+            let subject = source.to_string();
+            self.raise_sign(time, "attack_password", subject, Severity::Warning, detail);
+        }
     }
 
     /// Whether an account may not be charged from there.
@@ -205,6 +241,7 @@ impl Office {
     pub(super) fn note_failure(&mut self, time: Time, proof: &Proof<'_>) {
         self.figures.failed += 1;
         let (at_us, source) = (time.wall_us, proof.source.ip());
+        self.note_attempts(time, source, 1);
         let rules = self.suspension_rules();
         let failure = Failure {
             at_us,
@@ -274,7 +311,7 @@ impl Office {
             suspension.failures, suspension.offences
         );
         self.note(time, "suspended", &subject_of(&kept), detail);
-        if let Some(order) = order_of(time, suspension) {
+        if let Some(order) = order_of(time, number, suspension) {
             self.order_all(Order::ShutOut(order));
         }
         self.change(Change::Suspension(Box::new(kept)));
@@ -283,8 +320,9 @@ impl Office {
     /// What a new dataplane must know of who is shut out: as many as a worker has places for.
     pub(super) fn tell_shut_out(&mut self, time: Time) {
         let all = self.defence.suspensions.list(time.wall_us);
-        let orders: Vec<ShutOutOrder> =
-            all.filter_map(|it| order_of(time, &it)).take(SHUT_OUT_MAX).collect();
+        let orders =
+            all.filter_map(|it| order_of(time, *self.defence.numbers.get(&it.scope)?, &it));
+        let orders: Vec<ShutOutOrder> = orders.take(SHUT_OUT_MAX).collect();
         for order in orders {
             self.order_all(Order::ShutOut(order));
         }
@@ -299,11 +337,12 @@ impl Office {
             self.state.values.number("TG_SUSPEND_WINDOW")
         );
         let (since_us, until_us) = (suspension.since_us, suspension.until_us);
+        let detail = reason.clone();
         let by = "suspension".to_owned();
         let denied = Denied { id: 0, name, reason, by, since_us, until_us };
         // What a person denied already stays as that person said.
         if let Ok(entity) = self.state.create(Kind::Deny, Entity::Deny(denied).body()) {
-            self.saved(time, "denied", &entity);
+            self.saved(time, "denied", &entity, detail);
         }
     }
 
@@ -381,6 +420,7 @@ impl Office {
                     endpoint: it.endpoint,
                     source: it.source.map(|source| source.to_string()),
                     failures: it.failures,
+                    refused: self.defence.turned_away.get(&it.number).copied().unwrap_or(0),
                     offences: it.offences,
                     since: Moment::at(it.since_us),
                     until: Moment::at(it.until_us),
@@ -397,10 +437,10 @@ impl Office {
         let scope = scope.cloned().ok_or_else(missing)?;
         let was = self.defence.suspensions.find(time.wall_us, &scope).ok_or_else(missing)?;
         self.defence.suspensions.clear(time.wall_us, &scope);
-        if let Some(order) = order_of(time, &was) {
-            self.order_all(Order::ShutOut(ShutOutOrder { until_us: 0, ..order }));
-        }
         if let Some(number) = self.defence.forget_name(&scope) {
+            if let Some(order) = order_of(time, number, &was) {
+                self.order_all(Order::ShutOut(ShutOutOrder { until_us: 0, ..order }));
+            }
             let subject = subject_of(&SuspensionKept::new(number, &was));
             self.note(time, "suspension_cleared", &subject, "by hand".to_owned());
             self.change(Change::SuspensionGone(number));
@@ -417,7 +457,7 @@ fn sign_of(consequence: &Consequence) -> String {
 
 /// What the workers are told of a suspension. `None`: it does not hold for all requests from somewhere, so
 /// control judges each.
-fn order_of(time: Time, it: &Suspension) -> Option<ShutOutOrder> {
+fn order_of(time: Time, number: u32, it: &Suspension) -> Option<ShutOutOrder> {
     let (endpoint, source, status) = match &it.scope {
         // Without a name it would be everybody from there.
         Scope::Pair(endpoint, _) if endpoint.is_empty() => return None,
@@ -432,7 +472,8 @@ fn order_of(time: Time, it: &Suspension) -> Option<ShutOutOrder> {
         until_us: now_us.saturating_add(left_us),
         endpoint: Text::new(endpoint.as_bytes())?,
         status,
-        spare: 0,
+        spare: [0; 6],
+        number,
     })
 }
 

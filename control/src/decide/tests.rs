@@ -16,6 +16,7 @@ use crate::cdr::Cdr;
 use crate::reconcile::News;
 
 mod guests;
+mod imports;
 mod names;
 mod sight;
 mod upstream;
@@ -120,6 +121,7 @@ impl Desk {
             body,
             rates: Vec::new(),
             ranges: None,
+            entries: None,
         };
         self.office.handle_command(self.time, &command)
     }
@@ -910,6 +912,7 @@ fn behaviour(name: &str, value: &str) -> String {
     longer.facts.caller = Text::new(b"390212345").unwrap();
     seen.push(format!("{:?}", desk.ask(&longer).map(|_| ()).map_err(|no| no.reason)));
     desk.office.handle_load(desk.time, crate::machine::Load { cpu: 75, disk: 85 });
+    desk.office.note_attempts(desk.time, "10.9.9.9".parse().unwrap(), 100);
     seen.push(format!("{:?}", sight::alarms(&mut desk)));
     seen.push(upstream::behaviour(name, value));
     seen.push(format!("{:?}", desk.office.state.values.for_workers()).replace("version: 3", ""));

@@ -65,7 +65,11 @@ impl State {
                 let old = self.tariff_head(&new.name).map_or(&new.currency, |old| &old.currency);
                 if *old == new.currency { Ok(()) } else { self.check_currency_free(entity) }
             }
-            Entity::Deny(_) | Entity::Trust(_) | Entity::Geo(_) => Ok(()),
+            Entity::Deny(_)
+            | Entity::Trust(_)
+            | Entity::Geo(_)
+            | Entity::User(_)
+            | Entity::Import(_) => Ok(()),
         }
     }
 

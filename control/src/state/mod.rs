@@ -10,6 +10,7 @@ pub mod customer;
 mod derive;
 pub mod entity;
 pub mod fence;
+pub mod imports;
 pub mod profile;
 mod rates;
 pub mod secret;
@@ -79,6 +80,8 @@ pub struct State {
     /// Who serves which prefix.
     pub routes: RouteTable,
     tariffs: HashMap<u32, Arc<Tariff>>,
+    /// What imports of the deny list hold.
+    pub imports: imports::Imports,
     /// Where addresses may lie, of whom.
     pub fences: fence::Fences,
     /// The workers do not know that yet.
@@ -247,6 +250,7 @@ impl State {
                 self.tariffs.remove(&entity.id());
             }
             Kind::Phone => self.customers.remove(entity.id()),
+            Kind::Import => drop(self.imports.remove(&entity.id())),
             _ => self.rebuild(kind),
         }
         self.bindings.forget(entity.id());

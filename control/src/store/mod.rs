@@ -21,6 +21,7 @@ use crate::page::Page;
 use crate::resolve::Server;
 use crate::state::binding::Binding;
 use crate::state::entity::{Entity, Kind, RateRow};
+use crate::state::imports::Entries;
 
 /// One thing to make durable.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub enum Change {
     RateGone(u32, String),
     /// A geo set has these addresses now.
     GeoRanges(u32, Arc<GeoSet>),
+    /// An import of the deny list holds these now.
+    ImportEntries(u32, Arc<Entries>),
     /// A parameter has another value.
     Parameter(Box<ParameterChange>),
     /// A balance moved. A second entry with the same reference is ignored: it is the same one.
@@ -224,6 +227,8 @@ pub struct Loaded {
     pub rates: Vec<(u32, RateRow)>,
     /// Addresses of geo sets, by the number of their heads.
     pub geo: Vec<(u32, GeoSet)>,
+    /// Entries of imports of the deny list, likewise.
+    pub imports: Vec<(u32, Entries)>,
     /// All changed parameters.
     pub parameters: Vec<(String, String)>,
     /// Balances: the sum of each account's entries, in billionths.

@@ -17,6 +17,7 @@ use crate::cdr::{Cdr, id_text};
 use crate::page::{Page, strange_cursor};
 use crate::shown::{self, LedgerShown, Moment, ParameterChangeShown};
 use crate::state::entity::{Entity, Kind, RateRow};
+use crate::state::imports::Entries;
 use crate::state::profile;
 
 /// Each migration is applied once, in order; `user_version` says how many were.
@@ -60,6 +61,8 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE regular (source TEXT PRIMARY KEY, at_us INTEGER NOT NULL) WITHOUT ROWID;
 ", "
     CREATE TABLE geo (id INTEGER PRIMARY KEY, ranges BLOB NOT NULL);
+", "
+    CREATE TABLE import (id INTEGER PRIMARY KEY, entries BLOB NOT NULL);
 "];
 
 /// How long another connection's lock is waited for.
@@ -155,6 +158,15 @@ impl Store for Sqlite {
             let (id, bytes): (u32, Vec<u8>) = row.map_err(failed(what))?;
             let set = geo_set(&bytes).ok_or_else(|| unreadable(what, "ranges of a geo set"))?;
             loaded.geo.push((id, set));
+        }
+        let mut rows = db.prepare("SELECT id, entries FROM import").map_err(failed(what))?;
+        let imports =
+            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
+        for row in imports {
+            let (id, bytes): (u32, Vec<u8>) = row.map_err(failed(what))?;
+            let entries = Entries::from_bytes(&bytes);
+            let entries = entries.ok_or_else(|| unreadable(what, "entries of an import"))?;
+            loaded.imports.push((id, entries));
         }
         let mut rows = db.prepare("SELECT name, value FROM parameter").map_err(failed(what))?;
         let parameters =
@@ -270,6 +282,9 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
             if *kind == Kind::Geo {
                 run("DELETE FROM geo WHERE id = ?1", params![id])?;
             }
+            if *kind == Kind::Import {
+                run("DELETE FROM import WHERE id = ?1", params![id])?;
+            }
             if matches!(kind, Kind::Phone | Kind::Mapping) {
                 run("DELETE FROM binding WHERE owner = ?1", params![id])?;
             }
@@ -294,6 +309,10 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
         Change::GeoRanges(id, set) => run(
             "INSERT OR REPLACE INTO geo (id, ranges) VALUES (?1, ?2)",
             params![id, geo_bytes(set)],
+        ),
+        Change::ImportEntries(id, entries) => run(
+            "INSERT OR REPLACE INTO import (id, entries) VALUES (?1, ?2)",
+            params![id, entries.to_bytes()],
         ),
         Change::Parameter(change) => {
             let ParameterChange { at_us, who, name, old, new } = &**change;

@@ -90,11 +90,14 @@ impl Switch {
     ) -> bool {
         let username = credentials.username.as_bytes();
         let endpoint = if username.is_empty() { said } else { username };
-        match self.shut_out.find(now, endpoint, path.remote.ip()) {
-            None => return false,
-            Some(0) => self.counters.add(Counter::RefusedShutOut),
+        let Some(status) = self.shut_out.turn_away(now, endpoint, path.remote.ip()) else {
+            return false;
+        };
+        self.arm_refusals(now);
+        match status {
+            0 => self.counters.add(Counter::RefusedShutOut),
             // Control decided it, and knows whom it answers.
-            Some(status) => self.refuse_again(path, request, status, Counter::RefusedShutOut),
+            status => self.refuse_again(path, request, status, Counter::RefusedShutOut),
         }
         true
     }

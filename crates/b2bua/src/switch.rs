@@ -114,7 +114,8 @@ impl Switch {
         let mut random = Random::new(setup.seed);
         // A key of before a restart must not name a call of after it.
         let generation = random.next() as u32;
-        let owners = limits.transactions_max + limits.calls_max + 1;
+        // Beside those: the sweep, and what control hears of refusals.
+        let owners = limits.transactions_max + limits.calls_max + 2;
         let mut free_calls = VecDeque::with_capacity(limits.calls_max as usize * 2);
         free_calls.extend(0..limits.calls_max);
         let scratch = || vec![0; limits.message_bytes_max].into_boxed_slice();
@@ -242,7 +243,8 @@ impl Switch {
                 Some(slot) if slot < self.setup.limits.calls_max => {
                     self.call_due(now, slot as usize);
                 }
-                Some(_) => self.sweep(now),
+                Some(slot) if slot == self.setup.limits.calls_max => self.sweep(now),
+                Some(_) => self.tell_refusals(now),
             }
         }
     }
@@ -419,6 +421,10 @@ impl Switch {
 
     fn set_sweep(&mut self, at: Option<Instant>) {
         self.timers.set(self.transactions_max + self.setup.limits.calls_max, at);
+    }
+
+    pub(crate) fn set_refusals(&mut self, at: Option<Instant>) {
+        self.timers.set(self.transactions_max + self.setup.limits.calls_max + 1, at);
     }
 
     /// Ends calls in which no media flows, and asks those on hold for a sign of life. One part of the ports is

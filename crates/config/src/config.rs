@@ -279,11 +279,13 @@ fn share(total: u32, workers: u32) -> u32 {
 }
 
 /// The deciding side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Control {
     /// The core of the decision loop; `None`: wherever the kernel likes.
     pub core: Option<u32>,
+    /// The group whose members may open the API's socket; `None`: nobody but root and the daemon's user.
+    pub socket_group: Option<String>,
 }
 
 /// What control says on stderr.
@@ -391,8 +393,10 @@ fn read(file: &mut Section<'_>) -> Config {
         media: file.section("media", read_media),
         dataplane,
         limits: file.section("limits", read_limits),
-        control: file
-            .section("control", |section| Control { core: section.number("core", 0..=CORE_MAX) }),
+        control: file.section("control", |section| Control {
+            core: section.number("core", 0..=CORE_MAX),
+            socket_group: section.text("socket_group"),
+        }),
         log: file.section("log", read_log),
     }
 }

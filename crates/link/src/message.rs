@@ -11,7 +11,7 @@ use crate::ask::{Abandon, Admit, Answered, Locate, Register, Reroute};
 use crate::fence::{Fences, Ranges};
 use crate::order::{Drain, Errand, HangUp, Parameters, PlaceName, ShutOut};
 use crate::profile::Profile;
-use crate::report::{ConnectionLost, Ended, ErrandDone, Fenced, GatewayNews};
+use crate::report::{ConnectionLost, Ended, ErrandDone, Fenced, GatewayNews, Refusals};
 use crate::ring::{Consumer, Full, Producer, Wake};
 use crate::{Answer, Ask, Order, Report};
 
@@ -52,6 +52,7 @@ const _: () = {
     assert!(size_of::<GatewayNews>() <= UP_SLOT_BYTES);
     assert!(size_of::<ConnectionLost>() <= UP_SLOT_BYTES);
     assert!(size_of::<Fenced>() <= UP_SLOT_BYTES);
+    assert!(size_of::<Refusals>() <= UP_SLOT_BYTES);
     assert!(size_of::<Route>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Refuse>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Rerouted>() <= DOWN_SLOT_BYTES);
@@ -98,6 +99,7 @@ impl Message for Up {
             Self::Report(Report::Gateway(body)) => (66, body.as_bytes()),
             Self::Report(Report::Lost(body)) => (67, body.as_bytes()),
             Self::Report(Report::Fenced(body)) => (68, body.as_bytes()),
+            Self::Report(Report::Refusals(body)) => (69, body.as_bytes()),
         }
     }
 
@@ -114,6 +116,7 @@ impl Message for Up {
             66 => Self::Report(Report::Gateway(body(bytes)?)),
             67 => Self::Report(Report::Lost(body(bytes)?)),
             68 => Self::Report(Report::Fenced(body(bytes)?)),
+            69 => Self::Report(Report::Refusals(body(bytes)?)),
             _ => return None,
         })
     }
@@ -312,6 +315,11 @@ mod tests {
                 news
             })),
             Up::Report(Report::Lost(ConnectionLost { connection: 10 })),
+            Up::Report(Report::Refusals({
+                let mut refusals = Refusals::new_zeroed();
+                refusals.used = 1;
+                refusals
+            })),
         ]
     }
 

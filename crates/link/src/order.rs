@@ -43,7 +43,9 @@ pub struct ShutOut {
     /// By this status; 0: by no answer at all.
     pub status: u16,
     /// Reserved; zero.
-    pub spare: u16,
+    pub spare: [u8; 6],
+    /// By which control knows it; [`crate::report::Refused`] names it.
+    pub number: u32,
 }
 
 /// By which name whoever answers at a place proves who he is, over TLS (RFC 5922 §7.2), and whether he must.

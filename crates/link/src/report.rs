@@ -7,6 +7,7 @@ use crate::record::CallKey;
 
 /// News. The truth is in the call table; a report only saves control from looking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "slots of a ring have one size anyway")]
 pub enum Report {
     /// The call's record is complete in the call table.
     Ended(Ended),
@@ -18,6 +19,8 @@ pub enum Report {
     Lost(ConnectionLost),
     /// An address did not pass a fence.
     Fenced(Fenced),
+    /// Who is shut out, and tried all the same.
+    Refusals(Refusals),
 }
 
 /// What came of an [`Errand`](crate::order::Errand).
@@ -134,6 +137,32 @@ pub struct Fenced {
     pub untold: u32,
     /// The record's id of the call; zeros: of none.
     pub record: [u64; 2],
+}
+
+/// How many of [`Refused`] one report tells of.
+pub const REFUSALS_MAX: usize = 128;
+
+/// Requests that were refused because their sender is shut out, since the report before. A worker sends some of
+/// these once a second, and none when there was nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Refusals {
+    /// How many of `rows` say something.
+    pub used: u32,
+    /// The first of them do.
+    pub rows: [Refused; REFUSALS_MAX],
+}
+
+/// What one entry refused.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Refused {
+    /// The [`ShutOut`](crate::order::ShutOut)'s.
+    pub number: u32,
+    /// Requests.
+    pub count: u32,
 }
 
 /// A call ended.

@@ -21,6 +21,7 @@ pub struct Archive {
     entities: BTreeMap<(&'static str, u32), Entity>,
     rates: BTreeMap<(u32, String), RateRow>,
     geo: BTreeMap<u32, Arc<GeoSet>>,
+    imports: BTreeMap<u32, control::state::imports::Entries>,
     parameters: BTreeMap<&'static str, String>,
     ids_used: u32,
     bindings: BTreeMap<(u32, String), Binding>,
@@ -73,6 +74,9 @@ impl Archive {
                 self.rates.remove(&(*tariff, prefix.clone()));
             }
             Change::GeoRanges(id, set) => drop(self.geo.insert(*id, set.clone())),
+            Change::ImportEntries(id, entries) => {
+                self.imports.insert(*id, (**entries).clone());
+            }
             Change::Parameter(change) => match &change.new {
                 Some(new) => drop(self.parameters.insert(change.name, new.clone())),
                 None => drop(self.parameters.remove(change.name)),
@@ -166,6 +170,7 @@ impl Store for Archive {
             entities: self.entities.values().cloned().collect(),
             rates: self.rates.iter().map(|((tariff, _), row)| (*tariff, row.clone())).collect(),
             geo: self.geo.iter().map(|(id, set)| (*id, (**set).clone())).collect(),
+            imports: self.imports.iter().map(|(id, entries)| (*id, entries.clone())).collect(),
             parameters: self
                 .parameters
                 .iter()

@@ -369,6 +369,7 @@ impl<'m> Machine<'m> {
             body,
             rates: Vec::new(),
             ranges: None,
+            entries: None,
         };
         desk.due = now;
         let office = &mut desk.driver.office;

@@ -11,6 +11,7 @@ mod phone;
 mod routing_gateway;
 mod source;
 mod tariff;
+mod user;
 
 use std::borrow::Cow;
 
@@ -27,8 +28,9 @@ pub(super) use phone::dialled;
 pub use phone::{Phone, Ring};
 pub use routing_gateway::{Routing, TlsVerify};
 use source::check_source;
-pub use source::{Denied, Trusted};
+pub use source::{Denied, EntryRow, Import, Trusted};
 pub use tariff::{RateRow, TariffHead};
+pub use user::{Right, Role, User};
 
 /// What is shown of a secret.
 pub const HIDDEN: &str = "********";
@@ -52,11 +54,15 @@ pub enum Kind {
     Trust,
     /// A named set of addresses.
     Geo,
+    /// Somebody who may use the API.
+    User,
+    /// A list of denied sources.
+    Import,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Account,
         Self::Tariff,
         Self::Mapping,
@@ -65,6 +71,8 @@ impl Kind {
         Self::Deny,
         Self::Trust,
         Self::Geo,
+        Self::User,
+        Self::Import,
     ];
 
     /// The word in messages and in the store.
@@ -79,6 +87,8 @@ impl Kind {
             Self::Deny => "denied source",
             Self::Trust => "trusted source",
             Self::Geo => "geo set",
+            Self::User => "user",
+            Self::Import => "import",
         }
     }
 
@@ -118,6 +128,10 @@ pub enum Entity {
     Trust(Trusted),
     /// See [`GeoHead`].
     Geo(GeoHead),
+    /// See [`User`].
+    User(User),
+    /// See [`Import`].
+    Import(Import),
 }
 
 impl Entity {
@@ -145,6 +159,8 @@ impl Entity {
                 Self::Trust(Trusted { id, name, ..trusted })
             }
             Kind::Geo => Self::Geo(GeoHead { id, ..parse(body)? }),
+            Kind::User => Self::User(User { id, ..parse(body)? }),
+            Kind::Import => Self::Import(Import { id, ..parse(body)? }),
         };
         // Every field is written, so what is not read is not written either.
         let known = entity.body();
@@ -175,6 +191,8 @@ impl Entity {
             Self::Deny(denied) => check_source(&denied.name, &denied.reason),
             Self::Trust(trusted) => check_source(&trusted.name, &trusted.reason),
             Self::Geo(set) => set.check(),
+            Self::User(user) => user.check(),
+            Self::Import(import) => memo("reason", &import.reason),
         }
     }
 
@@ -190,6 +208,8 @@ impl Entity {
             Self::Deny(_) => Kind::Deny,
             Self::Trust(_) => Kind::Trust,
             Self::Geo(_) => Kind::Geo,
+            Self::User(_) => Kind::User,
+            Self::Import(_) => Kind::Import,
         }
     }
 
@@ -205,6 +225,8 @@ impl Entity {
             Self::Deny(one) => one.id,
             Self::Trust(one) => one.id,
             Self::Geo(one) => one.id,
+            Self::User(one) => one.id,
+            Self::Import(one) => one.id,
         }
     }
 
@@ -220,6 +242,8 @@ impl Entity {
             Self::Deny(one) => &one.name,
             Self::Trust(one) => &one.name,
             Self::Geo(one) => &one.name,
+            Self::User(one) => &one.name,
+            Self::Import(one) => &one.name,
         }
     }
 
@@ -235,6 +259,8 @@ impl Entity {
             Self::Deny(one) => serde_json::to_value(one),
             Self::Trust(one) => serde_json::to_value(one),
             Self::Geo(one) => serde_json::to_value(one),
+            Self::User(one) => serde_json::to_value(one),
+            Self::Import(one) => serde_json::to_value(one),
         };
         value.unwrap_or_default()
     }

@@ -31,6 +31,38 @@ pub struct Denied {
     pub until_us: u64,
 }
 
+/// The head of an import: what holds for all sources of a list that are denied together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Import {
+    /// Its number.
+    #[serde(default)]
+    #[schemars(extend("readOnly" = true))]
+    pub id: u32,
+    /// By which it is taken back.
+    pub name: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+    /// Who imported it.
+    #[serde(default = "operator")]
+    pub by: String,
+    /// Since when, µs since 1970 UTC.
+    #[serde(default)]
+    pub since_us: u64,
+    /// Until when, µs since 1970 UTC; 0: until removed.
+    #[serde(default)]
+    pub until_us: u64,
+}
+
+/// An entry of a list that is imported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EntryRow {
+    /// An address or prefix.
+    pub prefix: String,
+}
+
 /// A trusted source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -414,13 +414,14 @@ fn a_flood_without_passwords_costs_nothing_that_stays() {
 #[test]
 fn who_is_shut_out_is_refused_before_control_is_asked() {
     use link::order::ShutOut;
+    use link::report::Refused;
     let mut world = World::new();
     let source = Endpoint::from(CALLER.parse::<SocketAddr>().unwrap());
     let shut_out = |world: &mut World, endpoint: &[u8], status, left_s: u64| {
         let until_us = (world.now + Duration::from_secs(left_s)).as_micros() as u64;
         let until_us = if left_s == 0 { 0 } else { until_us };
         let endpoint = Text::cut(endpoint);
-        let order = ShutOut { until_us, source, endpoint, status, spare: 0 };
+        let order = ShutOut { until_us, source, endpoint, status, spare: [0; 6], number: 3 };
         world.order(Order::ShutOut(order));
     };
     let proof = world.proof();
@@ -431,6 +432,12 @@ fn who_is_shut_out_is_refused_before_control_is_asked() {
     world.caller_gets("SIP/2.0 403 ");
     assert!(world.asks.is_empty());
     assert_eq!(world.count(Counter::RefusedShutOut), 2);
+    world.wait_ms(1_000);
+    let told = world.reports.pop();
+    let Some(Report::Refusals(told)) = told else { panic!("{told:?}") };
+    assert_eq!((told.used, told.rows[0]), (1, Refused { number: 3, count: 2 }));
+    world.wait_ms(5_000);
+    assert!(world.reports.is_empty(), "nothing more to tell");
     shut_out(&mut world, b"bob", 403, 0);
     world.caller_sends(&register(4, CONTACT));
     world.caller_gets("SIP/2.0 401 ");

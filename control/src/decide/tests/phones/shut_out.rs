@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::state::entity::{Entity, Kind};
+use link::report::{REFUSALS_MAX, Refusals, Refused};
 
 const WRONG: &str = "Wrong-Horse-77";
 
@@ -100,6 +101,33 @@ fn who_is_suspended_is_listed_with_what_is_left_and_let_in_by_hand() {
     assert_eq!(desk.say(Method::Delete, &path, Value::Null).unwrap_err().status, 404);
     let names: Vec<&str> = desk.office.journal.events().map(|event| event.name).collect();
     assert!(names.contains(&"suspended") && names.contains(&"suspension_cleared"), "{names:?}");
+}
+
+#[test]
+fn a_dictionary_that_the_workers_refuse_is_one_alarm_that_names_its_source() {
+    let mut desk = Desk::with_alice();
+    for _ in 0..6 {
+        desk.tries("alice", WRONG, EVIL);
+    }
+    let number = desk.suspended()[0]["id"].as_u64().unwrap() as u32;
+    let told = |desk: &mut Desk, number, count| {
+        let mut rows = [Refused::default(); REFUSALS_MAX];
+        rows[0] = Refused { number, count };
+        rows[1] = Refused { number: 1_000, count: 1_000_000 };
+        desk.office.handle_refusals(desk.time, &Refusals { used: 2, rows });
+        let alarms = desk.look("alarm")["items"].clone();
+        let alarms = alarms.as_array().unwrap().iter();
+        let named = alarms.filter(|it| it["name"] == "attack_password");
+        named.map(|it| it["subject"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&mut desk, number, 93), [] as [&str; 0], "six and 93, and one that nobody has");
+    assert_eq!(desk.suspended()[0]["refused"], 93);
+    assert_eq!(told(&mut desk, number, 1), ["198.51.100.66"]);
+    assert_eq!(told(&mut desk, number, 40), ["198.51.100.66"], "it is the same one");
+    let refused = desk.look("status")["defence"]["refused"].clone();
+    assert_eq!((&desk.suspended()[0]["refused"], refused), (&json!(134), json!(134)));
+    desk.pass(3_601_000);
+    assert_eq!(told(&mut desk, number, 0), [] as [&str; 0], "an hour of peace");
 }
 
 #[test]
