@@ -11,7 +11,9 @@ use serde_json::Value;
 
 use crate::rfc3339;
 use crate::state::entity::Phone;
-use crate::state::entity::{Account, Denied, GeoHead, Import, Mapping, Routing, TariffHead};
+use crate::state::entity::{
+    Account, Denied, GeoHead, Import, Mapping, Routing, TariffHead, Trusted,
+};
 
 /// An answer as JSON.
 pub fn json(shown: impl Serialize) -> Value {
@@ -323,6 +325,43 @@ pub struct DeniedShown {
     /// Packets that the driver dropped by this entry since it holds it, of an address modulo 2^32; null: there
     /// is no driver.
     pub hits: Option<u64>,
+}
+
+/// A trusted source.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TrustedShown {
+    /// The document.
+    #[serde(flatten)]
+    pub trusted: Trusted,
+    /// Since when; null: since before that was kept.
+    pub since: Option<Moment>,
+    /// Until when; null: until removed.
+    pub until: Option<Moment>,
+}
+
+/// A code that opens the firewall. The code itself is not kept.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CodeShown {
+    /// Its number.
+    pub id: u32,
+    /// Whose it is.
+    pub name: String,
+    /// How long an address stays open, s.
+    pub for_s: u64,
+    /// For people.
+    pub memo: String,
+    /// Addresses that are open by it now.
+    pub open: usize,
+}
+
+/// A code that was made.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CodeMade {
+    /// As it is listed.
+    #[serde(flatten)]
+    pub shown: CodeShown,
+    /// The code, shown this once.
+    pub code: String,
 }
 
 /// A list of denied sources that came together.

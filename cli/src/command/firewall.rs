@@ -19,6 +19,17 @@ pub(crate) enum Verb {
     /// Sources that no list drops.
     #[command(subcommand)]
     Trust(Trust),
+    /// Codes by which somebody has an address of his trusted for a while.
+    #[command(subcommand)]
+    Code(Code),
+    /// Trust the address of whoever knows a code, for as long as it says.
+    Open {
+        /// The address.
+        address: String,
+        /// The code.
+        #[arg(long)]
+        code: String,
+    },
     /// Sets of addresses that fences name: countries, networks, anonymisers.
     #[command(subcommand)]
     Geo(Geo),
@@ -145,6 +156,9 @@ pub(crate) enum Trust {
         /// Administrators sit there: once one does, the ports of administrators are open to them alone.
         #[arg(long)]
         admin: bool,
+        /// For so long: 90, 15m, 1h, 7d; else until removed.
+        #[arg(long = "for", value_parser = seconds)]
+        for_s: Option<u64>,
     },
     /// Trust it no longer.
     #[command(visible_alias = "delete")]
@@ -156,6 +170,32 @@ pub(crate) enum Trust {
     Export,
     /// Create what is not there and change what is, by a CSV file; a wrong line stops all of it.
     Import(Import),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Code {
+    /// All codes, and how many addresses each has open. The codes themselves are not kept.
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Make a code; it is printed this once.
+    Create {
+        /// Whose it is.
+        name: String,
+        /// How long an address stays open: 90, 15m, 8h, 7d; eight hours unless said otherwise.
+        #[arg(long = "for", value_parser = seconds)]
+        for_s: Option<u64>,
+        /// For people.
+        #[arg(long)]
+        memo: Option<String>,
+    },
+    /// Take a code back; what it opened is closed at once.
+    #[command(visible_alias = "remove")]
+    Delete {
+        /// As listed.
+        name: String,
+    },
 }
 
 #[derive(Subcommand)]
@@ -320,7 +360,7 @@ const DENY: Sheet =
     Sheet { list: "/firewall/deny", key: "prefix", change: Change::Anew, spellings: true };
 
 const TRUST: Sheet =
-    Sheet { list: "/firewall/trust", key: "name", change: Change::Patch, spellings: true };
+    Sheet { list: "/firewall/trust", key: "name", change: Change::Anew, spellings: true };
 
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
@@ -328,18 +368,25 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Trust(Trust::Export) => TRUST.export(context),
         Verb::Trust(Trust::Import(import)) => TRUST.import(context, &import),
         Verb::Trust(Trust::List { page }) => {
-            context.pages("/firewall/trust", &page, &["name", "admin", "reason"])
+            let columns = ["name", "admin", "since", "until", "by", "reason"];
+            context.pages("/firewall/trust", &page, &columns)
         }
-        Verb::Trust(Trust::Add { prefix, reason, admin }) => {
+        Verb::Trust(Trust::Add { prefix, reason, admin, for_s }) => {
             let fields = Fields::default()
                 .set("name", Some(prefix))
                 .set("reason", reason)
+                .set("for_s", for_s)
                 .set("admin", admin.then_some(true));
             context.send(Method::POST, "/firewall/trust", fields.body())
         }
         Verb::Trust(Trust::Remove { prefix }) => {
             let path = format!("/firewall/trust/{}", escape(&prefix));
             context.send(Method::DELETE, &path, Body::Empty)
+        }
+        Verb::Code(verb) => code(context, verb),
+        Verb::Open { address, code } => {
+            let fields = Fields::default().set("address", Some(address)).set("code", Some(code));
+            context.send(Method::POST, "/firewall/open", fields.body())
         }
         Verb::Geo(verb) => geo(context, verb),
         Verb::Signature(Signature::List) => context.list("/firewall/signature", &["name", "hits"]),
@@ -467,6 +514,23 @@ fn import_list(context: &Context, list: DenyImport) -> Result<(), Failure> {
 
 fn is_sheet(file: &Path) -> bool {
     file.extension().is_some_and(|it| it.eq_ignore_ascii_case("csv"))
+}
+
+fn code(context: &Context, verb: Code) -> Result<(), Failure> {
+    match verb {
+        Code::List { page } => {
+            context.pages("/firewall/code", &page, &["name", "for_s", "open", "memo"])
+        }
+        Code::Create { name, for_s, memo } => {
+            let fields =
+                Fields::default().set("name", Some(name)).set("for_s", for_s).set("memo", memo);
+            context.send(Method::POST, "/firewall/code", fields.body())
+        }
+        Code::Delete { name } => {
+            let path = format!("/firewall/code/{}", escape(&name));
+            context.send(Method::DELETE, &path, Body::Empty)
+        }
+    }
 }
 
 fn limits(context: &Context) -> Result<(), Failure> {

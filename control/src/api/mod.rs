@@ -177,11 +177,14 @@ async fn answer(
         _ => {
             let body::Said { value: mut body, rates, ranges } =
                 body::read(route, &request.headers, body)?;
-            let password = password::fill(&query, &mut body)?;
+            let made = match (method, &names[..]) {
+                (Method::Post, ["firewall", "code"]) => password::fill_code(&mut body)?,
+                _ => password::fill(&query, &mut body)?,
+            };
             let path = path.clone();
             let command = Command { method, path, query, body, rates, ranges, entries: None };
             let mut answer = ask(shared, peer.name, command).await?;
-            password::reveal(&mut answer, password);
+            password::reveal(&mut answer, made);
             Ok(hits::fill(shared, &names, answer).await)
         }
     }

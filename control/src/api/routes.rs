@@ -9,13 +9,14 @@ use serde_json::Value;
 use super::openapi;
 use crate::Refusal;
 use crate::decide::command::{NewDenial, NewDrain, NewValue, Payment};
+use crate::decide::opening::{NewCode, NewOpening, NewTrust};
 use crate::shown::{
-    AccountShown, AlarmShown, CallShown, CdrShown, DeniedShown, DrainShown, DriverCounter,
-    DriverLimit, EventShown, GeoRangeShown, GeoShown, ImportEntryShown, ImportShown, ImportTaken,
-    LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, Paid, ParameterChangeShown,
-    ParameterShown, PhoneShown, PresetShown, RangesTaken, RatesTaken, RegistrationShown,
-    RouteExplained, RoutingShown, SignatureShown, Status, SuspensionShown, TalkerShown,
-    TariffShown,
+    AccountShown, AlarmShown, CallShown, CdrShown, CodeMade, CodeShown, DeniedShown, DrainShown,
+    DriverCounter, DriverLimit, EventShown, GeoRangeShown, GeoShown, ImportEntryShown, ImportShown,
+    ImportTaken, LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, Paid,
+    ParameterChangeShown, ParameterShown, PhoneShown, PresetShown, RangesTaken, RatesTaken,
+    RegistrationShown, RouteExplained, RoutingShown, SignatureShown, Status, SuspensionShown,
+    TalkerShown, TariffShown, TrustedShown,
 };
 use crate::state::OURS;
 use crate::state::entity::Phone;
@@ -340,16 +341,36 @@ pub const ROUTES: &[Route] = &[
     operate(delete("/firewall/import/{name}", "Deny none of it any more")),
     pages::<ImportEntryShown>("/firewall/import/{name}/entry", "What it denies"),
     operate(delete("/firewall/import/{name}/entry/{prefix}", "Take one entry out of it")),
-    pages::<Trusted>("/firewall/trust", "Trusted sources"),
-    operate(say::<Trusted>("post", "/firewall/trust", "Trust a source", Takes::One(of::<Trusted>))),
-    look::<Trusted>("/firewall/trust/{prefix}", "One trusted source"),
-    operate(say::<Trusted>(
+    pages::<TrustedShown>("/firewall/trust", "Trusted sources"),
+    operate(say::<TrustedShown>(
+        "post",
+        "/firewall/trust",
+        "Trust a source, or trust it anew",
+        Takes::One(of::<NewTrust>),
+    )),
+    look::<TrustedShown>("/firewall/trust/{prefix}", "One trusted source"),
+    operate(say::<TrustedShown>(
         "patch",
         "/firewall/trust/{prefix}",
         "Change why it is trusted",
         Takes::Some(of::<Trusted>),
     )),
     operate(delete("/firewall/trust/{prefix}", "Trust it no longer")),
+    pages::<CodeShown>("/firewall/code", "Codes by which an address is opened for a while"),
+    operate(say::<CodeMade>(
+        "post",
+        "/firewall/code",
+        "Make a code; it is said in the answer, this once",
+        Takes::One(of::<NewCode>),
+    )),
+    look::<CodeShown>("/firewall/code/{name}", "One code"),
+    operate(delete("/firewall/code/{name}", "Take a code back, and close what it opened")),
+    operate(say::<TrustedShown>(
+        "post",
+        "/firewall/open",
+        "Trust the address of who knows a code",
+        Takes::One(of::<NewOpening>),
+    )),
     pages::<GeoShown>("/firewall/geo", "Geo sets: named sets of addresses, and how old they are"),
     operate(say::<GeoShown>(
         "post",

@@ -165,6 +165,7 @@ fn collection(path: &[&str]) -> Option<Kind> {
         ["firewall", "geo"] => Some(Kind::Geo),
         ["user"] => Some(Kind::User),
         ["firewall", "import"] => Some(Kind::Import),
+        ["firewall", "code"] => Some(Kind::Code),
         _ => None,
     }
 }
@@ -317,6 +318,9 @@ impl Office {
                 self.remove_geo_range(time, name, range)
             }
             (Method::Post, ["firewall", "deny"]) => self.deny(time, who, body),
+            (Method::Post, ["firewall", "trust"]) => self.trust(time, who, body),
+            (Method::Post, ["firewall", "code"]) => self.make_code(time, who, body),
+            (Method::Post, ["firewall", "open"]) => self.open(time, who, body),
             (Method::Put, ["firewall", "import", name]) => {
                 self.import_denials(time, who, name, command)
             }
@@ -416,6 +420,7 @@ impl Office {
                 self.change(Change::Delete(kind, entity.id()));
                 self.tell_fences();
                 self.tell_driver_gone(&entity);
+                self.close_openings(time, &entity);
                 self.upstream_changed(time, &entity);
                 // What was registered is taken back with its password; the last to leave tells the workers.
                 let is_gateway = matches!(kind, Kind::Mapping | Kind::Routing);
@@ -502,7 +507,7 @@ impl Office {
     }
 
     /// A document with what lives beside it.
-    fn describe(&self, time: Time, entity: &Entity) -> Value {
+    pub(super) fn describe(&self, time: Time, entity: &Entity) -> Value {
         let lines = |id| self.state.limiters.get(&id).map_or(0, routing::Limiter::lines);
         match entity.clone() {
             Entity::Account(account) => {
@@ -552,9 +557,10 @@ impl Office {
                 hits: None,
                 denied,
             }),
-            Entity::Trust(trusted) => shown::json(trusted),
+            Entity::Trust(trusted) => Self::describe_trusted(trusted),
             Entity::User(user) => shown::json(user),
             Entity::Import(import) => self.describe_import(import),
+            Entity::Code(code) => self.describe_code(code),
             Entity::Geo(set) => self.describe_geo(time, set),
         }
     }

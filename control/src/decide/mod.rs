@@ -10,7 +10,7 @@
 //! ask beside this one: `admit` (with `caller` and `callee`), `register`, `answered`, `ended`; `digest` for
 //! who proves who he is, `suspend` for who fails too often; `illegal` and `challenged` for strangers in numbers; `upstream` for what we ask
 //! of vendors ourselves, and `names` for where they are; `keep_alive` for phones behind NAT; `fence` for who
-//! is where he may not be; `access` for who may want what; `command` (with `geo` and `import`) for what operators want; `explain` for why; `downward`
+//! is where he may not be; `access` for who may want what; `command` (with `geo`, `import` and `opening`) for what operators want; `explain` for why; `downward`
 //! for what waits for a worker.
 
 mod access;
@@ -34,6 +34,7 @@ mod import;
 mod keep_alive;
 mod load;
 mod names;
+pub(crate) mod opening;
 mod perimeter;
 mod pickup;
 mod probe;
@@ -112,6 +113,8 @@ pub struct Office {
     nonces: digest::Nonces,
     nobody: digest::Nobody,
     defence: suspend::Defence,
+    /// Who guesses access codes.
+    guesses: opening::Guesses,
     sentry: fence::Sentry,
     /// What became of REGISTERs and challenges since the start.
     figures: RegistrationFigures,
@@ -460,6 +463,7 @@ impl Office {
     pub fn handle_tick(&mut self, time: Time) {
         self.expire_denials(time);
         self.expire_imports(time);
+        self.expire_trust(time);
         self.beat(time);
         self.settle_uncommitted(time);
         self.give_up_challenges(time);

@@ -18,6 +18,7 @@ use crate::reconcile::News;
 mod guests;
 mod imports;
 mod names;
+mod openings;
 mod sight;
 mod upstream;
 

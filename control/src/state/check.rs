@@ -69,7 +69,8 @@ impl State {
             | Entity::Trust(_)
             | Entity::Geo(_)
             | Entity::User(_)
-            | Entity::Import(_) => Ok(()),
+            | Entity::Import(_)
+            | Entity::Code(_) => Ok(()),
         }
     }
 

@@ -80,7 +80,7 @@ impl State {
                 let names = self.documents(Kind::Trust).map(Entity::name);
                 self.trusted = names.filter_map(|name| name.parse().ok()).collect();
             }
-            Kind::Account | Kind::Deny | Kind::Geo | Kind::User | Kind::Import => {}
+            Kind::Account | Kind::Deny | Kind::Geo | Kind::User | Kind::Import | Kind::Code => {}
         }
     }
 

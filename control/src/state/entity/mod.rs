@@ -28,7 +28,7 @@ pub(super) use phone::dialled;
 pub use phone::{Phone, Ring};
 pub use routing_gateway::{Routing, TlsVerify};
 use source::check_source;
-pub use source::{Denied, EntryRow, Import, Trusted};
+pub use source::{Code, Denied, EntryRow, Import, Trusted};
 pub use tariff::{RateRow, TariffHead};
 pub use user::{Right, Role, User};
 
@@ -58,11 +58,13 @@ pub enum Kind {
     User,
     /// A list of denied sources.
     Import,
+    /// A code that opens the firewall.
+    Code,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Account,
         Self::Tariff,
         Self::Mapping,
@@ -73,6 +75,7 @@ impl Kind {
         Self::Geo,
         Self::User,
         Self::Import,
+        Self::Code,
     ];
 
     /// The word in messages and in the store.
@@ -89,6 +92,7 @@ impl Kind {
             Self::Geo => "geo set",
             Self::User => "user",
             Self::Import => "import",
+            Self::Code => "access code",
         }
     }
 
@@ -132,6 +136,8 @@ pub enum Entity {
     User(User),
     /// See [`Import`].
     Import(Import),
+    /// See [`Code`].
+    Code(Code),
 }
 
 impl Entity {
@@ -161,6 +167,7 @@ impl Entity {
             Kind::Geo => Self::Geo(GeoHead { id, ..parse(body)? }),
             Kind::User => Self::User(User { id, ..parse(body)? }),
             Kind::Import => Self::Import(Import { id, ..parse(body)? }),
+            Kind::Code => Self::Code(Code { id, ..parse(body)? }),
         };
         // Every field is written, so what is not read is not written either.
         let known = entity.body();
@@ -193,6 +200,7 @@ impl Entity {
             Self::Geo(set) => set.check(),
             Self::User(user) => user.check(),
             Self::Import(import) => memo("reason", &import.reason),
+            Self::Code(code) => code.check(),
         }
     }
 
@@ -210,6 +218,7 @@ impl Entity {
             Self::Geo(_) => Kind::Geo,
             Self::User(_) => Kind::User,
             Self::Import(_) => Kind::Import,
+            Self::Code(_) => Kind::Code,
         }
     }
 
@@ -227,6 +236,7 @@ impl Entity {
             Self::Geo(one) => one.id,
             Self::User(one) => one.id,
             Self::Import(one) => one.id,
+            Self::Code(one) => one.id,
         }
     }
 
@@ -244,6 +254,7 @@ impl Entity {
             Self::Geo(one) => &one.name,
             Self::User(one) => &one.name,
             Self::Import(one) => &one.name,
+            Self::Code(one) => &one.name,
         }
     }
 
@@ -261,6 +272,7 @@ impl Entity {
             Self::Geo(one) => serde_json::to_value(one),
             Self::User(one) => serde_json::to_value(one),
             Self::Import(one) => serde_json::to_value(one),
+            Self::Code(one) => serde_json::to_value(one),
         };
         value.unwrap_or_default()
     }

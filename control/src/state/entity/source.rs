@@ -79,6 +79,54 @@ pub struct Trusted {
     /// Whether administrators sit there: once one does, the ports of administrators are open to them alone.
     #[serde(default)]
     pub admin: bool,
+    /// Who trusts it: an operator, or whoever came with that code.
+    #[serde(default = "operator")]
+    #[schemars(extend("readOnly" = true))]
+    pub by: String,
+    /// Since when, µs since 1970 UTC.
+    #[serde(default)]
+    #[schemars(extend("readOnly" = true))]
+    pub since_us: u64,
+    /// Until when, µs since 1970 UTC; 0: until removed.
+    #[serde(default)]
+    #[schemars(extend("readOnly" = true))]
+    pub until_us: u64,
+}
+
+/// A code by which somebody opens the firewall to an address of his for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Code {
+    /// Its number.
+    #[serde(default)]
+    #[schemars(extend("readOnly" = true))]
+    pub id: u32,
+    /// Whose it is: the entry's name.
+    pub name: String,
+    /// How long an address stays open, s, 60 to 2,592,000 (30 days).
+    #[serde(default = "working_day_s")]
+    pub for_s: u64,
+    /// For people.
+    #[serde(default)]
+    pub memo: String,
+    /// SHA-256 of the code.
+    #[serde(default)]
+    pub(crate) fingerprint: String,
+}
+
+fn working_day_s() -> u64 {
+    8 * 3_600
+}
+
+impl Code {
+    /// Values that types cannot rule out.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        memo("memo", &self.memo)?;
+        if !(60..=2_592_000).contains(&self.for_s) {
+            return Err(Refusal::invalid("for_s: 60 to 2592000 s"));
+        }
+        Ok(())
+    }
 }
 
 fn operator() -> String {
