@@ -95,6 +95,7 @@ fn worker(
         handoff: Handoff::new(0, phones::keys(), media, vec![None], vec![None], 2_048),
         rim: rim::WorkerSide::none(),
         greeter: None,
+        roster: None,
         calls_max: CALLS as usize,
         message_bytes_max: 8_192,
         spin: Duration::ZERO,

@@ -94,6 +94,7 @@ fn parts(link: &Link, scratch: &Path, ours: [&str; 2], rim: rim::WorkerSide) -> 
         handoff: Handoff::new(0, keys, ports, vec![None], vec![None], MESSAGE_BYTES_MAX + 64),
         rim,
         greeter: None,
+        roster: None,
         calls_max: CALLS as usize,
         message_bytes_max: MESSAGE_BYTES_MAX,
         spin: Duration::ZERO,

@@ -7,7 +7,7 @@
 #include <linux/types.h>
 
 /* Moves when the meaning of pinned data changes without its size doing so. */
-#define LAYOUT 4
+#define LAYOUT 5
 
 #define INTERFACES_MAX 16
 #define OWN_ADDRESSES_MAX 32
@@ -19,6 +19,7 @@
 #define PORTS 65536
 #define TRUNKS_MAX 4096
 #define QUEUES_MAX 256
+#define WORKERS_MAX 128
 #define ANSWER_BYTES 512
 
 /*
@@ -39,6 +40,7 @@ enum reason {
 
 	WORKER_SIP,
 	WORKER_MEDIA,
+	WORKER_CALL,
 
 	ANSWER_OPTIONS,
 
@@ -217,6 +219,19 @@ struct trunk {
 	__u64 rest_due;
 };
 
+/* Of what the tags that we give are made, and by how many workers. */
+struct tags {
+	__u64 key[2]; /* of the workers, as lasting as the calls */
+	__u32 workers;
+	__u32 spare;
+};
+
+/* A slot of a worker's calls. */
+struct call {
+	__u32 generation;
+	__u32 live;
+};
+
 /*
  * The live flows of a source or a network: in each word who (16 bits of a keyed hash) and when last
  * (16 bits of seconds).
@@ -268,6 +283,7 @@ struct settings {
 	struct limit limits[METERS];           /* of one stranger */
 	struct limit network_limits[METERS];   /* of his /24 or /64 */
 	struct limit crowd_limits[METERS];     /* of all strangers together */
+	struct limit call_limit;               /* of one running call, where its gateway's is spent */
 	__u64 regular_window_ns;               /* in which a regular may do ... */
 	__u32 regular_least;                   /* ... so much by each meter, or more ... */
 	__u32 regular_per_contact;             /* ... by its contacts */

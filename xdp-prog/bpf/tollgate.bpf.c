@@ -24,6 +24,7 @@
 #include "sip.h"
 #include "signature.h"
 #include "limit.h"
+#include "call.h"
 #include "flow.h"
 #include "answer.h"
 #include "steer.h"
@@ -96,9 +97,16 @@ __noinline enum reason decide_sip(struct xdp_md *frame, struct packet *packet,
 			return reason;
 	}
 	/* Calls that run are never held up by a flood of new ones in the same trunk's name. */
-	if (why->standing == TRUSTED && meter == METER_INVITE && sip_has_tag(frame, packet))
+	if (why->standing == TRUSTED && meter == METER_INVITE && sip_tag(frame, packet, HEADER_TO))
 		meter = METER_OTHER;
-	reason = decide_budget(packet, meter, settings, why);
+	why->meter = meter;
+	reason = limit(packet, settings, why);
+	if (reason != UNDECIDED && why->standing == TRUSTED && meter != METER_INVITE &&
+	    call(frame, packet, settings)) {
+		packet->of_call = 1;
+		return UNDECIDED;
+	}
+	reason = enforce(reason, settings, why);
 	if (reason != UNDECIDED)
 		return reason;
 	if (why->standing == STRANGER)
@@ -142,7 +150,9 @@ static __always_inline enum reason decide_udp(struct xdp_md *frame, struct packe
 		if (reason == UNDECIDED && why->meter == METER_OPTIONS &&
 		    why->standing >= REGULAR)
 			reason = answer(frame, packet, settings);
-		return reason == UNDECIDED ? steer(frame, WORKER_SIP, PASS_SIP) : reason;
+		if (reason != UNDECIDED)
+			return reason;
+		return steer(frame, packet->of_call ? WORKER_CALL : WORKER_SIP, PASS_SIP);
 	}
 	reason = enforce(port_udp(settings, packet->port), settings, why);
 	return reason == UNDECIDED ? PASS_PORT : reason;

@@ -139,7 +139,7 @@ pub type Rates = [Rate; METERS];
 pub struct TrunkRates {
     /// New INVITEs.
     pub invites: Rate,
-    /// All else, and INVITEs within dialogs.
+    /// All else, and INVITEs within dialogs; beyond it, running calls have [`Limits::call`] each.
     pub rest: Rate,
 }
 
@@ -158,6 +158,8 @@ pub struct Limits {
     pub network: Rates,
     /// Of all strangers together.
     pub crowd: Rates,
+    /// Of one running call of a trusted network whose own budget is spent.
+    pub call: Rate,
     /// In which time a regular may send ...
     pub regular_window: Duration,
     /// ... so much of each kind; 0 with `regular_per_contact` 0 is no limit ...
@@ -191,6 +193,7 @@ impl Default for Limits {
             network: stranger.map(wide),
             crowd: [2_000, 2_000, 1_000, 5_000, 2_000, 1_000]
                 .map(|count| Rate::per_second(count, count)),
+            call: Rate::per_second(10, 20),
             regular_window: Duration::from_secs(60),
             regular_least: 100,
             regular_per_contact: 4,
@@ -210,6 +213,7 @@ impl Limits {
         settings.limits = self.stranger.map(Rate::limit);
         settings.network_limits = self.network.map(Rate::limit);
         settings.crowd_limits = self.crowd.map(Rate::limit);
+        settings.call_limit = self.call.limit();
         settings.regular_window_ns = self.regular_window.as_nanos() as u64;
         settings.regular_least = self.regular_least;
         settings.regular_per_contact = self.regular_per_contact;

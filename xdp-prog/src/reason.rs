@@ -80,6 +80,8 @@ reasons! {
     WorkerSip "worker_sip"
     /// RTP or RTCP to a worker.
     WorkerMedia "worker_media"
+    /// SIP of a running call to a worker, though the budget of the gateway in whose name it came is spent.
+    WorkerCall "worker_call"
     /// OPTIONS of a gateway or of a registered phone, answered in the driver.
     AnswerOptions "answer_options"
     /// Ends inside its Ethernet header or a VLAN tag.

@@ -131,6 +131,7 @@ impl Appliance {
             handoff: Handoff::new(0, keys(), media, vec![None], vec![None], MESSAGE_BYTES_MAX + 64),
             rim: rim::WorkerSide::none(),
             greeter: None,
+            roster: None,
             calls_max: CALLS as usize,
             message_bytes_max: MESSAGE_BYTES_MAX,
             spin: Duration::ZERO,

@@ -244,6 +244,7 @@ impl Office {
             stranger: STRANGER.map(|name| values.rate(name)),
             network: NETWORK.map(|name| values.rate(name)),
             crowd: CROWD.map(|name| values.rate(name)),
+            call: values.rate("TG_CALL_REST"),
             regular_window: Duration::from_secs(60),
             regular_least: values.small("TG_REGULAR_LEAST"),
             regular_per_contact: values.small("TG_REGULAR_PER_CONTACT"),

@@ -253,6 +253,7 @@ pub const CATALOG: &[Parameter] = &[
     number("TG_REGULAR_LEAST", "100", COUNT, "packets", "driver", NOW, "in a minute of each kind from a source where somebody is registered, or was within seven days; 0 with TG_REGULAR_PER_CONTACT 0: no limit"),
     number("TG_REGULAR_PER_CONTACT", "4", (0, 1000), "packets", "driver", NOW, "the same for each contact that is registered there, if that is more; 0: however many there are, TG_REGULAR_LEAST"),
     number("TG_TRUNK_REST", "2000", COUNT, "packets/s", "driver", NOW, "of one gateway beside new INVITEs, and new INVITEs where no cps_max is agreed; at least twenty times cps_max; 0: no limit"),
+    driver("TG_CALL_REST", "10/s burst 20", Kind::Rate, "of one running call of a gateway whose TG_TRUNK_REST is spent: who floods in its name does not keep it from hanging up"),
     number("TG_STRANGER_FLOWS", "10", (0, 14), "flows", "driver", NOW, "ports from which one stranger talks SIP at a time; 0: no limit"),
     number("TG_NETWORK_FLOWS", "30", (0, 30), "flows", "driver", NOW, "the same for all strangers of a /24 or /64; 0: no limit"),
     number("TG_FLOW_IDLE", "60", (1, 3600), "s", "driver", NOW, "so long after its last datagram a flow counts"),

@@ -31,7 +31,7 @@ use link::report::ConnectionLost;
 use link::ring::SLOT_BYTES_MAX;
 use link::table::{Image, SlotState};
 use shm::Doorbell;
-use xdp_prog::Greeter;
+use xdp_prog::{Greeter, Roster};
 
 use self::backlog::Backlog;
 use crate::clock;
@@ -68,6 +68,8 @@ pub struct Worker<N: Nic> {
     rim: rim::WorkerSide,
     /// By which the driver answers OPTIONS for us; where there is one.
     greeter: Option<Greeter>,
+    /// By which the driver knows our calls; where there is one.
+    roster: Option<Roster>,
     counters: Counters,
     batch: Batch,
     /// The datagram that is being read: moved out of its frame or ring.
@@ -124,6 +126,8 @@ pub struct Parts<N: Nic> {
     pub rim: rim::WorkerSide,
     /// By which the driver answers OPTIONS for it.
     pub greeter: Option<Greeter>,
+    /// By which the driver knows its calls.
+    pub roster: Option<Roster>,
     /// Calls of this worker, for the list of records that wait.
     pub calls_max: usize,
     /// Longest SIP message.
@@ -188,6 +192,7 @@ impl<N: Nic> Worker<N> {
             handoff: parts.handoff,
             rim: parts.rim,
             greeter: parts.greeter,
+            roster: parts.roster,
             counters: Counters::new(),
             batch: Batch::new(),
             incoming: vec![0; SLOT_BYTES_MAX].into(),
