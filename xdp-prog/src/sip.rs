@@ -8,7 +8,9 @@ const METHOD_BYTES_MAX: usize = 32;
 const HEAD_WORDS_MAX: usize = 256;
 const BLANKS_MAX: usize = 16;
 const TAG_WITHIN: usize = 256;
-const TAG_IS: &[u8] = b";tag=";
+/// `;tag=`, the last byte lowest.
+const TAG_NAME: u64 = 0x3b_7461_673d;
+const TAG_NAME_MASK: u64 = 0xff_ffff_ffff;
 const TAG_BYTES: usize = 32;
 const WORD: usize = 8;
 
@@ -99,28 +101,19 @@ impl<'m> Read<'m> {
             }
             (line[0] | 0x20 == compact && b": \t".contains(&line[1])).then_some(1)
         })?;
-        let mut read = 0;
+        let mut read = 0_u64;
         for at in 0..TAG_WITHIN {
             let near = value.get(at..at + 2)?;
             if near[0] == b'\n' && !b" \t".contains(&near[1]) {
                 return None;
             }
             let is_blank = b" \t\r\n".contains(&near[0]);
-            if read == TAG_IS.len() && !is_blank {
+            if read & TAG_NAME_MASK == TAG_NAME && !is_blank {
                 return Some(&value[at..]);
             }
-            read = match near[0] {
-                b';' => 1,
-                _ if is_blank => {
-                    if read == 1 || read >= 4 {
-                        read
-                    } else {
-                        0
-                    }
-                }
-                byte if read > 0 && TAG_IS[read] == byte.to_ascii_lowercase() => read + 1,
-                _ => 0,
-            };
+            if !is_blank || !b";g=".contains(&(read as u8)) {
+                read = read << 8 | u64::from(near[0].to_ascii_lowercase());
+            }
         }
         None
     }
