@@ -69,6 +69,7 @@ enum reason {
 	DROP_OTHER_BUDGET,
 	DROP_SYN_BUDGET,
 	DROP_FRAGMENT_BUDGET,
+	DROP_ANY_BUDGET,
 	DROP_NETWORK_BUDGET,
 	DROP_CROWD_BUDGET,
 	DROP_FLOWS,
@@ -281,6 +282,7 @@ struct answer {
 struct settings {
 	__u64 key[2];                          /* of the hash that places sources; as old as the tables */
 	struct limit limits[METERS];           /* of one stranger */
+	struct limit any_limit;                /* of one stranger, over all SIP */
 	struct limit network_limits[METERS];   /* of his /24 or /64 */
 	struct limit crowd_limits[METERS];     /* of all strangers together */
 	struct limit call_limit;               /* of one running call, where its gateway's is spent */

@@ -253,6 +253,7 @@ pub(crate) struct Answer {
 pub(crate) struct Settings {
     pub(crate) key: [u64; 2],
     pub(crate) limits: [Limit; METERS],
+    pub(crate) any_limit: Limit,
     pub(crate) network_limits: [Limit; METERS],
     pub(crate) crowd_limits: [Limit; METERS],
     pub(crate) call_limit: Limit,
@@ -305,7 +306,7 @@ const _: () = assert!(size_of::<AddressFlows>() == 64 && size_of::<NetworkFlows>
 const _: () = assert!(size_of::<Talker>() == 64 && offset_of!(Talker, packets) == 32);
 const _: () = assert!(size_of::<Tags>() == 24 && size_of::<Call>() == 8);
 const _: () = assert!(size_of::<Answer>() == 16 + ANSWER_BYTES);
-const _: () = assert!(size_of::<Settings>() == 544 && offset_of!(Settings, layout) == 540);
+const _: () = assert!(size_of::<Settings>() == 568 && offset_of!(Settings, layout) == 564);
 const _: () =
     assert!(size_of::<RawExplanation>() == 72 && offset_of!(RawExplanation, source) == 24);
 
@@ -437,6 +438,7 @@ mod tests {
             Settings {
                 key,
                 limits,
+                any_limit,
                 network_limits,
                 crowd_limits,
                 call_limit,

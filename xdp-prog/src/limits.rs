@@ -154,6 +154,8 @@ impl TrunkRates {
 pub struct Limits {
     /// Of one stranger.
     pub stranger: Rates,
+    /// Of one stranger, over all kinds of SIP together.
+    pub any: Rate,
     /// Of all strangers of a /24 or /64.
     pub network: Rates,
     /// Of all strangers together.
@@ -190,6 +192,7 @@ impl Default for Limits {
         let wide = |rate: Rate| Rate { count: rate.count * 4, burst: rate.burst * 4, ..rate };
         Self {
             stranger,
+            any: Rate::NONE,
             network: stranger.map(wide),
             crowd: [2_000, 2_000, 1_000, 5_000, 2_000, 1_000]
                 .map(|count| Rate::per_second(count, count)),
@@ -211,6 +214,7 @@ const FLOW_IDLE_MAX: Duration = Duration::from_secs(32_400);
 impl Limits {
     pub(crate) fn write(&self, settings: &mut Settings) {
         settings.limits = self.stranger.map(Rate::limit);
+        settings.any_limit = self.any.limit();
         settings.network_limits = self.network.map(Rate::limit);
         settings.crowd_limits = self.crowd.map(Rate::limit);
         settings.call_limit = self.call.limit();

@@ -539,6 +539,7 @@ impl Maps {
         let settings = read_settings(&self.settings).ok()?;
         let over = Reason::DropOptionsBudget as u32 + meter as u32;
         let limit = match Standing::from_number(answer.standing)? {
+            _ if answer.reason == Reason::DropAnyBudget as u32 => settings.any_limit,
             _ if answer.reason == Reason::DropNetworkBudget as u32 => {
                 settings.network_limits[meter as usize]
             }

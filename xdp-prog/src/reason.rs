@@ -134,6 +134,8 @@ reasons! {
     DropSynBudget "drop_syn_budget"
     /// IP fragments beyond the budget of their source.
     DropFragmentBudget "drop_fragment_budget"
+    /// SIP of any kind beyond what a stranger may send in all.
+    DropAnyBudget "drop_any_budget"
     /// Beyond the budget of its /24 or /64.
     DropNetworkBudget "drop_network_budget"
     /// Beyond the budget of all strangers together.

@@ -14,7 +14,7 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use crate::abi::{
     ADDRESS_SLOTS, AddressBucket, AddressEntry, BudgetBucket, Call, Crowd, Limit, MARK_GEO_ALLOW,
-    MARK_GEO_FORBID, MARK_TRUNK, PrefixKey, PrefixRule, Settings, Tags, Trunk,
+    MARK_GEO_FORBID, MARK_TRUNK, METERS, PrefixKey, PrefixRule, Settings, Tags, Trunk,
 };
 use crate::addresses::{buckets, is_looked, source_hash, tag};
 use crate::maps::{Instant, check_layout, nanoseconds, open_map, read_settings};
@@ -117,7 +117,8 @@ impl Twin {
             }
             Who::Regular { contacts } => {
                 let limit = asked.settings.regular_limit(contacts);
-                let fits = spend(&self.regular_budgets, &asked, asked.hash, meter, &limit)?;
+                let fits =
+                    spend(&self.regular_budgets, &asked, asked.hash, meter as usize, &limit)?;
                 (!fits).then(|| over(meter))
             }
             Who::Stranger => self.stranger(&asked, &read, meter)?,
@@ -184,14 +185,18 @@ impl Twin {
                 return Ok(Some(Reason::DropSignature));
             }
         }
+        let any = &asked.settings.any_limit;
+        if !spend(&self.budgets, asked, asked.hash, METER_ANY, any)? {
+            return Ok(Some(Reason::DropAnyBudget));
+        }
         let place = meter as usize;
         let limit = &asked.settings.limits[place];
-        if !spend(&self.budgets, asked, asked.hash, meter, limit)? {
+        if !spend(&self.budgets, asked, asked.hash, place, limit)? {
             return Ok(Some(over(meter)));
         }
         let limit = &asked.settings.network_limits[place];
         let network = source_hash(asked.settings.key, network(asked.source));
-        if !spend(&self.network_budgets, asked, network, meter, limit)? {
+        if !spend(&self.network_budgets, asked, network, place, limit)? {
             return Ok(Some(Reason::DropNetworkBudget));
         }
         Ok((!self.spend_crowd(asked, meter)?).then_some(Reason::DropCrowdBudget))
@@ -307,13 +312,16 @@ fn over(meter: Meter) -> Reason {
     Reason::from_number(number).unwrap_or(Reason::DropOtherBudget)
 }
 
+/// Beside the meters, in the same cache: all of SIP together.
+const METER_ANY: usize = METERS;
+
 /// `limit_spend`. The driver may spend from the same bucket meanwhile; what is lost by that is one knock of
 /// somebody, let in too many.
 fn spend(
     cache: &MapHandle,
     asked: &Asked,
     hash: u64,
-    meter: Meter,
+    meter: usize,
     limit: &Limit,
 ) -> Result<bool, Error> {
     if limit.interval_ns == 0 {

@@ -105,19 +105,31 @@ fn described(source: IpAddr, payload: &[u8]) -> Described {
 
 #[test]
 fn the_twin_says_of_any_sip_datagram_what_the_program_says() {
-    in_own_world(|pins| {
+    // So few budgets that they are given up for others.
+    agree(16, Rate::NONE, Reason::DropOtherBudget);
+}
+
+#[test]
+fn the_twin_says_so_too_where_all_of_a_strangers_sip_is_counted() {
+    // So many that none is: an explanation does not see what the first budget of a message displaces.
+    let any = Rate { silence: Duration::from_secs(600), ..Rate::per_second(1, 4) };
+    agree(65_536, any, Reason::DropAnyBudget);
+}
+
+fn agree(strangers: u32, any: Rate, other: Reason) {
+    in_own_world(move |pins| {
         const ROUNDS: u8 = 60;
         const DENIED: u32 = 16;
-        // So few budgets that they are given up for others, and none fills again while a round lasts.
         let mut plan = plan(pins);
         plan.capacities.deny_addresses = DENIED;
-        plan.capacities.strangers = 16;
+        plan.capacities.strangers = strangers;
         plan.capacities.calls = SLOT + 1;
         let (mut guard, _socket) = Guard::with_socket(&plan);
         let mut limits = guard::free();
         limits.stranger = [Rate::per_second(1, 1); Meter::ALL.len()];
         limits.network = [Rate::per_second(1, 3); Meter::ALL.len()];
         limits.crowd[Meter::Options as usize] = Rate::per_second(1, 20);
+        limits.any = any;
         limits.regular_least = 2;
         limits.call = Rate::per_second(1, 200);
         guard.maps.set_limits(&limits).unwrap();
@@ -178,7 +190,7 @@ fn the_twin_says_of_any_sip_datagram_what_the_program_says() {
             DropOptionsBudget,
             DropRegisterBudget,
             DropInviteBudget,
-            DropOtherBudget,
+            other,
             DropNetworkBudget,
             DropCrowdBudget,
         ] {

@@ -242,6 +242,7 @@ impl Office {
         let values = &self.state.values;
         let limits = Limits {
             stranger: STRANGER.map(|name| values.rate(name)),
+            any: values.rate("TG_STRANGER_ANY"),
             network: NETWORK.map(|name| values.rate(name)),
             crowd: CROWD.map(|name| values.rate(name)),
             call: values.rate("TG_CALL_REST"),

@@ -238,6 +238,7 @@ pub const CATALOG: &[Parameter] = &[
     driver("TG_STRANGER_OTHER", "50/s burst 100", Kind::Rate, "all other SIP of one stranger: other methods and spellings, answers, keep-alives"),
     driver("TG_STRANGER_SYN", "10/s burst 20", Kind::Rate, "new TCP connections of one stranger"),
     driver("TG_STRANGER_FRAGMENT", "20/s burst 40", Kind::Rate, "IP fragments of one stranger"),
+    driver("TG_STRANGER_ANY", "off", Kind::Rate, "all SIP of one stranger together, whatever it is; what this refuses spends no other budget"),
     driver("TG_NETWORK_OPTIONS", "40/s burst 80", Kind::Rate, "OPTIONS of all strangers of a /24 or /64"),
     driver("TG_NETWORK_REGISTER", "20/s burst 80", Kind::Rate, "REGISTER of all strangers of a /24 or /64"),
     driver("TG_NETWORK_INVITE", "20/s burst 80", Kind::Rate, "INVITEs of all strangers of a /24 or /64"),

@@ -64,6 +64,7 @@ pub(crate) fn free() -> Limits {
     let none = [Rate::NONE; Meter::ALL.len()];
     Limits {
         stranger: none,
+        any: Rate::NONE,
         network: none,
         crowd: none,
         flows: 0,
