@@ -739,6 +739,8 @@ pub struct PacketExplained {
     pub meter: Option<&'static str>,
     /// In monitor mode, why it would be dropped; null: it would not.
     pub spared: Option<&'static str>,
+    /// Of one whose sender is told so: why it is refused.
+    pub refused: Option<&'static str>,
 }
 
 /// An alarm that stands.

@@ -43,6 +43,7 @@ enum reason {
 	WORKER_CALL,
 
 	ANSWER_OPTIONS,
+	ANSWER_UNREACHABLE,
 
 	DROP_ETHERNET_SHORT,
 	DROP_IP_SHORT,
@@ -206,7 +207,7 @@ struct budget_bucket {
 	struct budget budgets[BUDGET_SLOTS];
 };
 
-/* The budget of all strangers together for one meter, on a line of its own. */
+/* The budget of all strangers together for one meter, or of all refusals, on a line of its own. */
 struct crowd {
 	__u64 due;
 	__u64 spare[7];
@@ -286,6 +287,7 @@ struct settings {
 	struct limit network_limits[METERS];   /* of his /24 or /64 */
 	struct limit crowd_limits[METERS];     /* of all strangers together */
 	struct limit call_limit;               /* of one running call, where its gateway's is spent */
+	struct limit refusal_limit;            /* of all that are told together */
 	__u64 regular_window_ns;               /* in which a regular may do ... */
 	__u32 regular_least;                   /* ... so much by each meter, or more ... */
 	__u32 regular_per_contact;             /* ... by its contacts */
@@ -300,7 +302,7 @@ struct settings {
 	__u32 local_last;
 	__u32 monitor;                         /* count what would be dropped, and let it in */
 	__u32 admits;                          /* control has written its rules; until then nobody is let in */
-	__u32 spare;
+	__u32 refuses;                         /* some of what is dropped is told so */
 	__u32 layout;
 };
 
@@ -319,4 +321,6 @@ struct explanation {
 	__u32 trunk;      /* of a trusted network; 0: none of its own */
 	__u32 admin;      /* 1: an administrator's */
 	enum reason spared; /* in monitor mode: why it would have been dropped; REASONS: it would not */
+	enum reason refused; /* of one that is told so: why; REASONS: none */
+	__u32 spare;
 };

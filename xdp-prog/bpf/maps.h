@@ -124,7 +124,7 @@ struct {
 MAPPABLE(budgets, 1, struct budget_bucket);
 MAPPABLE(regular_budgets, 1, struct budget_bucket);
 MAPPABLE(network_budgets, 1, struct budget_bucket);
-MAPPABLE(crowds, METERS, struct crowd);
+MAPPABLE(crowds, METERS + 1, struct crowd);
 MAPPABLE(trunks, TRUNKS_MAX, struct trunk);
 /*
  * The slot of each worker's calls, those of one number side by side: a tag does not say whose it is. What their

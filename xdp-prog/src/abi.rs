@@ -257,6 +257,7 @@ pub(crate) struct Settings {
     pub(crate) network_limits: [Limit; METERS],
     pub(crate) crowd_limits: [Limit; METERS],
     pub(crate) call_limit: Limit,
+    pub(crate) refusal_limit: Limit,
     pub(crate) regular_window_ns: u64,
     pub(crate) regular_least: u32,
     pub(crate) regular_per_contact: u32,
@@ -271,7 +272,7 @@ pub(crate) struct Settings {
     pub(crate) local_last: u32,
     pub(crate) monitor: u32,
     pub(crate) admits: u32,
-    pub(crate) spare: u32,
+    pub(crate) refuses: u32,
     pub(crate) layout: u32,
 }
 
@@ -292,6 +293,8 @@ pub(crate) struct RawExplanation {
     pub(crate) trunk: u32,
     pub(crate) admin: u32,
     pub(crate) spared: u32,
+    pub(crate) refused: u32,
+    pub(crate) spare: u32,
 }
 
 const _: () = assert!(size_of::<Count>() == 16);
@@ -306,9 +309,9 @@ const _: () = assert!(size_of::<AddressFlows>() == 64 && size_of::<NetworkFlows>
 const _: () = assert!(size_of::<Talker>() == 64 && offset_of!(Talker, packets) == 32);
 const _: () = assert!(size_of::<Tags>() == 24 && size_of::<Call>() == 8);
 const _: () = assert!(size_of::<Answer>() == 16 + ANSWER_BYTES);
-const _: () = assert!(size_of::<Settings>() == 568 && offset_of!(Settings, layout) == 564);
+const _: () = assert!(size_of::<Settings>() == 592 && offset_of!(Settings, layout) == 588);
 const _: () =
-    assert!(size_of::<RawExplanation>() == 72 && offset_of!(RawExplanation, source) == 24);
+    assert!(size_of::<RawExplanation>() == 80 && offset_of!(RawExplanation, source) == 24);
 
 impl From<IpAddr> for Source {
     fn from(address: IpAddr) -> Self {
@@ -442,6 +445,7 @@ mod tests {
                 network_limits,
                 crowd_limits,
                 call_limit,
+                refusal_limit,
                 regular_window_ns,
                 regular_least,
                 regular_per_contact,
@@ -456,7 +460,7 @@ mod tests {
                 local_last,
                 monitor,
                 admits,
-                spare,
+                refuses,
                 layout
             }
         );
@@ -476,7 +480,9 @@ mod tests {
                 contacts,
                 trunk,
                 admin,
-                spared
+                spared,
+                refused,
+                spare
             }
         );
     }

@@ -174,6 +174,10 @@ pub struct Limits {
     pub network_flows: u32,
     /// So long after its last datagram a flow is one; whole seconds, up to nine hours.
     pub flow_idle: Duration,
+    /// Whether who sends to a closed port, or has too many flows, is told by ICMP; else he meets silence.
+    pub refuses: bool,
+    /// How often all of them together.
+    pub refusals: Rate,
     /// Count what would be dropped, and drop nothing.
     pub monitor: bool,
 }
@@ -203,6 +207,8 @@ impl Default for Limits {
             flows: 10,
             network_flows: 30,
             flow_idle: Duration::from_secs(60),
+            refuses: false,
+            refusals: Rate::per_second(100, 100),
             monitor: false,
         }
     }
@@ -224,6 +230,8 @@ impl Limits {
         settings.flows = self.flows.min(FLOWS_OF_ADDRESS as u32);
         settings.network_flows = self.network_flows.min(FLOWS_OF_NETWORK as u32);
         settings.flow_idle_ns = self.flow_idle.min(FLOW_IDLE_MAX).as_nanos() as u64;
+        settings.refuses = self.refuses.into();
+        settings.refusal_limit = self.refusals.limit();
         settings.monitor = self.monitor.into();
     }
 }

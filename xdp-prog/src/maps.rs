@@ -501,6 +501,7 @@ impl Maps {
             Error::Layout { pins: self.pins.clone(), what }
         })?;
         let spared = Reason::from_number(answer.spared);
+        let refused = Reason::from_number(answer.refused);
         Ok(Explanation {
             verdict: reason.verdict(),
             reason,
@@ -508,6 +509,7 @@ impl Maps {
             meter: Meter::from_number(answer.meter),
             contacts: answer.contacts,
             spared,
+            refused,
             rule: self.rule(&answer),
         })
     }

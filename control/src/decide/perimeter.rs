@@ -252,6 +252,8 @@ impl Office {
             flows: values.small("TG_STRANGER_FLOWS"),
             network_flows: values.small("TG_NETWORK_FLOWS"),
             flow_idle: Duration::from_secs(values.number("TG_FLOW_IDLE")),
+            refuses: values.number("TG_REFUSE_VISIBLY") == 1,
+            refusals: values.rate("TG_REFUSALS"),
             monitor: values.number("TG_FIREWALL_MONITOR") == 1,
         };
         let ports = |name: &str| -> BTreeSet<u16> {

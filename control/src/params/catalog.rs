@@ -258,6 +258,8 @@ pub const CATALOG: &[Parameter] = &[
     number("TG_STRANGER_FLOWS", "10", (0, 14), "flows", "driver", NOW, "ports from which one stranger talks SIP at a time; 0: no limit"),
     number("TG_NETWORK_FLOWS", "30", (0, 30), "flows", "driver", NOW, "the same for all strangers of a /24 or /64; 0: no limit"),
     number("TG_FLOW_IDLE", "60", (1, 3600), "s", "driver", NOW, "so long after its last datagram a flow counts"),
+    number("TG_REFUSE_VISIBLY", "0", SWITCH, "", "driver", NOW, "1: UDP to a closed port, and SIP of a stranger with too many flows, is answered with ICMP port unreachable; 0: it meets silence"),
+    driver("TG_REFUSALS", "100/s burst 100", Kind::Rate, "such answers to all senders together; beyond, there is silence"),
     driver("TG_SIGNATURES", "friendly-scanner,friendly-request,sipvicious,sipcli,SIPScan,VaxSIPUserAgent,VaxIPUserAgent,sundayddr,SIVuS,smap,iWar,Gulp,pplsip,siparmyknife", Kind::Words, "scanners by the first word of User-Agent or Server, in any case; of strangers alone; the list is of November 2026"),
     number("TG_PORTS_CLOSED", "1", SWITCH, "", "driver", NOW, "1: ports and protocols that are not served are closed; 0: they are left to the kernel"),
     driver("TG_PORTS_TCP", "", Kind::Ports, "TCP ports that are open beside those of SIP"),
