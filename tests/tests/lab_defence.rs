@@ -9,12 +9,14 @@
 //! | a REGISTER dictionary on one extension | svcrack, signatures off | control: the pair is suspended, then the workers refuse it |
 //! | password spraying | svcrack on five extensions | control: the source is denied in the driver within a second |
 //! | closed ports | own sockets | the driver: `drop_port` |
+//! | a flood in a gateway's name | own sockets | the driver: `drop_other_budget`; calls go by `worker_call` |
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests::carrier::{callers, expect_cdrs, raised, vendor};
+use tests::carrier::{callers, counted, expect_cdrs, raised, vendor};
 use tests::lab::{BOX_CUSTOMER_SIDE, Lab};
 
 const ATTACKER: &str = "10.10.1.66";
@@ -121,6 +123,40 @@ fn what_attackers_tools_send_is_stopped_and_calls_go_on() {
     let heard = running.json().expect("the callers end");
     assert_eq!(heard["answered"], json!(20), "{heard}");
     expect_cdrs(&lab, 20);
+}
+
+#[test]
+fn a_flood_in_a_gateways_name_keeps_none_of_its_calls_from_hanging_up() {
+    let Some(lab) = raised(2, true) else { return };
+    let _vendor = vendor(&lab, 120);
+    let running = callers(&lab, 5070, 20, 8);
+    let answered = || counted(&lab.tollgate(&["status"]).expect("status"), "calls_answered") == 20;
+    assert!(Lab::wait_until(Duration::from_secs(6), answered), "{}", lab.books());
+    lab.tollgate(&["param", "set", "TG_TRUNK_REST", "20"]).expect("a small budget");
+    let socket = lab.socket("cust", "10.10.1.1:6000").expect("a socket");
+    let flood = b"BYE sip:1@10.10.1.2 SIP/2.0\r\nFrom: <sip:2@b>;tag=1\r\n\
+        To: <sip:1@a>;tag=00112233445566778899aabbccddeeff\r\nCSeq: 1 BYE\r\n\r\n";
+    let (over, begun) = (AtomicBool::new(false), Instant::now());
+    let heard = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) && begun.elapsed() < Duration::from_secs(40) {
+                for _ in 0..100 {
+                    let _ = socket.send_to(flood, BOX_CUSTOMER_SIDE);
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let heard = running.json();
+        let cdrs = expect_cdrs(&lab, 20);
+        over.store(true, Ordering::Relaxed);
+        // Those that heard nothing of the other side would end by TG_RTP_TIMEOUT.
+        let hung_up = cdrs.iter().filter(|cdr| cdr["ended_by"] == json!("caller")).count();
+        assert_eq!(hung_up, 20, "{cdrs:?}");
+        heard.expect("the callers end")
+    });
+    assert_eq!(heard["answered"], json!(20), "{heard}");
+    assert!(drops(&lab, "drop_other_budget") > 1_000, "it was a flood");
+    assert!(drops(&lab, "worker_call") >= 20, "{}", drops(&lab, "worker_call"));
 }
 
 #[test]
