@@ -725,7 +725,7 @@ pub struct DriverCounter {
 /// What the loaded program would do with a packet.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct PacketExplained {
-    /// `pass`, `redirect` or `drop`.
+    /// `pass`, `redirect`, `answer` or `drop`.
     pub verdict: &'static str,
     /// Its counter.
     pub reason: &'static str,
