@@ -96,6 +96,7 @@ fn worker(
         rim: rim::WorkerSide::none(),
         greeter: None,
         knows: Box::new(|_| true),
+        roster: None,
         calls_max: CALLS as usize,
         message_bytes_max: 8_192,
         spin: Duration::ZERO,

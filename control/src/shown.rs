@@ -828,7 +828,7 @@ pub struct DriverCounter {
 /// What the loaded program would do with a packet.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct PacketExplained {
-    /// `pass`, `redirect` or `drop`.
+    /// `pass`, `redirect`, `answer` or `drop`.
     pub verdict: &'static str,
     /// Its counter.
     pub reason: &'static str,
@@ -842,6 +842,8 @@ pub struct PacketExplained {
     pub meter: Option<&'static str>,
     /// In monitor mode, why it would be dropped; null: it would not.
     pub spared: Option<&'static str>,
+    /// Of one whose sender is told so: why it is refused.
+    pub refused: Option<&'static str>,
 }
 
 /// An alarm that stands.

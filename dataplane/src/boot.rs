@@ -16,7 +16,7 @@ use link::ring;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use shm::{Doorbell, Lock, Region};
-use xdp_prog::Greeter;
+use xdp_prog::{Greeter, Roster};
 
 use crate::clock;
 use crate::cores;
@@ -87,8 +87,8 @@ pub fn run(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// Who else receives for a worker: the kernel's sockets, and the driver that answers for it.
-type Beside = (rim::WorkerSide, Option<Greeter>);
+/// Who else receives for a worker: the kernel's sockets, and the driver, which is told what it needs for that.
+type Beside = (rim::WorkerSide, Option<(Greeter, Roster)>);
 
 /// The workers of this process, and what they are started with.
 struct Crew<'a> {
@@ -136,6 +136,7 @@ impl Crew<'_> {
         let names: Vec<String> = config.interfaces.iter().map(|one| one.name.clone()).collect();
         afxdp::check_queues(&names, workers)?;
         let guard = xdp_prog::attach(&plan(config)?)?;
+        guard.set_tags(&self.keys.tag, workers)?;
         for interface in guard.interfaces() {
             let name = format!("xdp {}", interface.name);
             self.notices.push((name, interface.mode.name().into()));
@@ -164,8 +165,8 @@ impl Crew<'_> {
         }
         let sides = nics.into_iter().zip(hops).zip(rims).zip(handoffs);
         for (index, (((nic, hops), rim), handoff)) in sides.enumerate() {
-            let greeter = Some(guard.greeter(index as u32)?);
-            self.start_worker(index, nic, hops, (rim, greeter), handoff)?;
+            let told = (guard.greeter(index as u32)?, guard.roster(index as u32, workers)?);
+            self.start_worker(index, nic, hops, (rim, Some(told)), handoff)?;
         }
         Ok(())
     }
@@ -189,10 +190,11 @@ impl Crew<'_> {
         index: usize,
         nic: N,
         hops: Reader,
-        (rim, greeter): Beside,
+        (rim, told): Beside,
         handoff: Handoff,
     ) -> Result<Parts<N>, Error> {
         let config = self.config;
+        let (greeter, roster) = told.unzip();
         let workers = config.dataplane.workers;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)?;
@@ -241,6 +243,7 @@ impl Crew<'_> {
             rim,
             greeter,
             knows: Box::new(acquaintances(&config.paths.pins)),
+            roster,
             calls_max: calls_max as usize,
             message_bytes_max: config.sip.message_bytes_max,
             spin: Duration::from_micros(config.dataplane.spin_us.into()),
@@ -377,6 +380,7 @@ fn plan(config: &Config) -> Result<xdp_prog::Plan, Error> {
     // what came in by them would pass for SIP that nobody meters.
     let last_worker = config.dataplane.workers.saturating_sub(1) as usize;
     let (first, last) = (media_ports(config, 0)?.0, media_ports(config, last_worker)?.1);
+    let workers = config.dataplane.workers;
     let queues = config.interfaces.iter().map(|one| one.queues).max().unwrap_or(1);
     Ok(xdp_prog::Plan {
         interfaces: config.interfaces.iter().map(target).collect(),
@@ -391,6 +395,7 @@ fn plan(config: &Config) -> Result<xdp_prog::Plan, Error> {
             trusted_prefixes: config.limits.trusted_prefixes,
             regulars: config.limits.regulars,
             strangers: config.limits.strangers,
+            calls: config.limits.calls_per_worker(workers) * workers,
             queues_per_interface: queues,
         },
         deliver: xdp_prog::Deliver::Sockets,

@@ -49,6 +49,8 @@ pub enum WorkerCounter {
     RimRefused,
     /// Times that the driver could not be told how to answer OPTIONS: they come to us.
     GreetingsLost,
+    /// Times that the driver could not be told of a call that began or ended.
+    CallsUntold,
     /// Messages that came by a connection.
     StreamIn,
     /// Messages given to the rim for a connection.
@@ -73,7 +75,7 @@ pub enum WorkerCounter {
 
 impl WorkerCounter {
     /// Every counter, in the order of its number.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::FramesReceived,
         Self::FramesSent,
         Self::NoFrame,
@@ -91,6 +93,7 @@ impl WorkerCounter {
         Self::RimLost,
         Self::RimRefused,
         Self::GreetingsLost,
+        Self::CallsUntold,
         Self::StreamIn,
         Self::StreamOut,
         Self::StreamLost,
@@ -124,6 +127,7 @@ impl WorkerCounter {
             Self::RimLost => "rim_lost",
             Self::RimRefused => "rim_refused",
             Self::GreetingsLost => "greetings_lost",
+            Self::CallsUntold => "calls_untold",
             Self::StreamIn => "stream_in",
             Self::StreamOut => "stream_out",
             Self::StreamLost => "stream_lost",

@@ -114,6 +114,7 @@ fn plan(pins: &Path, interfaces: &[String]) -> Plan {
             geo_prefixes: 100,
             regulars: 100,
             strangers: 1_024,
+            calls: 64,
             queues_per_interface: 2,
         },
         deliver: Deliver::Sockets,

@@ -95,6 +95,7 @@ fn parts(link: &Link, scratch: &Path, ours: [&str; 2], rim: rim::WorkerSide) -> 
         rim,
         greeter: None,
         knows: Box::new(|_| true),
+        roster: None,
         calls_max: CALLS as usize,
         message_bytes_max: MESSAGE_BYTES_MAX,
         spin: Duration::ZERO,

@@ -15,6 +15,7 @@
 //! | interception of signalling | nobody's: calls over TLS are in `tests/lab_transports.rs` | TLS |
 //! | closed ports | own sockets | the driver: `drop_port` |
 //! | any stray request, strangers unanswered | own sockets, UDP, in fragments, TCP | the workers: `strangers_unanswered` |
+//! | a flood in a gateway's name | own sockets | the driver: `drop_other_budget`; calls go by `worker_call` |
 //!
 //! What the field's recipes get wrong (traps of the reference), and where it is shown that we do not:
 //!
@@ -30,10 +31,11 @@
 //! | T-15: a source port is as forgeable as an address | `a_trunk_may_ask_for_address_and_password_both` (`control/src/decide/tests/phones.rs`) |
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests::carrier::{callers, expect_cdrs, raised, vendor};
+use tests::carrier::{callers, counted, expect_cdrs, raised, vendor};
 use tests::lab::{BOX_CUSTOMER_SIDE, Lab};
 use tests::registrants::Registrants;
 
@@ -198,7 +200,41 @@ fn who_calls_guesses_or_meddles_gets_nowhere() {
     let dropped = || drops(&lab, "drop_invite_budget") >= 60;
     assert!(Lab::wait_until(Duration::from_secs(2), dropped), "{}", lab.books());
     let status = lab.tollgate(&["status"]).expect("a status");
-    assert_eq!(tests::carrier::counted(&status, "attempts"), 0, "{status}");
+    assert_eq!(counted(&status, "attempts"), 0, "{status}");
+}
+
+#[test]
+fn a_flood_in_a_gateways_name_keeps_none_of_its_calls_from_hanging_up() {
+    let Some(lab) = raised(2, true) else { return };
+    let _vendor = vendor(&lab, 120);
+    let running = callers(&lab, 5070, 20, 8);
+    let answered = || counted(&lab.tollgate(&["status"]).expect("status"), "calls_answered") == 20;
+    assert!(Lab::wait_until(Duration::from_secs(6), answered), "{}", lab.books());
+    lab.tollgate(&["param", "set", "TG_TRUNK_REST", "20"]).expect("a small budget");
+    let socket = lab.socket("cust", "10.10.1.1:6000").expect("a socket");
+    let flood = b"BYE sip:1@10.10.1.2 SIP/2.0\r\nFrom: <sip:2@b>;tag=1\r\n\
+        To: <sip:1@a>;tag=00112233445566778899aabbccddeeff\r\nCSeq: 1 BYE\r\n\r\n";
+    let (over, begun) = (AtomicBool::new(false), Instant::now());
+    let heard = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) && begun.elapsed() < Duration::from_secs(40) {
+                for _ in 0..100 {
+                    let _ = socket.send_to(flood, BOX_CUSTOMER_SIDE);
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let heard = running.json();
+        let cdrs = expect_cdrs(&lab, 20);
+        over.store(true, Ordering::Relaxed);
+        // Those that heard nothing of the other side would end by TG_RTP_TIMEOUT.
+        let hung_up = cdrs.iter().filter(|cdr| cdr["ended_by"] == json!("caller")).count();
+        assert_eq!(hung_up, 20, "{cdrs:?}");
+        heard.expect("the callers end")
+    });
+    assert_eq!(heard["answered"], json!(20), "{heard}");
+    assert!(drops(&lab, "drop_other_budget") > 1_000, "it was a flood");
+    assert!(drops(&lab, "worker_call") >= 20, "{}", drops(&lab, "worker_call"));
 }
 
 #[test]
@@ -324,7 +360,7 @@ fn where_strangers_get_no_answer_no_packet_leaves_for_them() {
     };
     let unanswered = || {
         let status = lab.tollgate(&["status"]).expect("a status");
-        tests::carrier::counted(&status, "strangers_unanswered")
+        counted(&status, "strangers_unanswered")
     };
     assert_eq!(answers(ATTACKER), 0);
     assert!(Lab::wait_until(Duration::from_secs(2), || unanswered() >= 8), "{}", lab.books());

@@ -7,7 +7,7 @@
 #include <linux/types.h>
 
 /* Moves when the meaning of pinned data changes without its size doing so. */
-#define LAYOUT 4
+#define LAYOUT 5
 
 #define INTERFACES_MAX 16
 #define OWN_ADDRESSES_MAX 32
@@ -19,6 +19,7 @@
 #define PORTS 65536
 #define TRUNKS_MAX 4096
 #define QUEUES_MAX 256
+#define WORKERS_MAX 128
 #define ANSWER_BYTES 512
 
 /*
@@ -39,8 +40,10 @@ enum reason {
 
 	WORKER_SIP,
 	WORKER_MEDIA,
+	WORKER_CALL,
 
 	ANSWER_OPTIONS,
+	ANSWER_UNREACHABLE,
 
 	DROP_ETHERNET_SHORT,
 	DROP_IP_SHORT,
@@ -67,6 +70,7 @@ enum reason {
 	DROP_OTHER_BUDGET,
 	DROP_SYN_BUDGET,
 	DROP_FRAGMENT_BUDGET,
+	DROP_ANY_BUDGET,
 	DROP_NETWORK_BUDGET,
 	DROP_CROWD_BUDGET,
 	DROP_FLOWS,
@@ -203,7 +207,7 @@ struct budget_bucket {
 	struct budget budgets[BUDGET_SLOTS];
 };
 
-/* The budget of all strangers together for one meter, on a line of its own. */
+/* The budget of all strangers together for one meter, or of all refusals, on a line of its own. */
 struct crowd {
 	__u64 due;
 	__u64 spare[7];
@@ -215,6 +219,19 @@ struct trunk {
 	struct limit rest;
 	__u64 invites_due;
 	__u64 rest_due;
+};
+
+/* Of what the tags that we give are made, and by how many workers. */
+struct tags {
+	__u64 key[2]; /* of the workers, as lasting as the calls */
+	__u32 workers;
+	__u32 spare;
+};
+
+/* A slot of a worker's calls. */
+struct call {
+	__u32 generation;
+	__u32 live;
 };
 
 /*
@@ -266,8 +283,11 @@ struct answer {
 struct settings {
 	__u64 key[2];                          /* of the hash that places sources; as old as the tables */
 	struct limit limits[METERS];           /* of one stranger */
+	struct limit any_limit;                /* of one stranger, over all SIP */
 	struct limit network_limits[METERS];   /* of his /24 or /64 */
 	struct limit crowd_limits[METERS];     /* of all strangers together */
+	struct limit call_limit;               /* of one running call, where its gateway's is spent */
+	struct limit refusal_limit;            /* of all that are told together */
 	__u64 regular_window_ns;               /* in which a regular may do ... */
 	__u32 regular_least;                   /* ... so much by each meter, or more ... */
 	__u32 regular_per_contact;             /* ... by its contacts */
@@ -282,7 +302,7 @@ struct settings {
 	__u32 local_last;
 	__u32 monitor;                         /* count what would be dropped, and let it in */
 	__u32 admits;                          /* control has written its rules; until then nobody is let in */
-	__u32 spare;
+	__u32 refuses;                         /* some of what is dropped is told so */
 	__u32 layout;
 };
 
@@ -301,4 +321,6 @@ struct explanation {
 	__u32 trunk;      /* of a trusted network; 0: none of its own */
 	__u32 admin;      /* 1: an administrator's */
 	enum reason spared; /* in monitor mode: why it would have been dropped; REASONS: it would not */
+	enum reason refused; /* of one that is told so: why; REASONS: none */
+	__u32 spare;
 };

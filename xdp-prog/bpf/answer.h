@@ -43,9 +43,7 @@
 #define AUTHORIZ 0x7a69726f68747561ULL  /* "authoriz" */
 #define ROUTE 0x6574756f72ULL           /* "route" */
 #define CSEQ 0x71657363                 /* "cseq" */
-#define FROM 0x6d6f7266                 /* "from" */
 #define VIA 0x616976                    /* "via" */
-#define TO 0x6f74                       /* "to" */
 #define BRANCH 0x6272616e6368ULL        /* "branch", the last letter lowest */
 #define RPORT 0x72706f7274ULL           /* "rport" */
 #define RECEIVED 0x7265636569766564ULL  /* "received" */

@@ -100,10 +100,21 @@ static __always_inline int limit_crowd(const struct packet *packet, enum meter m
 	return !limit->interval_ns || !crowd || limit_due(packet, &crowd->due, limit);
 }
 
-/* The stranger's own budget, his network's, and that of all of them. */
+/* All SIP of a stranger counts, also what his other budgets refuse: who knocks on stays out. */
+static __always_inline int limit_any(const struct packet *packet, enum meter meter,
+				     const struct settings *settings)
+{
+	return !limit_has_any(meter, settings) ||
+	       limit_spend(packet, &budgets, budget_mask, packet->hash, METER_ANY,
+			   &settings->any_limit);
+}
+
+/* The stranger's own budgets, his network's, and that of all of them. */
 static __always_inline enum reason limit_stranger(const struct packet *packet, enum meter meter,
 						  const struct settings *settings)
 {
+	if (!limit_any(packet, meter, settings))
+		return DROP_ANY_BUDGET;
 	if (!limit_spend(packet, &budgets, budget_mask, packet->hash, meter,
 			 &settings->limits[meter]))
 		return DROP_OPTIONS_BUDGET + meter;

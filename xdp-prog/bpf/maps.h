@@ -1,7 +1,7 @@
 /*
  * The tables, all pinned, so that lists outlive every process. Sizes of 1 are set by the loader.
- * Only control writes rules and settings, only the dataplane writes sockets and answers, only this
- * program writes counts, budgets, flows, talkers and drafts.
+ * Only control writes rules and settings, only the dataplane writes sockets, answers, tags and calls, only
+ * this program writes counts, budgets, flows, talkers and drafts.
  */
 #pragma once
 
@@ -124,8 +124,14 @@ struct {
 MAPPABLE(budgets, 1, struct budget_bucket);
 MAPPABLE(regular_budgets, 1, struct budget_bucket);
 MAPPABLE(network_budgets, 1, struct budget_bucket);
-MAPPABLE(crowds, METERS, struct crowd);
+MAPPABLE(crowds, METERS + 1, struct crowd);
 MAPPABLE(trunks, TRUNKS_MAX, struct trunk);
+/*
+ * The slot of each worker's calls, those of one number side by side: a tag does not say whose it is. What their
+ * messages spent lies apart, because another hand writes it.
+ */
+MAPPABLE(calls, 1, struct call);
+MAPPABLE(call_budgets, 1, __u64);
 MAPPABLE(flows, 1, struct address_flows);
 MAPPABLE(network_flow_sets, 1, struct network_flows);
 MAPPABLE(talkers, 1, struct talker);
@@ -143,6 +149,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct ports);
 } ports SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tags);
+} tags SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_XSKMAP);

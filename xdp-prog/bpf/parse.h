@@ -69,6 +69,7 @@ struct packet {
 	__u32 port;     /* destination port, host order */
 	__u32 from;     /* source port, host order */
 	__u32 syn;      /* TCP: whether it asks for a new connection */
+	__u32 of_call;  /* SIP: let in because it is of a running call */
 };
 
 /* The EtherType behind at most two tags; a third tag's type is no type of ours and passes. */

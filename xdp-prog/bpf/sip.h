@@ -20,6 +20,7 @@
 #define REGISTER 0x5245545349474552ULL
 #define INVITE_ 0x0020455449564e49ULL
 #define SEVEN_BYTES 0x00ffffffffffffffULL
+#define SIP_2_0_ 0x20302e322f504953ULL
 
 /* Which ASCII characters a token may have (RFC 3261 §25.1), a bit each. */
 #define TOKEN_LOW 0x03ff6ca200000000ULL
@@ -92,6 +93,7 @@ __noinline enum meter sip_meter(struct xdp_md *frame, struct packet *packet)
 /* Which header is looked for. */
 enum header {
 	HEADER_AGENT, /* User-Agent or Server */
+	HEADER_FROM,
 	HEADER_TO,
 };
 
@@ -100,6 +102,8 @@ enum header {
 #define USER_AGE 0x6567612d72657375ULL
 #define SERVER__ 0x0000726576726573ULL
 #define SIX_BYTES 0x0000ffffffffffffULL
+#define FROM 0x6d6f7266
+#define TO 0x6f74
 
 /* Bytes of the name that begins at a line, or 0 if it is another. Names have any case (§7.3.1). */
 static __always_inline __u32 sip_name(struct xdp_md *frame, __u32 at, enum header header)
@@ -111,12 +115,13 @@ static __always_inline __u32 sip_name(struct xdp_md *frame, __u32 at, enum heade
 	if (!word)
 		return 0;
 	lower = *word | LOWER;
-	if (header == HEADER_TO) {
-		if ((lower & 0xffff) == 0x6f74)
-			return 2;
-		/* The compact form; with 't' alone, what follows must end the name. */
+	if (header != HEADER_AGENT) {
+		if (header == HEADER_TO ? (lower & 0xffff) == TO : (__u32)lower == FROM)
+			return header == HEADER_TO ? 2 : 4;
+		/* The compact form; behind one letter, what follows must end the name. */
 		byte = (const __u8 *)word + 1;
-		return (lower & 0xff) == 't' && (*byte == ':' || *byte == ' ' || *byte == '\t');
+		return (lower & 0xff) == (header == HEADER_TO ? 't' : 'f') &&
+		       (*byte == ':' || *byte == ' ' || *byte == '\t');
 	}
 	if (lower == USER_AGE) {
 		byte = frame_at(frame, at + sizeof(*word), 2);
@@ -201,25 +206,50 @@ __noinline __u32 sip_find(struct xdp_md *frame, const struct packet *packet, enu
 	return 0;
 }
 
-/* Bytes of a To header that are searched for its tag. */
-#define TO_BYTES_MAX 192
+/* Bytes of a To or From header that are searched for its tag. */
+#define TAG_WITHIN 256
 
-/* Whether the request belongs to a dialog: its To has a tag. */
-__noinline int sip_has_tag(struct xdp_md *frame, const struct packet *packet)
+/* ";tag=", the last byte lowest. */
+#define TAG_NAME 0x3b7461673dULL
+#define TAG_NAME_MASK 0xffffffffffULL
+
+static __always_inline int sip_is_blank(__u8 byte)
 {
-	__u32 at = sip_find(frame, packet, HEADER_TO);
+	return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
+/*
+ * The bytes read so far and one more, in lower case; around a parameter's name there may be blanks (RFC 3261
+ * §25.1). Read by itself, so that the verifier follows no path of one byte into the next.
+ */
+__noinline __u64 sip_tag_name(__u64 read, __u32 byte)
+{
+	__u8 last = read;
+
+	if (sip_is_blank(byte) && (last == ';' || last == 'g' || last == '='))
+		return read;
+	if (byte >= 'A' && byte <= 'Z')
+		byte |= 0x20;
+	return (read << 8) | byte;
+}
+
+/* The offset of the tag of a To or From in the frame, or 0. Its line may be folded (§7.3.1). */
+__noinline __u32 sip_tag(struct xdp_md *frame, const struct packet *packet, enum header header)
+{
+	__u32 at = sip_find(frame, packet, header);
 	const __u8 *byte;
+	__u64 read = 0;
 
 	if (!at)
 		return 0;
-	for (int i = 0; i < TO_BYTES_MAX; i++) {
+	for (int i = 0; i < TAG_WITHIN; i++) {
 		at &= OFFSET_MASK;
-		byte = frame_at(frame, at, 5);
-		if (!byte || *byte == '\n')
+		byte = frame_at(frame, at, 2);
+		if (!byte || (byte[0] == '\n' && byte[1] != ' ' && byte[1] != '\t'))
 			return 0;
-		if (byte[0] == ';' && (byte[1] | 0x20) == 't' && (byte[2] | 0x20) == 'a' &&
-		    (byte[3] | 0x20) == 'g' && byte[4] == '=')
-			return 1;
+		if ((read & TAG_NAME_MASK) == TAG_NAME && !sip_is_blank(*byte))
+			return at;
+		read = sip_tag_name(read, *byte);
 		at += 1;
 	}
 	return 0;

@@ -47,12 +47,17 @@ static __always_inline void siphash_word(struct siphash *state, __u64 word)
 	state->a ^= word;
 }
 
+static __always_inline void siphash_start(struct siphash *state, const __u64 *key)
+{
+	state->a = key[0] ^ 0x736f6d6570736575ULL;
+	state->b = key[1] ^ 0x646f72616e646f6dULL;
+	state->c = key[0] ^ 0x6c7967656e657261ULL;
+	state->d = key[1] ^ 0x7465646279746573ULL;
+}
+
 static __always_inline void siphash_begin(struct siphash *state, const struct settings *settings)
 {
-	state->a = settings->key[0] ^ 0x736f6d6570736575ULL;
-	state->b = settings->key[1] ^ 0x646f72616e646f6dULL;
-	state->c = settings->key[0] ^ 0x6c7967656e657261ULL;
-	state->d = settings->key[1] ^ 0x7465646279746573ULL;
+	siphash_start(state, settings->key);
 }
 
 static __always_inline __u64 siphash_end(struct siphash *state)

@@ -10,7 +10,8 @@
 /* Who spoke within so long is not displaced by one who spoke now. */
 #define TALKER_KEPT_NS 1000000000ULL
 
-static __always_inline void talk_count(const struct packet *packet, const struct explanation *why)
+static __always_inline void talk_count(const struct packet *packet, const struct explanation *why,
+				       enum reason said)
 {
 	__u64 hash = packet->hash;
 	__u64 identity = hash ? hash : 1;
@@ -33,9 +34,9 @@ static __always_inline void talk_count(const struct packet *packet, const struct
 		talker->options = 0;
 	}
 	talker->last_ns = now;
-	talker->reason = why->reason;
+	talker->reason = said;
 	/* Not locked: a NIC gives one source one queue, and where it does not, people miss one of many. */
 	talker->packets += 1;
-	talker->dropped += why->reason >= FIRST_DROP;
+	talker->dropped += said >= FIRST_DROP;
 	talker->options += why->meter == METER_OPTIONS;
 }

@@ -24,8 +24,10 @@
 #include "sip.h"
 #include "signature.h"
 #include "limit.h"
+#include "call.h"
 #include "flow.h"
 #include "answer.h"
+#include "refuse.h"
 #include "steer.h"
 #include "talk.h"
 #include "price.h"
@@ -96,9 +98,16 @@ __noinline enum reason decide_sip(struct xdp_md *frame, struct packet *packet,
 			return reason;
 	}
 	/* Calls that run are never held up by a flood of new ones in the same trunk's name. */
-	if (why->standing == TRUSTED && meter == METER_INVITE && sip_has_tag(frame, packet))
+	if (why->standing == TRUSTED && meter == METER_INVITE && sip_tag(frame, packet, HEADER_TO))
 		meter = METER_OTHER;
-	reason = decide_budget(packet, meter, settings, why);
+	why->meter = meter;
+	reason = limit(packet, settings, why);
+	if (reason != UNDECIDED && why->standing == TRUSTED && meter != METER_INVITE &&
+	    call(frame, packet, settings)) {
+		packet->of_call = 1;
+		return UNDECIDED;
+	}
+	reason = enforce(reason, settings, why);
 	if (reason != UNDECIDED)
 		return reason;
 	if (why->standing == STRANGER)
@@ -142,10 +151,28 @@ static __always_inline enum reason decide_udp(struct xdp_md *frame, struct packe
 		if (reason == UNDECIDED && why->meter == METER_OPTIONS &&
 		    why->standing >= REGULAR)
 			reason = answer(frame, packet, settings);
-		return reason == UNDECIDED ? steer(frame, WORKER_SIP, PASS_SIP) : reason;
+		if (reason != UNDECIDED)
+			return reason;
+		return steer(frame, packet->of_call ? WORKER_CALL : WORKER_SIP, PASS_SIP);
 	}
 	reason = enforce(port_udp(settings, packet->port), settings, why);
 	return reason == UNDECIDED ? PASS_PORT : reason;
+}
+
+/* What was dropped, and whether the sender hears of it. */
+static __always_inline enum reason decide_refusal(struct xdp_md *frame, struct packet *packet,
+						  const struct settings *settings,
+						  enum reason said, struct explanation *why)
+{
+	enum reason reason;
+
+	if (!settings->refuses ||
+	    (said != DROP_PORT && said != DROP_FLOWS && said != DROP_NETWORK_FLOWS))
+		return said;
+	reason = refuse(frame, packet, settings, said);
+	if (reason == ANSWER_UNREACHABLE)
+		why->refused = said;
+	return reason;
 }
 
 /* Who may not come at all, whatever he brings. */
@@ -199,7 +226,8 @@ static __always_inline enum reason decide(struct xdp_md *frame, struct packet *p
 		return decide_fragment(frame, packet, current, why);
 	switch (packet->protocol) {
 	case IPPROTO_UDP:
-		return decide_udp(frame, packet, current, why);
+		reason = decide_udp(frame, packet, current, why);
+		return decide_refusal(frame, packet, current, reason, why);
 	case IPPROTO_TCP:
 		return decide_tcp(frame, packet, current, why);
 	case IPPROTO_ICMP:
@@ -228,6 +256,8 @@ static __always_inline void count(void *books, enum reason reason, enum standing
 static __always_inline int leave(const struct packet *packet, const struct explanation *why,
 				 __u64 bytes)
 {
+	enum reason said = why->refused == REASONS ? why->reason : why->refused;
+
 	count(&counts, why->reason, why->standing, bytes);
 	if (why->spared != REASONS)
 		count(&spared, why->spared, why->standing, bytes);
@@ -235,9 +265,9 @@ static __always_inline int leave(const struct packet *packet, const struct expla
 	 * A denied address counts for itself; of others that are unknown there is one place. That
 	 * nobody listens is no fault of theirs.
 	 */
-	if (packet->hash && why->reason != DROP_DENY_ADDRESS && why->reason < DROP_NO_SOCKET &&
-	    (why->standing == STRANGER || why->reason >= DROP_DENY_PREFIX))
-		talk_count(packet, why);
+	if (packet->hash && said != DROP_DENY_ADDRESS && said < DROP_NO_SOCKET &&
+	    (why->standing == STRANGER || said >= DROP_DENY_PREFIX))
+		talk_count(packet, why, said);
 	if (why->reason >= FIRST_DROP)
 		return XDP_DROP;
 	if (why->reason >= FIRST_ANSWER)
@@ -247,7 +277,7 @@ static __always_inline int leave(const struct packet *packet, const struct expla
 
 static __always_inline int judge(struct xdp_md *frame)
 {
-	struct explanation why = { .meter = METERS, .spared = REASONS };
+	struct explanation why = { .meter = METERS, .spared = REASONS, .refused = REASONS };
 	struct packet packet = { .purpose = JUDGE };
 	__u64 bytes = frame_bytes(frame);
 
@@ -264,7 +294,7 @@ int tollgate(struct xdp_md *frame)
 SEC("xdp")
 int explain(struct xdp_md *frame)
 {
-	struct explanation why = { .meter = METERS, .spared = REASONS };
+	struct explanation why = { .meter = METERS, .spared = REASONS, .refused = REASONS };
 	struct packet packet = { .purpose = EXPLAIN };
 	struct explanation *answer;
 

@@ -10,6 +10,14 @@
 #include "parse.h"
 #include "source.h"
 
+/* Beside the meters, in the same cache: all of SIP together. */
+#define METER_ANY METERS
+
+static __always_inline int limit_has_any(enum meter meter, const struct settings *settings)
+{
+	return settings->any_limit.interval_ns && meter <= METER_OTHER;
+}
+
 /* Each meter of a source in another place: who it is there, and in which bucket. */
 static __always_inline __u64 limit_identity(__u64 hash, enum meter meter)
 {
@@ -56,6 +64,8 @@ static __always_inline void warm_stranger(struct packet *packet, enum meter mete
 	void *set;
 
 	packet->network_hash = network;
+	if (limit_has_any(meter, settings))
+		warm(&budgets, limit_place(limit_identity(hash, METER_ANY), budget_mask));
 	if (settings->limits[meter].interval_ns)
 		warm(&budgets, limit_place(limit_identity(hash, meter), budget_mask));
 	if (settings->network_limits[meter].interval_ns)

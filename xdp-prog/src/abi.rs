@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::Prefix;
 
 /// Of pinned data; another number is not read.
-pub(crate) const LAYOUT: u32 = 4;
+pub(crate) const LAYOUT: u32 = 5;
 
 /// How many interfaces one program guards at most.
 pub const INTERFACES_MAX: usize = 16;
@@ -42,6 +42,9 @@ pub const QUEUES_MAX: usize = 256;
 
 /// Longest text that they may say.
 pub const ANSWER_BYTES: usize = 512;
+
+/// Workers whose calls the driver knows.
+pub const WORKERS_MAX: usize = 128;
 
 /// Kinds of requests with budgets of their own.
 pub(crate) const METERS: usize = 6;
@@ -173,6 +176,25 @@ pub(crate) struct Trunk {
     pub(crate) rest_due: u64,
 }
 
+/// Mirror of `struct tags`.
+#[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct Tags {
+    pub(crate) key: [u64; 2],
+    pub(crate) workers: u32,
+    pub(crate) spare: u32,
+}
+
+/// Mirror of `struct call`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub(crate) struct Call {
+    pub(crate) generation: u32,
+    pub(crate) live: u32,
+}
+
 /// Mirror of `struct address_flows`.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -231,8 +253,11 @@ pub(crate) struct Answer {
 pub(crate) struct Settings {
     pub(crate) key: [u64; 2],
     pub(crate) limits: [Limit; METERS],
+    pub(crate) any_limit: Limit,
     pub(crate) network_limits: [Limit; METERS],
     pub(crate) crowd_limits: [Limit; METERS],
+    pub(crate) call_limit: Limit,
+    pub(crate) refusal_limit: Limit,
     pub(crate) regular_window_ns: u64,
     pub(crate) regular_least: u32,
     pub(crate) regular_per_contact: u32,
@@ -247,7 +272,7 @@ pub(crate) struct Settings {
     pub(crate) local_last: u32,
     pub(crate) monitor: u32,
     pub(crate) admits: u32,
-    pub(crate) spare: u32,
+    pub(crate) refuses: u32,
     pub(crate) layout: u32,
 }
 
@@ -268,6 +293,8 @@ pub(crate) struct RawExplanation {
     pub(crate) trunk: u32,
     pub(crate) admin: u32,
     pub(crate) spared: u32,
+    pub(crate) refused: u32,
+    pub(crate) spare: u32,
 }
 
 const _: () = assert!(size_of::<Count>() == 16);
@@ -280,10 +307,11 @@ const _: () = assert!(size_of::<AddressEntry>() == 32 && offset_of!(AddressEntry
 const _: () = assert!(size_of::<BudgetBucket>() == 64);
 const _: () = assert!(size_of::<AddressFlows>() == 64 && size_of::<NetworkFlows>() == 128);
 const _: () = assert!(size_of::<Talker>() == 64 && offset_of!(Talker, packets) == 32);
+const _: () = assert!(size_of::<Tags>() == 24 && size_of::<Call>() == 8);
 const _: () = assert!(size_of::<Answer>() == 16 + ANSWER_BYTES);
-const _: () = assert!(size_of::<Settings>() == 520 && offset_of!(Settings, layout) == 516);
+const _: () = assert!(size_of::<Settings>() == 592 && offset_of!(Settings, layout) == 588);
 const _: () =
-    assert!(size_of::<RawExplanation>() == 72 && offset_of!(RawExplanation, source) == 24);
+    assert!(size_of::<RawExplanation>() == 80 && offset_of!(RawExplanation, source) == 24);
 
 impl From<IpAddr> for Source {
     fn from(address: IpAddr) -> Self {
@@ -403,6 +431,8 @@ mod tests {
             Talker { identity, source, reason, packets, dropped, options, last_ns }
         );
         assert_mirrors!(btf, "ports", PortWord { tcp, udp, admin });
+        assert_mirrors!(btf, "tags", Tags { key, workers, spare });
+        assert_mirrors!(btf, "call", Call { generation, live });
         assert_mirrors!(btf, "crowd", Crowd { due, spare });
         assert_mirrors!(btf, "answer", Answer { not_after, bytes, traffic_class, text });
         assert_mirrors!(
@@ -411,8 +441,11 @@ mod tests {
             Settings {
                 key,
                 limits,
+                any_limit,
                 network_limits,
                 crowd_limits,
+                call_limit,
+                refusal_limit,
                 regular_window_ns,
                 regular_least,
                 regular_per_contact,
@@ -427,7 +460,7 @@ mod tests {
                 local_last,
                 monitor,
                 admits,
-                spare,
+                refuses,
                 layout
             }
         );
@@ -447,7 +480,9 @@ mod tests {
                 contacts,
                 trunk,
                 admin,
-                spared
+                spared,
+                refused,
+                spare
             }
         );
     }

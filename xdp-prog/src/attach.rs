@@ -23,6 +23,7 @@ use crate::maps::{check_layout, open_map, read_settings, write_settings};
 use crate::pins::{
     self, EXPLAIN, PROGRAM, link_index, link_pin, open_link, pinned_links, replace_pin,
 };
+use crate::roster::Roster;
 use crate::{Allowed, Error, Plan, Target};
 
 /// How the program runs on an interface.
@@ -75,6 +76,7 @@ pub struct Attached {
     interfaces: Vec<Interface>,
     sockets: MapHandle,
     answers: MapHandle,
+    pins: PathBuf,
     queues_per_interface: u32,
 }
 
@@ -115,6 +117,25 @@ impl Attached {
         let greeter = Greeter::new(answers, queue);
         greeter.begin()?;
         Ok(greeter)
+    }
+
+    /// Under which key so many workers make the tags of their calls: by them the driver knows what is of a
+    /// running call.
+    pub fn set_tags(&self, key: &[u8; 16], workers: u32) -> Result<(), Error> {
+        if workers as usize > abi::WORKERS_MAX {
+            return Err(Error::Plan(format!("at most {} workers", abi::WORKERS_MAX)));
+        }
+        let key = u128::from_le_bytes(*key);
+        let key = [key as u64, (key >> 64) as u64];
+        let tags = abi::Tags { key, workers, spare: 0 };
+        open_map(&self.pins, "tags")?
+            .update(0u32.as_bytes(), tags.as_bytes(), MapFlags::ANY)
+            .map_err(Error::bpf("say how tags are made"))
+    }
+
+    /// By which one of so many workers says which calls it carries; at first none.
+    pub fn roster(&self, worker: u32, workers: u32) -> Result<Roster, Error> {
+        Roster::begin(open_map(&self.pins, "calls")?, worker, workers)
     }
 }
 
@@ -180,6 +201,7 @@ fn attach_all(plan: &Plan) -> Result<Attached, Error> {
         interfaces,
         sockets: open_map(&plan.pins, "sockets")?,
         answers: open_map(&plan.pins, "answers")?,
+        pins: plan.pins.clone(),
         queues_per_interface: plan.capacities.queues_per_interface,
     })
 }

@@ -62,6 +62,8 @@ pub struct Explanation {
     pub contacts: u32,
     /// In monitor mode: why it would have been dropped.
     pub spared: Option<Reason>,
+    /// Of one whose sender is told so: why it is refused.
+    pub refused: Option<Reason>,
     /// The entry that decided, where one did.
     pub rule: Option<Rule>,
 }
@@ -107,6 +109,9 @@ impl fmt::Display for Explanation {
         write!(f, "{}: {}", self.verdict.name(), self.reason.name())?;
         if let Some(rule) = &self.rule {
             write!(f, " by {rule}")?;
+        }
+        if let Some(refused) = self.refused {
+            write!(f, ", refused {}", refused.name())?;
         }
         if let Some(spared) = self.spared {
             write!(f, ", spared {}", spared.name())?;
@@ -264,6 +269,7 @@ mod tests {
             meter: None,
             contacts: 0,
             spared: None,
+            refused: None,
             rule: Some(Rule::Deny(denied)),
         };
         assert_eq!(explanation.to_string(), "drop: drop_deny_prefix by deny 10.0.0.0/8");

@@ -2,7 +2,7 @@
 //!
 //! A frame enters `bpf/tollgate.bpf.c`, is parsed (`parse.h`), judged by its source (`deny.h`, `geo.h`,
 //! `trust.h`), its port (`port.h`), what it asks for (`sip.h`, `signature.h`) and how often (`who.h`, `limit.h`,
-//! `flow.h`), and leaves as its own answer (`answer.h`), to a worker's AF_XDP socket (`steer.h`), to the kernel, or nowhere; each exit has a
+//! `call.h`, `flow.h`), and leaves as its own answer (`answer.h`, `refuse.h`), to a worker's AF_XDP socket (`steer.h`), to the kernel, or nowhere; each exit has a
 //! [`Reason`] and is counted under it, and strangers by their address too (`talk.h`).
 //!
 //! The dataplane [`attach`]es the program and hands it sockets; what reaches it past the driver it asks
@@ -31,6 +31,7 @@ mod plan;
 mod prefix;
 mod prefixes;
 mod reason;
+mod roster;
 mod sip;
 mod tester;
 mod twin;
@@ -46,5 +47,6 @@ pub use pins::unload;
 pub use plan::{Allowed, Capacities, Deliver, Plan, Target};
 pub use prefix::{Prefix, PrefixFault};
 pub use reason::{Meter, Reason, Standing, Verdict};
+pub use roster::Roster;
 pub use tester::{Arrival, Price, Pricer, Run, Tester};
 pub use twin::Twin;

@@ -139,7 +139,7 @@ pub type Rates = [Rate; METERS];
 pub struct TrunkRates {
     /// New INVITEs.
     pub invites: Rate,
-    /// All else, and INVITEs within dialogs.
+    /// All else, and INVITEs within dialogs; beyond it, running calls have [`Limits::call`] each.
     pub rest: Rate,
 }
 
@@ -154,10 +154,14 @@ impl TrunkRates {
 pub struct Limits {
     /// Of one stranger.
     pub stranger: Rates,
+    /// Of one stranger, over all kinds of SIP together.
+    pub any: Rate,
     /// Of all strangers of a /24 or /64.
     pub network: Rates,
     /// Of all strangers together.
     pub crowd: Rates,
+    /// Of one running call of a trusted network whose own budget is spent.
+    pub call: Rate,
     /// In which time a regular may send ...
     pub regular_window: Duration,
     /// ... so much of each kind; 0 with `regular_per_contact` 0 is no limit ...
@@ -170,6 +174,10 @@ pub struct Limits {
     pub network_flows: u32,
     /// So long after its last datagram a flow is one; whole seconds, up to nine hours.
     pub flow_idle: Duration,
+    /// Whether who sends to a closed port, or has too many flows, is told by ICMP; else he meets silence.
+    pub refuses: bool,
+    /// How often all of them together.
+    pub refusals: Rate,
     /// Count what would be dropped, and drop nothing.
     pub monitor: bool,
 }
@@ -188,15 +196,19 @@ impl Default for Limits {
         let wide = |rate: Rate| Rate { count: rate.count * 4, burst: rate.burst * 4, ..rate };
         Self {
             stranger,
+            any: Rate::NONE,
             network: stranger.map(wide),
             crowd: [2_000, 2_000, 1_000, 5_000, 2_000, 1_000]
                 .map(|count| Rate::per_second(count, count)),
+            call: Rate::per_second(10, 20),
             regular_window: Duration::from_secs(60),
             regular_least: 100,
             regular_per_contact: 4,
             flows: 10,
             network_flows: 30,
             flow_idle: Duration::from_secs(60),
+            refuses: false,
+            refusals: Rate::per_second(100, 100),
             monitor: false,
         }
     }
@@ -208,14 +220,18 @@ const FLOW_IDLE_MAX: Duration = Duration::from_secs(32_400);
 impl Limits {
     pub(crate) fn write(&self, settings: &mut Settings) {
         settings.limits = self.stranger.map(Rate::limit);
+        settings.any_limit = self.any.limit();
         settings.network_limits = self.network.map(Rate::limit);
         settings.crowd_limits = self.crowd.map(Rate::limit);
+        settings.call_limit = self.call.limit();
         settings.regular_window_ns = self.regular_window.as_nanos() as u64;
         settings.regular_least = self.regular_least;
         settings.regular_per_contact = self.regular_per_contact;
         settings.flows = self.flows.min(FLOWS_OF_ADDRESS as u32);
         settings.network_flows = self.network_flows.min(FLOWS_OF_NETWORK as u32);
         settings.flow_idle_ns = self.flow_idle.min(FLOW_IDLE_MAX).as_nanos() as u64;
+        settings.refuses = self.refuses.into();
+        settings.refusal_limit = self.refusals.limit();
         settings.monitor = self.monitor.into();
     }
 }

@@ -211,6 +211,8 @@ fn size_tables(open: &mut skeleton::OpenTollgateSkel<'_>, plan: &Plan) -> Result
     size(&mut maps.budgets, Capacities::budget_buckets(sizes.strangers))?;
     size(&mut maps.network_budgets, Capacities::budget_buckets(sizes.strangers))?;
     size(&mut maps.regular_budgets, Capacities::budget_buckets(sizes.regulars))?;
+    size(&mut maps.calls, sizes.calls)?;
+    size(&mut maps.call_budgets, sizes.calls)?;
     size(&mut maps.flows, sizes.places())?;
     size(&mut maps.network_flow_sets, sizes.places())?;
     size(&mut maps.talkers, sizes.places())?;
@@ -235,11 +237,14 @@ fn size_tables(open: &mut skeleton::OpenTollgateSkel<'_>, plan: &Plan) -> Result
         &mut maps.network_budgets,
         &mut maps.crowds,
         &mut maps.trunks,
+        &mut maps.calls,
+        &mut maps.call_budgets,
         &mut maps.flows,
         &mut maps.network_flow_sets,
         &mut maps.talkers,
         &mut maps.signatures,
         &mut maps.ports,
+        &mut maps.tags,
         &mut maps.sockets,
         &mut maps.answers,
     ] {

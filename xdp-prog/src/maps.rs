@@ -501,6 +501,7 @@ impl Maps {
             Error::Layout { pins: self.pins.clone(), what }
         })?;
         let spared = Reason::from_number(answer.spared);
+        let refused = Reason::from_number(answer.refused);
         Ok(Explanation {
             verdict: reason.verdict(),
             reason,
@@ -508,6 +509,7 @@ impl Maps {
             meter: Meter::from_number(answer.meter),
             contacts: answer.contacts,
             spared,
+            refused,
             rule: self.rule(&answer),
         })
     }
@@ -539,6 +541,7 @@ impl Maps {
         let settings = read_settings(&self.settings).ok()?;
         let over = Reason::DropOptionsBudget as u32 + meter as u32;
         let limit = match Standing::from_number(answer.standing)? {
+            _ if answer.reason == Reason::DropAnyBudget as u32 => settings.any_limit,
             _ if answer.reason == Reason::DropNetworkBudget as u32 => {
                 settings.network_limits[meter as usize]
             }

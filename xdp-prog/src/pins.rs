@@ -28,7 +28,7 @@ const BESIDE: &str = "new_";
 pub(crate) const PROGRAM: &str = "program";
 pub(crate) const EXPLAIN: &str = "explain";
 /// Every table of `bpf/maps.h`, by the name it is pinned under.
-const TABLES: [&str; 26] = [
+const TABLES: [&str; 29] = [
     "settings",
     "tabulation",
     "counts",
@@ -48,11 +48,14 @@ const TABLES: [&str; 26] = [
     "network_budgets",
     "crowds",
     "trunks",
+    "calls",
+    "call_budgets",
     "flows",
     "network_flow_sets",
     "talkers",
     "signatures",
     "ports",
+    "tags",
     "sockets",
     "answers",
 ];

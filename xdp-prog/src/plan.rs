@@ -67,6 +67,8 @@ pub struct Capacities {
     pub regulars: u32,
     /// Strangers that are metered at a time: 64 bytes of budgets, 8 of flows, 64 of what they did, for each.
     pub strangers: u32,
+    /// Call slots of all workers together, 1 to 16,777,216; 16 bytes each.
+    pub calls: u32,
     /// NIC queues of each interface.
     pub queues_per_interface: u32,
 }
@@ -80,6 +82,7 @@ impl Default for Capacities {
             trusted_prefixes: 16_384,
             regulars: 131_072,
             strangers: 131_072,
+            calls: 65_536,
             queues_per_interface: 64,
         }
     }
@@ -118,6 +121,7 @@ impl Plan {
             && (1..=1_000_000).contains(&sizes.trusted_prefixes)
             && (1..=1_000_000).contains(&sizes.regulars)
             && (1..=4_000_000).contains(&sizes.strangers)
+            && (1..=1 << 24).contains(&sizes.calls)
             && (1..=1_024).contains(&sizes.queues_per_interface);
         if !in_range {
             return refuse(format!("table sizes out of range: {sizes:?}"));

@@ -80,8 +80,12 @@ reasons! {
     WorkerSip "worker_sip"
     /// RTP or RTCP to a worker.
     WorkerMedia "worker_media"
+    /// SIP of a running call to a worker, though the budget of the gateway in whose name it came is spent.
+    WorkerCall "worker_call"
     /// OPTIONS of a gateway or of a registered phone, answered in the driver.
     AnswerOptions "answer_options"
+    /// A datagram to a closed port, or of a stranger with too many flows, whose sender is told so by ICMP.
+    AnswerUnreachable "answer_unreachable"
     /// Ends inside its Ethernet header or a VLAN tag.
     DropEthernetShort "drop_ethernet_short"
     /// Ends inside its IP header.
@@ -132,6 +136,8 @@ reasons! {
     DropSynBudget "drop_syn_budget"
     /// IP fragments beyond the budget of their source.
     DropFragmentBudget "drop_fragment_budget"
+    /// SIP of any kind beyond what a stranger may send in all.
+    DropAnyBudget "drop_any_budget"
     /// Beyond the budget of its /24 or /64.
     DropNetworkBudget "drop_network_budget"
     /// Beyond the budget of all strangers together.

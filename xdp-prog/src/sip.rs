@@ -7,7 +7,11 @@ const LEADING_LINE_ENDS_MAX: usize = 8;
 const METHOD_BYTES_MAX: usize = 32;
 const HEAD_WORDS_MAX: usize = 256;
 const BLANKS_MAX: usize = 16;
-const TO_BYTES_MAX: usize = 192;
+const TAG_WITHIN: usize = 256;
+/// `;tag=`, the last byte lowest.
+const TAG_NAME: u64 = 0x3b_7461_673d;
+const TAG_NAME_MASK: u64 = 0xff_ffff_ffff;
+const TAG_BYTES: usize = 32;
 const WORD: usize = 8;
 
 /// A datagram behind the line ends before its start line.
@@ -60,15 +64,58 @@ impl<'m> Read<'m> {
 
     /// Whether To has a tag.
     pub(crate) fn has_tag(&self) -> bool {
-        let name = |line: &[u8]| {
-            if line[..2].eq_ignore_ascii_case(b"to") {
-                return Some(2);
-            }
-            (line[0].eq_ignore_ascii_case(&b't') && b": \t".contains(&line[1])).then_some(1)
+        self.tag(b"to", b't').is_some()
+    }
+
+    /// The halves of a tag that we may have given: in To of a request, in From of an answer.
+    pub(crate) fn token(&self) -> Option<[u64; 2]> {
+        let tag = if self.message.starts_with(b"SIP/2.0 ") {
+            self.tag(b"from", b'f')?
+        } else {
+            self.tag(b"to", b't')?
         };
-        let Some(value) = self.find(name) else { return false };
-        let near = value.windows(5).take(TO_BYTES_MAX).take_while(|near| near[0] != b'\n');
-        near.into_iter().any(|near| near[0] == b';' && near[1..].eq_ignore_ascii_case(b"tag="))
+        let (digits, behind) = tag.split_at_checked(TAG_BYTES)?;
+        if is_token(behind.first()?) {
+            return None;
+        }
+        let mut halves = [0; 2];
+        for (half, digits) in halves.iter_mut().zip(digits.chunks_exact(TAG_BYTES / 2)) {
+            for &digit in digits {
+                // Lower case alone, as we write it.
+                let value = match digit {
+                    b'0'..=b'9' => digit - b'0',
+                    b'a'..=b'f' => digit - b'a' + 10,
+                    _ => return None,
+                };
+                *half = *half << 4 | u64::from(value);
+            }
+        }
+        Some(halves)
+    }
+
+    /// The message from the tag of that header on.
+    fn tag(&self, name: &[u8], compact: u8) -> Option<&'m [u8]> {
+        let value = self.find(|line| {
+            if line[..name.len()].eq_ignore_ascii_case(name) {
+                return Some(name.len());
+            }
+            (line[0] | 0x20 == compact && b": \t".contains(&line[1])).then_some(1)
+        })?;
+        let mut read = 0_u64;
+        for at in 0..TAG_WITHIN {
+            let near = value.get(at..at + 2)?;
+            if near[0] == b'\n' && !b" \t".contains(&near[1]) {
+                return None;
+            }
+            let is_blank = b" \t\r\n".contains(&near[0]);
+            if read & TAG_NAME_MASK == TAG_NAME && !is_blank {
+                return Some(&value[at..]);
+            }
+            if !is_blank || !b";g=".contains(&(read as u8)) {
+                read = read << 8 | u64::from(near[0].to_ascii_lowercase());
+            }
+        }
+        None
     }
 
     /// The rest of the message from the value on of the first header whose line, a word or more of it, begins
@@ -110,7 +157,12 @@ fn value(behind: &[u8]) -> Option<&[u8]> {
 
 /// A token and a space; the slash of an answer's version is taken for a letter.
 fn is_start_line(message: &[u8]) -> bool {
-    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~/".contains(byte);
-    let token = message.iter().take(METHOD_BYTES_MAX).take_while(|byte| is_token(byte)).count();
+    let is_part = |byte: &u8| is_token(byte) || *byte == b'/';
+    let token = message.iter().take(METHOD_BYTES_MAX).take_while(|byte| is_part(byte)).count();
     token > 0 && token < METHOD_BYTES_MAX && message.get(token) == Some(&b' ')
+}
+
+/// A character of a token (RFC 3261 §25.1).
+fn is_token(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(byte)
 }

@@ -9,11 +9,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use siphasher::sip::SipHasher24;
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::abi::{
-    ADDRESS_SLOTS, AddressBucket, AddressEntry, BudgetBucket, Crowd, Limit, MARK_GEO_ALLOW,
-    MARK_GEO_FORBID, MARK_TRUNK, PrefixKey, PrefixRule, Settings, Trunk,
+    ADDRESS_SLOTS, AddressBucket, AddressEntry, BudgetBucket, Call, Crowd, Limit, MARK_GEO_ALLOW,
+    MARK_GEO_FORBID, MARK_TRUNK, METERS, PrefixKey, PrefixRule, Settings, Tags, Trunk,
 };
 use crate::addresses::{buckets, is_looked, source_hash, tag};
 use crate::maps::{Instant, check_layout, nanoseconds, open_map, read_settings};
@@ -34,6 +35,9 @@ pub struct Twin {
     regular_budgets: MapHandle,
     trunks: MapHandle,
     signatures: MapHandle,
+    tags: MapHandle,
+    calls: MapHandle,
+    call_budgets: MapHandle,
 }
 
 /// Single addresses.
@@ -81,6 +85,9 @@ impl Twin {
             regular_budgets: open_map(pins, "regular_budgets")?,
             trunks: open_map(pins, "trunks")?,
             signatures: open_map(pins, "signatures")?,
+            tags: open_map(pins, "tags")?,
+            calls: open_map(pins, "calls")?,
+            call_budgets: open_map(pins, "call_budgets")?,
         })
     }
 
@@ -90,8 +97,8 @@ impl Twin {
         Ok(self.shut_out(&asked)?.map_or(Reason::WorkerSip, |reason| asked.enforced(reason)))
     }
 
-    /// [`Reason::WorkerSip`], or why the driver would drop a SIP datagram of `source`. Budgets are spent
-    /// as there.
+    /// [`Reason::WorkerSip`], [`Reason::WorkerCall`], or why the driver would drop a SIP datagram of `source`.
+    /// Budgets are spent as there.
     pub fn judge(&self, now: Instant, source: IpAddr, payload: &[u8]) -> Result<Reason, Error> {
         let asked = self.asked(now, source)?;
         if let Some(reason) = self.shut_out(&asked)?.filter(|&reason| asked.holds(reason)) {
@@ -103,11 +110,15 @@ impl Twin {
                 let in_dialog = meter == Meter::Invite && read.has_tag();
                 let meter = if in_dialog { Meter::Other } else { meter };
                 let fits = self.spend_trunk(&asked, trunk, meter)?;
+                if !fits && meter != Meter::Invite && self.spend_call(&asked, &read)? {
+                    return Ok(Reason::WorkerCall);
+                }
                 (!fits).then(|| over(meter))
             }
             Who::Regular { contacts } => {
                 let limit = asked.settings.regular_limit(contacts);
-                let fits = spend(&self.regular_budgets, &asked, asked.hash, meter, &limit)?;
+                let fits =
+                    spend(&self.regular_budgets, &asked, asked.hash, meter as usize, &limit)?;
                 (!fits).then(|| over(meter))
             }
             Who::Stranger => self.stranger(&asked, &read, meter)?,
@@ -179,14 +190,18 @@ impl Twin {
                 return Ok(Some(Reason::DropSignature));
             }
         }
+        let any = &asked.settings.any_limit;
+        if !spend(&self.budgets, asked, asked.hash, METER_ANY, any)? {
+            return Ok(Some(Reason::DropAnyBudget));
+        }
         let place = meter as usize;
         let limit = &asked.settings.limits[place];
-        if !spend(&self.budgets, asked, asked.hash, meter, limit)? {
+        if !spend(&self.budgets, asked, asked.hash, place, limit)? {
             return Ok(Some(over(meter)));
         }
         let limit = &asked.settings.network_limits[place];
         let network = source_hash(asked.settings.key, network(asked.source));
-        if !spend(&self.network_budgets, asked, network, meter, limit)? {
+        if !spend(&self.network_budgets, asked, network, place, limit)? {
             return Ok(Some(Reason::DropNetworkBudget));
         }
         Ok((!self.spend_crowd(asked, meter)?).then_some(Reason::DropCrowdBudget))
@@ -219,6 +234,35 @@ impl Twin {
             .update(number.as_bytes(), trunk.as_bytes(), MapFlags::ANY)
             .map_err(Error::bpf("spend a budget of a trunk"))?;
         Ok(fits)
+    }
+}
+
+/// `call.h`.
+impl Twin {
+    fn spend_call(&self, asked: &Asked, message: &Read<'_>) -> Result<bool, Error> {
+        let Some([random, masked]) = message.token() else { return Ok(false) };
+        let made: Tags = read(&self.tags, &0u32)?.unwrap_or_default();
+        let mask = SipHasher24::new_with_keys(made.key[0], made.key[1]);
+        let payload = masked ^ mask.hash(&random.to_le_bytes());
+        let (slot, generation) = ((payload >> 40) as u32, payload as u32);
+        let limit = &asked.settings.call_limit;
+        for worker in 0..made.workers {
+            let place = slot * made.workers + worker;
+            let Some(call) = read::<Call>(&self.calls, &place)? else { return Ok(false) };
+            if call.live == 0 || call.generation != generation {
+                continue;
+            }
+            if limit.interval_ns == 0 {
+                return Ok(true);
+            }
+            let mut due = read::<u64>(&self.call_budgets, &place)?.unwrap_or_default();
+            let fits = conforms(&mut due, limit, asked.now);
+            self.call_budgets
+                .update(place.as_bytes(), due.as_bytes(), MapFlags::ANY)
+                .map_err(Error::bpf("spend the budget of a call"))?;
+            return Ok(fits);
+        }
+        Ok(false)
     }
 }
 
@@ -273,13 +317,16 @@ fn over(meter: Meter) -> Reason {
     Reason::from_number(number).unwrap_or(Reason::DropOtherBudget)
 }
 
+/// Beside the meters, in the same cache: all of SIP together.
+const METER_ANY: usize = METERS;
+
 /// `limit_spend`. The driver may spend from the same bucket meanwhile; what is lost by that is one knock of
 /// somebody, let in too many.
 fn spend(
     cache: &MapHandle,
     asked: &Asked,
     hash: u64,
-    meter: Meter,
+    meter: usize,
     limit: &Limit,
 ) -> Result<bool, Error> {
     if limit.interval_ns == 0 {

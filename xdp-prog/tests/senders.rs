@@ -214,6 +214,75 @@ fn a_regular_is_one_until_his_time_is_over() {
 }
 
 #[test]
+fn the_twentieth_request_of_any_kind_is_one_too_many() {
+    in_own_world(|pins| {
+        let (mut guard, _socket) = Guard::with_socket(&plan(pins));
+        let any = "20/60s burst 19 silence 60s".parse().unwrap();
+        guard.maps.set_limits(&limits(|limits| limits.any = any)).unwrap();
+        guard.maps.regular_set(&regular("192.0.2.2", 1)).unwrap();
+        let kinds = [OPTIONS, REGISTER, INVITE, BYE, b"SIP/2.0 200 OK\r\n\r\n"];
+        for source in [STRANGER, "2001:db8::9"] {
+            for count in 0..19 {
+                let frame = sip(source, kinds[count % kinds.len()]);
+                assert_eq!(guard.judge(&frame), Reason::WorkerSip, "{count}");
+            }
+            for payload in kinds {
+                assert_eq!(guard.judge(&sip(source, payload)), Reason::DropAnyBudget);
+            }
+            assert_eq!(guard.judge(&fragment(STRANGER)), Reason::PassFragment, "no SIP yet");
+        }
+        for count in 0..40 {
+            let frame = sip("192.0.2.2", kinds[count % kinds.len()]);
+            assert_eq!(guard.judge(&frame), Reason::WorkerSip, "of strangers alone");
+        }
+        assert_eq!(guard.judge(&sip("203.0.113.10", OPTIONS)), Reason::WorkerSip, "another one");
+        let explained = guard.maps.explain(&Described {
+            source: ip(STRANGER),
+            destination: ip(OWN4),
+            protocol: Protocol::Udp { source_port: 5080, port: SIP },
+            payload: OPTIONS.to_vec(),
+            vlans: vec![],
+            interface: None,
+            queue: 0,
+        });
+        let explained = explained.unwrap();
+        assert_eq!(
+            (explained.reason, explained.to_string().as_str()),
+            (
+                Reason::DropAnyBudget,
+                "drop: drop_any_budget by limit options 1/3s burst 19 silence 60s"
+            )
+        );
+    });
+}
+
+#[test]
+fn what_another_budget_refuses_counts_for_all_and_silence_frees() {
+    in_own_world(|pins| {
+        let (mut guard, _socket) = Guard::with_socket(&plan(pins));
+        let any = Rate { silence: Duration::from_millis(600), ..Rate::per_second(1_000, 3) };
+        guard
+            .maps
+            .set_limits(&limits(|limits| {
+                // Slow enough that none comes back within this test.
+                limits.any = Rate { count: 1, per: Duration::from_secs(60), ..any };
+                limits.stranger[Meter::Options as usize] = Rate::NEVER;
+            }))
+            .unwrap();
+        for _ in 0..3 {
+            assert_eq!(guard.judge(&sip(STRANGER, OPTIONS)), Reason::DropOptionsBudget);
+        }
+        // Who keeps on knocking, more often than he would have to be silent, stays out.
+        for _ in 0..4 {
+            assert_eq!(guard.judge(&sip(STRANGER, INVITE)), Reason::DropAnyBudget);
+            sleep(Duration::from_millis(250));
+        }
+        sleep(Duration::from_millis(500));
+        assert_eq!(guard.judge(&sip(STRANGER, INVITE)), Reason::WorkerSip, "he was silent");
+    });
+}
+
+#[test]
 fn a_flood_in_one_trunks_name_is_dropped_for_that_trunk_alone() {
     in_own_world(|pins| {
         let (mut guard, _socket) = Guard::with_socket(&plan(pins));

@@ -40,10 +40,21 @@ fn around(dice: &mut StdRng, address: IpAddr) -> Prefix {
     Prefix::new(network, bits).unwrap()
 }
 
+/// A tag of a running call: `tests/calls.rs` has how it is made.
+const CALL: [&[u8]; 3] = [
+    b"\r\nTo: <sip:a>;tag=00000000000000052b49cbf4d9b2efef",
+    b"\r\nt:\r\n <sip:a>\r\n ; Tag =00000000000000052b49cbf4d9b2efef",
+    b"\r\nf: a;tag=00000000000000052b49cbf4d9b2efef",
+];
+const KEY: [u8; 16] = [2; 16];
+const SLOT: u32 = 0x3e;
+const GENERATION: u32 = 0xdead_beef;
+
 /// Mostly OPTIONS, or nearly so.
 fn payload(dice: &mut StdRng) -> Vec<u8> {
     let line_ends = b"\r\n".repeat(dice.random_range(0..10));
-    let lines: [&[u8]; 9] = [
+    let lines: [&[u8]; 10] = [
+        b"SIP/2.0 200 OK",
         b"OPTIONS sip:a SIP/2.0",
         b"OPTIONS ",
         b"OPTIONS",
@@ -56,7 +67,11 @@ fn payload(dice: &mut StdRng) -> Vec<u8> {
     ];
     let mut message = [line_ends, lines[dice.random_range(0..lines.len())].to_vec()].concat();
     // Headers whole, cut, and nearly so.
-    let headers: [&[u8]; 10] = [
+    let headers: [&[u8]; 14] = [
+        CALL[0],
+        CALL[1],
+        CALL[2],
+        b"\r\nTo: <sip:a>;tag=00000000000000052b49cbf4d9b2efee",
         b"\r\nUser-Agent: sipcli/1.0",
         b"\r\nsErver :\r\n sipcli",
         b"\r\nUser-Agent: other",
@@ -89,23 +104,40 @@ fn described(source: IpAddr, payload: &[u8]) -> Described {
 
 #[test]
 fn the_twin_says_of_any_sip_datagram_what_the_program_says() {
-    in_own_world(|pins| {
+    // So few budgets that they are given up for others.
+    agree(16, Rate::NONE, Reason::DropOtherBudget);
+}
+
+#[test]
+fn the_twin_says_so_too_where_all_of_a_strangers_sip_is_counted() {
+    // So many that none is: an explanation does not see what the first budget of a message displaces.
+    let any = Rate { silence: Duration::from_secs(600), ..Rate::per_second(1, 4) };
+    agree(65_536, any, Reason::DropAnyBudget);
+}
+
+fn agree(strangers: u32, any: Rate, other: Reason) {
+    in_own_world(move |pins| {
         const ROUNDS: u8 = 60;
         const DENIED: u32 = 16;
-        // So few budgets that they are given up for others, and none fills again while a round lasts.
         let mut plan = plan(pins);
         plan.capacities.deny_addresses = DENIED;
-        plan.capacities.strangers = 16;
+        plan.capacities.strangers = strangers;
+        plan.capacities.calls = SLOT + 1;
         let (mut guard, _socket) = Guard::with_socket(&plan);
         let mut limits = guard::free();
         limits.stranger = [guard::at_once(1); Meter::ALL.len()];
         limits.network = [guard::at_once(3); Meter::ALL.len()];
         limits.crowd[Meter::Options as usize] = guard::at_once(20);
+        limits.any = any;
         limits.regular_least = 2;
+        limits.call = guard::at_once(200);
         guard.maps.set_limits(&limits).unwrap();
         guard.maps.signature_replace_all(["sipcli"]).unwrap();
         let rates = TrunkRates { invites: guard::at_once(1), rest: guard::at_once(2) };
         guard.maps.set_trunk(3, &rates).unwrap();
+        guard.attached.set_tags(&KEY, 1).unwrap();
+        let mut roster = guard.attached.roster(0, 1).unwrap();
+        roster.enter(SLOT, GENERATION).unwrap();
         let twin = Twin::open(pins).unwrap();
         let mut dice = StdRng::seed_from_u64(0x7117);
         let mut met = std::collections::HashMap::<Reason, u32>::new();
@@ -148,6 +180,7 @@ fn the_twin_says_of_any_sip_datagram_what_the_program_says() {
         use Reason::*;
         for reason in [
             WorkerSip,
+            WorkerCall,
             DropDenyAddress,
             DropDenyPrefix,
             DropGeo,
@@ -156,7 +189,7 @@ fn the_twin_says_of_any_sip_datagram_what_the_program_says() {
             DropOptionsBudget,
             DropRegisterBudget,
             DropInviteBudget,
-            DropOtherBudget,
+            other,
             DropNetworkBudget,
             DropCrowdBudget,
         ] {

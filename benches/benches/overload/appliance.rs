@@ -132,6 +132,7 @@ impl Appliance {
             rim: rim::WorkerSide::none(),
             greeter: None,
             knows: Box::new(|_| true),
+            roster: None,
             calls_max: CALLS as usize,
             message_bytes_max: MESSAGE_BYTES_MAX,
             spin: Duration::ZERO,

@@ -319,5 +319,6 @@ pub(super) fn explain(shared: &Shared, query: &BTreeMap<String, String>) -> Resu
         standing: explanation.standing.name(),
         meter: explanation.meter.map(xdp_prog::Meter::name),
         spared: explanation.spared.map(xdp_prog::Reason::name),
+        refused: explanation.refused.map(xdp_prog::Reason::name),
     }))
 }

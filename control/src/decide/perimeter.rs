@@ -270,14 +270,18 @@ impl Office {
         let values = &self.state.values;
         let limits = Limits {
             stranger: STRANGER.map(|name| values.rate(name)),
+            any: values.rate("TG_STRANGER_ANY"),
             network: NETWORK.map(|name| values.rate(name)),
             crowd: CROWD.map(|name| values.rate(name)),
+            call: values.rate("TG_CALL_REST"),
             regular_window: Duration::from_secs(60),
             regular_least: values.small("TG_REGULAR_LEAST"),
             regular_per_contact: values.small("TG_REGULAR_PER_CONTACT"),
             flows: values.small("TG_STRANGER_FLOWS"),
             network_flows: values.small("TG_NETWORK_FLOWS"),
             flow_idle: Duration::from_secs(values.number("TG_FLOW_IDLE")),
+            refuses: values.number("TG_REFUSE_VISIBLY") == 1,
+            refusals: values.rate("TG_REFUSALS"),
             monitor: values.number("TG_FIREWALL_MONITOR") == 1,
         };
         let ports = |name: &str| -> BTreeSet<u16> {

@@ -14,13 +14,14 @@ pub struct Preset {
 }
 
 /// What a preset is about.
-const ABOUT: [&str; 21] = [
+const ABOUT: [&str; 22] = [
     "TG_STRANGER_OPTIONS",
     "TG_STRANGER_REGISTER",
     "TG_STRANGER_INVITE",
     "TG_STRANGER_OTHER",
     "TG_STRANGER_SYN",
     "TG_STRANGER_FRAGMENT",
+    "TG_STRANGER_ANY",
     "TG_NETWORK_OPTIONS",
     "TG_NETWORK_REGISTER",
     "TG_NETWORK_INVITE",
@@ -47,12 +48,13 @@ pub const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "recipe",
-        doc: "what the usual iptables recipe allows: no OPTIONS, 20 requests in 60 s, 10 REGISTER in 60 s, 10 flows, 30 of a network",
+        doc: "what the usual iptables recipe allows: no OPTIONS, the 20th request of any kind in 60 s and all until 60 s of silence dropped, 10 REGISTER in 60 s, 10 flows, 30 of a network",
         values: &[
             ("TG_STRANGER_OPTIONS", "never"),
             ("TG_STRANGER_REGISTER", "10/60s burst 10"),
-            ("TG_STRANGER_INVITE", "20/60s burst 19 silence 60s"),
+            ("TG_STRANGER_INVITE", "10/s burst 20"),
             ("TG_STRANGER_OTHER", "10/s burst 20"),
+            ("TG_STRANGER_ANY", "20/60s burst 19 silence 60s"),
             ("TG_NETWORK_OPTIONS", "off"),
             ("TG_NETWORK_REGISTER", "off"),
             ("TG_NETWORK_INVITE", "off"),
@@ -69,6 +71,7 @@ pub const PRESETS: &[Preset] = &[
             ("TG_STRANGER_OTHER", "5/s burst 20"),
             ("TG_STRANGER_SYN", "1/s burst 5"),
             ("TG_STRANGER_FRAGMENT", "1/s burst 10"),
+            ("TG_STRANGER_ANY", "10/60s burst 9 silence 60s"),
             ("TG_NETWORK_OPTIONS", "2/s burst 10"),
             ("TG_NETWORK_REGISTER", "20/60s burst 20"),
             ("TG_NETWORK_INVITE", "20/60s burst 10"),

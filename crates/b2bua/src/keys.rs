@@ -211,6 +211,13 @@ mod tests {
     }
 
     #[test]
+    fn a_token_is_what_the_driver_reads() {
+        // As tests/calls.rs of xdp-prog makes it.
+        let place = Place { slot: 0x3e, variant: 9, generation: 0xdead_beef };
+        assert_eq!(Token::of(place, 5, &KEYS).text(), *b"00000000000000052b49cbf4d9b2efef");
+    }
+
+    #[test]
     fn foreign_call_ids_spread_over_the_workers() {
         let mut calls = [0_u32; 4];
         for number in 0..4_000 {

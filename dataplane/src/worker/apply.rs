@@ -100,14 +100,31 @@ impl<N: Nic> Worker<N> {
                     self.tell(&Up::Ask(ask));
                 }
                 Action::Report(report) => self.tell(&Up::Report(report)),
-                Action::Save(call) => self.save(call, CallWriter::publish),
+                Action::Save(call) => {
+                    self.enter(call);
+                    self.save(call, CallWriter::publish);
+                }
                 Action::End(call) => {
+                    self.leave(call);
                     self.save(call, CallWriter::end);
                     self.recording.push(call);
                 }
             }
         }
         any
+    }
+
+    /// The driver lets this call's messages in, whoever floods in its gateway's name.
+    fn enter(&mut self, call: CallKey) {
+        let Some(roster) = &mut self.roster else { return };
+        let said = roster.enter(call.slot, call.generation);
+        self.counters.add(WorkerCounter::CallsUntold, said.is_err().into());
+    }
+
+    fn leave(&mut self, call: CallKey) {
+        let Some(roster) = &mut self.roster else { return };
+        let said = roster.leave(call.slot);
+        self.counters.add(WorkerCounter::CallsUntold, said.is_err().into());
     }
 
     fn note_asked(&mut self, now: Instant, ask: &Ask) {
@@ -148,6 +165,7 @@ impl<N: Nic> Worker<N> {
             self.switch.hold_slot(call);
             return self.recording.push(call);
         }
+        self.enter(call);
         match self.switch.adopt(now, call, &self.image.record, self.image.checkpoint()) {
             Adopted::Confirmed => self.counters.add(WorkerCounter::CallsAdopted, 1),
             Adopted::Ended => self.counters.add(WorkerCounter::CallsLostAtRestart, 1),

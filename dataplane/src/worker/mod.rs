@@ -32,7 +32,7 @@ use link::report::ConnectionLost;
 use link::ring::SLOT_BYTES_MAX;
 use link::table::{Image, SlotState};
 use shm::Doorbell;
-use xdp_prog::Greeter;
+use xdp_prog::{Greeter, Roster};
 
 use self::backlog::Backlog;
 use crate::clock;
@@ -70,6 +70,8 @@ pub struct Worker<N: Nic> {
     /// By which the driver answers OPTIONS for us; where there is one.
     greeter: Option<Greeter>,
     knows: Box<dyn Fn(IpAddr) -> bool + Send>,
+    /// By which the driver knows our calls; where there is one.
+    roster: Option<Roster>,
     counters: Counters,
     batch: Batch,
     /// The datagram that is being read: moved out of its frame or ring.
@@ -128,6 +130,8 @@ pub struct Parts<N: Nic> {
     pub greeter: Option<Greeter>,
     /// Whether that address is anybody's whom control knows. Asked where strangers get no answer.
     pub knows: Box<dyn Fn(IpAddr) -> bool + Send>,
+    /// By which the driver knows its calls.
+    pub roster: Option<Roster>,
     /// Calls of this worker, for the list of records that wait.
     pub calls_max: usize,
     /// Longest SIP message.
@@ -193,6 +197,7 @@ impl<N: Nic> Worker<N> {
             rim: parts.rim,
             greeter: parts.greeter,
             knows: parts.knows,
+            roster: parts.roster,
             counters: Counters::new(),
             batch: Batch::new(),
             incoming: vec![0; SLOT_BYTES_MAX].into(),

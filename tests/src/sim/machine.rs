@@ -246,6 +246,7 @@ impl<'m> Machine<'m> {
                     rim: sides.remove(0),
                     greeter: None,
                     knows: Box::new(|_| true),
+                    roster: None,
                     calls_max: CALLS_PER_WORKER as usize,
                     message_bytes_max: MESSAGE_BYTES_MAX,
                     spin: Duration::ZERO,

@@ -52,6 +52,7 @@ pub(crate) fn plan(pins: &Path) -> Plan {
             trusted_prefixes: 100,
             regulars: 100,
             strangers: 1_024,
+            calls: 64,
             queues_per_interface: 2,
         },
         deliver: Deliver::Sockets,
@@ -63,6 +64,7 @@ pub(crate) fn free() -> Limits {
     let none = [Rate::NONE; Meter::ALL.len()];
     Limits {
         stranger: none,
+        any: Rate::NONE,
         network: none,
         crowd: none,
         flows: 0,
