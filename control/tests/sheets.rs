@@ -244,12 +244,19 @@ fn a_list_is_denied_whole_or_not_at_all_and_taken_back_by_its_name() {
     let taken: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&taken["entries"], &taken["refused"]), (&json!(2), &json!(2)));
     assert_eq!((&taken["lines"][0]["line"], &taken["lines"][1]["line"]), (&json!(3), &json!(5)));
+    // What a flag would not do is said, and nothing is done.
+    assert_eq!(deny(&node, &["import", file.to_str().unwrap(), "--dry-run"]).0, 2);
+    let sheet = node.home.join("bad.csv");
+    std::fs::write(&sheet, "prefix\n198.51.100.9\n").unwrap();
+    assert_eq!(deny(&node, &["import", sheet.to_str().unwrap(), "--reason", "x"]).0, 2);
     node.kill();
     node.run();
-    let (_, out, _) = deny(&node, &["imports", "-o", "csv"]);
-    assert!(out.contains("bad,2,") && out.contains(",root,registry"), "{out}");
+    let (_, out, _) = deny(&node, &["imports", "-o", "json"]);
+    let shown: Value = serde_json::from_str(&out).unwrap();
+    let shown = ["name", "entries", "by", "reason"].map(|field| shown["items"][0][field].clone());
+    assert_eq!(shown, [json!("bad"), json!(2), json!("root"), json!("registry")]);
     let (_, out, _) = deny(&node, &["list", "--by-import", "bad", "-o", "csv"]);
-    assert_eq!(out, "prefix,hits\n198.51.100.1,\n2001:db8::/33,\n");
+    assert_eq!(out, "hits,prefix\n,198.51.100.1\n,2001:db8::/33\n");
     assert_eq!(deny(&node, &["remove", "198.51.100.1", "--by-import", "bad"]).0, 0);
     assert_eq!(node.look("/firewall/import/bad")["entries"], 1);
     assert_eq!(deny(&node, &["remove", "--by-import", "bad"]).0, 0);

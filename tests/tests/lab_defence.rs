@@ -380,3 +380,45 @@ fn where_strangers_get_no_answer_no_packet_leaves_for_them() {
     lab.run("cust", "ip", &route).expect("a route of the attacker's");
     assert_eq!(says(), "");
 }
+
+#[test]
+fn a_list_that_is_imported_is_dropped_counted_and_let_in_again_by_its_name() {
+    let Some(lab) = raised(2, true) else { return };
+    let bad = "10.10.1.68";
+    lab.add_address("cust", bad).expect("a stranger's address");
+    let list: String = (0..100_000_u32)
+        .map(|n| format!("{}\n", std::net::Ipv4Addr::from(0xc612_0000 + n * 2)))
+        .chain([format!("{bad}\n203.0.113.0/24\n")])
+        .collect();
+    let file = std::env::temp_dir().join(format!("tollgate-bad-{}.zone", std::process::id()));
+    std::fs::write(&file, list).expect("a list");
+    let path = file.to_string_lossy();
+    let taken = lab.tollgate(&["firewall", "deny", "import", &path, "--name", "bad"]);
+    let _ = std::fs::remove_file(&file);
+    assert_eq!(taken.expect("an import")["entries"], json!(100_002));
+    let judged = |source: &str| {
+        let said = lab.tollgate(&["firewall", "explain", "--source", source]);
+        said.expect("an explanation")["reason"].as_str().unwrap_or_default().to_owned()
+    };
+    let is_written = |source: &str, reason: &str| {
+        Lab::wait_until(Duration::from_secs(10), || judged(source) == reason)
+    };
+    assert!(is_written("198.18.0.2", "drop_deny_address"));
+    assert!(is_written("203.0.113.9", "drop_deny_prefix"));
+    assert!(is_written(bad, "drop_deny_address"));
+    let knock = lab.socket("cust", &format!("{bad}:5060")).expect("a socket");
+    for _ in 0..5 {
+        let _ = knock.send_to(b"OPTIONS sip:10.10.1.2 SIP/2.0\r\n\r\n", BOX_CUSTOMER_SIDE);
+    }
+    let hits = || {
+        let list = lab.tollgate(&["firewall", "deny", "list", "--by-import", "bad"]);
+        let list = list.expect("a list")["items"].as_array().cloned().unwrap_or_default();
+        list.iter().find(|it| it["prefix"] == json!(bad)).map(|it| it["hits"].clone())
+    };
+    assert!(Lab::wait_until(Duration::from_secs(2), || hits() == Some(json!(5))), "{:?}", hits());
+    lab.tollgate(&["firewall", "deny", "remove", "--by-import", "bad"]).expect("taken back");
+    for source in ["198.18.0.2", "203.0.113.9", bad] {
+        let let_in = || !judged(source).starts_with("drop_deny");
+        assert!(Lab::wait_until(Duration::from_secs(10), let_in), "{source}");
+    }
+}

@@ -10,7 +10,8 @@ use guard::{Guard, OWN4, OWN6, SIP, in_own_world, ip, now, plan};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use xdp_prog::{
-    Deny, Described, Meter, Prefix, Protocol, Reason, Region, Regular, TrunkRates, Trust, Twin,
+    Deny, Described, Meter, Prefix, Protocol, Rate, Reason, Region, Regular, TrunkRates, Trust,
+    Twin,
 };
 
 /// Sources of one round: some hundred, so that rules meet them.

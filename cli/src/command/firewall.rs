@@ -490,7 +490,14 @@ fn deny(context: &Context, verb: Deny) -> Result<(), Failure> {
         }
         Deny::Export => DENY.export(context),
         Deny::Import(list) if list.name.is_none() && is_sheet(list.sheet.file()) => {
+            if list.reason.is_some() || list.for_s.is_some() || list.skip_wrong {
+                let what = "each line of a CSV file has a reason and an end of its own; for all of it say --name";
+                return Err(Usage(what.into()).into());
+            }
             DENY.import(context, &list.sheet)
+        }
+        Deny::Import(list) if list.sheet.is_dry() => {
+            Err(Usage("--dry-run is for a CSV file without --name".into()).into())
         }
         Deny::Import(list) => import_list(context, list),
     }

@@ -57,6 +57,10 @@ impl Import {
     pub(crate) fn file(&self) -> &Path {
         &self.file
     }
+
+    pub(crate) fn is_dry(&self) -> bool {
+        self.dry_run
+    }
 }
 
 /// What becomes of one line.
