@@ -241,6 +241,7 @@ impl<C: Clock> Driver<C> {
                 match seen {
                     Sight::Senders(senders) => self.office.handle_seen(time, senders),
                     Sight::Machine(load) => self.office.handle_load(time, load),
+                    Sight::Logins(sources) => self.office.handle_logins(time, sources),
                 }
             }
             turns.tick_due = time.now + TICK;

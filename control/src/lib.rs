@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod btmp;
 pub mod cdr;
 pub mod decide;
 pub mod driver;

@@ -12,11 +12,11 @@ use control::Time;
 use control::api::{self, Shared};
 use control::decide::{DenyRoom, Office};
 use control::driver::{Clock, Driver, durable_ends, run_store};
-use control::machine;
 use control::reconcile::{self, SharedMaps};
 use control::resolve::dns::{self, Families};
 use control::store::Store;
 use control::store::sqlite::{Reader, Sqlite};
+use control::{btmp, machine};
 use crossbeam::channel::bounded;
 use link::layout::{Link, Sizes};
 use nix::time::{ClockId, clock_gettime};
@@ -151,6 +151,10 @@ fn run(config: &Config) -> Result<(), Error> {
     std::thread::Builder::new()
         .name("machine".into())
         .spawn(move || machine::watch(&state, &looked))?;
+    let (failed_logins, logins_seen) = (config.paths.failed_logins.clone(), seen_out.clone());
+    std::thread::Builder::new()
+        .name("btmp".into())
+        .spawn(move || btmp::watch(&failed_logins, &logins_seen))?;
     std::thread::Builder::new()
         .name("reconcile".into())
         .spawn(move || reconcile::run(&pins, served, &guard_in, &seen_out, &reconciled))?;

@@ -163,6 +163,8 @@ pub enum Sight {
     Senders(Vec<Seen>),
     /// How busy the machine is.
     Machine(Load),
+    /// Whence logins by SSH failed, once for each.
+    Logins(Vec<IpAddr>),
 }
 
 /// What the talkers of the last look had sent.

@@ -8,7 +8,7 @@
 //!
 //! Nothing that must be durable first goes out before [`Office::handle_stored`] said so. One file per
 //! ask beside this one: `admit` (with `caller` and `callee`), `register`, `answered`, `ended`; `digest` for
-//! who proves who he is, `suspend` for who fails too often; `illegal` and `challenged` for strangers in numbers; `upstream` for what we ask
+//! who proves who he is, `suspend` for who fails too often, `jail` for who does so by SSH; `illegal` and `challenged` for strangers in numbers; `upstream` for what we ask
 //! of vendors ourselves, and `names` for where they are; `keep_alive` for phones behind NAT; `fence` for who
 //! is where he may not be; `access` for who may want what; `command` (with `geo`, `import` and `opening`) for what operators want; `explain` for why; `downward`
 //! for what waits for a worker.
@@ -31,6 +31,7 @@ mod geo;
 mod guests;
 mod illegal;
 mod import;
+mod jail;
 mod keep_alive;
 mod load;
 mod names;
@@ -116,6 +117,8 @@ pub struct Office {
     /// Who guesses access codes.
     guesses: opening::Guesses,
     sentry: fence::Sentry,
+    /// Who fails to log in by SSH.
+    jail: guard::Jail,
     /// What became of REGISTERs and challenges since the start.
     figures: RegistrationFigures,
     asks: AskFigures,

@@ -173,7 +173,7 @@ impl Office {
     }
 
     /// What a source has deserved.
-    fn standing(&self, source: IpAddr) -> Standing {
+    pub(super) fn standing(&self, source: IpAddr) -> Standing {
         if self.state.is_trusted(source) {
             Standing::Trusted
         } else if self.state.bindings.has_source(source) || self.defence.regulars.has(source) {
@@ -263,7 +263,7 @@ impl Office {
             }
             match consequence {
                 Consequence::Suspended(suspension) => self.keep_suspension(time, &suspension),
-                Consequence::Denied(suspension) => self.deny_by_itself(time, source, &suspension),
+                Consequence::Denied(suspension) => self.deny_sweep(time, source, &suspension),
                 Consequence::Spared(suspension) => {
                     let detail = format!(
                         "{} endpoints failed from this source; it is a customer's, so nothing was dropped",
@@ -328,18 +328,21 @@ impl Office {
         }
     }
 
-    /// The driver drops a source from now on, for a while.
-    fn deny_by_itself(&mut self, time: Time, source: IpAddr, suspension: &Suspension) {
-        let name = source.to_string();
+    /// What the driver is told of a source that failed on too many endpoints.
+    fn deny_sweep(&mut self, time: Time, source: IpAddr, suspension: &Suspension) {
         let reason = format!(
             "{} endpoints failed within {} s",
             suspension.failures,
             self.state.values.number("TG_SUSPEND_WINDOW")
         );
         let (since_us, until_us) = (suspension.since_us, suspension.until_us);
-        let detail = reason.clone();
-        let by = "suspension".to_owned();
-        let denied = Denied { id: 0, name, reason, by, since_us, until_us };
+        let (name, by) = (source.to_string(), "suspension".to_owned());
+        self.deny_by_itself(time, Denied { id: 0, name, reason, by, since_us, until_us });
+    }
+
+    /// The driver drops a source from now on, for a while.
+    pub(super) fn deny_by_itself(&mut self, time: Time, denied: Denied) {
+        let detail = denied.reason.clone();
         // What a person denied already stays as that person said.
         if let Ok(entity) = self.state.create(Kind::Deny, Entity::Deny(denied).body()) {
             self.saved(time, "denied", &entity, detail);

@@ -17,6 +17,7 @@ use crate::reconcile::News;
 
 mod guests;
 mod imports;
+mod jail;
 mod names;
 mod openings;
 mod sight;
@@ -917,6 +918,7 @@ fn behaviour(name: &str, value: &str) -> String {
     seen.push(format!("{:?}", sight::alarms(&mut desk)));
     seen.push(upstream::behaviour(name, value));
     seen.push(format!("{:?}", desk.office.state.values.for_workers()).replace("version: 3", ""));
+    desk.office.handle_logins(desk.time, vec!["10.9.9.10".parse().unwrap(); 3]);
     seen.push(format!("{:?}", desk.office.poll_guard(desk.time)));
     seen.extend(phones::behaviour(&mut desk));
     seen.join("; ").replace("version: 2", "")

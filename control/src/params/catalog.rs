@@ -269,6 +269,8 @@ pub const CATALOG: &[Parameter] = &[
     number("TG_ALARM_CPU", "70", (0, 100), "%", "control", NOW, "of all processors' time in a minute raises cpu_busy; 0: never; workers that spin count as busy"),
     number("TG_ALARM_DISK", "80", (0, 100), "%", "control", NOW, "of the state's disk in use raises disk_full; 0: never"),
     number("TG_ALARM_AUTH", "100", (0, 1_000_000), "in a minute", "control", NOW, "logins of one source that failed, or were refused because it is shut out, raise attack_password; 0: never"),
+    number("TG_SSH_FAILURES", "3", (0, 1000), "failures", "control", NOW, "SSH logins of one source within TG_SUSPEND_WINDOW that failed, and the driver drops it; 0: never"),
+    number("TG_SSH_BAN_TIME", "3600", (60, 31_536_000), "s", "control", NOW, "how long TG_SSH_FAILURES denies a source"),
     number("TG_FIREWALL_MONITOR", "0", SWITCH, "", "driver", NOW, "1: what the driver's rules would drop is counted and let in; 0: it is dropped"),
     field("mapping.addresses", "", "addresses, prefixes, address:port", "", "gateway mapping", NOW, "whence a customer's signalling is accepted; how he is recognised"),
     field("routing.target", "5060", "address or name, port, sip: or sips: with ;transport=", "port", "gateway routing", NOW, "where INVITEs go and whence answers are accepted; the port unless one is named; a name without one is asked for by NAPTR and SRV"),

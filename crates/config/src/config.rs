@@ -60,6 +60,8 @@ pub struct Paths {
     pub shared_memory: PathBuf,
     /// The pinned XDP program, on a bpffs.
     pub pins: PathBuf,
+    /// Where sshd writes down logins that failed.
+    pub failed_logins: PathBuf,
 }
 
 impl Paths {
@@ -423,6 +425,7 @@ fn read_paths(section: &mut Section<'_>) -> Paths {
         run: path("run", "/run/tollgate"),
         shared_memory: path("shared_memory", "/dev/shm/tollgate-main"),
         pins: path("pins", "/sys/fs/bpf/tollgate"),
+        failed_logins: path("failed_logins", "/var/log/btmp"),
     }
 }
 

@@ -5,13 +5,15 @@
 //! whoever asks says what time it is, and what a source has deserved so far.
 //!
 //! Read `suspend.rs` for the nouns and the verb, `table.rs` for what is remembered and what must go when
-//! there is no room, `pattern.rs` and `attempts.rs` for signs of an attack, `regular.rs` for whom automation spares;
+//! there is no room, `pattern.rs` and `attempts.rs` for signs of an attack, `regular.rs` for whom automation spares, `jail.rs` for
+//! logins to the machine itself;
 //! `geo.rs` stands alone: which addresses lie in a country or a list.
 
 #![forbid(unsafe_code)]
 
 mod attempts;
 pub mod geo;
+mod jail;
 mod pattern;
 mod regular;
 mod suspend;
@@ -19,6 +21,7 @@ mod table;
 
 pub use attempts::Attempts;
 pub use geo::{GeoFault, GeoRange, GeoSet};
+pub use jail::Jail;
 pub use pattern::{Pattern, Watch};
 pub use regular::Regulars;
 pub use suspend::{

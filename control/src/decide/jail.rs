@@ -1,0 +1,47 @@
+//! Who fails to log in to the machine by SSH is denied in the driver for a while (FW-18): the same rules as for
+//! SIP's passwords. Gateways, trusted sources (administrators among them), and sources where somebody is or was
+//! registered lately are never shut out: an alarm says so instead.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use guard::{Rule, Standing};
+
+use super::Office;
+use crate::Time;
+use crate::journal::Severity;
+use crate::state::entity::{Denied, Kind};
+
+impl Office {
+    /// Logins by SSH that failed, one source each.
+    pub fn handle_logins(&mut self, time: Time, sources: Vec<IpAddr>) {
+        let values = &self.state.values;
+        let seconds = |name: &str| Duration::from_secs(values.number(name));
+        let window = seconds("TG_SUSPEND_WINDOW");
+        let limit = values.small("TG_SSH_FAILURES");
+        let rule = Rule { limit, window, time: seconds("TG_SSH_BAN_TIME") };
+        self.jail.handle_time(time.wall_us);
+        for source in sources.into_iter().filter(|source| !source.is_loopback()) {
+            let name = source.to_string();
+            // Whom an operator let in again is judged anew.
+            if self.state.document(Kind::Deny, &name).is_err() {
+                self.jail.release(time.wall_us, source);
+            }
+            let Some(until_us) = self.jail.handle_failure(&rule, time.wall_us, source) else {
+                continue;
+            };
+            let what = format!("{limit} SSH logins failed within {} s", window.as_secs());
+            if self.standing(source) == Standing::Stranger {
+                let (by, since_us) = ("ssh".to_owned(), time.wall_us);
+                self.deny_by_itself(
+                    time,
+                    Denied { id: 0, name, reason: what, by, since_us, until_us },
+                );
+            } else {
+                let detail =
+                    format!("{what}; it is trusted or a customer's, so nothing was dropped");
+                self.raise_sign(time, "attack_spared", name, Severity::Warning, detail);
+            }
+        }
+    }
+}
