@@ -328,6 +328,7 @@ fn every_list_that_grows_comes_in_pages_of_one_shape() {
         node.ok("POST", "/firewall/deny", &denied);
         node.ok("POST", "/firewall/trust", &json!({"name": format!("198.51.101.{number}")}));
         node.ok("POST", "/firewall/geo", &json!({"name": format!("g{number}")}));
+        node.ok("POST", "/firewall/code", &json!({"name": name}));
         let five: Vec<Value> =
             (0..5).map(|n| json!({"prefix": format!("198.51.103.{n}")})).collect();
         node.ok("PUT", &format!("/firewall/import/i{number}"), &json!(five));

@@ -284,6 +284,18 @@ fn every_answer_is_what_the_document_says() {
             "/firewall/trust/203.0.116.1",
             json!({"reason": "lab"}),
         ),
+        (
+            "post",
+            "/firewall/code",
+            "/firewall/code",
+            json!({"name": "road", "for_s": 600, "code": "open-sesame-4711"}),
+        ),
+        (
+            "post",
+            "/firewall/open",
+            "/firewall/open",
+            json!({"code": "open-sesame-4711", "address": "203.0.116.9"}),
+        ),
         ("post", "/firewall/geo", "/firewall/geo", json!({"name": "it", "dated": "2026-01-31"})),
         ("patch", "/firewall/geo/{name}", "/firewall/geo/it", json!({"source": "registry"})),
         (
@@ -325,6 +337,7 @@ fn every_answer_is_what_the_document_says() {
         ("/gateway/routing", "out"),
         ("/phone", "alice"),
         ("/firewall/geo", "it"),
+        ("/firewall/code", "road"),
         ("/firewall/import", "bad"),
         ("/registration", "early"),
         ("/user", "carol"),

@@ -75,7 +75,7 @@ pub(crate) struct NewOpening {
     /// What was made for somebody.
     code: String,
     /// The address that is to be trusted.
-    address: IpAddr,
+    address: String,
 }
 
 /// Who guesses codes.
@@ -192,6 +192,9 @@ impl Office {
     /// Trusts the address of whoever knows a code.
     pub(super) fn open(&mut self, time: Time, who: &str, body: &Value) -> Result<Value, Refusal> {
         let NewOpening { code, address } = entity::parse(body.clone())?;
+        let address: IpAddr = address
+            .parse()
+            .map_err(|_| Refusal::invalid(format!("address: {address:?} is no address")))?;
         if self.guesses.is_over(time.now, address) {
             let how = format!("{WRONG_MAX} were wrong; wait {} s", CALM.as_secs());
             return Err(Refusal::new(429, "too many wrong codes", how));

@@ -58,8 +58,9 @@ pub struct CodeMade {
     /// As it is listed.
     #[serde(flatten)]
     pub shown: CodeShown,
-    /// The code, shown this once.
-    pub code: String,
+    /// The code, if it was made here; shown this once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// A list of denied sources that came together.
