@@ -242,6 +242,7 @@ impl<C: Clock> Driver<C> {
                     Sight::Senders(senders) => self.office.handle_seen(time, senders),
                     Sight::Machine(load) => self.office.handle_load(time, load),
                     Sight::Logins(sources) => self.office.handle_logins(time, sources),
+                    Sight::LeftOut(count) => self.office.handle_left_out(time, count),
                 }
             }
             turns.tick_due = time.now + TICK;

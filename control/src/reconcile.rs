@@ -165,6 +165,8 @@ pub enum Sight {
     Machine(Load),
     /// Whence logins by SSH failed, once for each.
     Logins(Vec<IpAddr>),
+    /// How many denials found no room in the driver's tables; 0: all are there.
+    LeftOut(usize),
 }
 
 /// What the talkers of the last look had sent.
@@ -225,7 +227,17 @@ pub fn run(
         };
         batch.extend(news.try_iter().take(BATCH));
         let Ok(mut held) = maps.lock() else { return };
+        let left_out = reconciler.left_out;
         let outcome = reconciler.reconcile(&mut held.maps, batch);
+        if reconciler.left_out != left_out
+            && sight.try_send(Sight::LeftOut(reconciler.left_out)).is_err()
+        {
+            // Said when the loop has time.
+            reconciler.left_out_untold = true;
+        } else if std::mem::take(&mut reconciler.left_out_untold) {
+            let told = sight.try_send(Sight::LeftOut(reconciler.left_out));
+            reconciler.left_out_untold = told.is_err();
+        }
         held.realms.clone_from(&reconciler.realms);
         match outcome {
             Ok(()) if failures >= FAILURES_UNTOLD => {
@@ -266,6 +278,9 @@ struct Reconciler {
     unwritten: VecDeque<Prefix>,
     /// Numbers of trunks by their names; one that has gone leaves its number to the next.
     trunks: BTreeMap<String, u16>,
+    /// Denials that find no room; those of operators and automation have theirs before any list.
+    left_out: usize,
+    left_out_untold: bool,
     /// Whether anything was said at all.
     is_told: bool,
     /// Whether the maps hold what was said.
@@ -285,6 +300,8 @@ impl Reconciler {
             listed: HashMap::new(),
             unwritten: VecDeque::new(),
             trunks: BTreeMap::new(),
+            left_out: 0,
+            left_out_untold: false,
             is_told: false,
             is_whole: false,
         }
@@ -359,6 +376,8 @@ impl Reconciler {
             News::Whole(_) => Ok(()),
             News::Perimeter(_) => self.write_perimeter(maps),
             News::Realms(_) => self.write_sources(maps),
+            // Who was left out may have room now.
+            News::Imports(_) | News::Admitted(_) if self.left_out > 0 => self.write_sources(maps),
             News::Imports(_) => {
                 self.list_anew();
                 Ok(())
@@ -374,7 +393,9 @@ impl Reconciler {
     /// Rules about who may come before limits about how much: nothing is open in between.
     fn write_all(&mut self, maps: &mut Maps) -> Result<(), xdp_prog::Error> {
         self.write_sources(maps)?;
-        maps.regular_replace_all(self.regulars.values().copied())?;
+        let room = maps.regular_room() as usize;
+        maps.regular_replace_all(self.regulars.values().copied().take(room))?;
+        self.left_out += self.regulars.len().saturating_sub(room);
         self.write_perimeter(maps)?;
         maps.admit()
     }
@@ -442,11 +463,23 @@ impl Reconciler {
         }
         self.listed = self.list();
         self.unwritten.clear();
-        let all = self.deny.keys().chain(self.listed.keys());
+        let listed = self.listed.keys().filter(|prefix| !self.deny.contains_key(prefix));
+        let all = self.deny.keys().chain(listed);
         let all = all.filter_map(|&prefix| {
             self.denial_of(prefix).map(|not_after| Deny { prefix, not_after })
         });
-        maps.deny_replace_all(all)?;
+        // A table that is full is no reason to write nothing else.
+        let mut room = maps.deny_room();
+        let mut left_out = 0;
+        let fits = |denial: &Deny| {
+            let room = if denial.prefix.is_host() { &mut room.0 } else { &mut room.1 };
+            left_out += usize::from(*room == 0);
+            let fits = *room > 0;
+            *room = room.saturating_sub(1);
+            fits
+        };
+        maps.deny_replace_all(all.filter(fits).collect::<Vec<_>>())?;
+        self.left_out = left_out;
         maps.geo_replace_all(regions).map(drop)
     }
 
@@ -460,6 +493,7 @@ impl Reconciler {
             .trust
             .iter()
             .map(|it| Trust { prefix: it.prefix, trunk: self.trunk(&it.trunk), admin: it.admin })
+            .take(maps.trust_room() as usize)
             .collect();
         maps.trust_replace_all(trust)?;
         maps.signature_replace_all(self.perimeter.signatures.iter().map(String::as_str))?;

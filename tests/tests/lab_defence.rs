@@ -422,3 +422,44 @@ fn a_list_that_is_imported_is_dropped_counted_and_let_in_again_by_its_name() {
         assert!(Lab::wait_until(Duration::from_secs(10), let_in), "{source}");
     }
 }
+
+#[test]
+fn a_list_that_does_not_fit_keeps_nothing_else_out_and_is_an_alarm() {
+    let Some(lab) = Lab::up(2, true).expect("the lab comes up") else { return };
+    lab.configure("\n[limits]\ndeny_addresses = 1000\n").expect("small tables");
+    let list: String = (0..1_500_u32)
+        .map(|n| format!("{}\n", std::net::Ipv4Addr::from(0xc612_0000 + n * 2)))
+        .collect();
+    let file = std::env::temp_dir().join(format!("tollgate-long-{}.zone", std::process::id()));
+    std::fs::write(&file, list).expect("a list");
+    lab.script(&["start"]).expect("the appliance gets ready");
+    let path = file.to_string_lossy();
+    let taken = lab.tollgate(&["firewall", "geo", "import", "bad", &path, "--driver", "forbid"]);
+    let _ = std::fs::remove_file(&file);
+    taken.expect("a set");
+    let alarms = || lab.tollgate(&["alarm", "list"]).expect("a list").to_string();
+    assert!(
+        Lab::wait_until(Duration::from_secs(5), || alarms().contains("deny_full")),
+        "{}",
+        alarms()
+    );
+    // Who is denied by hand has room all the same, and so has all else.
+    lab.tollgate(&["firewall", "deny", "add", ATTACKER]).expect("a denial");
+    lab.tollgate(&["firewall", "trust", "add", "10.10.1.68"]).expect("trust");
+    let explained = |source: &str| {
+        let said = lab.tollgate(&["firewall", "explain", "--source", source]);
+        said.expect("an explanation")
+    };
+    let denied = || explained(ATTACKER)["reason"] == json!("drop_deny_address");
+    assert!(Lab::wait_until(Duration::from_secs(5), denied), "{}", explained(ATTACKER));
+    let trusted = || explained("10.10.1.68")["standing"] == json!("trusted");
+    assert!(Lab::wait_until(Duration::from_secs(5), trusted), "{}", explained("10.10.1.68"));
+    lab.script(&["stop"]).expect("it stops");
+    lab.script(&["start"]).expect("it gets ready all the same");
+    lab.tollgate(&["firewall", "geo", "set", "bad", "--driver", "unset"]).expect("no list");
+    assert!(
+        Lab::wait_until(Duration::from_secs(5), || !alarms().contains("deny_full")),
+        "{}",
+        alarms()
+    );
+}

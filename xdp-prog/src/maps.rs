@@ -202,6 +202,24 @@ impl Maps {
         Ok(networks.chain(hosts).map(|(prefix, not_after)| Deny { prefix, not_after }).collect())
     }
 
+    /// How many single addresses, and how many networks, can be denied.
+    #[must_use]
+    pub fn deny_room(&self) -> (u32, u32) {
+        (self.addresses.capacity(), self.denied.capacity())
+    }
+
+    /// How many regulars there can be.
+    #[must_use]
+    pub fn regular_room(&self) -> u32 {
+        self.regulars.capacity()
+    }
+
+    /// How many networks can be trusted.
+    #[must_use]
+    pub fn trust_room(&self) -> u32 {
+        self.trusted.capacity()
+    }
+
     /// Makes the deny list be `wanted`. Rules that stay are not touched, so nobody slips through
     /// meanwhile; of a network named twice the last counts.
     pub fn deny_replace_all(

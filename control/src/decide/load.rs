@@ -1,4 +1,4 @@
-//! A machine that is too busy, and a disk that is nearly full, are alarms: once each, until it is better by far
+//! A machine that is too busy, a disk that is nearly full, and tables that are, are alarms: once each, until it is better by far
 //! enough that they do not come and go.
 
 use super::Office;
@@ -16,6 +16,19 @@ impl Office {
         self.judge_load(time, "cpu_busy", "TG_ALARM_CPU", load.cpu, cpu);
         let disk = format!("{} % of the state's disk is used", load.disk);
         self.judge_load(time, "disk_full", "TG_ALARM_DISK", load.disk, disk);
+    }
+
+    /// So many denials found no room in the driver.
+    pub fn handle_left_out(&mut self, time: Time, count: usize) {
+        let (name, subject) = ("deny_full", "driver".to_owned());
+        if count == 0 {
+            return self.journal.clear(time.wall_us, name, &subject);
+        }
+        let detail = format!(
+            "{count} entries of lists do not fit into limits.deny_addresses, deny_prefixes or regulars"
+        );
+        let severity = Severity::Warning;
+        self.journal.raise(Event { at_us: time.wall_us, name, subject, severity, detail });
     }
 
     fn judge_load(
