@@ -5,7 +5,7 @@
 //! the code says; then it goes by itself, and with the code at once. Only a hash of a code is kept.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -25,8 +25,10 @@ use crate::{Refusal, Time};
 /// Wrong codes for one address, after which none is looked at until [`CALM`] is over.
 const WRONG_MAX: u32 = 5;
 const CALM: Duration = Duration::from_secs(600);
-/// Addresses that are told apart; who comes when all are taken waits until one is free.
+/// Places that are told apart; beyond, nobody's guesses are counted: a flood of guesses locks nobody out.
 const WRONG_ROOM: usize = 10_000;
+/// Addresses that one code has open at a time; the one that ends first makes room.
+const OPEN_MAX: usize = 16;
 /// Shortest code that an operator may choose.
 const CODE_BYTES: std::ops::RangeInclusive<usize> = 12..=64;
 
@@ -84,19 +86,27 @@ pub(super) struct Guesses(HashMap<IpAddr, (u32, Duration)>);
 
 impl Guesses {
     /// Whether no code is looked at for that address now.
-    fn is_over(&self, now: Duration, address: IpAddr) -> bool {
-        match self.0.get(&address) {
-            Some(&(wrong, until)) => wrong >= WRONG_MAX && now < until,
-            None => self.0.len() >= WRONG_ROOM,
-        }
+    fn is_over(&mut self, now: Duration, address: IpAddr) -> bool {
+        self.0.retain(|_, (_, until)| now < *until);
+        self.0.get(&place(address)).is_some_and(|&(wrong, _)| wrong >= WRONG_MAX)
     }
 
     /// One more was wrong; how many that makes.
     fn count(&mut self, now: Duration, address: IpAddr) -> u32 {
-        self.0.retain(|_, (_, until)| now < *until);
-        let (wrong, until) = self.0.entry(address).or_default();
+        if self.0.len() >= WRONG_ROOM && !self.0.contains_key(&place(address)) {
+            return 0;
+        }
+        let (wrong, until) = self.0.entry(place(address)).or_default();
         (*wrong, *until) = (*wrong + 1, now + CALM);
         *wrong
+    }
+}
+
+/// Of IPv6 the /64: whoever has one address there has them all.
+fn place(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
     }
 }
 
@@ -195,6 +205,7 @@ impl Office {
         let address: IpAddr = address
             .parse()
             .map_err(|_| Refusal::invalid(format!("address: {address:?} is no address")))?;
+        let address = address.to_canonical();
         if self.guesses.is_over(time.now, address) {
             let how = format!("{WRONG_MAX} were wrong; wait {} s", CALM.as_secs());
             return Err(Refusal::new(429, "too many wrong codes", how));
@@ -202,7 +213,7 @@ impl Office {
         let Some(code) = self.code_of(&fingerprint(&code)) else {
             if self.guesses.count(time.now, address) == WRONG_MAX {
                 let detail = format!("{WRONG_MAX} wrong access codes");
-                let (name, source) = ("attack_codes", address.to_string());
+                let (name, source) = ("attack_codes", place(address).to_string());
                 self.raise_sign(time, name, source, Severity::Warning, detail);
             }
             return Err(Refusal::new(403, "no such code", "see `tollgate firewall code list`"));
@@ -211,14 +222,35 @@ impl Office {
         let until_us = time.wall_us.saturating_add(code.for_s.saturating_mul(1_000_000));
         let name = Kind::Trust.spelling(&address.to_string()).into_owned();
         // What an operator trusts, a code neither shortens nor takes over.
-        if let Ok(entity @ Entity::Trust(there)) = self.state.document(Kind::Trust, &name)
-            && (there.until_us == 0 || there.until_us > until_us || there.by == operator())
-        {
-            return Ok(self.describe(time, entity));
+        match self.state.document(Kind::Trust, &name) {
+            Ok(entity @ Entity::Trust(there))
+                if there.by == operator() || there.until_us > until_us =>
+            {
+                return Ok(self.describe(time, entity));
+            }
+            Ok(_) => {}
+            // A gateway's budget stays its own.
+            Err(_) if self.state.is_trusted(address) => {
+                return Err(Refusal::new(409, "trusted already", "with the network around it"));
+            }
+            Err(_) => self.make_way(time, &by),
         }
         let since_us = time.wall_us;
         let opened = Trusted { id: 0, name, reason, admin: false, by, since_us, until_us };
         self.put_trusted(time, who, opened)
+    }
+
+    /// Closes what a code has open beyond its number, but for one more.
+    fn make_way(&mut self, time: Time, by: &str) {
+        let open = self.state.documents(Kind::Trust).filter_map(|entity| match entity {
+            Entity::Trust(it) if it.by == by => Some((it.until_us, it.name.clone())),
+            _ => None,
+        });
+        let mut open: Vec<(u64, String)> = open.collect();
+        open.sort_unstable();
+        for (_, name) in open.iter().take((open.len() + 1).saturating_sub(OPEN_MAX)) {
+            self.distrust(time, "trust_closed", |it| it.name == *name);
+        }
     }
 
     /// With a code goes what it opened.

@@ -337,7 +337,11 @@ impl Office {
             let Some(prefix) = prefix(&listed.name) else { continue };
             let trusted = all.entry(prefix).or_insert_with(|| Trusted {
                 prefix,
-                trunk: format!("trust {}", listed.name),
+                // What one code opens has one budget.
+                trunk: match listed.by.starts_with("code ") {
+                    true => listed.by.clone(),
+                    false => format!("trust {}", listed.name),
+                },
                 rates: trunk_rates(None, rest),
                 admin: false,
             });

@@ -17,7 +17,10 @@ impl Desk {
                 News::Perimeter(perimeter) => *perimeter,
                 _ => continue,
             };
-            let listed = perimeter.trust.into_iter().filter(|it| it.trunk.starts_with("trust "));
+            let is_listed = |it: &crate::reconcile::Trusted| {
+                it.trunk.starts_with("trust ") || it.trunk.starts_with("code ")
+            };
+            let listed = perimeter.trust.into_iter().filter(is_listed);
             last = listed.map(|it| it.prefix.to_string()).collect();
         }
         last
@@ -113,6 +116,40 @@ fn who_guesses_codes_is_not_listened_to_for_a_while() {
     assert!(other.is_ok());
     desk.pass(601_000);
     assert!(guess(&mut desk, CODE).is_ok());
+}
+
+#[test]
+fn a_code_has_so_many_addresses_open_and_the_oldest_makes_room() {
+    let mut desk = with_code();
+    for host in 1..=20 {
+        let address = format!("::ffff:198.51.100.{host}");
+        desk.posts("firewall/open", json!({"code": CODE, "address": address})).unwrap();
+        desk.pass(1_000);
+    }
+    let open = desk.trusted();
+    assert_eq!((open.len(), open[0].as_str()), (16, "198.51.100.5"), "{open:?}");
+    let gateway = json!({"code": CODE, "address": "10.1.0.1"});
+    assert_eq!(desk.posts("firewall/open", gateway).unwrap_err().status, 409);
+}
+
+#[test]
+fn a_flood_of_guesses_locks_nobody_out() {
+    let mut desk = with_code();
+    let guess = |desk: &mut Desk, code: &str, address: String| {
+        desk.posts("firewall/open", json!({"code": code, "address": address}))
+            .map_err(|refusal| refusal.status)
+    };
+    for host in 0..10_010u32 {
+        let address = std::net::Ipv4Addr::from(0x0b00_0000 + host).to_string();
+        assert_eq!(guess(&mut desk, "open-barley", address), Err(403));
+    }
+    assert!(guess(&mut desk, CODE, "198.51.100.10".into()).is_ok());
+    // One with a whole /64 is one.
+    let mut desk = with_code();
+    for host in 1..=5 {
+        assert_eq!(guess(&mut desk, "open-barley", format!("2001:db8::{host}")), Err(403));
+    }
+    assert_eq!(guess(&mut desk, CODE, "2001:db8::6".into()), Err(429));
 }
 
 #[test]
