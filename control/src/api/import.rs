@@ -42,6 +42,8 @@ impl List {
 
     fn read(&mut self, line: usize, text: &str) {
         match text.trim().parse() {
+            // One too many is refused later; no more than that is kept.
+            Ok(_) if self.good.len() > ENTRIES_MAX => {}
             Ok(prefix) => self.good.push((line, prefix)),
             Err(fault) => self.refuse(line, text.trim(), fault),
         }
@@ -49,6 +51,9 @@ impl List {
 
     /// Takes out what would shut out a gateway.
     fn spare(&mut self, gateways: &[Prefix]) {
+        if self.good.len() > ENTRIES_MAX {
+            return;
+        }
         let entries = Entries::new(self.good.iter().map(|(_, prefix)| *prefix).collect());
         for gateway in gateways.iter().filter(|gateway| entries.meets(**gateway)) {
             let meets = |prefix: &Prefix| {

@@ -86,9 +86,13 @@ async fn handle(
             Err(refusal) => refuse(&refusal),
         };
     }
-    let answer = match to_bytes(body, body::BYTES_MAX).await {
-        Ok(bytes) => answer(&shared, peer, &parts, &bytes).await,
-        Err(error) => Err(Refusal::new(413, "body unreadable", error.to_string())),
+    // Whoever may not ask is not listened to.
+    let answer = match permitted(&shared, &peer, &parts).await {
+        Ok((route, path)) => match to_bytes(body, body::BYTES_MAX).await {
+            Ok(bytes) => answer(&shared, peer, &parts, route, path, &bytes).await,
+            Err(error) => Err(Refusal::new(413, "body unreadable", error.to_string())),
+        },
+        Err(refusal) => Err(refusal),
     };
     match answer {
         Ok(Value::Null) => respond(StatusCode::NO_CONTENT, "application/json", String::new()),
@@ -117,12 +121,12 @@ fn respond(status: StatusCode, kind: &'static str, body: String) -> Response<Bod
     response
 }
 
-async fn answer(
+/// What is asked for, by its parts, if `peer` may.
+async fn permitted(
     shared: &Arc<Shared>,
-    peer: Peer,
+    peer: &Peer,
     request: &Parts,
-    body: &[u8],
-) -> Result<Value, Refusal> {
+) -> Result<(&'static routes::Route, Vec<String>), Refusal> {
     let unknown = || Refusal::new(404, "no such resource", "see /api/v1/openapi.json");
     let rest = request.uri.path().strip_prefix("/api/v1/").ok_or_else(unknown)?;
     let path: Vec<String> =
@@ -130,7 +134,19 @@ async fn answer(
     let names: Vec<&str> = path.iter().map(String::as_str).collect();
     let route = routes::find(request.method.as_str(), &names)?;
     let attempt = format!("{} {}", request.method, route.path);
-    access::check(shared, &peer, route.right, &attempt).await?;
+    access::check(shared, peer, route.right, &attempt).await?;
+    Ok((route, path))
+}
+
+async fn answer(
+    shared: &Arc<Shared>,
+    peer: Peer,
+    request: &Parts,
+    route: &'static routes::Route,
+    path: Vec<String>,
+    body: &[u8],
+) -> Result<Value, Refusal> {
+    let names: Vec<&str> = path.iter().map(String::as_str).collect();
     let query = parse_query(request.uri.query().unwrap_or_default())?;
     route.check_query(query.keys())?;
     let method = match request.method {

@@ -448,6 +448,9 @@ pub const ROUTES: &[Route] = &[
     ),
     look::<User>("/user/{name}", "One user"),
     say::<User>("patch", "/user/{name}", "Change a user's role", Takes::Some(of::<User>)),
-    delete("/user/{name}", "A user may do nothing any more"),
+    delete(
+        "/user/{name}",
+        "A user may do nothing any more; without the last one whoever reaches the socket may do all",
+    ),
     look::<BTreeMap<String, Value>>("/openapi.json", "This document"),
 ];
