@@ -218,19 +218,35 @@ static __always_inline int sip_is_blank(__u8 byte)
 	return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
 }
 
+/* Above the bytes: in a display name between quotes, behind its backslash, in the address between brackets. */
+#define TAG_QUOTED (1ULL << 56)
+#define TAG_ESCAPED (1ULL << 57)
+#define TAG_INSIDE (1ULL << 58)
+
 /*
  * The bytes read so far and one more, in lower case; around a parameter's name there may be blanks (RFC 3261
- * §25.1). Read by itself, so that the verifier follows no path of one byte into the next.
+ * §25.1), and what is quoted or in brackets is none. Read by itself, so that the verifier follows no path of one
+ * byte into the next.
  */
 __noinline __u64 sip_tag_name(__u64 read, __u32 byte)
 {
 	__u8 last = read;
 
+	if (read & TAG_ESCAPED)
+		return TAG_QUOTED;
+	if (read & TAG_QUOTED)
+		return byte == '\\' ? TAG_QUOTED | TAG_ESCAPED : byte == '"' ? 0 : TAG_QUOTED;
+	if (read & TAG_INSIDE)
+		return byte == '>' ? 0 : TAG_INSIDE;
+	if (byte == '"')
+		return TAG_QUOTED;
+	if (byte == '<')
+		return TAG_INSIDE;
 	if (sip_is_blank(byte) && (last == ';' || last == 'g' || last == '='))
 		return read;
 	if (byte >= 'A' && byte <= 'Z')
 		byte |= 0x20;
-	return (read << 8) | byte;
+	return ((read << 8) | byte) & TAG_NAME_MASK;
 }
 
 /* The offset of the tag of a To or From in the frame, or 0. Its line may be folded (§7.3.1). */

@@ -11,6 +11,31 @@ const TAG_WITHIN: usize = 256;
 /// `;tag=`, the last byte lowest.
 const TAG_NAME: u64 = 0x3b_7461_673d;
 const TAG_NAME_MASK: u64 = 0xff_ffff_ffff;
+/// Above the bytes: in a display name between quotes, behind its backslash, in the address between brackets.
+const TAG_QUOTED: u64 = 1 << 56;
+const TAG_ESCAPED: u64 = 1 << 57;
+const TAG_INSIDE: u64 = 1 << 58;
+
+fn is_blank(byte: u8) -> bool {
+    b" \t\r\n".contains(&byte)
+}
+
+/// `sip_tag_name`.
+fn tag_name(read: u64, byte: u8) -> u64 {
+    match byte {
+        _ if read & TAG_ESCAPED != 0 => TAG_QUOTED,
+        b'\\' if read & TAG_QUOTED != 0 => TAG_QUOTED | TAG_ESCAPED,
+        b'"' if read & TAG_QUOTED != 0 => 0,
+        _ if read & TAG_QUOTED != 0 => TAG_QUOTED,
+        b'>' if read & TAG_INSIDE != 0 => 0,
+        _ if read & TAG_INSIDE != 0 => TAG_INSIDE,
+        b'"' => TAG_QUOTED,
+        b'<' => TAG_INSIDE,
+        _ if is_blank(byte) && b";g=".contains(&(read as u8)) => read,
+        _ => (read << 8 | u64::from(byte.to_ascii_lowercase())) & TAG_NAME_MASK,
+    }
+}
+
 const TAG_BYTES: usize = 32;
 const WORD: usize = 8;
 
@@ -107,13 +132,10 @@ impl<'m> Read<'m> {
             if near[0] == b'\n' && !b" \t".contains(&near[1]) {
                 return None;
             }
-            let is_blank = b" \t\r\n".contains(&near[0]);
-            if read & TAG_NAME_MASK == TAG_NAME && !is_blank {
+            if read == TAG_NAME && !is_blank(near[0]) {
                 return Some(&value[at..]);
             }
-            if !is_blank || !b";g=".contains(&(read as u8)) {
-                read = read << 8 | u64::from(near[0].to_ascii_lowercase());
-            }
+            read = tag_name(read, near[0]);
         }
         None
     }

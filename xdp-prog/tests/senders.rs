@@ -305,7 +305,9 @@ fn a_flood_in_one_trunks_name_is_dropped_for_that_trunk_alone() {
         );
         // Calls that run go on: their requests, and INVITEs within them, are of the rest.
         let within = b"INVITE sip:1@10.10.1.2 SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nt :\r\n <sip:2@b>;TAG=x\r\n\r\n";
-        for payload in [BYE, within, b"SIP/2.0 200 OK\r\nCSeq: 1 INVITE\r\n\r\n"] {
+        let named =
+            b"INVITE sip:1@10.10.1.2 SIP/2.0\r\nTo: \"; tag <\" <sip:2@b;tag=>;tag=x\r\n\r\n";
+        for payload in [BYE, within, named, b"SIP/2.0 200 OK\r\nCSeq: 1 INVITE\r\n\r\n"] {
             for _ in 0..20 {
                 assert_eq!(guard.judge(&sip("198.51.100.1", payload)), Reason::WorkerSip);
             }
@@ -316,6 +318,9 @@ fn a_flood_in_one_trunks_name_is_dropped_for_that_trunk_alone() {
                 .as_slice(),
             b"INVITE sip:1@10.10.1.2 SIP/2.0\r\nTotal: <sip:2@b>;tag=x\r\n\r\n",
             b"INVITE sip:1@10.10.1.2 SIP/2.0\r\n\r\nTo: <sip:2@b>;tag=x\r\n\r\n",
+            b"INVITE sip:1@10.10.1.2 SIP/2.0\r\nTo: \";tag=x\" <sip:2@b>\r\n\r\n",
+            b"INVITE sip:1@10.10.1.2 SIP/2.0\r\nTo: \"a\\\";tag=x\" <sip:2@b>\r\n\r\n",
+            b"INVITE sip:1@10.10.1.2 SIP/2.0\r\nTo: <sip:2@b;tag=x>\r\n\r\n",
         ] {
             assert_eq!(guard.judge(&sip("198.51.100.1", new)), Reason::DropInviteBudget);
         }

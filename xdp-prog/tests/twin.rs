@@ -68,7 +68,7 @@ fn payload(dice: &mut StdRng) -> Vec<u8> {
     ];
     let mut message = [line_ends, lines[dice.random_range(0..lines.len())].to_vec()].concat();
     // Headers whole, cut, and nearly so.
-    let headers: [&[u8]; 14] = [
+    let headers: [&[u8]; 16] = [
         CALL[0],
         CALL[1],
         CALL[2],
@@ -80,6 +80,8 @@ fn payload(dice: &mut StdRng) -> Vec<u8> {
         b"\r\nTo: <sip:a>;tag=1",
         b"\nt\t:a;TAG=",
         b"\r\nTo: <sip:a>",
+        b"\r\nTo: \"\\\";tag=1\" <sip:a;tag=2>",
+        b"\r\nTo: \";tag=1\" <sip:a;tag=2>;tag=3",
         b"\r\nTotal: ;tag=1",
         b"\r\n\r\n",
         b"\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1",
