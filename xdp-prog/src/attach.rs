@@ -135,7 +135,7 @@ impl Attached {
 
     /// By which one of so many workers says which calls it carries; at first none.
     pub fn roster(&self, worker: u32, workers: u32) -> Result<Roster, Error> {
-        Roster::begin(open_map(&self.pins, "calls")?, worker, workers)
+        Ok(Roster::new(open_map(&self.pins, "calls")?, worker, workers))
     }
 }
 

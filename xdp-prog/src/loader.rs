@@ -5,6 +5,7 @@
 #![allow(unsafe_code, reason = "raw libbpf calls that libbpf-rs does not wrap")]
 
 use std::ffi::CString;
+use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
@@ -21,6 +22,7 @@ use crate::abi::{self, Source};
 use crate::attach::Mode;
 use crate::flood::Floor;
 use crate::maps::open_map;
+use crate::pins;
 use crate::plan::{Capacities, Deliver, Plan};
 use crate::tester::{Arrival, Run};
 
@@ -250,6 +252,9 @@ fn size_tables(open: &mut skeleton::OpenTollgateSkel<'_>, plan: &Plan) -> Result
     ] {
         let name = map.name().to_string_lossy().into_owned();
         let path = plan.pins.join(&name);
+        if pins::OF_ONE_PROCESS.contains(&&*name) && path.exists() {
+            fs::remove_file(&path).map_err(Error::os(format!("remove {}", path.display())))?;
+        }
         if path.exists() {
             fits(&plan.pins, &name, map)?;
         }

@@ -60,6 +60,10 @@ const TABLES: [&str; 29] = [
     "answers",
 ];
 
+/// Those that say something of one process of the dataplane alone: each attachment makes them anew, in whatever
+/// size it wants.
+pub(crate) const OF_ONE_PROCESS: [&str; 3] = ["calls", "call_budgets", "tags"];
+
 /// Whether a guard is pinned under `pins`, whole or in part.
 pub(crate) fn stand(pins: &Path) -> bool {
     TABLES.iter().any(|table| pins.join(table).exists())

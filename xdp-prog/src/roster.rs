@@ -16,15 +16,11 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// What the process before this one carried is carried only once it is said again.
-    pub(crate) fn begin(calls: MapHandle, worker: u32, workers: u32) -> Result<Self, Error> {
+    /// Of a table that is new: what the process before this one carried is carried only once it is said again.
+    pub(crate) fn new(calls: MapHandle, worker: u32, workers: u32) -> Self {
         let slots = calls.max_entries() / workers.max(1);
         let said = vec![Call::default(); slots as usize].into();
-        let roster = Self { calls, worker, workers, said };
-        for slot in 0..slots {
-            roster.say(slot, Call::default())?;
-        }
-        Ok(roster)
+        Self { calls, worker, workers, said }
     }
 
     /// The call of that slot and generation runs.

@@ -91,6 +91,12 @@ fn real_frames_are_guarded_in_native_mode_through_restarts() {
         assert_eq!(guard.maps.deny_list().unwrap(), rules);
         assert_eq!(guard.maps.trust_list(), [trust("10.30.0.0/16")]);
 
+        // More workers or calls want no new tables: what says which calls run is a process's own.
+        let mut grown = plan.clone();
+        grown.capacities.calls += 250;
+        let guard = Guard::new(&grown);
+        assert!(knock(&guard.maps, Reason::DropDenyAddress));
+
         unload(pins).unwrap();
         assert!(!pins.exists());
         assert!(!maps.is_current());

@@ -149,8 +149,11 @@ fn who_knows_no_running_call_does_not_pass() {
         first.enter(7, 0xdead_beef).unwrap();
         assert_eq!(guard.judge(&again), Reason::WorkerCall);
         drop((first, second));
-        let _first = guard.attached.roster(0, WORKERS).unwrap();
+        let guard = Guard::as_loaded(&plan(pins));
+        guard.attached.set_tags(&KEY, WORKERS).unwrap();
         assert_eq!(guard.judge(&again), Reason::DropOtherBudget);
+        guard.attached.roster(0, WORKERS).unwrap().enter(7, 0xdead_beef).unwrap();
+        assert_eq!(guard.judge(&again), Reason::WorkerCall, "it is said again");
     });
 }
 
