@@ -191,7 +191,23 @@ impl Switch {
     pub(crate) fn register_late(&mut self, now: Instant, server: TransactionKey) {
         self.counters.add(Counter::RefusedAdmitLate);
         let retry_after = Some(self.parameters.retry_after_s);
-        self.answer_register(now, server, &Reply { retry_after, ..Reply::plain(503) });
+        let reply = Reply { retry_after, ..Reply::plain(503) };
+        let mut is_unjudged = false;
+        if self.parameters.reply_unauthorized == 0 {
+            // Whoever registers has had a nonce of ours; whoever publishes may be anybody.
+            self.with_kept(server, Which::Request, |_, request| {
+                is_unjudged = request.method() == Method::Publish;
+            });
+        }
+        match self.waiting_register(server) {
+            Some(path) if is_unjudged => {
+                self.with_kept(server, Which::Request, |switch, request| {
+                    switch.discreetly(|switch| switch.reply_stateless(path, request, &reply));
+                });
+                self.stay_refused(now, server, Answered::Nothing);
+            }
+            _ => self.answer_register(now, server, &reply),
+        }
     }
 
     /// Where a REGISTER came from that waits for control.

@@ -25,6 +25,8 @@ pub(crate) enum Answered {
     Nothing,
     /// This status.
     Status(u16),
+    /// This status, before control has judged who asks.
+    Unjudged(u16),
     /// A challenge.
     Challenge {
         /// 401 or 407.

@@ -127,6 +127,9 @@ impl Switch {
             Some(Answered::Status(status)) => {
                 return self.refuse_again(path, invite, status, Counter::RefusedAgain);
             }
+            Some(Answered::Unjudged(status)) => {
+                return self.refuse(path, invite, status, Counter::RefusedAgain);
+            }
             Some(Answered::Challenge { status, nonces }) => {
                 return self.challenge(now, path, invite, status, nonces);
             }
@@ -389,12 +392,14 @@ impl Switch {
         record.wishes = route.wishes();
         let Some(kept) = self.kept.keep(route.said()) else {
             self.counters.add(Counter::RefusedKeptFull);
-            return self.abandon_admission(now, slot, 503, EndReason::Overload);
+            let reply = self.plain_failure(503);
+            return self.turn_down(now, slot, &reply, EndReason::Overload);
         };
         if route.candidates().is_empty() {
             self.kept.release(kept);
             self.counters.add(Counter::AnswersInvalid);
-            return self.abandon_admission(now, slot, 503, EndReason::NoRoute);
+            let reply = self.plain_failure(503);
+            return self.turn_down(now, slot, &reply, EndReason::NoRoute);
         }
         let call = &mut self.calls[slot];
         call.route = kept;
@@ -404,10 +409,10 @@ impl Switch {
         call.record.callee_billed = route.callee_billed;
         call.record.customer_terms = route.customer_terms;
         if let Some(reply) = self.settle_extensions(slot) {
-            return self.abandon_with(now, slot, &reply, EndReason::Rejected);
+            return self.turn_down(now, slot, &reply, EndReason::Rejected);
         }
         if self.is_offer_fenced(now, slot) {
-            return self.abandon_admission(now, slot, 403, EndReason::Geofence);
+            return self.turn_down(now, slot, &Reply::plain(403), EndReason::Geofence);
         }
         let server = self.calls[slot].invite;
         let invite = server.and_then(|server| self.transactions.find(server));
@@ -454,20 +459,32 @@ impl Switch {
         status: u16,
         reason: EndReason,
     ) {
-        let retry_after = (status == 503).then_some(self.parameters.retry_after_s);
-        self.abandon_with(now, slot, &Reply { retry_after, ..Reply::plain(status) }, reason);
+        let reply = self.plain_failure(status);
+        match self.parameters.reply_unauthorized {
+            0 => self.fail_unjudged(now, slot, &reply),
+            _ => self.fail_invite(now, slot, &reply),
+        }
+        self.withdraw(slot, status, reason);
     }
 
-    fn abandon_with(&mut self, now: Instant, slot: usize, reply: &Reply<'_>, reason: EndReason) {
-        match self.parameters.reply_unauthorized {
-            0 => self.fail_unjudged(now, slot, reply),
-            _ => self.fail_invite(now, slot, reply),
-        }
+    /// Ends a call that control has admitted and that cannot be begun.
+    fn turn_down(&mut self, now: Instant, slot: usize, reply: &Reply<'_>, reason: EndReason) {
+        self.fail_invite(now, slot, reply);
+        self.withdraw(slot, reply.status, reason);
+    }
+
+    fn plain_failure(&self, status: u16) -> Reply<'static> {
+        let retry_after = (status == 503).then_some(self.parameters.retry_after_s);
+        Reply { retry_after, ..Reply::plain(status) }
+    }
+
+    /// Control forgets the call.
+    fn withdraw(&mut self, slot: usize, status: u16, reason: EndReason) {
         let call = self.key_of(slot);
         self.ask(Ask::Abandon(Abandon {
             call,
             reason: u32::from(reason as u8),
-            status: u32::from(reply.status),
+            status: u32::from(status),
         }));
         self.drop_call(slot);
     }
@@ -496,7 +513,8 @@ impl Switch {
         self.close_call(now, slot);
     }
 
-    /// The same where the caller may be a stranger who shall hear nothing: nothing is repeated.
+    /// The same as [`Self::fail_invite`] where the caller may be a stranger who shall hear nothing: repeated only
+    /// when the INVITE is.
     fn fail_unjudged(&mut self, now: Instant, slot: usize, reply: &Reply<'_>) {
         let Some(server) = self.calls[slot].invite.take() else { return };
         self.calls[slot].record.status = reply.status;
@@ -506,7 +524,7 @@ impl Switch {
         self.with_kept(server, Which::Request, |switch, invite| {
             switch.discreetly(|switch| switch.reply_stateless(path, invite, reply));
         });
-        self.stay_refused(now, server, Answered::Nothing);
+        self.stay_refused(now, server, Answered::Unjudged(reply.status));
     }
 
     /// CANCEL of something that we answer (§9.2).
