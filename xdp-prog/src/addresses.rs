@@ -68,7 +68,9 @@ impl Addresses {
             .kernel
             .lookup_batch(AT_ONCE, MapFlags::ANY, MapFlags::ANY)
             .map_err(Error::bpf(format!("read the {} table", self.list)))?;
+        let mut rows = 0;
         for (index, bucket) in read {
+            rows += 1;
             let index = u32::read_from_bytes(&index).map_or(usize::MAX, |index| index as usize);
             let bucket = AddressBucket::read_from_bytes(&bucket).unwrap_or_default();
             if let Some(place) = self.buckets.get_mut(index) {
@@ -76,7 +78,14 @@ impl Addresses {
                 *place = bucket;
             }
         }
-        Ok(())
+        // What the kernel breaks off half way ends like the whole.
+        match rows == self.buckets.len() {
+            true => Ok(()),
+            false => {
+                let what = format!("{rows} of {} buckets were read", self.buckets.len());
+                Err(Error::os(format!("read the {} table", self.list))(std::io::Error::other(what)))
+            }
+        }
     }
 
     /// About half the slots, so that a place is practically always found.
