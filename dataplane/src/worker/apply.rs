@@ -136,7 +136,7 @@ impl<N: Nic> Worker<N> {
     }
 
     /// A full ring loses no truth: an unanswered ask ends by its deadline, and reports repeat what
-    /// the call table says.
+    /// the call table says. What is only counted (refusals of who is shut out) may be lost.
     pub(super) fn tell(&mut self, up: &Up) {
         match self.side.up.send(up) {
             Ok(wake) => self.ring_control |= wake == Wake::Needed,

@@ -69,6 +69,7 @@ pub struct Worker<N: Nic> {
     rim: rim::WorkerSide,
     /// By which the driver answers OPTIONS for us; where there is one.
     greeter: Option<Greeter>,
+    /// Whether that address is anybody's whom control knows.
     knows: Box<dyn Fn(IpAddr) -> bool + Send>,
     /// By which the driver knows our calls; where there is one.
     roster: Option<Roster>,
