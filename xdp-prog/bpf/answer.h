@@ -643,12 +643,48 @@ static __always_inline void *answer_place(struct draft *draft, __u32 at)
 	return draft->text + (at & DRAFT_MASK);
 }
 
+/* Back to the station it came from. */
+static __always_inline void answer_station(struct draft *draft)
+{
+	struct ethhdr *ethernet = (struct ethhdr *)draft->text;
+	__u8 station[ETH_ALEN];
+
+	__builtin_memcpy(station, ethernet->h_dest, ETH_ALEN);
+	__builtin_memcpy(ethernet->h_dest, ethernet->h_source, ETH_ALEN);
+	__builtin_memcpy(ethernet->h_source, station, ETH_ALEN);
+}
+
+/* From us to who sent it, with so many bytes behind the header. */
+static __always_inline void answer_ipv4(struct iphdr *ip, const struct packet *packet, __u32 bytes)
+{
+	__u64 sum = 0;
+
+	ip->tot_len = bpf_htons(sizeof(*ip) + bytes);
+	ip->id = 0;
+	ip->frag_off = bpf_htons(IPV4_DONT_FRAGMENT);
+	ip->ttl = ANSWER_HOPS;
+	ip->check = 0;
+	ip->saddr = packet->destination.word[0];
+	ip->daddr = packet->source.word[0];
+	for (int i = 0; i < 5; i++)
+		sum += ((__u32 *)ip)[i];
+	ip->check = ~answer_fold(sum);
+}
+
+static __always_inline void answer_ipv6(struct ipv6hdr *ip, const struct packet *packet,
+					__u32 traffic_class, __u32 bytes)
+{
+	*(__be32 *)ip = bpf_htonl(6u << 28 | (traffic_class & 0xff) << 20);
+	ip->payload_len = bpf_htons(bytes);
+	ip->hop_limit = ANSWER_HOPS;
+	__builtin_memcpy(&ip->saddr, packet->destination.word, sizeof(ip->saddr));
+	__builtin_memcpy(&ip->daddr, packet->source.word, sizeof(ip->daddr));
+}
+
 /* The headers, as they came, and then the way back, from us: addresses and ports change places. */
 __noinline int answer_address(struct xdp_md *frame, const struct packet *packet,
 			      struct draft *draft, const struct answer *answer)
 {
-	struct ethhdr *ethernet;
-	__u8 station[ETH_ALEN];
 	struct udphdr *udp;
 	__u32 bytes;
 	__u64 sum;
@@ -657,37 +693,19 @@ __noinline int answer_address(struct xdp_md *frame, const struct packet *packet,
 		return 0;
 	if (bpf_xdp_load_bytes(frame, 0, draft->text, answer_size(draft->begin)))
 		return 0;
-	ethernet = (struct ethhdr *)draft->text;
-	__builtin_memcpy(station, ethernet->h_dest, ETH_ALEN);
-	__builtin_memcpy(ethernet->h_dest, ethernet->h_source, ETH_ALEN);
-	__builtin_memcpy(ethernet->h_source, station, ETH_ALEN);
+	answer_station(draft);
 	bytes = draft->bytes - draft->begin + sizeof(*udp);
 	sum = draft->sum;
 	for (int i = 0; i < 4; i++)
 		sum += (__u64)packet->source.word[i] + packet->destination.word[i];
 	if (packet->source.family == 4) {
 		struct iphdr *ip = answer_place(draft, packet->network);
-		__u64 header = 0;
 
 		ip->tos = answer->traffic_class;
-		ip->tot_len = bpf_htons(sizeof(*ip) + bytes);
-		ip->id = 0;
-		ip->frag_off = bpf_htons(IPV4_DONT_FRAGMENT);
-		ip->ttl = ANSWER_HOPS;
-		ip->check = 0;
-		ip->saddr = packet->destination.word[0];
-		ip->daddr = packet->source.word[0];
-		for (int i = 0; i < 5; i++)
-			header += ((__u32 *)ip)[i];
-		ip->check = ~answer_fold(header);
+		answer_ipv4(ip, packet, bytes);
 	} else {
-		struct ipv6hdr *ip = answer_place(draft, packet->network);
-
-		*(__be32 *)ip = bpf_htonl(6u << 28 | (answer->traffic_class & 0xff) << 20);
-		ip->payload_len = bpf_htons(bytes);
-		ip->hop_limit = ANSWER_HOPS;
-		__builtin_memcpy(&ip->saddr, packet->destination.word, sizeof(ip->saddr));
-		__builtin_memcpy(&ip->daddr, packet->source.word, sizeof(ip->daddr));
+		answer_ipv6(answer_place(draft, packet->network), packet, answer->traffic_class,
+			    bytes);
 	}
 	udp = answer_place(draft, packet->transport);
 	udp->source = bpf_htons(packet->port);

@@ -45,34 +45,20 @@ static __always_inline int refuse_is_due(struct packet *packet, const struct set
 static __always_inline void refuse_address(const struct packet *packet, struct draft *draft)
 {
 	struct unreachable *told = answer_place(draft, draft->begin);
-	struct ethhdr *ethernet = (struct ethhdr *)draft->text;
 	__u32 bytes = draft->bytes - draft->begin;
-	__u8 station[ETH_ALEN];
 	__u64 sum;
 
-	__builtin_memcpy(station, ethernet->h_dest, ETH_ALEN);
-	__builtin_memcpy(ethernet->h_dest, ethernet->h_source, ETH_ALEN);
-	__builtin_memcpy(ethernet->h_source, station, ETH_ALEN);
+	answer_station(draft);
 	told->check = 0;
 	told->unused = 0;
 	if (packet->source.family == 4) {
 		struct iphdr *ip = answer_place(draft, packet->network);
-		__u64 header = 0;
 
 		told->type = UNREACHABLE_IPV4;
 		told->code = PORT_IPV4;
 		*(__be16 *)ip = bpf_htons(0x4500);
-		ip->tot_len = bpf_htons(sizeof(*ip) + bytes);
-		ip->id = 0;
-		ip->frag_off = bpf_htons(IPV4_DONT_FRAGMENT);
-		ip->ttl = ANSWER_HOPS;
 		ip->protocol = IPPROTO_ICMP;
-		ip->check = 0;
-		ip->saddr = packet->destination.word[0];
-		ip->daddr = packet->source.word[0];
-		for (int i = 0; i < 5; i++)
-			header += ((__u32 *)ip)[i];
-		ip->check = ~answer_fold(header);
+		answer_ipv4(ip, packet, bytes);
 		answer_sum(draft);
 		sum = draft->sum;
 	} else {
@@ -80,12 +66,8 @@ static __always_inline void refuse_address(const struct packet *packet, struct d
 
 		told->type = UNREACHABLE_IPV6;
 		told->code = PORT_IPV6;
-		*(__be32 *)ip = bpf_htonl(6u << 28);
-		ip->payload_len = bpf_htons(bytes);
 		ip->nexthdr = ICMPV6;
-		ip->hop_limit = ANSWER_HOPS;
-		__builtin_memcpy(&ip->saddr, packet->destination.word, sizeof(ip->saddr));
-		__builtin_memcpy(&ip->daddr, packet->source.word, sizeof(ip->daddr));
+		answer_ipv6(ip, packet, 0, bytes);
 		answer_sum(draft);
 		sum = (__u64)draft->sum + bpf_htons(ICMPV6) + bpf_htons(bytes);
 		for (int i = 0; i < 4; i++)
