@@ -6,6 +6,16 @@ use serde_json::{Value, json};
 
 use crate::lab::{BOX_CUSTOMER_SIDE, Lab, Running};
 
+/// Who pays and who is paid, and for what: `acme` calls 44 by vendors of `carrier`.
+pub const BUSINESS: [&str; 6] = [
+    "account create acme --role customer --unlimited",
+    "account create carrier --role vendor --unlimited",
+    "tariff create retail",
+    "tariff create wholesale",
+    "tariff rate set retail 44 0.0120",
+    "tariff rate set wholesale 44 0.0080",
+];
+
 /// A lab with one customer at 10.10.1.1 and one vendor at 10.10.2.1 for 44. `None`: this machine cannot.
 ///
 /// # Panics
@@ -14,16 +24,11 @@ use crate::lab::{BOX_CUSTOMER_SIDE, Lab, Running};
 pub fn raised(queues: u32, xdp: bool) -> Option<Lab> {
     let lab = Lab::up(queues, xdp).expect("the lab comes up")?;
     lab.script(&["start"]).expect("the appliance gets ready");
-    for command in [
-        "account create acme --role customer --unlimited",
-        "account create carrier --role vendor --unlimited",
-        "tariff create retail",
-        "tariff create wholesale",
-        "tariff rate set retail 44 0.0120",
-        "tariff rate set wholesale 44 0.0080",
+    let gateways = [
         "gateway mapping create pbx --account acme --tariff retail --address 10.10.1.1",
         "gateway routing create london --account carrier --tariff wholesale --target 10.10.2.1:5060 --prefix 44",
-    ] {
+    ];
+    for command in BUSINESS.into_iter().chain(gateways) {
         let words: Vec<&str> = command.split(' ').collect();
         lab.tollgate(&words).expect("provisioning is accepted");
     }

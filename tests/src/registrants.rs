@@ -6,37 +6,24 @@ use std::time::{Duration, Instant};
 use crate::lab::{BOX_CUSTOMER_SIDE, Error, Lab};
 
 /// REGISTER, and again with the password that the line of the sheet gives.
-const SCENARIO: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
-<scenario name="an office comes back">
-  <send retrans="500"><![CDATA[
-REGISTER sip:[remote_ip] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
-Max-Forwards: 70
-From: <sip:[field0]@[remote_ip]>;tag=[call_number]
-To: <sip:[field0]@[remote_ip]>
-Call-ID: [call_id]
-CSeq: 1 REGISTER
-Contact: <sip:[field0]@[local_ip]:[local_port]>;expires=600
-Content-Length: 0
-
-]]></send>
-  <recv response="401" auth="true"/>
-  <send retrans="500"><![CDATA[
-REGISTER sip:[remote_ip] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
-Max-Forwards: 70
-From: <sip:[field0]@[remote_ip]>;tag=[call_number]
-To: <sip:[field0]@[remote_ip]>
-Call-ID: [call_id]
-CSeq: 2 REGISTER
-Contact: <sip:[field0]@[local_ip]:[local_port]>;expires=600
-[field1]
-Content-Length: 0
-
-]]></send>
-  <recv response="200"/>
-</scenario>
-"#;
+fn scenario() -> String {
+    let register = |number: u32, credentials: &str| {
+        format!(
+            "<send retrans=\"500\"><![CDATA[\nREGISTER sip:[remote_ip] SIP/2.0\n\
+             Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport\n\
+             Max-Forwards: 70\nFrom: <sip:[field0]@[remote_ip]>;tag=[call_number]\n\
+             To: <sip:[field0]@[remote_ip]>\nCall-ID: [call_id]\nCSeq: {number} REGISTER\n\
+             Contact: <sip:[field0]@[local_ip]:[local_port]>;expires=600\n{credentials}\
+             Content-Length: 0\n\n]]></send>\n"
+        )
+    };
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<scenario name=\"an office comes back\">\n\
+         {}<recv response=\"401\" auth=\"true\"/>\n{}<recv response=\"200\"/>\n</scenario>\n",
+        register(1, ""),
+        register(2, "[field1]\n")
+    )
+}
 
 /// A folder for what SIPp reads, gone at the end.
 pub struct Registrants(PathBuf);
@@ -50,7 +37,7 @@ impl Registrants {
         let path =
             std::env::temp_dir().join(format!("tollgate-registrants-{}", std::process::id()));
         std::fs::create_dir_all(&path)?;
-        std::fs::write(path.join("registers.xml"), SCENARIO)?;
+        std::fs::write(path.join("registers.xml"), scenario())?;
         Ok(Self(path))
     }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::carrier::BUSINESS;
 use crate::lab::{Lab, Running};
 use crate::sipp::{Carrier, Script};
 use crate::tunnel::{self, Authority};
@@ -314,14 +315,7 @@ impl Stage {
         let folder = std::env::temp_dir().join(format!("tollgate-stage-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
         let stage = Self { lab, authority, folder };
-        for command in [
-            "account create acme --role customer --unlimited",
-            "account create carrier --role vendor --unlimited",
-            "tariff create retail",
-            "tariff create wholesale",
-            "tariff rate set retail 44 0.0120",
-            "tariff rate set wholesale 44 0.0080",
-        ] {
+        for command in BUSINESS {
             stage.tollgate(command)?;
         }
         Ok(Some(stage))

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tests::carrier::number;
+use tests::carrier::{BUSINESS, number};
 use tests::lab::{BOX_CUSTOMER_SIDE, Error, Lab, Running};
 use tests::sim::digest::{Account, Login};
 use wire::datagram::{self, Headers};
@@ -252,18 +252,13 @@ impl Siege {
         // Memory is not to be the knee: an ended call leaves transactions behind for half a minute.
         lab.configure("[limits]\ncalls = 2000\ntransactions = 120000\nkept_messages = 80000\n")?;
         lab.script(&["start"])?;
-        for command in [
-            "account create acme --role customer --unlimited",
-            "account create carrier --role vendor --unlimited",
-            "tariff create retail",
-            "tariff create wholesale",
-            "tariff rate set retail 44 0.0120",
-            "tariff rate set wholesale 44 0.0080",
+        let gateways = [
             "gateway mapping create pbx --account acme --tariff retail --address 10.10.1.1",
             "gateway mapping create other --account acme --tariff retail --address 10.10.1.9 --cps-max 20",
             "gateway routing create london --account carrier --tariff wholesale --target 10.10.2.1:5060 --prefix 44",
             "phone create 105 --account acme --tariff retail --password Not-in-any-list-7",
-        ] {
+        ];
+        for command in BUSINESS.into_iter().chain(gateways) {
             lab.tollgate(&command.split(' ').collect::<Vec<_>>())?;
         }
         lab.add_address("cust", "10.10.1.20")?;
