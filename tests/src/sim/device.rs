@@ -47,6 +47,8 @@ pub struct Device {
     pub until: Option<Duration>,
     /// When it was told so last, or that it is not any more.
     pub told: Option<Duration>,
+    /// When it asked for what it was told last.
+    pub asked: Option<Duration>,
     left: bool,
     publication: Option<Publication>,
 }
@@ -66,6 +68,7 @@ impl Device {
             due: routine.start,
             until: None,
             told: None,
+            asked: None,
             left: false,
             publication: None,
         }
@@ -156,7 +159,7 @@ impl Device {
     }
 
     fn register(&mut self, now: Duration) {
-        self.cseq += 1;
+        (self.cseq, self.asked) = (self.cseq + 1, Some(now));
         let (host, cseq, contact) = (self.callee.address, self.cseq, self.contact());
         let (ip, transport) = (host.ip(), self.routine.way.transport());
         let target = format!("sip:{}", self.registrar);

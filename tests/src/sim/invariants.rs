@@ -229,9 +229,10 @@ pub(super) fn are_bound(world: &World<'_>) -> Result<bool, String> {
         let mut known = office.state.bindings.of(*owner, now_us);
         let is_known = known.any(|binding| binding.uri == contact);
         let believes = device.until.is_some_and(|until| until > world.now);
-        // That it was taken back may be lost with the control that was just told; then its time ends it.
-        let told = device.told.unwrap_or_default();
-        let is_lost = |died: &Duration| (told..told + WRITTEN).contains(died);
+        // That it was taken back may be lost with the control that was just told, even while the answer is
+        // on its way; then its time ends it.
+        let [asked, told] = [device.asked, device.told].map(Option::unwrap_or_default);
+        let is_lost = |died: &Duration| (asked..told + WRITTEN).contains(died);
         let is_excused = is_known && world.machine.desk_died.iter().any(is_lost);
         holds(is_known == believes || is_excused, || {
             format!("{contact} is bound: {is_known}, and believes so: {believes}")
