@@ -45,6 +45,12 @@ impl PayloadTypes {
         self.0
     }
 
+    /// Whether every payload type may pass.
+    #[must_use]
+    pub fn is_any(self) -> bool {
+        self.0 == 0
+    }
+
     /// From [`Self::bits`].
     #[must_use]
     pub fn from_bits(bits: u128) -> Self {
@@ -134,6 +140,14 @@ pub(crate) struct Flow {
     pub(crate) resumed: bool,
     pub(crate) heard: Option<Instant>,
     pub(crate) quality: Quality,
+    /// Others send on and count what arrives (`course.rs`).
+    pub(crate) settled: bool,
+    /// Until when they may without us.
+    pub(crate) not_after: Option<Instant>,
+    /// It waits to be said what becomes of it.
+    pub(crate) is_changed: bool,
+    /// Whom it believes is another since the last packet.
+    pub(crate) moved: bool,
 }
 
 impl Flow {
@@ -159,6 +173,10 @@ impl Flow {
             resumed: false,
             heard: None,
             quality: Quality::default(),
+            settled: false,
+            not_after: None,
+            is_changed: false,
+            moved: false,
         }
     }
 }

@@ -147,6 +147,8 @@ impl Table {
         origin: Origin,
         judge: impl FnOnce(Owner, bool, IpAddr) -> bool,
     ) -> Result<Verdict, DropReason> {
+        // What is settled comes here only if there is more to it.
+        self.listen(port);
         let flow = self.open_flow(port).ok_or(DropReason::NoFlow)?;
         if (flow.latch == Latch::Inside) != (origin == Origin::Inside) {
             return Err(DropReason::Stranger);
@@ -158,9 +160,13 @@ impl Table {
             None
         };
         let (peer, owner, parked) = (flow.peer, flow.owner, flow.parked);
+        let has_moved = core::mem::take(&mut flow.moved);
         // Who may be heard before the answer is a matter of the leg it goes to.
         let heard_by_callee = flow.towards_caller;
         let is_early = flow.early_until.is_some_and(|until| heard_by_callee || now > until);
+        if has_moved {
+            self.change(port);
+        }
         if let Some(key) = key {
             self.note_key(Pressed { owner, port, key });
         }
@@ -203,14 +209,20 @@ impl Flow {
             Belief::Known => {}
             Belief::Learn => {
                 self.pass(source, judge)?;
-                self.remote = Some(source);
-                self.latched = true;
+                self.believe(source);
             }
             Belief::Stranger => self.rebind(now, source, &rtp, judge)?,
         }
         self.heard = Some(now);
-        self.quality.note(now, &rtp, payload.len());
-        Ok(if rtp.payload_type == self.events { self.hear_key(&rtp, payload) } else { None })
+        // Of a settled flow others have counted it.
+        if !self.settled {
+            self.quality.note(now, &rtp, payload.len());
+        }
+        Ok(if self.reads(rtp.payload_type) { self.hear_key(&rtp, payload) } else { None })
+    }
+
+    fn believe(&mut self, source: SocketAddr) {
+        (self.remote, self.latched, self.moved) = (Some(source), true, true);
     }
 
     /// Each key once, however many packets tell of it: they share their timestamp (RFC 4733 §2.5.1.2).
@@ -238,7 +250,7 @@ impl Flow {
         let may_move = self.latched && !matches!(self.latch, Latch::Fixed | Latch::Inside);
         if may_move && silent && self.quality.continues(rtp) {
             self.pass(source, judge)?;
-            self.remote = Some(source);
+            self.believe(source);
             return Ok(());
         }
         // While nobody is believed yet, a stranger may be the far end itself, from where it may not be.
@@ -280,8 +292,7 @@ impl Flow {
             Belief::Known => {}
             Belief::Learn => {
                 self.pass(source, judge)?;
-                self.remote = Some(source);
-                self.latched = true;
+                self.believe(source);
             }
             Belief::Stranger => return Err(DropReason::Stranger),
         }

@@ -9,10 +9,11 @@
 //! a port leaves from its peer's port to its peer's far end.
 //!
 //! Read `flow.rs` for the nouns, `latch.rs` for whom we believe, `table.rs` for where flows live,
-//! `forward.rs` for the verb, `quality.rs` for the figures, `tone.rs` for what we say ourselves.
+//! `forward.rs` for the verb, `course.rs` for what a driver may do without us, `quality.rs` for the figures, `tone.rs` for what we say ourselves.
 
 #![forbid(unsafe_code)]
 
+mod course;
 mod flow;
 mod forward;
 mod latch;
@@ -20,6 +21,7 @@ mod quality;
 mod table;
 mod tone;
 
+pub use course::{Course, Deaf, Ears, Onward, Sums};
 pub use flow::{NO_EVENTS, Opening, Owner, PayloadTypes, PortState, Pressed, Silence};
 pub use forward::{DropReason, Verdict};
 pub use latch::Latch;

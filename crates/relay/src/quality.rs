@@ -3,6 +3,7 @@
 use wire::rtp::Rtp;
 
 use crate::Instant;
+use crate::course::Sums;
 
 /// Figures of one direction since its port was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +100,23 @@ impl Quality {
             lost: self.lost(),
             jitter_us: (self.jitter >> 4).saturating_mul(125),
         }
+    }
+}
+
+impl From<&Sums> for Quality {
+    fn from(sums: &Sums) -> Self {
+        let &Sums { packets, bytes, lost_before, ssrc, base, highest, .. } = sums;
+        let &Sums { received, transit, jitter, .. } = sums;
+        Self { packets, bytes, lost_before, ssrc, base, highest, received, transit, jitter }
+    }
+}
+
+impl From<&Quality> for Sums {
+    fn from(quality: &Quality) -> Self {
+        let &Quality { packets, bytes, lost_before, ssrc, base, highest, .. } = quality;
+        let &Quality { received, transit, jitter, .. } = quality;
+        let last = Instant::ZERO;
+        Self { packets, bytes, last, lost_before, ssrc, base, highest, received, transit, jitter }
     }
 }
 

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use crate::Instant;
+use crate::course::{Deaf, Ears};
 use crate::flow::{Flow, Opening, PayloadTypes, PortState, Pressed, Silence};
 use crate::latch::Latch;
-use crate::quality::Figures;
+use crate::quality::{Figures, Quality};
 use crate::tone::{Sound, TONE_BYTES, TONES_MAX, Tone, Waves};
 
 /// Media before the answer is heard no longer than this.
@@ -30,6 +31,11 @@ pub struct Table {
     /// Those that sound, the one that is due first in front.
     tones: VecDeque<Tone>,
     waves: Waves,
+    pub(crate) ears: Box<dyn Ears + Send>,
+    pub(crate) settles: bool,
+    pub(crate) settled_ports: u32,
+    /// Ports whose course is to be said anew, each once.
+    pub(crate) changed: VecDeque<u16>,
 }
 
 impl Table {
@@ -40,16 +46,50 @@ impl Table {
         let flows = (0..ports).map(|_| Flow::closed()).collect();
         let pressed = VecDeque::with_capacity(KEYS_MAX);
         let tones = VecDeque::with_capacity(TONES_MAX);
-        Self { first, flows, open_pairs: 0, sweep: 0, pressed, tones, waves: Waves::new() }
+        let waves = Waves::new();
+        let changed = VecDeque::with_capacity(ports.into());
+        let (settles, settled_ports, sweep) = (true, 0, 0);
+        let open_pairs = 0;
+        Self {
+            first,
+            flows,
+            open_pairs,
+            sweep,
+            pressed,
+            tones,
+            waves,
+            ears: Box::new(Deaf),
+            settles,
+            settled_ports,
+            changed,
+        }
     }
 
-    fn flow(&mut self, port: u16) -> Option<&mut Flow> {
+    /// The lowest port.
+    #[must_use]
+    pub fn first(&self) -> u16 {
+        self.first
+    }
+
+    /// How many ports there are.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
+    pub fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    pub(crate) fn flow(&mut self, port: u16) -> Option<&mut Flow> {
         self.flows.get_mut(usize::from(port.checked_sub(self.first)?))
     }
 
     /// The RTP flow of a pair, to be read.
     fn peek(&self, port: u16) -> Option<&Flow> {
         self.flows.get(usize::from((port & !1).checked_sub(self.first)?))
+    }
+
+    pub(crate) fn open_at(&self, port: u16) -> Option<&Flow> {
+        let flow = self.flows.get(usize::from(port.checked_sub(self.first)?))?;
+        flow.open.then_some(flow)
     }
 
     pub(crate) fn open_flow(&mut self, port: u16) -> Option<&mut Flow> {
@@ -77,8 +117,10 @@ impl Table {
         }
         for rtcp in 0..2 {
             let Some(flow) = self.flow(port | rtcp) else { return false };
+            let is_changed = flow.is_changed;
             *flow = Flow {
                 open: true,
+                is_changed,
                 peer: opening.peer,
                 local: opening.local,
                 owner: opening.owner,
@@ -87,6 +129,7 @@ impl Table {
                 opened: now,
                 ..Flow::closed()
             };
+            self.change_one(port | rtcp);
         }
         self.open_pairs += 1;
         true
@@ -98,6 +141,7 @@ impl Table {
         for rtcp in 0..2 {
             let Some(flow) = self.open_flow(port & !1 | rtcp) else { return false };
             flow.peer = peer;
+            self.change(port & !1 | rtcp);
         }
         true
     }
@@ -108,9 +152,12 @@ impl Table {
         if self.open_flow(port & !1).is_none() {
             return figures;
         }
-        for rtcp in 0..2 {
-            if let Some(flow) = self.flow(port & !1 | rtcp) {
-                *flow = Flow::closed();
+        for port in [port & !1, port | 1] {
+            // Its peer has nowhere to go from now on.
+            self.change(port);
+            self.set_settled(port, false);
+            if let Some(flow) = self.flow(port) {
+                *flow = Flow { is_changed: flow.is_changed, ..Flow::closed() };
             }
         }
         self.open_pairs -= 1;
@@ -120,7 +167,10 @@ impl Table {
     /// What a pair has heard so far.
     #[must_use]
     pub fn figures(&self, port: u16) -> Figures {
-        self.peek(port).map(|flow| flow.quality.figures()).unwrap_or_default()
+        let port = port & !1;
+        self.open_at(port)
+            .map(|flow| Quality::from(&self.sums_of(port, flow)).figures())
+            .unwrap_or_default()
     }
 
     /// A new SDP of the far end: where it wants RTP and RTCP (`None`: nowhere), what we may learn, which
@@ -145,6 +195,7 @@ impl Table {
                 flow.remote = remote;
                 flow.latched = false;
             }
+            self.change(port);
         }
     }
 
@@ -160,6 +211,7 @@ impl Table {
     pub fn set_events(&mut self, port: u16, payload_type: u8) {
         if let Some(flow) = self.open_flow(port & !1) {
             flow.events = payload_type;
+            self.change_one(port & !1);
         }
     }
 
@@ -169,6 +221,7 @@ impl Table {
         for rtcp in 0..2 {
             if let Some(flow) = self.open_flow(port & !1 | rtcp) {
                 flow.parked = parked;
+                self.change_one(port & !1 | rtcp);
             }
         }
     }
@@ -237,6 +290,7 @@ impl Table {
                 if let Latch::Learn { until } | Latch::LearnPort { until } = &mut flow.latch {
                     *until = (*until).max(now + LATCH_WINDOW);
                 }
+                self.change_one(port & !1 | rtcp);
             }
         }
     }
@@ -244,13 +298,18 @@ impl Table {
     /// Whether any RTP was heard by this pair.
     #[must_use]
     pub fn has_heard(&self, port: u16) -> bool {
-        self.peek(port).is_some_and(|flow| flow.heard.is_some())
+        self.heard_at(port).is_some()
     }
 
     /// When RTP was last heard by this pair.
     #[must_use]
     pub fn heard_at(&self, port: u16) -> Option<Instant> {
-        self.peek(port)?.heard
+        let port = port & !1;
+        let flow = self.open_at(port)?;
+        match flow.settled {
+            true => Some(self.ears.sums(port).last).filter(|last| !last.is_zero()).or(flow.heard),
+            false => flow.heard,
+        }
     }
 
     /// Looks at no more than `steps` further pairs for an answered call that has heard nothing from
@@ -277,6 +336,7 @@ impl Table {
     }
 
     fn silent(&mut self, now: Instant, timeout: Duration, port: u16) -> Option<(Silence, u16)> {
+        self.listen(port);
         let flow = self.open_flow(port)?;
         if std::mem::take(&mut flow.resumed) {
             flow.opened = now;
@@ -329,6 +389,13 @@ impl Table {
         self.set_events(port, state.events);
         if let Some(flow) = self.open_flow(port) {
             flow.latched = state.latched;
+        }
+        // What was settled went on meanwhile, and proved its far end later than was written down.
+        if let Some(source) = self.ears.settled(port, opening.owner) {
+            if let Some(flow) = self.open_flow(port) {
+                (flow.remote, flow.latched) = (Some(source), true);
+            }
+            self.set_settled(port, true);
         }
         true
     }

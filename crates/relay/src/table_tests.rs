@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{DropReason, Owner, Verdict};
+use crate::{Course, DropReason, Ears, Owner, Sums, Verdict};
 
 const CALLER_PORT: u16 = 10_000;
 const CALLEE_PORT: u16 = 10_004;
@@ -412,4 +412,152 @@ fn ringback_ends_with_the_answer_and_with_its_port_and_is_never_late_for_ever() 
     table.close(CALLER_PORT);
     assert_eq!(table.poll_ring(secs(6), &mut out), None);
     assert_eq!(table.ring_due(), None);
+}
+
+fn latched() -> Table {
+    let mut table = call();
+    table.set_answered(secs(1), CALLER_PORT);
+    table.set_answered(secs(1), CALLEE_PORT);
+    for (port, from) in [(CALLER_PORT, "192.0.2.1:4000"), (CALLEE_PORT, "198.51.100.1:6000")] {
+        assert!(matches!(table.forward(secs(2), port, at(from), &rtp(1, 9)), Verdict::Send { .. }));
+    }
+    while table.poll_changed().is_some() {}
+    table
+}
+
+fn settled_to(table: &Table, port: u16) -> Option<SocketAddr> {
+    match table.course(port) {
+        Course::Settled(onward) => Some(onward.to),
+        _ => None,
+    }
+}
+
+#[test]
+fn an_answered_call_whose_ends_are_proven_is_settled_and_its_rtcp_is_not() {
+    let mut table = call();
+    assert_eq!(table.course(CALLER_PORT), Course::Open);
+    assert_eq!(table.course(CALLER_PORT + 8), Course::Closed);
+    let _ = table.forward(secs(1), CALLEE_PORT, at("198.51.100.1:6000"), &rtp(1, 9));
+    assert_eq!(
+        table.course(CALLEE_PORT),
+        Course::Known(at("198.51.100.1:6000")),
+        "before the answer"
+    );
+    let table = latched();
+    assert_eq!(settled_to(&table, CALLER_PORT), Some(at("198.51.100.1:6000")));
+    assert_eq!(settled_to(&table, CALLEE_PORT), Some(at("192.0.2.1:4000")));
+    let Course::Settled(onward) = table.course(CALLEE_PORT) else { panic!("settled") };
+    assert_eq!((onward.source, onward.from), (at("198.51.100.1:6000"), at("10.10.1.2:10000")));
+    assert_eq!(onward.owner, Owner(7));
+    assert_eq!(table.course(CALLER_PORT + 1), Course::Open);
+}
+
+#[test]
+fn whatever_changes_a_flow_names_its_port_and_the_one_that_feeds_it() {
+    let changed = |act: fn(&mut Table)| {
+        let mut table = latched();
+        act(&mut table);
+        let mut ports: Vec<u16> = std::iter::from_fn(|| table.poll_changed()).collect();
+        ports.sort_unstable();
+        (ports, table)
+    };
+    let both = [CALLER_PORT, CALLEE_PORT];
+    let moved = |table: &mut Table| {
+        let types = PayloadTypes::ANY.with(8);
+        let latch = Latch::LearnPort { until: secs(20) };
+        table.set_remote(CALLER_PORT, Some(at("192.0.2.1:4444")), None, latch, types);
+    };
+    let (ports, table) = changed(moved);
+    assert!(both.iter().all(|port| ports.contains(port)), "{ports:?}");
+    assert_eq!(table.course(CALLER_PORT), Course::Open, "nobody is proven yet");
+    assert_eq!(
+        settled_to(&table, CALLEE_PORT),
+        Some(at("192.0.2.1:4444")),
+        "and is sent to all the same"
+    );
+    let (ports, table) = changed(|table| table.set_parked(CALLER_PORT, true));
+    assert!(ports.contains(&CALLER_PORT), "{ports:?}");
+    assert_eq!(table.course(CALLER_PORT), Course::Known(at("192.0.2.1:4000")));
+    let (ports, table) = changed(|table| _ = table.close(CALLER_PORT));
+    assert!(both.iter().all(|port| ports.contains(port)), "{ports:?}");
+    assert_eq!(table.course(CALLER_PORT), Course::Closed);
+    assert_eq!(table.course(CALLEE_PORT), Course::Known(at("198.51.100.1:6000")));
+    let (ports, _) = changed(|table| table.set_not_after(CALLER_PORT, Some(secs(60))));
+    assert_eq!(ports, [CALLER_PORT]);
+    let (ports, table) = changed(|table| table.set_settles(false));
+    assert_eq!(ports.len(), table.len(), "all ports are said anew");
+    assert_eq!(settled_to(&table, CALLER_PORT), None);
+}
+
+/// A driver that counts a fixed sum.
+struct Counts(Sums);
+
+impl Ears for Counts {
+    fn sums(&self, _: u16) -> Sums {
+        self.0
+    }
+
+    fn settled(&self, port: u16, owner: Owner) -> Option<SocketAddr> {
+        (port == CALLER_PORT && owner == Owner(7)).then(|| at("192.0.2.1:4999"))
+    }
+}
+
+fn counts() -> Sums {
+    let last = secs(30);
+    Sums {
+        packets: 100,
+        bytes: 17_200,
+        last,
+        received: 100,
+        base: 65_537,
+        highest: 65_637,
+        ..Sums::default()
+    }
+}
+
+#[test]
+fn while_a_flow_is_settled_its_driver_counts_and_from_then_on_we_do() {
+    let mut table = latched();
+    assert_eq!(table.sums(CALLER_PORT).packets, 1, "from there the driver counts on");
+    table.set_ears(Box::new(Counts(counts())));
+    table.set_settled(CALLER_PORT, true);
+    assert_eq!(table.settled_ports(), 1);
+    let figures = table.figures(CALLER_PORT);
+    assert_eq!((figures.packets, figures.lost), (100, 1));
+    assert_eq!(table.heard_at(CALLER_PORT), Some(secs(30)));
+    // An event that we read was counted there.
+    let _ = table.forward(secs(31), CALLER_PORT, at("192.0.2.1:4000"), &rtp(200, 9));
+    assert_eq!(table.figures(CALLER_PORT).packets, 100);
+    table.set_settled(CALLER_PORT, false);
+    let _ = table.forward(secs(31), CALLER_PORT, at("192.0.2.1:4000"), &rtp(102, 0));
+    assert_eq!(table.figures(CALLER_PORT).packets, 101);
+    assert_eq!(table.settled_ports(), 0);
+}
+
+#[test]
+fn a_settled_call_is_not_silent_while_its_driver_hears_it() {
+    let mut table = latched();
+    table.set_ears(Box::new(Counts(counts())));
+    for port in [CALLER_PORT, CALLEE_PORT] {
+        table.set_settled(port, true);
+    }
+    assert_eq!(table.poll_silent(secs(35), secs(10), 100), None);
+    assert_eq!(table.poll_silent(secs(41), secs(10), 100), Some(SILENT));
+}
+
+#[test]
+fn a_restart_believes_what_its_driver_proved_meanwhile() {
+    let mut table = Table::new(10_000, 100);
+    table.set_ears(Box::new(Counts(counts())));
+    let own = "10.10.1.2".parse().unwrap();
+    let opening = Opening { peer: CALLEE_PORT, local: own, owner: Owner(7), towards_caller: true };
+    let state = PortState { remote: Some(at("192.0.2.1:4000")), ..PortState::default() };
+    assert!(table.reopen(secs(40), CALLER_PORT, &opening, &state, secs(50)));
+    assert!(table.is_settled(CALLER_PORT));
+    assert_eq!(table.snapshot(CALLER_PORT).remote, Some(at("192.0.2.1:4999")));
+    assert_eq!(table.figures(CALLER_PORT).packets, 100);
+    let other = Opening { owner: Owner(8), ..opening };
+    table.close(CALLER_PORT);
+    assert!(table.reopen(secs(40), CALLER_PORT, &other, &state, secs(50)));
+    assert!(!table.is_settled(CALLER_PORT), "that was another call's");
 }
