@@ -7,7 +7,7 @@
 #include <linux/types.h>
 
 /* Moves when the meaning of pinned data changes without its size doing so. */
-#define LAYOUT 5
+#define LAYOUT 6
 
 #define INTERFACES_MAX 16
 #define OWN_ADDRESSES_MAX 32
@@ -24,7 +24,7 @@
 
 /*
  * Why a frame left, one counter each. The order is the verdict: first what the kernel gets, then
- * what a worker gets, then what is answered here, then what nobody gets.
+ * what a worker or another interface gets, then what goes back where it came from, then what nobody gets.
  */
 enum reason {
 	PASS_NOT_IP,
@@ -41,7 +41,9 @@ enum reason {
 	WORKER_SIP,
 	WORKER_MEDIA,
 	WORKER_CALL,
+	RELAY_ON,
 
+	RELAY_BACK,
 	ANSWER_OPTIONS,
 	ANSWER_UNREACHABLE,
 
@@ -62,6 +64,10 @@ enum reason {
 	DROP_PORT,
 	DROP_ADMIN_PORT,
 	DROP_MEDIA_FRAGMENT,
+	DROP_MEDIA_CLOSED,
+	DROP_MEDIA_STRANGER,
+	DROP_MEDIA_OVER,
+	DROP_MEDIA_HEADROOM,
 	DROP_SIP_START_LINE,
 	DROP_SIGNATURE,
 	DROP_OPTIONS_BUDGET,
@@ -84,7 +90,7 @@ enum reason {
 };
 
 #define FIRST_WORKER WORKER_SIP
-#define FIRST_ANSWER ANSWER_OPTIONS
+#define FIRST_ANSWER RELAY_BACK
 #define FIRST_DROP DROP_ETHERNET_SHORT
 
 /* Where the frames of our ports go. */
@@ -277,6 +283,56 @@ struct answer {
 	__u32 bytes;
 	__u32 traffic_class;
 	char text[ANSWER_BYTES]; /* the headers behind CSeq, and the line that ends them */
+};
+
+/* What a worker has said of a media port. */
+enum media_state {
+	MEDIA_OPEN, /* nothing: all of it is the worker's */
+	MEDIA_CLOSED, /* it is of no call */
+	MEDIA_KNOWN, /* whose packets are heard, by the worker */
+	MEDIA_SETTLED, /* and how they go on from here */
+};
+
+/*
+ * Where the packets of one media port come from, and how they go on: two lines. Sums are of 16-bit words as they
+ * lie in memory.
+ */
+struct media_rule {
+	__u64 order; /* the state; in the high half how often the rest was written */
+	__u64 not_after; /* monotonic ns; 0: never over */
+	__u64 payload_types[2]; /* a bit for each that goes on from here */
+	struct source source; /* who is heard, */
+	__be16 port; /* by which port of his */
+	__u16 events; /* the payload type that the worker reads; over 127: none */
+	__u32 interface; /* by which it goes on */
+	__u32 bytes_max; /* the longest UDP datagram that it takes */
+
+	struct source to;
+	__u32 own; /* which of our addresses it comes from then */
+	__u64 owner; /* the worker's own number for the call */
+	__be16 ports[2]; /* ours and his */
+	__be16 macs[6]; /* his and ours */
+	__be16 tag;
+	__u16 tagged;
+	__u32 traffic_class;
+	__u16 udp_delta; /* what a checksum grows by when the addresses change */
+	__u16 spare;
+	__u32 ip_sum; /* of the new IPv4 header but its length */
+};
+
+/* What was heard at a media port (crates/relay/src/quality.rs), one line. */
+struct media_heard {
+	__u64 packets;
+	__u64 bytes;
+	__u64 last_ns; /* when, by whom is believed */
+	__u32 ssrc;
+	__u32 base;
+	__u32 highest;
+	__u32 received;
+	__u32 transit;
+	__u32 jitter;
+	__u32 lost_before;
+	__u32 spare[3];
 };
 
 /* What may change while the program runs. */

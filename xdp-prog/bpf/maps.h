@@ -1,7 +1,7 @@
 /*
  * The tables, all pinned, so that lists outlive every process. Sizes of 1 are set by the loader.
- * Only control writes rules and settings, only the dataplane writes sockets, answers, tags and calls, only
- * this program writes counts, budgets, flows, talkers and drafts.
+ * Only control writes rules and settings, only the dataplane writes sockets, answers, tags, calls and how media
+ * goes on, only this program writes counts, budgets, flows, talkers and drafts, and what it hears.
  */
 #pragma once
 
@@ -132,6 +132,9 @@ MAPPABLE(trunks, TRUNKS_MAX, struct trunk);
  */
 MAPPABLE(calls, 1, struct call);
 MAPPABLE(call_budgets, 1, __u64);
+/* By port. What a worker says and what is heard lie apart, because different hands write them. */
+MAPPABLE(media_rules, 1, struct media_rule);
+MAPPABLE(media_heard, 1, struct media_heard);
 MAPPABLE(flows, 1, struct address_flows);
 MAPPABLE(network_flow_sets, 1, struct network_flows);
 MAPPABLE(talkers, 1, struct talker);

@@ -29,15 +29,11 @@
 #include "answer.h"
 #include "refuse.h"
 #include "steer.h"
+#include "media.h"
 #include "talk.h"
 #include "price.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
-
-static __always_inline int is_media(__u32 port)
-{
-	return port >= media_first && port <= media_last;
-}
 
 /* What a rule said; in monitor mode it is noted, and nothing comes of it. */
 static __always_inline enum reason enforce(enum reason said, const struct settings *settings,
@@ -210,6 +206,13 @@ static __always_inline enum reason decide(struct xdp_md *frame, struct packet *p
 		return PASS_FOREIGN;
 	if (own_neighbor(frame, packet))
 		return PASS_NEIGHBOR;
+	/* Whose packets of a running call these are is known exactly: no list is asked about him. */
+	if (deliver == DELIVER_SOCKETS && packet->protocol == IPPROTO_UDP &&
+	    packet->fragment == WHOLE) {
+		reason = media(frame, packet);
+		if (reason != UNDECIDED)
+			return reason;
+	}
 	if (own_impossible(&packet->source))
 		return DROP_IP_SOURCE;
 

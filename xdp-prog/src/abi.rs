@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::Prefix;
 
 /// Of pinned data; another number is not read.
-pub(crate) const LAYOUT: u32 = 5;
+pub(crate) const LAYOUT: u32 = 6;
 
 /// How many interfaces one program guards at most.
 pub const INTERFACES_MAX: usize = 16;
@@ -100,6 +100,56 @@ pub(crate) struct PrefixRule {
     pub(crate) mark: u32,
     pub(crate) own_mark: u32,
     pub(crate) spare: u32,
+}
+
+/// `MEDIA_CLOSED`, `MEDIA_KNOWN` and `MEDIA_SETTLED`; 0 is `MEDIA_OPEN`.
+pub(crate) const MEDIA_CLOSED: u32 = 1;
+pub(crate) const MEDIA_KNOWN: u32 = 2;
+pub(crate) const MEDIA_SETTLED: u32 = 3;
+
+/// Mirror of `struct media_rule`.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct MediaRule {
+    pub(crate) order: u64,
+    pub(crate) not_after: u64,
+    pub(crate) payload_types: [u64; 2],
+    pub(crate) source: Source,
+    /// In network order, like all ports here.
+    pub(crate) port: [u8; 2],
+    pub(crate) events: u16,
+    pub(crate) interface: u32,
+    pub(crate) bytes_max: u32,
+    pub(crate) to: Source,
+    pub(crate) own: u32,
+    pub(crate) owner: u64,
+    pub(crate) ports: [[u8; 2]; 2],
+    pub(crate) macs: [[u8; 6]; 2],
+    pub(crate) tag: [u8; 2],
+    pub(crate) tagged: u16,
+    pub(crate) traffic_class: u32,
+    pub(crate) udp_delta: u16,
+    pub(crate) spare: u16,
+    pub(crate) ip_sum: u32,
+}
+
+/// Mirror of `struct media_heard`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub(crate) struct MediaHeard {
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    pub(crate) last_ns: u64,
+    pub(crate) ssrc: u32,
+    pub(crate) base: u32,
+    pub(crate) highest: u32,
+    pub(crate) received: u32,
+    pub(crate) transit: u32,
+    pub(crate) jitter: u32,
+    pub(crate) lost_before: u32,
+    pub(crate) spare: [u32; 3],
 }
 
 /// Mirror of `struct address_bucket`.
@@ -302,6 +352,8 @@ const _: () = assert!(size_of::<Source>() == 20);
 const _: () = assert!(size_of::<PrefixKey>() == 24 && offset_of!(PrefixKey, source) == 4);
 const _: () = assert!(size_of::<PrefixRule>() == 40 && offset_of!(PrefixRule, bits) == 24);
 // Lines of a CPU: each is read with one miss.
+const _: () = assert!(size_of::<MediaRule>() == 128 && offset_of!(MediaRule, to) == 64);
+const _: () = assert!(size_of::<MediaHeard>() == 64);
 const _: () = assert!(size_of::<AddressBucket>() == 64);
 const _: () = assert!(size_of::<AddressEntry>() == 32 && offset_of!(AddressEntry, not_after) == 24);
 const _: () = assert!(size_of::<BudgetBucket>() == 64);
@@ -417,6 +469,48 @@ mod tests {
             "prefix_rule",
             PrefixRule { not_after, own_not_after, hits, bits, mark, own_mark, spare }
         );
+        assert_mirrors!(
+            btf,
+            "media_rule",
+            MediaRule {
+                order,
+                not_after,
+                payload_types,
+                source,
+                port,
+                events,
+                interface,
+                bytes_max,
+                to,
+                own,
+                owner,
+                ports,
+                macs,
+                tag,
+                tagged,
+                traffic_class,
+                udp_delta,
+                spare,
+                ip_sum
+            }
+        );
+        assert_mirrors!(
+            btf,
+            "media_heard",
+            MediaHeard {
+                packets,
+                bytes,
+                last_ns,
+                ssrc,
+                base,
+                highest,
+                received,
+                transit,
+                jitter,
+                lost_before,
+                spare
+            }
+        );
         assert_mirrors!(btf, "address_bucket", AddressBucket { looked, tags, spilled, counts });
         assert_mirrors!(btf, "address_entry", AddressEntry { source, spare, not_after });
         assert_mirrors!(btf, "limit", Limit { interval_ns, tolerance_ns, renew_ns });
@@ -509,6 +603,9 @@ mod tests {
         assert_eq!(number("RULE_DENY_ADDRESS"), i64::from(RULE_DENY_ADDRESS));
         assert_eq!(number("RULE_DENY_PREFIX"), i64::from(RULE_DENY_PREFIX));
         assert_eq!(number("RULE_GEO"), i64::from(RULE_GEO));
+        assert_eq!(number("MEDIA_CLOSED"), i64::from(MEDIA_CLOSED));
+        assert_eq!(number("MEDIA_KNOWN"), i64::from(MEDIA_KNOWN));
+        assert_eq!(number("MEDIA_SETTLED"), i64::from(MEDIA_SETTLED));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,7 @@ use crate::answer::Greeter;
 use crate::limits::Limits;
 use crate::loader::{self, Programs, create_link, mode_of, update_link};
 use crate::maps::{check_layout, open_map, read_settings, write_settings};
+use crate::media::Media;
 use crate::pins::{
     self, EXPLAIN, PROGRAM, link_index, link_pin, open_link, pinned_links, replace_pin,
 };
@@ -78,6 +80,8 @@ pub struct Attached {
     answers: MapHandle,
     pins: PathBuf,
     queues_per_interface: u32,
+    media_first: u16,
+    addresses: Vec<IpAddr>,
 }
 
 impl Attached {
@@ -131,6 +135,12 @@ impl Attached {
         open_map(&self.pins, "tags")?
             .update(0u32.as_bytes(), tags.as_bytes(), MapFlags::ANY)
             .map_err(Error::bpf("say how tags are made"))
+    }
+
+    /// By which workers say what becomes of what arrives at their media ports.
+    pub fn media(&self) -> Result<Media, Error> {
+        let interfaces: Vec<u32> = self.interfaces.iter().map(|one| one.index).collect();
+        Media::open(&self.pins, self.media_first, &self.addresses, &interfaces)
     }
 
     /// By which one of so many workers says which calls it carries; at first none.
@@ -203,6 +213,8 @@ fn attach_all(plan: &Plan) -> Result<Attached, Error> {
         answers: open_map(&plan.pins, "answers")?,
         pins: plan.pins.clone(),
         queues_per_interface: plan.capacities.queues_per_interface,
+        media_first: plan.media_ports.0,
+        addresses: plan.addresses.clone(),
     })
 }
 

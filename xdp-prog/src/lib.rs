@@ -2,7 +2,8 @@
 //!
 //! A frame enters `bpf/tollgate.bpf.c`, is parsed (`parse.h`), judged by its source (`deny.h`, `geo.h`,
 //! `trust.h`), its port (`port.h`), what it asks for (`sip.h`, `signature.h`) and how often (`who.h`, `limit.h`,
-//! `call.h`, `flow.h`), and leaves as its own answer (`answer.h`, `refuse.h`), to a worker's AF_XDP socket (`steer.h`), to the kernel, or nowhere; each exit has a
+//! `call.h`, `flow.h`), and leaves as its own answer (`answer.h`, `refuse.h`), to a worker's AF_XDP socket (`steer.h`), to the kernel, or nowhere; media of a settled call goes on
+//! from here (`media.h`). Each exit has a
 //! [`Reason`] and is counted under it, and strangers by their address too (`talk.h`).
 //!
 //! The dataplane [`attach`]es the program and hands it sockets; what reaches it past the driver it asks
@@ -26,6 +27,7 @@ mod flood;
 mod limits;
 mod loader;
 mod maps;
+pub mod media;
 mod pins;
 mod plan;
 mod prefix;
@@ -42,6 +44,7 @@ pub use error::Error;
 pub use explain::{Described, Explanation, Protocol, Rule};
 pub use flood::{Bare, Flood, Floor};
 pub use limits::{Limits, Rate, RateFault, Rates, TrunkRates};
+pub use loader::sends_for_drivers;
 pub use maps::{Changed, Count, Deny, Instant, Maps, Ports, Region, Regular, Talker, Trust};
 pub use pins::unload;
 pub use plan::{Allowed, Capacities, Deliver, Plan, Target};

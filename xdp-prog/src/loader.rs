@@ -9,12 +9,16 @@ use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
-use libbpf_rs::{MapCore, MapFlags, OpenMapMut, OpenObject};
+use libbpf_rs::{MapCore, MapHandle, OpenMapMut, OpenObject};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::Error;
@@ -104,8 +108,8 @@ fn fill_words(array: &impl MapCore, words: &[u32]) -> Result<(), Error> {
             places.as_bytes(),
             words.as_bytes(),
             words.len() as u32,
-            MapFlags::ANY,
-            MapFlags::ANY,
+            libbpf_rs::MapFlags::ANY,
+            libbpf_rs::MapFlags::ANY,
         )
         .map_err(Error::bpf("write the sources"))
 }
@@ -215,6 +219,8 @@ fn size_tables(open: &mut skeleton::OpenTollgateSkel<'_>, plan: &Plan) -> Result
     size(&mut maps.regular_budgets, Capacities::budget_buckets(sizes.regulars))?;
     size(&mut maps.calls, sizes.calls)?;
     size(&mut maps.call_budgets, sizes.calls)?;
+    size(&mut maps.media_rules, plan.ports())?;
+    size(&mut maps.media_heard, plan.ports())?;
     size(&mut maps.flows, sizes.places())?;
     size(&mut maps.network_flow_sets, sizes.places())?;
     size(&mut maps.talkers, sizes.places())?;
@@ -241,6 +247,8 @@ fn size_tables(open: &mut skeleton::OpenTollgateSkel<'_>, plan: &Plan) -> Result
         &mut maps.trunks,
         &mut maps.calls,
         &mut maps.call_budgets,
+        &mut maps.media_rules,
+        &mut maps.media_heard,
         &mut maps.flows,
         &mut maps.network_flow_sets,
         &mut maps.talkers,
@@ -273,6 +281,43 @@ fn fits(pins: &Path, name: &str, wanted: &OpenMapMut<'_>) -> Result<(), Error> {
     }
     let what = format!("{name} has {found}, the plan wants {wanted}");
     Err(Error::Layout { pins: pins.to_owned(), what })
+}
+
+/// The words of a mappable array, as long as this lives.
+pub(crate) struct Mapped {
+    start: NonNull<AtomicU64>,
+    words: usize,
+}
+
+// SAFETY: what it points to is memory that no thread owns, read and written as atomics alone.
+unsafe impl Send for Mapped {}
+// SAFETY: as above.
+unsafe impl Sync for Mapped {}
+
+impl Mapped {
+    /// Maps an array that was made to be mapped.
+    pub(crate) fn open(array: &MapHandle) -> io::Result<Self> {
+        let words = array.max_entries() as usize * array.value_size() as usize / size_of::<u64>();
+        let none = || io::Error::from(io::ErrorKind::InvalidInput);
+        let bytes = NonZeroUsize::new(words * size_of::<u64>()).ok_or_else(none)?;
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping at a place of the kernel's choice changes no memory of ours.
+        let start = unsafe { mmap(None, bytes, access, MapFlags::MAP_SHARED, array.as_fd(), 0) }?;
+        Ok(Self { start: start.cast(), words })
+    }
+
+    pub(crate) fn words(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping holds so many words from a page boundary on until it is dropped, and
+        // whoever else has it, the kernel among them, changes it word by word.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.words) }
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: this is the mapping of `open`, which nobody can reach any more.
+        let _ = unsafe { munmap(self.start.cast(), self.words * size_of::<u64>()) };
+    }
 }
 
 /// The answer of a libbpf call, which is the negative error number.
@@ -315,18 +360,31 @@ pub(crate) fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     answer(result).map(drop)
 }
 
+/// Whether an interface sends what a program gives to it: all do that say nothing about it (before Linux 6.3), and
+/// a veth does while its far end polls (an XDP program there, or GRO switched on).
+#[must_use]
+pub fn sends_for_drivers(index: u32) -> bool {
+    /// `NETDEV_XDP_ACT_NDO_XMIT` (linux/netdev.h).
+    const SENDS: u64 = 1 << 2;
+    query(index).is_none_or(|query| query.feature_flags == 0 || query.feature_flags & SENDS != 0)
+}
+
 pub(crate) fn mode_of(index: u32) -> Mode {
+    match query(index).map(|query| u32::from(query.attach_mode)) {
+        Some(libbpf_sys::XDP_ATTACHED_DRV) => Mode::Native,
+        Some(libbpf_sys::XDP_ATTACHED_SKB) => Mode::Generic,
+        _ => Mode::Unknown,
+    }
+}
+
+fn query(index: u32) -> Option<libbpf_sys::bpf_xdp_query_opts> {
     let mut query = libbpf_sys::bpf_xdp_query_opts {
         sz: size_of::<libbpf_sys::bpf_xdp_query_opts>() as libbpf_sys::size_t,
         ..Default::default()
     };
     // SAFETY: `query` says its own size and lives over the call.
     let result = unsafe { libbpf_sys::bpf_xdp_query(index as i32, 0, &raw mut query) };
-    match (result, u32::from(query.attach_mode)) {
-        (0, libbpf_sys::XDP_ATTACHED_DRV) => Mode::Native,
-        (0, libbpf_sys::XDP_ATTACHED_SKB) => Mode::Generic,
-        _ => Mode::Unknown,
-    }
+    (result == 0).then_some(query)
 }
 
 /// A frame with all of its headroom used for an explanation still fits.

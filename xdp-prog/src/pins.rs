@@ -28,7 +28,7 @@ const BESIDE: &str = "new_";
 pub(crate) const PROGRAM: &str = "program";
 pub(crate) const EXPLAIN: &str = "explain";
 /// Every table of `bpf/maps.h`, by the name it is pinned under.
-const TABLES: [&str; 29] = [
+const TABLES: [&str; 31] = [
     "settings",
     "tabulation",
     "counts",
@@ -50,6 +50,8 @@ const TABLES: [&str; 29] = [
     "trunks",
     "calls",
     "call_budgets",
+    "media_rules",
+    "media_heard",
     "flows",
     "network_flow_sets",
     "talkers",

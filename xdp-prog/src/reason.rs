@@ -7,6 +7,8 @@ pub enum Verdict {
     Pass,
     /// A worker's AF_XDP socket gets it.
     Redirect,
+    /// It goes on to the far end of its call.
+    Relay,
     /// It goes back as the answer.
     Answer,
     /// Nobody gets it.
@@ -20,6 +22,7 @@ impl Verdict {
         match self {
             Self::Pass => "pass",
             Self::Redirect => "redirect",
+            Self::Relay => "relay",
             Self::Answer => "answer",
             Self::Drop => "drop",
         }
@@ -82,6 +85,10 @@ reasons! {
     WorkerMedia "worker_media"
     /// SIP of a running call to a worker, though the budget of the gateway in whose name it came is spent.
     WorkerCall "worker_call"
+    /// RTP of a settled call that goes on by another interface, in the driver.
+    RelayOn "relay_on"
+    /// RTP of a settled call that goes on by the interface it came in by, in the driver.
+    RelayBack "relay_back"
     /// OPTIONS of a gateway or of a registered phone, answered in the driver.
     AnswerOptions "answer_options"
     /// A datagram to a closed port, or of a stranger with too many flows, whose sender is told so by ICMP.
@@ -120,6 +127,14 @@ reasons! {
     DropAdminPort "drop_admin_port"
     /// A fragment to a media port; media is never fragmented.
     DropMediaFragment "drop_media_fragment"
+    /// To a media port that is of no call.
+    DropMediaClosed "drop_media_closed"
+    /// To a media port by somebody else than the far end, who was heard within the last two seconds.
+    DropMediaStranger "drop_media_stranger"
+    /// Media of a call that has talked for as long as was granted, while nobody was there to end it.
+    DropMediaOver "drop_media_over"
+    /// Media that the driver has no room to write longer headers for.
+    DropMediaHeadroom "drop_media_headroom"
     /// To the SIP port, but with no start line of SIP.
     DropSipStartLine "drop_sip_start_line"
     /// A scanner that names itself in User-Agent or Server.
@@ -166,6 +181,8 @@ impl Reason {
             Verdict::Drop
         } else if self as u32 >= Self::AnswerOptions as u32 {
             Verdict::Answer
+        } else if self as u32 >= Self::RelayOn as u32 {
+            Verdict::Relay
         } else if self as u32 >= Self::WorkerSip as u32 {
             Verdict::Redirect
         } else {
@@ -251,6 +268,7 @@ mod tests {
             let verdict = match reason.verdict() {
                 Verdict::Pass => "pass_",
                 Verdict::Redirect => "worker_",
+                Verdict::Relay => "relay_",
                 Verdict::Answer => "answer_",
                 Verdict::Drop => "drop_",
             };

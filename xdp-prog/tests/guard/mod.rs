@@ -144,13 +144,14 @@ impl Guard {
         assert_eq!(new.packets, old.packets + 1);
         assert_eq!(new.bytes, old.bytes + frame.len() as u64);
         let action = match new.reason.verdict() {
+            xdp_prog::Verdict::Relay if new.reason == Reason::RelayOn => 4,
             xdp_prog::Verdict::Drop => 1,
             xdp_prog::Verdict::Pass => 2,
             xdp_prog::Verdict::Redirect => 4,
-            xdp_prog::Verdict::Answer => 3,
+            xdp_prog::Verdict::Relay | xdp_prog::Verdict::Answer => 3,
         };
         assert_eq!(run.action, action, "{:?}", new.reason);
-        if action != 3 {
+        if !matches!(new.reason.verdict(), xdp_prog::Verdict::Relay | xdp_prog::Verdict::Answer) {
             assert_eq!(run.frame, frame, "the guard must not write to frames that go on");
         }
         new.reason
