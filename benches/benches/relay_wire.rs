@@ -97,6 +97,7 @@ fn worker(
         greeter: None,
         knows: Box::new(|_| true),
         roster: None,
+        media: None,
         calls_max: CALLS as usize,
         message_bytes_max: 8_192,
         spin: Duration::ZERO,

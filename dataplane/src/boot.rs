@@ -16,6 +16,7 @@ use link::ring;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use shm::{Doorbell, Lock, Region};
+use xdp_prog::media::Media;
 use xdp_prog::{Greeter, Roster};
 
 use crate::clock;
@@ -88,7 +89,14 @@ pub fn run(config: &Config) -> Result<(), Error> {
 }
 
 /// Who else receives for a worker: the kernel's sockets, and the driver, which is told what it needs for that.
-type Beside = (rim::WorkerSide, Option<(Greeter, Roster)>);
+type Beside = (rim::WorkerSide, Option<Told>);
+
+/// By which a worker tells the driver.
+struct Told {
+    greeter: Greeter,
+    roster: Roster,
+    media: Media,
+}
 
 /// The workers of this process, and what they are started with.
 struct Crew<'a> {
@@ -165,7 +173,12 @@ impl Crew<'_> {
         }
         let sides = nics.into_iter().zip(hops).zip(rims).zip(handoffs);
         for (index, (((nic, hops), rim), handoff)) in sides.enumerate() {
-            let told = (guard.greeter(index as u32)?, guard.roster(index as u32, workers)?);
+            let worker = index as u32;
+            let told = Told {
+                greeter: guard.greeter(worker)?,
+                roster: guard.roster(worker, workers)?,
+                media: guard.media()?,
+            };
             self.start_worker(index, nic, hops, (rim, Some(told)), handoff)?;
         }
         Ok(())
@@ -194,7 +207,10 @@ impl Crew<'_> {
         handoff: Handoff,
     ) -> Result<Parts<N>, Error> {
         let config = self.config;
-        let (greeter, roster) = told.unzip();
+        let (greeter, roster, media) = match told {
+            Some(told) => (Some(told.greeter), Some(told.roster), Some(told.media)),
+            None => (None, None, None),
+        };
         let workers = config.dataplane.workers;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)?;
@@ -244,6 +260,7 @@ impl Crew<'_> {
             greeter,
             knows: Box::new(acquaintances(&config.paths.pins)),
             roster,
+            media,
             calls_max: calls_max as usize,
             message_bytes_max: config.sip.message_bytes_max,
             spin: Duration::from_micros(config.dataplane.spin_us.into()),

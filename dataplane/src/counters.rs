@@ -31,6 +31,10 @@ pub enum WorkerCounter {
     SipTooLong,
     /// Media datagrams relayed.
     MediaRelayed,
+    /// Times that the driver was told to send the media of a port on by itself.
+    MediaSettled,
+    /// Times that it was told no more to.
+    MediaTakenBack,
     /// SIP messages from one call of ours to another, which a transfer joined.
     SipInside,
     /// Datagrams given to the worker that owns them.
@@ -75,7 +79,7 @@ pub enum WorkerCounter {
 
 impl WorkerCounter {
     /// Every counter, in the order of its number.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::FramesReceived,
         Self::FramesSent,
         Self::NoFrame,
@@ -84,6 +88,8 @@ impl WorkerCounter {
         Self::SipKeepAlive,
         Self::SipTooLong,
         Self::MediaRelayed,
+        Self::MediaSettled,
+        Self::MediaTakenBack,
         Self::SipInside,
         Self::HandedOut,
         Self::HandedIn,
@@ -118,6 +124,8 @@ impl WorkerCounter {
             Self::SipKeepAlive => "sip_keep_alive",
             Self::SipTooLong => "sip_too_long",
             Self::MediaRelayed => "media_relayed",
+            Self::MediaSettled => "media_settled",
+            Self::MediaTakenBack => "media_taken_back",
             Self::SipInside => "sip_inside",
             Self::HandedOut => "handed_out",
             Self::HandedIn => "handed_in",
@@ -213,6 +221,16 @@ impl Counters {
     /// Counts a media datagram that goes nowhere.
     pub fn media_drop(&mut self, reason: DropReason) {
         self.add_at(DROPS_AT + reason as usize, 1);
+    }
+
+    /// So many ports are settled now: of the others it was taken back.
+    pub fn media_settled(&mut self, ports: u32) {
+        let [settled, taken_back] =
+            [WorkerCounter::MediaSettled, WorkerCounter::MediaTakenBack].map(|it| it as usize);
+        let settled = self.values.get(settled).copied().unwrap_or_default();
+        if let Some(value) = self.values.get_mut(taken_back) {
+            *value = settled.saturating_sub(ports.into());
+        }
     }
 
     /// Counts a datagram given to another worker.

@@ -18,6 +18,7 @@ use std::time::Duration;
 use link::Endpoint;
 use link::ring::{self, Consumer, Producer};
 use wire::Mac;
+use xdp_prog::sends_for_drivers;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::boot::last_words;
@@ -62,6 +63,8 @@ pub struct Hop {
     pub vlan: Option<u16>,
     /// Longest payload that needs no fragments.
     pub payload_max: usize,
+    /// Whether the interface sends what a driver gives to it (`xdp_prog::sends_for_drivers`).
+    pub for_drivers: bool,
 }
 
 /// What the thread tells a worker. Interface `u32::MAX`: no way is known.
@@ -74,7 +77,8 @@ struct Update {
     source_mac: Mac,
     destination_mac: Mac,
     vlan: u16,
-    reserved: u16,
+    /// 1: `for_drivers`.
+    for_drivers: u16,
 }
 
 #[derive(Clone, Copy)]
@@ -143,6 +147,7 @@ impl Reader {
                 destination_mac: update.destination_mac,
                 vlan: (update.vlan != NO_VLAN).then_some(update.vlan),
                 payload_max: update.payload_max as usize,
+                for_drivers: update.for_drivers == 1,
             });
             let bucket = self.buckets.get_mut(place(&self.key, destination.ip()));
             let entry = bucket.and_then(|bucket| find(bucket, destination.ip()));
@@ -163,6 +168,7 @@ impl Reader {
                 destination_mac,
                 vlan: None,
                 payload_max,
+                for_drivers: false,
             });
         };
         let bucket = self.buckets.get_mut(place(&self.key, destination))?;
@@ -252,6 +258,7 @@ struct Known {
 struct Seen {
     links: HashMap<u32, Option<Link>>,
     neighbors: HashMap<(u32, IpAddr), Option<Neighbor>>,
+    senders: HashMap<u32, bool>,
 }
 
 struct Thread {
@@ -369,6 +376,7 @@ impl Thread {
             destination_mac: (*neighbor)?.mac,
             vlan,
             payload_max: link.mtu.saturating_sub(HEADERS_BYTES) as usize,
+            for_drivers: *seen.senders.entry(port).or_insert_with(|| sends_for_drivers(port)),
         })
     }
 
@@ -380,7 +388,7 @@ impl Thread {
             source_mac: hop.map_or([0; 6], |hop| hop.source_mac),
             destination_mac: hop.map_or([0; 6], |hop| hop.destination_mac),
             vlan: hop.and_then(|hop| hop.vlan).unwrap_or(NO_VLAN),
-            reserved: 0,
+            for_drivers: hop.is_some_and(|hop| hop.for_drivers).into(),
         };
         for (worker, side) in self.sides.iter_mut().enumerate() {
             if workers >> worker & 1 == 1 {
@@ -405,8 +413,16 @@ mod tests {
         let destination = Endpoint::from(SocketAddr::new(destination, 0));
         let (source_mac, destination_mac) = ([2; 6], [4; 6]);
         let payload_max = 1452;
-        let (vlan, reserved) = (42, 0);
-        Update { destination, interface, payload_max, source_mac, destination_mac, vlan, reserved }
+        let (vlan, for_drivers) = (42, 1);
+        Update {
+            destination,
+            interface,
+            payload_max,
+            source_mac,
+            destination_mac,
+            vlan,
+            for_drivers,
+        }
     }
 
     #[test]

@@ -96,6 +96,7 @@ fn parts(link: &Link, scratch: &Path, ours: [&str; 2], rim: rim::WorkerSide) -> 
         greeter: None,
         knows: Box::new(|_| true),
         roster: None,
+        media: None,
         calls_max: CALLS as usize,
         message_bytes_max: MESSAGE_BYTES_MAX,
         spin: Duration::ZERO,

@@ -133,6 +133,7 @@ impl Appliance {
             greeter: None,
             knows: Box::new(|_| true),
             roster: None,
+            media: None,
             calls_max: CALLS as usize,
             message_bytes_max: MESSAGE_BYTES_MAX,
             spin: Duration::ZERO,

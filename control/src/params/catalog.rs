@@ -185,6 +185,7 @@ pub const CATALOG: &[Parameter] = &[
     number("SS_GATEWAY_SWITCH_STOP_AFTER_RTP_START", "1", SWITCH, "", "dataplane", NOW, "1: no failover once media flowed; 0: until the answer"),
     number("SS_QOS_SIGNAL", "24", (0, 63), "DSCP", "dataplane", NOW, "mark of SIP; 0: best effort"),
     number("SS_QOS_RTP", "46", (0, 63), "DSCP", "dataplane", NOW, "mark of RTP; 0: best effort"),
+    number("TG_MEDIA_SETTLED", "1", SWITCH, "", "dataplane", NOW, "1: media that needs nothing but new addresses is sent on in the driver; 0: by the workers"),
     number("SS_AUXILIARY_RING_TONE_ACTIVATION_DELAY", "0", (0, 60_000), "ms", "dataplane", NOW, "wait before our own ringback; 0: none"),
     number("EXPIRE", "3600", (60, 86_400), "s", "control", NOW, "life of our registrations at vendors"),
     number("RETRY_DELAY", "60", (1, 86_400), "s", "control", NOW, "wait after a failed registration, a tenth more or less"),

@@ -293,7 +293,8 @@ impl Values {
             streams_max: self.small("TG_STREAMS"),
             tcp_above_bytes: self.small("TG_SIP_TCP_ABOVE"),
             stream_probe_s: self.small("TG_STREAM_PROBE"),
-            options_in_driver: self.small("TG_OPTIONS_IN_DRIVER"),
+            options_in_driver: self.tiny("TG_OPTIONS_IN_DRIVER"),
+            media_settled: self.tiny("TG_MEDIA_SETTLED"),
             transfer: order::TransferKeys {
                 wait_s: self.small("TG_TRANSFER_WAIT"),
                 pause_s: self.small("TG_TRANSFER_PAUSE"),

@@ -83,6 +83,8 @@ pub(crate) struct Streams<'a> {
     pub(crate) inside: [bool; 2],
     /// Whether both sides may be heard.
     pub(crate) answered: bool,
+    /// When the call has talked for as long as was granted; `None`: never.
+    pub(crate) ends: Option<Instant>,
     /// Our number of each leg's session, by [`Side`].
     pub(crate) sessions: [u32; 2],
     /// What no peer knows.
@@ -178,6 +180,7 @@ impl MediaPlane {
             assert!(opened, "a reserved port was not a closed pair of the table");
             if streams.answered {
                 self.table.set_answered(now, port);
+                self.table.set_not_after(port, not_after(streams.ends));
             }
         }
     }
@@ -262,11 +265,22 @@ impl MediaPlane {
         self.table.set_remote(port, Some(rtp), rtcp_beside(rtp), latch, payload_types);
     }
 
-    /// Both sides are heard from now on.
-    pub(crate) fn set_answered(&mut self, now: Instant, legs: [&LegMedia; 2]) {
+    /// Both sides are heard from now on, until the granted time is over.
+    pub(crate) fn set_answered(
+        &mut self,
+        now: Instant,
+        legs: [&LegMedia; 2],
+        ends: Option<Instant>,
+    ) {
         for port in legs.into_iter().flat_map(LegMedia::open_ports) {
             self.table.set_answered(now, port);
+            self.table.set_not_after(port, not_after(ends));
         }
+    }
+
+    /// Whether a leg's first stream went on while no process was there: then it was counted too.
+    pub(crate) fn went_on(&self, leg: &LegMedia) -> bool {
+        leg.ports[0] != 0 && self.table.is_settled(leg.ports[0])
     }
 
     /// Whether the leg's far end has sent media.
@@ -339,6 +353,7 @@ impl MediaPlane {
                 let state = &states[side as usize][index];
                 let (port, opening) = opening(streams, side, index);
                 self.table.reopen(now, port, &opening, state, now + window);
+                self.table.set_not_after(port, not_after(streams.ends));
                 if streams.inside[side as usize] {
                     let rtcp = state.remote.and_then(rtcp_beside);
                     let types = state.payload_types;
@@ -379,6 +394,12 @@ fn next_description(
         _ if told.hash == hash => told,
         version => Described { version: version.wrapping_add(1), hash },
     }
+}
+
+/// Until when media goes on if nobody is there to end the call: who is ends it at the granted second.
+fn not_after(ends: Option<Instant>) -> Option<Instant> {
+    const GRACE: Duration = Duration::from_secs(5);
+    ends.map(|ends| ends + GRACE)
 }
 
 fn opening(streams: &Streams<'_>, side: Side, index: usize) -> (u16, Opening) {
@@ -489,6 +510,7 @@ mod tests {
             locals: [&locals[0], &locals[1]],
             inside: [false; 2],
             answered: false,
+            ends: None,
             sessions: [1, 2],
             secret: &[7; 16],
         };

@@ -209,7 +209,10 @@ impl Switch {
     pub fn handle_order(&mut self, now: Instant, order: &Order) {
         match order {
             Order::HangUp(hang_up) => self.handle_hang_up(now, hang_up),
-            Order::Parameters(parameters) => self.parameters = *parameters,
+            Order::Parameters(parameters) => {
+                self.parameters = *parameters;
+                self.media.table.set_settles(parameters.media_settled == 1);
+            }
             Order::Drain(drain) => self.draining = drain.draining != 0,
             Order::Profile(profile) => {
                 if self.profiles.put(profile) == Put::Full {

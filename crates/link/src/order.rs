@@ -223,7 +223,9 @@ pub struct Parameters {
     /// A connection that is silent for so long is asked whether its peer is there, s; 0: never.
     pub stream_probe_s: u32,
     /// Whether OPTIONS of peers are answered in the driver (`TG_OPTIONS_IN_DRIVER`).
-    pub options_in_driver: u32,
+    pub options_in_driver: u16,
+    /// Whether media that needs nothing but new addresses is sent on in the driver (`TG_MEDIA_SETTLED`).
+    pub media_settled: u16,
     /// Transfers by keys.
     pub transfer: TransferKeys,
     /// Realm of our challenges.
@@ -308,6 +310,7 @@ impl Default for Parameters {
             tcp_above_bytes: 0,
             stream_probe_s: 120,
             options_in_driver: 0,
+            media_settled: 1,
             transfer: TransferKeys::default(),
             realm: Text::new(b"tollgate").unwrap_or_default(),
             domain: Text::EMPTY,

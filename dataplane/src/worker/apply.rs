@@ -26,6 +26,7 @@ impl<N: Nic> Worker<N> {
     pub(super) fn apply(&mut self, now: Instant) -> bool {
         let mut any = false;
         loop {
+            self.settle();
             let acted = self.apply_actions(now);
             let spoke = self.apply_transmits(now);
             if !(acted || spoke) {

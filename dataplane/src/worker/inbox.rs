@@ -125,7 +125,10 @@ impl<N: Nic> Worker<N> {
                 Down::Order(order) => {
                     match order {
                         Order::Parameters(parameters) => {
-                            self.parameters = parameters;
+                            let former = std::mem::replace(&mut self.parameters, parameters);
+                            if former.dscp_rtp != parameters.dscp_rtp {
+                                self.switch.media().change_all();
+                            }
                             self.rim.set_parameters(&parameters);
                         }
                         Order::Name(name) => self.rim.set_name(&name),

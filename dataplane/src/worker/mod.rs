@@ -2,7 +2,7 @@
 //!
 //! A [`Worker::turn`] is one pass of its loop, in the order of the files here: [`ingress`] takes what
 //! the NIC received, [`inbox`] what other workers, the rim and control sent, [`apply`] carries out
-//! what the brain decided, [`egress`] sends it, [`handoff`] gives away what is not ours. Work per turn
+//! what the brain decided, [`settle`] says to the driver what it may do without us, [`egress`] sends it, [`handoff`] gives away what is not ours. Work per turn
 //! is bounded, and [`backlog`] knows when that is not enough; nothing is allocated after
 //! [`Worker::open`] (`tests/no_allocation.rs` counts).
 
@@ -13,6 +13,7 @@ mod handoff;
 mod inbox;
 mod ingress;
 mod letter;
+mod settle;
 
 pub use handoff::{Handed, Handoff};
 pub(crate) use letter::{ENVELOPE_BYTES, by_udp, envelope, seal, unseal};
@@ -32,9 +33,11 @@ use link::report::ConnectionLost;
 use link::ring::SLOT_BYTES_MAX;
 use link::table::{Image, SlotState};
 use shm::Doorbell;
+use xdp_prog::media::Media;
 use xdp_prog::{Greeter, Roster};
 
 use self::backlog::Backlog;
+use self::settle::{FINDS_WAYS, Hearer};
 use crate::clock;
 use crate::counters::{Counters, WorkerCounter};
 use crate::neighbors;
@@ -73,6 +76,12 @@ pub struct Worker<N: Nic> {
     knows: Box<dyn Fn(IpAddr) -> bool + Send>,
     /// By which the driver knows our calls; where there is one.
     roster: Option<Roster>,
+    /// By which it sends media on by itself; where there is one.
+    media: Option<Media>,
+    /// Which media port is looked after next, by its place.
+    looked_after: usize,
+    /// Until when a way may be unknown that the process before this one knew.
+    ways_due: Instant,
     counters: Counters,
     batch: Batch,
     /// The datagram that is being read: moved out of its frame or ring.
@@ -133,6 +142,8 @@ pub struct Parts<N: Nic> {
     pub knows: Box<dyn Fn(IpAddr) -> bool + Send>,
     /// By which the driver knows its calls.
     pub roster: Option<Roster>,
+    /// By which the driver sends media on by itself.
+    pub media: Option<Media>,
     /// Calls of this worker, for the list of records that wait.
     pub calls_max: usize,
     /// Longest SIP message.
@@ -199,6 +210,9 @@ impl<N: Nic> Worker<N> {
             greeter: parts.greeter,
             knows: parts.knows,
             roster: parts.roster,
+            media: parts.media,
+            looked_after: 0,
+            ways_due: now + FINDS_WAYS,
             counters: Counters::new(),
             batch: Batch::new(),
             incoming: vec![0; SLOT_BYTES_MAX].into(),
@@ -221,12 +235,19 @@ impl<N: Nic> Worker<N> {
         worker
     }
 
-    /// Calls that outlived the process before this one (`apply` tells the table what became of them).
+    /// Calls that outlived the process before this one (`apply` tells the table what became of them), and their
+    /// media, which may have gone on without us.
     fn adopt(&mut self, now: Instant) {
+        if let Some(media) = &self.media {
+            self.switch.media().set_ears(Box::new(Hearer(media.clone())));
+        }
         self.switch.set_wall_offset((self.wall_offset)());
         for slot in 0..self.side.calls.len() {
             self.adopt_slot(now, slot);
         }
+        self.counters.add(WorkerCounter::MediaSettled, self.switch.media().settled_ports().into());
+        // What else stands there is of calls that are no more.
+        self.switch.media().change_all();
         self.apply(now);
     }
 
@@ -303,8 +324,10 @@ impl<N: Nic> Worker<N> {
         for counter in StreamCounter::ALL {
             self.counters.stream(counter, self.rim.counted(counter));
         }
+        self.counters.media_settled(self.switch.media().settled_ports());
         self.counters.publish(&self.side.counters, &self.switch, &self.nic);
         self.greet(now);
+        self.look_after_media(now);
     }
 
     /// Lets the driver answer OPTIONS until we must have been heard again, or no more.

@@ -247,6 +247,7 @@ impl<'m> Machine<'m> {
                     greeter: None,
                     knows: Box::new(|_| true),
                     roster: None,
+                    media: None,
                     calls_max: CALLS_PER_WORKER as usize,
                     message_bytes_max: MESSAGE_BYTES_MAX,
                     spin: Duration::ZERO,

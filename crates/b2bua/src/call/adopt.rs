@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use link::CallRecord;
-use link::record::{CallKey, EndReason, EndedBy, NEVER};
+use link::record::{CallKey, EndReason, EndedBy, MediaFigures, NEVER};
 
 use super::{Call, Deadline, State};
 use crate::Instant;
@@ -94,7 +94,15 @@ impl Switch {
         let window = Duration::from_secs(u64::from(self.parameters.latch_window_s));
         let mut streams = Self::media_parts(&mut self.calls, &self.setup, slot);
         if talks {
-            return self.media.reopen(now, &mut streams, &ports, window);
+            let is_open = self.media.reopen(now, &mut streams, &ports, window);
+            let call = &mut self.calls[slot];
+            for (leg, before) in call.legs.iter().zip(&mut call.heard_before) {
+                // Who went on counting has counted all of it.
+                if self.media.went_on(&leg.media) {
+                    *before = MediaFigures::default();
+                }
+            }
+            return is_open;
         }
         for leg in &mut streams.legs {
             **leg = crate::media::LegMedia::NONE;
@@ -105,11 +113,6 @@ impl Switch {
     fn adopt_talk(&mut self, slot: usize) {
         self.enter_state(slot, State::Talking);
         self.adopt_sessions(slot);
-        let call = &self.calls[slot];
-        if call.talk_s > 0 {
-            let answered = call.started + Duration::from_millis(call.record.answered_ms.into());
-            let end = answered + Duration::from_secs(call.talk_s.into());
-            self.set_deadline(slot, Deadline::Talk, Some(end));
-        }
+        self.set_deadline(slot, Deadline::Talk, self.calls[slot].talk_ends());
     }
 }

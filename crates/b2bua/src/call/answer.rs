@@ -215,12 +215,10 @@ impl Switch {
             slot,
             Unacked { side: Side::Caller, server, cseq, interval: T1, carries },
         );
-        if self.calls[slot].talk_s > 0 {
-            let talk = Duration::from_secs(u64::from(self.calls[slot].talk_s));
-            self.set_deadline(slot, Deadline::Talk, Some(now + talk));
-        }
+        let ends = self.calls[slot].talk_ends();
+        self.set_deadline(slot, Deadline::Talk, ends);
         let [caller, callee] = &self.calls[slot].legs;
-        self.media.set_answered(now, [&caller.media, &callee.media]);
+        self.media.set_answered(now, [&caller.media, &callee.media], ends);
         self.counters.add(Counter::CallsAnswered);
         self.save(slot);
     }

@@ -344,6 +344,13 @@ impl Call {
         self.talk_s
     }
 
+    /// When it has talked for as long as was granted; `None`: never, or it does not talk yet.
+    pub(crate) fn talk_ends(&self) -> Option<Instant> {
+        let answered_ms = Some(self.record.answered_ms).filter(|&at| at != NEVER)?;
+        let answered = self.started + Duration::from_millis(answered_ms.into());
+        (self.talk_s > 0).then(|| answered + Duration::from_secs(self.talk_s.into()))
+    }
+
     pub(crate) fn leg(&mut self, side: Side) -> &mut Leg {
         &mut self.legs[side as usize]
     }
@@ -541,6 +548,7 @@ impl Switch {
         let call = &mut calls[slot];
         let key = CallKey { slot: slot as u32, generation: call.generation };
         let answered = call.state.is_confirmed();
+        let ends = call.talk_ends();
         let inside = call.legs.each_ref().map(|leg| leg.path.inside().is_some());
         let secret = &setup.keys.tag;
         let sessions = call.legs.each_ref().map(|leg| media::session_of(leg.random, secret));
@@ -552,6 +560,7 @@ impl Switch {
             inside,
             legs: [&mut caller.media, &mut callee.media],
             answered,
+            ends,
             sessions,
             secret,
         }

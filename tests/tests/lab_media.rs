@@ -1,0 +1,103 @@
+//! Media at two speeds, in the lab: what the driver sends on by itself, and what outlives the processes.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tests::carrier::{callers, counted, expect_cdrs, number, raised, vendor};
+use tests::lab::{BOX_CUSTOMER_SIDE, Lab};
+
+/// Media that was sent on in the driver.
+const RELAYED: [&str; 2] = ["relay_on", "relay_back"];
+
+/// Both directions of so many calls are the driver's.
+fn are_settled(lab: &Lab, calls: u64) -> bool {
+    let status = lab.tollgate(&["status"]).unwrap_or_default();
+    counted(&status, "media_settled") >= 2 * calls
+}
+
+fn heard(cdr: &Value, side: &str) -> u64 {
+    cdr.pointer(&format!("/media/{side}")).map_or(0, |figures| number(figures, "packets"))
+}
+
+#[test]
+fn audio_of_running_calls_goes_on_in_the_driver_and_is_in_the_records() {
+    let Some(lab) = raised(2, true) else { return };
+    let vendor = vendor(&lab, 30);
+    let result = callers(&lab, 5070, 20, 6).json().expect("the callers report");
+    let (sent, received) = (number(&result, "sent"), number(&result, "received"));
+    assert_eq!((number(&result, "ended"), number(&result, "changed")), (20, 0), "{result}");
+    assert!(received * 1000 >= sent * 999, "RTP loss over 0.1 %: {result}");
+    let relayed = lab.driver_packets(&RELAYED).expect("the driver counts");
+    assert!(relayed * 100 >= (sent + received) * 90, "{relayed} of {result}");
+    let mut packets = 0;
+    for cdr in expect_cdrs(&lab, 20) {
+        for side in ["from_caller", "from_callee"] {
+            packets += heard(&cdr, side);
+            assert_eq!(cdr.pointer(&format!("/media/{side}/lost")), Some(&json!(0)), "{cdr}");
+        }
+    }
+    assert!(packets * 1000 >= (sent + received) * 999, "{packets} of {result}");
+    let is_over = || {
+        let status = lab.tollgate(&["status"]).unwrap_or_default();
+        let settled = counted(&status, "media_settled");
+        settled > 0 && settled == counted(&status, "media_taken_back")
+    };
+    assert!(Lab::wait_until(Duration::from_secs(3), is_over), "no flow outlives its call");
+    drop(vendor);
+}
+
+#[test]
+fn a_killed_dataplane_costs_settled_calls_no_packet_and_its_successor_counts_on() {
+    let Some(lab) = raised(2, true) else { return };
+    let vendor = vendor(&lab, 40);
+    let running = callers(&lab, 5070, 10, 14);
+    assert!(Lab::wait_until(Duration::from_secs(8), || are_settled(&lab, 10)), "{}", lab.books());
+    lab.script(&["kill", "dataplane"]).expect("the dataplane is killed");
+    std::thread::sleep(Duration::from_secs(2));
+    lab.script(&["start", "dataplane"]).expect("the dataplane comes back");
+    let result = running.json().expect("the callers report");
+    assert_eq!((number(&result, "ended"), number(&result, "changed")), (10, 0), "{result}");
+    let (sent, received) = (number(&result, "sent"), number(&result, "received"));
+    // What was on its way when the callers hung up.
+    assert!(received + 2 * 10 >= sent, "{result}");
+    let mut packets = 0;
+    for cdr in expect_cdrs(&lab, 10) {
+        assert_eq!(cdr.get("end_reason"), Some(&json!("normal")), "{cdr}");
+        packets += heard(&cdr, "from_caller") + heard(&cdr, "from_callee");
+        assert_eq!(cdr.pointer("/media/from_caller/lost"), Some(&json!(0)), "{cdr}");
+    }
+    assert!(packets * 1000 >= (sent + received) * 999, "{packets} of {result}");
+    drop(vendor);
+}
+
+#[test]
+fn who_floods_a_live_media_port_is_dropped_in_the_driver_and_heard_by_nobody() {
+    let Some(lab) = raised(1, true) else { return };
+    let vendor = vendor(&lab, 40);
+    let running = callers(&lab, 5070, 5, 12);
+    assert!(Lab::wait_until(Duration::from_secs(8), || are_settled(&lab, 5)), "{}", lab.books());
+    lab.add_address("cust", "10.10.1.66").expect("an attacker has an address");
+    let (host, _) = BOX_CUSTOMER_SIDE.split_once(':').unwrap_or((BOX_CUSTOMER_SIDE, ""));
+    let attacker = lab.socket("cust", "10.10.1.66:4000").expect("a socket");
+    let mut packet = vec![0x80, 8, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4];
+    packet.extend([0x2a; 160]);
+    // Every port of the first calls, live and closed ones, RTP and RTCP, with all that is no RTP too.
+    for round in 0..200_u16 {
+        for port in 10_000..10_040_u16 {
+            let length = [packet.len(), 0, 1, 11, 12, 60][usize::from(round % 6)];
+            attacker.send_to(&packet[..length], (host, port)).expect("it is sent");
+        }
+    }
+    let result = running.json().expect("the callers report");
+    let (sent, received) = (number(&result, "sent"), number(&result, "received"));
+    assert_eq!((number(&result, "ended"), number(&result, "changed")), (5, 0), "{result}");
+    assert!(received + 2 * 5 >= sent, "{result}");
+    for reason in ["drop_media_closed", "drop_media_stranger"] {
+        let dropped = lab.driver_packets(&[reason]).expect("the driver counts");
+        assert!(dropped > 1_000, "{reason}: {dropped}");
+    }
+    for cdr in expect_cdrs(&lab, 5) {
+        assert_eq!(cdr.pointer("/media/from_caller/lost"), Some(&json!(0)), "{cdr}");
+    }
+    drop(vendor);
+}
