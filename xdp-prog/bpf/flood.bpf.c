@@ -4,10 +4,12 @@
  *
  * `flood` is run over live frames, each a copy of one UDP frame over IPv4 without options. It gives each
  * the next source and the checksum that belongs to it, writes a number into it wherever one is wanted, and
- * puts it on a cable. `bare` drops all that comes; `bare_source` has read who sent it, and `bare_line` has
+ * puts it on a cable. `streams` does so with copies of one RTP packet: ports, sequence number, timestamp and SSRC of
+ * each stream in turn. `bounce` sends all back to where it came from, as it is. `bare` drops all that comes; `bare_source` has read who sent it, and `bare_line` has
  * counted him in one line of a table: less than that no exact list of addresses can do.
  */
 #include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include "frame.h"
@@ -89,6 +91,76 @@ int flood(struct xdp_md *frame)
 			return XDP_ABORTED;
 	flood_number += 1;
 	return bpf_redirect(flood_cable, 0);
+}
+
+#define UDP_PORTS 34
+#define UDP_CHECKSUM 40
+#define RTP_SEQUENCE 44
+#define RTP_STAMP 46
+#define RTP_SSRC 50
+#define RTP_PTIME 160
+
+const volatile __u32 streams_used;
+const volatile __u32 streams_sum; /* of what the UDP checksum covers but what changes */
+__u32 streams_next;
+__u32 streams_turn;
+
+/* Ports, in network order, the sender's first. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} streams_ports SEC(".maps");
+
+static __always_inline __u32 streams_words(__u32 word)
+{
+	return (word & 0xffff) + (word >> 16);
+}
+
+SEC("xdp")
+int streams(struct xdp_md *frame)
+{
+	__u32 next = streams_next, turn = streams_turn;
+	__u32 *ports = bpf_map_lookup_elem(&streams_ports, &next);
+	__u16 *head = frame_at(frame, UDP_PORTS, RTP_SSRC + 4 - UDP_PORTS);
+	__u32 stamp = bpf_htonl(turn * RTP_PTIME), ssrc = bpf_htonl(next), sum;
+	__u16 sequence = bpf_htons(turn);
+
+	if (!ports || !head)
+		return XDP_ABORTED;
+	*(__u32 *)head = *ports;
+	head[(RTP_SEQUENCE - UDP_PORTS) / 2] = sequence;
+	__builtin_memcpy(&head[(RTP_STAMP - UDP_PORTS) / 2], &stamp, sizeof(stamp));
+	__builtin_memcpy(&head[(RTP_SSRC - UDP_PORTS) / 2], &ssrc, sizeof(ssrc));
+	sum = streams_sum + streams_words(*ports) + sequence + streams_words(stamp) +
+	      streams_words(ssrc);
+	sum = streams_words(streams_words(sum));
+	head[(UDP_CHECKSUM - UDP_PORTS) / 2] = sum == 0xffff ? 0xffff : ~sum;
+	if (next + 1 < streams_used) {
+		streams_next = next + 1;
+	} else {
+		streams_next = 0;
+		streams_turn = turn + 1;
+	}
+	return bpf_redirect(flood_cable, 0);
+}
+
+SEC("xdp")
+int bounce(struct xdp_md *frame)
+{
+	__u16 *macs = frame_at(frame, 0, 12);
+	__u16 word;
+
+	if (!macs)
+		return XDP_ABORTED;
+#pragma unroll
+	for (int i = 0; i < 3; i++) {
+		word = macs[i];
+		macs[i] = macs[i + 3];
+		macs[i + 3] = word;
+	}
+	return XDP_TX;
 }
 
 SEC("xdp")

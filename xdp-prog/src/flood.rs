@@ -47,7 +47,51 @@ impl Flood {
     }
 }
 
-/// What a program that drops every frame does before.
+/// RTP streams, a packet of each in turn, put on a cable as fast as this core can, or slower.
+pub struct Streams {
+    program: OwnedFd,
+    frame: Vec<u8>,
+}
+
+impl Streams {
+    /// Loads them, for the interface of this network namespace at the near end of a cable. The frame is untagged,
+    /// RTP over UDP over IPv4 without options; each stream has ports of its own, the sender's first.
+    pub fn open(cable: &str, frame: &[u8], ports: &[(u16, u16)]) -> Result<Self, Error> {
+        const CHANGES: [std::ops::Range<usize>; 3] = [34..38, 40..42, 44..54];
+        let mut still = frame.to_vec();
+        for change in CHANGES {
+            let Some(bytes) = still.get_mut(change) else {
+                return Err(Error::Plan("a stream is of RTP over UDP over IPv4".to_owned()));
+            };
+            bytes.fill(0);
+        }
+        still.resize(still.len().next_multiple_of(2), 0);
+        // The addresses and the UDP datagram, and of the pseudo-header the protocol and the length again.
+        let datagram = still.get(26..).unwrap_or_default().as_chunks().0;
+        let words = datagram.iter().map(|word| u64::from(u16::from_ne_bytes(*word)));
+        let length = u16::from_ne_bytes([frame[38], frame[39]]);
+        let mut sum = words.sum::<u64>() + u64::from(length) + u64::from(17_u16.to_be());
+        while sum > 0xffff {
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        let both = |&(from, to): &(u16, u16)| {
+            let ([a, b], [c, d]) = (from.to_be_bytes(), to.to_be_bytes());
+            [a, b, c, d]
+        };
+        let ports: Vec<[u8; 4]> = ports.iter().map(both).collect();
+        let program = loader::load_streams(index_of(cable)?, sum as u32, &ports)?;
+        Ok(Self { program, frame: frame.to_vec() })
+    }
+
+    /// Sends so many packets. Those for which the far end has no room are lost.
+    pub fn send(&self, packets: u32) -> Result<(), Error> {
+        let nowhere = Arrival { interface_index: 0, queue: 0 };
+        loader::live_run(self.program.as_fd(), &self.frame, nowhere, packets)
+            .map_err(Error::os("send streams"))
+    }
+}
+
+/// What a program that does next to nothing does with every frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Floor {
     /// Nothing.
@@ -56,9 +100,11 @@ pub enum Floor {
     Source,
     /// Reads it, and counts it in one line of a table of 16 MB.
     Line,
+    /// Sends the frame back as it is, its MACs turned.
+    Bounce,
 }
 
-/// A program that drops every frame, on an interface until this is dropped.
+/// A program that drops every frame, or bounces it, on an interface until this is dropped.
 pub struct Bare {
     _link: OwnedFd,
 }

@@ -42,7 +42,7 @@ pub use answer::Greeter;
 pub use attach::{Attached, Interface, Mode, attach};
 pub use error::Error;
 pub use explain::{Described, Explanation, Protocol, Rule};
-pub use flood::{Bare, Flood, Floor};
+pub use flood::{Bare, Flood, Floor, Streams};
 pub use limits::{Limits, Rate, RateFault, Rates, TrunkRates};
 pub use loader::sends_for_drivers;
 pub use maps::{Changed, Count, Deny, Instant, Maps, Ports, Region, Regular, Talker, Trust};

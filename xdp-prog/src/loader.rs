@@ -141,23 +141,46 @@ pub(crate) fn load_flood(stream: &Stream) -> Result<OwnedFd, Error> {
     globals.flood_sources_used = sources;
     open.maps.flood_sources.set_max_entries(sources).map_err(Error::bpf("size the tables"))?;
     open.progs.bare.set_autoload(false);
+    open.progs.streams.set_autoload(false);
     let loaded = open.load().map_err(Error::bpf("load the program of floods"))?;
     fill_words(&loaded.maps.flood_sources, &stream.sources)?;
     loaded.progs.flood.as_fd().try_clone_to_owned().map_err(Error::os("keep the program"))
 }
 
-/// Loads the program that drops all.
+/// Loads the program that makes streams for that cable, of packets with that sum, over those ports.
+pub(crate) fn load_streams(cable: u32, sum: u32, ports: &[[u8; 4]]) -> Result<OwnedFd, Error> {
+    let mut storage = MaybeUninit::uninit();
+    let mut open = flood::FloodSkelBuilder::default()
+        .open(&mut storage)
+        .map_err(Error::bpf("read the object of floods"))?;
+    let globals = open.maps.rodata_data.as_deref_mut();
+    let globals = globals.ok_or_else(|| Error::Plan("streams have no settings".to_owned()))?;
+    globals.flood_cable = cable;
+    globals.streams_sum = sum;
+    globals.streams_used = ports.len() as u32;
+    let words: Vec<u32> = ports.iter().map(|ports| u32::from_ne_bytes(*ports)).collect();
+    let table = &mut open.maps.streams_ports;
+    table.set_max_entries(words.len() as u32).map_err(Error::bpf("size the tables"))?;
+    open.progs.flood.set_autoload(false);
+    let loaded = open.load().map_err(Error::bpf("load the program of streams"))?;
+    fill_words(&loaded.maps.streams_ports, &words)?;
+    loaded.progs.streams.as_fd().try_clone_to_owned().map_err(Error::os("keep the program"))
+}
+
+/// Loads the program that drops all, or sends all back.
 pub(crate) fn load_bare(floor: Floor) -> Result<OwnedFd, Error> {
     let mut storage = MaybeUninit::uninit();
     let mut open = flood::FloodSkelBuilder::default()
         .open(&mut storage)
         .map_err(Error::bpf("read the object of floods"))?;
     open.progs.flood.set_autoload(false);
+    open.progs.streams.set_autoload(false);
     let loaded = open.load().map_err(Error::bpf("load the bare program"))?;
     let program = match floor {
         Floor::Nothing => &loaded.progs.bare,
         Floor::Source => &loaded.progs.bare_source,
         Floor::Line => &loaded.progs.bare_line,
+        Floor::Bounce => &loaded.progs.bounce,
     };
     program.as_fd().try_clone_to_owned().map_err(Error::os("keep the program"))
 }

@@ -8,58 +8,86 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use benches::world::{Failure, Far, pin_thread, run};
+use crate::world::{Failure, Far, pin_thread, run};
 
-/// The receiver's core; the generator has the other one.
+/// The far receiver's core; the generator has the other one.
 const CORE: usize = 1;
 
-pub(crate) struct Receiver {
+/// See the head of this file.
+pub struct Receiver {
     device: String,
     thread: i32,
 }
 
 impl Receiver {
     /// Lays cable `number` and takes its far end.
-    pub(crate) fn at_the_end_of(far: &Far, number: u32) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn at_the_end_of(far: &Far, number: u32) -> Result<Self, Failure> {
         let near = far.cable(number)?;
         let device = near.replace("bench", "far");
         far.inside(|| {
             run(&format!("ip link set {device} address 02:00:00:00:00:02"))?;
-            run(&format!("ethtool -K {device} gro on"))
+            poll_in_a_thread(&device, "mount -t sysfs sysfs /sys && ")
         })?;
-        // Whoever mounts it sees the interfaces of his namespace in it.
-        far.inside(|| {
-            let threaded = format!("echo 1 >/sys/class/net/{device}/threaded");
-            let mounted = format!("mount -t sysfs sysfs /sys && {threaded}");
-            let done = Command::new("unshare").args(["--mount", "sh", "-c", &mounted]).output()?;
-            if done.status.success() {
-                return Ok(());
-            }
-            Err(format!("threaded receive: {}", String::from_utf8_lossy(&done.stderr)).into())
-        })?;
+        Self::of(device, CORE)
+    }
+
+    /// Takes the near end of a cable: what comes back by it is received on the generator's core. The /sys of this
+    /// process must be of its network namespace.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn here(device: String) -> Result<Self, Failure> {
+        poll_in_a_thread(&device, "")?;
+        Self::of(device, 0)
+    }
+
+    fn of(device: String, core: usize) -> Result<Self, Failure> {
         let thread = thread_of(&device)?;
-        pin_thread(thread, CORE)?;
+        pin_thread(thread, core)?;
         Ok(Self { device, thread })
     }
 
-    pub(crate) fn device(&self) -> &str {
+    /// Its name, in its namespace.
+    #[must_use]
+    pub fn device(&self) -> &str {
         &self.device
     }
 
     /// CPU time that its thread has had.
-    pub(crate) fn busy(&self) -> Result<Duration, Failure> {
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn busy(&self) -> Result<Duration, Failure> {
         let text = fs::read_to_string(format!("/proc/{}/schedstat", self.thread))?;
         let ns = text.split_whitespace().next().ok_or("no CPU time")?;
         Ok(Duration::from_nanos(ns.parse()?))
     }
 
     /// One of the driver's counters; to be asked for in its namespace.
-    pub(crate) fn count(&self, name: &str) -> Result<u64, Failure> {
+    ///
+    /// # Errors
+    /// When it has none such.
+    pub fn count(&self, name: &str) -> Result<u64, Failure> {
         let output = Command::new("ethtool").args(["-S", &self.device]).output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let line = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(": "));
         Ok(line.ok_or_else(|| format!("veth does not count {name}: {text}"))?.parse()?)
     }
+}
+
+/// Whoever mounts /sys sees the interfaces of his namespace in it.
+fn poll_in_a_thread(device: &str, first: &str) -> Result<(), Failure> {
+    run(&format!("ethtool -K {device} gro on"))?;
+    let threaded = format!("echo 1 >/sys/class/net/{device}/threaded");
+    let words = format!("{first}{threaded}");
+    let done = Command::new("unshare").args(["--mount", "sh", "-c", &words]).output()?;
+    if done.status.success() {
+        return Ok(());
+    }
+    Err(format!("threaded receive: {}", String::from_utf8_lossy(&done.stderr)).into())
 }
 
 /// The kernel's thread that receives for an interface.
