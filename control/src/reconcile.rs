@@ -165,6 +165,8 @@ pub enum Sight {
     Machine(Load),
     /// Whence logins by SSH failed, once for each.
     Logins(Vec<IpAddr>),
+    /// Why such logins are not seen; `None`: they are.
+    LoginsUnread(Option<String>),
     /// How many denials found no room in the driver's tables; 0: all are there.
     LeftOut(usize),
 }

@@ -119,6 +119,8 @@ pub struct Office {
     sentry: fence::Sentry,
     /// Who fails to log in by SSH.
     jail: guard::Jail,
+    /// Why that is not seen, if so.
+    logins_unread: Option<String>,
     /// What became of REGISTERs and challenges since the start.
     figures: RegistrationFigures,
     asks: AskFigures,
@@ -474,6 +476,7 @@ impl Office {
         self.handle_upstream_time(time);
         self.nonces.forget(time.now);
         self.handle_defence_time(time);
+        self.watch_logins(time);
         self.expire_bindings(time);
         self.keep_alive(time);
         if self.refusals_unwritten > 0 && !self.is_behind() {
