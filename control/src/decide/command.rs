@@ -211,6 +211,7 @@ impl Office {
                 asks: self.asks.clone(),
                 defence: self.defence_figures(time),
                 fences: self.sentry.figures.clone(),
+                abuse: self.abuse_figures(time),
             })),
             (Method::Get, ["param"]) => {
                 let rows: Vec<Value> =
@@ -304,6 +305,13 @@ impl Office {
             }
             (Method::Delete, ["firewall", "suspended", number]) => {
                 self.clear_suspension(time, number)
+            }
+            (Method::Get, ["firewall", "abuse"]) => {
+                self.abusers(time, &Page::read(&command.query)?)
+            }
+            (Method::Delete, ["firewall", "abuse", name]) => {
+                let accept = command.query.get("accept").map(String::as_str);
+                self.clear_abuse(time, who, name, accept)
             }
             (Method::Get, ["firewall", "preset"]) => Ok(presets()),
             (Method::Post, ["firewall", "preset", name]) => self.apply_preset(time, who, name),
@@ -417,6 +425,9 @@ impl Office {
                 let deleted = self.state.delete(kind, name);
                 let entity = deleted.map_err(|no| self.hint_at_import(kind, name, no))?;
                 self.tell_plain(&plain);
+                if kind == Kind::Account {
+                    self.forget_abuse_of(time, entity.id(), entity.name());
+                }
                 self.change(Change::Delete(kind, entity.id()));
                 self.tell_fences();
                 self.tell_driver_gone(&entity);

@@ -8,11 +8,12 @@
 //!
 //! Nothing that must be durable first goes out before [`Office::handle_stored`] said so. One file per
 //! ask beside this one: `admit` (with `caller` and `callee`), `register`, `answered`, `ended`; `digest` for
-//! who proves who he is, `suspend` for who fails too often, `jail` for who does so by SSH; `illegal` and `challenged` for strangers in numbers; `upstream` for what we ask
+//! who proves who he is, `suspend` for who fails too often, `jail` for who does so by SSH; `abuse` for who begins to call where it is dear; `illegal` and `challenged` for strangers in numbers; `upstream` for what we ask
 //! of vendors ourselves, and `names` for where they are; `keep_alive` for phones behind NAT; `fence` for who
 //! is where he may not be; `access` for who may want what; `command` (with `geo`, `import` and `opening`) for what operators want; `explain` for why; `downward`
 //! for what waits for a worker.
 
+mod abuse;
 mod access;
 mod admit;
 mod answered;
@@ -114,6 +115,7 @@ pub struct Office {
     nonces: digest::Nonces,
     nobody: digest::Nobody,
     defence: suspend::Defence,
+    abuse: abuse::Watch,
     /// Who guesses access codes.
     guesses: opening::Guesses,
     sentry: fence::Sentry,
@@ -220,6 +222,7 @@ impl Office {
         office.state.restored();
         office.await_denial_ends();
         office.defence = suspend::Defence::restore(loaded.suspensions, loaded.regulars);
+        office.abuse = abuse::Watch::restore(loaded.habits);
         office.upstream = upstream::Upstream::restore(loaded.registrations);
         for (owner, binding) in loaded.bindings {
             if office.state.customers.get(owner).is_some() {
@@ -476,6 +479,7 @@ impl Office {
         self.handle_upstream_time(time);
         self.nonces.forget(time.now);
         self.handle_defence_time(time);
+        self.handle_abuse_time(time);
         self.watch_logins(time);
         self.expire_bindings(time);
         self.keep_alive(time);

@@ -15,6 +15,7 @@ use super::*;
 use crate::cdr::Cdr;
 use crate::reconcile::News;
 
+mod abuse;
 mod guests;
 mod imports;
 mod jail;
@@ -917,6 +918,7 @@ fn behaviour(name: &str, value: &str) -> String {
     desk.office.note_attempts(desk.time, "10.9.9.9".parse().unwrap(), 100);
     seen.push(format!("{:?}", sight::alarms(&mut desk)));
     seen.push(upstream::behaviour(name, value));
+    seen.push(abuse::behaviour(name, value));
     seen.push(format!("{:?}", desk.office.state.values.for_workers()).replace("version: 3", ""));
     desk.office.handle_logins(desk.time, vec!["10.9.9.10".parse().unwrap(); 3]);
     seen.push(format!("{:?}", desk.office.poll_guard(desk.time)));
@@ -951,6 +953,7 @@ fn every_parameter_in_force_changes_what_happens() {
         ("SS_AUTHENTICATION_MAX_RETRY", "3"),
         ("SS_CALLAUTH_INVALID_COUNT", "1"),
         ("TG_FENCE_SETS", "customers"),
+        ("TG_ABUSE_PREFIXES", "88216"),
     ]);
     let before = behaviour("", "");
     for row in crate::params::CATALOG {

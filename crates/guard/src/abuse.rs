@@ -23,7 +23,7 @@ use crate::WallUs;
 use crate::table::micros;
 
 /// Accounts that are counted.
-pub const ACCOUNTS_MAX: usize = 65_536;
+const ACCOUNTS_MAX: usize = 65_536;
 /// Days that say what is usual.
 const DAYS: usize = 7;
 /// They and today.
