@@ -297,7 +297,8 @@ pub struct DriverCounter {
     pub regular: u64,
     /// Of them of gateways and other trusted sources.
     pub trusted: u64,
-    /// Frames that it would have dropped, but for monitor mode.
+    /// Frames that it would have dropped for this, but let in, in monitor mode, or told so by ICMP: those stand in
+    /// `packets` of `answer_unreachable`.
     pub spared: u64,
     /// What it means.
     pub doc: &'static str,
@@ -316,7 +317,8 @@ pub struct PacketExplained {
     pub rule: Option<String>,
     /// Who the driver takes the sender for: stranger, regular, trusted; unasked: it makes no difference.
     pub standing: &'static str,
-    /// Whose budget it is spent from; null: none.
+    /// For what kind of message its budget is: which of them is spent, its own, that of any kind, its network's or
+    /// that of all strangers, `rule` says; null: none.
     pub meter: Option<&'static str>,
     /// In monitor mode, why it would be dropped; null: it would not.
     pub spared: Option<&'static str>,
