@@ -8,8 +8,10 @@ use serde_json::Value;
 
 use super::openapi;
 use crate::Refusal;
-use crate::decide::command::{NewDenial, NewDrain, NewValue, Payment};
+use crate::decide::command::{NewDrain, Payment};
+use crate::decide::firewall::NewDenial;
 use crate::decide::opening::{NewCode, NewOpening, NewTrust};
+use crate::decide::parameter::NewValue;
 use crate::shown::{
     AbuserShown, AccountShown, AlarmShown, CallShown, CdrShown, CodeMade, CodeShown, DeniedShown,
     DrainShown, DriverCounter, DriverLimit, EventShown, GeoRangeShown, GeoShown, ImportEntryShown,

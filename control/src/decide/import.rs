@@ -8,7 +8,7 @@ use std::sync::Arc;
 use routing::Prefix;
 use serde_json::{Value, json};
 
-use super::command::{denial_end, operator};
+use super::firewall::{denial_end, operator};
 use super::{Command, Office};
 use crate::page::{Page, strange_cursor};
 use crate::shown::{self, ImportEntryShown, ImportShown, ImportTaken, Moment};

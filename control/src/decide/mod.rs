@@ -10,7 +10,7 @@
 //! ask beside this one: `admit` (with `caller` and `callee`), `register`, `answered`, `ended`; `digest` for
 //! who proves who he is, `suspend` for who fails too often, `jail` for who does so by SSH; `abuse` for who begins to call where it is dear; `illegal` and `challenged` for strangers in numbers; `upstream` for what we ask
 //! of vendors ourselves, and `names` for where they are; `keep_alive` for phones behind NAT; `fence` for who
-//! is where he may not be; `access` for who may want what; `command` (with `geo`, `import` and `opening`) for what operators want; `explain` for why; `downward`
+//! is where he may not be; `access` for who may want what; `command` (with `firewall`, `parameter`, `geo`, `import` and `opening`) for what operators want; `explain` for why; `downward`
 //! for what waits for a worker.
 
 mod abuse;
@@ -28,6 +28,7 @@ mod downward;
 mod ended;
 mod explain;
 mod fence;
+pub(crate) mod firewall;
 mod geo;
 mod guests;
 mod illegal;
@@ -37,6 +38,7 @@ mod keep_alive;
 mod load;
 mod names;
 pub(crate) mod opening;
+pub(crate) mod parameter;
 mod perimeter;
 mod pickup;
 mod probe;
