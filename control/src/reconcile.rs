@@ -428,7 +428,7 @@ impl Reconciler {
     }
 
     /// Lets SIP in, once nobody who is denied would come with it.
-    fn admit(&mut self, maps: &mut Maps) -> Result<(), xdp_prog::Error> {
+    fn admit(&mut self, maps: &Maps) -> Result<(), xdp_prog::Error> {
         if self.unwritten.is_empty() && self.admits_later {
             maps.admit()?;
             self.admits_later = false;
