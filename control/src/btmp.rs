@@ -3,7 +3,9 @@
 //!
 //! A record is a `struct utmp` of 64-bit Linux (utmp(5)), 384 bytes. What stands in the file when we start is
 //! the past. Withstands rotation (another file, or a shorter one), records that are written halfway, and a file
-//! that is something else: what is no failed login over the network is passed over.
+//! that is something else: what is no failed login over the network is passed over. A file that cannot be read, or
+//! is not there, is told to the loop once it was so for some looks in a row, and so is its end: whoever believes
+//! that logins are watched must hear that they are not.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -32,13 +34,25 @@ const ADDRESS_AT: usize = 348;
 /// What sshd writes as the line (`ssh:notty`).
 const LINE: &[u8] = b"ssh:";
 
+/// Looks that fail in a row before it is told: while a file is rotated it is away for a moment.
+const FAILURES_UNTOLD: u32 = 5;
+
 /// Runs until nobody takes what it finds.
 pub fn watch(path: &Path, sight: &Sender<Sight>) {
     let mut tail = Tail::begin(path);
+    let mut health = Health::default();
     let mut untold: Vec<IpAddr> = Vec::new();
     loop {
         std::thread::sleep(LOOK);
-        untold.extend(tail.read(path));
+        let found = tail.read(path);
+        if let Some(trouble) = health.look(path, found.as_ref().err()) {
+            match sight.try_send(Sight::LoginsUnread(trouble)) {
+                Ok(()) => health.is_told = true,
+                Err(TrySendError::Full(_)) => {}
+                Err(TrySendError::Disconnected(_)) => return,
+            }
+        }
+        untold.extend(found.unwrap_or_default());
         if untold.is_empty() {
             continue;
         }
@@ -48,6 +62,42 @@ pub fn watch(path: &Path, sight: &Sender<Sight>) {
             Err(TrySendError::Full(Sight::Logins(kept))) => untold = kept,
             Err(_) => return,
         }
+    }
+}
+
+/// Whether the file can be read.
+#[derive(Debug)]
+struct Health {
+    /// Looks in a row that failed.
+    failures: u32,
+    /// Whether the loop knows how it is.
+    is_told: bool,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        // That it can be read is what everybody believes.
+        Self { failures: 0, is_told: true }
+    }
+}
+
+impl Health {
+    /// What the loop should hear after a look: the trouble, or that there is none any more.
+    fn look(&mut self, path: &Path, error: Option<&std::io::Error>) -> Option<Option<String>> {
+        let was = self.failures >= FAILURES_UNTOLD;
+        self.failures = error.map_or(0, |_| self.failures.saturating_add(1));
+        let is = self.failures >= FAILURES_UNTOLD;
+        if was != is {
+            self.is_told = false;
+        }
+        let trouble = error.filter(|_| is).map(|error| {
+            format!(
+                "{}: {error}; SSH logins that fail are not seen: make it readable, or say where sshd writes in \
+                 paths.failed_logins",
+                path.display()
+            )
+        });
+        (!self.is_told).then_some(trouble)
     }
 }
 
@@ -68,22 +118,19 @@ impl Tail {
     }
 
     /// Who failed since the last time.
-    fn read(&mut self, path: &Path) -> Vec<IpAddr> {
-        let Ok(mut file) = File::open(path) else { return Vec::new() };
-        let Ok(found) = file.metadata() else { return Vec::new() };
+    fn read(&mut self, path: &Path) -> std::io::Result<Vec<IpAddr>> {
+        let mut file = File::open(path)?;
+        let found = file.metadata()?;
         if found.ino() != self.inode || found.len() < self.offset {
             *self = Self { inode: found.ino(), offset: 0 };
         }
         let mut bytes = Vec::new();
         let most = (RECORDS_MAX * RECORD_BYTES) as u64;
-        let is_read = file.seek(SeekFrom::Start(self.offset)).is_ok()
-            && file.take(most).read_to_end(&mut bytes).is_ok();
-        if !is_read {
-            return Vec::new();
-        }
+        file.seek(SeekFrom::Start(self.offset))?;
+        file.take(most).read_to_end(&mut bytes)?;
         let (records, _half) = bytes.as_chunks::<RECORD_BYTES>();
         self.offset += (records.len() * RECORD_BYTES) as u64;
-        records.iter().filter_map(failed_from).collect()
+        Ok(records.iter().filter_map(failed_from).collect())
     }
 }
 
@@ -153,37 +200,56 @@ mod tests {
         let _ = std::fs::remove_file(&path);
         append(&failed("192.0.2.1"));
         let mut tail = Tail::begin(&path);
-        assert_eq!(tail.read(&path), [] as [IpAddr; 0], "that was before us");
+        assert_eq!(tail.read(&path).unwrap(), [] as [IpAddr; 0], "that was before us");
         let second = failed("192.0.2.2");
         append(&second[..100]);
-        assert_eq!(tail.read(&path), [] as [IpAddr; 0], "half of it");
+        assert_eq!(tail.read(&path).unwrap(), [] as [IpAddr; 0], "half of it");
         append(&second[100..]);
         append(&record(7, b"pts/0", "192.0.2.9"));
         append(&failed("2001:db8::3"));
-        assert_eq!(tail.read(&path), [at("192.0.2.2"), at("2001:db8::3")]);
-        assert_eq!(tail.read(&path), [] as [IpAddr; 0]);
+        assert_eq!(tail.read(&path).unwrap(), [at("192.0.2.2"), at("2001:db8::3")]);
+        assert_eq!(tail.read(&path).unwrap(), [] as [IpAddr; 0]);
 
         File::create(&path).unwrap();
-        assert_eq!(tail.read(&path), [] as [IpAddr; 0]);
+        assert_eq!(tail.read(&path).unwrap(), [] as [IpAddr; 0]);
         append(&failed("192.0.2.4"));
-        assert_eq!(tail.read(&path), [at("192.0.2.4")], "it was truncated");
+        assert_eq!(tail.read(&path).unwrap(), [at("192.0.2.4")], "it was truncated");
 
         let aside = path.with_extension("1");
         std::fs::rename(&path, &aside).unwrap();
-        assert_eq!(tail.read(&path), [] as [IpAddr; 0], "it is gone for a while");
+        assert!(tail.read(&path).is_err(), "it is gone for a while");
         append(&failed("192.0.2.5"));
         append(&failed("192.0.2.6"));
-        assert_eq!(tail.read(&path), [at("192.0.2.5"), at("192.0.2.6")], "it was rotated");
+        assert_eq!(tail.read(&path).unwrap(), [at("192.0.2.5"), at("192.0.2.6")], "it was rotated");
         let _ = std::fs::remove_file(&aside);
 
         let _ = std::fs::remove_file(&path);
         let mut later = Tail::begin(&path);
         append(&failed("192.0.2.7"));
-        assert_eq!(later.read(&path), [at("192.0.2.7")], "it was not there when we came");
+        assert_eq!(later.read(&path).unwrap(), [at("192.0.2.7")], "it was not there when we came");
         append(&vec![0xff; RECORD_BYTES * (RECORDS_MAX + 1)]);
         append(&failed("192.0.2.8"));
-        assert_eq!(later.read(&path), [] as [IpAddr; 0], "as many as one look takes");
-        assert_eq!(later.read(&path), [at("192.0.2.8")]);
+        assert_eq!(later.read(&path).unwrap(), [] as [IpAddr; 0], "as many as one look takes");
+        assert_eq!(later.read(&path).unwrap(), [at("192.0.2.8")]);
         let _ = std::fs::remove_file(&path);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_told_once_and_so_is_that_it_can_be_again() {
+        let path = Path::new("/var/log/btmp");
+        let error = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let mut health = Health::default();
+        assert_eq!(health.look(path, None), None);
+        for _ in 1..FAILURES_UNTOLD {
+            assert_eq!(health.look(path, Some(&error)), None, "perhaps it is rotated");
+        }
+        let told = health.look(path, Some(&error)).unwrap().unwrap();
+        assert!(told.starts_with("/var/log/btmp: permission denied; "), "{told}");
+        assert!(health.look(path, Some(&error)).is_some(), "nobody took it");
+        health.is_told = true;
+        assert_eq!(health.look(path, Some(&error)), None);
+        assert_eq!(health.look(path, None), Some(None));
+        health.is_told = true;
+        assert_eq!(health.look(path, None), None);
     }
 }

@@ -242,6 +242,7 @@ impl<C: Clock> Driver<C> {
                     Sight::Senders(senders) => self.office.handle_seen(time, senders),
                     Sight::Machine(load) => self.office.handle_load(time, load),
                     Sight::Logins(sources) => self.office.handle_logins(time, sources),
+                    Sight::LoginsUnread(why) => self.office.handle_logins_unread(why),
                     Sight::LeftOut(count) => self.office.handle_left_out(time, count),
                 }
             }

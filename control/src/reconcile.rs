@@ -4,7 +4,7 @@
 //! that appear, or appear anew after an unload, are filled at once; what changes comes as [`News`] and costs what
 //! it is, however long the lists are.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -165,6 +165,8 @@ pub enum Sight {
     Machine(Load),
     /// Whence logins by SSH failed, once for each.
     Logins(Vec<IpAddr>),
+    /// Why such logins are not seen; `None`: they are.
+    LoginsUnread(Option<String>),
     /// How many denials found no room in the driver's tables; 0: all are there.
     LeftOut(usize),
 }
@@ -219,13 +221,15 @@ pub fn run(
     let mut failures = 0;
     loop {
         // Whoever waits for the maps gets them in between.
-        let wait = if reconciler.unwritten.is_empty() { LOOK } else { BREATH };
+        let writes = reconciler.is_whole && !reconciler.unwritten.is_empty();
+        let wait = if writes { BREATH } else { LOOK };
         let mut batch = match news.recv_timeout(wait) {
             Ok(first) => vec![first],
             Err(RecvTimeoutError::Timeout) => Vec::new(),
             Err(RecvTimeoutError::Disconnected) => return,
         };
         batch.extend(news.try_iter().take(BATCH));
+        reconciler.foresee(&batch);
         let Ok(mut held) = maps.lock() else { return };
         let left_out = reconciler.left_out;
         let outcome = reconciler.reconcile(&mut held.maps, batch);
@@ -281,6 +285,10 @@ struct Reconciler {
     /// Denials that find no room; those of operators and automation have theirs before any list.
     left_out: usize,
     left_out_untold: bool,
+    /// Who they are.
+    crowded: HashSet<Prefix>,
+    /// SIP is let in once all who are denied are written.
+    admits_later: bool,
     /// Whether anything was said at all.
     is_told: bool,
     /// Whether the maps hold what was said.
@@ -302,8 +310,24 @@ impl Reconciler {
             trunks: BTreeMap::new(),
             left_out: 0,
             left_out_untold: false,
+            crowded: HashSet::new(),
+            admits_later: false,
             is_told: false,
             is_whole: false,
+        }
+    }
+
+    /// Long lists are compared before the maps are held: whoever asks them waits for what is written alone.
+    fn foresee(&mut self, batch: &[News]) {
+        let mut is_long = false;
+        for news in batch {
+            if matches!(news, News::Whole(_) | News::Realms(_) | News::Imports(_)) {
+                self.remember(news);
+                is_long = true;
+            }
+        }
+        if is_long {
+            self.list_anew();
         }
     }
 
@@ -335,6 +359,7 @@ impl Reconciler {
         }
         if self.is_whole {
             self.write_slice(maps).inspect_err(|_| self.is_whole = false)?;
+            self.admit(maps)?;
         }
         if self.is_told && !self.is_whole {
             self.write_all(maps)?;
@@ -375,14 +400,15 @@ impl Reconciler {
         match news {
             News::Whole(_) => Ok(()),
             News::Perimeter(_) => self.write_perimeter(maps),
-            News::Realms(_) => self.write_sources(maps),
             // Who was left out may have room now.
-            News::Imports(_) | News::Admitted(_) if self.left_out > 0 => self.write_sources(maps),
-            News::Imports(_) => {
-                self.list_anew();
-                Ok(())
+            News::Realms(_) | News::Imports(_) | News::Admitted(_) if self.left_out > 0 => {
+                self.write_sources(maps)
             }
+            // Who is denied by it waits to be written already.
+            News::Realms(_) => self.write_regions(maps),
+            News::Imports(_) => Ok(()),
             News::Denied(Denial { prefix, .. }) | News::Admitted(prefix) => {
+                self.crowded.remove(prefix);
                 self.write_denial(maps, *prefix)
             }
             News::Regular(regular) => maps.regular_set(regular).map(drop),
@@ -397,7 +423,17 @@ impl Reconciler {
         maps.regular_replace_all(self.regulars.values().copied().take(room))?;
         self.left_out += self.regulars.len().saturating_sub(room);
         self.write_perimeter(maps)?;
-        maps.admit()
+        self.admits_later = true;
+        self.admit(maps)
+    }
+
+    /// Lets SIP in, once nobody who is denied would come with it.
+    fn admit(&mut self, maps: &Maps) -> Result<(), xdp_prog::Error> {
+        if self.unwritten.is_empty() && self.admits_later {
+            maps.admit()?;
+            self.admits_later = false;
+        }
+        Ok(())
     }
 
     /// Whether somebody is denied, and until when.
@@ -409,7 +445,7 @@ impl Reconciler {
     }
 
     fn write_denial(&self, maps: &mut Maps, prefix: Prefix) -> Result<(), xdp_prog::Error> {
-        match self.denial_of(prefix) {
+        match self.denial_of(prefix).filter(|_| !self.crowded.contains(&prefix)) {
             Some(not_after) => maps.deny_add(&Deny { prefix, not_after }).map(drop),
             None => maps.deny_remove(prefix).map(drop),
         }
@@ -450,8 +486,8 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Who may not come: denials, imports of them, and realms.
-    fn write_sources(&mut self, maps: &mut Maps) -> Result<(), xdp_prog::Error> {
+    /// Networks of realms, and who may come alone.
+    fn write_regions(&self, maps: &mut Maps) -> Result<(), xdp_prog::Error> {
         let mut regions = Vec::new();
         for Realm { set, allow, .. } in &self.realms {
             for (address, bits) in set.prefixes() {
@@ -461,26 +497,41 @@ impl Reconciler {
                 }
             }
         }
-        self.listed = self.list();
-        self.unwritten.clear();
-        let listed = self.listed.keys().filter(|prefix| !self.deny.contains_key(prefix));
-        let all = self.deny.keys().chain(listed);
-        let all = all.filter_map(|&prefix| {
-            self.denial_of(prefix).map(|not_after| Deny { prefix, not_after })
-        });
-        // A table that is full is no reason to write nothing else.
-        let mut room = maps.deny_room();
-        let mut left_out = 0;
-        let fits = |denial: &Deny| {
-            let room = if denial.prefix.is_host() { &mut room.0 } else { &mut room.1 };
-            left_out += usize::from(*room == 0);
-            let fits = *room > 0;
-            *room = room.saturating_sub(1);
-            fits
-        };
-        maps.deny_replace_all(all.filter(fits).collect::<Vec<_>>())?;
-        self.left_out = left_out;
         maps.geo_replace_all(regions).map(drop)
+    }
+
+    /// Who may not come: denials, imports of them, and realms. What the tables hold otherwise is written in slices,
+    /// who is denied no longer first, so that there is room.
+    fn write_sources(&mut self, maps: &mut Maps) -> Result<(), xdp_prog::Error> {
+        self.write_regions(maps)?;
+        let held = maps.deny_list()?.into_iter().map(|deny| (deny.prefix, deny.not_after));
+        let held: HashMap<Prefix, Option<Duration>> = held.collect();
+        self.compare(&held, maps.deny_room());
+        Ok(())
+    }
+
+    /// What must be written so that tables of that room which hold this hold what was said.
+    fn compare(&mut self, held: &HashMap<Prefix, Option<Duration>>, mut room: (u32, u32)) {
+        let listed = self.listed.keys().filter(|prefix| !self.deny.contains_key(prefix));
+        // A table that is full is no reason to write nothing else.
+        let (mut crowded, mut changed) = (HashSet::new(), Vec::new());
+        for prefix in self.deny.keys().chain(listed) {
+            let room = if prefix.is_host() { &mut room.0 } else { &mut room.1 };
+            if *room == 0 {
+                crowded.insert(*prefix);
+                continue;
+            }
+            *room -= 1;
+            if held.get(prefix).copied() != self.denial_of(*prefix) {
+                changed.push(*prefix);
+            }
+        }
+        let is_gone =
+            |prefix: &&Prefix| crowded.contains(*prefix) || self.denial_of(**prefix).is_none();
+        let gone: Vec<Prefix> = held.keys().filter(is_gone).copied().collect();
+        self.unwritten = gone.into_iter().chain(changed).collect();
+        self.left_out = crowded.len();
+        self.crowded = crowded;
     }
 
     fn write_perimeter(&mut self, maps: &mut Maps) -> Result<(), xdp_prog::Error> {
@@ -701,6 +752,36 @@ mod tests {
         assert_eq!(reconciler.denial_of(at("192.0.2.2")), Some(end(90)));
         reconciler.remember(&denied(None));
         assert_eq!(reconciler.denial_of(at("192.0.2.2")), Some(None));
+    }
+
+    #[test]
+    fn a_long_list_is_written_in_slices_and_who_finds_no_room_is_left_out() {
+        let mut reconciler = Reconciler::new(PathBuf::new(), Ports::default());
+        let at = |text: &str| text.parse::<Prefix>().unwrap();
+        let list = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "198.51.100.0/24"];
+        let entries = Entries::new(list.iter().map(|text| text.parse().unwrap()).collect());
+        let import = Imported { entries: Arc::new(entries), not_after: None };
+        let deny = vec![Denial { prefix: at("203.0.113.9"), not_after: None }];
+        let desired = Desired { deny, imports: vec![import], ..Desired::default() };
+        reconciler.foresee(&[News::Whole(Box::new(desired))]);
+        let mut compare = |held: &[&str], room| {
+            let held = held.iter().map(|text| (at(text), None)).collect();
+            reconciler.compare(&held, room);
+            let mut texts: Vec<String> =
+                reconciler.unwritten.iter().map(|prefix| prefix.to_string()).collect();
+            texts.sort();
+            (texts, reconciler.left_out)
+        };
+        assert_eq!(compare(&[], (9, 9)).0.len(), 5);
+        let held = ["192.0.2.2", "192.0.2.77", "203.0.113.9"];
+        let (texts, left_out) = compare(&held, (9, 9));
+        assert_eq!(texts, ["192.0.2.1", "192.0.2.3", "192.0.2.77", "198.51.100.0/24"]);
+        assert_eq!(left_out, 0);
+        // An operator's own denial comes before any list.
+        let (texts, left_out) = compare(&["192.0.2.1", "192.0.2.2", "192.0.2.3"], (1, 0));
+        assert_eq!(texts, ["192.0.2.1", "192.0.2.2", "192.0.2.3", "203.0.113.9"]);
+        assert_eq!(left_out, 4);
+        assert_eq!(reconciler.unwritten.back(), Some(&at("203.0.113.9")), "once there is room");
     }
 
     #[test]

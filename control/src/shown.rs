@@ -16,10 +16,10 @@ use crate::state::entity::Phone;
 use crate::state::entity::{Account, Mapping, Routing, TariffHead};
 
 pub use firewall::{
-    CodeMade, CodeShown, DefenceFigures, DeniedShown, DriverCounter, DriverLimit, FenceFigures,
-    GeoRangeShown, GeoShown, ImportEntryShown, ImportShown, ImportTaken, LineRefused,
-    PacketExplained, PresetShown, RangesTaken, SignatureShown, SuspensionShown, TalkerShown,
-    TrustedShown,
+    AbuseFigures, AbuserShown, CodeMade, CodeShown, DefenceFigures, DeniedShown, DriverCounter,
+    DriverLimit, FenceFigures, GeoRangeShown, GeoShown, ImportEntryShown, ImportShown, ImportTaken,
+    LineRefused, PacketExplained, PresetShown, RangesTaken, SignatureShown, SuspensionShown,
+    TalkerShown, TrustedShown,
 };
 
 /// An answer as JSON.
@@ -106,6 +106,8 @@ pub struct Held {
     pub defence: DefenceFigures,
     /// What fences and access lists refused.
     pub fences: FenceFigures,
+    /// Who begins to call where it is dear.
+    pub abuse: AbuseFigures,
     /// What became of the workers' questions.
     pub asks: AskFigures,
 }
@@ -169,6 +171,8 @@ pub struct Status {
     pub defence: DefenceFigures,
     /// What fences and access lists refused.
     pub fences: FenceFigures,
+    /// Who begins to call where it is dear.
+    pub abuse: AbuseFigures,
     /// What became of the workers' questions.
     pub asks: AskFigures,
 }

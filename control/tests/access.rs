@@ -62,6 +62,7 @@ const CHANGES: &[(&str, &str, Role)] = &[
     ("put", "/firewall/geo/{name}/range", Operator),
     ("delete", "/firewall/geo/{name}/range/{range}", Operator),
     ("delete", "/firewall/suspended/{id}", Operator),
+    ("delete", "/firewall/abuse/{name}", Operator),
     ("post", "/firewall/preset/{name}", Operator),
 ];
 

@@ -181,10 +181,18 @@ fn with_a_record(node: &Node) {
     }))
     .unwrap();
     let phone = json!({"name": "early", "account": "early", "password": hashes});
+    // An account that began to call satellites before control started.
+    let habit: control::store::HabitKept = serde_json::from_value(json!({
+        "account": 1, "day": 20_000, "peaks": [0, 0, 0, 0, 0, 0, 0, 0], "last_us": 1_728_000_000_000_000_u64,
+        "listed": {"prefix": "881", "since_us": 1_728_000_000_000_000_u64,
+            "until_us": 4_000_000_000_000_000_u64, "calls": 21, "usual": 0, "busiest": 40},
+    }))
+    .unwrap();
     let changes = [
         put(Kind::Account, 1, json!({"name": "early", "role": "customer"})),
         put(Kind::Phone, 2, phone),
         Change::Binding(2, Box::new(binding)),
+        Change::Habit(Box::new(habit)),
     ];
     store.commit(&changes).unwrap();
 }

@@ -168,6 +168,9 @@ fn page() -> String {
          driver's: from the load of its\nprogram) and only grow. `tollgate status` shows those of the workers, \
          `tollgate firewall counters` those of the driver, and\n`/metrics` all of them: \
          `tollgate_worker_events_total{worker,name}` and `tollgate_driver_packets_total{reason}`.\n\
+         Each frame stands in `packets` of one reason of the driver, so they add up; `spared` \
+         (`tollgate_driver_spared_total{reason}`) counts besides what it\nwould have dropped for that reason, but let in, \
+         in monitor mode, or told so (`answer_unreachable`).\n\
          Registrations and questions are control's: `status` has them, `/metrics` as `tollgate_registrations`,\n\
          `tollgate_registration_events_total{name}` and `tollgate_asks_expired_total`.\n",
     );

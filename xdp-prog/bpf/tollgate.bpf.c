@@ -260,10 +260,12 @@ static __always_inline int leave(const struct packet *packet, const struct expla
 				 __u64 bytes)
 {
 	enum reason said = why->refused == REASONS ? why->reason : why->refused;
+	/* Never both: in monitor mode nothing is refused. */
+	enum reason instead = why->spared == REASONS ? why->refused : why->spared;
 
 	count(&counts, why->reason, why->standing, bytes);
-	if (why->spared != REASONS)
-		count(&spared, why->spared, why->standing, bytes);
+	if (instead != REASONS)
+		count(&spared, instead, why->standing, bytes);
 	/*
 	 * A denied address counts for itself; of others that are unknown there is one place. That
 	 * nobody listens is no fault of theirs.

@@ -82,13 +82,39 @@ pub enum Rule {
     },
     /// The source lies in this network of a region; of no bits: in none that is allowed.
     Region(Prefix),
-    /// The budget of the source, or of its network, is spent.
+    /// A budget is spent.
     Budget {
+        /// Which of those that the message is spent from.
+        purse: Purse,
         /// For what.
         meter: Meter,
         /// How much it is.
         rate: Rate,
     },
+}
+
+/// Who shares a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purse {
+    /// Nobody: it is of the source alone, for that kind of message.
+    Own,
+    /// Nobody, for SIP of any kind (`TG_STRANGER_ANY`).
+    Any,
+    /// All strangers of its network (`TG_NETWORK_…`).
+    Network,
+    /// All strangers (`TG_CROWD_…`).
+    Crowd,
+}
+
+impl Purse {
+    /// What stands before the kind of message.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Own | Self::Any => "",
+            Self::Network => "network ",
+            Self::Crowd => "crowd ",
+        }
+    }
 }
 
 impl fmt::Display for Rule {
@@ -99,7 +125,10 @@ impl fmt::Display for Rule {
                 write!(f, "trust {trusted} (before deny {})", denied.prefix)
             }
             Self::Region(prefix) => write!(f, "region {prefix}"),
-            Self::Budget { meter, rate } => write!(f, "limit {} {rate}", meter.name()),
+            Self::Budget { purse: Purse::Any, rate, .. } => write!(f, "limit any {rate}"),
+            Self::Budget { purse, meter, rate } => {
+                write!(f, "limit {}{} {rate}", purse.words(), meter.name())
+            }
         }
     }
 }

@@ -41,7 +41,7 @@ mod twin;
 pub use answer::Greeter;
 pub use attach::{Attached, Interface, Mode, attach};
 pub use error::Error;
-pub use explain::{Described, Explanation, Protocol, Rule};
+pub use explain::{Described, Explanation, Protocol, Purse, Rule};
 pub use flood::{Bare, Flood, Floor, Streams};
 pub use limits::{Limits, Rate, RateFault, Rates, TrunkRates};
 pub use loader::sends_for_drivers;

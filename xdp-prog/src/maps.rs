@@ -14,7 +14,7 @@ use zerocopy::{FromBytes, IntoBytes};
 use crate::abi::{self, RawExplanation, Settings};
 use crate::addresses::{self, Addresses};
 use crate::attach::Interface;
-use crate::explain::{Described, Explanation, Rule};
+use crate::explain::{Described, Explanation, Purse, Rule};
 use crate::pins::pinned_interfaces;
 use crate::prefixes::{self, Prefixes};
 use crate::tester;
@@ -456,7 +456,8 @@ impl Maps {
         Reason::ALL.iter().map(|&reason| self.count_of(&self.counts, reason)).collect()
     }
 
-    /// What would have been dropped in monitor mode, in the order of [`Reason::ALL`].
+    /// What would have been dropped, but was let in, in monitor mode, or told so ([`Reason::AnswerUnreachable`]); in
+    /// the order of [`Reason::ALL`]. It stands in [`Self::counters`] by what became of it.
     pub fn spared(&self) -> Result<Vec<Count>, Error> {
         Reason::ALL.iter().map(|&reason| self.count_of(&self.spared, reason)).collect()
     }
@@ -558,14 +559,19 @@ impl Maps {
         let meter = Meter::from_number(answer.meter)?;
         let settings = read_settings(&self.settings).ok()?;
         let over = Reason::DropOptionsBudget as u32 + meter as u32;
+        let reason = Reason::from_number(answer.reason)?;
+        let shared = match reason {
+            Reason::DropAnyBudget => Some((Purse::Any, settings.any_limit)),
+            Reason::DropNetworkBudget => {
+                Some((Purse::Network, settings.network_limits[meter as usize]))
+            }
+            Reason::DropCrowdBudget => Some((Purse::Crowd, settings.crowd_limits[meter as usize])),
+            _ => None,
+        };
+        if let Some((purse, limit)) = shared {
+            return Some(Rule::Budget { purse, meter, rate: Rate::read(&limit) });
+        }
         let limit = match Standing::from_number(answer.standing)? {
-            _ if answer.reason == Reason::DropAnyBudget as u32 => settings.any_limit,
-            _ if answer.reason == Reason::DropNetworkBudget as u32 => {
-                settings.network_limits[meter as usize]
-            }
-            _ if answer.reason == Reason::DropCrowdBudget as u32 => {
-                settings.crowd_limits[meter as usize]
-            }
             _ if answer.reason != over => return None,
             Standing::Trusted => {
                 let mut trunk = abi::Trunk::default();
@@ -577,7 +583,7 @@ impl Maps {
             Standing::Regular => settings.regular_limit(answer.contacts),
             Standing::Stranger | Standing::Unasked => settings.limits[meter as usize],
         };
-        Some(Rule::Budget { meter, rate: Rate::read(&limit) })
+        Some(Rule::Budget { purse: Purse::Own, meter, rate: Rate::read(&limit) })
     }
 
     /// The guarded interfaces and how the program runs on each.

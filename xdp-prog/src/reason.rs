@@ -91,7 +91,8 @@ reasons! {
     RelayBack "relay_back"
     /// OPTIONS of a gateway or of a registered phone, answered in the driver.
     AnswerOptions "answer_options"
-    /// A datagram to a closed port, or of a stranger with too many flows, whose sender is told so by ICMP.
+    /// A datagram to a closed port, or of a stranger with too many flows, whose sender is told so by ICMP; `spared`
+    /// of `drop_port`, `drop_flows` and `drop_network_flows` says for which.
     AnswerUnreachable "answer_unreachable"
     /// Ends inside its Ethernet header or a VLAN tag.
     DropEthernetShort "drop_ethernet_short"

@@ -116,6 +116,28 @@ fn a_closed_port_and_too_many_flows_are_told_where_that_is_wanted() {
 }
 
 #[test]
+fn why_each_of_them_is_told_is_counted_beside_that_it_was() {
+    in_own_world(|pins| {
+        let (guard, _socket) = refusing(pins, true, "1/60s burst 4".parse().unwrap());
+        for from in [1, 2, 3] {
+            guard.judge(&udp(STRANGER, 5080, CLOSED, &[7; 9]));
+            guard.judge(&udp(STRANGER, from, SIP, OPTIONS));
+        }
+        // The fifth is not told any more, and is what it is.
+        guard.judge(&udp(STRANGER, 5080, CLOSED, b"x"));
+        let packets = |reason: Reason| {
+            let counts = guard.maps.counters().unwrap()[reason as usize].packets;
+            (counts, guard.maps.spared().unwrap()[reason as usize].packets)
+        };
+        assert_eq!(packets(Reason::AnswerUnreachable), (4, 0));
+        assert_eq!(packets(Reason::DropPort), (1, 3));
+        assert_eq!(packets(Reason::DropFlows), (0, 1));
+        let all: u64 = guard.maps.counters().unwrap().iter().map(|count| count.packets).sum();
+        assert_eq!(all, 7, "each frame stands there once");
+    });
+}
+
+#[test]
 fn by_itself_it_meets_silence() {
     in_own_world(|pins| {
         let (guard, _socket) = refusing(pins, false, Rate::NONE);

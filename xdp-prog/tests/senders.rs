@@ -248,10 +248,7 @@ fn the_twentieth_request_of_any_kind_is_one_too_many() {
         let explained = explained.unwrap();
         assert_eq!(
             (explained.reason, explained.to_string().as_str()),
-            (
-                Reason::DropAnyBudget,
-                "drop: drop_any_budget by limit options 1/3s burst 19 silence 60s"
-            )
+            (Reason::DropAnyBudget, "drop: drop_any_budget by limit any 1/3s burst 19 silence 60s")
         );
     });
 }

@@ -39,6 +39,9 @@ pub(crate) enum Verb {
     /// Who is shut out because logins failed.
     #[command(subcommand)]
     Suspended(Suspended),
+    /// Accounts that began to call where it is dear.
+    #[command(subcommand)]
+    Abuse(Abuse),
     /// How much strangers, their networks, registered sources and gateways may send.
     #[command(subcommand)]
     Limit(Limit),
@@ -326,6 +329,23 @@ pub(crate) enum Suspended {
 }
 
 #[derive(Subcommand)]
+pub(crate) enum Abuse {
+    /// All of them, with what they called and what is left of it.
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Take an account from the list at once.
+    Clear {
+        /// The account.
+        account: String,
+        /// What it called is usual from now on.
+        #[arg(long)]
+        accept: bool,
+    },
+}
+
+#[derive(Subcommand)]
 pub(crate) enum Limit {
     /// What they are.
     Show,
@@ -397,6 +417,15 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         }
         Verb::Suspended(Suspended::Clear { id }) => {
             context.send(Method::DELETE, &format!("/firewall/suspended/{id}"), Body::Empty)
+        }
+        Verb::Abuse(Abuse::List { page }) => {
+            let columns = ["account", "prefix", "calls", "usual", "further", "refused", "left_s"];
+            context.pages("/firewall/abuse", &page, &columns)
+        }
+        Verb::Abuse(Abuse::Clear { account, accept }) => {
+            let accept = if accept { "?accept=1" } else { "" };
+            let path = format!("/firewall/abuse/{}{accept}", escape(&account));
+            context.send(Method::DELETE, &path, Body::Empty)
         }
         Verb::Limit(Limit::Show) => limits(context),
         Verb::Limit(Limit::Set { name, value, options_per_second, options_burst }) => {

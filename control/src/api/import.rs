@@ -193,6 +193,10 @@ mod tests {
         let list = read("application/json", br#"[{"prefix": "::1"}, {"prefix": "y"}]"#).unwrap();
         assert_eq!((list.good.len(), lines(&list)), (1, vec![2]));
         assert!(read("application/json", br#"[{"range": "::1"}]"#).is_err());
+
+        let list = read("text/plain", b"::ffff:192.0.2.1\n::ffff:0:0/96 # a bogon\n").unwrap();
+        assert_eq!((list.good[0].1.to_string(), lines(&list)), ("192.0.2.1".to_owned(), vec![2]));
+        assert!(list.wrong[0].why.contains("all of IPv4"), "{}", list.wrong[0].why);
         assert!(read("text/plain", b"\xff\xfe\n").unwrap().refused == 1);
     }
 

@@ -8,12 +8,14 @@ use serde_json::Value;
 
 use super::openapi;
 use crate::Refusal;
-use crate::decide::command::{NewDenial, NewDrain, NewValue, Payment};
+use crate::decide::command::{NewDrain, Payment};
+use crate::decide::firewall::NewDenial;
 use crate::decide::opening::{NewCode, NewOpening, NewTrust};
+use crate::decide::parameter::NewValue;
 use crate::shown::{
-    AccountShown, AlarmShown, CallShown, CdrShown, CodeMade, CodeShown, DeniedShown, DrainShown,
-    DriverCounter, DriverLimit, EventShown, GeoRangeShown, GeoShown, ImportEntryShown, ImportShown,
-    ImportTaken, LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, Paid,
+    AbuserShown, AccountShown, AlarmShown, CallShown, CdrShown, CodeMade, CodeShown, DeniedShown,
+    DrainShown, DriverCounter, DriverLimit, EventShown, GeoRangeShown, GeoShown, ImportEntryShown,
+    ImportShown, ImportTaken, LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, Paid,
     ParameterChangeShown, ParameterShown, PhoneShown, PresetShown, RangesTaken, RatesTaken,
     RegistrationShown, RouteExplained, RoutingShown, SignatureShown, Status, SuspensionShown,
     TalkerShown, TariffShown, TrustedShown,
@@ -408,6 +410,14 @@ pub const ROUTES: &[Route] = &[
     operate(delete("/firewall/geo/{name}/range/{range}", "Take the addresses of a range out")),
     pages::<SuspensionShown>("/firewall/suspended", "Who is shut out because logins failed"),
     operate(delete("/firewall/suspended/{id}", "Let someone in again at once")),
+    pages::<AbuserShown>("/firewall/abuse", "Accounts that began to call where it is dear"),
+    operate(Route {
+        query: &["accept"],
+        ..delete(
+            "/firewall/abuse/{name}",
+            "Take an account from that list at once; accept=1: what it called is usual from now on",
+        )
+    }),
     look::<ListOf<DriverLimit>>("/firewall/limit", "Limits of the driver"),
     look::<ListOf<PresetShown>>("/firewall/preset", "Sets of limits by name"),
     operate(say::<ListOf<DriverLimit>>(

@@ -18,8 +18,8 @@ use crate::cdr::id_text;
 use crate::page::{Page, strange_cursor};
 use crate::reconcile;
 use crate::shown::{
-    self, CallShown, DefenceFigures, DriverCounter, FenceFigures, Held, Latency, Moment,
-    PacketExplained, Status, WorkerStatus,
+    self, AbuseFigures, CallShown, DefenceFigures, DriverCounter, FenceFigures, Held, Latency,
+    Moment, PacketExplained, Status, WorkerStatus,
 };
 use crate::state::entity::parse;
 
@@ -104,6 +104,7 @@ fn status_of(shared: &Shared, held: &Held) -> Status {
         gateways_offline: offline(held).map(ToOwned::to_owned).collect(),
         registrations: held.registrations.clone(),
         defence: held.defence.clone(),
+        abuse: held.abuse.clone(),
         fences: held.fences.clone(),
         asks: held.asks.clone(),
     }
@@ -248,6 +249,12 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
         out.push_str("# TYPE tollgate_logins counter\n");
         for (name, count) in [("evaluated", evaluated), ("shut_out", refused)] {
             let _ = writeln!(out, "tollgate_logins_total{{name=\"{name}\"}} {count}");
+        }
+        let AbuseFigures { listed, calls, refused } = &status.abuse;
+        let _ = writeln!(out, "# TYPE tollgate_abusers gauge\ntollgate_abusers {listed}");
+        out.push_str("# TYPE tollgate_dear_calls counter\n");
+        for (name, count) in [("counted", calls), ("refused", refused)] {
+            let _ = writeln!(out, "tollgate_dear_calls_total{{name=\"{name}\"}} {count}");
         }
         let FenceFigures { signalling, description, media, access } = &status.fences;
         out.push_str("# TYPE tollgate_outside counter\n");

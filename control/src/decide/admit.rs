@@ -107,6 +107,7 @@ impl Office {
             if let Some(found) = self.pick_up(&customer, admit)? {
                 (link::record::Terms::default(), 0, Money::ZERO, found)
             } else {
+                self.check_abuse(time, gateway.account, &callee)?;
                 let terms = self.terms(gateway, &callee)?;
                 let (talk_s, reserved) = self.check_money(gateway, &terms)?;
                 let found = self.find(time, &customer, source, caller, callee)?;

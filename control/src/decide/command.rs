@@ -11,7 +11,7 @@ use rating::Money;
 use routing::Health;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Office;
 use super::access::by_whom;
@@ -19,17 +19,15 @@ use super::upstream::subject;
 use crate::cdr::id_from_text;
 use crate::journal::{Event, Severity};
 use crate::page::Page;
-use crate::params::{CATALOG, PRESETS, Preset};
 use crate::shown::{
-    self, AccountShown, BindingShown, Decimal, DeniedShown, DrainShown, DriverLimit, Held, ListOf,
-    MappingShown, Moment, Paid, PhoneShown, PresetShown, RatesTaken, RegistrationShown,
-    RoutingShown, TariffShown,
+    self, AccountShown, BindingShown, Decimal, DeniedShown, DrainShown, Held, MappingShown, Moment,
+    Paid, PhoneShown, RatesTaken, RegistrationShown, RoutingShown, TariffShown,
 };
 use crate::state::binding::{Binding, transport_name};
 use crate::state::customer::Customer;
-use crate::state::entity::{self, Denied, Entity, Kind, RateRow};
+use crate::state::entity::{self, Entity, Kind, RateRow};
 use crate::state::imports::Entries;
-use crate::store::{Change, LedgerEntry, ParameterChange};
+use crate::store::{Change, LedgerEntry};
 use crate::{Refusal, Time};
 
 /// What is done with a resource.
@@ -66,18 +64,6 @@ pub struct Command {
     pub entries: Option<Arc<Entries>>,
 }
 
-/// Longest time of a denial that ends by itself, s; beyond, deny until removed.
-const DENIAL_S_MAX: u64 = 10 * 365 * 86_400;
-
-/// A parameter's value.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewValue {
-    /// Text, or a whole number.
-    #[schemars(extend("type" = ["string", "integer"]))]
-    value: Value,
-}
-
 /// Whether new calls are to be refused.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -99,57 +85,6 @@ pub(crate) struct Payment {
     /// For people.
     #[serde(default)]
     memo: String,
-}
-
-/// A source to deny.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewDenial {
-    /// An address or prefix.
-    prefix: String,
-    /// For how long, s; 0: until `until`, or until it is removed.
-    #[serde(default)]
-    for_s: u64,
-    /// Until when; null: as `for_s` says.
-    #[serde(default)]
-    #[schemars(extend("format" = "date-time"))]
-    until: Option<String>,
-    /// Why.
-    #[serde(default = "operator")]
-    reason: String,
-}
-
-/// When a denial ends, µs since 1970 UTC; 0: when it is removed.
-pub(super) fn denial_end(time: Time, until: Option<&str>, for_s: u64) -> Result<u64, Refusal> {
-    let end_us = match (until, for_s) {
-        (None, 0) => return Ok(0),
-        (None, for_s) => time.wall_us.saturating_add(for_s.saturating_mul(1_000_000)),
-        (Some(_), 1..) => {
-            return Err(Refusal::invalid("until: not together with for_s"));
-        }
-        (Some(text), 0) => {
-            let refuse = |what| Refusal::invalid(format!("until: {text:?} is {what}"));
-            let end: jiff::Timestamp =
-                text.parse().map_err(|_| refuse("no time, like 2030-12-31T23:59:59Z"))?;
-            let end_us = u64::try_from(end.as_microsecond()).unwrap_or(0);
-            if end_us <= time.wall_us {
-                return Err(refuse("over"));
-            }
-            end_us
-        }
-    };
-    if (end_us - time.wall_us) / 1_000_000 > DENIAL_S_MAX {
-        let field = if until.is_some() { "until" } else { "for_s" };
-        let detail = format!(
-            "{field}: up to {DENIAL_S_MAX} s from now; without, it is denied until it is removed"
-        );
-        return Err(Refusal::invalid(detail));
-    }
-    Ok(end_us)
-}
-
-pub(super) fn operator() -> String {
-    "operator".into()
 }
 
 /// The kind of a collection, by its path.
@@ -211,38 +146,9 @@ impl Office {
                 asks: self.asks.clone(),
                 defence: self.defence_figures(time),
                 fences: self.sentry.figures.clone(),
+                abuse: self.abuse_figures(time),
             })),
-            (Method::Get, ["param"]) => {
-                let rows: Vec<Value> =
-                    CATALOG.iter().map(|row| self.state.values.describe(row)).collect();
-                Ok(json!({ "items": rows }))
-            }
-            (Method::Get, ["param", name]) => {
-                Ok(self.state.values.describe(crate::params::find(name)?))
-            }
-            (Method::Put, ["param", name]) => {
-                let value = match entity::parse::<NewValue>(body.clone())?.value {
-                    Value::String(text) => text,
-                    Value::Number(number) => number.to_string(),
-                    _ => return Err(Refusal::invalid("value: text or a whole number")),
-                };
-                let row = crate::params::find(name)?;
-                if row.name == "TG_SIP_REALM" {
-                    self.state.check_realm(&value)?;
-                }
-                self.state.check_fence_of_all(row.name, &value)?;
-                let (name, old, new) = self.state.values.set(name, &value)?;
-                self.parameter_changed(time, who, name, old, Some(new))
-            }
-            (Method::Delete, ["param", name]) => {
-                let row = crate::params::find(name)?;
-                if row.name == "TG_SIP_REALM" {
-                    self.state.check_realm(row.default)?;
-                }
-                self.state.check_fence_of_all(row.name, row.default)?;
-                let (name, old, _) = self.state.values.reset(name)?;
-                self.parameter_changed(time, who, name, old, None)
-            }
+            (_, ["param", ..]) => self.handle_parameter(time, who, &path, command),
             (Method::Get, ["alarm"]) => Ok(self.journal.alarms(&Page::read(&command.query)?)),
             (Method::Get, ["event"]) => self.journal.events_page(&Page::read(&command.query)?),
             (Method::Get, ["drain"]) => Ok(self.drain_shown()),
@@ -299,39 +205,7 @@ impl Office {
                 self.note(time, "unregistered", aor, format!("{gone} contacts, by hand"));
                 Ok(Value::Null)
             }
-            (Method::Get, ["firewall", "suspended"]) => {
-                self.suspended(time, &Page::read(&command.query)?)
-            }
-            (Method::Delete, ["firewall", "suspended", number]) => {
-                self.clear_suspension(time, number)
-            }
-            (Method::Get, ["firewall", "preset"]) => Ok(presets()),
-            (Method::Post, ["firewall", "preset", name]) => self.apply_preset(time, who, name),
-            (Method::Get, ["firewall", "limit"]) => Ok(self.driver_limits()),
-            (Method::Get, ["firewall", "geo", name, "range"]) => {
-                self.geo_ranges(name, &Page::read(&command.query)?)
-            }
-            (method @ (Method::Post | Method::Put), ["firewall", "geo", name, "range"]) => {
-                self.put_geo_ranges(time, name, command, method == Method::Put)
-            }
-            (Method::Delete, ["firewall", "geo", name, "range", range]) => {
-                self.remove_geo_range(time, name, range)
-            }
-            (Method::Post, ["firewall", "deny"]) => self.deny(time, who, body),
-            (Method::Post, ["firewall", "trust"]) => self.trust(time, who, body),
-            (Method::Post, ["firewall", "code"]) => self.make_code(time, who, body),
-            (Method::Post, ["firewall", "open"]) => self.open(time, who, body),
-            (Method::Put, ["firewall", "import", name]) => {
-                self.import_denials(time, who, name, command)
-            }
-            (Method::Get, ["firewall", "import", name, "entry"]) => {
-                self.import_entries(name, &Page::read(&command.query)?)
-            }
-            (Method::Delete, ["firewall", "import", name, "entry", prefix]) => {
-                self.remove_import_entry(time, who, name, prefix)
-            }
-            // No routes: the API asks before it takes a request.
-            (Method::Get, ["firewall", "gateways"]) => Ok(self.gateways_shown()),
+            (_, ["firewall", ..]) => self.handle_firewall(time, who, &path, command),
             (Method::Get, ["access", right, attempt]) => {
                 self.check_access(time, who, right, attempt)
             }
@@ -366,7 +240,7 @@ impl Office {
         shown::json(DrainShown { draining: self.draining, calls: self.live.len() })
     }
 
-    fn handle_document(
+    pub(super) fn handle_document(
         &mut self,
         time: Time,
         who: &str,
@@ -417,6 +291,9 @@ impl Office {
                 let deleted = self.state.delete(kind, name);
                 let entity = deleted.map_err(|no| self.hint_at_import(kind, name, no))?;
                 self.tell_plain(&plain);
+                if kind == Kind::Account {
+                    self.forget_abuse_of(time, entity.id(), entity.name());
+                }
                 self.change(Change::Delete(kind, entity.id()));
                 self.tell_fences();
                 self.tell_driver_gone(&entity);
@@ -565,34 +442,6 @@ impl Office {
         }
     }
 
-    fn parameter_changed(
-        &mut self,
-        time: Time,
-        who: &str,
-        name: &'static str,
-        old: String,
-        new: Option<String>,
-    ) -> Result<Value, Refusal> {
-        if name == "FEE_PRECISION" {
-            self.state.values_changed();
-        }
-        if name.starts_with("TG_FENCE") {
-            self.state.fence_of_all_changed();
-            self.tell_fences();
-        }
-        self.untold.perimeter |= crate::params::is_of_driver(name);
-        self.note(
-            time,
-            "parameter_changed",
-            name,
-            format!("{old} -> {} by {who}", self.state.values.text(name)),
-        );
-        let (at_us, who) = (time.wall_us, who.to_owned());
-        self.change(Change::Parameter(Box::new(ParameterChange { at_us, who, name, old, new })));
-        self.order_all(Order::Parameters(self.state.values.for_workers()));
-        Ok(self.state.values.describe(crate::params::find(name)?))
-    }
-
     fn hang_up(&mut self, time: Time, id: &str) -> Result<Value, Refusal> {
         let key = id_from_text(id).ok_or_else(|| Refusal::missing("call", id))?;
         let live = self.live.get(&key).ok_or_else(|| Refusal::missing("call", id))?;
@@ -657,76 +506,6 @@ impl Office {
         self.change(Change::Put(Box::new(head)));
         Ok(shown::json(RatesTaken { rates: count }))
     }
-
-    /// Sets all that a preset is about, each as by hand.
-    fn apply_preset(&mut self, time: Time, who: &str, name: &str) -> Result<Value, Refusal> {
-        let preset = Preset::find(name).ok_or_else(|| Refusal::missing("preset", name))?;
-        for (name, value) in preset.values() {
-            if self.state.values.text(name) != value {
-                let (name, old, new) = self.state.values.set(name, value)?;
-                self.parameter_changed(time, who, name, old, Some(new))?;
-            }
-        }
-        Ok(self.driver_limits())
-    }
-
-    /// Every limit of the driver: the parameters that are its.
-    fn driver_limits(&self) -> Value {
-        let rows = CATALOG.iter().filter(|row| row.owner == "driver" && row.in_force);
-        let items = rows.map(|row| DriverLimit {
-            name: row.name,
-            value: self.state.values.text(row.name).to_owned(),
-            default: row.default,
-            doc: row.doc,
-        });
-        shown::json(ListOf { items: items.collect() })
-    }
-
-    fn deny(&mut self, time: Time, who: &str, body: &Value) -> Result<Value, Refusal> {
-        let denial: NewDenial = entity::parse(body.clone())?;
-        let until_us = denial_end(time, denial.until.as_deref(), denial.for_s)?;
-        let NewDenial { prefix: name, reason, .. } = denial;
-        let prefix: routing::Prefix =
-            name.parse().map_err(|fault| Refusal::invalid(format!("prefix: {name:?}: {fault}")))?;
-        if let Some(gateway) = self
-            .gateway_prefixes()
-            .find(|known| prefix.contains(known.address()) || known.contains(prefix.address()))
-        {
-            let detail =
-                format!("{prefix} covers the gateway at {gateway}; lock that gateway instead");
-            return Err(Refusal::new(409, "source of a gateway", detail));
-        }
-        let (name, by, since_us) = (prefix.to_string(), operator(), time.wall_us);
-        let denied = Denied { id: 0, name, reason, by, since_us, until_us };
-        let name = denied.name.clone();
-        let body = Entity::Deny(denied).body();
-        let entity = match self.state.document(Kind::Deny, &name) {
-            Ok(_) => self.state.update(Kind::Deny, &name, &without_id(body))?,
-            Err(_) => self.state.create(Kind::Deny, body)?,
-        };
-        self.saved(time, "denied", &entity, by_whom(who, &entity));
-        Ok(self.describe(time, &entity))
-    }
-
-    /// Denials whose time has come go by themselves.
-    pub(super) fn expire_denials(&mut self, time: Time) {
-        while let Some(name) = self.poll_denial_end(time) {
-            if let Ok(entity) = self.state.delete(Kind::Deny, &name) {
-                self.change(Change::Delete(Kind::Deny, entity.id()));
-                self.tell_driver_gone(&entity);
-                self.note(time, "denial_expired", &name, String::new());
-            }
-        }
-    }
-}
-
-fn presets() -> Value {
-    let items = PRESETS.iter().map(|preset| PresetShown {
-        name: preset.name,
-        doc: preset.doc,
-        values: preset.values().collect(),
-    });
-    shown::json(ListOf { items: items.collect() })
 }
 
 /// Places as the API writes them.
@@ -743,7 +522,7 @@ fn is_said(body: &Value, field: &str) -> bool {
     body.get(field).is_some_and(|value| value != entity::HIDDEN)
 }
 
-fn without_id(mut body: Value) -> Value {
+pub(super) fn without_id(mut body: Value) -> Value {
     if let Some(fields) = body.as_object_mut() {
         fields.remove("id");
     }

@@ -111,10 +111,16 @@ impl Office {
             self.explain_vendors(&mut rows, callee, &choices, &considered);
         }
         let price = self.state.price(customer.gateway.tariff, callee.as_bytes());
+        let is_abuse = self.is_refused_for_abuse(time, customer.gateway.account, &callee);
+        let no = match price {
+            _ if is_abuse => Some(EndReason::DestinationAbuse),
+            None => Some(EndReason::NoRate),
+            Some(_) => None,
+        };
         rows.tried.append(&mut rows.excluded);
         Ok(shown::json(RouteExplained {
-            admitted: price.is_some(),
-            reason: price.is_none().then(|| "no_rate".to_owned()),
+            admitted: no.is_none(),
+            reason: no.map(|no| no.name().to_owned()),
             callee: Some(callee.as_str().to_owned()),
             caller: caller.map(|caller| caller.as_str().to_owned()),
             customer_price: price.map(|price| format!("{}/{}s", price.rate, price.unit_s)),

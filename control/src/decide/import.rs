@@ -8,7 +8,7 @@ use std::sync::Arc;
 use routing::Prefix;
 use serde_json::{Value, json};
 
-use super::command::{denial_end, operator};
+use super::firewall::{denial_end, operator};
 use super::{Command, Office};
 use crate::page::{Page, strange_cursor};
 use crate::shown::{self, ImportEntryShown, ImportShown, ImportTaken, Moment};
@@ -109,21 +109,39 @@ impl Office {
         }
     }
 
+    /// What the deny list of the driver would hold, each as often as something names it: entries of their own,
+    /// imports, and single addresses of sets that the driver forbids (its regions hold their networks).
+    fn denied_with<'e>(
+        &'e self,
+        entries: &'e Entries,
+        replaced: Option<u32>,
+    ) -> impl Iterator<Item = Prefix> + 'e {
+        let others = self.state.imports.iter().filter(move |(id, _)| Some(**id) != replaced);
+        let imported = others.flat_map(|(_, entries)| entries.iter()).chain(entries.iter());
+        let own = self.state.documents(Kind::Deny).filter_map(|it| it.name().parse().ok());
+        let forbidden = self.forbidden_sets().flat_map(|set| {
+            let prefixes = set.prefixes().filter_map(|(ip, bits)| Prefix::new(ip, bits));
+            prefixes.filter(Prefix::is_host)
+        });
+        imported.chain(own).chain(forbidden)
+    }
+
     /// The driver would hold nothing of a list that is longer than its tables.
     fn check_deny_room(&self, entries: &Entries, replaced: Option<u32>) -> Result<(), Refusal> {
-        let others = self.state.imports.iter().filter(|(id, _)| Some(**id) != replaced);
-        let all = others.map(|(_, entries)| &**entries).chain([entries]);
-        let (mut addresses, mut prefixes) = (0, 0);
-        for entries in all {
-            let hosts = entries.addresses();
-            addresses += hosts;
-            prefixes += entries.count() - hosts;
-        }
-        for denied in self.state.documents(Kind::Deny) {
-            match denied.name().contains('/') {
-                true => prefixes += 1,
-                false => addresses += 1,
-            }
+        let count = |all: &mut dyn Iterator<Item = Prefix>| {
+            all.fold((0, 0), |(addresses, prefixes), prefix| match prefix.is_host() {
+                true => (addresses + 1, prefixes),
+                false => (addresses, prefixes + 1),
+            })
+        };
+        let room = self.deny_room;
+        let (mut addresses, mut prefixes) = count(&mut self.denied_with(entries, replaced));
+        if addresses > room.addresses || prefixes > room.prefixes {
+            // Lists overlap, and the driver holds each entry once: only now is it worth the time to say how many.
+            let mut each: Vec<Prefix> = self.denied_with(entries, replaced).collect();
+            each.sort_unstable();
+            each.dedup();
+            (addresses, prefixes) = count(&mut each.into_iter());
         }
         for (field, wanted, room) in [
             ("deny_addresses", addresses, self.deny_room.addresses),
@@ -132,7 +150,7 @@ impl Office {
             if wanted > room {
                 let detail = format!(
                     "with it {wanted} would be denied, and limits.{field} is {room}; raise it, `tollgate-dataplane \
-                     --unload` and start anew, or remove another import"
+                     --unload` and start anew, or remove another import or a geo set that the driver forbids"
                 );
                 return Err(Refusal::new(507, "deny list full", detail));
             }

@@ -9,10 +9,40 @@ use guard::{Rule, Standing};
 
 use super::Office;
 use crate::Time;
-use crate::journal::Severity;
+use crate::journal::{Event, Severity};
 use crate::state::entity::{Denied, Kind};
 
+/// The alarm of logins that are not seen, and its subject.
+const UNREAD: (&str, &str) = ("logins_unread", "ssh");
+
 impl Office {
+    /// Logins by SSH that fail cannot be seen, or again: `None`.
+    pub fn handle_logins_unread(&mut self, why: Option<String>) {
+        // The alarm goes with the next tick.
+        self.logins_unread = Some(why.unwrap_or_default());
+    }
+
+    /// An alarm stands for as long as logins are to be counted and cannot be seen.
+    pub(super) fn watch_logins(&mut self, time: Time) {
+        let (name, subject) = UNREAD;
+        let Some(detail) = &self.logins_unread else { return };
+        let is_missed = !detail.is_empty() && self.state.values.number("TG_SSH_FAILURES") > 0;
+        match (is_missed, self.journal.stands(name, subject)) {
+            (true, false) => self.journal.raise(Event {
+                at_us: time.wall_us,
+                name,
+                subject: subject.to_owned(),
+                severity: Severity::Warning,
+                detail: detail.clone(),
+            }),
+            (false, true) => self.journal.clear(time.wall_us, name, subject),
+            (true, true) | (false, false) => {}
+        }
+        if detail.is_empty() {
+            self.logins_unread = None;
+        }
+    }
+
     /// Logins by SSH that failed, one source each.
     pub fn handle_logins(&mut self, time: Time, sources: Vec<IpAddr>) {
         let values = &self.state.values;

@@ -8,11 +8,12 @@
 //!
 //! Nothing that must be durable first goes out before [`Office::handle_stored`] said so. One file per
 //! ask beside this one: `admit` (with `caller` and `callee`), `register`, `answered`, `ended`; `digest` for
-//! who proves who he is, `suspend` for who fails too often, `jail` for who does so by SSH; `illegal` and `challenged` for strangers in numbers; `upstream` for what we ask
+//! who proves who he is, `suspend` for who fails too often, `jail` for who does so by SSH; `abuse` for who begins to call where it is dear; `illegal` and `challenged` for strangers in numbers; `upstream` for what we ask
 //! of vendors ourselves, and `names` for where they are; `keep_alive` for phones behind NAT; `fence` for who
-//! is where he may not be; `access` for who may want what; `command` (with `geo`, `import` and `opening`) for what operators want; `explain` for why; `downward`
+//! is where he may not be; `access` for who may want what; `command` (with `firewall`, `parameter`, `geo`, `import` and `opening`) for what operators want; `explain` for why; `downward`
 //! for what waits for a worker.
 
+mod abuse;
 mod access;
 mod admit;
 mod answered;
@@ -27,6 +28,7 @@ mod downward;
 mod ended;
 mod explain;
 mod fence;
+pub(crate) mod firewall;
 mod geo;
 mod guests;
 mod illegal;
@@ -36,6 +38,7 @@ mod keep_alive;
 mod load;
 mod names;
 pub(crate) mod opening;
+pub(crate) mod parameter;
 mod perimeter;
 mod pickup;
 mod probe;
@@ -114,11 +117,14 @@ pub struct Office {
     nonces: digest::Nonces,
     nobody: digest::Nobody,
     defence: suspend::Defence,
+    abuse: abuse::Watch,
     /// Who guesses access codes.
     guesses: opening::Guesses,
     sentry: fence::Sentry,
     /// Who fails to log in by SSH.
     jail: guard::Jail,
+    /// Why that is not seen, if so.
+    logins_unread: Option<String>,
     /// What became of REGISTERs and challenges since the start.
     figures: RegistrationFigures,
     asks: AskFigures,
@@ -218,6 +224,7 @@ impl Office {
         office.state.restored();
         office.await_denial_ends();
         office.defence = suspend::Defence::restore(loaded.suspensions, loaded.regulars);
+        office.abuse = abuse::Watch::restore(loaded.habits);
         office.upstream = upstream::Upstream::restore(loaded.registrations);
         for (owner, binding) in loaded.bindings {
             if office.state.customers.get(owner).is_some() {
@@ -474,6 +481,8 @@ impl Office {
         self.handle_upstream_time(time);
         self.nonces.forget(time.now);
         self.handle_defence_time(time);
+        self.handle_abuse_time(time);
+        self.watch_logins(time);
         self.expire_bindings(time);
         self.keep_alive(time);
         if self.refusals_unwritten > 0 && !self.is_behind() {

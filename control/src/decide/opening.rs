@@ -15,7 +15,7 @@ use sip::digest::{Algorithm, Hash};
 
 use super::Office;
 use super::access::by_whom;
-use super::command::{denial_end, operator};
+use super::firewall::{denial_end, operator};
 use crate::journal::Severity;
 use crate::shown::{self, CodeShown, Moment, TrustedShown};
 use crate::state::entity::{self, Code, Entity, Kind, Trusted};

@@ -157,6 +157,15 @@ impl Office {
         known.collect()
     }
 
+    /// Of them the forbidden ones.
+    pub(super) fn forbidden_sets(&self) -> impl Iterator<Item = &guard::GeoSet> {
+        let heads = self.state.documents(Kind::Geo).filter_map(|entity| match entity {
+            Entity::Geo(head) if head.driver == Fencing::Forbid => Some(head.id),
+            _ => None,
+        });
+        heads.filter_map(|id| self.state.fences.set(id).map(|set| &**set))
+    }
+
     /// The driver follows lists and gateways.
     pub(super) fn tell_driver(&mut self, time: Time, entity: &Entity) {
         match entity {

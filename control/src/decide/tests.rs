@@ -15,11 +15,15 @@ use super::*;
 use crate::cdr::Cdr;
 use crate::reconcile::News;
 
+mod abuse;
 mod guests;
+mod illegal;
 mod imports;
 mod jail;
+mod lost;
 mod names;
 mod openings;
+mod parameters;
 mod sight;
 mod upstream;
 
@@ -449,151 +453,6 @@ fn parallel_calls_on_one_balance_never_overspend_it() {
 }
 
 #[test]
-fn an_illegal_call_has_one_record_per_attempt_not_per_retransmission() {
-    let mut desk = Desk::new("10");
-    let mut admit = desk.invite("10.9.9.9:5060", "44207");
-    for _ in 0..5 {
-        desk.ask(&admit).unwrap_err();
-    }
-    admit.facts.cseq += 1;
-    desk.ask(&admit).unwrap_err();
-    let ends = desk.settle().ends;
-    assert_eq!(ends.len(), 2);
-    assert!(ends.iter().all(|cdr| cdr.billing_mode == crate::cdr::BillingMode::Illegal));
-}
-
-#[test]
-fn a_flood_of_illegal_calls_is_counted_per_source_and_nothing_is_lost() {
-    let mut desk = Desk::new("10");
-    let mut calls = 0;
-    let mut ends = Vec::new();
-    for second in 0..130 {
-        for _ in 0..if second < 3 { 200 } else { 1 } {
-            let source = format!("10.9.9.{}:{}", calls % 3, 5060 + calls % 5);
-            let admit = desk.invite(&source, "44207");
-            desk.ask(&admit).unwrap_err();
-            calls += 1;
-        }
-        desk.time.now += Duration::from_secs(1);
-        desk.time.wall_us += 1_000_000;
-        desk.office.handle_tick(desk.time);
-        ends.append(&mut desk.settle().ends);
-    }
-    desk.time.wall_us += 60_000_000;
-    desk.office.handle_tick(desk.time);
-    ends.append(&mut desk.settle().ends);
-    let (rows, single): (Vec<Cdr>, Vec<Cdr>) =
-        ends.into_iter().partition(|cdr| cdr.aggregate.is_some());
-    let counted: u64 = rows.iter().map(|row| row.describe()["calls"].as_u64().unwrap()).sum();
-    assert_eq!(counted + single.len() as u64, calls);
-    assert!(rows.len() <= 3 * 4, "one per source and minute, not {}", rows.len());
-    assert!(rows.iter().all(|row| row.source().starts_with("10.9.9.")));
-    let events: Vec<&str> = desk.office.journal.events().map(|event| event.name).collect();
-    let turns: Vec<&&str> = events.iter().filter(|name| name.starts_with("illegal")).collect();
-    assert_eq!(turns, [&"illegal_calls_single", &"illegal_calls_aggregated"]);
-}
-
-#[test]
-fn illegal_calls_never_wait_where_a_paid_call_would() {
-    let mut desk = Desk::new("10");
-    for _ in 0..20_000 {
-        let admit = desk.invite("10.9.9.9:5060", "44207");
-        desk.ask(&admit).unwrap_err();
-        desk.time.now += Duration::from_millis(100);
-        desk.time.wall_us += 100_000;
-        desk.office.handle_tick(desk.time);
-    }
-    // The store took nothing all the while, and the next customer is admitted.
-    assert!(desk.office.backlog() <= BACKLOG_MAX / 10, "{}", desk.office.backlog());
-    desk.call();
-    let mut calls = 0;
-    for _ in 0..3 {
-        for cdr in desk.settle().ends {
-            calls += cdr.describe()["calls"].as_u64().unwrap();
-        }
-        desk.time.wall_us += 60_000_000;
-        desk.office.handle_tick(desk.time);
-    }
-    assert_eq!(calls, 20_000);
-}
-
-#[test]
-fn a_lost_dataplane_is_charged_to_the_last_media() {
-    let mut desk = Desk::new("10");
-    let (admit, route) = desk.call();
-    let mut record = talked(&admit, &route, 0);
-    (record.ended_ms, record.attempts[0].ended_ms) = (NEVER, NEVER);
-    record.started_monotonic_us = 5_000_000;
-    // The last packet came 30 s after the answer.
-    desk.office.handle_lost(desk.time, 0, admit.call, &record, 36_000_000, false);
-    let written = desk.settle();
-    let reason = written.ends[0].record.end_reason();
-    assert_eq!((written.ends[0].hold_ms(), reason), (30_000, EndReason::DataplaneLost));
-    assert_eq!(desk.balance("customer"), "9.70");
-    // Found again by the next control, which knows that its end is durable.
-    desk.released();
-    desk.office.handle_lost(desk.time, 0, admit.call, &record, 36_000_000, true);
-    assert_eq!((desk.balance("customer"), desk.released()), ("9.70".into(), vec![admit.call]));
-}
-
-#[test]
-fn a_call_that_vanished_with_its_memory_is_charged_to_the_last_heartbeat() {
-    let mut desk = Desk::new("10");
-    let (admit, route) = desk.call();
-    let mut start = talked(&admit, &route, 0);
-    (start.answered_ms, start.ended_ms, start.attempts[0].ended_ms) = (NEVER, NEVER, NEVER);
-    start.started_monotonic_us = 5_000_000;
-    let account = |name| desk.office.state.account(name).unwrap().id;
-    let (customer, vendor) = (account("customer"), account("vendor"));
-    desk.office.heartbeat.opened = vec![Opened { record: start, customer, vendor }];
-    // The vendor answered after a second; the last heartbeat came 30 s later.
-    desk.office.heartbeat.last_us = 36_000_000;
-    desk.office.end_vanished(desk.time);
-    assert!(desk.settle().ends.is_empty(), "it runs");
-    desk.office.heartbeat.opened = vec![Opened { record: start, customer, vendor }];
-    desk.office.release(admit.record);
-    desk.office.end_vanished(desk.time);
-    desk.office.end_vanished(desk.time);
-    let written = desk.settle();
-    let [end] = &written.ends[..] else { panic!("one end, not {}", written.ends.len()) };
-    assert_eq!((end.hold_ms(), end.vendor_hold_ms()), (30_000, 30_000));
-    assert_eq!(end.record.end_reason(), EndReason::MachineLost);
-    assert_eq!(desk.balance("customer"), "9.70");
-}
-
-#[test]
-fn an_answer_that_went_out_before_its_start_was_durable_raises_an_alarm_for_a_while() {
-    let mut desk = Desk::new("10");
-    let (admit, route) = desk.call();
-    let record = CallRecord { uncommitted: 1, ..talked(&admit, &route, 1_000) };
-    desk.office.handle_ended(desk.time, 0, admit.call, &record, false);
-    let stands = |desk: &Desk| desk.office.journal.alarms_standing() == 1;
-    assert!(stands(&desk));
-    desk.office.handle_tick(desk.time);
-    assert!(stands(&desk));
-    desk.time.now += Duration::from_secs(61);
-    desk.office.handle_tick(desk.time);
-    assert!(!stands(&desk));
-}
-
-#[test]
-fn while_calls_go_on_the_store_hears_of_it_once_a_second() {
-    let mut desk = Desk::new("10");
-    let beats = |desk: &mut Desk| {
-        desk.office.handle_tick(desk.time);
-        let changes = std::iter::from_fn(|| desk.office.poll_change());
-        changes.filter(|change| matches!(change, Change::Heartbeat(_))).count()
-    };
-    assert_eq!(beats(&mut desk), 0, "nobody calls");
-    desk.call();
-    assert_eq!((beats(&mut desk), beats(&mut desk)), (1, 0));
-    desk.time.now += Duration::from_secs(2);
-    assert_eq!(beats(&mut desk), 0, "the last one is not durable yet");
-    desk.office.handle_stored(desk.office.last_change());
-    assert_eq!(beats(&mut desk), 1);
-}
-
-#[test]
 fn a_call_that_is_to_come_again_is_recorded_if_it_does_not() {
     let mut desk = Desk::new("10");
     let refused = |desk: &mut Desk, admit: &Admit| {
@@ -689,23 +548,6 @@ fn a_draining_node_tells_customers_when_to_come_back_and_strangers_nothing() {
 }
 
 #[test]
-fn a_flood_while_the_store_is_away_does_not_grow_what_waits() {
-    let mut desk = Desk::new("10");
-    for _ in 0..=BACKLOG_MAX {
-        desk.office.change(Change::Delete(crate::state::entity::Kind::Deny, 0));
-    }
-    let before = desk.office.backlog();
-    for source in ["10.9.9.9:5060", "10.1.0.1:5060"] {
-        let admit = desk.invite(source, "44207");
-        desk.ask(&admit).unwrap_err();
-    }
-    let refused = desk.post("account", json!({"name": "late", "role": "customer"})).unwrap_err();
-    assert_eq!((refused.status, refused.title), (503, "too much waits for the store"));
-    assert_eq!(desk.office.backlog(), before);
-    desk.post("drain", json!({"draining": true})).unwrap();
-}
-
-#[test]
 fn a_free_number_needs_no_balance_and_stays_free_while_parameters_change() {
     let mut desk = Desk::new("0.000001");
     desk.set("BILLING_FREE_E164S", "44");
@@ -737,39 +579,6 @@ fn a_number_is_made_normal_once_unless_a_tech_prefix_was_cut() {
     let admit = desk.invite("10.1.0.1:5060", "+0044207");
     let no = desk.ask(&admit).unwrap_err();
     assert_eq!(no.reason, EndReason::NoRate as u8);
-}
-
-#[test]
-fn what_runs_when_control_starts_still_holds_its_line_and_its_money() {
-    let mut desk = Desk::new("1");
-    let (admit, route) = desk.call();
-    let record = CallRecord { ended_ms: NEVER, ..talked(&admit, &route, 0) };
-    // As if the control before this one had died here.
-    desk.office.release(admit.record);
-    desk.office.rebuild(desk.time, 0, admit.call, &record);
-    assert_eq!(desk.settle().starts.len(), 1, "the start is written again");
-    assert_eq!(desk.reserved(), "1.00".parse().unwrap());
-    let other = desk.invite("10.1.0.1:5060", "44207");
-    assert_eq!(desk.ask(&other).unwrap_err().reason, EndReason::NoBalance as u8);
-    desk.office.handle_ended(desk.time, 0, admit.call, &talked(&admit, &route, 60_000), false);
-    assert_eq!((desk.balance("customer"), desk.reserved()), ("0.40".into(), Money::ZERO));
-}
-
-#[test]
-fn an_admitted_call_that_never_got_a_slot_has_a_record_that_says_who_called() {
-    let mut desk = Desk::new("10");
-    desk.call();
-    desk.time.now += Duration::from_secs(60);
-    desk.office.handle_missing(desk.time, 1, |_| false);
-    desk.office.handle_missing(desk.time, 0, |_| true);
-    assert_eq!(desk.office.calls_live(), 1);
-    desk.office.handle_missing(desk.time, 0, |_| false);
-    desk.office.handle_missing(desk.time, 0, |_| false);
-    let ends = desk.settle().ends;
-    assert_eq!((desk.office.calls_live(), ends.len()), (0, 1));
-    assert_eq!(ends[0].record.end_reason(), EndReason::DataplaneRestart);
-    assert_eq!(ends[0].record.facts.callee.to_text(), "44207");
-    assert_eq!(ends[0].gateway, "in");
 }
 
 #[test]
@@ -863,113 +672,6 @@ fn the_driver_knows_gateways_by_their_contracts_and_administrators_by_the_list()
             format!("192.0.2.0/24 trust 192.0.2.0/24 {plain} true"),
         ]
     );
-}
-
-/// Everything that control's parameters could change, in one line.
-fn behaviour(name: &str, value: &str) -> String {
-    let mut desk = Desk::new("2.5");
-    desk.say(Method::Patch, "gateway/mapping/in", json!({"talk_s_max": 100})).unwrap();
-    for (name, range) in [("strangers", "10.9.0.0/16"), ("customers", "10.1.0.0/16")] {
-        desk.post("firewall/geo", json!({ "name": name })).unwrap();
-        let set = guard::GeoSet::build([range.parse().unwrap()]).unwrap();
-        desk.office.state.put_geo(name, std::sync::Arc::new(set)).unwrap();
-    }
-    desk.set("TG_FENCE_SETS", "strangers");
-    desk.set("TG_FENCE_MODE", "1");
-    desk.patch("account/customer", json!({"access_addresses": ["10.1.0.0/16"]}));
-    if !name.is_empty() {
-        desk.set(name, value);
-    }
-    desk.settle();
-    let stranger = desk.invite("10.9.9.9:5060", "44207");
-    let unrated = desk.invite("10.1.0.1:5060", "33207");
-    let mut seen = [desk.ask(&stranger).unwrap_err(), desk.ask(&unrated).unwrap_err()]
-        .iter()
-        .map(|no| format!("{}", no.status))
-        .collect::<Vec<_>>();
-    for second in 0..65 {
-        for _ in 0..if second == 0 { 60 } else { 1 } {
-            let stranger = desk.invite("10.9.9.9:5060", "44207");
-            desk.ask(&stranger).unwrap_err();
-        }
-        desk.time.now += Duration::from_secs(1);
-        desk.office.handle_tick(desk.time);
-    }
-    seen.push(desk.settle().ends.len().to_string());
-    for talk_ms in [21_020, 0, 0] {
-        let admit = desk.invite("10.1.0.1:5060", "44207");
-        let Ok(route) = desk.ask(&admit) else {
-            seen.push("no".into());
-            continue;
-        };
-        seen.push(format!("{} s, {} switches", route.talk_s, route.switches_max));
-        if talk_ms > 0 {
-            let record = talked(&admit, &route, talk_ms);
-            let mut cdr = Cdr { record, ..Cdr::default() };
-            cdr.rate().unwrap();
-            seen.push(cdr.customer_charge.fee.to_string());
-        }
-    }
-    let mut longer = desk.invite("10.1.0.1:5060", "44207");
-    longer.facts.caller = Text::new(b"390212345").unwrap();
-    seen.push(format!("{:?}", desk.ask(&longer).map(|_| ()).map_err(|no| no.reason)));
-    desk.office.handle_load(desk.time, crate::machine::Load { cpu: 75, disk: 85 });
-    desk.office.note_attempts(desk.time, "10.9.9.9".parse().unwrap(), 100);
-    seen.push(format!("{:?}", sight::alarms(&mut desk)));
-    seen.push(upstream::behaviour(name, value));
-    seen.push(format!("{:?}", desk.office.state.values.for_workers()).replace("version: 3", ""));
-    desk.office.handle_logins(desk.time, vec!["10.9.9.10".parse().unwrap(); 3]);
-    seen.push(format!("{:?}", desk.office.poll_guard(desk.time)));
-    seen.extend(phones::behaviour(&mut desk));
-    seen.join("; ").replace("version: 2", "")
-}
-
-#[test]
-fn every_parameter_in_force_changes_what_happens() {
-    let changes = BTreeMap::from([
-        ("SERVER_BILLING_RECORD_ILLEGAL_CALL", "0"),
-        ("SERVER_BILLING_RECORD_ZERO_HOLD_TIME", "0"),
-        ("BILLING_FREE_E164S", "44"),
-        ("BILLING_NO_CDR_E164S", "33"),
-        ("FEE_PRECISION", "1"),
-        ("HOLD_TIME_PRECISION", "0"),
-        ("PREVENT_OVERDRAFT_ADVANCE_TIME", "60"),
-        ("FREE_TIME", "5"),
-        ("SS_CALLERALLOWLENGTH", "8"),
-        ("SS_MAXCONCURRENTCALL", "1"),
-        ("TG_SIP_REALM", "sip.example.com"),
-        ("TG_SIP_DOMAIN", "sip.example.com"),
-        ("TG_EMERGENCY_NUMBERS", "110"),
-        ("TG_TRANSFER_BLIND_KEY", "*1"),
-        ("TG_TRANSFER_ATTENDED_KEY", "*2"),
-        ("TG_TRANSFER_CANCEL_KEY", "*00"),
-        ("TG_TRANSFER_END_KEY", "*99"),
-        ("TG_TRANSFER_DISPLAY_TEXT", "4420"),
-        ("TG_PICKUP_CODE", "*8"),
-        ("SS_ENABLE_CALL_LIMIT", "0"),
-        ("SS_GATEWAY_SWITCH_LIMIT", "0"),
-        ("SS_AUTHENTICATION_MAX_RETRY", "3"),
-        ("SS_CALLAUTH_INVALID_COUNT", "1"),
-        ("TG_FENCE_SETS", "customers"),
-    ]);
-    let before = behaviour("", "");
-    for row in crate::params::CATALOG {
-        let crate::params::Kind::Number(low, high) = row.kind else {
-            let change = match row.kind {
-                crate::params::Kind::Rate => Some(&"never"),
-                crate::params::Kind::Ports | crate::params::Kind::Words => Some(&"9"),
-                _ => changes.get(row.name),
-            };
-            let is_seen = change.is_some_and(|value| behaviour(row.name, value) != before);
-            let is_field = matches!(row.kind, crate::params::Kind::Field(_));
-            assert!(is_field || is_seen, "{}", row.name);
-            continue;
-        };
-        let other = if row.default == low.to_string() { high } else { low }.to_string();
-        let value = changes.get(row.name).map_or(other.as_str(), |value| value);
-        let is_seen = behaviour(row.name, value) != before;
-        assert_eq!(is_seen, row.in_force, "{} = {value}", row.name);
-    }
 }
 
 #[test]

@@ -63,6 +63,10 @@ const fn numbers(name: &'static str, default: &'static str, doc: &'static str) -
     Parameter { name, default, kind, unit: "", owner, in_force: NOW, doc }
 }
 
+const fn dear(name: &'static str, default: &'static str, doc: &'static str) -> Parameter {
+    Parameter { default, ..prefixes(name, NOW, doc) }
+}
+
 const fn name(
     name: &'static str,
     default: &'static str,
@@ -146,6 +150,12 @@ pub const CATALOG: &[Parameter] = &[
     number("TG_SUSPEND_ENDPOINT_COUNT", "30", (0, 1000), "failures", "control", NOW, "failures of one endpoint from all sources that shut out every source but that of its valid binding; 0: never"),
     number("TG_SUSPEND_ACCOUNT_TIME", "1800", (60, 86_400), "s", "control", NOW, "how long SS_CALLAUTH_INVALID_COUNT locks an account for a source"),
     number("TG_SUSPEND_LONGEST", "86400", (60, 31_536_000), "s", "control", NOW, "each suspension within a day of the last is twice as long, up to this"),
+    dear("TG_ABUSE_PREFIXES", "870,878,881,882,883,888,979", "callee prefixes whose calls are counted by account: satellites, international networks and premium rate (ITU-T, list of E.164 assigned country codes); empty: none"),
+    number("TG_ABUSE_LIMIT", "20", COUNT, "calls", "control", NOW, "more calls of an account to TG_ABUSE_PREFIXES within TG_ABUSE_WINDOW list it; 0: none does"),
+    number("TG_ABUSE_WINDOW", "3600", (60, 86_400), "s", "control", NOW, "the window in which they are counted"),
+    number("TG_ABUSE_FACTOR", "3", (0, 1000), "times", "control", NOW, "and they are more than so many times what is usual: the mean of the last seven days' busiest windows; 0: the limit alone decides"),
+    number("TG_ABUSE_TIME", "86400", (60, 31_536_000), "s", "control", NOW, "how long an account stays listed"),
+    number("TG_ABUSE_REFUSE", "0", SWITCH, "", "control", NOW, "1: calls of a listed account to TG_ABUSE_PREFIXES are refused, that which listed it included; 0: an alarm alone"),
     number("SS_SIP_DYNAMIC_BLACKLIST_EXPIRE", "3600", DAY_S, "s", "control", LATER, "life of a dynamic entry without an own one; 0: until removed"),
     number("TG_FENCE_MODE", "0", (0, 2), "", "control, dataplane", NOW, "where nobody has a fence of his own: 0: no address is checked; 1: those inside TG_FENCE_SETS do not pass; 2: those alone do"),
     sets("TG_FENCE_SETS", "the geo sets that TG_FENCE_MODE means"),

@@ -158,6 +158,42 @@ pub struct DefenceFigures {
     pub regulars: usize,
 }
 
+/// An account that began to call where it is dear (`TG_ABUSE_PREFIXES`).
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AbuserShown {
+    /// Which account.
+    pub account: String,
+    /// The prefix of the call that listed it.
+    pub prefix: String,
+    /// Calls within the window, the one that listed it included.
+    pub calls: u32,
+    /// How many are usual: the mean of the busiest windows of the seven days before.
+    pub usual: u32,
+    /// Most calls within a window since.
+    pub busiest: u32,
+    /// Calls there since it was listed, or since control started, refused ones included.
+    pub further: u64,
+    /// Those that were refused, the one that listed it included.
+    pub refused: u64,
+    /// Since when.
+    pub since: Moment,
+    /// Until when.
+    pub until: Moment,
+    /// What is left of it, s.
+    pub left_s: u64,
+}
+
+/// Calls to where it is dear, since the start of control.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AbuseFigures {
+    /// Accounts that are listed now.
+    pub listed: usize,
+    /// Calls that were counted.
+    pub calls: u64,
+    /// Of them refused.
+    pub refused: u64,
+}
+
 /// A geo set with its size and its age.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct GeoShown {
@@ -261,7 +297,8 @@ pub struct DriverCounter {
     pub regular: u64,
     /// Of them of gateways and other trusted sources.
     pub trusted: u64,
-    /// Frames that it would have dropped, but for monitor mode.
+    /// Frames that it would have dropped for this, but let in, in monitor mode, or told so by ICMP: those stand in
+    /// `packets` of `answer_unreachable`.
     pub spared: u64,
     /// What it means.
     pub doc: &'static str,
@@ -280,7 +317,8 @@ pub struct PacketExplained {
     pub rule: Option<String>,
     /// Who the driver takes the sender for: stranger, regular, trusted; unasked: it makes no difference.
     pub standing: &'static str,
-    /// Whose budget it is spent from; null: none.
+    /// For what kind of message its budget is: which of them is spent, its own, that of any kind, its network's or
+    /// that of all strangers, `rule` says; null: none.
     pub meter: Option<&'static str>,
     /// In monitor mode, why it would be dropped; null: it would not.
     pub spared: Option<&'static str>,

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use std::sync::Arc;
 
-use guard::{GeoSet, Scope, Suspension};
+use guard::{Abuser, GeoSet, Habit, Scope, Suspension};
 use link::CallRecord;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -73,6 +73,10 @@ pub enum Change {
     Suspension(Box<SuspensionKept>),
     /// Someone is not shut out any more.
     SuspensionGone(u32),
+    /// What an account calls where it is dear, and whether it is listed for that.
+    Habit(Box<HabitKept>),
+    /// Nothing is known of that any more.
+    HabitGone(u32),
     /// Somebody logged in from there, µs since 1970 UTC.
     Regular(IpAddr, u64),
     /// Nobody has logged in from there for long.
@@ -175,6 +179,64 @@ impl SuspensionKept {
     }
 }
 
+/// What an account calls where it is dear, as the store has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HabitKept {
+    /// Which account.
+    pub account: u32,
+    /// Its last day, in days since 1970 UTC.
+    pub day: u64,
+    /// The busiest window of that day, and of the seven before it.
+    pub peaks: [u32; 8],
+    /// When it called last, µs since 1970 UTC.
+    pub last_us: u64,
+    /// If it is listed.
+    pub listed: Option<ListedKept>,
+}
+
+/// What an account is listed for, as the store has it: [`guard::Abuser`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedKept {
+    /// The prefix of the call that listed it.
+    pub prefix: String,
+    /// Since when, µs since 1970 UTC.
+    pub since_us: u64,
+    /// Until when, µs since 1970 UTC.
+    pub until_us: u64,
+    /// Calls within the window.
+    pub calls: u32,
+    /// How many are usual.
+    pub usual: u32,
+    /// Most calls within a window since.
+    pub busiest: u32,
+}
+
+impl HabitKept {
+    /// What is kept of it.
+    #[must_use]
+    pub fn new(it: &Habit) -> Self {
+        let listed = |it: &Abuser| {
+            let Abuser { since_us, until_us, calls, usual, busiest, .. } = *it;
+            let prefix = it.prefix.clone().into();
+            ListedKept { prefix, since_us, until_us, calls, usual, busiest }
+        };
+        let Habit { account, day, peaks, last_us, ref abuser } = *it;
+        Self { account, day, peaks, last_us, listed: abuser.as_ref().map(listed) }
+    }
+
+    /// What it was kept of.
+    #[must_use]
+    pub fn habit(self) -> Habit {
+        let Self { account, day, peaks, last_us, listed } = self;
+        let abuser = listed.map(|it| {
+            let ListedKept { prefix, since_us, until_us, calls, usual, busiest } = it;
+            let prefix = prefix.into();
+            Abuser { account, prefix, since_us, until_us, calls, usual, busiest }
+        });
+        Habit { account, day, peaks, last_us, abuser }
+    }
+}
+
 /// What was done to a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParameterChange {
@@ -247,6 +309,8 @@ pub struct Loaded {
     pub registrations: Vec<Registration>,
     /// Who was shut out.
     pub suspensions: Vec<SuspensionKept>,
+    /// What accounts call where it is dear.
+    pub habits: Vec<HabitKept>,
     /// Whence somebody logged in lately, and when.
     pub regulars: Vec<(IpAddr, u64)>,
     /// The highest id that anything stored names, of a deleted document too.

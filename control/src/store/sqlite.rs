@@ -63,6 +63,8 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE geo (id INTEGER PRIMARY KEY, ranges BLOB NOT NULL);
 ", "
     CREATE TABLE import (id INTEGER PRIMARY KEY, entries BLOB NOT NULL);
+", "
+    CREATE TABLE habit (account INTEGER PRIMARY KEY, body TEXT NOT NULL);
 "];
 
 /// How long another connection's lock is waited for.
@@ -234,6 +236,13 @@ impl Store for Sqlite {
             let row = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
             loaded.suspensions.push(row);
         }
+        let mut rows = db.prepare("SELECT body FROM habit").map_err(failed(what))?;
+        let bodies = rows.query_map([], |row| row.get(0)).map_err(failed(what))?;
+        for body in bodies {
+            let body: String = body.map_err(failed(what))?;
+            let row = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
+            loaded.habits.push(row);
+        }
         let mut rows = db.prepare("SELECT source, at_us FROM regular").map_err(failed(what))?;
         let regulars =
             rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
@@ -383,6 +392,14 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
                 params![kept.number, body],
             )
         }
+        Change::Habit(kept) => {
+            let body = serde_json::to_string(kept).unwrap_or_default();
+            run(
+                "INSERT OR REPLACE INTO habit (account, body) VALUES (?1, ?2)",
+                params![kept.account, body],
+            )
+        }
+        Change::HabitGone(account) => run("DELETE FROM habit WHERE account = ?1", params![account]),
         Change::SuspensionGone(number) => {
             run("DELETE FROM suspension WHERE number = ?1", params![number])
         }

@@ -35,6 +35,8 @@ pub enum GeoFault {
     TwoFamilies,
     /// More ranges than a set is made of.
     TooMany,
+    /// It is `::ffff:0:0/96`, which lists of what nobody has name, and which is all of IPv4 here.
+    AllMapped,
 }
 
 impl fmt::Display for GeoFault {
@@ -47,6 +49,9 @@ impl fmt::Display for GeoFault {
             Self::Empty => f.write_str("it has no address"),
             Self::PastTheEnd => f.write_str("it goes past the last address that there is"),
             Self::TwoFamilies => f.write_str("it begins in IPv4 and ends in IPv6, or the reverse"),
+            Self::AllMapped => f.write_str(
+                "this is all of IPv4 as IPv6 writes it; leave it out, or say 0.0.0.0/0 if that is meant",
+            ),
             Self::TooMany => write!(f, "a set is made of up to {RANGES_MAX} ranges"),
         }
     }
@@ -109,12 +114,15 @@ impl GeoRange {
     /// All addresses of a prefix, whatever its bits past the length are.
     ///
     /// # Errors
-    /// When it is longer than its family.
+    /// When it is longer than its family, or all of IPv4 written as IPv6.
     pub fn prefix(address: IpAddr, bits: u8) -> Result<Self, GeoFault> {
         let whole: u8 = if address.is_ipv4() { 32 } else { 128 };
         let free = u32::from(whole.checked_sub(bits).ok_or(GeoFault::NoRange)?);
         let inside = u128::MAX.checked_shr(128 - free).unwrap_or(0);
         let first = place_of(address) & !inside;
+        if whole == 128 && (first, first | inside) == (MAPPED_FIRST, MAPPED_LAST) {
+            return Err(GeoFault::AllMapped);
+        }
         Ok(Self { first, last: first | inside })
     }
 
@@ -364,9 +372,12 @@ mod tests {
             ("example.com", GeoFault::NoRange),
             ("192.0.2.9-192.0.2.1", GeoFault::Inverted),
             ("192.0.2.9-2001:db8::1", GeoFault::TwoFamilies),
+            ("::ffff:0:0/96", GeoFault::AllMapped),
         ] {
             assert_eq!(range(text), Err(fault), "{text}");
         }
+        assert_eq!(range("::ffff:192.0.2.0/120"), range("192.0.2.0/24"));
+        assert!(range("0.0.0.0/0").is_ok());
         assert_eq!(GeoRange::counted(at("192.0.2.1"), 0), Err(GeoFault::Empty));
         assert_eq!(GeoRange::counted(at("255.255.255.255"), 2), Err(GeoFault::PastTheEnd));
         let end = at("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");

@@ -6,11 +6,12 @@
 //!
 //! Read `suspend.rs` for the nouns and the verb, `table.rs` for what is remembered and what must go when
 //! there is no room, `pattern.rs` and `attempts.rs` for signs of an attack, `regular.rs` for whom automation spares, `jail.rs` for
-//! logins to the machine itself;
+//! logins to the machine itself; `abuse.rs` for accounts that begin to call where it is dear;
 //! `geo.rs` stands alone: which addresses lie in a country or a list.
 
 #![forbid(unsafe_code)]
 
+mod abuse;
 mod attempts;
 pub mod geo;
 mod jail;
@@ -19,6 +20,7 @@ mod regular;
 mod suspend;
 mod table;
 
+pub use abuse::{Abuse, AbuseRule, Abuser, Habit, Reckoning};
 pub use attempts::Attempts;
 pub use geo::{GeoFault, GeoRange, GeoSet};
 pub use jail::Jail;

@@ -138,11 +138,13 @@ pub enum EndReason {
     Geofence = 30,
     /// Called from outside the account's access addresses (403).
     AccessList = 31,
+    /// The account is listed for beginning to call where it is dear (403).
+    DestinationAbuse = 32,
 }
 
 impl EndReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::None,
         Self::Normal,
         Self::Cancelled,
@@ -175,6 +177,7 @@ impl EndReason {
         Self::CallerTooLong,
         Self::Geofence,
         Self::AccessList,
+        Self::DestinationAbuse,
     ];
 
     /// The reason with this number; one nobody wrote reads as `None`.
@@ -219,6 +222,7 @@ impl EndReason {
             Self::CallerTooLong => "caller_too_long",
             Self::Geofence => "geofence",
             Self::AccessList => "access_list",
+            Self::DestinationAbuse => "destination_abuse",
         }
     }
 }

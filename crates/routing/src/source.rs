@@ -8,20 +8,36 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-/// An IPv4 or IPv6 prefix; bits past its length are zero.
+/// An IPv4 or IPv6 prefix; bits past its length are zero. IPv4 that is written as IPv6 (`::ffff:192.0.2.1`) is IPv4:
+/// nobody sends from such an address, and an entry for it would be in force nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix {
     address: IpAddr,
     bits: u8,
 }
 
+/// Where IPv4 lies within IPv6: the bits of `::ffff:0:0/96` (RFC 4291 §2.5.5.2).
+const MAPPED_BITS: u8 = 96;
+
 /// Why text is no prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PrefixFault;
+pub enum PrefixFault {
+    /// It looks like none.
+    Shape,
+    /// It is `::ffff:0:0/96`: on the wire nobody has such an address, and here it would be all of IPv4.
+    AllMapped,
+}
 
 impl fmt::Display for PrefixFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an address or prefix looks like 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32")
+        f.write_str(match self {
+            Self::Shape => {
+                "an address or prefix looks like 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32"
+            }
+            Self::AllMapped => {
+                "this is all of IPv4 as IPv6 writes it; leave it out, or say 0.0.0.0/0 if that is meant"
+            }
+        })
     }
 }
 
@@ -45,7 +61,13 @@ impl Prefix {
     #[must_use]
     pub fn new(address: IpAddr, bits: u8) -> Option<Self> {
         let longest = if address.is_ipv4() { 32 } else { 128 };
-        (bits <= longest).then(|| Self { address: masked(address, bits), bits })
+        let found = (bits <= longest).then(|| Self { address: masked(address, bits), bits })?;
+        Some(match (found.address.to_canonical(), bits.checked_sub(MAPPED_BITS)) {
+            (address @ IpAddr::V4(_), Some(bits @ 1..)) if found.address.is_ipv6() => {
+                Self { address, bits }
+            }
+            _ => found,
+        })
     }
 
     /// Whether `address` lies inside.
@@ -88,10 +110,13 @@ impl FromStr for Prefix {
 
     fn from_str(text: &str) -> Result<Self, PrefixFault> {
         let (address, bits) = text.split_once('/').unwrap_or((text, ""));
-        let address: IpAddr = address.parse().map_err(|_| PrefixFault)?;
+        let address: IpAddr = address.parse().map_err(|_| PrefixFault::Shape)?;
         let whole = if address.is_ipv4() { 32 } else { 128 };
-        let bits = if text.contains('/') { bits.parse().map_err(|_| PrefixFault)? } else { whole };
-        Self::new(address, bits).ok_or(PrefixFault)
+        let bits =
+            if text.contains('/') { bits.parse().map_err(|_| PrefixFault::Shape)? } else { whole };
+        let found = Self::new(address, bits).ok_or(PrefixFault::Shape)?;
+        let is_mapped = found.address.is_ipv6() && found.address.to_canonical().is_ipv4();
+        if is_mapped { Err(PrefixFault::AllMapped) } else { Ok(found) }
     }
 }
 
@@ -120,14 +145,14 @@ impl FromStr for Source {
     fn from_str(text: &str) -> Result<Self, PrefixFault> {
         if let Some((prefix, port)) = text.strip_prefix('[').and_then(|rest| rest.split_once("]:"))
         {
-            let port = port.parse().map_err(|_| PrefixFault)?;
+            let port = port.parse().map_err(|_| PrefixFault::Shape)?;
             return Ok(Self { prefix: prefix.parse()?, port: Some(port) });
         }
         if let Ok(prefix) = text.parse() {
             return Ok(Self { prefix, port: None });
         }
-        let (prefix, port) = text.rsplit_once(':').ok_or(PrefixFault)?;
-        let port = port.parse().map_err(|_| PrefixFault)?;
+        let (prefix, port) = text.rsplit_once(':').ok_or(PrefixFault::Shape)?;
+        let port = port.parse().map_err(|_| PrefixFault::Shape)?;
         Ok(Self { prefix: prefix.parse()?, port: Some(port) })
     }
 }
@@ -239,6 +264,27 @@ mod tests {
 
     fn find(table: &SourceTable, source: &str, callee: &str) -> Result<u32, SourceFault> {
         table.find(source.parse().unwrap(), callee.as_bytes())
+    }
+
+    #[test]
+    fn ipv4_that_is_written_as_ipv6_is_ipv4_and_all_of_it_is_refused() {
+        let shown = |text: &str| text.parse::<Prefix>().map(|prefix| prefix.to_string());
+        for (text, same) in [
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1/128", "192.0.2.1"),
+            ("::ffff:c000:201/120", "192.0.2.0/24"),
+            ("::ffff:0:0/97", "0.0.0.0/1"),
+            ("::/0", "::/0"),
+            ("::ffff:0:0/95", "::fffe:0:0/95"),
+            ("::1.2.3.4", "::102:304"),
+        ] {
+            assert_eq!(shown(text), Ok(same.to_owned()), "{text}");
+        }
+        assert_eq!(shown("::ffff:0:0/96"), Err(PrefixFault::AllMapped));
+        assert_eq!(shown("::ffff:1.2.3.4/96"), Err(PrefixFault::AllMapped));
+        let table = table(&[(1, "::ffff:10.1.1.1", ""), (2, "[::ffff:10.1.1.2]:5080", "")]);
+        assert_eq!(find(&table, "10.1.1.1:5060", "44"), Ok(1));
+        assert_eq!(find(&table, "10.1.1.2:5080", "44"), Ok(2));
     }
 
     #[test]

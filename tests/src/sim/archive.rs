@@ -11,7 +11,8 @@ use control::cdr::{Cdr, id_text};
 use control::state::binding::Binding;
 use control::state::entity::{Entity, Kind, RateRow};
 use control::store::{
-    Change, Error, LedgerEntry, Loaded, Located, Opened, Registration, Store, SuspensionKept,
+    Change, Error, HabitKept, LedgerEntry, Loaded, Located, Opened, Registration, Store,
+    SuspensionKept,
 };
 use guard::GeoSet;
 
@@ -34,6 +35,7 @@ pub struct Archive {
     located: BTreeMap<String, Located>,
     registrations: BTreeMap<u32, Registration>,
     suspensions: BTreeMap<u32, SuspensionKept>,
+    habits: BTreeMap<u32, HabitKept>,
     regulars: BTreeMap<IpAddr, u64>,
     /// Complete records.
     pub ends: BTreeMap<[u64; 2], Cdr>,
@@ -115,6 +117,10 @@ impl Archive {
                 self.suspensions.insert(kept.number, (**kept).clone());
             }
             Change::SuspensionGone(number) => drop(self.suspensions.remove(number)),
+            Change::Habit(kept) => {
+                self.habits.insert(kept.account, (**kept).clone());
+            }
+            Change::HabitGone(account) => drop(self.habits.remove(account)),
             Change::Regular(source, at_us) => drop(self.regulars.insert(*source, *at_us)),
             Change::RegularGone(source) => drop(self.regulars.remove(source)),
             Change::Event(event) => *self.events.entry(event.name).or_default() += 1,
@@ -191,6 +197,7 @@ impl Store for Archive {
             located: self.located.values().cloned().collect(),
             registrations: self.registrations.values().cloned().collect(),
             suspensions: self.suspensions.values().cloned().collect(),
+            habits: self.habits.values().cloned().collect(),
             regulars: self.regulars.iter().map(|(source, at_us)| (*source, *at_us)).collect(),
             ids_used: self.ids_used,
         })

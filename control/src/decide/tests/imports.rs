@@ -127,3 +127,54 @@ fn an_import_ends_by_itself_and_one_that_does_not_outlives_a_restart() {
     desk.office = Office::new(loaded, 2);
     assert_eq!(desk.told(), Some(vec![(2, None)]));
 }
+
+#[test]
+fn the_room_counts_geo_sets_that_the_driver_forbids_and_each_entry_once() {
+    let mut desk = Desk::new("10");
+    desk.office =
+        std::mem::take(&mut desk.office).with_deny_room(DenyRoom { addresses: 3, prefixes: 1 });
+    desk.post("firewall/geo", json!({"name": "bad", "driver": "forbid"})).unwrap();
+    let set = |list: &[&str]| {
+        Arc::new(guard::GeoSet::build(list.iter().map(|it| it.parse().unwrap())).unwrap())
+    };
+    let known = set(&["192.0.2.1", "192.0.2.9", "198.51.100.0/24", "203.0.113.0/24"]);
+    desk.office.state.put_geo("bad", known).unwrap();
+    let no = desk.imports("list", &["192.0.2.3", "192.0.2.5"], &[]).unwrap_err();
+    assert!(no.status == 507 && no.detail.contains("with it 4 would"), "{}", no.detail);
+    // Its networks are the regions' of the driver, and what lists share stands there once.
+    desk.imports("list", &["192.0.2.1", "192.0.2.3", "198.51.101.0/24"], &[]).unwrap();
+    desk.imports("again", &["192.0.2.1", "192.0.2.3", "198.51.101.0/24"], &[]).unwrap();
+    desk.post("firewall/deny", json!({"prefix": "192.0.2.3"})).unwrap();
+    desk.imports("list", &["192.0.2.9", "192.0.2.3"], &[]).unwrap();
+    desk.patch("firewall/geo/bad", json!({"driver": "ignore"}));
+    desk.imports("more", &["192.0.2.77"], &[]).unwrap_err();
+    desk.say(Method::Delete, "firewall/import/list", Value::Null).unwrap();
+    desk.imports("more", &["192.0.2.77"], &[]).unwrap();
+}
+
+#[test]
+fn ipv4_that_is_written_as_ipv6_is_ipv4_in_every_list() {
+    let mut desk = Desk::new("10");
+    for list in ["deny", "trust"] {
+        let field = if list == "deny" { "prefix" } else { "name" };
+        let path = format!("firewall/{list}");
+        desk.post(&path, json!({field: "::ffff:192.0.2.7"})).unwrap();
+        desk.post(&path, json!({field: "::ffff:c633:6400/120"})).unwrap();
+        let list = desk.say(Method::Get, &path, Value::Null).unwrap();
+        let names: Vec<_> =
+            list["items"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
+        assert_eq!(names, ["192.0.2.7", "198.51.100.0/24"]);
+        let all = desk.post(&path, json!({field: "::ffff:0:0/96"})).unwrap_err();
+        assert!(all.detail.contains("all of IPv4"), "{}", all.detail);
+        desk.say(Method::Delete, &format!("{path}/::ffff:192.0.2.7"), Value::Null).unwrap();
+        desk.say(Method::Delete, &format!("{path}/192.0.2.7"), Value::Null).unwrap_err();
+    }
+    let no = desk.post("firewall/deny", json!({"prefix": "::ffff:10.1.0.1"})).unwrap_err();
+    assert_eq!(no.status, 409, "a gateway of ours, however it is written: {}", no.detail);
+    let no = desk.imports("bad", &["::ffff:10.1.0.1"], &[]).unwrap_err();
+    assert_eq!(no.status, 409);
+    desk.imports("bad", &["::ffff:192.0.2.9", "192.0.2.9"], &[]).unwrap();
+    desk.say(Method::Delete, "firewall/import/bad/entry/::ffff:192.0.2.9", Value::Null).unwrap();
+    let shown = desk.say(Method::Get, "firewall/import/bad", Value::Null).unwrap();
+    assert_eq!(shown["entries"], 0);
+}

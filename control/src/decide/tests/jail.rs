@@ -64,3 +64,22 @@ fn gateways_and_administrators_are_never_shut_out_and_are_an_alarm() {
     assert_eq!(subjects, ["10.1.0.1", "203.0.113.5"]);
     assert_eq!(alarms["items"][0]["name"], "attack_spared");
 }
+
+#[test]
+fn logins_that_cannot_be_read_are_an_alarm_until_they_can_or_nobody_wants_them() {
+    let mut desk = Desk::new("10");
+    desk.office.handle_logins_unread(Some("/var/log/btmp: permission denied".into()));
+    desk.pass(50);
+    assert_eq!(desk.alarms(), ["logins_unread"]);
+    let status = desk.say(Method::Get, "status", Value::Null).unwrap();
+    assert_eq!(status["alarms"], 1);
+    desk.set("TG_SSH_FAILURES", "0");
+    desk.pass(50);
+    assert_eq!(desk.alarms(), [] as [&str; 0]);
+    desk.set("TG_SSH_FAILURES", "3");
+    desk.pass(50);
+    assert_eq!(desk.alarms(), ["logins_unread"]);
+    desk.office.handle_logins_unread(None);
+    desk.pass(50);
+    assert_eq!(desk.alarms(), [] as [&str; 0]);
+}

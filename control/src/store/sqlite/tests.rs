@@ -157,6 +157,35 @@ fn bindings_outlive_a_restart_and_go_with_their_owner() {
 }
 
 #[test]
+fn what_accounts_call_where_it_is_dear_outlives_a_restart() {
+    let path = file("habits");
+    let habit = |account, listed| crate::store::HabitKept {
+        account,
+        day: 20_000,
+        peaks: [1, 2, 3, 4, 5, 6, 7, 8],
+        last_us: 7,
+        listed,
+    };
+    let listed = crate::store::ListedKept {
+        prefix: "881".into(),
+        since_us: 1,
+        until_us: u64::MAX / 4,
+        calls: 21,
+        usual: 3,
+        busiest: 40,
+    };
+    let kept = [habit(1, Some(listed)), habit(2, None), habit(3, None)];
+    let mut store = Sqlite::open(&path).unwrap();
+    let changes = kept.clone().map(|habit| Change::Habit(Box::new(habit)));
+    store.commit(&changes).unwrap();
+    store.commit(&[Change::HabitGone(2), changes[0].clone()]).unwrap();
+    drop(store);
+    let mut loaded = Sqlite::open(&path).unwrap().load().unwrap().habits;
+    loaded.sort_by_key(|habit| habit.account);
+    assert_eq!(loaded, [kept[0].clone(), kept[2].clone()]);
+}
+
+#[test]
 fn a_row_that_stands_for_many_calls_outlives_a_restart() {
     let path = file("aggregate");
     let source = "198.51.100.0/24".to_owned();
