@@ -28,7 +28,7 @@ use crate::dialog::{Leg, Side};
 use crate::media::call_of;
 use crate::switch::Switch;
 use crate::transaction::Role;
-use crate::transfers::{Asked, Dialled, Plan, Stage};
+use crate::transfers::{Asked, Dialled, Plan, Stage, Transfer};
 
 use link::order::KEYS_MAX;
 
@@ -282,8 +282,13 @@ impl Switch {
         }
     }
 
-    /// Who waited comes back, and gets the target.
+    /// Who waited comes back, and gets the target. What the target asked of whoever asked for it would be
+    /// agreed on with who waited, and what it was told would never be acknowledged to it.
     fn finish(&mut self, now: Instant, slot: usize) {
+        if let Some(&Transfer { side, asker, .. }) = self.transfer(slot) {
+            self.expect_nothing(now, slot, asker);
+            self.forgive_ack(slot, side);
+        }
         self.set_plan(slot, Plan::Finish);
         self.swap_spare(slot);
         if let Some(transfer) = self.transfer_mut(slot) {

@@ -68,16 +68,22 @@ impl Switch {
 
     /// A side left: what it was asked has nobody to answer it, nor what it was told to acknowledge it, and
     /// the target's answer would wait for that.
-    fn expect_nothing(&mut self, now: Instant, slot: usize, left: Side) {
-        if let Some(exchange) = self.calls[slot].exchange.filter(|exchange| exchange.from != left) {
+    pub(super) fn expect_nothing(&mut self, now: Instant, slot: usize, left: Side) {
+        let call = &self.calls[slot];
+        let asked = call.exchange.filter(|exchange| exchange.from != left);
+        let refreshed = call.refresh.filter(|&(side, _)| side == left);
+        if asked.is_some() {
             self.abort_exchange(now, slot);
-            // Nor does it end the call that it was asked in vain.
-            if let Some(client) = self.transactions.find(exchange.client) {
+        }
+        if refreshed.is_some() {
+            self.abort_refresh(now, slot);
+        }
+        // Nor does it end the call that it was asked in vain, and an answer all the same is acknowledged.
+        let clients = asked.map(|exchange| exchange.client).into_iter();
+        for client in clients.chain(refreshed.map(|(_, client)| client)) {
+            if let Some(client) = self.transactions.find(client) {
                 client.owner = None;
             }
-        }
-        if self.calls[slot].refresh.is_some_and(|(side, _)| side == left) {
-            self.abort_refresh(now, slot);
         }
         self.forgive_ack(slot, left);
     }

@@ -437,6 +437,37 @@ fn who_waits_may_hang_up_and_nobody_talks_at_its_cost() {
 }
 
 #[test]
+fn what_the_target_asked_of_who_leaves_is_agreed_on_with_nobody() {
+    let mut scene = Scene::new();
+    let (admit, to_target) = scene.consults();
+    scene.world.vendor_sends(1, &vendor_request(1, "INVITE", 1, &to_target, "t", &target_sdp()));
+    scene.world.vendor_gets(1, "SIP/2.0 100 ");
+    let passed = scene.world.vendor_gets(0, "INVITE ");
+    scene.world.vendor_says(0, &passed, 100, "", "");
+    scene.presses("*#");
+    scene.world.vendor_gets(0, "CANCEL ");
+    scene.world.vendor_gets(1, "SIP/2.0 487 ");
+    scene.world.vendor_sends(1, &vendor_request(1, "ACK", 1, &to_target, "t", ""));
+    // It answers all the same.
+    scene.world.vendor_says(0, &passed, 200, "", &vendor_sdp());
+    scene.world.vendor_gets(0, "ACK ");
+    while scene.world.inbox.is_empty() {
+        scene.world.wait_ms(50);
+    }
+    scene.is_finished();
+    scene.world.vendor_gets(0, "BYE ");
+    scene.world.order(Order::HangUp(link::order::HangUp {
+        call: scene.key,
+        reason: EndReason::Operator as u32,
+    }));
+    let bye = scene.world.caller_gets("BYE ");
+    assert!(bye.starts_with("BYE sip:vendor@198.51.100.7:5060 "), "{bye}");
+    scene.world.vendor_gets(1, "BYE ");
+    scene.world.ended(admit.call);
+    scene.world.settles();
+}
+
+#[test]
 fn who_waits_may_hang_up_while_the_others_are_brought_together() {
     let mut scene = Scene::new();
     scene.presses("*27777#");
