@@ -7,6 +7,7 @@ use link::record::EndReason;
 use sip::{Message, Method};
 
 use super::hangup::by_side;
+use super::invite::description;
 use super::{Deadline, Session};
 use crate::Instant;
 use crate::arena::Field;
@@ -98,6 +99,9 @@ impl Switch {
         key: Key,
     ) -> bool {
         let Some(slot) = self.find_spare(request) else { return false };
+        if self.spare_lives(now, slot, path, request, key) {
+            return true;
+        }
         let is_consulted = self.plan(slot) == Some(Plan::Consult);
         let Some(transfer) = self.transfer_mut(slot) else { return false };
         let (stage, side) = (transfer.stage, transfer.side);
@@ -123,6 +127,34 @@ impl Switch {
             Method::Bye if waits => self.hang_up(now, slot, EndReason::Normal, by_side(side), None),
             _ => {}
         }
+        true
+    }
+
+    /// A sign of life of somebody whose leg waits: it concerns nobody else, and however long the others talk,
+    /// its session must not end (RFC 4028 §9). Whether it was one.
+    fn spare_lives(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        path: Path,
+        request: &Message<'_>,
+        key: Key,
+    ) -> bool {
+        let has_dialog = self.transfer(slot).is_some_and(|transfer| transfer.spare.confirmed);
+        let is_sign = request.method() == Method::Update && description(request).is_none();
+        if !is_sign || !has_dialog {
+            return false;
+        }
+        let Some(side) = self.swap_spare(slot) else { return false };
+        if self.take_number(slot, side, request) {
+            self.open_exchange(now, slot, side, path, request, key);
+        } else {
+            self.counters.add(Counter::SequenceOld);
+            self.answer_once(now, path, request, key, &Reply::plain(500));
+        }
+        self.swap_spare(slot);
+        self.arm_session(slot);
+        self.save(slot);
         true
     }
 

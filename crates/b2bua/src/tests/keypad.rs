@@ -424,7 +424,7 @@ fn a_talk_with_the_target_that_leads_nowhere_leads_back() {
 fn who_waits_may_hang_up_and_nobody_talks_at_its_cost() {
     let mut scene = Scene::new();
     scene.consults();
-    scene.world.caller_sends(&caller_request("UPDATE", 8, &scene.answer, ""));
+    scene.world.caller_sends(&caller_request("UPDATE", 8, &scene.answer, &caller_sdp()));
     scene.world.caller_gets("SIP/2.0 491 ");
     scene.world.caller_sends(&caller_request("OPTIONS", 9, &scene.answer, ""));
     scene.world.caller_gets("SIP/2.0 200 ");
@@ -434,6 +434,26 @@ fn who_waits_may_hang_up_and_nobody_talks_at_its_cost() {
     scene.world.vendor_gets(1, "BYE ");
     scene.world.ended_by(scene.key, EndedBy::Caller, EndReason::Normal);
     scene.world.settles();
+}
+
+#[test]
+fn who_waits_keeps_its_session_alive_however_long_the_others_talk() {
+    let mut scene = Scene::new();
+    let (admit, _) = scene.consults();
+    let sign = caller_request("UPDATE", 8, &scene.answer, "");
+    let sign = with_lines(&sign, "Supported: timer\r\nSession-Expires: 90;refresher=uac\r\n");
+    for repeated in [false, true] {
+        scene.world.caller_sends(&sign);
+        let answer = scene.world.caller_gets("SIP/2.0 200 ");
+        assert_eq!(header(&answer, "Session-Expires"), "90;refresher=uac", "{repeated}");
+    }
+    // One from before is late.
+    scene.world.caller_sends(&caller_request("UPDATE", 7, &scene.answer, ""));
+    scene.world.caller_gets("SIP/2.0 500 ");
+    scene.world.is_quiet();
+    scene.presses("*#");
+    scene.is_finished();
+    scene.caller_ends(&admit);
 }
 
 #[test]
