@@ -19,6 +19,7 @@ use core::time::Duration;
 use sip::{Message, Method};
 
 use super::exchange::Within;
+use super::session::SOON;
 use super::transfer::Wish;
 use super::{Call, Deadline};
 use crate::Instant;
@@ -27,7 +28,7 @@ use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
 use crate::media::call_of;
 use crate::switch::Switch;
-use crate::transaction::Role;
+use crate::transaction::{Role, TransactionKey};
 use crate::transfers::{Asked, Dialled, Plan, Stage, Transfer};
 
 use link::order::KEYS_MAX;
@@ -312,6 +313,11 @@ impl Switch {
     fn recall(&mut self, now: Instant, slot: usize) {
         if let Some(transfer) = self.transfer_mut(slot) {
             transfer.offered = false;
+        }
+        // One offer at a time (RFC 3261 §14.1): whoever waits may be in the middle of our refresh.
+        if self.refresh_offers(slot) {
+            self.set_stage(slot, Stage::Recalling { invite: TransactionKey::NONE });
+            return self.set_deadline(slot, Deadline::Keys, Some(now + SOON));
         }
         let Some(side) = self.swap_spare(slot) else { return };
         let invite = Within {

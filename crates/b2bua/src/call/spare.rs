@@ -140,9 +140,8 @@ impl Switch {
         request: &Message<'_>,
         key: Key,
     ) -> bool {
-        let has_dialog = self.transfer(slot).is_some_and(|transfer| transfer.spare.confirmed);
         let is_sign = request.method() == Method::Update && description(request).is_none();
-        if !is_sign || !has_dialog {
+        if !is_sign || self.waiting_leg(slot).is_none() {
             return false;
         }
         let Some(side) = self.swap_spare(slot) else { return false };
@@ -193,6 +192,16 @@ impl Switch {
             && spare.random == token.random
             && (is_new || spare.owns(request));
         is_its.then_some(place.slot as usize)
+    }
+
+    /// The leg beside the two, if there is a dialog on it that goes on.
+    pub(super) fn waiting_leg(&self, slot: usize) -> Option<&Leg> {
+        Some(&self.transfer(slot)?.spare).filter(|leg| leg.confirmed)
+    }
+
+    /// The leg of who waits until two others have talked.
+    pub(super) fn parked_leg(&self, slot: usize) -> Option<&Leg> {
+        self.waiting_leg(slot).filter(|_| self.transfer_stage(slot) == Some(Stage::Consulting))
     }
 
     pub(super) fn side_of_transfer(&self, slot: usize) -> Option<Side> {

@@ -24,6 +24,13 @@ struct Scene {
     sequence: u16,
 }
 
+/// Parameters by which transfers begin with `*1` and `*2`.
+fn with_codes(parameters: &mut Parameters) -> &mut TransferKeys {
+    parameters.transfer.blind = Text::cut(b"*1");
+    parameters.transfer.attended = Text::cut(b"*2");
+    &mut parameters.transfer
+}
+
 impl Scene {
     fn new() -> Self {
         Self::with(|_| {})
@@ -32,11 +39,7 @@ impl Scene {
     fn with(change: impl FnOnce(&mut TransferKeys)) -> Self {
         let mut world = World::new();
         let (key, invite, answer) = world.transferable();
-        let mut parameters = Parameters::default();
-        parameters.transfer.blind = Text::cut(b"*1");
-        parameters.transfer.attended = Text::cut(b"*2");
-        change(&mut parameters.transfer);
-        world.order(Order::Parameters(parameters));
+        world.set(|parameters| change(with_codes(parameters)));
         Self { world, key, invite, answer, sequence: 0 }
     }
 
@@ -454,6 +457,90 @@ fn who_waits_keeps_its_session_alive_however_long_the_others_talk() {
     scene.presses("*#");
     scene.is_finished();
     scene.caller_ends(&admit);
+}
+
+#[test]
+fn the_session_of_who_waits_is_refreshed_where_that_is_ours_to_do() {
+    for (allow, method) in [("INVITE, UPDATE", "UPDATE "), ("INVITE", "INVITE ")] {
+        let mut scene = Scene::new();
+        scene.world.set(|parameters| {
+            with_codes(parameters);
+            parameters.rtp_timeout_s = 0;
+        });
+        let (admit, _) = scene.consults();
+        let lines = |refresher: &str| {
+            let session = format!("Session-Expires: 90;refresher={refresher}\r\n");
+            format!("Supported: timer\r\nAllow: {allow}\r\n{session}")
+        };
+        let sign = caller_request("UPDATE", 8, &scene.answer, "");
+        scene.world.caller_sends(&with_lines(&sign, &lines("uas")));
+        scene.world.caller_gets("SIP/2.0 200 ");
+        for _ in 0..2 {
+            scene.world.wait_ms(45_000);
+            let refresh = scene.world.caller_gets(method);
+            let content = if method == "INVITE " { caller_sdp() } else { String::new() };
+            assert_eq!(body(&refresh).is_empty(), content.is_empty(), "{refresh}");
+            let answer = response(&refresh, 200, "", CALLER, &content);
+            scene.world.caller_sends(&with_lines(&answer, &lines("uac")));
+            if method == "INVITE " {
+                scene.world.caller_gets("ACK ");
+            }
+            scene.world.is_quiet();
+        }
+        scene.world.wait_ms(45_000);
+        let refresh = scene.world.caller_gets(method);
+        let busy = response(&refresh, 500, "", CALLER, "");
+        scene.world.caller_sends(&with_lines(&busy, "Retry-After: 3\r\n"));
+        scene.world.ignore_messages();
+        scene.world.wait_ms(3_000);
+        let refresh = scene.world.caller_gets(method);
+        // Meanwhile the two have talked enough.
+        scene.presses("**");
+        scene.world.vendor_gets(1, "BYE ");
+        if method == "INVITE " {
+            scene.world.is_quiet();
+        } else {
+            scene.world.caller_gets("INVITE ");
+        }
+        let answer = response(&refresh, 481, "", CALLER, "");
+        scene.world.caller_sends(&answer);
+        scene.world.ignore_messages();
+        scene.world.wait_ms(1_000);
+        scene.world.ended_by(scene.key, EndedBy::Caller, EndReason::DialogLost);
+        scene.world.ended(admit.call);
+        scene.world.settles();
+    }
+}
+
+#[test]
+fn who_waits_is_called_back_once_its_refresh_is_through() {
+    let mut scene = Scene::new();
+    scene.world.set(|parameters| {
+        with_codes(parameters);
+        parameters.rtp_timeout_s = 0;
+    });
+    let (admit, _) = scene.consults();
+    let lines = "Supported: timer\r\nAllow: INVITE\r\nSession-Expires: 90;refresher=uas\r\n";
+    let sign = caller_request("UPDATE", 8, &scene.answer, "");
+    scene.world.caller_sends(&with_lines(&sign, lines));
+    scene.world.caller_gets("SIP/2.0 200 ");
+    scene.world.wait_ms(45_000);
+    let refresh = scene.world.caller_gets("INVITE ");
+    scene.presses("**");
+    scene.world.vendor_gets(1, "BYE ");
+    scene.world.is_quiet();
+    caller_says(&mut scene.world, &refresh, 200, &caller_sdp());
+    scene.world.caller_gets("ACK ");
+    scene.world.wait_ms(1_000);
+    let offerless = scene.world.caller_gets("INVITE ");
+    caller_says(&mut scene.world, &offerless, 200, &caller_sdp());
+    let again = scene.world.vendor_gets(0, "INVITE ");
+    scene.world.vendor_says(0, &again, 200, "", &vendor_sdp());
+    scene.world.ignore_messages();
+    scene.talks_as_before();
+    scene.world.ended(admit.call);
+    scene.world.caller_sends(&caller_request("BYE", 9, &scene.answer, ""));
+    scene.world.settles();
 }
 
 #[test]
