@@ -242,7 +242,9 @@ impl Switch {
         self.tell_transferor(now, slot, status);
         let Some(side) = self.side_of_transfer(slot) else { return };
         if self.has_consulted(slot) {
-            return self.hang_up(now, slot, EndReason::DialogLost, by_side(side), None);
+            // Nobody cancelled it: whoever was asked hung up instead of an answer.
+            let reason = if status == 487 { EndReason::Normal } else { EndReason::DialogLost };
+            return self.hang_up(now, slot, reason, by_side(side), None);
         }
         self.drop_transfer(slot);
         if !self.calls[slot].legs[side as usize].confirmed {

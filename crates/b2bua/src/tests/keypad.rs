@@ -623,6 +623,24 @@ fn who_waited_and_does_not_want_the_target_ends_the_call_for_all() {
 }
 
 #[test]
+fn a_target_that_hangs_up_instead_of_an_answer_ends_the_call_as_any_bye() {
+    let mut scene = Scene::new();
+    let (admit, to_target) = scene.consults();
+    scene.presses("*#");
+    let offerless = scene.world.vendor_gets(1, "INVITE ");
+    scene.world.vendor_says(1, &offerless, 100, "", "");
+    scene.world.vendor_sends(1, &vendor_request(1, "BYE", 1, &to_target, "t", ""));
+    scene.world.vendor_gets(1, "SIP/2.0 200 ");
+    scene.world.vendor_gets(1, "CANCEL ");
+    scene.world.caller_gets("BYE ");
+    scene.world.vendor_gets(0, "BYE ");
+    for call in [scene.key, admit.call] {
+        scene.world.ended_by(call, EndedBy::Callee, EndReason::Normal);
+    }
+    scene.world.settles();
+}
+
+#[test]
 fn keys_of_somebody_who_may_not_transfer_are_only_keys() {
     let mut scene = Scene::new();
     scene.world.wants(100, |_| {});
