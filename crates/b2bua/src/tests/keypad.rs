@@ -641,6 +641,21 @@ fn a_target_that_hangs_up_instead_of_an_answer_ends_the_call_as_any_bye() {
 }
 
 #[test]
+fn who_waited_and_hangs_up_instead_of_taking_the_target_ends_the_call_as_any_bye() {
+    let mut scene = Scene::new();
+    scene.consults();
+    scene.presses("*#");
+    let offerless = scene.world.vendor_gets(1, "INVITE ");
+    scene.world.vendor_says(1, &offerless, 200, "", &target_sdp());
+    let again = scene.world.caller_gets("INVITE ");
+    caller_says(&mut scene.world, &again, 487, "");
+    scene.world.caller_sends(&caller_request("BYE", 9, &scene.answer, ""));
+    scene.world.ignore_messages();
+    scene.world.ended_by(scene.key, EndedBy::Caller, EndReason::Normal);
+    scene.world.settles();
+}
+
+#[test]
 fn keys_of_somebody_who_may_not_transfer_are_only_keys() {
     let mut scene = Scene::new();
     scene.world.wants(100, |_| {});
