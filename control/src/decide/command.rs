@@ -260,6 +260,9 @@ impl Office {
                     let plain = self.state.plain_profile();
                     let entity = self.state.create(kind, body.clone())?;
                     self.tell_plain(&plain);
+                    if is_gateway(kind) {
+                        self.make_room();
+                    }
                     self.saved(time, "created", &entity, by_whom(who, &entity));
                     Ok(self.describe(time, &entity))
                 }
@@ -299,11 +302,8 @@ impl Office {
                 self.tell_driver_gone(&entity);
                 self.close_openings(time, &entity);
                 self.upstream_changed(time, &entity);
-                // What was registered is taken back with its password; the last to leave tells the workers.
-                let is_gateway = matches!(kind, Kind::Mapping | Kind::Routing);
-                if is_gateway && !self.upstream.holds(entity.id()) {
-                    let gone = Profile { gateway: entity.id(), ..Profile::default() };
-                    self.order_all(Order::Profile(gone));
+                if is_gateway(kind) {
+                    self.depart(time, entity.id());
                 }
                 let subject = format!("{} {name}", kind.name());
                 self.note(time, "deleted", &subject, by_whom(who, &entity));
@@ -511,6 +511,10 @@ impl Office {
 /// Places as the API writes them.
 fn written(places: Vec<link::Endpoint>) -> Vec<String> {
     places.into_iter().map(|place| format!("{place:?}")).collect()
+}
+
+fn is_gateway(kind: Kind) -> bool {
+    matches!(kind, Kind::Mapping | Kind::Routing)
 }
 
 fn not_allowed() -> Refusal {

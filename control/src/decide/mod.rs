@@ -9,7 +9,7 @@
 //! Nothing that must be durable first goes out before [`Office::handle_stored`] said so. One file per
 //! ask beside this one: `admit` (with `caller` and `callee`), `register`, `answered`, `ended`; `digest` for
 //! who proves who he is, `suspend` for who fails too often, `jail` for who does so by SSH; `abuse` for who begins to call where it is dear; `illegal` and `challenged` for strangers in numbers; `upstream` for what we ask
-//! of vendors ourselves, and `names` for where they are; `keep_alive` for phones behind NAT; `fence` for who
+//! of vendors ourselves, `names` for where they are, and `departed` for those that were deleted; `keep_alive` for phones behind NAT; `fence` for who
 //! is where he may not be; `access` for who may want what; `command` (with `firewall`, `parameter`, `geo`, `import` and `opening`) for what operators want; `explain` for why; `downward`
 //! for what waits for a worker.
 
@@ -23,6 +23,7 @@ mod certificates;
 mod challenged;
 mod chance;
 pub(crate) mod command;
+mod departed;
 mod digest;
 mod downward;
 mod ended;
@@ -155,6 +156,7 @@ pub struct Office {
     upstream: upstream::Upstream,
     /// Vendors that are given by name.
     names: names::Names,
+    departed: departed::Departed,
     chance: Chance,
 }
 
@@ -479,6 +481,7 @@ impl Office {
         self.give_up_challenges(time);
         self.handle_illegal_time(time);
         self.handle_upstream_time(time);
+        self.forget_departed(time.now);
         self.nonces.forget(time.now);
         self.handle_defence_time(time);
         self.handle_abuse_time(time);

@@ -686,3 +686,29 @@ fn a_gateway_stays_while_a_running_call_may_go_to_it() {
     desk.office.release(call.record);
     assert!(delete(&mut desk).is_ok());
 }
+
+#[test]
+fn the_password_of_a_deleted_gateway_is_known_until_its_last_request_is_answered() {
+    let mut desk = Desk::new("10");
+    desk.orders();
+    let gone = |desk: &mut Desk| {
+        let gone = |order: &Order| matches!(order, Order::Profile(it) if it.present == 0);
+        desk.orders().iter().filter(|order| gone(order)).count()
+    };
+    desk.say(Method::Delete, "gateway/routing/second", Value::Null).unwrap();
+    desk.pass(63_000);
+    assert_eq!(gone(&mut desk), 0, "a BYE may still be challenged");
+    desk.pass(1_000);
+    assert_eq!(gone(&mut desk), 2, "one for each worker");
+    // The workers may have room for no more: who comes is told after who left.
+    desk.say(Method::Delete, "gateway/routing/first", Value::Null).unwrap();
+    let gateway = json!({
+        "name": "third", "account": "vendor", "tariff": "buy", "target": "10.2.0.3:5060",
+    });
+    desk.post("gateway/routing", gateway).unwrap();
+    let present = desk.orders().into_iter().filter_map(|order| match order {
+        Order::Profile(profile) => Some(profile.present),
+        _ => None,
+    });
+    assert_eq!(present.collect::<Vec<_>>(), [0, 1, 0, 1]);
+}

@@ -509,7 +509,7 @@ impl Office {
     fn forget(&mut self, time: Time, id: u32) {
         self.change(Change::RegistrationGone(id));
         if !self.state.routings.contains_key(&id) {
-            self.order_all(Order::Profile(Profile { gateway: id, ..Profile::default() }));
+            self.depart(time, id);
         }
         let Some(vendor) = self.upstream.vendors.get_mut(&id) else { return };
         vendor.held = None;

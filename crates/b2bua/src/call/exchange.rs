@@ -15,7 +15,7 @@ use sip::{Message, Method, Name, header};
 
 use super::hangup::by_side;
 use super::invite::{description, patience_of};
-use super::{Deadline, Exchange, Unacked};
+use super::{Deadline, Exchange, State, Unacked};
 use crate::Instant;
 use crate::arena::Field;
 use crate::compose::{self, Content, Extensions, Outgoing, Reply, SDP, Says, Told};
@@ -573,7 +573,9 @@ impl Switch {
     ) {
         self.take_exchange(owner, server);
         let slot = self.live_call(owner);
-        let lost = slot.filter(|_| ends_dialog(status)).map(|slot| self.side_of(slot, message));
+        let lost = slot.filter(|_| ends_dialog(status)).map(|slot| {
+            self.side_of(slot, message).filter(|&side| !self.may_be_overtaken(slot, side))
+        });
         let is = |switch: &mut Self, method: Method<'_>| {
             let is_it = |_: &mut Self, request: &Message<'_>| request.method() == method;
             switch.with_kept(server, Which::Request, is_it) == Some(true)
@@ -608,6 +610,12 @@ impl Switch {
             let goes_on = leg.confirmed || !call.state.is_confirmed();
             goes_on && leg.text(Field::CallId) == message.call_id()
         })
+    }
+
+    /// Whether what a side was asked may have overtaken our 2xx, by which it has its dialog: until the ACK comes
+    /// that side may know nothing of it yet, and if there is nobody the ACK will be missed.
+    fn may_be_overtaken(&self, slot: usize, side: Side) -> bool {
+        side == Side::Caller && self.calls[slot].state == State::Answered
     }
 
     /// The far side, if it is still there, said nothing at all.

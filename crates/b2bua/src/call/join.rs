@@ -26,6 +26,12 @@ use crate::transfers::{Plan, Stage};
 /// How often somebody is asked again who could not say anything the time before.
 const TRIES_MAX: u8 = 4;
 
+/// Why a call ends when somebody refuses to be brought together with another. Of a 487 nothing was cancelled:
+/// whoever was asked hung up instead of an answer.
+fn why_ended(status: u16, otherwise: EndReason) -> EndReason {
+    if status == 487 { EndReason::Normal } else { otherwise }
+}
+
 impl Switch {
     /// The target answered: whoever stays is asked what it says to that.
     pub(super) fn target_answers(
@@ -225,7 +231,8 @@ impl Switch {
         let Some(Stage::Joining { invite, is_acked }) = stage else { return };
         let Some(side) = self.side_of_transfer(slot) else { return };
         if self.has_consulted(slot) {
-            return self.hang_up(now, slot, EndReason::BadMedia, by_side(side.other()), None);
+            let reason = why_ended(status, EndReason::BadMedia);
+            return self.hang_up(now, slot, reason, by_side(side.other()), None);
         }
         if !is_acked {
             self.send_ack(slot, side, invite, None);
@@ -242,7 +249,8 @@ impl Switch {
         self.tell_transferor(now, slot, status);
         let Some(side) = self.side_of_transfer(slot) else { return };
         if self.has_consulted(slot) {
-            return self.hang_up(now, slot, EndReason::DialogLost, by_side(side), None);
+            let reason = why_ended(status, EndReason::DialogLost);
+            return self.hang_up(now, slot, reason, by_side(side), None);
         }
         self.drop_transfer(slot);
         if !self.calls[slot].legs[side as usize].confirmed {

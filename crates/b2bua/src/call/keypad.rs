@@ -19,6 +19,7 @@ use core::time::Duration;
 use sip::{Message, Method};
 
 use super::exchange::Within;
+use super::session::SOON;
 use super::transfer::Wish;
 use super::{Call, Deadline};
 use crate::Instant;
@@ -27,8 +28,8 @@ use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
 use crate::media::call_of;
 use crate::switch::Switch;
-use crate::transaction::Role;
-use crate::transfers::{Asked, Dialled, Plan, Stage};
+use crate::transaction::{Role, TransactionKey};
+use crate::transfers::{Asked, Dialled, Plan, Stage, Transfer};
 
 use link::order::KEYS_MAX;
 
@@ -282,8 +283,13 @@ impl Switch {
         }
     }
 
-    /// Who waited comes back, and gets the target.
+    /// Who waited comes back, and gets the target. What the target asked of whoever asked for it would be
+    /// agreed on with who waited, and what it was told would never be acknowledged to it.
     fn finish(&mut self, now: Instant, slot: usize) {
+        if let Some(&Transfer { side, asker, .. }) = self.transfer(slot) {
+            self.expect_nothing(now, slot, asker);
+            self.forgive_ack(slot, side);
+        }
         self.set_plan(slot, Plan::Finish);
         self.swap_spare(slot);
         if let Some(transfer) = self.transfer_mut(slot) {
@@ -307,6 +313,11 @@ impl Switch {
     fn recall(&mut self, now: Instant, slot: usize) {
         if let Some(transfer) = self.transfer_mut(slot) {
             transfer.offered = false;
+        }
+        // One offer at a time (RFC 3261 §14.1): whoever waits may be in the middle of our refresh.
+        if self.refresh_offers(slot) {
+            self.set_stage(slot, Stage::Recalling { invite: TransactionKey::NONE });
+            return self.set_deadline(slot, Deadline::Keys, Some(now + SOON));
         }
         let Some(side) = self.swap_spare(slot) else { return };
         let invite = Within {

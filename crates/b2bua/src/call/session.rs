@@ -28,7 +28,7 @@ use crate::Instant;
 use crate::arena::Field;
 use crate::compose::{Extensions, Reply, SDP, Says, TIMER, Tags};
 use crate::counter::Counter;
-use crate::dialog::Side;
+use crate::dialog::{Leg, Side};
 use crate::switch::Switch;
 use crate::transaction::{Class, Machine, Role, TransactionKey};
 use crate::transfers::Stage;
@@ -43,7 +43,7 @@ const LONGEST_S: u32 = 86_400;
 const AGAIN: Duration = Duration::from_secs(10);
 
 /// How soon a refresh is tried again that an exchange of the call stood in the way of.
-const SOON: Duration = Duration::from_secs(1);
+pub(super) const SOON: Duration = Duration::from_secs(1);
 
 /// The session timer of a leg. Times are ms since the INVITE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -306,11 +306,11 @@ impl Switch {
         }
     }
 
-    /// Minds the sessions of a call that was put through.
+    /// Minds the sessions of a call that was put through, also that of who waits while others talk.
     pub(super) fn arm_session(&mut self, slot: usize) {
         let call = &self.calls[slot];
-        let due = call.legs.iter().map(|leg| leg.session.due_ms()).min();
-        let due = due.filter(|&due| due != NEVER);
+        let legs = call.legs.iter().chain(self.parked_leg(slot));
+        let due = legs.map(|leg| leg.session.due_ms()).min().filter(|&due| due != NEVER);
         let at = due.map(|ms| call.started + Duration::from_millis(ms.into()));
         if call.state.is_confirmed() {
             self.set_deadline(slot, Deadline::Session, at);
@@ -318,25 +318,38 @@ impl Switch {
     }
 
     pub(super) fn session_due(&mut self, now: Instant, slot: usize) {
-        for side in Side::BOTH {
-            let call = &self.calls[slot];
-            let ms = call.ms(now);
-            let session = call.legs[side as usize].session;
-            if session.doubt_ms <= ms {
-                self.ask_for_life(now, slot, side);
-                continue;
-            }
-            if session.timer_ms() > ms {
-                continue;
-            }
-            if session.expires_ms() <= ms {
-                self.counters.add(Counter::SessionsExpired);
-                let (reason, by) = (EndReason::SessionExpired, EndedBy::Server);
-                return self.hang_up(now, slot, reason, by, None);
-            }
-            self.refresh_session(now, slot, side);
+        let mut has_expired = Side::BOTH.into_iter().any(|side| self.mind_session(now, slot, side));
+        if !has_expired
+            && self.parked_leg(slot).is_some()
+            && let Some(side) = self.swap_spare(slot)
+        {
+            has_expired = self.mind_session(now, slot, side);
+            self.swap_spare(slot);
+        }
+        if has_expired {
+            self.counters.add(Counter::SessionsExpired);
+            return self.hang_up(now, slot, EndReason::SessionExpired, EndedBy::Server, None);
         }
         self.arm_session(slot);
+    }
+
+    /// Does what is due for the session of a leg. Whether that has expired.
+    fn mind_session(&mut self, now: Instant, slot: usize, side: Side) -> bool {
+        let call = &self.calls[slot];
+        let ms = call.ms(now);
+        let session = call.legs[side as usize].session;
+        if session.doubt_ms <= ms {
+            self.ask_for_life(now, slot, side);
+            return false;
+        }
+        if session.timer_ms() > ms {
+            return false;
+        }
+        if session.expires_ms() <= ms {
+            return true;
+        }
+        self.refresh_session(now, slot, side);
+        false
     }
 
     /// A refresh is tried (again) after so long. The end of the session may come before.
@@ -423,7 +436,7 @@ impl Switch {
         })
     }
 
-    /// The answer to a refresh of ours.
+    /// The answer to a refresh of ours, by one of the two sides or by who waits.
     pub(crate) fn refresh_response(
         &mut self,
         now: Instant,
@@ -434,19 +447,61 @@ impl Switch {
     ) {
         let Some(slot) = self.live_call(owner) else { return };
         let status = message.status().unwrap_or(0);
+        let is_its = |leg: &Leg| leg.text(Field::CallId) == message.call_id();
+        let waits = self.waiting_leg(slot).is_some_and(is_its);
+        let is_there = waits || is_its(&self.calls[slot].legs[side as usize]);
         match Class::of(status) {
             Class::Provisional => {}
+            // Another is in its place.
+            _ if !is_there => {
+                self.calls[slot].refresh.take_if(|refresh| refresh.1 == client);
+                if Class::of(status) == Class::Success && message.method() == Method::Invite {
+                    self.dismiss(now, client, message);
+                }
+            }
             Class::Success | Class::Failure
                 if message.method() == Method::Options && !ends_dialog(status) =>
             {
                 self.calls[slot].refresh.take_if(|refresh| refresh.1 == client);
             }
+            Class::Success if waits => self.waiter_refreshed(now, slot, side, client, message),
             Class::Success => self.refreshed(now, slot, side, client, message),
             Class::Failure => {
                 self.calls[slot].refresh.take_if(|refresh| refresh.1 == client);
-                self.refresh_refused(now, slot, side, status, message);
+                if waits && !ends_dialog(status) {
+                    self.swap_spare(slot);
+                    self.refresh_again(now, slot, side, status, message);
+                    self.swap_spare(slot);
+                } else {
+                    self.refresh_refused(now, slot, side, status, message);
+                }
             }
         }
+    }
+
+    /// Who waits lives. What it described holds: the offer was the one before.
+    fn waiter_refreshed(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        side: Side,
+        client: TransactionKey,
+        message: &Message<'_>,
+    ) {
+        let is_first = self.calls[slot].refresh.take_if(|refresh| refresh.1 == client).is_some();
+        let Some(transaction) = self.transactions.find(client) else { return };
+        let is_invite = matches!(transaction.machine, Machine::InviteClient(_));
+        if is_invite && !is_first {
+            return self.resend(client);
+        }
+        self.swap_spare(slot);
+        self.refresh_leg(slot, side, message);
+        if is_invite {
+            self.send_ack(slot, side, client, None);
+        }
+        self.heed_session(now, slot, side, message);
+        self.swap_spare(slot);
+        self.save(slot);
     }
 
     fn refreshed(
@@ -491,12 +546,24 @@ impl Switch {
             }
             return;
         }
+        match status {
+            408 => self.refresh_unanswered(now, slot, side),
+            481 => self.hang_up(now, slot, EndReason::DialogLost, by_side(side), None),
+            _ => self.refresh_again(now, slot, side, status, message),
+        }
+    }
+
+    /// A refresh that the far end could not take now is sent again.
+    fn refresh_again(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        side: Side,
+        status: u16,
+        message: &Message<'_>,
+    ) {
         let session = &mut self.calls[slot].leg(side).session;
         let wait = match status {
-            408 => return self.refresh_unanswered(now, slot, side),
-            481 => {
-                return self.hang_up(now, slot, EndReason::DialogLost, by_side(side), None);
-            }
             422 if session.lengthen(message) => Duration::ZERO,
             // RFC 3261 §14.1: who made the Call-ID waits longer, so that the two do not meet again.
             491 => {

@@ -7,6 +7,7 @@ use link::record::EndReason;
 use sip::{Message, Method};
 
 use super::hangup::by_side;
+use super::invite::description;
 use super::{Deadline, Session};
 use crate::Instant;
 use crate::arena::Field;
@@ -68,16 +69,22 @@ impl Switch {
 
     /// A side left: what it was asked has nobody to answer it, nor what it was told to acknowledge it, and
     /// the target's answer would wait for that.
-    fn expect_nothing(&mut self, now: Instant, slot: usize, left: Side) {
-        if let Some(exchange) = self.calls[slot].exchange.filter(|exchange| exchange.from != left) {
+    pub(super) fn expect_nothing(&mut self, now: Instant, slot: usize, left: Side) {
+        let call = &self.calls[slot];
+        let asked = call.exchange.filter(|exchange| exchange.from != left);
+        let refreshed = call.refresh.filter(|&(side, _)| side == left);
+        if asked.is_some() {
             self.abort_exchange(now, slot);
-            // Nor does it end the call that it was asked in vain.
-            if let Some(client) = self.transactions.find(exchange.client) {
+        }
+        if refreshed.is_some() {
+            self.abort_refresh(now, slot);
+        }
+        // Nor does it end the call that it was asked in vain, and an answer all the same is acknowledged.
+        let clients = asked.map(|exchange| exchange.client).into_iter();
+        for client in clients.chain(refreshed.map(|(_, client)| client)) {
+            if let Some(client) = self.transactions.find(client) {
                 client.owner = None;
             }
-        }
-        if self.calls[slot].refresh.is_some_and(|(side, _)| side == left) {
-            self.abort_refresh(now, slot);
         }
         self.forgive_ack(slot, left);
     }
@@ -92,6 +99,9 @@ impl Switch {
         key: Key,
     ) -> bool {
         let Some(slot) = self.find_spare(request) else { return false };
+        if self.spare_lives(now, slot, path, request, key) {
+            return true;
+        }
         let is_consulted = self.plan(slot) == Some(Plan::Consult);
         let Some(transfer) = self.transfer_mut(slot) else { return false };
         let (stage, side) = (transfer.stage, transfer.side);
@@ -117,6 +127,33 @@ impl Switch {
             Method::Bye if waits => self.hang_up(now, slot, EndReason::Normal, by_side(side), None),
             _ => {}
         }
+        true
+    }
+
+    /// A sign of life of somebody whose leg waits: it concerns nobody else, and however long the others talk,
+    /// its session must not end (RFC 4028 §9). Whether it was one.
+    fn spare_lives(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        path: Path,
+        request: &Message<'_>,
+        key: Key,
+    ) -> bool {
+        let is_sign = request.method() == Method::Update && description(request).is_none();
+        if !is_sign || self.waiting_leg(slot).is_none() {
+            return false;
+        }
+        let Some(side) = self.swap_spare(slot) else { return false };
+        if self.take_number(slot, side, request) {
+            self.open_exchange(now, slot, side, path, request, key);
+        } else {
+            self.counters.add(Counter::SequenceOld);
+            self.answer_once(now, path, request, key, &Reply::plain(500));
+        }
+        self.swap_spare(slot);
+        self.arm_session(slot);
+        self.save(slot);
         true
     }
 
@@ -155,6 +192,16 @@ impl Switch {
             && spare.random == token.random
             && (is_new || spare.owns(request));
         is_its.then_some(place.slot as usize)
+    }
+
+    /// The leg beside the two, if there is a dialog on it that goes on.
+    pub(super) fn waiting_leg(&self, slot: usize) -> Option<&Leg> {
+        Some(&self.transfer(slot)?.spare).filter(|leg| leg.confirmed)
+    }
+
+    /// The leg of who waits until two others have talked.
+    pub(super) fn parked_leg(&self, slot: usize) -> Option<&Leg> {
+        self.waiting_leg(slot).filter(|_| self.transfer_stage(slot) == Some(Stage::Consulting))
     }
 
     pub(super) fn side_of_transfer(&self, slot: usize) -> Option<Side> {

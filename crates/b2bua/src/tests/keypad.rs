@@ -24,6 +24,13 @@ struct Scene {
     sequence: u16,
 }
 
+/// Parameters by which transfers begin with `*1` and `*2`.
+fn with_codes(parameters: &mut Parameters) -> &mut TransferKeys {
+    parameters.transfer.blind = Text::cut(b"*1");
+    parameters.transfer.attended = Text::cut(b"*2");
+    &mut parameters.transfer
+}
+
 impl Scene {
     fn new() -> Self {
         Self::with(|_| {})
@@ -32,11 +39,7 @@ impl Scene {
     fn with(change: impl FnOnce(&mut TransferKeys)) -> Self {
         let mut world = World::new();
         let (key, invite, answer) = world.transferable();
-        let mut parameters = Parameters::default();
-        parameters.transfer.blind = Text::cut(b"*1");
-        parameters.transfer.attended = Text::cut(b"*2");
-        change(&mut parameters.transfer);
-        world.order(Order::Parameters(parameters));
+        world.set(|parameters| change(with_codes(parameters)));
         Self { world, key, invite, answer, sequence: 0 }
     }
 
@@ -424,7 +427,7 @@ fn a_talk_with_the_target_that_leads_nowhere_leads_back() {
 fn who_waits_may_hang_up_and_nobody_talks_at_its_cost() {
     let mut scene = Scene::new();
     scene.consults();
-    scene.world.caller_sends(&caller_request("UPDATE", 8, &scene.answer, ""));
+    scene.world.caller_sends(&caller_request("UPDATE", 8, &scene.answer, &caller_sdp()));
     scene.world.caller_gets("SIP/2.0 491 ");
     scene.world.caller_sends(&caller_request("OPTIONS", 9, &scene.answer, ""));
     scene.world.caller_gets("SIP/2.0 200 ");
@@ -433,6 +436,141 @@ fn who_waits_may_hang_up_and_nobody_talks_at_its_cost() {
     scene.world.vendor_gets(0, "BYE ");
     scene.world.vendor_gets(1, "BYE ");
     scene.world.ended_by(scene.key, EndedBy::Caller, EndReason::Normal);
+    scene.world.settles();
+}
+
+#[test]
+fn who_waits_keeps_its_session_alive_however_long_the_others_talk() {
+    let mut scene = Scene::new();
+    let (admit, _) = scene.consults();
+    let sign = caller_request("UPDATE", 8, &scene.answer, "");
+    let sign = with_lines(&sign, "Supported: timer\r\nSession-Expires: 90;refresher=uac\r\n");
+    for repeated in [false, true] {
+        scene.world.caller_sends(&sign);
+        let answer = scene.world.caller_gets("SIP/2.0 200 ");
+        assert_eq!(header(&answer, "Session-Expires"), "90;refresher=uac", "{repeated}");
+    }
+    // One from before is late.
+    scene.world.caller_sends(&caller_request("UPDATE", 7, &scene.answer, ""));
+    scene.world.caller_gets("SIP/2.0 500 ");
+    scene.world.is_quiet();
+    scene.presses("*#");
+    scene.is_finished();
+    scene.caller_ends(&admit);
+}
+
+#[test]
+fn the_session_of_who_waits_is_refreshed_where_that_is_ours_to_do() {
+    for (allow, method) in [("INVITE, UPDATE", "UPDATE "), ("INVITE", "INVITE ")] {
+        let mut scene = Scene::new();
+        scene.world.set(|parameters| {
+            with_codes(parameters);
+            parameters.rtp_timeout_s = 0;
+        });
+        let (admit, _) = scene.consults();
+        let lines = |refresher: &str| {
+            let session = format!("Session-Expires: 90;refresher={refresher}\r\n");
+            format!("Supported: timer\r\nAllow: {allow}\r\n{session}")
+        };
+        let sign = caller_request("UPDATE", 8, &scene.answer, "");
+        scene.world.caller_sends(&with_lines(&sign, &lines("uas")));
+        scene.world.caller_gets("SIP/2.0 200 ");
+        for _ in 0..2 {
+            scene.world.wait_ms(45_000);
+            let refresh = scene.world.caller_gets(method);
+            let content = if method == "INVITE " { caller_sdp() } else { String::new() };
+            assert_eq!(body(&refresh).is_empty(), content.is_empty(), "{refresh}");
+            let answer = response(&refresh, 200, "", CALLER, &content);
+            scene.world.caller_sends(&with_lines(&answer, &lines("uac")));
+            if method == "INVITE " {
+                scene.world.caller_gets("ACK ");
+            }
+            scene.world.is_quiet();
+        }
+        scene.world.wait_ms(45_000);
+        let refresh = scene.world.caller_gets(method);
+        let busy = response(&refresh, 500, "", CALLER, "");
+        scene.world.caller_sends(&with_lines(&busy, "Retry-After: 3\r\n"));
+        scene.world.ignore_messages();
+        scene.world.wait_ms(3_000);
+        let refresh = scene.world.caller_gets(method);
+        // Meanwhile the two have talked enough.
+        scene.presses("**");
+        scene.world.vendor_gets(1, "BYE ");
+        if method == "INVITE " {
+            scene.world.is_quiet();
+        } else {
+            scene.world.caller_gets("INVITE ");
+        }
+        let answer = response(&refresh, 481, "", CALLER, "");
+        scene.world.caller_sends(&answer);
+        scene.world.ignore_messages();
+        scene.world.wait_ms(1_000);
+        scene.world.ended_by(scene.key, EndedBy::Caller, EndReason::DialogLost);
+        scene.world.ended(admit.call);
+        scene.world.settles();
+    }
+}
+
+#[test]
+fn who_waits_is_called_back_once_its_refresh_is_through() {
+    let mut scene = Scene::new();
+    scene.world.set(|parameters| {
+        with_codes(parameters);
+        parameters.rtp_timeout_s = 0;
+    });
+    let (admit, _) = scene.consults();
+    let lines = "Supported: timer\r\nAllow: INVITE\r\nSession-Expires: 90;refresher=uas\r\n";
+    let sign = caller_request("UPDATE", 8, &scene.answer, "");
+    scene.world.caller_sends(&with_lines(&sign, lines));
+    scene.world.caller_gets("SIP/2.0 200 ");
+    scene.world.wait_ms(45_000);
+    let refresh = scene.world.caller_gets("INVITE ");
+    scene.presses("**");
+    scene.world.vendor_gets(1, "BYE ");
+    scene.world.is_quiet();
+    caller_says(&mut scene.world, &refresh, 200, &caller_sdp());
+    scene.world.caller_gets("ACK ");
+    scene.world.wait_ms(1_000);
+    let offerless = scene.world.caller_gets("INVITE ");
+    caller_says(&mut scene.world, &offerless, 200, &caller_sdp());
+    let again = scene.world.vendor_gets(0, "INVITE ");
+    scene.world.vendor_says(0, &again, 200, "", &vendor_sdp());
+    scene.world.ignore_messages();
+    scene.talks_as_before();
+    scene.world.ended(admit.call);
+    scene.world.caller_sends(&caller_request("BYE", 9, &scene.answer, ""));
+    scene.world.settles();
+}
+
+#[test]
+fn what_the_target_asked_of_who_leaves_is_agreed_on_with_nobody() {
+    let mut scene = Scene::new();
+    let (admit, to_target) = scene.consults();
+    scene.world.vendor_sends(1, &vendor_request(1, "INVITE", 1, &to_target, "t", &target_sdp()));
+    scene.world.vendor_gets(1, "SIP/2.0 100 ");
+    let passed = scene.world.vendor_gets(0, "INVITE ");
+    scene.world.vendor_says(0, &passed, 100, "", "");
+    scene.presses("*#");
+    scene.world.vendor_gets(0, "CANCEL ");
+    scene.world.vendor_gets(1, "SIP/2.0 487 ");
+    scene.world.vendor_sends(1, &vendor_request(1, "ACK", 1, &to_target, "t", ""));
+    // It answers all the same.
+    scene.world.vendor_says(0, &passed, 200, "", &vendor_sdp());
+    scene.world.vendor_gets(0, "ACK ");
+    while scene.world.inbox.is_empty() {
+        scene.world.wait_ms(50);
+    }
+    scene.is_finished();
+    scene.world.vendor_gets(0, "BYE ");
+    scene.world.order(Order::HangUp(link::order::HangUp {
+        call: scene.key,
+        reason: EndReason::Operator as u32,
+    }));
+    let bye = scene.world.caller_gets("BYE ");
+    assert!(bye.starts_with("BYE sip:vendor@198.51.100.7:5060 "), "{bye}");
+    scene.world.vendor_gets(1, "BYE ");
+    scene.world.ended(admit.call);
     scene.world.settles();
 }
 
@@ -481,6 +619,39 @@ fn who_waited_and_does_not_want_the_target_ends_the_call_for_all() {
     scene.world.caller_gets("BYE ");
     scene.world.vendor_gets(0, "BYE ");
     scene.world.ended(scene.key);
+    scene.world.settles();
+}
+
+#[test]
+fn a_target_that_hangs_up_instead_of_an_answer_ends_the_call_as_any_bye() {
+    let mut scene = Scene::new();
+    let (admit, to_target) = scene.consults();
+    scene.presses("*#");
+    let offerless = scene.world.vendor_gets(1, "INVITE ");
+    scene.world.vendor_says(1, &offerless, 100, "", "");
+    scene.world.vendor_sends(1, &vendor_request(1, "BYE", 1, &to_target, "t", ""));
+    scene.world.vendor_gets(1, "SIP/2.0 200 ");
+    scene.world.vendor_gets(1, "CANCEL ");
+    scene.world.caller_gets("BYE ");
+    scene.world.vendor_gets(0, "BYE ");
+    for call in [scene.key, admit.call] {
+        scene.world.ended_by(call, EndedBy::Callee, EndReason::Normal);
+    }
+    scene.world.settles();
+}
+
+#[test]
+fn who_waited_and_hangs_up_instead_of_taking_the_target_ends_the_call_as_any_bye() {
+    let mut scene = Scene::new();
+    scene.consults();
+    scene.presses("*#");
+    let offerless = scene.world.vendor_gets(1, "INVITE ");
+    scene.world.vendor_says(1, &offerless, 200, "", &target_sdp());
+    let again = scene.world.caller_gets("INVITE ");
+    caller_says(&mut scene.world, &again, 487, "");
+    scene.world.caller_sends(&caller_request("BYE", 9, &scene.answer, ""));
+    scene.world.ignore_messages();
+    scene.world.ended_by(scene.key, EndedBy::Caller, EndReason::Normal);
     scene.world.settles();
 }
 

@@ -272,6 +272,32 @@ fn a_bye_that_a_481_has_overtaken_is_what_ended_the_call() {
 }
 
 #[test]
+fn a_caller_whom_a_request_reached_before_the_answer_has_not_lost_its_dialog() {
+    let mut world = World::new();
+    let (key, invite) = world.call_begins(&[0]);
+    world.vendor_says(0, &invite, 200, "v", &vendor_sdp());
+    world.vendor_gets(0, "ACK ");
+    world.commit();
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    let mut ask = |number: u32, told: &str| {
+        world.vendor_sends(0, &vendor_request(0, "INFO", number, &invite, "v", ""));
+        let passed = world.caller_gets("INFO ");
+        world.caller_sends(&response(&passed, 481, "", CALLER, ""));
+        world.vendor_gets(0, told);
+        if number == 1 {
+            world.is_quiet();
+            world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+        }
+    };
+    ask(1, "SIP/2.0 480 ");
+    ask(2, "SIP/2.0 481 ");
+    world.ignore_messages();
+    world.wait_ms(1_000);
+    world.ended_by(key, EndedBy::Caller, EndReason::DialogLost);
+    world.settles();
+}
+
+#[test]
 fn a_reinvite_that_nobody_answers_ends_the_call() {
     let mut world = World::new();
     let (key, _, answer) = world.talking();

@@ -42,7 +42,8 @@ fn a_transferor_whose_leg_may_come_back_is_told_to_wait() {
     let (_, again) = world.target_answers(&admit);
     world.ignore_messages();
     for (cseq, method) in (2..).zip(["INVITE", "UPDATE", "REFER", "INFO", "MESSAGE"]) {
-        world.vendor_sends(0, &vendor_request(0, method, cseq, &invite, "v", ""));
+        let offer = if method == "UPDATE" { vendor_sdp() } else { String::new() };
+        world.vendor_sends(0, &vendor_request(0, method, cseq, &invite, "v", &offer));
         world.vendor_gets(0, "SIP/2.0 491 ");
     }
     world.vendor_sends(0, &vendor_request(0, "ACK", 2, &invite, "v", ""));
