@@ -5,7 +5,7 @@
 //!
 //! Read `measure.rs` for how a figure is taken, `invite.rs` for the message that everybody parses,
 //! `phones.rs` for the call that everybody carries, `desk.rs` for who decides about it, `shared.rs`
-//! for the memory between two processes, `world.rs` for the cables.
+//! for the memory between two processes, `world.rs` for the cables, `receiver.rs` for who is at their far end.
 
 #![forbid(unsafe_code)]
 
@@ -13,5 +13,6 @@ pub mod desk;
 pub mod invite;
 pub mod measure;
 pub mod phones;
+pub mod receiver;
 pub mod shared;
 pub mod world;

@@ -33,7 +33,7 @@
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-const volatile __u32 replay_usual;    /* bytes that most frames have, and every fresh page; 0 to SMALL_BYTES */
+const volatile __u32 replay_usual; /* bytes that most frames have, and every fresh page; 0 is not known */
 
 struct replay_state {
 	__u32 next;  /* order */
@@ -137,6 +137,7 @@ static __always_inline int replay_write(struct xdp_md *frame, __u8 *bytes, __u32
 }
 
 #define PIECE_BYTES 64
+#define PIECES_MAX 8 /* a small frame has fewer */
 
 static __always_inline void replay_piece(void *to, void *from)
 {
@@ -146,26 +147,27 @@ static __always_inline void replay_piece(void *to, void *from)
 }
 
 /*
- * A small frame. Those of the usual length are copied piece by piece without a call, the last piece up to
- * the end of the frame, whatever it overlaps: the verifier knows that length.
+ * A frame of up to `most` bytes. Those of the usual length are copied piece by piece without a call, the last
+ * piece up to the end of the frame, whatever it overlaps: the verifier knows that length. With a call a frame
+ * took 200 ns instead of 140 (`scripts/bench replay`).
  */
-static __always_inline int replay_write_small(struct xdp_md *frame, struct replay_small *kept)
+static __always_inline int replay_kept(struct xdp_md *frame, __u8 *bytes, __u32 length, __u32 most)
 {
 	__u32 usual = replay_usual;
 	void *to;
 
-	if (usual < PIECE_BYTES || usual > SMALL_BYTES || kept->length != usual ||
-	    frame_bytes(frame) != usual)
-		return replay_write(frame, kept->bytes, kept->length, SMALL_BYTES);
+	if (usual < PIECE_BYTES || usual > PIECES_MAX * PIECE_BYTES || usual > most ||
+	    length != usual || frame_bytes(frame) != usual)
+		return replay_write(frame, bytes, length, most);
 	to = frame_at(frame, 0, usual);
 	if (!to)
 		return -1;
-	replay_piece(to, kept->bytes);
-	if (usual > 2 * PIECE_BYTES)
-		replay_piece(to + PIECE_BYTES, kept->bytes + PIECE_BYTES);
-	if (usual > 3 * PIECE_BYTES)
-		replay_piece(to + 2 * PIECE_BYTES, kept->bytes + 2 * PIECE_BYTES);
-	replay_piece(to + usual - PIECE_BYTES, kept->bytes + usual - PIECE_BYTES);
+	replay_piece(to, bytes);
+#pragma unroll
+	for (__u32 i = 1; i < PIECES_MAX; i++)
+		if (usual > (i + 1) * PIECE_BYTES && (i + 1) * PIECE_BYTES <= most)
+			replay_piece(to + i * PIECE_BYTES, bytes + i * PIECE_BYTES);
+	replay_piece(to + usual - PIECE_BYTES, bytes + usual - PIECE_BYTES);
 	return 0;
 }
 
@@ -229,12 +231,12 @@ static __always_inline int replay_order(struct xdp_md *frame, struct replay_orde
 	if (order->frame & REPLAY_LARGE) {
 		struct replay_large *kept = bpf_map_lookup_elem(&replay_larges, &number);
 
-		if (!kept || replay_write(frame, kept->bytes, kept->length, LARGE_BYTES))
+		if (!kept || replay_kept(frame, kept->bytes, kept->length, LARGE_BYTES))
 			return -1;
 	} else {
 		struct replay_small *kept = bpf_map_lookup_elem(&replay_smalls, &number);
 
-		if (!kept || replay_write_small(frame, kept))
+		if (!kept || replay_kept(frame, kept->bytes, kept->length, SMALL_BYTES))
 			return -1;
 	}
 	if (!which)

@@ -117,8 +117,7 @@ impl Tape {
     /// bytes cost least.
     pub fn open(cable: &str, sizes: TapeSizes, usual: usize) -> Result<Self, Error> {
         let usual = usual.clamp(BYTES_MIN, LARGE_BYTES);
-        let inline = if usual <= SMALL_BYTES { usual as u32 } else { 0 };
-        let parts = loader::load_tape(&sizes, inline)?;
+        let parts = loader::load_tape(&sizes, usual as u32)?;
         let cable = index_of(cable)?;
         write(&parts.cable, 0, cable.as_bytes(), 1)?;
         Ok(Self { parts, usual: vec![0; usual], sizes })

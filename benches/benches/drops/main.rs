@@ -1,10 +1,9 @@
 //! Dropped frames per CPU second: the guard beside a bare drop, nftables, iptables with ipset, xdp-filter.
 //!
 //! All drop the same frames of the same generator in the same run, by turns: from a million denied sources,
-//! shuffled. What counts is the CPU time of the thread that receives (`receiver.rs`); the generator has
+//! shuffled. What counts is the CPU time of the thread that receives (`benches::receiver`); the generator has
 //! the other core, and whatever the receiver has no room for is lost before it costs that thread anything.
 
-mod receiver;
 mod rivals;
 
 use std::net::Ipv4Addr;

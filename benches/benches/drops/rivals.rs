@@ -10,7 +10,7 @@ use benches::phones;
 use benches::world::{Failure, Far, plan, run};
 use xdp_prog::{Attached, Bare, Deny, Floor, Maps, Prefix, attach};
 
-use crate::receiver::Receiver;
+use benches::receiver::Receiver;
 
 /// How long any command may take; a million elements are work for some.
 const COMMAND_SECONDS: &str = "120";

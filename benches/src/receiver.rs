@@ -8,19 +8,23 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use benches::world::{Failure, Far, pin_thread, run};
+use crate::world::{Failure, Far, pin_thread, run};
 
 /// The receiver's core; the generator has the other one.
 const CORE: usize = 1;
 
-pub(crate) struct Receiver {
+/// That end, and its thread.
+pub struct Receiver {
     device: String,
     thread: i32,
 }
 
 impl Receiver {
     /// Lays cable `number` and takes its far end.
-    pub(crate) fn at_the_end_of(far: &Far, number: u32) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// When the kernel, `ip` or `ethtool` refuse.
+    pub fn at_the_end_of(far: &Far, number: u32) -> Result<Self, Failure> {
         let near = far.cable(number)?;
         let device = near.replace("bench", "far");
         far.inside(|| {
@@ -42,19 +46,27 @@ impl Receiver {
         Ok(Self { device, thread })
     }
 
-    pub(crate) fn device(&self) -> &str {
+    /// Its name.
+    #[must_use]
+    pub fn device(&self) -> &str {
         &self.device
     }
 
     /// CPU time that its thread has had.
-    pub(crate) fn busy(&self) -> Result<Duration, Failure> {
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn busy(&self) -> Result<Duration, Failure> {
         let text = fs::read_to_string(format!("/proc/{}/schedstat", self.thread))?;
         let ns = text.split_whitespace().next().ok_or("no CPU time")?;
         Ok(Duration::from_nanos(ns.parse()?))
     }
 
     /// One of the driver's counters; to be asked for in its namespace.
-    pub(crate) fn count(&self, name: &str) -> Result<u64, Failure> {
+    ///
+    /// # Errors
+    /// When there is no such counter.
+    pub fn count(&self, name: &str) -> Result<u64, Failure> {
         let output = Command::new("ethtool").args(["-S", &self.device]).output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let line = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(": "));
