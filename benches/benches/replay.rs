@@ -1,7 +1,9 @@
 //! Frames put on a cable per CPU second: `tollgate replay` beside a bare generator and tcpreplay, on one file.
 //!
 //! The file is a thousand calls made of one captured call, written by `tollgate replay` itself. All send into the
-//! same veth, by turns, from core 0; its far end, whose thread has core 1, drops and counts. A rival's price is the
+//! same veth, by turns, from core 0; its far end drops and counts. There are two: of one the far end has a thread
+//! on core 1, so that sending alone is priced, and what that thread has no room for is lost; of the other the far end
+//! is the sender's to pay, as veth has it by itself, and everything arrives. A rival's price is the
 //! CPU time of its process; of ours there is also that of the sending thread alone, beside the bare generator's.
 
 use std::path::{Path, PathBuf};
@@ -16,7 +18,7 @@ use serde_json::Value;
 use std::net::Ipv4Addr;
 use xdp_prog::{Flood, Sink};
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 /// How long each rival sends in a round.
 const SECONDS: u64 = 2;
 /// Frames of one system call of the bare generator: as many as a replay's.
@@ -24,8 +26,8 @@ const BURST: u32 = 1 << 20;
 const CALLS: &str = "1000";
 /// A captured call that nobody here made: 713 packets of G.711, 20 ms apart.
 const CAPTURE: &str = "corpus/pcap/freeswitch/milliwatt.long.pcmu.rtp.pcap";
-/// Of the cable's near end here.
-const NEAR: &str = "tgbench0";
+/// The near end of the cable whose far end has a thread, and of the other.
+const NEAR: [&str; 2] = ["tgbench0", "tgbench1"];
 /// Bytes of one of its frames.
 const FRAME_BYTES: usize = 214;
 
@@ -40,6 +42,8 @@ fn main() -> Result<(), Failure> {
     let far = Far::make()?;
     let receiver = Receiver::at_the_end_of(&far, 0)?;
     let sink = far.inside(|| Ok(Sink::attach(receiver.device())?))?;
+    far.cable(1)?;
+    let plain = far.inside(|| Ok(Sink::attach("tgfar1")?))?;
     let replay = program()?;
     let file = std::env::temp_dir().join(format!("tollgate-replay-{}.pcap", std::process::id()));
     let mix = Command::new(&replay)
@@ -48,8 +52,12 @@ fn main() -> Result<(), Failure> {
         .arg(&file)
         .output()?;
     said(&mix)?;
-    let done =
-        side_by_side(&replay, &capture, &file, &sink).and_then(|()| paces(&replay, &capture));
+    println!("The far end on the other core:\n");
+    let done = side_by_side(&replay, &capture, &file, (NEAR[0], &sink)).and_then(|()| {
+        println!("\nThe far end on the sender's core:\n");
+        side_by_side(&replay, &capture, &file, (NEAR[1], &plain))?;
+        paces(&replay, &capture)
+    });
     std::fs::remove_file(&file)?;
     done
 }
@@ -103,17 +111,22 @@ struct Row {
     rounds: Vec<Round>,
 }
 
-fn side_by_side(replay: &Path, capture: &Path, file: &Path, sink: &Sink) -> Result<(), Failure> {
+fn side_by_side(
+    replay: &Path,
+    capture: &Path,
+    file: &Path,
+    (near, sink): (&str, &Sink),
+) -> Result<(), Failure> {
     let words = |file: &Path, words: &str| {
         let mut all = vec![file.display().to_string()];
         all.extend(words.split_whitespace().map(str::to_owned));
         all
     };
-    let seconds = format!("--seconds {SECONDS} --loop 0 --to {NEAR} --output json");
+    let seconds = format!("--seconds {SECONDS} --loop 0 --to {near} --output json");
     let ours = |file: &Path, more: &str| Rival::Ours(words(file, &format!("{seconds} {more}")));
     let tcpreplay = |more: &str| {
         let mut all: Vec<String> = more.split_whitespace().map(str::to_owned).collect();
-        all.extend(["-i".to_owned(), NEAR.to_owned(), file.display().to_string()]);
+        all.extend(["-i".to_owned(), near.to_owned(), file.display().to_string()]);
         Rival::Tcpreplay(all)
     };
     let mut frame = vec![0_u8; FRAME_BYTES];
@@ -123,7 +136,7 @@ fn side_by_side(replay: &Path, capture: &Path, file: &Path, sink: &Sink) -> Resu
         (0..1_000).map(|last| Ipv4Addr::from(0x0a00_0000 + last)).collect();
     let live = "--flat-out --by live --core 0";
     let mut rows = vec![
-        ("bare live-frame generator", Rival::Bare(Flood::open(NEAR, &frame, &sources, &[])?)),
+        ("bare live-frame generator", Rival::Bare(Flood::open(near, &frame, &sources, &[])?)),
         ("`tollgate replay` of the file", ours(file, live)),
         (
             "`tollgate replay --calls 1000` of the one call",
@@ -251,7 +264,7 @@ fn paces(replay: &Path, capture: &Path) -> Result<(), Failure> {
         for speed in ["1", "10"] {
             let output = Command::new(replay)
                 .arg(capture)
-                .args(["--to", NEAR, "--by", by, "--speed", speed, "--core", "0"])
+                .args(["--to", NEAR[1], "--by", by, "--speed", speed, "--core", "0"])
                 .args(["--calls", "100", "--per-second", "100", "--seed", "7", "--loop", "0"])
                 .args(["--seconds", "5", "--output", "json"])
                 .output()?;

@@ -182,7 +182,7 @@ impl Sending<'_> {
             }
             self.flush(sender, &mut taken, stamps)?;
         }
-        Ok(())
+        sender.finish()
     }
 
     fn flush(

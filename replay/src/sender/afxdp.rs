@@ -1,8 +1,10 @@
 //! Frames by an AF_XDP socket: the dataplane's own NIC, of which only the transmit side is used.
 
+use std::time::{Duration, Instant};
+
 use capture::Due;
-use dataplane::nic::Nic;
 use dataplane::nic::afxdp::AfXdp;
+use dataplane::nic::{Batch, Nic};
 
 use super::{FRAME_BYTES, Play, Put, Sender};
 use crate::Failure;
@@ -10,17 +12,24 @@ use crate::Failure;
 const FRAMES: u32 = 4_096;
 const BUFFER_BYTES: u32 = 4_096;
 const BATCH: usize = 64;
+/// How long the last frames may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(crate) struct AfXdpSender {
     nic: AfXdp,
     /// Since the last flush. The ring has as many places as there are buffers, so all of them fit.
     put: u64,
+    /// Buffers with the kernel while nothing is being sent.
+    idle: usize,
 }
 
 impl AfXdpSender {
     pub(crate) fn open(interface: &str, queue: u32) -> Result<Self, Failure> {
-        let nic = AfXdp::open(&[interface.to_owned()], queue, FRAMES, BUFFER_BYTES, false)?;
-        Ok(Self { nic, put: 0 })
+        let mut nic = AfXdp::open(&[interface.to_owned()], queue, FRAMES, BUFFER_BYTES, false)?;
+        // Nothing comes by it: what is there to be received into stays there.
+        nic.receive(&mut Batch::new());
+        let idle = nic.accounts().rings;
+        Ok(Self { nic, put: 0, idle })
     }
 }
 
@@ -52,6 +61,28 @@ impl Sender for AfXdpSender {
     fn flush(&mut self) -> Result<u64, Failure> {
         self.nic.flush();
         Ok(std::mem::take(&mut self.put))
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let mut batch = Batch::new();
+        loop {
+            self.nic.flush();
+            // Takes back what was sent, too.
+            self.nic.receive(&mut batch);
+            batch.drain().for_each(|frame| self.nic.give_back(frame));
+            let left = self.nic.accounts().rings.saturating_sub(self.idle);
+            if left == 0 {
+                return Ok(());
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err(format!(
+                    "the interface does not take the last {left} frames: is it up?"
+                )
+                .into());
+            }
+            std::thread::yield_now();
+        }
     }
 
     fn batch(&self) -> usize {

@@ -40,6 +40,10 @@ pub(crate) trait Sender: Send {
     fn put(&mut self, play: &Play, due: Due) -> Result<Put, Failure>;
     /// Sends what was taken; how many frames the kernel took.
     fn flush(&mut self) -> Result<u64, Failure>;
+    /// Waits until the kernel has let go of what was sent.
+    fn finish(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
     /// How many frames to take, at most, before the clock is asked again.
     fn batch(&self) -> usize;
     /// Whether a frame leaves when it is flushed, so that its delay can be told.
