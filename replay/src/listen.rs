@@ -164,7 +164,13 @@ fn listen(
 }
 
 fn open_afxdp(post: &Post) -> Result<(Ears, AfXdp), Failure> {
-    let nic = AfXdp::open(&[post.interface.clone()], post.queue, FRAMES, BUFFER_BYTES, false)?;
+    let nic = AfXdp::open(
+        std::slice::from_ref(&post.interface),
+        post.queue,
+        FRAMES,
+        BUFFER_BYTES,
+        false,
+    )?;
     let ears = Ears::attach(&post.interface)?;
     for socket in nic.sockets() {
         ears.set_socket(post.queue, socket)?;

@@ -41,7 +41,7 @@ fn own_words(said: impl Iterator<Item = OsString>) -> Vec<OsString> {
     for word in said {
         let text = word.to_string_lossy();
         let is_global = |flag: &&str| {
-            text.strip_prefix(**flag).is_some_and(|rest| rest.starts_with('=') || flag.len() == 2)
+            text.strip_prefix(*flag).is_some_and(|rest| rest.starts_with('=') || flag.len() == 2)
         };
         if std::mem::take(&mut value_follows) {
             continue;

@@ -79,12 +79,16 @@ impl Live {
             .map(|frame| {
                 let is_wanted =
                     verbatim || matches!(frame.kind, Kind::Rtp { .. }) && is_plain(frame.stream());
-                let (next, room, place): (&mut u32, usize, fn(u32) -> Place) = match frame.length()
-                {
-                    ..=SMALL_BYTES => (&mut smalls, SMALL_BYTES, Place::Small),
-                    ..=LARGE_BYTES => (&mut larges, LARGE_BYTES, Place::Large),
-                    _ => return None,
-                };
+                let length = frame.length();
+                let (next, room, place): (&mut u32, usize, fn(u32) -> Place) =
+                    if length <= SMALL_BYTES {
+                        (&mut smalls, SMALL_BYTES, Place::Small)
+                    } else {
+                        (&mut larges, LARGE_BYTES, Place::Large)
+                    };
+                if length > LARGE_BYTES {
+                    return None;
+                }
                 if !is_wanted || bytes + room > KEPT_BYTES_MAX {
                     return None;
                 }

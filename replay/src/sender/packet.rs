@@ -37,7 +37,7 @@ impl PacketSender {
         let socket = socket(AddressFamily::Packet, SockType::Raw, flags, None)
             .map_err(|errno| format!("a packet socket: {errno}; run as root"))?;
         bind(socket.as_raw_fd(), &link_of(interface)?)?;
-        Ok(Self { socket, frames: vec![Vec::with_capacity(FRAME_BYTES); BATCH], used: 0 })
+        Ok(Self { socket, frames: vec![vec![0; FRAME_BYTES]; BATCH], used: 0 })
     }
 }
 
