@@ -3,6 +3,8 @@
 //! Two namespaces with a veth between them; `tcpdump` is at the far end. As root only. The captures are
 //! material that nobody here wrote, from `shared/corpus`; without it those tests are skipped, loudly.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at what cannot be")]
+
 use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};

@@ -40,15 +40,17 @@ fn own_words(said: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let (mut noun_seen, mut value_follows) = (false, false);
     for word in said {
         let text = word.to_string_lossy();
-        let is_global = |flag: &&str| {
-            text.strip_prefix(*flag).is_some_and(|rest| rest.starts_with('=') || flag.len() == 2)
-        };
+        let is_global = GLOBAL.iter().any(|flag| {
+            let rest = text.strip_prefix(flag);
+            rest.is_some_and(|rest| rest.starts_with('=') || flag.len() == 2)
+        });
         if std::mem::take(&mut value_follows) {
             continue;
         }
         if GLOBAL.contains(&&*text) {
             value_follows = true;
-        } else if GLOBAL.iter().any(|flag| is_global(flag)) {
+        } else if is_global {
+            // Its value is in it.
         } else if !noun_seen && text == "replay" {
             noun_seen = true;
         } else {
