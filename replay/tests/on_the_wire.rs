@@ -247,6 +247,49 @@ fn a_thousand_calls_of_one_arrive_whole_by_every_way() {
     }
 }
 
+#[test]
+fn calls_over_ipv6_are_patched_in_the_kernel_with_checksums_that_hold() {
+    let Some(cable) = Cable::lay() else { return };
+    let file = scratch("v6.pcap");
+    let mut writer = pcap_file::pcap::PcapWriter::new(File::create(&file).unwrap()).unwrap();
+    for sequence in 0..100_u16 {
+        let mut packet = vec![0x80, 8];
+        packet.extend(sequence.to_be_bytes());
+        packet.extend((u32::from(sequence) * 160).to_be_bytes());
+        packet.extend([0xde, 0xad, 0xbe, 0xef]);
+        packet.resize(172, sequence as u8);
+        let headers = wire::datagram::Headers {
+            destination_mac: [2, 0, 0, 0, 0, 2],
+            source_mac: [2, 0, 0, 0, 0, 1],
+            vlan: None,
+            source: "[fd00::1:fff0]:4000".parse().unwrap(),
+            destination: "[fd00::2]:6000".parse().unwrap(),
+            dscp: 46,
+            ttl: 64,
+        };
+        let mut room = [0; 512];
+        let length = wire::datagram::write(&mut room, &headers, &packet).unwrap();
+        let time = Duration::from_millis(20 * u64::from(sequence));
+        let frame = pcap_file::pcap::PcapPacket::new(time, length as u32, &room[..length]);
+        writer.write_packet(&frame).unwrap();
+    }
+    drop(writer);
+    for (calls, more) in [(50, ""), (50, "--keep fd00::2"), (50, "--loop 2")] {
+        let words = format!(
+            "{} --to near --by live --flat-out --calls {calls} {more} --output json --listen far --listen-in {}",
+            file.display(),
+            cable.far
+        );
+        let report = json(&cable.replay(&words).output().unwrap());
+        let heard = &report["heard"];
+        let stream = &heard["streams"][0];
+        assert_eq!((&heard["broken_checksums"], &stream["changed"]), (&0.into(), &0.into()));
+        assert_eq!(stream["duplicates"], 0, "{report}");
+        assert!(stream["received"].as_u64().unwrap() > 1_000, "{report}");
+    }
+    let _ = std::fs::remove_file(&file);
+}
+
 /// A datagram's ends and payload; both checksums are held against it.
 fn datagram(frame: &[u8]) -> Option<(SocketAddr, SocketAddr, Vec<u8>)> {
     let found = wire::datagram::parse(frame).ok()?;
