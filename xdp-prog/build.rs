@@ -1,5 +1,5 @@
-//! Compiles `bpf/tollgate.bpf.c` and the benches' `bpf/flood.bpf.c`, and writes their skeletons, from which
-//! `src/loader.rs` loads them.
+//! Compiles `bpf/tollgate.bpf.c`, the benches' `bpf/flood.bpf.c` and the replays' `bpf/replay.bpf.c`, and writes
+//! their skeletons, from which `src/loader.rs` loads them.
 
 use std::env;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
             .clang_args(["-mcpu=v3", "-Wall", "-Wextra", "-Werror", &includes])
             .build_and_generate(out.join(format!("{name}.skel.rs")))
     };
-    match build("tollgate").and_then(|()| build("flood")) {
+    match build("tollgate").and_then(|()| build("flood")).and_then(|()| build("replay")) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The compiler's own words, instead of a debug print of them.

@@ -85,6 +85,8 @@ enum Noun {
     /// Refuse new calls while running ones finish.
     #[command(subcommand)]
     Drain(command::drain::Verb),
+    // Its words are another crate's, so their text is too.
+    Replay(Box<command::replay::Args>),
     /// Shell completions, to standard output.
     Completions {
         /// Which shell.
@@ -149,6 +151,7 @@ fn run(context: &Context, noun: Noun) -> Result<(), Failure> {
         Noun::Alarm(verb) => command::alarm::run(context, verb),
         Noun::User(verb) => command::user::run(context, verb),
         Noun::Drain(verb) => command::drain::run(context, verb),
+        Noun::Replay(_) => command::replay::run(context.output),
         Noun::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "tollgate", &mut script);

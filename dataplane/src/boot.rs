@@ -148,6 +148,12 @@ impl Crew<'_> {
         for interface in guard.interfaces() {
             let name = format!("xdp {}", interface.name);
             self.notices.push((name, interface.mode.name().into()));
+            let media = if xdp_prog::sends_for_drivers(interface.index) {
+                "settled in the driver"
+            } else {
+                "by workers: the far end of this veth does not poll"
+            };
+            self.notices.push((format!("media {}", interface.name), media.into()));
         }
         let mut nics = Vec::new();
         for queue in 0..workers {

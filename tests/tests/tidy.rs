@@ -23,6 +23,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "control",
         &["sip", "numbers", "guard", "routing", "rating", "link", "shm", "config", "xdp-prog"],
     ),
+    ("capture", &["wire"]),
+    ("replay", &["capture", "dataplane", "xdp-prog"]),
     ("cli", &[]),
 ];
 

@@ -12,7 +12,8 @@
 //! Programs, links and maps are pinned: the guard outlives both processes, and a new version
 //! replaces the old inside its link, so that no frame meets an unguarded interface.
 //!
-//! [`Flood`] and [`Bare`] (`bpf/flood.bpf.c`) are what benches put a guard under, and beside.
+//! [`Flood`] and [`Bare`] (`bpf/flood.bpf.c`) are what benches put a guard under, and beside; [`Tape`], [`Sink`] and
+//! [`Ears`] (`bpf/replay.bpf.c`) are what a replay sends with, and hears with.
 //!
 //! Read `bpf/abi.h` for the nouns both sides share, `bpf/tollgate.bpf.c` for the verdict,
 //! `attach.rs` for how it gets onto an interface, `maps.rs` for what control writes.
@@ -33,6 +34,7 @@ mod plan;
 mod prefix;
 mod prefixes;
 mod reason;
+mod replay;
 mod roster;
 mod sip;
 mod tester;
@@ -50,6 +52,7 @@ pub use pins::unload;
 pub use plan::{Allowed, Capacities, Deliver, Plan, Target};
 pub use prefix::{Prefix, PrefixFault};
 pub use reason::{Meter, Reason, Standing, Verdict};
+pub use replay::{Ears, LARGE_BYTES, Order, Patch, Place, SMALL_BYTES, Sink, Tape, TapeSizes};
 pub use roster::Roster;
 pub use tester::{Arrival, Price, Pricer, Run, Tester};
 pub use twin::Twin;

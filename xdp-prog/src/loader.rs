@@ -28,6 +28,7 @@ use crate::flood::Floor;
 use crate::maps::open_map;
 use crate::pins;
 use crate::plan::{Capacities, Deliver, Plan};
+use crate::replay::TapeSizes;
 use crate::tester::{Arrival, Run};
 
 #[allow(
@@ -50,9 +51,13 @@ mod skeletons {
     pub(super) mod flood {
         include!(concat!(env!("OUT_DIR"), "/flood.skel.rs"));
     }
+    pub(super) mod replay {
+        include!(concat!(env!("OUT_DIR"), "/replay.skel.rs"));
+    }
 }
 use skeletons::flood;
 use skeletons::guard as skeleton;
+use skeletons::replay;
 
 /// Which programs of the object are wanted.
 #[derive(Clone, Copy)]
@@ -183,6 +188,89 @@ pub(crate) fn load_bare(floor: Floor) -> Result<OwnedFd, Error> {
         Floor::Bounce => &loaded.progs.bounce,
     };
     program.as_fd().try_clone_to_owned().map_err(Error::os("keep the program"))
+}
+
+/// The kernel's side of a tape.
+pub(crate) struct TapeParts {
+    pub(crate) program: OwnedFd,
+    pub(crate) cable: MapHandle,
+    pub(crate) state: MapHandle,
+    pub(crate) orders: MapHandle,
+    pub(crate) smalls: MapHandle,
+    pub(crate) larges: MapHandle,
+    pub(crate) patches: MapHandle,
+}
+
+/// Which program of the object of replays is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OfReplay {
+    Tape,
+    Sink,
+    Ears,
+}
+
+fn open_replay(
+    which: OfReplay,
+    storage: &mut MaybeUninit<OpenObject>,
+) -> Result<replay::OpenReplaySkel<'_>, Error> {
+    let open = replay::ReplaySkelBuilder::default().open(storage);
+    let mut open = open.map_err(Error::bpf("read the object of replays"))?;
+    open.progs.replay.set_autoload(which == OfReplay::Tape);
+    open.progs.replay_sink.set_autoload(which == OfReplay::Sink);
+    open.progs.replay_hear.set_autoload(which == OfReplay::Ears);
+    Ok(open)
+}
+
+fn kept(program: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
+    program.try_clone_to_owned().map_err(Error::os("keep the program"))
+}
+
+fn handle(map: &impl MapCore) -> Result<MapHandle, Error> {
+    MapHandle::from_map_id(map.info().map_err(Error::bpf("find a table"))?.info.id)
+        .map_err(Error::bpf("open a table"))
+}
+
+/// Loads the program that sends from tables of these sizes, most frames of `usual` bytes.
+pub(crate) fn load_tape(sizes: &TapeSizes, usual: u32) -> Result<TapeParts, Error> {
+    let mut storage = MaybeUninit::uninit();
+    let mut open = open_replay(OfReplay::Tape, &mut storage)?;
+    let globals = open.maps.rodata_data.as_deref_mut();
+    let globals = globals.ok_or_else(|| Error::Plan("a tape has no settings".to_owned()))?;
+    globals.replay_usual = usual;
+    let maps = &mut open.maps;
+    let size = |map: &mut OpenMapMut<'_>, entries: u32| {
+        map.set_max_entries(entries.max(1)).map_err(Error::bpf("size the tables"))
+    };
+    size(&mut maps.replay_orders, sizes.orders)?;
+    size(&mut maps.replay_smalls, sizes.smalls)?;
+    size(&mut maps.replay_larges, sizes.larges)?;
+    size(&mut maps.replay_patches, sizes.patches)?;
+    let loaded = open.load().map_err(Error::bpf("load the program that replays"))?;
+    Ok(TapeParts {
+        program: kept(loaded.progs.replay.as_fd())?,
+        cable: handle(&loaded.maps.replay_cable)?,
+        state: handle(&loaded.maps.bss)?,
+        orders: handle(&loaded.maps.replay_orders)?,
+        smalls: handle(&loaded.maps.replay_smalls)?,
+        larges: handle(&loaded.maps.replay_larges)?,
+        patches: handle(&loaded.maps.replay_patches)?,
+    })
+}
+
+/// Loads the program that drops and counts.
+pub(crate) fn load_sink() -> Result<(OwnedFd, MapHandle), Error> {
+    let mut storage = MaybeUninit::uninit();
+    let open = open_replay(OfReplay::Sink, &mut storage)?;
+    let loaded = open.load().map_err(Error::bpf("load the program that counts"))?;
+    Ok((kept(loaded.progs.replay_sink.as_fd())?, handle(&loaded.maps.replay_counts)?))
+}
+
+/// Loads the program that gives UDP to sockets.
+pub(crate) fn load_ears() -> Result<(OwnedFd, MapHandle), Error> {
+    let mut storage = MaybeUninit::uninit();
+    let open = open_replay(OfReplay::Ears, &mut storage)?;
+    let loaded = open.load().map_err(Error::bpf("load the program that hears"))?;
+    Ok((kept(loaded.progs.replay_hear.as_fd())?, handle(&loaded.maps.replay_sockets)?))
 }
 
 /// What the verifier shall know before it reads the program.

@@ -11,6 +11,7 @@ pub(crate) mod gateway;
 pub(crate) mod param;
 pub(crate) mod phone;
 pub(crate) mod registration;
+pub(crate) mod replay;
 pub(crate) mod route;
 pub(crate) mod status;
 pub(crate) mod tariff;

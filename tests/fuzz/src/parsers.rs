@@ -191,6 +191,34 @@ pub fn packet(bytes: &[u8]) {
     let _ = (wire::rtp::parse(bytes), wire::rtp::is_rtcp(bytes));
 }
 
+/// A capture file: read or refused; any frame of any call of it fits its room, and says what it said.
+pub fn capture(bytes: &[u8]) {
+    use capture::{Capture, Clones, Ear, Options, Rule};
+    let rules: Vec<Rule> = ["192.0.2.7:4000=198.51.100.7:4002", "192.0.2.1=198.51.100.1"]
+        .iter()
+        .filter_map(|rule| rule.parse().ok())
+        .collect();
+    let changed =
+        Options { rules: rules.into(), untag: true, mend_checksums: true, ..Options::default() };
+    for options in [Options { until_fault: true, ..Options::default() }, changed] {
+        let Ok(capture) = Capture::read(bytes, &options) else { continue };
+        let times = capture.times();
+        assert!(times.windows(2).all(|pair| pair[0] <= pair[1]), "time goes back");
+        let streams = capture.streams().len() as u32;
+        let many = Clones::new(3, streams, capture.hosts(), &[], capture.media(), false);
+        for clones in [Clones::verbatim()].into_iter().chain(many) {
+            let mut ear = Ear::new(&capture, &clones);
+            let mut room = [0; 2_048];
+            for (frame, place) in capture.frames().iter().zip(0..) {
+                let Ok(length) = capture.write(&clones, 4, place, &mut room) else { continue };
+                let written = room.get(..length).expect("it fits");
+                assert!(!clones.is_verbatim() || written == capture.bytes(frame));
+                ear.hear(&capture, written);
+            }
+        }
+    }
+}
+
 /// A slot of a ring that the other process wrote, or wrote half.
 pub fn link(bytes: &[u8]) {
     let Some((&kind, body)) = bytes.split_first() else { return };
@@ -355,6 +383,49 @@ pub fn frames() -> Vec<Vec<u8>> {
             Some(room[..length].to_vec())
         })
         .collect()
+}
+
+/// Captures of those frames and of messages, in both formats.
+#[must_use]
+pub fn captures() -> Vec<Vec<u8>> {
+    let ends = ("192.0.2.7:5060".parse(), "192.0.2.1:5060".parse());
+    let (Ok(source), Ok(destination)) = ends else { return Vec::new() };
+    let mut packets = frames();
+    for message in messages() {
+        let headers = wire::datagram::Headers {
+            destination_mac: [1; 6],
+            source_mac: [2; 6],
+            vlan: None,
+            source,
+            destination,
+            dscp: 0,
+            ttl: 64,
+        };
+        let mut room = [0; 2_048];
+        let length = wire::datagram::write(&mut room, &headers, &message).unwrap_or(0);
+        packets.extend(room.get(..length).map(<[u8]>::to_vec));
+    }
+    let mut pcap = capture::file::head().to_vec();
+    for (packet, at) in packets.iter().zip(0..) {
+        pcap.extend(capture::file::frame_head(at * 1_000, packet.len()));
+        pcap.extend(packet);
+    }
+    let block = |kind: u32, body: &[u8]| {
+        let mut body = body.to_vec();
+        body.resize(body.len().next_multiple_of(4), 0);
+        let length = (body.len() as u32 + 12).to_le_bytes();
+        [&kind.to_le_bytes()[..], &length, &body, &length].concat()
+    };
+    let begin = [&0x1a2b_3c4d_u32.to_le_bytes()[..], &[1, 0, 0, 0], &[0xff; 8]].concat();
+    let mut pcapng = block(0x0a0d_0d0a, &begin);
+    pcapng.extend(block(1, &[1, 0, 0, 0, 0, 0, 0, 0, 9, 0, 1, 0, 9, 0, 0, 0]));
+    for (packet, at) in packets.iter().zip(0_u32..) {
+        let length = packet.len() as u32;
+        let head: Vec<u8> =
+            [0, 0, at, length, length].iter().flat_map(|word| word.to_le_bytes()).collect();
+        pcapng.extend(block(6, &[&head, packet.as_slice()].concat()));
+    }
+    vec![pcap, pcapng]
 }
 
 /// Messages of the rings, each with its kind.
