@@ -167,7 +167,7 @@ impl Row {
     }
 
     /// Packets that came back per CPU second, and the part of those sent that did not.
-    fn measure(&mut self) -> Result<(f64, f64), Failure> {
+    fn measure(&self) -> Result<(f64, f64), Failure> {
         let before = (self.busy()?, self.sink.count("rx_queue_0_xdp_packets")?);
         let sent = std::thread::scope(|scope| {
             let generator = scope.spawn(|| -> Result<u64, Failure> {
