@@ -151,7 +151,7 @@ impl Crew<'_> {
             let media = if xdp_prog::sends_for_drivers(interface.index) {
                 "settled in the driver"
             } else {
-                "by workers: the far end of this veth does not poll"
+                "by workers: this interface does not send for drivers (generic XDP, or a veth whose far end does not poll)"
             };
             self.notices.push((format!("media {}", interface.name), media.into()));
         }

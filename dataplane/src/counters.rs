@@ -29,7 +29,7 @@ pub enum WorkerCounter {
     SipKeepAlive,
     /// SIP datagrams longer than the limit.
     SipTooLong,
-    /// Media datagrams relayed.
+    /// Media datagrams relayed by workers; the driver counts those that it sends on itself.
     MediaRelayed,
     /// Times that the driver was told to send the media of a port on by itself.
     MediaSettled,

@@ -26,7 +26,7 @@ use crate::clock;
 use crate::netlink::{Link, Neighbor, Netlink, Route};
 
 /// Destinations of one worker: buckets, and places in each.
-const BUCKETS: usize = 512;
+const BUCKETS: usize = 8_192;
 const WAYS: usize = 8;
 /// Destinations of all workers together.
 const KNOWN_MAX: usize = 4 * BUCKETS * WAYS;

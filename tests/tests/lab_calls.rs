@@ -98,6 +98,8 @@ fn without_a_dataplane_control_ends_and_charges_calls_at_their_last_media() {
     }
     let alarms = lab.tollgate(&["alarm", "list"]).expect("alarms are listed");
     assert_eq!(alarms.pointer("/items/0/name"), Some(&json!("dataplane_lost")), "{alarms}");
+    let over = || lab.driver_packets(&["drop_media_over"]).expect("the driver counts") > 0;
+    assert!(Lab::wait_until(Duration::from_secs(3), over), "media ends with its calls");
     let heard = unreachable.output().expect("tcpdump ends");
     let heard = String::from_utf8_lossy(&heard.stdout).into_owned();
     assert_eq!(heard.trim(), "", "no ICMP leaves while nobody listens");

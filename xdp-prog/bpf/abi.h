@@ -67,7 +67,7 @@ enum reason {
 	DROP_MEDIA_CLOSED,
 	DROP_MEDIA_STRANGER,
 	DROP_MEDIA_OVER,
-	DROP_MEDIA_HEADROOM,
+	DROP_MEDIA_FRAME,
 	DROP_SIP_START_LINE,
 	DROP_SIGNATURE,
 	DROP_OPTIONS_BUDGET,
@@ -298,7 +298,8 @@ enum media_state {
  * lie in memory.
  */
 struct media_rule {
-	__u64 order; /* the state; in the high half how often the rest was written */
+	enum media_state state; /* this and the next are one word for whoever reads or writes them, */
+	__u32 generation; /* which says how often the rest was written */
 	__u64 not_after; /* monotonic ns; 0: never over */
 	__u64 payload_types[2]; /* a bit for each that goes on from here */
 	struct source source; /* who is heard, */

@@ -133,8 +133,8 @@ MAPPABLE(trunks, TRUNKS_MAX, struct trunk);
 MAPPABLE(calls, 1, struct call);
 MAPPABLE(call_budgets, 1, __u64);
 /* By port. What a worker says and what is heard lie apart, because different hands write them. */
-MAPPABLE(media_rules, 1, struct media_rule);
-MAPPABLE(media_heard, 1, struct media_heard);
+MAPPABLE(media_rules, PORTS, struct media_rule);
+MAPPABLE(media_heard, PORTS, struct media_heard);
 MAPPABLE(flows, 1, struct address_flows);
 MAPPABLE(network_flow_sets, 1, struct network_flows);
 MAPPABLE(talkers, 1, struct talker);

@@ -24,6 +24,8 @@
 /* A second of silence suppression is no jitter, in those units. */
 #define MEDIA_PAUSE 8000
 #define MEDIA_HOPS 64
+/* There is no room before the frame for longer headers: it is as it was. */
+#define MEDIA_UNTOUCHED 1
 
 struct rtp_head {
 	__u8 first;  /* version, padding, extension, contributors */
@@ -161,7 +163,7 @@ static __always_inline int media_write(struct xdp_md *frame, const struct packet
 		ip += sizeof(*tag);
 	transport = ip + (onward->to.family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
 	if (packet->at != transport && bpf_xdp_adjust_head(frame, (int)packet->at - (int)transport))
-		return -1;
+		return MEDIA_UNTOUCHED;
 	type = onward->to.family == 4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
 	words = frame_at(frame, 0, sizeof(struct ethhdr));
 	if (!words)
@@ -193,6 +195,7 @@ static __always_inline enum reason media_send_on(struct xdp_md *frame, const str
 {
 	__u32 bytes = bpf_ntohs(udp->len), check = udp->check, own = rule->own;
 	struct media_onward onward;
+	int written;
 	__u64 came;
 
 	if (bytes > rule->bytes_max || own >= OWN_ADDRESSES_MAX)
@@ -222,12 +225,15 @@ static __always_inline enum reason media_send_on(struct xdp_md *frame, const str
 		if (!check)
 			check = 0xffff;
 	}
-	/* The worker wrote while we read: what was read may be of two rules. */
+	/* The worker wrote while we read: what was read may be of two rules. x86-64 keeps the order of loads. */
 	barrier();
-	if (*(const volatile __u64 *)&rule->order != order)
+	if (*(const volatile __u64 *)&rule->state != order)
 		return UNDECIDED;
-	if (packet->purpose == JUDGE && media_write(frame, packet, &onward, bytes, check))
-		return DROP_MEDIA_HEADROOM;
+	written = packet->purpose == JUDGE ? media_write(frame, packet, &onward, bytes, check) : 0;
+	if (written == MEDIA_UNTOUCHED)
+		return UNDECIDED;
+	if (written)
+		return DROP_MEDIA_FRAME;
 	if (onward.interface == frame->ingress_ifindex)
 		return RELAY_BACK;
 	if (packet->purpose == JUDGE)
@@ -246,7 +252,8 @@ __noinline enum reason media(struct xdp_md *frame, struct packet *packet)
 	struct media_heard *heard;
 	struct media_rule *rule;
 	enum reason reason;
-	__u32 place, type;
+	__u32 place, type, bytes;
+	struct rtp_head copy;
 	__u64 order, now;
 
 	if (!packet)
@@ -254,12 +261,12 @@ __noinline enum reason media(struct xdp_md *frame, struct packet *packet)
 	udp = frame_at(frame, packet->at, sizeof(*udp));
 	if (!udp || !is_media(bpf_ntohs(udp->dest)))
 		return UNDECIDED;
-	place = bpf_ntohs(udp->dest) - media_first;
+	place = bpf_ntohs(udp->dest);
 	rule = bpf_map_lookup_elem(&media_rules, &place);
 	heard = bpf_map_lookup_elem(&media_heard, &place);
 	if (!rule || !heard)
 		return UNDECIDED;
-	order = *(const volatile __u64 *)&rule->order;
+	order = *(const volatile __u64 *)&rule->state;
 	barrier();
 	if (media_state(order) == MEDIA_OPEN)
 		return UNDECIDED;
@@ -288,10 +295,15 @@ __noinline enum reason media(struct xdp_md *frame, struct packet *packet)
 		return steer(frame, WORKER_MEDIA, PASS_MEDIA);
 	if (rule->not_after && now > rule->not_after)
 		return DROP_MEDIA_OVER;
-	if (packet->purpose == JUDGE)
-		media_note(heard, rtp, packet->left - sizeof(*udp), now);
 	if (type == rule->events)
 		return steer(frame, WORKER_MEDIA, PASS_MEDIA);
+	/* Who sends it on counts it: the worker what it gets. Its header may be another's in a moment. */
+	copy = *rtp;
+	bytes = packet->left - sizeof(*udp);
 	reason = media_send_on(frame, packet, rule, order, udp);
-	return reason == UNDECIDED ? steer(frame, WORKER_MEDIA, PASS_MEDIA) : reason;
+	if (reason == UNDECIDED)
+		return steer(frame, WORKER_MEDIA, PASS_MEDIA);
+	if (packet->purpose == JUDGE)
+		media_note(heard, &copy, bytes, now);
+	return reason;
 }

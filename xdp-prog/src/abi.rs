@@ -111,7 +111,8 @@ pub(crate) const MEDIA_SETTLED: u32 = 3;
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct MediaRule {
-    pub(crate) order: u64,
+    pub(crate) state: u32,
+    pub(crate) generation: u32,
     pub(crate) not_after: u64,
     pub(crate) payload_types: [u64; 2],
     pub(crate) source: Source,
@@ -473,7 +474,8 @@ mod tests {
             btf,
             "media_rule",
             MediaRule {
-                order,
+                state,
+                generation,
                 not_after,
                 payload_types,
                 source,
@@ -594,11 +596,11 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_has_the_number_of_the_object() {
+    fn every_rule_and_state_has_the_number_of_the_object() {
         let btf = Btf::from_raw("tollgate", OBJECT).unwrap().expect("the object has BTF");
         let number = |name: &str| {
-            let rules = object_enum(&btf, "rule");
-            rules.into_iter().find(|(found, _)| found == name).expect(name).1
+            let named = ["rule", "media_state"].map(|of| object_enum(&btf, of)).concat();
+            named.into_iter().find(|(found, _)| found == name).expect(name).1
         };
         assert_eq!(number("RULE_DENY_ADDRESS"), i64::from(RULE_DENY_ADDRESS));
         assert_eq!(number("RULE_DENY_PREFIX"), i64::from(RULE_DENY_PREFIX));

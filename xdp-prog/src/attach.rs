@@ -80,7 +80,6 @@ pub struct Attached {
     answers: MapHandle,
     pins: PathBuf,
     queues_per_interface: u32,
-    media_first: u16,
     addresses: Vec<IpAddr>,
 }
 
@@ -140,7 +139,7 @@ impl Attached {
     /// By which workers say what becomes of what arrives at their media ports.
     pub fn media(&self) -> Result<Media, Error> {
         let interfaces: Vec<u32> = self.interfaces.iter().map(|one| one.index).collect();
-        Media::open(&self.pins, self.media_first, &self.addresses, &interfaces)
+        Media::open(&self.pins, &self.addresses, &interfaces)
     }
 
     /// By which one of so many workers says which calls it carries; at first none.
@@ -213,7 +212,6 @@ fn attach_all(plan: &Plan) -> Result<Attached, Error> {
         answers: open_map(&plan.pins, "answers")?,
         pins: plan.pins.clone(),
         queues_per_interface: plan.capacities.queues_per_interface,
-        media_first: plan.media_ports.0,
         addresses: plan.addresses.clone(),
     })
 }

@@ -330,8 +330,6 @@ fn size_tables(open: &mut skeleton::OpenTollgateSkel<'_>, plan: &Plan) -> Result
     size(&mut maps.regular_budgets, Capacities::budget_buckets(sizes.regulars))?;
     size(&mut maps.calls, sizes.calls)?;
     size(&mut maps.call_budgets, sizes.calls)?;
-    size(&mut maps.media_rules, plan.ports())?;
-    size(&mut maps.media_heard, plan.ports())?;
     size(&mut maps.flows, sizes.places())?;
     size(&mut maps.network_flow_sets, sizes.places())?;
     size(&mut maps.talkers, sizes.places())?;
@@ -471,13 +469,17 @@ pub(crate) fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     answer(result).map(drop)
 }
 
-/// Whether an interface sends what a program gives to it: all do that say nothing about it (before Linux 6.3), and
-/// a veth does while its far end polls (an XDP program there, or GRO switched on).
+/// Whether an interface sends what a program in a driver gives to it: not one whose own program runs behind its
+/// driver (generic), nor one that says it does not. All others do, also where the kernel says nothing (before Linux
+/// 6.3). A veth does while its far end polls: an XDP program there, or GRO switched on.
 #[must_use]
 pub fn sends_for_drivers(index: u32) -> bool {
     /// `NETDEV_XDP_ACT_NDO_XMIT` (linux/netdev.h).
     const SENDS: u64 = 1 << 2;
-    query(index).is_none_or(|query| query.feature_flags == 0 || query.feature_flags & SENDS != 0)
+    query(index).is_none_or(|query| {
+        let is_generic = u32::from(query.attach_mode) == libbpf_sys::XDP_ATTACHED_SKB;
+        !is_generic && (query.feature_flags == 0 || query.feature_flags & SENDS != 0)
+    })
 }
 
 pub(crate) fn mode_of(index: u32) -> Mode {

@@ -98,6 +98,10 @@ pub struct Heard {
 pub struct Told {
     /// Whose packets go on from here.
     pub source: SocketAddr,
+    /// Where to.
+    pub to: SocketAddr,
+    /// From which endpoint of ours.
+    pub from: SocketAddr,
     /// The worker's own number for the call.
     pub owner: u64,
 }
@@ -107,7 +111,6 @@ pub struct Told {
 pub struct Media {
     rules: Arc<Mapped>,
     heard: Arc<Mapped>,
-    first: u16,
     /// Our service addresses, in the order of the plan.
     own: Arc<[IpAddr]>,
     /// The kernel's index of each interface of the plan.
@@ -120,27 +123,22 @@ const UDP_BYTES: usize = 8;
 const HOP_LIMIT: u8 = 64;
 
 impl Media {
-    pub(crate) fn open(
-        pins: &Path,
-        first: u16,
-        own: &[IpAddr],
-        interfaces: &[u32],
-    ) -> Result<Self, Error> {
+    pub(crate) fn open(pins: &Path, own: &[IpAddr], interfaces: &[u32]) -> Result<Self, Error> {
         let mapped = |name: &str| {
             let array = open_map(pins, name)?;
             Mapped::open(&array).map(Arc::new).map_err(Error::os(format!("map {name}")))
         };
         let (rules, heard) = (mapped("media_rules")?, mapped("media_heard")?);
-        Ok(Self { rules, heard, first, own: own.into(), interfaces: interfaces.into() })
+        Ok(Self { rules, heard, own: own.into(), interfaces: interfaces.into() })
     }
 
     fn rule(&self, port: u16) -> Option<&[AtomicU64]> {
-        let begin = usize::from(port.checked_sub(self.first)?) * RULE_WORDS;
+        let begin = usize::from(port) * RULE_WORDS;
         self.rules.words().get(begin..begin + RULE_WORDS)
     }
 
     fn heard_words(&self, port: u16) -> Option<&[AtomicU64]> {
-        let begin = usize::from(port.checked_sub(self.first)?) * HEARD_WORDS;
+        let begin = usize::from(port) * HEARD_WORDS;
         self.heard.words().get(begin..begin + HEARD_WORDS)
     }
 
@@ -155,7 +153,7 @@ impl Media {
             Course::Settled(onward) => (MEDIA_SETTLED, self.settled(port, onward)),
         };
         let is_able = rule.is_some() || matches!(course, Course::Open | Course::Closed);
-        let [order, rest @ ..] = words else { return false };
+        let [order, not_after, rest @ ..] = words else { return false };
         let before = order.load(Ordering::Relaxed);
         let generation = (before >> 32) + 1;
         let Some(rule) = rule else {
@@ -165,12 +163,15 @@ impl Media {
             return is_able;
         };
         let is_said = |(word, value): (&AtomicU64, u64)| word.load(Ordering::Relaxed) == value;
-        if before as u32 == state && rest.iter().zip(words_of(&rule).skip(1)).all(is_said) {
+        if before as u32 == state && rest.iter().zip(words_of(&rule).skip(2)).all(is_said) {
+            // How long it holds is a word of its own, which nobody reads beside another.
+            not_after.store(rule.not_after, Ordering::Relaxed);
             return true;
         }
         order.store(generation << 32, Ordering::Relaxed);
         fence(Ordering::Release);
-        for (word, value) in rest.iter().zip(words_of(&rule).skip(1)) {
+        not_after.store(rule.not_after, Ordering::Relaxed);
+        for (word, value) in rest.iter().zip(words_of(&rule).skip(2)) {
             word.store(value, Ordering::Relaxed);
         }
         order.store((generation + 1) << 32 | u64::from(state), Ordering::Release);
@@ -180,12 +181,18 @@ impl Media {
     /// Whose packets of which call go on from here as it was said last, perhaps by a process that is gone.
     #[must_use]
     pub fn told(&self, port: u16) -> Option<Told> {
-        let words = self.rule(port)?;
-        let rule: MediaRule = read::<RULE_WORDS, _>(words)?;
-        let source = rule.source.address()?;
-        let source = SocketAddr::new(source, u16::from_be_bytes(rule.port));
-        let is_settled = rule.order as u32 == MEDIA_SETTLED;
-        is_settled.then_some(Told { source, owner: rule.owner })
+        let rule: MediaRule = read::<RULE_WORDS, _>(self.rule(port)?)?;
+        let port = |bytes: [u8; 2]| u16::from_be_bytes(bytes);
+        let own = *self.own.get(rule.own as usize)?;
+        let [ours, theirs] = rule.ports.map(port);
+        let is_settled = rule.state == MEDIA_SETTLED;
+        Some(Told {
+            source: SocketAddr::new(rule.source.address()?, port(rule.port)),
+            to: SocketAddr::new(rule.to.address()?, theirs),
+            from: SocketAddr::new(own, ours),
+            owner: rule.owner,
+        })
+        .filter(|_| is_settled)
     }
 
     /// What was heard at a port.

@@ -98,12 +98,6 @@ pub enum Deliver {
 }
 
 impl Plan {
-    /// How many ports media has.
-    pub(crate) fn ports(&self) -> u32 {
-        let (first, last) = self.media_ports;
-        u32::from(last).saturating_sub(first.into()) + 1
-    }
-
     /// Refuses what the program could not hold.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let refuse = |why: String| Err(Error::Plan(why));

@@ -134,8 +134,8 @@ reasons! {
     DropMediaStranger "drop_media_stranger"
     /// Media of a call that has talked for as long as was granted, while nobody was there to end it.
     DropMediaOver "drop_media_over"
-    /// Media that the driver has no room to write longer headers for.
-    DropMediaHeadroom "drop_media_headroom"
+    /// Settled media whose frame ended before its new headers; it cannot.
+    DropMediaFrame "drop_media_frame"
     /// To the SIP port, but with no start line of SIP.
     DropSipStartLine "drop_sip_start_line"
     /// A scanner that names itself in User-Agent or Server.

@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 
-use crate::flow::{Flow, NO_EVENTS, Owner, PayloadTypes};
+use crate::flow::{Beside, Flow, NO_EVENTS, Owner, PayloadTypes};
 use crate::latch::Latch;
 use crate::{Instant, Table};
 
@@ -143,11 +143,9 @@ impl Table {
 
     /// Whether a port is settled: since then others count for it; from here on we do again.
     pub fn set_settled(&mut self, port: u16, settled: bool) {
-        let sums = self.is_settled(port).then(|| self.ears.sums(port));
+        self.listen(port);
         let Some(flow) = self.flow(port) else { return };
-        if let Some(sums) = sums {
-            flow.take(&sums);
-        }
+        flow.beside = Beside::default();
         if flow.open && flow.settled != settled {
             flow.settled = settled;
             self.settled_ports =
@@ -213,7 +211,7 @@ impl Table {
     }
 
     pub(crate) fn sums_of(&self, port: u16, flow: &Flow) -> Sums {
-        if flow.settled { self.ears.sums(port) } else { flow.sums() }
+        if flow.settled { flow.with_beside(self.ears.sums(port)) } else { flow.sums() }
     }
 
     /// A settled flow as its driver counted it, for who must judge by it.
@@ -221,23 +219,33 @@ impl Table {
         if self.is_settled(port) {
             let sums = self.ears.sums(port);
             if let Some(flow) = self.flow(port) {
-                flow.take(&sums);
+                flow.take(sums);
             }
         }
     }
 }
 
 impl Flow {
-    fn take(&mut self, sums: &Sums) {
-        self.quality = sums.into();
-        self.heard = Some(sums.last).filter(|last| !last.is_zero()).or(self.heard);
+    /// What was heard here lately may be later than what was heard there.
+    fn take(&mut self, sums: Sums) {
+        self.heard = self.heard.max(Some(sums.last).filter(|last| !last.is_zero()));
+        self.quality = (&self.with_beside(sums)).into();
+    }
+
+    fn with_beside(&self, sums: Sums) -> Sums {
+        Sums {
+            packets: sums.packets + u64::from(self.beside.packets),
+            bytes: sums.bytes + self.beside.bytes,
+            received: sums.received.saturating_add(self.beside.packets),
+            ..sums
+        }
     }
 
     fn sums(&self) -> Sums {
         Sums { last: self.heard.unwrap_or_default(), ..Sums::from(&self.quality) }
     }
 
-    /// Whether a payload type is for us to read, whoever else counts it.
+    /// Whether a payload type is for us to read.
     pub(crate) fn reads(&self, payload_type: u8) -> bool {
         self.events != NO_EVENTS && payload_type == self.events
     }

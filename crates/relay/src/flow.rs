@@ -107,6 +107,14 @@ pub struct Pressed {
     pub key: u8,
 }
 
+/// Packets of a settled flow that others left to us: what is read here, and what was on its way when it was
+/// settled.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Beside {
+    pub(crate) packets: u32,
+    pub(crate) bytes: u64,
+}
+
 /// One port of ours: what arrives here comes from `remote` and leaves by `peer`.
 #[derive(Clone, Debug)]
 pub(crate) struct Flow {
@@ -142,6 +150,8 @@ pub(crate) struct Flow {
     pub(crate) quality: Quality,
     /// Others send on and count what arrives (`course.rs`).
     pub(crate) settled: bool,
+    /// What of it came here all the same.
+    pub(crate) beside: Beside,
     /// Until when they may without us.
     pub(crate) not_after: Option<Instant>,
     /// It waits to be said what becomes of it.
@@ -174,6 +184,7 @@ impl Flow {
             heard: None,
             quality: Quality::default(),
             settled: false,
+            beside: Beside::default(),
             not_after: None,
             is_changed: false,
             moved: false,

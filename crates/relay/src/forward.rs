@@ -214,8 +214,11 @@ impl Flow {
             Belief::Stranger => self.rebind(now, source, &rtp, judge)?,
         }
         self.heard = Some(now);
-        // Of a settled flow others have counted it.
-        if !self.settled {
+        if self.settled {
+            // Sequence numbers are for who counts the rest.
+            self.beside.packets += 1;
+            self.beside.bytes += payload.len() as u64;
+        } else {
             self.quality.note(now, &rtp, payload.len());
         }
         Ok(if self.reads(rtp.payload_type) { self.hear_key(&rtp, payload) } else { None })

@@ -307,7 +307,7 @@ impl Table {
         let port = port & !1;
         let flow = self.open_at(port)?;
         match flow.settled {
-            true => Some(self.ears.sums(port).last).filter(|last| !last.is_zero()).or(flow.heard),
+            true => flow.heard.max(Some(self.ears.sums(port).last).filter(|last| !last.is_zero())),
             false => flow.heard,
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! A [`Worker::turn`] is one pass of its loop, in the order of the files here: [`ingress`] takes what
 //! the NIC received, [`inbox`] what other workers, the rim and control sent, [`apply`] carries out
-//! what the brain decided, [`settle`] says to the driver what it may do without us, [`egress`] sends it, [`handoff`] gives away what is not ours. Work per turn
+//! what the brain decided, [`settle`] says to the driver what it may do without us, [`egress`] sends
+//! it, [`handoff`] gives away what is not ours. Work per turn
 //! is bounded, and [`backlog`] knows when that is not enough; nothing is allocated after
 //! [`Worker::open`] (`tests/no_allocation.rs` counts).
 
@@ -327,7 +328,7 @@ impl<N: Nic> Worker<N> {
         self.counters.media_settled(self.switch.media().settled_ports());
         self.counters.publish(&self.side.counters, &self.switch, &self.nic);
         self.greet(now);
-        self.look_after_media(now);
+        self.look_after_media();
     }
 
     /// Lets the driver answer OPTIONS until we must have been heard again, or no more.

@@ -4,6 +4,7 @@
 //! it; here is nothing to decide. What it says last holds though this process may die (`not_after`).
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use link::Instant;
 use relay::{Course, Ears, Owner, Sums};
@@ -16,10 +17,12 @@ use crate::nic::Nic;
 
 /// All ports are looked at once in so many turns of the housekeeping.
 const ROUND: usize = 10;
+/// What was said holds for so long, and is said again once in each second: without us there is no free call.
+const LEASE: Duration = Duration::from_secs(10);
+/// Names of ports that are said in one turn.
+const NAMES_MAX: usize = 2_048;
 /// A new process has found every way after so long.
-pub(super) const FINDS_WAYS: std::time::Duration = std::time::Duration::from_secs(2);
-/// Media so old is running media.
-const RUNNING: std::time::Duration = std::time::Duration::from_secs(2);
+pub(super) const FINDS_WAYS: Duration = Duration::from_secs(2);
 
 /// The driver's counts, as the relay reads them.
 pub(super) struct Hearer(pub(super) Media);
@@ -49,7 +52,8 @@ impl<N: Nic> Worker<N> {
         if self.media.is_none() {
             return;
         }
-        while let Some(port) = self.switch.media().poll_changed() {
+        for _ in 0..NAMES_MAX {
+            let Some(port) = self.switch.media().poll_changed() else { return };
             self.say_course(port);
         }
     }
@@ -57,12 +61,11 @@ impl<N: Nic> Worker<N> {
     fn say_course(&mut self, port: u16) {
         let flows = self.switch.media();
         let (course, was_settled) = (flows.course(port), flows.is_settled(port));
-        let sums = flows.sums(port);
-        let Some(said) = self.said(course, was_settled) else { return };
+        let Some(said) = self.said(port, course, was_settled) else { return };
         let Some(driver) = &self.media else { return };
         let settles = matches!(said, media::Course::Settled(_));
         if settles && !was_settled {
-            driver.set_heard(port, &heard(&sums));
+            driver.set_heard(port, &heard(&self.switch.media().sums(port)));
         }
         let is_settled = driver.say(port, &said) && settles;
         if is_settled != was_settled {
@@ -73,7 +76,7 @@ impl<N: Nic> Worker<N> {
 
     /// What the driver is told: to where no way is known, or none of a driver's, it sends nothing. `None`: what
     /// it was told by the process before this one, which had found the way.
-    fn said(&mut self, course: Course, was_settled: bool) -> Option<media::Course> {
+    fn said(&mut self, port: u16, course: Course, was_settled: bool) -> Option<media::Course> {
         let onward = match course {
             Course::Closed => return Some(media::Course::Closed),
             Course::Open => return Some(media::Course::Open),
@@ -82,7 +85,10 @@ impl<N: Nic> Worker<N> {
         };
         let hop = self.hops.lookup(onward.to.ip());
         if hop.is_none() && was_settled && self.turned < self.ways_due {
-            return None;
+            let told = self.media.as_ref().and_then(|driver| driver.told(port));
+            if told.is_some_and(|told| (told.from, told.to) == (onward.from, onward.to)) {
+                return None;
+            }
         }
         let Some(hop) = hop.filter(|hop| hop.for_drivers) else {
             return Some(media::Course::Known(onward.source));
@@ -96,14 +102,15 @@ impl<N: Nic> Worker<N> {
             to: onward.to,
             hop: media::Hop { interface, source_mac, destination_mac, vlan, payload_max },
             traffic_class: (self.parameters.dscp_rtp as u8) << 2,
-            not_after: onward.not_after,
+            // No longer than control waits for us before it ends our calls.
+            not_after: Some((self.turned + LEASE).min(onward.not_after.unwrap_or(Instant::MAX))),
             owner: onward.owner.0,
         }))
     }
 
     /// One part of the ports: a way that is another now is said, one in use is kept alive, and the call's slot
     /// knows that media flows.
-    pub(super) fn look_after_media(&mut self, now: Instant) {
+    pub(super) fn look_after_media(&mut self) {
         if self.media.is_none() {
             return;
         }
@@ -111,13 +118,18 @@ impl<N: Nic> Worker<N> {
         for _ in 0..ports.div_ceil(ROUND) {
             let port = first + self.looked_after as u16;
             self.looked_after = (self.looked_after + 1) % ports;
-            let Course::Settled(onward) = self.switch.media().course(port) else { continue };
-            self.say_course(port);
             let flows = self.switch.media();
-            let last = flows.is_settled(port).then(|| flows.heard_at(port)).flatten();
-            if last.is_some_and(|last| now.saturating_sub(last) < RUNNING) {
-                let slot = b2bua::call_of(onward.owner).slot;
-                self.side.calls.touch_media(slot, micros(now));
+            let course = flows.course(port);
+            if !flows.is_settled(port) && !matches!(course, Course::Settled(_)) {
+                continue;
+            }
+            self.say_course(port);
+            let Course::Settled(onward) = course else { continue };
+            let Some(last) = self.switch.media().heard_at(port) else { continue };
+            let slot = b2bua::call_of(onward.owner).slot;
+            // Both directions share that word.
+            if micros(last) > self.side.calls.media_us(slot) {
+                self.side.calls.touch_media(slot, micros(last));
             }
         }
     }
