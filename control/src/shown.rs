@@ -523,6 +523,11 @@ pub struct FiguresShown {
     pub lost: u64,
     /// Jitter (RFC 3550 §6.4.1).
     pub jitter_us: u64,
+    /// Of all packets those that are missing, to a hundredth; null without any packet.
+    pub loss_percent: Option<f64>,
+    /// Mean opinion score, 1 to 4.5, by loss and jitter alone (ITU-T G.107 and G.113, as G.711); null without any
+    /// packet.
+    pub mos: Option<f64>,
 }
 
 /// One gateway that a call tried. Times count from the start of the call.
