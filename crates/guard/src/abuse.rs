@@ -113,9 +113,13 @@ impl Row {
         if self.part_us != part_us {
             // Parts of another length cannot be told apart any more.
             self.part_us = part_us;
-            self.counts = [0; SLOTS];
+            (self.counts, self.slot) = ([0; SLOTS], 0);
         }
         let slot = at_us / part_us;
+        if self.slot > slot + SLOTS as u64 {
+            // The clock was far ahead: what it counted then is of no time.
+            (self.counts, self.slot) = ([0; SLOTS], slot);
+        }
         let gone = slot.saturating_sub(self.slot).min(SLOTS as u64);
         for past in 0..gone {
             self.counts[((slot - past) % SLOTS as u64) as usize] = 0;
@@ -129,6 +133,9 @@ impl Row {
 
     /// It is this day, or later.
     fn turn(&mut self, day: u64) {
+        if self.day > day + 1 {
+            (self.peaks, self.day) = ([0; PEAKS], day);
+        }
         let gone = day.saturating_sub(self.day).min(PEAKS as u64);
         for past in 0..gone {
             self.peaks[((day - past) % PEAKS as u64) as usize] = 0;

@@ -259,3 +259,26 @@ proptest! {
         prop_assert_eq!(listed, Some(20));
     }
 }
+
+#[test]
+fn a_window_of_another_length_forgets_and_goes_on_expiring() {
+    let mut abuse = Abuse::default();
+    assert_eq!(calls(&mut abuse, &rule(), at(0, 0), 15), [] as [u64; 0]);
+    let wider = AbuseRule { window: Duration::from_secs(2 * HOUR), ..rule() };
+    // Five a day, which are twenty-one in four days and never twenty in two hours.
+    for day in 0..10 {
+        assert_eq!(calls(&mut abuse, &wider, at(day, 7 * HOUR), 5), [] as [u64; 0], "day {day}");
+    }
+    assert_eq!(calls(&mut abuse, &wider, at(10, 7 * HOUR), 40), [21]);
+}
+
+#[test]
+fn a_clock_that_was_far_ahead_once_holds_nothing_up() {
+    let mut abuse = Abuse::default();
+    assert_eq!(calls(&mut abuse, &rule(), at(900, 0), 15), [] as [u64; 0]);
+    // What was counted then is of no time, and what comes now expires as ever.
+    for day in 0..10 {
+        assert_eq!(calls(&mut abuse, &rule(), at(day, 7 * HOUR), 5), [] as [u64; 0], "day {day}");
+    }
+    assert_eq!(calls(&mut abuse, &rule(), at(10, 7 * HOUR), 40), [21]);
+}
