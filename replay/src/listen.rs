@@ -35,6 +35,8 @@ const DELAY_MAX_NS: u64 = 60_000_000_000;
 const DIGITS: u8 = 3;
 /// How long a wait may last before it is asked whether all is over.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long what is on its way is heard after the end.
+const LAST_WORDS_NS: u64 = 1_000_000_000;
 const FRAMES: u32 = 16_384;
 const BUFFER_BYTES: u32 = 2_048;
 const BATCH: usize = 64;
@@ -234,8 +236,14 @@ fn hear_packet(
     let mut rooms = vec![[0_u8; FRAME_BYTES]; BATCH];
     // What the kernel's wall clock is ahead of ours.
     let ahead = clock::wall_ns().wrapping_sub(clock::now_ns());
+    let mut ends = None;
     loop {
         let over = stop.load(Ordering::Relaxed);
+        // Whoever goes on sending is not waited for.
+        let last = over.then(|| *ends.get_or_insert(clock::now_ns() + LAST_WORDS_NS));
+        if last.is_some_and(|last| clock::now_ns() > last) {
+            return Ok(0);
+        }
         let heard = match receive(socket, &mut rooms, &space) {
             Ok(heard) => heard,
             Err(Errno::EAGAIN | Errno::EINTR) if over => return Ok(0),

@@ -96,6 +96,10 @@ fn run(cli: &Cli) -> Result<bool, Failure> {
     }
     let interface = args.to.as_deref().ok_or_else(|| Usage("--to which interface?".to_owned()))?;
     caution(interface, args.into_production)?;
+    // All UDP that comes in by it is the listener's.
+    if let Some(listen) = args.listen.as_deref().filter(|_| args.listen_in.is_none()) {
+        caution(listen, args.into_production)?;
+    }
     // Every thread that begins from here on leaves these to the one that waits for them.
     let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
     signals.thread_block()?;
@@ -242,10 +246,10 @@ fn caution(interface: &str, meant: bool) -> Result<(), Failure> {
         Err(caution::Refusal::Missing) => {
             Err(format!("no interface {interface} in this network namespace: see `ip link`").into())
         }
-        Err(caution::Refusal::Production) => Err(Usage(format!(
+        Err(caution::Refusal::Production) => Err(format!(
             "{interface} leads out of this machine, and whoever is there gets all of it: use a network namespace of \
              its own, or say --into-production"
-        ))
+        )
         .into()),
     }
 }

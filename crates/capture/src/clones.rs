@@ -144,7 +144,7 @@ impl Clones {
                 return Err(CloneFault::Ports { host: *host, calls: room });
             }
         }
-        let address_step = step(&moving, slots);
+        let address_step = step(&moving, &kept, slots);
         for host in &moving {
             let furthest = u64::from(slots - 1) * u64::from(address_step);
             let there = match host {
@@ -279,7 +279,7 @@ fn change(old: &[u8], new: &[u8]) -> u32 {
 }
 
 /// The least step by which no host's clone gets an address of another host's.
-fn step(hosts: &[IpAddr], slots: u32) -> u32 {
+fn step(hosts: &[IpAddr], kept: &[IpAddr], slots: u32) -> u32 {
     let apart = |a: &IpAddr, b: &IpAddr| match (a, b) {
         (IpAddr::V4(a), IpAddr::V4(b)) => Some(u128::from(a.to_bits().abs_diff(b.to_bits()))),
         (IpAddr::V6(a), IpAddr::V6(b)) => Some(a.to_bits().abs_diff(b.to_bits())),
@@ -287,7 +287,8 @@ fn step(hosts: &[IpAddr], slots: u32) -> u32 {
     };
     let clash = |step: u32| {
         hosts.iter().enumerate().any(|(place, host)| {
-            let others = hosts.iter().skip(place + 1).filter_map(|other| apart(host, other));
+            let others = hosts.iter().skip(place + 1).chain(kept);
+            let others = others.filter_map(|other| apart(host, other));
             others.into_iter().any(|apart| {
                 apart % u128::from(step) == 0 && apart / u128::from(step) < u128::from(slots)
             })
@@ -360,7 +361,8 @@ mod tests {
         let of_slot = clones.of_slot(7);
         assert_eq!(of_slot.end(end("10.0.0.2:6001")), end("10.0.0.2:6015"));
         assert_eq!(of_slot.end(end("10.0.0.2:5060")), end("10.0.0.2:5060"));
-        assert_eq!(of_slot.end(end("10.0.0.1:4000")), end("10.0.0.8:4000"));
+        assert_eq!(of_slot.end(end("10.0.0.1:4000")), end("10.0.0.15:4000"));
+        assert!((0..100).all(|slot| clones.of_slot(slot).host(phone) != switch));
         let fault = Clones::new(30_000, 2, &[phone, switch], &[switch], &media, false);
         assert_eq!(fault, Err(CloneFault::Ports { host: switch, calls: 29_768 }));
         assert!(Clones::new(29_768, 2, &[phone, switch], &[switch], &media, false).is_ok());

@@ -67,6 +67,13 @@ impl Own {
 
 impl Live {
     pub(crate) fn open(interface: &str, play: &Play) -> Result<Self, Failure> {
+        let index = nix::net::if_::if_nametoindex(interface)?;
+        if !xdp_prog::sends_for_drivers(index) {
+            return Err(format!(
+                "{interface} does not send for drivers (a veth does while its far end polls: ethtool -K … gro on)"
+            )
+            .into());
+        }
         let (frames, streams) = (play.capture.frames(), play.capture.streams());
         let verbatim = play.clones.is_verbatim();
         let is_plain = |stream: Option<u32>| {
@@ -163,7 +170,7 @@ impl Live {
             if patched.1 == self.stretch {
                 return Ok(None);
             }
-            *patched = (call, self.stretch);
+            patched.0 = call;
             let patches: Vec<Patch> = (0..self.streams)
                 .map(|stream| play.capture.patch(&play.clones, call, stream))
                 .map(|found| {
@@ -179,6 +186,8 @@ impl Live {
                 .collect();
             self.tape.write_patches(first, &patches)?;
         }
+        // What is ordered in this stretch needs it until that has left.
+        patched.1 = self.stretch;
         Ok(Some(first + stream))
     }
 }
