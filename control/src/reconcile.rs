@@ -244,6 +244,8 @@ pub fn run(
         }
         held.realms.clone_from(&reconciler.realms);
         match outcome {
+            // Some of it was written, and what failed may fail again.
+            Ok(()) if !reconciler.unwritten.is_empty() => {}
             Ok(()) if failures >= FAILURES_UNTOLD => {
                 tracing::info!("reconciled");
                 failures = 0;
@@ -345,6 +347,8 @@ impl Reconciler {
         }
         let Some(maps) = held else {
             self.remember_all(&batch);
+            // Where there is no driver, or not yet, all of it is compared once there is.
+            self.unwritten.clear();
             return Ok(());
         };
         for news in newest(batch) {
@@ -363,7 +367,8 @@ impl Reconciler {
         }
         if self.is_told && !self.is_whole {
             self.write_all(maps)?;
-            self.is_whole = true;
+            // However often a single denial finds no room, the rest goes on.
+            self.is_whole = self.write_slice(maps).is_ok();
         }
         Ok(())
     }

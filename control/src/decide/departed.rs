@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use link::profile::GATEWAYS_MAX;
 use link::{Order, Profile};
 
 use super::Office;
@@ -26,15 +27,23 @@ impl Office {
     /// The workers forget those gateways that nothing is said to any more.
     pub(super) fn forget_departed(&mut self, now: link::Instant) {
         while let Some((_, gateway)) = self.departed.0.pop_front_if(|(until, _)| *until <= now) {
-            // What is registered there is taken back first, with its password.
-            if !self.upstream.holds(gateway) {
-                self.order_all(Order::Profile(Profile { gateway, ..Profile::default() }));
-            }
+            self.leave_behind(gateway);
         }
     }
 
-    /// The workers have room for so many gateways, and one that comes goes before those that have left.
+    /// The workers have room for so many gateways: one that comes goes before those that left first.
     pub(super) fn make_room(&mut self) {
-        self.forget_departed(link::Instant::MAX);
+        let known = self.state.gateways() + self.departed.0.len();
+        for _ in 0..known.saturating_sub(GATEWAYS_MAX as usize) {
+            let Some((_, gateway)) = self.departed.0.pop_front() else { return };
+            self.leave_behind(gateway);
+        }
+    }
+
+    fn leave_behind(&mut self, gateway: u32) {
+        // What is registered there is taken back first, with its password.
+        if !self.upstream.holds(gateway) {
+            self.order_all(Order::Profile(Profile { gateway, ..Profile::default() }));
+        }
     }
 }

@@ -15,6 +15,11 @@ use crate::Refusal;
 const PHONES_MAX: usize = 200_000;
 
 impl State {
+    /// How many gateways there are of both kinds.
+    pub(crate) fn gateways(&self) -> usize {
+        self.customers.gateways() + self.routings.len()
+    }
+
     /// Every worker has a place for each gateway, and no more.
     pub(super) fn check_room(&self, kind: Kind) -> Result<(), Refusal> {
         if kind == Kind::Phone && self.customers.phones() >= PHONES_MAX {
@@ -24,7 +29,7 @@ impl State {
         if kind == Kind::Geo {
             self.check_sets()?;
         }
-        let gateways = self.customers.gateways() + self.routings.len();
+        let gateways = self.gateways();
         let is_gateway = matches!(kind, Kind::Mapping | Kind::Routing);
         if is_gateway && gateways >= GATEWAYS_MAX as usize {
             let detail = format!("{GATEWAYS_MAX} gateways can be had");
