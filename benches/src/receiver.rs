@@ -29,19 +29,9 @@ impl Receiver {
         let device = near.replace("bench", "far");
         far.inside(|| {
             run(&format!("ip link set {device} address 02:00:00:00:00:02"))?;
-            poll_in_a_thread(&device, "mount -t sysfs sysfs /sys && ")
+            poll_in_a_thread(&device)
         })?;
         Self::of(device, CORE)
-    }
-
-    /// Takes the near end of a cable: what comes back by it is received on the generator's core. The /sys of this
-    /// process must be of its network namespace.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn here(device: String) -> Result<Self, Failure> {
-        poll_in_a_thread(&device, "")?;
-        Self::of(device, 0)
     }
 
     fn of(device: String, core: usize) -> Result<Self, Failure> {
@@ -71,18 +61,26 @@ impl Receiver {
     /// # Errors
     /// When it has none such.
     pub fn count(&self, name: &str) -> Result<u64, Failure> {
-        let output = Command::new("ethtool").args(["-S", &self.device]).output()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let line = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(": "));
-        Ok(line.ok_or_else(|| format!("veth does not count {name}: {text}"))?.parse()?)
+        count(&self.device, name)
     }
 }
 
+/// One of a driver's counters, of an interface of this network namespace.
+///
+/// # Errors
+/// When it has none such.
+pub fn count(device: &str, name: &str) -> Result<u64, Failure> {
+    let output = Command::new("ethtool").args(["-S", device]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(": "));
+    Ok(line.ok_or_else(|| format!("veth does not count {name}: {text}"))?.parse()?)
+}
+
 /// Whoever mounts /sys sees the interfaces of his namespace in it.
-fn poll_in_a_thread(device: &str, first: &str) -> Result<(), Failure> {
+fn poll_in_a_thread(device: &str) -> Result<(), Failure> {
     run(&format!("ethtool -K {device} gro on"))?;
     let threaded = format!("echo 1 >/sys/class/net/{device}/threaded");
-    let words = format!("{first}{threaded}");
+    let words = format!("mount -t sysfs sysfs /sys && {threaded}");
     let done = Command::new("unshare").args(["--mount", "sh", "-c", &words]).output()?;
     if done.status.success() {
         return Ok(());

@@ -102,6 +102,7 @@ int flood(struct xdp_md *frame)
 
 const volatile __u32 streams_used;
 const volatile __u32 streams_sum; /* of what the UDP checksum covers but what changes */
+const volatile __u64 streams_head[5]; /* of the frame, to behind UDP's length: a frame that was relayed comes again */
 __u32 streams_next;
 __u32 streams_turn;
 
@@ -126,9 +127,16 @@ int streams(struct xdp_md *frame)
 	__u16 *head = frame_at(frame, UDP_PORTS, RTP_SSRC + 4 - UDP_PORTS);
 	__u32 stamp = bpf_htonl(turn * RTP_PTIME), ssrc = bpf_htonl(next), sum;
 	__u16 sequence = bpf_htons(turn);
+	__u64 *words;
 
 	if (!ports || !head)
 		return XDP_ABORTED;
+	words = frame_at(frame, 0, sizeof(streams_head));
+	if (!words)
+		return XDP_ABORTED;
+#pragma unroll
+	for (int i = 0; i < 5; i++)
+		words[i] = streams_head[i];
 	*(__u32 *)head = *ports;
 	head[(RTP_SEQUENCE - UDP_PORTS) / 2] = sequence;
 	__builtin_memcpy(&head[(RTP_STAMP - UDP_PORTS) / 2], &stamp, sizeof(stamp));

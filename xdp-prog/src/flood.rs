@@ -79,7 +79,11 @@ impl Streams {
             [a, b, c, d]
         };
         let ports: Vec<[u8; 4]> = ports.iter().map(both).collect();
-        let program = loader::load_streams(index_of(cable)?, sum as u32, &ports)?;
+        let mut head = [0; 5];
+        for (word, bytes) in head.iter_mut().zip(frame.as_chunks().0) {
+            *word = u64::from_ne_bytes(*bytes);
+        }
+        let program = loader::load_streams(index_of(cable)?, sum as u32, head, &ports)?;
         Ok(Self { program, frame: frame.to_vec() })
     }
 

@@ -152,8 +152,13 @@ pub(crate) fn load_flood(stream: &Stream) -> Result<OwnedFd, Error> {
     loaded.progs.flood.as_fd().try_clone_to_owned().map_err(Error::os("keep the program"))
 }
 
-/// Loads the program that makes streams for that cable, of packets with that sum, over those ports.
-pub(crate) fn load_streams(cable: u32, sum: u32, ports: &[[u8; 4]]) -> Result<OwnedFd, Error> {
+/// Loads the program that makes streams for that cable, of packets with that sum and that head, over those ports.
+pub(crate) fn load_streams(
+    cable: u32,
+    sum: u32,
+    head: [u64; 5],
+    ports: &[[u8; 4]],
+) -> Result<OwnedFd, Error> {
     let mut storage = MaybeUninit::uninit();
     let mut open = flood::FloodSkelBuilder::default()
         .open(&mut storage)
@@ -162,6 +167,7 @@ pub(crate) fn load_streams(cable: u32, sum: u32, ports: &[[u8; 4]]) -> Result<Ow
     let globals = globals.ok_or_else(|| Error::Plan("streams have no settings".to_owned()))?;
     globals.flood_cable = cable;
     globals.streams_sum = sum;
+    globals.streams_head = head;
     globals.streams_used = ports.len() as u32;
     let words: Vec<u32> = ports.iter().map(|ports| u32::from_ne_bytes(*ports)).collect();
     let table = &mut open.maps.streams_ports;
