@@ -121,9 +121,7 @@ fn main() -> Result<(), Failure> {
         }
     }
     let ours = rows.first().map_or_else(Vec::new, |row| row.rates.clone());
-    println!(
-        "| relays | streams | per CPU second | quartiles | each | ours to it | offered |"
-    );
+    println!("| relays | streams | per CPU second | quartiles | each | ours to it | offered |");
     println!("|---|---|---|---|---|---|---|");
     for row in &mut rows {
         row.print(&ours);
