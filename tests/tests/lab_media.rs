@@ -3,11 +3,22 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::carrier::{callers, counted, expect_cdrs, number, raised, vendor};
+use tests::carrier::{callers, counted, expect_cdrs, number, vendor};
 use tests::lab::{BOX_CUSTOMER_SIDE, Lab};
 
 /// Media that was sent on in the driver.
 const RELAYED: [&str; 2] = ["relay_on", "relay_back"];
+
+/// A lab whose far ends take what a driver sends.
+fn raised(queues: u32) -> Option<Lab> {
+    let lab = tests::carrier::raised(queues, true)?;
+    for place in ["cust", "vend"] {
+        lab.polls(place).expect("its end polls");
+    }
+    // That is looked at once in each second.
+    std::thread::sleep(Duration::from_millis(1_500));
+    Some(lab)
+}
 
 /// Both directions of so many calls are the driver's.
 fn are_settled(lab: &Lab, calls: u64) -> bool {
@@ -21,7 +32,7 @@ fn heard(cdr: &Value, side: &str) -> u64 {
 
 #[test]
 fn audio_of_running_calls_goes_on_in_the_driver_and_is_in_the_records() {
-    let Some(lab) = raised(2, true) else { return };
+    let Some(lab) = raised(2) else { return };
     let vendor = vendor(&lab, 30);
     let result = callers(&lab, 5070, 20, 6).json().expect("the callers report");
     let (sent, received) = (number(&result, "sent"), number(&result, "received"));
@@ -48,7 +59,7 @@ fn audio_of_running_calls_goes_on_in_the_driver_and_is_in_the_records() {
 
 #[test]
 fn a_killed_dataplane_costs_settled_calls_no_packet_and_its_successor_counts_on() {
-    let Some(lab) = raised(2, true) else { return };
+    let Some(lab) = raised(2) else { return };
     let vendor = vendor(&lab, 40);
     let running = callers(&lab, 5070, 10, 14);
     assert!(Lab::wait_until(Duration::from_secs(8), || are_settled(&lab, 10)), "{}", lab.books());
@@ -72,7 +83,7 @@ fn a_killed_dataplane_costs_settled_calls_no_packet_and_its_successor_counts_on(
 
 #[test]
 fn who_floods_a_live_media_port_is_dropped_in_the_driver_and_heard_by_nobody() {
-    let Some(lab) = raised(1, true) else { return };
+    let Some(lab) = raised(1) else { return };
     let vendor = vendor(&lab, 40);
     let running = callers(&lab, 5070, 5, 12);
     assert!(Lab::wait_until(Duration::from_secs(8), || are_settled(&lab, 5)), "{}", lab.books());
