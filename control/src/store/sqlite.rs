@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use guard::{GeoRange, GeoSet};
 use link::CallRecord;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params, params_from_iter};
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params, params_from_iter};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -16,7 +18,7 @@ use crate::Refusal;
 use crate::cdr::{Cdr, id_text};
 use crate::page::{Page, strange_cursor};
 use crate::shown::{self, LedgerShown, Moment, ParameterChangeShown};
-use crate::state::entity::{Entity, Kind, RateRow};
+use crate::state::entity::{Entity, Kind};
 use crate::state::imports::Entries;
 use crate::state::profile;
 
@@ -130,127 +132,12 @@ fn unreadable(what: &str, detail: impl std::fmt::Display) -> Error {
 
 impl Store for Sqlite {
     fn load(&mut self) -> Result<Loaded, Error> {
-        let what = "loading the state";
-        let mut loaded = Loaded::default();
         let db = &self.connection;
-        let mut rows = db.prepare("SELECT kind, id, body FROM document").map_err(failed(what))?;
-        let documents = rows
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-            .map_err(failed(what))?;
-        for row in documents {
-            let (kind, id, body): (String, u32, String) = row.map_err(failed(what))?;
-            let kind = Kind::from_name(&kind).ok_or_else(|| unreadable(what, &kind))?;
-            let mut body: Value = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
-            profile::forget_dead_names(&mut body);
-            let entity = Entity::read(kind, id, body).map_err(|r| unreadable(what, r.detail))?;
-            loaded.entities.push(entity);
-        }
-        let mut rows = db.prepare("SELECT tariff, body FROM rate").map_err(failed(what))?;
-        let rates =
-            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
-        for row in rates {
-            let (tariff, body): (u32, String) = row.map_err(failed(what))?;
-            let rate: RateRow = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
-            loaded.rates.push((tariff, rate));
-        }
-        let mut rows = db.prepare("SELECT id, ranges FROM geo").map_err(failed(what))?;
-        let sets =
-            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
-        for row in sets {
-            let (id, bytes): (u32, Vec<u8>) = row.map_err(failed(what))?;
-            let set = geo_set(&bytes).ok_or_else(|| unreadable(what, "ranges of a geo set"))?;
-            loaded.geo.push((id, set));
-        }
-        let mut rows = db.prepare("SELECT id, entries FROM import").map_err(failed(what))?;
-        let imports =
-            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
-        for row in imports {
-            let (id, bytes): (u32, Vec<u8>) = row.map_err(failed(what))?;
-            let entries = Entries::from_bytes(&bytes);
-            let entries = entries.ok_or_else(|| unreadable(what, "entries of an import"))?;
-            loaded.imports.push((id, entries));
-        }
-        let mut rows = db.prepare("SELECT name, value FROM parameter").map_err(failed(what))?;
-        let parameters =
-            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
-        loaded.parameters = parameters.collect::<Result<_, _>>().map_err(failed(what))?;
-        let sums = "SELECT account, sum(amount) FROM ledger GROUP BY account";
-        let mut rows = db.prepare(sums).map_err(failed(what))?;
-        let balances =
-            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
-        loaded.balances = balances.collect::<Result<_, _>>().map_err(failed(what))?;
-        let payments = "SELECT reference FROM ledger WHERE kind = 'payment'";
-        let mut rows = db.prepare(payments).map_err(failed(what))?;
-        let payments = rows.query_map([], |row| row.get(0)).map_err(failed(what))?;
-        loaded.payments = payments.collect::<Result<_, _>>().map_err(failed(what))?;
-        let ids = "SELECT max(id) FROM (SELECT max(id) AS id FROM document
-            UNION ALL SELECT max(account) FROM ledger UNION ALL SELECT max(gateway) FROM registration
-            UNION ALL SELECT max(customer) FROM cdr UNION ALL SELECT max(vendor) FROM cdr)";
-        let used: Option<u32> = db.query_row(ids, [], |row| row.get(0)).map_err(failed(what))?;
-        loaded.ids_used = used.unwrap_or(0);
-        let mut rows = db.prepare("SELECT owner, body FROM binding").map_err(failed(what))?;
-        let bindings =
-            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
-        for row in bindings {
-            let (owner, body): (u32, String) = row.map_err(failed(what))?;
-            let binding = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
-            loaded.bindings.push((owner, binding));
-        }
-        let opened = "SELECT id, customer, vendor, record FROM opened";
-        let mut rows = db.prepare(opened).map_err(failed(what))?;
-        let opened = rows
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
-            .map_err(failed(what))?;
-        for row in opened {
-            let (id, customer, vendor, record): (String, u32, u32, Vec<u8>) =
-                row.map_err(failed(what))?;
-            match CallRecord::read_from_bytes(&record) {
-                Ok(record) => loaded.opened.push(Opened { record, customer, vendor }),
-                // Of a release with other records, which was stopped before it was drained.
-                Err(_) => tracing::error!(call = id, "opened_call_unreadable"),
-            }
-        }
-        let heartbeat = "SELECT at_us FROM heartbeat";
-        let heartbeat: Option<i64> =
-            db.query_row(heartbeat, [], |row| row.get(0)).optional().map_err(failed(what))?;
-        loaded.heartbeat_us = heartbeat.unwrap_or(0).cast_unsigned();
-        let mut rows = db.prepare("SELECT target, servers FROM located").map_err(failed(what))?;
-        let located =
-            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
-        for row in located {
-            let (target, servers): (String, String) = row.map_err(failed(what))?;
-            let servers = serde_json::from_str(&servers).map_err(|e| unreadable(what, e))?;
-            loaded.located.push(Located { target, servers });
-        }
-        let mut rows = db.prepare("SELECT body FROM registration").map_err(failed(what))?;
-        let bodies = rows.query_map([], |row| row.get(0)).map_err(failed(what))?;
-        for body in bodies {
-            let body: String = body.map_err(failed(what))?;
-            let row = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
-            loaded.registrations.push(row);
-        }
-        let mut rows = db.prepare("SELECT body FROM suspension").map_err(failed(what))?;
-        let bodies = rows.query_map([], |row| row.get(0)).map_err(failed(what))?;
-        for body in bodies {
-            let body: String = body.map_err(failed(what))?;
-            let row = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
-            loaded.suspensions.push(row);
-        }
-        let mut rows = db.prepare("SELECT body FROM habit").map_err(failed(what))?;
-        let bodies = rows.query_map([], |row| row.get(0)).map_err(failed(what))?;
-        for body in bodies {
-            let body: String = body.map_err(failed(what))?;
-            let row = serde_json::from_str(&body).map_err(|e| unreadable(what, e))?;
-            loaded.habits.push(row);
-        }
-        let mut rows = db.prepare("SELECT source, at_us FROM regular").map_err(failed(what))?;
-        let regulars =
-            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed(what))?;
-        for row in regulars {
-            let (source, at_us): (String, i64) = row.map_err(failed(what))?;
-            let source = source.parse().map_err(|e| unreadable(what, e))?;
-            loaded.regulars.push((source, at_us.cast_unsigned()));
-        }
+        let mut loaded = Loaded::default();
+        load_documents(db, &mut loaded)?;
+        load_books(db, &mut loaded)?;
+        load_calls(db, &mut loaded)?;
+        load_peers(db, &mut loaded)?;
         Ok(loaded)
     }
 
@@ -272,6 +159,116 @@ impl Store for Sqlite {
             .map_err(failed("looking for a record"))?;
         Ok(complete == Some(1))
     }
+}
+
+const LOADING: &str = "loading the state";
+
+/// Every row of a query.
+fn rows<T>(
+    db: &Connection,
+    query: &str,
+    read: impl FnMut(&Row<'_>) -> Result<T, rusqlite::Error>,
+) -> Result<Vec<T>, Error> {
+    let mut rows = db.prepare(query).map_err(failed(LOADING))?;
+    let rows = rows.query_map([], read).map_err(failed(LOADING))?;
+    rows.collect::<Result<_, _>>().map_err(failed(LOADING))
+}
+
+fn pair<A: FromSql, B: FromSql>(row: &Row<'_>) -> Result<(A, B), rusqlite::Error> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+fn from_json<T: DeserializeOwned>(body: &str) -> Result<T, Error> {
+    serde_json::from_str(body).map_err(|error| unreadable(LOADING, error))
+}
+
+/// Rows that are one body each.
+fn bodies<T: DeserializeOwned>(db: &Connection, query: &str) -> Result<Vec<T>, Error> {
+    let bodies: Vec<String> = rows(db, query, |row| row.get(0))?;
+    bodies.iter().map(|body| from_json(body)).collect()
+}
+
+/// Rows of a number or a name, and a body.
+fn named<N: FromSql, T: DeserializeOwned>(
+    db: &Connection,
+    query: &str,
+) -> Result<Vec<(N, T)>, Error> {
+    let found: Vec<(N, String)> = rows(db, query, pair)?;
+    found.into_iter().map(|(name, body)| Ok((name, from_json(&body)?))).collect()
+}
+
+/// What operators wrote, and what belongs to it.
+fn load_documents(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    for (kind, id, body) in rows(db, "SELECT kind, id, body FROM document", read)? {
+        let (kind, id, body): (String, u32, String) = (kind, id, body);
+        let kind = Kind::from_name(&kind).ok_or_else(|| unreadable(LOADING, &kind))?;
+        let mut body: Value = from_json(&body)?;
+        profile::forget_dead_names(&mut body);
+        let entity = Entity::read(kind, id, body).map_err(|r| unreadable(LOADING, r.detail))?;
+        loaded.entities.push(entity);
+    }
+    loaded.rates = named(db, "SELECT tariff, body FROM rate")?;
+    for (id, bytes) in rows(db, "SELECT id, ranges FROM geo", pair::<u32, Vec<u8>>)? {
+        let set = geo_set(&bytes).ok_or_else(|| unreadable(LOADING, "ranges of a geo set"))?;
+        loaded.geo.push((id, set));
+    }
+    for (id, bytes) in rows(db, "SELECT id, entries FROM import", pair::<u32, Vec<u8>>)? {
+        let entries = Entries::from_bytes(&bytes);
+        let entries = entries.ok_or_else(|| unreadable(LOADING, "entries of an import"))?;
+        loaded.imports.push((id, entries));
+    }
+    loaded.parameters = rows(db, "SELECT name, value FROM parameter", pair)?;
+    Ok(())
+}
+
+/// What accounts have, and which numbers are used up.
+fn load_books(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
+    let sums = "SELECT account, sum(amount) FROM ledger GROUP BY account";
+    loaded.balances = rows(db, sums, pair)?;
+    let payments = "SELECT reference FROM ledger WHERE kind = 'payment'";
+    loaded.payments = rows(db, payments, |row| row.get(0))?;
+    let ids = "SELECT max(id) FROM (SELECT max(id) AS id FROM document
+        UNION ALL SELECT max(account) FROM ledger UNION ALL SELECT max(gateway) FROM registration
+        UNION ALL SELECT max(customer) FROM cdr UNION ALL SELECT max(vendor) FROM cdr)";
+    let used: Option<u32> = db.query_row(ids, [], |row| row.get(0)).map_err(failed(LOADING))?;
+    loaded.ids_used = used.unwrap_or(0);
+    Ok(())
+}
+
+/// Calls without an end, and when they still went on.
+fn load_calls(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
+    let query = "SELECT id, customer, vendor, record FROM opened";
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    for (id, customer, vendor, record) in rows(db, query, read)? {
+        let (id, record): (String, Vec<u8>) = (id, record);
+        match CallRecord::read_from_bytes(&record) {
+            Ok(record) => loaded.opened.push(Opened { record, customer, vendor }),
+            // Of a release with other records, which was stopped before it was drained.
+            Err(_) => tracing::error!(call = id, "opened_call_unreadable"),
+        }
+    }
+    let heartbeat = "SELECT at_us FROM heartbeat";
+    let heartbeat: Option<i64> =
+        db.query_row(heartbeat, [], |row| row.get(0)).optional().map_err(failed(LOADING))?;
+    loaded.heartbeat_us = heartbeat.unwrap_or(0).cast_unsigned();
+    Ok(())
+}
+
+/// Who is where, who is registered with whom, and who behaved how.
+fn load_peers(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
+    loaded.bindings = named(db, "SELECT owner, body FROM binding")?;
+    let located = named(db, "SELECT target, servers FROM located")?;
+    let located = located.into_iter().map(|(target, servers)| Located { target, servers });
+    loaded.located = located.collect();
+    loaded.registrations = bodies(db, "SELECT body FROM registration")?;
+    loaded.suspensions = bodies(db, "SELECT body FROM suspension")?;
+    loaded.habits = bodies(db, "SELECT body FROM habit")?;
+    for (source, at_us) in rows(db, "SELECT source, at_us FROM regular", pair::<String, i64>)? {
+        let source = source.parse().map_err(|error| unreadable(LOADING, error))?;
+        loaded.regulars.push((source, at_us.cast_unsigned()));
+    }
+    Ok(())
 }
 
 fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
@@ -555,7 +552,7 @@ impl Reader {
         sql: &str,
         whose: &dyn rusqlite::ToSql,
         page: &Page,
-        show: impl Fn(&rusqlite::Row<'_>) -> Result<Value, rusqlite::Error>,
+        show: impl Fn(&Row<'_>) -> Result<Value, rusqlite::Error>,
     ) -> Result<Value, Refusal> {
         let behind = page.number()?.and_then(|number| i64::try_from(number).ok());
         let mut statement = self.connection.prepare_cached(sql).map_err(history)?;
