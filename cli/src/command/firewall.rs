@@ -429,21 +429,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         }
         Verb::Limit(Limit::Show) => limits(context),
         Verb::Limit(Limit::Set { name, value, options_per_second, options_burst }) => {
-            let (name, value) = match (name, value, options_per_second) {
-                (Some(name), Some(value), _) => (name.to_uppercase().replace('-', "_"), value),
-                (None, None, Some(rate)) => {
-                    let burst = options_burst.unwrap_or(rate.saturating_mul(2));
-                    ("STRANGER_OPTIONS".to_owned(), format!("{rate}/s burst {burst}"))
-                }
-                _ => {
-                    let what = "say which limit and its value: `tollgate firewall limit set stranger-options \"10/s burst 20\"`";
-                    return Err(Usage(what.into()).into());
-                }
-            };
-            let name = if name.starts_with("TG_") { name } else { format!("TG_{name}") };
-            let body = Fields::default().set("value", Some(value)).body();
-            context.client.request(Method::PUT, &format!("/param/{}", escape(&name)), body)?;
-            limits(context)
+            set_limit(context, name, value, options_per_second.zip(Some(options_burst)))
         }
         Verb::Preset(Preset::List) => context.list("/firewall/preset", &["name", "doc"]),
         Verb::Preset(Preset::Apply { name }) => {
@@ -455,21 +441,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             let columns = ["source", "packets", "dropped", "options", "reason", "silent_s"];
             context.list("/firewall/talker", &columns)
         }
-        Verb::Counters { all } => {
-            let mut counters = context.client.get("/firewall/counter")?;
-            if let Some(items) = counters.get_mut("items").and_then(|items| items.as_array_mut())
-                && !all
-            {
-                let counted =
-                    |item: &Value, name: &str| item.get(name).and_then(Value::as_u64) > Some(0);
-                items.retain(|item| counted(item, "packets") || counted(item, "spared"));
-            }
-            let columns = [
-                "reason", "drops", "packets", "bytes", "stranger", "regular", "trusted", "spared",
-                "doc",
-            ];
-            context.show(&counters, &columns)
-        }
+        Verb::Counters { all } => counters(context, all),
         Verb::Explain { source, destination, source_port, port, protocol, payload } => {
             let mut query = format!("source={}", escape(&source));
             let mut add = |name: &str, value: Option<String>| {
@@ -485,6 +457,44 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             context.list(&format!("/firewall/explain?{query}"), &[])
         }
     }
+}
+
+/// One limit by its name, or that of OPTIONS by a rate and a burst.
+fn set_limit(
+    context: &Context,
+    name: Option<String>,
+    value: Option<String>,
+    options: Option<(u32, Option<u32>)>,
+) -> Result<(), Failure> {
+    let (name, value) = match (name, value, options) {
+        (Some(name), Some(value), _) => (name.to_uppercase().replace('-', "_"), value),
+        (None, None, Some((rate, burst))) => {
+            let burst = burst.unwrap_or(rate.saturating_mul(2));
+            ("STRANGER_OPTIONS".to_owned(), format!("{rate}/s burst {burst}"))
+        }
+        _ => {
+            let what = "say which limit and its value: `tollgate firewall limit set stranger-options \"10/s burst 20\"`";
+            return Err(Usage(what.into()).into());
+        }
+    };
+    let name = if name.starts_with("TG_") { name } else { format!("TG_{name}") };
+    let body = Fields::default().set("value", Some(value)).body();
+    context.client.request(Method::PUT, &format!("/param/{}", escape(&name)), body)?;
+    limits(context)
+}
+
+/// The driver's counters; without `all`, those that ever counted.
+fn counters(context: &Context, all: bool) -> Result<(), Failure> {
+    let mut counters = context.client.get("/firewall/counter")?;
+    if let Some(items) = counters.get_mut("items").and_then(|items| items.as_array_mut())
+        && !all
+    {
+        let counted = |item: &Value, name: &str| item.get(name).and_then(Value::as_u64) > Some(0);
+        items.retain(|item| counted(item, "packets") || counted(item, "spared"));
+    }
+    let columns =
+        ["reason", "drops", "packets", "bytes", "stranger", "regular", "trusted", "spared", "doc"];
+    context.show(&counters, &columns)
 }
 
 fn deny(context: &Context, verb: Deny) -> Result<(), Failure> {
