@@ -479,6 +479,19 @@ impl Switch {
         }
     }
 
+    /// Takes the answer to a refresh: whether that was a re-INVITE. `None`: it was answered before, and is ACKed
+    /// again where it needs that.
+    fn take_refresh(&mut self, slot: usize, client: TransactionKey) -> Option<bool> {
+        let is_first = self.calls[slot].refresh.take_if(|refresh| refresh.1 == client).is_some();
+        let transaction = self.transactions.find(client)?;
+        let is_invite = matches!(transaction.machine, Machine::InviteClient(_));
+        if is_invite && !is_first {
+            self.resend(client);
+            return None;
+        }
+        Some(is_invite)
+    }
+
     /// Who waits lives. What it described holds: the offer was the one before.
     fn waiter_refreshed(
         &mut self,
@@ -488,12 +501,7 @@ impl Switch {
         client: TransactionKey,
         message: &Message<'_>,
     ) {
-        let is_first = self.calls[slot].refresh.take_if(|refresh| refresh.1 == client).is_some();
-        let Some(transaction) = self.transactions.find(client) else { return };
-        let is_invite = matches!(transaction.machine, Machine::InviteClient(_));
-        if is_invite && !is_first {
-            return self.resend(client);
-        }
+        let Some(is_invite) = self.take_refresh(slot, client) else { return };
         self.swap_spare(slot);
         self.refresh_leg(slot, side, message);
         if is_invite {
@@ -512,12 +520,7 @@ impl Switch {
         client: TransactionKey,
         message: &Message<'_>,
     ) {
-        let is_first = self.calls[slot].refresh.take_if(|refresh| refresh.1 == client).is_some();
-        let Some(transaction) = self.transactions.find(client) else { return };
-        let is_invite = matches!(transaction.machine, Machine::InviteClient(_));
-        if is_invite && !is_first {
-            return self.resend(client);
-        }
+        let Some(is_invite) = self.take_refresh(slot, client) else { return };
         self.refresh_leg(slot, side, message);
         if is_invite {
             if let Some(body) = description(message) {
