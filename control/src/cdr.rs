@@ -236,13 +236,9 @@ fn figures(figures: &link::record::MediaFigures) -> FiguresShown {
         bytes: figures.bytes,
         lost: figures.lost.into(),
         jitter_us: figures.jitter_us.into(),
-        loss_percent: figures.loss().map(|loss| hundredths(loss * 100.0)),
-        mos: figures.mos().map(hundredths),
+        loss_percent: figures.loss_percent().map(shown::hundredths),
+        mos: figures.mos().map(shown::hundredths),
     }
-}
-
-fn hundredths(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
 }
 
 /// The attempts of a record, with names instead of numbers.

@@ -512,6 +512,11 @@ pub struct MediaShown {
     pub from_callee: FiguresShown,
 }
 
+/// As people read a measured figure. Never of money.
+pub fn hundredths(measured: f64) -> f64 {
+    (measured * 100.0).round() / 100.0
+}
+
 /// One direction of the media.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct FiguresShown {

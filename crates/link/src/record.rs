@@ -303,11 +303,11 @@ pub struct MediaFigures {
 }
 
 impl MediaFigures {
-    /// The part of all packets that never came, 0 to 1; `None`: there were none.
+    /// Of all packets those that never came, percent; `None`: there were none.
     #[must_use]
-    pub fn loss(&self) -> Option<f64> {
+    pub fn loss_percent(&self) -> Option<f64> {
         let sent = self.packets + u64::from(self.lost);
-        (sent > 0).then(|| f64::from(self.lost) / sent as f64)
+        (sent > 0).then(|| f64::from(self.lost) * 100.0 / sent as f64)
     }
 
     /// The transmission rating R of ITU-T G.107 as far as packets tell of it: its default values, G.711 with
@@ -316,7 +316,7 @@ impl MediaFigures {
     #[must_use]
     pub fn rating(&self) -> Option<f64> {
         const PACKET_MS: f64 = 20.0;
-        let loss = self.loss()? * 100.0;
+        let loss = self.loss_percent()?;
         let delay_ms = PACKET_MS + 2.0 * f64::from(self.jitter_us) / 1e3;
         let delay = 0.024 * delay_ms + 0.11 * (delay_ms - 177.3).max(0.0);
         Some((93.2 - delay - 95.0 * loss / (loss + 25.1)).clamp(0.0, 100.0))
@@ -473,7 +473,7 @@ mod tests {
             let [r, m] = [figures.rating(), figures.mos()].map(Option::unwrap);
             assert!((r - rating).abs() < 0.1 && (m - mos).abs() < 0.02, "{figures:?}: {r} {m}");
         }
-        assert_eq!((of(0, 0, 0).mos(), of(0, 0, 9).loss()), (None, None));
-        assert_eq!(of(970, 30, 0).loss(), Some(0.03));
+        assert_eq!((of(0, 0, 0).mos(), of(0, 0, 9).loss_percent()), (None, None));
+        assert_eq!(of(970, 30, 0).loss_percent(), Some(3.0));
     }
 }
