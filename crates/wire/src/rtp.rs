@@ -33,20 +33,28 @@ pub fn parse(payload: &[u8]) -> Option<Rtp> {
     })
 }
 
+/// What an RTP packet carries, behind whatever its header does, and before its padding. `None`: it is not whole.
+#[must_use]
+pub fn body(packet: &[u8]) -> Option<&[u8]> {
+    let first = *packet.first()?;
+    let contributors = usize::from(first & 0x0f) * 4;
+    let mut begin = RTP_BYTES + contributors;
+    if first & 0x10 != 0 {
+        // An extension: two bytes of its own, two that count its words (RFC 3550 §5.3.1).
+        let words: &[u8; 2] = packet.get(begin + 2..)?.first_chunk()?;
+        begin += 4 + usize::from(u16::from_be_bytes(*words)) * 4;
+    }
+    let padding = if first & 0x20 != 0 { usize::from(*packet.last()?) } else { 0 };
+    packet.get(begin..packet.len().checked_sub(padding)?)
+}
+
 /// The key of a named telephone event (RFC 4733 §2.3), as a character: `0` to `9`, `*`, `#`, `A` to `D`,
 /// `!` for a hook flash. `None`: another event, or no whole one.
 #[must_use]
 pub fn key(payload: &[u8]) -> Option<u8> {
     const KEYS: &[u8; 17] = b"0123456789*#ABCD!";
     const EVENT_BYTES: usize = 4;
-    let contributors = usize::from(payload.first()? & 0x0f) * 4;
-    let mut begin = RTP_BYTES + contributors;
-    if payload.first()? & 0x10 != 0 {
-        // An extension: two bytes of its own, two that count its words (RFC 3550 §5.3.1).
-        let words: &[u8; 2] = payload.get(begin + 2..)?.first_chunk()?;
-        begin += 4 + usize::from(u16::from_be_bytes(*words)) * 4;
-    }
-    let event: &[u8; EVENT_BYTES] = payload.get(begin..)?.first_chunk()?;
+    let event: &[u8; EVENT_BYTES] = body(payload)?.first_chunk()?;
     KEYS.get(usize::from(event[0])).copied()
 }
 
@@ -93,6 +101,17 @@ mod tests {
         assert_eq!(key(&packet(0x90, &[0xbe, 0xde, 0xff, 0xff])), None);
         assert_eq!(key(&packet(0x80, &[17, 0, 0, 0])), None, "no key is beyond a hook flash");
         assert_eq!(key(&[]), None);
+    }
+
+    #[test]
+    fn a_body_ends_before_its_padding() {
+        let mut packet = vec![0xa0, 0, 0, 1, 0, 0, 0, 160, 0, 0, 0, 9, 1, 2, 3, 0, 0, 3];
+        assert_eq!(body(&packet), Some(&[1, 2, 3][..]));
+        *packet.last_mut().unwrap() = 7;
+        assert_eq!(body(&packet), None, "more padding than there is behind the header");
+        packet[0] = 0x80;
+        assert_eq!(body(&packet), Some(&packet[12..]));
+        assert_eq!((body(&packet[..12]), body(&packet[..11])), (Some(&[][..]), None));
     }
 
     #[test]
