@@ -138,6 +138,8 @@ pub(crate) struct Flow {
     pub(crate) event: Option<(u32, u32)>,
     /// What arrives goes nowhere: its leg waits beside the call.
     pub(crate) parked: bool,
+    /// Whether what goes on is copied to whoever records.
+    pub(crate) tapped: bool,
     /// The far end asked for silence (sendonly, inactive): no packets are no fault.
     pub(crate) on_hold: bool,
     /// Until the answer the callee may be heard, the caller not; `None` once answered.
@@ -177,6 +179,7 @@ impl Flow {
             events: NO_EVENTS,
             event: None,
             parked: false,
+            tapped: false,
             on_hold: false,
             early_until: None,
             opened: Instant::ZERO,

@@ -159,7 +159,7 @@ impl Table {
             flow.accept_rtcp(now, source, payload, judge)?;
             None
         };
-        let (peer, owner, parked) = (flow.peer, flow.owner, flow.parked);
+        let (peer, owner, parked, tapped) = (flow.peer, flow.owner, flow.parked, flow.tapped);
         let has_moved = core::mem::take(&mut flow.moved);
         // Who may be heard before the answer is a matter of the leg it goes to.
         let heard_by_callee = flow.towards_caller;
@@ -175,6 +175,9 @@ impl Table {
         }
         if parked {
             return Err(DropReason::Parked);
+        }
+        if tapped {
+            self.copy(now, port, source, payload);
         }
         let rtcp = port & 1;
         // A port that was closed and opened again belongs to another call.

@@ -9,7 +9,8 @@
 //! a port leaves from its peer's port to its peer's far end.
 //!
 //! Read `flow.rs` for the nouns, `latch.rs` for whom we believe, `table.rs` for where flows live,
-//! `forward.rs` for the verb, `course.rs` for what a driver may do without us, `quality.rs` for the figures, `tone.rs` for what we say ourselves.
+//! `forward.rs` for the verb, `course.rs` for what a driver may do without us, `quality.rs` for the figures, `tone.rs` for what
+//! we say ourselves, `tap.rs` for who hears it besides.
 
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ mod forward;
 mod latch;
 mod quality;
 mod table;
+mod tap;
 mod tone;
 
 pub use course::{Course, Deaf, Ears, Onward, Sums};
@@ -27,6 +29,7 @@ pub use forward::{DropReason, Verdict};
 pub use latch::Latch;
 pub use quality::Figures;
 pub use table::Table;
+pub use tap::{Tap, Tapped, Untapped};
 pub use tone::{Sound, TONE_BYTES};
 
 /// Monotonic time since the machine booted.

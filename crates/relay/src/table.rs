@@ -9,6 +9,7 @@ use crate::course::{Deaf, Ears};
 use crate::flow::{Flow, Opening, PayloadTypes, PortState, Pressed, Silence};
 use crate::latch::Latch;
 use crate::quality::{Figures, Quality};
+use crate::tap::{Tap, Untapped};
 use crate::tone::{Sound, TONE_BYTES, TONES_MAX, Tone, Waves};
 
 /// Media before the answer is heard no longer than this.
@@ -32,6 +33,8 @@ pub struct Table {
     tones: VecDeque<Tone>,
     waves: Waves,
     pub(crate) ears: Box<dyn Ears + Send>,
+    /// Who takes copies of what is tapped.
+    pub(crate) tap: Box<dyn Tap + Send>,
     pub(crate) settles: bool,
     pub(crate) settled_ports: u32,
     /// Ports whose course is to be said anew, each once.
@@ -59,6 +62,7 @@ impl Table {
             tones,
             waves,
             ears: Box::new(Deaf),
+            tap: Box::new(Untapped),
             settles,
             settled_ports,
             changed,
