@@ -9,6 +9,7 @@ use rating::{Charge, Money, Price, Terms};
 use serde_json::Value;
 
 use crate::shown::{self, AttemptShown, CdrShown, FiguresShown, MediaShown, Moment};
+use crate::state::word::Recording;
 
 /// How a call is billed. The numbers are those shown to operators (C-28).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -211,6 +212,7 @@ impl Cdr {
             terms: words_text(&record.customer_terms.words),
             vendor_terms: words_text(&record.vendor_terms.words),
             uncommitted: record.uncommitted == 1,
+            recording: Recording::from_bits(record.recorded).name(),
             media: MediaShown {
                 from_caller: figures(&record.from_caller),
                 from_callee: figures(&record.from_callee),

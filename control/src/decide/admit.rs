@@ -1,9 +1,9 @@
 //! Admit: who calls, may they, by which gateways in which order, at what price, for how long.
 
-use link::answer::{Candidate, Refuse, Rerouted, Route, Span, WISHES_AT, WITHHELD};
+use link::answer::{Candidate, RECORDED_AT, Refuse, Rerouted, Route, Span, WISHES_AT, WITHHELD};
 use link::ask::{Admit, Forward, Reroute};
 use link::profile::Wishes;
-use link::record::{ATTEMPTS_MAX, EndReason};
+use link::record::{ATTEMPTS_MAX, EndReason, RECORDED_WAV};
 use link::{Answer, CallRecord, Endpoint, Text};
 use numbers::Number;
 use rating::charge::affordable_s;
@@ -131,7 +131,8 @@ impl Office {
         let callee_wishes = self.state.customers.of_number(&callee).map(|phone| phone.wishes);
         let wishes = Wishes::pair(customer.wishes, callee_wishes.unwrap_or_default());
         let withheld = if is_withheld(&customer, admit) { WITHHELD } else { 0 };
-        let flags = withheld | u32::from(wishes) << WISHES_AT;
+        let recorded = self.recorded(account, caller, callee);
+        let flags = withheld | u32::from(recorded) << RECORDED_AT | u32::from(wishes) << WISHES_AT;
         let mut route = Route {
             call: admit.call,
             customer_gateway: mapping,
@@ -156,6 +157,15 @@ impl Office {
             route.candidates_used += 1;
         }
         Ok(route)
+    }
+
+    /// How a call is recorded, whichever gateways it has: by its account and its numbers.
+    fn recorded(&self, account: u32, caller: Option<Number>, callee: Number) -> u8 {
+        let by_account = self.state.account_of(account).map_or(0, |one| one.recording.bits());
+        let mut numbers = caller.into_iter().chain([callee]);
+        let is_listed =
+            |number: Number| self.state.values.has_prefix("TG_RECORDING_NUMBERS", number.as_str());
+        by_account | if numbers.any(is_listed) { RECORDED_WAV } else { 0 }
     }
 
     /// Whither a call may go: to a phone, where it rings one, and to vendors.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sip::header::Circle;
 
-use super::word::words;
+use super::word::{Recording, words};
 use crate::Refusal;
 
 /// Words that a field may have, in JSON as in the profile.
@@ -98,6 +98,8 @@ pub struct SipFields {
     pub ringback_mode: Ringback,
     /// How many 3xx of it in a row are followed; 0: a 3xx is a failure.
     pub redirects_max: u8,
+    /// How calls that come or go by it are written to disk: `off`, `wav`, `pcap` or `both`.
+    pub recording: Recording,
     /// Failures that are told as others.
     pub failure_map: Vec<StatusChange>,
 }
@@ -126,6 +128,7 @@ impl Default for SipFields {
             request_address: RequestAddress::Contact,
             ringback_mode: Ringback::Pass,
             redirects_max: 0,
+            recording: Recording::Off,
             failure_map: Vec::new(),
         }
     }
@@ -251,6 +254,8 @@ impl SipFields {
             request_address: profile::RequestAddress::from(self.request_address) as u8,
             ringback: profile::Ringback::from(self.ringback_mode) as u8,
             redirects_max: self.redirects_max,
+            recorded: self.recording.bits(),
+            spare: [0; 3],
             address,
             statuses,
             // All were checked to fit when the document was read.

@@ -83,6 +83,8 @@ pub(crate) struct Streams<'a> {
     pub(crate) inside: [bool; 2],
     /// Whether both sides may be heard.
     pub(crate) answered: bool,
+    /// Whether the call is recorded.
+    pub(crate) tapped: bool,
     /// When the call has talked for as long as was granted; `None`: never.
     pub(crate) ends: Option<Instant>,
     /// Our number of each leg's session, by [`Side`].
@@ -181,6 +183,7 @@ impl MediaPlane {
             if streams.answered {
                 self.table.set_answered(now, port);
                 self.table.set_not_after(port, not_after(streams.ends));
+                self.table.set_tapped(port, streams.tapped);
             }
         }
     }
@@ -265,16 +268,18 @@ impl MediaPlane {
         self.table.set_remote(port, Some(rtp), rtcp_beside(rtp), latch, payload_types);
     }
 
-    /// Both sides are heard from now on, until the granted time is over.
+    /// Both sides are heard from now on, until the granted time is over, and by whoever records if they are tapped.
     pub(crate) fn set_answered(
         &mut self,
         now: Instant,
         legs: [&LegMedia; 2],
         ends: Option<Instant>,
+        tapped: bool,
     ) {
         for port in legs.into_iter().flat_map(LegMedia::open_ports) {
             self.table.set_answered(now, port);
             self.table.set_not_after(port, not_after(ends));
+            self.table.set_tapped(port, tapped);
         }
     }
 
@@ -354,6 +359,7 @@ impl MediaPlane {
                 let (port, opening) = opening(streams, side, index);
                 self.table.reopen(now, port, &opening, state, now + window);
                 self.table.set_not_after(port, not_after(streams.ends));
+                self.table.set_tapped(port, streams.tapped);
                 if streams.inside[side as usize] {
                     let rtcp = state.remote.and_then(rtcp_beside);
                     let types = state.payload_types;
@@ -510,6 +516,7 @@ mod tests {
             locals: [&locals[0], &locals[1]],
             inside: [false; 2],
             answered: false,
+            tapped: false,
             ends: None,
             sessions: [1, 2],
             secret: &[7; 16],

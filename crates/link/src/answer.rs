@@ -5,7 +5,7 @@ use core::mem::offset_of;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::ask::{CONTACTS_MAX, Contact, Forward, RequestKey};
-use crate::record::{ATTEMPTS_MAX, CallKey, Terms};
+use crate::record::{ATTEMPTS_MAX, CallKey, RECORDED_PCAP, RECORDED_WAV, Terms};
 use crate::{Endpoint, Text};
 
 /// An answer to an [`Ask`](crate::Ask).
@@ -126,7 +126,8 @@ pub struct Route {
     pub candidates_used: u32,
     /// How many changes of vendor are allowed (`SS_GATEWAY_SWITCH_LIMIT`; 0: no failover).
     pub switches_max: u32,
-    /// [`WITHHELD`], and from bit [`WISHES_AT`] on what the phones at both ends want.
+    /// [`WITHHELD`], from bit [`RECORDED_AT`] on how the call is recorded whoever carries it, and from bit
+    /// [`WISHES_AT`] on what the phones at both ends want.
     pub flags: u32,
     /// How `diverter` forwarded.
     pub forward: Forward,
@@ -140,6 +141,8 @@ pub struct Route {
 
 /// The caller's number is not shown to whoever is not trusted (RFC 3323).
 pub const WITHHELD: u32 = 1;
+/// Where in [`Route::flags`] the two bits of [`CallRecord::recorded`](crate::CallRecord::recorded) begin.
+pub const RECORDED_AT: u32 = 1;
 /// Where in [`Route::flags`] the byte of [`Wishes::pair`](crate::profile::Wishes::pair) begins: the caller's,
 /// and those of the phones among the candidates.
 pub const WISHES_AT: u32 = 8;
@@ -149,6 +152,12 @@ impl Route {
     #[must_use]
     pub fn wishes(&self) -> u8 {
         (self.flags >> WISHES_AT) as u8
+    }
+
+    /// How the call is recorded, whoever carries it.
+    #[must_use]
+    pub fn recorded(&self) -> u8 {
+        (self.flags >> RECORDED_AT) as u8 & (RECORDED_WAV | RECORDED_PCAP)
     }
 
     /// The candidates that count.

@@ -193,6 +193,10 @@ pub struct Profile {
     pub ringback: u8,
     /// How many 3xx in a row are followed; 0: a 3xx is a failure.
     pub redirects_max: u8,
+    /// How its calls are recorded, as [`CallRecord::recorded`](crate::CallRecord::recorded) says it.
+    pub recorded: u8,
+    /// Reserved; zero.
+    pub spare: [u8; 3],
     /// Whither [`ReplyAddress::Fixed`] and [`RequestAddress::Fixed`] lead.
     pub address: Endpoint,
     /// Final failures of it, and what is said instead; zeros where unused.

@@ -14,6 +14,11 @@ pub const ATTEMPTS_MAX: usize = 8;
 /// "It has not happened", for the millisecond fields of a record.
 pub const NEVER: u32 = u32::MAX;
 
+/// Both sides of a call are heard in a stereo WAV file.
+pub const RECORDED_WAV: u8 = 1;
+/// Its packets are in a pcap file.
+pub const RECORDED_PCAP: u8 = 2;
+
 /// A call's place in the call table; the generation makes a key that outlived its call miss.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -394,8 +399,10 @@ pub struct CallRecord {
     pub uncommitted: u8,
     /// What phones at both ends want of SIP ([`Wishes::pair`](crate::profile::Wishes::pair)).
     pub wishes: u8,
+    /// How it is recorded: [`RECORDED_WAV`] and [`RECORDED_PCAP`]; 0: not at all.
+    pub recorded: u8,
     /// Reserved; zero.
-    pub spare: [u8; 6],
+    pub spare: [u8; 5],
     /// Media from the caller.
     pub from_caller: MediaFigures,
     /// Media from the callee.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::fields::{bounded, euro, optional_money};
 use crate::Refusal;
 use crate::shown::Decimal;
+use crate::state::word::Recording;
 
 /// Who is charged: a customer, or paid: a vendor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +37,9 @@ pub struct Account {
     /// anywhere.
     #[serde(default)]
     pub access_addresses: Vec<String>,
+    /// How its calls are written to disk: `off`, `wav`, `pcap` or `both`.
+    #[serde(default)]
+    pub recording: Recording,
 }
 
 /// Each request of the account looks through all of them.

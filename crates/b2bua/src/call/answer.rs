@@ -217,10 +217,21 @@ impl Switch {
         );
         let ends = self.calls[slot].talk_ends();
         self.set_deadline(slot, Deadline::Talk, ends);
-        let [caller, callee] = &self.calls[slot].legs;
-        self.media.set_answered(now, [&caller.media, &callee.media], ends);
+        self.decide_recording(slot);
+        let call = &self.calls[slot];
+        let ([caller, callee], tapped) = (&call.legs, call.record.recorded != 0);
+        self.media.set_answered(now, [&caller.media, &callee.media], ends, tapped);
         self.counters.add(Counter::CallsAnswered);
         self.save(slot);
+    }
+
+    /// Both gateways have a say now, besides whoever admitted the call.
+    fn decide_recording(&mut self, slot: usize) {
+        let record = &self.calls[slot].record;
+        let vendor = record.attempts().get(record.attempt_index as usize);
+        let gateways = [record.customer_gateway, vendor.map_or(0, |attempt| attempt.gateway)];
+        let wanted = gateways.map(|gateway| self.profiles.of(gateway).recorded);
+        self.calls[slot].record.recorded |= wanted[0] | wanted[1];
     }
 
     /// The tag that a leg has once it is confirmed.

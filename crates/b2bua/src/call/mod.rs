@@ -549,6 +549,7 @@ impl Switch {
         let key = CallKey { slot: slot as u32, generation: call.generation };
         let answered = call.state.is_confirmed();
         let ends = call.talk_ends();
+        let tapped = call.record.recorded != 0;
         let inside = call.legs.each_ref().map(|leg| leg.path.inside().is_some());
         let secret = &setup.keys.tag;
         let sessions = call.legs.each_ref().map(|leg| media::session_of(leg.random, secret));
@@ -560,6 +561,7 @@ impl Switch {
             inside,
             legs: [&mut caller.media, &mut callee.media],
             answered,
+            tapped,
             ends,
             sessions,
             secret,
