@@ -98,6 +98,7 @@ fn worker(
         knows: Box::new(|_| true),
         roster: None,
         media: None,
+        recorder: None,
         calls_max: CALLS as usize,
         message_bytes_max: 8_192,
         spin: Duration::ZERO,

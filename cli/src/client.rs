@@ -1,5 +1,6 @@
 //! The API over control's Unix socket: one request, one JSON answer.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use http_body_util::{BodyExt, Full};
@@ -19,6 +20,8 @@ pub(crate) enum Error {
     Refused(StatusCode, String, String),
     /// The answer was no JSON.
     Unreadable(String),
+    /// What was asked for could not be written down here.
+    Unwritable(std::io::Error),
 }
 
 impl std::fmt::Display for Error {
@@ -37,6 +40,7 @@ impl std::fmt::Display for Error {
             }
             Self::Refused(_, title, detail) => write!(f, "{title}: {detail}"),
             Self::Unreadable(what) => write!(f, "control sent something unreadable: {what}"),
+            Self::Unwritable(error) => write!(f, "the answer could not be written: {error}"),
         }
     }
 }
@@ -82,14 +86,33 @@ impl Client {
 
     /// One request, the answer as text.
     pub(crate) fn text(&self, method: Method, path: &str, body: Body) -> Result<String, Error> {
+        let mut text = Vec::new();
+        self.write(method, path, body, &mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// One request, the answer written out as it comes. How many bytes it had.
+    pub(crate) fn write(
+        &self,
+        method: Method,
+        path: &str,
+        body: Body,
+        out: &mut impl Write,
+    ) -> Result<u64, Error> {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Error::Connection(error.to_string()))?
-            .block_on(self.exchange(method, path, body))
+            .block_on(self.exchange(method, path, body, out))
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Body) -> Result<String, Error> {
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Body,
+        out: &mut impl Write,
+    ) -> Result<u64, Error> {
         let broken = |error: hyper::Error| Error::Connection(error.to_string());
         let stream = tokio::net::UnixStream::connect(&self.socket)
             .await
@@ -118,10 +141,20 @@ impl Client {
             .map_err(|error| Error::Connection(format!("{path}: {error}")))?;
         let response = sender.send_request(request).await.map_err(broken)?;
         let status = response.status();
-        let bytes = response.into_body().collect().await.map_err(broken)?.to_bytes();
+        let mut body = response.into_body();
+        if !status.is_success() {
+            let bytes = body.collect().await.map_err(broken)?.to_bytes();
+            driver.abort();
+            return Err(refusal(status, &String::from_utf8_lossy(&bytes)));
+        }
+        let mut written = 0;
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+            out.write_all(&data).map_err(Error::Unwritable)?;
+            written += data.len() as u64;
+        }
         driver.abort();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if status.is_success() { Ok(text) } else { Err(refusal(status, &text)) }
+        Ok(written)
     }
 }
 

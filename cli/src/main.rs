@@ -73,6 +73,9 @@ enum Noun {
     /// What calls cost.
     #[command(subcommand)]
     Cdr(command::cdr::Verb),
+    /// Calls that were written to disk.
+    #[command(subcommand)]
+    Recording(command::recording::Verb),
     /// System parameters.
     #[command(subcommand)]
     Param(command::param::Verb),
@@ -147,6 +150,7 @@ fn run(context: &Context, noun: Noun) -> Result<(), Failure> {
         Noun::Route(verb) => command::route::run(context, verb),
         Noun::Call(verb) => command::call::run(context, verb),
         Noun::Cdr(verb) => command::cdr::run(context, verb),
+        Noun::Recording(verb) => command::recording::run(context, verb),
         Noun::Param(verb) => command::param::run(context, verb),
         Noun::Alarm(verb) => command::alarm::run(context, verb),
         Noun::User(verb) => command::user::run(context, verb),

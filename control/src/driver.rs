@@ -19,7 +19,7 @@ use serde_json::Value;
 use shm::Doorbell;
 
 use crate::cdr::note_last_media;
-use crate::decide::{Command, Method, Office};
+use crate::decide::{Command, Method, Missed, Office};
 use crate::journal::{Event, Severity};
 use crate::reconcile::{News, Sight};
 use crate::resolve::dns::{Names, Resolved};
@@ -355,7 +355,7 @@ impl<C: Clock> Driver<C> {
         self.settle(time, turns);
         if time.now >= turns.missing_due {
             turns.missing_due = time.now + MISSING_LOOK;
-            self.watch_certificates(time);
+            self.watch_workers(time);
             for (worker, side) in self.sides.iter().enumerate() {
                 self.office.handle_missing(time, worker, |key| {
                     side.calls.tenancy(key.slot).is_some_and(|seen| {
@@ -393,17 +393,23 @@ impl<C: Clock> Driver<C> {
         }
     }
 
-    /// Whether the rim could use what lies on disk now; any worker may have counted it.
-    fn watch_certificates(&mut self, time: Time) {
-        let (mut read, mut refused) = (0, 0);
+    /// Whether the rim could use what lies on disk now, and whether what should lie there does; any worker may have
+    /// counted it.
+    fn watch_workers(&mut self, time: Time) {
+        let (mut read, mut refused, mut missed) = (0, 0, Missed::default());
         for (name, value) in self.sides.iter().flat_map(|side| side.counters.iter()) {
             match name.as_str() {
                 "stream_tls_read" => read += value,
                 "stream_tls_refused" => refused += value,
+                "recordings_disk_full" => missed.disk_full += value,
+                "recordings_failed" => missed.failed += value,
+                "recordings_over_limit" => missed.over_limit += value,
+                "recording_packets_lost" => missed.packets += value,
                 _ => {}
             }
         }
         self.office.handle_certificates(time, read, refused);
+        self.office.handle_missed(time, missed);
     }
 
     /// Ends and charges the calls of a dataplane that does not come back.

@@ -167,6 +167,7 @@ fn run(config: &Config) -> Result<(), Error> {
         maps,
         pins: paths.pins.clone(),
         link,
+        recordings: config.recording.directory.clone(),
         addresses: config.addresses.iter().map(|address| address.ip).collect(),
         node: config.node.name.clone(),
         now,

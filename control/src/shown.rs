@@ -494,6 +494,8 @@ pub struct CdrShown {
     pub vendor_terms: String,
     /// The answer went out before its start was durable.
     pub uncommitted: bool,
+    /// How it was written to disk, `wav`, `pcap` or `both`, once it was answered; null: not at all.
+    pub recording: Option<&'static str>,
     /// What was relayed.
     pub media: MediaShown,
     /// Gateways tried, in order.
@@ -501,6 +503,21 @@ pub struct CdrShown {
     /// Whether its end is durable; the store says so of a stored record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complete: Option<bool>,
+}
+
+/// A file of a recorded call.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RecordingShown {
+    /// Its name; a call whose dataplane died has several.
+    pub file: String,
+    /// The call's record.
+    pub cdr: String,
+    /// `wav` or `pcap`.
+    pub kind: &'static str,
+    /// The day the call came, UTC.
+    pub day: String,
+    /// As far as it is written.
+    pub bytes: u64,
 }
 
 /// What was relayed.

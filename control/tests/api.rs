@@ -26,6 +26,7 @@ fn everything_an_operator_said_outlives_a_kill() {
         "/firewall/trust",
         "/account/customer/ledger",
         "/cdr",
+        "/recording",
     ];
     let before = paths.map(|path| node.look(path));
     assert_eq!(node.look("/account/customer")["balance"], "25.50");
@@ -335,6 +336,12 @@ fn every_list_that_grows_comes_in_pages_of_one_shape() {
         node.ok("POST", "/user", &json!({"name": name, "role": "viewer"}));
         let range = json!({"range": format!("198.51.{number}.0"), "addresses": 7});
         node.ok("POST", "/firewall/geo/g0/range", &range);
+    }
+    for day in 1..6 {
+        let day = node.home.join(format!("state/recordings/2026-01-0{day}"));
+        std::fs::create_dir_all(&day).unwrap();
+        std::fs::write(day.join(format!("{}.wav", "0".repeat(32))), b"RIFF").unwrap();
+        std::fs::write(day.join("notes.txt"), b"none of ours").unwrap();
     }
     for route in control::api::routes::ROUTES {
         if !route.query.contains(&"cursor") {

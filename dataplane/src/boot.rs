@@ -26,6 +26,7 @@ use crate::neighbors::{self, Reader};
 use crate::nic::Nic;
 use crate::nic::afxdp::{self, AfXdp};
 use crate::nic::udp::Udp;
+use crate::recorder;
 use crate::rim::{self, stream::Door};
 use crate::worker::{Handoff, Parts, Worker};
 
@@ -56,10 +57,15 @@ pub fn run(config: &Config) -> Result<(), Error> {
     let cores = cores::choose(&config.dataplane.cores, &allowed, config.control.core, workers);
 
     let handoffs = handoffs(config, &keys)?;
+    let recorders = match config.recording.calls {
+        0 => Vec::new(),
+        _ => recorder::start(&config.recording, link, &stop)?,
+    };
     let mut crew = Crew {
         config,
         link,
         keys,
+        recorders: recorders.into_iter(),
         cores: &cores,
         stop: Arc::clone(&stop),
         threads: Vec::new(),
@@ -103,6 +109,8 @@ struct Crew<'a> {
     config: &'a Config,
     link: Link,
     keys: Keys,
+    /// Of the workers that are not there yet, in order; none: no call is recorded.
+    recorders: std::vec::IntoIter<recorder::WorkerSide>,
     /// Empty, or one for each worker.
     cores: &'a [u32],
     stop: Arc<AtomicBool>,
@@ -205,7 +213,7 @@ impl Crew<'_> {
     }
 
     fn parts<N: Nic>(
-        &self,
+        &mut self,
         index: usize,
         nic: N,
         hops: Reader,
@@ -267,6 +275,7 @@ impl Crew<'_> {
             knows: Box::new(acquaintances(&config.paths.pins)),
             roster,
             media,
+            recorder: self.recorders.next(),
             calls_max: calls_max as usize,
             message_bytes_max: config.sip.message_bytes_max,
             spin: Duration::from_micros(config.dataplane.spin_us.into()),

@@ -8,6 +8,7 @@ use b2bua::{Counter, Switch};
 use relay::DropReason;
 
 use crate::nic::{Nic, NicStatistics};
+use crate::recorder::RecorderCounter;
 use crate::rim::{Given, StreamCounter};
 use crate::worker::Handed;
 
@@ -153,7 +154,8 @@ impl WorkerCounter {
 /// Where each group begins in the flat list.
 const FAULTS_AT: usize = WorkerCounter::ALL.len();
 const STREAMS_AT: usize = FAULTS_AT + sip::Fault::ALL.len();
-const WIRE_AT: usize = STREAMS_AT + StreamCounter::ALL.len();
+const RECORDER_AT: usize = STREAMS_AT + StreamCounter::ALL.len();
+const WIRE_AT: usize = RECORDER_AT + RecorderCounter::ALL.len();
 const DROPS_AT: usize = WIRE_AT + wire::Fault::ALL.len();
 const SWITCH_AT: usize = DROPS_AT + DropReason::ALL.len();
 const NIC_AT: usize = SWITCH_AT + Counter::COUNT;
@@ -185,11 +187,13 @@ impl Counters {
         let own = WorkerCounter::ALL.iter().map(|counter| counter.name().to_owned());
         let faults = sip::Fault::ALL.iter().map(|fault| format!("sip_{}", fault.name()));
         let streams = StreamCounter::ALL.iter().map(|counter| counter.name().to_owned());
+        let recorder = RecorderCounter::ALL.iter().map(|counter| counter.name().to_owned());
         let wire = wire::Fault::ALL.iter().map(|fault| fault.name().to_owned());
         let drops = DropReason::ALL.iter().map(|reason| reason.name().to_owned());
         let switch = Counter::ALL.iter().map(|counter| counter.name().to_owned());
         let nic = NIC_NAMES.iter().map(|name| (*name).to_owned());
-        own.chain(faults).chain(streams).chain(wire).chain(drops).chain(switch).chain(nic).collect()
+        let dataplane = own.chain(faults).chain(streams).chain(recorder).chain(wire);
+        dataplane.chain(drops).chain(switch).chain(nic).collect()
     }
 
     fn add_at(&mut self, place: usize, count: u64) {
@@ -211,6 +215,11 @@ impl Counters {
     /// Counts what became of connections.
     pub fn stream(&mut self, counter: StreamCounter, count: u64) {
         self.add_at(STREAMS_AT + counter as usize, count);
+    }
+
+    /// Counts what became of recordings.
+    pub fn recorder(&mut self, counter: RecorderCounter, count: u64) {
+        self.add_at(RECORDER_AT + counter as usize, count);
     }
 
     /// Counts a frame that is no datagram.

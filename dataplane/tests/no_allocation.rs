@@ -97,6 +97,7 @@ fn parts(link: &Link, scratch: &Path, ours: [&str; 2], rim: rim::WorkerSide) -> 
         knows: Box::new(|_| true),
         roster: None,
         media: None,
+        recorder: None,
         calls_max: CALLS as usize,
         message_bytes_max: MESSAGE_BYTES_MAX,
         spin: Duration::ZERO,

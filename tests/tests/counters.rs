@@ -6,6 +6,7 @@ use std::fmt::{Debug, Write as _};
 use std::path::{Path, PathBuf};
 
 use dataplane::counters::{Counters, WorkerCounter};
+use dataplane::recorder::RecorderCounter;
 use dataplane::rim::StreamCounter;
 use link::record::EndReason;
 
@@ -37,7 +38,7 @@ fn docs(path: &str, item: &str) -> BTreeMap<String, String> {
 }
 
 /// What is counted, if its sentence begins with another noun than its group is about.
-const NOUNS: [&str; 18] = [
+const NOUNS: [&str; 19] = [
     "acks",
     "answers",
     "calls",
@@ -53,6 +54,7 @@ const NOUNS: [&str; 18] = [
     "offers",
     "options",
     "orders",
+    "packets",
     "requests",
     "responses",
     "transactions",
@@ -132,6 +134,13 @@ fn groups() -> Vec<Group> {
             ("dataplane/src/rim/counter.rs", "enum StreamCounter"),
             &StreamCounter::ALL,
             "messages",
+            |counter| counter.name().to_owned(),
+        ),
+        group(
+            "Recordings",
+            ("dataplane/src/recorder/counter.rs", "enum RecorderCounter"),
+            &RecorderCounter::ALL,
+            "recordings",
             |counter| counter.name().to_owned(),
         ),
         group(

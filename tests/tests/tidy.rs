@@ -13,12 +13,16 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("shm", &[]),
     ("config", &[]),
     ("relay", &["wire"]),
+    ("recording", &["wire"]),
     ("guard", &[]),
     ("rating", &["numbers"]),
     ("routing", &["numbers", "rating"]),
     ("b2bua", &["sip", "relay", "link"]),
     ("xdp-prog", &[]),
-    ("dataplane", &["wire", "sip", "relay", "b2bua", "link", "shm", "config", "xdp-prog"]),
+    (
+        "dataplane",
+        &["wire", "sip", "relay", "recording", "b2bua", "link", "shm", "config", "xdp-prog"],
+    ),
     (
         "control",
         &["sip", "numbers", "guard", "routing", "rating", "link", "shm", "config", "xdp-prog"],

@@ -134,6 +134,7 @@ impl Appliance {
             knows: Box::new(|_| true),
             roster: None,
             media: None,
+            recorder: None,
             calls_max: CALLS as usize,
             message_bytes_max: MESSAGE_BYTES_MAX,
             spin: Duration::ZERO,

@@ -86,6 +86,9 @@ pub(crate) struct Flags {
     /// Whence it may be used while SS_ACCESS_IP_CHECK is 1, 192.0.2.1 or 192.0.2.0/24; may be repeated.
     #[arg(long = "access-address")]
     access_addresses: Vec<String>,
+    /// How its calls are written to disk: off, wav, pcap or both (off).
+    #[arg(long)]
+    recording: Option<String>,
     /// It may be used from anywhere.
     #[arg(long, conflicts_with = "access_addresses")]
     access_anywhere: bool,
@@ -100,6 +103,7 @@ impl Flags {
             .set("credit", self.credit)
             .set("credit", unlimited)
             .set("locked", self.locked)
+            .set("recording", self.recording)
             .set("access_addresses", self.access_anywhere.then(|| serde_json::json!([])))
             .list("access_addresses", &self.access_addresses)
     }

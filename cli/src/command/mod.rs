@@ -10,6 +10,7 @@ pub(crate) mod firewall;
 pub(crate) mod gateway;
 pub(crate) mod param;
 pub(crate) mod phone;
+pub(crate) mod recording;
 pub(crate) mod registration;
 pub(crate) mod replay;
 pub(crate) mod route;

@@ -11,6 +11,7 @@ mod import;
 pub mod openapi;
 mod password;
 mod peer;
+mod recording;
 pub mod routes;
 pub mod status;
 
@@ -55,6 +56,8 @@ pub struct Shared {
     pub pins: PathBuf,
     /// The shared words.
     pub link: Link,
+    /// Where recorded calls are.
+    pub recordings: PathBuf,
     /// Our service addresses.
     pub addresses: Vec<std::net::IpAddr>,
     /// How this machine is called.
@@ -88,6 +91,11 @@ async fn handle(
     }
     // Whoever may not ask is not listened to.
     let answer = match permitted(&shared, &peer, &parts).await {
+        // The one answer that is no JSON.
+        Ok((routes::Route { path: routes::RECORDED, .. }, path)) => {
+            let file = path.last().map_or("", String::as_str);
+            return recording::fetch(&shared, file).await.unwrap_or_else(|no| refuse(&no));
+        }
         Ok((route, path)) => match to_bytes(body, body::BYTES_MAX).await {
             Ok(bytes) => answer(&shared, peer, &parts, route, path, &bytes).await,
             Err(error) => Err(Refusal::new(413, "body unreadable", error.to_string())),
@@ -165,6 +173,7 @@ async fn answer(
             let (filter, page) = (filter(&query)?, Page::read(&query)?);
             history(shared, |history| history.cdrs(&filter, &page))
         }
+        (Method::Get, ["recording"]) => recording::list(shared, &query).await,
         (Method::Get, ["cdr", id]) => history(shared, |history| history.cdr(id)),
         (Method::Get, ["account", name, "ledger"]) => {
             let page = Page::read(&query)?;

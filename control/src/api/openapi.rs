@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::routes::{ROUTES, Route, Shape, Takes};
+use super::routes::{RECORDED, ROUTES, Route, Shape, Takes};
 use crate::page::LIMIT_MAX;
 use crate::shown::Problem;
 
@@ -152,12 +152,12 @@ fn operation(route: &Route, answers: &mut SchemaGenerator, problem: &Value) -> V
         None => ("204", json!({ "description": "Done, nothing to say" })),
         Some(shape) => {
             let schema = shape(answers);
-            (
-                "200",
-                json!({
-                    "description": "Done", "content": { "application/json": { "schema": schema } },
-                }),
-            )
+            let kind = if route.path == RECORDED {
+                "application/octet-stream"
+            } else {
+                "application/json"
+            };
+            ("200", json!({ "description": "Done", "content": { kind: { "schema": schema } } }))
         }
     };
     let refused = json!({

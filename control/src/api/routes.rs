@@ -17,8 +17,8 @@ use crate::shown::{
     DrainShown, DriverCounter, DriverLimit, EventShown, GeoRangeShown, GeoShown, ImportEntryShown,
     ImportShown, ImportTaken, LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, Paid,
     ParameterChangeShown, ParameterShown, PhoneShown, PresetShown, RangesTaken, RatesTaken,
-    RegistrationShown, RouteExplained, RoutingShown, SignatureShown, Status, SuspensionShown,
-    TalkerShown, TariffShown, TrustedShown,
+    RecordingShown, RegistrationShown, RouteExplained, RoutingShown, SignatureShown, Status,
+    SuspensionShown, TalkerShown, TariffShown, TrustedShown,
 };
 use crate::state::OURS;
 use crate::state::entity::Phone;
@@ -206,6 +206,9 @@ pub fn find(method: &str, path: &[&str]) -> Result<&'static Route, Refusal> {
 /// `1`: the password is made here, and shown this once.
 pub(super) const GENERATE: &str = "generate_password";
 
+/// The file of a recorded call.
+pub(super) const RECORDED: &str = "/recording/{file}";
+
 /// The table.
 pub const ROUTES: &[Route] = &[
     look::<Status>("/status", "Whether it is ready, and what it carries"),
@@ -315,6 +318,15 @@ pub const ROUTES: &[Route] = &[
         ],
     ),
     look::<CdrShown>("/cdr/{id}", "One call record"),
+    asked::<PageOf<RecordingShown>>(
+        "/recording",
+        "Files of recorded calls, the oldest day first",
+        &["cdr", "limit", "cursor"],
+    ),
+    Route {
+        right: Right::Administer,
+        ..look::<String>(RECORDED, "One of them, as audio/wav or application/vnd.tcpdump.pcap")
+    },
     look::<ListOf<ParameterShown>>("/param", "System parameters"),
     look::<ParameterShown>("/param/{name}", "One parameter"),
     say::<ParameterShown>("put", "/param/{name}", "Change a parameter", Takes::One(of::<NewValue>)),

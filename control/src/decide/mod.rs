@@ -43,6 +43,7 @@ pub(crate) mod parameter;
 mod perimeter;
 mod pickup;
 mod probe;
+mod recordings;
 mod register;
 mod sight;
 mod suspend;
@@ -52,6 +53,7 @@ mod vanished;
 pub use chance::Chance;
 pub use command::{Command, Method};
 pub use import::DenyRoom;
+pub use recordings::Missed;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -131,6 +133,8 @@ pub struct Office {
     asks: AskFigures,
     keep_alive: keep_alive::KeepAlive,
     certificates: certificates::Certificates,
+    /// What was not recorded.
+    recordings: recordings::Recordings,
     /// The dataplane that is there: connections are its own.
     epoch: u64,
     /// Refusals of customers' calls without a record, because too much waited for the store.

@@ -24,6 +24,7 @@ mod lost;
 mod names;
 mod openings;
 mod parameters;
+mod recordings;
 mod sight;
 mod upstream;
 

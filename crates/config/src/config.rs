@@ -28,6 +28,8 @@ pub struct Config {
     pub streams: Streams,
     /// `[media]`
     pub media: Media,
+    /// `[recording]`
+    pub recording: Recording,
     /// `[dataplane]`
     pub dataplane: Dataplane,
     /// `[limits]`
@@ -186,6 +188,20 @@ impl Media {
         let ports = (u32::from(self.last_port) + 1).saturating_sub(u32::from(self.first_port));
         (ports / 2).checked_div(workers).unwrap_or(0)
     }
+}
+
+/// Calls that are written to disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recording {
+    /// Where their files are.
+    pub directory: PathBuf,
+    /// How many at a time; 0: none.
+    pub calls: u32,
+    /// With less room than so many bytes on that disk nothing is recorded.
+    pub free_min_bytes: u64,
+    /// Files of calls older than so many days are deleted; 0: none is.
+    pub keep_days: u32,
 }
 
 /// The packet side.
@@ -374,6 +390,7 @@ fn parse(text: &str) -> Result<(Config, Findings), Vec<Error>> {
 fn read(file: &mut Section<'_>) -> Config {
     let node = file.section("node", read_node);
     let paths = file.section("paths", read_paths);
+    let recording = file.section("recording", |section| read_recording(section, &paths));
     let dataplane = file.section("dataplane", read_dataplane);
     let interfaces =
         file.sections("interface", |section| read_interface(section, dataplane.workers));
@@ -393,6 +410,7 @@ fn read(file: &mut Section<'_>) -> Config {
         sip: file.section("sip", read_sip),
         streams: file.section("streams", streams::read),
         media: file.section("media", read_media),
+        recording,
         dataplane,
         limits: file.section("limits", read_limits),
         control: file.section("control", |section| Control {
@@ -413,13 +431,7 @@ fn read_node(section: &mut Section<'_>) -> Node {
 }
 
 fn read_paths(section: &mut Section<'_>) -> Paths {
-    let mut path = |key, default: &str| {
-        let path = PathBuf::from(section.text(key).unwrap_or_else(|| default.into()));
-        if !path.is_absolute() || path.as_os_str().as_encoded_bytes().contains(&0) {
-            section.invalid(key, format!("{path:?} is no absolute path; begin it with /"));
-        }
-        path
-    };
+    let mut path = |key, default: &str| section.path(key).unwrap_or_else(|| default.into());
     Paths {
         state: path("state", "/var/lib/tollgate"),
         run: path("run", "/run/tollgate"),
@@ -495,6 +507,18 @@ fn read_media(section: &mut Section<'_>) -> Media {
     Media {
         first_port: section.number("first_port", 1_024..=65_534).unwrap_or(10_000),
         last_port: section.number("last_port", 1_025..=65_535).unwrap_or(20_000),
+    }
+}
+
+fn read_recording(section: &mut Section<'_>, paths: &Paths) -> Recording {
+    const MEGABYTE: u64 = 1 << 20;
+    Recording {
+        directory: section.path("directory").unwrap_or_else(|| paths.state.join("recordings")),
+        // Each holds two seconds of both sides in memory, 64 KB.
+        calls: section.number("calls", 0..=100_000).unwrap_or(200),
+        // What the database needs to go on for days.
+        free_min_bytes: MEGABYTE * section.number("free_min_mb", 0..=10_000_000).unwrap_or(2_048),
+        keep_days: section.number("keep_days", 0..=36_500).unwrap_or(0),
     }
 }
 

@@ -3,6 +3,7 @@
 //! A mistake is noted and the default stands in for the value, so that one reading finds them all.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use toml::{Table, Value};
 
@@ -54,6 +55,15 @@ impl<'a> Section<'a> {
             Value::String(text) => Some(text),
             other => self.mistyped(key, "a text in quotes", &other),
         }
+    }
+
+    /// An absolute path, which does not depend on where a daemon was started.
+    pub(crate) fn path(&mut self, key: &'static str) -> Option<PathBuf> {
+        let path = PathBuf::from(self.text(key)?);
+        if !path.is_absolute() || path.as_os_str().as_encoded_bytes().contains(&0) {
+            self.invalid(key, format!("{path:?} is no absolute path; begin it with /"));
+        }
+        Some(path)
     }
 
     /// A whole number in `range`, which lies in what `T` holds.

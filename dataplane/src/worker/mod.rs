@@ -43,6 +43,7 @@ use crate::clock;
 use crate::counters::{Counters, WorkerCounter};
 use crate::neighbors;
 use crate::nic::{Batch, Nic};
+use crate::recorder::{self, RecorderCounter};
 use crate::rim::{self, StreamCounter};
 
 /// Longest sleep: heartbeats and sweeps must not wait for traffic.
@@ -79,6 +80,8 @@ pub struct Worker<N: Nic> {
     roster: Option<Roster>,
     /// By which it sends media on by itself; where there is one.
     media: Option<Media>,
+    /// What became of recordings; where calls are recorded.
+    recorded: Option<recorder::Counted>,
     /// Which media port is looked after next, by its place.
     looked_after: usize,
     /// Until when a way may be unknown that the process before this one knew.
@@ -145,6 +148,8 @@ pub struct Parts<N: Nic> {
     pub roster: Option<Roster>,
     /// By which the driver sends media on by itself.
     pub media: Option<Media>,
+    /// By which its calls are written to disk.
+    pub recorder: Option<recorder::WorkerSide>,
     /// Calls of this worker, for the list of records that wait.
     pub calls_max: usize,
     /// Longest SIP message.
@@ -212,6 +217,7 @@ impl<N: Nic> Worker<N> {
             knows: parts.knows,
             roster: parts.roster,
             media: parts.media,
+            recorded: None,
             looked_after: 0,
             ways_due: now + FINDS_WAYS,
             counters: Counters::new(),
@@ -232,6 +238,10 @@ impl<N: Nic> Worker<N> {
             wall_offset: parts.wall_offset,
             ring_control: false,
         };
+        if let Some(recorder::WorkerSide { copier, counted }) = parts.recorder {
+            worker.switch.media().set_tap(Box::new(copier));
+            worker.recorded = Some(counted);
+        }
         worker.adopt(now);
         worker
     }
@@ -324,6 +334,11 @@ impl<N: Nic> Worker<N> {
         self.counters.add(WorkerCounter::RimRefused, self.rim.refused());
         for counter in StreamCounter::ALL {
             self.counters.stream(counter, self.rim.counted(counter));
+        }
+        if let Some(recorded) = &self.recorded {
+            for counter in RecorderCounter::ALL {
+                self.counters.recorder(counter, recorded.take(counter));
+            }
         }
         self.counters.media_settled(self.switch.media().settled_ports());
         self.counters.publish(&self.side.counters, &self.switch, &self.nic);

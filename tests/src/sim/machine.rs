@@ -248,6 +248,7 @@ impl<'m> Machine<'m> {
                     knows: Box::new(|_| true),
                     roster: None,
                     media: None,
+                    recorder: None,
                     calls_max: CALLS_PER_WORKER as usize,
                     message_bytes_max: MESSAGE_BYTES_MAX,
                     spin: Duration::ZERO,

@@ -39,7 +39,11 @@ fn behaviour(name: &str, value: &str) -> String {
             seen.push("no".into());
             continue;
         };
-        seen.push(format!("{} s, {} switches", route.talk_s, route.switches_max));
+        let recorded = route.recorded();
+        seen.push(format!(
+            "{} s, {} switches, recorded {recorded}",
+            route.talk_s, route.switches_max
+        ));
         if talk_ms > 0 {
             let record = talked(&admit, &route, talk_ms);
             let mut cdr = Cdr { record, ..Cdr::default() };
@@ -90,6 +94,7 @@ fn every_parameter_in_force_changes_what_happens() {
         ("SS_CALLAUTH_INVALID_COUNT", "1"),
         ("TG_FENCE_SETS", "customers"),
         ("TG_ABUSE_PREFIXES", "88216"),
+        ("TG_RECORDING_NUMBERS", "44"),
     ]);
     let before = behaviour("", "");
     for row in crate::params::CATALOG {
