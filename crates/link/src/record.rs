@@ -140,11 +140,13 @@ pub enum EndReason {
     AccessList = 31,
     /// The account is listed for beginning to call where it is dear (403).
     DestinationAbuse = 32,
+    /// No codec that the gateways of both sides allow (488, or the next vendor).
+    NoCodec = 33,
 }
 
 impl EndReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::None,
         Self::Normal,
         Self::Cancelled,
@@ -178,6 +180,7 @@ impl EndReason {
         Self::Geofence,
         Self::AccessList,
         Self::DestinationAbuse,
+        Self::NoCodec,
     ];
 
     /// The reason with this number; one nobody wrote reads as `None`.
@@ -223,6 +226,7 @@ impl EndReason {
             Self::Geofence => "geofence",
             Self::AccessList => "access_list",
             Self::DestinationAbuse => "destination_abuse",
+            Self::NoCodec => "no_codec",
         }
     }
 }

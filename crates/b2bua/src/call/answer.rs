@@ -21,6 +21,7 @@ use crate::compose::{self, Content, Extensions, Reply, SDP};
 use crate::counter::Counter;
 use crate::dialog::Side;
 use crate::kept::Kept;
+use crate::media::Word;
 use crate::switch::Switch;
 use crate::transact::{Which, write_request};
 use crate::transaction::{SIXTY_FOUR_T1, T1, T2, TransactionKey};
@@ -109,8 +110,9 @@ impl Switch {
         let mut rewritten = self.take_scratch();
         let customer = self.profiles.of(self.calls[slot].gateway(Side::Caller));
         let begin = compose::write_kept(message, customer, &mut rewritten);
+        let word = Word::of_callee(self.calls[slot].offered);
         let carried = match body {
-            Some(body) => self.carry(now, slot, Side::Callee, body, &mut rewritten[begin..]),
+            Some(body) => self.carry(now, slot, Side::Callee, word, body, &mut rewritten[begin..]),
             None => Ok(0),
         };
         let told = |length| if is_told { begin } else { begin + length };
@@ -287,7 +289,7 @@ impl Switch {
     ) -> bool {
         let mut rewritten = self.take_scratch();
         let carried = description(message).and_then(|body| {
-            let length = self.carry(now, slot, side, body, &mut rewritten).ok()?;
+            let length = self.carry(now, slot, side, Word::Answer, body, &mut rewritten).ok()?;
             self.believe(now, slot, side, body);
             Some(length)
         });

@@ -65,6 +65,7 @@ use crate::dialog::{Leg, Side};
 use crate::kept::Kept;
 use crate::keys::{Place, Shard, TOKEN_BYTES, Token};
 use crate::media::{self, Streams};
+use crate::profiles::Profiles;
 use crate::switch::Switch;
 use crate::timers::micros_until;
 use crate::transaction::TransactionKey;
@@ -543,9 +544,14 @@ impl Switch {
     fn media_parts<'a>(
         calls: &'a mut [Call],
         setup: &'a crate::limits::Setup,
+        profiles: &'a Profiles,
         slot: usize,
     ) -> Streams<'a> {
         let call = &mut calls[slot];
+        let terms = Side::BOTH.map(|side| {
+            let (gateway, wishes) = call.party(side);
+            &profiles.of_party(gateway, wishes).media
+        });
         let key = CallKey { slot: slot as u32, generation: call.generation };
         let answered = call.state.is_confirmed();
         let ends = call.talk_ends();
@@ -562,6 +568,7 @@ impl Switch {
             answered,
             ends,
             sessions,
+            terms,
             secret,
         }
     }
