@@ -398,8 +398,10 @@ pub struct CallRecord {
     pub uncommitted: u8,
     /// What phones at both ends want of SIP ([`Wishes::pair`](crate::profile::Wishes::pair)).
     pub wishes: u8,
+    /// 1: its media went from end to end, and not through us.
+    pub bypassed: u8,
     /// Reserved; zero.
-    pub spare: [u8; 6],
+    pub spare: [u8; 5],
     /// Media from the caller.
     pub from_caller: MediaFigures,
     /// Media from the callee.

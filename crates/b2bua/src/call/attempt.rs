@@ -428,6 +428,8 @@ impl Switch {
         }
         let mut streams = Self::media_parts(&mut self.calls, &self.setup, &self.profiles, slot);
         let carried = self.media.carry(now, &mut streams, from, word, body, out);
+        let bypassed = streams.legs[Side::Callee as usize].bypassed;
+        self.calls[slot].record.bypassed = bypassed.into();
         if carried == Err(MediaFault::PortsFull) {
             self.counters.add(Counter::RefusedPortsFull);
         }
@@ -437,9 +439,8 @@ impl Switch {
     /// Takes a description of a leg for true.
     pub(super) fn believe(&mut self, now: Instant, slot: usize, from: Side, body: &[u8]) {
         let until = now + Duration::from_secs(u64::from(self.parameters.latch_window_s));
-        let signalling = self.calls[slot].legs[from as usize].path.remote.ip();
         let mut streams = Self::media_parts(&mut self.calls, &self.setup, &self.profiles, slot);
-        self.media.believe(&mut streams, from, body, signalling, until);
+        self.media.believe(&mut streams, from, body, until);
     }
 
     /// A response to one of a call's vendor INVITEs.

@@ -149,7 +149,7 @@ impl Switch {
         let streams = Self::media_parts(&mut self.calls, &self.setup, &self.profiles, slot);
         let fences = &self.fences;
         let passes = |address: IpAddr| fences.passes(owner, address);
-        let found = outside(body, path.remote.ip(), streams.locals, passes);
+        let found = outside(body, &streams.asking(side), passes);
         let Some(address) = found else { return false };
         let record = self.calls[slot].record.id;
         self.note_fenced(now, owner, FenceCheck::Description, address, record);

@@ -60,6 +60,7 @@ use self::keypad::Typed;
 use self::reliable::{FORKS_MAX, Fork, Reliable};
 use crate::Instant;
 use crate::action::Action;
+use crate::compose;
 use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
 use crate::kept::Kept;
@@ -548,10 +549,13 @@ impl Switch {
         slot: usize,
     ) -> Streams<'a> {
         let call = &mut calls[slot];
-        let terms = Side::BOTH.map(|side| {
+        let peers = Side::BOTH.map(|side| {
             let (gateway, wishes) = call.party(side);
-            &profiles.of_party(gateway, wishes).media
+            profiles.of_party(gateway, wishes)
         });
+        // Keys are for us where they may begin a transfer, which joins what goes through us.
+        let reads = peers.iter().any(|peer| compose::serves(sip::Method::Refer, Some(peer)));
+        let signalling = call.legs.each_ref().map(|leg| leg.path.remote.ip());
         let key = CallKey { slot: slot as u32, generation: call.generation };
         let answered = call.state.is_confirmed();
         let ends = call.talk_ends();
@@ -568,7 +572,9 @@ impl Switch {
             answered,
             ends,
             sessions,
-            terms,
+            terms: peers.map(|peer| &peer.media),
+            reads,
+            signalling,
             secret,
         }
     }

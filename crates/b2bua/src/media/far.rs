@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use link::profile::MediaAddress;
 use sip::Sdp;
 use sip::sdp::Media;
 
@@ -9,15 +10,25 @@ use super::usable;
 use crate::dialog::is_private;
 use crate::limits::Local;
 
+/// What decides which address of a description is believed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asking<'a> {
+    /// Where the describer signals from.
+    pub(crate) signalling: IpAddr,
+    /// Our own addresses on both legs.
+    pub(crate) locals: [&'a Local; 2],
+    /// What its gateway wants.
+    pub(crate) address: MediaAddress,
+}
+
 /// Where a description wants media that would be believed, and that does not pass.
 pub(crate) fn outside(
     description: &[u8],
-    signalling: IpAddr,
-    locals: [&Local; 2],
+    asking: &Asking<'_>,
     passes: impl Fn(IpAddr) -> bool,
 ) -> Option<SocketAddr> {
     let sdp = Sdp::parse(description).ok()?;
-    let ends = usable(&sdp).filter_map(|(_, media)| far_end(media, signalling, locals));
+    let ends = usable(&sdp).filter_map(|(_, media)| far_end(media, asking));
     let mut wanted = ends.flat_map(|(rtp, rtcp)| [rtp, rtcp]).flatten();
     wanted.find(|end| !passes(end.ip()))
 }
@@ -25,7 +36,8 @@ pub(crate) fn outside(
 /// Where a medium is wanted, RTP and RTCP. Outer `None`: nowhere; inner: where packets come from.
 pub(super) type FarEnd = Option<(Option<SocketAddr>, Option<SocketAddr>)>;
 
-pub(super) fn far_end(media: &Media<'_>, signalling: IpAddr, locals: [&Local; 2]) -> FarEnd {
+pub(super) fn far_end(media: &Media<'_>, asking: &Asking<'_>) -> FarEnd {
+    let Asking { signalling, locals, address } = *asking;
     let ip = media.connection.and_then(|connection| connection.ip);
     if media.port == 0 || ip.is_some_and(|ip| ip.is_unspecified() || ip.is_multicast()) {
         return None;
@@ -33,7 +45,12 @@ pub(super) fn far_end(media: &Media<'_>, signalling: IpAddr, locals: [&Local; 2]
     // Nobody's far end are we ourselves: two such calls would feed each other for ever.
     let is_ours = |ip| locals.iter().any(|own| own.address == ip || own.advertise == Some(ip));
     // A host name is not looked up: like a private address behind a public one, it is learned.
-    let is_there = |ip: &IpAddr| (!is_private(*ip) || is_private(signalling)) && !is_ours(*ip);
+    let is_credible = |ip: IpAddr| match address {
+        MediaAddress::Auto => !is_private(ip) || is_private(signalling),
+        MediaAddress::Described => true,
+        MediaAddress::Observed => false,
+    };
+    let is_there = |ip: &IpAddr| is_credible(*ip) && !is_ours(*ip);
     let Some(ip) = ip.filter(is_there) else {
         return Some((None, None));
     };
@@ -72,11 +89,20 @@ mod tests {
             stream_ports: StreamPorts::default(),
         };
         let (one, other, same) = (own("192.0.2.1"), own("203.0.113.1"), own("10.0.0.7"));
-        let far_end = |from: &str, own| far_end(media, from.parse().unwrap(), [own, &other]);
+        let believing = |from: &str, own, address| {
+            let (signalling, locals) = (from.parse().unwrap(), [own, &other]);
+            far_end(media, &Asking { signalling, locals, address })
+        };
+        let far_end = |from: &str, own| believing(from, own, MediaAddress::Auto);
         assert_eq!(far_end("198.51.100.7", &one), Some((None, None)));
         assert_eq!(far_end("10.0.0.1", &same), Some((None, None)), "that is us");
         let far = far_end("10.0.0.1", &one).unwrap();
         assert_eq!(far.0, Some("10.0.0.7:4000".parse().unwrap()));
         assert_eq!(far.1, Some("10.0.0.7:5001".parse().unwrap()));
+        // What its gateway wants counts more.
+        let described = believing("198.51.100.7", &one, MediaAddress::Described);
+        assert_eq!(described.unwrap().0, Some("10.0.0.7:4000".parse().unwrap()));
+        let observed = believing("10.0.0.1", &one, MediaAddress::Observed);
+        assert_eq!(observed, Some((None, None)));
     }
 }

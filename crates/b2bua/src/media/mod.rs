@@ -1,7 +1,7 @@
 //! The media of a call: our ports, the descriptions with our addresses in them, the flows.
 //!
 //! Stream *i* is the *i*-th media line of the descriptions; each leg has a port pair for it. We
-//! relay the first [`STREAMS_MAX`] lines that are RTP, give any other port 0, which refuses it
+//! relay the first [`STREAMS_MAX`] lines that are RTP or fax in UDP, give any other port 0, which refuses it
 //! (RFC 3264 §6), and tell of each what [`told`] says. Ports are taken when a description first needs them: so an offerless INVITE
 //! needs no rule of its own.
 //!
@@ -9,12 +9,13 @@
 //! of a private network behind a public one (learned from the packets instead).
 
 mod far;
+mod passage;
 mod told;
 
 use core::time::Duration;
 use std::net::IpAddr;
 
-use link::profile::MediaTerms;
+use link::profile::{MediaAddress, MediaTerms};
 use link::record::{CallKey, MediaFigures};
 use relay::{Latch, Opening, Owner, PayloadTypes};
 use sip::Sdp;
@@ -27,12 +28,15 @@ use crate::keys;
 use crate::limits::Local;
 use crate::ports::Ports;
 pub(crate) use far::outside;
-use far::{far_end, inside_end, rtcp_beside};
+use far::{Asking, far_end, inside_end, rtcp_beside};
 pub(crate) use told::Word;
 use told::{Between, Medium};
 
 /// Streams of one call that we relay.
 pub(crate) const STREAMS_MAX: usize = 2;
+
+/// Stands for the describer's own port where media go from end to end.
+const END_TO_END: u16 = 1;
 
 /// One leg's side of the streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,8 @@ pub(crate) struct LegMedia {
     payload_types: [PayloadTypes; STREAMS_MAX],
     /// Whether that description asked for silence.
     pub(crate) held: bool,
+    /// Whether its media go from end to end, and not through us.
+    pub(crate) bypassed: bool,
     /// What we told the leg last.
     pub(crate) told: Described,
 }
@@ -62,6 +68,7 @@ impl LegMedia {
         ports: [0; STREAMS_MAX],
         payload_types: [PayloadTypes::ANY; STREAMS_MAX],
         held: false,
+        bypassed: false,
         told: Described { version: 0, hash: 0 },
     };
 
@@ -92,6 +99,10 @@ pub(crate) struct Streams<'a> {
     pub(crate) locals: [&'a Local; 2],
     /// Whether the far end of a leg is another call of ours, by [`Side`].
     pub(crate) inside: [bool; 2],
+    /// Where both legs' far ends signal from, by [`Side`].
+    pub(crate) signalling: [IpAddr; 2],
+    /// Whether the media are for us to read.
+    pub(crate) reads: bool,
     /// Whether both sides may be heard.
     pub(crate) answered: bool,
     /// When the call has talked for as long as was granted; `None`: never.
@@ -110,6 +121,13 @@ impl Streams<'_> {
         let between = self.between(from);
         let is_told = |sdp: Sdp<'_>| told::told(&sdp, word, between).is_ok();
         !between.is_plain() && Sdp::parse(description).is_ok_and(|sdp| !is_told(sdp))
+    }
+
+    /// What decides which address of a side is believed.
+    pub(crate) fn asking(&self, from: Side) -> Asking<'_> {
+        let signalling = self.signalling[from as usize];
+        let address = MediaAddress::from(self.terms[from as usize].address);
+        Asking { signalling, locals: self.locals, address }
     }
 
     fn between(&self, from: Side) -> Between<'_> {
@@ -161,17 +179,20 @@ impl MediaPlane {
         let sdp = Sdp::parse(description).map_err(|_| MediaFault::Unusable)?;
         let to = from.other() as usize;
         let told = told::told(&sdp, word, streams.between(from))?;
-        for (index, _) in told.iter().enumerate().filter(|(_, medium)| medium.is_told()) {
-            self.open_stream(now, streams, index)?;
+        let bypassed = streams.settle_passage(&sdp);
+        if !bypassed {
+            for (index, _) in told.iter().enumerate().filter(|(_, medium)| medium.is_told()) {
+                self.open_stream(now, streams, index)?;
+            }
         }
-        let ours = streams.legs[to].ports;
+        let ours = if bypassed { [END_TO_END; STREAMS_MAX] } else { streams.legs[to].ports };
         let edits = core::array::from_fn::<_, STREAMS_MAX, _>(|index| match &told[index] {
             Medium::Told(change) => Edit { port: ours[index], change: change.as_ref() },
             Medium::Refused => Edit::default(),
         });
         let address = streams.locals[to].advertised();
         let version = next_description(streams, to, address, &edits, description);
-        let (session, bypassed) = (streams.sessions[to], false);
+        let session = streams.sessions[to];
         let rewrite =
             Rewrite { address, session, version: version.version, edits: &edits, bypassed };
         let length = sdp.rewrite(&rewrite, out).ok_or(MediaFault::Unusable)?;
@@ -237,28 +258,31 @@ impl MediaPlane {
         streams: &mut Streams<'_>,
         from: Side,
         description: &[u8],
-        signalling: IpAddr,
         until: Instant,
     ) {
         let Ok(sdp) = Sdp::parse(description) else { return };
         let [own, other] = [from as usize, from.other() as usize];
         let mut held = false;
         for (index, port) in streams.legs[own].ports.into_iter().enumerate() {
-            let media = sdp.media().get(index).filter(|media| media.is_rtp());
+            let media = sdp.media().get(index).filter(|media| is_relayed(media));
             if port == 0 {
                 continue;
             }
-            let types = media.into_iter().flat_map(Media::payload_types);
+            let is_fax = media.is_some_and(Media::is_udptl);
+            self.table.set_fax(port, is_fax);
+            let types = media.filter(|_| !is_fax).into_iter().flat_map(Media::payload_types);
             let types = types.fold(PayloadTypes::ANY, PayloadTypes::with);
             streams.legs[own].payload_types[index] = types;
             let both = types.bits() | streams.legs[other].payload_types[index].bits();
             let both = PayloadTypes::from_bits(both);
             let far = match streams.inside[own] {
                 true => media.and_then(|media| inside_end(media, streams.locals[own])),
-                false => media.and_then(|media| far_end(media, signalling, streams.locals)),
+                false => media.and_then(|media| far_end(media, &streams.asking(from))),
             };
+            let address = MediaAddress::from(streams.terms[own].address);
             let latch = match far {
                 _ if streams.inside[own] => Latch::Inside,
+                Some((Some(_), _)) if address == MediaAddress::Described => Latch::Fixed,
                 // Whatever it describes cannot be reached: the packets say where it is.
                 Some((None, _)) => Latch::Learn { until },
                 Some((Some(_), _)) => Latch::LearnPort { until },
@@ -454,7 +478,7 @@ pub(crate) fn refused_streams(description: &[u8]) -> usize {
     wanted - usable(&sdp).count()
 }
 
-/// The lines that we relay: RTP, in use, within our number of streams.
+/// The lines that we relay: RTP or fax in UDP, in use, within our number of streams.
 fn usable<'s, 'a>(sdp: &'s Sdp<'a>) -> impl Iterator<Item = (usize, &'s Media<'a>)> {
     let lines = sdp.media().iter().enumerate().take(STREAMS_MAX);
     lines.filter(|(_, media)| media.port != 0 && is_relayed(media))
@@ -462,7 +486,7 @@ fn usable<'s, 'a>(sdp: &'s Sdp<'a>) -> impl Iterator<Item = (usize, &'s Media<'a
 
 /// Whether a medium is of a kind that we relay.
 fn is_relayed(media: &Media<'_>) -> bool {
-    media.is_rtp()
+    media.is_rtp() || media.is_udptl()
 }
 
 /// The number under which the relay knows a call.
@@ -503,6 +527,8 @@ mod tests {
         let terms = MediaTerms::default();
         let mut streams = Streams {
             terms: [&terms; 2],
+            reads: false,
+            signalling: ["198.51.100.7", "203.0.113.7"].map(|it| it.parse().unwrap()),
             key: CallKey { slot: 3, generation: 4 },
             legs: [&mut caller, &mut callee],
             locals: [&locals[0], &locals[1]],
@@ -518,12 +544,13 @@ mod tests {
             plane.carry(now, &mut streams, Side::Caller, Word::Offer, OFFER, &mut out).unwrap();
         let sdp = Sdp::parse(&out[..length]).unwrap();
         let ports: Vec<u16> = sdp.media().iter().map(|media| media.port).collect();
-        assert_eq!(ports, [10_002, 0, 0]);
+        assert_eq!(ports, [10_002, 10_006, 0]);
         assert_eq!(sdp.connection().unwrap().host, b"203.0.113.1");
-        assert_eq!(refused_streams(OFFER), 2);
-        plane.believe(&mut streams, Side::Caller, OFFER, "198.51.100.7".parse().unwrap(), now);
+        assert_eq!(refused_streams(OFFER), 1);
+        plane.believe(&mut streams, Side::Caller, OFFER, now);
         assert_eq!(plane.snapshot(10_000).remote, Some("198.51.100.7:4000".parse().unwrap()));
-        assert_eq!(plane.table.open_pairs(), 2);
+        assert!(!plane.snapshot(10_000).fax && plane.snapshot(10_004).fax);
+        assert_eq!(plane.table.open_pairs(), 4);
         plane.release(&mut caller);
         plane.release(&mut callee);
         assert_eq!(plane.table.open_pairs(), 0);

@@ -319,7 +319,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "fax is not relayed"]
     fn keys_and_fax_pass_unless_somebody_refuses_them() {
         let fax = "m=image 9 udptl t38\r\na=T38FaxVersion:0\r\n";
         let refusing = MediaTerms { t38_refused: 1, events_refused: 1, ..PLAIN };
