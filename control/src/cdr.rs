@@ -212,6 +212,7 @@ impl Cdr {
             vendor_terms: words_text(&record.vendor_terms.words),
             uncommitted: record.uncommitted == 1,
             media: MediaShown {
+                path: if record.bypassed == 1 { "bypass" } else { "relay" },
                 from_caller: figures(&record.from_caller),
                 from_callee: figures(&record.from_callee),
             },
