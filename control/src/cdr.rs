@@ -214,6 +214,7 @@ impl Cdr {
             uncommitted: record.uncommitted == 1,
             recording: Recording::from_bits(record.recorded).name(),
             media: MediaShown {
+                path: if record.bypassed == 1 { "bypass" } else { "relay" },
                 from_caller: figures(&record.from_caller),
                 from_callee: figures(&record.from_callee),
             },

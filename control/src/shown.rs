@@ -523,6 +523,8 @@ pub struct RecordingShown {
 /// What was relayed.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct MediaShown {
+    /// `relay`: through us; `bypass`: from end to end, and so nothing is counted.
+    pub path: &'static str,
     /// From the caller.
     pub from_caller: FiguresShown,
     /// From the callee.

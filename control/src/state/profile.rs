@@ -1,12 +1,13 @@
 //! How a gateway wants its SIP: fields that stand beside the others of its document, and what the
 //! workers are told of them.
 
-use link::profile::{self, STATUS_CHANGES_MAX, Secret};
+use link::profile::{self, CODECS_MAX, MediaTerms, STATUS_CHANGES_MAX, Secret};
 use link::{Endpoint, Profile, Text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sip::header::Circle;
+use sip::sdp::Codec;
 
 use super::word::{Recording, words};
 use crate::Refusal;
@@ -39,6 +40,17 @@ profile_words! {
     RequestAddress { Contact = "contact", Source = "source", Fixed = "fixed" }
     /// How the far end's ringing reaches a caller.
     Ringback { Pass = "pass", Ringing = "180", Progress = "183" }
+    /// What is said of silence suppression (RFC 4856).
+    Annex { Pass = "pass", On = "on", Off = "off" }
+    /// Whether media go through us.
+    MediaProxy { On = "on", Off = "off", Auto = "auto", Must = "must" }
+    /// Which address media are sent to: what fits, what is described, where packets come from.
+    MediaAddress { Auto = "auto", Described = "sdp", Observed = "latch" }
+}
+
+words! {
+    /// Whose order of codecs an offer has.
+    CodecsOrder { Own = "own", Theirs = "theirs" }
 }
 
 /// A failure that is told as another.
@@ -102,6 +114,24 @@ pub struct SipFields {
     pub recording: Recording,
     /// Failures that are told as others.
     pub failure_map: Vec<StatusChange>,
+    /// Codecs that it is told of and may tell of, like `PCMA`, the first choice first; none: all.
+    pub codecs: Vec<String>,
+    /// Whose order an offer to it has: `own`, that of `codecs`, or `theirs`.
+    pub codecs_order: CodecsOrder,
+    /// What is said of silence suppression in G.729: `pass`, `on` or `off`.
+    pub annexb: Annex,
+    /// The same in G.723.1.
+    pub annexa: Annex,
+    /// How long a packet's audio is told to be, ms; 0: as described.
+    pub ptime: u8,
+    /// Fax in UDP (T.38) is relayed.
+    pub t38: bool,
+    /// Telephone events (RFC 4733) pass.
+    pub telephone_event: bool,
+    /// Whether media go through us: `on`, `off`, `auto` or `must`.
+    pub media_proxy: MediaProxy,
+    /// Which address its media come from: `auto`, `sdp` or `latch`.
+    pub nat_media: MediaAddress,
 }
 
 impl Default for SipFields {
@@ -130,12 +160,41 @@ impl Default for SipFields {
             redirects_max: 0,
             recording: Recording::Off,
             failure_map: Vec::new(),
+            codecs: Vec::new(),
+            codecs_order: CodecsOrder::Own,
+            annexb: Annex::Pass,
+            annexa: Annex::Pass,
+            ptime: 0,
+            t38: true,
+            telephone_event: true,
+            media_proxy: MediaProxy::On,
+            nat_media: MediaAddress::Auto,
         }
     }
 }
 
 /// Most 3xx in a row that anyone follows.
 const REDIRECTS_MAX: u8 = 5;
+
+/// Packets of less and of more audio are nobody's, ms.
+const PTIME_MS: std::ops::RangeInclusive<u8> = 5..=200;
+
+/// The codec of a name, unless it goes beside one or is none.
+fn codec(name: &str) -> Result<Codec, Refusal> {
+    let codec = Codec::of_name(name.as_bytes());
+    match codec {
+        Codec::TelephoneEvent => {
+            Err(Refusal::invalid("codecs: telephone-event has a field of its own, telephone_event"))
+        }
+        Codec::Other => {
+            let known = Codec::ALL.iter().filter(|codec| **codec != Codec::TelephoneEvent);
+            let known: Vec<_> = known.map(|codec| codec.name()).collect();
+            let known = known.join(", ");
+            Err(Refusal::invalid(format!("codecs: {name:?} is none of {known}")))
+        }
+        codec => Ok(codec),
+    }
+}
 
 /// The texts as the profile holds them: names joined by commas, lines ended by LF.
 fn joined(names: &[String]) -> String {
@@ -203,7 +262,36 @@ impl SipFields {
                 "failure_map: up to {STATUS_CHANGES_MAX} changes from 300-699 to 400-699"
             )));
         }
+        for name in &self.codecs {
+            codec(name)?;
+        }
+        if self.codecs.len() > CODECS_MAX {
+            return Err(Refusal::invalid(format!("codecs: up to {CODECS_MAX}")));
+        }
+        if self.ptime != 0 && !PTIME_MS.contains(&self.ptime) {
+            let (least, most) = (PTIME_MS.start(), PTIME_MS.end());
+            return Err(Refusal::invalid(format!("ptime: 0, or {least} to {most} ms")));
+        }
         Ok(())
+    }
+
+    /// What the workers are told of its media.
+    fn media_terms(&self) -> MediaTerms {
+        let mut codecs = [0; CODECS_MAX];
+        for (place, name) in codecs.iter_mut().zip(&self.codecs) {
+            *place = Codec::of_name(name.as_bytes()) as u8;
+        }
+        MediaTerms {
+            codecs,
+            codecs_unordered: u8::from(self.codecs_order == CodecsOrder::Theirs),
+            annexb: profile::Annex::from(self.annexb) as u8,
+            annexa: profile::Annex::from(self.annexa) as u8,
+            ptime: self.ptime,
+            t38_refused: u8::from(!self.t38),
+            events_refused: u8::from(!self.telephone_event),
+            proxy: profile::MediaProxy::from(self.media_proxy) as u8,
+            address: profile::MediaAddress::from(self.nat_media) as u8,
+        }
     }
 
     /// The field that leads to the gateway's own address, if one does.
@@ -256,6 +344,7 @@ impl SipFields {
             redirects_max: self.redirects_max,
             recorded: self.recording.bits(),
             spare: [0; 3],
+            media: self.media_terms(),
             address,
             statuses,
             // All were checked to fit when the document was read.
@@ -298,6 +387,13 @@ mod tests {
         let change =
             |from, to| SipFields { failure_map: vec![StatusChange { from, to }], ..plain() };
         assert!(change(404, 480).check().is_ok());
+        let listed = |name: &str| SipFields { codecs: vec![name.into()], ..plain() };
+        assert!(listed("pcma").check().is_ok() && listed("opus").check().is_ok());
+        assert!(wrong(listed("G.711")).contains("PCMU, PCMA, G729"));
+        assert!(wrong(listed("telephone-event")).contains("telephone_event"));
+        assert!(wrong(SipFields { codecs: vec!["PCMU".into(); 17], ..plain() }).contains("16"));
+        assert!(wrong(SipFields { ptime: 4, ..plain() }).contains("ptime"));
+        assert!(wrong(SipFields { ptime: 201, ..plain() }).contains("ptime"));
         assert!(wrong(change(200, 480)).contains("failure_map"));
     }
 
@@ -322,6 +418,11 @@ mod tests {
             headers_passed: vec!["X-A".into(), "X-B".into()],
             headers_added: vec!["X-C: 1".into()],
             failure_map: vec![StatusChange { from: 404, to: 480 }],
+            codecs: vec!["G729".into(), "pcmu".into()],
+            annexb: Annex::Off,
+            t38: false,
+            media_proxy: MediaProxy::Must,
+            nat_media: MediaAddress::Described,
             ..SipFields::default()
         };
         let profile = fields.profile(7, Endpoint::NONE, "user", "word");
@@ -329,6 +430,11 @@ mod tests {
         assert_eq!(profile.headers_passed.as_bytes(), b"X-A,X-B");
         assert_eq!(profile.headers_added.as_bytes(), b"X-C: 1\n");
         assert_eq!(profile.status_of(404), 480);
+        let media = profile.media;
+        assert_eq!(media.codecs().collect::<Vec<_>>(), [Codec::G729 as u8, Codec::Pcmu as u8]);
+        assert_eq!((media.annexb, media.t38_refused, media.proxy, media.address), (2, 1, 3, 1));
+        let plain = SipFields::default().profile(7, Endpoint::NONE, "", "").media;
+        assert_eq!(plain, MediaTerms::default());
         assert_eq!(format!("{:?}", profile.password), "Secret");
     }
 }

@@ -88,7 +88,8 @@ fn put_leg(cursor: &mut Cursor<'_>, leg: &Leg, ports: &[PortState; STREAMS_MAX])
     cursor.put(&leg.cseq_local.to_le_bytes())?;
     cursor.put(&[u8::from(leg.cseq_remote.is_some())])?;
     cursor.put(&leg.cseq_remote.unwrap_or(0).to_le_bytes())?;
-    cursor.put(&[u8::from(leg.confirmed), u8::from(leg.media.held)])?;
+    let held = u8::from(leg.media.held) | u8::from(leg.media.bypassed) << 1;
+    cursor.put(&[u8::from(leg.confirmed), held])?;
     cursor.put(&leg.media.told.version.to_le_bytes())?;
     cursor.put(&leg.media.told.hash.to_le_bytes())?;
     cursor.put(&leg.session.to_bytes())?;
@@ -96,7 +97,8 @@ fn put_leg(cursor: &mut Cursor<'_>, leg: &Leg, ports: &[PortState; STREAMS_MAX])
         cursor.put(&port.to_le_bytes())?;
         let remote = state.remote.map_or(Endpoint::NONE, Endpoint::from);
         cursor.put(remote.as_bytes())?;
-        cursor.put(&[u8::from(state.latched), u8::from(state.on_hold), state.events])?;
+        let held = u8::from(state.on_hold) | u8::from(state.fax) << 1;
+        cursor.put(&[u8::from(state.latched), held, state.events])?;
         cursor.put(&state.payload_types.bits().to_le_bytes())?;
     }
     let (ends, texts) = leg.arena.parts();
@@ -156,7 +158,8 @@ fn take_leg(
     leg.cseq_remote = (has_remote != 0).then_some(cseq_remote);
     let [confirmed, held] = reader.take()?;
     leg.confirmed = confirmed != 0;
-    leg.media.held = held != 0;
+    leg.media.held = held & 1 != 0;
+    leg.media.bypassed = held & 2 != 0;
     leg.media.told = Described {
         version: u32::from_le_bytes(reader.take()?),
         hash: u32::from_le_bytes(reader.take()?),
@@ -165,10 +168,10 @@ fn take_leg(
     for (port, state) in leg.media.ports.iter_mut().zip(ports) {
         *port = u16::from_le_bytes(reader.take()?);
         let remote: Option<SocketAddr> = reader.endpoint()?.socket_address();
-        let [latched, on_hold, events] = reader.take()?;
+        let [latched, held, events] = reader.take()?;
         let payload_types = PayloadTypes::from_bits(u128::from_le_bytes(reader.take()?));
-        let (latched, on_hold) = (latched != 0, on_hold != 0);
-        *state = PortState { remote, latched, on_hold, payload_types, events };
+        let (latched, on_hold, fax) = (latched != 0, held & 1 != 0, held & 2 != 0);
+        *state = PortState { remote, latched, on_hold, payload_types, events, fax };
     }
     let mut ends = [0; FIELDS];
     for end in &mut ends {
@@ -229,6 +232,7 @@ mod tests {
         leg.confirmed = true;
         leg.media.ports = [10_000, 0];
         leg.media.told = Described { version: 3, hash: 7 };
+        leg.media.bypassed = true;
         leg.session = Session { interval_s: 1_800, ours: true, ..Session::NONE };
         leg.arena.set(Field::CallId, b"call").unwrap();
         leg.arena.set(Field::Routes, b"<sip:r;lr>").unwrap();
@@ -243,6 +247,7 @@ mod tests {
             on_hold: false,
             payload_types: PayloadTypes::ANY.with(8),
             events: 101,
+            fax: true,
         };
         let ports = [state, PortState::default()];
         let (caller, callee) = (leg(1), leg(2));
@@ -265,7 +270,9 @@ mod tests {
         assert_eq!(caller.media.ports, [10_000, 0]);
         assert_eq!(caller.media.told, Described { version: 3, hash: 7 });
         assert_eq!(caller.session.to_bytes(), leg(1).session.to_bytes());
-        assert!(checkpoint.ports[1][0].latched);
+        assert!(caller.media.bypassed && !caller.media.held);
+        let fax = checkpoint.ports[1][0];
+        assert!(fax.latched && fax.fax && !fax.on_hold);
         assert_eq!(checkpoint.ports[1][0].payload_types, PayloadTypes::ANY.with(8));
     }
 

@@ -109,6 +109,48 @@ pub enum Ringback {
     Progress = 2,
 }
 
+/// What is said of silence suppression: `annexb` of G.729, `annexa` of G.723.1 (RFC 4856).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Annex {
+    /// What the other side says; who says nothing says yes.
+    #[default]
+    Pass = 0,
+    /// Yes, unless somebody on the way says no.
+    On = 1,
+    /// No.
+    Off = 2,
+}
+
+/// Whether media go through us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum MediaProxy {
+    /// They do.
+    #[default]
+    On = 0,
+    /// They go from end to end, if the other side's gateway does not want them to go through us.
+    Off = 1,
+    /// From end to end where both sides can be reached as they say.
+    Auto = 2,
+    /// They do, whatever the other side wants.
+    Must = 3,
+}
+
+/// Which address media are sent to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum MediaAddress {
+    /// The IP that the description says if it is a public one, and the port that packets come from; both as
+    /// packets come where it is private.
+    #[default]
+    Auto = 0,
+    /// What the description says.
+    Described = 1,
+    /// Where packets come from, whatever the description says.
+    Observed = 2,
+}
+
 macro_rules! words {
     ($($word:ident { $($number:literal $variant:ident),* })*) => {
         $(impl From<u8> for $word {
@@ -131,6 +173,52 @@ words! {
     ReplyAddress { 1 Via, 2 Fixed }
     RequestAddress { 1 Source, 2 Fixed }
     Ringback { 1 Ringing, 2 Progress }
+    Annex { 1 On, 2 Off }
+    MediaProxy { 1 Off, 2 Auto, 3 Must }
+    MediaAddress { 1 Described, 2 Observed }
+}
+
+/// Codecs that a gateway can list.
+pub const CODECS_MAX: usize = 16;
+
+/// What a gateway wants of media. All zeros: that they pass as they are, through us.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct MediaTerms {
+    /// The codecs that it is told of and may tell of, as numbers of `sip::sdp::Codec`, the first choice
+    /// first, zeros behind the last. None at all: every codec.
+    pub codecs: [u8; CODECS_MAX],
+    /// 1: offers keep the order of the other side; 0: they come in that of the list.
+    pub codecs_unordered: u8,
+    /// [`Annex`] of G.729 (annexb) as a number.
+    pub annexb: u8,
+    /// [`Annex`] of G.723.1 (annexa) as a number.
+    pub annexa: u8,
+    /// How long a packet's audio is to be, ms; 0: as described.
+    pub ptime: u8,
+    /// 1: fax in UDP (T.38) is refused.
+    pub t38_refused: u8,
+    /// 1: telephone events (RFC 4733) are left out.
+    pub events_refused: u8,
+    /// [`MediaProxy`] as a number.
+    pub proxy: u8,
+    /// [`MediaAddress`] as a number.
+    pub address: u8,
+}
+
+impl MediaTerms {
+    /// Whether descriptions pass as they are.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        *self == Self { proxy: self.proxy, address: self.address, ..Self::default() }
+    }
+
+    /// The codecs listed, the first choice first.
+    pub fn codecs(&self) -> impl Iterator<Item = u8> + '_ {
+        self.codecs.iter().copied().take_while(|&codec| codec != 0)
+    }
 }
 
 /// A text that never shows itself.
@@ -197,6 +285,8 @@ pub struct Profile {
     pub recorded: u8,
     /// Reserved; zero.
     pub spare: [u8; 3],
+    /// What it wants of media.
+    pub media: MediaTerms,
     /// Whither [`ReplyAddress::Fixed`] and [`RequestAddress::Fixed`] lead.
     pub address: Endpoint,
     /// Final failures of it, and what is said instead; zeros where unused.

@@ -145,11 +145,13 @@ pub enum EndReason {
     AccessList = 31,
     /// The account is listed for beginning to call where it is dear (403).
     DestinationAbuse = 32,
+    /// No codec that the gateways of both sides allow (488, or the next vendor).
+    NoCodec = 33,
 }
 
 impl EndReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::None,
         Self::Normal,
         Self::Cancelled,
@@ -183,6 +185,7 @@ impl EndReason {
         Self::Geofence,
         Self::AccessList,
         Self::DestinationAbuse,
+        Self::NoCodec,
     ];
 
     /// The reason with this number; one nobody wrote reads as `None`.
@@ -228,6 +231,7 @@ impl EndReason {
             Self::Geofence => "geofence",
             Self::AccessList => "access_list",
             Self::DestinationAbuse => "destination_abuse",
+            Self::NoCodec => "no_codec",
         }
     }
 }
@@ -401,8 +405,10 @@ pub struct CallRecord {
     pub wishes: u8,
     /// How it is recorded: [`RECORDED_WAV`] and [`RECORDED_PCAP`]; 0: not at all.
     pub recorded: u8,
+    /// 1: its media went from end to end, and not through us.
+    pub bypassed: u8,
     /// Reserved; zero.
-    pub spare: [u8; 5],
+    pub spare: [u8; 4],
     /// Media from the caller.
     pub from_caller: MediaFigures,
     /// Media from the callee.

@@ -116,6 +116,7 @@ impl Table {
             && flow.early_until.is_none()
             && !flow.parked
             && !flow.tapped
+            && !flow.fax
             && !flow.payload_types.is_any();
         // Whom it goes to hears what his own port says of him.
         let target = self.open_at(flow.peer).filter(|target| {

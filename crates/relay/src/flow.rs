@@ -84,12 +84,14 @@ pub struct PortState {
     pub payload_types: PayloadTypes,
     /// The payload type of telephone events that are sent to it; [`NO_EVENTS`]: none.
     pub events: u8,
+    /// Whether it carries fax in UDP, and no RTP.
+    pub fax: bool,
 }
 
 impl Default for PortState {
     fn default() -> Self {
-        let payload_types = PayloadTypes::ANY;
-        Self { remote: None, latched: false, on_hold: false, payload_types, events: NO_EVENTS }
+        let (payload_types, events) = (PayloadTypes::ANY, NO_EVENTS);
+        Self { remote: None, latched: false, on_hold: false, payload_types, events, fax: false }
     }
 }
 
@@ -134,6 +136,8 @@ pub(crate) struct Flow {
     pub(crate) payload_types: PayloadTypes,
     /// The payload type of telephone events that arrive here; [`NO_EVENTS`]: none.
     pub(crate) events: u8,
+    /// It carries fax in UDP (UDPTL, T.38 §9.1), and no RTP.
+    pub(crate) fax: bool,
     /// Sender and RTP timestamp of the event heard last: all packets of one event share them.
     pub(crate) event: Option<(u32, u32)>,
     /// What arrives goes nowhere: its leg waits beside the call.
@@ -178,6 +182,7 @@ impl Flow {
             payload_types: PayloadTypes::ANY,
             events: NO_EVENTS,
             event: None,
+            fax: false,
             parked: false,
             tapped: false,
             on_hold: false,

@@ -30,11 +30,16 @@ pub enum DropReason {
     Parked,
     /// From where its far end may not be.
     Fenced,
+    /// On a port of a fax: RTP of the call before it, nothing at all, or more than a datagram of it holds.
+    NotFax,
 }
+
+/// The longest datagram of a fax: what one frame of Ethernet carries over IPv4.
+const FAX_BYTES_MAX: usize = 1_472;
 
 impl DropReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoFlow,
         Self::NotRtp,
         Self::NotRtcp,
@@ -44,6 +49,7 @@ impl DropReason {
         Self::Early,
         Self::Parked,
         Self::Fenced,
+        Self::NotFax,
     ];
 
     /// The name of its counter.
@@ -59,6 +65,7 @@ impl DropReason {
             Self::Early => "media_early",
             Self::Parked => "media_parked",
             Self::Fenced => "media_fenced",
+            Self::NotFax => "media_not_fax",
         }
     }
 }
@@ -153,11 +160,10 @@ impl Table {
         if (flow.latch == Latch::Inside) != (origin == Origin::Inside) {
             return Err(DropReason::Stranger);
         }
-        let key = if port & 1 == 0 {
-            flow.accept_rtp(now, source, payload, judge)?
-        } else {
-            flow.accept_rtcp(now, source, payload, judge)?;
-            None
+        let key = match (port & 1, flow.fax) {
+            (0, false) => flow.accept_rtp(now, source, payload, judge)?,
+            (0, true) => flow.accept_fax(now, source, payload, judge).map(|()| None)?,
+            _ => flow.accept_rtcp(now, source, payload, judge).map(|()| None)?,
         };
         let (peer, owner, parked, tapped) = (flow.peer, flow.owner, flow.parked, flow.tapped);
         let has_moved = core::mem::take(&mut flow.moved);
@@ -282,6 +288,33 @@ impl Flow {
         }
         self.refused = Some(address);
         Err(DropReason::Fenced)
+    }
+
+    /// Fax has no header to know it by; cold, since calls that carry it are few. What is on its way of the
+    /// sound before it comes from another port perhaps, and must not be learned from.
+    #[cold]
+    fn accept_fax(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        payload: &[u8],
+        judge: impl FnOnce(Owner, bool, IpAddr) -> bool,
+    ) -> Result<(), DropReason> {
+        let is_sound = !self.latched && rtp::parse(payload).is_some();
+        if is_sound || payload.is_empty() || payload.len() > FAX_BYTES_MAX {
+            return Err(DropReason::NotFax);
+        }
+        match self.latch.judge(now, source, self.remote, self.latched) {
+            Belief::Known => {}
+            Belief::Learn => {
+                self.pass(source, judge)?;
+                self.believe(source);
+            }
+            Belief::Stranger => return Err(DropReason::Stranger),
+        }
+        self.heard = Some(now);
+        self.quality.note_unread(payload.len());
+        Ok(())
     }
 
     fn accept_rtcp(

@@ -65,6 +65,12 @@ impl Quality {
         self.transit = transit;
     }
 
+    /// Counts one packet that has no number.
+    pub(crate) fn note_unread(&mut self, bytes: usize) {
+        self.packets += 1;
+        self.bytes += bytes as u64;
+    }
+
     fn behind(&self, sequence: u16) -> u16 {
         (self.highest as u16).wrapping_sub(sequence)
     }

@@ -219,6 +219,17 @@ impl Table {
         }
     }
 
+    /// Whether a pair carries fax in UDP and no RTP. A pair that changes forgets whom it learned: who sends
+    /// sound and who sends fax need not be one port.
+    pub fn set_fax(&mut self, port: u16, fax: bool) {
+        if let Some(flow) = self.open_flow(port & !1).filter(|flow| flow.fax != fax) {
+            flow.fax = fax;
+            flow.remote = flow.told;
+            flow.latched = false;
+            self.change(port & !1);
+        }
+    }
+
     /// Whether what arrives at a pair goes nowhere, because its leg waits beside the call. Its far end is
     /// heard all the same, and so are its keys.
     pub fn set_parked(&mut self, port: u16, parked: bool) {
@@ -365,6 +376,7 @@ impl Table {
             on_hold: flow.on_hold,
             payload_types: flow.payload_types,
             events: flow.events,
+            fax: flow.fax,
         })
     }
 
@@ -391,6 +403,7 @@ impl Table {
         self.set_answered(now, port);
         self.set_on_hold(port, state.on_hold);
         self.set_events(port, state.events);
+        self.set_fax(port, state.fax);
         if let Some(flow) = self.open_flow(port) {
             flow.latched = state.latched;
         }

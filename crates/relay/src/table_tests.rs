@@ -615,3 +615,32 @@ fn a_restart_believes_what_its_driver_proved_meanwhile() {
     assert!(table.reopen(secs(40), CALLER_PORT, &other, &state, secs(50)));
     assert!(!table.is_settled(CALLER_PORT), "that was another call's");
 }
+
+#[test]
+fn fax_is_never_settled_and_its_end_is_learned_apart_from_that_of_the_sound() {
+    let mut table = answered();
+    let (sound, fax) = (at("192.0.2.1:4000"), at("192.0.2.1:4010"));
+    assert!(matches!(table.forward(secs(1), CALLER_PORT, sound, &rtp(1, 1)), Verdict::Send { .. }));
+    assert!(matches!(
+        table.forward(secs(1), CALLEE_PORT, at("198.51.100.1:6000"), &rtp(1, 2)),
+        Verdict::Send { .. }
+    ));
+    assert!(matches!(table.course(CALLER_PORT), Course::Settled(_)));
+    table.set_fax(CALLER_PORT, true);
+    assert_eq!(table.course(CALLER_PORT), Course::Open);
+    assert_eq!(
+        table.forward(secs(2), CALLER_PORT, sound, &rtp(2, 1)),
+        Verdict::Drop(DropReason::NotFax)
+    );
+    assert!(matches!(table.forward(secs(2), CALLER_PORT, fax, b"udptl"), Verdict::Send { .. }));
+    assert_eq!(table.course(CALLER_PORT), Course::Known(fax));
+    // What is proven once may look like anything.
+    assert!(matches!(table.forward(secs(3), CALLER_PORT, fax, &rtp(3, 1)), Verdict::Send { .. }));
+    assert_eq!(table.heard_at(CALLER_PORT), Some(secs(3)));
+    table.set_fax(CALLER_PORT, false);
+    assert_eq!(
+        table.forward(secs(4), CALLER_PORT, fax, b"udptl"),
+        Verdict::Drop(DropReason::NotRtp)
+    );
+    assert!(matches!(table.forward(secs(4), CALLER_PORT, sound, &rtp(4, 1)), Verdict::Send { .. }));
+}

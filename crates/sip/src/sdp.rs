@@ -5,15 +5,20 @@
 //! (user, session, title, links) and every other line in which an address stands, and leaves every other
 //! byte as it was, so that what we do not understand passes unharmed.
 
+mod change;
+mod codec;
+mod rewrite;
 mod sounding;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use crate::lines::Lines;
 use crate::room::Room;
 use crate::scan;
-use crate::telling::{holds_address, holds_name};
 
+pub use change::{ADDED_MAX, Change, NAMES_MAX, PAYLOADS_MAX};
+pub use codec::Codec;
+pub use rewrite::{Edit, Rewrite};
 pub use sounding::Sounding;
 
 /// How many media a description may have.
@@ -187,6 +192,12 @@ impl<'a> Media<'a> {
         self.proto.starts_with(b"RTP/") || self.proto.starts_with(b"UDP/TLS/RTP/")
     }
 
+    /// Whether it is a fax in UDP (T.38 Annex D, RFC 7345 names it beside DTLS).
+    #[must_use]
+    pub fn is_udptl(&self) -> bool {
+        self.proto.eq_ignore_ascii_case(b"udptl")
+    }
+
     /// Whether nothing is wanted from the far end: by direction, or as RFC 2543 did it.
     #[must_use]
     pub fn is_held(&self) -> bool {
@@ -215,6 +226,15 @@ impl<'a> Media<'a> {
         self.attributes().find_map(|attribute| {
             let (number, encoding) = split_word(attribute.strip_prefix(b"rtpmap:")?)?;
             (payload_type(number) == Some(payload)).then_some(encoding)
+        })
+    }
+
+    /// What `a=fmtp` says of a payload type, such as `annexb=no`.
+    #[must_use]
+    pub fn fmtp(&self, payload: u8) -> Option<&'a [u8]> {
+        self.attributes().find_map(|attribute| {
+            let (number, said) = split_word(attribute.strip_prefix(b"fmtp:")?)?;
+            (payload_type(number) == Some(payload)).then_some(said)
         })
     }
 
@@ -260,21 +280,6 @@ impl<'a> Words<'a> {
         }
         self.rest
     }
-}
-
-/// What we put in the place of the describer's.
-#[derive(Clone, Copy, Debug)]
-pub struct Rewrite<'p> {
-    /// Our media address; its family decides between IP4 and IP6.
-    pub address: IpAddr,
-    /// Our number of the session, in the place of the describer's user and number: the same in all that
-    /// one dialog hears (RFC 3264 §8).
-    pub session: u32,
-    /// Which description of the session it is: one more with each that differs from the one before.
-    pub version: u32,
-    /// Our RTP port for each medium in its order, RTCP is one above. A medium without one, or with 0,
-    /// is refused. A medium that was refused stays so.
-    pub ports: &'p [u16],
 }
 
 /// A checked description.
@@ -404,72 +409,6 @@ impl<'a> Sdp<'a> {
     pub fn media(&self) -> &[Media<'a>] {
         self.media.get(..self.media_count).unwrap_or_default()
     }
-
-    /// Writes the description with our addresses and ports into `out`, and returns its length. `None`:
-    /// it does not fit, or RTCP would be above the highest port.
-    ///
-    /// An address of all zeros stays one: it is a hold. Every other address of `o=`, `c=` and `a=rtcp`
-    /// becomes ours, also where it was a host name or of the other family.
-    #[must_use]
-    pub fn rewrite(&self, rewrite: &Rewrite<'_>, out: &mut [u8]) -> Option<usize> {
-        let mut room = Room::new(out);
-        let mut medium = 0usize;
-        let mut port = 0;
-        for line in Lines::of(self.bytes) {
-            let end = line.end();
-            match line.text {
-                [b'o', b'=', ..] => {
-                    room.push(b"o=- ");
-                    room.decimal(rewrite.session.into());
-                    room.push(b" ");
-                    room.decimal(rewrite.version.into());
-                    room.push(b" IN ");
-                    push_address(&mut room, rewrite.address);
-                    room.push(end);
-                }
-                [b's', b'=', ..] => {
-                    room.push(b"s=-");
-                    room.push(end);
-                }
-                // Keys must be discarded (RFC 8866 §5.12); a link to one names a host.
-                [b'i' | b'u' | b'e' | b'p' | b'k', b'=', ..] => (),
-                [b'c', b'=', value @ ..] => {
-                    let held = Connection::parse(value)?.is_unspecified();
-                    let ours = if held { unspecified(rewrite.address) } else { rewrite.address };
-                    room.push(b"c=IN ");
-                    push_address(&mut room, ours);
-                    room.push(end);
-                }
-                [b'm', b'=', value @ ..] => {
-                    let parts = split_media(value)?;
-                    let ours = rewrite.ports.get(medium).copied().unwrap_or(0);
-                    port = if scan::port(parts.port).is_some() { ours } else { 0 };
-                    medium = medium.saturating_add(1);
-                    room.push(b"m=");
-                    room.push(parts.kind);
-                    room.push(b" ");
-                    room.decimal(port.into());
-                    room.push(parts.behind_port);
-                    room.push(end);
-                }
-                [b'a', b'=', attribute @ ..] if is_dropped(attribute) => (),
-                // A refused stream has no RTCP either, and a session has none (RFC 3605 §2.1).
-                [b'a', b'=', b'r', b't', b'c', b'p', b':', ..] if port == 0 => (),
-                [b'a', b'=', b'r', b't', b'c', b'p', b':', value @ ..] => {
-                    room.push(b"a=rtcp:");
-                    room.decimal(port.checked_add(1)?.into());
-                    if value.contains(&b' ') {
-                        room.push(b" IN ");
-                        push_address(&mut room, rewrite.address);
-                    }
-                    room.push(end);
-                }
-                text if holds_address(text) => (),
-                _ => room.push(line.whole()),
-            }
-        }
-        room.written()
-    }
 }
 
 /// `IP4 192.0.2.1`
@@ -525,41 +464,6 @@ fn parse_media(value: &[u8]) -> Result<Media<'_>, SdpFault> {
         return Err(SdpFault::MediaMalformed);
     }
     Ok(Media { kind: line.kind, port, proto, formats, ..NO_MEDIA })
-}
-
-/// Whether a relay that ends ICE, DTLS and multiplexing, and hides one side from the other, must not let
-/// the attribute pass, whatever addresses stand in it.
-fn is_dropped(attribute: &[u8]) -> bool {
-    let (name, value) = scan::split_once(attribute, b':').unwrap_or((attribute, b""));
-    match name {
-        b"candidate" | b"remote-candidates" | b"end-of-candidates" => true,
-        b"rtcp-mux" | b"rtcp-mux-only" | b"bundle-only" => true,
-        b"fingerprint" | b"setup" | b"tls-id" | b"connection" => true,
-        // What names hosts, programs or people of the other side; hosts may stand there by name.
-        b"alt" | b"altc" | b"ccap" | b"icap" | b"identity" | b"path" | b"source-filter" => true,
-        b"ssrc" | b"ssrc-group" | b"tool" => true,
-        b"group" => value.starts_with(b"BUNDLE"),
-        // An attribute that may be, and its number before it (RFC 5939 §3.4.1).
-        b"acap" => split_word(value).is_some_and(|(_, attribute)| is_dropped(attribute)),
-        // The URI of an extension is its name, and leads to nobody.
-        b"extmap" => false,
-        // The words of a codec, and the classes of traffic, which are written as hosts are.
-        b"rtpmap" | b"fmtp" | b"trafficclass" => names_authority(value),
-        _ => name.starts_with(b"ice-") || names_authority(value) || holds_name(value),
-    }
-}
-
-/// Whether a value holds a URI that leads to a host.
-fn names_authority(value: &[u8]) -> bool {
-    value.windows(3).any(|three| three == b"://")
-}
-
-/// All zeros, of the family of our address.
-const fn unspecified(ours: IpAddr) -> IpAddr {
-    match ours {
-        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-    }
 }
 
 #[cfg(test)]

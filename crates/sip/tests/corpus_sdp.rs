@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::Command;
 
-use sip::sdp::{MEDIA_MAX, Rewrite, Sdp};
+use sip::sdp::{Edit, MEDIA_MAX, Rewrite, Sdp};
 
 /// A name to show, and the description.
 type Sample = (String, Vec<u8>);
@@ -73,13 +73,17 @@ fn kept(sdp: &[u8]) -> Vec<&[u8]> {
 fn judge(samples: &[Sample]) -> usize {
     let address: IpAddr = "203.0.113.77".parse().unwrap();
     let ports: Vec<u16> = (0..MEDIA_MAX as u16).map(|medium| 30_000 + 2 * medium).collect();
+    let edits: Vec<_> = ports.iter().copied().map(Edit::port).collect();
     let mut out = vec![0; 65_536];
     let mut read = 0;
     for (name, bytes) in samples {
         let Ok(sdp) = Sdp::parse(bytes) else { continue };
         read += 1;
         let length = sdp
-            .rewrite(&Rewrite { address, session: 1, version: 1, ports: &ports }, &mut out)
+            .rewrite(
+                &Rewrite { address, session: 1, version: 1, edits: &edits, bypassed: false },
+                &mut out,
+            )
             .unwrap();
         let again = Sdp::parse(&out[..length]).unwrap();
         assert_eq!(kept(bytes), kept(&out[..length]), "{name}");

@@ -283,8 +283,9 @@ proptest! {
     ) {
         let text = format!("v=0\r\no=- 1 1 IN IP4 a\r\nc=IN IP4 a\r\n{}\r\n", lines.join("\r\n"));
         if let Ok(sdp) = Sdp::parse(text.as_bytes()) {
+            let edits = [65_535, 2].map(sip::sdp::Edit::port);
             let rewrite =
-                sip::sdp::Rewrite { address: IpAddr::from([203, 0, 113, 1]), session: 1, version: 1, ports: &[65_535, 2] };
+                sip::sdp::Rewrite { address: IpAddr::from([203, 0, 113, 1]), session: 1, version: 1, edits: &edits, bypassed: false };
             let mut out = [0; 600];
             if let Some(length) = sdp.rewrite(&rewrite, &mut out[..size]) {
                 prop_assert!(Sdp::parse(&out[..length]).is_ok());

@@ -6,7 +6,7 @@ use link::{Down, Up};
 use sip::digest::{Challenge, Credentials};
 use sip::dtmf::Tone;
 use sip::header::{self, Name};
-use sip::sdp::Rewrite;
+use sip::sdp::{Edit, Rewrite};
 use sip::{
     Fault, Frame, Framer, HEADERS_MAX, Message, NameAddr, Refusable, Sdp, StreamFault, Uri, sipfrag,
 };
@@ -101,7 +101,8 @@ pub fn sdp(bytes: &[u8]) {
         address: [192, 0, 2, 1].into(),
         session: 1,
         version: 1,
-        ports: &[10_000, 10_002],
+        edits: &[10_000, 10_002].map(Edit::port),
+        bypassed: false,
     };
     let Some(length) = sdp.rewrite(&rewrite, &mut room) else { return };
     let again = Sdp::parse(&room[..length]).expect("a rewritten description is one");

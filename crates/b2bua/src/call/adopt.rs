@@ -92,7 +92,7 @@ impl Switch {
             call.state = State::Talking;
         }
         let window = Duration::from_secs(u64::from(self.parameters.latch_window_s));
-        let mut streams = Self::media_parts(&mut self.calls, &self.setup, slot);
+        let mut streams = Self::media_parts(&mut self.calls, &self.setup, &self.profiles, slot);
         if talks {
             let is_open = self.media.reopen(now, &mut streams, &ports, window);
             let call = &mut self.calls[slot];

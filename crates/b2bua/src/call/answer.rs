@@ -21,6 +21,7 @@ use crate::compose::{self, Content, Extensions, Reply, SDP};
 use crate::counter::Counter;
 use crate::dialog::Side;
 use crate::kept::Kept;
+use crate::media::Word;
 use crate::switch::Switch;
 use crate::transact::{Which, write_request};
 use crate::transaction::{SIXTY_FOUR_T1, T1, T2, TransactionKey};
@@ -109,8 +110,9 @@ impl Switch {
         let mut rewritten = self.take_scratch();
         let customer = self.profiles.of(self.calls[slot].gateway(Side::Caller));
         let begin = compose::write_kept(message, customer, &mut rewritten);
+        let word = Word::of_callee(self.calls[slot].offered);
         let carried = match body {
-            Some(body) => self.carry(now, slot, Side::Callee, body, &mut rewritten[begin..]),
+            Some(body) => self.carry(now, slot, Side::Callee, word, body, &mut rewritten[begin..]),
             None => Ok(0),
         };
         let told = |length| if is_told { begin } else { begin + length };
@@ -227,11 +229,11 @@ impl Switch {
 
     /// Both gateways have a say now, besides whoever admitted the call.
     fn decide_recording(&mut self, slot: usize) {
-        let record = &self.calls[slot].record;
-        let vendor = record.attempts().get(record.attempt_index as usize);
-        let gateways = [record.customer_gateway, vendor.map_or(0, |attempt| attempt.gateway)];
-        let wanted = gateways.map(|gateway| self.profiles.of(gateway).recorded);
-        self.calls[slot].record.recorded |= wanted[0] | wanted[1];
+        let call = &mut self.calls[slot];
+        for side in Side::BOTH {
+            let (gateway, wishes) = call.party(side);
+            call.record.recorded |= self.profiles.of_party(gateway, wishes).recorded;
+        }
     }
 
     /// The tag that a leg has once it is confirmed.
@@ -298,7 +300,7 @@ impl Switch {
     ) -> bool {
         let mut rewritten = self.take_scratch();
         let carried = description(message).and_then(|body| {
-            let length = self.carry(now, slot, side, body, &mut rewritten).ok()?;
+            let length = self.carry(now, slot, side, Word::Answer, body, &mut rewritten).ok()?;
             self.believe(now, slot, side, body);
             Some(length)
         });

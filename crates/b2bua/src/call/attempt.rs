@@ -26,7 +26,7 @@ use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
 use crate::keys::{Place, Token, mint_call_id};
 use crate::limits::own_towards;
-use crate::media::{MediaFault, refused_streams};
+use crate::media::{MediaFault, Word, refused_streams};
 use crate::path::Path;
 use crate::switch::Switch;
 use crate::transact::{Which, write_request};
@@ -57,6 +57,8 @@ enum Unsent {
     Outside,
     /// The caller's description wants media outside its fence.
     Fenced,
+    /// It allows no codec of the caller's description: another one may.
+    NoCodec,
 }
 
 impl Unsent {
@@ -68,6 +70,7 @@ impl Unsent {
             Self::Media => EndReason::BadMedia,
             Self::Privacy => EndReason::PrivacyImpossible,
             Self::Outside | Self::Fenced => EndReason::Geofence,
+            Self::NoCodec => EndReason::NoCodec,
         }
     }
 }
@@ -104,7 +107,7 @@ impl Switch {
             // Somebody who cannot be called keeps nobody else from being called.
             match why {
                 Unsent::Unreachable => self.counters.add(Counter::VendorsUnreachable),
-                Unsent::Privacy | Unsent::Outside => {}
+                Unsent::Privacy | Unsent::Outside | Unsent::NoCodec => {}
                 Unsent::Full | Unsent::Media | Unsent::Fenced => break,
             }
         }
@@ -113,7 +116,8 @@ impl Switch {
         }
         let retry_after = Some(self.parameters.retry_after_s);
         match outcome {
-            Ok(()) | Err(Unsent::Unreachable | Unsent::Privacy | Unsent::Outside) => {
+            Ok(())
+            | Err(Unsent::Unreachable | Unsent::Privacy | Unsent::Outside | Unsent::NoCodec) => {
                 self.fail_over(now, slot, None);
             }
             Err(why @ Unsent::Fenced) => {
@@ -394,11 +398,12 @@ impl Switch {
         offer: &[u8],
         out: &mut [u8],
     ) -> Result<usize, Unsent> {
-        let carried = self.carry(now, slot, Side::Caller, offer, out);
+        let carried = self.carry(now, slot, Side::Caller, Word::Offer, offer, out);
         let length = carried.map_err(|fault| match fault {
             MediaFault::Unusable => Unsent::Media,
             MediaFault::PortsFull => Unsent::Full,
             MediaFault::Fenced => Unsent::Fenced,
+            MediaFault::NoCodec => Unsent::NoCodec,
         })?;
         self.believe(now, slot, Side::Caller, offer);
         self.keep_description(slot, Side::Callee, out.get(..length).unwrap_or_default());
@@ -411,6 +416,7 @@ impl Switch {
         now: Instant,
         slot: usize,
         from: Side,
+        word: Word,
         body: &[u8],
         out: &mut [u8],
     ) -> Result<usize, MediaFault> {
@@ -420,8 +426,10 @@ impl Switch {
         for _ in 0..refused_streams(body) {
             self.counters.add(Counter::StreamsRefused);
         }
-        let mut streams = Self::media_parts(&mut self.calls, &self.setup, slot);
-        let carried = self.media.carry(now, &mut streams, from, body, out);
+        let mut streams = Self::media_parts(&mut self.calls, &self.setup, &self.profiles, slot);
+        let carried = self.media.carry(now, &mut streams, from, word, body, out);
+        let bypassed = streams.legs[Side::Callee as usize].bypassed;
+        self.calls[slot].record.bypassed = bypassed.into();
         if carried == Err(MediaFault::PortsFull) {
             self.counters.add(Counter::RefusedPortsFull);
         }
@@ -431,9 +439,8 @@ impl Switch {
     /// Takes a description of a leg for true.
     pub(super) fn believe(&mut self, now: Instant, slot: usize, from: Side, body: &[u8]) {
         let until = now + Duration::from_secs(u64::from(self.parameters.latch_window_s));
-        let signalling = self.calls[slot].legs[from as usize].path.remote.ip();
-        let mut streams = Self::media_parts(&mut self.calls, &self.setup, slot);
-        self.media.believe(&mut streams, from, body, signalling, until);
+        let mut streams = Self::media_parts(&mut self.calls, &self.setup, &self.profiles, slot);
+        self.media.believe(&mut streams, from, body, until);
     }
 
     /// A response to one of a call's vendor INVITEs.
@@ -456,7 +463,7 @@ impl Switch {
             call.leg(Side::Callee).path = transaction.way();
         }
         let is_failure = Class::of(status) == Class::Failure;
-        if is_sought && !is_failure && self.fails_fence(now, slot, index, client, message) {
+        if is_sought && !is_failure && self.fails_terms(now, slot, index, client, message) {
             return;
         }
         match Class::of(status) {
@@ -612,7 +619,9 @@ impl Switch {
         if let Some(body) = description(message).filter(|_| self.heeds_preview(slot, fork, message))
         {
             // A preview that cannot be carried is left out; the answer decides.
-            length = self.carry(now, slot, Side::Callee, body, &mut rewritten[1..]).unwrap_or(0);
+            let word = Word::of_callee(self.calls[slot].offered);
+            let out = &mut rewritten[1..];
+            length = self.carry(now, slot, Side::Callee, word, body, out).unwrap_or(0);
             if length > 0 {
                 self.calls[slot].described = Some(index);
                 self.believe(now, slot, Side::Callee, body);

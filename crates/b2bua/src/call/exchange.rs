@@ -21,7 +21,7 @@ use crate::arena::Field;
 use crate::compose::{self, Content, Extensions, Outgoing, Reply, SDP, Says, Told};
 use crate::counter::Counter;
 use crate::dialog::Side;
-use crate::media::MediaFault;
+use crate::media::{MediaFault, Word};
 use crate::path::Path;
 use crate::switch::Switch;
 use crate::table::Key;
@@ -325,7 +325,8 @@ impl Switch {
             return Ok(content_type.filter(|_| !body.is_empty()).map(|kind| (kind, body)));
         }
         let Some(body) = description(message) else { return Ok(None) };
-        match self.carry(now, slot, side, body, out) {
+        let word = if message.request().is_some() { Word::Offer } else { Word::Answer };
+        match self.carry(now, slot, side, word, body, out) {
             Ok(length) => Ok(Some((SDP, &out[..length]))),
             Err(MediaFault::Unusable) => {
                 self.counters.add(Counter::RefusedMedia);
@@ -333,7 +334,7 @@ impl Switch {
             }
             // What is refused is the description, not the request: the session goes on as it was, which is
             // what a 488 tells (RFC 3261 §14.2), and some take a 403 for the end of the dialog.
-            Err(MediaFault::Fenced) => Err(488),
+            Err(MediaFault::Fenced | MediaFault::NoCodec) => Err(488),
             Err(MediaFault::PortsFull) => Err(503),
         }
     }

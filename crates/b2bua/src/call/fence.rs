@@ -24,7 +24,7 @@ use crate::action::Action;
 use crate::compose::Reply;
 use crate::counter::Counter;
 use crate::dialog::Side;
-use crate::media::{call_of, outside};
+use crate::media::{Word, call_of, outside};
 use crate::path::Path;
 use crate::switch::Switch;
 use crate::transact::Which;
@@ -146,10 +146,10 @@ impl Switch {
         if path.inside().is_some() || !self.fences.binds(owner) {
             return false;
         }
-        let streams = Self::media_parts(&mut self.calls, &self.setup, slot);
+        let streams = Self::media_parts(&mut self.calls, &self.setup, &self.profiles, slot);
         let fences = &self.fences;
         let passes = |address: IpAddr| fences.passes(owner, address);
-        let found = outside(body, path.remote.ip(), streams.locals, passes);
+        let found = outside(body, &streams.asking(side), passes);
         let Some(address) = found else { return false };
         let record = self.calls[slot].record.id;
         self.note_fenced(now, owner, FenceCheck::Description, address, record);
@@ -170,9 +170,16 @@ impl Switch {
         judged.unwrap_or(false)
     }
 
-    /// Whether a 18x or 2xx of one being tried describes media outside its fence. Such a one is given up,
-    /// and the next candidate is tried.
-    pub(super) fn fails_fence(
+    /// Whether a vendor's description has no codec that the caller may be told of.
+    fn shares_no_codec(&mut self, slot: usize, body: &[u8]) -> bool {
+        let word = Word::of_callee(self.calls[slot].offered);
+        let streams = Self::media_parts(&mut self.calls, &self.setup, &self.profiles, slot);
+        streams.shares_no_codec(Side::Callee, word, body)
+    }
+
+    /// Whether a 18x or 2xx of one being tried describes media outside its fence, or a 2xx none that the
+    /// caller may be told of. Such a one is given up, and the next candidate is tried.
+    pub(super) fn fails_terms(
         &mut self,
         now: Instant,
         slot: usize,
@@ -183,18 +190,22 @@ impl Switch {
         let Some(body) = description(message) else { return false };
         let attempt = self.calls[slot].record.attempts.get(usize::from(index));
         let owner = attempt.map_or(0, |attempt| attempt.gateway);
-        if !self.is_outside(now, slot, Side::Callee, owner, body) {
-            return false;
-        }
         let status = message.status().unwrap_or(0);
         let is_answer = Class::of(status) == Class::Success;
+        let reason = if self.is_outside(now, slot, Side::Callee, owner, body) {
+            EndReason::Geofence
+        } else if is_answer && self.shares_no_codec(slot, body) {
+            EndReason::NoCodec
+        } else {
+            return false;
+        };
         match is_answer {
             true => self.dismiss(now, client, message),
             false => self.cancel_client(now, client, None),
         }
         let call = &mut self.calls[slot];
         call.branches.close(index);
-        call.note_attempt_end(now, index, EndReason::Geofence);
+        call.note_attempt_end(now, index, reason);
         let ms = call.ms(now);
         if let Some(attempt) = call.record.attempts.get_mut(usize::from(index))
             && is_answer

@@ -18,7 +18,7 @@ use crate::arena::{Field, TooLong};
 use crate::compose::{SDP, Says};
 use crate::counter::Counter;
 use crate::dialog::Side;
-use crate::media::MediaFault;
+use crate::media::{MediaFault, Word};
 use crate::switch::Switch;
 use crate::transaction::{Role, TransactionKey};
 use crate::transfers::{Plan, Stage};
@@ -80,9 +80,9 @@ impl Switch {
         let offer = description(message).ok_or(488_u16)?;
         let stayer = side.other();
         let mut room = self.take_scratch();
-        let carried = self.carry(now, slot, side, offer, &mut room);
+        let carried = self.carry(now, slot, side, Word::Offer, offer, &mut room);
         let sent = carried.map_err(|fault| match fault {
-            MediaFault::Unusable | MediaFault::Fenced => 488_u16,
+            MediaFault::Unusable | MediaFault::Fenced | MediaFault::NoCodec => 488_u16,
             MediaFault::PortsFull => 503,
         });
         let sent = sent.and_then(|length| {
@@ -214,8 +214,9 @@ impl Switch {
         message: &Message<'_>,
     ) -> bool {
         let mut room = self.take_scratch();
-        let carried = description(message)
-            .and_then(|answer| self.carry(now, slot, side.other(), answer, &mut room).ok());
+        let carried = description(message).and_then(|answer| {
+            self.carry(now, slot, side.other(), Word::Answer, answer, &mut room).ok()
+        });
         if let Some(length) = carried {
             self.keep_description(slot, side, &room[..length]);
         }

@@ -60,11 +60,13 @@ use self::keypad::Typed;
 use self::reliable::{FORKS_MAX, Fork, Reliable};
 use crate::Instant;
 use crate::action::Action;
+use crate::compose;
 use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
 use crate::kept::Kept;
 use crate::keys::{Place, Shard, TOKEN_BYTES, Token};
 use crate::media::{self, Streams};
+use crate::profiles::Profiles;
 use crate::switch::Switch;
 use crate::timers::micros_until;
 use crate::transaction::TransactionKey;
@@ -543,9 +545,19 @@ impl Switch {
     fn media_parts<'a>(
         calls: &'a mut [Call],
         setup: &'a crate::limits::Setup,
+        profiles: &'a Profiles,
         slot: usize,
     ) -> Streams<'a> {
         let call = &mut calls[slot];
+        let peers = Side::BOTH.map(|side| {
+            let (gateway, wishes) = call.party(side);
+            profiles.of_party(gateway, wishes)
+        });
+        // Keys are for us where they may begin a transfer, which joins what goes through us.
+        let transfers = peers.iter().any(|peer| compose::serves(sip::Method::Refer, Some(peer)));
+        let is_recorded = call.record.recorded != 0 || peers.iter().any(|peer| peer.recorded != 0);
+        let reads = transfers || is_recorded;
+        let signalling = call.legs.each_ref().map(|leg| leg.path.remote.ip());
         let key = CallKey { slot: slot as u32, generation: call.generation };
         let answered = call.state.is_confirmed();
         let ends = call.talk_ends();
@@ -564,6 +576,9 @@ impl Switch {
             tapped,
             ends,
             sessions,
+            terms: peers.map(|peer| &peer.media),
+            reads,
+            signalling,
             secret,
         }
     }

@@ -22,6 +22,7 @@ use crate::arena::Field;
 use crate::compose::{Reply, SDP};
 use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
+use crate::media::Word;
 use crate::path::{Inside, Path};
 use crate::switch::Switch;
 use crate::table::Key;
@@ -141,7 +142,8 @@ impl Switch {
         let mut room = self.take_scratch();
         // No lines of anybody's.
         room[0] = b'\n';
-        let carried = self.carry(now, slot, Side::Callee, offer, &mut room[1..]);
+        let word = Word::of_callee(self.calls[slot].offered);
+        let carried = self.carry(now, slot, Side::Callee, word, offer, &mut room[1..]);
         let kept = carried.ok().and_then(|length| self.kept.keep(&room[..=length]));
         self.give_scratch(room);
         let Some(kept) = kept else { return false };

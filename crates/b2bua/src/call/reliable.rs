@@ -35,6 +35,7 @@ use crate::counter::Counter;
 use crate::dialog::Side;
 use crate::kept::Kept;
 use crate::keys::{self, Token};
+use crate::media::Word;
 use crate::path::Path;
 use crate::switch::Switch;
 use crate::table::Key;
@@ -574,7 +575,7 @@ impl Switch {
     ) -> bool {
         let Some(body) = body.filter(|_| self.leg_fork(slot) == Some(fork)) else { return false };
         let mut rewritten = self.take_scratch();
-        let carried = self.carry(now, slot, Side::Caller, body, &mut rewritten).ok();
+        let carried = self.carry(now, slot, Side::Caller, Word::Answer, body, &mut rewritten).ok();
         let sent = carried.is_some_and(|length| {
             self.believe(now, slot, Side::Caller, body);
             self.keep_description(slot, Side::Callee, &rewritten[..length]);

@@ -18,6 +18,7 @@ mod hiding;
 mod hostile;
 mod identity;
 mod keypad;
+mod media;
 mod overload;
 mod peers;
 mod pickup;

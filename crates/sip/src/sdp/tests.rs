@@ -37,7 +37,9 @@ const OFFER: &str = "v=0\r\n\
 fn rewritten(sdp: &str, address: &str, ports: &[u16]) -> String {
     let sdp = Sdp::parse(sdp.as_bytes()).unwrap();
     let mut out = [0; 4096];
-    let rewrite = Rewrite { address: address.parse().unwrap(), session: 77, version: 5, ports };
+    let edits: Vec<_> = ports.iter().copied().map(Edit::port).collect();
+    let address = address.parse().unwrap();
+    let rewrite = Rewrite { address, session: 77, version: 5, edits: &edits, bypassed: false };
     let length = sdp.rewrite(&rewrite, &mut out).unwrap();
     Sdp::parse(&out[..length]).unwrap();
     String::from_utf8(out[..length].to_vec()).unwrap()
@@ -195,13 +197,36 @@ fn no_line_of_any_kind_carries_an_address_over() {
 }
 
 #[test]
+fn what_goes_from_end_to_end_keeps_its_addresses_and_loses_its_describer() {
+    let sdp = Sdp::parse(OFFER.as_bytes()).unwrap();
+    let edits = [Edit::port(1), Edit::port(1), Edit::default()];
+    let address = "203.0.113.1".parse().unwrap();
+    let rewrite = Rewrite { address, session: 77, version: 5, edits: &edits, bypassed: true };
+    let mut out = [0; 4096];
+    let length = sdp.rewrite(&rewrite, &mut out).unwrap();
+    let hidden = ["o=", "s=", "i=", "u=", "e=", "p=", "a=tool"];
+    let is_kept = |line: &&str| !hidden.iter().any(|start| line.starts_with(start));
+    let (head, tail) = OFFER.split_once("m=image").unwrap();
+    let expected: Vec<_> = head.lines().filter(is_kept).collect();
+    let told = String::from_utf8(out[..length].to_vec()).unwrap();
+    let (head, image) = told.split_once("m=image").unwrap();
+    assert_eq!(head.lines().filter(is_kept).collect::<Vec<_>>(), expected);
+    assert!(told.contains("o=- 77 5 IN IP4 203.0.113.1\r\ns=-\r\n"));
+    // What is refused has no RTCP.
+    assert!(
+        tail.contains("a=rtcp:") && image.starts_with(" 0 udptl") && !image.contains("a=rtcp:")
+    );
+}
+
+#[test]
 fn what_does_not_fit_is_not_written() {
     let sdp = Sdp::parse(OFFER.as_bytes()).unwrap();
     let rewrite = Rewrite {
         address: "203.0.113.1".parse().unwrap(),
         session: 1,
         version: 1,
-        ports: &[30_000],
+        edits: &[Edit::port(30_000)],
+        bypassed: false,
     };
     let mut out = [0; 4096];
     let length = sdp.rewrite(&rewrite, &mut out).unwrap();

@@ -1,29 +1,42 @@
 //! The media of a call: our ports, the descriptions with our addresses in them, the flows.
 //!
 //! Stream *i* is the *i*-th media line of the descriptions; each leg has a port pair for it. We
-//! relay the first [`STREAMS_MAX`] lines that are RTP and give any other port 0, which refuses it
-//! (RFC 3264 §6). Ports are taken when a description first needs them: so an offerless INVITE
+//! relay the first [`STREAMS_MAX`] lines that are RTP or fax in UDP, give any other port 0, which refuses it
+//! (RFC 3264 §6), and tell of each what [`told`] says. Ports are taken when a description first needs them: so an offerless INVITE
 //! needs no rule of its own.
 //!
 //! Withstands: descriptions that cannot be read (488), more lines than we relay, media addresses
 //! of a private network behind a public one (learned from the packets instead).
 
-use core::time::Duration;
-use std::net::{IpAddr, SocketAddr};
+mod far;
+mod passage;
+mod told;
 
+use core::time::Duration;
+use std::net::IpAddr;
+
+use link::profile::{MediaAddress, MediaTerms};
 use link::record::{CallKey, MediaFigures};
 use relay::{Latch, Opening, Owner, PayloadTypes};
 use sip::Sdp;
-use sip::sdp::{Media, Rewrite};
+use sip::sdp::{Edit, Media, Rewrite};
+use zerocopy::IntoBytes;
 
 use crate::Instant;
-use crate::dialog::{Side, is_private};
+use crate::dialog::Side;
 use crate::keys;
 use crate::limits::Local;
 use crate::ports::Ports;
+pub(crate) use far::outside;
+use far::{Asking, far_end, inside_end, rtcp_beside};
+pub(crate) use told::Word;
+use told::{Between, Medium};
 
 /// Streams of one call that we relay.
 pub(crate) const STREAMS_MAX: usize = 2;
+
+/// Stands for the describer's own port where media go from end to end.
+const END_TO_END: u16 = 1;
 
 /// One leg's side of the streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +47,8 @@ pub(crate) struct LegMedia {
     payload_types: [PayloadTypes; STREAMS_MAX],
     /// Whether that description asked for silence.
     pub(crate) held: bool,
+    /// Whether its media go from end to end, and not through us.
+    pub(crate) bypassed: bool,
     /// What we told the leg last.
     pub(crate) told: Described,
 }
@@ -53,6 +68,7 @@ impl LegMedia {
         ports: [0; STREAMS_MAX],
         payload_types: [PayloadTypes::ANY; STREAMS_MAX],
         held: false,
+        bypassed: false,
         told: Described { version: 0, hash: 0 },
     };
 
@@ -70,6 +86,8 @@ pub(crate) enum MediaFault {
     PortsFull,
     /// It wants media outside the fence of its leg.
     Fenced,
+    /// No codec in it is allowed on both sides.
+    NoCodec,
 }
 
 /// A call as the media plane sees it.
@@ -81,6 +99,10 @@ pub(crate) struct Streams<'a> {
     pub(crate) locals: [&'a Local; 2],
     /// Whether the far end of a leg is another call of ours, by [`Side`].
     pub(crate) inside: [bool; 2],
+    /// Where both legs' far ends signal from, by [`Side`].
+    pub(crate) signalling: [IpAddr; 2],
+    /// Whether the media are for us to read.
+    pub(crate) reads: bool,
     /// Whether both sides may be heard.
     pub(crate) answered: bool,
     /// Whether the call is recorded.
@@ -89,8 +111,31 @@ pub(crate) struct Streams<'a> {
     pub(crate) ends: Option<Instant>,
     /// Our number of each leg's session, by [`Side`].
     pub(crate) sessions: [u32; 2],
+    /// What both legs' gateways want of media, by [`Side`].
+    pub(crate) terms: [&'a MediaTerms; 2],
     /// What no peer knows.
     pub(crate) secret: &'a [u8; 16],
+}
+
+impl Streams<'_> {
+    /// Whether a description of `from` has no codec that the other leg may be told of.
+    pub(crate) fn shares_no_codec(&self, from: Side, word: Word, description: &[u8]) -> bool {
+        let between = self.between(from);
+        let is_told = |sdp: Sdp<'_>| told::told(&sdp, word, between).is_ok();
+        !between.is_plain() && Sdp::parse(description).is_ok_and(|sdp| !is_told(sdp))
+    }
+
+    /// What decides which address of a side is believed.
+    pub(crate) fn asking(&self, from: Side) -> Asking<'_> {
+        let signalling = self.signalling[from as usize];
+        let address = MediaAddress::from(self.terms[from as usize].address);
+        Asking { signalling, locals: self.locals, address }
+    }
+
+    fn between(&self, from: Side) -> Between<'_> {
+        let terms = self.terms;
+        Between { teller: terms[from as usize], hearer: terms[from.other() as usize] }
+    }
 }
 
 /// The worker's ports and flows.
@@ -129,25 +174,31 @@ impl MediaPlane {
         now: Instant,
         streams: &mut Streams<'_>,
         from: Side,
+        word: Word,
         description: &[u8],
         out: &mut [u8],
     ) -> Result<usize, MediaFault> {
         let sdp = Sdp::parse(description).map_err(|_| MediaFault::Unusable)?;
-        for (index, _) in usable(&sdp) {
-            self.open_stream(now, streams, index)?;
-        }
         let to = from.other() as usize;
-        let ours = streams.legs[to].ports;
-        let ports = core::array::from_fn::<u16, STREAMS_MAX, _>(|index| {
-            let relayed = sdp.media().get(index).is_some_and(Media::is_rtp);
-            if relayed { ours[index] } else { 0 }
+        let told = told::told(&sdp, word, streams.between(from))?;
+        let bypassed = streams.settle_passage(&sdp);
+        if !bypassed {
+            for (index, _) in told.iter().enumerate().filter(|(_, medium)| medium.is_told()) {
+                self.open_stream(now, streams, index)?;
+            }
+        }
+        let ours = if bypassed { [END_TO_END; STREAMS_MAX] } else { streams.legs[to].ports };
+        let edits = core::array::from_fn::<_, STREAMS_MAX, _>(|index| match &told[index] {
+            Medium::Told(change) => Edit { port: ours[index], change: change.as_ref() },
+            Medium::Refused => Edit::default(),
         });
         let address = streams.locals[to].advertised();
-        let told = next_description(streams, to, address, &ports, description);
-        let (session, version) = (streams.sessions[to], told.version);
-        let rewrite = Rewrite { address, session, version, ports: &ports };
+        let version = next_description(streams, to, address, &edits, description);
+        let session = streams.sessions[to];
+        let rewrite =
+            Rewrite { address, session, version: version.version, edits: &edits, bypassed };
         let length = sdp.rewrite(&rewrite, out).ok_or(MediaFault::Unusable)?;
-        streams.legs[to].told = told;
+        streams.legs[to].told = version;
         Ok(length)
     }
 
@@ -210,28 +261,31 @@ impl MediaPlane {
         streams: &mut Streams<'_>,
         from: Side,
         description: &[u8],
-        signalling: IpAddr,
         until: Instant,
     ) {
         let Ok(sdp) = Sdp::parse(description) else { return };
         let [own, other] = [from as usize, from.other() as usize];
         let mut held = false;
         for (index, port) in streams.legs[own].ports.into_iter().enumerate() {
-            let media = sdp.media().get(index).filter(|media| media.is_rtp());
+            let media = sdp.media().get(index).filter(|media| is_relayed(media));
             if port == 0 {
                 continue;
             }
-            let types = media.into_iter().flat_map(Media::payload_types);
+            let is_fax = media.is_some_and(Media::is_udptl);
+            self.table.set_fax(port, is_fax);
+            let types = media.filter(|_| !is_fax).into_iter().flat_map(Media::payload_types);
             let types = types.fold(PayloadTypes::ANY, PayloadTypes::with);
             streams.legs[own].payload_types[index] = types;
             let both = types.bits() | streams.legs[other].payload_types[index].bits();
             let both = PayloadTypes::from_bits(both);
             let far = match streams.inside[own] {
                 true => media.and_then(|media| inside_end(media, streams.locals[own])),
-                false => media.and_then(|media| far_end(media, signalling, streams.locals)),
+                false => media.and_then(|media| far_end(media, &streams.asking(from))),
             };
+            let address = MediaAddress::from(streams.terms[own].address);
             let latch = match far {
                 _ if streams.inside[own] => Latch::Inside,
+                Some((Some(_), _)) if address == MediaAddress::Described => Latch::Fixed,
                 // Whatever it describes cannot be reached: the packets say where it is.
                 Some((None, _)) => Latch::Learn { until },
                 Some((Some(_), _)) => Latch::LearnPort { until },
@@ -384,14 +438,19 @@ fn next_description(
     streams: &Streams<'_>,
     to: usize,
     address: IpAddr,
-    ports: &[u16; STREAMS_MAX],
+    edits: &[Edit<'_>; STREAMS_MAX],
     description: &[u8],
 ) -> Described {
     let address = match address {
         IpAddr::V4(ip) => ip.to_ipv6_mapped(),
         IpAddr::V6(ip) => ip,
     };
-    let ports = ports.iter().fold(0, |all, &port| all << 16 | u128::from(port));
+    let mut ports = edits.iter().fold(0, |all, edit| all << 16 | u128::from(edit.port));
+    // Other terms make another description of the same.
+    for terms in streams.terms.iter().filter(|terms| !terms.is_plain()) {
+        let told = keys::hash(streams.secret, terms.as_bytes());
+        ports = (ports ^ u128::from(told) << 64).rotate_left(1);
+    }
     let parts = [u128::from(keys::hash(streams.secret, description)), address.to_bits(), ports];
     let hash = keys::hash(streams.secret, parts.map(u128::to_be_bytes).as_flattened()) as u32;
     let told = streams.legs[to].told;
@@ -418,12 +477,6 @@ fn opening(streams: &Streams<'_>, side: Side, index: usize) -> (u16, Opening) {
     (streams.legs[side as usize].ports[index], opening)
 }
 
-/// The lines that we relay: RTP, in use, within our number of streams.
-fn usable<'s, 'a>(sdp: &'s Sdp<'a>) -> impl Iterator<Item = (usize, &'s Media<'a>)> {
-    let lines = sdp.media().iter().enumerate().take(STREAMS_MAX);
-    lines.filter(|(_, media)| media.port != 0 && media.is_rtp())
-}
-
 /// How many lines of a description are refused, because we do not relay them.
 pub(crate) fn refused_streams(description: &[u8]) -> usize {
     let Ok(sdp) = Sdp::parse(description) else { return 0 };
@@ -431,48 +484,15 @@ pub(crate) fn refused_streams(description: &[u8]) -> usize {
     wanted - usable(&sdp).count()
 }
 
-/// Where a description wants media that would be believed, and that does not pass.
-pub(crate) fn outside(
-    description: &[u8],
-    signalling: IpAddr,
-    locals: [&Local; 2],
-    passes: impl Fn(IpAddr) -> bool,
-) -> Option<SocketAddr> {
-    let sdp = Sdp::parse(description).ok()?;
-    let ends = usable(&sdp).filter_map(|(_, media)| far_end(media, signalling, locals));
-    let mut wanted = ends.flat_map(|(rtp, rtcp)| [rtp, rtcp]).flatten();
-    wanted.find(|end| !passes(end.ip()))
+/// The lines that we relay: RTP or fax in UDP, in use, within our number of streams.
+fn usable<'s, 'a>(sdp: &'s Sdp<'a>) -> impl Iterator<Item = (usize, &'s Media<'a>)> {
+    let lines = sdp.media().iter().enumerate().take(STREAMS_MAX);
+    lines.filter(|(_, media)| media.port != 0 && is_relayed(media))
 }
 
-/// Where a medium is wanted, RTP and RTCP. Outer `None`: nowhere; inner: where packets come from.
-type FarEnd = Option<(Option<SocketAddr>, Option<SocketAddr>)>;
-
-fn far_end(media: &Media<'_>, signalling: IpAddr, locals: [&Local; 2]) -> FarEnd {
-    let ip = media.connection.and_then(|connection| connection.ip);
-    if media.port == 0 || ip.is_some_and(|ip| ip.is_unspecified() || ip.is_multicast()) {
-        return None;
-    }
-    // Nobody's far end are we ourselves: two such calls would feed each other for ever.
-    let is_ours = |ip| locals.iter().any(|own| own.address == ip || own.advertise == Some(ip));
-    // A host name is not looked up: like a private address behind a public one, it is learned.
-    let is_there = |ip: &IpAddr| (!is_private(*ip) || is_private(signalling)) && !is_ours(*ip);
-    let Some(ip) = ip.filter(is_there) else {
-        return Some((None, None));
-    };
-    let rtcp_port = media.rtcp_port.or(media.port.checked_add(1));
-    let rtcp = rtcp_port.map(|port| SocketAddr::new(media.rtcp_ip.unwrap_or(ip), port));
-    Some((Some(SocketAddr::new(ip, media.port)), rtcp))
-}
-
-/// The same of a leg whose far end is another call of ours, at the same own address.
-fn inside_end(media: &Media<'_>, own: &Local) -> FarEnd {
-    let rtp = (media.port != 0).then(|| SocketAddr::new(own.address, media.port))?;
-    Some((Some(rtp), rtcp_beside(rtp)))
-}
-
-/// Where RTCP goes if nobody says otherwise (RFC 3550 §11).
-fn rtcp_beside(rtp: SocketAddr) -> Option<SocketAddr> {
-    Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?))
+/// Whether a medium is of a kind that we relay.
+fn is_relayed(media: &Media<'_>) -> bool {
+    media.is_rtp() || media.is_udptl()
 }
 
 /// The number under which the relay knows a call.
@@ -510,7 +530,11 @@ mod tests {
         let mut plane = MediaPlane::new((10_000, 10_019));
         let locals = locals();
         let (mut caller, mut callee) = (LegMedia::NONE, LegMedia::NONE);
+        let terms = MediaTerms::default();
         let mut streams = Streams {
+            terms: [&terms; 2],
+            reads: false,
+            signalling: ["198.51.100.7", "203.0.113.7"].map(|it| it.parse().unwrap()),
             key: CallKey { slot: 3, generation: 4 },
             legs: [&mut caller, &mut callee],
             locals: [&locals[0], &locals[1]],
@@ -523,41 +547,21 @@ mod tests {
         };
         let mut out = [0; 1_000];
         let now = Duration::ZERO;
-        let length = plane.carry(now, &mut streams, Side::Caller, OFFER, &mut out).unwrap();
+        let length =
+            plane.carry(now, &mut streams, Side::Caller, Word::Offer, OFFER, &mut out).unwrap();
         let sdp = Sdp::parse(&out[..length]).unwrap();
         let ports: Vec<u16> = sdp.media().iter().map(|media| media.port).collect();
-        assert_eq!(ports, [10_002, 0, 0]);
+        assert_eq!(ports, [10_002, 10_006, 0]);
         assert_eq!(sdp.connection().unwrap().host, b"203.0.113.1");
-        assert_eq!(refused_streams(OFFER), 2);
-        plane.believe(&mut streams, Side::Caller, OFFER, "198.51.100.7".parse().unwrap(), now);
+        assert_eq!(refused_streams(OFFER), 1);
+        plane.believe(&mut streams, Side::Caller, OFFER, now);
         assert_eq!(plane.snapshot(10_000).remote, Some("198.51.100.7:4000".parse().unwrap()));
-        assert_eq!(plane.table.open_pairs(), 2);
+        assert!(!plane.snapshot(10_000).fax && plane.snapshot(10_004).fax);
+        assert_eq!(plane.table.open_pairs(), 4);
         plane.release(&mut caller);
         plane.release(&mut callee);
         assert_eq!(plane.table.open_pairs(), 0);
         assert_eq!(plane.ports.free(), 10);
-    }
-
-    #[test]
-    fn an_address_that_cannot_be_the_far_ends_is_learned_from_the_packets() {
-        let offer = b"v=0\r\no=- 1 1 IN IP4 10.0.0.7\r\ns=-\r\nc=IN IP4 10.0.0.7\r\nt=0 0\r\n\
-            m=audio 4000 RTP/AVP 0\r\na=rtcp:5001\r\n";
-        let sdp = Sdp::parse(offer).unwrap();
-        let media = &sdp.media()[0];
-        let own = |address: &str| Local {
-            address: address.parse().unwrap(),
-            sip_port: 5060,
-            prefix_bits: 24,
-            advertise: None,
-            stream_ports: StreamPorts::default(),
-        };
-        let (one, other, same) = (own("192.0.2.1"), own("203.0.113.1"), own("10.0.0.7"));
-        let far_end = |from: &str, own| far_end(media, from.parse().unwrap(), [own, &other]);
-        assert_eq!(far_end("198.51.100.7", &one), Some((None, None)));
-        assert_eq!(far_end("10.0.0.1", &same), Some((None, None)), "that is us");
-        let far = far_end("10.0.0.1", &one).unwrap();
-        assert_eq!(far.0, Some("10.0.0.7:4000".parse().unwrap()));
-        assert_eq!(far.1, Some("10.0.0.7:5001".parse().unwrap()));
     }
 
     #[test]

@@ -1,0 +1,332 @@
+//! What one leg is told of the other leg's description, as the gateways of both want it.
+//!
+//! ```text
+//!  codecs       those that both lists name; an offer comes in the order of the hearer's list, else of the teller's
+//!  annexb, -a   no where either says no, else yes where either says yes, else as described (RFC 4856, RFC 7261)
+//!  ptime        the hearer's, else the teller's, else as described
+//!  T.38, keys   unless either refuses them
+//! ```
+//!
+//! One pure function says so for every medium. A medium of which nothing is left is refused; where that was the
+//! only sound, so is the description.
+
+use link::profile::{Annex, MediaTerms};
+use sip::Sdp;
+use sip::sdp::{Change, Codec, Media};
+
+use super::{MediaFault, STREAMS_MAX, is_relayed};
+
+/// Which word of a negotiation a description is (RFC 3264).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    Offer,
+    Answer,
+}
+
+impl Word {
+    /// What the callee's description is, after an INVITE with an offer or without.
+    pub(crate) fn of_callee(offered: bool) -> Self {
+        if offered { Self::Answer } else { Self::Offer }
+    }
+}
+
+/// What becomes of one medium.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lives in place: there is no allocation here")]
+pub(super) enum Medium {
+    /// It is none that we relay, or one that somebody refuses.
+    Refused,
+    /// It is told, as it is or with a change.
+    Told(Option<Change>),
+}
+
+impl Medium {
+    pub(super) fn is_told(&self) -> bool {
+        matches!(self, Self::Told(_))
+    }
+}
+
+/// The gateways at both ends of a description.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Between<'a> {
+    pub(super) teller: &'a MediaTerms,
+    pub(super) hearer: &'a MediaTerms,
+}
+
+/// What is told of the first media of a description.
+pub(super) fn told(
+    sdp: &Sdp<'_>,
+    word: Word,
+    between: Between<'_>,
+) -> Result<[Medium; STREAMS_MAX], MediaFault> {
+    let is_plain = between.is_plain();
+    let mut told = [const { Medium::Refused }; STREAMS_MAX];
+    let (mut sounds, mut silenced) = (false, false);
+    for (place, media) in told.iter_mut().zip(sdp.media()) {
+        if media.port == 0 || !is_relayed(media) {
+            continue;
+        }
+        *place = match is_plain {
+            true => Medium::Told(None),
+            false => between.medium(media, word),
+        };
+        let is_told = place.is_told();
+        sounds |= is_told && media.kind == b"audio";
+        silenced |= !is_told && media.kind == b"audio";
+    }
+    if silenced && !sounds { Err(MediaFault::NoCodec) } else { Ok(told) }
+}
+
+impl Between<'_> {
+    /// Whether descriptions pass as they are.
+    pub(super) fn is_plain(&self) -> bool {
+        self.teller.is_plain() && self.hearer.is_plain()
+    }
+
+    fn medium(self, media: &Media<'_>, word: Word) -> Medium {
+        if media.is_udptl() {
+            let is_refused = self.teller.t38_refused | self.hearer.t38_refused != 0;
+            return if is_refused { Medium::Refused } else { Medium::Told(None) };
+        }
+        if media.kind != b"audio" {
+            return Medium::Told(None);
+        }
+        self.sound(media, word)
+    }
+
+    fn sound(self, media: &Media<'_>, word: Word) -> Medium {
+        let codecs = media.codecs();
+        let is_allowed = |codec: Codec| allows(self.teller, codec) && allows(self.hearer, codec);
+        let mut change = Change::NONE;
+        let mut is_changed = false;
+        let kept = || media.payload_types().filter(|&payload| is_allowed(codecs.of(payload)));
+        let (listed, left) = (media.payload_types().count(), kept().count());
+        let is_sound = kept().any(|payload| codecs.of(payload).is_sound());
+        if left < listed && !is_sound {
+            return Medium::Refused;
+        }
+        let first = self.first_choices().filter(|_| word == Word::Offer);
+        if left < listed || first.is_some() {
+            is_changed = true;
+            for choice in first.into_iter().flat_map(MediaTerms::codecs) {
+                let of = |payload: &u8| codecs.of(*payload) as u8 == choice;
+                kept().filter(of).for_each(|payload| change.list(payload));
+            }
+            // Those that no list orders; who is listed already is not listed again.
+            kept().for_each(|payload| change.list(payload));
+        }
+        for (codec, name, said) in [
+            (Codec::G729, &b"annexb"[..], [self.teller.annexb, self.hearer.annexb]),
+            (Codec::G723, b"annexa", [self.teller.annexa, self.hearer.annexa]),
+        ] {
+            let Some(value) = annex(said.map(Annex::from)) else { continue };
+            for payload in kept().filter(|&payload| codecs.of(payload) == codec) {
+                is_changed = true;
+                change.set_parameter(media, payload, name, value);
+            }
+        }
+        is_changed |= self.set_packet_time(media, &mut change);
+        Medium::Told(is_changed.then_some(change))
+    }
+
+    /// Whose list orders an offer.
+    fn first_choices(&self) -> Option<&MediaTerms> {
+        let orders = |terms: &&MediaTerms| terms.codecs[0] != 0 && terms.codecs_unordered == 0;
+        [self.hearer, self.teller].into_iter().find(orders)
+    }
+
+    /// Whether anything is said of it.
+    fn set_packet_time(&self, media: &Media<'_>, change: &mut Change) -> bool {
+        let (own, theirs) = (self.hearer.ptime, self.teller.ptime);
+        let ms = if own != 0 { own } else { theirs };
+        if ms == 0 {
+            return false;
+        }
+        let digits = [ms / 100, ms / 10 % 10, ms % 10].map(|digit| b'0' + digit);
+        let leading = usize::from(ms < 100) + usize::from(ms < 10);
+        let digits = &digits[leading..];
+        change.drop_lines(b"ptime");
+        change.drop_lines(b"maxptime");
+        change.add_line(&[b"ptime:", digits]);
+        if media.attributes().any(|attribute| attribute.starts_with(b"maxptime:")) {
+            change.add_line(&[b"maxptime:", digits]);
+        }
+        true
+    }
+}
+
+/// Whether a gateway may be told of a codec, and tell of it.
+fn allows(terms: &MediaTerms, codec: Codec) -> bool {
+    match codec {
+        Codec::TelephoneEvent => terms.events_refused == 0,
+        _ => terms.codecs[0] == 0 || terms.codecs().any(|allowed| allowed == codec as u8),
+    }
+}
+
+/// What two gateways together say of silence suppression.
+fn annex(said: [Annex; 2]) -> Option<&'static [u8]> {
+    match said {
+        [Annex::Off, _] | [_, Annex::Off] => Some(b"no"),
+        [Annex::On, _] | [_, Annex::On] => Some(b"yes"),
+        [Annex::Pass, Annex::Pass] => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use link::profile::CODECS_MAX;
+    use sip::sdp::{Edit, Rewrite};
+
+    use super::*;
+
+    const PLAIN: MediaTerms = MediaTerms {
+        codecs: [0; CODECS_MAX],
+        codecs_unordered: 0,
+        annexb: 0,
+        annexa: 0,
+        ptime: 0,
+        t38_refused: 0,
+        events_refused: 0,
+        proxy: 0,
+        address: 0,
+    };
+
+    const AUDIO: &str = "m=audio 9 RTP/AVP 0 8 18 101\r\na=rtpmap:101 telephone-event/8000\r\n";
+
+    fn with(codecs: &[Codec]) -> MediaTerms {
+        let mut listed = [0; CODECS_MAX];
+        listed.iter_mut().zip(codecs).for_each(|(place, &codec)| *place = codec as u8);
+        MediaTerms { codecs: listed, ..PLAIN }
+    }
+
+    /// What the hearer reads of these media.
+    fn heard(
+        media: &str,
+        word: Word,
+        teller: &MediaTerms,
+        hearer: &MediaTerms,
+    ) -> Result<String, MediaFault> {
+        let head = "v=0\r\no=- 7 1 IN IP4 203.0.113.1\r\ns=-\r\nc=IN IP4 203.0.113.1\r\nt=0 0\r\n";
+        let text = format!("{head}{media}");
+        let sdp = Sdp::parse(text.as_bytes()).unwrap();
+        let told = told(&sdp, word, Between { teller, hearer })?;
+        let edits: Vec<_> = told
+            .iter()
+            .map(|medium| match medium {
+                Medium::Refused => Edit::default(),
+                Medium::Told(change) => Edit { port: 9, change: change.as_ref() },
+            })
+            .collect();
+        let address = [203, 0, 113, 1].into();
+        let rewrite = Rewrite { address, session: 7, version: 1, edits: &edits, bypassed: false };
+        let mut out = [0; 2_000];
+        let length = sdp.rewrite(&rewrite, &mut out).unwrap();
+        Ok(String::from_utf8(out[head.len()..length].to_vec()).unwrap())
+    }
+
+    /// The formats of the first medium that the hearer reads; empty: refused.
+    fn formats(media: &str, word: Word, teller: &MediaTerms, hearer: &MediaTerms) -> String {
+        let heard = heard(media, word, teller, hearer).unwrap();
+        let line = heard.lines().next().unwrap();
+        let (_, formats) = line.split_once("AVP ").unwrap();
+        formats.to_owned()
+    }
+
+    #[test]
+    fn who_wants_nothing_is_told_all_as_it_is() {
+        assert_eq!(heard(AUDIO, Word::Offer, &PLAIN, &PLAIN).as_deref(), Ok(AUDIO));
+    }
+
+    #[test]
+    fn only_what_both_lists_name_is_told_and_offers_come_in_order() {
+        use Codec::{G729, Opus, Pcma, Pcmu};
+        let cases: [(&[Codec], &[Codec], Word, &str); 7] = [
+            (&[], &[Pcma, Pcmu], Word::Offer, "8 0 101"),
+            (&[], &[Pcma, Pcmu], Word::Answer, "0 8 101"),
+            (&[G729, Pcmu], &[], Word::Offer, "18 0 101"),
+            (&[G729, Pcmu], &[], Word::Answer, "0 18 101"),
+            (&[G729, Pcmu], &[Pcmu, G729, Pcma], Word::Offer, "0 18 101"),
+            (&[G729, Opus], &[Pcmu, G729], Word::Offer, "18 101"),
+            (&[G729], &[G729], Word::Answer, "18 101"),
+        ];
+        for (teller, hearer, word, expected) in cases {
+            let formats = formats(AUDIO, word, &with(teller), &with(hearer));
+            assert_eq!(formats, expected, "{teller:?} {hearer:?}");
+        }
+        let unordered = MediaTerms { codecs_unordered: 1, ..with(&[G729, Pcmu]) };
+        assert_eq!(formats(AUDIO, Word::Offer, &PLAIN, &unordered), "0 18 101");
+    }
+
+    #[test]
+    fn sound_of_which_nothing_is_left_is_refused() {
+        let (opus, pcmu) = (with(&[Codec::Opus]), with(&[Codec::Pcmu]));
+        let none = Err(MediaFault::NoCodec);
+        assert_eq!(heard(AUDIO, Word::Offer, &PLAIN, &opus), none, "keys are no sound");
+        assert_eq!(heard(AUDIO, Word::Answer, &opus, &PLAIN), none);
+        let both = format!("m=audio 9 RTP/AVP 18\r\n{AUDIO}");
+        let heard = heard(&both, Word::Offer, &PLAIN, &pcmu).unwrap();
+        assert!(
+            heard.starts_with("m=audio 0 RTP/AVP 18\r\nm=audio 9 RTP/AVP 0 101\r\n"),
+            "{heard}"
+        );
+        // Who described none that he could name chose so himself.
+        let keys = "m=audio 9 RTP/AVP 101\r\na=rtpmap:101 telephone-event/8000\r\n";
+        assert_eq!(formats(keys, Word::Offer, &PLAIN, &opus), "101");
+    }
+
+    #[test]
+    fn no_to_silence_suppression_wins_over_yes_and_yes_over_what_is_described() {
+        let terms = |annex: Annex| MediaTerms { annexb: annex as u8, annexa: annex as u8, ..PLAIN };
+        use Annex::{Off, On, Pass};
+        for (teller, hearer, value) in [
+            (On, On, "yes"),
+            (On, Off, "no"),
+            (Off, On, "no"),
+            (Off, Off, "no"),
+            (Pass, On, "yes"),
+            (Off, Pass, "no"),
+            (Pass, Pass, ""),
+        ] {
+            for said in ["", "annexb=yes", "annexb=no"] {
+                let line =
+                    if said.is_empty() { String::new() } else { format!("a=fmtp:18 {said}\r\n") };
+                let media = format!("m=audio 9 RTP/AVP 18 4\r\n{line}");
+                let expected = match value {
+                    "" => media.clone(),
+                    _ => format!(
+                        "m=audio 9 RTP/AVP 18 4\r\na=fmtp:18 annexb={value}\r\na=fmtp:4 annexa={value}\r\n"
+                    ),
+                };
+                let heard = heard(&media, Word::Answer, &terms(teller), &terms(hearer));
+                assert_eq!(heard, Ok(expected), "{teller:?} {hearer:?} {said}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_packet_is_as_long_as_the_hearer_wants_and_else_the_teller() {
+        let ptime = |ms| MediaTerms { ptime: ms, ..PLAIN };
+        let media = "m=audio 9 RTP/AVP 0\r\na=ptime:20\r\na=maxptime:60\r\n";
+        for (teller, hearer, ms) in
+            [(0, 30, 30), (30, 0, 30), (30, 20, 20), (0, 120, 120), (0, 5, 5)]
+        {
+            let heard = heard(media, Word::Offer, &ptime(teller), &ptime(hearer));
+            let told = format!("m=audio 9 RTP/AVP 0\r\na=ptime:{ms}\r\na=maxptime:{ms}\r\n");
+            assert_eq!(heard, Ok(told));
+        }
+        let heard = heard("m=audio 9 RTP/AVP 0\r\n", Word::Offer, &PLAIN, &ptime(30));
+        assert_eq!(heard.as_deref(), Ok("m=audio 9 RTP/AVP 0\r\na=ptime:30\r\n"));
+    }
+
+    #[test]
+    fn keys_and_fax_pass_unless_somebody_refuses_them() {
+        let fax = "m=image 9 udptl t38\r\na=T38FaxVersion:0\r\n";
+        let refusing = MediaTerms { t38_refused: 1, events_refused: 1, ..PLAIN };
+        assert_eq!(heard(fax, Word::Offer, &PLAIN, &PLAIN).as_deref(), Ok(fax));
+        let refused = fax.replace(" 9 ", " 0 ");
+        for (teller, hearer) in [(&PLAIN, &refusing), (&refusing, &PLAIN)] {
+            assert_eq!(heard(fax, Word::Offer, teller, hearer).as_ref(), Ok(&refused));
+            assert_eq!(formats(AUDIO, Word::Offer, teller, hearer), "0 8 18");
+        }
+    }
+}
