@@ -23,6 +23,7 @@ mod overload;
 mod peers;
 mod pickup;
 mod publisher;
+mod recording;
 mod redirect;
 mod registrar;
 mod reinvite;
