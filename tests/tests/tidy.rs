@@ -22,7 +22,18 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("xdp-prog", &[]),
     (
         "dataplane",
-        &["wire", "sip", "relay", "recording", "b2bua", "link", "shm", "config", "xdp-prog"],
+        &[
+            "wire",
+            "sip",
+            "relay",
+            "codec",
+            "recording",
+            "b2bua",
+            "link",
+            "shm",
+            "config",
+            "xdp-prog",
+        ],
     ),
     (
         "control",

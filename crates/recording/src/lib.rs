@@ -7,7 +7,6 @@
 
 #![forbid(unsafe_code)]
 
-pub mod g711;
 pub mod pcap;
 mod timeline;
 pub mod wav;

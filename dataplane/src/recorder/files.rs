@@ -9,9 +9,10 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use codec::g711;
 use link::record::{CallRecord, RECORDED_PCAP, RECORDED_WAV};
 use link::{Endpoint, Instant};
-use recording::{Frame, Side, Timeline, g711, pcap, wav};
+use recording::{Frame, Side, Timeline, pcap, wav};
 use wire::rtp;
 
 use super::thread::make_directory;
@@ -98,8 +99,8 @@ impl Files {
             return Ok(Laid::Heard);
         };
         let decode = match head.payload_type {
-            0 => g711::mu_law,
-            8 => g711::a_law,
+            0 => g711::from_mu_law,
+            8 => g711::from_a_law,
             _ => return Ok(Laid::Unheard),
         };
         let samples = body.iter().map(|&code| decode(code));
