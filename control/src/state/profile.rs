@@ -128,6 +128,8 @@ pub struct SipFields {
     pub t38: bool,
     /// Telephone events (RFC 4733) pass.
     pub telephone_event: bool,
+    /// Keys are heard in the tones of its G.711, where it describes no telephone events.
+    pub dtmf_inband: bool,
     /// Whether media go through us: `on`, `off`, `auto` or `must`.
     pub media_proxy: MediaProxy,
     /// Which address its media come from: `auto`, `sdp` or `latch`.
@@ -167,6 +169,7 @@ impl Default for SipFields {
             ptime: 0,
             t38: true,
             telephone_event: true,
+            dtmf_inband: false,
             media_proxy: MediaProxy::On,
             nat_media: MediaAddress::Auto,
         }
@@ -289,6 +292,7 @@ impl SipFields {
             ptime: self.ptime,
             t38_refused: u8::from(!self.t38),
             events_refused: u8::from(!self.telephone_event),
+            inband: self.dtmf_inband.into(),
             proxy: profile::MediaProxy::from(self.media_proxy) as u8,
             address: profile::MediaAddress::from(self.nat_media) as u8,
         }
@@ -343,7 +347,7 @@ impl SipFields {
             ringback: profile::Ringback::from(self.ringback_mode) as u8,
             redirects_max: self.redirects_max,
             recorded: self.recording.bits(),
-            spare: [0; 3],
+            spare: [0; 2],
             media: self.media_terms(),
             address,
             statuses,

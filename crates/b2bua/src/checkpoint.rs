@@ -97,7 +97,7 @@ fn put_leg(cursor: &mut Cursor<'_>, leg: &Leg, ports: &[PortState; STREAMS_MAX])
         cursor.put(&port.to_le_bytes())?;
         let remote = state.remote.map_or(Endpoint::NONE, Endpoint::from);
         cursor.put(remote.as_bytes())?;
-        let held = u8::from(state.on_hold) | u8::from(state.fax) << 1;
+        let held = u8::from(state.on_hold) | u8::from(state.fax) << 1 | u8::from(state.inband) << 2;
         cursor.put(&[u8::from(state.latched), held, state.events])?;
         cursor.put(&state.payload_types.bits().to_le_bytes())?;
     }
@@ -171,7 +171,8 @@ fn take_leg(
         let [latched, held, events] = reader.take()?;
         let payload_types = PayloadTypes::from_bits(u128::from_le_bytes(reader.take()?));
         let (latched, on_hold, fax) = (latched != 0, held & 1 != 0, held & 2 != 0);
-        *state = PortState { remote, latched, on_hold, payload_types, events, fax };
+        let inband = held & 4 != 0;
+        *state = PortState { remote, latched, on_hold, payload_types, events, fax, inband };
     }
     let mut ends = [0; FIELDS];
     for end in &mut ends {
@@ -248,6 +249,7 @@ mod tests {
             payload_types: PayloadTypes::ANY.with(8),
             events: 101,
             fax: true,
+            inband: true,
         };
         let ports = [state, PortState::default()];
         let (caller, callee) = (leg(1), leg(2));

@@ -206,13 +206,16 @@ pub struct MediaTerms {
     pub proxy: u8,
     /// [`MediaAddress`] as a number.
     pub address: u8,
+    /// 1: keys are heard in its tones, where it describes no telephone events.
+    pub inband: u8,
 }
 
 impl MediaTerms {
     /// Whether descriptions pass as they are.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        *self == Self { proxy: self.proxy, address: self.address, ..Self::default() }
+        let Self { proxy, address, inband, .. } = *self;
+        *self == Self { proxy, address, inband, ..Self::default() }
     }
 
     /// The codecs listed, the first choice first.
@@ -284,7 +287,7 @@ pub struct Profile {
     /// How its calls are recorded, as [`CallRecord::recorded`](crate::CallRecord::recorded) says it.
     pub recorded: u8,
     /// Reserved; zero.
-    pub spare: [u8; 3],
+    pub spare: [u8; 2],
     /// What it wants of media.
     pub media: MediaTerms,
     /// Whither [`ReplyAddress::Fixed`] and [`RequestAddress::Fixed`] lead.

@@ -115,6 +115,7 @@ impl Table {
             && self.settles
             && flow.early_until.is_none()
             && !flow.parked
+            && flow.inband.is_none()
             && !flow.tapped
             && !flow.fax
             && !flow.payload_types.is_any();

@@ -86,12 +86,22 @@ pub struct PortState {
     pub events: u8,
     /// Whether it carries fax in UDP, and no RTP.
     pub fax: bool,
+    /// Whether keys are heard in its tones.
+    pub inband: bool,
 }
 
 impl Default for PortState {
     fn default() -> Self {
         let (payload_types, events) = (PayloadTypes::ANY, NO_EVENTS);
-        Self { remote: None, latched: false, on_hold: false, payload_types, events, fax: false }
+        Self {
+            remote: None,
+            latched: false,
+            on_hold: false,
+            payload_types,
+            events,
+            fax: false,
+            inband: false,
+        }
     }
 }
 
@@ -142,6 +152,8 @@ pub(crate) struct Flow {
     pub(crate) event: Option<(u32, u32)>,
     /// What arrives goes nowhere: its leg waits beside the call.
     pub(crate) parked: bool,
+    /// Which detector hears keys in its tones; `None`: none.
+    pub(crate) inband: Option<u16>,
     /// Whether what goes on is copied to whoever records.
     pub(crate) tapped: bool,
     /// The far end asked for silence (sendonly, inactive): no packets are no fault.
@@ -184,6 +196,7 @@ impl Flow {
             event: None,
             fax: false,
             parked: false,
+            inband: None,
             tapped: false,
             on_hold: false,
             early_until: None,

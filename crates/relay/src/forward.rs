@@ -166,6 +166,7 @@ impl Table {
             _ => flow.accept_rtcp(now, source, payload, judge).map(|()| None)?,
         };
         let (peer, owner, parked, tapped) = (flow.peer, flow.owner, flow.parked, flow.tapped);
+        let inband = flow.inband;
         let has_moved = core::mem::take(&mut flow.moved);
         // Who may be heard before the answer is a matter of the leg it goes to.
         let heard_by_callee = flow.towards_caller;
@@ -175,6 +176,9 @@ impl Table {
         }
         if let Some(key) = key {
             self.note_key(Pressed { owner, port, key });
+        }
+        if let Some(place) = inband {
+            self.hear_tones(place, port, owner, payload);
         }
         if is_early {
             return Err(DropReason::Early);

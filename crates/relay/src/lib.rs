@@ -10,13 +10,14 @@
 //!
 //! Read `flow.rs` for the nouns, `latch.rs` for whom we believe, `table.rs` for where flows live,
 //! `forward.rs` for the verb, `course.rs` for what a driver may do without us, `quality.rs` for the figures, `tone.rs` for what
-//! we say ourselves, `tap.rs` for who hears it besides.
+//! we say ourselves, `tap.rs` for who hears it besides, `inband.rs` for keys in its tones.
 
 #![forbid(unsafe_code)]
 
 mod course;
 mod flow;
 mod forward;
+mod inband;
 mod latch;
 mod quality;
 mod table;

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use crate::Instant;
 use crate::course::{Deaf, Ears};
 use crate::flow::{Flow, Opening, PayloadTypes, PortState, Pressed, Silence};
+use crate::inband::Detectors;
 use crate::latch::Latch;
 use crate::quality::{Figures, Quality};
 use crate::tap::{Tap, Untapped};
@@ -19,7 +20,7 @@ const EARLY_MAX: Duration = Duration::from_secs(120);
 const LATCH_WINDOW: Duration = Duration::from_secs(10);
 
 /// Keys that wait to be heeded; more are pressed by nobody between two turns of a worker.
-const KEYS_MAX: usize = 256;
+pub(crate) const KEYS_MAX: usize = 256;
 
 /// All flows of one worker.
 pub struct Table {
@@ -28,7 +29,8 @@ pub struct Table {
     open_pairs: u32,
     /// Where [`Self::poll_silent`] looks next.
     sweep: usize,
-    pressed: VecDeque<Pressed>,
+    pub(crate) pressed: VecDeque<Pressed>,
+    pub(crate) detectors: Detectors,
     /// Those that sound, the one that is due first in front.
     tones: VecDeque<Tone>,
     waves: Waves,
@@ -59,6 +61,7 @@ impl Table {
             open_pairs,
             sweep,
             pressed,
+            detectors: Detectors::new(),
             tones,
             waves,
             ears: Box::new(Deaf),
@@ -156,6 +159,7 @@ impl Table {
         if self.open_flow(port & !1).is_none() {
             return figures;
         }
+        self.set_inband(port, false);
         for port in [port & !1, port | 1] {
             // Its peer has nowhere to go from now on.
             self.change(port);
@@ -377,6 +381,7 @@ impl Table {
             payload_types: flow.payload_types,
             events: flow.events,
             fax: flow.fax,
+            inband: flow.inband.is_some(),
         })
     }
 
@@ -404,6 +409,7 @@ impl Table {
         self.set_on_hold(port, state.on_hold);
         self.set_events(port, state.events);
         self.set_fax(port, state.fax);
+        self.set_inband(port, state.inband);
         if let Some(flow) = self.open_flow(port) {
             flow.latched = state.latched;
         }

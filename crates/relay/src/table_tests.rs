@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::inband::DETECTORS_MAX;
 use crate::{Course, DropReason, Ears, Owner, Sums, Verdict};
 
 const CALLER_PORT: u16 = 10_000;
@@ -346,6 +347,52 @@ fn a_key_is_told_once_however_its_packets_are_lost_doubled_or_late() {
     let _ = table.forward(secs(1), CALLER_PORT, caller, &event(11, 3_200, 66));
     let _ = table.forward(secs(1), CALLEE_PORT, at("198.51.100.1:6000"), &event(1, 160, 5));
     assert_eq!(table.poll_key(), None);
+}
+
+/// 20 ms of key 5 in the A-law.
+fn tone(sequence: u16) -> Vec<u8> {
+    let mut packet = vec![0x80, 8];
+    packet.extend(sequence.to_be_bytes());
+    packet.extend((u32::from(sequence) * 160).to_be_bytes());
+    packet.extend([7; 4]);
+    packet.extend((0..160).map(|at| {
+        let turn = core::f32::consts::TAU * (f32::from(sequence) * 160.0 + at as f32) / 8_000.0;
+        let sample = ((turn * 770.0).sin() + (turn * 1_336.0).sin()) * 6_000.0;
+        codec::g711::to_a_law(sample as i16)
+    }));
+    packet
+}
+
+#[test]
+fn a_key_in_tones_is_told_once_where_somebody_listens() {
+    let mut table = answered();
+    let caller = at("192.0.2.1:4000");
+    let mut press = |table: &mut Table, sequences: &[u16]| {
+        for sequence in sequences {
+            let verdict = table.forward(secs(1), CALLER_PORT, caller, &tone(*sequence));
+            assert!(matches!(verdict, Verdict::Send { .. }), "{verdict:?}");
+        }
+        std::iter::from_fn(|| table.poll_key()).map(|pressed| pressed.key).collect::<Vec<u8>>()
+    };
+    assert_eq!(press(&mut table, &[1, 2, 3, 4]), b"");
+    table.set_inband(CALLER_PORT, true);
+    assert!(matches!(table.course(CALLER_PORT), Course::Known(_)), "no driver hears tones");
+    // Doubled, late, and one lost: the key lasts.
+    assert_eq!(press(&mut table, &[5, 6, 7, 8, 8, 5, 10, 11, 12]), b"5");
+    table.set_inband(CALLER_PORT, false);
+    assert_eq!(press(&mut table, &[40, 41, 42, 43]), b"");
+    assert!(matches!(table.course(CALLER_PORT), Course::Settled(_)));
+}
+
+#[test]
+fn detectors_come_back_with_their_calls() {
+    let mut table = answered();
+    for _ in 0..2 {
+        table.set_inband(CALLER_PORT, true);
+        assert_eq!(table.detectors.free(), DETECTORS_MAX - 1);
+    }
+    table.close(CALLER_PORT);
+    assert_eq!(table.detectors.free(), DETECTORS_MAX);
 }
 
 /// A generator of numbers that is the same every time (Numerical Recipes' 64-bit step).

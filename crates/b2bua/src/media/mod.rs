@@ -297,6 +297,8 @@ impl MediaPlane {
             self.widen(port, both, until, streams.inside[other]);
             // Who is told of events sends them so. Those from inside another call of ours has read.
             let events = media.and_then(|media| media.telephone_event);
+            let inband = streams.terms[own].inband != 0 && events.is_none();
+            self.table.set_inband(streams.legs[own].ports[index], inband);
             let events = events.filter(|_| !streams.inside[other]);
             self.table.set_events(port, events.unwrap_or(relay::NO_EVENTS));
             held |= media.is_none_or(|media| {

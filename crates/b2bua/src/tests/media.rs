@@ -333,3 +333,48 @@ fn a_gateway_says_which_address_its_media_come_from() {
         world.settles();
     }
 }
+
+/// 20 ms of key 5 in the µ-law, as the vendor sends it.
+fn tone(sequence: u8) -> Vec<u8> {
+    let mut packet = vec![0x80, 0, 0, sequence, 0, 0, 0, 0, 9, 9, 9, 9];
+    packet.extend((0..160).map(|at| {
+        let turn = core::f32::consts::TAU * (f32::from(sequence) * 160.0 + at as f32) / 8_000.0;
+        let level = ((turn * 770.0).sin() + (turn * 1_336.0).sin()) * 0.2;
+        // Eight segments of sixteen steps (ITU-T G.711, table 2a).
+        let sign = if level < 0.0 { 0x80 } else { 0 };
+        let level = (level.abs() * 32_635.0) as u16 + 0x84;
+        let segment = level.ilog2().saturating_sub(7);
+        !(sign | (segment << 4) as u8 | (level >> (segment + 3) & 0x0f) as u8)
+    }));
+    packet
+}
+
+#[test]
+fn keys_are_heard_in_the_tones_of_a_gateway_that_describes_no_events() {
+    let plain = vendor_sdp().replace(" 101\r\na=rtpmap:101 telephone-event/8000", "");
+    for (inband, answer, keys) in [(1, plain.clone(), "5"), (0, plain, ""), (1, vendor_sdp(), "")] {
+        let mut world = World::new();
+        world.media_of(100, &[], |terms| terms.inband = inband);
+        let (_, invite) = world.call_with_offer(&[0], &caller_sdp());
+        world.vendor_says(0, &invite, 200, "v", &answer);
+        world.vendor_gets(0, "ACK ");
+        world.commit();
+        let answer = world.caller_gets("SIP/2.0 200 ");
+        world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+        for restarted in [false, true] {
+            if restarted {
+                world.restart();
+            }
+            let (port, source) = (media_port(&invite), "203.0.113.10:6000".parse().unwrap());
+            let mut heard = String::new();
+            for sequence in 0..5 {
+                let packet = tone(sequence + 10 * u8::from(restarted));
+                let _ = world.switch.media().forward(world.now, port, source, &packet);
+                while let Some(pressed) = world.switch.media().poll_key() {
+                    heard.push(char::from(pressed.key));
+                }
+            }
+            assert_eq!(heard, keys, "{inband}, after a restart: {restarted}");
+        }
+    }
+}
