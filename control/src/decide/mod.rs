@@ -42,6 +42,7 @@ pub(crate) mod opening;
 pub(crate) mod parameter;
 mod perimeter;
 mod pickup;
+mod ports;
 mod probe;
 mod register;
 mod sight;
@@ -131,6 +132,8 @@ pub struct Office {
     asks: AskFigures,
     keep_alive: keep_alive::KeepAlive,
     certificates: certificates::Certificates,
+    /// How many calls each worker ever refused for want of media ports, as looked at last.
+    ports_refused: Vec<u64>,
     /// The dataplane that is there: connections are its own.
     epoch: u64,
     /// Refusals of customers' calls without a record, because too much waited for the store.
