@@ -23,6 +23,7 @@ use crate::decide::{Command, Method, Missed, Office};
 use crate::journal::{Event, Severity};
 use crate::reconcile::{News, Sight};
 use crate::resolve::dns::{Names, Resolved};
+use crate::shown::PortFigures;
 use crate::store::{self, Change, Store};
 use crate::{Refusal, Time};
 
@@ -356,6 +357,10 @@ impl<C: Clock> Driver<C> {
         if time.now >= turns.missing_due {
             turns.missing_due = time.now + MISSING_LOOK;
             self.watch_workers(time);
+            for (worker, side) in self.sides.iter().enumerate() {
+                let (ports, refused) = PortFigures::read(side.counters.iter());
+                self.office.handle_ports(time, worker, ports, refused);
+            }
             for (worker, side) in self.sides.iter().enumerate() {
                 self.office.handle_missing(time, worker, |key| {
                     side.calls.tenancy(key.slot).is_some_and(|seen| {

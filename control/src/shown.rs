@@ -203,8 +203,42 @@ pub struct WorkerStatus {
     pub calls_max: u32,
     /// Ended calls whose record is not durable yet.
     pub records_waiting: usize,
+    /// Its media ports.
+    pub media_ports: PortFigures,
     /// Counters that are not zero, by name (docs/counters.md).
     pub counters: BTreeMap<String, u64>,
+}
+
+/// Pairs of media ports of a worker; each leg of a call takes one for each of its streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PortFigures {
+    /// Of calls.
+    pub used: u64,
+    /// Given back within `TG_MEDIA_PORT_QUARANTINE`.
+    pub resting: u64,
+    /// To be had.
+    pub free: u64,
+}
+
+impl PortFigures {
+    /// By what its worker has counted, and how many calls it refused for want of ports.
+    pub fn read(counters: impl Iterator<Item = (String, u64)>) -> (Self, u64) {
+        let [mut all, mut taken, mut returned, mut rested, mut refused] = [0; 5];
+        for (name, value) in counters {
+            match name.as_str() {
+                "media_ports" => all = value,
+                "media_ports_taken" => taken = value,
+                "media_ports_returned" => returned = value,
+                "media_ports_rested" => rested = value,
+                "refused_ports_full" => refused = value,
+                _ => {}
+            }
+        }
+        // Each value is read whole, but not all of them at one moment.
+        let used = taken.saturating_sub(returned).min(all);
+        let resting = returned.saturating_sub(rested).min(all - used);
+        (Self { used, resting, free: all - used - resting }, refused)
+    }
 }
 
 /// An account with its balance.

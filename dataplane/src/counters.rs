@@ -4,7 +4,7 @@
 //! Plain words of this thread while packets flow; ten times a second they are copied into the shared
 //! memory, with their names, where control reads them.
 
-use b2bua::{Counter, Switch};
+use b2bua::{Counter, PortCount, Switch};
 use relay::DropReason;
 
 use crate::nic::{Nic, NicStatistics};
@@ -36,6 +36,14 @@ pub enum WorkerCounter {
     MediaSettled,
     /// Times that it was told no more to.
     MediaTakenBack,
+    /// Pairs of media ports that it has.
+    MediaPorts,
+    /// Pairs of media ports that a call took.
+    MediaPortsTaken,
+    /// Pairs that were given back: the others are in use.
+    MediaPortsReturned,
+    /// Pairs that have rested since (`TG_MEDIA_PORT_QUARANTINE`) and may be taken again: the others rest.
+    MediaPortsRested,
     /// SIP messages from one call of ours to another, which a transfer joined.
     SipInside,
     /// Datagrams given to the worker that owns them.
@@ -80,7 +88,7 @@ pub enum WorkerCounter {
 
 impl WorkerCounter {
     /// Every counter, in the order of its number.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 34] = [
         Self::FramesReceived,
         Self::FramesSent,
         Self::NoFrame,
@@ -91,6 +99,10 @@ impl WorkerCounter {
         Self::MediaRelayed,
         Self::MediaSettled,
         Self::MediaTakenBack,
+        Self::MediaPorts,
+        Self::MediaPortsTaken,
+        Self::MediaPortsReturned,
+        Self::MediaPortsRested,
         Self::SipInside,
         Self::HandedOut,
         Self::HandedIn,
@@ -127,6 +139,10 @@ impl WorkerCounter {
             Self::MediaRelayed => "media_relayed",
             Self::MediaSettled => "media_settled",
             Self::MediaTakenBack => "media_taken_back",
+            Self::MediaPorts => "media_ports",
+            Self::MediaPortsTaken => "media_ports_taken",
+            Self::MediaPortsReturned => "media_ports_returned",
+            Self::MediaPortsRested => "media_ports_rested",
             Self::SipInside => "sip_inside",
             Self::HandedOut => "handed_out",
             Self::HandedIn => "handed_in",
@@ -239,6 +255,22 @@ impl Counters {
         let settled = self.values.get(settled).copied().unwrap_or_default();
         if let Some(value) = self.values.get_mut(taken_back) {
             *value = settled.saturating_sub(ports.into());
+        }
+    }
+
+    /// So many pairs of media ports are what now, and were taken so often.
+    pub fn media_ports(&mut self, count: PortCount, taken: u64) {
+        let PortCount { used, resting, free } = count;
+        let returned = taken.saturating_sub(used.into());
+        for (counter, value) in [
+            (WorkerCounter::MediaPorts, u64::from(used) + u64::from(resting) + u64::from(free)),
+            (WorkerCounter::MediaPortsTaken, taken),
+            (WorkerCounter::MediaPortsReturned, returned),
+            (WorkerCounter::MediaPortsRested, returned.saturating_sub(resting.into())),
+        ] {
+            if let Some(place) = self.values.get_mut(counter as usize) {
+                *place = value;
+            }
         }
     }
 

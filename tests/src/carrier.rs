@@ -22,7 +22,17 @@ pub const BUSINESS: [&str; 6] = [
 /// When it does not come up.
 #[must_use]
 pub fn raised(queues: u32, xdp: bool) -> Option<Lab> {
+    raised_with(queues, xdp, "")
+}
+
+/// The same with this in its configuration.
+///
+/// # Panics
+/// When it does not come up.
+#[must_use]
+pub fn raised_with(queues: u32, xdp: bool, section: &str) -> Option<Lab> {
     let lab = Lab::up(queues, xdp).expect("the lab comes up")?;
+    lab.configure(section).expect("it is written");
     lab.script(&["start"]).expect("the appliance gets ready");
     let gateways = [
         "gateway mapping create pbx --account acme --tariff retail --address 10.10.1.1",

@@ -19,7 +19,7 @@ use crate::page::{Page, strange_cursor};
 use crate::reconcile;
 use crate::shown::{
     self, AbuseFigures, CallShown, DefenceFigures, DriverCounter, FenceFigures, Held, Latency,
-    Moment, PacketExplained, Status, WorkerStatus,
+    Moment, PacketExplained, PortFigures, Status, WorkerStatus,
 };
 use crate::state::entity::parse;
 
@@ -74,6 +74,7 @@ fn status_of(shared: &Shared, held: &Held) -> Status {
             calls: live,
             calls_max: sizes.calls_per_worker,
             records_waiting: ended,
+            media_ports: PortFigures::read(side.counters.iter()).0,
             counters,
         });
     }
@@ -192,6 +193,17 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
         let Ok(table) = shared.link.calls(worker) else { continue };
         let live = table.tenancies().filter(|(_, seen)| seen.state() == SlotState::Live).count();
         let _ = writeln!(out, "tollgate_calls{{worker=\"{worker}\"}} {live}");
+    }
+    out.push_str("# TYPE tollgate_media_ports gauge\n");
+    for worker in 0..sizes.workers {
+        let Ok(side) = shared.link.control_side(worker) else { continue };
+        let PortFigures { used, resting, free } = PortFigures::read(side.counters.iter()).0;
+        for (state, pairs) in [("used", used), ("resting", resting), ("free", free)] {
+            let _ = writeln!(
+                out,
+                "tollgate_media_ports{{worker=\"{worker}\",state=\"{state}\"}} {pairs}"
+            );
+        }
     }
     out.push_str("# TYPE tollgate_worker_events counter\n");
     for worker in 0..sizes.workers {

@@ -42,6 +42,7 @@ pub(crate) mod opening;
 pub(crate) mod parameter;
 mod perimeter;
 mod pickup;
+mod ports;
 mod probe;
 mod recordings;
 mod register;
@@ -135,6 +136,8 @@ pub struct Office {
     certificates: certificates::Certificates,
     /// What was not recorded.
     recordings: recordings::Recordings,
+    /// How many calls each worker ever refused for want of media ports, as looked at last.
+    ports_refused: Vec<u64>,
     /// The dataplane that is there: connections are its own.
     epoch: u64,
     /// Refusals of customers' calls without a record, because too much waited for the store.

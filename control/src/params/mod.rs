@@ -295,6 +295,8 @@ impl Values {
             stream_probe_s: self.small("TG_STREAM_PROBE"),
             options_in_driver: self.tiny("TG_OPTIONS_IN_DRIVER"),
             media_settled: self.tiny("TG_MEDIA_SETTLED"),
+            media_port_rest_s: self.small("TG_MEDIA_PORT_QUARANTINE"),
+            spare: 0,
             transfer: order::TransferKeys {
                 wait_s: self.small("TG_TRANSFER_WAIT"),
                 pause_s: self.small("TG_TRANSFER_PAUSE"),

@@ -62,6 +62,7 @@ pub use limits::{Limits, Local, Setup, StreamPorts};
 pub use link::Instant;
 pub use media::call_of;
 pub use path::{Inside, Path};
+pub use ports::PortCount;
 pub use switch::{LiveCall, Switch};
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use crate::limits::Setup;
 use crate::media::{MediaPlane, call_of};
 use crate::outbox::Outbox;
 use crate::path::Path;
+use crate::ports::PortCount;
 use crate::profiles::{Profiles, Put};
 use crate::shut_out::ShutOut;
 use crate::timers::Timers;
@@ -141,7 +142,7 @@ impl Switch {
             outbox: Outbox::new(limits.message_bytes_max),
             actions: VecDeque::with_capacity(ACTIONS_MAX),
             scratches: (0..SCRATCHES).map(|_| scratch()).collect(),
-            media: MediaPlane::new(setup.media_ports),
+            media: MediaPlane::new(setup.media_ports, Parameters::default().media_port_rest_s),
             turned_away: TurnedAway::new(),
             shut_out: ShutOut::new(setup.keys.tag),
             fences: Fences::new(),
@@ -157,6 +158,7 @@ impl Switch {
 
     /// One SIP message that parsed.
     pub fn handle_message(&mut self, now: Instant, path: Path, message: &Message<'_>) {
+        self.media.wake(now);
         // What does not fit a scratch could be kept, but never read again.
         if message.as_bytes().len() > self.setup.limits.message_bytes_max {
             return match message.method() {
@@ -191,6 +193,7 @@ impl Switch {
 
     /// An answer of control. One that comes too late is counted.
     pub fn handle_answer(&mut self, now: Instant, answer: &Answer) {
+        self.media.wake(now);
         match answer {
             Answer::Route(route) => {
                 self.handle_route(now, route);
@@ -207,11 +210,13 @@ impl Switch {
 
     /// An order of control.
     pub fn handle_order(&mut self, now: Instant, order: &Order) {
+        self.media.wake(now);
         match order {
             Order::HangUp(hang_up) => self.handle_hang_up(now, hang_up),
             Order::Parameters(parameters) => {
                 self.parameters = *parameters;
                 self.media.table.set_settles(parameters.media_settled == 1);
+                self.media.set_port_rest(parameters.media_port_rest_s);
             }
             Order::Drain(drain) => self.draining = drain.draining != 0,
             Order::Profile(profile) => {
@@ -235,6 +240,7 @@ impl Switch {
     /// Does what is due, a bounded amount of it: call again while `poll_timeout` is not after
     /// `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.media.wake(now);
         for _ in 0..TIMEOUTS_MAX {
             let Some((at, owner)) = self.timers.first() else { return };
             let has_room = self.outbox.has_room() && self.actions.len() <= ACTIONS_MAX / 2;
@@ -380,6 +386,18 @@ impl Switch {
         self.media.table.open_pairs()
     }
 
+    /// How many pairs of media ports are used, resting and free.
+    pub fn media_ports(&mut self, now: Instant) -> PortCount {
+        self.media.wake(now);
+        self.media.port_count()
+    }
+
+    /// How often a pair was taken.
+    #[must_use]
+    pub fn media_ports_taken(&self) -> u64 {
+        self.media.ports_taken()
+    }
+
     /// Totals by [`Counter`] number.
     #[must_use]
     pub fn counters(&self) -> &[u64; Counter::COUNT] {
@@ -409,6 +427,7 @@ impl Switch {
 
     /// A call whose record is control's already: over on both legs, and free as soon as the table says so.
     pub fn handle_disowned(&mut self, now: Instant, call: CallKey) {
+        self.media.wake(now);
         if let Some(slot) = self.live_call(call) {
             self.hang_up(now, slot, EndReason::DataplaneLost, EndedBy::Server, None);
         }

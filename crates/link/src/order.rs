@@ -226,6 +226,10 @@ pub struct Parameters {
     pub options_in_driver: u16,
     /// Whether media that needs nothing but new addresses is sent on in the driver (`TG_MEDIA_SETTLED`).
     pub media_settled: u16,
+    /// How long a pair of media ports rests before the next call gets it, s (`TG_MEDIA_PORT_QUARANTINE`).
+    pub media_port_rest_s: u32,
+    /// Reserved; zero.
+    pub spare: u32,
     /// Transfers by keys.
     pub transfer: TransferKeys,
     /// Realm of our challenges.
@@ -311,6 +315,8 @@ impl Default for Parameters {
             stream_probe_s: 120,
             options_in_driver: 0,
             media_settled: 1,
+            media_port_rest_s: 5,
+            spare: 0,
             transfer: TransferKeys::default(),
             realm: Text::new(b"tollgate").unwrap_or_default(),
             domain: Text::EMPTY,

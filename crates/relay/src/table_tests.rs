@@ -367,7 +367,7 @@ fn tone(sequence: u16) -> Vec<u8> {
 fn a_key_in_tones_is_told_once_where_somebody_listens() {
     let mut table = answered();
     let caller = at("192.0.2.1:4000");
-    let mut press = |table: &mut Table, sequences: &[u16]| {
+    let press = |table: &mut Table, sequences: &[u16]| {
         for sequence in sequences {
             let verdict = table.forward(secs(1), CALLER_PORT, caller, &tone(*sequence));
             assert!(matches!(verdict, Verdict::Send { .. }), "{verdict:?}");

@@ -341,6 +341,7 @@ impl<N: Nic> Worker<N> {
             }
         }
         self.counters.media_settled(self.switch.media().settled_ports());
+        self.counters.media_ports(self.switch.media_ports(now), self.switch.media_ports_taken());
         self.counters.publish(&self.side.counters, &self.switch, &self.nic);
         self.greet(now);
         self.look_after_media();

@@ -14,6 +14,7 @@ use b2bua::{Action, CHECKPOINT_BYTES_MAX, Counter, Keys, Limits, Local, Path, Se
 use link::answer::{Candidate, Challenge, Committed, Located, Refuse, Registered, Rerouted, Route};
 use link::endpoint::Transport;
 use link::order::{Drain, Errand, HangUp, Parameters, TransferKeys};
+use link::profile::MediaTerms;
 use link::record::CallKey;
 use link::{Answer, Ask, Endpoint, Order, Profile, Text};
 use sip::Message;
@@ -207,6 +208,18 @@ impl Play {
     /// A gateway whose wishes are the bits of `wishes`.
     fn profile(&mut self, gateway: u32, wishes: u8) {
         let bit = |n: u8| wishes >> n & 1;
+        let mut media = MediaTerms {
+            annexb: wishes & 3,
+            ptime: bit(3) * 30,
+            t38_refused: bit(4),
+            events_refused: bit(5),
+            proxy: wishes >> 2 & 3,
+            address: wishes >> 5 & 3,
+            ..MediaTerms::default()
+        };
+        if bit(7) == 1 {
+            media.codecs[..2].copy_from_slice(&[2, 3]);
+        }
         let profile = Profile {
             gateway,
             present: 1,
@@ -222,6 +235,7 @@ impl Play {
             headers: wishes >> 5 & 3,
             redirects_max: wishes >> 4 & 3,
             ringback: wishes >> 6 & 3,
+            media,
             username: Text::cut(b"user"),
             ..Profile::default()
         };

@@ -56,6 +56,27 @@ fn a_busy_machine_and_a_full_disk_are_an_alarm_each_until_it_is_better() {
 }
 
 #[test]
+fn media_ports_that_run_short_are_an_alarm_and_another_once_calls_are_refused() {
+    use crate::shown::PortFigures;
+    let mut desk = Desk::new("10");
+    let mut look = |used, resting, refused| {
+        desk.pass(1_000);
+        let ports = PortFigures { used, resting, free: 100 - used - resting };
+        desk.office.handle_ports(desk.time, 1, ports, refused);
+        alarms(&mut desk)
+    };
+    assert_eq!(look(80, 9, 7), [] as [String; 0], "what was refused before is no news");
+    assert_eq!(look(80, 10, 7), ["media_ports_scarce"]);
+    assert_eq!(look(100, 0, 7), ["media_ports_exhausted", "media_ports_scarce"]);
+    assert_eq!(look(86, 0, 7).len(), 2, "a little less is not yet better");
+    assert_eq!(look(85, 0, 7), [] as [String; 0]);
+    // It was exhausted between two looks.
+    assert_eq!(look(70, 0, 8), ["media_ports_exhausted"]);
+    assert_eq!(look(70, 0, 8), [] as [String; 0]);
+    assert_eq!(look(70, 0, 0), [] as [String; 0], "a worker that begins counts anew");
+}
+
+#[test]
 fn a_crowd_is_a_hundred_lines_and_one_for_the_rest() {
     let mut desk = Desk::new("10");
     desk.pass(60_000);

@@ -74,6 +74,7 @@ impl Switch {
     /// before the one after it.
     pub fn heed_key(&mut self, now: Instant) -> bool {
         let Some(pressed) = self.media.table.poll_key() else { return false };
+        self.media.wake(now);
         let Some(slot) = self.live_call(call_of(pressed.owner)) else { return true };
         let hears = |call: &Call, side: Side| {
             call.legs[side as usize].media.open_ports().any(|port| port == pressed.port)

@@ -26,7 +26,7 @@ use crate::Instant;
 use crate::dialog::Side;
 use crate::keys;
 use crate::limits::Local;
-use crate::ports::Ports;
+use crate::ports::{PortCount, Ports};
 pub(crate) use far::outside;
 use far::{Asking, far_end, inside_end, rtcp_beside};
 pub(crate) use told::Word;
@@ -141,15 +141,39 @@ impl Streams<'_> {
 /// The worker's ports and flows.
 pub(crate) struct MediaPlane {
     ports: Ports,
+    /// The time of what the worker does now.
+    now: Instant,
     pub(crate) table: relay::Table,
 }
 
 impl MediaPlane {
-    pub(crate) fn new(range: (u16, u16)) -> Self {
-        let ports = Ports::new(range);
+    pub(crate) fn new(range: (u16, u16), port_rest_s: u32) -> Self {
+        let mut ports = Ports::new(range);
+        ports.set_rest(port_rest_s);
         let count = u16::try_from(ports.pairs() * 2).expect("pairs of u16 ports but the first");
         let table = relay::Table::new(ports.first(), count);
-        Self { ports, table }
+        Self { ports, now: Instant::ZERO, table }
+    }
+
+    /// It is this late: ports that have rested are free again.
+    pub(crate) fn wake(&mut self, now: Instant) {
+        self.now = now;
+        self.ports.wake(now);
+    }
+
+    /// How long ports rest after a call (`TG_MEDIA_PORT_QUARANTINE`), s.
+    pub(crate) fn set_port_rest(&mut self, seconds: u32) {
+        self.ports.set_rest(seconds);
+    }
+
+    /// How often a pair was taken.
+    pub(crate) fn ports_taken(&self) -> u64 {
+        self.ports.taken()
+    }
+
+    /// How many port pairs are what.
+    pub(crate) fn port_count(&self) -> PortCount {
+        self.ports.count()
     }
 
     /// How many port pairs there are.
@@ -157,15 +181,9 @@ impl MediaPlane {
         self.ports.pairs() as usize
     }
 
-    /// How many of them are free.
-    #[cfg(test)]
-    pub(crate) fn free_pairs(&self) -> u32 {
-        self.ports.free()
-    }
-
     /// Whether a new call has a chance.
     pub(crate) fn has_room(&self) -> bool {
-        self.ports.free() >= 2
+        self.ports.count().free >= 2
     }
 
     /// Writes the description of `from` for the other leg into `out`, taking the ports it needs.
@@ -211,7 +229,7 @@ impl MediaPlane {
         let mut is_open = true;
         for leg in &mut streams.legs {
             if leg.ports[index] == 0 {
-                leg.ports[index] = self.ports.reserve().ok_or(MediaFault::PortsFull)?;
+                leg.ports[index] = self.ports.reserve(self.now).ok_or(MediaFault::PortsFull)?;
                 is_open = false;
             }
         }
@@ -372,7 +390,7 @@ impl MediaPlane {
     pub(crate) fn release(&mut self, leg: &mut LegMedia) {
         for port in leg.open_ports() {
             self.table.close(port);
-            self.ports.release(port);
+            self.ports.release(self.now, port);
         }
         // Its dialog may go on, by other ports.
         *leg = LegMedia { told: leg.told, ..LegMedia::NONE };
@@ -529,7 +547,7 @@ mod tests {
 
     #[test]
     fn an_offer_gets_our_address_and_ports_and_what_we_do_not_relay_gets_none() {
-        let mut plane = MediaPlane::new((10_000, 10_019));
+        let mut plane = MediaPlane::new((10_000, 10_019), 0);
         let locals = locals();
         let (mut caller, mut callee) = (LegMedia::NONE, LegMedia::NONE);
         let terms = MediaTerms::default();
@@ -563,7 +581,7 @@ mod tests {
         plane.release(&mut caller);
         plane.release(&mut callee);
         assert_eq!(plane.table.open_pairs(), 0);
-        assert_eq!(plane.ports.free(), 10);
+        assert_eq!(plane.port_count().free, 10);
     }
 
     #[test]

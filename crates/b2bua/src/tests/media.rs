@@ -4,6 +4,7 @@ use link::profile::{MediaAddress, MediaProxy, MediaTerms};
 use sip::sdp::Codec;
 
 use super::*;
+use crate::ports::PortCount;
 
 /// The customer's gateway, as the routes of the tests name it; vendors begin at 100.
 const CUSTOMER: u32 = 3;
@@ -171,7 +172,7 @@ fn where_both_want_it_media_go_from_end_to_end_and_who_describes_them_is_not_tol
     assert!(answer.contains(VENDOR_MEDIA) && answer.contains("m=audio 6000 "));
     assert!(body(&answer).contains(" IN IP4 192.0.2.1\r\ns=-"), "{answer}");
     world.caller_sends(&caller_request("ACK", 1, &answer, ""));
-    assert_eq!(world.switch.media.free_pairs(), 50, "no port is taken");
+    assert_eq!(world.switch.media_ports(world.now).used, 0, "no port is taken");
     // A day of silence means nothing where nothing is heard.
     world.set(|parameters| parameters.rtp_timeout_s = 20);
     world.wait_ms(120_000);
@@ -377,4 +378,40 @@ fn keys_are_heard_in_the_tones_of_a_gateway_that_describes_no_events() {
             assert_eq!(heard, keys, "{inband}, after a restart: {restarted}");
         }
     }
+}
+
+#[test]
+fn without_a_rested_port_a_new_call_is_told_when_to_come_again() {
+    let mut world = World::new();
+    let media_ports = (10_000, 10_003);
+    world.switch = Switch::new(Setup { media_ports, ..setup(limits()) });
+    world.switch.set_control_alive(true);
+    let (_, _, answer) = world.talking();
+    let ports = world.switch.media_ports(world.now);
+    assert_eq!(ports, PortCount { used: 2, resting: 0, free: 0 });
+    let refused = |world: &mut World, number: u32| {
+        world.caller_sends(&invite(number, &caller_sdp()));
+        let refusal = world.caller_gets("SIP/2.0 503 ");
+        assert_eq!(header(&refusal, "Retry-After"), "5");
+    };
+    refused(&mut world, 2);
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    world.ignore_messages();
+    let resting = PortCount { used: 0, resting: 2, free: 0 };
+    assert_eq!(world.switch.media_ports(world.now), resting);
+    world.wait_ms(4_000);
+    refused(&mut world, 3);
+    assert_eq!(world.count(Counter::RefusedPortsFull), 2);
+    world.wait_ms(2_000);
+    world.ignore_messages();
+    world.asks.clear();
+    world.caller_sends(&invite(4, &caller_sdp()));
+    world.caller_gets("SIP/2.0 100 ");
+    assert_eq!(world.asks.len(), 1);
+    let free = PortCount { used: 0, resting: 0, free: 2 };
+    assert_eq!(world.switch.media_ports(world.now), free);
+    // Nobody waits who wants none.
+    world.set(|parameters| parameters.media_port_rest_s = 0);
+    world.asks.clear();
+    world.settles();
 }

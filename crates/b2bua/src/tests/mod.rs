@@ -675,7 +675,7 @@ impl World {
         assert_eq!(self.switch.errands_running(), 0, "errands are left");
         assert_eq!(self.switch.transfers.running(), 0, "transfers are left");
         assert_eq!(self.switch.media().open_pairs(), 0, "flows are left");
-        assert_eq!(self.switch.media.free_pairs(), 50, "ports are left");
+        assert_eq!(self.switch.media_ports(self.now).used, 0, "ports are left");
         assert_eq!(self.switch.poll_timeout(), None, "deadlines are left");
         assert!(self.switch.scratches.len() == 6, "a buffer was not given back");
         assert!(self.images.iter().all(|image| image.3), "a record was never completed");

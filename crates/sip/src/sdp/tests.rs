@@ -206,13 +206,14 @@ fn what_goes_from_end_to_end_keeps_its_addresses_and_loses_its_describer() {
     let length = sdp.rewrite(&rewrite, &mut out).unwrap();
     let hidden = ["o=", "s=", "i=", "u=", "e=", "p=", "a=tool"];
     let is_kept = |line: &&str| !hidden.iter().any(|start| line.starts_with(start));
-    let (head, tail) = OFFER.split_once("m=image").unwrap();
+    // One pair of ports, as we read it; and what is refused has no RTCP.
+    let offer = OFFER.replace("49170/2", "49170").replace("a=rtcp:9 IN IP6 2001:db8::7\r\n", "");
+    let (head, tail) = offer.split_once("m=image").unwrap();
     let expected: Vec<_> = head.lines().filter(is_kept).collect();
     let told = String::from_utf8(out[..length].to_vec()).unwrap();
     let (head, image) = told.split_once("m=image").unwrap();
     assert_eq!(head.lines().filter(is_kept).collect::<Vec<_>>(), expected);
     assert!(told.contains("o=- 77 5 IN IP4 203.0.113.1\r\ns=-\r\n"));
-    // What is refused has no RTCP.
     assert!(
         tail.contains("a=rtcp:") && image.starts_with(" 0 udptl") && !image.contains("a=rtcp:")
     );
