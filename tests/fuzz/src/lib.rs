@@ -32,6 +32,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "sdp", run: parsers::sdp, seeds: parsers::descriptions },
     Body { name: "digest", run: parsers::digest, seeds: parsers::digests },
     Body { name: "packet", run: parsers::packet, seeds: parsers::frames },
+    Body { name: "srtp", run: parsers::srtp, seeds: parsers::protected },
     Body { name: "capture", run: parsers::capture, seeds: parsers::captures },
     Body { name: "link", run: parsers::link, seeds: parsers::words },
     Body { name: "config", run: parsers::config, seeds: parsers::files },

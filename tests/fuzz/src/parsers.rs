@@ -192,6 +192,43 @@ pub fn packet(bytes: &[u8]) {
     let _ = (wire::rtp::parse(bytes), wire::rtp::is_rtcp(bytes));
 }
 
+/// What claims to be SRTP or SRTCP: opened or left as it was; what we protect, we open.
+pub fn srtp(bytes: &[u8]) {
+    let Some((&which, packet)) = bytes.split_first() else { return };
+    let master = srtp_key(which);
+    let (mut sender, mut receiver) = (srtp::Sender::new(&master), srtp::Receiver::new(&master));
+    for is_rtcp in [false, true] {
+        let mut room = packet.to_vec();
+        let opened = match is_rtcp {
+            true => receiver.unprotect_rtcp(&mut room),
+            false => receiver.unprotect_rtp(&mut room),
+        };
+        match opened {
+            Ok(length) => assert!(length < packet.len()),
+            Err(_) => assert_eq!(room, packet, "what is refused stays as it was"),
+        }
+        let mut room = packet.to_vec();
+        room.resize(packet.len() + srtp::OVERHEAD_MAX, 0);
+        let protected = match is_rtcp {
+            true => sender.protect_rtcp(&mut room, packet.len()),
+            false => sender.protect_rtp(&mut room, packet.len()),
+        };
+        let Ok(length) = protected else { continue };
+        let mut receiver = srtp::Receiver::new(&master);
+        let opened = match is_rtcp {
+            true => receiver.unprotect_rtcp(&mut room[..length]),
+            false => receiver.unprotect_rtp(&mut room[..length]),
+        };
+        assert_eq!(opened, Ok(packet.len()));
+        assert_eq!(&room[..packet.len()], packet);
+    }
+}
+
+fn srtp_key(which: u8) -> srtp::Master {
+    let suite = srtp::Suite::ALL[usize::from(which) % srtp::Suite::ALL.len()];
+    srtp::Master::new(suite, &vec![7; suite.master_bytes()]).expect("a key of the right length")
+}
+
 /// A capture file: read or refused; any frame of any call of it fits its room, and says what it said.
 pub fn capture(bytes: &[u8]) {
     use capture::{Capture, Clones, Ear, Options, Rule};
@@ -384,6 +421,23 @@ pub fn frames() -> Vec<Vec<u8>> {
             Some(room[..length].to_vec())
         })
         .collect()
+}
+
+/// A packet and a report of each suite, under its key.
+pub fn protected() -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for which in 0..srtp::Suite::ALL.len() as u8 {
+        let mut sender = srtp::Sender::new(&srtp_key(which));
+        let mut room = [0; 64];
+        room[..16].copy_from_slice(&[0x90, 8, 0, 5, 0, 0, 0, 160, 1, 2, 3, 4, 0xbe, 0xde, 0, 0]);
+        let length = sender.protect_rtp(&mut room, 40).unwrap_or_default();
+        all.push([&[which], &room[..length]].concat());
+        let mut room = [0; 64];
+        room[..8].copy_from_slice(&[0x80, 201, 0, 1, 1, 2, 3, 4]);
+        let length = sender.protect_rtcp(&mut room, 8).unwrap_or_default();
+        all.push([&[which], &room[..length]].concat());
+    }
+    all
 }
 
 /// Captures of those frames and of messages, in both formats.
