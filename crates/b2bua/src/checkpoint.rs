@@ -7,7 +7,8 @@
 use std::net::SocketAddr;
 
 use link::Endpoint;
-use relay::{PayloadTypes, PortState};
+use relay::{PayloadTypes, PortState, Secured};
+use srtp::{KEPT_STREAMS, Kept, MASTER_BYTES_MAX, Master, Position, Suite};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::arena::{ARENA_BYTES, Arena, FIELDS};
@@ -20,9 +21,14 @@ use crate::path::Path;
 /// The longest checkpoint.
 pub use link::table::CHECKPOINT_BYTES_MAX;
 
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 
-const PORT_BYTES: usize = size_of::<Endpoint>() + 3 + 16;
+const PORT_BYTES: usize = size_of::<Endpoint>() + 3 + 16 + 2 * KEY_BYTES_MAX;
+/// A suite, a key, the streams under it, the index of SRTCP.
+const KEY_BYTES_MAX: usize = 1 + MASTER_BYTES_MAX + KEPT_STREAMS * POSITION_BYTES + 4;
+/// An SSRC and an index, of which none is this high.
+const POSITION_BYTES: usize = 4 + 8;
+const NO_POSITION: u64 = u64::MAX;
 const LEG_BYTES: usize = 2 * size_of::<Endpoint>()
     + 8
     + 4
@@ -100,12 +106,27 @@ fn put_leg(cursor: &mut Cursor<'_>, leg: &Leg, ports: &[PortState; STREAMS_MAX])
         let held = u8::from(state.on_hold) | u8::from(state.fax) << 1;
         cursor.put(&[u8::from(state.latched), held, state.events])?;
         cursor.put(&state.payload_types.bits().to_le_bytes())?;
+        for key in &state.keys {
+            put_key(cursor, key.as_ref())?;
+        }
     }
     let (ends, texts) = leg.arena.parts();
     for end in ends {
         cursor.put(&end.to_le_bytes())?;
     }
     cursor.put(texts)
+}
+
+fn put_key(cursor: &mut Cursor<'_>, key: Option<&Secured>) -> Option<()> {
+    let Some(Secured { master, kept }) = key else { return cursor.put(&[0]) };
+    cursor.put(&[master.suite() as u8])?;
+    cursor.put(master.expose())?;
+    for position in kept.streams {
+        let (ssrc, index) = position.map_or((0, NO_POSITION), |it| (it.ssrc, it.index));
+        cursor.put(&ssrc.to_le_bytes())?;
+        cursor.put(&index.to_le_bytes())?;
+    }
+    cursor.put(&kept.rtcp.to_le_bytes())
 }
 
 /// Reads a checkpoint. `None`: of another version, or nobody of ours wrote it.
@@ -171,7 +192,8 @@ fn take_leg(
         let [latched, held, events] = reader.take()?;
         let payload_types = PayloadTypes::from_bits(u128::from_le_bytes(reader.take()?));
         let (latched, on_hold, fax) = (latched != 0, held & 1 != 0, held & 2 != 0);
-        *state = PortState { remote, latched, on_hold, payload_types, events, fax };
+        let keys = [take_key(reader)?, take_key(reader)?];
+        *state = PortState { remote, latched, on_hold, payload_types, events, fax, keys };
     }
     let mut ends = [0; FIELDS];
     for end in &mut ends {
@@ -180,6 +202,24 @@ fn take_leg(
     let texts = reader.slice(usize::from(ends[FIELDS - 1]))?;
     leg.arena = Arena::from_parts(ends, texts)?;
     Some(())
+}
+
+/// Outer `None`: it cannot be read.
+fn take_key(reader: &mut Reader<'_>) -> Option<Option<Secured>> {
+    let [suite] = reader.take()?;
+    if suite == 0 {
+        return Some(None);
+    }
+    let suite = Suite::from_number(suite)?;
+    let master = Master::new(suite, reader.slice(suite.master_bytes())?)?;
+    let mut kept = Kept::default();
+    for position in &mut kept.streams {
+        let (ssrc, index) =
+            (u32::from_le_bytes(reader.take()?), u64::from_le_bytes(reader.take()?));
+        *position = (index != NO_POSITION).then_some(Position { ssrc, index });
+    }
+    kept.rtcp = u32::from_le_bytes(reader.take()?);
+    Some(Some(Secured { master, kept }))
 }
 
 struct Cursor<'a> {
@@ -239,6 +279,13 @@ mod tests {
         leg
     }
 
+    /// The longest there is.
+    fn secured(seed: u8) -> Secured {
+        let master = Master::new(Suite::AeadAes256Gcm, &[seed; 44]).unwrap();
+        let position = Some(Position { ssrc: 9, index: (1 << 40) + u64::from(seed) });
+        Secured { master, kept: Kept { streams: [position, None], rtcp: 7 } }
+    }
+
     fn written() -> Vec<u8> {
         let mut out = vec![0; CHECKPOINT_BYTES_MAX];
         let state = PortState {
@@ -248,6 +295,7 @@ mod tests {
             payload_types: PayloadTypes::ANY.with(8),
             events: 101,
             fax: true,
+            keys: [Some(secured(1)), Some(secured(2))],
         };
         let ports = [state, PortState::default()];
         let (caller, callee) = (leg(1), leg(2));
@@ -273,6 +321,8 @@ mod tests {
         assert!(caller.media.bypassed && !caller.media.held);
         let fax = checkpoint.ports[1][0];
         assert!(fax.latched && fax.fax && !fax.on_hold);
+        assert_eq!(fax.keys, [Some(secured(1)), Some(secured(2))]);
+        assert_eq!(checkpoint.ports[1][1].keys, [None; 2]);
         assert_eq!(checkpoint.ports[1][0].payload_types, PayloadTypes::ANY.with(8));
     }
 
@@ -282,7 +332,8 @@ mod tests {
         let free = ARENA_BYTES - leg.arena.parts().1.len();
         leg.arena.set(Field::Target, &vec![b'x'; free]).unwrap();
         let mut out = vec![0; CHECKPOINT_BYTES_MAX];
-        let ports = [PortState::default(); STREAMS_MAX];
+        let keys = [Some(secured(1)), Some(secured(2))];
+        let ports = [PortState { keys, ..PortState::default() }; STREAMS_MAX];
         let legs = [(&leg, ports), (&leg, ports)];
         assert!(write(&mut out, Phase::Confirmed, Shard(5), 60, legs).is_some());
     }

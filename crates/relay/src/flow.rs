@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::Instant;
 use crate::latch::Latch;
 use crate::quality::Quality;
+use crate::work::{NO_WORK, Secured};
 
 /// Whose flow it is: the caller's own number, unread here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,12 +87,15 @@ pub struct PortState {
     pub events: u8,
     /// Whether it carries fax in UDP, and no RTP.
     pub fax: bool,
+    /// The keys of what it sends and of what it hears.
+    pub keys: [Option<Secured>; 2],
 }
 
 impl Default for PortState {
     fn default() -> Self {
-        let (payload_types, events) = (PayloadTypes::ANY, NO_EVENTS);
-        Self { remote: None, latched: false, on_hold: false, payload_types, events, fax: false }
+        let (payload_types, events, keys) = (PayloadTypes::ANY, NO_EVENTS, [None; 2]);
+        let (remote, latched, on_hold, fax) = (None, false, false, false);
+        Self { remote, latched, on_hold, payload_types, events, fax, keys }
     }
 }
 
@@ -162,6 +166,8 @@ pub(crate) struct Flow {
     pub(crate) is_changed: bool,
     /// Whom it believes is another since the last packet.
     pub(crate) moved: bool,
+    /// The place of what is done to its packets; [`NO_WORK`]: nothing. One for both ports of a pair.
+    pub(crate) work: u16,
 }
 
 impl Flow {
@@ -193,6 +199,7 @@ impl Flow {
             not_after: None,
             is_changed: false,
             moved: false,
+            work: NO_WORK,
         }
     }
 }

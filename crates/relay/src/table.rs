@@ -9,7 +9,8 @@ use crate::course::{Deaf, Ears};
 use crate::flow::{Flow, Opening, PayloadTypes, PortState, Pressed, Silence};
 use crate::latch::Latch;
 use crate::quality::{Figures, Quality};
-use crate::tone::{Sound, TONE_BYTES, TONES_MAX, Tone, Waves};
+use crate::tone::{SOUND_BYTES, Sound, TONE_BYTES, TONES_MAX, Tone, Waves};
+use crate::work::Bench;
 
 /// Media before the answer is heard no longer than this.
 const EARLY_MAX: Duration = Duration::from_secs(120);
@@ -36,6 +37,7 @@ pub struct Table {
     pub(crate) settled_ports: u32,
     /// Ports whose course is to be said anew, each once.
     pub(crate) changed: VecDeque<u16>,
+    pub(crate) bench: Bench,
 }
 
 impl Table {
@@ -62,6 +64,7 @@ impl Table {
             settles,
             settled_ports,
             changed,
+            bench: Bench::new(usize::from(ports) / 2),
         }
     }
 
@@ -149,9 +152,8 @@ impl Table {
     /// Closes a pair and gives the figures of what it heard. A closed pair gives zeros.
     pub fn close(&mut self, port: u16) -> Figures {
         let figures = self.figures(port);
-        if self.open_flow(port & !1).is_none() {
-            return figures;
-        }
+        let Some(flow) = self.open_at(port & !1) else { return figures };
+        self.end_work(flow.work);
         for port in [port & !1, port | 1] {
             // Its peer has nowhere to go from now on.
             self.change(port);
@@ -267,14 +269,16 @@ impl Table {
 
     /// The next packet of a tone, written into `out`; `None`: nothing is due. All tones have one pace, so
     /// the one that was served last is due last.
-    pub fn poll_ring(&mut self, now: Instant, out: &mut [u8; TONE_BYTES]) -> Option<Sound> {
+    pub fn poll_ring(&mut self, now: Instant, out: &mut [u8; SOUND_BYTES]) -> Option<Sound> {
         while self.ring_due().is_some_and(|due| due <= now) {
             let mut tone = self.tones.pop_front()?;
             let Some((from, to)) = self.hears_ring(&tone) else { continue };
-            tone.write(now, &self.waves, out);
+            let room = out.first_chunk_mut::<TONE_BYTES>()?;
+            tone.write(now, &self.waves, room);
             self.tones.push_back(tone);
-            if let Some(to) = to {
-                return Some(Sound { from, to });
+            let bytes = to.and_then(|_| self.seal_own(from.port(), out, TONE_BYTES));
+            if let (Some(to), Some(bytes)) = (to, bytes) {
+                return Some(Sound { from, to, bytes });
             }
         }
         None
@@ -373,6 +377,7 @@ impl Table {
             payload_types: flow.payload_types,
             events: flow.events,
             fax: flow.fax,
+            keys: self.keys(port),
         })
     }
 
@@ -400,6 +405,7 @@ impl Table {
         self.set_on_hold(port, state.on_hold);
         self.set_events(port, state.events);
         self.set_fax(port, state.fax);
+        self.restore_keys(port, &state.keys);
         if let Some(flow) = self.open_flow(port) {
             flow.latched = state.latched;
         }

@@ -278,6 +278,7 @@ impl<N: Nic> Worker<N> {
             self.apply(now);
         }
         self.ring(now);
+        self.switch.heed_turns();
         if self.switch.poll_timeout().is_some_and(|due| due <= now) {
             self.switch.handle_timeout(now);
             if self.switch.poll_timeout().is_some_and(|due| due <= now) {

@@ -541,6 +541,16 @@ impl Switch {
         self.act(Action::Save(key));
     }
 
+    /// Has the checkpoints of calls written anew whose keys have come another half turn of sequence numbers
+    /// further: the process after this one finds its place by them.
+    pub fn heed_turns(&mut self) {
+        while let Some(owner) = self.media.table.poll_turned() {
+            if let Some(slot) = self.live_call(media::call_of(owner)) {
+                self.save(slot);
+            }
+        }
+    }
+
     /// The media plane's view of a call.
     fn media_parts<'a>(
         calls: &'a mut [Call],
