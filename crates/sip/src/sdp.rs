@@ -7,6 +7,7 @@
 
 mod change;
 mod codec;
+mod crypto;
 mod rewrite;
 mod sounding;
 
@@ -18,6 +19,7 @@ use crate::scan;
 
 pub use change::{ADDED_MAX, Change, NAMES_MAX, PAYLOADS_MAX};
 pub use codec::Codec;
+pub use crypto::{Crypto, KEY_BYTES_MAX};
 pub use rewrite::{Edit, Rewrite};
 pub use sounding::Sounding;
 
