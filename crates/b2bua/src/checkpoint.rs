@@ -37,6 +37,7 @@ const LEG_BYTES: usize = 2 * size_of::<Endpoint>()
     + 2
     + 8
     + Session::BYTES
+    + STREAMS_MAX
     + STREAMS_MAX * (2 + PORT_BYTES)
     + FIELDS * 2
     + ARENA_BYTES;
@@ -96,6 +97,7 @@ fn put_leg(cursor: &mut Cursor<'_>, leg: &Leg, ports: &[PortState; STREAMS_MAX])
     cursor.put(&leg.cseq_remote.unwrap_or(0).to_le_bytes())?;
     let held = u8::from(leg.media.held) | u8::from(leg.media.bypassed) << 1;
     cursor.put(&[u8::from(leg.confirmed), held])?;
+    cursor.put(&leg.media.rounds)?;
     cursor.put(&leg.media.told.version.to_le_bytes())?;
     cursor.put(&leg.media.told.hash.to_le_bytes())?;
     cursor.put(&leg.session.to_bytes())?;
@@ -181,6 +183,7 @@ fn take_leg(
     leg.confirmed = confirmed != 0;
     leg.media.held = held & 1 != 0;
     leg.media.bypassed = held & 2 != 0;
+    leg.media.rounds = reader.take()?;
     leg.media.told = Described {
         version: u32::from_le_bytes(reader.take()?),
         hash: u32::from_le_bytes(reader.take()?),
@@ -273,6 +276,7 @@ mod tests {
         leg.media.ports = [10_000, 0];
         leg.media.told = Described { version: 3, hash: 7 };
         leg.media.bypassed = true;
+        leg.media.rounds = [3, 4];
         leg.session = Session { interval_s: 1_800, ours: true, ..Session::NONE };
         leg.arena.set(Field::CallId, b"call").unwrap();
         leg.arena.set(Field::Routes, b"<sip:r;lr>").unwrap();
@@ -319,6 +323,7 @@ mod tests {
         assert_eq!(caller.media.told, Described { version: 3, hash: 7 });
         assert_eq!(caller.session.to_bytes(), leg(1).session.to_bytes());
         assert!(caller.media.bypassed && !caller.media.held);
+        assert_eq!(caller.media.rounds, [3, 4]);
         let fax = checkpoint.ports[1][0];
         assert!(fax.latched && fax.fax && !fax.on_hold);
         assert_eq!(fax.keys, [Some(secured(1)), Some(secured(2))]);

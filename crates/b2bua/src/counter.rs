@@ -75,6 +75,8 @@ pub enum Counter {
     RefusedTooLong,
     /// Offers that could not be used (488).
     RefusedMedia,
+    /// Descriptions that had not the keys that their gateway wants, or such as it does not want (488).
+    RefusedUnsecured,
     /// Broken datagrams that were answered (400, 505, ...).
     FaultsAnswered,
     /// Broken datagrams that were dropped in silence.
@@ -242,6 +244,7 @@ impl Counter {
         Self::RefusedAdmitLate,
         Self::RefusedTooLong,
         Self::RefusedMedia,
+        Self::RefusedUnsecured,
         Self::FaultsAnswered,
         Self::FaultsDropped,
         Self::RefusedUnsupported,
@@ -348,6 +351,7 @@ impl Counter {
             Self::RefusedAdmitLate => "refused_admit_late",
             Self::RefusedTooLong => "refused_too_long",
             Self::RefusedMedia => "refused_media",
+            Self::RefusedUnsecured => "refused_srtp",
             Self::FaultsAnswered => "faults_answered",
             Self::FaultsDropped => "faults_dropped",
             Self::RefusedUnsupported => "refused_unsupported",

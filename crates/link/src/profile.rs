@@ -151,6 +151,19 @@ pub enum MediaAddress {
     Observed = 2,
 }
 
+/// Whether media of a gateway are under keys from the descriptions (SRTP, RFC 4568).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Srtp {
+    /// They are not: who wants keys is refused.
+    #[default]
+    Off = 0,
+    /// They are if it likes.
+    Optional = 1,
+    /// They are, or there is no call.
+    Required = 2,
+}
+
 macro_rules! words {
     ($($word:ident { $($number:literal $variant:ident),* })*) => {
         $(impl From<u8> for $word {
@@ -176,6 +189,7 @@ words! {
     Annex { 1 On, 2 Off }
     MediaProxy { 1 Off, 2 Auto, 3 Must }
     MediaAddress { 1 Described, 2 Observed }
+    Srtp { 1 Optional, 2 Required }
 }
 
 /// Codecs that a gateway can list.
@@ -206,13 +220,18 @@ pub struct MediaTerms {
     pub proxy: u8,
     /// [`MediaAddress`] as a number.
     pub address: u8,
+    /// [`Srtp`] as a number.
+    pub srtp: u8,
+    /// Zeros.
+    pub spare: [u8; 3],
 }
 
 impl MediaTerms {
     /// Whether descriptions pass as they are.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        *self == Self { proxy: self.proxy, address: self.address, ..Self::default() }
+        let Self { proxy, address, srtp, .. } = *self;
+        *self == Self { proxy, address, srtp, ..Self::default() }
     }
 
     /// The codecs listed, the first choice first.

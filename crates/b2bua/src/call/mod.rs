@@ -572,6 +572,7 @@ impl Switch {
         let inside = call.legs.each_ref().map(|leg| leg.path.inside().is_some());
         let secret = &setup.keys.tag;
         let sessions = call.legs.each_ref().map(|leg| media::session_of(leg.random, secret));
+        let randoms = call.legs.each_ref().map(|leg| leg.random);
         let [caller, callee] = &mut call.legs;
         let local = |index: u8| &setup.locals[usize::from(index)];
         Streams {
@@ -582,6 +583,7 @@ impl Switch {
             answered,
             ends,
             sessions,
+            randoms,
             terms: peers.map(|peer| &peer.media),
             reads,
             signalling,

@@ -10,12 +10,13 @@
 
 mod far;
 mod passage;
+mod secured;
 mod told;
 
 use core::time::Duration;
 use std::net::IpAddr;
 
-use link::profile::{MediaAddress, MediaTerms};
+use link::profile::{MediaAddress, MediaTerms, Srtp};
 use link::record::{CallKey, MediaFigures};
 use relay::{Latch, Opening, Owner, PayloadTypes};
 use sip::Sdp;
@@ -29,6 +30,7 @@ use crate::limits::Local;
 use crate::ports::Ports;
 pub(crate) use far::outside;
 use far::{Asking, far_end, inside_end, rtcp_beside};
+use secured::{Lock, Source};
 pub(crate) use told::Word;
 use told::{Between, Medium};
 
@@ -49,6 +51,12 @@ pub(crate) struct LegMedia {
     pub(crate) held: bool,
     /// Whether its media go from end to end, and not through us.
     pub(crate) bypassed: bool,
+    /// What that description said of its keys.
+    locks: [Lock; STREAMS_MAX],
+    /// How often our keys of each stream were given up.
+    pub(crate) rounds: [u8; STREAMS_MAX],
+    /// Whether it was asked last, so that what it says next is an answer.
+    asked: bool,
     /// What we told the leg last.
     pub(crate) told: Described,
 }
@@ -69,6 +77,9 @@ impl LegMedia {
         payload_types: [PayloadTypes::ANY; STREAMS_MAX],
         held: false,
         bypassed: false,
+        locks: [Lock::NONE; STREAMS_MAX],
+        rounds: [0; STREAMS_MAX],
+        asked: false,
         told: Described { version: 0, hash: 0 },
     };
 
@@ -88,6 +99,8 @@ pub(crate) enum MediaFault {
     Fenced,
     /// No codec in it is allowed on both sides.
     NoCodec,
+    /// Its keys, or that there are none, are not what its gateway wants.
+    Unsecured,
 }
 
 /// A call as the media plane sees it.
@@ -109,6 +122,8 @@ pub(crate) struct Streams<'a> {
     pub(crate) ends: Option<Instant>,
     /// Our number of each leg's session, by [`Side`].
     pub(crate) sessions: [u32; 2],
+    /// What is random in our tag of each leg, by [`Side`].
+    pub(crate) randoms: [u64; 2],
     /// What both legs' gateways want of media, by [`Side`].
     pub(crate) terms: [&'a MediaTerms; 2],
     /// What no peer knows.
@@ -123,11 +138,56 @@ impl Streams<'_> {
         !between.is_plain() && Sdp::parse(description).is_ok_and(|sdp| !is_told(sdp))
     }
 
+    /// What a side wants of keys; from inside, media come in clear.
+    fn wants_keys(&self, side: Side) -> Srtp {
+        match self.inside[side as usize] {
+            true => Srtp::Off,
+            false => Srtp::from(self.terms[side as usize].srtp),
+        }
+    }
+
+    /// Whether a description has no keys that its gateway wants, or such as it does not want.
+    pub(crate) fn lacks_keys(&self, from: Side, description: &[u8]) -> bool {
+        let is_ours = !self.legs[Side::Callee as usize].bypassed;
+        is_ours && Sdp::parse(description).is_ok_and(|sdp| !self.has_keys(from, &sdp))
+    }
+
+    fn has_keys(&self, from: Side, sdp: &Sdp<'_>) -> bool {
+        let (wanted, is_answer) = (self.wants_keys(from), self.legs[from as usize].asked);
+        usable(sdp).all(|(_, media)| secured::is_met(media, wanted, is_answer))
+    }
+
+    fn source(&self, side: Side, stream: usize) -> Source<'_> {
+        let (random, secret) = (self.randoms[side as usize], self.secret);
+        Source { secret, random, stream, round: self.legs[side as usize].rounds[stream] }
+    }
+
     /// What decides which address of a side is believed.
     pub(crate) fn asking(&self, from: Side) -> Asking<'_> {
         let signalling = self.signalling[from as usize];
         let address = MediaAddress::from(self.terms[from as usize].address);
         Asking { signalling, locals: self.locals, address }
+    }
+
+    /// Adds the keys that a leg is told to what else it is told.
+    fn tell_keys(&self, to: Side, word: Word, sdp: &Sdp<'_>, told: &mut [Medium; STREAMS_MAX]) {
+        for (stream, (medium, media)) in told.iter_mut().zip(sdp.media()).enumerate() {
+            let Medium::Told(change) = medium else { continue };
+            let (source, lock) = (self.source(to, stream), self.legs[to as usize].locks[stream]);
+            match word {
+                Word::Offer => secured::offer(media, self.wants_keys(to), source, change),
+                Word::Answer => secured::answer(media, lock, source, change),
+            }
+        }
+    }
+
+    /// What must differ where keys do.
+    fn digest_of_keys(&self, to: usize) -> u64 {
+        let leg = &self.legs[to];
+        let keys = leg.locks.iter().zip(leg.rounds);
+        keys.fold(0, |all, (lock, round)| {
+            (all ^ lock.digest() ^ u64::from(round) << 56).rotate_left(7)
+        })
     }
 
     fn between(&self, from: Side) -> Between<'_> {
@@ -178,9 +238,13 @@ impl MediaPlane {
     ) -> Result<usize, MediaFault> {
         let sdp = Sdp::parse(description).map_err(|_| MediaFault::Unusable)?;
         let to = from.other() as usize;
-        let told = told::told(&sdp, word, streams.between(from))?;
+        let mut told = told::told(&sdp, word, streams.between(from))?;
         let bypassed = streams.settle_passage(&sdp);
         if !bypassed {
+            if !streams.has_keys(from, &sdp) {
+                return Err(MediaFault::Unsecured);
+            }
+            streams.tell_keys(from.other(), word, &sdp, &mut told);
             for (index, _) in told.iter().enumerate().filter(|(_, medium)| medium.is_told()) {
                 self.open_stream(now, streams, index)?;
             }
@@ -197,6 +261,7 @@ impl MediaPlane {
             Rewrite { address, session, version: version.version, edits: &edits, bypassed };
         let length = sdp.rewrite(&rewrite, out).ok_or(MediaFault::Unusable)?;
         streams.legs[to].told = version;
+        streams.legs[to].asked = word == Word::Offer;
         Ok(length)
     }
 
@@ -290,6 +355,7 @@ impl MediaPlane {
             };
             let (rtp, rtcp) = far.unwrap_or_default();
             self.table.set_remote(port, rtp, rtcp, latch, both);
+            self.believe_keys(streams, from, index, media.filter(|_| !is_fax));
             let port = streams.legs[other].ports[index];
             self.widen(port, both, until, streams.inside[other]);
             // Who is told of events sends them so. Those from inside another call of ours has read.
@@ -305,6 +371,34 @@ impl MediaPlane {
         for port in streams.legs.iter().flat_map(|leg| leg.open_ports()) {
             self.table.set_on_hold(port, on_hold);
         }
+    }
+
+    /// Believes the keys of one stream of `from`: by which it sends, and by which of ours it hears. The same
+    /// as before go on where they are.
+    fn believe_keys(
+        &mut self,
+        streams: &mut Streams<'_>,
+        from: Side,
+        stream: usize,
+        media: Option<&Media<'_>>,
+    ) {
+        let wanted = streams.wants_keys(from);
+        let leg = &streams.legs[from as usize];
+        let (port, is_answer) = (leg.ports[stream], leg.asked);
+        let read = media.map(|media| secured::read(media, wanted, is_answer));
+        let (lock, inward) = read.unwrap_or((Lock::NONE, None));
+        let [_, before] = self.table.keys(port);
+        // A key whose count is forgotten must not begin anew. One that answers an offer was told in it.
+        let is_given_up = before.is_some_and(|it| Some(it.master.suite()) != lock.suite());
+        let next = leg.rounds[stream].wrapping_add(u8::from(is_given_up));
+        if !is_answer {
+            streams.legs[from as usize].rounds[stream] = next;
+        }
+        let outward = lock.suite().map(|suite| streams.source(from, stream).key(suite));
+        let has_room = self.table.set_keys(port, inward.as_ref(), outward.as_ref());
+        debug_assert!(has_room || inward.is_none(), "each open pair has a place for its keys");
+        let leg = &mut streams.legs[from as usize];
+        (leg.locks[stream], leg.rounds[stream]) = (lock, next);
     }
 
     /// An answer that names payload types which the offer did not lets the one who offered use them
@@ -368,7 +462,8 @@ impl MediaPlane {
             self.ports.release(port);
         }
         // Its dialog may go on, by other ports.
-        *leg = LegMedia { told: leg.told, ..LegMedia::NONE };
+        let rounds = leg.rounds.map(|round| round.wrapping_add(1));
+        *leg = LegMedia { told: leg.told, rounds, ..LegMedia::NONE };
     }
 
     /// What a checkpoint says of a leg's stream.
@@ -445,7 +540,9 @@ fn next_description(
         let told = keys::hash(streams.secret, terms.as_bytes());
         ports = (ports ^ u128::from(told) << 64).rotate_left(1);
     }
-    let parts = [u128::from(keys::hash(streams.secret, description)), address.to_bits(), ports];
+    let said = u128::from(streams.digest_of_keys(to)) << 64;
+    let said = said | u128::from(keys::hash(streams.secret, description));
+    let parts = [said, address.to_bits(), ports];
     let hash = keys::hash(streams.secret, parts.map(u128::to_be_bytes).as_flattened()) as u32;
     let told = streams.legs[to].told;
     match told.version {
@@ -536,6 +633,7 @@ mod tests {
             answered: false,
             ends: None,
             sessions: [1, 2],
+            randoms: [1, 2],
             secret: &[7; 16],
         };
         let mut out = [0; 1_000];

@@ -39,7 +39,8 @@ impl Streams<'_> {
             return callee.bypassed;
         }
         let wanted = self.terms.map(|terms| MediaProxy::from(terms.proxy));
-        let is_ours = self.reads || self.inside.contains(&true) || {
+        let has_keys = self.terms.iter().any(|terms| terms.srtp != 0);
+        let is_ours = self.reads || has_keys || self.inside.contains(&true) || {
             let [caller, callee] = self.locals.map(|local| local.address.is_ipv4());
             caller != callee
         };

@@ -189,6 +189,8 @@ mod tests {
         events_refused: 0,
         proxy: 0,
         address: 0,
+        srtp: 0,
+        spare: [0; 3],
     };
 
     const AUDIO: &str = "m=audio 9 RTP/AVP 0 8 18 101\r\na=rtpmap:101 telephone-event/8000\r\n";

@@ -273,7 +273,7 @@ fn a_call_that_turns_to_fax_carries_what_is_no_rtp_from_the_proven_ends_alone() 
         match world.switch.forward(world.now, port, from, payload) {
             relay::Verdict::Send { to, .. } => Ok(to.to_string()),
             relay::Verdict::Drop(why) => Err(why),
-            relay::Verdict::Inside { .. } => unreachable!(),
+            _ => unreachable!("nothing of it is changed"),
         }
     };
     let udptl = [0, 1, 3, 6, 0, 0];

@@ -32,6 +32,7 @@ mod rfc3261;
 mod rfc4475;
 mod ringback;
 mod session;
+mod srtp;
 mod stranger;
 mod transfer;
 mod undeliverable;
