@@ -46,6 +46,8 @@ profile_words! {
     MediaProxy { On = "on", Off = "off", Auto = "auto", Must = "must" }
     /// Which address media are sent to: what fits, what is described, where packets come from.
     MediaAddress { Auto = "auto", Described = "sdp", Observed = "latch" }
+    /// Whether its media are under keys from the descriptions (RFC 4568).
+    Srtp { Off = "off", Optional = "optional", Required = "required" }
 }
 
 words! {
@@ -130,6 +132,8 @@ pub struct SipFields {
     pub media_proxy: MediaProxy,
     /// Which address its media come from: `auto`, `sdp` or `latch`.
     pub nat_media: MediaAddress,
+    /// Whether its media are under keys (SRTP): `off`, `optional` or `required`.
+    pub srtp: Srtp,
 }
 
 impl Default for SipFields {
@@ -166,6 +170,7 @@ impl Default for SipFields {
             telephone_event: true,
             media_proxy: MediaProxy::On,
             nat_media: MediaAddress::Auto,
+            srtp: Srtp::Off,
         }
     }
 }
@@ -288,6 +293,8 @@ impl SipFields {
             events_refused: u8::from(!self.telephone_event),
             proxy: profile::MediaProxy::from(self.media_proxy) as u8,
             address: profile::MediaAddress::from(self.nat_media) as u8,
+            srtp: profile::Srtp::from(self.srtp) as u8,
+            spare: [0; 3],
         }
     }
 
@@ -418,6 +425,7 @@ mod tests {
             t38: false,
             media_proxy: MediaProxy::Must,
             nat_media: MediaAddress::Described,
+            srtp: Srtp::Required,
             ..SipFields::default()
         };
         let profile = fields.profile(7, Endpoint::NONE, "user", "word");
@@ -428,6 +436,7 @@ mod tests {
         let media = profile.media;
         assert_eq!(media.codecs().collect::<Vec<_>>(), [Codec::G729 as u8, Codec::Pcmu as u8]);
         assert_eq!((media.annexb, media.t38_refused, media.proxy, media.address), (2, 1, 3, 1));
+        assert_eq!(media.srtp, 2);
         let plain = SipFields::default().profile(7, Endpoint::NONE, "", "").media;
         assert_eq!(plain, MediaTerms::default());
         assert_eq!(format!("{:?}", profile.password), "Secret");
