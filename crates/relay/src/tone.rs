@@ -6,6 +6,8 @@
 use core::time::Duration;
 use std::net::SocketAddr;
 
+use codec::g711::{A_LAW_SILENCE, MU_LAW_SILENCE, to_a_law, to_mu_law};
+
 use crate::Instant;
 use crate::flow::Owner;
 
@@ -38,12 +40,13 @@ impl Waves {
             ((turns * core::f64::consts::TAU).sin() * PEAK) as i16
         };
         let wave = |law: fn(i16) -> u8| core::array::from_fn(|at| law(sample(at)));
-        Self([wave(mu_law), wave(a_law)])
+        Self([wave(to_mu_law), wave(to_a_law)])
     }
 
     /// 20 ms of the wave, or of silence.
     fn write(&self, packet: u32, is_a_law: bool, out: &mut [u8]) {
-        let (wave, silence) = if is_a_law { (&self.0[1], 0xd5) } else { (&self.0[0], 0xff) };
+        let (wave, silence) =
+            if is_a_law { (&self.0[1], A_LAW_SILENCE) } else { (&self.0[0], MU_LAW_SILENCE) };
         if packet % ROUND >= SOUNDING {
             return out.fill(silence);
         }
@@ -52,26 +55,6 @@ impl Waves {
             *place = *sample;
         }
     }
-}
-
-/// ITU-T G.711, table 2a: eight segments of sixteen steps, all bits turned round.
-fn mu_law(sample: i16) -> u8 {
-    const BIAS: u16 = 0x84;
-    const CLIP: u16 = 32_635;
-    let sign = if sample < 0 { 0x80 } else { 0 };
-    let level = sample.unsigned_abs().min(CLIP) + BIAS;
-    let segment = level.ilog2().saturating_sub(7);
-    let step = (level >> (segment + 3)) & 0x0f;
-    !(sign | (segment << 4) as u8 | step as u8)
-}
-
-/// ITU-T G.711, table 1a: the same with even bits turned round.
-fn a_law(sample: i16) -> u8 {
-    let sign = if sample < 0 { 0 } else { 0x80 };
-    let level = (if sample < 0 { !sample } else { sample }).unsigned_abs() >> 3;
-    let segment = level.checked_ilog2().map_or(0, |bits| bits.saturating_sub(4));
-    let step = if segment == 0 { level >> 1 } else { level >> segment };
-    (sign | (segment << 4) as u8 | (step & 0x0f) as u8) ^ 0x55
 }
 
 /// One that sounds.
@@ -116,45 +99,4 @@ pub struct Sound {
     pub to: SocketAddr,
     /// How long it is.
     pub bytes: usize,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_laws_are_those_of_the_recommendation() {
-        // Silence, the smallest step below it, and as loud as can be.
-        for (sample, mu, a) in
-            [(0, 0xff, 0xd5), (-1, 0x7f, 0x55), (i16::MAX, 0x80, 0xaa), (i16::MIN, 0x00, 0x2a)]
-        {
-            assert_eq!((mu_law(sample), a_law(sample)), (mu, a), "{sample}");
-        }
-    }
-
-    #[test]
-    fn a_louder_sample_is_never_a_softer_code() {
-        let decoded_mu = |code: u8| {
-            let code = !code;
-            let (segment, step) = (u32::from(code >> 4 & 7), i32::from(code & 15));
-            let level = (((step << 3) + 0x84) << segment) - 0x84;
-            if code & 0x80 == 0 { level } else { -level }
-        };
-        let decoded_a = |code: u8| {
-            let code = code ^ 0x55;
-            let (segment, step) = (u32::from(code >> 4 & 7), i32::from(code & 15));
-            let level = match segment {
-                0 => (step << 4) + 8,
-                segment => ((step << 4) + 0x108) << (segment - 1),
-            };
-            if code & 0x80 == 0 { -level } else { level }
-        };
-        for sample in (i16::MIN..=i16::MAX).step_by(7) {
-            let near = |level: i32| {
-                (level - i32::from(sample)).abs() <= 140 + i32::from(sample).abs() / 30
-            };
-            let (mu, a) = (decoded_mu(mu_law(sample)), decoded_a(a_law(sample)));
-            assert!(near(mu) && near(a), "{sample} becomes {mu} and {a}");
-        }
-    }
 }

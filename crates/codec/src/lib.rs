@@ -1,0 +1,9 @@
+//! Speech as telephones send it: samples to code words and back.
+//!
+//! Samples are linear, signed, 16 bits, as loud as `i16` can say; code words are those of the
+//! recommendation that the module is named after. Nothing here allocates after creation, blocks, logs
+//! or reads a clock.
+
+#![forbid(unsafe_code)]
+
+pub mod g711;
