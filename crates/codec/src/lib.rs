@@ -7,3 +7,6 @@
 #![forbid(unsafe_code)]
 
 pub mod g711;
+pub mod g722;
+pub mod g729;
+
