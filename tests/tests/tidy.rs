@@ -14,7 +14,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("srtp", &[]),
     ("relay", &["codec", "srtp", "wire"]),
-    ("codec", &[]),
+    ("codec", &["wire"]),
     ("guard", &[]),
     ("rating", &["numbers"]),
     ("routing", &["numbers", "rating"]),

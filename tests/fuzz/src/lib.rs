@@ -34,6 +34,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "packet", run: parsers::packet, seeds: parsers::frames },
     Body { name: "srtp", run: parsers::srtp, seeds: parsers::protected },
     Body { name: "capture", run: parsers::capture, seeds: parsers::captures },
+    Body { name: "transcode", run: parsers::transcode, seeds: parsers::streams_of_speech },
     Body { name: "link", run: parsers::link, seeds: parsers::words },
     Body { name: "config", run: parsers::config, seeds: parsers::files },
     Body { name: "number", run: parsers::number, seeds: parsers::numbers },
