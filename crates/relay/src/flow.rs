@@ -89,13 +89,16 @@ pub struct PortState {
     pub fax: bool,
     /// The keys of what it sends and of what it hears.
     pub keys: [Option<Secured>; 2],
+    /// What becomes of what it sends.
+    pub transcoding: Option<codec::Settings>,
 }
 
 impl Default for PortState {
     fn default() -> Self {
         let (payload_types, events, keys) = (PayloadTypes::ANY, NO_EVENTS, [None; 2]);
         let (remote, latched, on_hold, fax) = (None, false, false, false);
-        Self { remote, latched, on_hold, payload_types, events, fax, keys }
+        let transcoding = None;
+        Self { remote, latched, on_hold, payload_types, events, fax, keys, transcoding }
     }
 }
 

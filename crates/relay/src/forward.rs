@@ -39,6 +39,8 @@ pub enum DropReason {
     Replayed,
     /// Longer than anything we change.
     TooLong,
+    /// To be transcoded, and late, of no codec that was agreed, or a report of a stream that only one side sees.
+    NotTranscoded,
 }
 
 /// The longest datagram of a fax: what one frame of Ethernet carries over IPv4.
@@ -46,7 +48,7 @@ const FAX_BYTES_MAX: usize = 1_472;
 
 impl DropReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NoFlow,
         Self::NotRtp,
         Self::NotRtcp,
@@ -60,6 +62,7 @@ impl DropReason {
         Self::Unauthentic,
         Self::Replayed,
         Self::TooLong,
+        Self::NotTranscoded,
     ];
 
     /// The name of its counter.
@@ -79,6 +82,7 @@ impl DropReason {
             Self::Unauthentic => "media_unauthentic",
             Self::Replayed => "media_replayed",
             Self::TooLong => "media_too_long",
+            Self::NotTranscoded => "media_not_transcoded",
         }
     }
 }
@@ -195,12 +199,15 @@ impl Table {
         let place = flow.work;
         if origin == Origin::Wire && self.opens(place) {
             return self.open_packet(port, place, payload, |table, clear| {
-                let (verdict, place) = table.judge_clear(now, port, source, clear, judge)?;
-                table.finish(verdict, place, clear, true)
+                let (verdict, leaves) = table.judge_clear(now, port, source, clear, judge)?;
+                table.finish(verdict, [place, leaves], clear, true)
             });
         }
-        let (verdict, place) = self.judge_clear(now, port, source, payload, judge)?;
-        if place == NO_WORK { Ok(verdict) } else { self.finish(verdict, place, payload, false) }
+        let (verdict, leaves) = self.judge_clear(now, port, source, payload, judge)?;
+        if [place, leaves] == [NO_WORK; 2] {
+            return Ok(verdict);
+        }
+        self.finish(verdict, [place, leaves], payload, false)
     }
 
     /// Judges a packet in clear; with the verdict, the place of the work of the pair it leaves by.

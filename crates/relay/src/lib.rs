@@ -24,6 +24,7 @@ mod table;
 mod tone;
 mod work;
 
+pub use codec::{Codec, Settings as Transcoding, Side as Speaker, Start};
 pub use course::{Course, Deaf, Ears, Onward, Sums};
 pub use flow::{NO_EVENTS, Opening, Owner, PayloadTypes, PortState, Pressed, Silence};
 pub use forward::{DropReason, Verdict};

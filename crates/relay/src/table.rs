@@ -378,6 +378,7 @@ impl Table {
             events: flow.events,
             fax: flow.fax,
             keys: self.keys(port),
+            transcoding: self.transcoding(port),
         })
     }
 

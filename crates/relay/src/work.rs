@@ -15,11 +15,14 @@
 
 use std::collections::VecDeque;
 
+use codec::{Settings, Start, Transcoder};
 use srtp::{Fault, Kept, Master, Receiver, Sender};
 
 use crate::Table;
 use crate::flow::Owner;
 use crate::forward::{DropReason, Verdict};
+
+const _: () = assert!(PACKETS_MAX == codec::PACKETS_MAX);
 
 /// The longest packet that anything is done to.
 pub const PACKET_BYTES_MAX: usize = 1_500;
@@ -47,11 +50,13 @@ pub(crate) struct Work {
     seals: Option<Sender>,
     /// It waits in [`Bench::turned`].
     is_told: bool,
+    /// Makes what arrives into what the other side reads: its place in [`Bench::transcoders`].
+    transcodes: Option<u16>,
 }
 
 impl Work {
     fn is_none(&self) -> bool {
-        self.opens.is_none() && self.seals.is_none()
+        self.opens.is_none() && self.seals.is_none() && self.transcodes.is_none()
     }
 
     fn take_turned(&mut self) -> bool {
@@ -71,6 +76,9 @@ pub(crate) struct Bench {
     lengths: [usize; PACKETS_MAX],
     /// Ports whose streams have come far enough for another checkpoint, each once.
     turned: VecDeque<u16>,
+    /// Directions of transcoded calls, and those of them that nobody has now.
+    transcoders: Vec<Transcoder>,
+    free_transcoders: Vec<u16>,
 }
 
 impl Bench {
@@ -83,7 +91,35 @@ impl Bench {
             packets: Box::new([[0; PACKET_BYTES_MAX]; PACKETS_MAX]),
             lengths: [0; PACKETS_MAX],
             turned: VecDeque::with_capacity(pairs),
+            transcoders: Vec::new(),
+            free_transcoders: Vec::new(),
         }
+    }
+
+    /// A place for one more direction.
+    fn reserve_transcoder(&mut self, settings: Settings, start: Start) -> Option<u16> {
+        let made = Transcoder::new(settings, start);
+        if let Some(place) = self.free_transcoders.pop() {
+            self.transcoders[usize::from(place)] = made;
+            return Some(place);
+        }
+        let place = u16::try_from(self.transcoders.len()).ok()?;
+        let has_room = self.transcoders.len() < self.transcoders.capacity();
+        has_room.then(|| self.transcoders.push(made))?;
+        Some(place)
+    }
+
+    /// What becomes of a packet that arrives at a pair with that work. `false`: it needs nothing.
+    fn transcode(&mut self, place: u16, packet: &[u8], is_rtcp: bool) -> Result<bool, DropReason> {
+        let Some(it) = self.work(place).and_then(|work| work.transcodes) else { return Ok(false) };
+        // Reports tell of streams that the other side does not see.
+        if is_rtcp {
+            return Err(DropReason::NotTranscoded);
+        }
+        let Some(it) = self.transcoders.get_mut(usize::from(it)) else { return Ok(false) };
+        let made = it.transcode(packet, &mut self.packets, &mut self.lengths);
+        made.map_err(|_| DropReason::NotTranscoded)?;
+        Ok(true)
     }
 
     /// A place for the work of one more pair; there is one for each.
@@ -98,6 +134,7 @@ impl Bench {
 
     fn release(&mut self, place: u16) {
         if let Some(work) = self.works.get_mut(usize::from(place)) {
+            self.free_transcoders.extend(work.transcodes);
             *work = Work::default();
             self.free.push(place);
         }
@@ -198,6 +235,68 @@ impl Table {
         });
     }
 
+    /// Makes room for so many directions of transcoded calls; at start, and once.
+    pub fn reserve_transcoders(&mut self, directions: u16) {
+        self.bench.transcoders.reserve_exact(directions.into());
+        self.bench.free_transcoders.reserve_exact(directions.into());
+    }
+
+    /// How many directions more can be transcoded.
+    #[must_use]
+    pub fn free_transcoders(&self) -> usize {
+        let bench = &self.bench;
+        bench.transcoders.capacity() - bench.transcoders.len() + bench.free_transcoders.len()
+    }
+
+    /// How many directions are transcoded.
+    #[must_use]
+    pub fn live_transcoders(&self) -> usize {
+        self.bench.transcoders.len() - self.bench.free_transcoders.len()
+    }
+
+    /// Bytes that one direction takes.
+    #[must_use]
+    pub fn transcoder_bytes() -> usize {
+        size_of::<Transcoder>()
+    }
+
+    /// Makes what arrives at an open pair into what the other side reads; `None`: it goes on as it is. With
+    /// the same settings it goes on where it is. `false`: all transcoders are taken.
+    pub fn set_transcoding(&mut self, port: u16, settings: Option<Settings>, start: Start) -> bool {
+        if self.transcoding(port) == settings {
+            return true;
+        }
+        let mut has_room = true;
+        let mut place = None;
+        if let Some(settings) = settings {
+            // One of this pair's own is made anew in place.
+            let work = self.open_at(port & !1).and_then(|flow| self.bench.work(flow.work));
+            if let Some(own) = work.and_then(|work| work.transcodes) {
+                self.bench.transcoders[usize::from(own)] = Transcoder::new(settings, start);
+                return true;
+            }
+            place = self.bench.reserve_transcoder(settings, start);
+            has_room = place.is_some();
+        }
+        let mut left = None;
+        let is_set = self.set_work(port, place.is_some(), |work| {
+            left = core::mem::replace(&mut work.transcodes, place);
+        });
+        self.bench.free_transcoders.extend(left);
+        if !is_set {
+            self.bench.free_transcoders.extend(place);
+        }
+        has_room && is_set
+    }
+
+    /// What becomes of what arrives at a pair.
+    #[must_use]
+    pub fn transcoding(&self, port: u16) -> Option<Settings> {
+        let work = self.open_at(port & !1).and_then(|flow| self.bench.work(flow.work))?;
+        let transcoder = self.bench.transcoders.get(usize::from(work.transcodes?))?;
+        Some(*transcoder.settings())
+    }
+
     /// The next call whose keys have come so far that its checkpoint is to be written anew.
     pub fn poll_turned(&mut self) -> Option<Owner> {
         while let Some(port) = self.bench.turned.pop_front() {
@@ -287,27 +386,35 @@ impl Table {
         verdict
     }
 
-    /// What becomes of a verdict on a packet in clear, where it leaves by a pair with that work.
+    /// What becomes of a verdict on a packet in clear, where it arrives at and leaves by pairs with such work.
     pub(crate) fn finish(
         &mut self,
         verdict: Verdict,
-        place: u16,
+        [arrives, place]: [u16; 2],
         packet: &[u8],
         was_opened: bool,
     ) -> Result<Verdict, DropReason> {
+        let (Verdict::Send { from, .. } | Verdict::Inside { from, .. }) = verdict else {
+            return Ok(verdict);
+        };
+        let is_made = self.bench.transcode(arrives, packet, from.port() & 1 == 1)?;
         Ok(match verdict {
             Verdict::Send { from, to, owner } => {
                 let seals = self.bench.work(place).is_some_and(|work| work.seals.is_some());
-                if !was_opened && !seals {
-                    return Ok(verdict);
+                if !is_made {
+                    if !was_opened && !seals {
+                        return Ok(verdict);
+                    }
+                    self.bench.lay(packet)?;
                 }
-                self.bench.lay(packet)?;
                 self.bench.seal(place, from.port() & 1 == 1)?;
                 self.tell_turned(from.port(), place);
                 Verdict::Changed { from, to, owner }
             }
-            Verdict::Inside { from, to, owner } if was_opened => {
-                self.bench.lay(packet)?;
+            Verdict::Inside { from, to, owner } if was_opened || is_made => {
+                if !is_made {
+                    self.bench.lay(packet)?;
+                }
                 Verdict::ChangedInside { from, to, owner }
             }
             _ => verdict,

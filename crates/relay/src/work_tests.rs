@@ -241,3 +241,51 @@ fn a_pool_gives_back_what_closes() {
     assert!(!table.set_keys(10_018, Some(&master(1)), None), "it is not open");
     assert_eq!(table.snapshot(KEYED).events, NO_EVENTS);
 }
+
+fn speech(codec: codec::Codec) -> codec::Side {
+    let payload_type = codec.payload_type();
+    codec::Side { codec, payload_type, events: Some(101), noise: None }
+}
+
+const START: Start = Start { ssrc: 0xfeed, sequence: 7, timestamp: 9 };
+
+#[test]
+fn what_one_side_speaks_the_other_reads_under_its_key_and_what_it_cannot_read_is_dropped() {
+    let (alaw, mulaw) = (speech(codec::Codec::Pcma), speech(codec::Codec::Pcmu));
+    let settings = Settings { from: alaw, to: mulaw, packet_ms: 30 };
+    let mut table = call();
+    assert!(!table.set_transcoding(PLAIN, Some(settings), START), "there is no room yet");
+    table.reserve_transcoders(1);
+    assert!(table.set_transcoding(PLAIN, Some(settings), START));
+    assert!(table.set_transcoding(PLAIN, Some(settings), START), "it is there already");
+    assert_eq!((table.free_transcoders(), table.live_transcoders()), (0, 1));
+    let back = Settings { from: mulaw, to: alaw, packet_ms: 20 };
+    assert!(!table.set_transcoding(KEYED, Some(back), START), "there was one");
+
+    let mut far = Receiver::new(&master(2));
+    let mut heard = vec![];
+    for sequence in 0..6 {
+        let verdict = table.forward(NOW, PLAIN, at(PLAIN_FAR), &rtp(sequence, 8));
+        assert!(matches!(verdict, Verdict::Changed { .. }), "{verdict:?}");
+        for packet in table.changed_packets() {
+            let mut packet = packet.to_vec();
+            let length = far.unprotect_rtp(&mut packet).unwrap();
+            heard.push(packet[..length].to_vec());
+        }
+    }
+    assert!(heard.iter().all(|packet| packet.len() == 12 + 240 && packet[1] & 0x7f == 0));
+    assert_eq!((heard.len(), &heard[0][8..12]), (4, &[0, 0, 0xfe, 0xed][..]));
+    let late = table.forward(NOW, PLAIN, at(PLAIN_FAR), &rtp(3, 8));
+    assert_eq!(late, Verdict::Drop(DropReason::NotTranscoded));
+    let report = [0x80, 201, 0, 1, 0, 0, 0, 9];
+    let verdict = table.forward(NOW, PLAIN + 1, at("192.0.2.1:4001"), &report);
+    assert_eq!(verdict, Verdict::Drop(DropReason::NotTranscoded));
+
+    // It is remembered, and ends with the pair or before.
+    assert_eq!(table.snapshot(PLAIN).transcoding, Some(settings));
+    assert!(table.set_transcoding(PLAIN, None, START));
+    assert_eq!((table.free_transcoders(), table.transcoding(PLAIN)), (1, None));
+    assert!(table.set_transcoding(KEYED, Some(back), START));
+    table.close(KEYED);
+    assert_eq!(table.free_transcoders(), 1);
+}
