@@ -35,6 +35,10 @@ pub enum WorkerCounter {
     MediaSettled,
     /// Times that it was told no more to.
     MediaTakenBack,
+    /// Directions of calls whose speech is transcoded.
+    TranscodersTaken,
+    /// Those that are transcoded no more.
+    TranscodersReturned,
     /// SIP messages from one call of ours to another, which a transfer joined.
     SipInside,
     /// Datagrams given to the worker that owns them.
@@ -79,7 +83,7 @@ pub enum WorkerCounter {
 
 impl WorkerCounter {
     /// Every counter, in the order of its number.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::FramesReceived,
         Self::FramesSent,
         Self::NoFrame,
@@ -90,6 +94,8 @@ impl WorkerCounter {
         Self::MediaRelayed,
         Self::MediaSettled,
         Self::MediaTakenBack,
+        Self::TranscodersTaken,
+        Self::TranscodersReturned,
         Self::SipInside,
         Self::HandedOut,
         Self::HandedIn,
@@ -126,6 +132,8 @@ impl WorkerCounter {
             Self::MediaRelayed => "media_relayed",
             Self::MediaSettled => "media_settled",
             Self::MediaTakenBack => "media_taken_back",
+            Self::TranscodersTaken => "transcoders_taken",
+            Self::TranscodersReturned => "transcoders_returned",
             Self::SipInside => "sip_inside",
             Self::HandedOut => "handed_out",
             Self::HandedIn => "handed_in",
@@ -230,6 +238,16 @@ impl Counters {
         let settled = self.values.get(settled).copied().unwrap_or_default();
         if let Some(value) = self.values.get_mut(taken_back) {
             *value = settled.saturating_sub(ports.into());
+        }
+    }
+
+    /// So many transcoders were ever taken, and so many of them given back.
+    pub fn transcoders(&mut self, totals: [u64; 2]) {
+        let counters = [WorkerCounter::TranscodersTaken, WorkerCounter::TranscodersReturned];
+        for (counter, total) in counters.into_iter().zip(totals) {
+            if let Some(value) = self.values.get_mut(counter as usize) {
+                *value = total;
+            }
         }
     }
 

@@ -134,6 +134,8 @@ pub struct SipFields {
     pub nat_media: MediaAddress,
     /// Whether its media are under keys (SRTP): `off`, `optional` or `required`.
     pub srtp: Srtp,
+    /// Speech is transcoded in calls from and to it whose other side shares no codec with it.
+    pub transcode: bool,
 }
 
 impl Default for SipFields {
@@ -171,6 +173,7 @@ impl Default for SipFields {
             media_proxy: MediaProxy::On,
             nat_media: MediaAddress::Auto,
             srtp: Srtp::Off,
+            transcode: false,
         }
     }
 }
@@ -294,7 +297,8 @@ impl SipFields {
             proxy: profile::MediaProxy::from(self.media_proxy) as u8,
             address: profile::MediaAddress::from(self.nat_media) as u8,
             srtp: profile::Srtp::from(self.srtp) as u8,
-            spare: [0; 3],
+            transcode: u8::from(self.transcode),
+            spare: [0; 2],
         }
     }
 
@@ -426,6 +430,7 @@ mod tests {
             media_proxy: MediaProxy::Must,
             nat_media: MediaAddress::Described,
             srtp: Srtp::Required,
+            transcode: true,
             ..SipFields::default()
         };
         let profile = fields.profile(7, Endpoint::NONE, "user", "word");
@@ -436,7 +441,7 @@ mod tests {
         let media = profile.media;
         assert_eq!(media.codecs().collect::<Vec<_>>(), [Codec::G729 as u8, Codec::Pcmu as u8]);
         assert_eq!((media.annexb, media.t38_refused, media.proxy, media.address), (2, 1, 3, 1));
-        assert_eq!(media.srtp, 2);
+        assert_eq!((media.srtp, media.transcode), (2, 1));
         let plain = SipFields::default().profile(7, Endpoint::NONE, "", "").media;
         assert_eq!(plain, MediaTerms::default());
         assert_eq!(format!("{:?}", profile.password), "Secret");

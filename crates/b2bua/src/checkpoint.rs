@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 
 use link::Endpoint;
-use relay::{PayloadTypes, PortState, Secured};
+use relay::{NO_EVENTS, PayloadTypes, PortState, Secured, Speaker, Transcoding};
 use srtp::{KEPT_STREAMS, Kept, MASTER_BYTES_MAX, Master, Position, Suite};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -21,9 +21,11 @@ use crate::path::Path;
 /// The longest checkpoint.
 pub use link::table::CHECKPOINT_BYTES_MAX;
 
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
 
-const PORT_BYTES: usize = size_of::<Endpoint>() + 3 + 16 + 2 * KEY_BYTES_MAX;
+const PORT_BYTES: usize = size_of::<Endpoint>() + 3 + 16 + 2 * KEY_BYTES_MAX + TRANSCODING_BYTES;
+/// Both codecs and their payload types, those of events, and the packet time.
+const TRANSCODING_BYTES: usize = 7;
 /// A suite, a key, the streams under it, the index of SRTCP.
 const KEY_BYTES_MAX: usize = 1 + MASTER_BYTES_MAX + KEPT_STREAMS * POSITION_BYTES + 4;
 /// An SSRC and an index, of which none is this high.
@@ -111,6 +113,7 @@ fn put_leg(cursor: &mut Cursor<'_>, leg: &Leg, ports: &[PortState; STREAMS_MAX])
         for key in &state.keys {
             put_key(cursor, key.as_ref())?;
         }
+        cursor.put(&transcoding_bytes(state.transcoding))?;
     }
     let (ends, texts) = leg.arena.parts();
     for end in ends {
@@ -196,7 +199,9 @@ fn take_leg(
         let payload_types = PayloadTypes::from_bits(u128::from_le_bytes(reader.take()?));
         let (latched, on_hold, fax) = (latched != 0, held & 1 != 0, held & 2 != 0);
         let keys = [take_key(reader)?, take_key(reader)?];
-        *state = PortState { remote, latched, on_hold, payload_types, events, fax, keys };
+        let transcoding = read_transcoding(reader.take()?)?;
+        *state =
+            PortState { remote, latched, on_hold, payload_types, events, fax, keys, transcoding };
     }
     let mut ends = [0; FIELDS];
     for end in &mut ends {
@@ -205,6 +210,31 @@ fn take_leg(
     let texts = reader.slice(usize::from(ends[FIELDS - 1]))?;
     leg.arena = Arena::from_parts(ends, texts)?;
     Some(())
+}
+
+/// Codecs count from one; zeros: none.
+fn transcoding_bytes(transcoding: Option<Transcoding>) -> [u8; TRANSCODING_BYTES] {
+    let Some(Transcoding { from, to, packet_ms }) = transcoding else {
+        return [0; TRANSCODING_BYTES];
+    };
+    let events = [from, to].map(|side| side.events.unwrap_or(NO_EVENTS));
+    let codecs = [from, to].map(|side| side.codec as u8 + 1);
+    let types = [from, to].map(|side| side.payload_type);
+    [codecs[0], codecs[1], types[0], types[1], events[0], events[1], packet_ms]
+}
+
+/// Outer `None`: it cannot be read.
+fn read_transcoding(bytes: [u8; TRANSCODING_BYTES]) -> Option<Option<Transcoding>> {
+    if bytes == [0; TRANSCODING_BYTES] {
+        return Some(None);
+    }
+    let side = |which: usize| {
+        let place = usize::from(bytes[which]).checked_sub(1)?;
+        let codec = *relay::Codec::ALL.get(place)?;
+        let events = Some(bytes[which + 4]).filter(|&events| events != NO_EVENTS);
+        Some(Speaker { codec, payload_type: bytes[which + 2], events, noise: None })
+    };
+    Some(Some(Transcoding { from: side(0)?, to: side(1)?, packet_ms: bytes[6] }))
 }
 
 /// Outer `None`: it cannot be read.
@@ -290,6 +320,17 @@ mod tests {
         Secured { master, kept: Kept { streams: [position, None], rtcp: 7 } }
     }
 
+    fn transcoding() -> Transcoding {
+        let side = |codec: relay::Codec, events| Speaker {
+            codec,
+            payload_type: codec.payload_type(),
+            events,
+            noise: None,
+        };
+        let (from, to) = (side(relay::Codec::Pcmu, Some(101)), side(relay::Codec::G729, None));
+        Transcoding { from, to, packet_ms: 30 }
+    }
+
     fn written() -> Vec<u8> {
         let mut out = vec![0; CHECKPOINT_BYTES_MAX];
         let state = PortState {
@@ -300,6 +341,7 @@ mod tests {
             events: 101,
             fax: true,
             keys: [Some(secured(1)), Some(secured(2))],
+            transcoding: Some(transcoding()),
         };
         let ports = [state, PortState::default()];
         let (caller, callee) = (leg(1), leg(2));
@@ -327,6 +369,7 @@ mod tests {
         let fax = checkpoint.ports[1][0];
         assert!(fax.latched && fax.fax && !fax.on_hold);
         assert_eq!(fax.keys, [Some(secured(1)), Some(secured(2))]);
+        assert_eq!(fax.transcoding, Some(transcoding()));
         assert_eq!(checkpoint.ports[1][1].keys, [None; 2]);
         assert_eq!(checkpoint.ports[1][0].payload_types, PayloadTypes::ANY.with(8));
     }

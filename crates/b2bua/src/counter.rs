@@ -77,6 +77,11 @@ pub enum Counter {
     RefusedMedia,
     /// Descriptions that had not the keys that their gateway wants, or such as it does not want (488).
     RefusedUnsecured,
+    /// Calls whose speech was transcoded.
+    CallsTranscoded,
+    /// Offers without codecs that we would make, and answers that needed them and were refused, because all
+    /// transcoders were taken.
+    TranscodersFull,
     /// Broken datagrams that were answered (400, 505, ...).
     FaultsAnswered,
     /// Broken datagrams that were dropped in silence.
@@ -245,6 +250,8 @@ impl Counter {
         Self::RefusedTooLong,
         Self::RefusedMedia,
         Self::RefusedUnsecured,
+        Self::CallsTranscoded,
+        Self::TranscodersFull,
         Self::FaultsAnswered,
         Self::FaultsDropped,
         Self::RefusedUnsupported,
@@ -352,6 +359,8 @@ impl Counter {
             Self::RefusedTooLong => "refused_too_long",
             Self::RefusedMedia => "refused_media",
             Self::RefusedUnsecured => "refused_srtp",
+            Self::CallsTranscoded => "calls_transcoded",
+            Self::TranscodersFull => "transcoders_full",
             Self::FaultsAnswered => "faults_answered",
             Self::FaultsDropped => "faults_dropped",
             Self::RefusedUnsupported => "refused_unsupported",

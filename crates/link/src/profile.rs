@@ -222,8 +222,10 @@ pub struct MediaTerms {
     pub address: u8,
     /// [`Srtp`] as a number.
     pub srtp: u8,
+    /// 1: speech is transcoded where the two sides share no codec.
+    pub transcode: u8,
     /// Zeros.
-    pub spare: [u8; 3],
+    pub spare: [u8; 2],
 }
 
 impl MediaTerms {

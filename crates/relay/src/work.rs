@@ -79,6 +79,8 @@ pub(crate) struct Bench {
     /// Directions of transcoded calls, and those of them that nobody has now.
     transcoders: Vec<Transcoder>,
     free_transcoders: Vec<u16>,
+    /// How many were ever taken.
+    transcoders_taken: u64,
 }
 
 impl Bench {
@@ -93,6 +95,7 @@ impl Bench {
             turned: VecDeque::with_capacity(pairs),
             transcoders: Vec::new(),
             free_transcoders: Vec::new(),
+            transcoders_taken: 0,
         }
     }
 
@@ -101,11 +104,13 @@ impl Bench {
         let made = Transcoder::new(settings, start);
         if let Some(place) = self.free_transcoders.pop() {
             self.transcoders[usize::from(place)] = made;
+            self.transcoders_taken += 1;
             return Some(place);
         }
         let place = u16::try_from(self.transcoders.len()).ok()?;
         let has_room = self.transcoders.len() < self.transcoders.capacity();
         has_room.then(|| self.transcoders.push(made))?;
+        self.transcoders_taken += 1;
         Some(place)
     }
 
@@ -248,10 +253,12 @@ impl Table {
         bench.transcoders.capacity() - bench.transcoders.len() + bench.free_transcoders.len()
     }
 
-    /// How many directions are transcoded.
+    /// How many directions were ever transcoded, and how many are no more.
     #[must_use]
-    pub fn live_transcoders(&self) -> usize {
-        self.bench.transcoders.len() - self.bench.free_transcoders.len()
+    pub fn transcoders(&self) -> [u64; 2] {
+        let live = self.bench.transcoders.len() - self.bench.free_transcoders.len();
+        let taken = self.bench.transcoders_taken;
+        [taken, taken - live as u64]
     }
 
     /// Bytes that one direction takes.

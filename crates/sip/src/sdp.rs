@@ -18,7 +18,7 @@ use crate::room::Room;
 use crate::scan;
 
 pub use change::{ADDED_MAX, Change, NAMES_MAX, PAYLOADS_MAX};
-pub use codec::Codec;
+pub use codec::{Codec, Codecs};
 pub use crypto::{Crypto, KEY_BYTES_MAX};
 pub use rewrite::{Edit, Rewrite};
 pub use sounding::Sounding;

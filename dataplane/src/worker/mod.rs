@@ -327,6 +327,7 @@ impl<N: Nic> Worker<N> {
             self.counters.stream(counter, self.rim.counted(counter));
         }
         self.counters.media_settled(self.switch.media().settled_ports());
+        self.counters.transcoders(self.switch.media().transcoders());
         self.counters.publish(&self.side.counters, &self.switch, &self.nic);
         self.greet(now);
         self.look_after_media();

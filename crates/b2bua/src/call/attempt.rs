@@ -442,6 +442,9 @@ impl Switch {
             Err(MediaFault::Unsecured) => self.counters.add(Counter::RefusedUnsecured),
             _ => {}
         }
+        let [made, unmade] = self.media.take_transcoded();
+        (0..made).for_each(|_| self.counters.add(Counter::CallsTranscoded));
+        (0..unmade).for_each(|_| self.counters.add(Counter::TranscodersFull));
         carried
     }
 

@@ -11,6 +11,7 @@
 mod far;
 mod passage;
 mod secured;
+mod speech;
 mod told;
 
 use core::time::Duration;
@@ -31,6 +32,7 @@ use crate::ports::Ports;
 pub(crate) use far::outside;
 use far::{Asking, far_end, inside_end, rtcp_beside};
 use secured::{Lock, Source};
+use speech::Spoken;
 pub(crate) use told::Word;
 use told::{Between, Medium};
 
@@ -59,6 +61,8 @@ pub(crate) struct LegMedia {
     asked: bool,
     /// What we told the leg last.
     pub(crate) told: Described,
+    /// What it said of its speech when it last offered or answered.
+    spoken: [Spoken; STREAMS_MAX],
 }
 
 /// Which of our descriptions a leg heard last (RFC 3264 §8): the version counts on when it changes,
@@ -81,6 +85,7 @@ impl LegMedia {
         rounds: [0; STREAMS_MAX],
         asked: false,
         told: Described { version: 0, hash: 0 },
+        spoken: [Spoken::NONE; STREAMS_MAX],
     };
 
     pub(crate) fn open_ports(&self) -> impl Iterator<Item = u16> {
@@ -191,8 +196,9 @@ impl Streams<'_> {
     }
 
     fn between(&self, from: Side) -> Between<'_> {
-        let terms = self.terms;
-        Between { teller: terms[from as usize], hearer: terms[from.other() as usize] }
+        let [teller, hearer] = [from, from.other()].map(|side| self.terms[side as usize]);
+        let offered = self.legs[from.other() as usize].spoken;
+        Between { teller, hearer, offered, has_room: true }
     }
 }
 
@@ -200,14 +206,24 @@ impl Streams<'_> {
 pub(crate) struct MediaPlane {
     ports: Ports,
     pub(crate) table: relay::Table,
+    /// Calls that were transcoded, and such as were not because all transcoders were taken.
+    made: u64,
+    unmade: u64,
 }
 
 impl MediaPlane {
-    pub(crate) fn new(range: (u16, u16)) -> Self {
+    /// Of these ports; so many calls are transcoded at a time.
+    pub(crate) fn new(range: (u16, u16), transcoded_max: u16) -> Self {
         let ports = Ports::new(range);
         let count = u16::try_from(ports.pairs() * 2).expect("pairs of u16 ports but the first");
-        let table = relay::Table::new(ports.first(), count);
-        Self { ports, table }
+        let mut table = relay::Table::new(ports.first(), count);
+        table.reserve_transcoders(transcoded_max.saturating_mul(2));
+        Self { ports, table, made: 0, unmade: 0 }
+    }
+
+    /// How many calls more were transcoded since this was asked last, and how many were not for want of room.
+    pub(crate) fn take_transcoded(&mut self) -> [u64; 2] {
+        [core::mem::take(&mut self.made), core::mem::take(&mut self.unmade)]
     }
 
     /// How many port pairs there are.
@@ -238,7 +254,11 @@ impl MediaPlane {
     ) -> Result<usize, MediaFault> {
         let sdp = Sdp::parse(description).map_err(|_| MediaFault::Unusable)?;
         let to = from.other() as usize;
-        let mut told = told::told(&sdp, word, streams.between(from))?;
+        let mut between = streams.between(from);
+        between.has_room = self.table.free_transcoders() >= 2;
+        let transcodes = between.transcodes();
+        self.unmade += u64::from(transcodes && !between.has_room && word == Word::Offer);
+        let mut told = told::told(&sdp, word, between)?;
         let bypassed = streams.settle_passage(&sdp);
         if !bypassed {
             if !streams.has_keys(from, &sdp) {
@@ -248,6 +268,7 @@ impl MediaPlane {
             for (index, _) in told.iter().enumerate().filter(|(_, medium)| medium.is_told()) {
                 self.open_stream(now, streams, index)?;
             }
+            self.settle_speech(now, streams, from, word, transcodes, &sdp)?;
         }
         let ours = if bypassed { [END_TO_END; STREAMS_MAX] } else { streams.legs[to].ports };
         let edits = core::array::from_fn::<_, STREAMS_MAX, _>(|index| match &told[index] {
@@ -263,6 +284,51 @@ impl MediaPlane {
         streams.legs[to].told = version;
         streams.legs[to].asked = word == Word::Offer;
         Ok(length)
+    }
+
+    /// Remembers what a leg says of its speech; with an answer, settles what is made of it for the other.
+    fn settle_speech(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams<'_>,
+        from: Side,
+        word: Word,
+        transcodes: bool,
+        sdp: &Sdp<'_>,
+    ) -> Result<(), MediaFault> {
+        let [own, other] = [from as usize, from.other() as usize];
+        for (index, media) in sdp.media().iter().enumerate().take(STREAMS_MAX) {
+            let is_speech = media.kind == b"audio" && media.port != 0;
+            let spoken = if is_speech { Spoken::of(media) } else { Spoken::NONE };
+            streams.legs[own].spoken[index] = spoken;
+            let ports = [own, other].map(|leg| streams.legs[leg].ports[index]);
+            if word == Word::Offer || ports.contains(&0) {
+                continue;
+            }
+            let offered = streams.legs[other].spoken[index];
+            let pair = (transcodes && is_speech)
+                .then(|| offered.pair(media, &media.codecs(), streams.terms[other]));
+            let [back, forth] = pair.flatten().map_or([None, None], |[theirs, ours]| {
+                [
+                    Some(speech::transcoding(theirs, ours, spoken, streams.terms[own])),
+                    Some(speech::transcoding(ours, theirs, offered, streams.terms[other])),
+                ]
+            });
+            self.made += u64::from(forth.is_some() && self.table.transcoding(ports[0]).is_none());
+            let directions = [(ports[0], forth, own), (ports[1], back, other)];
+            for (port, transcoding, leg) in directions {
+                let start = start_of(now, streams.randoms[leg], index, streams.secret);
+                if !self.table.set_transcoding(port, transcoding, start) {
+                    let start = start_of(now, 0, 0, streams.secret);
+                    for port in ports {
+                        self.table.set_transcoding(port, None, start);
+                    }
+                    self.unmade += 1;
+                    return Err(MediaFault::NoCodec);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn open_stream(
@@ -509,6 +575,9 @@ impl MediaPlane {
                     self.table.set_remote(port, state.remote, rtcp, Latch::Inside, types);
                 }
                 streams.legs[side as usize].payload_types[index] = state.payload_types;
+                let start = start_of(now, streams.randoms[side as usize], index, streams.secret);
+                // The pool may be smaller than it was: then what is said goes on as it is.
+                self.table.set_transcoding(port, state.transcoding, start);
             }
         }
         true
@@ -520,6 +589,16 @@ impl MediaPlane {
 pub(crate) fn session_of(random: u64, secret: &[u8; 16]) -> u32 {
     // 31 bits: some peers read no more.
     (keys::hash(secret, &random.to_be_bytes()) >> 33) as u32
+}
+
+/// Where a stream of ours begins, to be guessed by nobody.
+fn start_of(now: Instant, random: u64, stream: usize, secret: &[u8; 16]) -> relay::Start {
+    let parts = [now.as_nanos(), u128::from(random) << 8 | stream as u128];
+    let [one, other] = [0, 1].map(|place: u128| {
+        let bytes = [parts[0], parts[1], place].map(u128::to_be_bytes);
+        keys::hash(secret, bytes.as_flattened())
+    });
+    relay::Start { ssrc: one as u32, sequence: (one >> 32) as u16, timestamp: other as u32 }
 }
 
 /// What a leg is told now: the same version as last if all that it is made from is the same.
@@ -618,7 +697,7 @@ mod tests {
 
     #[test]
     fn an_offer_gets_our_address_and_ports_and_what_we_do_not_relay_gets_none() {
-        let mut plane = MediaPlane::new((10_000, 10_019));
+        let mut plane = MediaPlane::new((10_000, 10_019), 0);
         let locals = locals();
         let (mut caller, mut callee) = (LegMedia::NONE, LegMedia::NONE);
         let terms = MediaTerms::default();

@@ -218,6 +218,7 @@ pub(super) fn limits() -> Limits {
         kept_messages_max: 64,
         message_bytes_max: 8_192,
         gateways_max: 8,
+        transcoded_max: 2,
     }
 }
 
