@@ -72,6 +72,7 @@ fn parts(link: &Link, scratch: &Path, ours: [&str; 2], rim: rim::WorkerSide) -> 
             kept_messages_max: 64,
             message_bytes_max: MESSAGE_BYTES_MAX,
             gateways_max: 8,
+            transcoded_max: 2,
         },
         locals: ours.map(local).to_vec(),
         media_ports: MEDIA,

@@ -6,6 +6,8 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use codec::{Codec, PACKETS_MAX, Settings, Side, Start, Transcoder};
+
 /// What FFmpeg makes of `input`; less than a pipe holds.
 fn ffmpeg(arguments: &str, input: &[u8]) -> Option<Vec<u8>> {
     let mut child = match Command::new("ffmpeg")
@@ -118,5 +120,49 @@ fn g729_is_understood_by_ffmpeg_and_heard_alike() {
         }
         let (same, decibels) = alike(&theirs, heard.as_flattened(), 1);
         assert!(same > 0.99 && decibels.abs() < 0.2, "{name}: decoders {same}, {decibels} dB");
+    }
+}
+
+/// Packets of 20 ms, in sequence, with a loss.
+fn spoken(codec: Codec) -> Vec<Vec<u8>> {
+    let said = tone(425.0, 8_000.0, 8_000);
+    let words: Vec<u8> = match codec {
+        Codec::G729 => {
+            let mut encoder = codec::g729::Encoder::default();
+            said.as_chunks().0.iter().flat_map(|frame| encoder.encode(frame)).collect()
+        }
+        _ => said.iter().map(|sample| codec::g711::to_a_law(*sample)).collect(),
+    };
+    let bytes = words.len() / 50;
+    let packet = |(at, words): (usize, &[u8])| {
+        let time = (at as u32 * 160).to_be_bytes();
+        let head = [0x80, codec.payload_type(), 0, at as u8];
+        [&head[..], &time, &[0, 0, 0, 9], words].concat()
+    };
+    words.chunks_exact(bytes).enumerate().filter(|(at, _)| *at != 7).map(packet).collect()
+}
+
+#[test]
+fn a_transcoder_allocates_nothing() {
+    for from in Codec::ALL {
+        let packets = spoken(from);
+        for to in Codec::ALL {
+            let side = |codec: Codec| Side {
+                codec,
+                payload_type: codec.payload_type(),
+                events: None,
+                noise: None,
+            };
+            let settings = Settings { from: side(from), to: side(to), packet_ms: 30 };
+            let mut room = ([[0; 1_500]; PACKETS_MAX], [0; PACKETS_MAX]);
+            let counted = allocation_counter::measure(|| {
+                let start = Start { ssrc: 1, sequence: 2, timestamp: 3 };
+                let mut transcoder = Transcoder::new(settings, start);
+                for packet in &packets {
+                    assert!(transcoder.transcode(packet, &mut room.0, &mut room.1).is_ok());
+                }
+            });
+            assert_eq!(counted.count_total, 0, "{from:?} to {to:?}");
+        }
     }
 }
