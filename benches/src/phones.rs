@@ -84,6 +84,7 @@ impl Exchange {
             kept_messages_max: calls_max * 3,
             message_bytes_max: MESSAGE_BYTES_MAX,
             gateways_max: 16,
+            transcoded_max: 0,
         }));
         switch.set_control_alive(true);
         switch.set_wall_offset(Duration::from_secs(1_700_000_000));

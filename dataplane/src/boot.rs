@@ -239,6 +239,7 @@ impl Crew<'_> {
                 kept_messages_max: config.limits.kept_messages_per_worker(workers),
                 message_bytes_max: config.sip.message_bytes_max,
                 gateways_max: link::profile::GATEWAYS_MAX,
+                transcoded_max: config.media.transcoded_per_worker(workers),
             },
             locals: config
                 .addresses

@@ -44,6 +44,10 @@ pub enum WorkerCounter {
     MediaPortsReturned,
     /// Pairs that have rested since (`TG_MEDIA_PORT_QUARANTINE`) and may be taken again: the others rest.
     MediaPortsRested,
+    /// Directions of calls whose speech is transcoded.
+    TranscodersTaken,
+    /// Those that are transcoded no more.
+    TranscodersReturned,
     /// SIP messages from one call of ours to another, which a transfer joined.
     SipInside,
     /// Datagrams given to the worker that owns them.
@@ -88,7 +92,7 @@ pub enum WorkerCounter {
 
 impl WorkerCounter {
     /// Every counter, in the order of its number.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 36] = [
         Self::FramesReceived,
         Self::FramesSent,
         Self::NoFrame,
@@ -103,6 +107,8 @@ impl WorkerCounter {
         Self::MediaPortsTaken,
         Self::MediaPortsReturned,
         Self::MediaPortsRested,
+        Self::TranscodersTaken,
+        Self::TranscodersReturned,
         Self::SipInside,
         Self::HandedOut,
         Self::HandedIn,
@@ -143,6 +149,8 @@ impl WorkerCounter {
             Self::MediaPortsTaken => "media_ports_taken",
             Self::MediaPortsReturned => "media_ports_returned",
             Self::MediaPortsRested => "media_ports_rested",
+            Self::TranscodersTaken => "transcoders_taken",
+            Self::TranscodersReturned => "transcoders_returned",
             Self::SipInside => "sip_inside",
             Self::HandedOut => "handed_out",
             Self::HandedIn => "handed_in",
@@ -270,6 +278,16 @@ impl Counters {
         ] {
             if let Some(place) = self.values.get_mut(counter as usize) {
                 *place = value;
+            }
+        }
+    }
+
+    /// So many transcoders were ever taken, and so many of them given back.
+    pub fn transcoders(&mut self, totals: [u64; 2]) {
+        let counters = [WorkerCounter::TranscodersTaken, WorkerCounter::TranscodersReturned];
+        for (counter, total) in counters.into_iter().zip(totals) {
+            if let Some(value) = self.values.get_mut(counter as usize) {
+                *value = total;
             }
         }
     }

@@ -2,6 +2,7 @@
 //! under a counting allocator.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::cell::RefCell;
 use std::io::IoSliceMut;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -28,6 +29,7 @@ use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
 };
 use shm::{Doorbell, Region};
+use srtp::{Master, Sender, Suite};
 use zerocopy::FromZeros;
 
 const OUR_CUSTOMER_SIDE: &str = "127.1.0.1";
@@ -70,6 +72,7 @@ fn parts(link: &Link, scratch: &Path, ours: [&str; 2], rim: rim::WorkerSide) -> 
             kept_messages_max: 64,
             message_bytes_max: MESSAGE_BYTES_MAX,
             gateways_max: 8,
+            transcoded_max: 2,
         },
         locals: ours.map(local).to_vec(),
         media_ports: MEDIA,
@@ -208,7 +211,14 @@ struct Phone {
     sip: UdpSocket,
     rtp: UdpSocket,
     ours: SocketAddr,
+    /// It speaks under a key.
+    sender: RefCell<Option<Sender>>,
 }
+
+/// The key of a phone that has one.
+const KEY: [u8; 28] = *b"ABCDEFGHIJKLMNOPQRSTUVWXYZab";
+const KEY_LINE: &str =
+    "a=crypto:1 AEAD_AES_128_GCM inline:QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYg==\r\n";
 
 impl Phone {
     fn new(ip: &str, ours: &str) -> Self {
@@ -217,7 +227,14 @@ impl Phone {
             socket.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
             socket
         };
-        Self { sip: open(), rtp: open(), ours: SocketAddr::new(ours.parse().unwrap(), SIP) }
+        let ours = SocketAddr::new(ours.parse().unwrap(), SIP);
+        Self { sip: open(), rtp: open(), ours, sender: RefCell::new(None) }
+    }
+
+    /// From now on it speaks under a key.
+    fn secures(&self) {
+        let master = Master::new(Suite::AeadAes128Gcm, &KEY).unwrap();
+        *self.sender.borrow_mut() = Some(Sender::new(&master));
     }
 
     fn address(&self) -> SocketAddr {
@@ -264,8 +281,12 @@ impl Phone {
 
     fn sdp(&self) -> String {
         let rtp = self.rtp.local_addr().unwrap();
+        let (proto, keys) = match self.sender.borrow().is_some() {
+            true => ("RTP/SAVP", KEY_LINE),
+            false => ("RTP/AVP", ""),
+        };
         format!(
-            "v=0\r\no=- 1 1 IN IP4 {0}\r\ns=-\r\nc=IN IP4 {0}\r\nt=0 0\r\nm=audio {1} RTP/AVP 0 8\r\n",
+            "v=0\r\no=- 1 1 IN IP4 {0}\r\ns=-\r\nc=IN IP4 {0}\r\nt=0 0\r\nm=audio {1} {proto} 0 8\r\n{keys}",
             rtp.ip(),
             rtp.port()
         )
@@ -304,12 +325,18 @@ impl Phone {
     /// One packet each to the port that `sdp` names and its RTCP neighbour.
     fn streams(&self, sdp: &str, sequence: u16) {
         let port = media_port(sdp);
-        let mut packet = [0x55; 172];
+        let mut packet = [0x55; 200];
         packet[..2].copy_from_slice(&[0x80, 0]);
         packet[2..4].copy_from_slice(&sequence.to_be_bytes());
-        self.rtp.send_to(&packet, (self.ours.ip(), port)).unwrap();
-        let report = [0x80, 200, 0, 6];
-        self.rtp.send_to(&[&report[..], &[0; 24]].concat(), (self.ours.ip(), port + 1)).unwrap();
+        let mut report = [0; 48];
+        report[..4].copy_from_slice(&[0x80, 200, 0, 6]);
+        let mut lengths = [172, 28];
+        if let Some(sender) = &mut *self.sender.borrow_mut() {
+            lengths[0] = sender.protect_rtp(&mut packet, lengths[0]).unwrap();
+            lengths[1] = sender.protect_rtcp(&mut report, lengths[1]).unwrap();
+        }
+        self.rtp.send_to(&packet[..lengths[0]], (self.ours.ip(), port)).unwrap();
+        self.rtp.send_to(&report[..lengths[1]], (self.ours.ip(), port + 1)).unwrap();
     }
 
     fn hears_media(&self) -> usize {
@@ -409,6 +436,28 @@ fn no_turn_of_a_worker_allocates_whatever_comes() {
     office.wait(Duration::from_millis(300));
     for number in 0..6 {
         call(&mut office, &alice, &bob, number);
+    }
+
+    // The same with a key on one side, then on both.
+    for (secured, gateway) in [(&alice, 3), (&bob, 100)] {
+        let mut profile = link::Profile { gateway, present: 1, ..link::Profile::default() };
+        profile.media.srtp = link::profile::Srtp::Required as u8;
+        let order = Down::Order(Order::Profile(profile));
+        assert!(office.side.down.send(&order).is_ok());
+        office.turn();
+        for number in 6..8 {
+            secured.secures();
+            if gateway == 100 {
+                alice.secures();
+            }
+            call(&mut office, &alice, &bob, number * gateway);
+        }
+    }
+    assert_eq!(office.count("media_replayed"), 0);
+    for (phone, gateway) in [(&alice, 3), (&bob, 100)] {
+        *phone.sender.borrow_mut() = None;
+        let profile = link::Profile { gateway, present: 0, ..link::Profile::default() };
+        assert!(office.side.down.send(&Down::Order(Order::Profile(profile))).is_ok());
     }
 
     // Given up while it rings, and refused by the vendor.

@@ -20,6 +20,7 @@
 //! | vendors by name: NAPTR, SRV, a DNS that changes and falls silent | `tests/lab_dns.rs` |
 //! | more calls than can be carried | `tests/lab_overload.rs` |
 //! | WebSocket | `tests/lab_websocket.rs` |
+//! | media under keys | `tests/lab_srtp.rs` |
 //! | bad input, fragments, a machine that is overrun | `tests/lab_hostile.rs` |
 //! | hiding of either side from the other | every scene of [`stage`] |
 

@@ -12,6 +12,9 @@ use crate::lab::{Error, Lab};
 /// Port of the control socket: each phone has its own address.
 const CONTROL_PORT: u16 = 4_444;
 
+/// What it hears, in its folder.
+const HEARD: &str = "heard.wav";
+
 /// Length of what it says.
 pub(crate) const TONE_S: u32 = 30;
 
@@ -97,11 +100,12 @@ impl<'l> Softphone<'l> {
         let mut config = String::new();
         let _ = write!(
             config,
-            "sip_listen {bracketed}:5060\naudio_source aufile,{}\naudio_player aufile,/dev/null\n\
+            "sip_listen {bracketed}:5060\naudio_source aufile,{}\naudio_player aufile,{}\n\
              audio_alert aufile,/dev/null\nrtp_ports 20000-20100\nmodule_path /usr/lib/baresip/modules\n\
-             module g711.so\nmodule aufile.so\nmodule ctrl_tcp.so\n\
+             module g711.so\nmodule srtp.so\nmodule aufile.so\nmodule ctrl_tcp.so\n\
              module_tmp account.so\nmodule_app menu.so\nctrl_tcp_listen {bracketed}:{CONTROL_PORT}\n",
-            tone.display()
+            tone.display(),
+            folder.join(HEARD).display(),
         );
         if let Some(file) = authorities {
             let _ = writeln!(config, "sip_cafile {file}");
@@ -132,6 +136,35 @@ impl<'l> Softphone<'l> {
     pub fn log(&self) -> String {
         let bytes = std::fs::read(self.folder.join("log")).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// How much of what it has heard so far is the tone that the others say: 0 to 1000. Without any sound 0.
+    #[must_use]
+    pub fn heard_tone(&self) -> u32 {
+        const HEAD: usize = 44;
+        const RATE: f64 = 8_000.0;
+        let file = std::fs::read(self.folder.join(HEARD)).unwrap_or_default();
+        let pairs = file.get(HEAD..).unwrap_or_default().as_chunks::<2>().0;
+        let samples: Vec<f64> = pairs.iter().map(|pair| i16::from_le_bytes(*pair).into()).collect();
+        let (mut tone, mut all) = (0.0, 0.0);
+        // A piece is short enough for the gaps between packets not to turn the phase of all that follows.
+        for piece in samples.chunks_exact(160) {
+            let (mut real, mut imaginary) = (0.0, 0.0);
+            for (at, sample) in piece.iter().enumerate() {
+                let (sin, cos) = (at as f64 * 400.0 * std::f64::consts::TAU / RATE).sin_cos();
+                real += sample * cos;
+                imaginary += sample * sin;
+                all += sample * sample;
+            }
+            tone += (real * real + imaginary * imaginary) * 2.0 / piece.len() as f64;
+        }
+        if all == 0.0 { 0 } else { (tone / all * 1_000.0) as u32 }
+    }
+
+    /// Forgets what it has heard.
+    pub fn forget_heard(&self) {
+        let file = std::fs::OpenOptions::new().write(true).open(self.folder.join(HEARD));
+        let _ = file.and_then(|file| file.set_len(0));
     }
 
     /// Waits until it printed this.

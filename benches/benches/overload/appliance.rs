@@ -114,6 +114,7 @@ impl Appliance {
             kept_messages_max: KEPT,
             message_bytes_max: MESSAGE_BYTES_MAX,
             gateways_max: 16,
+            transcoded_max: 0,
         };
         let setup = setup(limits);
         let (first, last) = setup.media_ports;

@@ -361,6 +361,8 @@ pub const CATALOG: &[Parameter] = &[
     field("gateway.telephone_event", "true", "true, false", "", "gateway", NOW, "true: telephone events (RFC 4733) pass; false: they are left out of SDP"),
     field("gateway.media_proxy", "on", "on, off, auto, must", "", "gateway", NOW, "whether media go through the switch; off and auto on both sides: from end to end"),
     field("gateway.nat_media", "auto", "auto, sdp, latch", "", "gateway", NOW, "where its media come from: SDP's public address and the port observed, what SDP says, or what is observed"),
+    field("gateway.srtp", "off", "off, optional, required", "", "gateway", NOW, "whether its media are under keys from SDP (SRTP): never, if it likes, always; what it says otherwise is refused by 488"),
+    field("gateway.transcode", "false", "true, false", "", "gateway", NOW, "true: speech is transcoded in calls from and to it whose other side shares no codec with it, as far as media.transcoded_max allows"),
     field("gateway.headers_added", "", "lines like X-Carrier: 7", "", "gateway", NOW, "headers added to its INVITEs"),
     field("gateway.headers_all_passed", "false", "true, false", "", "gateway", NOW, "true: all unknown headers are passed on to it; false: those named are"),
     field("gateway.headers_passed", "", "header names", "", "gateway", NOW, "headers that are passed on to it"),

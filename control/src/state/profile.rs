@@ -46,6 +46,8 @@ profile_words! {
     MediaProxy { On = "on", Off = "off", Auto = "auto", Must = "must" }
     /// Which address media are sent to: what fits, what is described, where packets come from.
     MediaAddress { Auto = "auto", Described = "sdp", Observed = "latch" }
+    /// Whether its media are under keys from the descriptions (RFC 4568).
+    Srtp { Off = "off", Optional = "optional", Required = "required" }
 }
 
 words! {
@@ -134,6 +136,10 @@ pub struct SipFields {
     pub media_proxy: MediaProxy,
     /// Which address its media come from: `auto`, `sdp` or `latch`.
     pub nat_media: MediaAddress,
+    /// Whether its media are under keys (SRTP): `off`, `optional` or `required`.
+    pub srtp: Srtp,
+    /// Speech is transcoded in calls from and to it whose other side shares no codec with it.
+    pub transcode: bool,
 }
 
 impl Default for SipFields {
@@ -172,6 +178,8 @@ impl Default for SipFields {
             dtmf_inband: false,
             media_proxy: MediaProxy::On,
             nat_media: MediaAddress::Auto,
+            srtp: Srtp::Off,
+            transcode: false,
         }
     }
 }
@@ -295,6 +303,9 @@ impl SipFields {
             inband: self.dtmf_inband.into(),
             proxy: profile::MediaProxy::from(self.media_proxy) as u8,
             address: profile::MediaAddress::from(self.nat_media) as u8,
+            srtp: profile::Srtp::from(self.srtp) as u8,
+            transcode: u8::from(self.transcode),
+            spare: [0; 1],
         }
     }
 
@@ -347,7 +358,7 @@ impl SipFields {
             ringback: profile::Ringback::from(self.ringback_mode) as u8,
             redirects_max: self.redirects_max,
             recorded: self.recording.bits(),
-            spare: [0; 2],
+            spare: [0; 3],
             media: self.media_terms(),
             address,
             statuses,
@@ -427,6 +438,8 @@ mod tests {
             t38: false,
             media_proxy: MediaProxy::Must,
             nat_media: MediaAddress::Described,
+            srtp: Srtp::Required,
+            transcode: true,
             ..SipFields::default()
         };
         let profile = fields.profile(7, Endpoint::NONE, "user", "word");
@@ -437,6 +450,7 @@ mod tests {
         let media = profile.media;
         assert_eq!(media.codecs().collect::<Vec<_>>(), [Codec::G729 as u8, Codec::Pcmu as u8]);
         assert_eq!((media.annexb, media.t38_refused, media.proxy, media.address), (2, 1, 3, 1));
+        assert_eq!((media.srtp, media.transcode), (2, 1));
         let plain = SipFields::default().profile(7, Endpoint::NONE, "", "").media;
         assert_eq!(plain, MediaTerms::default());
         assert_eq!(format!("{:?}", profile.password), "Secret");

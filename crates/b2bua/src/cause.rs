@@ -25,7 +25,7 @@ pub(crate) fn cause_of(reason: EndReason, status: u16) -> Option<u8> {
         MediaTimeout | DataplaneRestart | DataplaneLost | DialogLost | MachineLost => 41,
         Unreachable => 41,
         PrivacyImpossible => 63,
-        BadMedia | NoCodec => 65,
+        BadMedia | NoCodec | Srtp => 65,
         TooManyHops => 25,
     })
 }
@@ -66,7 +66,7 @@ mod tests {
         let causes = EndReason::ALL.map(|reason| cause_of(reason, 0).unwrap_or(0));
         let expected = [
             0, 16, 16, 31, 31, 19, 102, 3, 21, 34, 42, 21, 21, 28, 31, 41, 102, 31, 41, 41, 42, 65,
-            41, 21, 25, 41, 102, 41, 63, 28, 21, 21, 21, 65,
+            41, 21, 25, 41, 102, 41, 63, 28, 21, 21, 21, 65, 65,
         ];
         assert_eq!(causes, expected);
         assert!(causes[1..].iter().all(|&cause| !phrase(cause).is_empty()));

@@ -7,7 +7,8 @@
 use std::net::SocketAddr;
 
 use link::Endpoint;
-use relay::{PayloadTypes, PortState};
+use relay::{NO_EVENTS, PayloadTypes, PortState, Secured, Speaker, Transcoding};
+use srtp::{KEPT_STREAMS, Kept, MASTER_BYTES_MAX, Master, Position, Suite};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::arena::{ARENA_BYTES, Arena, FIELDS};
@@ -20,9 +21,16 @@ use crate::path::Path;
 /// The longest checkpoint.
 pub use link::table::CHECKPOINT_BYTES_MAX;
 
-const VERSION: u8 = 5;
+const VERSION: u8 = 7;
 
-const PORT_BYTES: usize = size_of::<Endpoint>() + 3 + 16;
+const PORT_BYTES: usize = size_of::<Endpoint>() + 3 + 16 + 2 * KEY_BYTES_MAX + TRANSCODING_BYTES;
+/// Both codecs and their payload types, those of events, and the packet time.
+const TRANSCODING_BYTES: usize = 7;
+/// A suite, a key, the streams under it, the index of SRTCP.
+const KEY_BYTES_MAX: usize = 1 + MASTER_BYTES_MAX + KEPT_STREAMS * POSITION_BYTES + 4;
+/// An SSRC and an index, of which none is this high.
+const POSITION_BYTES: usize = 4 + 8;
+const NO_POSITION: u64 = u64::MAX;
 const LEG_BYTES: usize = 2 * size_of::<Endpoint>()
     + 8
     + 4
@@ -31,6 +39,7 @@ const LEG_BYTES: usize = 2 * size_of::<Endpoint>()
     + 2
     + 8
     + Session::BYTES
+    + STREAMS_MAX
     + STREAMS_MAX * (2 + PORT_BYTES)
     + FIELDS * 2
     + ARENA_BYTES;
@@ -90,6 +99,7 @@ fn put_leg(cursor: &mut Cursor<'_>, leg: &Leg, ports: &[PortState; STREAMS_MAX])
     cursor.put(&leg.cseq_remote.unwrap_or(0).to_le_bytes())?;
     let held = u8::from(leg.media.held) | u8::from(leg.media.bypassed) << 1;
     cursor.put(&[u8::from(leg.confirmed), held])?;
+    cursor.put(&leg.media.rounds)?;
     cursor.put(&leg.media.told.version.to_le_bytes())?;
     cursor.put(&leg.media.told.hash.to_le_bytes())?;
     cursor.put(&leg.session.to_bytes())?;
@@ -100,12 +110,28 @@ fn put_leg(cursor: &mut Cursor<'_>, leg: &Leg, ports: &[PortState; STREAMS_MAX])
         let held = u8::from(state.on_hold) | u8::from(state.fax) << 1 | u8::from(state.inband) << 2;
         cursor.put(&[u8::from(state.latched), held, state.events])?;
         cursor.put(&state.payload_types.bits().to_le_bytes())?;
+        for key in &state.keys {
+            put_key(cursor, key.as_ref())?;
+        }
+        cursor.put(&transcoding_bytes(state.transcoding))?;
     }
     let (ends, texts) = leg.arena.parts();
     for end in ends {
         cursor.put(&end.to_le_bytes())?;
     }
     cursor.put(texts)
+}
+
+fn put_key(cursor: &mut Cursor<'_>, key: Option<&Secured>) -> Option<()> {
+    let Some(Secured { master, kept }) = key else { return cursor.put(&[0]) };
+    cursor.put(&[master.suite() as u8])?;
+    cursor.put(master.expose())?;
+    for position in kept.streams {
+        let (ssrc, index) = position.map_or((0, NO_POSITION), |it| (it.ssrc, it.index));
+        cursor.put(&ssrc.to_le_bytes())?;
+        cursor.put(&index.to_le_bytes())?;
+    }
+    cursor.put(&kept.rtcp.to_le_bytes())
 }
 
 /// Reads a checkpoint. `None`: of another version, or nobody of ours wrote it.
@@ -160,6 +186,7 @@ fn take_leg(
     leg.confirmed = confirmed != 0;
     leg.media.held = held & 1 != 0;
     leg.media.bypassed = held & 2 != 0;
+    leg.media.rounds = reader.take()?;
     leg.media.told = Described {
         version: u32::from_le_bytes(reader.take()?),
         hash: u32::from_le_bytes(reader.take()?),
@@ -172,7 +199,19 @@ fn take_leg(
         let payload_types = PayloadTypes::from_bits(u128::from_le_bytes(reader.take()?));
         let (latched, on_hold, fax) = (latched != 0, held & 1 != 0, held & 2 != 0);
         let inband = held & 4 != 0;
-        *state = PortState { remote, latched, on_hold, payload_types, events, fax, inband };
+        let keys = [take_key(reader)?, take_key(reader)?];
+        let transcoding = read_transcoding(reader.take()?)?;
+        *state = PortState {
+            remote,
+            latched,
+            on_hold,
+            payload_types,
+            events,
+            fax,
+            inband,
+            keys,
+            transcoding,
+        };
     }
     let mut ends = [0; FIELDS];
     for end in &mut ends {
@@ -181,6 +220,49 @@ fn take_leg(
     let texts = reader.slice(usize::from(ends[FIELDS - 1]))?;
     leg.arena = Arena::from_parts(ends, texts)?;
     Some(())
+}
+
+/// Codecs count from one; zeros: none.
+fn transcoding_bytes(transcoding: Option<Transcoding>) -> [u8; TRANSCODING_BYTES] {
+    let Some(Transcoding { from, to, packet_ms }) = transcoding else {
+        return [0; TRANSCODING_BYTES];
+    };
+    let events = [from, to].map(|side| side.events.unwrap_or(NO_EVENTS));
+    let codecs = [from, to].map(|side| side.codec as u8 + 1);
+    let types = [from, to].map(|side| side.payload_type);
+    [codecs[0], codecs[1], types[0], types[1], events[0], events[1], packet_ms]
+}
+
+/// Outer `None`: it cannot be read.
+fn read_transcoding(bytes: [u8; TRANSCODING_BYTES]) -> Option<Option<Transcoding>> {
+    if bytes == [0; TRANSCODING_BYTES] {
+        return Some(None);
+    }
+    let side = |which: usize| {
+        let place = usize::from(bytes[which]).checked_sub(1)?;
+        let codec = *relay::Codec::ALL.get(place)?;
+        let events = Some(bytes[which + 4]).filter(|&events| events != NO_EVENTS);
+        Some(Speaker { codec, payload_type: bytes[which + 2], events, noise: None })
+    };
+    Some(Some(Transcoding { from: side(0)?, to: side(1)?, packet_ms: bytes[6] }))
+}
+
+/// Outer `None`: it cannot be read.
+fn take_key(reader: &mut Reader<'_>) -> Option<Option<Secured>> {
+    let [suite] = reader.take()?;
+    if suite == 0 {
+        return Some(None);
+    }
+    let suite = Suite::from_number(suite)?;
+    let master = Master::new(suite, reader.slice(suite.master_bytes())?)?;
+    let mut kept = Kept::default();
+    for position in &mut kept.streams {
+        let (ssrc, index) =
+            (u32::from_le_bytes(reader.take()?), u64::from_le_bytes(reader.take()?));
+        *position = (index != NO_POSITION).then_some(Position { ssrc, index });
+    }
+    kept.rtcp = u32::from_le_bytes(reader.take()?);
+    Some(Some(Secured { master, kept }))
 }
 
 struct Cursor<'a> {
@@ -234,10 +316,29 @@ mod tests {
         leg.media.ports = [10_000, 0];
         leg.media.told = Described { version: 3, hash: 7 };
         leg.media.bypassed = true;
+        leg.media.rounds = [3, 4];
         leg.session = Session { interval_s: 1_800, ours: true, ..Session::NONE };
         leg.arena.set(Field::CallId, b"call").unwrap();
         leg.arena.set(Field::Routes, b"<sip:r;lr>").unwrap();
         leg
+    }
+
+    /// The longest there is.
+    fn secured(seed: u8) -> Secured {
+        let master = Master::new(Suite::AeadAes256Gcm, &[seed; 44]).unwrap();
+        let position = Some(Position { ssrc: 9, index: (1 << 40) + u64::from(seed) });
+        Secured { master, kept: Kept { streams: [position, None], rtcp: 7 } }
+    }
+
+    fn transcoding() -> Transcoding {
+        let side = |codec: relay::Codec, events| Speaker {
+            codec,
+            payload_type: codec.payload_type(),
+            events,
+            noise: None,
+        };
+        let (from, to) = (side(relay::Codec::Pcmu, Some(101)), side(relay::Codec::G729, None));
+        Transcoding { from, to, packet_ms: 30 }
     }
 
     fn written() -> Vec<u8> {
@@ -250,6 +351,8 @@ mod tests {
             events: 101,
             fax: true,
             inband: true,
+            keys: [Some(secured(1)), Some(secured(2))],
+            transcoding: Some(transcoding()),
         };
         let ports = [state, PortState::default()];
         let (caller, callee) = (leg(1), leg(2));
@@ -273,8 +376,12 @@ mod tests {
         assert_eq!(caller.media.told, Described { version: 3, hash: 7 });
         assert_eq!(caller.session.to_bytes(), leg(1).session.to_bytes());
         assert!(caller.media.bypassed && !caller.media.held);
+        assert_eq!(caller.media.rounds, [3, 4]);
         let fax = checkpoint.ports[1][0];
         assert!(fax.latched && fax.fax && !fax.on_hold);
+        assert_eq!(fax.keys, [Some(secured(1)), Some(secured(2))]);
+        assert_eq!(fax.transcoding, Some(transcoding()));
+        assert_eq!(checkpoint.ports[1][1].keys, [None; 2]);
         assert_eq!(checkpoint.ports[1][0].payload_types, PayloadTypes::ANY.with(8));
     }
 
@@ -284,7 +391,8 @@ mod tests {
         let free = ARENA_BYTES - leg.arena.parts().1.len();
         leg.arena.set(Field::Target, &vec![b'x'; free]).unwrap();
         let mut out = vec![0; CHECKPOINT_BYTES_MAX];
-        let ports = [PortState::default(); STREAMS_MAX];
+        let keys = [Some(secured(1)), Some(secured(2))];
+        let ports = [PortState { keys, ..PortState::default() }; STREAMS_MAX];
         let legs = [(&leg, ports), (&leg, ports)];
         assert!(write(&mut out, Phase::Confirmed, Shard(5), 60, legs).is_some());
     }

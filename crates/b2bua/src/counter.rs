@@ -75,6 +75,13 @@ pub enum Counter {
     RefusedTooLong,
     /// Offers that could not be used (488).
     RefusedMedia,
+    /// Descriptions that had not the keys that their gateway wants, or such as it does not want (488).
+    RefusedUnsecured,
+    /// Calls whose speech was transcoded.
+    CallsTranscoded,
+    /// Offers without codecs that we would make, and answers that needed them and were refused, because all
+    /// transcoders were taken.
+    TranscodersFull,
     /// Broken datagrams that were answered (400, 505, ...).
     FaultsAnswered,
     /// Broken datagrams that were dropped in silence.
@@ -242,6 +249,9 @@ impl Counter {
         Self::RefusedAdmitLate,
         Self::RefusedTooLong,
         Self::RefusedMedia,
+        Self::RefusedUnsecured,
+        Self::CallsTranscoded,
+        Self::TranscodersFull,
         Self::FaultsAnswered,
         Self::FaultsDropped,
         Self::RefusedUnsupported,
@@ -348,6 +358,9 @@ impl Counter {
             Self::RefusedAdmitLate => "refused_admit_late",
             Self::RefusedTooLong => "refused_too_long",
             Self::RefusedMedia => "refused_media",
+            Self::RefusedUnsecured => "refused_srtp",
+            Self::CallsTranscoded => "calls_transcoded",
+            Self::TranscodersFull => "transcoders_full",
             Self::FaultsAnswered => "faults_answered",
             Self::FaultsDropped => "faults_dropped",
             Self::RefusedUnsupported => "refused_unsupported",

@@ -68,6 +68,13 @@ pub(crate) fn hash(key: &[u8; 16], bytes: &[u8]) -> u64 {
     SipHasher24::new_with_key(key).hash(bytes)
 }
 
+/// Twice as wide, of several parts whose lengths are known.
+pub(crate) fn wide_hash(key: &[u8; 16], parts: &[&[u8]]) -> [u8; 16] {
+    let mut hasher = siphasher::sip128::SipHasher24::new_with_key(key);
+    parts.iter().for_each(|part| core::hash::Hasher::write(&mut hasher, part));
+    siphasher::sip128::Hasher128::finish128(&hasher).as_bytes()
+}
+
 /// Length of a token as text.
 pub(crate) const TOKEN_BYTES: usize = 32;
 

@@ -44,6 +44,8 @@ pub struct Limits {
     pub message_bytes_max: usize,
     /// Gateways whose profile has a place.
     pub gateways_max: u32,
+    /// Calls whose speech is transcoded at a time.
+    pub transcoded_max: u16,
 }
 
 impl Default for Limits {
@@ -55,6 +57,7 @@ impl Default for Limits {
             kept_messages_max: 32_768,
             message_bytes_max: 8_192,
             gateways_max: link::profile::GATEWAYS_MAX,
+            transcoded_max: 0,
         }
     }
 }

@@ -142,7 +142,11 @@ impl Switch {
             outbox: Outbox::new(limits.message_bytes_max),
             actions: VecDeque::with_capacity(ACTIONS_MAX),
             scratches: (0..SCRATCHES).map(|_| scratch()).collect(),
-            media: MediaPlane::new(setup.media_ports, Parameters::default().media_port_rest_s),
+            media: MediaPlane::new(
+                setup.media_ports,
+                Parameters::default().media_port_rest_s,
+                setup.limits.transcoded_max,
+            ),
             turned_away: TurnedAway::new(),
             shut_out: ShutOut::new(setup.keys.tag),
             fences: Fences::new(),

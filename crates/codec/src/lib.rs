@@ -7,3 +7,9 @@
 #![forbid(unsafe_code)]
 
 pub mod g711;
+pub mod g722;
+pub mod g729;
+mod resample;
+mod transcode;
+
+pub use transcode::{Codec, Fault, PACKETS_MAX, Settings, Side, Start, Transcoder};

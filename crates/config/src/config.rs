@@ -165,6 +165,8 @@ pub struct Media {
     pub first_port: u16,
     /// Last port, included.
     pub last_port: u16,
+    /// Calls whose speech is transcoded at a time, by all workers together.
+    pub transcoded_max: u32,
 }
 
 impl Media {
@@ -180,6 +182,12 @@ impl Media {
         let first = u32::from(self.first_port) + 2 * pairs * worker;
         let last = first + 2 * pairs - 1;
         Some((u16::try_from(first).ok()?, u16::try_from(last).ok()?))
+    }
+
+    /// Calls that each worker transcodes at a time.
+    #[must_use]
+    pub fn transcoded_per_worker(&self, workers: u32) -> u16 {
+        u16::try_from(self.transcoded_max.div_ceil(workers.max(1))).unwrap_or(u16::MAX)
     }
 
     /// Pairs of RTP and RTCP ports that each worker has.
@@ -507,6 +515,7 @@ fn read_media(section: &mut Section<'_>) -> Media {
     Media {
         first_port: section.number("first_port", 1_024..=65_534).unwrap_or(10_000),
         last_port: section.number("last_port", 1_025..=65_535).unwrap_or(20_000),
+        transcoded_max: section.number("transcoded_max", 0..=20_000).unwrap_or(0),
     }
 }
 

@@ -151,6 +151,19 @@ pub enum MediaAddress {
     Observed = 2,
 }
 
+/// Whether media of a gateway are under keys from the descriptions (SRTP, RFC 4568).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Srtp {
+    /// They are not: who wants keys is refused.
+    #[default]
+    Off = 0,
+    /// They are if it likes.
+    Optional = 1,
+    /// They are, or there is no call.
+    Required = 2,
+}
+
 macro_rules! words {
     ($($word:ident { $($number:literal $variant:ident),* })*) => {
         $(impl From<u8> for $word {
@@ -176,6 +189,7 @@ words! {
     Annex { 1 On, 2 Off }
     MediaProxy { 1 Off, 2 Auto, 3 Must }
     MediaAddress { 1 Described, 2 Observed }
+    Srtp { 1 Optional, 2 Required }
 }
 
 /// Codecs that a gateway can list.
@@ -208,14 +222,20 @@ pub struct MediaTerms {
     pub address: u8,
     /// 1: keys are heard in its tones, where it describes no telephone events.
     pub inband: u8,
+    /// [`Srtp`] as a number.
+    pub srtp: u8,
+    /// 1: speech is transcoded where the two sides share no codec.
+    pub transcode: u8,
+    /// Zeros.
+    pub spare: [u8; 1],
 }
 
 impl MediaTerms {
     /// Whether descriptions pass as they are.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        let Self { proxy, address, inband, .. } = *self;
-        *self == Self { proxy, address, inband, ..Self::default() }
+        let Self { proxy, address, inband, srtp, .. } = *self;
+        *self == Self { proxy, address, inband, srtp, ..Self::default() }
     }
 
     /// The codecs listed, the first choice first.
@@ -287,7 +307,7 @@ pub struct Profile {
     /// How its calls are recorded, as [`CallRecord::recorded`](crate::CallRecord::recorded) says it.
     pub recorded: u8,
     /// Reserved; zero.
-    pub spare: [u8; 2],
+    pub spare: [u8; 3],
     /// What it wants of media.
     pub media: MediaTerms,
     /// Whither [`ReplyAddress::Fixed`] and [`RequestAddress::Fixed`] lead.

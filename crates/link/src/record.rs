@@ -147,11 +147,14 @@ pub enum EndReason {
     DestinationAbuse = 32,
     /// No codec that the gateways of both sides allow (488, or the next vendor).
     NoCodec = 33,
+    /// Media in clear where they are to be under a key, or under one where there is to be none (488, or the
+    /// next vendor).
+    Srtp = 34,
 }
 
 impl EndReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::None,
         Self::Normal,
         Self::Cancelled,
@@ -186,6 +189,7 @@ impl EndReason {
         Self::AccessList,
         Self::DestinationAbuse,
         Self::NoCodec,
+        Self::Srtp,
     ];
 
     /// The reason with this number; one nobody wrote reads as `None`.
@@ -232,6 +236,7 @@ impl EndReason {
             Self::AccessList => "access_list",
             Self::DestinationAbuse => "destination_abuse",
             Self::NoCodec => "no_codec",
+            Self::Srtp => "srtp",
         }
     }
 }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use crate::flow::{Beside, Flow, NO_EVENTS, Owner, PayloadTypes};
 use crate::latch::Latch;
+use crate::work::NO_WORK;
 use crate::{Instant, Table};
 
 /// What becomes of what arrives at a port.
@@ -118,10 +119,12 @@ impl Table {
             && flow.inband.is_none()
             && !flow.tapped
             && !flow.fax
+            && flow.work == NO_WORK
             && !flow.payload_types.is_any();
         // Whom it goes to hears what his own port says of him.
         let target = self.open_at(flow.peer).filter(|target| {
-            needs_nothing_else && target.owner == flow.owner && target.latch != Latch::Inside
+            let is_as_it_came = needs_nothing_else && target.work == NO_WORK;
+            is_as_it_came && target.owner == flow.owner && target.latch != Latch::Inside
         })?;
         let (from, to) = (SocketAddr::new(target.local, flow.peer), target.remote?);
         (from.is_ipv4() == to.is_ipv4()).then_some(Onward {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::Instant;
 use crate::latch::Latch;
 use crate::quality::Quality;
+use crate::work::{NO_WORK, Secured};
 
 /// Whose flow it is: the caller's own number, unread here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,19 +89,24 @@ pub struct PortState {
     pub fax: bool,
     /// Whether keys are heard in its tones.
     pub inband: bool,
+    /// The keys of what it sends and of what it hears.
+    pub keys: [Option<Secured>; 2],
+    /// What becomes of what it sends.
+    pub transcoding: Option<codec::Settings>,
 }
 
 impl Default for PortState {
     fn default() -> Self {
-        let (payload_types, events) = (PayloadTypes::ANY, NO_EVENTS);
         Self {
             remote: None,
             latched: false,
             on_hold: false,
-            payload_types,
-            events,
+            payload_types: PayloadTypes::ANY,
+            events: NO_EVENTS,
             fax: false,
             inband: false,
+            keys: [None; 2],
+            transcoding: None,
         }
     }
 }
@@ -176,6 +182,8 @@ pub(crate) struct Flow {
     pub(crate) is_changed: bool,
     /// Whom it believes is another since the last packet.
     pub(crate) moved: bool,
+    /// The place of what is done to its packets; [`NO_WORK`]: nothing. One for both ports of a pair.
+    pub(crate) work: u16,
 }
 
 impl Flow {
@@ -209,6 +217,7 @@ impl Flow {
             not_after: None,
             is_changed: false,
             moved: false,
+            work: NO_WORK,
         }
     }
 }

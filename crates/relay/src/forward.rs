@@ -6,6 +6,7 @@ use wire::rtp::{self, Rtp};
 
 use crate::flow::{Flow, Owner, Pressed};
 use crate::latch::{Belief, Latch, REBIND_AFTER};
+use crate::work::NO_WORK;
 use crate::{Instant, Table};
 
 /// Why a media datagram goes nowhere. One counter each.
@@ -32,6 +33,14 @@ pub enum DropReason {
     Fenced,
     /// On a port of a fax: RTP of the call before it, nothing at all, or more than a datagram of it holds.
     NotFax,
+    /// Nobody with the key of its leg has made it.
+    Unauthentic,
+    /// Under a key, and here before.
+    Replayed,
+    /// Longer than anything we change.
+    TooLong,
+    /// To be transcoded, and late, of no codec that was agreed, or a report of a stream that only one side sees.
+    NotTranscoded,
 }
 
 /// The longest datagram of a fax: what one frame of Ethernet carries over IPv4.
@@ -39,7 +48,7 @@ const FAX_BYTES_MAX: usize = 1_472;
 
 impl DropReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::NoFlow,
         Self::NotRtp,
         Self::NotRtcp,
@@ -50,6 +59,10 @@ impl DropReason {
         Self::Parked,
         Self::Fenced,
         Self::NotFax,
+        Self::Unauthentic,
+        Self::Replayed,
+        Self::TooLong,
+        Self::NotTranscoded,
     ];
 
     /// The name of its counter.
@@ -66,6 +79,10 @@ impl DropReason {
             Self::Parked => "media_parked",
             Self::Fenced => "media_fenced",
             Self::NotFax => "media_not_fax",
+            Self::Unauthentic => "media_unauthentic",
+            Self::Replayed => "media_replayed",
+            Self::TooLong => "media_too_long",
+            Self::NotTranscoded => "media_not_transcoded",
         }
     }
 }
@@ -84,6 +101,25 @@ pub enum Verdict {
     },
     /// It goes on, unchanged, to another port of ours: see [`Table::forward_inside`].
     Inside {
+        /// Our endpoint on the other leg.
+        from: SocketAddr,
+        /// Our endpoint that hears it.
+        to: SocketAddr,
+        /// Whose flow it is.
+        owner: Owner,
+    },
+    /// What was made of it goes on: [`Table::changed_packets`].
+    Changed {
+        /// Our endpoint on the other leg.
+        from: SocketAddr,
+        /// The other leg's far end.
+        to: SocketAddr,
+        /// Whose flow it is.
+        owner: Owner,
+    },
+    /// What was made of it goes on to another port of ours: [`Table::changed_packets`], each by
+    /// [`Table::forward_inside`].
+    ChangedInside {
         /// Our endpoint on the other leg.
         from: SocketAddr,
         /// Our endpoint that hears it.
@@ -160,6 +196,30 @@ impl Table {
         if (flow.latch == Latch::Inside) != (origin == Origin::Inside) {
             return Err(DropReason::Stranger);
         }
+        let place = flow.work;
+        if origin == Origin::Wire && self.opens(place) {
+            return self.open_packet(port, place, payload, |table, clear| {
+                let (verdict, leaves) = table.judge_clear(now, port, source, clear, judge)?;
+                table.finish(verdict, [place, leaves], clear, true)
+            });
+        }
+        let (verdict, leaves) = self.judge_clear(now, port, source, payload, judge)?;
+        if [place, leaves] == [NO_WORK; 2] {
+            return Ok(verdict);
+        }
+        self.finish(verdict, [place, leaves], payload, false)
+    }
+
+    /// Judges a packet in clear; with the verdict, the place of the work of the pair it leaves by.
+    fn judge_clear(
+        &mut self,
+        now: Instant,
+        port: u16,
+        source: SocketAddr,
+        payload: &[u8],
+        judge: impl FnOnce(Owner, bool, IpAddr) -> bool,
+    ) -> Result<(Verdict, u16), DropReason> {
+        let flow = self.open_flow(port).ok_or(DropReason::NoFlow)?;
         let key = match (port & 1, flow.fax) {
             (0, false) => flow.accept_rtp(now, source, payload, judge)?,
             (0, true) => flow.accept_fax(now, source, payload, judge).map(|()| None)?,
@@ -196,12 +256,13 @@ impl Table {
         let to = target.remote.ok_or(DropReason::PeerUnknown)?;
         let from: (IpAddr, u16) = (target.local, peer | rtcp);
         let from = from.into();
-        Ok(match target.latch {
+        let verdict = match target.latch {
             Latch::Inside => Verdict::Inside { from, to, owner },
             Latch::Fixed | Latch::LearnPort { .. } | Latch::Learn { .. } => {
                 Verdict::Send { from, to, owner }
             }
-        })
+        };
+        Ok((verdict, target.work))
     }
 }
 

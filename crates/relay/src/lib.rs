@@ -2,15 +2,17 @@
 //!
 //! A datagram enters at [`Table::forward`], is matched to the [`Flow`](flow::Flow) of the port it was
 //! sent to, and leaves as a [`Verdict`]: send it on from that port to that address, or drop it for a
-//! reason. The payload is never touched. Nothing here allocates after [`Table::new`], blocks, logs or
-//! reads a clock.
+//! reason. Where a leg has keys, the packet that goes on is another one, which lies here
+//! ([`Table::changed_packets`]); of all others the payload is never touched. Nothing here allocates after
+//! [`Table::new`], blocks, logs or reads a clock.
 //!
 //! Two legs of a call each own a pair of ports: an even one for RTP, the next for RTCP. What arrives at
 //! a port leaves from its peer's port to its peer's far end.
 //!
 //! Read `flow.rs` for the nouns, `latch.rs` for whom we believe, `table.rs` for where flows live,
-//! `forward.rs` for the verb, `course.rs` for what a driver may do without us, `quality.rs` for the figures, `tone.rs` for what
-//! we say ourselves, `tap.rs` for who hears it besides, `inband.rs` for keys in its tones.
+//! `forward.rs` for the verb, `work.rs` for what is done to a packet, `course.rs` for what a driver may do without
+//! us, `quality.rs` for the figures, `tone.rs` for what we say ourselves, `tap.rs` for who hears it besides, `inband.rs`
+//! for keys in its tones.
 
 #![forbid(unsafe_code)]
 
@@ -23,7 +25,9 @@ mod quality;
 mod table;
 mod tap;
 mod tone;
+mod work;
 
+pub use codec::{Codec, Settings as Transcoding, Side as Speaker, Start};
 pub use course::{Course, Deaf, Ears, Onward, Sums};
 pub use flow::{NO_EVENTS, Opening, Owner, PayloadTypes, PortState, Pressed, Silence};
 pub use forward::{DropReason, Verdict};
@@ -31,7 +35,8 @@ pub use latch::Latch;
 pub use quality::Figures;
 pub use table::Table;
 pub use tap::{Tap, Tapped, Untapped};
-pub use tone::{Sound, TONE_BYTES};
+pub use tone::{SOUND_BYTES, Sound, TONE_BYTES};
+pub use work::{PACKET_BYTES_MAX, PACKETS_MAX, Secured};
 
 /// Monotonic time since the machine booted.
 pub type Instant = core::time::Duration;

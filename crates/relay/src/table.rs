@@ -11,7 +11,8 @@ use crate::inband::Detectors;
 use crate::latch::Latch;
 use crate::quality::{Figures, Quality};
 use crate::tap::{Tap, Untapped};
-use crate::tone::{Sound, TONE_BYTES, TONES_MAX, Tone, Waves};
+use crate::tone::{SOUND_BYTES, Sound, TONE_BYTES, TONES_MAX, Tone, Waves};
+use crate::work::Bench;
 
 /// Media before the answer is heard no longer than this.
 const EARLY_MAX: Duration = Duration::from_secs(120);
@@ -41,6 +42,7 @@ pub struct Table {
     pub(crate) settled_ports: u32,
     /// Ports whose course is to be said anew, each once.
     pub(crate) changed: VecDeque<u16>,
+    pub(crate) bench: Bench,
 }
 
 impl Table {
@@ -69,6 +71,7 @@ impl Table {
             settles,
             settled_ports,
             changed,
+            bench: Bench::new(usize::from(ports) / 2),
         }
     }
 
@@ -156,9 +159,8 @@ impl Table {
     /// Closes a pair and gives the figures of what it heard. A closed pair gives zeros.
     pub fn close(&mut self, port: u16) -> Figures {
         let figures = self.figures(port);
-        if self.open_flow(port & !1).is_none() {
-            return figures;
-        }
+        let Some(flow) = self.open_at(port & !1) else { return figures };
+        self.end_work(flow.work);
         self.set_inband(port, false);
         for port in [port & !1, port | 1] {
             // Its peer has nowhere to go from now on.
@@ -275,14 +277,16 @@ impl Table {
 
     /// The next packet of a tone, written into `out`; `None`: nothing is due. All tones have one pace, so
     /// the one that was served last is due last.
-    pub fn poll_ring(&mut self, now: Instant, out: &mut [u8; TONE_BYTES]) -> Option<Sound> {
+    pub fn poll_ring(&mut self, now: Instant, out: &mut [u8; SOUND_BYTES]) -> Option<Sound> {
         while self.ring_due().is_some_and(|due| due <= now) {
             let mut tone = self.tones.pop_front()?;
             let Some((from, to)) = self.hears_ring(&tone) else { continue };
-            tone.write(now, &self.waves, out);
+            let room = out.first_chunk_mut::<TONE_BYTES>()?;
+            tone.write(now, &self.waves, room);
             self.tones.push_back(tone);
-            if let Some(to) = to {
-                return Some(Sound { from, to });
+            let bytes = to.and_then(|_| self.seal_own(from.port(), out, TONE_BYTES));
+            if let (Some(to), Some(bytes)) = (to, bytes) {
+                return Some(Sound { from, to, bytes });
             }
         }
         None
@@ -382,6 +386,8 @@ impl Table {
             events: flow.events,
             fax: flow.fax,
             inband: flow.inband.is_some(),
+            keys: self.keys(port),
+            transcoding: self.transcoding(port),
         })
     }
 
@@ -410,6 +416,7 @@ impl Table {
         self.set_events(port, state.events);
         self.set_fax(port, state.fax);
         self.set_inband(port, state.inband);
+        self.restore_keys(port, &state.keys);
         if let Some(flow) = self.open_flow(port) {
             flow.latched = state.latched;
         }

@@ -476,7 +476,7 @@ fn a_parked_leg_is_heard_by_nobody_and_yet_lives() {
 #[test]
 fn ringback_sounds_every_twenty_milliseconds_until_the_other_leg_is_heard() {
     let mut table = call();
-    let mut out = [0; TONE_BYTES];
+    let mut out = [0; SOUND_BYTES];
     assert!(table.ring(secs(1), CALLER_PORT, true, 9));
     assert!(!table.ring(secs(1), 10_050, true, 9), "nobody's port");
     let own = at("10.10.1.2:10000");
@@ -485,10 +485,11 @@ fn ringback_sounds_every_twenty_milliseconds_until_the_other_leg_is_heard() {
         assert_eq!(table.ring_due(), Some(now));
         let sound = table.poll_ring(now, &mut out).unwrap();
         assert_eq!((sound.from, sound.to), (own, at("192.0.2.1:4000")));
+        assert_eq!(sound.bytes, TONE_BYTES);
         let rtp = wire::rtp::parse(&out).unwrap();
         assert_eq!((rtp.payload_type, rtp.sequence, rtp.ssrc), (8, packet as u16, 9));
         assert_eq!(out[1] & 0x80 != 0, packet == 0, "the first one is marked");
-        let is_silent = out[12..].iter().all(|&byte| byte == 0xd5);
+        let is_silent = out[12..TONE_BYTES].iter().all(|&byte| byte == 0xd5);
         assert_eq!(is_silent, (50..250).contains(&packet));
         assert_eq!(table.poll_ring(now, &mut out), None);
     }
@@ -499,7 +500,7 @@ fn ringback_sounds_every_twenty_milliseconds_until_the_other_leg_is_heard() {
 
 #[test]
 fn ringback_ends_with_the_answer_and_with_its_port_and_is_never_late_for_ever() {
-    let mut out = [0; TONE_BYTES];
+    let mut out = [0; SOUND_BYTES];
     let mut table = call();
     assert!(table.ring(secs(1), CALLER_PORT, false, 9));
     assert!(table.poll_ring(secs(5), &mut out).is_some());

@@ -14,6 +14,9 @@ use crate::flow::Owner;
 /// Bytes of a packet: a header and 20 ms at 8 kHz.
 pub const TONE_BYTES: usize = wire::rtp::RTP_BYTES + SAMPLES;
 
+/// The same under a key.
+pub const SOUND_BYTES: usize = TONE_BYTES + srtp::OVERHEAD_MAX;
+
 const SAMPLES: usize = 160;
 const PACKET_TIME: Duration = Duration::from_millis(20);
 /// Packets of one round, and how many of them sound.
@@ -94,4 +97,6 @@ pub struct Sound {
     pub from: SocketAddr,
     /// Who hears it.
     pub to: SocketAddr,
+    /// How long it is.
+    pub bytes: usize,
 }

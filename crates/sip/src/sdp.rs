@@ -7,6 +7,7 @@
 
 mod change;
 mod codec;
+mod crypto;
 mod rewrite;
 mod sounding;
 
@@ -17,7 +18,8 @@ use crate::room::Room;
 use crate::scan;
 
 pub use change::{ADDED_MAX, Change, NAMES_MAX, PAYLOADS_MAX};
-pub use codec::Codec;
+pub use codec::{Codec, Codecs};
+pub use crypto::{Crypto, KEY_BYTES_MAX};
 pub use rewrite::{Edit, Rewrite};
 pub use sounding::Sounding;
 

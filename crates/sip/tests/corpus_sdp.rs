@@ -62,6 +62,7 @@ fn is_relays_own(line: &[u8]) -> bool {
         .chain(&[&b"s="[..], b"i=", b"u=", b"e=", b"p=", b"a=alt:", b"a=path:", b"a=tool:"])
         .chain(&[&b"a=source-filter:"[..], b"a=ssrc:", b"a=ssrc-group:", b"k=", b"a=altc:"])
         .chain(&[&b"a=ccap:"[..], b"a=icap:", b"a=identity:", b"a=control:", b"a=acap:"])
+        .chain(&[&b"a=crypto:"[..]])
         .any(|start| line.starts_with(start))
         || sip::telling::holds_address(line)
 }

@@ -33,28 +33,27 @@ pub fn parse(payload: &[u8]) -> Option<Rtp> {
     })
 }
 
-/// What an RTP packet carries, behind whatever its header does, and before its padding. `None`: it is not whole.
+/// What an RTP packet carries, without its padding (§5.1). `None`: its header promises more than there is.
 #[must_use]
 pub fn body(packet: &[u8]) -> Option<&[u8]> {
     let first = *packet.first()?;
-    let contributors = usize::from(first & 0x0f) * 4;
-    let mut begin = RTP_BYTES + contributors;
+    let mut begin = RTP_BYTES + usize::from(first & 0x0f) * 4;
     if first & 0x10 != 0 {
-        // An extension: two bytes of its own, two that count its words (RFC 3550 §5.3.1).
+        // An extension: two bytes of its own, two that count its words (§5.3.1).
         let words: &[u8; 2] = packet.get(begin + 2..)?.first_chunk()?;
         begin += 4 + usize::from(u16::from_be_bytes(*words)) * 4;
     }
-    let padding = if first & 0x20 != 0 { usize::from(*packet.last()?) } else { 0 };
-    packet.get(begin..packet.len().checked_sub(padding)?)
+    let body = packet.get(begin..)?;
+    let padding = if first & 0x20 != 0 { usize::from(*body.last()?) } else { 0 };
+    body.get(..body.len().checked_sub(padding)?)
 }
 
 /// The key of a named telephone event (RFC 4733 §2.3), as a character: `0` to `9`, `*`, `#`, `A` to `D`,
 /// `!` for a hook flash. `None`: another event, or no whole one.
 #[must_use]
-pub fn key(payload: &[u8]) -> Option<u8> {
+pub fn key(packet: &[u8]) -> Option<u8> {
     const KEYS: &[u8; 17] = b"0123456789*#ABCD!";
-    const EVENT_BYTES: usize = 4;
-    let event: &[u8; EVENT_BYTES] = body(payload)?.first_chunk()?;
+    let event: &[u8; 4] = body(packet)?.first_chunk()?;
     KEYS.get(usize::from(event[0])).copied()
 }
 

@@ -38,10 +38,11 @@ impl<N: Nic> Worker<N> {
 
     /// Sounds what tones are due. No more than there are in one round, so that it ends.
     pub(super) fn ring(&mut self, now: Instant) {
-        let mut packet = [0; relay::TONE_BYTES];
+        let mut packet = [0; relay::SOUND_BYTES];
         for _ in 0..TONES_A_TURN_MAX {
             let Some(sound) = self.switch.media().poll_ring(now, &mut packet) else { break };
-            self.send(sound.from, sound.to, &packet, Kind::Media);
+            let sealed = packet.get(..sound.bytes).unwrap_or_default();
+            self.send(sound.from, sound.to, sealed, Kind::Media);
         }
     }
 

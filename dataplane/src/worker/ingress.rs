@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use b2bua::Path;
 use link::Instant;
 use link::endpoint::Transport;
-use relay::Verdict;
+use relay::{PACKET_BYTES_MAX, PACKETS_MAX, Verdict};
 use sip::{Fault, Message, Name};
 use wire::datagram::{self, Datagram};
 
@@ -13,6 +13,36 @@ use super::letter::{Kind, by_udp};
 use super::{Worker, micros};
 use crate::counters::WorkerCounter;
 use crate::nic::{BATCH_FRAMES, Frame, Nic};
+
+/// What the relay made of one packet.
+struct Changed {
+    room: [[u8; PACKET_BYTES_MAX]; PACKETS_MAX],
+    lengths: [usize; PACKETS_MAX],
+    count: usize,
+}
+
+impl Default for Changed {
+    fn default() -> Self {
+        let room = [[0; PACKET_BYTES_MAX]; PACKETS_MAX];
+        Self { room, lengths: [0; PACKETS_MAX], count: 0 }
+    }
+}
+
+impl Changed {
+    fn keep(&mut self, packet: &[u8]) {
+        let room = self.room.get_mut(self.count).and_then(|room| room.get_mut(..packet.len()));
+        if let (Some(room), Some(length)) = (room, self.lengths.get_mut(self.count)) {
+            room.copy_from_slice(packet);
+            *length = packet.len();
+            self.count += 1;
+        }
+    }
+
+    fn packets(&self) -> impl Iterator<Item = &[u8]> {
+        let packets = self.room.iter().zip(self.lengths).take(self.count);
+        packets.filter_map(|(room, length)| room.get(..length))
+    }
+}
 
 /// How many calls of ours one packet may go through: so often can a call be transferred.
 const CALLS_IN_A_ROW_MAX: usize = 8;
@@ -91,6 +121,10 @@ impl<N: Nic> Worker<N> {
                 self.counters.handed(handed);
                 self.nic.give_back(frame);
             }
+            Verdict::Changed { .. } | Verdict::ChangedInside { .. } => {
+                self.nic.give_back(frame);
+                self.media_onward(now, verdict, &[]);
+            }
             Verdict::Drop(reason) => {
                 self.counters.media_drop(reason);
                 self.nic.give_back(frame);
@@ -112,24 +146,74 @@ impl<N: Nic> Worker<N> {
 
     /// Carries a verdict out over a payload of no frame; inside, from call to call.
     pub(super) fn media_onward(&mut self, now: Instant, verdict: Verdict, payload: &[u8]) {
-        let mut verdict = verdict;
-        for _ in 0..=CALLS_IN_A_ROW_MAX {
-            match verdict {
-                Verdict::Send { from, to, owner } => {
-                    self.note_media(now, owner);
-                    return self.send(from, to, payload, Kind::Media);
-                }
-                Verdict::Inside { from, to, owner } => {
-                    self.note_media(now, owner);
-                    if self.handoff.media_owner(to.port()) != Some(self.index) {
-                        let handed = self.handoff.give_media(from, to, payload);
-                        return self.counters.handed(handed);
-                    }
-                    verdict = self.switch.media().forward_inside(now, to.port(), from, payload);
-                }
-                Verdict::Drop(reason) => return self.counters.media_drop(reason),
+        self.media_through(now, verdict, payload, CALLS_IN_A_ROW_MAX);
+    }
+
+    fn media_through(&mut self, now: Instant, verdict: Verdict, payload: &[u8], calls: usize) {
+        match verdict {
+            Verdict::Send { from, to, owner } => {
+                self.note_media(now, owner);
+                self.send(from, to, payload, Kind::Media);
             }
+            Verdict::Inside { from, to, owner } => {
+                self.note_media(now, owner);
+                self.media_inside(now, from, to, payload, calls);
+            }
+            Verdict::Changed { from, to, owner } => {
+                self.note_media(now, owner);
+                self.send_changed(from, to);
+            }
+            Verdict::ChangedInside { from, to, owner } => {
+                self.note_media(now, owner);
+                for packet in self.changed().packets() {
+                    self.media_inside(now, from, to, packet, calls);
+                }
+            }
+            Verdict::Drop(reason) => self.counters.media_drop(reason),
         }
+    }
+
+    /// From one call of ours to the next.
+    fn media_inside(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        to: SocketAddr,
+        payload: &[u8],
+        calls: usize,
+    ) {
+        if self.handoff.media_owner(to.port()) != Some(self.index) {
+            let handed = self.handoff.give_media(from, to, payload);
+            return self.counters.handed(handed);
+        }
+        let Some(calls) = calls.checked_sub(1) else { return };
+        let verdict = self.switch.media().forward_inside(now, to.port(), from, payload);
+        self.media_through(now, verdict, payload, calls);
+    }
+
+    /// Sends what the relay made of a packet.
+    fn send_changed(&mut self, from: SocketAddr, to: SocketAddr) {
+        let mut room = std::mem::take(&mut self.outgoing);
+        for at in 0..PACKETS_MAX {
+            let packet = self.switch.media().changed_packets().nth(at);
+            let copy = packet.and_then(|packet| {
+                let room = room.get_mut(..packet.len())?;
+                room.copy_from_slice(packet);
+                Some(room)
+            });
+            let Some(copy) = copy else { break };
+            self.send(from, to, copy, Kind::Media);
+        }
+        self.outgoing = room;
+    }
+
+    /// What the relay made of a packet, taken from where the next one will lie.
+    fn changed(&mut self) -> Changed {
+        let mut changed = Changed::default();
+        for packet in self.switch.media().changed_packets() {
+            changed.keep(packet);
+        }
+        changed
     }
 
     /// A packet of a call went on.

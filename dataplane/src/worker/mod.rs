@@ -288,6 +288,7 @@ impl<N: Nic> Worker<N> {
             self.apply(now);
         }
         self.ring(now);
+        self.switch.heed_turns();
         if self.switch.poll_timeout().is_some_and(|due| due <= now) {
             self.switch.handle_timeout(now);
             if self.switch.poll_timeout().is_some_and(|due| due <= now) {
@@ -342,6 +343,7 @@ impl<N: Nic> Worker<N> {
         }
         self.counters.media_settled(self.switch.media().settled_ports());
         self.counters.media_ports(self.switch.media_ports(now), self.switch.media_ports_taken());
+        self.counters.transcoders(self.switch.media().transcoders());
         self.counters.publish(&self.side.counters, &self.switch, &self.nic);
         self.greet(now);
         self.look_after_media();

@@ -98,6 +98,7 @@ fn setup() -> Setup {
             kept_messages_max: 96,
             message_bytes_max: 4_096,
             gateways_max: 8,
+            transcoded_max: 2,
         },
         locals: OURS.map(local).to_vec(),
         media_ports: (10_000, 10_031),

@@ -192,6 +192,71 @@ pub fn packet(bytes: &[u8]) {
     let _ = (wire::rtp::parse(bytes), wire::rtp::is_rtcp(bytes));
 }
 
+/// What claims to be SRTP or SRTCP: opened or left as it was; what we protect, we open.
+pub fn srtp(bytes: &[u8]) {
+    let Some((&which, packet)) = bytes.split_first() else { return };
+    let master = srtp_key(which);
+    let (mut sender, mut receiver) = (srtp::Sender::new(&master), srtp::Receiver::new(&master));
+    for is_rtcp in [false, true] {
+        let mut room = packet.to_vec();
+        let opened = match is_rtcp {
+            true => receiver.unprotect_rtcp(&mut room),
+            false => receiver.unprotect_rtp(&mut room),
+        };
+        match opened {
+            Ok(length) => assert!(length < packet.len()),
+            Err(_) => assert_eq!(room, packet, "what is refused stays as it was"),
+        }
+        let mut room = packet.to_vec();
+        room.resize(packet.len() + srtp::OVERHEAD_MAX, 0);
+        let protected = match is_rtcp {
+            true => sender.protect_rtcp(&mut room, packet.len()),
+            false => sender.protect_rtp(&mut room, packet.len()),
+        };
+        let Ok(length) = protected else { continue };
+        let mut receiver = srtp::Receiver::new(&master);
+        let opened = match is_rtcp {
+            true => receiver.unprotect_rtcp(&mut room[..length]),
+            false => receiver.unprotect_rtp(&mut room[..length]),
+        };
+        assert_eq!(opened, Ok(packet.len()));
+        assert_eq!(&room[..packet.len()], packet);
+    }
+}
+
+fn srtp_key(which: u8) -> srtp::Master {
+    let suite = srtp::Suite::ALL[usize::from(which) % srtp::Suite::ALL.len()];
+    srtp::Master::new(suite, &vec![7; suite.master_bytes()]).expect("a key of the right length")
+}
+
+/// Three bytes of settings, then packets behind their lengths: what leaves is RTP of ours, in sequence.
+pub fn transcode(bytes: &[u8]) {
+    use codec::{Codec, PACKETS_MAX, Settings, Side, Start, Transcoder};
+    let Some((&[from, to, packet_ms], mut rest)) = bytes.split_first_chunk() else { return };
+    let side = |which: u8| Side {
+        codec: Codec::ALL[usize::from(which) % Codec::ALL.len()],
+        payload_type: 8,
+        events: Some(101),
+        noise: (which & 0x80 != 0).then_some(13),
+    };
+    let settings = Settings { from: side(from), to: side(to), packet_ms };
+    let start = Start { ssrc: 7, sequence: 65_535, timestamp: 0 };
+    let mut transcoder = Transcoder::new(settings, start);
+    let (mut packets, mut lengths) = ([[0; 1_500]; PACKETS_MAX], [0; PACKETS_MAX]);
+    let mut sequence = start.sequence;
+    while let Some((&[length], behind)) = rest.split_first_chunk() {
+        let (packet, behind) = behind.split_at(behind.len().min(usize::from(length)));
+        rest = behind;
+        let made = transcoder.transcode(packet, &mut packets, &mut lengths);
+        assert!(made.is_ok() || lengths == [0; PACKETS_MAX]);
+        for (packet, length) in packets.iter().zip(lengths).filter(|(_, length)| *length > 0) {
+            let Some(rtp) = wire::rtp::parse(&packet[..length]) else { panic!("no RTP") };
+            assert_eq!((rtp.ssrc, rtp.sequence), (start.ssrc, sequence));
+            sequence = sequence.wrapping_add(1);
+        }
+    }
+}
+
 /// A capture file: read or refused; any frame of any call of it fits its room, and says what it said.
 pub fn capture(bytes: &[u8]) {
     use capture::{Capture, Clones, Ear, Options, Rule};
@@ -384,6 +449,41 @@ pub fn frames() -> Vec<Vec<u8>> {
             Some(room[..length].to_vec())
         })
         .collect()
+}
+
+/// A packet and a report of each suite, under its key.
+pub fn protected() -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for which in 0..srtp::Suite::ALL.len() as u8 {
+        let mut sender = srtp::Sender::new(&srtp_key(which));
+        let mut room = [0; 64];
+        room[..16].copy_from_slice(&[0x90, 8, 0, 5, 0, 0, 0, 160, 1, 2, 3, 4, 0xbe, 0xde, 0, 0]);
+        let length = sender.protect_rtp(&mut room, 40).unwrap_or_default();
+        all.push([&[which], &room[..length]].concat());
+        let mut room = [0; 64];
+        room[..8].copy_from_slice(&[0x80, 201, 0, 1, 1, 2, 3, 4]);
+        let length = sender.protect_rtcp(&mut room, 8).unwrap_or_default();
+        all.push([&[which], &room[..length]].concat());
+    }
+    all
+}
+
+/// Streams of every codec to another, with a loss, a key and a silence.
+#[must_use]
+pub fn streams_of_speech() -> Vec<Vec<u8>> {
+    let stream = |codec: u8| {
+        let mut bytes = vec![codec, codec + 1, 30];
+        for (sequence, kind, body) in
+            [(0u8, 8, 160usize), (1, 8, 160), (3, 8, 160), (4, 101, 4), (5, 8, 22), (9, 13, 1)]
+        {
+            let head = [0x80, kind, 0, sequence, 0, 0, sequence, 160, 0, 0, 0, 9];
+            bytes.push((head.len() + body) as u8);
+            bytes.extend(head);
+            bytes.extend((0..body).map(|at| (at * 37) as u8));
+        }
+        bytes
+    };
+    (0..4).map(stream).collect()
 }
 
 /// Captures of those frames and of messages, in both formats.

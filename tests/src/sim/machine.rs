@@ -625,6 +625,7 @@ fn setup(worker: u32, seed: u64, boots: u8) -> Setup {
             kept_messages_max: 256,
             message_bytes_max: MESSAGE_BYTES_MAX,
             gateways_max: 64,
+            transcoded_max: 0,
         },
         locals: ADDRESSES
             .iter()

@@ -59,6 +59,8 @@ enum Unsent {
     Fenced,
     /// It allows no codec of the caller's description: another one may.
     NoCodec,
+    /// The caller's description has not the keys that its gateway wants.
+    Unsecured,
 }
 
 impl Unsent {
@@ -71,6 +73,7 @@ impl Unsent {
             Self::Privacy => EndReason::PrivacyImpossible,
             Self::Outside | Self::Fenced => EndReason::Geofence,
             Self::NoCodec => EndReason::NoCodec,
+            Self::Unsecured => EndReason::Srtp,
         }
     }
 }
@@ -108,7 +111,7 @@ impl Switch {
             match why {
                 Unsent::Unreachable => self.counters.add(Counter::VendorsUnreachable),
                 Unsent::Privacy | Unsent::Outside | Unsent::NoCodec => {}
-                Unsent::Full | Unsent::Media | Unsent::Fenced => break,
+                Unsent::Full | Unsent::Media | Unsent::Fenced | Unsent::Unsecured => break,
             }
         }
         if !self.calls[slot].branches.is_empty() {
@@ -126,6 +129,9 @@ impl Switch {
             Err(why @ Unsent::Full) => {
                 let reply = Reply { retry_after, ..Reply::plain(503) };
                 self.fail_call(now, slot, &reply, why.reason(), EndedBy::Server);
+            }
+            Err(why @ Unsent::Unsecured) => {
+                self.fail_call(now, slot, &Reply::plain(488), why.reason(), EndedBy::Server);
             }
             Err(why @ Unsent::Media) => {
                 self.counters.add(Counter::RefusedMedia);
@@ -404,6 +410,7 @@ impl Switch {
             MediaFault::PortsFull => Unsent::Full,
             MediaFault::Fenced => Unsent::Fenced,
             MediaFault::NoCodec => Unsent::NoCodec,
+            MediaFault::Unsecured => Unsent::Unsecured,
         })?;
         self.believe(now, slot, Side::Caller, offer);
         self.keep_description(slot, Side::Callee, out.get(..length).unwrap_or_default());
@@ -430,9 +437,14 @@ impl Switch {
         let carried = self.media.carry(now, &mut streams, from, word, body, out);
         let bypassed = streams.legs[Side::Callee as usize].bypassed;
         self.calls[slot].record.bypassed = bypassed.into();
-        if carried == Err(MediaFault::PortsFull) {
-            self.counters.add(Counter::RefusedPortsFull);
+        match carried {
+            Err(MediaFault::PortsFull) => self.counters.add(Counter::RefusedPortsFull),
+            Err(MediaFault::Unsecured) => self.counters.add(Counter::RefusedUnsecured),
+            _ => {}
         }
+        let [made, unmade] = self.media.take_transcoded();
+        (0..made).for_each(|_| self.counters.add(Counter::CallsTranscoded));
+        (0..unmade).for_each(|_| self.counters.add(Counter::TranscodersFull));
         carried
     }
 

@@ -169,15 +169,16 @@ impl Switch {
     /// What the caller hears when nobody has said anything: a vendor that is silent has as good as said
     /// 408, one that is not to be reached 503 (§8.1.3.1). Of both it is the first (§16.7 step 6). If none
     /// may be called without showing what must not be shown, 500 (RFC 3323 §5). One that is outside its
-    /// fence is not to be reached either. If none allows a codec of the caller's, 488.
+    /// fence is not to be reached either. If none allows a codec of the caller's, or none
+    /// has the keys that it must have, 488.
     fn unanswered(&self, slot: usize) -> (u16, EndReason, EndedBy) {
-        use EndReason::{Geofence, NoCodec, PrivacyImpossible, Timeout, Unreachable};
+        use EndReason::{Geofence, NoCodec, PrivacyImpossible, Srtp, Timeout, Unreachable};
         let attempts = self.calls[slot].record.attempts();
         let last_of = |reason: EndReason| {
             attempts.iter().rfind(|attempt: &&Attempt| attempt.reason == reason as u8)
         };
         let is_silent = |attempt: &&Attempt| {
-            [Unreachable, PrivacyImpossible, Geofence, NoCodec]
+            [Unreachable, PrivacyImpossible, Geofence, NoCodec, Srtp]
                 .iter()
                 .all(|why| attempt.reason != *why as u8)
         };
@@ -185,11 +186,16 @@ impl Switch {
             match (attempts.iter().rfind(is_silent), last_of(Unreachable)) {
                 (Some(silent), _) => (Some(silent), 408, Timeout),
                 (None, Some(unreachable)) => (Some(unreachable), 503, Unreachable),
-                (None, None) => match last_of(Geofence).or(last_of(NoCodec)).or(attempts.last()) {
+                (None, None) => match [Geofence, NoCodec, Srtp]
+                    .into_iter()
+                    .find_map(last_of)
+                    .or(attempts.last())
+                {
                     Some(outside) if outside.reason == Geofence as u8 => {
                         (Some(outside), 503, Geofence)
                     }
                     Some(deaf) if deaf.reason == NoCodec as u8 => (Some(deaf), 488, NoCodec),
+                    Some(bare) if bare.reason == Srtp as u8 => (Some(bare), 488, Srtp),
                     Some(open) => (Some(open), 500, PrivacyImpossible),
                     None => (None, 503, Unreachable),
                 },

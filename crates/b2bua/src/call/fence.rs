@@ -177,6 +177,12 @@ impl Switch {
         streams.shares_no_codec(Side::Callee, word, body)
     }
 
+    /// Whether a vendor's description has not the keys that its gateway wants.
+    fn lacks_keys(&mut self, slot: usize, body: &[u8]) -> bool {
+        let streams = Self::media_parts(&mut self.calls, &self.setup, &self.profiles, slot);
+        streams.lacks_keys(Side::Callee, body)
+    }
+
     /// Whether a 18x or 2xx of one being tried describes media outside its fence, or a 2xx none that the
     /// caller may be told of. Such a one is given up, and the next candidate is tried.
     pub(super) fn fails_terms(
@@ -196,6 +202,9 @@ impl Switch {
             EndReason::Geofence
         } else if is_answer && self.shares_no_codec(slot, body) {
             EndReason::NoCodec
+        } else if is_answer && self.lacks_keys(slot, body) {
+            self.counters.add(Counter::RefusedUnsecured);
+            EndReason::Srtp
         } else {
             return false;
         };

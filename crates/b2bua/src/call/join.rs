@@ -82,8 +82,11 @@ impl Switch {
         let mut room = self.take_scratch();
         let carried = self.carry(now, slot, side, Word::Offer, offer, &mut room);
         let sent = carried.map_err(|fault| match fault {
-            MediaFault::Unusable | MediaFault::Fenced | MediaFault::NoCodec => 488_u16,
-            MediaFault::PortsFull => 503,
+            MediaFault::PortsFull => 503_u16,
+            MediaFault::Unusable
+            | MediaFault::Fenced
+            | MediaFault::NoCodec
+            | MediaFault::Unsecured => 488,
         });
         let sent = sent.and_then(|length| {
             self.believe(now, slot, side, offer);

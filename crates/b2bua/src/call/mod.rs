@@ -541,6 +541,16 @@ impl Switch {
         self.act(Action::Save(key));
     }
 
+    /// Has the checkpoints of calls written anew whose keys have come another half turn of sequence numbers
+    /// further: the process after this one finds its place by them.
+    pub fn heed_turns(&mut self) {
+        while let Some(owner) = self.media.table.poll_turned() {
+            if let Some(slot) = self.live_call(media::call_of(owner)) {
+                self.save(slot);
+            }
+        }
+    }
+
     /// The media plane's view of a call.
     fn media_parts<'a>(
         calls: &'a mut [Call],
@@ -565,6 +575,7 @@ impl Switch {
         let inside = call.legs.each_ref().map(|leg| leg.path.inside().is_some());
         let secret = &setup.keys.tag;
         let sessions = call.legs.each_ref().map(|leg| media::session_of(leg.random, secret));
+        let randoms = call.legs.each_ref().map(|leg| leg.random);
         let [caller, callee] = &mut call.legs;
         let local = |index: u8| &setup.locals[usize::from(index)];
         Streams {
@@ -576,6 +587,7 @@ impl Switch {
             tapped,
             ends,
             sessions,
+            randoms,
             terms: peers.map(|peer| &peer.media),
             reads,
             signalling,

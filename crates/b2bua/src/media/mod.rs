@@ -10,12 +10,14 @@
 
 mod far;
 mod passage;
+mod secured;
+mod speech;
 mod told;
 
 use core::time::Duration;
 use std::net::IpAddr;
 
-use link::profile::{MediaAddress, MediaTerms};
+use link::profile::{MediaAddress, MediaTerms, Srtp};
 use link::record::{CallKey, MediaFigures};
 use relay::{Latch, Opening, Owner, PayloadTypes};
 use sip::Sdp;
@@ -29,6 +31,8 @@ use crate::limits::Local;
 use crate::ports::{PortCount, Ports};
 pub(crate) use far::outside;
 use far::{Asking, far_end, inside_end, rtcp_beside};
+use secured::{Lock, Source};
+use speech::Spoken;
 pub(crate) use told::Word;
 use told::{Between, Medium};
 
@@ -49,8 +53,16 @@ pub(crate) struct LegMedia {
     pub(crate) held: bool,
     /// Whether its media go from end to end, and not through us.
     pub(crate) bypassed: bool,
+    /// What that description said of its keys.
+    locks: [Lock; STREAMS_MAX],
+    /// How often our keys of each stream were given up.
+    pub(crate) rounds: [u8; STREAMS_MAX],
+    /// Whether it was asked last, so that what it says next is an answer.
+    asked: bool,
     /// What we told the leg last.
     pub(crate) told: Described,
+    /// What it said of its speech when it last offered or answered.
+    spoken: [Spoken; STREAMS_MAX],
 }
 
 /// Which of our descriptions a leg heard last (RFC 3264 §8): the version counts on when it changes,
@@ -69,7 +81,11 @@ impl LegMedia {
         payload_types: [PayloadTypes::ANY; STREAMS_MAX],
         held: false,
         bypassed: false,
+        locks: [Lock::NONE; STREAMS_MAX],
+        rounds: [0; STREAMS_MAX],
+        asked: false,
         told: Described { version: 0, hash: 0 },
+        spoken: [Spoken::NONE; STREAMS_MAX],
     };
 
     pub(crate) fn open_ports(&self) -> impl Iterator<Item = u16> {
@@ -88,6 +104,8 @@ pub(crate) enum MediaFault {
     Fenced,
     /// No codec in it is allowed on both sides.
     NoCodec,
+    /// Its keys, or that there are none, are not what its gateway wants.
+    Unsecured,
 }
 
 /// A call as the media plane sees it.
@@ -111,6 +129,8 @@ pub(crate) struct Streams<'a> {
     pub(crate) ends: Option<Instant>,
     /// Our number of each leg's session, by [`Side`].
     pub(crate) sessions: [u32; 2],
+    /// What is random in our tag of each leg, by [`Side`].
+    pub(crate) randoms: [u64; 2],
     /// What both legs' gateways want of media, by [`Side`].
     pub(crate) terms: [&'a MediaTerms; 2],
     /// What no peer knows.
@@ -125,6 +145,30 @@ impl Streams<'_> {
         !between.is_plain() && Sdp::parse(description).is_ok_and(|sdp| !is_told(sdp))
     }
 
+    /// What a side wants of keys; from inside, media come in clear.
+    fn wants_keys(&self, side: Side) -> Srtp {
+        match self.inside[side as usize] {
+            true => Srtp::Off,
+            false => Srtp::from(self.terms[side as usize].srtp),
+        }
+    }
+
+    /// Whether a description has no keys that its gateway wants, or such as it does not want.
+    pub(crate) fn lacks_keys(&self, from: Side, description: &[u8]) -> bool {
+        let is_ours = !self.legs[Side::Callee as usize].bypassed;
+        is_ours && Sdp::parse(description).is_ok_and(|sdp| !self.has_keys(from, &sdp))
+    }
+
+    fn has_keys(&self, from: Side, sdp: &Sdp<'_>) -> bool {
+        let (wanted, is_answer) = (self.wants_keys(from), self.legs[from as usize].asked);
+        usable(sdp).all(|(_, media)| secured::is_met(media, wanted, is_answer))
+    }
+
+    fn source(&self, side: Side, stream: usize) -> Source<'_> {
+        let (random, secret) = (self.randoms[side as usize], self.secret);
+        Source { secret, random, stream, round: self.legs[side as usize].rounds[stream] }
+    }
+
     /// What decides which address of a side is believed.
     pub(crate) fn asking(&self, from: Side) -> Asking<'_> {
         let signalling = self.signalling[from as usize];
@@ -132,9 +176,31 @@ impl Streams<'_> {
         Asking { signalling, locals: self.locals, address }
     }
 
+    /// Adds the keys that a leg is told to what else it is told.
+    fn tell_keys(&self, to: Side, word: Word, sdp: &Sdp<'_>, told: &mut [Medium; STREAMS_MAX]) {
+        for (stream, (medium, media)) in told.iter_mut().zip(sdp.media()).enumerate() {
+            let Medium::Told(change) = medium else { continue };
+            let (source, lock) = (self.source(to, stream), self.legs[to as usize].locks[stream]);
+            match word {
+                Word::Offer => secured::offer(media, self.wants_keys(to), source, change),
+                Word::Answer => secured::answer(media, lock, source, change),
+            }
+        }
+    }
+
+    /// What must differ where keys do.
+    fn digest_of_keys(&self, to: usize) -> u64 {
+        let leg = &self.legs[to];
+        let keys = leg.locks.iter().zip(leg.rounds);
+        keys.fold(0, |all, (lock, round)| {
+            (all ^ lock.digest() ^ u64::from(round) << 56).rotate_left(7)
+        })
+    }
+
     fn between(&self, from: Side) -> Between<'_> {
-        let terms = self.terms;
-        Between { teller: terms[from as usize], hearer: terms[from.other() as usize] }
+        let [teller, hearer] = [from, from.other()].map(|side| self.terms[side as usize]);
+        let offered = self.legs[from.other() as usize].spoken;
+        Between { teller, hearer, offered, has_room: true }
     }
 }
 
@@ -144,15 +210,25 @@ pub(crate) struct MediaPlane {
     /// The time of what the worker does now.
     now: Instant,
     pub(crate) table: relay::Table,
+    /// Calls that were transcoded, and such as were not because all transcoders were taken.
+    made: u64,
+    unmade: u64,
 }
 
 impl MediaPlane {
-    pub(crate) fn new(range: (u16, u16), port_rest_s: u32) -> Self {
+    /// Of these ports, which rest so long; so many calls are transcoded at a time.
+    pub(crate) fn new(range: (u16, u16), port_rest_s: u32, transcoded_max: u16) -> Self {
         let mut ports = Ports::new(range);
         ports.set_rest(port_rest_s);
         let count = u16::try_from(ports.pairs() * 2).expect("pairs of u16 ports but the first");
-        let table = relay::Table::new(ports.first(), count);
-        Self { ports, now: Instant::ZERO, table }
+        let mut table = relay::Table::new(ports.first(), count);
+        table.reserve_transcoders(transcoded_max.saturating_mul(2));
+        Self { ports, now: Instant::ZERO, table, made: 0, unmade: 0 }
+    }
+
+    /// How many calls more were transcoded since this was asked last, and how many were not for want of room.
+    pub(crate) fn take_transcoded(&mut self) -> [u64; 2] {
+        [core::mem::take(&mut self.made), core::mem::take(&mut self.unmade)]
     }
 
     /// It is this late: ports that have rested are free again.
@@ -198,12 +274,21 @@ impl MediaPlane {
     ) -> Result<usize, MediaFault> {
         let sdp = Sdp::parse(description).map_err(|_| MediaFault::Unusable)?;
         let to = from.other() as usize;
-        let told = told::told(&sdp, word, streams.between(from))?;
+        let mut between = streams.between(from);
+        between.has_room = self.table.free_transcoders() >= 2;
+        let transcodes = between.transcodes();
+        self.unmade += u64::from(transcodes && !between.has_room && word == Word::Offer);
+        let mut told = told::told(&sdp, word, between)?;
         let bypassed = streams.settle_passage(&sdp);
         if !bypassed {
+            if !streams.has_keys(from, &sdp) {
+                return Err(MediaFault::Unsecured);
+            }
+            streams.tell_keys(from.other(), word, &sdp, &mut told);
             for (index, _) in told.iter().enumerate().filter(|(_, medium)| medium.is_told()) {
                 self.open_stream(now, streams, index)?;
             }
+            self.settle_speech(now, streams, from, word, transcodes, &sdp)?;
         }
         let ours = if bypassed { [END_TO_END; STREAMS_MAX] } else { streams.legs[to].ports };
         let edits = core::array::from_fn::<_, STREAMS_MAX, _>(|index| match &told[index] {
@@ -217,7 +302,53 @@ impl MediaPlane {
             Rewrite { address, session, version: version.version, edits: &edits, bypassed };
         let length = sdp.rewrite(&rewrite, out).ok_or(MediaFault::Unusable)?;
         streams.legs[to].told = version;
+        streams.legs[to].asked = word == Word::Offer;
         Ok(length)
+    }
+
+    /// Remembers what a leg says of its speech; with an answer, settles what is made of it for the other.
+    fn settle_speech(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams<'_>,
+        from: Side,
+        word: Word,
+        transcodes: bool,
+        sdp: &Sdp<'_>,
+    ) -> Result<(), MediaFault> {
+        let [own, other] = [from as usize, from.other() as usize];
+        for (index, media) in sdp.media().iter().enumerate().take(STREAMS_MAX) {
+            let is_speech = media.kind == b"audio" && media.port != 0;
+            let spoken = if is_speech { Spoken::of(media) } else { Spoken::NONE };
+            streams.legs[own].spoken[index] = spoken;
+            let ports = [own, other].map(|leg| streams.legs[leg].ports[index]);
+            if word == Word::Offer || ports.contains(&0) {
+                continue;
+            }
+            let offered = streams.legs[other].spoken[index];
+            let pair = (transcodes && is_speech)
+                .then(|| offered.pair(media, &media.codecs(), streams.terms[other]));
+            let [back, forth] = pair.flatten().map_or([None, None], |[theirs, ours]| {
+                [
+                    Some(speech::transcoding(theirs, ours, spoken, streams.terms[own])),
+                    Some(speech::transcoding(ours, theirs, offered, streams.terms[other])),
+                ]
+            });
+            self.made += u64::from(forth.is_some() && self.table.transcoding(ports[0]).is_none());
+            let directions = [(ports[0], forth, own), (ports[1], back, other)];
+            for (port, transcoding, leg) in directions {
+                let start = start_of(now, streams.randoms[leg], index, streams.secret);
+                if !self.table.set_transcoding(port, transcoding, start) {
+                    let start = start_of(now, 0, 0, streams.secret);
+                    for port in ports {
+                        self.table.set_transcoding(port, None, start);
+                    }
+                    self.unmade += 1;
+                    return Err(MediaFault::NoCodec);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn open_stream(
@@ -311,6 +442,7 @@ impl MediaPlane {
             };
             let (rtp, rtcp) = far.unwrap_or_default();
             self.table.set_remote(port, rtp, rtcp, latch, both);
+            self.believe_keys(streams, from, index, media.filter(|_| !is_fax));
             let port = streams.legs[other].ports[index];
             self.widen(port, both, until, streams.inside[other]);
             // Who is told of events sends them so. Those from inside another call of ours has read.
@@ -328,6 +460,34 @@ impl MediaPlane {
         for port in streams.legs.iter().flat_map(|leg| leg.open_ports()) {
             self.table.set_on_hold(port, on_hold);
         }
+    }
+
+    /// Believes the keys of one stream of `from`: by which it sends, and by which of ours it hears. The same
+    /// as before go on where they are.
+    fn believe_keys(
+        &mut self,
+        streams: &mut Streams<'_>,
+        from: Side,
+        stream: usize,
+        media: Option<&Media<'_>>,
+    ) {
+        let wanted = streams.wants_keys(from);
+        let leg = &streams.legs[from as usize];
+        let (port, is_answer) = (leg.ports[stream], leg.asked);
+        let read = media.map(|media| secured::read(media, wanted, is_answer));
+        let (lock, inward) = read.unwrap_or((Lock::NONE, None));
+        let [_, before] = self.table.keys(port);
+        // A key whose count is forgotten must not begin anew. One that answers an offer was told in it.
+        let is_given_up = before.is_some_and(|it| Some(it.master.suite()) != lock.suite());
+        let next = leg.rounds[stream].wrapping_add(u8::from(is_given_up));
+        if !is_answer {
+            streams.legs[from as usize].rounds[stream] = next;
+        }
+        let outward = lock.suite().map(|suite| streams.source(from, stream).key(suite));
+        let has_room = self.table.set_keys(port, inward.as_ref(), outward.as_ref());
+        debug_assert!(has_room || inward.is_none(), "each open pair has a place for its keys");
+        let leg = &mut streams.legs[from as usize];
+        (leg.locks[stream], leg.rounds[stream]) = (lock, next);
     }
 
     /// An answer that names payload types which the offer did not lets the one who offered use them
@@ -393,7 +553,8 @@ impl MediaPlane {
             self.ports.release(self.now, port);
         }
         // Its dialog may go on, by other ports.
-        *leg = LegMedia { told: leg.told, ..LegMedia::NONE };
+        let rounds = leg.rounds.map(|round| round.wrapping_add(1));
+        *leg = LegMedia { told: leg.told, rounds, ..LegMedia::NONE };
     }
 
     /// What a checkpoint says of a leg's stream.
@@ -440,6 +601,9 @@ impl MediaPlane {
                     self.table.set_remote(port, state.remote, rtcp, Latch::Inside, types);
                 }
                 streams.legs[side as usize].payload_types[index] = state.payload_types;
+                let start = start_of(now, streams.randoms[side as usize], index, streams.secret);
+                // The pool may be smaller than it was: then what is said goes on as it is.
+                self.table.set_transcoding(port, state.transcoding, start);
             }
         }
         true
@@ -451,6 +615,16 @@ impl MediaPlane {
 pub(crate) fn session_of(random: u64, secret: &[u8; 16]) -> u32 {
     // 31 bits: some peers read no more.
     (keys::hash(secret, &random.to_be_bytes()) >> 33) as u32
+}
+
+/// Where a stream of ours begins, to be guessed by nobody.
+fn start_of(now: Instant, random: u64, stream: usize, secret: &[u8; 16]) -> relay::Start {
+    let parts = [now.as_nanos(), u128::from(random) << 8 | stream as u128];
+    let [one, other] = [0, 1].map(|place: u128| {
+        let bytes = [parts[0], parts[1], place].map(u128::to_be_bytes);
+        keys::hash(secret, bytes.as_flattened())
+    });
+    relay::Start { ssrc: one as u32, sequence: (one >> 32) as u16, timestamp: other as u32 }
 }
 
 /// What a leg is told now: the same version as last if all that it is made from is the same.
@@ -471,7 +645,9 @@ fn next_description(
         let told = keys::hash(streams.secret, terms.as_bytes());
         ports = (ports ^ u128::from(told) << 64).rotate_left(1);
     }
-    let parts = [u128::from(keys::hash(streams.secret, description)), address.to_bits(), ports];
+    let said = u128::from(streams.digest_of_keys(to)) << 64;
+    let said = said | u128::from(keys::hash(streams.secret, description));
+    let parts = [said, address.to_bits(), ports];
     let hash = keys::hash(streams.secret, parts.map(u128::to_be_bytes).as_flattened()) as u32;
     let told = streams.legs[to].told;
     match told.version {
@@ -547,7 +723,7 @@ mod tests {
 
     #[test]
     fn an_offer_gets_our_address_and_ports_and_what_we_do_not_relay_gets_none() {
-        let mut plane = MediaPlane::new((10_000, 10_019), 0);
+        let mut plane = MediaPlane::new((10_000, 10_019), 0, 0);
         let locals = locals();
         let (mut caller, mut callee) = (LegMedia::NONE, LegMedia::NONE);
         let terms = MediaTerms::default();
@@ -563,6 +739,7 @@ mod tests {
             tapped: false,
             ends: None,
             sessions: [1, 2],
+            randoms: [1, 2],
             secret: &[7; 16],
         };
         let mut out = [0; 1_000];

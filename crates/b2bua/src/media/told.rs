@@ -5,6 +5,8 @@
 //!  annexb, -a   no where either says no, else yes where either says yes, else as described (RFC 4856, RFC 7261)
 //!  ptime        the hearer's, else the teller's, else as described
 //!  T.38, keys   unless either refuses them
+//!  speech       where either side wants it transcoded, an offer has also what we can make of it, behind the rest;
+//!               an answer that names such is told as what the hearer offered and we can make
 //! ```
 //!
 //! One pure function says so for every medium. A medium of which nothing is left is refused; where that was the
@@ -14,6 +16,7 @@ use link::profile::{Annex, MediaTerms};
 use sip::Sdp;
 use sip::sdp::{Change, Codec, Media};
 
+use super::speech::{Spoken, lists, named};
 use super::{MediaFault, STREAMS_MAX, is_relayed};
 
 /// Which word of a negotiation a description is (RFC 3264).
@@ -51,6 +54,10 @@ impl Medium {
 pub(super) struct Between<'a> {
     pub(super) teller: &'a MediaTerms,
     pub(super) hearer: &'a MediaTerms,
+    /// What the hearer offered of speech, if this is the answer.
+    pub(super) offered: [Spoken; STREAMS_MAX],
+    /// Whether there is a transcoder left.
+    pub(super) has_room: bool,
 }
 
 /// What is told of the first media of a description.
@@ -62,13 +69,13 @@ pub(super) fn told(
     let is_plain = between.is_plain();
     let mut told = [const { Medium::Refused }; STREAMS_MAX];
     let (mut sounds, mut silenced) = (false, false);
-    for (place, media) in told.iter_mut().zip(sdp.media()) {
+    for ((place, media), offered) in told.iter_mut().zip(sdp.media()).zip(between.offered) {
         if media.port == 0 || !is_relayed(media) {
             continue;
         }
         *place = match is_plain {
             true => Medium::Told(None),
-            false => between.medium(media, word),
+            false => between.medium(media, word, offered),
         };
         let is_told = place.is_told();
         sounds |= is_told && media.kind == b"audio";
@@ -83,7 +90,7 @@ impl Between<'_> {
         self.teller.is_plain() && self.hearer.is_plain()
     }
 
-    fn medium(self, media: &Media<'_>, word: Word) -> Medium {
+    fn medium(self, media: &Media<'_>, word: Word, offered: Spoken) -> Medium {
         if media.is_udptl() {
             let is_refused = self.teller.t38_refused | self.hearer.t38_refused != 0;
             return if is_refused { Medium::Refused } else { Medium::Told(None) };
@@ -91,22 +98,76 @@ impl Between<'_> {
         if media.kind != b"audio" {
             return Medium::Told(None);
         }
-        self.sound(media, word)
+        self.sound(media, word, offered)
     }
 
-    fn sound(self, media: &Media<'_>, word: Word) -> Medium {
+    /// Whether speech is transcoded where it must be.
+    pub(super) fn transcodes(&self) -> bool {
+        self.teller.transcode | self.hearer.transcode != 0
+    }
+
+    /// The codecs that an offer does not name and we can make of one that it does.
+    fn made(&self, media: &Media<'_>, word: Word) -> impl Iterator<Item = relay::Codec> {
         let codecs = media.codecs();
-        let is_allowed = |codec: Codec| allows(self.teller, codec) && allows(self.hearer, codec);
+        let ours = relay::Codec::ALL;
+        let reads = |&codec: &relay::Codec| {
+            lists(media, &codecs, codec) && allows(self.teller, named(codec))
+        };
+        let makes = self.transcodes() && self.has_room && word == Word::Offer;
+        let makes = makes && ours.iter().any(reads);
+        let has = |codec: relay::Codec| {
+            let payload_types = || media.payload_types();
+            let is_named = payload_types().any(|payload| codecs.of(payload) == named(codec));
+            // Another's by an `a=rtpmap`.
+            is_named && allows(self.teller, named(codec))
+                || payload_types().any(|payload| payload == codec.payload_type())
+        };
+        let place = |codec: &relay::Codec| {
+            let number = named(*codec) as u8;
+            self.hearer.codecs().position(|listed| listed == number).unwrap_or(usize::MAX)
+        };
+        let mut made = ours.map(|codec| {
+            (makes && !has(codec) && allows(self.hearer, named(codec))).then_some(codec)
+        });
+        made.sort_by_key(|codec| codec.as_ref().map(place));
+        made.into_iter().flatten()
+    }
+
+    fn sound(self, media: &Media<'_>, word: Word, offered: Spoken) -> Medium {
+        let codecs = media.codecs();
+        // What we added to an offer, the one who made it has not.
+        let is_ours = |codec: Codec| {
+            let made = relay::Codec::ALL.into_iter().find(|&made| named(made) == codec);
+            self.transcodes()
+                && word == Word::Answer
+                && offered != Spoken::default()
+                && made.is_some_and(|made| !offered.has(made))
+        };
+        let is_allowed = |codec: Codec| {
+            allows(self.teller, codec) && allows(self.hearer, codec) && !is_ours(codec)
+        };
+        let pair = (self.transcodes() && word == Word::Answer)
+            .then(|| offered.pair(media, &codecs, self.hearer));
+        if let Some([theirs, _]) = pair.flatten() {
+            let mut change = Change::NONE;
+            change.list(theirs.payload_type());
+            let is_event = |payload: &u8| codecs.of(*payload) == Codec::TelephoneEvent;
+            let events = media.payload_types().filter(is_event);
+            events.filter(|_| is_allowed(Codec::TelephoneEvent)).for_each(|it| change.list(it));
+            self.set_packet_time(media, &mut change);
+            return Medium::Told(Some(change));
+        }
         let mut change = Change::NONE;
         let mut is_changed = false;
         let kept = || media.payload_types().filter(|&payload| is_allowed(codecs.of(payload)));
         let (listed, left) = (media.payload_types().count(), kept().count());
         let is_sound = kept().any(|payload| codecs.of(payload).is_sound());
-        if left < listed && !is_sound {
+        let makes = self.made(media, word).next().is_some();
+        if left < listed && !is_sound && !makes {
             return Medium::Refused;
         }
         let first = self.first_choices().filter(|_| word == Word::Offer);
-        if left < listed || first.is_some() {
+        if left < listed || first.is_some() || makes {
             is_changed = true;
             for choice in first.into_iter().flat_map(MediaTerms::codecs) {
                 let of = |payload: &u8| codecs.of(*payload) as u8 == choice;
@@ -114,6 +175,14 @@ impl Between<'_> {
             }
             // Those that no list orders; who is listed already is not listed again.
             kept().for_each(|payload| change.list(payload));
+        }
+        for made in self.made(media, word) {
+            change.list(made.payload_type());
+            // We send no description of silence.
+            if made == relay::Codec::G729 {
+                change.add_line(&[b"rtpmap:18 G729/8000"]);
+                change.add_line(&[b"fmtp:18 annexb=no"]);
+            }
         }
         for (codec, name, said) in [
             (Codec::G729, &b"annexb"[..], [self.teller.annexb, self.hearer.annexb]),
@@ -156,7 +225,7 @@ impl Between<'_> {
 }
 
 /// Whether a gateway may be told of a codec, and tell of it.
-fn allows(terms: &MediaTerms, codec: Codec) -> bool {
+pub(super) fn allows(terms: &MediaTerms, codec: Codec) -> bool {
     match codec {
         Codec::TelephoneEvent => terms.events_refused == 0,
         _ => terms.codecs[0] == 0 || terms.codecs().any(|allowed| allowed == codec as u8),
@@ -190,6 +259,9 @@ mod tests {
         proxy: 0,
         address: 0,
         inband: 0,
+        srtp: 0,
+        transcode: 0,
+        spare: [0; 1],
     };
 
     const AUDIO: &str = "m=audio 9 RTP/AVP 0 8 18 101\r\na=rtpmap:101 telephone-event/8000\r\n";
@@ -210,7 +282,11 @@ mod tests {
         let head = "v=0\r\no=- 7 1 IN IP4 203.0.113.1\r\ns=-\r\nc=IN IP4 203.0.113.1\r\nt=0 0\r\n";
         let text = format!("{head}{media}");
         let sdp = Sdp::parse(text.as_bytes()).unwrap();
-        let told = told(&sdp, word, Between { teller, hearer })?;
+        let told = told(
+            &sdp,
+            word,
+            Between { teller, hearer, offered: Default::default(), has_room: true },
+        )?;
         let edits: Vec<_> = told
             .iter()
             .map(|medium| match medium {

@@ -102,7 +102,7 @@ fn phones_that_lose_hear_that_the_call_was_taken_elsewhere_and_no_others_do() {
         world.vendor_says(2, &invites[2], 180, "c", "");
         for cancel in [cancel, world.vendor_gets(2, "CANCEL ")] {
             assert_eq!(cancel.contains(&format!("\r\nReason: {reason}\r\n")), wants == 1);
-            assert_eq!(cancel.matches("Reason:").count(), wants.into());
+            assert_eq!(cancel.matches("Reason:").count(), usize::from(wants));
         }
         world.vendor_gets(0, "ACK ");
         talk_and_hang_up(&mut world);

@@ -98,7 +98,7 @@ impl Scene {
         match verdict {
             Verdict::Send { to, .. } => Ok(to),
             Verdict::Drop(reason) => Err(reason),
-            Verdict::Inside { .. } => unreachable!(),
+            _ => unreachable!("nothing of it is changed"),
         }
     }
 

@@ -274,7 +274,7 @@ fn a_call_that_turns_to_fax_carries_what_is_no_rtp_from_the_proven_ends_alone() 
         match world.switch.forward(world.now, port, from, payload) {
             relay::Verdict::Send { to, .. } => Ok(to.to_string()),
             relay::Verdict::Drop(why) => Err(why),
-            relay::Verdict::Inside { .. } => unreachable!(),
+            _ => unreachable!("nothing of it is changed"),
         }
     };
     let udptl = [0, 1, 3, 6, 0, 0];
@@ -414,4 +414,71 @@ fn without_a_rested_port_a_new_call_is_told_when_to_come_again() {
     world.set(|parameters| parameters.media_port_rest_s = 0);
     world.asks.clear();
     world.settles();
+}
+
+const SHARES_NONE: &str = "8 101";
+
+/// A caller of A-law alone, and a vendor of these, who is told of what can be made.
+fn transcoded(vendor: &[Codec], answer: &str) -> (World, CallKey, String) {
+    let mut world = World::new();
+    world.media_of(100, vendor, |media| media.transcode = 1);
+    let (key, offer) = world.call_with_offer(&[0], &offering(SHARES_NONE));
+    world.vendor_says(0, &offer, 200, "v", &answering(answer));
+    world.vendor_gets(0, "ACK ");
+    world.commit();
+    (world, key, offer)
+}
+
+fn speech(codec: relay::Codec) -> relay::Speaker {
+    let payload_type = codec.payload_type();
+    relay::Speaker { codec, payload_type, events: Some(101), noise: None }
+}
+
+#[test]
+fn who_shares_no_codec_is_offered_what_we_make_and_answered_with_what_was_offered() {
+    let (mut world, _, offer) = transcoded(&[Codec::G729, Codec::Pcmu], "18 101");
+    assert_eq!(formats(&offer), "101 18 0");
+    assert!(offer.contains("a=fmtp:18 annexb=no"), "{offer}");
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    assert_eq!(formats(&answer), "8 101");
+    let (alaw, g729) = (speech(relay::Codec::Pcma), speech(relay::Codec::G729));
+    let media = world.switch.media();
+    let made = [10_000, 10_002].map(|port| media.transcoding(port));
+    let settings = |from, to| Some(relay::Transcoding { from, to, packet_ms: 20 });
+    assert_eq!(made, [settings(alaw, g729), settings(g729, alaw)]);
+    assert_eq!(world.count(Counter::CallsTranscoded), 1);
+}
+
+#[test]
+fn who_answers_with_what_was_offered_is_left_alone() {
+    let (mut world, _, offer) = transcoded(&[], "8 0 101");
+    assert_eq!(formats(&offer), "8 101 0 9 18");
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    assert_eq!(formats(&answer), "8 101", "of what we added nothing is told");
+    assert_eq!(world.switch.media().transcoding(10_000), None);
+    assert_eq!(world.count(Counter::CallsTranscoded), 0);
+}
+
+#[test]
+fn where_all_transcoders_are_taken_nothing_is_added_to_an_offer() {
+    let mut world = World::new();
+    world.media_of(100, &[Codec::Pcmu], |media| media.transcode = 1);
+    // Two calls are all.
+    for place in [10_090, 10_092, 10_094] {
+        let (local, owner) = ("10.0.0.1".parse().unwrap(), relay::Owner(1));
+        let opening = relay::Opening { peer: place, local, owner, towards_caller: true };
+        let (from, to) = (speech(relay::Codec::Pcma), speech(relay::Codec::Pcmu));
+        let settings = relay::Transcoding { from, to, packet_ms: 20 };
+        let start = relay::Start { ssrc: 1, sequence: 1, timestamp: 1 };
+        let media = world.switch.media();
+        assert!(media.open(Duration::ZERO, place, &opening));
+        assert!(media.set_transcoding(place, Some(settings), start));
+    }
+    world.caller_sends(&invite(1, &offering(SHARES_NONE)));
+    world.caller_gets("SIP/2.0 100 ");
+    let call = world.admit().call;
+    world.route(call, &[0]);
+    world.caller_gets("SIP/2.0 488 ");
+    world.ended_by(call, EndedBy::Server, EndReason::NoCodec);
+    assert_eq!(world.count(Counter::TranscodersFull), 1);
 }

@@ -33,6 +33,7 @@ mod rfc3261;
 mod rfc4475;
 mod ringback;
 mod session;
+mod srtp;
 mod stranger;
 mod transfer;
 mod undeliverable;
@@ -218,6 +219,7 @@ pub(super) fn limits() -> Limits {
         kept_messages_max: 64,
         message_bytes_max: 8_192,
         gateways_max: 8,
+        transcoded_max: 2,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Ringback of our own, where a vendor rings without a sound.
 
 use link::order::Parameters;
-use relay::TONE_BYTES;
+use relay::SOUND_BYTES;
 
 use super::*;
 
@@ -17,7 +17,7 @@ impl World {
     }
 
     fn sound(&mut self) -> Option<SocketAddr> {
-        let sound = self.switch.media().poll_ring(self.now, &mut [0; TONE_BYTES]);
+        let sound = self.switch.media().poll_ring(self.now, &mut [0; SOUND_BYTES]);
         sound.map(|sound| sound.to)
     }
 

@@ -242,7 +242,7 @@ fn paths_are_absolute_and_short_enough_for_a_socket() {
 #[test]
 fn workers_parts_of_the_media_ports_are_even_disjoint_and_equal() {
     for (last, workers) in [(20_000, 1), (20_000, 3), (19_999, 7), (10_001, 1), (65_535, 64)] {
-        let media = Media { first_port: 10_000, last_port: last };
+        let media = Media { first_port: 10_000, last_port: last, transcoded_max: 0 };
         let mut next = 10_000;
         for worker in 0..workers {
             let (first, end) = media.ports_of(worker, workers).unwrap();
@@ -252,7 +252,7 @@ fn workers_parts_of_the_media_ports_are_even_disjoint_and_equal() {
         }
         assert_eq!(media.ports_of(workers, workers), None);
     }
-    let narrow = Media { first_port: 10_000, last_port: 10_001 };
+    let narrow = Media { first_port: 10_000, last_port: 10_001, transcoded_max: 0 };
     assert_eq!(narrow.ports_of(0, 2), None);
     assert_eq!(narrow.ports_of(0, 0), None);
 }

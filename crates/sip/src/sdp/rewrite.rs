@@ -163,6 +163,8 @@ fn is_dropped(attribute: &[u8]) -> bool {
     match name {
         b"candidate" | b"remote-candidates" | b"end-of-candidates" => true,
         b"rtcp-mux" | b"rtcp-mux-only" | b"bundle-only" => true,
+        // Keys are of one leg.
+        b"crypto" | b"key-mgmt" | b"zrtp-hash" => true,
         b"fingerprint" | b"setup" | b"tls-id" | b"connection" => true,
         // What names hosts, programs or people of the other side; hosts may stand there by name.
         b"alt" | b"altc" | b"ccap" | b"icap" | b"identity" | b"path" | b"source-filter" => true,

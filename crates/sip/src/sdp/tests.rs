@@ -164,7 +164,7 @@ fn a_host_that_is_no_text_is_no_connection() {
 #[test]
 fn no_line_of_any_kind_carries_an_address_over() {
     let told = "a=extmap:1 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n\
-        a=fmtp:101 0-15\r\na=fmtp:96 vendor.mode=2\r\na=framerate:29.97\r\na=X-cap: 1 image udptl t38\r\na=acap:1 key-mgmt:mikey AQQF\r\n";
+        a=fmtp:101 0-15\r\na=fmtp:96 vendor.mode=2\r\na=framerate:29.97\r\na=X-cap: 1 image udptl t38\r\n";
     let kept = format!(
         "v=0\r\no=- 77 5 IN IP4 203.0.113.1\r\ns=-\r\nc=IN IP4 203.0.113.1\r\nt=0 0\r\n\
          m=audio 30000 RTP/AVP 0\r\na=rtcp:30001 IN IP4 203.0.113.1\r\n{told}"

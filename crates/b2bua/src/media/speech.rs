@@ -1,0 +1,101 @@
+//! Which two codecs a call is transcoded between, if any.
+//!
+//! Only payload types that need no `a=rtpmap` are transcoded: whoever speaks one of these codecs speaks it so.
+//! What an answer names first is what is spoken; if the offer had it, nothing is to be made of it.
+
+use link::profile::MediaTerms;
+use relay::{Codec, Speaker, Transcoding};
+use sip::sdp::{Codecs, Media};
+
+use super::told::allows;
+
+/// The order in which the one who offered is answered: what costs least first, which is also what sounds best
+/// beside any other.
+const CHEAPEST: [Codec; 4] = [Codec::Pcma, Codec::Pcmu, Codec::G722, Codec::G729];
+/// A packet of whoever says nothing of it, ms (RFC 3551 §4.2).
+const PACKET_MS: u8 = 20;
+
+/// What a leg said of the speech of one stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Spoken {
+    /// The codecs of ours that it listed, a bit each.
+    codecs: u8,
+    /// The payload type of telephone events.
+    events: Option<u8>,
+    /// Milliseconds of a packet that it wants.
+    packet_ms: Option<u8>,
+}
+
+/// The name that SDP has for a codec of ours.
+pub(super) fn named(codec: Codec) -> sip::sdp::Codec {
+    match codec {
+        Codec::Pcmu => sip::sdp::Codec::Pcmu,
+        Codec::Pcma => sip::sdp::Codec::Pcma,
+        Codec::G722 => sip::sdp::Codec::G722,
+        Codec::G729 => sip::sdp::Codec::G729,
+    }
+}
+
+impl Spoken {
+    pub(super) const NONE: Self = Self { codecs: 0, events: None, packet_ms: None };
+
+    /// What a description says.
+    pub(super) fn of(media: &Media<'_>) -> Self {
+        let codecs = media.codecs();
+        let listed = Codec::ALL.into_iter().filter(|&codec| lists(media, &codecs, codec));
+        Self {
+            codecs: listed.fold(0, |all, codec| all | 1 << codec as u8),
+            events: media.telephone_event,
+            packet_ms: media.packet_ms().and_then(|ms| u8::try_from(ms).ok()),
+        }
+    }
+
+    pub(super) fn has(self, codec: Codec) -> bool {
+        self.codecs & 1 << codec as u8 != 0
+    }
+
+    /// What the one who offered this speaks, and what the one who answered does, where these are not one.
+    pub(super) fn pair(
+        self,
+        answer: &Media<'_>,
+        codecs: &Codecs,
+        terms: &MediaTerms,
+    ) -> Option<[Codec; 2]> {
+        let first = answer.payload_types().find(|&payload| codecs.of(payload).is_sound())?;
+        let answered = Codec::ALL.into_iter().find(|codec| codec.payload_type() == first)?;
+        if codecs.of(first) != named(answered) || self.has(answered) {
+            return None;
+        }
+        let may = |codec: &Codec| self.has(*codec) && allows(terms, named(*codec));
+        Some([CHEAPEST.into_iter().find(may)?, answered])
+    }
+}
+
+/// Whether a medium has a codec under its own payload type.
+pub(super) fn lists(media: &Media<'_>, codecs: &Codecs, codec: Codec) -> bool {
+    let payload_type = codec.payload_type();
+    let is_there = media.payload_types().any(|payload| payload == payload_type);
+    is_there && codecs.of(payload_type) == named(codec)
+}
+
+/// What becomes of the speech of one side for the other, who said `hears`.
+pub(super) fn transcoding(
+    from: Codec,
+    to: Codec,
+    hears: Spoken,
+    terms: &MediaTerms,
+) -> Transcoding {
+    // Who sends events sends them as the one who hears them has said.
+    let side = |codec: Codec| Speaker {
+        codec,
+        payload_type: codec.payload_type(),
+        events: hears.events,
+        noise: None,
+    };
+    let wanted = hears.packet_ms.filter(|ms| (10..=120).contains(ms));
+    let packet_ms = match terms.ptime {
+        0 => wanted.unwrap_or(PACKET_MS),
+        ms => ms,
+    };
+    Transcoding { from: side(from), to: side(to), packet_ms }
+}

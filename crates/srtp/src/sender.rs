@@ -1,0 +1,116 @@
+//! What leaves under a key.
+
+use core::fmt;
+
+use crate::cipher::Cipher;
+use crate::derive::{Purpose, Session};
+use crate::packet::{RTCP_HEADER, Rtp, rtcp_ssrc};
+use crate::stream::{Kept, Streams};
+use crate::{Fault, Master};
+
+/// SRTCP has 31 bits for its index.
+const RTCP_END: u32 = 1 << 31;
+/// More packets than RTCP of a call sends between two checkpoints.
+const RTCP_LEAP: u32 = 1 << 16;
+
+/// One direction of one stream of a leg, outward.
+pub struct Sender {
+    master: Master,
+    rtp: Cipher,
+    /// Its cipher is made when a packet needs it: there are few.
+    rtcp: Session,
+    streams: Streams,
+    /// The index of the SRTCP packet that was sent last; counted for all senders together, so each pair of
+    /// SSRC and index is used once.
+    rtcp_index: u32,
+    turned: bool,
+}
+
+impl Sender {
+    /// That has sent nothing.
+    #[must_use]
+    pub fn new(master: &Master) -> Self {
+        Self {
+            master: *master,
+            rtp: Cipher::new(&Session::derive(master, Purpose::Rtp)),
+            rtcp: Session::derive(master, Purpose::Rtcp),
+            streams: Streams::new(),
+            rtcp_index: 0,
+            turned: false,
+        }
+    }
+
+    /// As it was when [`Self::kept`] was asked, by a process that may have sent more since.
+    #[must_use]
+    pub fn restore(master: &Master, kept: &Kept) -> Self {
+        let streams = Streams::restore(&kept.streams);
+        let rtcp_index = kept.rtcp.saturating_add(RTCP_LEAP).min(RTCP_END);
+        Self { streams, rtcp_index, ..Self::new(master) }
+    }
+
+    /// Its key.
+    #[must_use]
+    pub const fn master(&self) -> &Master {
+        &self.master
+    }
+
+    /// What a restart must remember.
+    #[must_use]
+    pub fn kept(&self) -> Kept {
+        Kept { streams: self.streams.kept(), rtcp: self.rtcp_index }
+    }
+
+    /// Whether a stream has begun another half turn since this was asked last: then [`Self::kept`] is to be
+    /// written down anew.
+    pub fn take_turned(&mut self) -> bool {
+        core::mem::take(&mut self.turned)
+    }
+
+    /// Protects the RTP packet in the first `length` bytes of `room`; how long it is now.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Replayed`]: a packet of that sequence number was sent, and two under one key stream would
+    /// give both away.
+    pub fn protect_rtp(&mut self, room: &mut [u8], length: usize) -> Result<usize, Fault> {
+        let packet = room.get(..length).ok_or(Fault::Malformed)?;
+        let rtp = Rtp::read(packet).ok_or(Fault::Malformed)?;
+        let index = self.streams.guess(rtp.ssrc, rtp.sequence);
+        if !self.streams.is_new(rtp.ssrc, index) {
+            return Err(Fault::Replayed);
+        }
+        let length = self.rtp.seal_rtp(room, length, rtp.header, rtp.ssrc, index)?;
+        self.turned |= self.streams.note(rtp.ssrc, index);
+        Ok(length)
+    }
+
+    /// Protects the RTCP packet in the first `length` bytes of `room`; how long it is now.
+    ///
+    /// # Errors
+    ///
+    /// See [`Fault`].
+    pub fn protect_rtcp(&mut self, room: &mut [u8], length: usize) -> Result<usize, Fault> {
+        let packet = room.get(..length).filter(|packet| packet.len() >= RTCP_HEADER);
+        let ssrc = packet.and_then(rtcp_ssrc).ok_or(Fault::Malformed)?;
+        let next = self.rtcp_index.checked_add(1).filter(|&next| next < RTCP_END);
+        let next = next.ok_or(Fault::Exhausted)?;
+        let length = Cipher::new(&self.rtcp).seal_rtcp(room, length, ssrc, next)?;
+        self.rtcp_index = next;
+        Ok(length)
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sender({})", self.master.suite().name())
+    }
+}
+
+#[cfg(test)]
+impl Sender {
+    /// Of session keys, as the RFCs' examples give them.
+    pub(crate) fn of_sessions(master: &Master, session: &Session, rtcp_index: u32) -> Self {
+        let (rtp, rtcp) = (Cipher::new(session), session.clone());
+        Self { rtp, rtcp, rtcp_index, ..Self::new(master) }
+    }
+}
