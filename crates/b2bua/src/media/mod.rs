@@ -414,6 +414,8 @@ impl MediaPlane {
     ) {
         let Ok(sdp) = Sdp::parse(description) else { return };
         let [own, other] = [from as usize, from.other() as usize];
+        // Nobody sends what the other side was not told of.
+        let told = told::told(&sdp, Word::Answer, streams.between(from));
         let mut held = false;
         for (index, port) in streams.legs[own].ports.into_iter().enumerate() {
             let media = sdp.media().get(index).filter(|media| is_relayed(media));
@@ -422,8 +424,14 @@ impl MediaPlane {
             }
             let is_fax = media.is_some_and(Media::is_udptl);
             self.table.set_fax(port, is_fax);
-            let types = media.filter(|_| !is_fax).into_iter().flat_map(Media::payload_types);
-            let types = types.fold(PayloadTypes::ANY, PayloadTypes::with);
+            let sound = media.filter(|_| !is_fax);
+            let types = match told.as_ref().ok().and_then(|told| told[index].payloads()) {
+                Some(told) => told.iter().copied().fold(PayloadTypes::ANY, PayloadTypes::with),
+                None => {
+                    let types = sound.into_iter().flat_map(Media::payload_types);
+                    types.fold(PayloadTypes::ANY, PayloadTypes::with)
+                }
+            };
             streams.legs[own].payload_types[index] = types;
             let both = types.bits() | streams.legs[other].payload_types[index].bits();
             let both = PayloadTypes::from_bits(both);

@@ -47,6 +47,14 @@ impl Medium {
     pub(super) fn is_told(&self) -> bool {
         matches!(self, Self::Told(_))
     }
+
+    /// The payload types that are told, if they are not the describer's.
+    pub(super) fn payloads(&self) -> Option<&[u8]> {
+        match self {
+            Self::Told(Some(change)) => change.payloads(),
+            Self::Told(None) | Self::Refused => None,
+        }
+    }
 }
 
 /// The gateways at both ends of a description.

@@ -54,6 +54,25 @@ fn each_vendor_is_offered_its_own_codecs_in_its_own_order() {
 }
 
 #[test]
+fn a_codec_that_is_not_allowed_is_not_relayed_either() {
+    let mut world = World::new();
+    world.media_of(100, &[Codec::Pcma], |_| {});
+    let (_, invite) = world.call_with_offer(&[0], &offering("0 8"));
+    world.vendor_says(0, &invite, 200, "v", &answering("8"));
+    world.vendor_gets(0, "ACK ");
+    world.commit();
+    let answer = world.caller_gets("SIP/2.0 200 ");
+    let port = media_port(&answer);
+    let mut sent = |payload_type: u8| {
+        let rtp = [&[0x80, payload_type, 0, 1][..], &[0; 168]].concat();
+        world.switch.forward(world.now, port, "198.51.100.7:4000".parse().unwrap(), &rtp)
+    };
+    assert_eq!(sent(0), relay::Verdict::Drop(relay::DropReason::PayloadType));
+    assert!(matches!(sent(8), relay::Verdict::Send { .. }));
+    world.settles();
+}
+
+#[test]
 fn a_vendor_that_allows_no_codec_of_the_caller_is_passed_over() {
     let mut world = World::new();
     world.media_of(100, &[Codec::G729], |_| {});
