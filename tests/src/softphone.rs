@@ -12,9 +12,6 @@ use crate::lab::{Error, Lab};
 /// Port of the control socket: each phone has its own address.
 const CONTROL_PORT: u16 = 4_444;
 
-/// What it hears, in its folder.
-const HEARD: &str = "heard.wav";
-
 /// Length of what it says.
 pub(crate) const TONE_S: u32 = 30;
 
@@ -100,12 +97,12 @@ impl<'l> Softphone<'l> {
         let mut config = String::new();
         let _ = write!(
             config,
-            "sip_listen {bracketed}:5060\naudio_source aufile,{}\naudio_player aufile,{}\n\
+            "sip_listen {bracketed}:5060\naudio_source aufile,{}\naudio_player aufile,/dev/null\n\
              audio_alert aufile,/dev/null\nrtp_ports 20000-20100\nmodule_path /usr/lib/baresip/modules\n\
-             module g711.so\nmodule srtp.so\nmodule aufile.so\nmodule ctrl_tcp.so\n\
-             module_tmp account.so\nmodule_app menu.so\nctrl_tcp_listen {bracketed}:{CONTROL_PORT}\n",
+             module g711.so\nmodule srtp.so\nmodule sndfile.so\nmodule aufile.so\nmodule ctrl_tcp.so\n\
+             module_tmp account.so\nmodule_app menu.so\nsnd_path {}\nctrl_tcp_listen {bracketed}:{CONTROL_PORT}\n",
             tone.display(),
-            folder.join(HEARD).display(),
+            folder.display(),
         );
         if let Some(file) = authorities {
             let _ = writeln!(config, "sip_cafile {file}");
@@ -138,17 +135,32 @@ impl<'l> Softphone<'l> {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// How much of what it has heard so far is the tone that the others say: 0 to 1000. Without any sound 0.
+    /// What it has decoded since its stream began last.
+    fn newest_dump(&self) -> Option<Vec<u8>> {
+        let files = std::fs::read_dir(&self.folder).ok()?.flatten();
+        let heard = files.filter(|file| file.file_name().to_string_lossy().ends_with("dec.wav"));
+        let newest = heard.max_by_key(|file| file.metadata().and_then(|it| it.modified()).ok())?;
+        std::fs::read(newest.path()).ok()
+    }
+
+    /// How many samples it has decoded; of what it hears after a change of the session it keeps nothing.
+    #[must_use]
+    pub fn heard_samples(&self) -> usize {
+        self.newest_dump().map_or(0, |file| file.len() / 2)
+    }
+
+    /// How much of the last two seconds that it heard is the tone that the others say: 0 to 1000. Without any
+    /// sound 0.
     #[must_use]
     pub fn heard_tone(&self) -> u32 {
         const HEAD: usize = 44;
         const RATE: f64 = 8_000.0;
-        let file = std::fs::read(self.folder.join(HEARD)).unwrap_or_default();
+        let file = self.newest_dump().unwrap_or_default();
         let pairs = file.get(HEAD..).unwrap_or_default().as_chunks::<2>().0;
         let samples: Vec<f64> = pairs.iter().map(|pair| i16::from_le_bytes(*pair).into()).collect();
         let (mut tone, mut all) = (0.0, 0.0);
         // A piece is short enough for the gaps between packets not to turn the phase of all that follows.
-        for piece in samples.chunks_exact(160) {
+        for piece in samples.rchunks_exact(160).take(100) {
             let (mut real, mut imaginary) = (0.0, 0.0);
             for (at, sample) in piece.iter().enumerate() {
                 let (sin, cos) = (at as f64 * 400.0 * std::f64::consts::TAU / RATE).sin_cos();
@@ -159,12 +171,6 @@ impl<'l> Softphone<'l> {
             tone += (real * real + imaginary * imaginary) * 2.0 / piece.len() as f64;
         }
         if all == 0.0 { 0 } else { (tone / all * 1_000.0) as u32 }
-    }
-
-    /// Forgets what it has heard.
-    pub fn forget_heard(&self) {
-        let file = std::fs::OpenOptions::new().write(true).open(self.folder.join(HEARD));
-        let _ = file.and_then(|file| file.set_len(0));
     }
 
     /// Waits until it printed this.

@@ -64,18 +64,24 @@ fn a_softphone_with_keys_talks_to_one_without_and_back_and_through_a_killed_data
         }
         std::thread::sleep(Duration::from_secs(2));
         expect_tones([&caller, &callee]);
-        caller.told("hold", "").expect("it holds");
-        std::thread::sleep(Duration::from_millis(500));
-        caller.told("resume", "").expect("it resumes");
-        std::thread::sleep(Duration::from_secs(1));
         if calls == 0 {
             lab.script(&["kill", "dataplane"]).expect("the dataplane is killed");
             lab.script(&["start", "dataplane"]).expect("the dataplane comes back");
-            let before = count(&lab, "media_relayed");
-            let is_heard = || count(&lab, "media_relayed") >= before + 150;
-            assert!(Lab::wait_until(SOON, is_heard), "{}", lab.books());
-            expect_tones([&caller, &callee]);
+            let phones = [&caller, &callee];
+            let before = phones.map(Softphone::heard_samples);
+            let has_heard = || {
+                let mut now = phones.into_iter().zip(before);
+                now.all(|(phone, before)| phone.heard_samples() > before + 16_000)
+            };
+            assert!(Lab::wait_until(SOON, has_heard), "{}\n{}", caller.log(), callee.log());
+            expect_tones(phones);
         }
+        let before = count(&lab, "media_relayed");
+        caller.told("hold", "").expect("it holds");
+        std::thread::sleep(Duration::from_millis(500));
+        caller.told("resume", "").expect("it resumes");
+        let goes_on = || count(&lab, "media_relayed") >= before + 200;
+        assert!(Lab::wait_until(SOON, goes_on), "{}", lab.books());
         caller.told("hangup", "").expect("it hangs up");
         callee.waits_for("terminated", SOON).expect("the callee hears of it");
         calls += 1;
