@@ -216,6 +216,7 @@ impl Play {
             events_refused: bit(5),
             proxy: wishes >> 2 & 3,
             address: wishes >> 5 & 3,
+            srtp: bit(6) & bit(2),
             ..MediaTerms::default()
         };
         if bit(7) == 1 {

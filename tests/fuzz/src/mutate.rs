@@ -47,6 +47,8 @@ const WORDS: &[&[u8]] = &[
     b"m=audio 0 RTP/AVP 0",
     b"c=IN IP4 0.0.0.0",
     b"a=sendonly",
+    b"RTP/SAVP",
+    b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n",
     b"*",
 ];
 

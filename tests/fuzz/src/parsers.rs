@@ -95,6 +95,7 @@ pub fn sdp(bytes: &[u8]) {
     for media in sdp.media() {
         let _ = (media.is_rtp(), media.is_held(), media.payload_types().count());
         let _ = (media.rtpmap(96), media.packet_ms(), media.attributes().count());
+        keys(media);
     }
     let mut room = vec![0; bytes.len() * 2 + 512];
     let rewrite = Rewrite {
@@ -106,6 +107,7 @@ pub fn sdp(bytes: &[u8]) {
     };
     let Some(length) = sdp.rewrite(&rewrite, &mut room) else { return };
     let again = Sdp::parse(&room[..length]).expect("a rewritten description is one");
+    assert!(again.media().iter().all(|media| media.cryptos().next().is_none()), "a key is told");
     assert_eq!(again.media().len(), sdp.media().len());
     for line in room[..length].split(|&byte| byte == b'\n') {
         let told = line.strip_prefix(b"a=").or(line.strip_prefix(b"k=")).unwrap_or_default();
@@ -190,6 +192,28 @@ pub fn packet(bytes: &[u8]) {
         let _ = (wire::rtp::parse(payload), wire::rtp::is_rtcp(payload));
     }
     let _ = (wire::rtp::parse(bytes), wire::rtp::is_rtcp(bytes));
+}
+
+/// Keys of a medium are the same when they are written and read again.
+fn keys(media: &sip::sdp::Media<'_>) {
+    for crypto in media.cryptos() {
+        let mut change = sip::sdp::Change::NONE;
+        change.add_crypto(crypto.tag, crypto.suite, crypto.key());
+        let text = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
+        let sdp = Sdp::parse(text.as_bytes()).expect("it is one");
+        let edits = [sip::sdp::Edit { port: 9, change: Some(&change) }];
+        let rewrite = Rewrite {
+            address: [192, 0, 2, 1].into(),
+            session: 1,
+            version: 1,
+            edits: &edits,
+            bypassed: false,
+        };
+        let mut room = [0; 1_024];
+        let Some(length) = sdp.rewrite(&rewrite, &mut room) else { continue };
+        let again = Sdp::parse(&room[..length]).expect("a rewritten description is one");
+        assert_eq!(again.media()[0].cryptos().next(), Some(crypto));
+    }
 }
 
 /// What claims to be SRTP or SRTCP: opened or left as it was; what we protect, we open.
@@ -412,6 +436,9 @@ pub fn descriptions() -> Vec<Vec<u8>> {
         "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nk=uri:http://192.0.2.9/\r\n\
          a=rtcp:4001 IN IP4 192.0.2.9\r\na=ccap:1 IN IP4 192.0.2.9\r\nm=audio 4000 RTP/AVP 0\r\n\
          a=altc:1 IP6 2001:db8::9 4000\r\na=X-nat:192.0.2.9\r\n",
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 4000 RTP/SAVP 0\r\n\
+         a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20\r\n\
+         a=crypto:2 AEAD_AES_128_GCM inline:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHA== WSH=128\r\n",
         "v=0\r\no=u 1 1 IN IP6 ::1\r\ns= \r\nt=0 0\r\nm=image 4002 udptl t38\r\nc=IN IP6 ::1\r\n",
     ])
 }
