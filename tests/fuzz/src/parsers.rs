@@ -201,7 +201,7 @@ fn keys(media: &sip::sdp::Media<'_>) {
         change.add_crypto(crypto.tag, crypto.suite, crypto.key());
         let text = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
         let sdp = Sdp::parse(text.as_bytes()).expect("it is one");
-        let edits = [sip::sdp::Edit { port: 9, change: Some(&change) }];
+        let edits = [Edit { port: 9, change: Some(&change) }];
         let rewrite = Rewrite {
             address: [192, 0, 2, 1].into(),
             session: 1,
