@@ -34,7 +34,7 @@ fn softphones_without_a_common_codec_talk_and_go_on_after_a_killed_dataplane() {
         return;
     }
     let Some(lab) = raised(2, true) else { return };
-    let command = "gateway routing set london --field transcode=true --field codecs=PCMU,PCMA";
+    let command = "gateway routing set london --field transcode=true --field codecs=PCMU;PCMA";
     let words: Vec<&str> = command.split(' ').collect();
     lab.tollgate(&words).expect("provisioning is accepted");
     for (caller, callee) in [("PCMA", "PCMU"), ("PCMU", "PCMA")] {
@@ -54,8 +54,6 @@ fn softphones_without_a_common_codec_talk_and_go_on_after_a_killed_dataplane() {
         let relayed = count(&lab, "media_relayed");
         let is_heard = || count(&lab, "media_relayed") >= relayed + 150;
         assert!(Lab::wait_until(SOON, is_heard), "{}", lab.books());
-        caller.forget_heard();
-        callee.forget_heard();
         std::thread::sleep(Duration::from_secs(1));
         expect_tones([&caller, &callee]);
         let status = lab.tollgate(&["status"]).expect("both daemons answer");
