@@ -11,8 +11,9 @@ use std::time::Duration;
 use b2bua::{Action, CHECKPOINT_BYTES_MAX, Keys, Limits, Local, Path, Setup, Switch};
 use link::answer::{Candidate, Committed, Route};
 use link::endpoint::Transport;
+use link::order::Parameters;
 use link::table::CallWriter;
-use link::{Answer, Ask, Endpoint, Instant, Text};
+use link::{Answer, Ask, Endpoint, Instant, Order, Text};
 use sip::{Message, Method, Name, Part, Sdp, Writer};
 use zerocopy::FromZeros;
 
@@ -86,6 +87,9 @@ impl Exchange {
             gateways_max: 16,
             transcoded_max: 0,
         }));
+        // There are as many ports as calls need: none may rest.
+        let parameters = Parameters { media_port_rest_s: 0, ..Parameters::default() };
+        switch.handle_order(Instant::ZERO, &Order::Parameters(parameters));
         switch.set_control_alive(true);
         switch.set_wall_offset(Duration::from_secs(1_700_000_000));
         let room = vec![0; MESSAGE_BYTES_MAX].into();
