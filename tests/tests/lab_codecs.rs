@@ -29,7 +29,7 @@ fn expect_tones(phones: [&Softphone<'_>; 2]) {
 }
 
 #[test]
-fn softphones_without_a_common_codec_talk_and_go_on_after_a_killed_dataplane() {
+fn softphones_of_both_laws_hear_each_other_and_go_on_after_a_killed_dataplane() {
     if !Softphone::is_installed() {
         return;
     }
@@ -37,29 +37,26 @@ fn softphones_without_a_common_codec_talk_and_go_on_after_a_killed_dataplane() {
     let command = "gateway routing set london --field transcode=true --field codecs=PCMU;PCMA";
     let words: Vec<&str> = command.split(' ').collect();
     lab.tollgate(&words).expect("provisioning is accepted");
-    for (caller, callee) in [("PCMA", "PCMU"), ("PCMU", "PCMA")] {
-        let codecs = |codec: &str| format!(";regint=0;audio_codecs={codec}/8000/1");
-        let callee = phone(&lab, "vend", &codecs(callee));
-        let caller = phone(&lab, "cust", &codecs(caller));
-        let before = count(&lab, "calls_transcoded");
-        caller.told("dial", "sip:44107946@10.10.1.2").expect("it dials");
-        if let Err(why) = caller.waits_for("Call established", SOON) {
-            panic!("the call is not up: {why}\n{}", callee.log());
-        }
-        std::thread::sleep(Duration::from_secs(2));
-        expect_tones([&caller, &callee]);
-        assert_eq!(count(&lab, "calls_transcoded"), before + 1);
-        lab.script(&["kill", "dataplane"]).expect("the dataplane is killed");
-        lab.script(&["start", "dataplane"]).expect("the dataplane comes back");
-        let relayed = count(&lab, "media_relayed");
-        let is_heard = || count(&lab, "media_relayed") >= relayed + 150;
-        assert!(Lab::wait_until(SOON, is_heard), "{}", lab.books());
-        std::thread::sleep(Duration::from_secs(1));
-        expect_tones([&caller, &callee]);
-        let status = lab.tollgate(&["status"]).expect("both daemons answer");
-        let now = counted(&status, "transcoders_taken") - counted(&status, "transcoders_returned");
-        assert_eq!(now, 2, "{status}");
-        caller.told("hangup", "").expect("it hangs up");
-        callee.waits_for("terminated", SOON).expect("the callee hears of it");
+    let codecs = |codec: &str| format!(";regint=0;audio_codecs={codec}/8000/1");
+    let callee = phone(&lab, "vend", &codecs("PCMU"));
+    let caller = phone(&lab, "cust", &codecs("PCMA"));
+    caller.told("dial", "sip:44107946@10.10.1.2").expect("it dials");
+    if let Err(why) = caller.waits_for("Call established", SOON) {
+        panic!("the call is not up: {why}\n{}", callee.log());
     }
+    std::thread::sleep(Duration::from_secs(2));
+    expect_tones([&caller, &callee]);
+    assert_eq!(count(&lab, "calls_transcoded"), 1);
+    lab.script(&["kill", "dataplane"]).expect("the dataplane is killed");
+    lab.script(&["start", "dataplane"]).expect("the dataplane comes back");
+    let relayed = count(&lab, "media_relayed");
+    let is_heard = || count(&lab, "media_relayed") >= relayed + 150;
+    assert!(Lab::wait_until(SOON, is_heard), "{}", lab.books());
+    std::thread::sleep(Duration::from_secs(1));
+    expect_tones([&caller, &callee]);
+    let status = lab.tollgate(&["status"]).expect("both daemons answer");
+    let now = counted(&status, "transcoders_taken") - counted(&status, "transcoders_returned");
+    assert_eq!(now, 2, "{status}");
+    caller.told("hangup", "").expect("it hangs up");
+    callee.waits_for("terminated", SOON).expect("the callee hears of it");
 }

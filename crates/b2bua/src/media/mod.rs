@@ -414,8 +414,9 @@ impl MediaPlane {
     ) {
         let Ok(sdp) = Sdp::parse(description) else { return };
         let [own, other] = [from as usize, from.other() as usize];
-        // Nobody sends what the other side was not told of.
-        let told = told::told(&sdp, Word::Answer, streams.between(from));
+        // Nobody sends what the other side was not told of, unless something else is made of it.
+        let between = streams.between(from);
+        let told = told::told(&sdp, Word::Answer, between).ok().filter(|_| !between.transcodes());
         let mut held = false;
         for (index, port) in streams.legs[own].ports.into_iter().enumerate() {
             let media = sdp.media().get(index).filter(|media| is_relayed(media));
@@ -425,7 +426,7 @@ impl MediaPlane {
             let is_fax = media.is_some_and(Media::is_udptl);
             self.table.set_fax(port, is_fax);
             let sound = media.filter(|_| !is_fax);
-            let types = match told.as_ref().ok().and_then(|told| told[index].payloads()) {
+            let types = match told.as_ref().and_then(|told| told[index].payloads()) {
                 Some(told) => told.iter().copied().fold(PayloadTypes::ANY, PayloadTypes::with),
                 None => {
                     let types = sound.into_iter().flat_map(Media::payload_types);
