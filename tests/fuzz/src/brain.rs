@@ -220,7 +220,8 @@ impl Play {
             ..MediaTerms::default()
         };
         if bit(7) == 1 {
-            media.codecs[..2].copy_from_slice(&[2, 3]);
+            // With what offers here have, or without.
+            media.codecs[..2].copy_from_slice(if bit(6) == 1 { &[3, 1] } else { &[2, 3] });
         }
         let profile = Profile {
             gateway,

@@ -1,6 +1,6 @@
 //! Which calls are copied to whoever records, and from when on.
 
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use link::answer::RECORDED_AT;
 use link::profile::MediaProxy;
@@ -12,33 +12,34 @@ use super::*;
 /// The mapping gateway of [`World::route`].
 const CUSTOMER: u32 = 3;
 
-/// Whose packets were copied: `true` for the caller's.
-#[derive(Clone, Default)]
-struct Copies(Arc<Mutex<Vec<bool>>>);
+/// Tells whose packets are copied: `true` for the caller's.
+struct Copier(Sender<bool>);
 
-impl Tap for Copies {
+impl Tap for Copier {
     fn take(&mut self, tapped: &Tapped<'_>) {
-        self.0.lock().unwrap().push(tapped.from_caller);
+        self.0.send(tapped.from_caller).unwrap();
     }
 }
 
+/// Whose were.
+struct Copies(Receiver<bool>);
+
 impl Copies {
     fn of(world: &mut World) -> Self {
-        let copies = Self::default();
-        world.switch.media().set_tap(Box::new(copies.clone()));
-        copies
+        let (told, copies) = channel();
+        world.switch.media().set_tap(Box::new(Copier(told)));
+        Self(copies)
     }
 
     /// One packet each way goes on; who of them was copied.
     fn hears(&self, world: &mut World, ports: [u16; 2], sequence: u8) -> Vec<bool> {
-        self.0.lock().unwrap().clear();
         let ends = ["198.51.100.7:4000", "203.0.113.10:6000"];
         for (port, end) in ports.into_iter().zip(ends) {
             let packet = [0x80, 0, 0, sequence, 0, 0, 0, sequence, 0, 0, 0, 9, 1, 2, 3, 4];
             let verdict = world.switch.forward(world.now, port, end.parse().unwrap(), &packet);
             assert!(matches!(verdict, Verdict::Send { .. }), "{verdict:?}");
         }
-        self.0.lock().unwrap().clone()
+        self.0.try_iter().collect()
     }
 }
 
