@@ -96,6 +96,7 @@ impl Sender {
         let next = next.ok_or(Fault::Exhausted)?;
         let length = Cipher::new(&self.rtcp).seal_rtcp(room, length, ssrc, next)?;
         self.rtcp_index = next;
+        self.turned |= next.is_multiple_of(RTCP_LEAP / 2);
         Ok(length)
     }
 }

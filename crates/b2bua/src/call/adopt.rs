@@ -114,5 +114,9 @@ impl Switch {
         self.enter_state(slot, State::Talking);
         self.adopt_sessions(slot);
         self.set_deadline(slot, Deadline::Talk, self.calls[slot].talk_ends());
+        // Counts under keys leapt: another process must not begin where this one did.
+        if self.calls[slot].legs.iter().any(|leg| self.media.has_keys(&leg.media)) {
+            self.save(slot);
+        }
     }
 }

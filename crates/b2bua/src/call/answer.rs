@@ -310,6 +310,10 @@ impl Switch {
         let content = carried.map(|length| (SDP, &rewritten[..length]));
         self.send_ack(slot, side.other(), client, content);
         self.give_scratch(rewritten);
+        // Who confirmed before goes on by what was said now, also after a kill.
+        if carried.is_some() && self.calls[slot].state == State::Talking {
+            self.save(slot);
+        }
         carried.is_some()
     }
 

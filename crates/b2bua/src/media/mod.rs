@@ -57,6 +57,8 @@ pub(crate) struct LegMedia {
     locks: [Lock; STREAMS_MAX],
     /// How often our keys of each stream were given up.
     pub(crate) rounds: [u8; STREAMS_MAX],
+    /// Whether a key of ours of that round was given up: what is offered next is of another.
+    given_up: [bool; STREAMS_MAX],
     /// Whether it was asked last, so that what it says next is an answer.
     asked: bool,
     /// What we told the leg last.
@@ -83,10 +85,23 @@ impl LegMedia {
         bypassed: false,
         locks: [Lock::NONE; STREAMS_MAX],
         rounds: [0; STREAMS_MAX],
+        given_up: [false; STREAMS_MAX],
         asked: false,
         told: Described { version: 0, hash: 0 },
         spoken: [Spoken::NONE; STREAMS_MAX],
     };
+
+    /// How what it says of a stream's keys is read.
+    fn word(&self, stream: usize) -> secured::Heard {
+        secured::Heard { is_answer: self.asked, in_use: self.locks[stream].suite() }
+    }
+
+    /// Keys that were given up are followed by others.
+    fn renew_keys(&mut self) {
+        for (round, given_up) in self.rounds.iter_mut().zip(&mut self.given_up) {
+            *round = round.wrapping_add(u8::from(core::mem::take(given_up)));
+        }
+    }
 
     pub(crate) fn open_ports(&self) -> impl Iterator<Item = u16> {
         self.ports.into_iter().filter(|&port| port != 0)
@@ -160,8 +175,8 @@ impl Streams<'_> {
     }
 
     fn has_keys(&self, from: Side, sdp: &Sdp<'_>) -> bool {
-        let (wanted, is_answer) = (self.wants_keys(from), self.legs[from as usize].asked);
-        usable(sdp).all(|(_, media)| secured::is_met(media, wanted, is_answer))
+        let (wanted, leg) = (self.wants_keys(from), &self.legs[from as usize]);
+        usable(sdp).all(|(stream, media)| secured::is_met(media, wanted, leg.word(stream)))
     }
 
     fn source(&self, side: Side, stream: usize) -> Source<'_> {
@@ -182,7 +197,7 @@ impl Streams<'_> {
             let Medium::Told(change) = medium else { continue };
             let (source, lock) = (self.source(to, stream), self.legs[to as usize].locks[stream]);
             match word {
-                Word::Offer => secured::offer(media, self.wants_keys(to), source, change),
+                Word::Offer => secured::offer(media, self.wants_keys(to), lock, source, change),
                 Word::Answer => secured::answer(media, lock, source, change),
             }
         }
@@ -275,11 +290,17 @@ impl MediaPlane {
         let sdp = Sdp::parse(description).map_err(|_| MediaFault::Unusable)?;
         let to = from.other() as usize;
         let mut between = streams.between(from);
-        between.has_room = self.table.free_transcoders() >= 2;
+        let has_its_own = self.table.transcoding(streams.legs[to].ports[0]).is_some();
+        between.has_room = has_its_own || self.table.free_transcoders() >= 2;
         let transcodes = between.transcodes();
         self.unmade += u64::from(transcodes && !between.has_room && word == Word::Offer);
         let mut told = told::told(&sdp, word, between)?;
         let bypassed = streams.settle_passage(&sdp);
+        if word == Word::Offer {
+            // Whoever offers answers nothing, and what it is offered next has keys that were never given up.
+            streams.legs[from as usize].asked = false;
+            streams.legs[to].renew_keys();
+        }
         if !bypassed {
             if !streams.has_keys(from, &sdp) {
                 return Err(MediaFault::Unsecured);
@@ -456,10 +477,10 @@ impl MediaPlane {
             self.widen(port, both, until, streams.inside[other]);
             // Who is told of events sends them so. Those from inside another call of ours has read.
             let events = media.and_then(|media| media.telephone_event);
-            let inband = streams.terms[own].inband != 0 && events.is_none();
-            self.table.set_inband(streams.legs[own].ports[index], inband);
             let events = events.filter(|_| !streams.inside[other]);
             self.table.set_events(port, events.unwrap_or(relay::NO_EVENTS));
+            let is_speech = media.is_some_and(|media| media.kind == b"audio" && media.port != 0);
+            self.listen_for_tones(streams, index, is_speech);
             held |= media.is_none_or(|media| {
                 media.is_held() || media.direction == sip::sdp::Direction::RecvOnly
             }) && index == 0;
@@ -469,6 +490,20 @@ impl MediaPlane {
         for port in streams.legs.iter().flat_map(|leg| leg.open_ports()) {
             self.table.set_on_hold(port, on_hold);
         }
+    }
+
+    /// Keys are heard in the tones of a leg whose gateway sends them so, unless both sides describe events.
+    fn listen_for_tones(&mut self, streams: &Streams<'_>, index: usize, is_speech: bool) {
+        let ports = [0, 1].map(|leg| streams.legs[leg].ports[index]);
+        let by_events = ports.iter().all(|&port| self.snapshot(port).events != relay::NO_EVENTS);
+        for (port, terms) in ports.into_iter().zip(streams.terms) {
+            self.table.set_inband(port, is_speech && terms.inband != 0 && !by_events);
+        }
+    }
+
+    /// Whether any stream of a leg is under keys.
+    pub(crate) fn has_keys(&self, leg: &LegMedia) -> bool {
+        leg.open_ports().any(|port| self.table.keys(port).iter().any(Option::is_some))
     }
 
     /// Believes the keys of one stream of `from`: by which it sends, and by which of ours it hears. The same
@@ -483,20 +518,20 @@ impl MediaPlane {
         let wanted = streams.wants_keys(from);
         let leg = &streams.legs[from as usize];
         let (port, is_answer) = (leg.ports[stream], leg.asked);
-        let read = media.map(|media| secured::read(media, wanted, is_answer));
+        let read = media.map(|media| secured::read(media, wanted, leg.word(stream)));
         let (lock, inward) = read.unwrap_or((Lock::NONE, None));
         let [_, before] = self.table.keys(port);
-        // A key whose count is forgotten must not begin anew. One that answers an offer was told in it.
+        // A key whose count is forgotten must not begin anew. One that answers an offer was told in it, and stays.
         let is_given_up = before.is_some_and(|it| Some(it.master.suite()) != lock.suite());
-        let next = leg.rounds[stream].wrapping_add(u8::from(is_given_up));
+        let leg = &mut streams.legs[from as usize];
+        leg.given_up[stream] |= is_given_up;
         if !is_answer {
-            streams.legs[from as usize].rounds[stream] = next;
+            leg.renew_keys();
         }
         let outward = lock.suite().map(|suite| streams.source(from, stream).key(suite));
-        let has_room = self.table.set_keys(port, inward.as_ref(), outward.as_ref());
-        debug_assert!(has_room || inward.is_none(), "each open pair has a place for its keys");
-        let leg = &mut streams.legs[from as usize];
-        (leg.locks[stream], leg.rounds[stream]) = (lock, next);
+        // Each open pair has a place for its keys; one that is closed needs none.
+        let _ = self.table.set_keys(port, inward.as_ref(), outward.as_ref());
+        streams.legs[from as usize].locks[stream] = lock;
     }
 
     /// An answer that names payload types which the offer did not lets the one who offered use them

@@ -20,7 +20,7 @@ use srtp::{MASTER_BYTES_MAX, Master, Suite};
 
 use crate::keys;
 
-/// What we offer, the first choice first; their tags count from 1.
+/// What we offer, the first choice first, and behind them what is in use; their tags count from 1.
 const OFFERED: [Suite; 2] = [Suite::AesCm128HmacSha1Tag80, Suite::AeadAes128Gcm];
 
 /// What a leg's last description said of the keys of one stream: an answer of ours repeats it.
@@ -111,19 +111,29 @@ impl Transport {
     }
 }
 
+/// In which state a leg says something of its keys.
+#[derive(Clone, Copy)]
+pub(super) struct Heard {
+    /// It answers what we offered.
+    pub(super) is_answer: bool,
+    /// The suite that it agreed on before, which we offer as well.
+    pub(super) in_use: Option<Suite>,
+}
+
 /// The first key of a medium that can be used; of an answer, under a suite that we offered.
-fn key_of(media: &Media<'_>, is_answer: bool) -> Option<(u32, Master)> {
+fn key_of(media: &Media<'_>, heard: Heard) -> Option<(u32, Master)> {
     media.cryptos().find_map(|crypto| {
         let suite = Suite::from_name(crypto.suite)?;
-        let is_known = !is_answer || OFFERED.contains(&suite);
+        let is_offered = OFFERED.contains(&suite) || heard.in_use == Some(suite);
+        let is_known = !heard.is_answer || is_offered;
         let master = Master::new(suite, crypto.key()).filter(|_| is_known)?;
         Some((crypto.tag, master))
     })
 }
 
 /// Whether a medium is described as its gateway wants it.
-pub(super) fn is_met(media: &Media<'_>, wanted: Srtp, is_answer: bool) -> bool {
-    let has_key = || key_of(media, is_answer).is_some();
+pub(super) fn is_met(media: &Media<'_>, wanted: Srtp, heard: Heard) -> bool {
+    let has_key = || key_of(media, heard).is_some();
     if media.port == 0 || media.is_udptl() {
         return true;
     }
@@ -135,9 +145,9 @@ pub(super) fn is_met(media: &Media<'_>, wanted: Srtp, is_answer: bool) -> bool {
 }
 
 /// What a believed medium says of its keys: for our answers, and the key by which its describer sends.
-pub(super) fn read(media: &Media<'_>, wanted: Srtp, is_answer: bool) -> (Lock, Option<Master>) {
+pub(super) fn read(media: &Media<'_>, wanted: Srtp, heard: Heard) -> (Lock, Option<Master>) {
     let is_savp = matches!(Transport::of(media), Transport::Secured { .. });
-    let key = key_of(media, is_answer).filter(|_| wanted != Srtp::Off && media.port != 0);
+    let key = key_of(media, heard).filter(|_| wanted != Srtp::Off && media.port != 0);
     let line = key.map(|(tag, master)| (tag, master.suite()));
     (Lock { is_savp, line }, key.map(|(_, master)| master))
 }
@@ -146,6 +156,7 @@ pub(super) fn read(media: &Media<'_>, wanted: Srtp, is_answer: bool) -> (Lock, O
 pub(super) fn offer(
     media: &Media<'_>,
     wanted: Srtp,
+    lock: Lock,
     source: Source<'_>,
     change: &mut Option<Change>,
 ) {
@@ -154,7 +165,8 @@ pub(super) fn offer(
         return;
     }
     let change = change.get_or_insert_default();
-    for (tag, suite) in (1..).zip(OFFERED) {
+    let in_use = lock.suite().filter(|suite| !OFFERED.contains(suite));
+    for (tag, suite) in (1..).zip(OFFERED.into_iter().chain(in_use)) {
         change.add_crypto(tag, suite.name().as_bytes(), source.key(suite).expose());
     }
 }
@@ -185,6 +197,8 @@ mod tests {
 
     use super::*;
 
+    const OFFER: Heard = Heard { is_answer: false, in_use: None };
+    const ANSWER: Heard = Heard { is_answer: true, in_use: None };
     const KEY_30: &str = "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
     const KEY_28: &str = "inline:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHA==";
 
@@ -214,7 +228,7 @@ mod tests {
         ] {
             let text = described(proto, keys);
             let sdp = Sdp::parse(text.as_bytes()).unwrap();
-            let found = [Off, Optional, Required].map(|want| is_met(&sdp.media()[0], want, false));
+            let found = [Off, Optional, Required].map(|want| is_met(&sdp.media()[0], want, OFFER));
             assert_eq!(found, met, "{proto} {keys}");
         }
     }
@@ -228,13 +242,13 @@ mod tests {
         let text = described("RTP/SAVP", &keys);
         let sdp = Sdp::parse(text.as_bytes()).unwrap();
         let media = &sdp.media()[0];
-        let (lock, key) = read(media, Srtp::Optional, false);
+        let (lock, key) = read(media, Srtp::Optional, OFFER);
         assert_eq!(lock.line, Some((5, Suite::AesCm128HmacSha1Tag32)));
         assert_eq!(key.unwrap().expose().len(), 30);
-        let (lock, key) = read(media, Srtp::Required, true);
+        let (lock, key) = read(media, Srtp::Required, ANSWER);
         assert_eq!(lock.line, Some((6, Suite::AeadAes128Gcm)));
         assert_eq!(key.unwrap().expose().len(), 28);
-        assert!(read(media, Srtp::Off, false).1.is_none());
+        assert!(read(media, Srtp::Off, OFFER).1.is_none());
     }
 
     #[test]

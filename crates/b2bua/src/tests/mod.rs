@@ -315,7 +315,10 @@ impl World {
                 self.switch.adopt(self.now, key, &record, &checkpoint);
             }
         }
-        assert!(self.switch.poll_action().is_none());
+        while let Some(action) = self.switch.poll_action() {
+            let Action::Save(key) = action else { panic!("{action:?}") };
+            self.image(key, false);
+        }
     }
 
     fn poll(&mut self) {

@@ -393,3 +393,75 @@ fn a_call_is_heard_through_roll_overs_and_kills() {
     world.caller_sends(&caller_request("BYE", 2, &answer, ""));
     world.settles();
 }
+
+#[test]
+fn a_vendor_that_offers_other_suites_inside_a_call_is_heard_by_the_key_that_it_is_told() {
+    const AES_32: &str = "AES_CM_128_HMAC_SHA1_32";
+    for suites in [&[GCM, AES_80][..], &[AES_80], &[AES_32], &["AEAD_AES_256_GCM", GCM]] {
+        let mut world = World::new();
+        world.keys_of(100, Srtp::Required);
+        let (_, invite) = world.call_with_offer(&[0], &caller_sdp());
+        world.vendor_says(0, &invite, 200, "v", &vendor_answers("RTP/SAVP", &line(1, AES_80, 5)));
+        let contact = world.vendor_gets(0, "ACK ");
+        world.commit();
+        let answer = world.caller_gets("SIP/2.0 200 ");
+        world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+        let mut caller = Far::new(media_port(&answer), CALLER_MEDIA, None);
+        let ours = told(&invite)[0].2;
+        let mut vendor = Far::new(media_port(&invite), VENDOR_MEDIA, Some((key(AES_80, 5), ours)));
+        world.talk(&mut caller, &mut vendor);
+        let lines: String =
+            (1..).zip(suites).map(|(tag, suite)| line(tag, suite, 9 + tag as u8)).collect();
+        let offer = vendor_answers("RTP/SAVP", &lines);
+        world.vendor_sends(0, &vendor_request(0, "INVITE", 7, &invite, "v", &offer));
+        world.vendor_gets(0, "SIP/2.0 100 ");
+        let inner = world.caller_gets("INVITE ");
+        world.caller_sends(&response(&inner, 200, "", "198.51.100.7", &caller_sdp()));
+        world.caller_gets("ACK ");
+        let accepted = world.vendor_gets(0, "SIP/2.0 200 ");
+        let (tag, suite, ours) = told(&accepted).remove(0);
+        assert_eq!((tag, suite.as_str()), (1, suites[0]), "{contact}");
+        world.vendor_sends(0, &vendor_request(0, "ACK", 7, &invite, "v", ""));
+        vendor = Far::new(media_port(&invite), VENDOR_MEDIA, Some((key(suites[0], 10), ours)));
+        world.talk(&mut caller, &mut vendor);
+        // Asked by us again, it is offered what is in use, and stays with it.
+        world.caller_sends(&caller_request("INVITE", 2, &answer, &caller_sdp()));
+        world.caller_gets("SIP/2.0 100 ");
+        let inner = world.vendor_gets(0, "INVITE ");
+        let again = told(&inner).into_iter().find(|line| line.1 == suites[0]).unwrap();
+        let same = vendor_answers("RTP/SAVP", &line(again.0, suites[0], 10));
+        world.vendor_says(0, &inner, 200, "", &same);
+        world.vendor_gets(0, "ACK ");
+        world.caller_gets("SIP/2.0 200 ");
+        world.caller_sends(&caller_request("ACK", 2, &answer, ""));
+        vendor.hears = Some(Receiver::new(&again.2));
+        world.talk(&mut caller, &mut vendor);
+    }
+}
+
+#[test]
+fn whichever_suite_the_last_fork_takes_is_heard_by_the_key_of_the_offer() {
+    for last in [AES_80, GCM] {
+        let mut world = World::new();
+        world.keys_of(100, Srtp::Required);
+        let (_, invite) = world.call_with_offer(&[0], &caller_sdp());
+        let said = |world: &mut World, status, tag: &str, suite: &str, seed| {
+            let place = told(&invite).into_iter().find(|line| line.1 == suite).unwrap().0;
+            let answer = vendor_answers("RTP/SAVP", &line(place, suite, seed));
+            world.vendor_says(0, &invite, status, tag, &answer);
+        };
+        for (tag, suite) in [("one", GCM), ("two", AES_80)] {
+            said(&mut world, 183, tag, suite, 5);
+            world.caller_gets("SIP/2.0 183 ");
+        }
+        said(&mut world, 200, "two", last, 6);
+        world.vendor_gets(0, "ACK ");
+        world.commit();
+        let answer = world.caller_gets("SIP/2.0 200 ");
+        world.caller_sends(&caller_request("ACK", 1, &answer, ""));
+        let ours = told(&invite).into_iter().find(|line| line.1 == last).unwrap().2;
+        let mut caller = Far::new(media_port(&answer), CALLER_MEDIA, None);
+        let mut vendor = Far::new(media_port(&invite), VENDOR_MEDIA, Some((key(last, 6), ours)));
+        world.talk(&mut caller, &mut vendor);
+    }
+}

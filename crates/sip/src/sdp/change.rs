@@ -16,7 +16,7 @@ pub const NAMES_MAX: usize = 8;
 pub const ADDED_MAX: usize = 512;
 
 /// See the head of this file. One that says nothing changes nothing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Change {
     /// What stands for the describer's transport, such as `RTP/SAVP`.
     pub proto: Option<&'static [u8]>,
@@ -33,6 +33,17 @@ pub struct Change {
     added: [u8; ADDED_MAX],
     added_bytes: usize,
     overrun: bool,
+}
+
+/// Never its lines: keys are among them.
+impl core::fmt::Debug for Change {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Change")
+            .field("proto", &self.proto)
+            .field("payloads", &self.payloads())
+            .field("added_bytes", &self.added_bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Change {
