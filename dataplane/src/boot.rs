@@ -57,10 +57,9 @@ pub fn run(config: &Config) -> Result<(), Error> {
     let cores = cores::choose(&config.dataplane.cores, &allowed, config.control.core, workers);
 
     let handoffs = handoffs(config, &keys)?;
-    let recorders = match config.recording.calls {
-        0 => Vec::new(),
-        _ => recorder::start(&config.recording, link, &stop)?,
-    };
+    let (recorder, recorders) = recorder::start(&config.recording, link)?;
+    // Without a place for any nobody copies, and old files are swept all the same.
+    let recorders = if config.recording.calls == 0 { Vec::new() } else { recorders };
     let mut crew = Crew {
         config,
         link,
@@ -90,6 +89,7 @@ pub fn run(config: &Config) -> Result<(), Error> {
     for thread in threads {
         let _ = thread.join();
     }
+    recorder.finish();
     eprintln!("dataplane_stopped");
     Ok(())
 }

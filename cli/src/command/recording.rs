@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -46,7 +47,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                 return Ok(());
             }
             let mut options = OpenOptions::new();
-            let opened = options.write(true).create_new(true).open(&to);
+            let opened = options.write(true).create_new(true).mode(0o600).open(&to);
             let mut out = opened.map_err(|error| format!("{}: {error}", to.display()))?;
             let fetched = context.client.write(Method::GET, &path, Body::Empty, &mut out);
             if fetched.is_err() {

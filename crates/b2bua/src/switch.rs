@@ -64,6 +64,8 @@ pub struct Switch {
     pub(crate) setup: Setup,
     pub(crate) parameters: Parameters,
     pub(crate) control_alive: bool,
+    /// Whether anybody writes calls to disk.
+    pub(crate) records: bool,
     /// See [`Switch::set_control_busy`].
     pub(crate) control_busy: bool,
     /// See [`Switch::set_worker_busy`].
@@ -124,6 +126,7 @@ impl Switch {
         Self {
             parameters: Parameters::default(),
             control_alive: false,
+            records: true,
             control_busy: false,
             worker_busy: false,
             draining: false,
@@ -224,7 +227,8 @@ impl Switch {
             }
             Order::Drain(drain) => self.draining = drain.draining != 0,
             Order::Profile(profile) => {
-                if self.profiles.put(profile) == Put::Full {
+                let recorded = if self.records { profile.recorded } else { 0 };
+                if self.profiles.put(&link::Profile { recorded, ..*profile }) == Put::Full {
                     self.counters.add(Counter::ProfilesFull);
                 }
             }
@@ -330,6 +334,11 @@ impl Switch {
         checkpoint: &[u8],
     ) -> Adopted {
         self.adopt_call(now, key, record, checkpoint)
+    }
+
+    /// Whether anybody writes calls to disk; if not, no call says that it is. Said before any gateway is.
+    pub fn set_records(&mut self, records: bool) {
+        self.records = records;
     }
 
     /// Whether control's heart beats; new calls are refused while it does not. A new switch takes

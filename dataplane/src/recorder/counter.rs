@@ -16,7 +16,7 @@ pub enum RecorderCounter {
     DiskFull,
     /// Recordings that were not begun, or were ended early, because a file could not be written.
     Failed,
-    /// Packets that found no place on their way to the recorder.
+    /// Packets that found no place on their way to the recorder, or came to it when their place was written.
     PacketsLost,
     /// Packets that are missing in a WAV file because of their codec; a pcap file has them.
     PacketsUnheard,

@@ -21,10 +21,10 @@ use super::thread::make_directory;
 const PARTS_MAX: u32 = 100;
 /// Written at a time.
 const CHUNK_FRAMES: usize = 8_000;
-/// The head of a WAV file follows after so many frames: ten seconds.
-const HEAD_EVERY: u64 = 80_000;
 /// A payload, its headers and a record's head.
 const PCAP_BYTES_MAX: usize = pcap::PACKET_HEAD_BYTES + 14 + 40 + 8 + super::PACKET_BYTES_MAX;
+const COMFORT_NOISE: u8 = 13;
+const EVENT_BYTES: usize = 4;
 /// Kept in memory before it is written.
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -33,6 +33,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 pub(super) enum Laid {
     /// It is, or it belongs into none.
     Heard,
+    /// Its place is written already.
+    Late,
     /// Its codec is none that we read.
     Unheard,
 }
@@ -47,8 +49,6 @@ struct Wav {
     timeline: Timeline,
     file: File,
     frames: u64,
-    /// How many of them the head tells of.
-    told: u64,
 }
 
 impl Files {
@@ -62,7 +62,7 @@ impl Files {
         if wants(RECORDED_WAV) {
             let file = create(&directory, &name, "wav")?;
             file.write_all_at(&wav::head(0), 0)?;
-            files.wav = Some(Wav { timeline: Timeline::new(now), file, frames: 0, told: 0 });
+            files.wav = Some(Wav { timeline: Timeline::new(now), file, frames: 0 });
         }
         if wants(RECORDED_PCAP) {
             let file = create(&directory, &name, "pcap")?;
@@ -101,20 +101,21 @@ impl Files {
         let decode = match head.payload_type {
             0 => g711::from_mu_law,
             8 => g711::from_a_law,
+            // Comfort noise (RFC 3389) and named events (RFC 4733) are no speech.
+            COMFORT_NOISE => return Ok(Laid::Heard),
+            _ if body.len() <= EVENT_BYTES => return Ok(Laid::Heard),
             _ => return Ok(Laid::Unheard),
         };
         let samples = body.iter().map(|&code| decode(code));
-        wav.timeline.lay(at, side, (head.ssrc, head.timestamp), samples);
-        Ok(Laid::Heard)
+        let late = wav.timeline.lay(at, side, (head.ssrc, head.timestamp), samples);
+        Ok(if late > 0 { Laid::Late } else { Laid::Heard })
     }
 
     /// Writes what nothing can change any more.
     pub(super) fn look(&mut self, now: Instant) -> io::Result<()> {
         if let Some(wav) = &mut self.wav {
             wav.write(|timeline, out| timeline.poll(now, out))?;
-            if wav.frames - wav.told >= HEAD_EVERY {
-                wav.tell()?;
-            }
+            wav.tell()?;
         }
         match &mut self.pcap {
             Some(file) => file.flush(),
@@ -155,7 +156,6 @@ impl Wav {
     }
 
     fn tell(&mut self) -> io::Result<()> {
-        self.told = self.frames;
         self.file.write_all_at(&wav::head(self.frames), 0)
     }
 }
@@ -164,6 +164,23 @@ impl Wav {
 pub(super) fn day_of(since_1970_us: u64) -> String {
     let moment = jiff::Timestamp::from_microsecond(since_1970_us.cast_signed());
     moment.unwrap_or_default().strftime("%Y-%m-%d").to_string()
+}
+
+/// Whether a directory's name is a day's.
+pub(super) fn is_day(name: &str) -> bool {
+    name.parse::<jiff::civil::Date>().is_ok_and(|day| day.to_string() == name)
+}
+
+/// Deletes what recordings there are in the directory of a day, and the directory if it was all. How many files.
+pub(super) fn delete_day(directory: &Path) -> usize {
+    let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let recordings = files.map(|file| file.path()).filter(|path| {
+        path.extension().is_some_and(|kind| kind == "wav" || kind == "pcap") && path.is_file()
+    });
+    let deleted = recordings.filter(|path| std::fs::remove_file(path).is_ok()).count();
+    // What is not ours stays, and its directory with it.
+    let _ = std::fs::remove_dir(directory);
+    deleted
 }
 
 /// A new file for nobody but us and our group.
@@ -181,4 +198,26 @@ fn create(directory: &Path, name: &str, kind: &str) -> io::Result<File> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn of_an_old_day_the_recordings_are_deleted_and_nothing_else() {
+        let names =
+            ["2026-01-31", "2026-1-31", "2026-02-30", "2019photos", "20-archive", "lost+found"];
+        assert_eq!(names.map(is_day), [true, false, false, false, false, false]);
+        let root = std::env::temp_dir().join(format!("tollgate-recordings-{}", std::process::id()));
+        for (day, file) in [("a", "1.wav"), ("a", "1.pcap"), ("b", "2.wav"), ("b", "notes.txt")] {
+            std::fs::create_dir_all(root.join(day)).unwrap();
+            std::fs::write(root.join(day).join(file), b"").unwrap();
+        }
+        assert_eq!([delete_day(&root.join("a")), delete_day(&root.join("b"))], [2, 1]);
+        assert!(!root.join("a").exists() && root.join("b/notes.txt").exists());
+        std::fs::remove_dir_all(root).unwrap();
+    }
 }

@@ -9,7 +9,8 @@ mod files;
 mod thread;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
 use link::Endpoint;
 use link::layout::Link;
@@ -94,17 +95,29 @@ impl Counted {
     }
 }
 
-/// Starts the thread; a side for each worker.
+/// The thread, until it is told that nobody copies any more.
+pub struct Recorder {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Recorder {
+    /// Writes what has come, and ends every file whole.
+    pub fn finish(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.thread.join();
+    }
+}
+
+/// Starts the thread; a side for each worker. Where its directory cannot be made it says so, and each recording that it
+/// cannot begin is counted.
 ///
 /// # Errors
-/// When the directory cannot be made or the thread not be started.
-pub fn start(
-    plan: &config::Recording,
-    link: Link,
-    stop: &Arc<AtomicBool>,
-) -> Result<Vec<WorkerSide>, Error> {
-    thread::make_directory(&plan.directory)
-        .map_err(|error| format!("{}: {error}", plan.directory.display()))?;
+/// When the thread cannot be started.
+pub fn start(plan: &config::Recording, link: Link) -> Result<(Recorder, Vec<WorkerSide>), Error> {
+    if let Err(error) = thread::make_directory(&plan.directory) {
+        eprintln!("recordings_without_directory path={} error={error}", plan.directory.display());
+    }
     let tally = Arc::new(Tally::default());
     let (mut sides, mut workers) = (Vec::new(), Vec::new());
     for worker in 0..link.sizes().workers {
@@ -115,8 +128,9 @@ pub fn start(
         workers.push((take, link.calls(worker)?));
     }
     let recorder = thread::Recorder::new(plan.clone(), workers, tally);
-    let stop = Arc::clone(stop);
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
     let thread = std::thread::Builder::new().name("recorder".into());
-    thread.spawn(move || boot::last_words("recorder", || recorder.run(&stop)))?;
-    Ok(sides)
+    let thread = thread.spawn(move || boot::last_words("recorder", || recorder.run(&told)))?;
+    Ok((Recorder { stop, thread }, sides))
 }

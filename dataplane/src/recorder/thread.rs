@@ -28,6 +28,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_secs(3_600);
 /// Letters of one worker before the next worker's.
 const LETTERS_MAX: usize = 1_024;
+/// Rounds in which all that waits is taken, however much comes meanwhile.
+const ROUNDS_MAX: usize = 64;
 
 /// A call of a worker.
 type Key = (usize, CallKey);
@@ -62,15 +64,17 @@ impl Recorder {
             open: 0,
             disk_full: false,
             look_due: Instant::ZERO,
-            sweep_due: Instant::ZERO,
+            // Not before the clock of a machine that starts had time to be set.
+            sweep_due: clock::now() + SWEEP,
             image: Image::boxed(),
         }
     }
 
     pub(super) fn run(mut self, stop: &AtomicBool) {
         while !stop.load(Ordering::Relaxed) {
-            let any = self.drain();
+            // A file is written up to what has come.
             let now = clock::now();
+            let any = self.drain_all();
             if now >= self.look_due {
                 self.look_due = now + LOOK;
                 self.look(now);
@@ -83,11 +87,16 @@ impl Recorder {
                 std::thread::sleep(REST);
             }
         }
-        self.drain();
+        self.drain_all();
         self.end_if(None, |_| true);
     }
 
-    /// What came. Whether anything did.
+    /// All that came. Whether anything did.
+    fn drain_all(&mut self) -> bool {
+        (0..ROUNDS_MAX).take_while(|_| self.drain()).count() > 0
+    }
+
+    /// What came, of each worker a part. Whether anything did.
     fn drain(&mut self) -> bool {
         let mut letter = [0; LETTER_BYTES];
         let mut any = false;
@@ -111,45 +120,44 @@ impl Recorder {
         let key = (worker, CallKey { slot: head.slot, generation: head.generation });
         let at = Duration::from_micros(head.at_us);
         if !self.entries.contains_key(&key) {
-            let entry = self.begin(key, at);
+            // One that its worker writes right now is asked for again with its next packet.
+            let Some(entry) = self.begin(key, at) else { return };
             self.entries.insert(key, entry);
         }
         let Some(Entry::Open(files)) = self.entries.get_mut(&key) else { return };
         let ends = (head.source, head.destination);
         match files.take(at, clock::wall_offset(), side, ends, packet) {
             Ok(Laid::Heard) => {}
+            Ok(Laid::Late) => self.tally.add(RecorderCounter::PacketsLost),
             Ok(Laid::Unheard) => self.tally.add(RecorderCounter::PacketsUnheard),
             Err(error) => self.fail(key, &error),
         }
     }
 
-    fn begin(&mut self, (worker, call): Key, now: Instant) -> Entry {
-        let Some((_, table)) = self.workers.get(worker) else { return Entry::Given };
-        let tenancy = table.read(call.slot, &mut self.image);
-        let is_there = tenancy.is_some_and(|seen| {
-            seen.state() == SlotState::Live && seen.generation() == call.generation
-        });
-        if !is_there {
-            return Entry::Given;
+    fn begin(&mut self, (worker, call): Key, now: Instant) -> Option<Entry> {
+        let (_, table) = self.workers.get(worker)?;
+        let seen = table.read(call.slot, &mut self.image)?;
+        if seen.state() != SlotState::Live || seen.generation() != call.generation {
+            return None;
         }
         if self.disk_full {
             self.tally.add(RecorderCounter::DiskFull);
-            return Entry::Given;
+            return Some(Entry::Given);
         }
         if self.open >= self.plan.calls {
             self.tally.add(RecorderCounter::OverLimit);
-            return Entry::Given;
+            return Some(Entry::Given);
         }
         match Files::begin(&self.plan.directory, &self.image.record, now) {
             Ok(files) => {
                 self.open += 1;
                 self.tally.add(RecorderCounter::Begun);
-                Entry::Open(Box::new(files))
+                Some(Entry::Open(Box::new(files)))
             }
             Err(error) => {
                 eprintln!("recording_failed error={error}");
                 self.tally.add(RecorderCounter::Failed);
-                Entry::Given
+                Some(Entry::Given)
             }
         }
     }
@@ -208,20 +216,19 @@ impl Recorder {
         }
     }
 
-    /// Deletes the days that nobody wants to keep.
+    /// Deletes the files of days that nobody wants to keep, and nothing else.
     fn sweep(&self, since_1970: Duration) {
         let keep = Duration::from_secs(86_400) * self.plan.keep_days;
         if keep.is_zero() {
             return;
         }
-        let last = files::day_of(since_1970.saturating_sub(keep).as_micros() as u64);
+        let first = files::day_of(since_1970.saturating_sub(keep).as_micros() as u64);
         let days = std::fs::read_dir(&self.plan.directory).into_iter().flatten().flatten();
         for day in days {
             let name = day.file_name().to_string_lossy().into_owned();
-            let is_day = name.len() == last.len() && name.starts_with("20");
-            if is_day && name < last {
-                let deleted = std::fs::remove_dir_all(day.path());
-                eprintln!("recordings_deleted day={name} whole={}", deleted.is_ok());
+            if files::is_day(&name) && name < first {
+                let deleted = files::delete_day(&day.path());
+                eprintln!("recordings_deleted day={name} files={deleted}");
             }
         }
     }

@@ -238,6 +238,7 @@ impl<N: Nic> Worker<N> {
             wall_offset: parts.wall_offset,
             ring_control: false,
         };
+        worker.switch.set_records(parts.recorder.is_some());
         if let Some(recorder::WorkerSide { copier, counted }) = parts.recorder {
             worker.switch.media().set_tap(Box::new(copier));
             worker.recorded = Some(counted);

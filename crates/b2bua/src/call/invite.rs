@@ -390,7 +390,7 @@ impl Switch {
         let record = &mut self.calls[slot].record;
         record.customer_gateway = route.customer_gateway;
         record.wishes = route.wishes();
-        record.recorded = route.recorded();
+        record.recorded = if self.records { route.recorded() } else { 0 };
         let Some(kept) = self.kept.keep(route.said()) else {
             self.counters.add(Counter::RefusedKeptFull);
             let reply = self.plain_failure(503);
