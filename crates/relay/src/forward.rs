@@ -246,9 +246,6 @@ impl Table {
         if parked {
             return Err(DropReason::Parked);
         }
-        if tapped {
-            self.copy(now, port, source, payload);
-        }
         let rtcp = port & 1;
         // A port that was closed and opened again belongs to another call.
         let target = self.open_flow(peer | rtcp).filter(|target| target.owner == owner);
@@ -256,13 +253,17 @@ impl Table {
         let to = target.remote.ok_or(DropReason::PeerUnknown)?;
         let from: (IpAddr, u16) = (target.local, peer | rtcp);
         let from = from.into();
-        let verdict = match target.latch {
+        let (latch, work) = (target.latch, target.work);
+        if tapped {
+            self.copy(now, port, source, payload);
+        }
+        let verdict = match latch {
             Latch::Inside => Verdict::Inside { from, to, owner },
             Latch::Fixed | Latch::LearnPort { .. } | Latch::Learn { .. } => {
                 Verdict::Send { from, to, owner }
             }
         };
-        Ok((verdict, target.work))
+        Ok((verdict, work))
     }
 }
 
