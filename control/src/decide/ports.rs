@@ -35,7 +35,7 @@ impl Office {
         );
         let limit = self.state.values.number("TG_ALARM_MEDIA_PORTS");
         let at_us = time.wall_us;
-        let eased = percent + EASE <= if limit == 0 { 100 } else { limit };
+        let eased = percent <= if limit == 0 { 100 } else { limit }.saturating_sub(EASE);
         if is_refusing || free < 2 {
             let (subject, detail) = (subject.clone(), detail.clone());
             let severity = Severity::Critical;

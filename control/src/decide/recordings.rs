@@ -30,14 +30,15 @@ pub struct Missed {
 /// What was counted when it was looked at last, and when it last grew.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Recordings {
-    missed: Missed,
+    /// Nothing yet: what is there by then is of the time before us.
+    missed: Option<Missed>,
     grew: Option<Instant>,
 }
 
 impl Office {
     /// What was missed.
     pub fn handle_missed(&mut self, time: Time, missed: Missed) {
-        let known = std::mem::replace(&mut self.recordings.missed, missed);
+        let known = self.recordings.missed.replace(missed).unwrap_or(missed);
         let grew = missed.disk_full > known.disk_full
             || missed.failed > known.failed
             || missed.over_limit > known.over_limit
