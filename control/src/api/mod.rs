@@ -94,6 +94,7 @@ async fn handle(
         // The one answer that is no JSON.
         Ok((routes::Route { path: routes::RECORDED, .. }, path)) => {
             let file = path.last().map_or("", String::as_str);
+            tracing::info!(who = peer.name, file, "recording_fetched");
             return recording::fetch(&shared, file).await.unwrap_or_else(|no| refuse(&no));
         }
         Ok((route, path)) => match to_bytes(body, body::BYTES_MAX).await {
