@@ -176,7 +176,8 @@ fn media_that_go_from_end_to_end_never_come_by() {
 }
 
 /// Room for three calls, and ports for no more.
-const SMALL: &str = "\n[media]\nlast_port = 10011\n\n[limits]\ncalls = 3\ntransactions = 1000\nkept_messages = 1000\n";
+const SMALL: &str =
+    "last_port = 10011\n\n[limits]\ncalls = 3\ntransactions = 1000\nkept_messages = 1000\n";
 
 #[test]
 fn without_free_ports_calls_are_refused_until_some_have_rested() {
