@@ -1,8 +1,7 @@
 //! The encoder of G.729, joined of the parts of `oxideav-g729` 0.0.8.
 //!
-//! Derived from its `encode_chain.rs`, `closed_loop_pitch.rs`, `fixed_codebook_search.rs` and
-//! `gain_quantize.rs`, copyright (c) 2026 Karpelès Lab Inc., under the MIT licence, whose text is in
-//! `crates/codec/LICENSE-oxideav`. It differs in what its own decoder's tests had found and its encoder
+//! The arithmetic is called where that crate (MIT, `crates/codec/LICENSE-oxideav`) has it; the steps follow ITU-T G.729
+//! §3 as its `encode_chain.rs` does. It differs in what its own decoder's tests had found and its encoder
 //! lacks, and in what a packet path needs:
 //!
 //! - The fraction of a delay is turned round before the past is read (§3.7.1), and a delay shorter than a
