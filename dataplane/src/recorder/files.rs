@@ -155,7 +155,7 @@ impl Wav {
         }
     }
 
-    fn tell(&mut self) -> io::Result<()> {
+    fn tell(&self) -> io::Result<()> {
         self.file.write_all_at(&wav::head(self.frames), 0)
     }
 }
