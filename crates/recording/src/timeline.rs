@@ -105,6 +105,12 @@ impl Timeline {
         came
     }
 
+    /// Whether [`Self::poll`] has to make room before anything that comes now is laid down.
+    #[must_use]
+    pub fn is_full(&self, now: Instant) -> bool {
+        place(now.saturating_sub(self.began)) + DRIFT as u64 > self.written + WINDOW
+    }
+
     /// The next frames that nothing can change any more, as many as `out` holds.
     pub fn poll(&mut self, now: Instant, out: &mut [Frame]) -> usize {
         let closed = place(now.saturating_sub(self.began)).saturating_sub(OPEN);
@@ -218,6 +224,23 @@ mod tests {
             let frames = all(&mut timeline);
             assert_eq!((frames.len(), frames[1_600], frames[1_599]), (1_760, [2, 0], [0, 0]));
         }
+    }
+
+    #[test]
+    fn however_late_it_is_written_nothing_is_lost_while_room_is_made() {
+        let mut timeline = Timeline::new(ms(0));
+        let (mut out, mut frames) = ([[0; 2]; 300], Vec::new());
+        for packet in 0..500_u32 {
+            let now = ms(u64::from(packet) * 20 + 20);
+            while timeline.is_full(now) {
+                let count = timeline.poll(now, &mut out);
+                frames.extend(&out[..count]);
+            }
+            assert_eq!(timeline.lay(now, Side::Caller, (7, packet * 160), tone(packet as i16)), 0);
+        }
+        frames.extend(all(&mut timeline));
+        assert_eq!(frames.len(), 500 * PACKET);
+        assert!(frames.chunks(PACKET).zip(0..).all(|(part, value)| part[0] == [value, 0]));
     }
 
     proptest! {

@@ -106,6 +106,9 @@ impl Files {
             _ if body.len() <= EVENT_BYTES => return Ok(Laid::Heard),
             _ => return Ok(Laid::Unheard),
         };
+        if wav.timeline.is_full(at) {
+            wav.write(|timeline, out| timeline.poll(at, out))?;
+        }
         let samples = body.iter().map(|&code| decode(code));
         let late = wav.timeline.lay(at, side, (head.ssrc, head.timestamp), samples);
         Ok(if late > 0 { Laid::Late } else { Laid::Heard })
