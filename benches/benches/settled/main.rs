@@ -1,12 +1,11 @@
-//! Relayed RTP packets per CPU second: the settled and the careful path beside a bare bounce and rtpengine in user space.
+//! Relayed RTP packets per CPU second: the settled path beside a bare bounce and rtpengine in user space.
 //!
 //! All relay the same streams in the same run, by turns, each on a cable of its own: a packet comes in by it and leaves
 //! by it. What counts is the CPU time of the thread that receives and, of rtpengine, of its own threads as well;
 //! dropping what comes back is in it, the same for all. The generator has the other core. The bounce and the settled path
-//! get more live frames than they take: what the cable has no room for costs them nothing. Who relays in user space would pay
-//! for what it loses; it gets datagrams of a socket, as many as it relays with a hundredth of loss at most.
+//! get more live frames than they take: what the cable has no room for costs them nothing. rtpengine would pay for what
+//! it loses; it gets datagrams of a socket, as many as it relays with a hundredth of loss at most.
 
-mod careful;
 mod rtpengine;
 
 use std::net::{SocketAddr, UdpSocket};
@@ -16,9 +15,7 @@ use std::time::{Duration, Instant};
 use benches::measure::quartiles;
 use benches::receiver::{Receiver, count};
 use benches::world::{FAR_MAC, Failure, Far, NEAR_MAC, enter, frame, pin, plan, rtp, run};
-use careful::Careful;
 use nix::mount::{MsFlags, mount};
-use nix::sys::socket::{setsockopt, sockopt};
 use rtpengine::Rtpengine;
 use xdp_prog::media::{Course, Hop, Onward};
 use xdp_prog::{Attached, Bare, Floor, Streams, attach};
@@ -32,8 +29,6 @@ const SETTLE: Duration = Duration::from_millis(400);
 /// Streams that are relayed, with rivals and for the sake of flatness.
 const STREAMS: u32 = 500;
 const MANY: [u32; 3] = [100, 5_000, 20_000];
-/// The same of the careful path: two flows each.
-const MANY_CALLS: [u32; 3] = [50, 2_500, 10_000];
 
 const CALLER: &str = "198.51.100.7";
 const OWN: &str = "198.51.100.2";
@@ -50,7 +45,6 @@ enum Rival {
     Settled(#[expect(dead_code, reason = "kept until the end")] Attached),
     Bounce(#[expect(dead_code, reason = "kept until the end")] Bare),
     Rtpengine(Rtpengine),
-    Careful(Careful),
 }
 
 /// Who sends.
@@ -117,9 +111,6 @@ fn main() -> Result<(), Failure> {
     for (number, streams) in (3..).zip(MANY) {
         rows.push(Row::set_up(number, "settled, in the driver", streams, &pins, Kind::Settled)?);
     }
-    for (number, calls) in (6..).zip([STREAMS].into_iter().chain(MANY_CALLS)) {
-        rows.push(Row::set_up(number, "careful, a worker", calls, &pins, Kind::Careful)?);
-    }
     for row in &mut rows {
         row.find_pace()?;
     }
@@ -143,7 +134,6 @@ enum Kind {
     Settled,
     Bounce,
     Rtpengine,
-    Careful,
 }
 
 impl Row {
@@ -171,29 +161,18 @@ impl Row {
                 Kind::Settled => settled(&pins, &device, streams)?,
                 Kind::Bounce => Rival::Bounce(Bare::attach(&device, Floor::Bounce)?),
                 Kind::Rtpengine => Rival::Rtpengine(Rtpengine::start(streams)?),
-                Kind::Careful => Rival::Careful(Careful::start(&pins, &device, streams)?),
             })
         })?;
-        let in_user_space: Option<Vec<SocketAddr>> = match &rival {
+        let generator = match &rival {
             Rival::Rtpengine(rtpengine) => {
-                Some(rtpengine.ports.iter().map(|port| at(OWN, *port)).collect())
-            }
-            Rival::Careful(careful) => {
-                Some(careful.ports.iter().map(|port| careful::at(*port)).collect())
-            }
-            Rival::Settled(_) | Rival::Bounce(_) => None,
-        };
-        let generator = match in_user_space {
-            Some(ports) => {
                 run(&format!("ip addr add {CALLER}/24 dev {near}"))?;
                 let lladdr = "02:00:00:00:00:02";
                 run(&format!("ip neigh add {OWN} lladdr {lladdr} nud permanent dev {near}"))?;
-                // The same network is at the end of several cables.
+                let ports = rtpengine.ports.iter().map(|port| at(OWN, *port)).collect();
                 let socket = UdpSocket::bind(at(CALLER, CALLER_PORT))?;
-                setsockopt(&socket, sockopt::BindToDevice, &near.clone().into())?;
                 Generator::Socket { socket, ports, pace: 0 }
             }
-            None => {
+            _ => {
                 let ports: Vec<(u16, u16)> =
                     (0..streams).map(|stream| (CALLER_PORT, port_of(stream))).collect();
                 let packet = frame(at(CALLER, CALLER_PORT), at(OWN, FIRST_PORT), &rtp());
@@ -210,7 +189,7 @@ impl Row {
         if matches!(self.generator, Generator::Live(_)) {
             return Ok(());
         }
-        let (mut good, mut bad) = (0, 400_000);
+        let (mut good, mut bad) = (0, 200_000);
         while bad - good > 6_250 {
             let tried = u64::midpoint(good, bad);
             self.set_pace(tried);
@@ -255,7 +234,6 @@ impl Row {
     fn busy(&self) -> Result<Duration, Failure> {
         let own = match &self.rival {
             Rival::Rtpengine(rtpengine) => rtpengine.busy()?,
-            Rival::Careful(careful) => careful.busy()?,
             _ => Duration::ZERO,
         };
         Ok(self.receiver.busy()? + own)
