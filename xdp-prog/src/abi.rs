@@ -459,9 +459,13 @@ mod tests {
         };
     }
 
+    fn object_types() -> Btf<'static> {
+        Btf::from_raw("tollgate", OBJECT).unwrap().expect("the object has BTF")
+    }
+
     #[test]
-    fn every_mirror_is_true_to_the_object() {
-        let btf = Btf::from_raw("tollgate", OBJECT).unwrap().expect("the object has BTF");
+    fn every_mirror_of_lists_and_meters_is_true_to_the_object() {
+        let btf = object_types();
         assert_mirrors!(btf, "count", Count { packets, bytes });
         assert_mirrors!(btf, "source", Source { family, word });
         assert_mirrors!(btf, "prefix_key", PrefixKey { bits, source });
@@ -470,6 +474,26 @@ mod tests {
             "prefix_rule",
             PrefixRule { not_after, own_not_after, hits, bits, mark, own_mark, spare }
         );
+        assert_mirrors!(btf, "address_bucket", AddressBucket { looked, tags, spilled, counts });
+        assert_mirrors!(btf, "address_entry", AddressEntry { source, spare, not_after });
+        assert_mirrors!(btf, "limit", Limit { interval_ns, tolerance_ns, renew_ns });
+        assert_mirrors!(btf, "budget", Budget { identity, due });
+        assert_mirrors!(btf, "budget_bucket", BudgetBucket { budgets });
+        assert_mirrors!(btf, "trunk", Trunk { invites, rest, invites_due, rest_due });
+        assert_mirrors!(btf, "address_flows", AddressFlows { identity, flows });
+        assert_mirrors!(btf, "network_flows", NetworkFlows { identity, flows });
+        assert_mirrors!(
+            btf,
+            "talker",
+            Talker { identity, source, reason, packets, dropped, options, last_ns }
+        );
+        assert_mirrors!(btf, "call", Call { generation, live });
+        assert_mirrors!(btf, "crowd", Crowd { due, spare });
+    }
+
+    #[test]
+    fn every_mirror_of_media_is_true_to_the_object() {
+        let btf = object_types();
         assert_mirrors!(
             btf,
             "media_rule",
@@ -513,23 +537,13 @@ mod tests {
                 spare
             }
         );
-        assert_mirrors!(btf, "address_bucket", AddressBucket { looked, tags, spilled, counts });
-        assert_mirrors!(btf, "address_entry", AddressEntry { source, spare, not_after });
-        assert_mirrors!(btf, "limit", Limit { interval_ns, tolerance_ns, renew_ns });
-        assert_mirrors!(btf, "budget", Budget { identity, due });
-        assert_mirrors!(btf, "budget_bucket", BudgetBucket { budgets });
-        assert_mirrors!(btf, "trunk", Trunk { invites, rest, invites_due, rest_due });
-        assert_mirrors!(btf, "address_flows", AddressFlows { identity, flows });
-        assert_mirrors!(btf, "network_flows", NetworkFlows { identity, flows });
-        assert_mirrors!(
-            btf,
-            "talker",
-            Talker { identity, source, reason, packets, dropped, options, last_ns }
-        );
+    }
+
+    #[test]
+    fn every_mirror_of_what_is_said_at_once_is_true_to_the_object() {
+        let btf = object_types();
         assert_mirrors!(btf, "ports", PortWord { tcp, udp, admin });
         assert_mirrors!(btf, "tags", Tags { key, workers, spare });
-        assert_mirrors!(btf, "call", Call { generation, live });
-        assert_mirrors!(btf, "crowd", Crowd { due, spare });
         assert_mirrors!(btf, "answer", Answer { not_after, bytes, traffic_class, text });
         assert_mirrors!(
             btf,
@@ -585,7 +599,7 @@ mod tests {
 
     #[test]
     fn every_reason_has_the_name_and_number_of_the_object() {
-        let btf = Btf::from_raw("tollgate", OBJECT).unwrap().expect("the object has BTF");
+        let btf = object_types();
         let mut object = object_enum(&btf, "reason");
         let end = Reason::ALL.len() as i64;
         object.retain(|(name, _)| name != "UNDECIDED");
