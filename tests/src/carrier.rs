@@ -5,6 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::lab::{BOX_CUSTOMER_SIDE, Lab, Running};
+use crate::softphone::{Account, Softphone};
+
+/// Patience with softphones.
+const SOON: Duration = Duration::from_secs(10);
 
 /// Who pays and who is paid, and for what: `acme` calls 44 by vendors of `carrier`.
 pub const BUSINESS: [&str; 6] = [
@@ -123,4 +127,61 @@ pub fn expect_cdrs(lab: &Lab, calls: usize) -> Vec<Value> {
     ids.dedup();
     assert_eq!((found.len(), ids.len()), (calls, calls), "one CDR per call");
     found
+}
+
+/// The customer's softphone and the vendor's, which answers; each registers nowhere and has parameters of its own.
+///
+/// # Panics
+/// When one does not start.
+#[must_use]
+pub fn softphones<'l>(lab: &'l Lab, customer: &str, vendor: &str) -> [Softphone<'l>; 2] {
+    let phone = |place, uri, address, parameters: &str, answers| {
+        let parameters = &format!(";regint=0{parameters}");
+        let account = Account { uri, parameters, answers, authorities: None };
+        Softphone::start(lab, place, address, account).expect("a phone starts")
+    };
+    let callee = phone("vend", "sip:44107946@10.10.2.1", "10.10.2.1", vendor, true);
+    [phone("cust", "sip:39021234@10.10.1.1", "10.10.1.1", customer, false), callee]
+}
+
+/// The first calls the second, and both talk.
+///
+/// # Panics
+/// When the call does not come up, or one is not heard.
+pub fn put_through(phones: [&Softphone<'_>; 2]) {
+    let [caller, callee] = phones;
+    caller.told("dial", "sip:44107946@10.10.1.2").expect("it dials");
+    if let Err(why) = caller.waits_for("Call established", SOON) {
+        panic!("the call is not up: {why}\n{}", callee.log());
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    expect_tones(phones);
+}
+
+/// Both hear the tone of the other, and next to nothing else.
+///
+/// # Panics
+/// When one does not.
+pub fn expect_tones(phones: [&Softphone<'_>; 2]) {
+    for phone in phones {
+        let tone = || phone.heard_tone();
+        assert!(Lab::wait_until(SOON, || tone() > 900), "{} of 1000: {}", tone(), phone.log());
+    }
+}
+
+/// The dataplane is killed and comes back, and both go on hearing the other.
+///
+/// # Panics
+/// When they do not.
+pub fn expect_tones_after_a_kill(lab: &Lab, phones: [&Softphone<'_>; 2]) {
+    lab.script(&["kill", "dataplane"]).expect("the dataplane is killed");
+    lab.script(&["start", "dataplane"]).expect("the dataplane comes back");
+    let before = phones.map(Softphone::heard_samples);
+    let has_heard = || {
+        let mut now = phones.into_iter().zip(before);
+        now.all(|(phone, before)| phone.heard_samples() > before + 16_000)
+    };
+    let log = || phones.map(Softphone::log).join("\n");
+    assert!(Lab::wait_until(SOON, has_heard), "{}", log());
+    expect_tones(phones);
 }
