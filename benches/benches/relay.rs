@@ -1,6 +1,6 @@
 //! The careful path of one RTP frame in memory: found, judged by its flow, readdressed. A thousand calls.
 //!
-//! What the NIC does is not in it; `relay_wire` has that.
+//! What the NIC does is not in it; `media` has that.
 
 use std::error::Error;
 use std::hint::black_box;

@@ -30,7 +30,7 @@ pub const NEAR: &str = "198.51.100.2:5060";
 /// Our side towards the vendor.
 pub const FAR: &str = "203.0.113.2:5060";
 /// First and last media port of everybody: a call takes four.
-pub const MEDIA_PORTS: (u16, u16) = (20_000, 59_999);
+pub const MEDIA_PORTS: (u16, u16) = (10_000, 59_999);
 const PORTS_PER_CALL: u32 = 4;
 
 /// Longest message of anybody.
@@ -222,11 +222,11 @@ impl Phones {
         self.now += time;
     }
 
-    /// A call is made, rings, is answered and acknowledged. Our port for the caller's media.
+    /// A call is made, rings, is answered and acknowledged. Our ports for the caller's media, and for the vendor's.
     ///
     /// # Panics
     /// When the switch does not put it through.
-    pub fn begin(&mut self) -> u16 {
+    pub fn begin(&mut self) -> (u16, u16) {
         self.number += 1;
         let mut heard = self.say(CALLER, NEAR, invite(self.number, CALLEE));
         let Some(Ask::Admit(admit)) = heard.ask.take() else { panic!("no admission is asked") };
@@ -240,9 +240,12 @@ impl Phones {
         let answer = self.answer(committed).to(CALLER);
         let described = Message::parse(&answer).expect("our answer is one");
         self.say(CALLER, NEAR, in_dialog(&described, self.number, Method::Ack, 1));
-        let media = Sdp::parse(described.body()).expect("it describes its media").media()[0].port;
+        let port = |message: &Message<'_>| {
+            Sdp::parse(message.body()).expect("it describes its media").media()[0].port
+        };
+        let ports = (port(&described), port(&message));
         self.talking.push_back((self.number, answer));
-        media
+        ports
     }
 
     /// The call that talks longest is hung up by its caller.

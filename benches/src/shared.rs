@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use link::layout::{Link, Sizes};
 use link::table::CallWriter;
@@ -44,7 +44,9 @@ impl Shared {
     /// # Errors
     /// When the system has no room for them.
     pub fn make(calls: u32) -> Result<Self, Box<dyn Error>> {
-        let directory = PathBuf::from(format!("/dev/shm/tollgate-bench-{}", std::process::id()));
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let (process, made) = (std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let directory = PathBuf::from(format!("/dev/shm/tollgate-bench-{process}-{made}"));
         std::fs::create_dir_all(&directory)?;
         Self::open(directory, calls, true)
     }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::net::if_::if_nametoindex;
 
 use crate::Error;
-use crate::loader::{self, Stream, create_link};
+use crate::loader::{self, FloodParts, create_link};
 use crate::tester::Arrival;
 
 /// One kind of frame from many sources, put on a cable as fast as this core can.
@@ -28,7 +28,7 @@ impl Flood {
     ) -> Result<Self, Error> {
         let sum = header_sum(frame)
             .ok_or_else(|| Error::Plan("a flood is of UDP over IPv4 without options".to_owned()))?;
-        let stream = Stream {
+        let stream = FloodParts {
             cable: index_of(cable)?,
             sum,
             number_at: std::array::from_fn(|place| numbers.get(place).map_or(0, |&at| at as u32)),
@@ -42,56 +42,8 @@ impl Flood {
     pub fn send(&self, frames: u32) -> Result<(), Error> {
         // They come from nowhere, and go where the program says.
         let nowhere = Arrival { interface_index: 0, queue: 0 };
-        loader::live_run(self.program.as_fd(), &self.frame, nowhere, frames)
+        loader::live_run(self.program.as_fd(), &self.frame, nowhere, frames, loader::LIVE_BATCH)
             .map_err(Error::os("send a flood"))
-    }
-}
-
-/// RTP streams, a packet of each in turn, put on a cable as fast as this core can, or slower.
-pub struct Streams {
-    program: OwnedFd,
-    frame: Vec<u8>,
-}
-
-impl Streams {
-    /// Loads them, for the interface of this network namespace at the near end of a cable. The frame is untagged,
-    /// RTP over UDP over IPv4 without options; each stream has ports of its own, the sender's first.
-    pub fn open(cable: &str, frame: &[u8], ports: &[(u16, u16)]) -> Result<Self, Error> {
-        const CHANGES: [std::ops::Range<usize>; 3] = [34..38, 40..42, 44..54];
-        let mut still = frame.to_vec();
-        for change in CHANGES {
-            let Some(bytes) = still.get_mut(change) else {
-                return Err(Error::Plan("a stream is of RTP over UDP over IPv4".to_owned()));
-            };
-            bytes.fill(0);
-        }
-        still.resize(still.len().next_multiple_of(2), 0);
-        // The addresses and the UDP datagram, and of the pseudo-header the protocol and the length again.
-        let datagram = still.get(26..).unwrap_or_default().as_chunks().0;
-        let words = datagram.iter().map(|word| u64::from(u16::from_ne_bytes(*word)));
-        let length = u16::from_ne_bytes([frame[38], frame[39]]);
-        let mut sum = words.sum::<u64>() + u64::from(length) + u64::from(17_u16.to_be());
-        while sum > 0xffff {
-            sum = (sum & 0xffff) + (sum >> 16);
-        }
-        let both = |&(from, to): &(u16, u16)| {
-            let ([a, b], [c, d]) = (from.to_be_bytes(), to.to_be_bytes());
-            [a, b, c, d]
-        };
-        let ports: Vec<[u8; 4]> = ports.iter().map(both).collect();
-        let mut head = [0; 5];
-        for (word, bytes) in head.iter_mut().zip(frame.as_chunks().0) {
-            *word = u64::from_ne_bytes(*bytes);
-        }
-        let program = loader::load_streams(index_of(cable)?, sum as u32, head, &ports)?;
-        Ok(Self { program, frame: frame.to_vec() })
-    }
-
-    /// Sends so many packets. Those for which the far end has no room are lost.
-    pub fn send(&self, packets: u32) -> Result<(), Error> {
-        let nowhere = Arrival { interface_index: 0, queue: 0 };
-        loader::live_run(self.program.as_fd(), &self.frame, nowhere, packets)
-            .map_err(Error::os("send streams"))
     }
 }
 
@@ -124,12 +76,12 @@ impl Bare {
     }
 }
 
-fn index_of(interface: &str) -> Result<u32, Error> {
+pub(crate) fn index_of(interface: &str) -> Result<u32, Error> {
     if_nametoindex(interface).map_err(|_| Error::Interface { name: interface.to_owned() })
 }
 
 /// Of the IP header's words but source and checksum, as they lie in memory.
-fn header_sum(frame: &[u8]) -> Option<u32> {
+pub(crate) fn header_sum(frame: &[u8]) -> Option<u32> {
     let header = frame.get(14..34)?;
     let udp = header.get(9) == Some(&17) && header.first() == Some(&0x45);
     let of_ipv4 = frame.get(12..14) == Some(&[8, 0]);

@@ -12,7 +12,7 @@
 //! Programs, links and maps are pinned: the guard outlives both processes, and a new version
 //! replaces the old inside its link, so that no frame meets an unguarded interface.
 //!
-//! [`Flood`] and [`Bare`] (`bpf/flood.bpf.c`) are what benches put a guard under, and beside; [`Tape`], [`Sink`] and
+//! [`Flood`], [`Streams`] and [`Bare`] (`bpf/flood.bpf.c`) are what benches put a guard under, and beside; [`Tape`], [`Sink`] and
 //! [`Ears`] (`bpf/replay.bpf.c`) are what a replay sends with, and hears with.
 //!
 //! Read `bpf/abi.h` for the nouns both sides share, `bpf/tollgate.bpf.c` for the verdict,
@@ -37,6 +37,7 @@ mod reason;
 mod replay;
 mod roster;
 mod sip;
+mod streams;
 mod tester;
 mod twin;
 
@@ -44,7 +45,7 @@ pub use answer::Greeter;
 pub use attach::{Attached, Interface, Mode, attach};
 pub use error::Error;
 pub use explain::{Described, Explanation, Protocol, Purse, Rule};
-pub use flood::{Bare, Flood, Floor, Streams};
+pub use flood::{Bare, Flood, Floor};
 pub use limits::{Limits, Rate, RateFault, Rates, TrunkRates};
 pub use loader::sends_for_drivers;
 pub use maps::{Changed, Count, Deny, Instant, Maps, Ports, Region, Regular, Talker, Trust};
@@ -54,5 +55,6 @@ pub use prefix::{Prefix, PrefixFault};
 pub use reason::{Meter, Reason, Standing, Verdict};
 pub use replay::{Ears, LARGE_BYTES, Order, Patch, Place, SMALL_BYTES, Sink, Tape, TapeSizes};
 pub use roster::Roster;
+pub use streams::{Proof, Proven, Stream, Streams};
 pub use tester::{Arrival, Price, Pricer, Run, Tester};
 pub use twin::Twin;

@@ -19,7 +19,7 @@ use std::time::Duration;
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{MapCore, MapHandle, OpenMapMut, OpenObject};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::Error;
 use crate::abi::{self, Source};
@@ -29,6 +29,7 @@ use crate::maps::open_map;
 use crate::pins;
 use crate::plan::{Capacities, Deliver, Plan};
 use crate::replay::TapeSizes;
+use crate::streams::Stream;
 use crate::tester::{Arrival, Run};
 
 #[allow(
@@ -102,25 +103,55 @@ pub(crate) fn fill_price_sources(
     loaded: &skeleton::TollgateSkel<'_>,
     words: &[u32],
 ) -> Result<(), Error> {
-    fill_words(&loaded.maps.price_sources, words)
+    fill_array(&loaded.maps.price_sources, words)
 }
 
 /// Fills an array from its first place on.
-fn fill_words(array: &impl MapCore, words: &[u32]) -> Result<(), Error> {
-    let places: Vec<u32> = (0..words.len() as u32).collect();
+fn fill_array<V: IntoBytes + Immutable>(array: &impl MapCore, values: &[V]) -> Result<(), Error> {
+    let places: Vec<u32> = (0..values.len() as u32).collect();
     array
         .update_batch(
             places.as_bytes(),
-            words.as_bytes(),
-            words.len() as u32,
+            values.as_bytes(),
+            values.len() as u32,
             libbpf_rs::MapFlags::ANY,
             libbpf_rs::MapFlags::ANY,
         )
         .map_err(Error::bpf("write the sources"))
 }
 
+/// Which programs of the object of floods are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OfFloods {
+    Flood,
+    Streams,
+    Proof,
+    Bare,
+}
+
+fn open_flood(
+    which: OfFloods,
+    storage: &mut MaybeUninit<OpenObject>,
+) -> Result<flood::OpenFloodSkel<'_>, Error> {
+    let open = flood::FloodSkelBuilder::default().open(storage);
+    let mut open = open.map_err(Error::bpf("read the object of floods"))?;
+    let programs = &mut open.progs;
+    programs.flood.set_autoload(which == OfFloods::Flood);
+    programs.streams.set_autoload(which == OfFloods::Streams);
+    programs.streams_proof.set_autoload(which == OfFloods::Proof);
+    for bare in [
+        &mut programs.bare,
+        &mut programs.bare_source,
+        &mut programs.bare_line,
+        &mut programs.bounce,
+    ] {
+        bare.set_autoload(which == OfFloods::Bare);
+    }
+    Ok(open)
+}
+
 /// What a flood is made of.
-pub(crate) struct Stream {
+pub(crate) struct FloodParts {
     /// Index of the interface that it leaves by.
     pub(crate) cable: u32,
     /// Of the words of the IP header but source and checksum, as they lie in memory.
@@ -132,11 +163,9 @@ pub(crate) struct Stream {
 }
 
 /// Loads the program that makes floods, with its sources.
-pub(crate) fn load_flood(stream: &Stream) -> Result<OwnedFd, Error> {
+pub(crate) fn load_flood(stream: &FloodParts) -> Result<OwnedFd, Error> {
     let mut storage = MaybeUninit::uninit();
-    let mut open = flood::FloodSkelBuilder::default()
-        .open(&mut storage)
-        .map_err(Error::bpf("read the object of floods"))?;
+    let mut open = open_flood(OfFloods::Flood, &mut storage)?;
     let sources = stream.sources.len() as u32;
     let globals = open.maps.rodata_data.as_deref_mut();
     let globals = globals.ok_or_else(|| Error::Plan("a flood has no settings".to_owned()))?;
@@ -145,47 +174,66 @@ pub(crate) fn load_flood(stream: &Stream) -> Result<OwnedFd, Error> {
     globals.flood_number_at = stream.number_at;
     globals.flood_sources_used = sources;
     open.maps.flood_sources.set_max_entries(sources).map_err(Error::bpf("size the tables"))?;
-    open.progs.bare.set_autoload(false);
-    open.progs.streams.set_autoload(false);
     let loaded = open.load().map_err(Error::bpf("load the program of floods"))?;
-    fill_words(&loaded.maps.flood_sources, &stream.sources)?;
-    loaded.progs.flood.as_fd().try_clone_to_owned().map_err(Error::os("keep the program"))
+    fill_array(&loaded.maps.flood_sources, &stream.sources)?;
+    kept(loaded.progs.flood.as_fd())
 }
 
-/// Loads the program that makes streams for that cable, of packets with that sum and that head, over those ports.
+/// What all streams have in common.
+pub(crate) struct StreamsParts {
+    /// Of the IP header without addresses and checksum, as it lies in memory.
+    pub(crate) ip_sum: u32,
+    /// Of what UDP's checksum covers but what changes.
+    pub(crate) sum: u32,
+    /// Of the frame.
+    pub(crate) head: [u64; 5],
+    pub(crate) proven: bool,
+}
+
+/// The kernel's side of streams.
+pub(crate) struct LoadedStreams {
+    pub(crate) program: OwnedFd,
+    pub(crate) cables: MapHandle,
+    pub(crate) gap: MapHandle,
+}
+
+/// Loads the program that makes these streams.
 pub(crate) fn load_streams(
-    cable: u32,
-    sum: u32,
-    head: [u64; 5],
-    ports: &[[u8; 4]],
-) -> Result<OwnedFd, Error> {
+    parts: &StreamsParts,
+    streams: &[Stream],
+) -> Result<LoadedStreams, Error> {
     let mut storage = MaybeUninit::uninit();
-    let mut open = flood::FloodSkelBuilder::default()
-        .open(&mut storage)
-        .map_err(Error::bpf("read the object of floods"))?;
+    let mut open = open_flood(OfFloods::Streams, &mut storage)?;
     let globals = open.maps.rodata_data.as_deref_mut();
     let globals = globals.ok_or_else(|| Error::Plan("streams have no settings".to_owned()))?;
-    globals.flood_cable = cable;
-    globals.streams_sum = sum;
-    globals.streams_head = head;
-    globals.streams_used = ports.len() as u32;
-    let words: Vec<u32> = ports.iter().map(|ports| u32::from_ne_bytes(*ports)).collect();
-    let table = &mut open.maps.streams_ports;
+    globals.streams_ip_sum = parts.ip_sum;
+    globals.streams_sum = parts.sum;
+    globals.streams_head = parts.head;
+    globals.streams_proven = parts.proven.into();
+    globals.streams_used = streams.len() as u32;
+    let words: Vec<[u32; 7]> = streams.iter().map(Stream::words).collect();
+    let table = &mut open.maps.streams_table;
     table.set_max_entries(words.len() as u32).map_err(Error::bpf("size the tables"))?;
-    open.progs.flood.set_autoload(false);
     let loaded = open.load().map_err(Error::bpf("load the program of streams"))?;
-    fill_words(&loaded.maps.streams_ports, &words)?;
-    loaded.progs.streams.as_fd().try_clone_to_owned().map_err(Error::os("keep the program"))
+    fill_array(&loaded.maps.streams_table, &words)?;
+    let (cables, gap) = (handle(&loaded.maps.streams_cables)?, handle(&loaded.maps.streams_gap)?);
+    Ok(LoadedStreams { program: kept(loaded.progs.streams.as_fd())?, cables, gap })
+}
+
+/// Loads the program that looks at streams that come back, and the table of what it saw.
+pub(crate) fn load_proof(streams: u32) -> Result<(OwnedFd, MapHandle), Error> {
+    let mut storage = MaybeUninit::uninit();
+    let mut open = open_flood(OfFloods::Proof, &mut storage)?;
+    let table = &mut open.maps.streams_heard;
+    table.set_max_entries(streams).map_err(Error::bpf("size the tables"))?;
+    let loaded = open.load().map_err(Error::bpf("load the proof of streams"))?;
+    Ok((kept(loaded.progs.streams_proof.as_fd())?, handle(&loaded.maps.streams_proofs)?))
 }
 
 /// Loads the program that drops all, or sends all back.
 pub(crate) fn load_bare(floor: Floor) -> Result<OwnedFd, Error> {
     let mut storage = MaybeUninit::uninit();
-    let mut open = flood::FloodSkelBuilder::default()
-        .open(&mut storage)
-        .map_err(Error::bpf("read the object of floods"))?;
-    open.progs.flood.set_autoload(false);
-    open.progs.streams.set_autoload(false);
+    let open = open_flood(OfFloods::Bare, &mut storage)?;
     let loaded = open.load().map_err(Error::bpf("load the bare program"))?;
     let program = match floor {
         Floor::Nothing => &loaded.progs.bare,
@@ -193,7 +241,7 @@ pub(crate) fn load_bare(floor: Floor) -> Result<OwnedFd, Error> {
         Floor::Line => &loaded.progs.bare_line,
         Floor::Bounce => &loaded.progs.bounce,
     };
-    program.as_fd().try_clone_to_owned().map_err(Error::os("keep the program"))
+    kept(program.as_fd())
 }
 
 /// The kernel's side of a tape.
@@ -546,7 +594,7 @@ pub(crate) fn test_run(
 }
 
 /// Frames that the kernel holds at a time while it injects: a NIC's batch.
-const LIVE_BATCH: u32 = 64;
+pub(crate) const LIVE_BATCH: u32 = 64;
 
 /// Puts a frame on an interface `repeat` times as if its NIC had received it: what the program decides
 /// is done.
@@ -555,6 +603,7 @@ pub(crate) fn live_run(
     frame: &[u8],
     arrival: Arrival,
     repeat: u32,
+    batch: u32,
 ) -> io::Result<()> {
     let context = libbpf_sys::xdp_md {
         data_end: frame.len() as u32,
@@ -570,7 +619,7 @@ pub(crate) fn live_run(
         ctx_size_in: size_of_val(&context) as u32,
         repeat: i32::try_from(repeat).unwrap_or(i32::MAX),
         flags: libbpf_sys::BPF_F_TEST_XDP_LIVE_FRAMES,
-        batch_size: LIVE_BATCH,
+        batch_size: batch,
         ..Default::default()
     };
     // SAFETY: every pointer in `options` is to memory of ours of the size beside it that lives over the

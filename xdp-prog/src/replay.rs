@@ -168,8 +168,14 @@ impl Tape {
     pub fn send(&self, frames: u32) -> Result<u32, Error> {
         // They come from nowhere, and go where the program says.
         let nowhere = Arrival { interface_index: 0, queue: 0 };
-        loader::live_run(self.parts.program.as_fd(), &self.usual, nowhere, frames)
-            .map_err(Error::os("send frames of a tape"))?;
+        loader::live_run(
+            self.parts.program.as_fd(),
+            &self.usual,
+            nowhere,
+            frames,
+            loader::LIVE_BATCH,
+        )
+        .map_err(Error::os("send frames of a tape"))?;
         let state = self.parts.state.lookup(0_u32.as_bytes(), MapFlags::ANY);
         let state = state.map_err(Error::bpf("read the state of a tape"))?.unwrap_or_default();
         Ok(State::read_from_bytes(&state).map_or(0, |state| state.refused))

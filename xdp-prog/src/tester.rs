@@ -87,7 +87,7 @@ impl Tester {
     /// Injects a frame `repeat` times where it arrives, as its NIC would: a redirect to a worker's socket
     /// is done, what passes goes up the kernel's stack.
     pub fn inject(&self, frame: &[u8], arrival: Arrival, repeat: u32) -> Result<(), Error> {
-        live_run(self.program.as_fd(), frame, arrival, repeat)
+        live_run(self.program.as_fd(), frame, arrival, repeat, loader::LIVE_BATCH)
             .map_err(Error::os("inject frames into an interface"))
     }
 }

@@ -1,4 +1,4 @@
-//! rtpengine in user space, one thread, with as many calls as there are streams.
+//! rtpengine in user space, one thread, with calls that talk both ways.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -7,21 +7,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use benches::world::{Failure, pin_thread};
+use xdp_prog::Stream;
 
-use crate::{CALLEE, CALLER, CALLER_PORT, OWN};
+use crate::rivals::{CALLEE, CALLER, CALLER_PORT, CORE, OWN, at, stream};
 
 const CONTROL: &str = "127.0.0.1:2223";
-const CORE: usize = 1;
 
 pub(crate) struct Rtpengine {
     child: Child,
-    /// The ports that callers send to.
-    pub(crate) ports: Vec<u16>,
 }
 
 impl Rtpengine {
-    /// Starts it in this network namespace and sets up its calls.
-    pub(crate) fn start(calls: u32) -> Result<Self, Failure> {
+    /// Starts it in this network namespace and sets up so many calls. Two streams of each.
+    pub(crate) fn start(calls: u32) -> Result<(Self, Vec<Stream>), Failure> {
         let child = Command::new("rtpengine")
             .args(["--config-file=none", "--foreground", "--table=-1", "--num-threads=1"])
             .args(["--log-level=3", "--log-stderr", "--port-min=10000", "--port-max=60000"])
@@ -32,7 +30,8 @@ impl Rtpengine {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| format!("{error}; scripts/install bench"))?;
-        let mut relay = Self { child, ports: Vec::new() };
+        let mut relay = Self { child };
+        let mut streams = Vec::new();
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.set_read_timeout(Some(Duration::from_millis(500)))?;
         socket.connect(CONTROL)?;
@@ -43,8 +42,9 @@ impl Rtpengine {
             let id = format!("call-{call}");
             let words =
                 [("command", "offer"), ("call-id", &id), ("from-tag", "a"), ("sdp", &offer)];
-            ask(&socket, &words)?;
-            let answer = sdp(CALLEE, 6_000 + call as u16 * 2);
+            let for_callee = port_in(&ask(&socket, &words)?)?;
+            let callee_port = 6_000 + call as u16 * 2;
+            let answer = sdp(CALLEE, callee_port);
             let words = [
                 ("command", "answer"),
                 ("call-id", &id),
@@ -52,14 +52,14 @@ impl Rtpengine {
                 ("to-tag", "b"),
                 ("sdp", &answer),
             ];
-            let told = ask(&socket, &words)?;
-            let port = told.split("m=audio ").nth(1).and_then(|rest| rest.split(' ').next());
-            relay.ports.push(port.ok_or_else(|| format!("no port: {told}"))?.parse()?);
+            let for_caller = port_in(&ask(&socket, &words)?)?;
+            streams.push(stream(at(CALLER, CALLER_PORT), at(OWN, for_caller))?);
+            streams.push(stream(at(CALLEE, callee_port), at(OWN, for_callee))?);
         }
         for thread in relay.threads()? {
             pin_thread(thread, CORE)?;
         }
-        Ok(relay)
+        Ok((relay, streams))
     }
 
     fn wait(&mut self, socket: &UdpSocket) -> Result<(), Failure> {
@@ -107,6 +107,12 @@ fn sdp(address: &str, port: u16) -> String {
         "v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n\
          m=audio {port} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"
     )
+}
+
+/// The port that a description in an answer names.
+fn port_in(told: &str) -> Result<u16, Failure> {
+    let port = told.split("m=audio ").nth(1).and_then(|rest| rest.split(' ').next());
+    Ok(port.ok_or_else(|| format!("no port: {told}"))?.parse()?)
 }
 
 /// A command of the ng protocol: a cookie and a bencoded dictionary.
