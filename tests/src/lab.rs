@@ -249,14 +249,27 @@ impl Lab {
     /// # Errors
     /// When the address is not there.
     pub fn socket(&self, place: &str, address: &str) -> Result<UdpSocket, Error> {
+        // The socket stays in it.
+        self.within(place, || Ok(UdpSocket::bind(address)?))
+    }
+
+    /// Does something inside `cust`, `box` or `vend`, on a thread of its own.
+    ///
+    /// # Errors
+    /// Its own.
+    pub fn within<T: Send>(
+        &self,
+        place: &str,
+        work: impl FnOnce() -> Result<T, Error> + Send,
+    ) -> Result<T, Error> {
         let namespace = File::open(format!("/run/netns/tg-{place}"))?;
-        let address = address.to_owned();
-        // A thread of its own enters the namespace; the socket stays in it.
-        let bound = std::thread::spawn(move || -> Result<UdpSocket, Error> {
-            nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET)?;
-            Ok(UdpSocket::bind(address)?)
-        });
-        bound.join().map_err(|_| "the thread that binds died")?
+        std::thread::scope(|scope| {
+            let there = scope.spawn(|| {
+                nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET)?;
+                work()
+            });
+            there.join().map_err(|_| "what was done there died")?
+        })
     }
 
     /// Sends a signal to one of the daemons.

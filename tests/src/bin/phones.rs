@@ -5,9 +5,12 @@
 //! 10.10.1.1:5070 --to 10.10.1.2:5060 --calls 500 --seconds 20 --callee 441130` makes the calls, sends
 //! 50 packets a second in each, compares what comes back octet by octet, hangs up, and prints one
 //! JSON object. With `--brief` calls are silent and hung up as soon as they are answered, so that their number
-//! alone is the load. Both stop by themselves.
+//! alone is the load; with `--silent` they last, and somebody else may send their audio. Of each call that is up,
+//! `--media FILE` gets a line: where its audio comes from, and where it goes. Both stop by themselves.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -68,6 +71,22 @@ fn sdp(media: SocketAddr) -> String {
     )
 }
 
+/// The file that tells of audio, if somebody wants to know.
+struct MediaFile(Option<File>);
+
+impl MediaFile {
+    fn open() -> std::io::Result<Self> {
+        argument("--media").map(File::create).transpose().map(Self)
+    }
+
+    fn tell(&mut self, own: SocketAddr, far: Option<SocketAddr>) -> std::io::Result<()> {
+        match (&mut self.0, far) {
+            (Some(file), Some(far)) => writeln!(file, "{own} {far}"),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Room for a second of five hundred calls: what this tool itself is late for must not count as lost.
 fn deepen(socket: &UdpSocket) -> Result<(), Box<dyn std::error::Error>> {
     Ok(setsockopt(socket, sockopt::RcvBufForce, &(16 << 20))?)
@@ -95,6 +114,7 @@ fn answer() -> Result<(), Box<dyn std::error::Error>> {
     });
     let mut buffer = [0; 8192];
     let mut calls = 0;
+    let mut told = MediaFile::open()?;
     while Instant::now() < until {
         let Ok((length, from)) = signalling.recv_from(&mut buffer) else { continue };
         let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
@@ -116,6 +136,9 @@ fn answer() -> Result<(), Box<dyn std::error::Error>> {
         if text.starts_with("INVITE ") {
             let fresh = !header(&text, "To").unwrap_or("").contains("tag=");
             calls += u64::from(fresh);
+            if fresh {
+                told.tell(media, media_of(&text))?;
+            }
             let tag = if fresh { ";tag=phones" } else { "" };
             signalling.send_to(reply("180 Ringing", tag, "").as_bytes(), from)?;
             if !rings {
@@ -173,8 +196,11 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
     let talk = Duration::from_secs(number("--seconds", 20));
     let callee = argument("--callee").unwrap_or_else(|| "441130".into());
     let hang_up = argument("--hang-up").as_deref() != Some("no");
-    let brief = std::env::args().any(|argument| argument == "--brief");
-    let silent = UdpSocket::bind((from.ip(), 0))?;
+    let [brief, silent] =
+        ["--brief", "--silent"].map(|word| std::env::args().any(|argument| argument == word));
+    let mut told = MediaFile::open()?;
+    // Of all that send nothing.
+    let socket = UdpSocket::bind((from.ip(), 0))?;
     let signalling = UdpSocket::bind(from)?;
     deepen(&signalling)?;
     signalling.set_nonblocking(true)?;
@@ -216,7 +242,11 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
         let due = ((now - started).as_secs_f64() * per_second as f64) as usize + 1;
         while calls.len() < calls_wanted.min(due) {
             let number = calls.len();
-            let media = if brief { silent.try_clone()? } else { UdpSocket::bind((from.ip(), 0))? };
+            let media = if brief || silent {
+                socket.try_clone()?
+            } else {
+                UdpSocket::bind((from.ip(), 0))?
+            };
             media.set_nonblocking(true)?;
             let local = media.local_addr()?;
             let id = format!("phones-{}-{number}", std::process::id());
@@ -276,12 +306,15 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
                     header(&text, "To").unwrap_or("").to_string(),
                     uri_of(header(&text, "Contact").unwrap_or("")).to_string(),
                 ));
-                call.setup.get_or_insert(now - call.invited);
+                if call.setup.is_none() {
+                    call.setup = Some(now - call.invited);
+                    told.tell(call.media.local_addr()?, media_of(&text))?;
+                }
                 signalling.send_to(request("ACK", call, number, 1, 1, "").as_bytes(), to)?;
                 if brief {
                     call.again = Some((now + T1, T1 * 2));
                     signalling.send_to(request("BYE", call, number, 2, 2, "").as_bytes(), to)?;
-                } else {
+                } else if !silent {
                     call.remote = media_of(&text);
                 }
             } else if cseq.ends_with("INVITE") && status.as_str() >= "300" {
@@ -303,7 +336,7 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
                 }
             }
         }
-        for (number, call) in calls.iter_mut().enumerate().filter(|_| !brief) {
+        for (number, call) in calls.iter_mut().enumerate().filter(|_| !brief && !silent) {
             while let Ok((length, _)) = call.media.recv_from(&mut buffer) {
                 let got = &buffer[..length];
                 let sequence = got.get(2..4).map_or(0, |b| u32::from(b[0]) << 8 | u32::from(b[1]));
