@@ -272,6 +272,19 @@ impl Lab {
         })
     }
 
+    /// The MAC address of an interface inside `cust`, `box` or `vend`.
+    ///
+    /// # Errors
+    /// When there is no such interface.
+    pub fn mac(&self, place: &str, interface: &str) -> Result<[u8; 6], Error> {
+        let link = self.run(place, "ip", &["-o", "link", "show", interface])?;
+        let mut words = link.split_whitespace().skip_while(|&word| word != "link/ether");
+        let text = words.nth(1).ok_or_else(|| format!("{interface} has no address"))?;
+        let bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16));
+        let bytes: Vec<u8> = bytes.collect::<Result<_, _>>()?;
+        bytes.try_into().map_err(|_| format!("{text} is no MAC address").into())
+    }
+
     /// Sends a signal to one of the daemons.
     ///
     /// # Errors

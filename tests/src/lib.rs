@@ -28,6 +28,7 @@ pub mod carrier;
 pub mod kamailio;
 pub mod lab;
 pub mod linphone;
+pub mod load;
 pub mod registrants;
 pub mod sim;
 pub mod sipp;

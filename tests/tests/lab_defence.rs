@@ -31,12 +31,12 @@
 //! | T-15: a source port is as forgeable as an address | `a_trunk_may_ask_for_address_and_password_both` (`control/src/decide/tests/phones.rs`) |
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tests::carrier::{callers, counted, expect_cdrs, raised, vendor};
 use tests::lab::{BOX_CUSTOMER_SIDE, Lab};
+use tests::load::Load;
 use tests::registrants::Registrants;
 
 const ATTACKER: &str = "10.10.1.66";
@@ -211,27 +211,20 @@ fn a_flood_in_a_gateways_name_keeps_none_of_its_calls_from_hanging_up() {
     let answered = || counted(&lab.tollgate(&["status"]).expect("status"), "calls_answered") == 20;
     assert!(Lab::wait_until(Duration::from_secs(6), answered), "{}", lab.books());
     lab.tollgate(&["param", "set", "TG_TRUNK_REST", "20"]).expect("a small budget");
-    let socket = lab.socket("cust", "10.10.1.1:6000").expect("a socket");
-    let flood = b"BYE sip:1@10.10.1.2 SIP/2.0\r\nFrom: <sip:2@b>;tag=1\r\n\
-        To: <sip:1@a>;tag=00112233445566778899aabbccddeeff\r\nCSeq: 1 BYE\r\n\r\n";
-    let (over, begun) = (AtomicBool::new(false), Instant::now());
-    let heard = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) && begun.elapsed() < Duration::from_secs(40) {
-                for _ in 0..100 {
-                    let _ = socket.send_to(flood, BOX_CUSTOMER_SIDE);
-                }
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        });
-        let heard = running.json();
-        let cdrs = expect_cdrs(&lab, 20);
-        over.store(true, Ordering::Relaxed);
-        // Those that heard nothing of the other side would end by TG_RTP_TIMEOUT.
-        let hung_up = cdrs.iter().filter(|cdr| cdr["ended_by"] == json!("caller")).count();
-        assert_eq!(hung_up, 20, "{cdrs:?}");
-        heard.expect("the callers end")
-    });
+    let flood = Load {
+        from: ([10, 10, 1, 1], 6_000).into(),
+        to: BOX_CUSTOMER_SIDE.parse().expect("an address"),
+        message: b"BYE sip:1@10.10.1.2 SIP/2.0\r\nFrom: <sip:2@b>;tag=1\r\n\
+            To: <sip:1@a>;tag=00112233445566778899aabbccddeeff\r\nCSeq: 1 BYE\r\n\r\n",
+        per_second: 5_000,
+        packets: 200_000,
+    };
+    let _flooding = flood.begin(&lab).expect("the flood begins");
+    let heard = running.json().expect("the callers end");
+    let cdrs = expect_cdrs(&lab, 20);
+    // Those that heard nothing of the other side would end by TG_RTP_TIMEOUT.
+    let hung_up = cdrs.iter().filter(|cdr| cdr["ended_by"] == json!("caller")).count();
+    assert_eq!(hung_up, 20, "{cdrs:?}");
     assert_eq!(heard["answered"], json!(20), "{heard}");
     assert!(drops(&lab, "drop_other_budget") > 1_000, "it was a flood");
     // Of twenty that hang up some find a place in the budget between two of the flood.

@@ -131,7 +131,7 @@ fn streams(lab: &Lab, calls: u64, limit: Duration) -> Result<Vec<Stream>, Error>
     }
     let mut streams = Vec::new();
     for (place, (there, far, own)) in CABLES.into_iter().enumerate() {
-        let macs = [mac(lab, "box", own)?, mac(lab, there, far)?];
+        let macs = [lab.mac("box", own)?, lab.mac(there, far)?];
         for line in read(place).lines() {
             let (from, to) = line.split_once(' ').ok_or("a line has two addresses")?;
             let (from, to) = (from.parse::<SocketAddrV4>()?, to.parse::<SocketAddrV4>()?);
@@ -139,15 +139,6 @@ fn streams(lab: &Lab, calls: u64, limit: Duration) -> Result<Vec<Stream>, Error>
         }
     }
     Ok(streams)
-}
-
-fn mac(lab: &Lab, place: &str, interface: &str) -> Result<[u8; 6], Error> {
-    let link = lab.run(place, "ip", &["-o", "link", "show", interface])?;
-    let mut words = link.split_whitespace().skip_while(|&word| word != "link/ether");
-    let text = words.nth(1).ok_or_else(|| format!("{interface} has no address"))?;
-    let bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16));
-    let bytes: Vec<u8> = bytes.collect::<Result<_, _>>()?;
-    bytes.try_into().map_err(|_| format!("{text} is no MAC address").into())
 }
 
 struct Outcome {

@@ -1,12 +1,14 @@
 //! The quickstart: a lab, real calls, a flood, a blacklist, the bill. `--keep` leaves it running,
 //! `--json` prints one JSON object at the end. Exit code 0 only if all was as expected.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tests::expected_fee;
 use tests::lab::{BOX_CUSTOMER_SIDE, Error, Lab, Running};
+use tests::load::Load;
 
 const CALLS: u64 = 200;
 const CALLS_PER_SECOND: u64 = 12;
@@ -88,6 +90,17 @@ fn vendors(lab: &Lab) -> Result<[Running; 2], Error> {
     Ok(both)
 }
 
+/// What the stranger floods with.
+fn options() -> String {
+    format!(
+        "OPTIONS sip:100@{BOX_CUSTOMER_SIDE} SIP/2.0\r\n\
+         Via: SIP/2.0/UDP {STRANGER}:5060;branch=z9hG4bK-stranger-1;rport\r\nMax-Forwards: 70\r\n\
+         To: <sip:100@{BOX_CUSTOMER_SIDE}>\r\nFrom: <sip:100@{STRANGER}>;tag=flood\r\n\
+         User-Agent: stranger\r\nCall-ID: flood@{STRANGER}\r\nCSeq: 1 OPTIONS\r\n\
+         Contact: <sip:100@{STRANGER}:5060>\r\nAccept: application/sdp\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
 fn billionths(text: &str) -> i128 {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let decimals = format!("{decimals:0<9}");
@@ -130,12 +143,17 @@ fn run(say: &dyn Fn(&str), keep: bool) -> Result<Value, Error> {
         "{BOX_CUSTOMER_SIDE} -sf tests/sipp/customer.xml -inf {numbers} -i 10.10.1.1 -mi 10.10.1.1 -p 5070 \
          -r {CALLS_PER_SECOND} -m {CALLS} -l {CALLS} -d {TALK_MS} -nostdin -timeout 90s"
     );
-    let flood = format!(
-        "--from {STRANGER} --to {BOX_CUSTOMER_SIDE} --packets {FLOOD_PACKETS} --per-second {FLOOD_PER_SECOND}"
-    );
+    let message = options();
+    let flood = Load {
+        from: SocketAddr::new(STRANGER.parse()?, 5060),
+        to: BOX_CUSTOMER_SIDE.parse()?,
+        message: message.as_bytes(),
+        per_second: FLOOD_PER_SECOND,
+        packets: FLOOD_PACKETS,
+    };
     let begun = Instant::now();
     let calls = lab.start("cust", "sipp", &customer.split_whitespace().collect::<Vec<_>>())?;
-    let flooding = lab.start("cust", "flood", &flood.split_whitespace().collect::<Vec<_>>())?;
+    let flooding = flood.begin(&lab)?;
     say(&format!(
         "  [4/6] {CALLS} SIPp calls with G.711 audio and DTMF begin; {STRANGER} floods with OPTIONS at {FLOOD_PER_SECOND}/s"
     ));
@@ -246,7 +264,7 @@ fn run(say: &dyn Fn(&str), keep: bool) -> Result<Value, Error> {
         (
             "flood dropped in the driver",
             dropped >= 1_000_000,
-            format!("{dropped} of {} packets", number(&flooded, "/sent")),
+            format!("{dropped} of {} packets", number(&flooded, "/sent/frames")),
         ),
         ("stranger dropped within a second", denied_ms <= 1_000, format!("{denied_ms} ms")),
         (
@@ -279,7 +297,7 @@ fn run(say: &dyn Fn(&str), keep: bool) -> Result<Value, Error> {
     }
     Ok(json!({
         "ok": ok, "xdp": modes, "calls": CALLS, "answered": answered, "cdrs": cdrs.len(), "charged_right": charged,
-        "audio_both_ways": heard, "failed_over": failed_over, "flood_sent": number(&flooded, "/sent"),
+        "audio_both_ways": heard, "failed_over": failed_over, "flood_sent": number(&flooded, "/sent/frames"),
         "dropped_in_driver": dropped, "denied_after_ms": denied_ms, "pdd_ms": { "p50": at(50), "p99": at(99) },
         "decision_us": { "p50": decision("p50"), "p99": decision("p99") },
         "customer_total": decimal(customer_total), "vendor_total": decimal(vendor_total),
