@@ -371,8 +371,8 @@ impl Switch {
 
     /// When a tone of ours is to go on.
     #[must_use]
-    pub fn ring_due(&self) -> Option<Instant> {
-        self.media.table.ring_due()
+    pub fn sound_due(&self) -> Option<Instant> {
+        self.media.table.sound_due()
     }
 
     /// Call slots in use: by a call, or by a record that control has not stored yet.

@@ -11,7 +11,7 @@
 //!
 //! Read `flow.rs` for the nouns, `latch.rs` for whom we believe, `table.rs` for where flows live,
 //! `forward.rs` for the verb, `work.rs` for what is done to a packet, `course.rs` for what a driver may do without
-//! us, `quality.rs` for the figures, `tone.rs` for what we say ourselves, `tap.rs` for who hears it besides, `inband.rs`
+//! us, `quality.rs` for the figures, `sound.rs` for what we say ourselves (`tone.rs`, `prompt.rs`), `tap.rs` for who hears it besides, `inband.rs`
 //! for keys in its tones.
 
 #![forbid(unsafe_code)]
@@ -21,7 +21,9 @@ mod flow;
 mod forward;
 mod inband;
 mod latch;
+mod prompt;
 mod quality;
+mod sound;
 mod table;
 mod tap;
 mod tone;
@@ -32,10 +34,13 @@ pub use course::{Course, Deaf, Ears, Onward, Sums};
 pub use flow::{NO_EVENTS, Opening, Owner, PayloadTypes, PortState, Pressed, Silence};
 pub use forward::{DropReason, Verdict};
 pub use latch::Latch;
+pub use prompt::{PromptId, Prompts};
 pub use quality::Figures;
+pub use sound::{
+    PACKET_TIME, PROMPTS_MAX, Play, PlayEnd, Played, SOUND_BYTES, Sound, TONE_BYTES, Times,
+};
 pub use table::Table;
 pub use tap::{Tap, Tapped, Untapped};
-pub use tone::{SOUND_BYTES, Sound, TONE_BYTES};
 pub use work::{PACKET_BYTES_MAX, PACKETS_MAX, Secured};
 
 /// Monotonic time since the machine booted.

@@ -10,8 +10,8 @@ use crate::flow::{Flow, Opening, PayloadTypes, PortState, Pressed, Silence};
 use crate::inband::Detectors;
 use crate::latch::Latch;
 use crate::quality::{Figures, Quality};
+use crate::sound::Sounds;
 use crate::tap::{Tap, Untapped};
-use crate::tone::{SOUND_BYTES, Sound, TONE_BYTES, TONES_MAX, Tone, Waves};
 use crate::work::Bench;
 
 /// Media before the answer is heard no longer than this.
@@ -32,9 +32,7 @@ pub struct Table {
     sweep: usize,
     pub(crate) pressed: VecDeque<Pressed>,
     pub(crate) detectors: Detectors,
-    /// Those that sound, the one that is due first in front.
-    tones: VecDeque<Tone>,
-    waves: Waves,
+    pub(crate) sounds: Sounds,
     pub(crate) ears: Box<dyn Ears + Send>,
     /// Who takes copies of what is tapped.
     pub(crate) tap: Box<dyn Tap + Send>,
@@ -52,8 +50,6 @@ impl Table {
         assert!(first.is_multiple_of(2) && ports.is_multiple_of(2), "ports come in pairs");
         let flows = (0..ports).map(|_| Flow::closed()).collect();
         let pressed = VecDeque::with_capacity(KEYS_MAX);
-        let tones = VecDeque::with_capacity(TONES_MAX);
-        let waves = Waves::new();
         let changed = VecDeque::with_capacity(ports.into());
         let (settles, settled_ports, sweep) = (true, 0, 0);
         let open_pairs = 0;
@@ -64,8 +60,7 @@ impl Table {
             sweep,
             pressed,
             detectors: Detectors::new(),
-            tones,
-            waves,
+            sounds: Sounds::new(),
             ears: Box::new(Deaf),
             tap: Box::new(Untapped),
             settles,
@@ -256,51 +251,6 @@ impl Table {
     /// The next key that was pressed, in order.
     pub fn poll_key(&mut self) -> Option<Pressed> {
         self.pressed.pop_front()
-    }
-
-    /// Sounds ringback from an open port of an early call, in A-law or µ-law, until the other leg is heard
-    /// or the call answered. Whether it does: as many tones as there may be sound already.
-    pub fn ring(&mut self, now: Instant, port: u16, is_a_law: bool, ssrc: u32) -> bool {
-        let owner = self.open_flow(port).map(|flow| flow.owner);
-        let Some(owner) = owner.filter(|_| self.tones.len() < TONES_MAX) else { return false };
-        let tone = Tone { port, owner, began: now, due: now, is_a_law, ssrc, sent: 0 };
-        // It is due now, and so before all that wait for their next packet.
-        self.tones.push_front(tone);
-        true
-    }
-
-    /// When [`Self::poll_ring`] has something next.
-    #[must_use]
-    pub fn ring_due(&self) -> Option<Instant> {
-        self.tones.front().map(|tone| tone.due)
-    }
-
-    /// The next packet of a tone, written into `out`; `None`: nothing is due. All tones have one pace, so
-    /// the one that was served last is due last.
-    pub fn poll_ring(&mut self, now: Instant, out: &mut [u8; SOUND_BYTES]) -> Option<Sound> {
-        while self.ring_due().is_some_and(|due| due <= now) {
-            let mut tone = self.tones.pop_front()?;
-            let Some((from, to)) = self.hears_ring(&tone) else { continue };
-            let room = out.first_chunk_mut::<TONE_BYTES>()?;
-            tone.write(now, &self.waves, room);
-            self.tones.push_back(tone);
-            let bytes = to.and_then(|_| self.seal_own(from.port(), out, TONE_BYTES));
-            if let (Some(to), Some(bytes)) = (to, bytes) {
-                return Some(Sound { from, to, bytes });
-            }
-        }
-        None
-    }
-
-    /// Whence and whither a tone goes; inner `None`: its far end is not known yet. Outer `None`: it is over.
-    fn hears_ring(&mut self, tone: &Tone) -> Option<(SocketAddr, Option<SocketAddr>)> {
-        let flow = self.open_flow(tone.port).filter(|flow| flow.owner == tone.owner)?;
-        let (peer, from, to) = (flow.peer, (flow.local, tone.port), flow.remote);
-        if flow.early_until.is_none() || flow.opened > tone.began {
-            return None;
-        }
-        let is_heard = self.heard_at(peer).is_some_and(|at| at >= tone.began);
-        (!is_heard).then_some((from.into(), to))
     }
 
     /// The call is answered: both sides are heard from now on, and silence counts from now on.

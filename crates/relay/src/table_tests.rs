@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::inband::DETECTORS_MAX;
-use crate::{Course, DropReason, Ears, Owner, Sums, Verdict};
+use crate::{Course, DropReason, Ears, Owner, SOUND_BYTES, Sums, TONE_BYTES, Verdict};
 
 const CALLER_PORT: u16 = 10_000;
 const CALLEE_PORT: u16 = 10_004;
@@ -482,8 +482,8 @@ fn ringback_sounds_every_twenty_milliseconds_until_the_other_leg_is_heard() {
     let own = at("10.10.1.2:10000");
     for packet in 0..300_u64 {
         let now = secs(1) + Duration::from_millis(20 * packet);
-        assert_eq!(table.ring_due(), Some(now));
-        let sound = table.poll_ring(now, &mut out).unwrap();
+        assert_eq!(table.sound_due(), Some(now));
+        let sound = table.poll_sound(now, &mut out).unwrap();
         assert_eq!((sound.from, sound.to), (own, at("192.0.2.1:4000")));
         assert_eq!(sound.bytes, TONE_BYTES);
         let rtp = wire::rtp::parse(&out).unwrap();
@@ -491,11 +491,11 @@ fn ringback_sounds_every_twenty_milliseconds_until_the_other_leg_is_heard() {
         assert_eq!(out[1] & 0x80 != 0, packet == 0, "the first one is marked");
         let is_silent = out[12..TONE_BYTES].iter().all(|&byte| byte == 0xd5);
         assert_eq!(is_silent, (50..250).contains(&packet));
-        assert_eq!(table.poll_ring(now, &mut out), None);
+        assert_eq!(table.poll_sound(now, &mut out), None);
     }
     let _ = table.forward(secs(7), CALLEE_PORT, at("198.51.100.1:6000"), &rtp(1, 1));
-    assert_eq!(table.poll_ring(secs(8), &mut out), None);
-    assert_eq!(table.ring_due(), None);
+    assert_eq!(table.poll_sound(secs(8), &mut out), None);
+    assert_eq!(table.sound_due(), None);
 }
 
 #[test]
@@ -503,15 +503,15 @@ fn ringback_ends_with_the_answer_and_with_its_port_and_is_never_late_for_ever() 
     let mut out = [0; SOUND_BYTES];
     let mut table = call();
     assert!(table.ring(secs(1), CALLER_PORT, false, 9));
-    assert!(table.poll_ring(secs(5), &mut out).is_some());
-    assert_eq!(table.poll_ring(secs(5), &mut out), None, "what was missed is not made up for");
+    assert!(table.poll_sound(secs(5), &mut out).is_some());
+    assert_eq!(table.poll_sound(secs(5), &mut out), None, "what was missed is not made up for");
     table.set_answered(secs(6), CALLER_PORT);
-    assert_eq!(table.poll_ring(secs(6), &mut out), None);
+    assert_eq!(table.poll_sound(secs(6), &mut out), None);
     let mut table = call();
     assert!(table.ring(secs(1), CALLER_PORT, false, 9));
     table.close(CALLER_PORT);
-    assert_eq!(table.poll_ring(secs(6), &mut out), None);
-    assert_eq!(table.ring_due(), None);
+    assert_eq!(table.poll_sound(secs(6), &mut out), None);
+    assert_eq!(table.sound_due(), None);
 }
 
 fn latched() -> Table {

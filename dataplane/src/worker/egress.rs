@@ -40,7 +40,7 @@ impl<N: Nic> Worker<N> {
     pub(super) fn ring(&mut self, now: Instant) {
         let mut packet = [0; relay::SOUND_BYTES];
         for _ in 0..TONES_A_TURN_MAX {
-            let Some(sound) = self.switch.media().poll_ring(now, &mut packet) else { break };
+            let Some(sound) = self.switch.media().poll_sound(now, &mut packet) else { break };
             let sealed = packet.get(..sound.bytes).unwrap_or_default();
             self.send(sound.from, sound.to, sealed, Kind::Media);
         }

@@ -380,7 +380,7 @@ impl<N: Nic> Worker<N> {
     /// When the next [`Self::turn`] is due if nothing comes before.
     #[must_use]
     pub fn poll_timeout(&self) -> Instant {
-        let due = [self.switch.poll_timeout(), self.switch.ring_due()];
+        let due = [self.switch.poll_timeout(), self.switch.sound_due()];
         due.into_iter().flatten().fold(self.housekeeping_due, Instant::min)
     }
 

@@ -17,7 +17,7 @@ impl World {
     }
 
     fn sound(&mut self) -> Option<SocketAddr> {
-        let sound = self.switch.media().poll_ring(self.now, &mut [0; SOUND_BYTES]);
+        let sound = self.switch.media().poll_sound(self.now, &mut [0; SOUND_BYTES]);
         sound.map(|sound| sound.to)
     }
 
