@@ -196,6 +196,14 @@ pub enum Counter {
     PickupsRefused,
     /// Calls whose caller heard ringback of ours.
     RingTones,
+    /// Calls whose caller began to hear why they fail.
+    Announcements,
+    /// Those of them that heard all of it.
+    AnnouncementsFinished,
+    /// Those of them that did not: the caller went first, or was never heard.
+    AnnouncementsCut,
+    /// Failures not announced for want of room: too many prompts, too few slots or ports, or too much to do.
+    AnnouncementsFull,
     /// REFERs that name nobody, or come while the call is being changed, and Replaces of no call (4xx).
     TransfersRefused,
     /// Transfers refused with 503: as many as may be are under way.
@@ -308,6 +316,10 @@ impl Counter {
         Self::Pickups,
         Self::PickupsRefused,
         Self::RingTones,
+        Self::Announcements,
+        Self::AnnouncementsFinished,
+        Self::AnnouncementsCut,
+        Self::AnnouncementsFull,
         Self::TransfersRefused,
         Self::TransfersFull,
         Self::FencedSignalling,
@@ -417,6 +429,10 @@ impl Counter {
             Self::Pickups => "pickups",
             Self::PickupsRefused => "pickups_refused",
             Self::RingTones => "ring_tones",
+            Self::Announcements => "announcements",
+            Self::AnnouncementsFinished => "announcements_finished",
+            Self::AnnouncementsCut => "announcements_cut",
+            Self::AnnouncementsFull => "announcements_full",
             Self::TransfersRefused => "transfers_refused",
             Self::TransfersFull => "transfers_full",
             Self::FencedSignalling => "fenced_signalling",

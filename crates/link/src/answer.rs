@@ -126,8 +126,8 @@ pub struct Route {
     pub candidates_used: u32,
     /// How many changes of vendor are allowed (`SS_GATEWAY_SWITCH_LIMIT`; 0: no failover).
     pub switches_max: u32,
-    /// [`WITHHELD`], from bit [`RECORDED_AT`] on how the call is recorded whoever carries it, and from bit
-    /// [`WISHES_AT`] on what the phones at both ends want.
+    /// [`WITHHELD`], from bit [`RECORDED_AT`] on how the call is recorded whoever carries it, [`ANNOUNCED`], and
+    /// from bit [`WISHES_AT`] on what the phones at both ends want.
     pub flags: u32,
     /// How `diverter` forwarded.
     pub forward: Forward,
@@ -143,6 +143,8 @@ pub struct Route {
 pub const WITHHELD: u32 = 1;
 /// Where in [`Route::flags`] the two bits of [`CallRecord::recorded`](crate::CallRecord::recorded) begin.
 pub const RECORDED_AT: u32 = 1;
+/// The caller hears a prompt where its call fails.
+pub const ANNOUNCED: u32 = 1 << 3;
 /// Where in [`Route::flags`] the byte of [`Wishes::pair`](crate::profile::Wishes::pair) begins: the caller's,
 /// and those of the phones among the candidates.
 pub const WISHES_AT: u32 = 8;
@@ -152,6 +154,12 @@ impl Route {
     #[must_use]
     pub fn wishes(&self) -> u8 {
         (self.flags >> WISHES_AT) as u8
+    }
+
+    /// Whether the caller hears a prompt where its call fails.
+    #[must_use]
+    pub fn announces(&self) -> bool {
+        self.flags & ANNOUNCED != 0
     }
 
     /// How the call is recorded, whoever carries it.
@@ -246,6 +254,8 @@ pub struct Refuse {
     pub stateless: u8,
     /// Retry-After in seconds; 0: none.
     pub retry_after_s: u32,
+    /// The customer's gateway or phone, if its callers hear a prompt that says why; 0: this one does not.
+    pub announced: u32,
 }
 
 /// The answer to a [`Reroute`](crate::ask::Reroute).

@@ -336,6 +336,7 @@ mod tests {
                 reason: 8,
                 stateless: 1,
                 retry_after_s: 0,
+                announced: 3,
             })),
             Down::Answer(Answer::Committed(Committed { call: CALL })),
             Down::Answer(Answer::Rerouted(Rerouted { call: CALL, gateway: 3, granted: 1 })),

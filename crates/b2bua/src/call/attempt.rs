@@ -549,7 +549,8 @@ impl Switch {
         if is_first {
             let call = &mut self.calls[slot];
             let ms = call.ms(now);
-            let is_unanswered = call.state.is_searching() || call.state == State::Cancelling;
+            let is_unanswered = call.state.is_searching()
+                || matches!(call.state, State::Cancelling | State::Announcing);
             if let Some(attempt) = call.record.attempts.get_mut(usize::from(index)) {
                 attempt.status = message.status().unwrap_or(200);
                 attempt.ended_ms = ms;

@@ -8,6 +8,7 @@ use core::time::Duration;
 use link::record::{Attempt, CallKey, EndReason, EndedBy};
 use sip::Message;
 
+use super::announce::Farewell;
 use super::{Deadline, State};
 use crate::Instant;
 use crate::compose::Reply;
@@ -243,6 +244,12 @@ impl Switch {
 
     /// Nobody took the phone. The vendor gets its CANCEL, the caller 480; no other vendor is asked.
     pub(super) fn rang_out(&mut self, now: Instant, slot: usize) {
+        let (why, by) = (EndReason::NoAnswer, EndedBy::Server);
+        let farewell = Farewell { status: 480, retry_after: None, why, said: why, by };
+        if self.announce(now, slot, farewell, None) {
+            // What the vendor says to that is its transaction's.
+            return self.abandon_group(now, slot, why, None);
+        }
         self.stop_search(now, slot, 480, EndReason::NoAnswer, EndedBy::Server, None);
     }
 
@@ -295,6 +302,7 @@ impl Switch {
             State::Trying | State::Ringing | State::Rerouting | State::Locating => {
                 self.stop_search(now, slot, 487, reason, by, passed);
             }
+            State::Announcing => self.cut_announcement(now, slot, 487),
             State::Committing => self.drop_answered(now, slot, 487, reason, by),
             _ => {}
         }

@@ -73,7 +73,9 @@ impl Switch {
             Method::Bye => self.bye(now, slot, side, path, request, key),
             Method::Refer => self.refer(now, slot, side, path, request, key),
             Method::Invite | Method::Update | Method::Info | Method::Message
-                if self.is_changing(slot) || self.may_come_round(slot, &path, request) =>
+                if self.is_changing(slot)
+                    || self.calls[slot].state == State::Announcing
+                    || self.may_come_round(slot, &path, request) =>
             {
                 self.counters.add(Counter::Glare);
                 self.answer_once(now, path, request, key, &Reply::plain(491));
@@ -116,6 +118,7 @@ impl Switch {
             (state, _) if state.is_searching() => {
                 self.stop_search(now, slot, 487, EndReason::Cancelled, by, Some(request));
             }
+            (State::Announcing, _) => self.cut_announcement(now, slot, 487),
             (State::Committing, Side::Callee) => {
                 // It was put through and gone again before the caller heard of it.
                 self.calls[slot].leg(Side::Callee).confirmed = false;
@@ -143,6 +146,7 @@ impl Switch {
             State::Trying | State::Ringing | State::Rerouting | State::Locating => {
                 self.stop_search(now, slot, 480, reason, by, None);
             }
+            State::Announcing => self.announced(now, slot, false),
             State::Committing => self.drop_answered(now, slot, 480, reason, by),
             State::Answered | State::Talking => {
                 self.end_talk(now, slot, reason, by, left, None);

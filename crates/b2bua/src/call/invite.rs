@@ -11,6 +11,7 @@ use sip::{Message, Method, Name, Sdp, header};
 use siphasher::sip128::{Hasher128, SipHasher24};
 use zerocopy::IntoBytes;
 
+use super::announce::Farewell;
 use super::identities::identities;
 use super::{Call, Deadline, State};
 use crate::Instant;
@@ -326,6 +327,12 @@ impl Switch {
         let Some(server) = self.calls[slot].invite else { return };
         let retry_after = Some(refuse.retry_after_s).filter(|&seconds| seconds > 0);
         let reply = |status| Reply { retry_after, ..Reply::plain(status) };
+        if refuse.announced != 0
+            && refuse.stateless == 0
+            && self.announce_refusal(now, slot, refuse)
+        {
+            return;
+        }
         match (refuse.status, refuse.stateless) {
             (0, _) => {
                 self.counters.add(Counter::Silenced);
@@ -341,6 +348,25 @@ impl Switch {
             }
         }
         self.drop_call(slot);
+    }
+
+    /// Says why control refuses a customer whom it knows. Whether it does.
+    fn announce_refusal(&mut self, now: Instant, slot: usize, refuse: &Refuse) -> bool {
+        if !(300..=699).contains(&refuse.status) {
+            return false;
+        }
+        let call = &mut self.calls[slot];
+        (call.announces, call.refused) = (true, true);
+        // By its profile its media are judged.
+        call.record.customer_gateway = refuse.announced;
+        let farewell = Farewell {
+            status: refuse.status,
+            retry_after: Some(refuse.retry_after_s).filter(|&seconds| seconds > 0),
+            why: EndReason::from_number(refuse.reason),
+            said: EndReason::None,
+            by: EndedBy::Server,
+        };
+        self.announce(now, slot, farewell, None)
     }
 
     /// Answers without a transaction: the source is nobody, and gets no memory of ours.
@@ -390,6 +416,8 @@ impl Switch {
         let record = &mut self.calls[slot].record;
         record.customer_gateway = route.customer_gateway;
         record.wishes = route.wishes();
+        self.calls[slot].announces = route.announces();
+        let record = &mut self.calls[slot].record;
         record.recorded = if self.records { route.recorded() } else { 0 };
         let Some(kept) = self.kept.keep(route.said()) else {
             self.counters.add(Counter::RefusedKeptFull);
@@ -509,6 +537,12 @@ impl Switch {
         reason: EndReason,
         by: EndedBy,
     ) {
+        let (status, retry_after) = (reply.status, reply.retry_after);
+        let farewell = Farewell { status, retry_after, why: reason, said: reason, by };
+        let is_sought = self.calls[slot].state.is_searching();
+        if is_sought && self.announce(now, slot, farewell, reply.passed) {
+            return;
+        }
         self.fail_invite(now, slot, &Reply { reason, ..*reply });
         self.calls[slot].note_end(now, reason, by);
         self.close_call(now, slot);

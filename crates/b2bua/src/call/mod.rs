@@ -18,10 +18,12 @@
 //!
 //! `Closing` waits for the ACK that must come before our BYE (RFC 3261 §15), or for a BYE that was
 //! overtaken by the news that its dialog is gone, `Cancelling` for the final answer of a vendor that was
-//! cancelled, `Recording` for control to store the record. Entering a state stops every deadline that it
+//! cancelled, `Recording` for control to store the record. A failure may be announced before it is sent:
+//! `announce.rs`. Entering a state stops every deadline that it
 //! does not name.
 
 mod adopt;
+mod announce;
 mod answer;
 mod attempt;
 mod branches;
@@ -35,6 +37,7 @@ mod join;
 mod keypad;
 mod parties;
 mod pickup;
+mod prompt;
 mod redirect;
 mod reliable;
 mod replace;
@@ -55,6 +58,7 @@ use link::record::{CallKey, EndReason, EndedBy, MediaFigures, NEVER};
 use link::report::{Ended, GatewayNews, News};
 use link::{Ask, Report};
 
+use self::announce::Farewell;
 use self::branches::Branches;
 use self::keypad::Typed;
 use self::reliable::{FORKS_MAX, Fork, Reliable};
@@ -94,6 +98,8 @@ pub(crate) enum State {
     Talking,
     /// Over, but for an ACK that must come before our BYE, or a BYE that says why.
     Closing,
+    /// It has failed, and the caller hears why.
+    Announcing,
     /// Over for the caller; a cancelled vendor has not yet said its last.
     Cancelling,
     /// Over; control stores the record.
@@ -139,6 +145,7 @@ impl State {
             }
             Self::Closing => matches!(deadline, Repeat | NoAck | Close),
             Self::Cancelling => matches!(deadline, Close),
+            Self::Announcing => matches!(deadline, Repeat | Close | Expires),
         }
     }
 }
@@ -298,6 +305,12 @@ pub(crate) struct Call {
     heard_before: [MediaFigures; 2],
     /// What the caller is told before the answer.
     reliable: Reliable,
+    /// Whether the caller is to hear why its call fails.
+    announces: bool,
+    /// Whether control has refused it, and has its record.
+    refused: bool,
+    /// What it is told once it has heard that.
+    farewell: Option<Farewell>,
     /// Legs that must still get a BYE, in `Closing`.
     byes: [bool; 2],
 }
@@ -334,6 +347,9 @@ impl Call {
             typed: Typed::NOTHING,
             heard_before: [MediaFigures::default(); 2],
             reliable: Reliable::NONE,
+            announces: false,
+            refused: false,
+            farewell: None,
             byes: [false; 2],
         }
     }
@@ -394,7 +410,7 @@ impl Call {
 
     /// Whether control counts it: admitted and not ended.
     pub(crate) fn is_admitted(&self) -> bool {
-        self.state.is_live() && self.state != State::Admitting
+        self.state.is_live() && self.state != State::Admitting && !self.refused
     }
 
     /// Whether a 2xx of the vendor is acknowledged at once: no answer of the caller is awaited.
@@ -500,7 +516,10 @@ impl Switch {
             Deadline::Search => self.search_over(now, slot),
             Deadline::Ring => self.rang_out(now, slot),
             Deadline::Commit => self.answer_caller(now, slot, Commitment::Missing),
-            Deadline::Repeat if self.calls[slot].state.is_searching() => {
+            Deadline::Repeat
+                if self.calls[slot].state.is_searching()
+                    || self.calls[slot].state == State::Announcing =>
+            {
                 self.repeat_progress(now, slot);
             }
             Deadline::Repeat => self.repeat_answer(now, slot),
@@ -512,6 +531,9 @@ impl Switch {
                 self.hang_up(now, slot, reason, by, None);
             }
             Deadline::Exchange => self.exchange_late(now, slot),
+            Deadline::Close if self.calls[slot].state == State::Announcing => {
+                self.announced(now, slot, false);
+            }
             Deadline::Close => self.finish_closing(now, slot),
             Deadline::Prack => self.prack_late(now, slot),
             Deadline::Session => self.session_due(now, slot),
@@ -533,7 +555,7 @@ impl Switch {
 
     /// Publishes the call's image. That of a call which ended in this very step is out already, and its last.
     fn save(&mut self, slot: usize) {
-        if !self.calls[slot].state.is_live() {
+        if !self.calls[slot].state.is_live() || self.calls[slot].refused {
             return;
         }
         self.note_media(slot);

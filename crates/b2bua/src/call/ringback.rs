@@ -7,7 +7,6 @@
 use core::time::Duration;
 
 use sip::Sdp;
-use sip::sdp::Sounding;
 
 use super::invite::description;
 use super::reliable::Progress;
@@ -39,16 +38,14 @@ impl Switch {
         let Some(server) = call.invite.filter(|_| call.described.is_none() && !is_heard) else {
             return;
         };
-        let (session, ssrc) = (self.random() as u32 >> 1, self.random() as u32);
+        let ssrc = self.random() as u32;
         let mut room = self.take_scratch();
         let sounding = self.with_kept(server, Which::Request, |switch, invite| {
             let offer = Sdp::parse(description(invite)?).ok()?;
             let medium = offer.sounding_in()?;
             let leg = &switch.calls[slot].legs[Side::Caller as usize];
             let port = leg.media.ports.get(medium.0).copied().filter(|&port| port != 0)?;
-            let address = switch.setup.locals[usize::from(leg.local)].advertised();
-            let sounding = Sounding { address, port, session };
-            let length = offer.answer_sounding(medium, &sounding, &mut room)?;
+            let length = switch.describe_sounding(slot, &offer, medium, port, &mut room)?;
             switch.media.table.ring(now, port, medium.1 == 8, ssrc).then_some(length)
         });
         if let Some(length) = sounding.flatten() {

@@ -21,7 +21,7 @@ use link::profile::{MediaAddress, MediaTerms, Srtp};
 use link::record::{CallKey, MediaFigures};
 use relay::{Latch, Opening, Owner, PayloadTypes};
 use sip::Sdp;
-use sip::sdp::{Edit, Media, Rewrite};
+use sip::sdp::{Change, Edit, Media, Rewrite};
 use zerocopy::IntoBytes;
 
 use crate::Instant;
@@ -201,6 +201,14 @@ impl Streams<'_> {
                 Word::Answer => secured::answer(media, lock, source, change),
             }
         }
+    }
+
+    /// What whoever hears us alone is told of its keys in one stream of its offer.
+    pub(crate) fn keys_told(&self, to: Side, stream: usize, offer: &Sdp<'_>) -> Option<Change> {
+        let (leg, mut change) = (&self.legs[to as usize], None);
+        let (lock, media) = (leg.locks.get(stream)?, offer.media().get(stream)?);
+        secured::answer(media, *lock, self.source(to, stream), &mut change);
+        change
     }
 
     /// What must differ where keys do.
@@ -407,6 +415,29 @@ impl MediaPlane {
                 self.table.set_tapped(port, streams.tapped);
             }
         }
+    }
+
+    /// Opens one stream of a leg that has nobody beside it: we speak to it, and nobody else hears or is heard.
+    /// `None`: no port is free.
+    pub(crate) fn open_alone(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams<'_>,
+        side: Side,
+        index: usize,
+    ) -> Option<u16> {
+        let [own, other] = [side as usize, side.other() as usize];
+        for port in streams.legs[own].open_ports() {
+            self.table.close(port);
+        }
+        self.release(streams.legs[other]);
+        if streams.legs[own].ports[index] == 0 {
+            streams.legs[own].ports[index] = self.ports.reserve(self.now)?;
+        }
+        let (port, opening) = opening(streams, side, index);
+        let opened = self.table.open(now, port, &opening);
+        assert!(opened, "a reserved port was not a closed pair of the table");
+        Some(port)
     }
 
     /// Lets the ports of two legs hear each other again, after one of them was beside another leg.

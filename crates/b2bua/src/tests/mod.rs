@@ -4,6 +4,7 @@
 //! no transaction, no kept message, no port, no deadline.
 
 mod adoption;
+mod announce;
 mod basic;
 mod cancel;
 mod challenge;
@@ -589,7 +590,9 @@ impl World {
 
     pub(super) fn refuse(&mut self, call: CallKey, status: u16, stateless: u8) {
         let reason = EndReason::Unauthorised as u8;
-        self.answer(Answer::Refuse(Refuse { call, status, reason, stateless, retry_after_s: 0 }));
+        let (retry_after_s, announced) = (0, 0);
+        let no = Refuse { call, status, reason, stateless, retry_after_s, announced };
+        self.answer(Answer::Refuse(no));
     }
 
     /// The caller calls, control admits it to the vendors; the first vendor's INVITE.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Media, Sdp, push_address};
+use super::{Change, Media, Sdp, push_address};
 use crate::room::Room;
 
 /// G.711, µ-law (0) and A-law (8): the payload types that every telephone knows (RFC 3551 §4.5.14).
@@ -10,13 +10,15 @@ const G711: [u8; 2] = [0, 8];
 
 /// Where we sound from.
 #[derive(Clone, Copy, Debug)]
-pub struct Sounding {
+pub struct Sounding<'a> {
     /// Our media address.
     pub address: IpAddr,
     /// Our port for the medium.
     pub port: u16,
     /// Our number of the session.
     pub session: u32,
+    /// What is said besides of the medium: its keys.
+    pub change: Option<&'a Change>,
 }
 
 impl Sdp<'_> {
@@ -38,7 +40,7 @@ impl Sdp<'_> {
     pub fn answer_sounding(
         &self,
         (index, payload_type): (usize, u8),
-        sounding: &Sounding,
+        sounding: &Sounding<'_>,
         out: &mut [u8],
     ) -> Option<usize> {
         let mut room = Room::new(out);
@@ -60,6 +62,7 @@ impl Sdp<'_> {
             if at == index {
                 room.decimal(payload_type.into());
                 room.push(b"\r\na=sendonly\r\n");
+                room.push(sounding.change.map_or(Some(&b""[..]), Change::added)?);
             } else {
                 room.push(media.formats().next().unwrap_or(b"0"));
                 room.push(b"\r\n");
@@ -73,10 +76,11 @@ impl Sdp<'_> {
 mod tests {
     use super::*;
 
-    const SOUNDING: Sounding = Sounding {
+    const SOUNDING: Sounding<'_> = Sounding {
         address: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
         port: 10_000,
         session: 7,
+        change: None,
     };
 
     fn answer(media: &str) -> Option<String> {
@@ -96,6 +100,22 @@ mod tests {
         let asked = "m=video 4002 RTP/AVP 96 97\r\nm=audio 4000 RTP/AVP 18 8 0 101\r\nm=audio 4006 RTP/AVP 0\r\n";
         let expected = "m=video 0 RTP/AVP 96\r\nm=audio 10000 RTP/AVP 8\r\na=sendonly\r\nm=audio 0 RTP/AVP 0\r\n";
         assert_eq!(answer(asked).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn whoever_listens_under_a_key_is_told_ours() {
+        let text = "v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
+                    m=audio 4000 RTP/SAVP 0\r\n";
+        let offer = Sdp::parse(text.as_bytes()).unwrap();
+        let mut change = Change::NONE;
+        change.add_crypto(3, b"AES_CM_128_HMAC_SHA1_80", &[7; 30]);
+        let sounding = Sounding { change: Some(&change), ..SOUNDING };
+        let mut out = [0; 400];
+        let length = offer.answer_sounding((0, 0), &sounding, &mut out).unwrap();
+        let told = String::from_utf8_lossy(&out[..length]);
+        let lines =
+            "m=audio 10000 RTP/SAVP 0\r\na=sendonly\r\na=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:";
+        assert!(told.contains(lines), "{told}");
     }
 
     #[test]
