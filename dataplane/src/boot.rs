@@ -26,6 +26,7 @@ use crate::neighbors::{self, Reader};
 use crate::nic::Nic;
 use crate::nic::afxdp::{self, AfXdp};
 use crate::nic::udp::Udp;
+use crate::prompts;
 use crate::recorder;
 use crate::rim::{self, stream::Door};
 use crate::worker::{Handoff, Parts, Worker};
@@ -60,6 +61,7 @@ pub fn run(config: &Config) -> Result<(), Error> {
     let (recorder, recorders) = recorder::start(&config.recording, link)?;
     // Without a place for any nobody copies, and old files are swept all the same.
     let recorders = if config.recording.calls == 0 { Vec::new() } else { recorders };
+    let prompts = prompts::load(&config.prompts);
     let mut crew = Crew {
         config,
         link,
@@ -68,7 +70,8 @@ pub fn run(config: &Config) -> Result<(), Error> {
         cores: &cores,
         stop: Arc::clone(&stop),
         threads: Vec::new(),
-        notices: Vec::new(),
+        notices: prompts.notices(),
+        prompts: prompts.prompts,
     };
     match config.dataplane.nic {
         NicKind::Udp => crew.start_on_kernel_sockets(handoffs)?,
@@ -117,6 +120,8 @@ struct Crew<'a> {
     threads: Vec<std::thread::JoinHandle<()>>,
     /// What `status` shows of how they came up.
     notices: Vec<(String, String)>,
+    /// What all of them may play.
+    prompts: Arc<relay::Prompts>,
 }
 
 impl Crew<'_> {
@@ -229,7 +234,7 @@ impl Crew<'_> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)?;
         let calls_max = config.limits.calls_per_worker(workers);
-        let switch = Switch::new(Setup {
+        let mut switch = Switch::new(Setup {
             worker: index as u8,
             workers: workers as u8,
             node: config.node.number,
@@ -257,6 +262,7 @@ impl Crew<'_> {
             seed,
             user_agent: "Tollgate".into(),
         });
+        switch.media().set_prompts(Arc::clone(&self.prompts));
         let mut side = self.link.worker_side(index as u32)?;
         // Answers to a process that is gone.
         side.down.clear();

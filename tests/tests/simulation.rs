@@ -140,6 +140,8 @@ fn fresh_worlds_hold_every_invariant_and_meet_every_trouble() {
         "blind transfer failed",
         "hung up in the middle of something",
         "keys were pressed",
+        "announcements_cut",
+        "announcements_finished",
         "pickups",
         "pickups_refused",
         "transferor was told of progress",

@@ -89,6 +89,9 @@ pub(crate) struct Flags {
     /// How its calls are written to disk: off, wav, pcap or both (off).
     #[arg(long)]
     recording: Option<String>,
+    /// Its callers hear a prompt where their calls fail: true or false (false).
+    #[arg(long)]
+    announcements: Option<bool>,
     /// It may be used from anywhere.
     #[arg(long, conflicts_with = "access_addresses")]
     access_anywhere: bool,
@@ -104,6 +107,7 @@ impl Flags {
             .set("credit", unlimited)
             .set("locked", self.locked)
             .set("recording", self.recording)
+            .set("announcements", self.announcements)
             .set("access_addresses", self.access_anywhere.then(|| serde_json::json!([])))
             .list("access_addresses", &self.access_addresses)
     }

@@ -121,6 +121,9 @@ pub(crate) struct MappingFlags {
     /// Longest call, s; 0: no limit.
     #[arg(long)]
     talk_s_max: Option<u32>,
+    /// Its callers hear a prompt where their calls fail: true or false (false).
+    #[arg(long)]
+    announcements: Option<bool>,
     #[command(flatten)]
     shared: SharedFlags,
 }
@@ -235,7 +238,8 @@ impl MappingFlags {
             .set("auth_password", self.auth_password)
             .set("caller_from", self.caller_from)
             .set("tech_prefix", self.tech_prefix)
-            .set("talk_s_max", self.talk_s_max))
+            .set("talk_s_max", self.talk_s_max)
+            .set("announcements", self.announcements))
     }
 }
 

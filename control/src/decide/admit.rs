@@ -1,6 +1,8 @@
 //! Admit: who calls, may they, by which gateways in which order, at what price, for how long.
 
-use link::answer::{Candidate, RECORDED_AT, Refuse, Rerouted, Route, Span, WISHES_AT, WITHHELD};
+use link::answer::{
+    ANNOUNCED, Candidate, RECORDED_AT, Refuse, Rerouted, Route, Span, WISHES_AT, WITHHELD,
+};
 use link::ask::{Admit, Forward, Reroute};
 use link::profile::Wishes;
 use link::record::{ATTEMPTS_MAX, EndReason, RECORDED_WAV};
@@ -132,7 +134,11 @@ impl Office {
         let wishes = Wishes::pair(customer.wishes, callee_wishes.unwrap_or_default());
         let withheld = if is_withheld(&customer, admit) { WITHHELD } else { 0 };
         let recorded = self.recorded(account, caller, callee);
-        let flags = withheld | u32::from(recorded) << RECORDED_AT | u32::from(wishes) << WISHES_AT;
+        let announced = if self.hears_why(&customer) { ANNOUNCED } else { 0 };
+        let flags = withheld
+            | u32::from(recorded) << RECORDED_AT
+            | announced
+            | u32::from(wishes) << WISHES_AT;
         let mut route = Route {
             call: admit.call,
             customer_gateway: mapping,
@@ -166,6 +172,12 @@ impl Office {
         let is_listed =
             |number: Number| self.state.values.has_prefix("TG_RECORDING_NUMBERS", number.as_str());
         by_account | if numbers.any(is_listed) { RECORDED_WAV } else { 0 }
+    }
+
+    /// Whether the callers of a customer hear why their calls fail.
+    fn hears_why(&self, customer: &Customer) -> bool {
+        let account = self.state.account_of(customer.gateway.account);
+        customer.hears_why || account.is_some_and(|account| account.announcements)
     }
 
     /// Whither a call may go: to a phone, where it rings one, and to vendors.
@@ -383,8 +395,9 @@ impl Office {
     }
 
     pub(super) fn refuse(&mut self, worker: usize, admit: &Admit, customer: u32, no: &No) {
-        let customers = &self.state.customers;
-        let heeds = customers.get(customer).is_none_or(|customer| customer.heeds_retry_after);
+        let known = self.state.customers.get(customer);
+        let heeds = known.is_none_or(|customer| customer.heeds_retry_after);
+        let hears_why = known.is_some_and(|customer| self.hears_why(customer));
         self.answer(
             worker,
             Answer::Refuse(Refuse {
@@ -393,6 +406,7 @@ impl Office {
                 reason: no.reason as u8,
                 stateless: 0,
                 retry_after_s: if heeds { no.retry_after_s } else { 0 },
+                announced: if hears_why { customer } else { 0 },
             }),
         );
         if self.refused.is_new(&admit.facts) {

@@ -280,6 +280,7 @@ impl Office {
                         reason: reason as u8,
                         stateless: 1,
                         retry_after_s: 0,
+                        announced: 0,
                     })
                 }
                 Stranger::Doubted(_) => {

@@ -16,6 +16,7 @@ use crate::cdr::Cdr;
 use crate::reconcile::News;
 
 mod abuse;
+mod announcements;
 mod guests;
 mod illegal;
 mod imports;

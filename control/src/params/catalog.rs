@@ -370,6 +370,8 @@ pub const CATALOG: &[Parameter] = &[
     field("gateway.ringback_mode", "pass", "pass, 180, 183", "", "gateway", NOW, "how the far end's ringing reaches callers"),
     field("gateway.recording", "off", "off, wav, pcap, both", "", "gateway", NOW, "how answered calls that come or go by it are written to disk: both sides in a stereo WAV file, their packets, or both"),
     field("account.recording", "off", "off, wav, pcap, both", "", "account", NOW, "the same for the calls of an account"),
+    field("mapping.announcements", "false", "true, false", "", "gateway mapping", NOW, "true: its callers hear a prompt of the directory of prompts where their calls fail, before the final response; false: they hear that alone"),
+    field("account.announcements", "false", "true, false", "", "account", NOW, "the same for all gateways and phones of an account"),
     field("account.access_addresses", "", "addresses, prefixes", "", "account", NOW, "whence the account may be used while SS_ACCESS_IP_CHECK is 1; empty: from anywhere"),
     field("account.prefixes_mode", "", "allow, deny", "", "account", LATER, "what the account's prefixes mean"),
     field("account.prefixes", "", PREFIXES, "", "account", LATER, "callees that it may, or may not, call"),

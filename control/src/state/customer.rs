@@ -76,6 +76,8 @@ pub struct Customer {
     pub believes_diversion: bool,
     /// It is told when to come back (Retry-After).
     pub heeds_retry_after: bool,
+    /// Its callers hear why their calls fail, whatever its account wants.
+    pub hears_why: bool,
     /// It may send PUBLISH (RFC 3903).
     pub publishes: bool,
     /// What it wants of SIP, if it is a phone: a gateway's profile says it.

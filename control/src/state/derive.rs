@@ -205,6 +205,7 @@ impl State {
             heeds_privacy: gateway.sip.privacy,
             believes_diversion: gateway.sip.forward_signal_heard,
             heeds_retry_after: gateway.sip.retry_after,
+            hears_why: gateway.announcements,
             publishes: gateway.sip.publish,
             wishes: Wishes::default(),
             pickup_group: String::new(),
@@ -239,6 +240,7 @@ impl State {
             number: entity::dialled(&phone.number),
             heeds_privacy: true,
             heeds_retry_after: true,
+            hears_why: false,
             believes_diversion: false,
             publishes: phone.publish,
             wishes: Wishes {

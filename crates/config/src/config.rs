@@ -30,6 +30,8 @@ pub struct Config {
     pub media: Media,
     /// `[recording]`
     pub recording: Recording,
+    /// `[prompts]`
+    pub prompts: Prompts,
     /// `[dataplane]`
     pub dataplane: Dataplane,
     /// `[limits]`
@@ -210,6 +212,16 @@ pub struct Recording {
     pub free_min_bytes: u64,
     /// Files of calls older than so many days are deleted; 0: none is.
     pub keep_days: u32,
+}
+
+/// What callers hear of us where their calls fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Prompts {
+    /// Where their files are; `None`: there are none.
+    pub directory: Option<PathBuf>,
+    /// How many bytes of memory all of them may take.
+    pub bytes_max: u64,
 }
 
 /// The packet side.
@@ -419,6 +431,11 @@ fn read(file: &mut Section<'_>) -> Config {
         streams: file.section("streams", streams::read),
         media: file.section("media", read_media),
         recording,
+        prompts: file.section("prompts", |section| Prompts {
+            directory: section.path("directory"),
+            // A quarter of an hour: a second is 8 KB in each of the two laws.
+            bytes_max: MEGABYTE * section.number("max_mb", 1..=1_024).unwrap_or(16),
+        }),
         dataplane,
         limits: file.section("limits", read_limits),
         control: file.section("control", |section| Control {
@@ -430,6 +447,7 @@ fn read(file: &mut Section<'_>) -> Config {
 }
 
 const CORE_MAX: i64 = 1023;
+const MEGABYTE: u64 = 1 << 20;
 
 fn read_node(section: &mut Section<'_>) -> Node {
     Node {
@@ -520,7 +538,6 @@ fn read_media(section: &mut Section<'_>) -> Media {
 }
 
 fn read_recording(section: &mut Section<'_>, paths: &Paths) -> Recording {
-    const MEGABYTE: u64 = 1 << 20;
     Recording {
         directory: section.path("directory").unwrap_or_else(|| paths.state.join("recordings")),
         // Each holds two seconds of both sides in memory, 64 KB.

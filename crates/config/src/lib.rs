@@ -20,7 +20,7 @@ mod streams;
 
 pub use config::{
     Address, Config, Control, Dataplane, Interface, Limits, Log, LogFormat, LogLevel, Media, Nic,
-    Node, Paths, Recording, Sip, XdpMode, keys,
+    Node, Paths, Prompts, Recording, Sip, XdpMode, keys,
 };
 pub use error::Error;
 pub use invocation::{Errand, Program, Refusal};

@@ -14,8 +14,8 @@ use crate::counters::WorkerCounter;
 use crate::nic::{Frame, Nic};
 use crate::rim::Given;
 
-/// Packets of tones between two looks at the NIC.
-const TONES_A_TURN_MAX: usize = 64;
+/// Packets of tones and prompts between two looks at the NIC.
+const SOUNDS_A_TURN_MAX: usize = 64;
 
 impl<N: Nic> Worker<N> {
     /// Sends a SIP message the way its path says. A datagram may be lost anywhere, and is repeated; a
@@ -36,10 +36,10 @@ impl<N: Nic> Worker<N> {
         given
     }
 
-    /// Sounds what tones are due. No more than there are in one round, so that it ends.
-    pub(super) fn ring(&mut self, now: Instant) {
+    /// Sends what is due of tones and prompts. No more than there are in one round, so that it ends.
+    pub(super) fn sound(&mut self, now: Instant) {
         let mut packet = [0; relay::SOUND_BYTES];
-        for _ in 0..TONES_A_TURN_MAX {
+        for _ in 0..SOUNDS_A_TURN_MAX {
             let Some(sound) = self.switch.media().poll_sound(now, &mut packet) else { break };
             let sealed = packet.get(..sound.bytes).unwrap_or_default();
             self.send(sound.from, sound.to, sealed, Kind::Media);

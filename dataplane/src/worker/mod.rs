@@ -288,7 +288,10 @@ impl<N: Nic> Worker<N> {
         while self.switch.heed_key(now) {
             self.apply(now);
         }
-        self.ring(now);
+        self.sound(now);
+        while self.switch.heed_played(now) {
+            self.apply(now);
+        }
         self.switch.heed_turns();
         if self.switch.poll_timeout().is_some_and(|due| due <= now) {
             self.switch.handle_timeout(now);

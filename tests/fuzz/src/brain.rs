@@ -9,14 +9,18 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use b2bua::{Action, CHECKPOINT_BYTES_MAX, Counter, Keys, Limits, Local, Path, Setup, Switch};
-use link::answer::{Candidate, Challenge, Committed, Located, Refuse, Registered, Rerouted, Route};
+use link::answer::{
+    ANNOUNCED, Candidate, Challenge, Committed, Located, Refuse, Registered, Rerouted, Route,
+};
 use link::endpoint::Transport;
 use link::order::{Drain, Errand, HangUp, Parameters, TransferKeys};
 use link::profile::MediaTerms;
 use link::record::CallKey;
 use link::{Answer, Ask, Endpoint, Order, Profile, Text};
+use relay::{Prompts, SOUND_BYTES};
 use sip::Message;
 use zerocopy::FromZeros;
 
@@ -188,6 +192,8 @@ impl Play {
     fn new() -> Self {
         let mut switch = Switch::new(setup());
         switch.set_control_alive(true);
+        let speech = [0; 16_000];
+        switch.media().set_prompts(Arc::new(Prompts::new([("default", speech.as_slice())])));
         switch.set_wall_offset(Duration::from_secs(1_700_000_000));
         let mut play = Self {
             now: Duration::from_secs(1_000),
@@ -530,7 +536,7 @@ impl Play {
         route.switches_max = u32::from(details >> 4 & 3);
         route.talk_s = if details & 8 == 0 { 0 } else { 60 };
         route.candidates_used = u32::from(details & 3);
-        route.flags = u32::from(details >> 6 & 1);
+        route.flags = u32::from(details >> 6 & 1) | u32::from(details >> 7) * ANNOUNCED;
         for (index, place) in route.candidates.iter_mut().take(3).enumerate() {
             *place = Candidate {
                 gateway: 100 + (index as u32 & 1),
@@ -571,9 +577,10 @@ impl Play {
                     self.answer(Answer::Refuse(Refuse {
                         call: admit.call,
                         status,
-                        reason: 8,
+                        reason: [8, 7][usize::from(details >> 5 & 1)],
                         stateless: details >> 6 & 1,
                         retry_after_s: u32::from(details >> 7),
+                        announced: 3 * u32::from(details >> 5 & 1),
                     }));
                 }
                 _ => {
@@ -678,6 +685,10 @@ impl Play {
             self.poll();
         }
         self.now = end;
+        while self.switch.media().poll_sound(self.now, &mut [0; SOUND_BYTES]).is_some() {}
+        while self.switch.heed_played(self.now) {
+            self.poll();
+        }
     }
 
     /// Nobody says anything any more.

@@ -44,7 +44,14 @@ pub(super) fn seen(world: &World<'_>) -> BTreeMap<&'static str, u32> {
     let by_stream = world.callees().map(Vendor::calls_by_stream);
     note("callee over TCP was called", by_stream.sum::<usize>() as u32);
     note("a message of ours came back", world.machine.given_back());
-    for name in ["transfers_done", "transfers_taken_back", "pickups", "pickups_refused"] {
+    for name in [
+        "announcements_cut",
+        "announcements_finished",
+        "transfers_done",
+        "transfers_taken_back",
+        "pickups",
+        "pickups_refused",
+    ] {
         note(name, world.machine.counted(name) as u32);
     }
     note("dataplane died", world.machine.plane_deaths);

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use link::layout::{Link, Sizes};
 use link::ring::{self, Consumer, Producer, RingError};
 use link::table::{Image, SlotState};
 use link::word;
+use relay::Prompts;
 use serde_json::Value;
 use shm::Doorbell;
 
@@ -189,6 +191,8 @@ pub struct Machine<'m> {
     pub away: BTreeSet<IpAddr>,
     /// Messages that came back to dataplanes that are no more.
     given_back: u32,
+    /// What callers can hear of us: a second of silence.
+    prompts: Arc<Prompts>,
     /// The next fuse that blows is that of the whole machine; whether a write reaches the disk then.
     pub fuse_of_power: Option<bool>,
 }
@@ -215,6 +219,7 @@ impl<'m> Machine<'m> {
             dark_since: None,
             away: BTreeSet::new(),
             given_back: 0,
+            prompts: Arc::new(Prompts::new([("default", [0; 8_000].as_slice())])),
             fuse_of_power: None,
         }
     }
@@ -233,10 +238,12 @@ impl<'m> Machine<'m> {
                 side.counters
                     .name_all(Counters::names().iter().map(String::as_str))
                     .expect("the names fit");
+                let mut switch = Switch::new(setup(index, self.seed, self.boots));
+                switch.media().set_prompts(Arc::clone(&self.prompts));
                 let parts = Parts {
                     index: index as usize,
                     nic: Queue::default(),
-                    switch: Switch::new(setup(index, self.seed, self.boots)),
+                    switch,
                     link: self.link,
                     side,
                     control: self.memory.bell(),

@@ -137,6 +137,8 @@ pub struct Scenario {
     pub devices: Vec<Device>,
     /// Whether they may publish.
     pub publishes: bool,
+    /// Whether the customer's callers hear why their calls fail.
+    pub announces: bool,
     /// A customer whose gateway is known by its password alone.
     pub roaming: Option<Account>,
     /// Parameters that are not as they are by themselves.
@@ -354,7 +356,9 @@ impl Scenario {
             return world;
         }
         let dice = Dice(StdRng::seed_from_u64(seed ^ 0x7465_6c6c));
-        Extensions { dice, world }.tell()
+        let world = Extensions { dice, world }.tell();
+        // None of the kept seeds is such a one.
+        Self { announces: seed.is_multiple_of(8), ..world }
     }
 
     /// Peers that speak of nothing but RFC 3261.
@@ -412,6 +416,7 @@ impl Scenario {
             users: Vec::new(),
             devices: Vec::new(),
             publishes: false,
+            announces: false,
             roaming: None,
             parameters: Vec::new(),
             weather,

@@ -434,6 +434,7 @@ impl Offers {
         let mut documents = Vec::new();
         let pbx = json!({
             "name": "pbx", "account": "acme", "tariff": "sell", "addresses": own, "lines_max": lines,
+            "announcements": scenario.announces,
         });
         documents.push(("gateway/mapping", with_sip(pbx, customer)));
         if let Some(account) = &scenario.roaming {

@@ -40,6 +40,9 @@ pub struct Account {
     /// How its calls are written to disk: `off`, `wav`, `pcap` or `both`.
     #[serde(default)]
     pub recording: Recording,
+    /// Its callers hear a prompt where their calls fail, if there is one that says why.
+    #[serde(default)]
+    pub announcements: bool,
 }
 
 /// Each request of the account looks through all of them.

@@ -76,6 +76,9 @@ pub struct Mapping {
     /// The geo sets that are meant, up to 16.
     #[serde(default)]
     pub fence_sets: Vec<String>,
+    /// Its callers hear a prompt where their calls fail, if there is one that says why.
+    #[serde(default)]
+    pub announcements: bool,
     /// How it wants its SIP.
     #[serde(flatten)]
     pub sip: SipFields,
