@@ -198,11 +198,11 @@ pub enum Counter {
     RingTones,
     /// Calls whose caller began to hear why they fail.
     Announcements,
-    /// Those of them that heard all of it.
+    /// Calls whose caller heard all of that.
     AnnouncementsFinished,
-    /// Those of them that did not: the caller went first, or was never heard.
+    /// Calls whose caller did not hear all of that: it went first, or was never heard.
     AnnouncementsCut,
-    /// Failures not announced for want of room: too many prompts, too few slots or ports, or too much to do.
+    /// Calls that failed unannounced for want of room: too many prompts, too few slots or ports, or too much to do.
     AnnouncementsFull,
     /// REFERs that name nobody, or come while the call is being changed, and Replaces of no call (4xx).
     TransfersRefused,
