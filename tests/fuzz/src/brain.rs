@@ -536,7 +536,7 @@ impl Play {
         route.switches_max = u32::from(details >> 4 & 3);
         route.talk_s = if details & 8 == 0 { 0 } else { 60 };
         route.candidates_used = u32::from(details & 3);
-        route.flags = u32::from(details >> 6 & 1) | u32::from(details >> 7) * ANNOUNCED;
+        route.flags = u32::from(details >> 6 & 1) | (u32::from(details >> 7) * ANNOUNCED);
         for (index, place) in route.candidates.iter_mut().take(3).enumerate() {
             *place = Candidate {
                 gateway: 100 + (index as u32 & 1),
