@@ -23,6 +23,8 @@ pub struct Setup<'a> {
     pub port: u16,
     /// Whom it believes; a PEM file.
     pub authorities: Option<&'a str>,
+    /// Whether it tells keys by INFO; else by RFC 4733 events.
+    pub by_info: bool,
 }
 
 impl Linphone {
@@ -41,7 +43,7 @@ impl Linphone {
     /// # Errors
     /// When it does not start.
     pub fn start(lab: &Lab, place: &str, setup: Setup<'_>) -> Result<Self, Error> {
-        let Setup { port, authorities } = setup;
+        let Setup { port, authorities, by_info } = setup;
         let name = format!("tollgate-linphone-{}-{place}-{port}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         // It keeps its state only where these folders are there already.
@@ -52,8 +54,10 @@ impl Linphone {
         let trust = authorities.map_or_else(String::new, |file| {
             format!("root_ca={file}\nverify_server_certs=1\nverify_server_cn=0\n")
         });
+        let (info, events) = (u8::from(by_info), u8::from(!by_info));
+        let keys = format!("use_info={info}\nuse_rfc2833={events}\n");
         let config = format!(
-            "[sip]\nsip_port={port}\nsip_tcp_port={port}\nsip_tls_port={secure}\n{trust}\
+            "[sip]\nsip_port={port}\nsip_tcp_port={port}\nsip_tls_port={secure}\n{trust}{keys}\
              [rtp]\naudio_rtp_port={audio}\n"
         );
         let path = folder.join("linphonerc");

@@ -154,7 +154,7 @@ fn linphone_and_baresip_register_and_call_each_other_and_a_vendor() {
     expect_online(&stage, "bob", "udp");
 
     stage.tollgate("param set TG_DIGEST_SHA256 1").expect("SHA-256 is offered first");
-    let setup = Setup { port: 5066, authorities: authority.as_deref() };
+    let setup = Setup { port: 5066, authorities: authority.as_deref(), by_info: false };
     let mut alice = Linphone::start(&stage.lab, "cust", setup).expect("alice starts");
     let transport = if authority.is_some() { "tls" } else { "udp" };
     let register =
@@ -249,8 +249,12 @@ fn a_phone_joins_two_that_it_talks_to_also_when_their_calls_are_on_different_wor
     }
     let Some(stage) = furnished() else { return };
     let (stayer, target) = two_vendors(&stage);
-    let mut alice = Linphone::start(&stage.lab, "cust", Setup { port: 5066, authorities: None })
-        .expect("alice");
+    let mut alice = Linphone::start(
+        &stage.lab,
+        "cust",
+        Setup { port: 5066, authorities: None, by_info: false },
+    )
+    .expect("alice");
     alice
         .types(&format!("register sip:alice@10.10.1.2 sip:10.10.1.2 {SECRET}"))
         .expect("it is typed");

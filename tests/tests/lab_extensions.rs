@@ -103,12 +103,17 @@ fn inside_a_call() -> Vec<Scene> {
             ),
         ),
         Scene::new(
-            "a digit passes by INFO",
+            "a digit passes by INFO to a vendor that knows them so",
             leaves(talks().asks(&dtmf).gets("200"), 3),
             Vendor::new(
-                &[],
+                &["dtmf=info"],
                 left(takes().gets_with("INFO", "Signal=5").says(agree("200 OK", "", ""))),
             ),
+        ),
+        Scene::new(
+            "a digit as INFO is told as an event and answered by us",
+            leaves(talks().asks(&dtmf).gets("200"), 3),
+            Vendor::new(&[], left(takes())),
         ),
         Scene {
             customer: &["message=true"],

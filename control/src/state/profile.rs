@@ -48,6 +48,8 @@ profile_words! {
     MediaAddress { Auto = "auto", Described = "sdp", Observed = "latch" }
     /// Whether its media are under keys from the descriptions (RFC 4568).
     Srtp { Off = "off", Optional = "optional", Required = "required" }
+    /// How it knows keys: as described, RFC 4733, INFO, tones.
+    Dtmf { Auto = "auto", Rfc4733 = "rfc4733", Info = "info", Inband = "inband" }
 }
 
 words! {
@@ -132,6 +134,8 @@ pub struct SipFields {
     pub telephone_event: bool,
     /// Keys are heard in the tones of its G.711, where it describes no telephone events.
     pub dtmf_inband: bool,
+    /// How it knows keys: `auto`, `rfc4733`, `info` or `inband`.
+    pub dtmf: Dtmf,
     /// Whether media go through us: `on`, `off`, `auto` or `must`.
     pub media_proxy: MediaProxy,
     /// Which address its media come from: `auto`, `sdp` or `latch`.
@@ -176,6 +180,7 @@ impl Default for SipFields {
             t38: true,
             telephone_event: true,
             dtmf_inband: false,
+            dtmf: Dtmf::Auto,
             media_proxy: MediaProxy::On,
             nat_media: MediaAddress::Auto,
             srtp: Srtp::Off,
@@ -305,7 +310,7 @@ impl SipFields {
             address: profile::MediaAddress::from(self.nat_media) as u8,
             srtp: profile::Srtp::from(self.srtp) as u8,
             transcode: u8::from(self.transcode),
-            spare: [0; 1],
+            dtmf: profile::Dtmf::from(self.dtmf) as u8,
         }
     }
 

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 
 use link::Endpoint;
-use relay::{NO_EVENTS, PayloadTypes, PortState, Secured, Speaker, Transcoding};
+use relay::{Keypad, NO_EVENTS, PayloadTypes, PortState, Secured, Speaker, Transcoding};
 use srtp::{KEPT_STREAMS, Kept, MASTER_BYTES_MAX, Master, Position, Suite};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -21,9 +21,9 @@ use crate::path::Path;
 /// The longest checkpoint.
 pub use link::table::CHECKPOINT_BYTES_MAX;
 
-const VERSION: u8 = 7;
+const VERSION: u8 = 8;
 
-const PORT_BYTES: usize = size_of::<Endpoint>() + 3 + 16 + 2 * KEY_BYTES_MAX + TRANSCODING_BYTES;
+const PORT_BYTES: usize = size_of::<Endpoint>() + 8 + 16 + 2 * KEY_BYTES_MAX + TRANSCODING_BYTES;
 /// Both codecs and their payload types, those of events, and the packet time.
 const TRANSCODING_BYTES: usize = 7;
 /// A suite, a key, the streams under it, the index of SRTCP.
@@ -109,6 +109,8 @@ fn put_leg(cursor: &mut Cursor<'_>, leg: &Leg, ports: &[PortState; STREAMS_MAX])
         cursor.put(remote.as_bytes())?;
         let held = u8::from(state.on_hold) | u8::from(state.fax) << 1 | u8::from(state.inband) << 2;
         cursor.put(&[u8::from(state.latched), held, state.events])?;
+        cursor.put(&state.keypad.to_bytes())?;
+        cursor.put(&state.shift.to_le_bytes())?;
         cursor.put(&state.payload_types.bits().to_le_bytes())?;
         for key in &state.keys {
             put_key(cursor, key.as_ref())?;
@@ -196,6 +198,8 @@ fn take_leg(
         *port = u16::from_le_bytes(reader.take()?);
         let remote: Option<SocketAddr> = reader.endpoint()?.socket_address();
         let [latched, held, events] = reader.take()?;
+        let keypad = Keypad::from_bytes(reader.take()?);
+        let shift = u16::from_le_bytes(reader.take()?);
         let payload_types = PayloadTypes::from_bits(u128::from_le_bytes(reader.take()?));
         let (latched, on_hold, fax) = (latched != 0, held & 1 != 0, held & 2 != 0);
         let inband = held & 4 != 0;
@@ -209,6 +213,8 @@ fn take_leg(
             events,
             fax,
             inband,
+            keypad,
+            shift,
             keys,
             transcoding,
         };
@@ -301,6 +307,7 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use relay::Form;
 
     use super::*;
     use crate::arena::Field;
@@ -351,6 +358,8 @@ mod tests {
             events: 101,
             fax: true,
             inband: true,
+            keypad: Keypad { form: Form::Events { payload_type: 101, khz: 8 }, keeps: true },
+            shift: 513,
             keys: [Some(secured(1)), Some(secured(2))],
             transcoding: Some(transcoding()),
         };
@@ -381,6 +390,8 @@ mod tests {
         assert!(fax.latched && fax.fax && !fax.on_hold);
         assert_eq!(fax.keys, [Some(secured(1)), Some(secured(2))]);
         assert_eq!(fax.transcoding, Some(transcoding()));
+        let form = Form::Events { payload_type: 101, khz: 8 };
+        assert_eq!((fax.keypad, fax.shift), (Keypad { form, keeps: true }, 513));
         assert_eq!(checkpoint.ports[1][1].keys, [None; 2]);
         assert_eq!(checkpoint.ports[1][0].payload_types, PayloadTypes::ANY.with(8));
     }

@@ -204,6 +204,12 @@ pub enum Counter {
     AnnouncementsCut,
     /// Calls that failed unannounced for want of room: too many prompts, too few slots or ports, or too much to do.
     AnnouncementsFull,
+    /// Keys that went on another way than they came: as events, as tones or as INFO.
+    KeysTurned,
+    /// Keys that came again by another way within a second, or as INFO from who sends events, and went on once.
+    KeysAgain,
+    /// Keys that were not told: too many at once, or no way there.
+    KeysLost,
     /// REFERs that name nobody, or come while the call is being changed, and Replaces of no call (4xx).
     TransfersRefused,
     /// Transfers refused with 503: as many as may be are under way.
@@ -320,6 +326,9 @@ impl Counter {
         Self::AnnouncementsFinished,
         Self::AnnouncementsCut,
         Self::AnnouncementsFull,
+        Self::KeysTurned,
+        Self::KeysAgain,
+        Self::KeysLost,
         Self::TransfersRefused,
         Self::TransfersFull,
         Self::FencedSignalling,
@@ -433,6 +442,9 @@ impl Counter {
             Self::AnnouncementsFinished => "announcements_finished",
             Self::AnnouncementsCut => "announcements_cut",
             Self::AnnouncementsFull => "announcements_full",
+            Self::KeysTurned => "keys_turned",
+            Self::KeysAgain => "keys_again",
+            Self::KeysLost => "keys_lost",
             Self::TransfersRefused => "transfers_refused",
             Self::TransfersFull => "transfers_full",
             Self::FencedSignalling => "fenced_signalling",

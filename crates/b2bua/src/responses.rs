@@ -125,6 +125,7 @@ impl Switch {
                 self.refresh_response(now, owner, side, key, message);
             }
             (Role::Errand(place), ..) => self.errand_answered(now, place, key, message),
+            (Role::Inform(side), Some(owner), _) => self.informed(now, owner, side, key),
             _ => {}
         }
     }

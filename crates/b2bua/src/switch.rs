@@ -369,10 +369,11 @@ impl Switch {
         &mut self.media.table
     }
 
-    /// When a tone of ours is to go on.
+    /// When a tone or a key of ours is to go on.
     #[must_use]
     pub fn sound_due(&self) -> Option<Instant> {
-        self.media.table.sound_due()
+        let table = &self.media.table;
+        [table.sound_due(), table.dial_due()].into_iter().flatten().min()
     }
 
     /// Call slots in use: by a call, or by a record that control has not stored yet.

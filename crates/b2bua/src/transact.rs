@@ -638,6 +638,7 @@ impl Switch {
             (Role::Refresh(_), Some(owner), _) => self.refresh_late(now, owner, key),
             (Role::Transfer, Some(owner), _) => self.transfer_unanswered(now, owner, key),
             (Role::Errand(place), ..) => self.errand_unanswered(place, key),
+            (Role::Inform(side), Some(owner), _) => self.informed(now, owner, side, key),
             _ => {}
         }
     }

@@ -278,6 +278,13 @@ impl Transcoder {
         &self.settings
     }
 
+    /// How far our stream has come: its last packet, and the time of what is written next.
+    #[must_use]
+    pub fn position(&self) -> Start {
+        let (sequence, timestamp) = (self.sequence.wrapping_sub(1), self.now());
+        Start { ssrc: self.start.ssrc, sequence, timestamp }
+    }
+
     /// Writes what becomes of `packet`, and how long each is; 0: none. A packet may be read now and heard
     /// with a later one. `BYTES` holds 120 ms of G.711: 972.
     ///

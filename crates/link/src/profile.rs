@@ -164,6 +164,21 @@ pub enum Srtp {
     Required = 2,
 }
 
+/// How a peer knows keys: what it is told, and what it tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Dtmf {
+    /// As it describes: events where both sides agree on them; else what comes passes as it is.
+    #[default]
+    Auto = 0,
+    /// Events (RFC 4733): offers to it have them, whatever the other side knows.
+    Rfc4733 = 1,
+    /// INFO alone.
+    Info = 2,
+    /// Tones in G.711 alone.
+    Inband = 3,
+}
+
 macro_rules! words {
     ($($word:ident { $($number:literal $variant:ident),* })*) => {
         $(impl From<u8> for $word {
@@ -190,6 +205,7 @@ words! {
     MediaProxy { 1 Off, 2 Auto, 3 Must }
     MediaAddress { 1 Described, 2 Observed }
     Srtp { 1 Optional, 2 Required }
+    Dtmf { 1 Rfc4733, 2 Info, 3 Inband }
 }
 
 /// Codecs that a gateway can list.
@@ -226,8 +242,8 @@ pub struct MediaTerms {
     pub srtp: u8,
     /// 1: speech is transcoded where the two sides share no codec.
     pub transcode: u8,
-    /// Zeros.
-    pub spare: [u8; 1],
+    /// [`Dtmf`] as a number.
+    pub dtmf: u8,
 }
 
 impl MediaTerms {

@@ -251,6 +251,11 @@ impl Flow {
         Sums { last: self.heard.unwrap_or_default(), ..Sums::from(&self.quality) }
     }
 
+    /// Whether a packet is.
+    pub(crate) fn reads_packet(&self, packet: &[u8]) -> bool {
+        packet.get(1).is_some_and(|&second| self.reads(second & 0x7f))
+    }
+
     /// Whether a payload type is for us to read.
     pub(crate) fn reads(&self, payload_type: u8) -> bool {
         self.events != NO_EVENTS && payload_type == self.events

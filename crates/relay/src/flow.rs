@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::Instant;
+use crate::dial::Keypad;
 use crate::latch::Latch;
 use crate::quality::Quality;
 use crate::work::{NO_WORK, Secured};
@@ -89,6 +90,10 @@ pub struct PortState {
     pub fax: bool,
     /// Whether keys are heard in its tones.
     pub inband: bool,
+    /// What is to be done with keys.
+    pub keypad: Keypad,
+    /// By how much what leaves is renumbered.
+    pub shift: u16,
     /// The keys of what it sends and of what it hears.
     pub keys: [Option<Secured>; 2],
     /// What becomes of what it sends.
@@ -105,6 +110,8 @@ impl Default for PortState {
             events: NO_EVENTS,
             fax: false,
             inband: false,
+            keypad: Keypad::default(),
+            shift: 0,
             keys: [None; 2],
             transcoding: None,
         }
@@ -123,6 +130,19 @@ pub struct Pressed {
     pub port: u16,
     /// `0` to `9`, `*`, `#`, `A` to `D`, `!`.
     pub key: u8,
+    /// How it came.
+    pub way: Way,
+}
+
+/// How a key came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// As an event, which went on.
+    Passed,
+    /// As an event, which did not.
+    Kept,
+    /// As a tone.
+    Tone,
 }
 
 /// Packets of a settled flow that others left to us: what is read here, and what was on its way when it was
@@ -154,8 +174,10 @@ pub(crate) struct Flow {
     pub(crate) events: u8,
     /// It carries fax in UDP (UDPTL, T.38 §9.1), and no RTP.
     pub(crate) fax: bool,
-    /// Sender and RTP timestamp of the event heard last: all packets of one event share them.
-    pub(crate) event: Option<(u32, u32)>,
+    /// Sender and RTP timestamp of the event heard last: all packets of one event share them. And its key.
+    pub(crate) event: Option<(u32, u32, u8)>,
+    /// What is to be done with keys.
+    pub(crate) keypad: Keypad,
     /// What arrives goes nowhere: its leg waits beside the call.
     pub(crate) parked: bool,
     /// Which detector hears keys in its tones; `None`: none.
@@ -202,6 +224,7 @@ impl Flow {
             payload_types: PayloadTypes::ANY,
             events: NO_EVENTS,
             event: None,
+            keypad: Keypad::default(),
             fax: false,
             parked: false,
             inband: None,

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use wire::rtp::{self, Rtp};
 
-use crate::flow::{Flow, Owner, Pressed};
+use crate::flow::{Flow, Owner, Pressed, Way};
 use crate::latch::{Belief, Latch, REBIND_AFTER};
 use crate::work::NO_WORK;
 use crate::{Instant, Table};
@@ -41,6 +41,8 @@ pub enum DropReason {
     TooLong,
     /// To be transcoded, and late, of no codec that was agreed, or a report of a stream that only one side sees.
     NotTranscoded,
+    /// An event that the other side cannot read: its key goes on another way.
+    OtherWay,
 }
 
 /// The longest datagram of a fax: what one frame of Ethernet carries over IPv4.
@@ -48,7 +50,7 @@ const FAX_BYTES_MAX: usize = 1_472;
 
 impl DropReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NoFlow,
         Self::NotRtp,
         Self::NotRtcp,
@@ -63,6 +65,7 @@ impl DropReason {
         Self::Replayed,
         Self::TooLong,
         Self::NotTranscoded,
+        Self::OtherWay,
     ];
 
     /// The name of its counter.
@@ -83,6 +86,7 @@ impl DropReason {
             Self::Replayed => "media_replayed",
             Self::TooLong => "media_too_long",
             Self::NotTranscoded => "media_not_transcoded",
+            Self::OtherWay => "media_other_way",
         }
     }
 }
@@ -200,14 +204,14 @@ impl Table {
         if origin == Origin::Wire && self.opens(place) {
             return self.open_packet(port, place, payload, |table, clear| {
                 let (verdict, leaves) = table.judge_clear(now, port, source, clear, judge)?;
-                table.finish(verdict, [place, leaves], clear, true)
+                table.finish(now, verdict, [place, leaves], clear, true)
             });
         }
         let (verdict, leaves) = self.judge_clear(now, port, source, payload, judge)?;
         if [place, leaves] == [NO_WORK; 2] {
             return Ok(verdict);
         }
-        self.finish(verdict, [place, leaves], payload, false)
+        self.finish(now, verdict, [place, leaves], payload, false)
     }
 
     /// Judges a packet in clear; with the verdict, the place of the work of the pair it leaves by.
@@ -227,6 +231,7 @@ impl Table {
         };
         let (peer, owner, parked, tapped) = (flow.peer, flow.owner, flow.parked, flow.tapped);
         let inband = flow.inband;
+        let is_kept = flow.keypad.keeps && port & 1 == 0 && !flow.fax && flow.reads_packet(payload);
         let has_moved = core::mem::take(&mut flow.moved);
         // Who may be heard before the answer is a matter of the leg it goes to.
         let heard_by_callee = flow.towards_caller;
@@ -235,10 +240,14 @@ impl Table {
             self.change(port);
         }
         if let Some(key) = key {
-            self.note_key(Pressed { owner, port, key });
+            let way = if is_kept { Way::Kept } else { Way::Passed };
+            self.note_key(Pressed { owner, port, key, way });
         }
         if let Some(place) = inband {
             self.hear_tones(place, port, owner, payload);
+        }
+        if is_kept {
+            return Err(DropReason::OtherWay);
         }
         if is_early {
             return Err(DropReason::Early);
@@ -307,12 +316,17 @@ impl Flow {
     /// What was overtaken by a later event was told, or is lost for good.
     #[cold]
     fn hear_key(&mut self, rtp: &Rtp, payload: &[u8]) -> Option<u8> {
-        let is_told = self.event.is_some_and(|(ssrc, last)| {
+        let is_told = self.event.is_some_and(|(ssrc, last, _)| {
             ssrc == rtp.ssrc && last.wrapping_sub(rtp.timestamp) < u32::MAX / 2
         });
         let key = rtp::key(payload).filter(|_| !is_told)?;
-        self.event = Some((rtp.ssrc, rtp.timestamp));
-        Some(key)
+        // A key that lasts longer than an event can say goes on as another event, at once (§2.5.1.3).
+        let goes_on = self.event.is_some_and(|(ssrc, last, before)| {
+            let further = rtp.timestamp.wrapping_sub(last);
+            ssrc == rtp.ssrc && before == key && further == u32::from(u16::MAX)
+        });
+        self.event = Some((rtp.ssrc, rtp.timestamp, key));
+        (!goes_on).then_some(key)
     }
 
     /// The one way to move without new SDP; cold, since it is almost always an attack.

@@ -11,7 +11,7 @@ use codec::g711;
 use wire::rtp::{self, Rtp};
 
 use crate::Table;
-use crate::flow::{Owner, Pressed};
+use crate::flow::{Owner, Pressed, Way};
 use crate::table::KEYS_MAX;
 
 /// Directions in which tones are listened for at a time; of one beyond no key is heard.
@@ -31,6 +31,13 @@ const REVERSE_TWIST: f32 = 2.5;
 const APART: f32 = 6.3;
 /// What part of all that is heard the two tones are.
 const PURE: f32 = 0.75;
+
+/// The two tones of a key, Hz.
+pub(crate) fn frequencies(key: u8) -> Option<[f32; 2]> {
+    let row = KEYS.iter().position(|row| row.contains(&key))?;
+    let column = KEYS[row].iter().position(|&other| other == key)?;
+    Some([FREQUENCIES[row], FREQUENCIES[4 + column]])
+}
 
 /// The keys of one direction. Nothing in it is allocated.
 #[derive(Clone, Debug, Default)]
@@ -110,7 +117,7 @@ impl Table {
         let pressed = &mut self.pressed;
         detector.hear(body.iter().map(|&code| decode(code)), |key| {
             if pressed.len() < KEYS_MAX {
-                pressed.push_back(Pressed { owner, port, key });
+                pressed.push_back(Pressed { owner, port, key, way: Way::Tone });
             }
         });
     }

@@ -11,12 +11,13 @@
 //!
 //! Read `flow.rs` for the nouns, `latch.rs` for whom we believe, `table.rs` for where flows live,
 //! `forward.rs` for the verb, `work.rs` for what is done to a packet, `course.rs` for what a driver may do without
-//! us, `quality.rs` for the figures, `sound.rs` for what we say ourselves (`tone.rs`, `prompt.rs`), `tap.rs` for who hears it besides, `inband.rs`
-//! for keys in its tones.
+//! us, `quality.rs` for the figures, `sound.rs` for what we say ourselves (`tone.rs`, `prompt.rs`), `tap.rs` for who
+//! hears it besides, `inband.rs` for keys in its tones, `dial.rs` for those that we put into what goes on.
 
 #![forbid(unsafe_code)]
 
 mod course;
+mod dial;
 mod flow;
 mod forward;
 mod inband;
@@ -31,7 +32,8 @@ mod work;
 
 pub use codec::{Codec, Settings as Transcoding, Side as Speaker, Start};
 pub use course::{Course, Deaf, Ears, Onward, Sums};
-pub use flow::{NO_EVENTS, Opening, Owner, PayloadTypes, PortState, Pressed, Silence};
+pub use dial::{ECHO, Form, KEYS_WAITING_MAX, Keypad};
+pub use flow::{NO_EVENTS, Opening, Owner, PayloadTypes, PortState, Pressed, Silence, Way};
 pub use forward::{DropReason, Verdict};
 pub use latch::Latch;
 pub use prompt::{PromptId, Prompts};

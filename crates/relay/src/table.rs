@@ -336,6 +336,8 @@ impl Table {
             events: flow.events,
             fax: flow.fax,
             inband: flow.inband.is_some(),
+            keypad: flow.keypad,
+            shift: self.shift(port),
             keys: self.keys(port),
             transcoding: self.transcoding(port),
         })
@@ -367,6 +369,8 @@ impl Table {
         self.set_fax(port, state.fax);
         self.set_inband(port, state.inband);
         self.restore_keys(port, &state.keys);
+        self.set_keypad(port, state.keypad);
+        self.restore_shift(port, state.shift);
         if let Some(flow) = self.open_flow(port) {
             flow.latched = state.latched;
         }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::inband::DETECTORS_MAX;
-use crate::{Course, DropReason, Ears, Owner, SOUND_BYTES, Sums, TONE_BYTES, Verdict};
+use crate::{Course, DropReason, Ears, Owner, SOUND_BYTES, Sums, TONE_BYTES, Verdict, Way};
 
 const CALLER_PORT: u16 = 10_000;
 const CALLEE_PORT: u16 = 10_004;
@@ -333,7 +333,7 @@ fn a_key_is_told_once_however_its_packets_are_lost_doubled_or_late() {
         let verdict = table.forward(secs(1), CALLER_PORT, caller, &event(sequence, at, key));
         assert!(matches!(verdict, Verdict::Send { .. }), "and they go on: {verdict:?}");
     }
-    let pressed = |key| Some(Pressed { owner: Owner(7), port: CALLER_PORT, key });
+    let pressed = |key| Some(Pressed { owner: Owner(7), port: CALLER_PORT, key, way: Way::Passed });
     assert_eq!(table.poll_key(), pressed(b'5'));
     assert_eq!(table.poll_key(), pressed(b'#'));
     assert_eq!(table.poll_key(), None);

@@ -18,9 +18,10 @@ use std::collections::VecDeque;
 use codec::{Settings, Start, Transcoder};
 use srtp::{Fault, Kept, Master, Receiver, Sender};
 
-use crate::Table;
+use crate::dial::Dials;
 use crate::flow::Owner;
 use crate::forward::{DropReason, Verdict};
+use crate::{Instant, Table};
 
 const _: () = assert!(PACKETS_MAX == codec::PACKETS_MAX);
 
@@ -52,11 +53,14 @@ pub(crate) struct Work {
     is_told: bool,
     /// Makes what arrives into what the other side reads: its place in [`Bench::transcoders`].
     transcodes: Option<u16>,
+    /// Puts keys into what leaves: its place in [`Bench::dials`].
+    dials: Option<u16>,
 }
 
 impl Work {
     fn is_none(&self) -> bool {
-        self.opens.is_none() && self.seals.is_none() && self.transcodes.is_none()
+        let is_clear = self.opens.is_none() && self.seals.is_none();
+        is_clear && self.transcodes.is_none() && self.dials.is_none()
     }
 
     fn take_turned(&mut self) -> bool {
@@ -81,6 +85,7 @@ pub(crate) struct Bench {
     free_transcoders: Vec<u16>,
     /// How many were ever taken.
     transcoders_taken: u64,
+    pub(crate) dials: Dials,
 }
 
 impl Bench {
@@ -96,6 +101,29 @@ impl Bench {
             transcoders: Vec::new(),
             free_transcoders: Vec::new(),
             transcoders_taken: 0,
+            dials: Dials::new(),
+        }
+    }
+
+    /// What puts keys into what leaves by a pair with that work.
+    pub(crate) fn dial(&self, place: u16) -> Option<u16> {
+        self.work(place).and_then(|work| work.dials)
+    }
+
+    /// How far the stream has come that is made of what arrives at a pair with that work.
+    pub(crate) fn transcoded(&self, place: u16) -> Option<Start> {
+        let it = self.work(place)?.transcodes?;
+        self.transcoders.get(usize::from(it)).map(Transcoder::position)
+    }
+
+    /// What is to go as it leaves behind the keys that were put in.
+    fn renumber(&mut self, now: Instant, place: u16) {
+        let Some(dial) = self.dial(place) else { return };
+        for (room, length) in self.packets.iter_mut().zip(&mut self.lengths) {
+            let packet = room.get_mut(..*length).filter(|packet| !packet.is_empty());
+            if packet.is_some_and(|packet| !self.dials.pass(now, dial, packet)) {
+                *length = 0;
+            }
         }
     }
 
@@ -140,6 +168,9 @@ impl Bench {
     fn release(&mut self, place: u16) {
         if let Some(work) = self.works.get_mut(usize::from(place)) {
             self.free_transcoders.extend(work.transcodes);
+            if let Some(dial) = work.dials {
+                self.dials.release(dial);
+            }
             *work = Work::default();
             self.free.push(place);
         }
@@ -353,6 +384,22 @@ impl Table {
         true
     }
 
+    /// Puts keys into what leaves by an open pair from now on.
+    pub(crate) fn set_dial(&mut self, port: u16, place: u16) -> bool {
+        self.set_work(port, true, |work| work.dials = Some(place))
+            && self.open_at(port).is_some_and(|flow| self.bench.dial(flow.work) == Some(place))
+    }
+
+    /// The checkpoint of a pair's call is to be written anew: what leaves by it has another shift.
+    pub(crate) fn tell_shift(&mut self, port: u16) {
+        let Some(place) = self.open_at(port).map(|flow| flow.work) else { return };
+        if let Some(work) = self.bench.work_mut(place)
+            && !core::mem::replace(&mut work.is_told, true)
+        {
+            self.bench.turned.push_back(port & !1);
+        }
+    }
+
     /// Ends the work of a pair that closes.
     pub(crate) fn end_work(&mut self, place: u16) {
         if place != NO_WORK {
@@ -396,6 +443,7 @@ impl Table {
     /// What becomes of a verdict on a packet in clear, where it arrives at and leaves by pairs with such work.
     pub(crate) fn finish(
         &mut self,
+        now: Instant,
         verdict: Verdict,
         [arrives, place]: [u16; 2],
         packet: &[u8],
@@ -408,11 +456,17 @@ impl Table {
         Ok(match verdict {
             Verdict::Send { from, to, owner } => {
                 let seals = self.bench.work(place).is_some_and(|work| work.seals.is_some());
+                // Reports and fax have no numbers of ours.
+                let is_sound = self.open_at(from.port()).is_some_and(|flow| !flow.fax);
+                let dials = is_sound && from.port() & 1 == 0 && self.bench.dial(place).is_some();
                 if !is_made {
-                    if !was_opened && !seals {
+                    if !was_opened && !seals && !dials {
                         return Ok(verdict);
                     }
                     self.bench.lay(packet)?;
+                }
+                if dials {
+                    self.bench.renumber(now, place);
                 }
                 self.bench.seal(place, from.port() & 1 == 1)?;
                 self.tell_turned(from.port(), place);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use srtp::Suite;
 
 use super::*;
-use crate::{Course, Instant, Latch, NO_EVENTS, Opening, PayloadTypes, Pressed};
+use crate::{Course, Instant, Latch, NO_EVENTS, Opening, PayloadTypes, Pressed, Way};
 
 const PLAIN: u16 = 10_000;
 const KEYED: u16 = 10_002;
@@ -135,7 +135,7 @@ fn keys_that_are_pressed_under_a_key_are_read() {
     let event = sealed(&mut Sender::new(&master(1)), &rtp(1, 101));
     let verdict = table.forward(NOW, KEYED, at(KEYED_FAR), &event);
     assert!(matches!(verdict, Verdict::Changed { .. }));
-    let pressed = Pressed { owner: Owner(7), port: KEYED, key: b'5' };
+    let pressed = Pressed { owner: Owner(7), port: KEYED, key: b'5', way: Way::Passed };
     assert_eq!(table.poll_key(), Some(pressed));
 }
 

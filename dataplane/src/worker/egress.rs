@@ -36,11 +36,13 @@ impl<N: Nic> Worker<N> {
         given
     }
 
-    /// Sends what is due of tones and prompts. No more than there are in one round, so that it ends.
+    /// Sends what is due of tones, prompts and keys. No more than there are in one round, so that it ends.
     pub(super) fn sound(&mut self, now: Instant) {
         let mut packet = [0; relay::SOUND_BYTES];
         for _ in 0..SOUNDS_A_TURN_MAX {
-            let Some(sound) = self.switch.media().poll_sound(now, &mut packet) else { break };
+            let media = self.switch.media();
+            let due = media.poll_dialled(now, &mut packet);
+            let Some(sound) = due.or_else(|| media.poll_sound(now, &mut packet)) else { break };
             let sealed = packet.get(..sound.bytes).unwrap_or_default();
             self.send(sound.from, sound.to, sealed, Kind::Media);
         }

@@ -597,6 +597,7 @@ impl Switch {
             | Role::Register
             | Role::Errand(_)
             | Role::Refresh(_)
+            | Role::Inform(_)
             | Role::Transfer => {}
         }
     }

@@ -16,8 +16,10 @@
 
 use core::time::Duration;
 
+use relay::Way;
 use sip::{Message, Method};
 
+use super::dtmf::By;
 use super::exchange::Within;
 use super::session::SOON;
 use super::transfer::Wish;
@@ -73,6 +75,9 @@ impl Switch {
     /// Heeds the next key that the relay read. Whether there was one; what it asks for is to be done
     /// before the one after it.
     pub fn heed_key(&mut self, now: Instant) -> bool {
+        for _ in 0..self.media.table.take_lost_keys() {
+            self.counters.add(Counter::KeysLost);
+        }
         let Some(pressed) = self.media.table.poll_key() else { return false };
         self.media.wake(now);
         let Some(slot) = self.live_call(call_of(pressed.owner)) else { return true };
@@ -80,13 +85,18 @@ impl Switch {
             call.legs[side as usize].media.open_ports().any(|port| port == pressed.port)
         };
         let side = Side::BOTH.into_iter().find(|&side| hears(&self.calls[slot], side));
-        if let Some(side) = side {
-            self.key_pressed(now, slot, side, pressed.key);
+        let (key, way) = (pressed.key, pressed.way);
+        let by = if way == Way::Tone { By::Tone } else { By::Event };
+        if let Some(side) = side
+            && !self.is_key_again(now, slot, side, key, by)
+            && !self.key_pressed(now, slot, side, key)
+        {
+            self.turn_key(now, slot, side, key, way);
         }
         true
     }
 
-    /// Whether an INFO is a key that was for us.
+    /// Whether an INFO is a key that was for us, or goes on another way.
     pub(super) fn takes_key(
         &mut self,
         now: Instant,
@@ -96,7 +106,11 @@ impl Switch {
     ) -> bool {
         let tone = Some(request).filter(|request| request.method() == Method::Info);
         let tone = tone.and_then(sip::dtmf::Tone::read);
-        tone.is_some_and(|tone| self.key_pressed(now, slot, side, tone.key))
+        tone.is_some_and(|tone| {
+            self.is_key_again(now, slot, side, tone.key, By::Info)
+                || self.key_pressed(now, slot, side, tone.key)
+                || self.turns_info(now, slot, side, tone)
+        })
     }
 
     /// Whether the key was for us: then the far side does not hear of it.

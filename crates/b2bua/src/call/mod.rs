@@ -27,6 +27,7 @@ mod announce;
 mod answer;
 mod attempt;
 mod branches;
+mod dtmf;
 mod exchange;
 mod failure;
 pub(crate) mod fence;
@@ -60,6 +61,7 @@ use link::{Ask, Report};
 
 use self::announce::Farewell;
 use self::branches::Branches;
+use self::dtmf::Keys;
 use self::keypad::Typed;
 use self::reliable::{FORKS_MAX, Fork, Reliable};
 use crate::Instant;
@@ -301,6 +303,8 @@ pub(crate) struct Call {
     transfer: Option<u16>,
     /// The keys that somebody pressed last.
     typed: Typed,
+    /// Those that go from one side to the other.
+    keys: Keys,
     /// Media of ports that are closed, by the side they faced.
     heard_before: [MediaFigures; 2],
     /// What the caller is told before the answer.
@@ -345,6 +349,7 @@ impl Call {
             refresh: None,
             transfer: None,
             typed: Typed::NOTHING,
+            keys: Keys::NONE,
             heard_before: [MediaFigures::default(); 2],
             reliable: Reliable::NONE,
             announces: false,

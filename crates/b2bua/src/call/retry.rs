@@ -37,12 +37,15 @@ impl Switch {
                 let is_sought = matches!(call.state, State::Trying | State::Ringing);
                 is_sought && call.branches.has(index, key)
             }
-            (Role::Exchange | Role::Refresh(_), Some(call)) => call.state.is_confirmed(),
+            (Role::Exchange | Role::Refresh(_) | Role::Inform(_), Some(call)) => {
+                call.state.is_confirmed()
+            }
             (Role::Transfer, Some(_)) => slot.is_some_and(|slot| self.is_calling(slot, key)),
             (
                 Role::Attempt(_)
                 | Role::Exchange
                 | Role::Refresh(_)
+                | Role::Inform(_)
                 | Role::Transfer
                 | Role::Caller
                 | Role::Register,

@@ -9,6 +9,7 @@
 //! of a private network behind a public one (learned from the packets instead).
 
 mod far;
+mod keypad;
 mod passage;
 mod secured;
 mod speech;
@@ -17,7 +18,7 @@ mod told;
 use core::time::Duration;
 use std::net::IpAddr;
 
-use link::profile::{MediaAddress, MediaTerms, Srtp};
+use link::profile::{Dtmf, MediaAddress, MediaTerms, Srtp};
 use link::record::{CallKey, MediaFigures};
 use relay::{Latch, Opening, Owner, PayloadTypes};
 use sip::Sdp;
@@ -65,6 +66,8 @@ pub(crate) struct LegMedia {
     pub(crate) told: Described,
     /// What it said of its speech when it last offered or answered.
     spoken: [Spoken; STREAMS_MAX],
+    /// The payload type of telephone events that it was told last, by which it may send them.
+    told_events: [Option<u8>; STREAMS_MAX],
 }
 
 /// Which of our descriptions a leg heard last (RFC 3264 §8): the version counts on when it changes,
@@ -89,6 +92,7 @@ impl LegMedia {
         asked: false,
         told: Described { version: 0, hash: 0 },
         spoken: [Spoken::NONE; STREAMS_MAX],
+        told_events: [None; STREAMS_MAX],
     };
 
     /// How what it says of a stream's keys is read.
@@ -317,7 +321,9 @@ impl MediaPlane {
             for (index, _) in told.iter().enumerate().filter(|(_, medium)| medium.is_told()) {
                 self.open_stream(now, streams, index)?;
             }
+            let events = keypad::told_events(&sdp, word, streams.between(from));
             self.settle_speech(now, streams, from, word, transcodes, &sdp)?;
+            streams.legs[to].told_events = events;
         }
         let ours = if bypassed { [END_TO_END; STREAMS_MAX] } else { streams.legs[to].ports };
         let edits = core::array::from_fn::<_, STREAMS_MAX, _>(|index| match &told[index] {
@@ -510,6 +516,7 @@ impl MediaPlane {
             let events = media.and_then(|media| media.telephone_event);
             let events = events.filter(|_| !streams.inside[other]);
             self.table.set_events(port, events.unwrap_or(relay::NO_EVENTS));
+            self.settle_keypads(streams, index);
             let is_speech = media.is_some_and(|media| media.kind == b"audio" && media.port != 0);
             self.listen_for_tones(streams, index, is_speech);
             held |= media.is_none_or(|media| {
@@ -528,7 +535,8 @@ impl MediaPlane {
         let ports = [0, 1].map(|leg| streams.legs[leg].ports[index]);
         let by_events = ports.iter().all(|&port| self.snapshot(port).events != relay::NO_EVENTS);
         for (port, terms) in ports.into_iter().zip(streams.terms) {
-            self.table.set_inband(port, is_speech && terms.inband != 0 && !by_events);
+            let sounds = terms.inband != 0 || Dtmf::from(terms.dtmf) == Dtmf::Inband;
+            self.table.set_inband(port, is_speech && sounds && !by_events);
         }
     }
 

@@ -39,7 +39,8 @@ impl Streams<'_> {
             return callee.bypassed;
         }
         let wanted = self.terms.map(|terms| MediaProxy::from(terms.proxy));
-        let has_work = self.terms.iter().any(|terms| terms.srtp | terms.transcode != 0);
+        let has_work =
+            self.terms.iter().any(|terms| terms.srtp | terms.transcode | terms.dtmf != 0);
         let is_ours = self.reads || has_work || self.inside.contains(&true) || {
             let [caller, callee] = self.locals.map(|local| local.address.is_ipv4());
             caller != callee

@@ -16,12 +16,16 @@ const CHEAPEST: [Codec; 4] = [Codec::Pcma, Codec::Pcmu, Codec::G722, Codec::G729
 const PACKET_MS: u8 = 20;
 
 /// What a leg said of the speech of one stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spoken {
     /// The codecs of ours that it listed, a bit each.
     codecs: u8,
     /// The payload type of telephone events.
-    events: Option<u8>,
+    pub(super) events: Option<u8>,
+    /// Ticks of their clock in a millisecond.
+    pub(super) events_khz: u8,
+    /// Whether it said anything.
+    pub(super) is_said: bool,
     /// Milliseconds of a packet that it wants.
     packet_ms: Option<u8>,
 }
@@ -37,7 +41,8 @@ pub(super) fn named(codec: Codec) -> sip::sdp::Codec {
 }
 
 impl Spoken {
-    pub(super) const NONE: Self = Self { codecs: 0, events: None, packet_ms: None };
+    pub(super) const NONE: Self =
+        Self { codecs: 0, events: None, events_khz: 8, is_said: false, packet_ms: None };
 
     /// What a description says.
     pub(super) fn of(media: &Media<'_>) -> Self {
@@ -46,6 +51,8 @@ impl Spoken {
         Self {
             codecs: listed.fold(0, |all, codec| all | 1 << codec as u8),
             events: media.telephone_event,
+            events_khz: media.telephone_event.map_or(8, |number| clock_khz(media, number)),
+            is_said: true,
             packet_ms: media.packet_ms().and_then(|ms| u8::try_from(ms).ok()),
         }
     }
@@ -69,6 +76,18 @@ impl Spoken {
         let may = |codec: &Codec| self.has(*codec) && allows(terms, named(*codec));
         Some([CHEAPEST.into_iter().find(may)?, answered])
     }
+}
+
+/// The clock of a payload type as `a=rtpmap` has it.
+fn clock_khz(media: &Media<'_>, number: u8) -> u8 {
+    let rates = media.attributes().filter_map(|attribute| {
+        let map = core::str::from_utf8(attribute.strip_prefix(b"rtpmap:")?).ok()?;
+        let (of, encoding) = map.split_once(' ')?;
+        let rate = encoding.trim().split('/').nth(1)?;
+        (of.parse() == Ok(number)).then(|| rate.parse::<u32>().ok())?
+    });
+    let khz = rates.map(|rate| rate / 1_000).find(|khz| matches!(khz, 8..=96));
+    khz.map_or(8, |khz| khz as u8)
 }
 
 /// Whether a medium has a codec under its own payload type.

@@ -5,6 +5,7 @@
 //!  annexb, -a   no where either says no, else yes where either says yes, else as described (RFC 4856, RFC 7261)
 //!  ptime        the hearer's, else the teller's, else as described
 //!  T.38, keys   unless either refuses them
+//!  keys         who knows them another way is told of no events, and tells of events in whose stead we send INFO or tones
 //!  speech       where either side wants it transcoded, an offer has also what we can make of it, behind the rest;
 //!               an answer that names such is told as what the hearer offered and we can make
 //! ```
@@ -12,7 +13,7 @@
 //! One pure function says so for every medium. A medium of which nothing is left is refused; where that was the
 //! only sound, so is the description.
 
-use link::profile::{Annex, MediaTerms};
+use link::profile::{Annex, Dtmf, MediaTerms};
 use sip::Sdp;
 use sip::sdp::{Change, Codec, Media};
 
@@ -92,7 +93,42 @@ pub(super) fn told(
     if silenced && !sounds { Err(MediaFault::NoCodec) } else { Ok(told) }
 }
 
+/// What a description is told with of telephone events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Events {
+    /// None.
+    Without,
+    /// What it has.
+    AsDescribed,
+    /// Ours, by this payload type.
+    Added(u8),
+}
+
 impl Between<'_> {
+    /// What the hearer is told of telephone events. Who knows keys another way is not told of them, and
+    /// whom we tell of them in another's stead sends them to us.
+    pub(super) fn events(&self, media: &Media<'_>, word: Word, offered: Spoken) -> Events {
+        if self.is_plain() {
+            return Events::AsDescribed;
+        }
+        let is_answer = word == Word::Answer && offered.is_said;
+        let is_refused = self.teller.events_refused | self.hearer.events_refused != 0;
+        if is_refused || knows_no_events(self.hearer) || is_answer && offered.events.is_none() {
+            return Events::Without;
+        }
+        let interworks =
+            knows_no_events(self.teller) || Dtmf::from(self.hearer.dtmf) == Dtmf::Rfc4733;
+        if media.telephone_event.is_some() || !interworks || word == Word::Answer && !is_answer {
+            return Events::AsDescribed;
+        }
+        let is_free = |&number: &u8| media.payload_types().all(|listed| listed != number);
+        let number = match offered.events.filter(|_| is_answer) {
+            Some(number) => Some(number),
+            None => [101].into_iter().chain(96..=127).find(is_free),
+        };
+        number.map_or(Events::AsDescribed, Events::Added)
+    }
+
     /// Whether descriptions pass as they are.
     pub(super) fn is_plain(&self) -> bool {
         self.teller.is_plain() && self.hearer.is_plain()
@@ -148,7 +184,7 @@ impl Between<'_> {
             let made = relay::Codec::ALL.into_iter().find(|&made| named(made) == codec);
             self.transcodes()
                 && word == Word::Answer
-                && offered != Spoken::default()
+                && offered.is_said
                 && made.is_some_and(|made| !offered.has(made))
         };
         let is_allowed = |codec: Codec| {
@@ -156,12 +192,17 @@ impl Between<'_> {
         };
         let pair = (self.transcodes() && word == Word::Answer)
             .then(|| offered.pair(media, &codecs, self.hearer));
+        let told_events = self.events(media, word, offered);
+        let is_allowed = |codec: Codec| {
+            is_allowed(codec) && (codec != Codec::TelephoneEvent || told_events != Events::Without)
+        };
         if let Some([theirs, _]) = pair.flatten() {
             let mut change = Change::NONE;
             change.list(theirs.payload_type());
             let is_event = |payload: &u8| codecs.of(*payload) == Codec::TelephoneEvent;
             let events = media.payload_types().filter(is_event);
             events.filter(|_| is_allowed(Codec::TelephoneEvent)).for_each(|it| change.list(it));
+            add_events(told_events, &mut change);
             self.set_packet_time(media, &mut change);
             return Medium::Told(Some(change));
         }
@@ -175,7 +216,8 @@ impl Between<'_> {
             return Medium::Refused;
         }
         let first = self.first_choices().filter(|_| word == Word::Offer);
-        if left < listed || first.is_some() || makes {
+        let adds = matches!(told_events, Events::Added(_));
+        if left < listed || first.is_some() || makes || adds {
             is_changed = true;
             for choice in first.into_iter().flat_map(MediaTerms::codecs) {
                 let of = |payload: &u8| codecs.of(*payload) as u8 == choice;
@@ -192,6 +234,7 @@ impl Between<'_> {
                 change.add_line(&[b"fmtp:18 annexb=no"]);
             }
         }
+        add_events(told_events, &mut change);
         for (codec, name, said) in [
             (Codec::G729, &b"annexb"[..], [self.teller.annexb, self.hearer.annexb]),
             (Codec::G723, b"annexa", [self.teller.annexa, self.hearer.annexa]),
@@ -232,6 +275,20 @@ impl Between<'_> {
     }
 }
 
+/// Whether whose terms these are is told keys otherwise than by events.
+pub(super) fn knows_no_events(terms: &MediaTerms) -> bool {
+    matches!(Dtmf::from(terms.dtmf), Dtmf::Info | Dtmf::Inband)
+}
+
+fn add_events(events: Events, change: &mut Change) {
+    let Events::Added(number) = events else { return };
+    let digits = [number / 100, number / 10 % 10, number % 10].map(|digit| b'0' + digit);
+    let digits = &digits[usize::from(number < 100)..];
+    change.list(number);
+    change.add_line(&[b"rtpmap:", digits, b" telephone-event/8000"]);
+    change.add_line(&[b"fmtp:", digits, b" 0-16"]);
+}
+
 /// Whether a gateway may be told of a codec, and tell of it.
 pub(super) fn allows(terms: &MediaTerms, codec: Codec) -> bool {
     match codec {
@@ -269,7 +326,7 @@ mod tests {
         inband: 0,
         srtp: 0,
         transcode: 0,
-        spare: [0; 1],
+        dtmf: 0,
     };
 
     const AUDIO: &str = "m=audio 9 RTP/AVP 0 8 18 101\r\na=rtpmap:101 telephone-event/8000\r\n";
@@ -293,7 +350,7 @@ mod tests {
         let told = told(
             &sdp,
             word,
-            Between { teller, hearer, offered: Default::default(), has_room: true },
+            Between { teller, hearer, offered: [Spoken::NONE; STREAMS_MAX], has_room: true },
         )?;
         let edits: Vec<_> = told
             .iter()

@@ -11,7 +11,12 @@ const CUSTOMER: u32 = 3;
 
 impl World {
     /// What a gateway wants of media.
-    fn media_of(&mut self, gateway: u32, codecs: &[Codec], change: impl FnOnce(&mut MediaTerms)) {
+    pub(super) fn media_of(
+        &mut self,
+        gateway: u32,
+        codecs: &[Codec],
+        change: impl FnOnce(&mut MediaTerms),
+    ) {
         self.wants(gateway, |profile| {
             let listed = profile.media.codecs.iter_mut().zip(codecs);
             listed.for_each(|(place, &codec)| *place = codec as u8);

@@ -10,6 +10,7 @@ mod cancel;
 mod challenge;
 mod detour;
 mod dialog;
+mod dtmf;
 mod endings;
 mod errand;
 mod failover;

@@ -397,12 +397,12 @@ fn an_update_with_an_offer_is_an_exchange_without_ack() {
 fn an_info_is_passed_on_with_its_body_and_its_answer_back() {
     let mut world = World::new();
     let (_, _, answer) = world.talking();
-    let info = caller_request("INFO", 2, &answer, "Signal=5\r\nDuration=160\r\n")
-        .replace("application/sdp", "application/dtmf-relay");
+    let info = caller_request("INFO", 2, &answer, "<media_control/>\r\n")
+        .replace("application/sdp", "application/media_control+xml");
     world.caller_sends(&info);
     let inner = world.vendor_gets(0, "INFO ");
-    assert_eq!(header(&inner, "Content-Type"), "application/dtmf-relay");
-    assert_eq!(body(&inner), "Signal=5\r\nDuration=160\r\n");
+    assert_eq!(header(&inner, "Content-Type"), "application/media_control+xml");
+    assert_eq!(body(&inner), "<media_control/>\r\n");
     world.vendor_says(0, &inner, 200, "", "");
     world.caller_gets("SIP/2.0 200 ");
     world.is_quiet();

@@ -182,6 +182,8 @@ pub(crate) enum Role {
     Refresh(Side),
     /// Our INVITE to the target of a transfer.
     Transfer,
+    /// A key that this leg is told.
+    Inform(Side),
 }
 
 /// A timer that runs: small, since each call has six transactions, and each of them two of these.
