@@ -2,10 +2,13 @@
 
 use core::fmt;
 
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+
 use crate::cipher::Cipher;
 use crate::derive::{Purpose, Session};
 use crate::packet::{RTCP_HEADER, Rtp, rtcp_ssrc};
-use crate::stream::{Kept, Streams};
+use crate::stream::{Kept, STREAMS, Streams};
 use crate::{Fault, Master};
 
 /// SRTCP has 31 bits for its index.
@@ -24,6 +27,9 @@ pub struct Sender {
     /// SSRC and index is used once.
     rtcp_index: u32,
     turned: bool,
+    /// Streams that leave by another SSRC: theirs, then ours.
+    renamed: [Option<(u32, u32)>; STREAMS],
+    names: u32,
 }
 
 impl Sender {
@@ -37,6 +43,8 @@ impl Sender {
             streams: Streams::new(),
             rtcp_index: 0,
             turned: false,
+            renamed: [None; STREAMS],
+            names: 0,
         }
     }
 
@@ -66,7 +74,47 @@ impl Sender {
         core::mem::take(&mut self.turned)
     }
 
-    /// Protects the RTP packet in the first `length` bytes of `room`; how long it is now.
+    /// The SSRC by which a stream leaves. One that may be of those we have forgotten could come again to a number that
+    /// it had, under the same key: it leaves as one that never was.
+    fn name(&mut self, ssrc: u32, head: &[u8]) -> u32 {
+        let renamed = self.renamed.iter().flatten().find(|(theirs, _)| *theirs == ssrc);
+        if let Some((_, ours)) = renamed.filter(|(_, ours)| self.streams.knows(*ours)) {
+            return *ours;
+        }
+        if !self.streams.may_be_forgotten(ssrc) {
+            return ssrc;
+        }
+        let ours = loop {
+            self.names = self.names.wrapping_add(1);
+            let ours = self.new_name(head);
+            if !self.streams.knows(ours) {
+                break ours;
+            }
+        };
+        let is_free = |place: &Option<(u32, u32)>| {
+            place.is_none_or(|(theirs, ours)| theirs == ssrc || !self.streams.knows(ours))
+        };
+        let at = self.renamed.iter().position(is_free).unwrap_or(0);
+        self.renamed[at] = Some((ssrc, ours));
+        // Whoever goes on from a checkpoint must not come to the same name.
+        self.turned = true;
+        ours
+    }
+
+    /// Of the key, of what no other process had, of how many there were, and of the packet.
+    fn new_name(&self, head: &[u8]) -> u32 {
+        let mut hash =
+            Hmac::<Sha1>::new_from_slice(self.master.expose()).expect("HMAC takes any key");
+        hash.update(b"ssrc");
+        hash.update(&self.rtcp_index.to_be_bytes());
+        hash.update(&self.names.to_be_bytes());
+        hash.update(head);
+        let hash = hash.finalize().into_bytes();
+        u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
+    }
+
+    /// Protects the RTP packet in the first `length` bytes of `room`; how long it is now. Of a stream that may
+    /// be one we have forgotten the SSRC is another behind this.
     ///
     /// # Errors
     ///
@@ -75,12 +123,16 @@ impl Sender {
     pub fn protect_rtp(&mut self, room: &mut [u8], length: usize) -> Result<usize, Fault> {
         let packet = room.get(..length).ok_or(Fault::Malformed)?;
         let rtp = Rtp::read(packet).ok_or(Fault::Malformed)?;
-        let index = self.streams.guess(rtp.ssrc, rtp.sequence);
-        if !self.streams.is_new(rtp.ssrc, index) {
+        let ssrc = self.name(rtp.ssrc, packet.get(..12).unwrap_or_default());
+        let index = self.streams.guess(ssrc, rtp.sequence);
+        if !self.streams.is_new(ssrc, index) {
             return Err(Fault::Replayed);
         }
-        let length = self.rtp.seal_rtp(room, length, rtp.header, rtp.ssrc, index)?;
-        self.turned |= self.streams.note(rtp.ssrc, index);
+        if let Some(name) = room.get_mut(8..12) {
+            name.copy_from_slice(&ssrc.to_be_bytes());
+        }
+        let length = self.rtp.seal_rtp(room, length, rtp.header, ssrc, index)?;
+        self.turned |= self.streams.note(ssrc, index);
         Ok(length)
     }
 

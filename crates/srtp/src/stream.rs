@@ -52,15 +52,19 @@ pub(crate) struct Streams {
     streams: [Option<Stream>; STREAMS],
     /// Counts uses, so that the oldest is known.
     clock: u64,
+    /// There were others, of which nothing is known any more.
+    has_forgotten: bool,
 }
 
 impl Streams {
     pub(crate) const fn new() -> Self {
-        Self { streams: [None; STREAMS], clock: 0 }
+        Self { streams: [None; STREAMS], clock: 0, has_forgotten: false }
     }
 
     pub(crate) fn restore(kept: &[Option<Position>; KEPT_STREAMS]) -> Self {
-        let mut streams = Self::new();
+        // Of fewer nothing was left out.
+        let has_forgotten = kept.iter().all(Option::is_some);
+        let mut streams = Self { has_forgotten, ..Self::new() };
         for position in kept.iter().rev().flatten() {
             let highest = position.index % INDEX_END;
             let at = streams.place(position.ssrc);
@@ -82,6 +86,15 @@ impl Streams {
 
     fn find(&self, ssrc: u32) -> Option<&Stream> {
         self.streams.iter().flatten().find(|stream| stream.ssrc == ssrc)
+    }
+
+    /// Whether a stream may be one of which nothing is known any more.
+    pub(crate) fn may_be_forgotten(&self, ssrc: u32) -> bool {
+        self.has_forgotten && !self.knows(ssrc)
+    }
+
+    pub(crate) fn knows(&self, ssrc: u32) -> bool {
+        self.find(ssrc).is_some()
     }
 
     /// Where a stream stands, or is to stand.
@@ -147,6 +160,7 @@ impl Streams {
         let begun = Stream { ssrc, highest: index, window: 1, is_old: false, used };
         let before = self.streams[at].filter(|stream| stream.ssrc == ssrc);
         let Some(before) = before else {
+            self.has_forgotten |= self.streams[at].is_some();
             self.streams[at] = Some(begun);
             // Of a stream that it does not know a checkpoint says the right thing: the first turn.
             return index >= TURN;

@@ -250,3 +250,40 @@ proptest! {
         prop_assert!(unprotect(&mut Receiver::new(&master(suite, 1)), &sealed).is_err());
     }
 }
+
+#[test]
+fn a_stream_that_was_forgotten_never_comes_to_the_same_key_stream_again() {
+    let suite = Suite::AesCm128HmacSha1Tag80;
+    let master = master(suite, 7);
+    let mut sender = Sender::new(&master);
+    let mut used = std::collections::BTreeSet::new();
+    let mut sent = |sender: &mut Sender, ssrc: u32, sequence: u16| {
+        let sealed = protect(sender, &rtp(ssrc, sequence)).unwrap();
+        let name = <[u8; 4]>::try_from(&sealed[8..12]).unwrap();
+        assert!(used.insert((name, sequence)), "{name:?} {sequence}");
+        (u32::from_be_bytes(name), sealed)
+    };
+    // The first streams keep their names, and so does the one that makes us forget.
+    for ssrc in 1..=5 {
+        assert_eq!(sent(&mut sender, ssrc, 7).0, ssrc);
+    }
+    let mut receiver = Receiver::new(&master);
+    let (name, sealed) = sent(&mut sender, 1, 7);
+    assert_ne!(name, 1);
+    assert!(sender.take_turned(), "a checkpoint must know the name");
+    assert!(unprotect(&mut receiver, &sealed).is_ok());
+    assert_eq!(sent(&mut sender, 1, 8).0, name, "it goes on by its name");
+    assert_eq!(sent(&mut sender, 5, 8).0, 5);
+    for round in 0..3 {
+        for ssrc in 1..=6 {
+            let _ = sent(&mut sender, ssrc, 7 + u16::from(round == 0) * 20);
+        }
+    }
+    // Nor after a restart, however often.
+    let kept = sender.kept();
+    let mut restored = Sender::restore(&master, &kept);
+    let (name, _) = sent(&mut restored, 2, 7);
+    assert_ne!(name, 2);
+    let mut again = Sender::restore(&master, &restored.kept());
+    assert_ne!(sent(&mut again, 2, 7).0, name);
+}
