@@ -442,10 +442,14 @@ impl Switch {
             Err(MediaFault::Unsecured) => self.counters.add(Counter::RefusedUnsecured),
             _ => {}
         }
+        self.count_transcoded();
+        carried
+    }
+
+    pub(super) fn count_transcoded(&mut self) {
         let [made, unmade] = self.media.take_transcoded();
         (0..made).for_each(|_| self.counters.add(Counter::CallsTranscoded));
         (0..unmade).for_each(|_| self.counters.add(Counter::TranscodersFull));
-        carried
     }
 
     /// Takes a description of a leg for true.

@@ -185,7 +185,9 @@ impl Switch {
         let Some(side) = self.side_of_transfer(slot) else { return };
         self.set_deadline(slot, Deadline::Exchange, None);
         let is_agreed = if is_acked {
-            description(message).is_some()
+            // The target has said what it speaks and hears of nothing more.
+            let answer = description(message);
+            answer.is_some_and(|answer| self.agree_speech(now, slot, side.other(), answer))
         } else {
             self.answer_target(now, slot, side, invite, message)
         };
@@ -205,6 +207,15 @@ impl Switch {
         if !matches!(plan, Some(Plan::Consult | Plan::Return)) {
             self.counters.add(Counter::TransfersDone);
         }
+    }
+
+    /// What is made of the speech of two of whom the second has answered. `false`: they have no common codec and
+    /// there is no room to make one.
+    fn agree_speech(&mut self, now: Instant, slot: usize, from: Side, answer: &[u8]) -> bool {
+        let mut streams = Self::media_parts(&mut self.calls, &self.setup, &self.profiles, slot);
+        let is_agreed = self.media.agree_speech(now, &mut streams, from, answer);
+        self.count_transcoded();
+        is_agreed
     }
 
     /// The answer of whoever stays, in the ACK. Whether there is one.

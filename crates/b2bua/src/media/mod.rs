@@ -341,6 +341,23 @@ impl MediaPlane {
         Ok(length)
     }
 
+    /// An answer that is told to nobody: who offered has said before what it speaks. `false`: there is no room to make
+    /// what it needs.
+    pub(crate) fn agree_speech(
+        &mut self,
+        now: Instant,
+        streams: &mut Streams<'_>,
+        from: Side,
+        answer: &[u8],
+    ) -> bool {
+        let Ok(sdp) = Sdp::parse(answer) else { return false };
+        let transcodes = streams.between(from).transcodes();
+        let is_ours = !streams.legs[from as usize].bypassed;
+        let settled =
+            is_ours.then(|| self.settle_speech(now, streams, from, Word::Answer, transcodes, &sdp));
+        settled.is_none_or(|settled| settled.is_ok())
+    }
+
     /// Remembers what a leg says of its speech; with an answer, settles what is made of it for the other.
     fn settle_speech(
         &mut self,

@@ -829,3 +829,28 @@ fn a_restart_on_the_way_to_whoever_waits_leaves_nobody_alone() {
         scene.world.settles();
     }
 }
+
+#[test]
+fn who_is_brought_together_by_keys_and_shares_no_codec_is_transcoded() {
+    let mut scene = Scene::with(|keys| keys.ringback = 1);
+    scene.world.media_of(3, &[], |terms| terms.transcode = 1);
+    let law = |description: String, number: u8| {
+        description.replace("RTP/AVP 0 8 101", &format!("RTP/AVP {number} 101"))
+    };
+    scene.presses("*17777#");
+    let (_, invite) = scene.target_is_called();
+    assert!(body(&invite).contains("m=audio "), "{invite}");
+    scene.world.vendor_says(1, &invite, 200, "t", &law(target_sdp(), 0));
+    scene.world.vendor_gets(1, "ACK ");
+    scene.world.commit();
+    let again = scene.world.caller_gets("INVITE ");
+    caller_says(&mut scene.world, &again, 200, &law(caller_sdp(), 8));
+    scene.world.caller_gets("ACK ");
+    let world = &mut scene.world;
+    // It is made in one of the two calls that it passes.
+    let ports = (10_000..10_040).step_by(2);
+    let made = ports.filter_map(|port| world.switch.media().transcoding(port));
+    let all: Vec<[u8; 2]> = made.map(|it| [it.from.payload_type, it.to.payload_type]).collect();
+    assert!(all.contains(&[0, 8]) && all.contains(&[8, 0]), "{all:?}");
+    assert_eq!(world.count(Counter::CallsTranscoded), 1);
+}
