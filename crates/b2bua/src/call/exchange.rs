@@ -218,7 +218,7 @@ impl Switch {
             _ => Method::Info,
         };
         let mut rewritten = self.take_scratch();
-        let content = self.content_for(now, slot, side, request, &mut rewritten);
+        let content = self.content_for(now, slot, side, Word::Offer, request, &mut rewritten);
         let sent = content.and_then(|content| {
             let confirmed = self.calls[slot].state.is_confirmed();
             let extensions = match confirmed && !is_opaque(method) {
@@ -316,6 +316,7 @@ impl Switch {
         now: Instant,
         slot: usize,
         side: Side,
+        word: Word,
         message: &Message<'a>,
         out: &'a mut [u8],
     ) -> Result<Content<'a>, u16> {
@@ -325,7 +326,6 @@ impl Switch {
             return Ok(content_type.filter(|_| !body.is_empty()).map(|kind| (kind, body)));
         }
         let Some(body) = description(message) else { return Ok(None) };
-        let word = if message.request().is_some() { Word::Offer } else { Word::Answer };
         match self.carry(now, slot, side, word, body, out) {
             Ok(length) => Ok(Some((SDP, &out[..length]))),
             Err(MediaFault::Unusable) => {
@@ -476,7 +476,7 @@ impl Switch {
     ) -> Result<(Content<'a>, Extensions), u16> {
         let (from, to) = (exchange.from, exchange.from.other());
         let is_confirmed = self.calls[slot].state.is_confirmed();
-        let extensions = self.with_kept(exchange.server, Which::Request, |switch, request| {
+        let asked = self.with_kept(exchange.server, Which::Request, |switch, request| {
             // A PRACK is no target refresh.
             if request.method() != Method::Prack {
                 switch.refresh_leg(slot, from, request);
@@ -484,16 +484,20 @@ impl Switch {
             if let Some(offer) = description(request) {
                 switch.believe(now, slot, from, offer);
             }
-            match is_confirmed {
+            let extensions = match is_confirmed {
                 true => switch.settle_session(now, slot, from, request),
                 false => Extensions::NONE,
-            }
+            };
+            (extensions, description(request).is_some())
         });
+        // Who was asked without an offer makes one, and its answer comes in the ACK (RFC 3261 §14.1).
+        let (extensions, offered) = asked.unwrap_or((Extensions::NONE, true));
+        let word = if offered { Word::Answer } else { Word::Offer };
         self.refresh_leg(slot, to, message);
         if is_confirmed {
             self.heed_session(now, slot, to, message);
         }
-        let content = self.content_for(now, slot, to, message, out)?;
+        let content = self.content_for(now, slot, to, word, message, out)?;
         if let Some(body) = description(message) {
             self.believe(now, slot, to, body);
         }
@@ -505,7 +509,7 @@ impl Switch {
         if let Some((_, body)) = content {
             self.keep_description(slot, from, body);
         }
-        Ok((content, extensions.unwrap_or(Extensions::NONE)))
+        Ok((content, extensions))
     }
 
     /// A target refresh. A Contact that does not fit leaves the old one in force.

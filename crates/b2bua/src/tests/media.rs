@@ -506,3 +506,24 @@ fn where_all_transcoders_are_taken_nothing_is_added_to_an_offer() {
     world.ended_by(call, EndedBy::Server, EndReason::NoCodec);
     assert_eq!(world.count(Counter::TranscodersFull), 1);
 }
+
+#[test]
+fn what_is_offered_in_the_answer_to_an_empty_re_invite_is_an_offer() {
+    let mut world = World::new();
+    world.media_of(3, &[Codec::Pcma, Codec::Pcmu], |_| {});
+    let (_, invite, answer) = world.talking();
+    assert_eq!(formats(&invite), "8 0 101");
+    world.caller_sends(&caller_request("INVITE", 2, &answer, ""));
+    world.caller_gets("SIP/2.0 100 ");
+    let inner = world.vendor_gets(0, "INVITE ");
+    assert_eq!(body(&inner), "");
+    world.vendor_says(0, &inner, 200, "", &vendor_sdp());
+    let offered = world.caller_gets("SIP/2.0 200 ");
+    assert_eq!(formats(&offered), "8 0 101", "an offer comes in the order of who reads it");
+    world.caller_sends(&caller_request("ACK", 2, &answer, &caller_sdp()));
+    let ack = world.vendor_gets(0, "ACK ");
+    assert_eq!(formats(&ack), "0 8 101", "an answer as it came");
+    world.caller_sends(&caller_request("BYE", 3, &answer, ""));
+    world.ignore_messages();
+    world.settles();
+}
