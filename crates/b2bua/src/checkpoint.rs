@@ -108,6 +108,7 @@ fn put_leg(cursor: &mut Cursor<'_>, leg: &Leg, ports: &[PortState; STREAMS_MAX])
         let remote = state.remote.map_or(Endpoint::NONE, Endpoint::from);
         cursor.put(remote.as_bytes())?;
         let held = u8::from(state.on_hold) | u8::from(state.fax) << 1 | u8::from(state.inband) << 2;
+        let held = held | u8::from(state.fixed) << 3;
         cursor.put(&[u8::from(state.latched), held, state.events])?;
         cursor.put(&state.keypad.to_bytes())?;
         cursor.put(&state.shift.to_le_bytes())?;
@@ -202,12 +203,13 @@ fn take_leg(
         let shift = u16::from_le_bytes(reader.take()?);
         let payload_types = PayloadTypes::from_bits(u128::from_le_bytes(reader.take()?));
         let (latched, on_hold, fax) = (latched != 0, held & 1 != 0, held & 2 != 0);
-        let inband = held & 4 != 0;
+        let (inband, fixed) = (held & 4 != 0, held & 8 != 0);
         let keys = [take_key(reader)?, take_key(reader)?];
         let transcoding = read_transcoding(reader.take()?)?;
         *state = PortState {
             remote,
             latched,
+            fixed,
             on_hold,
             payload_types,
             events,
@@ -353,6 +355,7 @@ mod tests {
         let state = PortState {
             remote: Some("192.0.2.1:4000".parse().unwrap()),
             latched: true,
+            fixed: true,
             on_hold: false,
             payload_types: PayloadTypes::ANY.with(8),
             events: 101,
@@ -387,7 +390,7 @@ mod tests {
         assert!(caller.media.bypassed && !caller.media.held);
         assert_eq!(caller.media.rounds, [3, 4]);
         let fax = checkpoint.ports[1][0];
-        assert!(fax.latched && fax.fax && !fax.on_hold);
+        assert!(fax.latched && fax.fixed && fax.fax && !fax.on_hold);
         assert_eq!(fax.keys, [Some(secured(1)), Some(secured(2))]);
         assert_eq!(fax.transcoding, Some(transcoding()));
         let form = Form::Events { payload_type: 101, khz: 8 };

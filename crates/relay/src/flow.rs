@@ -80,6 +80,8 @@ pub struct PortState {
     pub remote: Option<SocketAddr>,
     /// Whether packets have proven it.
     pub latched: bool,
+    /// Whether it is where it was described, and nothing may be learned.
+    pub fixed: bool,
     /// Whether the far end is on hold.
     pub on_hold: bool,
     /// What may pass.
@@ -105,6 +107,7 @@ impl Default for PortState {
         Self {
             remote: None,
             latched: false,
+            fixed: false,
             on_hold: false,
             payload_types: PayloadTypes::ANY,
             events: NO_EVENTS,

@@ -331,6 +331,7 @@ impl Table {
         self.peek(port).map_or_else(PortState::default, |flow| PortState {
             remote: flow.remote,
             latched: flow.latched,
+            fixed: flow.latch == Latch::Fixed && flow.remote.is_some(),
             on_hold: flow.on_hold,
             payload_types: flow.payload_types,
             events: flow.events,
@@ -359,6 +360,7 @@ impl Table {
         let rtcp = state.remote.map(|rtp| SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1)));
         // Without any address the leg was behind NAT and not heard yet.
         let latch = match state.remote {
+            Some(_) if state.fixed => Latch::Fixed,
             Some(_) => Latch::LearnPort { until },
             None => Latch::Learn { until },
         };

@@ -692,3 +692,23 @@ fn fax_is_never_settled_and_its_end_is_learned_apart_from_that_of_the_sound() {
     );
     assert!(matches!(table.forward(secs(4), CALLER_PORT, sound, &rtp(4, 1)), Verdict::Send { .. }));
 }
+
+#[test]
+fn what_was_only_as_described_is_not_learned_after_a_restart_either() {
+    for (fixed, verdict) in [(true, false), (false, true)] {
+        let remote = Some(at("192.0.2.1:4000"));
+        let state = PortState { remote, fixed, ..PortState::default() };
+        let mut table = Table::new(CALLER_PORT, 8);
+        for (port, peer) in [(CALLER_PORT, CALLEE_PORT), (CALLEE_PORT, CALLER_PORT)] {
+            let (local, owner) = ("203.0.113.1".parse().unwrap(), Owner(7));
+            let opening = Opening { peer, local, owner, towards_caller: port == CALLER_PORT };
+            let until = Duration::from_secs(10);
+            assert!(table.reopen(Duration::ZERO, port, &opening, &state, until));
+        }
+        assert_eq!(table.snapshot(CALLER_PORT).fixed, fixed);
+        let other = at("192.0.2.1:4002");
+        let is_heard = |it: Verdict| matches!(it, Verdict::Send { .. });
+        let heard = table.forward(Duration::from_secs(1), CALLER_PORT, other, &rtp(1, 9));
+        assert_eq!(is_heard(heard), verdict);
+    }
+}

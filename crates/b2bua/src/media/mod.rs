@@ -528,7 +528,13 @@ impl MediaPlane {
             self.table.set_remote(port, rtp, rtcp, latch, both);
             self.believe_keys(streams, from, index, media.filter(|_| !is_fax));
             let port = streams.legs[other].ports[index];
-            self.widen(port, both, until, streams.inside[other]);
+            let address = MediaAddress::from(streams.terms[other].address);
+            let latch = match address {
+                _ if streams.inside[other] => Latch::Inside,
+                MediaAddress::Described => Latch::Fixed,
+                MediaAddress::Auto | MediaAddress::Observed => Latch::LearnPort { until },
+            };
+            self.widen(port, both, latch);
             // Who is told of events sends them so. Those from inside another call of ours has read.
             let events = media.and_then(|media| media.telephone_event);
             let events = events.filter(|_| !streams.inside[other]);
@@ -592,13 +598,12 @@ impl MediaPlane {
 
     /// An answer that names payload types which the offer did not lets the one who offered use them
     /// too. Rare, and so at the price of RTCP being learned again.
-    fn widen(&mut self, port: u16, payload_types: PayloadTypes, until: Instant, is_inside: bool) {
+    fn widen(&mut self, port: u16, payload_types: PayloadTypes, latch: Latch) {
         let state = self.snapshot(port);
         // One that is heard nowhere yet will be told of all types by its own description.
         let Some(rtp) = state.remote.filter(|_| state.payload_types != payload_types) else {
             return;
         };
-        let latch = if is_inside { Latch::Inside } else { Latch::LearnPort { until } };
         self.table.set_remote(port, Some(rtp), rtcp_beside(rtp), latch, payload_types);
     }
 
