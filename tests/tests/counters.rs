@@ -38,7 +38,7 @@ fn docs(path: &str, item: &str) -> BTreeMap<String, String> {
 }
 
 /// What is counted, if its sentence begins with another noun than its group is about.
-const NOUNS: [&str; 19] = [
+const NOUNS: [&str; 20] = [
     "acks",
     "answers",
     "calls",
@@ -50,6 +50,7 @@ const NOUNS: [&str; 19] = [
     "frames",
     "images",
     "invites",
+    "keys",
     "messages",
     "offers",
     "options",

@@ -357,7 +357,7 @@ pub const CATALOG: &[Parameter] = &[
     field("routing.tls_verify", "file", "file, yes, no", "", "gateway routing", NOW, "whether it must prove over TLS who it is; file: as tls_verify says of all"),
     field("gateway.ptime", "0", "0, 5-200", "ms", "gateway", NOW, "ptime and maxptime that it is told, and the other side if that has none; 0: as they came"),
     field("gateway.t38", "true", "true, false", "", "gateway", NOW, "true: fax in UDP (T.38) is relayed; false: it is refused"),
-    field("gateway.dtmf", "auto", "auto, rfc4733, info, inband", "", "gateway", NOW, "How keys are told to it, and by it: auto: as RFC 4733 events where it describes them, else as they come; rfc4733: as events, which offers to it have in any case; info: as INFO; inband: as tones in G.711"),
+    field("gateway.dtmf", "auto", "auto, rfc4733, info, inband", "", "gateway", NOW, "how keys are told to it, and by it: auto: as RFC 4733 events where it describes them, else as they come; rfc4733: as events, which offers to it have in any case; info: as INFO; inband: as tones in G.711"),
     field("gateway.dtmf_inband", "false", "true, false", "", "gateway", NOW, "true: keys are heard in the tones of its G.711, where it describes no telephone events; false: they are not"),
     field("gateway.telephone_event", "true", "true, false", "", "gateway", NOW, "true: telephone events (RFC 4733) pass; false: they are left out of SDP"),
     field("gateway.media_proxy", "on", "on, off, auto, must", "", "gateway", NOW, "whether media go through the switch; off and auto on both sides: from end to end"),
