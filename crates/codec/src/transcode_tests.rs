@@ -331,3 +331,21 @@ proptest! {
         let _ = run(settings, &packets);
     }
 }
+
+#[test]
+fn a_short_pause_with_comfort_noise_is_a_silence_and_no_loss() {
+    let mut spoken = speak(Codec::Pcma, 425.0, 1, 20);
+    // Forty milliseconds are not spoken; the first of the two packets is noise that the other side does not know.
+    spoken[20] = packet(13, 20, 20 * 160, &[60]);
+    spoken.remove(21);
+    for late in &mut spoken[21..] {
+        let sequence = u16::from_be_bytes([late[2], late[3]]) - 1;
+        late[2..4].copy_from_slice(&sequence.to_be_bytes());
+    }
+    let (listener, faults) = run(settings(Codec::Pcma, Codec::Pcmu, 20), &spoken);
+    assert_eq!(faults, [Fault::Unknown]);
+    let markers: Vec<usize> =
+        (0..listener.packets.len()).filter(|&at| listener.packets[at][1] & 0x80 != 0).collect();
+    assert_eq!(markers, [0, 20], "it begins, and begins again");
+    assert!(listener.samples[20 * 160..22 * 160].iter().all(|&sample| sample == 0));
+}
