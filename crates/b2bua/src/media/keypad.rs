@@ -15,6 +15,7 @@ use link::profile::Dtmf;
 use relay::{Codec, Form, Keypad};
 use sip::Sdp;
 
+use super::speech::events;
 use super::told::{Between, Events, Word, knows_no_events};
 use super::{LegMedia, MediaPlane, STREAMS_MAX, Streams, start_of};
 use crate::Instant;
@@ -32,7 +33,7 @@ pub(super) fn told_events(
         *place = match between.events(media, word, offered) {
             _ if !is_speech => None,
             Events::Without => None,
-            Events::AsDescribed => media.telephone_event,
+            Events::AsDescribed => events(media).map(|(number, _)| number),
             Events::Added(number) => Some(number),
         };
     }

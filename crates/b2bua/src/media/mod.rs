@@ -536,7 +536,7 @@ impl MediaPlane {
             };
             self.widen(port, both, latch);
             // Who is told of events sends them so. Those from inside another call of ours has read.
-            let events = media.and_then(|media| media.telephone_event);
+            let events = media.and_then(speech::events).map(|(number, _)| number);
             let events = events.filter(|_| !streams.inside[other]);
             self.table.set_events(port, events.unwrap_or(relay::NO_EVENTS));
             self.settle_keypads(streams, index);

@@ -50,8 +50,8 @@ impl Spoken {
         let listed = Codec::ALL.into_iter().filter(|&codec| lists(media, &codecs, codec));
         Self {
             codecs: listed.fold(0, |all, codec| all | 1 << codec as u8),
-            events: media.telephone_event,
-            events_khz: media.telephone_event.map_or(8, |number| clock_khz(media, number)),
+            events: events(media).map(|(number, _)| number),
+            events_khz: events(media).map_or(8, |(_, khz)| khz),
             is_said: true,
             packet_ms: media.packet_ms().and_then(|ms| u8::try_from(ms).ok()),
         }
@@ -78,16 +78,29 @@ impl Spoken {
     }
 }
 
-/// The clock of a payload type as `a=rtpmap` has it.
-fn clock_khz(media: &Media<'_>, number: u8) -> u8 {
-    let rates = media.attributes().filter_map(|attribute| {
+/// The payload type of telephone events, and the ticks of their clock in a millisecond: those on the clock of nearly
+/// all speech, if there are such; else the first.
+pub(super) fn events(media: &Media<'_>) -> Option<(u8, u8)> {
+    let first = media.telephone_event?;
+    let described = media.attributes().filter_map(|attribute| {
         let map = core::str::from_utf8(attribute.strip_prefix(b"rtpmap:")?).ok()?;
-        let (of, encoding) = map.split_once(' ')?;
-        let rate = encoding.trim().split('/').nth(1)?;
-        (of.parse() == Ok(number)).then(|| rate.parse::<u32>().ok())?
+        let (number, encoding) = map.split_once(' ')?;
+        let mut parts = encoding.trim().split('/');
+        let is_event = parts.next()?.eq_ignore_ascii_case("telephone-event");
+        let (number, khz) = (number.parse().ok()?, parts.next()?.parse::<u32>().ok()? / 1_000);
+        let is_listed = media.payload_types().any(|listed| listed == number);
+        (is_event && is_listed).then(|| Some((number, u8::try_from(khz).ok()?)))?
     });
-    let khz = rates.map(|rate| rate / 1_000).find(|khz| matches!(khz, 8..=96));
-    khz.map_or(8, |khz| khz as u8)
+    let mut chosen = (first, 8);
+    for (number, khz) in described {
+        match khz {
+            8 => return Some((number, 8)),
+            0 => {}
+            _ if number == first => chosen = (number, khz),
+            _ => {}
+        }
+    }
+    Some(chosen)
 }
 
 /// Whether a medium has a codec under its own payload type.

@@ -265,3 +265,23 @@ fn keys_go_on_during_hold() {
     assert_eq!(scene.dialled(1_000), [(101, 5)]);
     scene.ends();
 }
+
+#[test]
+fn events_are_of_the_clock_of_the_speech_where_a_phone_describes_two() {
+    let two = |description: String| {
+        description
+            .replace(" 101\r\n", " 97 101\r\n")
+            .replace(EVENTS, &format!("a=rtpmap:97 telephone-event/48000\r\n{EVENTS}"))
+    };
+    let offer = two(caller_sdp());
+    let mut scene = Scene::new([Dtmf::Auto, Dtmf::Info], &offer, &without(&vendor_sdp()));
+    assert!(body(&scene.answer).contains(EVENTS), "{}", scene.answer);
+    assert_eq!(scene.presses(true, b'6'), Verdict::Drop(DropReason::OtherWay));
+    scene.world.vendor_gets(0, "INFO ");
+    scene.ends();
+    let mut scene = Scene::new([Dtmf::Auto; 2], &offer, &two(vendor_sdp()));
+    scene.informs(2, '5');
+    scene.world.caller_gets("SIP/2.0 200 ");
+    assert_eq!(scene.dialled(500), [(101, 5)]);
+    scene.ends();
+}
