@@ -190,8 +190,17 @@ pub fn packet(bytes: &[u8]) {
         let payload = datagram.payload(bytes);
         assert!(payload.len() <= bytes.len());
         let _ = (wire::rtp::parse(payload), wire::rtp::is_rtcp(payload));
+        rtcp(payload);
     }
     let _ = (wire::rtp::parse(bytes), wire::rtp::is_rtcp(bytes));
+    rtcp(bytes);
+}
+
+/// Reports lie within their datagram: no more blocks than it has room for.
+fn rtcp(bytes: &[u8]) {
+    let blocks: usize = wire::rtcp::reports(bytes).map(|report| report.blocks().count()).sum();
+    assert!(blocks * 24 <= bytes.len());
+    assert!(wire::rtcp::reports(bytes).count() * 8 <= bytes.len());
 }
 
 /// Keys of a medium are the same when they are written and read again.
@@ -475,7 +484,17 @@ pub fn frames() -> Vec<Vec<u8>> {
             let length = wire::datagram::write(&mut room, &headers, &[0x80, 0, 0, 1, 0, 0, 0, 9])?;
             Some(room[..length].to_vec())
         })
+        .chain([a_report()])
         .collect()
+}
+
+/// A sender report with a block, and a goodbye behind it.
+fn a_report() -> Vec<u8> {
+    let words = [9_u32, 1, 2, 160, 1, 172, 7, 0x0800_0003, 1, 80, 5, 6];
+    let mut bytes = vec![0x81, 200, 0, words.len() as u8];
+    bytes.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+    bytes.extend([0x81, 203, 0, 1, 0, 0, 0, 9]);
+    bytes
 }
 
 /// A packet and a report of each suite, under its key.
