@@ -6,6 +6,7 @@ use crate::Instant;
 use crate::dial::Keypad;
 use crate::latch::Latch;
 use crate::quality::Quality;
+use crate::report::Reports;
 use crate::work::{NO_WORK, Secured};
 
 /// Whose flow it is: the caller's own number, unread here.
@@ -197,6 +198,10 @@ pub(crate) struct Flow {
     pub(crate) resumed: bool,
     pub(crate) heard: Option<Instant>,
     pub(crate) quality: Quality,
+    /// Packets that were counted here.
+    pub(crate) judged: u32,
+    /// Of the RTCP port: what its far end reports.
+    pub(crate) reports: Reports,
     /// Others send on and count what arrives (`course.rs`).
     pub(crate) settled: bool,
     /// What of it came here all the same.
@@ -238,6 +243,8 @@ impl Flow {
             resumed: false,
             heard: None,
             quality: Quality::default(),
+            judged: 0,
+            reports: Reports::default(),
             settled: false,
             beside: Beside::default(),
             not_after: None,

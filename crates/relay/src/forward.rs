@@ -266,6 +266,9 @@ impl Table {
         if tapped {
             self.copy(now, port, source, payload);
         }
+        if rtcp == 1 {
+            self.read_reports(now, port, peer, payload);
+        }
         let verdict = match latch {
             Latch::Inside => Verdict::Inside { from, to, owner },
             Latch::Fixed | Latch::LearnPort { .. } | Latch::Learn { .. } => {
@@ -298,6 +301,7 @@ impl Flow {
             Belief::Stranger => self.rebind(now, source, &rtp, judge)?,
         }
         self.heard = Some(now);
+        self.judged = self.judged.saturating_add(1);
         if self.settled {
             // Sequence numbers are for who counts the rest.
             self.beside.packets += 1;
@@ -393,6 +397,7 @@ impl Flow {
             Belief::Stranger => return Err(DropReason::Stranger),
         }
         self.heard = Some(now);
+        self.judged = self.judged.saturating_add(1);
         self.quality.note_unread(payload.len());
         Ok(())
     }

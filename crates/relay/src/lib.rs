@@ -11,8 +11,9 @@
 //!
 //! Read `flow.rs` for the nouns, `latch.rs` for whom we believe, `table.rs` for where flows live,
 //! `forward.rs` for the verb, `work.rs` for what is done to a packet, `course.rs` for what a driver may do without
-//! us, `quality.rs` for the figures, `sound.rs` for what we say ourselves (`tone.rs`, `prompt.rs`), `tap.rs` for who
-//! hears it besides, `inband.rs` for keys in its tones, `dial.rs` for those that we put into what goes on.
+//! us, `quality.rs` for the figures, `report.rs` for those of the far ends, `sound.rs` for what we say ourselves
+//! (`tone.rs`, `prompt.rs`), `tap.rs` for who hears it besides, `inband.rs` for keys in its tones, `dial.rs` for those
+//! that we put into what goes on.
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +25,7 @@ mod inband;
 mod latch;
 mod prompt;
 mod quality;
+mod report;
 mod sound;
 mod table;
 mod tap;
@@ -38,6 +40,7 @@ pub use forward::{DropReason, Verdict};
 pub use latch::Latch;
 pub use prompt::{PromptId, Prompts};
 pub use quality::Figures;
+pub use report::Reported;
 pub use sound::{
     PACKET_TIME, PROMPTS_MAX, Play, PlayEnd, Played, SOUND_BYTES, Sound, TONE_BYTES, Times,
 };

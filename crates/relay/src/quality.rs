@@ -4,6 +4,7 @@ use wire::rtp::Rtp;
 
 use crate::Instant;
 use crate::course::Sums;
+use crate::report::Reported;
 
 /// Figures of one direction since its port was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,14 @@ pub struct Figures {
     pub lost: u32,
     /// Interarrival jitter, µs, at a clock of 8 kHz.
     pub jitter_us: u32,
+    /// Of the packets those that were judged here; the others were the driver's.
+    pub judged: u32,
+    /// Whether they are the driver's now.
+    pub settled: bool,
+    /// From us to their sender and back (RFC 3550 §6.4.1), smoothed, µs; 0: not known.
+    pub round_trip_us: u32,
+    /// What whoever hears them said of them last.
+    pub reported: Option<Reported>,
 }
 
 /// A jump of this many sequence numbers is a new stream, not a loss (RFC 3550 A.1: MAX_DROPOUT).
@@ -105,6 +114,7 @@ impl Quality {
             bytes: self.bytes,
             lost: self.lost(),
             jitter_us: (self.jitter >> 4).saturating_mul(125),
+            ..Figures::default()
         }
     }
 }

@@ -173,9 +173,9 @@ impl Table {
     #[must_use]
     pub fn figures(&self, port: u16) -> Figures {
         let port = port & !1;
-        self.open_at(port)
-            .map(|flow| Quality::from(&self.sums_of(port, flow)).figures())
-            .unwrap_or_default()
+        let Some(flow) = self.open_at(port) else { return Figures::default() };
+        let counted = Quality::from(&self.sums_of(port, flow)).figures();
+        Figures { judged: flow.judged, settled: flow.settled, ..self.with_reports(port, counted) }
     }
 
     /// A new SDP of the far end: where it wants RTP and RTCP (`None`: nowhere), what we may learn, which

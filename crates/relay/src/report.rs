@@ -1,0 +1,102 @@
+//! What far ends report (RFC 3550 §6.4), read as it goes by.
+//!
+//! Each says what it hears of the other, and how long ago it heard the other's last report: we saw both pass, so what
+//! is left of the time between is the way from us to it and back. A far end may say anything; what it says is kept
+//! as its word, and changes nothing but figures.
+
+use wire::rtcp::{self, Block};
+
+use crate::quality::Figures;
+use crate::{Instant, Table};
+
+/// A longer way is none: a report that lies about its times, or names another one by chance.
+const ROUND_TRIP_MAX_US: u64 = 10_000_000;
+
+/// What a far end said last of what it hears.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reported {
+    /// Of what was sent since its report before, how much never came, in 1/256.
+    pub fraction_lost: u8,
+    /// Packets that never came in all.
+    pub lost: u32,
+    /// Interarrival jitter, in units of the stream's clock.
+    pub jitter: u32,
+}
+
+/// What one far end told by RTCP.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reports {
+    /// Its last sender report that went on: by which name, and when, µs. They go round in 71 minutes.
+    sent: Option<(u32, u32)>,
+    /// From us to it and back, smoothed, µs; 0: not known.
+    round_trip_us: u32,
+    heard: Option<Reported>,
+}
+
+impl Reports {
+    /// It says this of the other's stream, whose last sender report was `sent`.
+    fn note(&mut self, now_us: u32, block: &Block, sent: Option<(u32, u32)>) {
+        self.heard = Some(Reported {
+            fraction_lost: block.fraction_lost,
+            lost: block.lost.max(0).cast_unsigned(),
+            jitter: block.jitter,
+        });
+        let Some((_, at)) = sent.filter(|_| names(block, sent)) else { return };
+        let between = u64::from(now_us.wrapping_sub(at));
+        let waited = u64::from(block.delay) * 1_000_000 >> 16;
+        let Some(took) = between.checked_sub(waited).filter(|took| *took <= ROUND_TRIP_MAX_US)
+        else {
+            return;
+        };
+        let took = took.max(1) as u32;
+        self.round_trip_us = match self.round_trip_us {
+            0 => took,
+            // An eighth of the difference, as RFC 6298 smooths.
+            before => before - before / 8 + took / 8,
+        };
+    }
+}
+
+/// Whether a block answers that sender report.
+fn names(block: &Block, sent: Option<(u32, u32)>) -> bool {
+    block.last_report != 0 && sent.is_some_and(|(name, _)| name == block.last_report)
+}
+
+impl Table {
+    /// Reads a packet of RTCP that arrived at `port` and goes on by `peer`.
+    pub(crate) fn read_reports(&mut self, now: Instant, port: u16, peer: u16, packet: &[u8]) {
+        let now_us = now.as_micros() as u32;
+        let sent = self.open_at(peer | 1).and_then(|flow| flow.reports.sent);
+        let mut told: Option<Block> = None;
+        let Some(flow) = self.open_flow(port) else { return };
+        for report in rtcp::reports(packet) {
+            if let Some(name) = report.sent {
+                flow.reports.sent = Some((name, now_us));
+            }
+            // Of several streams it is the one whose report it has heard; else the first.
+            for block in report.blocks() {
+                if told.is_none_or(|told| !names(&told, sent) && names(&block, sent)) {
+                    told = Some(block);
+                }
+            }
+        }
+        if let Some(block) = told {
+            flow.reports.note(now_us, &block, sent);
+        }
+    }
+
+    /// Those figures of what arrives at a pair, with what RTCP told of it.
+    pub(crate) fn with_reports(&self, port: u16, figures: Figures) -> Figures {
+        let Some(own) = self.open_at(port | 1) else { return figures };
+        let hearer = self.open_at(own.peer | 1).filter(|hearer| hearer.owner == own.owner);
+        Figures {
+            round_trip_us: own.reports.round_trip_us,
+            reported: hearer.and_then(|hearer| hearer.reports.heard),
+            ..figures
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;
