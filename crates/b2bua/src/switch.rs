@@ -439,6 +439,14 @@ impl Switch {
         Some(CallKey { slot, generation: call.generation })
     }
 
+    /// What the media of the call in a slot are like now; `None`: nobody was admitted there.
+    pub fn figures(&mut self, slot: u32) -> Option<(CallKey, link::figures::Both)> {
+        let call = self.live_call_at(slot)?;
+        self.note_media(slot as usize);
+        let record = &self.calls[slot as usize].record;
+        Some((call, [record.from_caller, record.from_callee]))
+    }
+
     /// A call whose record is control's already: over on both legs, and free as soon as the table says so.
     pub fn handle_disowned(&mut self, now: Instant, call: CallKey) {
         self.media.wake(now);

@@ -7,7 +7,8 @@
 //!
 //! Nothing here maps memory, blocks or reads a clock: the programs bring the words and the time.
 //!
-//! Read `ask.rs` and `answer.rs` for the conversation, `record.rs` for what a call leaves behind,
+//! Read `ask.rs` and `answer.rs` for the conversation, `record.rs` and `figures.rs` for what a call
+//! leaves behind,
 //! `layout.rs` for where everything lies, `ring.rs` and `table.rs` for why a crash loses nothing.
 
 #![forbid(unsafe_code)]
@@ -18,6 +19,7 @@ pub mod board;
 pub mod counter;
 pub mod endpoint;
 pub mod fence;
+pub mod figures;
 pub mod latency;
 pub mod layout;
 pub mod message;

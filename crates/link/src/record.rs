@@ -6,6 +6,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+pub use crate::figures::MediaFigures;
 use crate::{Endpoint, Text};
 
 /// Candidates, and so attempts, that one call may have.
@@ -300,62 +301,6 @@ pub struct Attempt {
     pub spare: u8,
 }
 
-/// Packets and quality of one direction of media.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
-#[repr(C)]
-pub struct MediaFigures {
-    /// RTP packets received.
-    pub packets: u64,
-    /// RTP bytes received, headers included.
-    pub bytes: u64,
-    /// Packets that the sequence numbers say are missing.
-    pub lost: u32,
-    /// Interarrival jitter in µs (RFC 3550 §6.4.1, at 8 kHz).
-    pub jitter_us: u32,
-}
-
-impl MediaFigures {
-    /// Of all packets those that never came, percent; `None`: there were none.
-    #[must_use]
-    pub fn loss_percent(&self) -> Option<f64> {
-        let sent = self.packets + u64::from(self.lost);
-        (sent > 0).then(|| f64::from(self.lost) * 100.0 / sent as f64)
-    }
-
-    /// The transmission rating R of ITU-T G.107 as far as packets tell of it: its default values, G.711 with
-    /// concealment (G.113 appendix I: Ie 0, Bpl 25.1), losses at random, and the delay of one packet and of a
-    /// receiver that waits for twice the jitter. The way's own delay is not in it. `None`: there were no packets.
-    #[must_use]
-    pub fn rating(&self) -> Option<f64> {
-        const PACKET_MS: f64 = 20.0;
-        let loss = self.loss_percent()?;
-        let delay_ms = PACKET_MS + 2.0 * f64::from(self.jitter_us) / 1e3;
-        let delay = 0.024 * delay_ms + 0.11 * (delay_ms - 177.3).max(0.0);
-        Some((93.2 - delay - 95.0 * loss / (loss + 25.1)).clamp(0.0, 100.0))
-    }
-
-    /// The mean opinion that rating stands for, 1 to 4.5 (ITU-T G.107 annex B).
-    #[must_use]
-    pub fn mos(&self) -> Option<f64> {
-        let rating = self.rating()?;
-        Some((1.0 + 0.035 * rating + rating * (rating - 60.0) * (100.0 - rating) * 7e-6).max(1.0))
-    }
-
-    /// Those of two streams that came one after the other: packets add up, the jitter is of the later
-    /// one, if it was heard at all.
-    #[must_use]
-    pub fn followed_by(self, later: Self) -> Self {
-        Self {
-            packets: self.packets.saturating_add(later.packets),
-            bytes: self.bytes.saturating_add(later.bytes),
-            lost: self.lost.saturating_add(later.lost),
-            jitter_us: if later.packets > 0 { later.jitter_us } else { self.jitter_us },
-        }
-    }
-}
-
 /// The whole story of a call.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -412,8 +357,11 @@ pub struct CallRecord {
     pub recorded: u8,
     /// 1: its media went from end to end, and not through us.
     pub bypassed: u8,
+    /// In how many dataplanes it went on after its first: what one that was killed had counted last, within two
+    /// seconds, is not in the figures.
+    pub resumed: u8,
     /// Reserved; zero.
-    pub spare: [u8; 4],
+    pub spare: [u8; 3],
     /// Media from the caller.
     pub from_caller: MediaFigures,
     /// Media from the callee.
@@ -474,24 +422,5 @@ mod tests {
             assert_eq!(EndReason::from_number(reason as u8), reason);
             assert!(names.insert(reason.name()));
         }
-    }
-
-    #[test]
-    fn the_mean_opinion_follows_loss_and_jitter_as_the_recommendation_says() {
-        let of = |packets, lost, jitter_us| MediaFigures { packets, bytes: 0, lost, jitter_us };
-        // R to MOS by annex B of G.107: 93.2 is 4.41, 80 is 4.03, 50 is 2.58.
-        for (figures, rating, mos) in [
-            (of(1_000, 0, 0), 92.7, 4.40),
-            (of(970, 30, 0), 82.6, 4.12),
-            (of(900, 100, 0), 65.7, 3.39),
-            (of(500, 500, 0), 29.5, 1.59),
-            (of(1_000, 0, 40_000), 90.8, 4.36),
-            (of(0, 10, 0), 16.8, 1.16),
-        ] {
-            let [r, m] = [figures.rating(), figures.mos()].map(Option::unwrap);
-            assert!((r - rating).abs() < 0.1 && (m - mos).abs() < 0.02, "{figures:?}: {r} {m}");
-        }
-        assert_eq!((of(0, 0, 0).mos(), of(0, 0, 9).loss_percent()), (None, None));
-        assert_eq!(of(970, 30, 0).loss_percent(), Some(3.0));
     }
 }

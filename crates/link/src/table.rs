@@ -25,17 +25,18 @@
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::CallRecord;
+use crate::figures::{self, Both, Places};
 use crate::record::CallKey;
 use crate::word::{AtomicU64, Ordering, WORD_BYTES, fence, read_bytes, whole_lines, write_bytes};
 
 /// Bytes of one image: the record, then the checkpoint.
-pub const IMAGE_BYTES: usize = 4224;
+pub const IMAGE_BYTES: usize = 4288;
 
 /// What an image leaves for the checkpoint.
 pub const CHECKPOINT_BYTES_MAX: usize = IMAGE_BYTES - RECORD_BYTES;
 
-/// Shared memory of one call: its image and the image's stamp, its word, its last sign of media.
-pub const CALL_BYTES: usize = IMAGE_BYTES + 3 * WORD_BYTES;
+/// Shared memory of one call: its image and the image's stamp, its word, its last sign of media, its figures.
+pub const CALL_BYTES: usize = IMAGE_BYTES + 3 * WORD_BYTES + figures::PLACE_BYTES;
 
 /// The most calls that a table can have: a word has 17 bits for the number of an image.
 pub const CALLS_MAX: usize = (1 << 17) - 1;
@@ -207,6 +208,7 @@ impl std::fmt::Debug for Image {
 pub struct CallTable {
     tenancies: &'static [AtomicU64],
     media: &'static [AtomicU64],
+    figures: Places,
     /// A version, odd while the image is written, and the length of the checkpoint in it.
     stamps: &'static [AtomicU64],
     images: &'static [AtomicU64],
@@ -215,7 +217,8 @@ pub struct CallTable {
 /// Words of a table of `calls`.
 #[must_use]
 pub const fn words_needed(calls: usize) -> usize {
-    2 * whole_lines(calls) + whole_lines(calls + 1) + (calls + 1) * IMAGE_WORDS
+    let places = figures::words_needed(calls);
+    2 * whole_lines(calls) + places + whole_lines(calls + 1) + (calls + 1) * IMAGE_WORDS
 }
 
 impl CallTable {
@@ -225,6 +228,7 @@ impl CallTable {
     pub fn attach(words: &'static [AtomicU64], calls: usize) -> Option<Self> {
         let (tenancies, rest) = words.split_at_checked(whole_lines(calls))?;
         let (media, rest) = rest.split_at_checked(whole_lines(calls))?;
+        let (places, rest) = rest.split_at_checked(figures::words_needed(calls))?;
         let (stamps, rest) = rest.split_at_checked(whole_lines(calls + 1))?;
         if calls > CALLS_MAX {
             return None;
@@ -232,6 +236,7 @@ impl CallTable {
         Some(Self {
             tenancies: tenancies.get(..calls)?,
             media: media.get(..calls)?,
+            figures: Places::new(places),
             stamps: stamps.get(..=calls)?,
             images: rest.get(..(calls + 1) * IMAGE_WORDS)?,
         })
@@ -321,6 +326,19 @@ impl CallTable {
         self.media.get(slot as usize).map_or(0, |word| word.load(Ordering::Relaxed))
     }
 
+    /// What a call's media are like, as its worker said last; `None`: it has not yet.
+    #[must_use]
+    pub fn figures(&self, call: CallKey) -> Option<Both> {
+        self.figures.read(call)
+    }
+
+    /// Brings what a worker counted last into the record of its call, which that worker could not end.
+    pub fn note_figures(&self, call: CallKey, record: &mut CallRecord) {
+        if let Some([from_caller, from_callee]) = self.figures(call) {
+            (record.from_caller, record.from_callee) = (from_caller, from_callee);
+        }
+    }
+
     fn images(&self) -> u64 {
         self.stamps.len() as u64
     }
@@ -402,6 +420,11 @@ impl CallWriter {
         checkpoint: &[u8],
     ) -> Result<(), Miss> {
         self.write(call, record, checkpoint, SlotState::Ended)
+    }
+
+    /// What a live call's media are like now.
+    pub fn set_figures(&self, call: CallKey, figures: &Both) {
+        self.table.figures.write(call, figures);
     }
 
     /// Whether a live call is still written by this dataplane.

@@ -104,6 +104,7 @@ impl<N: Nic> Worker<N> {
                 Action::Save(call) => {
                     self.enter(call);
                     self.save(call, CallWriter::publish);
+                    self.show_figures_of(call);
                 }
                 Action::End(call) => {
                     self.leave(call);
@@ -167,6 +168,8 @@ impl<N: Nic> Worker<N> {
             return self.recording.push(call);
         }
         self.enter(call);
+        // What it had counted when it was looked at last is later than its image.
+        self.side.calls.note_figures(call, &mut self.image.record);
         match self.switch.adopt(now, call, &self.image.record, self.image.checkpoint()) {
             Adopted::Confirmed => self.counters.add(WorkerCounter::CallsAdopted, 1),
             Adopted::Ended => self.counters.add(WorkerCounter::CallsLostAtRestart, 1),

@@ -3,13 +3,14 @@
 //! A [`Worker::turn`] is one pass of its loop, in the order of the files here: [`ingress`] takes what
 //! the NIC received, [`inbox`] what other workers, the rim and control sent, [`apply`] carries out
 //! what the brain decided, [`settle`] says to the driver what it may do without us, [`egress`] sends
-//! it, [`handoff`] gives away what is not ours. Work per turn
+//! it, [`handoff`] gives away what is not ours, [`figures`] shows what media are like. Work per turn
 //! is bounded, and [`backlog`] knows when that is not enough; nothing is allocated after
 //! [`Worker::open`] (`tests/no_allocation.rs` counts).
 
 mod apply;
 mod backlog;
 mod egress;
+mod figures;
 mod handoff;
 mod inbox;
 mod ingress;
@@ -84,6 +85,8 @@ pub struct Worker<N: Nic> {
     recorded: Option<recorder::Counted>,
     /// Which media port is looked after next, by its place.
     looked_after: usize,
+    /// Which call slot's figures are shown next.
+    figured: u32,
     /// Until when a way may be unknown that the process before this one knew.
     ways_due: Instant,
     counters: Counters,
@@ -219,6 +222,7 @@ impl<N: Nic> Worker<N> {
             media: parts.media,
             recorded: None,
             looked_after: 0,
+            figured: 0,
             ways_due: now + FINDS_WAYS,
             counters: Counters::new(),
             batch: Batch::new(),
@@ -351,6 +355,7 @@ impl<N: Nic> Worker<N> {
         self.counters.publish(&self.side.counters, &self.switch, &self.nic);
         self.greet(now);
         self.look_after_media();
+        self.show_figures();
     }
 
     /// Lets the driver answer OPTIONS until we must have been heard again, or no more.

@@ -46,6 +46,8 @@ impl Switch {
         self.calls[slot] =
             Call { record: *record, started, heard_before, ..Call::empty(key.generation) };
         let won = record.attempts().iter().rposition(|attempt| attempt.answered_ms != NEVER);
+        let resumed = &mut self.calls[slot].record.resumed;
+        *resumed = resumed.saturating_add(1);
         self.calls[slot].branches.turn_to(won.unwrap_or(0) as u8);
         self.calls_open += 1;
         self.calls_live += 1;
@@ -96,10 +98,11 @@ impl Switch {
         if talks {
             let is_open = self.media.reopen(now, &mut streams, &ports, window);
             let call = &mut self.calls[slot];
-            for (leg, before) in call.legs.iter().zip(&mut call.heard_before) {
-                // Who went on counting has counted all of it.
+            for (leg, before) in call.legs.iter_mut().zip(&mut call.heard_before) {
+                leg.media.codec = before.codec.into();
+                // Who went on counting has counted all of it; which part was ours it does not know.
                 if self.media.went_on(&leg.media) {
-                    *before = MediaFigures::default();
+                    *before = MediaFigures { packets: 0, bytes: 0, lost: 0, ..*before };
                 }
             }
             return is_open;

@@ -689,7 +689,7 @@ impl Switch {
     pub(crate) fn note_media(&mut self, slot: usize) {
         let call = &mut self.calls[slot];
         let [caller, callee] = &call.legs;
-        let is_open = |leg: &Leg| leg.media.open_ports().next().is_some();
+        let is_open = |leg: &Leg| leg.media.bypassed || leg.media.open_ports().next().is_some();
         if !is_open(caller) || !is_open(callee) {
             return;
         }

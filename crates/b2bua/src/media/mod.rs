@@ -10,6 +10,7 @@
 
 mod far;
 mod keypad;
+mod figures;
 mod passage;
 mod secured;
 mod speech;
@@ -19,10 +20,10 @@ use core::time::Duration;
 use std::net::IpAddr;
 
 use link::profile::{Dtmf, MediaAddress, MediaTerms, Srtp};
-use link::record::{CallKey, MediaFigures};
+use link::record::CallKey;
 use relay::{Latch, Opening, Owner, PayloadTypes};
 use sip::Sdp;
-use sip::sdp::{Change, Edit, Media, Rewrite};
+use sip::sdp::{Change, Codec, Edit, Media, Rewrite};
 use zerocopy::IntoBytes;
 
 use crate::Instant;
@@ -68,6 +69,8 @@ pub(crate) struct LegMedia {
     spoken: [Spoken; STREAMS_MAX],
     /// The payload type of telephone events that it was told last, by which it may send them.
     told_events: [Option<u8>; STREAMS_MAX],
+    /// What its first stream is spoken in, as was agreed last.
+    pub(crate) codec: Codec,
 }
 
 /// Which of our descriptions a leg heard last (RFC 3264 §8): the version counts on when it changes,
@@ -93,6 +96,7 @@ impl LegMedia {
         told: Described { version: 0, hash: 0 },
         spoken: [Spoken::NONE; STREAMS_MAX],
         told_events: [None; STREAMS_MAX],
+        codec: Codec::Other,
     };
 
     /// How what it says of a stream's keys is read.
@@ -308,6 +312,9 @@ impl MediaPlane {
         self.unmade += u64::from(transcodes && !between.has_room && word == Word::Offer);
         let mut told = told::told(&sdp, word, between)?;
         let bypassed = streams.settle_passage(&sdp);
+        if word == Word::Answer {
+            streams.note_codecs(from, &sdp, told[0].payloads());
+        }
         if word == Word::Offer {
             // Whoever offers answers nothing, and what it is offered next has keys that were never given up.
             streams.legs[from as usize].asked = false;
@@ -380,7 +387,12 @@ impl MediaPlane {
             let offered = streams.legs[other].spoken[index];
             let pair = (transcodes && is_speech)
                 .then(|| offered.pair(media, &media.codecs(), streams.terms[other]));
-            let [back, forth] = pair.flatten().map_or([None, None], |[theirs, ours]| {
+            let pair = pair.flatten();
+            if let Some([theirs, ours]) = pair.filter(|_| index == 0) {
+                streams.legs[other].codec = speech::named(theirs);
+                streams.legs[own].codec = speech::named(ours);
+            }
+            let [back, forth] = pair.map_or([None, None], |[theirs, ours]| {
                 [
                     Some(speech::transcoding(theirs, ours, spoken, streams.terms[own])),
                     Some(speech::transcoding(ours, theirs, offered, streams.terms[other])),
@@ -635,20 +647,6 @@ impl MediaPlane {
     /// When the leg's far end was last heard.
     pub(crate) fn heard_at(&self, leg: &LegMedia) -> Option<Instant> {
         leg.open_ports().filter_map(|port| self.table.heard_at(port)).max()
-    }
-
-    /// Figures of the leg's first stream.
-    pub(crate) fn figures(&self, leg: &LegMedia) -> MediaFigures {
-        let figures = match leg.ports[0] {
-            0 => relay::Figures::default(),
-            port => self.table.figures(port),
-        };
-        MediaFigures {
-            packets: figures.packets,
-            bytes: figures.bytes,
-            lost: figures.lost,
-            jitter_us: figures.jitter_us,
-        }
     }
 
     /// Closes the leg's flows and gives its ports back.

@@ -547,34 +547,6 @@ fn an_operator_may_hang_up_at_any_time() {
 }
 
 #[test]
-fn media_flows_between_the_legs_and_its_figures_are_in_the_record() {
-    use relay::Verdict;
-    let mut world = World::new();
-    let (key, invite, answer) = world.talking();
-    let (ours, theirs) = (media_port(&answer), media_port(&invite));
-    let mut rtp = [0_u8; 172];
-    rtp[0] = 0x80;
-    for sequence in 0..50_u8 {
-        rtp[3] = sequence;
-        world.wait_ms(20);
-        let now = world.now;
-        let source = "198.51.100.7:4000".parse().unwrap();
-        let verdict = world.switch.media().forward(now, ours, source, &rtp);
-        let Verdict::Send { to, owner, .. } = verdict else { panic!("{verdict:?}") };
-        assert_eq!(to, "203.0.113.10:6000".parse().unwrap());
-        assert_eq!(call_of(owner), key);
-        let source = "203.0.113.10:6000".parse().unwrap();
-        let verdict = world.switch.media().forward(now, theirs, source, &rtp);
-        assert!(matches!(verdict, Verdict::Send { .. }), "{verdict:?}");
-    }
-    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
-    let record = world.ended(key);
-    assert_eq!((record.from_caller.packets, record.from_callee.packets), (50, 50));
-    assert_eq!(record.media_ms, 1_000);
-    world.settles();
-}
-
-#[test]
 fn an_ipv4_caller_talks_to_an_ipv6_vendor() {
     let mut world = World::new();
     let (key, invite) = world.call_begins(&[3]);

@@ -15,6 +15,7 @@ mod endings;
 mod errand;
 mod failover;
 mod fence;
+mod figures;
 mod forking;
 mod hiding;
 mod hostile;

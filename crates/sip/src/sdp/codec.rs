@@ -107,6 +107,18 @@ impl Codec {
         }
     }
 
+    /// The rate of its RTP clock (RFC 3551 §4.5, and the payload formats); `None`: each description says its own.
+    #[must_use]
+    pub const fn clock_hz(self) -> Option<u32> {
+        match self {
+            Self::Opus => Some(48_000),
+            Self::AmrWb | Self::Evs => Some(16_000),
+            Self::G7221 | Self::Speex | Self::Silk | Self::L16 | Self::Other => None,
+            // G.722 counts 8 kHz though it samples twice as often.
+            _ => Some(8_000),
+        }
+    }
+
     /// Whether it carries speech or sound; the others go beside one that does.
     #[must_use]
     pub const fn is_sound(self) -> bool {
