@@ -8,7 +8,7 @@ use link::record::{EndReason, EndedBy, NEVER};
 use rating::{Charge, Money, Price, Terms};
 use serde_json::Value;
 
-use crate::shown::{self, AttemptShown, CdrShown, FiguresShown, MediaShown, Moment};
+use crate::shown::{self, AttemptShown, CdrShown, MediaShown, Moment};
 use crate::state::word::Recording;
 
 /// How a call is billed. The numbers are those shown to operators (C-28).
@@ -213,11 +213,7 @@ impl Cdr {
             vendor_terms: words_text(&record.vendor_terms.words),
             uncommitted: record.uncommitted == 1,
             recording: Recording::from_bits(record.recorded).name(),
-            media: MediaShown {
-                path: if record.bypassed == 1 { "bypass" } else { "relay" },
-                from_caller: figures(&record.from_caller),
-                from_callee: figures(&record.from_callee),
-            },
+            media: media(record),
             attempts: self.attempts.clone(),
             complete: None,
         })
@@ -233,15 +229,10 @@ fn price_text(words: &[u64; 8]) -> Option<String> {
     Price::from_words(words).map(|price| format!("{}/{}s", price.rate, price.unit_s))
 }
 
-fn figures(figures: &link::record::MediaFigures) -> FiguresShown {
-    FiguresShown {
-        packets: figures.packets,
-        bytes: figures.bytes,
-        lost: figures.lost.into(),
-        jitter_us: figures.jitter_us.into(),
-        loss_percent: figures.loss_percent().map(shown::hundredths),
-        mos: figures.mos().map(shown::hundredths),
-    }
+/// What its media were like.
+pub fn media(record: &CallRecord) -> MediaShown {
+    let both = [record.from_caller, record.from_callee];
+    MediaShown::of(&both, record.bypassed == 1, record.resumed)
 }
 
 /// The attempts of a record, with names instead of numbers.

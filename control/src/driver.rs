@@ -309,6 +309,7 @@ impl<C: Clock> Driver<C> {
         if turns.image.record.ended_ms == link::record::NEVER {
             // Reaped by a control that died before it recorded the call.
             let media_us = side.calls.media_us(slot);
+            side.calls.note_figures(key, &mut turns.image.record);
             self.office.handle_lost(time, worker, key, &turns.image.record, media_us, stored);
         } else {
             if turns.image.record.end_reason() == EndReason::DataplaneRestart {
@@ -435,6 +436,7 @@ impl<C: Clock> Driver<C> {
                 {
                     let key = CallKey { slot, generation: seen.generation() };
                     let media_us = calls.media_us(slot);
+                    calls.note_figures(key, &mut turns.image.record);
                     self.office.handle_lost(
                         time,
                         worker,

@@ -3,6 +3,7 @@
 //! A document is shown with what lives beside it (balance, lines). Fields are only ever added.
 
 mod firewall;
+mod quality;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ pub use firewall::{
     LineRefused, PacketExplained, PresetShown, RangesTaken, SignatureShown, SuspensionShown,
     TalkerShown, TrustedShown,
 };
+pub use quality::{CallPaths, FiguresShown, MediaShown, OPINIONS, QualityShown, call_path};
 
 /// An answer as JSON.
 pub fn json(shown: impl Serialize) -> Value {
@@ -110,6 +112,8 @@ pub struct Held {
     pub abuse: AbuseFigures,
     /// What became of the workers' questions.
     pub asks: AskFigures,
+    /// What media of ended calls were like.
+    pub quality: Vec<QualityShown>,
 }
 
 /// What became of the workers' questions since the start of control.
@@ -155,6 +159,8 @@ pub struct Status {
     pub draining: bool,
     /// Running calls.
     pub calls: usize,
+    /// Running calls by the way that their media go.
+    pub calls_by_path: CallPaths,
     /// What the dataplane says of itself.
     pub notices: BTreeMap<String, String>,
     /// How long control takes to decide, µs.
@@ -453,6 +459,15 @@ pub struct CallShown {
     pub call_id: String,
     /// Since the last media seen; null before any.
     pub media_age_ms: Option<u64>,
+    /// By which way its media go: `settled`: by the driver, both ways; `careful`: through a worker; `bypass`: from end
+    /// to end; `none`: nothing was heard yet.
+    pub path: &'static str,
+    /// The lower mean opinion score of both directions.
+    pub mos: Option<f64>,
+    /// How it is recorded: `wav`, `pcap` or `both`; null: it is not.
+    pub recording: Option<&'static str>,
+    /// Both directions, as they were within the last two seconds.
+    pub media: MediaShown,
 }
 
 /// A call's record.
@@ -554,38 +569,9 @@ pub struct RecordingShown {
     pub bytes: u64,
 }
 
-/// What was relayed.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct MediaShown {
-    /// `relay`: through us; `bypass`: from end to end, and so nothing is counted.
-    pub path: &'static str,
-    /// From the caller.
-    pub from_caller: FiguresShown,
-    /// From the callee.
-    pub from_callee: FiguresShown,
-}
-
 /// As people read a measured figure. Never of money.
 pub fn hundredths(measured: f64) -> f64 {
     (measured * 100.0).round() / 100.0
-}
-
-/// One direction of the media.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct FiguresShown {
-    /// Relayed.
-    pub packets: u64,
-    /// Relayed.
-    pub bytes: u64,
-    /// Missing by their sequence numbers.
-    pub lost: u64,
-    /// Jitter (RFC 3550 §6.4.1).
-    pub jitter_us: u64,
-    /// Of all packets those that are missing, to a hundredth; null without any packet.
-    pub loss_percent: Option<f64>,
-    /// Mean opinion score, 1 to 4.5, by loss and jitter alone (ITU-T G.107 and G.113, as G.711); null without any
-    /// packet.
-    pub mos: Option<f64>,
 }
 
 /// One gateway that a call tried. Times count from the start of the call.

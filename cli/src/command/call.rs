@@ -14,7 +14,7 @@ pub(crate) enum Verb {
         #[command(flatten)]
         page: Page,
     },
-    /// One running call.
+    /// One running call, with what its media are like.
     Show {
         /// Its id.
         id: String,
@@ -31,7 +31,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::List { page } => context.pages(
             "/call",
             &page,
-            &["id", "worker", "state", "caller", "callee", "source", "age_ms", "talk_ms"],
+            &["id", "worker", "state", "caller", "callee", "source", "talk_ms", "path", "mos"],
         ),
         Verb::Show { id } => context.list(&format!("/call/{}", escape(&id)), &[]),
         Verb::Hangup { id } => {

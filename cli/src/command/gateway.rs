@@ -1,4 +1,4 @@
-//! `tollgate gateway mapping | routing`
+//! `tollgate gateway mapping | routing | quality`
 
 use clap::Subcommand;
 use hyper::Method;
@@ -16,6 +16,11 @@ pub(crate) enum Verb {
     /// Vendors' sides: where calls go.
     #[command(subcommand)]
     Routing(Routing),
+    /// What media of ended calls were like that came from each, since the start of control.
+    Quality {
+        #[command(flatten)]
+        page: Page,
+    },
 }
 
 #[derive(Subcommand)]
@@ -277,6 +282,11 @@ const ROUTING: Sheet =
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Mapping(verb) => mapping(context, verb),
+        Verb::Quality { page } => context.pages(
+            "/quality",
+            &page,
+            &["gateway", "side", "calls", "packets", "settled", "loss_percent", "jitter_us", "mos"],
+        ),
         Verb::Routing(verb) => routing(context, verb),
     }
 }

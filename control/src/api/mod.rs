@@ -8,6 +8,7 @@ mod access;
 mod body;
 mod hits;
 mod import;
+mod media;
 pub mod openapi;
 mod password;
 mod peer;

@@ -16,9 +16,9 @@ use crate::shown::{
     AbuserShown, AccountShown, AlarmShown, CallShown, CdrShown, CodeMade, CodeShown, DeniedShown,
     DrainShown, DriverCounter, DriverLimit, EventShown, GeoRangeShown, GeoShown, ImportEntryShown,
     ImportShown, ImportTaken, LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, Paid,
-    ParameterChangeShown, ParameterShown, PhoneShown, PresetShown, RangesTaken, RatesTaken,
-    RecordingShown, RegistrationShown, RouteExplained, RoutingShown, SignatureShown, Status,
-    SuspensionShown, TalkerShown, TariffShown, TrustedShown,
+    ParameterChangeShown, ParameterShown, PhoneShown, PresetShown, QualityShown, RangesTaken,
+    RatesTaken, RecordingShown, RegistrationShown, RouteExplained, RoutingShown, SignatureShown,
+    Status, SuspensionShown, TalkerShown, TariffShown, TrustedShown,
 };
 use crate::state::OURS;
 use crate::state::entity::Phone;
@@ -300,6 +300,7 @@ pub const ROUTES: &[Route] = &[
     pages::<CallShown>("/call", "Running calls"),
     look::<CallShown>("/call/{id}", "One running call"),
     operate(delete("/call/{id}", "Hang a call up")),
+    pages::<QualityShown>("/quality", "What media of ended calls were like, by gateway"),
     asked::<PageOf<CdrShown>>(
         "/cdr",
         "Call records, newest first",

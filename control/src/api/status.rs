@@ -7,21 +7,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use link::record::NEVER;
+use link::record::{CallKey, MediaFigures, NEVER};
 use link::table::{Image, SlotState};
 use serde_json::Value;
 use xdp_prog::{Described, Protocol};
 
+use super::media::{label, metrics_of_paths, metrics_of_quality, paths};
 use super::{Shared, look};
 use crate::Refusal;
-use crate::cdr::id_text;
+use crate::cdr::{id_text, media};
 use crate::page::{Page, strange_cursor};
 use crate::reconcile;
 use crate::shown::{
     self, AbuseFigures, CallShown, DefenceFigures, DriverCounter, FenceFigures, Held, Latency,
-    Moment, PacketExplained, PortFigures, Status, WorkerStatus,
+    Moment, PacketExplained, PortFigures, Status, WorkerStatus, call_path, hundredths,
 };
 use crate::state::entity::parse;
+use crate::state::word::Recording;
 
 /// A heartbeat older than this is none.
 const FRESH: Duration = Duration::from_secs(1);
@@ -93,6 +95,7 @@ fn status_of(shared: &Shared, held: &Held) -> Status {
         guard,
         draining: held.draining,
         calls: held.calls,
+        calls_by_path: paths(shared),
         notices: shared.link.board().iter().collect(),
         decision_us: Latency {
             count: histogram.len(),
@@ -125,6 +128,7 @@ fn describe_call(shared: &Shared, worker: u32, image: &Image, media_us: u64) -> 
     } else {
         age_ms.saturating_sub(record.answered_ms.into())
     };
+    let both = [record.from_caller, record.from_callee];
     CallShown {
         id: id_text(record.id),
         worker,
@@ -140,6 +144,10 @@ fn describe_call(shared: &Shared, worker: u32, image: &Image, media_us: u64) -> 
         attempts: record.attempts().len(),
         call_id: record.facts.call_id.to_text().into_owned(),
         media_age_ms: (media_us > 0).then(|| now_us.saturating_sub(media_us) / 1000),
+        path: call_path(&both),
+        mos: both.iter().filter_map(MediaFigures::mos).reduce(f64::min).map(hundredths),
+        recording: Recording::from_bits(record.recorded).name(),
+        media: media(record),
     }
 }
 
@@ -179,6 +187,9 @@ fn live(shared: &Shared) -> impl Iterator<Item = ((u32, u32), CallShown)> + '_ {
         tables.flat_map(|(worker, table)| (0..table.len()).map(move |slot| (worker, slot, table)));
     slots.filter_map(move |(worker, slot, table)| {
         let seen = table.read(slot, &mut image)?;
+        // Its image is as old as the last thing that was said of it.
+        let key = CallKey { slot, generation: seen.generation() };
+        table.note_figures(key, &mut image.record);
         let call = || describe_call(shared, worker, &image, table.media_us(slot));
         (seen.state() == SlotState::Live).then(|| ((worker, slot), call()))
     })
@@ -238,11 +249,12 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
         let _ = writeln!(out, "# TYPE tollgate_alarms gauge\ntollgate_alarms {alarms}");
         out.push_str("# TYPE tollgate_gateway_online gauge\n");
         for (name, online) in &held.gateways {
-            // A label is text in quotes.
-            let name = name.replace('\\', "\\\\").replace('"', "\\\"");
+            let name = label(name);
             let online = u8::from(*online);
             let _ = writeln!(out, "tollgate_gateway_online{{gateway=\"{name}\"}} {online}");
         }
+        metrics_of_paths(shared, &status.calls_by_path, &mut out);
+        metrics_of_quality(&held.quality, &mut out);
         let figures = status.registrations;
         let live = figures.live;
         let _ = writeln!(out, "# TYPE tollgate_registrations gauge\ntollgate_registrations {live}");

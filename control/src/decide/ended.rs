@@ -63,6 +63,7 @@ impl Office {
             self.note_uncommitted(time);
         }
         self.book(time, &cdr);
+        self.note_quality(&cdr);
         if self.is_suppressed(&cdr) {
             self.last_change()
         } else {

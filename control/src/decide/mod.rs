@@ -44,6 +44,7 @@ mod perimeter;
 mod pickup;
 mod ports;
 mod probe;
+mod quality;
 mod recordings;
 mod register;
 mod sight;
@@ -132,6 +133,8 @@ pub struct Office {
     /// What became of REGISTERs and challenges since the start.
     figures: RegistrationFigures,
     asks: AskFigures,
+    /// What media of ended calls were like.
+    qualities: quality::Qualities,
     keep_alive: keep_alive::KeepAlive,
     certificates: certificates::Certificates,
     /// What was not recorded.
