@@ -100,6 +100,9 @@ pub struct Turns {
     image: Box<Image>,
     replies: VecDeque<(u64, Pending)>,
     epoch: u64,
+    /// The dataplane that is starting, or started, and the beats of the one before it: whoever is greeted before his
+    /// own beat may throw the greeting away with what his predecessor was told.
+    starting: (u64, Vec<u64>),
     tick_due: Duration,
     missing_due: Duration,
     lost: bool,
@@ -149,6 +152,7 @@ impl<C: Clock> Driver<C> {
             image: Image::boxed(),
             replies: VecDeque::new(),
             epoch: 0,
+            starting: (0, Vec::new()),
             tick_due: Duration::ZERO,
             missing_due: Duration::ZERO,
             lost: false,
@@ -348,8 +352,9 @@ impl<C: Clock> Driver<C> {
         while !waits && let Some((_, (reply, result))) = turns.replies.pop_front() {
             let _ = reply.send(result);
         }
-        if self.link.dataplane_epoch() != turns.epoch && self.dataplane_beats(time) {
+        if self.has_started(turns) && self.dataplane_beats(time) {
             self.greet_dataplane(time, turns);
+            turns.starting.1.clear();
         }
         for worker in 0..self.sides.len() {
             self.sweep(time, turns, worker);
@@ -371,6 +376,18 @@ impl<C: Clock> Driver<C> {
             }
         }
         self.watch_dataplane(time, turns);
+    }
+
+    /// Whether every worker of a dataplane that was not greeted since has beaten by itself.
+    fn has_started(&self, turns: &mut Turns) -> bool {
+        let beats = (0..self.sides.len()).map(|worker| self.link.worker_beat_us(worker as u32));
+        let (epoch, before) = &mut turns.starting;
+        if *epoch != self.link.dataplane_epoch() {
+            *epoch = self.link.dataplane_epoch();
+            *before = beats.collect();
+            return false;
+        }
+        !before.is_empty() && before.iter().zip(beats).all(|(before, now)| *before != now)
     }
 
     fn dataplane_beats(&self, time: Time) -> bool {
