@@ -400,6 +400,12 @@ impl Switch {
         self.media.table.open_pairs()
     }
 
+    /// What the flows hold: nothing outlives its call.
+    #[must_use]
+    pub fn media_held(&self) -> relay::Held {
+        self.media.table.held()
+    }
+
     /// How many pairs of media ports are used, resting and free.
     pub fn media_ports(&mut self, now: Instant) -> PortCount {
         self.media.wake(now);

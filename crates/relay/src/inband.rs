@@ -67,6 +67,10 @@ impl Detectors {
         Self { all, free: (0..DETECTORS_MAX as u16).rev().collect() }
     }
 
+    pub(crate) fn taken(&self) -> usize {
+        self.all.len() - self.free.len()
+    }
+
     #[cfg(test)]
     pub(crate) fn free(&self) -> usize {
         self.free.len()

@@ -26,23 +26,30 @@ pub struct Reported {
 /// What one far end told by RTCP.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reports {
-    /// Its last sender report that went on: by which name, and when, µs. They go round in 71 minutes.
-    sent: Option<(u32, u32)>,
+    /// By which name its last sender report is known that went on; 0: by none, or there was none.
+    name: u32,
+    /// When that was, µs. They go round in 71 minutes.
+    sent_us: u32,
     /// From us to it and back, smoothed, µs; 0: not known.
     round_trip_us: u32,
-    heard: Option<Reported>,
+    /// What it said of what it hears, as in [`Reported`]: one for each flow, so they are kept flat.
+    lost: u32,
+    jitter: u32,
+    fraction_lost: u8,
+    has_said: bool,
 }
 
 impl Reports {
-    /// It says this of the other's stream, whose last sender report was `sent`.
-    fn note(&mut self, now_us: u32, block: &Block, sent: Option<(u32, u32)>) {
-        self.heard = Some(Reported {
-            fraction_lost: block.fraction_lost,
-            lost: block.lost.max(0).cast_unsigned(),
-            jitter: block.jitter,
-        });
-        let Some((_, at)) = sent.filter(|_| names(block, sent)) else { return };
-        let between = u64::from(now_us.wrapping_sub(at));
+    /// It says this of the other's stream, whose last sender report was `named` and went on at `sent_us`.
+    fn note(&mut self, now_us: u32, block: &Block, [named, sent_us]: [u32; 2]) {
+        self.has_said = true;
+        self.fraction_lost = block.fraction_lost;
+        self.lost = block.lost.max(0).cast_unsigned();
+        self.jitter = block.jitter;
+        if !names(block, named) {
+            return;
+        }
+        let between = u64::from(now_us.wrapping_sub(sent_us));
         let waited = u64::from(block.delay) * 1_000_000 >> 16;
         let Some(took) = between.checked_sub(waited).filter(|took| *took <= ROUND_TRIP_MAX_US)
         else {
@@ -55,27 +62,33 @@ impl Reports {
             before => before - before / 8 + took / 8,
         };
     }
+
+    fn reported(&self) -> Option<Reported> {
+        let &Self { fraction_lost, lost, jitter, .. } = self;
+        self.has_said.then_some(Reported { fraction_lost, lost, jitter })
+    }
 }
 
-/// Whether a block answers that sender report.
-fn names(block: &Block, sent: Option<(u32, u32)>) -> bool {
-    block.last_report != 0 && sent.is_some_and(|(name, _)| name == block.last_report)
+/// Whether a block answers the sender report of that name.
+fn names(block: &Block, named: u32) -> bool {
+    block.last_report != 0 && block.last_report == named
 }
 
 impl Table {
     /// Reads a packet of RTCP that arrived at `port` and goes on by `peer`.
     pub(crate) fn read_reports(&mut self, now: Instant, port: u16, peer: u16, packet: &[u8]) {
         let now_us = now.as_micros() as u32;
-        let sent = self.open_at(peer | 1).and_then(|flow| flow.reports.sent);
+        let sent = self.open_at(peer | 1).map(|flow| [flow.reports.name, flow.reports.sent_us]);
+        let sent = sent.unwrap_or_default();
         let mut told: Option<Block> = None;
         let Some(flow) = self.open_flow(port) else { return };
         for report in rtcp::reports(packet) {
             if let Some(name) = report.sent {
-                flow.reports.sent = Some((name, now_us));
+                (flow.reports.name, flow.reports.sent_us) = (name, now_us);
             }
             // Of several streams it is the one whose report it has heard; else the first.
             for block in report.blocks() {
-                if told.is_none_or(|told| !names(&told, sent) && names(&block, sent)) {
+                if told.is_none_or(|told| !names(&told, sent[0]) && names(&block, sent[0])) {
                     told = Some(block);
                 }
             }
@@ -91,7 +104,7 @@ impl Table {
         let hearer = self.open_at(own.peer | 1).filter(|hearer| hearer.owner == own.owner);
         Figures {
             round_trip_us: own.reports.round_trip_us,
-            reported: hearer.and_then(|hearer| hearer.reports.heard),
+            reported: hearer.and_then(|hearer| hearer.reports.reported()),
             ..figures
         }
     }

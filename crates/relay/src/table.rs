@@ -83,6 +83,10 @@ impl Table {
         self.flows.len()
     }
 
+    pub(crate) fn flows(&self) -> impl Iterator<Item = &Flow> {
+        self.flows.iter()
+    }
+
     pub(crate) fn flow(&mut self, port: u16) -> Option<&mut Flow> {
         self.flows.get_mut(usize::from(port.checked_sub(self.first)?))
     }

@@ -89,6 +89,10 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
+    pub(crate) fn works_taken(&self) -> usize {
+        self.works.len() - self.free.len()
+    }
+
     /// Of a table of so many pairs.
     pub(crate) fn new(pairs: usize) -> Self {
         Self {

@@ -128,6 +128,8 @@ pub struct Carried {
     pub slots: u32,
     /// Pairs of media ports.
     pub port_pairs: u32,
+    /// Anything that flows hold: keys, transcoders, detectors, rules of the driver.
+    pub media_held: bool,
     /// Transactions.
     pub transactions: usize,
     /// Blocks of kept messages.
@@ -567,7 +569,9 @@ impl<'m> Machine<'m> {
             let switch = worker.switch();
             carried.calls += switch.calls_live();
             carried.slots += switch.slots_taken() as u32;
-            carried.port_pairs += switch.media_pairs();
+            let held = switch.media_held();
+            carried.port_pairs += held.pairs;
+            carried.media_held |= held != Default::default();
             carried.transactions += switch.transactions_open();
             carried.blocks += switch.blocks_kept();
         }
