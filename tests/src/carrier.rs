@@ -68,6 +68,16 @@ pub fn vendor(lab: &Lab, seconds: u32) -> Running {
 /// When they do not start.
 #[must_use]
 pub fn callers(lab: &Lab, port: u16, calls: u32, seconds: u32) -> Running {
+    lossy_callers(lab, port, calls, seconds, 0)
+}
+
+/// The same, of whose packets so many of each hundred are lost on their way to us.
+///
+/// # Panics
+/// When they do not start.
+#[must_use]
+pub fn lossy_callers(lab: &Lab, port: u16, calls: u32, seconds: u32, lose: u32) -> Running {
+    let lose = lose.to_string();
     let (from, calls, seconds) =
         (format!("10.10.1.1:{port}"), calls.to_string(), seconds.to_string());
     let arguments = [
@@ -82,6 +92,8 @@ pub fn callers(lab: &Lab, port: u16, calls: u32, seconds: u32) -> Running {
         &seconds,
         "--per-second",
         "50",
+        "--lose",
+        &lose,
     ];
     lab.start("cust", "phones", &arguments).expect("the callers start")
 }

@@ -341,3 +341,29 @@ fn loss_and_packets_are_those_of_the_sequence_numbers() {
         }
     });
 }
+
+#[test]
+fn three_of_a_hundred_lost_are_counted_so() {
+    in_own_world(|pins| {
+        let (guard, _socket) = Guard::with_socket(&plan(pins));
+        let media = media(&guard);
+        media.say(PORT, &Course::Settled(onward(FAR4, TO4, None)));
+        let mut random = SmallRng::seed_from_u64(7);
+        let (sent, mut lost) = (5_000_u16, 0);
+        for index in 0..sent {
+            // What is lost at either end of a stream nobody can miss.
+            let is_end = index == 0 || index == sent - 1;
+            if !is_end && random.random_ratio(3, 100) {
+                lost += 1;
+                continue;
+            }
+            let sequence = 63_000_u16.wrapping_add(index);
+            assert_eq!(guard.judge(&framed(FAR4, None, &audio(sequence))), Reason::RelayBack);
+        }
+        let heard = media.heard(PORT);
+        let missed = heard.highest - heard.base + 1 - heard.received;
+        assert_eq!((missed, heard.packets), (lost, u64::from(sent) - u64::from(lost)));
+        let percent = f64::from(missed) * 100.0 / f64::from(sent);
+        assert!((percent - 3.0).abs() <= 0.5, "{percent}: what was injected, to a packet");
+    });
+}

@@ -4,9 +4,10 @@
 //! INVITE and echoes its audio; with `--rings` it never gets to the answer. `phones call --from
 //! 10.10.1.1:5070 --to 10.10.1.2:5060 --calls 500 --seconds 20 --callee 441130` makes the calls, sends
 //! 50 packets a second in each, compares what comes back octet by octet, hangs up, and prints one
-//! JSON object. With `--brief` calls are silent and hung up as soon as they are answered, so that their number
-//! alone is the load; with `--silent` they last, and somebody else may send their audio. Of each call that is up,
-//! `--media FILE` gets a line: where its audio comes from, and where it goes. Both stop by themselves.
+//! JSON object. With `--lose 3` three of each hundred packets are never sent. With `--brief` calls are silent and hung
+//! up as soon as they are answered, so that their number alone is the load; with `--silent` they last, and somebody
+//! else may send their audio. Of each call that is up, `--media FILE` gets a line: where its audio comes from, and
+//! where it goes. Both stop by themselves.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -201,6 +202,9 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
     let mut told = MediaFile::open()?;
     // Of all that send nothing.
     let socket = UdpSocket::bind((from.ip(), 0))?;
+    let lose = number("--lose", 0);
+    // So many of each hundred, far from each other, and neither the first nor the last.
+    let is_lost = |sequence: u32| (u64::from(sequence) * 37 + 50) % 100 < lose;
     let signalling = UdpSocket::bind(from)?;
     deepen(&signalling)?;
     signalling.set_nonblocking(true)?;
@@ -330,7 +334,8 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
             next_tick += PTIME;
             for (number, call) in calls.iter_mut().enumerate() {
                 if let (Some(remote), true, false) = (call.remote, now < talk_end, call.ended)
-                    && call.media.send_to(&packet(number, call.sent), remote).is_ok()
+                    && (is_lost(call.sent)
+                        || call.media.send_to(&packet(number, call.sent), remote).is_ok())
                 {
                     call.sent += 1;
                 }
