@@ -50,7 +50,7 @@ impl Reports {
             return;
         }
         let between = u64::from(now_us.wrapping_sub(sent_us));
-        let waited = u64::from(block.delay) * 1_000_000 >> 16;
+        let waited = (u64::from(block.delay) * 1_000_000) >> 16;
         let Some(took) = between.checked_sub(waited).filter(|took| *took <= ROUND_TRIP_MAX_US)
         else {
             return;
