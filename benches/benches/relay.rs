@@ -14,7 +14,7 @@ use link::Instant;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
-use relay::{Latch, Opening, Owner, PayloadTypes, Table, Verdict};
+use relay::{Latch, Opening, Owner, PayloadTypes, Port, Table, Verdict};
 use wire::checksum;
 use wire::datagram::{self, Headers};
 
@@ -39,7 +39,7 @@ struct Relay {
 
 impl Relay {
     fn new() -> Self {
-        let mut table = Table::new(FIRST, CALLS * 4);
+        let mut table = Table::new(FIRST, CALLS * 4, 1);
         let now = Duration::from_secs(1_000);
         let mut fresh = Vec::new();
         for call in 0..CALLS {
@@ -48,6 +48,7 @@ impl Relay {
                 let (own, far) = (own(port), far(port));
                 let owner = Owner(call.into());
                 let towards_caller = port == legs[0];
+                let [port, peer] = [port, peer].map(|number| Port::new(0, number));
                 let opening = Opening { peer, local: own.ip(), owner, towards_caller };
                 assert!(table.open(now, port, &opening), "each pair is opened once");
                 table.set_remote(port, Some(far), None, Latch::Fixed, PayloadTypes::ANY);
@@ -113,7 +114,7 @@ impl Step for Relay {
 
 fn relay(table: &mut Table, now: Instant, frame: &mut [u8]) -> bool {
     let Ok(datagram) = datagram::parse(frame) else { return false };
-    let port = datagram.destination.port();
+    let port = table.port_of(datagram.destination);
     let verdict = table.forward(now, port, datagram.source, datagram.payload(frame));
     let Verdict::Send { from, to, .. } = verdict else { return false };
     let headers = Headers {

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 
 use link::Endpoint;
-use relay::{NO_EVENTS, PayloadTypes, PortState, Secured, Speaker, Transcoding};
+use relay::{NO_EVENTS, PayloadTypes, Port, PortState, Secured, Speaker, Transcoding};
 use srtp::{KEPT_STREAMS, Kept, MASTER_BYTES_MAX, Master, Position, Suite};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -104,7 +104,7 @@ fn put_leg(cursor: &mut Cursor<'_>, leg: &Leg, ports: &[PortState; STREAMS_MAX])
     cursor.put(&leg.media.told.hash.to_le_bytes())?;
     cursor.put(&leg.session.to_bytes())?;
     for (port, state) in leg.media.ports.iter().zip(ports) {
-        cursor.put(&port.to_le_bytes())?;
+        cursor.put(&port.number().to_le_bytes())?;
         let remote = state.remote.map_or(Endpoint::NONE, Endpoint::from);
         cursor.put(remote.as_bytes())?;
         let held = u8::from(state.on_hold) | u8::from(state.fax) << 1 | u8::from(state.inband) << 2;
@@ -193,7 +193,7 @@ fn take_leg(
     };
     leg.session = Session::from_bytes(reader.take()?);
     for (port, state) in leg.media.ports.iter_mut().zip(ports) {
-        *port = u16::from_le_bytes(reader.take()?);
+        *port = Port::new(0, u16::from_le_bytes(reader.take()?));
         let remote: Option<SocketAddr> = reader.endpoint()?.socket_address();
         let [latched, held, events] = reader.take()?;
         let payload_types = PayloadTypes::from_bits(u128::from_le_bytes(reader.take()?));
@@ -313,7 +313,7 @@ mod tests {
         leg.cseq_local = 7;
         leg.cseq_remote = Some(9);
         leg.confirmed = true;
-        leg.media.ports = [10_000, 0];
+        leg.media.ports = [Port::new(0, 10_000), Port::NONE];
         leg.media.told = Described { version: 3, hash: 7 };
         leg.media.bypassed = true;
         leg.media.rounds = [3, 4];
@@ -372,7 +372,7 @@ mod tests {
         assert_eq!(caller.path, leg(1).path);
         assert_eq!((caller.cseq_local, caller.cseq_remote), (7, Some(9)));
         assert_eq!(caller.text(Field::Routes), b"<sip:r;lr>");
-        assert_eq!(caller.media.ports, [10_000, 0]);
+        assert_eq!(caller.media.ports, [Port::new(0, 10_000), Port::NONE]);
         assert_eq!(caller.media.told, Described { version: 3, hash: 7 });
         assert_eq!(caller.session.to_bytes(), leg(1).session.to_bytes());
         assert!(caller.media.bypassed && !caller.media.held);

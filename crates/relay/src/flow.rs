@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::Instant;
 use crate::latch::Latch;
+use crate::port::Port;
 use crate::quality::Quality;
 use crate::work::{NO_WORK, Secured};
 
@@ -63,7 +64,7 @@ impl PayloadTypes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opening {
     /// The other leg's even port.
-    pub peer: u16,
+    pub peer: Port,
     /// Our own address on this leg: what leaves towards its far end leaves from here.
     pub local: IpAddr,
     /// Whose it is.
@@ -120,7 +121,7 @@ pub struct Pressed {
     /// Whose flow it came in by.
     pub owner: Owner,
     /// The port that heard it.
-    pub port: u16,
+    pub port: Port,
     /// `0` to `9`, `*`, `#`, `A` to `D`, `!`.
     pub key: u8,
 }
@@ -137,7 +138,7 @@ pub(crate) struct Beside {
 #[derive(Clone, Debug)]
 pub(crate) struct Flow {
     pub(crate) open: bool,
-    pub(crate) peer: u16,
+    pub(crate) peer: Port,
     pub(crate) local: IpAddr,
     pub(crate) owner: Owner,
     pub(crate) towards_caller: bool,
@@ -183,14 +184,14 @@ pub(crate) struct Flow {
     /// Whom it believes is another since the last packet.
     pub(crate) moved: bool,
     /// The place of what is done to its packets; [`NO_WORK`]: nothing. One for both ports of a pair.
-    pub(crate) work: u16,
+    pub(crate) work: u32,
 }
 
 impl Flow {
     pub(crate) fn closed() -> Self {
         Self {
             open: false,
-            peer: 0,
+            peer: Port::NONE,
             local: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
             owner: Owner(0),
             towards_caller: false,

@@ -1,6 +1,6 @@
 //! Media relay: for each datagram, where it goes next.
 //!
-//! A datagram enters at [`Table::forward`], is matched to the [`Flow`](flow::Flow) of the port it was
+//! A datagram enters at [`Table::forward`], is matched to the [`Flow`](flow::Flow) of the [`Port`] it was
 //! sent to, and leaves as a [`Verdict`]: send it on from that port to that address, or drop it for a
 //! reason. Where a leg has keys, the packet that goes on is another one, which lies here
 //! ([`Table::changed_packets`]); of all others the payload is never touched. Nothing here allocates after
@@ -9,7 +9,7 @@
 //! Two legs of a call each own a pair of ports: an even one for RTP, the next for RTCP. What arrives at
 //! a port leaves from its peer's port to its peer's far end.
 //!
-//! Read `flow.rs` for the nouns, `latch.rs` for whom we believe, `table.rs` for where flows live,
+//! Read `flow.rs` for the nouns, `port.rs` for their names, `latch.rs` for whom we believe, `table.rs` for where flows live,
 //! `forward.rs` for the verb, `work.rs` for what is done to a packet, `course.rs` for what a driver may do without
 //! us, `quality.rs` for the figures, `tone.rs` for what we say ourselves, `tap.rs` for who hears it besides, `inband.rs`
 //! for keys in its tones.
@@ -21,6 +21,7 @@ mod flow;
 mod forward;
 mod inband;
 mod latch;
+mod port;
 mod quality;
 mod table;
 mod tap;
@@ -32,6 +33,7 @@ pub use course::{Course, Deaf, Ears, Onward, Sums};
 pub use flow::{NO_EVENTS, Opening, Owner, PayloadTypes, PortState, Pressed, Silence};
 pub use forward::{DropReason, Verdict};
 pub use latch::Latch;
+pub use port::Port;
 pub use quality::Figures;
 pub use table::Table;
 pub use tap::{Tap, Tapped, Untapped};

@@ -6,8 +6,12 @@ use super::*;
 use crate::inband::DETECTORS_MAX;
 use crate::{Course, DropReason, Ears, Owner, Sums, Verdict};
 
-const CALLER_PORT: u16 = 10_000;
-const CALLEE_PORT: u16 = 10_004;
+const CALLER_PORT: Port = port(10_000);
+const CALLEE_PORT: Port = port(10_004);
+
+const fn port(number: u16) -> Port {
+    Port::new(0, number)
+}
 const SILENT: Silence = Silence { owner: Owner(7), is_agreed: false };
 
 fn at(text: &str) -> SocketAddr {
@@ -29,7 +33,7 @@ fn secs(seconds: u64) -> Instant {
 
 /// A caller at 192.0.2.1:4000 and a callee at 198.51.100.1:6000, both from SDP.
 fn call() -> Table {
-    let mut table = Table::new(10_000, 100);
+    let mut table = Table::new(10_000, 100, 1);
     let own = "10.10.1.2".parse().unwrap();
     let caller = Opening { peer: CALLEE_PORT, local: own, owner: Owner(7), towards_caller: true };
     let callee = Opening {
@@ -83,10 +87,16 @@ fn a_port_that_is_turned_feeds_another_and_still_hears_its_own_far_end() {
         owner: Owner(7),
         towards_caller: false,
     };
-    assert!(table.open(secs(0), 10_008, &other));
-    table.set_answered(secs(0), 10_008);
-    table.set_remote(10_008, Some(at("198.51.100.9:1")), None, Latch::Fixed, PayloadTypes::ANY);
-    assert!(table.turn(CALLER_PORT, 10_008) && !table.turn(10_020, CALLER_PORT));
+    assert!(table.open(secs(0), port(10_008), &other));
+    table.set_answered(secs(0), port(10_008));
+    table.set_remote(
+        port(10_008),
+        Some(at("198.51.100.9:1")),
+        None,
+        Latch::Fixed,
+        PayloadTypes::ANY,
+    );
+    assert!(table.turn(CALLER_PORT, port(10_008)) && !table.turn(port(10_020), CALLER_PORT));
     let verdict = table.forward(secs(1), CALLER_PORT, at("192.0.2.1:4000"), &rtp(1, 1));
     assert!(matches!(verdict, Verdict::Send { to, .. } if to == at("198.51.100.9:1")));
 }
@@ -106,10 +116,10 @@ fn media_goes_both_ways_from_the_leg_it_leaves_by() {
 fn rtcp_goes_by_the_odd_ports() {
     let mut table = answered();
     let report = [0x80, 201, 0, 1, 0, 0, 0, 1];
-    let verdict = table.forward(secs(1), CALLER_PORT + 1, at("192.0.2.1:4001"), &report);
+    let verdict = table.forward(secs(1), CALLER_PORT.rtcp(), at("192.0.2.1:4001"), &report);
     let from = at("10.10.2.2:10005");
     assert_eq!(verdict, Verdict::Send { from, to: at("198.51.100.1:6001"), owner: Owner(7) });
-    let verdict = table.forward(secs(1), CALLER_PORT + 1, at("192.0.2.1:4001"), &rtp(1, 1));
+    let verdict = table.forward(secs(1), CALLER_PORT.rtcp(), at("192.0.2.1:4001"), &rtp(1, 1));
     assert_eq!(verdict, Verdict::Drop(DropReason::NotRtcp));
 }
 
@@ -248,7 +258,7 @@ fn a_reused_port_never_gets_the_audio_of_the_call_before() {
     let mut table = answered();
     table.close(CALLEE_PORT);
     let own = "10.10.2.2".parse().unwrap();
-    let other = Opening { peer: 10_008, local: own, owner: Owner(8), towards_caller: false };
+    let other = Opening { peer: port(10_008), local: own, owner: Owner(8), towards_caller: false };
     assert!(table.open(secs(2), CALLEE_PORT, &other));
     table.set_remote(
         CALLEE_PORT,
@@ -304,9 +314,9 @@ proptest! {
         let mut table = answered();
         let far = at("192.0.2.1:4000");
         let _ = table.forward(secs(1), CALLER_PORT, far, &rtp(1, 1));
-        for (port, ip, source_port, payload, ms) in packets {
+        for (number, ip, source_port, payload, ms) in packets {
             let source = SocketAddr::from((ip, source_port));
-            let _ = table.forward(secs(1) + Duration::from_millis(ms), port, source, &payload);
+            let _ = table.forward(secs(1) + Duration::from_millis(ms), port(number), source, &payload);
         }
         prop_assert_eq!(table.snapshot(CALLER_PORT).remote, Some(far));
     }
@@ -478,7 +488,7 @@ fn ringback_sounds_every_twenty_milliseconds_until_the_other_leg_is_heard() {
     let mut table = call();
     let mut out = [0; SOUND_BYTES];
     assert!(table.ring(secs(1), CALLER_PORT, true, 9));
-    assert!(!table.ring(secs(1), 10_050, true, 9), "nobody's port");
+    assert!(!table.ring(secs(1), port(10_050), true, 9), "nobody's port");
     let own = at("10.10.1.2:10000");
     for packet in 0..300_u64 {
         let now = secs(1) + Duration::from_millis(20 * packet);
@@ -525,7 +535,7 @@ fn latched() -> Table {
     table
 }
 
-fn settled_to(table: &Table, port: u16) -> Option<SocketAddr> {
+fn settled_to(table: &Table, port: Port) -> Option<SocketAddr> {
     match table.course(port) {
         Course::Settled(onward) => Some(onward.to),
         _ => None,
@@ -536,7 +546,7 @@ fn settled_to(table: &Table, port: u16) -> Option<SocketAddr> {
 fn an_answered_call_whose_ends_are_proven_is_settled_and_its_rtcp_is_not() {
     let mut table = call();
     assert_eq!(table.course(CALLER_PORT), Course::Open);
-    assert_eq!(table.course(CALLER_PORT + 8), Course::Closed);
+    assert_eq!(table.course(port(10_008)), Course::Closed);
     let _ = table.forward(secs(1), CALLEE_PORT, at("198.51.100.1:6000"), &rtp(1, 9));
     assert_eq!(
         table.course(CALLEE_PORT),
@@ -549,7 +559,7 @@ fn an_answered_call_whose_ends_are_proven_is_settled_and_its_rtcp_is_not() {
     let Course::Settled(onward) = table.course(CALLEE_PORT) else { panic!("settled") };
     assert_eq!((onward.source, onward.from), (at("198.51.100.1:6000"), at("10.10.1.2:10000")));
     assert_eq!(onward.owner, Owner(7));
-    assert_eq!(table.course(CALLER_PORT + 1), Course::Open);
+    assert_eq!(table.course(CALLER_PORT.rtcp()), Course::Open);
 }
 
 #[test]
@@ -557,7 +567,7 @@ fn whatever_changes_a_flow_names_its_port_and_the_one_that_feeds_it() {
     let changed = |act: fn(&mut Table)| {
         let mut table = latched();
         act(&mut table);
-        let mut ports: Vec<u16> = std::iter::from_fn(|| table.poll_changed()).collect();
+        let mut ports: Vec<Port> = std::iter::from_fn(|| table.poll_changed()).collect();
         ports.sort_unstable();
         (ports, table)
     };
@@ -593,11 +603,11 @@ fn whatever_changes_a_flow_names_its_port_and_the_one_that_feeds_it() {
 struct Counts(Sums);
 
 impl Ears for Counts {
-    fn sums(&self, _: u16) -> Sums {
+    fn sums(&self, _: Port) -> Sums {
         self.0
     }
 
-    fn settled(&self, port: u16, owner: Owner) -> Option<SocketAddr> {
+    fn settled(&self, port: Port, owner: Owner) -> Option<SocketAddr> {
         (port == CALLER_PORT && owner == Owner(7)).then(|| at("192.0.2.1:4999"))
     }
 }
@@ -649,7 +659,7 @@ fn a_settled_call_is_not_silent_while_its_driver_hears_it() {
 
 #[test]
 fn a_restart_believes_what_its_driver_proved_meanwhile() {
-    let mut table = Table::new(10_000, 100);
+    let mut table = Table::new(10_000, 100, 1);
     table.set_ears(Box::new(Counts(counts())));
     let own = "10.10.1.2".parse().unwrap();
     let opening = Opening { peer: CALLEE_PORT, local: own, owner: Owner(7), towards_caller: true };

@@ -10,6 +10,7 @@ use codec::g711::{A_LAW_SILENCE, MU_LAW_SILENCE, to_a_law, to_mu_law};
 
 use crate::Instant;
 use crate::flow::Owner;
+use crate::port::Port;
 
 /// Bytes of a packet: a header and 20 ms at 8 kHz.
 pub const TONE_BYTES: usize = wire::rtp::RTP_BYTES + SAMPLES;
@@ -60,7 +61,7 @@ impl Waves {
 /// One that sounds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tone {
-    pub(crate) port: u16,
+    pub(crate) port: Port,
     pub(crate) owner: Owner,
     pub(crate) began: Instant,
     /// When its next packet is to go.

@@ -45,9 +45,9 @@ impl Switch {
             let offer = Sdp::parse(description(invite)?).ok()?;
             let medium = offer.sounding_in()?;
             let leg = &switch.calls[slot].legs[Side::Caller as usize];
-            let port = leg.media.ports.get(medium.0).copied().filter(|&port| port != 0)?;
+            let port = leg.media.ports.get(medium.0).copied().filter(|port| !port.is_none())?;
             let address = switch.setup.locals[usize::from(leg.local)].advertised();
-            let sounding = Sounding { address, port, session };
+            let sounding = Sounding { address, port: port.number(), session };
             let length = offer.answer_sounding(medium, &sounding, &mut room)?;
             switch.media.table.ring(now, port, medium.1 == 8, ssrc).then_some(length)
         });

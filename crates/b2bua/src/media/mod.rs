@@ -19,7 +19,7 @@ use std::net::IpAddr;
 
 use link::profile::{MediaAddress, MediaTerms, Srtp};
 use link::record::{CallKey, MediaFigures};
-use relay::{Latch, Opening, Owner, PayloadTypes};
+use relay::{Latch, Opening, Owner, PayloadTypes, Port};
 use sip::Sdp;
 use sip::sdp::{Edit, Media, Rewrite};
 use zerocopy::IntoBytes;
@@ -45,8 +45,8 @@ const END_TO_END: u16 = 1;
 /// One leg's side of the streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LegMedia {
-    /// Our even port per stream; 0: none.
-    pub(crate) ports: [u16; STREAMS_MAX],
+    /// Our RTP port per stream.
+    pub(crate) ports: [Port; STREAMS_MAX],
     /// What the leg's last description listed.
     payload_types: [PayloadTypes; STREAMS_MAX],
     /// Whether that description asked for silence.
@@ -79,7 +79,7 @@ pub(crate) struct Described {
 
 impl LegMedia {
     pub(crate) const NONE: Self = Self {
-        ports: [0; STREAMS_MAX],
+        ports: [Port::NONE; STREAMS_MAX],
         payload_types: [PayloadTypes::ANY; STREAMS_MAX],
         held: false,
         bypassed: false,
@@ -103,8 +103,8 @@ impl LegMedia {
         }
     }
 
-    pub(crate) fn open_ports(&self) -> impl Iterator<Item = u16> {
-        self.ports.into_iter().filter(|&port| port != 0)
+    pub(crate) fn open_ports(&self) -> impl Iterator<Item = Port> {
+        self.ports.into_iter().filter(|port| !port.is_none())
     }
 }
 
@@ -236,7 +236,7 @@ impl MediaPlane {
         let mut ports = Ports::new(range);
         ports.set_rest(port_rest_s);
         let count = u16::try_from(ports.pairs() * 2).expect("pairs of u16 ports but the first");
-        let mut table = relay::Table::new(ports.first(), count);
+        let mut table = relay::Table::new(ports.first(), count, 1);
         table.reserve_transcoders(transcoded_max.saturating_mul(2));
         Self { ports, now: Instant::ZERO, table, made: 0, unmade: 0 }
     }
@@ -311,7 +311,10 @@ impl MediaPlane {
             }
             self.settle_speech(now, streams, from, word, transcodes, &sdp)?;
         }
-        let ours = if bypassed { [END_TO_END; STREAMS_MAX] } else { streams.legs[to].ports };
+        let ours = match bypassed {
+            true => [END_TO_END; STREAMS_MAX],
+            false => streams.legs[to].ports.map(Port::number),
+        };
         let edits = core::array::from_fn::<_, STREAMS_MAX, _>(|index| match &told[index] {
             Medium::Told(change) => Edit { port: ours[index], change: change.as_ref() },
             Medium::Refused => Edit::default(),
@@ -343,7 +346,7 @@ impl MediaPlane {
             let spoken = if is_speech { Spoken::of(media) } else { Spoken::NONE };
             streams.legs[own].spoken[index] = spoken;
             let ports = [own, other].map(|leg| streams.legs[leg].ports[index]);
-            if word == Word::Offer || ports.contains(&0) {
+            if word == Word::Offer || ports.contains(&Port::NONE) {
                 continue;
             }
             let offered = streams.legs[other].spoken[index];
@@ -380,8 +383,9 @@ impl MediaPlane {
     ) -> Result<(), MediaFault> {
         let mut is_open = true;
         for leg in &mut streams.legs {
-            if leg.ports[index] == 0 {
-                leg.ports[index] = self.ports.reserve(self.now).ok_or(MediaFault::PortsFull)?;
+            if leg.ports[index].is_none() {
+                let number = self.ports.reserve(self.now).ok_or(MediaFault::PortsFull)?;
+                leg.ports[index] = Port::new(0, number);
                 is_open = false;
             }
         }
@@ -412,7 +416,7 @@ impl MediaPlane {
     /// Lets the ports of two legs hear each other again, after one of them was beside another leg.
     pub(crate) fn rejoin(&mut self, legs: [&LegMedia; 2]) {
         let pairs = legs[0].ports.into_iter().zip(legs[1].ports);
-        for (one, other) in pairs.filter(|&(one, other)| one != 0 && other != 0) {
+        for (one, other) in pairs.filter(|(one, other)| !one.is_none() && !other.is_none()) {
             self.table.turn(one, other);
             self.table.turn(other, one);
         }
@@ -441,7 +445,7 @@ impl MediaPlane {
         let mut held = false;
         for (index, port) in streams.legs[own].ports.into_iter().enumerate() {
             let media = sdp.media().get(index).filter(|media| is_relayed(media));
-            if port == 0 {
+            if port.is_none() {
                 continue;
             }
             let is_fax = media.is_some_and(Media::is_udptl);
@@ -536,7 +540,7 @@ impl MediaPlane {
 
     /// An answer that names payload types which the offer did not lets the one who offered use them
     /// too. Rare, and so at the price of RTCP being learned again.
-    fn widen(&mut self, port: u16, payload_types: PayloadTypes, until: Instant, is_inside: bool) {
+    fn widen(&mut self, port: Port, payload_types: PayloadTypes, until: Instant, is_inside: bool) {
         let state = self.snapshot(port);
         // One that is heard nowhere yet will be told of all types by its own description.
         let Some(rtp) = state.remote.filter(|_| state.payload_types != payload_types) else {
@@ -563,7 +567,7 @@ impl MediaPlane {
 
     /// Whether a leg's first stream went on while no process was there: then it was counted too.
     pub(crate) fn went_on(&self, leg: &LegMedia) -> bool {
-        leg.ports[0] != 0 && self.table.is_settled(leg.ports[0])
+        !leg.ports[0].is_none() && self.table.is_settled(leg.ports[0])
     }
 
     /// Whether the leg's far end has sent media.
@@ -578,10 +582,7 @@ impl MediaPlane {
 
     /// Figures of the leg's first stream.
     pub(crate) fn figures(&self, leg: &LegMedia) -> MediaFigures {
-        let figures = match leg.ports[0] {
-            0 => relay::Figures::default(),
-            port => self.table.figures(port),
-        };
+        let figures = self.table.figures(leg.ports[0]);
         MediaFigures {
             packets: figures.packets,
             bytes: figures.bytes,
@@ -594,7 +595,7 @@ impl MediaPlane {
     pub(crate) fn release(&mut self, leg: &mut LegMedia) {
         for port in leg.open_ports() {
             self.table.close(port);
-            self.ports.release(self.now, port);
+            self.ports.release(self.now, port.number());
         }
         // Its dialog may go on, by other ports.
         let rounds = leg.rounds.map(|round| round.wrapping_add(1));
@@ -602,8 +603,8 @@ impl MediaPlane {
     }
 
     /// What a checkpoint says of a leg's stream.
-    pub(crate) fn snapshot(&self, port: u16) -> relay::PortState {
-        if port == 0 { relay::PortState::default() } else { self.table.snapshot(port) }
+    pub(crate) fn snapshot(&self, port: Port) -> relay::PortState {
+        self.table.snapshot(port)
     }
 
     /// Opens the streams of a call of before a restart on the very same ports. `false`: one of them
@@ -618,14 +619,15 @@ impl MediaPlane {
         let mut reserved = true;
         for leg in &mut streams.legs {
             for port in &mut leg.ports {
-                if *port != 0 && !(reserved && self.ports.reserve_port(*port)) {
+                let is_free = |ports: &mut Ports| ports.reserve_port(port.number());
+                if !port.is_none() && !(reserved && is_free(&mut self.ports)) {
                     reserved = false;
-                    *port = 0;
+                    *port = Port::NONE;
                 }
             }
         }
         let pairs = streams.legs[0].ports.into_iter().zip(streams.legs[1].ports);
-        let is_whole = reserved && pairs.clone().all(|(a, b)| (a == 0) == (b == 0));
+        let is_whole = reserved && pairs.clone().all(|(a, b)| a.is_none() == b.is_none());
         if !is_whole {
             for leg in &mut streams.legs {
                 self.release(leg);
@@ -633,7 +635,7 @@ impl MediaPlane {
             return false;
         }
         for (index, (port, _)) in pairs.enumerate() {
-            for side in Side::BOTH.into_iter().filter(|_| port != 0) {
+            for side in Side::BOTH.into_iter().filter(|_| !port.is_none()) {
                 let state = &states[side as usize][index];
                 let (port, opening) = opening(streams, side, index);
                 self.table.reopen(now, port, &opening, state, now + window);
@@ -707,7 +709,7 @@ fn not_after(ends: Option<Instant>) -> Option<Instant> {
     ends.map(|ends| ends + GRACE)
 }
 
-fn opening(streams: &Streams<'_>, side: Side, index: usize) -> (u16, Opening) {
+fn opening(streams: &Streams<'_>, side: Side, index: usize) -> (Port, Opening) {
     let opening = Opening {
         peer: streams.legs[side.other() as usize].ports[index],
         local: streams.locals[side as usize].address,

@@ -48,8 +48,9 @@ fn an_offer_gets_our_address_and_ports_and_what_we_do_not_relay_gets_none() {
     assert_eq!(sdp.connection().unwrap().host, b"203.0.113.1");
     assert_eq!(refused_streams(OFFER), 1);
     plane.believe(&mut streams, Side::Caller, OFFER, now);
-    assert_eq!(plane.snapshot(10_000).remote, Some("198.51.100.7:4000".parse().unwrap()));
-    assert!(!plane.snapshot(10_000).fax && plane.snapshot(10_004).fax);
+    let [sound, fax] = [10_000, 10_004].map(|number| Port::new(0, number));
+    assert_eq!(plane.snapshot(sound).remote, Some("198.51.100.7:4000".parse().unwrap()));
+    assert!(!plane.snapshot(sound).fax && plane.snapshot(fax).fax);
     assert_eq!(plane.table.open_pairs(), 4);
     plane.release(&mut caller);
     plane.release(&mut callee);

@@ -44,7 +44,7 @@ impl Scene {
     }
 
     /// Our port that faces vendor 0, and that which faces the caller.
-    fn ports(&self) -> (u16, u16) {
+    fn ports(&self) -> (Port, Port) {
         (media_port(&self.invite), media_port(&self.answer))
     }
 
@@ -87,13 +87,13 @@ impl Scene {
     }
 
     /// What becomes of an audio packet that arrives at `port`.
-    fn hears(&mut self, port: u16, from: &str) -> Result<SocketAddr, DropReason> {
+    fn hears(&mut self, port: Port, from: &str) -> Result<SocketAddr, DropReason> {
         let mut packet = vec![0x80, 0, 0, 1, 0, 0, 0, 0, 7, 7, 7, 7];
         packet.extend([0xd5; 160]);
         let (now, media) = (self.world.now, self.world.switch.media());
         let mut verdict = media.forward(now, port, from.parse().unwrap(), &packet);
         while let Verdict::Inside { from, to, .. } = verdict {
-            verdict = media.forward_inside(now, to.port(), from, &packet);
+            verdict = media.forward_inside(now, media.port_of(to), from, &packet);
         }
         match verdict {
             Verdict::Send { to, .. } => Ok(to),

@@ -277,12 +277,9 @@ fn a_call_that_turns_to_fax_carries_what_is_no_rtp_from_the_proven_ends_alone() 
     world.caller_gets("SIP/2.0 100 ");
     let invite = world.vendor_gets(0, "INVITE ");
     assert!(invite.contains(" udptl t38\r\na=T38FaxVersion:0\r\n"));
-    let media_port = |message: &str| -> u16 {
-        let (_, line) = message.split_once("m=image ").unwrap();
-        line.split(' ').next().unwrap().parse().unwrap()
-    };
+    let media_port = |message: &str| port_of_line(message, "m=image ");
     let towards_vendor = media_port(&invite);
-    assert_ne!(towards_vendor, 0);
+    assert!(!towards_vendor.is_none());
     world.vendor_says(0, &invite, 200, "v", &fax("203.0.113.10", 6_200));
     world.vendor_gets(0, "ACK ");
     let changed = world.caller_gets("SIP/2.0 200 ");
@@ -462,7 +459,7 @@ fn who_shares_no_codec_is_offered_what_we_make_and_answered_with_what_was_offere
     assert_eq!(formats(&answer), "8 101");
     let (alaw, g729) = (speech(relay::Codec::Pcma), speech(relay::Codec::G729));
     let media = world.switch.media();
-    let made = [10_000, 10_002].map(|port| media.transcoding(port));
+    let made = [CALLER_PORT, VENDOR_PORT].map(|port| media.transcoding(port));
     let settings = |from, to| Some(relay::Transcoding { from, to, packet_ms: 20 });
     assert_eq!(made, [settings(alaw, g729), settings(g729, alaw)]);
     assert_eq!(world.count(Counter::CallsTranscoded), 1);
@@ -474,7 +471,7 @@ fn who_answers_with_what_was_offered_is_left_alone() {
     assert_eq!(formats(&offer), "8 101 0 9 18");
     let answer = world.caller_gets("SIP/2.0 200 ");
     assert_eq!(formats(&answer), "8 101", "of what we added nothing is told");
-    assert_eq!(world.switch.media().transcoding(10_000), None);
+    assert_eq!(world.switch.media().transcoding(CALLER_PORT), None);
     assert_eq!(world.count(Counter::CallsTranscoded), 0);
 }
 
@@ -483,15 +480,15 @@ fn where_all_transcoders_are_taken_nothing_is_added_to_an_offer() {
     let mut world = World::new();
     world.media_of(100, &[Codec::Pcmu], |media| media.transcode = 1);
     // Two calls are all.
-    for place in [10_090, 10_092, 10_094] {
+    for port in [10_090, 10_092, 10_094].map(|number| Port::new(0, number)) {
         let (local, owner) = ("10.0.0.1".parse().unwrap(), relay::Owner(1));
-        let opening = relay::Opening { peer: place, local, owner, towards_caller: true };
+        let opening = relay::Opening { peer: port, local, owner, towards_caller: true };
         let (from, to) = (speech(relay::Codec::Pcma), speech(relay::Codec::Pcmu));
         let settings = relay::Transcoding { from, to, packet_ms: 20 };
         let start = relay::Start { ssrc: 1, sequence: 1, timestamp: 1 };
         let media = world.switch.media();
-        assert!(media.open(Duration::ZERO, place, &opening));
-        assert!(media.set_transcoding(place, Some(settings), start));
+        assert!(media.open(Duration::ZERO, port, &opening));
+        assert!(media.set_transcoding(port, Some(settings), start));
     }
     world.caller_sends(&invite(1, &offering(SHARES_NONE)));
     world.caller_gets("SIP/2.0 100 ");

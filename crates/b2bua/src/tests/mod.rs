@@ -49,6 +49,7 @@ use link::endpoint::Transport;
 use link::record::{ATTEMPTS_MAX, CallKey, EndReason, EndedBy, NEVER};
 use link::report::GatewayNews;
 use link::{Answer, Ask, CallRecord, Endpoint, Order, Report, Text};
+use relay::Port;
 use zerocopy::FromZeros;
 
 use crate::*;
@@ -95,10 +96,20 @@ pub(super) fn body(message: &str) -> &str {
     message.split_once("\r\n\r\n").unwrap().1
 }
 
-/// The port of the first media line.
-pub(super) fn media_port(message: &str) -> u16 {
-    let line = body(message).lines().find(|line| line.starts_with("m=audio ")).unwrap();
-    line.split(' ').nth(1).unwrap().parse().unwrap()
+/// The first pair of ports on the caller's side.
+pub(super) const CALLER_PORT: Port = Port::new(0, 10_000);
+/// The first on the vendors' side.
+pub(super) const VENDOR_PORT: Port = Port::new(0, 10_002);
+
+/// The port of ours that a description of ours tells of first.
+pub(super) fn media_port(message: &str) -> Port {
+    port_of_line(message, "m=audio ")
+}
+
+/// The port of ours in the first line of a description of ours that begins so.
+pub(super) fn port_of_line(message: &str, begins: &str) -> Port {
+    let line = body(message).lines().find(|line| line.starts_with(begins)).unwrap();
+    Port::new(0, line.split(' ').nth(1).unwrap().parse().unwrap())
 }
 
 pub(super) fn with_body(head: &str, body: &str) -> String {
