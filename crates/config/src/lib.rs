@@ -19,7 +19,7 @@ mod section;
 mod streams;
 
 pub use config::{
-    Address, Config, Control, Dataplane, Interface, Limits, Log, LogFormat, LogLevel, Media, Nic,
+    Address, Config, Control, Dataplane, Interface, Limits, Log, LogFormat, LogLevel, Media, MediaAddress, Nic,
     Node, Paths, Recording, Sip, XdpMode, keys,
 };
 pub use error::Error;

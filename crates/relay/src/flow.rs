@@ -65,8 +65,6 @@ impl PayloadTypes {
 pub struct Opening {
     /// The other leg's even port.
     pub peer: Port,
-    /// Our own address on this leg: what leaves towards its far end leaves from here.
-    pub local: IpAddr,
     /// Whose it is.
     pub owner: Owner,
     /// Whether this is the caller's leg: before the answer media flows towards it only.
@@ -139,6 +137,7 @@ pub(crate) struct Beside {
 pub(crate) struct Flow {
     pub(crate) open: bool,
     pub(crate) peer: Port,
+    /// The address it is a port of: what leaves towards its far end leaves from here.
     pub(crate) local: IpAddr,
     pub(crate) owner: Owner,
     pub(crate) towards_caller: bool,

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::Instant;
 use crate::course::{Deaf, Ears};
@@ -26,6 +26,7 @@ pub(crate) const KEYS_MAX: usize = 256;
 
 /// All flows of one worker.
 pub struct Table {
+    addresses: Box<[IpAddr]>,
     /// The lowest number of each address, and how many there are.
     first: u16,
     ports: u16,
@@ -49,11 +50,12 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table of `ports` ports from `first` on, of so many addresses, all closed. `first` and `ports` are even.
+    /// A table of `ports` ports from `first` on, of each of our addresses, all closed. `first` and `ports` are even.
     #[must_use]
-    pub fn new(first: u16, ports: u16, addresses: u8) -> Self {
+    pub fn new(first: u16, ports: u16, addresses: &[IpAddr]) -> Self {
         assert!(first.is_multiple_of(2) && ports.is_multiple_of(2), "ports come in pairs");
-        let all = usize::from(ports) * usize::from(addresses);
+        assert!((1..=256).contains(&addresses.len()), "1 to 256 media addresses");
+        let all = usize::from(ports) * addresses.len();
         let flows = (0..all).map(|_| Flow::closed()).collect();
         let pressed = VecDeque::with_capacity(KEYS_MAX);
         let tones = VecDeque::with_capacity(TONES_MAX);
@@ -62,6 +64,7 @@ impl Table {
         let (settles, settled_ports, sweep) = (true, 0, 0);
         let open_pairs = 0;
         Self {
+            addresses: addresses.into(),
             first,
             ports,
             flows,
@@ -87,10 +90,15 @@ impl Table {
         self.flows.len()
     }
 
-    /// The port of an own endpoint.
+    /// The port of an own endpoint; [`Port::NONE`]: of no address of this table.
     #[must_use]
     pub fn port_of(&self, own: SocketAddr) -> Port {
-        Port::new(0, own.port())
+        // Whoever has one address alone is not asked by which.
+        let address = match &*self.addresses {
+            [_] => Some(0),
+            all => all.iter().position(|one| *one == own.ip()),
+        };
+        address.map_or(Port::NONE, |address| Port::new(address as u8, own.port()))
     }
 
     /// The port whose flow lies at that place.
@@ -142,9 +150,8 @@ impl Table {
     /// before [`Self::set_answered`] it is early media. `false`: not a pair of this table, or open.
     pub fn open(&mut self, now: Instant, port: Port, opening: &Opening) -> bool {
         let free = !port.is_rtcp() && self.flow(port).is_some_and(|flow| !flow.open);
-        if !free {
-            return false;
-        }
+        let local = self.addresses.get(usize::from(port.address())).copied();
+        let Some(local) = local.filter(|_| free) else { return false };
         for port in port.pair() {
             let Some(flow) = self.flow(port) else { return false };
             let is_changed = flow.is_changed;
@@ -152,7 +159,7 @@ impl Table {
                 open: true,
                 is_changed,
                 peer: opening.peer,
-                local: opening.local,
+                local,
                 owner: opening.owner,
                 towards_caller: opening.towards_caller,
                 early_until: Some(now + EARLY_MAX),

@@ -1,17 +1,19 @@
 //! Flows as peers and attackers see them.
 
+use std::net::Ipv4Addr;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::inband::DETECTORS_MAX;
 use crate::{Course, DropReason, Ears, Owner, Sums, Verdict};
 
-const CALLER_PORT: Port = port(10_000);
-const CALLEE_PORT: Port = port(10_004);
-
-const fn port(number: u16) -> Port {
-    Port::new(0, number)
-}
+const CALLER_PORT: Port = Port::new(0, 10_000);
+const CALLEE_PORT: Port = Port::new(1, 10_004);
+const OTHER_PORT: Port = Port::new(1, 10_008);
+/// Our addresses towards callers and callees.
+const OWN: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(10, 10, 1, 2)), IpAddr::V4(Ipv4Addr::new(10, 10, 2, 2))];
 const SILENT: Silence = Silence { owner: Owner(7), is_agreed: false };
 
 fn at(text: &str) -> SocketAddr {
@@ -33,15 +35,9 @@ fn secs(seconds: u64) -> Instant {
 
 /// A caller at 192.0.2.1:4000 and a callee at 198.51.100.1:6000, both from SDP.
 fn call() -> Table {
-    let mut table = Table::new(10_000, 100, 1);
-    let own = "10.10.1.2".parse().unwrap();
-    let caller = Opening { peer: CALLEE_PORT, local: own, owner: Owner(7), towards_caller: true };
-    let callee = Opening {
-        peer: CALLER_PORT,
-        local: "10.10.2.2".parse().unwrap(),
-        towards_caller: false,
-        ..caller
-    };
+    let mut table = Table::new(10_000, 100, &OWN);
+    let caller = Opening { peer: CALLEE_PORT, owner: Owner(7), towards_caller: true };
+    let callee = Opening { peer: CALLER_PORT, towards_caller: false, ..caller };
     assert!(table.open(secs(0), CALLER_PORT, &caller));
     assert!(table.open(secs(0), CALLEE_PORT, &callee));
     let latch = Latch::LearnPort { until: secs(10) };
@@ -81,22 +77,11 @@ fn what_says_that_it_comes_from_another_port_of_ours_is_believed_from_inside_onl
 #[test]
 fn a_port_that_is_turned_feeds_another_and_still_hears_its_own_far_end() {
     let mut table = answered();
-    let other = Opening {
-        peer: CALLER_PORT,
-        local: "10.10.2.2".parse().unwrap(),
-        owner: Owner(7),
-        towards_caller: false,
-    };
-    assert!(table.open(secs(0), port(10_008), &other));
-    table.set_answered(secs(0), port(10_008));
-    table.set_remote(
-        port(10_008),
-        Some(at("198.51.100.9:1")),
-        None,
-        Latch::Fixed,
-        PayloadTypes::ANY,
-    );
-    assert!(table.turn(CALLER_PORT, port(10_008)) && !table.turn(port(10_020), CALLER_PORT));
+    let other = Opening { peer: CALLER_PORT, owner: Owner(7), towards_caller: false };
+    assert!(table.open(secs(0), OTHER_PORT, &other));
+    table.set_answered(secs(0), OTHER_PORT);
+    table.set_remote(OTHER_PORT, Some(at("198.51.100.9:1")), None, Latch::Fixed, PayloadTypes::ANY);
+    assert!(table.turn(CALLER_PORT, OTHER_PORT) && !table.turn(Port::new(1, 10_020), CALLER_PORT));
     let verdict = table.forward(secs(1), CALLER_PORT, at("192.0.2.1:4000"), &rtp(1, 1));
     assert!(matches!(verdict, Verdict::Send { to, .. } if to == at("198.51.100.9:1")));
 }
@@ -257,8 +242,7 @@ fn a_repeated_sdp_keeps_what_packets_proved() {
 fn a_reused_port_never_gets_the_audio_of_the_call_before() {
     let mut table = answered();
     table.close(CALLEE_PORT);
-    let own = "10.10.2.2".parse().unwrap();
-    let other = Opening { peer: port(10_008), local: own, owner: Owner(8), towards_caller: false };
+    let other = Opening { peer: OTHER_PORT, owner: Owner(8), towards_caller: false };
     assert!(table.open(secs(2), CALLEE_PORT, &other));
     table.set_remote(
         CALLEE_PORT,
@@ -292,8 +276,7 @@ fn a_pair_reopened_after_a_restart_believes_the_same_source() {
     let state = table.snapshot(CALLER_PORT);
     let mut table = call();
     table.close(CALLER_PORT);
-    let own = "10.10.1.2".parse().unwrap();
-    let opening = Opening { peer: CALLEE_PORT, local: own, owner: Owner(7), towards_caller: true };
+    let opening = Opening { peer: CALLEE_PORT, owner: Owner(7), towards_caller: true };
     assert!(table.reopen(secs(5), CALLER_PORT, &opening, &state, secs(15)));
     assert_eq!(
         table.forward(secs(6), CALLER_PORT, at("192.0.2.9:4000"), &rtp(9, 9)),
@@ -316,7 +299,7 @@ proptest! {
         let _ = table.forward(secs(1), CALLER_PORT, far, &rtp(1, 1));
         for (number, ip, source_port, payload, ms) in packets {
             let source = SocketAddr::from((ip, source_port));
-            let _ = table.forward(secs(1) + Duration::from_millis(ms), port(number), source, &payload);
+            let _ = table.forward(secs(1) + Duration::from_millis(ms), Port::new(0, number), source, &payload);
         }
         prop_assert_eq!(table.snapshot(CALLER_PORT).remote, Some(far));
     }
@@ -488,7 +471,7 @@ fn ringback_sounds_every_twenty_milliseconds_until_the_other_leg_is_heard() {
     let mut table = call();
     let mut out = [0; SOUND_BYTES];
     assert!(table.ring(secs(1), CALLER_PORT, true, 9));
-    assert!(!table.ring(secs(1), port(10_050), true, 9), "nobody's port");
+    assert!(!table.ring(secs(1), Port::new(1, 10_050), true, 9), "nobody's port");
     let own = at("10.10.1.2:10000");
     for packet in 0..300_u64 {
         let now = secs(1) + Duration::from_millis(20 * packet);
@@ -546,7 +529,7 @@ fn settled_to(table: &Table, port: Port) -> Option<SocketAddr> {
 fn an_answered_call_whose_ends_are_proven_is_settled_and_its_rtcp_is_not() {
     let mut table = call();
     assert_eq!(table.course(CALLER_PORT), Course::Open);
-    assert_eq!(table.course(port(10_008)), Course::Closed);
+    assert_eq!(table.course(OTHER_PORT), Course::Closed);
     let _ = table.forward(secs(1), CALLEE_PORT, at("198.51.100.1:6000"), &rtp(1, 9));
     assert_eq!(
         table.course(CALLEE_PORT),
@@ -659,10 +642,9 @@ fn a_settled_call_is_not_silent_while_its_driver_hears_it() {
 
 #[test]
 fn a_restart_believes_what_its_driver_proved_meanwhile() {
-    let mut table = Table::new(10_000, 100, 1);
+    let mut table = Table::new(10_000, 100, &OWN);
     table.set_ears(Box::new(Counts(counts())));
-    let own = "10.10.1.2".parse().unwrap();
-    let opening = Opening { peer: CALLEE_PORT, local: own, owner: Owner(7), towards_caller: true };
+    let opening = Opening { peer: CALLEE_PORT, owner: Owner(7), towards_caller: true };
     let state = PortState { remote: Some(at("192.0.2.1:4000")), ..PortState::default() };
     assert!(table.reopen(secs(40), CALLER_PORT, &opening, &state, secs(50)));
     assert!(table.is_settled(CALLER_PORT));

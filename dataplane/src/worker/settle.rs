@@ -40,9 +40,9 @@ impl Ears for Hearer {
     }
 }
 
-/// The same port as the driver knows it.
-fn driven(port: Port) -> u16 {
-    port.number()
+/// The same port as the driver knows it, whose addresses have the order of ours.
+fn driven(port: Port) -> media::Port {
+    media::Port { own: port.address(), number: port.number() }
 }
 
 fn heard(sums: &Sums) -> Heard {

@@ -46,7 +46,8 @@ impl Switch {
             let medium = offer.sounding_in()?;
             let leg = &switch.calls[slot].legs[Side::Caller as usize];
             let port = leg.media.ports.get(medium.0).copied().filter(|port| !port.is_none())?;
-            let address = switch.setup.locals[usize::from(leg.local)].advertised();
+            let local = &switch.setup.locals[usize::from(leg.local)];
+            let address = switch.media.advertised(&leg.media, local);
             let sounding = Sounding { address, port: port.number(), session };
             let length = offer.answer_sounding(medium, &sounding, &mut room)?;
             switch.media.table.ring(now, port, medium.1 == 8, ssrc).then_some(length)

@@ -10,6 +10,7 @@
 
 mod far;
 mod passage;
+mod pools;
 mod secured;
 mod speech;
 mod told;
@@ -27,10 +28,11 @@ use zerocopy::IntoBytes;
 use crate::Instant;
 use crate::dialog::Side;
 use crate::keys;
-use crate::limits::Local;
-use crate::ports::{PortCount, Ports};
+use crate::limits::{Local, MediaLocal};
+use crate::ports::PortCount;
 pub(crate) use far::outside;
-use far::{Asking, far_end, inside_end, rtcp_beside};
+use far::{Asking, far_end, rtcp_beside};
+pub(crate) use pools::Pools;
 use secured::{Lock, Source};
 use speech::Spoken;
 pub(crate) use told::Word;
@@ -130,6 +132,8 @@ pub(crate) struct Streams<'a> {
     pub(crate) legs: [&'a mut LegMedia; 2],
     /// Both legs' own addresses, by [`Side`].
     pub(crate) locals: [&'a Local; 2],
+    /// Own addresses that carry media beside those.
+    pub(crate) media_locals: &'a [MediaLocal],
     /// Whether the far end of a leg is another call of ours, by [`Side`].
     pub(crate) inside: [bool; 2],
     /// Where both legs' far ends signal from, by [`Side`].
@@ -188,7 +192,7 @@ impl Streams<'_> {
     pub(crate) fn asking(&self, from: Side) -> Asking<'_> {
         let signalling = self.signalling[from as usize];
         let address = MediaAddress::from(self.terms[from as usize].address);
-        Asking { signalling, locals: self.locals, address }
+        Asking { signalling, locals: self.locals, media_locals: self.media_locals, address }
     }
 
     /// Adds the keys that a leg is told to what else it is told.
@@ -221,7 +225,7 @@ impl Streams<'_> {
 
 /// The worker's ports and flows.
 pub(crate) struct MediaPlane {
-    ports: Ports,
+    pools: Pools,
     /// The time of what the worker does now.
     now: Instant,
     pub(crate) table: relay::Table,
@@ -232,13 +236,11 @@ pub(crate) struct MediaPlane {
 
 impl MediaPlane {
     /// Of these ports, which rest so long; so many calls are transcoded at a time.
-    pub(crate) fn new(range: (u16, u16), port_rest_s: u32, transcoded_max: u16) -> Self {
-        let mut ports = Ports::new(range);
-        ports.set_rest(port_rest_s);
-        let count = u16::try_from(ports.pairs() * 2).expect("pairs of u16 ports but the first");
-        let mut table = relay::Table::new(ports.first(), count, 1);
+    pub(crate) fn new(mut pools: Pools, port_rest_s: u32, transcoded_max: u16) -> Self {
+        pools.set_rest(port_rest_s);
+        let mut table = pools.table();
         table.reserve_transcoders(transcoded_max.saturating_mul(2));
-        Self { ports, now: Instant::ZERO, table, made: 0, unmade: 0 }
+        Self { pools, now: Instant::ZERO, table, made: 0, unmade: 0 }
     }
 
     /// How many calls more were transcoded since this was asked last, and how many were not for want of room.
@@ -249,32 +251,37 @@ impl MediaPlane {
     /// It is this late: ports that have rested are free again.
     pub(crate) fn wake(&mut self, now: Instant) {
         self.now = now;
-        self.ports.wake(now);
+        self.pools.wake(now);
     }
 
     /// How long ports rest after a call (`TG_MEDIA_PORT_QUARANTINE`), s.
     pub(crate) fn set_port_rest(&mut self, seconds: u32) {
-        self.ports.set_rest(seconds);
+        self.pools.set_rest(seconds);
     }
 
     /// How often a pair was taken.
     pub(crate) fn ports_taken(&self) -> u64 {
-        self.ports.taken()
+        self.pools.taken()
     }
 
     /// How many port pairs are what.
     pub(crate) fn port_count(&self) -> PortCount {
-        self.ports.count()
+        self.pools.count()
+    }
+
+    /// The same by own address.
+    pub(crate) fn port_counts(&self) -> impl Iterator<Item = PortCount> {
+        self.pools.counts()
     }
 
     /// How many port pairs there are.
     pub(crate) fn pairs(&self) -> usize {
-        self.ports.pairs() as usize
+        self.pools.pairs() as usize
     }
 
     /// Whether a new call has a chance.
     pub(crate) fn has_room(&self) -> bool {
-        self.ports.count().free >= 2
+        self.pools.count().free >= 2
     }
 
     /// Writes the description of `from` for the other leg into `out`, taking the ports it needs.
@@ -319,11 +326,12 @@ impl MediaPlane {
             Medium::Told(change) => Edit { port: ours[index], change: change.as_ref() },
             Medium::Refused => Edit::default(),
         });
-        let address = streams.locals[to].advertised();
+        let origin = streams.locals[to].advertised();
+        let address = self.advertised(streams.legs[to], streams.locals[to]);
         let version = next_description(streams, to, address, &edits, description);
         let session = streams.sessions[to];
         let rewrite =
-            Rewrite { address, session, version: version.version, edits: &edits, bypassed };
+            Rewrite { origin, address, session, version: version.version, edits: &edits, bypassed };
         let length = sdp.rewrite(&rewrite, out).ok_or(MediaFault::Unusable)?;
         streams.legs[to].told = version;
         streams.legs[to].asked = word == Word::Offer;
@@ -382,10 +390,11 @@ impl MediaPlane {
         index: usize,
     ) -> Result<(), MediaFault> {
         let mut is_open = true;
-        for leg in &mut streams.legs {
+        for (leg, local) in streams.legs.iter_mut().zip(streams.locals) {
             if leg.ports[index].is_none() {
-                let number = self.ports.reserve(self.now).ok_or(MediaFault::PortsFull)?;
-                leg.ports[index] = Port::new(0, number);
+                let holds = leg.open_ports().next();
+                let port = self.pools.reserve(self.now, local.address, holds);
+                leg.ports[index] = port.ok_or(MediaFault::PortsFull)?;
                 is_open = false;
             }
         }
@@ -462,7 +471,7 @@ impl MediaPlane {
             let both = types.bits() | streams.legs[other].payload_types[index].bits();
             let both = PayloadTypes::from_bits(both);
             let far = match streams.inside[own] {
-                true => media.and_then(|media| inside_end(media, streams.locals[own])),
+                true => media.and_then(|media| self.inside_end(port, media, streams.locals[own])),
                 false => media.and_then(|media| far_end(media, &streams.asking(from))),
             };
             let address = MediaAddress::from(streams.terms[own].address);
@@ -591,12 +600,18 @@ impl MediaPlane {
         }
     }
 
-    /// Closes the leg's flows and gives its ports back.
-    pub(crate) fn release(&mut self, leg: &mut LegMedia) {
+    /// Closes the leg's flows and gives its ports back, and nothing else.
+    pub(crate) fn release_ports(&mut self, leg: &mut LegMedia) {
         for port in leg.open_ports() {
             self.table.close(port);
-            self.ports.release(self.now, port.number());
+            self.pools.release(self.now, port);
         }
+        leg.ports = [Port::NONE; STREAMS_MAX];
+    }
+
+    /// Closes the leg's flows and gives its ports back.
+    pub(crate) fn release(&mut self, leg: &mut LegMedia) {
+        self.release_ports(leg);
         // Its dialog may go on, by other ports.
         let rounds = leg.rounds.map(|round| round.wrapping_add(1));
         *leg = LegMedia { told: leg.told, rounds, ..LegMedia::NONE };
@@ -619,8 +634,7 @@ impl MediaPlane {
         let mut reserved = true;
         for leg in &mut streams.legs {
             for port in &mut leg.ports {
-                let is_free = |ports: &mut Ports| ports.reserve_port(port.number());
-                if !port.is_none() && !(reserved && is_free(&mut self.ports)) {
+                if !port.is_none() && !(reserved && self.pools.reserve_port(*port)) {
                     reserved = false;
                     *port = Port::NONE;
                 }
@@ -712,7 +726,6 @@ fn not_after(ends: Option<Instant>) -> Option<Instant> {
 fn opening(streams: &Streams<'_>, side: Side, index: usize) -> (Port, Opening) {
     let opening = Opening {
         peer: streams.legs[side.other() as usize].ports[index],
-        local: streams.locals[side as usize].address,
         owner: owner_of(streams.key),
         towards_caller: side == Side::Caller,
     };
