@@ -53,9 +53,10 @@ fn more_calls_fit_than_one_address_has_ports_and_each_is_told_of_its_own() {
         let offer = world.vendor_gets(0, "INVITE ");
         world.vendor_says(0, &offer, 183, "v", &vendor_sdp());
         let early = world.caller_gets("SIP/2.0 183 ");
-        seen.push([told(&early), told(&offer)].map(|(address, session, port)| {
-            (address.to_owned(), session.to_owned(), port)
-        }));
+        seen.push(
+            [told(&early), told(&offer)]
+                .map(|(address, session, port)| (address.to_owned(), session.to_owned(), port)),
+        );
     }
     let (ours, theirs) = ("192.0.2.1", "203.0.113.1");
     let expected = [
