@@ -4,7 +4,7 @@
 
 use std::error::Error;
 use std::hint::black_box;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ use wire::datagram::{self, Headers};
 
 const CALLS: u16 = 1_000;
 const FIRST: u16 = 20_000;
+/// Our addresses towards callers and vendors.
+const OWN: [[u8; 4]; 2] = [[198, 51, 100, 2], [203, 0, 113, 2]];
 /// Where the checksum of UDP stands in a frame, and the sequence number of RTP.
 const CHECKSUM: Range<usize> = 40..42;
 const SEQUENCE: Range<usize> = 44..46;
@@ -39,20 +41,21 @@ struct Relay {
 
 impl Relay {
     fn new() -> Self {
-        let mut table = Table::new(FIRST, CALLS * 4);
+        let mut table = Table::new(FIRST, CALLS * 4, &OWN.map(IpAddr::from));
         let now = Duration::from_secs(1_000);
         let mut fresh = Vec::new();
         for call in 0..CALLS {
             let legs = [FIRST + call * 4, FIRST + call * 4 + 2];
             for (port, peer) in [(legs[0], legs[1]), (legs[1], legs[0])] {
-                let (own, far) = (own(port), far(port));
+                let (near, far) = (own(port), far(port));
                 let owner = Owner(call.into());
                 let towards_caller = port == legs[0];
-                let opening = Opening { peer, local: own.ip(), owner, towards_caller };
+                let [port, peer] = [port, peer].map(|number| table.port_of(own(number)));
+                let opening = Opening { peer, owner, towards_caller };
                 assert!(table.open(now, port, &opening), "each pair is opened once");
                 table.set_remote(port, Some(far), None, Latch::Fixed, PayloadTypes::ANY);
                 table.set_answered(now, port);
-                fresh.push(frame(far, own, &rtp()));
+                fresh.push(frame(far, near, &rtp()));
             }
         }
         fresh.shuffle(&mut SmallRng::seed_from_u64(7));
@@ -75,8 +78,7 @@ fn number(frame: &mut [u8], sequence: u16) {
 
 /// Our end of a port: callers have a call's first pair, vendors its second.
 fn own(port: u16) -> SocketAddr {
-    let side = if port.is_multiple_of(4) { [198, 51, 100, 2] } else { [203, 0, 113, 2] };
-    SocketAddr::from((side, port))
+    SocketAddr::from((OWN[usize::from(!port.is_multiple_of(4))], port))
 }
 
 /// The far end of a port.
@@ -113,7 +115,7 @@ impl Step for Relay {
 
 fn relay(table: &mut Table, now: Instant, frame: &mut [u8]) -> bool {
     let Ok(datagram) = datagram::parse(frame) else { return false };
-    let port = datagram.destination.port();
+    let port = table.port_of(datagram.destination);
     let verdict = table.forward(now, port, datagram.source, datagram.payload(frame));
     let Verdict::Send { from, to, .. } = verdict else { return false };
     let headers = Headers {

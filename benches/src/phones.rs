@@ -177,6 +177,7 @@ pub fn setup(limits: Limits) -> Setup {
         node: 1,
         limits,
         locals: vec![local(NEAR), local(FAR)],
+        media_locals: Vec::new(),
         media_ports: (first, last_port as u16),
         keys: keys(),
         seed: [3; 32],

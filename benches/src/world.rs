@@ -149,6 +149,7 @@ pub fn plan(pins: &Path, interfaces: &[String], addresses: &[SocketAddr]) -> Pla
         interfaces: interfaces.iter().map(|name| name.as_str().into()).collect(),
         addresses: addresses.iter().map(SocketAddr::ip).collect(),
         sip_port: 5060,
+        media_addresses: Vec::new(),
         media_ports: crate::phones::MEDIA_PORTS,
         pins: pins.to_owned(),
         capacities: Capacities { queues_per_interface: 1, ..Capacities::default() },

@@ -1,14 +1,14 @@
 //! From a configuration to running workers: everything that may allocate, fail or block, before the
 //! first packet.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use b2bua::{Keys, Limits, Local, Setup, StreamPorts, Switch};
+use b2bua::{Keys, Limits, Local, MediaLocal, Setup, StreamPorts, Switch};
 use config::{Config, Interface, Nic as NicKind, XdpMode};
 use link::endpoint::Transport;
 use link::layout::{Link, Sizes};
@@ -49,6 +49,7 @@ pub fn run(config: &Config) -> Result<(), Error> {
     std::fs::create_dir_all(&paths.state)
         .map_err(|error| format!("{}: {error}", paths.state.display()))?;
     let _lock = Lock::try_take(&paths.dataplane_lock())?;
+    check_media_addresses(config)?;
     let link = open_link(config)?;
     link.begin_dataplane();
     let keys = keys(&paths.keys())?;
@@ -131,6 +132,7 @@ impl Crew<'_> {
         let config = self.config;
         self.notices.push(("nic".into(), "udp: kernel sockets".into()));
         let addresses: Vec<_> = config.addresses.iter().map(|address| address.ip).collect();
+        let beside: Vec<_> = config.media_addresses.iter().map(|address| address.ip).collect();
         // No guard is attached, but one that was may still be pinned, and its lists hold.
         let streams = match admission(&config.paths.pins) {
             Ok(admits) => start_streams(config, admits, &self.stop)?,
@@ -142,7 +144,7 @@ impl Crew<'_> {
             // What arrives here is reassembled already, so a frame holds the longest message.
             let longest = Udp::frame_bytes(config.sip.message_bytes_max);
             let bytes = config.dataplane.frame_bytes.max(longest);
-            let nic = Udp::open(&addresses, config.sip.port, ports, frames, bytes)?;
+            let nic = Udp::open((&addresses, &beside), config.sip.port, ports, frames, bytes)?;
             let rim = rim::WorkerSide::new(None, Some(streams));
             self.start_worker(index, nic, Reader::kernel(), (rim, None), handoff)?;
         }
@@ -257,6 +259,7 @@ impl Crew<'_> {
                     stream_ports: stream_ports(config),
                 })
                 .collect(),
+            media_locals: media_locals(config),
             media_ports: media_ports(config, index)?,
             keys: self.keys,
             seed,
@@ -400,6 +403,30 @@ fn keys(path: &Path) -> Result<Keys, Error> {
     }
 }
 
+fn media_locals(config: &Config) -> Vec<MediaLocal> {
+    let all = config.media_addresses.iter();
+    all.map(|&config::MediaAddress { ip, beside, advertise, .. }| MediaLocal {
+        address: ip,
+        advertise,
+        beside,
+    })
+    .collect()
+}
+
+/// Whether the machine has the addresses that carry media alone: of the others whoever listens there finds out.
+fn check_media_addresses(config: &Config) -> Result<(), Error> {
+    for address in &config.media_addresses {
+        let ip = address.ip;
+        let on = config.addresses.iter().find(|served| served.ip == address.beside);
+        let interface = on.map_or("", |served| &config.interface_of(served).name);
+        UdpSocket::bind(SocketAddr::new(ip, 0)).map_err(|error| {
+            let way = format!("is it configured (ip address show dev {interface})?");
+            format!("media_address {ip}: {error}; {way}")
+        })?;
+    }
+    Ok(())
+}
+
 fn media_ports(config: &Config, worker: usize) -> Result<(u16, u16), Error> {
     let ports = config.media.ports_of(worker as u32, config.dataplane.workers);
     ports.ok_or_else(|| "media.first_port to media.last_port: fewer pairs than workers".into())
@@ -424,6 +451,7 @@ fn plan(config: &Config) -> Result<xdp_prog::Plan, Error> {
     Ok(xdp_prog::Plan {
         interfaces: config.interfaces.iter().map(target).collect(),
         addresses: config.addresses.iter().map(|address| address.ip).collect(),
+        media_addresses: config.media_addresses.iter().map(|address| address.ip).collect(),
         sip_port: config.sip.port,
         media_ports: (first, last),
         pins: config.paths.pins.clone(),

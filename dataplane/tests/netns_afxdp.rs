@@ -105,6 +105,7 @@ fn plan(pins: &Path, interfaces: &[String]) -> Plan {
         interfaces: interfaces.iter().map(|name| name.as_str().into()).collect(),
         addresses: vec![OWN.parse().unwrap(), "10.10.2.2".parse().unwrap()],
         sip_port: SIP,
+        media_addresses: Vec::new(),
         media_ports: (MEDIA, 29_999),
         pins: pins.to_owned(),
         capacities: Capacities {

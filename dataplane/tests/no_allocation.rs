@@ -75,6 +75,7 @@ fn parts(link: &Link, scratch: &Path, ours: [&str; 2], rim: rim::WorkerSide) -> 
             transcoded_max: 2,
         },
         locals: ours.map(local).to_vec(),
+        media_locals: Vec::new(),
         media_ports: MEDIA,
         keys,
         seed: [3; 32],
@@ -87,7 +88,7 @@ fn parts(link: &Link, scratch: &Path, ours: [&str; 2], rim: rim::WorkerSide) -> 
     let ports = (MEDIA.0, MEDIA.1 - MEDIA.0 + 1);
     Parts {
         index: 0,
-        nic: Udp::open(&ours, SIP, MEDIA, 512, frame_bytes).unwrap(),
+        nic: Udp::open((&ours, &[]), SIP, MEDIA, 512, frame_bytes).unwrap(),
         switch,
         link: *link,
         side,

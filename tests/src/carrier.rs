@@ -37,6 +37,15 @@ pub fn raised(queues: u32, xdp: bool) -> Option<Lab> {
 pub fn raised_with(queues: u32, xdp: bool, section: &str) -> Option<Lab> {
     let lab = Lab::up(queues, xdp).expect("the lab comes up")?;
     lab.configure(section).expect("it is written");
+    begin(&lab);
+    Some(lab)
+}
+
+/// Starts the appliance of a lab that is up, and its business.
+///
+/// # Panics
+/// When it does not get ready.
+pub fn begin(lab: &Lab) {
     lab.script(&["start"]).expect("the appliance gets ready");
     let gateways = [
         "gateway mapping create pbx --account acme --tariff retail --address 10.10.1.1",
@@ -46,7 +55,6 @@ pub fn raised_with(queues: u32, xdp: bool, section: &str) -> Option<Lab> {
         let words: Vec<&str> = command.split(' ').collect();
         lab.tollgate(&words).expect("provisioning is accepted");
     }
-    Some(lab)
 }
 
 /// The vendor answers every call and echoes its audio, for so long.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::carrier::{callers, counted, expect_cdrs, number, vendor};
-use tests::lab::{BOX_CUSTOMER_SIDE, Lab};
+use tests::carrier::{begin, callers, counted, expect_cdrs, number, vendor};
+use tests::lab::{BOX_CUSTOMER_SIDE, Lab, root};
 
 /// Media that was sent on in the driver.
 const RELAYED: [&str; 2] = ["relay_on", "relay_back"];
@@ -78,6 +78,57 @@ fn a_killed_dataplane_costs_settled_calls_no_packet_and_its_successor_counts_on(
         assert_eq!(cdr.pointer("/media/from_caller/lost"), Some(&json!(0)), "{cdr}");
     }
     assert!(packets * 1000 >= (sent + received) * 999, "{packets} of {result}");
+    drop(vendor);
+}
+
+/// Four pairs of ports on each address, of which each side has two.
+const TWO_A_SIDE: &str = "last_port = 10007\n\n[limits]\ncalls = 8\ntransactions = 1000\n\
+    kept_messages = 1000\n\n[[media_address]]\nip = \"10.10.1.3\"\nbeside = \"10.10.1.2\"\n\n\
+    [[media_address]]\nip = \"10.10.2.3\"\nbeside = \"10.10.2.2\"\n";
+
+#[test]
+fn more_calls_than_one_address_has_ports_are_heard_settled_and_outlive_a_kill() {
+    let Some(lab) = Lab::up(1, true).expect("the lab comes up") else { return };
+    lab.configure(TWO_A_SIDE).expect("it is written");
+    // Without the addresses nothing starts, and it says which is missing.
+    let program = root().join("target/debug/tollgate-dataplane");
+    let program = program.to_str().expect("a path of text");
+    let mut alone = lab.inside("box", program, &["--config", "/run/tollgate/lab.toml"]);
+    let refused = alone.output().expect("it runs");
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && why.contains("media_address 10.10.1.3: "), "{why}");
+    for (address, interface) in [("10.10.1.3/24", "tgb0"), ("10.10.2.3/24", "tgb1")] {
+        let arguments = ["addr", "add", address, "dev", interface];
+        lab.run("box", "ip", &arguments).expect("the box gets the address");
+    }
+    begin(&lab);
+    for place in ["cust", "vend"] {
+        lab.polls(place).expect("its end polls");
+    }
+    std::thread::sleep(Duration::from_millis(1_500));
+    let vendor = vendor(&lab, 40);
+    let running = callers(&lab, 5070, 6, 14);
+    assert!(Lab::wait_until(Duration::from_secs(8), || are_settled(&lab, 6)), "{}", lab.books());
+    let ports = |state: &str| {
+        let status = lab.tollgate(&["status"]).unwrap_or_default();
+        status.pointer(&format!("/workers/0/media_ports/{state}")).and_then(Value::as_u64)
+    };
+    assert_eq!(ports("used"), Some(12), "{}", lab.books());
+    lab.script(&["kill", "dataplane"]).expect("the dataplane is killed");
+    std::thread::sleep(Duration::from_secs(2));
+    lab.script(&["start", "dataplane"]).expect("the dataplane comes back");
+    let result = running.json().expect("the callers report");
+    assert_eq!((number(&result, "ended"), number(&result, "changed")), (6, 0), "{result}");
+    let (sent, received) = (number(&result, "sent"), number(&result, "received"));
+    assert!(received + 2 * 6 >= sent, "{result}");
+    for cdr in expect_cdrs(&lab, 6) {
+        assert_eq!(cdr.get("end_reason"), Some(&json!("normal")), "{cdr}");
+    }
+    let all_free = || ports("free") == Some(6 * 4);
+    assert!(Lab::wait_until(Duration::from_secs(9), all_free), "{}", lab.books());
+    // One address would have carried four.
+    let late = callers(&lab, 5071, 6, 1).json().expect("the callers report");
+    assert_eq!(number(&late, "answered"), 6, "{late}");
     drop(vendor);
 }
 

@@ -175,15 +175,15 @@ fn media_that_go_from_end_to_end_never_come_by() {
     drop(london);
 }
 
-/// Room for three calls, and ports for no more.
+/// Room for three calls, and on each side ports for no more.
 const SMALL: &str =
-    "last_port = 10011\n\n[limits]\ncalls = 3\ntransactions = 1000\nkept_messages = 1000\n";
+    "last_port = 10005\n\n[limits]\ncalls = 3\ntransactions = 1000\nkept_messages = 1000\n";
 
 #[test]
 fn without_free_ports_calls_are_refused_until_some_have_rested() {
     let Some(lab) = raised_with(1, true, SMALL) else { return };
     let london = vendor(&lab, 40);
-    // Three calls find their four ports each.
+    // Three calls find a pair on each side.
     let running = callers(&lab, 5070, 5, 8);
     let alarm = || {
         let alarms = lab.tollgate(&["alarm", "list"]).unwrap_or_default();
@@ -199,7 +199,7 @@ fn without_free_ports_calls_are_refused_until_some_have_rested() {
     assert_eq!(result.pointer("/failed/503"), Some(&json!(2)), "{result}");
     let all_rest = || {
         let status = lab.tollgate(&["status"]).unwrap_or_default();
-        let resting = json!({"used": 0, "resting": 6, "free": 0});
+        let resting = json!({"used": 0, "resting": 6, "free": 6});
         status.pointer("/workers/0/media_ports") == Some(&resting)
     };
     // A worker says it ten times in a second.

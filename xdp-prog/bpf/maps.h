@@ -52,7 +52,9 @@ const volatile __u32 network_flow_mask;
 const volatile __u32 talker_mask;
 const volatile __u32 interfaces;
 const volatile __u32 interface_index[INTERFACES_MAX];
+/* Those that hear SIP come first. */
 const volatile __u32 own_addresses;
+const volatile __u32 service_addresses;
 const volatile struct source own_address[OWN_ADDRESSES_MAX];
 
 struct {
@@ -132,9 +134,9 @@ MAPPABLE(trunks, TRUNKS_MAX, struct trunk);
  */
 MAPPABLE(calls, 1, struct call);
 MAPPABLE(call_budgets, 1, __u64);
-/* By port. What a worker says and what is heard lie apart, because different hands write them. */
-MAPPABLE(media_rules, PORTS, struct media_rule);
-MAPPABLE(media_heard, PORTS, struct media_heard);
+/* By address and port: media_place. What a worker says and what is heard lie apart, because different hands write them. */
+MAPPABLE(media_rules, 1, struct media_rule);
+MAPPABLE(media_heard, 1, struct media_heard);
 MAPPABLE(flows, 1, struct address_flows);
 MAPPABLE(network_flow_sets, 1, struct network_flows);
 MAPPABLE(talkers, 1, struct talker);

@@ -40,6 +40,12 @@ static __always_inline int is_media(__u32 port)
 	return port >= media_first && port <= media_last;
 }
 
+/* Each of our addresses has all of these ports. */
+static __always_inline __u32 media_place(__u32 own, __u32 port)
+{
+	return own * (media_last - media_first + 1) + port - media_first;
+}
+
 static __always_inline __u32 media_state(__u64 order)
 {
 	return order & 0xffffffff;
@@ -196,7 +202,6 @@ static __always_inline enum reason media_send_on(struct xdp_md *frame, const str
 	__u32 bytes = bpf_ntohs(udp->len), check = udp->check, own = rule->own;
 	struct media_onward onward;
 	int written;
-	__u64 came;
 
 	if (bytes > rule->bytes_max || own >= OWN_ADDRESSES_MAX)
 		return UNDECIDED;
@@ -215,13 +220,7 @@ static __always_inline enum reason media_send_on(struct xdp_md *frame, const str
 		return UNDECIDED;
 	/* No checksum stays none; a computed 0 goes out as 0xffff (RFC 768). */
 	if (check) {
-		/* The rule knows the sum of all that changes, but which address of ours it came to. */
-		came = (__u64)packet->destination.word[0] + packet->destination.word[1] +
-		       packet->destination.word[2] + packet->destination.word[3];
-		came = (came & 0xffffffff) + (came >> 32);
-		came = (came & 0xffff) + (came >> 16 & 0xffff) + (came >> 32);
-		check = (~check & 0xffff) + rule->udp_delta + (~media_fold(came) & 0xffff);
-		check = ~media_fold(check) & 0xffff;
+		check = ~media_fold((~check & 0xffff) + rule->udp_delta) & 0xffff;
 		if (!check)
 			check = 0xffff;
 	}
@@ -261,7 +260,7 @@ __noinline enum reason media(struct xdp_md *frame, struct packet *packet)
 	udp = frame_at(frame, packet->at, sizeof(*udp));
 	if (!udp || !is_media(bpf_ntohs(udp->dest)))
 		return UNDECIDED;
-	place = bpf_ntohs(udp->dest);
+	place = media_place(packet->own, bpf_ntohs(udp->dest));
 	rule = bpf_map_lookup_elem(&media_rules, &place);
 	heard = bpf_map_lookup_elem(&media_heard, &place);
 	if (!rule || !heard)

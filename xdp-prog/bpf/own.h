@@ -7,19 +7,25 @@
 #include "maps.h"
 #include "parse.h"
 
-static __always_inline int own_has(const struct source *address)
+/* Which of ours that is, by its place; `own_addresses`: none. */
+static __always_inline __u32 own_place(const struct source *address)
 {
 	for (__u32 i = 0; i < OWN_ADDRESSES_MAX; i++) {
 		if (i >= own_addresses)
-			return 0;
+			break;
 		if (address->word[0] == own_address[i].word[0] &&
 		    address->word[1] == own_address[i].word[1] &&
 		    address->word[2] == own_address[i].word[2] &&
 		    address->word[3] == own_address[i].word[3] &&
 		    address->family == own_address[i].family)
-			return 1;
+			return i;
 	}
-	return 0;
+	return own_addresses;
+}
+
+static __always_inline int own_has(const struct source *address)
+{
+	return own_place(address) < own_addresses;
 }
 
 /*

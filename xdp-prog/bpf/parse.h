@@ -69,6 +69,7 @@ struct packet {
 	__u32 port;     /* destination port, host order */
 	__u32 from;     /* source port, host order */
 	__u32 syn;      /* TCP: whether it asks for a new connection */
+	__u32 own;      /* which of our addresses it came to */
 	__u32 of_call;  /* SIP: let in because it is of a running call */
 };
 

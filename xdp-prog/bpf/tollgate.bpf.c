@@ -46,6 +46,12 @@ static __always_inline enum reason enforce(enum reason said, const struct settin
 	return UNDECIDED;
 }
 
+/* On addresses for media alone that port is like any other. */
+static __always_inline int hears_sip(const struct packet *packet)
+{
+	return packet->port == sip_port && packet->own < service_addresses;
+}
+
 /* Whether that sender's next one of a kind is within the budget. */
 static __always_inline enum reason decide_budget(struct packet *packet, enum meter meter,
 						 const struct settings *settings,
@@ -73,7 +79,7 @@ __noinline enum reason decide_fragment(struct xdp_md *frame, struct packet *pack
 		return PASS_FRAGMENT;
 	if (is_media(packet->port))
 		return DROP_MEDIA_FRAGMENT;
-	return packet->port == sip_port ? steer_fragment(frame) : PASS_FRAGMENT;
+	return hears_sip(packet) ? steer_fragment(frame) : PASS_FRAGMENT;
 }
 
 __noinline enum reason decide_sip(struct xdp_md *frame, struct packet *packet,
@@ -138,7 +144,7 @@ static __always_inline enum reason decide_udp(struct xdp_md *frame, struct packe
 		return reason;
 	if (is_media(packet->port))
 		return steer(frame, WORKER_MEDIA, PASS_MEDIA);
-	if (packet->port == sip_port) {
+	if (hears_sip(packet)) {
 		/* Who is denied, and who a scanner, is not known yet. */
 		if (!settings->admits)
 			return DROP_BEFORE_RULES;
@@ -202,7 +208,8 @@ static __always_inline enum reason decide(struct xdp_md *frame, struct packet *p
 	if (reason != UNDECIDED)
 		return reason;
 	why->source = packet->source;
-	if (!own_has(&packet->destination))
+	packet->own = own_place(&packet->destination);
+	if (packet->own >= own_addresses)
 		return PASS_FOREIGN;
 	if (own_neighbor(frame, packet))
 		return PASS_NEIGHBOR;

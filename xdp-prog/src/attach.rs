@@ -81,6 +81,7 @@ pub struct Attached {
     pins: PathBuf,
     queues_per_interface: u32,
     addresses: Vec<IpAddr>,
+    media_ports: (u16, u16),
 }
 
 impl Attached {
@@ -139,7 +140,7 @@ impl Attached {
     /// By which workers say what becomes of what arrives at their media ports.
     pub fn media(&self) -> Result<Media, Error> {
         let interfaces: Vec<u32> = self.interfaces.iter().map(|one| one.index).collect();
-        Media::open(&self.pins, &self.addresses, &interfaces)
+        Media::open(&self.pins, &self.addresses, self.media_ports, &interfaces)
     }
 
     /// By which one of so many workers says which calls it carries; at first none.
@@ -212,7 +213,8 @@ fn attach_all(plan: &Plan) -> Result<Attached, Error> {
         answers: open_map(&plan.pins, "answers")?,
         pins: plan.pins.clone(),
         queues_per_interface: plan.capacities.queues_per_interface,
-        addresses: plan.addresses.clone(),
+        addresses: plan.own().collect(),
+        media_ports: plan.media_ports,
     })
 }
 

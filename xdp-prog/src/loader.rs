@@ -348,8 +348,9 @@ fn fill_globals(globals: &mut skeleton::types::rodata, plan: &Plan, indices: &[u
     globals.talker_mask = sizes.places() - 1;
     globals.interfaces = indices.len() as u32;
     globals.interface_index[..indices.len()].copy_from_slice(indices);
-    globals.own_addresses = plan.addresses.len() as u32;
-    for (place, &address) in globals.own_address.iter_mut().zip(&plan.addresses) {
+    globals.own_addresses = plan.own().count() as u32;
+    globals.service_addresses = plan.addresses.len() as u32;
+    for (place, address) in globals.own_address.iter_mut().zip(plan.own()) {
         *place = own(address);
     }
 }
@@ -384,6 +385,8 @@ fn size_tables(open: &mut skeleton::OpenTollgateSkel<'_>, plan: &Plan) -> Result
     size(&mut maps.regular_budgets, Capacities::budget_buckets(sizes.regulars))?;
     size(&mut maps.calls, sizes.calls)?;
     size(&mut maps.call_budgets, sizes.calls)?;
+    size(&mut maps.media_rules, plan.media_places())?;
+    size(&mut maps.media_heard, plan.media_places())?;
     size(&mut maps.flows, sizes.places())?;
     size(&mut maps.network_flow_sets, sizes.places())?;
     size(&mut maps.talkers, sizes.places())?;
@@ -423,7 +426,9 @@ fn size_tables(open: &mut skeleton::OpenTollgateSkel<'_>, plan: &Plan) -> Result
     ] {
         let name = map.name().to_string_lossy().into_owned();
         let path = plan.pins.join(&name);
-        if pins::OF_ONE_PROCESS.contains(&&*name) && path.exists() {
+        let is_left = pins::OF_ONE_PROCESS.contains(&&*name)
+            || pins::OF_ONE_PLAN.contains(&&*name) && fits(&plan.pins, &name, map).is_err();
+        if is_left && path.exists() {
             fs::remove_file(&path).map_err(Error::os(format!("remove {}", path.display())))?;
         }
         if path.exists() {

@@ -17,6 +17,15 @@ use crate::loader::Mapped;
 use crate::maps::{nanoseconds, open_map};
 use crate::{Error, Instant};
 
+/// A media port of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Of which address, by its place in the plan: service addresses first.
+    pub own: u8,
+    /// Its number.
+    pub number: u16,
+}
+
 /// What becomes of what arrives at a media port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Course {
@@ -111,8 +120,10 @@ pub struct Told {
 pub struct Media {
     rules: Arc<Mapped>,
     heard: Arc<Mapped>,
-    /// Our service addresses, in the order of the plan.
+    /// Our addresses, in the order of the plan.
     own: Arc<[IpAddr]>,
+    /// The first port of each of them, and the last.
+    ports: (u16, u16),
     /// The kernel's index of each interface of the plan.
     interfaces: Arc<[u32]>,
 }
@@ -123,28 +134,41 @@ const UDP_BYTES: usize = 8;
 const HOP_LIMIT: u8 = 64;
 
 impl Media {
-    pub(crate) fn open(pins: &Path, own: &[IpAddr], interfaces: &[u32]) -> Result<Self, Error> {
+    pub(crate) fn open(
+        pins: &Path,
+        own: &[IpAddr],
+        ports: (u16, u16),
+        interfaces: &[u32],
+    ) -> Result<Self, Error> {
         let mapped = |name: &str| {
             let array = open_map(pins, name)?;
             Mapped::open(&array).map(Arc::new).map_err(Error::os(format!("map {name}")))
         };
         let (rules, heard) = (mapped("media_rules")?, mapped("media_heard")?);
-        Ok(Self { rules, heard, own: own.into(), interfaces: interfaces.into() })
+        Ok(Self { rules, heard, own: own.into(), ports, interfaces: interfaces.into() })
     }
 
-    fn rule(&self, port: u16) -> Option<&[AtomicU64]> {
-        let begin = usize::from(port) * RULE_WORDS;
+    /// Where the driver looks for what was said of a port (`media_place`).
+    fn place(&self, port: Port) -> Option<usize> {
+        let (first, last) = self.ports;
+        let is_one = (first..=last).contains(&port.number);
+        let each = usize::from(last - first) + 1;
+        is_one.then(|| usize::from(port.own) * each + usize::from(port.number - first))
+    }
+
+    fn rule(&self, port: Port) -> Option<&[AtomicU64]> {
+        let begin = self.place(port)? * RULE_WORDS;
         self.rules.words().get(begin..begin + RULE_WORDS)
     }
 
-    fn heard_words(&self, port: u16) -> Option<&[AtomicU64]> {
-        let begin = usize::from(port) * HEARD_WORDS;
+    fn heard_words(&self, port: Port) -> Option<&[AtomicU64]> {
+        let begin = self.place(port)? * HEARD_WORDS;
         self.heard.words().get(begin..begin + HEARD_WORDS)
     }
 
     /// Says what becomes of what arrives at a port from now on. `false`: the driver cannot do that (another
     /// address than ours, another interface than the plan's, two families), and gives it to the worker.
-    pub fn say(&self, port: u16, course: &Course) -> bool {
+    pub fn say(&self, port: Port, course: &Course) -> bool {
         let Some(words) = self.rule(port) else { return false };
         let (state, rule) = match course {
             Course::Open => (0, None),
@@ -180,7 +204,7 @@ impl Media {
 
     /// Whose packets of which call go on from here as it was said last, perhaps by a process that is gone.
     #[must_use]
-    pub fn told(&self, port: u16) -> Option<Told> {
+    pub fn told(&self, port: Port) -> Option<Told> {
         let rule: MediaRule = read::<RULE_WORDS, _>(self.rule(port)?)?;
         let port = |bytes: [u8; 2]| u16::from_be_bytes(bytes);
         let own = *self.own.get(rule.own as usize)?;
@@ -197,7 +221,7 @@ impl Media {
 
     /// What was heard at a port.
     #[must_use]
-    pub fn heard(&self, port: u16) -> Heard {
+    pub fn heard(&self, port: Port) -> Heard {
         let heard: Option<MediaHeard> = self.heard_words(port).and_then(read::<HEARD_WORDS, _>);
         let heard = heard.unwrap_or_default();
         Heard {
@@ -215,7 +239,7 @@ impl Media {
     }
 
     /// From where the driver goes on counting, once it is told to count at all.
-    pub fn set_heard(&self, port: u16, heard: &Heard) {
+    pub fn set_heard(&self, port: Port, heard: &Heard) {
         let Some(words) = self.heard_words(port) else { return };
         let heard = MediaHeard {
             packets: heard.packets,
@@ -235,10 +259,12 @@ impl Media {
         }
     }
 
-    fn settled(&self, port: u16, onward: &Onward) -> Option<MediaRule> {
+    fn settled(&self, port: Port, onward: &Onward) -> Option<MediaRule> {
         let own = self.own.iter().position(|own| *own == onward.from.ip())?;
+        let &came = self.own.get(usize::from(port.own))?;
         let &interface = self.interfaces.get(onward.hop.interface)?;
-        if onward.from.is_ipv4() != onward.to.is_ipv4() {
+        let differ = |one: SocketAddr, other: IpAddr| one.is_ipv4() != other.is_ipv4();
+        if differ(onward.from, onward.to.ip()) || differ(onward.source, came) {
             return None;
         }
         let tag = onward.hop.vlan.map(|tag| tag & 0x0fff);
@@ -257,7 +283,7 @@ impl Media {
             tag: tag.unwrap_or_default().to_be_bytes(),
             tagged: tag.is_some().into(),
             traffic_class: onward.traffic_class.into(),
-            udp_delta: udp_delta(port, onward),
+            udp_delta: udp_delta(SocketAddr::new(came, port.number), onward),
             ip_sum: ip_sum(onward).into(),
             ..known(onward.source)
         })
@@ -274,10 +300,9 @@ fn known(source: SocketAddr) -> MediaRule {
     }
 }
 
-/// What a UDP checksum grows by: whence it came and our port go, the new endpoints come. The address that it came
-/// to is subtracted by the driver, since it may be any of ours.
-fn udp_delta(port: u16, onward: &Onward) -> u16 {
-    let gone = endpoint(onward.source) + words(&port.to_be_bytes());
+/// What a UDP checksum grows by: the endpoints between which it came go, the new ones come.
+fn udp_delta(came: SocketAddr, onward: &Onward) -> u16 {
+    let gone = endpoint(onward.source) + endpoint(came);
     let come = endpoint(onward.from) + endpoint(onward.to);
     fold(come + u64::from(!fold(gone)))
 }

@@ -66,6 +66,10 @@ const TABLES: [&str; 31] = [
 /// size it wants.
 pub(crate) const OF_ONE_PROCESS: [&str; 3] = ["calls", "call_budgets", "tags"];
 
+/// Those that go by the addresses and ports of media: with others they are made anew, and each call of before is told
+/// again.
+pub(crate) const OF_ONE_PLAN: [&str; 2] = ["media_rules", "media_heard"];
+
 /// Whether a guard is pinned under `pins`, whole or in part.
 pub(crate) fn stand(pins: &Path) -> bool {
     TABLES.iter().any(|table| pins.join(table).exists())

@@ -12,11 +12,13 @@ pub struct Plan {
     /// The interfaces, 1 to [`abi::INTERFACES_MAX`]. Their order numbers them for
     /// [`crate::Attached::set_socket`].
     pub interfaces: Vec<Target>,
-    /// Our service addresses, 1 to [`abi::OWN_ADDRESSES_MAX`]; frames to others pass unjudged.
+    /// Our service addresses, at least 1; frames to others pass unjudged.
     pub addresses: Vec<IpAddr>,
+    /// Those that carry media alone; all together at most [`abi::OWN_ADDRESSES_MAX`].
+    pub media_addresses: Vec<IpAddr>,
     /// The UDP port of SIP on every address.
     pub sip_port: u16,
-    /// First and last UDP port of media, both included.
+    /// First and last UDP port of media on every address, both included.
     pub media_ports: (u16, u16),
     /// A directory on a bpffs, one per instance (`/sys/fs/bpf/tollgate`).
     pub pins: PathBuf,
@@ -98,6 +100,17 @@ pub enum Deliver {
 }
 
 impl Plan {
+    /// All our addresses, in the order of their numbers.
+    pub(crate) fn own(&self) -> impl Iterator<Item = IpAddr> {
+        self.addresses.iter().chain(&self.media_addresses).copied()
+    }
+
+    /// How many ports media may come to, of all addresses together.
+    pub(crate) fn media_places(&self) -> u32 {
+        let (first, last) = self.media_ports;
+        self.own().count() as u32 * (u32::from(last) - u32::from(first) + 1)
+    }
+
     /// Refuses what the program could not hold.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let refuse = |why: String| Err(Error::Plan(why));
@@ -105,8 +118,8 @@ impl Plan {
         if self.interfaces.is_empty() || self.interfaces.len() > abi::INTERFACES_MAX {
             return refuse(format!("name 1 to {} interfaces", abi::INTERFACES_MAX));
         }
-        if self.addresses.is_empty() || self.addresses.len() > abi::OWN_ADDRESSES_MAX {
-            return refuse(format!("name 1 to {} service addresses", abi::OWN_ADDRESSES_MAX));
+        if self.addresses.is_empty() || self.own().count() > abi::OWN_ADDRESSES_MAX {
+            return refuse(format!("name 1 to {} own addresses", abi::OWN_ADDRESSES_MAX));
         }
         if self.sip_port == 0 || first == 0 || first > last {
             return refuse(format!("SIP port {} or media ports {first}-{last}", self.sip_port));

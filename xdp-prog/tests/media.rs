@@ -7,13 +7,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice, VlanSlice};
-use guard::{Guard, MEDIA, OWN4, OWN6, in_own_world, ip, now, plan};
+use guard::{Guard, MEDIA, OWN4, OWN4_MEDIA, OWN6, SIP, in_own_world, ip, now, plan};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use xdp_prog::media::{Course, Heard, Hop, Media, Onward};
-use xdp_prog::{Described, Protocol, Reason};
+use xdp_prog::media::{Course, Heard, Hop, Media, Onward, Port};
+use xdp_prog::{Described, Plan, Protocol, Reason};
 
 const PORT: u16 = MEDIA.0 + 40;
+/// That port, on the address of [`FAR4`]'s family.
+const HERE: Port = Port { own: 0, number: PORT };
 const BESIDE: u16 = MEDIA.0 + 42;
 const FAR4: &str = "203.0.113.9:4000";
 const FAR6: &str = "[2001:db8::9]:4000";
@@ -30,6 +32,11 @@ fn at(text: &str) -> SocketAddr {
 
 fn own(like: SocketAddr) -> IpAddr {
     ip(if like.is_ipv4() { OWN4 } else { OWN6 })
+}
+
+/// [`PORT`] of the address that a source sends to.
+fn port_for(source: &str) -> Port {
+    Port { own: u8::from(at(source).is_ipv6()), ..HERE }
 }
 
 /// How packets of `source` to [`PORT`] go on to `to`.
@@ -143,7 +150,7 @@ fn a_settled_packet_goes_on_with_new_headers_in_every_shape_and_its_payload_unto
         for (source, to) in [(FAR4, TO4), (FAR6, TO6), (FAR4, TO6), (FAR6, TO4)] {
             for [came, goes] in [[None, None], [Some(7), None], [None, Some(9)], [Some(7), Some(9)]]
             {
-                assert!(media.say(PORT, &Course::Settled(onward(source, to, goes))));
+                assert!(media.say(port_for(source), &Course::Settled(onward(source, to, goes))));
                 for bytes in [0, 1, 32, 160, 161] {
                     let payload = rtp(PCMA, 1, 160, &vec![0x5a; bytes]);
                     let run = guard.tester.run(&framed(source, came, &payload), None, 1).unwrap();
@@ -161,11 +168,11 @@ fn without_a_checksum_it_stays_without_in_ipv4_and_goes_to_the_worker_for_ipv6()
         let media = media(&guard);
         let mut frame = framed(FAR4, None, &audio(1));
         frame[40..42].copy_from_slice(&[0, 0]);
-        media.say(PORT, &Course::Settled(onward(FAR4, TO4, None)));
+        media.say(HERE, &Course::Settled(onward(FAR4, TO4, None)));
         let run = guard.tester.run(&frame, None, 1).unwrap();
         assert_eq!(run.frame[40..42], [0, 0]);
         assert_eq!(read(&run.frame, None, TO4), audio(1));
-        media.say(PORT, &Course::Settled(onward(FAR4, TO6, None)));
+        media.say(HERE, &Course::Settled(onward(FAR4, TO6, None)));
         assert_eq!(guard.judge(&frame), Reason::WorkerMedia);
     });
 }
@@ -175,7 +182,7 @@ fn what_is_not_plain_is_the_workers() {
     in_own_world(|pins| {
         let (guard, _socket) = Guard::with_socket(&plan(pins));
         let media = media(&guard);
-        media.say(PORT, &Course::Settled(onward(FAR4, TO4, None)));
+        media.say(HERE, &Course::Settled(onward(FAR4, TO4, None)));
         let judge = |payload: &[u8]| guard.judge(&framed(FAR4, None, payload));
         let back = Reason::RelayBack;
         assert_eq!(judge(&audio(1)), back);
@@ -203,7 +210,7 @@ fn what_is_not_plain_is_the_workers() {
         frame[39] -= 1;
         assert_eq!(guard.judge(&frame), Reason::WorkerMedia);
         // Only what goes on from here is counted here.
-        assert_eq!(media.heard(PORT).packets, 1);
+        assert_eq!(media.heard(HERE).packets, 1);
     });
 }
 
@@ -216,8 +223,8 @@ fn nobody_else_is_heard_while_the_far_end_is() {
         let other_port = framed("203.0.113.9:4001", None, &audio(2));
         let [known, settled] = [Course::Known(at(FAR4)), Course::Settled(onward(FAR4, TO4, None))];
         for (course, goes) in [(known, Reason::WorkerMedia), (settled, Reason::RelayBack)] {
-            media.say(PORT, &course);
-            media.set_heard(PORT, &Heard::default());
+            media.say(HERE, &course);
+            media.set_heard(HERE, &Heard::default());
             // Who was never heard may have moved: that is for the worker to judge.
             assert_eq!(guard.judge(&stranger), Reason::WorkerMedia);
             assert_eq!(guard.judge(&framed(FAR4, None, &audio(1))), goes);
@@ -225,8 +232,8 @@ fn nobody_else_is_heard_while_the_far_end_is() {
                 assert_eq!(guard.judge(frame), Reason::DropMediaStranger);
             }
             let silent =
-                Heard { last: now().saturating_sub(Duration::from_secs(3)), ..media.heard(PORT) };
-            media.set_heard(PORT, &silent);
+                Heard { last: now().saturating_sub(Duration::from_secs(3)), ..media.heard(HERE) };
+            media.set_heard(HERE, &silent);
             assert_eq!(guard.judge(&stranger), Reason::WorkerMedia);
         }
     });
@@ -238,11 +245,79 @@ fn a_port_of_no_call_is_closed_and_one_that_nobody_spoke_of_is_the_workers() {
         let (guard, _socket) = Guard::with_socket(&plan(pins));
         let media = media(&guard);
         assert_eq!(guard.judge(&framed(FAR4, None, &audio(1))), Reason::WorkerMedia);
-        media.say(PORT, &Course::Closed);
+        media.say(HERE, &Course::Closed);
         assert_eq!(guard.judge(&framed(FAR4, None, &audio(1))), Reason::DropMediaClosed);
-        assert_eq!(guard.judge(&framed(FAR6, None, &[])), Reason::DropMediaClosed);
-        media.say(PORT, &Course::Open);
+        assert_eq!(guard.judge(&framed(FAR6, None, &[])), Reason::WorkerMedia, "another address");
+        media.say(HERE, &Course::Open);
         assert_eq!(guard.judge(&framed(FAR4, None, &audio(1))), Reason::WorkerMedia);
+    });
+}
+
+/// To another of our IPv4 addresses, by UDP.
+fn framed_to(own: &str, port: u16, payload: &[u8]) -> Vec<u8> {
+    let (IpAddr::V4(from), IpAddr::V4(own)) = (at(FAR4).ip(), ip(own)) else { panic!("IPv4") };
+    let builder = PacketBuilder::ethernet2([2; 6], [4; 6]);
+    let mut frame = Vec::new();
+    let builder = builder.ipv4(from.octets(), own.octets(), 9).udp(at(FAR4).port(), port);
+    builder.write(&mut frame, payload).unwrap();
+    frame
+}
+
+#[test]
+fn each_address_has_ports_of_its_own() {
+    in_own_world(|pins| {
+        let (guard, _socket) = Guard::with_socket(&plan(pins));
+        let media = media(&guard);
+        let there = Port { own: 2, number: PORT };
+        let judge = |own, sequence| guard.judge(&framed_to(own, PORT, &audio(sequence)));
+        media.say(HERE, &Course::Closed);
+        assert!(media.say(there, &Course::Settled(onward(FAR4, TO4, None))));
+        assert_eq!(judge(OWN4, 1), Reason::DropMediaClosed);
+        let run = guard.tester.run(&framed_to(OWN4_MEDIA, PORT, &audio(1)), None, 1).unwrap();
+        assert_eq!(read(&run.frame, None, TO4), audio(1));
+        assert_eq!([HERE, there].map(|port| media.heard(port).packets), [0, 1]);
+        // And the other way round, from there.
+        let from = SocketAddr::new(ip(OWN4_MEDIA), BESIDE);
+        media.say(there, &Course::Closed);
+        assert!(media.say(HERE, &Course::Settled(Onward { from, ..onward(FAR4, TO4, None) })));
+        assert_eq!(judge(OWN4_MEDIA, 2), Reason::DropMediaClosed);
+        assert_eq!(judge(OWN4, 2), Reason::RelayBack);
+        assert_eq!(media.told(HERE).unwrap().from, from);
+        // The last port of the last address has a place, and beyond it there is none.
+        let last = Port { own: 2, number: MEDIA.1 };
+        assert!(media.say(last, &Course::Closed));
+        assert_eq!(
+            guard.judge(&framed_to(OWN4_MEDIA, MEDIA.1, &audio(3))),
+            Reason::DropMediaClosed
+        );
+        for port in [Port { own: 3, ..last }, Port { number: MEDIA.1 + 1, ..last }] {
+            assert!(!media.say(port, &Course::Closed), "{port:?}");
+        }
+    });
+}
+
+#[test]
+fn an_address_for_media_alone_hears_no_sip() {
+    in_own_world(|pins| {
+        let (guard, _socket) = Guard::with_socket(&plan(pins));
+        let options = b"OPTIONS sip:a SIP/2.0\r\n\r\n";
+        guard.maps.admit().unwrap();
+        let judge = |own| guard.judge(&framed_to(own, SIP, options));
+        assert_eq!(judge(OWN4), Reason::WorkerSip);
+        assert_eq!(judge(OWN4_MEDIA), Reason::PassPort);
+    });
+}
+
+#[test]
+fn with_other_addresses_what_was_said_is_forgotten_and_nothing_else() {
+    in_own_world(|pins| {
+        let (guard, _socket) = Guard::with_socket(&plan(pins));
+        media(&guard).say(HERE, &Course::Settled(onward(FAR4, TO4, None)));
+        drop(guard);
+        let fewer = Plan { media_addresses: Vec::new(), ..plan(pins) };
+        let again = Guard::new(&fewer);
+        assert_eq!(media(&again).told(HERE), None);
+        assert_eq!(again.judge(&framed_to(OWN4_MEDIA, PORT, &audio(1))), Reason::PassForeign);
     });
 }
 
@@ -254,9 +329,9 @@ fn media_ends_with_its_granted_time() {
         let until = |not_after| {
             Course::Settled(Onward { not_after: Some(not_after), ..onward(FAR4, TO4, None) })
         };
-        media.say(PORT, &until(now() + Duration::from_secs(60)));
+        media.say(HERE, &until(now() + Duration::from_secs(60)));
         assert_eq!(guard.judge(&framed(FAR4, None, &audio(1))), Reason::RelayBack);
-        media.say(PORT, &until(now().saturating_sub(Duration::from_millis(1))));
+        media.say(HERE, &until(now().saturating_sub(Duration::from_millis(1))));
         assert_eq!(guard.judge(&framed(FAR4, None, &audio(2))), Reason::DropMediaOver);
     });
 }
@@ -271,8 +346,8 @@ fn what_cannot_be_sent_on_is_not_settled() {
         let hop = Hop { interface: 9, ..onward(FAR4, TO4, None).hop };
         let nowhere = Onward { hop, ..onward(FAR4, TO4, None) };
         for onward in [foreign, mixed, nowhere] {
-            assert!(!media.say(PORT, &Course::Settled(onward)));
-            assert_eq!(media.told(PORT), None);
+            assert!(!media.say(HERE, &Course::Settled(onward)));
+            assert_eq!(media.told(HERE), None);
             assert_eq!(guard.judge(&framed(FAR4, None, &audio(1))), Reason::WorkerMedia);
         }
     });
@@ -282,15 +357,15 @@ fn what_cannot_be_sent_on_is_not_settled() {
 fn a_new_attachment_keeps_what_was_settled() {
     in_own_world(|pins| {
         let (guard, _socket) = Guard::with_socket(&plan(pins));
-        media(&guard).say(PORT, &Course::Settled(onward(FAR4, TO4, None)));
+        media(&guard).say(HERE, &Course::Settled(onward(FAR4, TO4, None)));
         assert_eq!(guard.judge(&framed(FAR4, None, &audio(1))), Reason::RelayBack);
         drop(guard);
         let again = Guard::new(&plan(pins));
-        let told = media(&again).told(PORT).unwrap();
+        let told = media(&again).told(HERE).unwrap();
         assert_eq!((told.owner, told.source, told.to), (7, at(FAR4), at(TO4)));
         assert_eq!(told.from, onward(FAR4, TO4, None).from);
         assert_eq!(again.judge(&framed(FAR4, None, &audio(2))), Reason::RelayBack);
-        assert_eq!(media(&again).heard(PORT).packets, 2);
+        assert_eq!(media(&again).heard(HERE).packets, 2);
     });
 }
 
@@ -299,7 +374,7 @@ fn to_explain_changes_nothing() {
     in_own_world(|pins| {
         let (guard, _socket) = Guard::with_socket(&plan(pins));
         let media = media(&guard);
-        media.say(PORT, &Course::Closed);
+        media.say(HERE, &Course::Closed);
         let described = Described {
             source: at(FAR4).ip(),
             destination: ip(OWN4),
@@ -311,10 +386,10 @@ fn to_explain_changes_nothing() {
         };
         let explained = guard.maps.explain(&described).unwrap();
         assert_eq!(explained.reason, Reason::DropMediaClosed);
-        media.say(PORT, &Course::Settled(onward(FAR4, TO4, None)));
+        media.say(HERE, &Course::Settled(onward(FAR4, TO4, None)));
         let explained = guard.maps.explain(&described).unwrap();
         assert_eq!(explained.reason, Reason::RelayBack);
-        assert_eq!(media.heard(PORT), Heard::default());
+        assert_eq!(media.heard(HERE), Heard::default());
     });
 }
 
@@ -323,10 +398,10 @@ fn loss_and_packets_are_those_of_the_sequence_numbers() {
     in_own_world(|pins| {
         let (guard, _socket) = Guard::with_socket(&plan(pins));
         let media = media(&guard);
-        media.say(PORT, &Course::Settled(onward(FAR4, TO4, None)));
+        media.say(HERE, &Course::Settled(onward(FAR4, TO4, None)));
         let mut random = SmallRng::seed_from_u64(4);
         for _ in 0..10 {
-            media.set_heard(PORT, &Heard::default());
+            media.set_heard(HERE, &Heard::default());
             let (mut sequence, mut expected) = (random.random::<u16>(), 1);
             guard.judge(&framed(FAR4, None, &audio(sequence)));
             for _ in 0..60 {
@@ -334,7 +409,7 @@ fn loss_and_packets_are_those_of_the_sequence_numbers() {
                 (sequence, expected) = (sequence.wrapping_add(step), expected + u32::from(step));
                 guard.judge(&framed(FAR4, None, &audio(sequence)));
             }
-            let heard = media.heard(PORT);
+            let heard = media.heard(HERE);
             assert_eq!((heard.packets, heard.bytes), (61, 61 * 172));
             assert_eq!((heard.received, heard.ssrc), (61, 0xdead_beef));
             assert_eq!(heard.highest - heard.base + 1, expected);
@@ -347,7 +422,7 @@ fn three_of_a_hundred_lost_are_counted_so() {
     in_own_world(|pins| {
         let (guard, _socket) = Guard::with_socket(&plan(pins));
         let media = media(&guard);
-        media.say(PORT, &Course::Settled(onward(FAR4, TO4, None)));
+        media.say(HERE, &Course::Settled(onward(FAR4, TO4, None)));
         let mut random = SmallRng::seed_from_u64(7);
         let (sent, mut lost) = (5_000_u16, 0);
         for index in 0..sent {
@@ -360,7 +435,7 @@ fn three_of_a_hundred_lost_are_counted_so() {
             let sequence = 63_000_u16.wrapping_add(index);
             assert_eq!(guard.judge(&framed(FAR4, None, &audio(sequence))), Reason::RelayBack);
         }
-        let heard = media.heard(PORT);
+        let heard = media.heard(HERE);
         let missed = heard.highest - heard.base + 1 - heard.received;
         assert_eq!((missed, heard.packets), (lost, u64::from(sent) - u64::from(lost)));
         let percent = f64::from(missed) * 100.0 / f64::from(sent);

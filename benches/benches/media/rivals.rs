@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use benches::receiver::{Receiver, count};
 use benches::world::{FAR_MAC, Failure, Far, NEAR_MAC, frame, plan, rtp, run};
-use xdp_prog::media::{Course, Hop, Onward};
+use xdp_prog::media::{Course, Hop, Onward, Port};
 use xdp_prog::{Attached, Bare, Floor, Proof, Stream, Streams, attach};
 
 use crate::rtpengine::Rtpengine;
@@ -186,7 +186,8 @@ fn settled(pins: &Path, device: &str, streams: u32) -> Result<Relay, Failure> {
             not_after: None,
             owner: u64::from(stream) + 1,
         };
-        if !media.say(port_of(stream), &Course::Settled(onward)) {
+        let port = Port { own: 0, number: port_of(stream) };
+        if !media.say(port, &Course::Settled(onward)) {
             return Err("the driver does not settle a stream".into());
         }
     }

@@ -4,10 +4,10 @@
 //! The layout is versioned and written field by field, so that no memory layout of a struct is ever
 //! part of it. What cannot be read back whole is not used: such a call ends.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use link::Endpoint;
-use relay::{Keypad, NO_EVENTS, PayloadTypes, PortState, Secured, Speaker, Transcoding};
+use relay::{Keypad, NO_EVENTS, PayloadTypes, Port, PortState, Secured, Speaker, Transcoding};
 use srtp::{KEPT_STREAMS, Kept, MASTER_BYTES_MAX, Master, Position, Suite};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -23,6 +23,8 @@ pub use link::table::CHECKPOINT_BYTES_MAX;
 
 const VERSION: u8 = 8;
 
+/// The own address that carries the media of a leg, as IPv6; zeros: none does.
+const ADDRESS_BYTES: usize = 16;
 const PORT_BYTES: usize = size_of::<Endpoint>() + 8 + 16 + 2 * KEY_BYTES_MAX + TRANSCODING_BYTES;
 /// Both codecs and their payload types, those of events, and the packet time.
 const TRANSCODING_BYTES: usize = 7;
@@ -39,6 +41,7 @@ const LEG_BYTES: usize = 2 * size_of::<Endpoint>()
     + 2
     + 8
     + Session::BYTES
+    + ADDRESS_BYTES
     + STREAMS_MAX
     + STREAMS_MAX * (2 + PORT_BYTES)
     + FIELDS * 2
@@ -62,8 +65,19 @@ pub(crate) struct Checkpoint {
     pub(crate) phase: Phase,
     pub(crate) shard: Shard,
     pub(crate) talk_s: u32,
+    /// Of their ports the numbers alone stand here.
     pub(crate) legs: [Leg; 2],
+    /// Of which own address those are.
+    pub(crate) addresses: [Option<IpAddr>; 2],
     pub(crate) ports: [[PortState; STREAMS_MAX]; 2],
+}
+
+/// A leg as it is written down.
+pub(crate) struct WrittenLeg<'a> {
+    pub(crate) leg: &'a Leg,
+    /// The own address of its ports.
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) ports: [PortState; STREAMS_MAX],
 }
 
 /// Writes a checkpoint; `None`: `out` is shorter than [`CHECKPOINT_BYTES_MAX`].
@@ -72,7 +86,7 @@ pub(crate) fn write(
     phase: Phase,
     shard: Shard,
     talk_s: u32,
-    legs: [(&Leg, [PortState; STREAMS_MAX]); 2],
+    legs: [WrittenLeg<'_>; 2],
 ) -> Option<usize> {
     let mut cursor = Cursor { bytes: out, at: 0 };
     cursor.put(&[VERSION, phase as u8, shard.0])?;
@@ -80,13 +94,14 @@ pub(crate) fn write(
     if phase == Phase::Early {
         return Some(cursor.at);
     }
-    for (leg, ports) in legs {
-        put_leg(&mut cursor, leg, &ports)?;
+    for written in &legs {
+        put_leg(&mut cursor, written)?;
     }
     Some(cursor.at)
 }
 
-fn put_leg(cursor: &mut Cursor<'_>, leg: &Leg, ports: &[PortState; STREAMS_MAX]) -> Option<()> {
+fn put_leg(cursor: &mut Cursor<'_>, written: &WrittenLeg<'_>) -> Option<()> {
+    let WrittenLeg { leg, address, ports } = written;
     let transport = leg.path.transport;
     cursor.put(Endpoint::from(leg.path.local).by(transport).as_bytes())?;
     cursor.put(Endpoint::from(leg.path.remote).by(transport).as_bytes())?;
@@ -103,8 +118,13 @@ fn put_leg(cursor: &mut Cursor<'_>, leg: &Leg, ports: &[PortState; STREAMS_MAX])
     cursor.put(&leg.media.told.version.to_le_bytes())?;
     cursor.put(&leg.media.told.hash.to_le_bytes())?;
     cursor.put(&leg.session.to_bytes())?;
+    let address = address.map(|address| match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    });
+    cursor.put(&address.map_or([0; ADDRESS_BYTES], |address| address.octets()))?;
     for (port, state) in leg.media.ports.iter().zip(ports) {
-        cursor.put(&port.to_le_bytes())?;
+        cursor.put(&port.number().to_le_bytes())?;
         let remote = state.remote.map_or(Endpoint::NONE, Endpoint::from);
         cursor.put(remote.as_bytes())?;
         let held = u8::from(state.on_hold) | u8::from(state.fax) << 1 | u8::from(state.inband) << 2;
@@ -156,13 +176,15 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Checkpoint> {
         shard: Shard(shard),
         talk_s,
         legs: [Leg::new(), Leg::new()],
+        addresses: [None; 2],
         ports: [[PortState::default(); STREAMS_MAX]; 2],
     };
     if phase == Phase::Early {
         return Some(checkpoint);
     }
-    for (leg, ports) in checkpoint.legs.iter_mut().zip(&mut checkpoint.ports) {
-        take_leg(&mut reader, leg, ports)?;
+    let Checkpoint { legs, addresses, ports, .. } = &mut checkpoint;
+    for ((leg, address), ports) in legs.iter_mut().zip(addresses).zip(ports) {
+        *address = take_leg(&mut reader, leg, ports)?;
     }
     reader.bytes.is_empty().then_some(checkpoint)
 }
@@ -171,7 +193,7 @@ fn take_leg(
     reader: &mut Reader<'_>,
     leg: &mut Leg,
     ports: &mut [PortState; STREAMS_MAX],
-) -> Option<()> {
+) -> Option<Option<IpAddr>> {
     let local = reader.endpoint()?;
     let remote = reader.endpoint()?;
     leg.path = Path {
@@ -195,8 +217,10 @@ fn take_leg(
         hash: u32::from_le_bytes(reader.take()?),
     };
     leg.session = Session::from_bytes(reader.take()?);
+    let address = Ipv6Addr::from(reader.take::<ADDRESS_BYTES>()?);
+    let address = (!address.is_unspecified()).then(|| IpAddr::V6(address).to_canonical());
     for (port, state) in leg.media.ports.iter_mut().zip(ports) {
-        *port = u16::from_le_bytes(reader.take()?);
+        *port = Port::new(0, u16::from_le_bytes(reader.take()?));
         let remote: Option<SocketAddr> = reader.endpoint()?.socket_address();
         let [latched, held, events] = reader.take()?;
         let keypad = Keypad::from_bytes(reader.take()?);
@@ -227,7 +251,7 @@ fn take_leg(
     }
     let texts = reader.slice(usize::from(ends[FIELDS - 1]))?;
     leg.arena = Arena::from_parts(ends, texts)?;
-    Some(())
+    Some(address)
 }
 
 /// Codecs count from one; zeros: none.
@@ -322,7 +346,7 @@ mod tests {
         leg.cseq_local = 7;
         leg.cseq_remote = Some(9);
         leg.confirmed = true;
-        leg.media.ports = [10_000, 0];
+        leg.media.ports = [Port::new(0, 10_000), Port::NONE];
         leg.media.told = Described { version: 3, hash: 7 };
         leg.media.bypassed = true;
         leg.media.rounds = [3, 4];
@@ -368,7 +392,9 @@ mod tests {
         };
         let ports = [state, PortState::default()];
         let (caller, callee) = (leg(1), leg(2));
-        let legs = [(&caller, ports), (&callee, ports)];
+        let address = Some([192, 0, 2, 9].into());
+        let legs = [(&caller, address), (&callee, Some("fd10::9".parse().unwrap()))];
+        let legs = legs.map(|(leg, address)| WrittenLeg { leg, address, ports });
         let length = write(&mut out, Phase::Confirmed, Shard(5), 60, legs).unwrap();
         out.truncate(length);
         out
@@ -384,7 +410,9 @@ mod tests {
         assert_eq!(caller.path, leg(1).path);
         assert_eq!((caller.cseq_local, caller.cseq_remote), (7, Some(9)));
         assert_eq!(caller.text(Field::Routes), b"<sip:r;lr>");
-        assert_eq!(caller.media.ports, [10_000, 0]);
+        let addresses = ["192.0.2.9", "fd10::9"].map(|address| address.parse().ok());
+        assert_eq!(checkpoint.addresses, addresses);
+        assert_eq!(caller.media.ports, [Port::new(0, 10_000), Port::NONE]);
         assert_eq!(caller.media.told, Described { version: 3, hash: 7 });
         assert_eq!(caller.session.to_bytes(), leg(1).session.to_bytes());
         assert!(caller.media.bypassed && !caller.media.held);
@@ -407,7 +435,7 @@ mod tests {
         let mut out = vec![0; CHECKPOINT_BYTES_MAX];
         let keys = [Some(secured(1)), Some(secured(2))];
         let ports = [PortState { keys, ..PortState::default() }; STREAMS_MAX];
-        let legs = [(&leg, ports), (&leg, ports)];
+        let legs = [0; 2].map(|_| WrittenLeg { leg: &leg, address: None, ports });
         assert!(write(&mut out, Phase::Confirmed, Shard(5), 60, legs).is_some());
     }
 

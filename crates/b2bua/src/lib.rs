@@ -58,7 +58,7 @@ pub use action::{Action, Adopted, Transmit};
 pub use checkpoint::CHECKPOINT_BYTES_MAX;
 pub use counter::Counter;
 pub use keys::{Keys, SHARDS, Shard, shard_of, worker_of};
-pub use limits::{Limits, Local, Setup, StreamPorts};
+pub use limits::{Limits, Local, MediaLocal, Setup, StreamPorts};
 pub use link::Instant;
 pub use media::call_of;
 pub use path::{Inside, Path};

@@ -20,7 +20,9 @@ pub struct Setup {
     pub limits: Limits,
     /// Own service addresses, at least one.
     pub locals: Vec<Local>,
-    /// This worker's part of the media ports: first (even) and last, inclusive.
+    /// Own addresses beside those, for media alone.
+    pub media_locals: Vec<MediaLocal>,
+    /// This worker's part of the media ports of each own address: first (even) and last, inclusive.
     pub media_ports: (u16, u16),
     /// Persisted keys, the same in all workers.
     pub keys: Keys,
@@ -75,6 +77,28 @@ pub struct Local {
     pub advertise: Option<IpAddr>,
     /// The ports of the transports that have one of their own.
     pub stream_ports: StreamPorts,
+}
+
+/// An own address that carries media, and hears no SIP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaLocal {
+    /// The address on the interface.
+    pub address: IpAddr,
+    /// What SDP says instead of it.
+    pub advertise: Option<IpAddr>,
+    /// The service address whose calls it helps to carry, of its family.
+    pub beside: IpAddr,
+}
+
+impl MediaLocal {
+    /// A service address carries media itself.
+    pub(crate) fn of(local: &Local) -> Self {
+        Self { address: local.address, advertise: local.advertise, beside: local.address }
+    }
+
+    pub(crate) fn advertised(&self) -> IpAddr {
+        self.advertise.unwrap_or(self.address)
+    }
 }
 
 /// Where peers reach us by TLS and WebSocket; TCP has the SIP port.

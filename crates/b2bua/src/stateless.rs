@@ -237,10 +237,13 @@ impl Switch {
         }
     }
 
-    /// The same for an INVITE: help is called for whatever the load.
-    pub(crate) fn overload_of(&self, invite: &Message<'_>) -> Option<Counter> {
+    /// The same for an INVITE: help is called for whatever the load. Its leg needs a port where it came in.
+    pub(crate) fn overload_of(&self, path: Path, invite: &Message<'_>) -> Option<Counter> {
+        let local = self.setup.locals[usize::from(self.local_of(&path))].address;
+        let is_full = !self.media.has_room_at(local);
         self.overload()
             .and_then(|why| if self.is_urgent(invite) { self.no_room() } else { Some(why) })
+            .or_else(|| is_full.then_some(Counter::RefusedPortsFull))
     }
 
     /// Whether an INVITE calls one of `TG_EMERGENCY_NUMBERS`.

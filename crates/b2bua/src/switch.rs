@@ -14,14 +14,14 @@ use sip::{Message, Method};
 use crate::action::{Action, Adopted, Transmit};
 use crate::call::fence::Pace;
 use crate::call::{self, Call, State};
-use crate::checkpoint::{self, Phase};
+use crate::checkpoint::{self, Phase, WrittenLeg};
 use crate::counter::{Counter, Counters};
 use crate::errand::Errands;
 use crate::fences::Fences;
 use crate::kept::Pool;
 use crate::keys::Random;
 use crate::limits::Setup;
-use crate::media::{MediaPlane, call_of};
+use crate::media::{MediaPlane, Pools, call_of};
 use crate::outbox::Outbox;
 use crate::path::Path;
 use crate::ports::PortCount;
@@ -112,7 +112,8 @@ impl Switch {
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         let limits = setup.limits;
-        assert!(!setup.locals.is_empty() && setup.locals.len() <= 256, "1 to 256 own addresses");
+        let own = setup.locals.len() + setup.media_locals.len();
+        assert!(!setup.locals.is_empty() && own <= 256, "1 to 256 own addresses");
         assert!(limits.calls_max < 1 << 24 && limits.transactions_max < (1 << 24) - 1);
         let mut random = Random::new(setup.seed);
         // A key of before a restart must not name a call of after it.
@@ -146,7 +147,7 @@ impl Switch {
             actions: VecDeque::with_capacity(ACTIONS_MAX),
             scratches: (0..SCRATCHES).map(|_| scratch()).collect(),
             media: MediaPlane::new(
-                setup.media_ports,
+                Pools::new(setup.media_ports, &setup.locals, &setup.media_locals),
                 Parameters::default().media_port_rest_s,
                 setup.limits.transcoded_max,
             ),
@@ -297,9 +298,11 @@ impl Switch {
             State::Committing => Phase::Half,
             _ => Phase::Early,
         };
-        let legs = self
-            .legs_kept(key.slot as usize)
-            .map(|leg| (leg, leg.media.ports.map(|port| self.media.snapshot(port))));
+        let legs = self.legs_kept(key.slot as usize).map(|leg| WrittenLeg {
+            leg,
+            address: self.media.address_of(&leg.media),
+            ports: leg.media.ports.map(|port| self.media.snapshot(port)),
+        });
         let length = checkpoint::write(checkpoint, phase, call.shard(), call.talk_s(), legs)?;
         Some((&call.record, length))
     }
@@ -410,6 +413,11 @@ impl Switch {
     pub fn media_ports(&mut self, now: Instant) -> PortCount {
         self.media.wake(now);
         self.media.port_count()
+    }
+
+    /// The same for each own address: those of [`Setup::locals`], then those of [`Setup::media_locals`].
+    pub fn media_ports_by_address(&self) -> impl Iterator<Item = PortCount> {
+        self.media.port_counts()
     }
 
     /// How often a pair was taken.

@@ -41,6 +41,15 @@ pub(crate) fn service_address(text: &str) -> Result<(IpAddr, u8), String> {
     Ok((ip, bits))
 }
 
+/// An own address by itself: `10.10.1.3`.
+pub(crate) fn plain_address(text: &str) -> Result<IpAddr, String> {
+    let parsed = text.parse();
+    let ip =
+        parsed.map_err(|_| format!("\"{text}\" is no address; write for instance 192.0.2.2"))?;
+    unicast(ip)?;
+    Ok(ip)
+}
+
 /// What stands in for an own address towards others.
 pub(crate) fn advertised_address(text: &str, own: Option<IpAddr>) -> Result<IpAddr, String> {
     let ip: IpAddr = text
@@ -69,6 +78,7 @@ pub(crate) fn check(config: &Config, findings: &mut Findings) {
     check_paths(config, findings);
     check_interfaces(config, findings);
     check_addresses(config, findings);
+    check_media_addresses(config, findings);
     check_ports(config, findings);
     streams::check(config, findings);
     check_cores(config, findings);
@@ -118,7 +128,7 @@ fn check_interfaces(config: &Config, findings: &mut Findings) {
 }
 
 fn check_addresses(config: &Config, findings: &mut Findings) {
-    let count = config.addresses.len();
+    let count = config.addresses.len() + config.media_addresses.len();
     if count > ADDRESSES_MAX {
         findings.invalid("address", format!("{count} of them; {ADDRESSES_MAX} can be had"));
     }
@@ -127,6 +137,35 @@ fn check_addresses(config: &Config, findings: &mut Findings) {
         if !own.insert(address.ip) {
             let why = format!("{} stands here twice; remove one", address.ip);
             findings.invalid(format!("address[{index}].ip"), why);
+        }
+    }
+}
+
+/// Each must be told apart from all others, by us and by whoever is told of it.
+fn check_media_addresses(config: &Config, findings: &mut Findings) {
+    let mut own: BTreeSet<IpAddr> = config.addresses.iter().map(|address| address.ip).collect();
+    let told = |ip: IpAddr, advertise: Option<IpAddr>| advertise.unwrap_or(ip);
+    let served = config.addresses.iter();
+    let mut all: BTreeSet<(IpAddr, IpAddr)> =
+        served.map(|address| (address.ip, told(address.ip, address.advertise))).collect();
+    for (index, address) in config.media_addresses.iter().enumerate() {
+        let (ip, beside) = (address.ip, address.beside);
+        if !own.insert(ip) {
+            let why = format!("{ip} stands here twice, or is an [[address]]; remove one");
+            findings.invalid(format!("media_address[{index}].ip"), why);
+        } else if !all.insert((beside, told(ip, address.advertise))) {
+            let why = format!(
+                "{} is told of another address beside {beside} too; advertise another",
+                told(ip, address.advertise)
+            );
+            findings.invalid(format!("media_address[{index}].advertise"), why);
+        }
+        let key = format!("media_address[{index}].beside");
+        if !config.addresses.iter().any(|address| address.ip == beside) {
+            let why = format!("no [[address]] has {beside}; name one of those, without its subnet");
+            findings.invalid(key, why);
+        } else if ip.is_ipv4() != beside.is_ipv4() {
+            findings.invalid(key, format!("{beside} is of another family than {ip}"));
         }
     }
 }
@@ -153,15 +192,16 @@ fn check_ports(config: &Config, findings: &mut Findings) {
         );
     }
     let calls = config.limits.calls;
-    let room = media.pairs_per_worker(workers) * workers * 2 / PORTS_PER_CALL;
+    let addresses = (config.addresses.len() + config.media_addresses.len()).max(1) as u32;
+    let room = media.pairs_per_worker(workers) * workers * 2 / PORTS_PER_CALL * addresses;
     if room < calls {
         findings.invalid(
             "limits.calls",
             format!(
-                "{calls} calls need {} media ports, and {} are there; lower it to {room} or raise \
-                 media.last_port",
+                "{calls} calls need {} media ports, and {} are there; lower it to {room}, raise \
+                 media.last_port, or add a [[media_address]]",
                 u64::from(calls) * u64::from(PORTS_PER_CALL),
-                u32::from(media.last_port) - u32::from(media.first_port) + 1
+                (u32::from(media.last_port) - u32::from(media.first_port) + 1) * addresses
             ),
         );
     }

@@ -22,6 +22,8 @@ pub struct Config {
     pub interfaces: Vec<Interface>,
     /// `[[address]]`, at least one.
     pub addresses: Vec<Address>,
+    /// `[[media_address]]`
+    pub media_addresses: Vec<MediaAddress>,
     /// `[sip]`
     pub sip: Sip,
     /// `[streams]`
@@ -149,6 +151,18 @@ pub struct Address {
     pub advertise: Option<IpAddr>,
 }
 
+/// An own address that carries media beside a service address, and hears no SIP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MediaAddress {
+    /// The address itself.
+    pub ip: IpAddr,
+    /// The service address whose calls it helps to carry.
+    pub beside: IpAddr,
+    /// What SDP says instead of it, for a machine behind 1:1 NAT. Of the same family.
+    pub advertise: Option<IpAddr>,
+}
+
 /// Signalling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -159,7 +173,7 @@ pub struct Sip {
     pub message_bytes_max: usize,
 }
 
-/// Media.
+/// Media. Every own address has all of these ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Media {
@@ -172,7 +186,7 @@ pub struct Media {
 }
 
 impl Media {
-    /// The ports of one worker: first (even) and last (odd), both included. Workers' parts follow
+    /// The ports of one worker on every own address: first (even) and last (odd), both included. Workers' parts follow
     /// each other and are of one size, so a port names its worker. `None`: no such worker, or more
     /// workers than pairs of ports.
     #[must_use]
@@ -192,7 +206,7 @@ impl Media {
         u16::try_from(self.transcoded_max.div_ceil(workers.max(1))).unwrap_or(u16::MAX)
     }
 
-    /// Pairs of RTP and RTCP ports that each worker has.
+    /// Pairs of RTP and RTCP ports that each worker has of each own address.
     #[must_use]
     pub fn pairs_per_worker(&self, workers: u32) -> u32 {
         let ports = (u32::from(self.last_port) + 1).saturating_sub(u32::from(self.first_port));
@@ -391,7 +405,7 @@ impl Config {
 /// Every key that the file can have, as `section.key`: what the example must show.
 #[must_use]
 pub fn keys() -> Vec<String> {
-    let example = "[[interface]]\n[[address]]\n";
+    let example = "[[interface]]\n[[address]]\n[[media_address]]\n";
     parse(example).map(|(_, findings)| findings.keys).unwrap_or_default()
 }
 
@@ -415,6 +429,7 @@ fn read(file: &mut Section<'_>) -> Config {
     let interfaces =
         file.sections("interface", |section| read_interface(section, dataplane.workers));
     let addresses = file.sections("address", |section| read_address(section, &interfaces));
+    let media_addresses = file.sections("media_address", read_media_address);
     if interfaces.is_empty() {
         file.missing("interface", "[[interface]] with name = \"eth0\"");
     }
@@ -427,6 +442,7 @@ fn read(file: &mut Section<'_>) -> Config {
         interfaces,
         // What could not be read is an error already.
         addresses: addresses.into_iter().flatten().collect(),
+        media_addresses: media_addresses.into_iter().flatten().collect(),
         sip: file.section("sip", read_sip),
         streams: file.section("streams", streams::read),
         media: file.section("media", read_media),
@@ -518,6 +534,28 @@ fn read_address(section: &mut Section<'_>, interfaces: &[Interface]) -> Option<A
     });
     let (ip, prefix_bits) = ip?;
     Some(Address { ip, prefix_bits, interface: interface?, advertise })
+}
+
+fn read_media_address(section: &mut Section<'_>) -> Option<MediaAddress> {
+    let ip = section.text("ip");
+    let beside = section.text("beside");
+    let advertise = section.text("advertise");
+    if ip.is_none() {
+        section.missing("ip", "ip = \"192.0.2.2\"");
+    }
+    if beside.is_none() {
+        section.missing("beside", "beside = \"192.0.2.1\"");
+    }
+    let mut read = |key, text: Option<String>| {
+        let checked = text.map(|text| check::plain_address(&text))?;
+        checked.map_err(|why| section.invalid(key, why)).ok()
+    };
+    let (ip, beside) = (read("ip", ip), read("beside", beside));
+    let advertise = advertise.and_then(|text| {
+        let checked = check::advertised_address(&text, ip);
+        checked.map_err(|why| section.invalid("advertise", why)).ok()
+    });
+    Some(MediaAddress { ip: ip?, beside: beside?, advertise })
 }
 
 fn read_sip(section: &mut Section<'_>) -> Sip {

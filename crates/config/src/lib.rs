@@ -19,8 +19,8 @@ mod section;
 mod streams;
 
 pub use config::{
-    Address, Config, Control, Dataplane, Interface, Limits, Log, LogFormat, LogLevel, Media, Nic,
-    Node, Paths, Prompts, Recording, Sip, XdpMode, keys,
+    Address, Config, Control, Dataplane, Interface, Limits, Log, LogFormat, LogLevel, Media,
+    MediaAddress, Nic, Node, Paths, Prompts, Recording, Sip, XdpMode, keys,
 };
 pub use error::Error;
 pub use invocation::{Errand, Program, Refusal};

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use crate::flow::{Beside, Flow, NO_EVENTS, Owner, PayloadTypes};
 use crate::latch::Latch;
+use crate::port::Port;
 use crate::work::NO_WORK;
 use crate::{Instant, Table};
 
@@ -71,10 +72,10 @@ pub struct Sums {
 /// Who counts in our stead what is settled.
 pub trait Ears {
     /// What was heard at a settled port.
-    fn sums(&self, port: u16) -> Sums;
+    fn sums(&self, port: Port) -> Sums;
 
     /// Whose packets of that owner are settled at a port since before this process.
-    fn settled(&self, port: u16, owner: Owner) -> Option<SocketAddr>;
+    fn settled(&self, port: Port, owner: Owner) -> Option<SocketAddr>;
 }
 
 /// Of a machine on which nobody does.
@@ -82,11 +83,11 @@ pub trait Ears {
 pub struct Deaf;
 
 impl Ears for Deaf {
-    fn sums(&self, _: u16) -> Sums {
+    fn sums(&self, _: Port) -> Sums {
         Sums::default()
     }
 
-    fn settled(&self, _: u16, _: Owner) -> Option<SocketAddr> {
+    fn settled(&self, _: Port, _: Owner) -> Option<SocketAddr> {
         None
     }
 }
@@ -99,7 +100,7 @@ impl Table {
 
     /// What becomes of what arrives at a port.
     #[must_use]
-    pub fn course(&self, port: u16) -> Course {
+    pub fn course(&self, port: Port) -> Course {
         let Some(flow) = self.open_at(port) else { return Course::Closed };
         let Some(source) = flow.remote.filter(|_| flow.latched && flow.latch != Latch::Inside)
         else {
@@ -111,8 +112,8 @@ impl Table {
         }
     }
 
-    fn onward(&self, port: u16, flow: &Flow, source: SocketAddr) -> Option<Onward> {
-        let needs_nothing_else = port & 1 == 0
+    fn onward(&self, port: Port, flow: &Flow, source: SocketAddr) -> Option<Onward> {
+        let needs_nothing_else = !port.is_rtcp()
             && self.settles
             && flow.early_until.is_none()
             && !flow.parked
@@ -126,7 +127,7 @@ impl Table {
             let is_as_it_came = needs_nothing_else && target.work == NO_WORK;
             is_as_it_came && target.owner == flow.owner && target.latch != Latch::Inside
         })?;
-        let (from, to) = (SocketAddr::new(target.local, flow.peer), target.remote?);
+        let (from, to) = (SocketAddr::new(target.local, flow.peer.number()), target.remote?);
         (from.is_ipv4() == to.is_ipv4()).then_some(Onward {
             source,
             payload_types: flow.payload_types,
@@ -139,7 +140,7 @@ impl Table {
     }
 
     /// The next port whose course may be another than was said last.
-    pub fn poll_changed(&mut self) -> Option<u16> {
+    pub fn poll_changed(&mut self) -> Option<Port> {
         let port = self.changed.pop_front()?;
         if let Some(flow) = self.flow(port) {
             flow.is_changed = false;
@@ -148,7 +149,7 @@ impl Table {
     }
 
     /// Whether a port is settled: since then others count for it; from here on we do again.
-    pub fn set_settled(&mut self, port: u16, settled: bool) {
+    pub fn set_settled(&mut self, port: Port, settled: bool) {
         self.listen(port);
         let Some(flow) = self.flow(port) else { return };
         flow.beside = Beside::default();
@@ -161,7 +162,7 @@ impl Table {
 
     /// Whether a port is settled.
     #[must_use]
-    pub fn is_settled(&self, port: u16) -> bool {
+    pub fn is_settled(&self, port: Port) -> bool {
         self.open_at(port).is_some_and(|flow| flow.settled)
     }
 
@@ -173,7 +174,7 @@ impl Table {
 
     /// The sums of a port, for whoever counts from here on.
     #[must_use]
-    pub fn sums(&self, port: u16) -> Sums {
+    pub fn sums(&self, port: Port) -> Sums {
         self.open_at(port).map(|flow| self.sums_of(port, flow)).unwrap_or_default()
     }
 
@@ -186,42 +187,42 @@ impl Table {
     }
 
     /// Until when a pair may go on without us; `None`: for good.
-    pub fn set_not_after(&mut self, port: u16, not_after: Option<Instant>) {
-        if let Some(flow) = self.open_flow(port & !1)
+    pub fn set_not_after(&mut self, port: Port, not_after: Option<Instant>) {
+        if let Some(flow) = self.open_flow(port.rtp())
             && flow.not_after != not_after
         {
             flow.not_after = not_after;
-            self.change_one(port & !1);
+            self.change_one(port.rtp());
         }
     }
 
     /// Every port is named by [`Self::poll_changed`], at a start: who stood here before us said other things.
     pub fn change_all(&mut self) {
         for place in 0..self.len() {
-            self.change_one(self.first() + place as u16);
+            self.change_one(self.port_at(place));
         }
     }
 
     /// A port changed; what its other leg hears goes by what it says.
-    pub(crate) fn change(&mut self, port: u16) {
-        let peer = self.flow(port).map_or(0, |flow| flow.peer);
+    pub(crate) fn change(&mut self, port: Port) {
+        let peer = self.flow(port).map_or(Port::NONE, |flow| flow.peer);
         self.change_one(port);
         // Each of the two: RTP's peer is RTP, RTCP's is RTCP.
-        self.change_one(peer & !1 | port & 1);
+        self.change_one(peer.beside(port));
     }
 
-    pub(crate) fn change_one(&mut self, port: u16) {
+    pub(crate) fn change_one(&mut self, port: Port) {
         let Some(flow) = self.flow(port).filter(|flow| !flow.is_changed) else { return };
         flow.is_changed = true;
         self.changed.push_back(port);
     }
 
-    pub(crate) fn sums_of(&self, port: u16, flow: &Flow) -> Sums {
+    pub(crate) fn sums_of(&self, port: Port, flow: &Flow) -> Sums {
         if flow.settled { flow.with_beside(self.ears.sums(port)) } else { flow.sums() }
     }
 
     /// A settled flow as its driver counted it, for who must judge by it.
-    pub(crate) fn listen(&mut self, port: u16) {
+    pub(crate) fn listen(&mut self, port: Port) {
         if self.is_settled(port) {
             let sums = self.ears.sums(port);
             if let Some(flow) = self.flow(port) {

@@ -26,6 +26,7 @@ use wire::rtp::{self, RTP_BYTES, Rtp};
 use crate::flow::{NO_EVENTS, Owner};
 use crate::inband::frequencies;
 use crate::latch::Latch;
+use crate::port::Port;
 use crate::sound::{SOUND_BYTES, Sound, TONE_BYTES};
 use crate::{Instant, Table};
 
@@ -123,7 +124,7 @@ struct Sounding {
 /// One direction.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dial {
-    port: u16,
+    port: Port,
     owner: Owner,
     form: Form,
     waiting: [Press; KEYS_WAITING_MAX],
@@ -238,7 +239,7 @@ impl Dials {
 }
 
 impl Dial {
-    fn new(port: u16, owner: Owner, start: Start, carried: u16) -> Self {
+    fn new(port: Port, owner: Owner, start: Start, carried: u16) -> Self {
         Self {
             port,
             owner,
@@ -485,15 +486,15 @@ fn write_tone(sounding: &Sounding, is_a_law: bool, out: &mut [u8]) {
 
 impl Table {
     /// What is to be done with keys at an open pair.
-    pub fn set_keypad(&mut self, port: u16, keypad: Keypad) {
-        if let Some(flow) = self.open_flow(port & !1) {
+    pub fn set_keypad(&mut self, port: Port, keypad: Keypad) {
+        if let Some(flow) = self.open_flow(port.rtp()) {
             flow.keypad = keypad;
         }
     }
 
     /// Lets a payload type pass that arrives at a pair, besides those that may.
-    pub fn allow(&mut self, port: u16, payload_type: u8) {
-        let port = port & !1;
+    pub fn allow(&mut self, port: Port, payload_type: u8) {
+        let port = port.rtp();
         let flow = self.open_flow(port).filter(|flow| !flow.payload_types.allows(payload_type));
         if let Some(flow) = flow {
             flow.payload_types = flow.payload_types.with(payload_type);
@@ -503,14 +504,14 @@ impl Table {
 
     /// What is done with keys at a pair.
     #[must_use]
-    pub fn keypad(&self, port: u16) -> Keypad {
-        self.open_at(port & !1).map(|flow| flow.keypad).unwrap_or_default()
+    pub fn keypad(&self, port: Port) -> Keypad {
+        self.open_at(port.rtp()).map(|flow| flow.keypad).unwrap_or_default()
     }
 
     /// Tells the far end of a pair a key of so many milliseconds, behind those that it is told now. `start`: where a
     /// stream of ours begins if there is none. `false`: it cannot be told, or too many wait.
-    pub fn press(&mut self, now: Instant, port: u16, key: u8, ms: u32, start: Start) -> bool {
-        let port = port & !1;
+    pub fn press(&mut self, now: Instant, port: Port, key: u8, ms: u32, start: Start) -> bool {
+        let port = port.rtp();
         let Some(flow) = self.open_at(port) else { return false };
         let (owner, form) = (flow.owner, flow.keypad.form);
         let may = form != Form::None && flow.latch != Latch::Inside && flow.remote.is_some();
@@ -544,7 +545,7 @@ impl Table {
     }
 
     /// The place of a pair's dial, which is its own until it closes.
-    fn dial_of(&mut self, port: u16, owner: Owner, start: Start, shift: u16) -> Option<u16> {
+    fn dial_of(&mut self, port: Port, owner: Owner, start: Start, shift: u16) -> Option<u16> {
         if let Some(place) = self.bench.dial(self.open_at(port)?.work) {
             return Some(place);
         }
@@ -558,13 +559,13 @@ impl Table {
 
     /// By how much what leaves by a pair is renumbered.
     #[must_use]
-    pub fn shift(&self, port: u16) -> u16 {
-        let place = self.open_at(port & !1).and_then(|flow| self.bench.dial(flow.work));
+    pub fn shift(&self, port: Port) -> u16 {
+        let place = self.open_at(port.rtp()).and_then(|flow| self.bench.dial(flow.work));
         place.map_or(0, |place| self.bench.dials.shift(place))
     }
 
     /// As it was before a restart.
-    pub(crate) fn restore_shift(&mut self, port: u16, shift: u16) {
+    pub(crate) fn restore_shift(&mut self, port: Port, shift: u16) {
         let Some(owner) = self.open_at(port).map(|flow| flow.owner).filter(|_| shift != 0) else {
             return;
         };
@@ -591,7 +592,8 @@ impl Table {
             let is_started = dial.run.is_some();
             let known = if is_started { None } else { self.stream_towards(now, port) };
             let flow = self.open_at(port).filter(|flow| flow.owner == owner);
-            let ends = flow.and_then(|flow| Some(((flow.local, port).into(), flow.remote?)));
+            let ends =
+                flow.and_then(|flow| Some(((flow.local, port.number()).into(), flow.remote?)));
             let dial = self.bench.dials.get(place)?;
             if !is_started {
                 dial.seed(now, known);
@@ -621,7 +623,7 @@ impl Table {
     }
 
     /// How far the stream has come that leaves by a pair, where no packet of it was seen since a key came.
-    fn stream_towards(&self, now: Instant, port: u16) -> Option<(Start, Instant)> {
+    fn stream_towards(&self, now: Instant, port: Port) -> Option<(Start, Instant)> {
         let flow = self.open_at(port)?;
         let source = self.open_at(flow.peer).filter(|source| source.owner == flow.owner)?;
         if let Some(start) = self.bench.transcoded(source.work) {

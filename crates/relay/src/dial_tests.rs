@@ -10,8 +10,8 @@ use crate::inband::Detector;
 use crate::{Course, DropReason, Latch, Opening, PayloadTypes, Pressed, Verdict, Way};
 
 /// Of who presses keys, and of who is told them.
-const TELLS: u16 = 10_000;
-const HEARS: u16 = 10_002;
+const TELLS: Port = Port::new(0, 10_000);
+const HEARS: Port = Port::new(0, 10_002);
 const TELLER: &str = "192.0.2.1:4000";
 const HEARER: &str = "198.51.100.1:6000";
 const EVENTS: u8 = 101;
@@ -56,10 +56,9 @@ struct Scene {
 
 impl Scene {
     fn new(form: Form) -> Self {
-        let mut table = Table::new(TELLS, 4);
+        let mut table = Table::new(TELLS.number(), 4, &["203.0.113.1".parse().unwrap()]);
         for (port, peer, far) in [(TELLS, HEARS, TELLER), (HEARS, TELLS, HEARER)] {
-            let (local, owner) = ("203.0.113.1".parse().unwrap(), Owner(7));
-            let opening = Opening { peer, local, owner, towards_caller: port == TELLS };
+            let opening = Opening { peer, owner: Owner(7), towards_caller: port == TELLS };
             assert!(table.open(ms(0), port, &opening));
             let latch = Latch::LearnPort { until: ms(1_000) };
             let types = PayloadTypes::ANY.with(0).with(8).with(EVENTS);
@@ -95,7 +94,7 @@ impl Scene {
             self.now_ms += 1;
             let mut out = [0; SOUND_BYTES];
             while let Some(sound) = self.table.poll_dialled(ms(self.now_ms), &mut out) {
-                assert_eq!((sound.from.port(), sound.to), (HEARS, at(HEARER)));
+                assert_eq!((sound.from.port(), sound.to), (HEARS.number(), at(HEARER)));
                 self.got.push(out[..sound.bytes].to_vec());
             }
         }
@@ -388,8 +387,7 @@ fn what_leaves_is_numbered_on_after_a_restart() {
     let last = sequence_of(scene.got.last().unwrap());
     let mut after = Scene::by_events();
     after.table.close(HEARS);
-    let (local, owner) = ("203.0.113.1".parse().unwrap(), Owner(7));
-    let opening = Opening { peer: TELLS, local, owner, towards_caller: false };
+    let opening = Opening { peer: TELLS, owner: Owner(7), towards_caller: false };
     assert!(after.table.reopen(ms(0), HEARS, &opening, &state, ms(0)));
     after.sequence = scene.sequence;
     after.speaks(1);
@@ -460,7 +458,7 @@ fn nothing_is_pressed_towards_whom_it_does_not_reach() {
     assert!(!scene.press(b'x', 100));
     scene.table.set_remote(HEARS, None, None, Latch::Fixed, PayloadTypes::ANY);
     assert!(!scene.press(b'1', 100), "it wants no media");
-    assert!(!scene.table.press(ms(0), 1, b'1', 100, START));
+    assert!(!scene.table.press(ms(0), Port::new(0, 1), b'1', 100, START));
     let pressed: Option<Pressed> = scene.table.poll_key();
     assert_eq!(pressed, None);
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::Instant;
 use crate::dial::Keypad;
 use crate::latch::Latch;
+use crate::port::Port;
 use crate::quality::Quality;
 use crate::report::Reports;
 use crate::work::{NO_WORK, Secured};
@@ -65,9 +66,7 @@ impl PayloadTypes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opening {
     /// The other leg's even port.
-    pub peer: u16,
-    /// Our own address on this leg: what leaves towards its far end leaves from here.
-    pub local: IpAddr,
+    pub peer: Port,
     /// Whose it is.
     pub owner: Owner,
     /// Whether this is the caller's leg: before the answer media flows towards it only.
@@ -131,7 +130,7 @@ pub struct Pressed {
     /// Whose flow it came in by.
     pub owner: Owner,
     /// The port that heard it.
-    pub port: u16,
+    pub port: Port,
     /// `0` to `9`, `*`, `#`, `A` to `D`, `!`.
     pub key: u8,
     /// How it came.
@@ -161,7 +160,8 @@ pub(crate) struct Beside {
 #[derive(Clone, Debug)]
 pub(crate) struct Flow {
     pub(crate) open: bool,
-    pub(crate) peer: u16,
+    pub(crate) peer: Port,
+    /// The address it is a port of: what leaves towards its far end leaves from here.
     pub(crate) local: IpAddr,
     pub(crate) owner: Owner,
     pub(crate) towards_caller: bool,
@@ -213,14 +213,14 @@ pub(crate) struct Flow {
     /// Whom it believes is another since the last packet.
     pub(crate) moved: bool,
     /// The place of what is done to its packets; [`NO_WORK`]: nothing. One for both ports of a pair.
-    pub(crate) work: u16,
+    pub(crate) work: u32,
 }
 
 impl Flow {
     pub(crate) fn closed() -> Self {
         Self {
             open: false,
-            peer: 0,
+            peer: Port::NONE,
             local: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
             owner: Owner(0),
             towards_caller: false,

@@ -6,6 +6,7 @@ use wire::rtp::{self, Rtp};
 
 use crate::flow::{Flow, Owner, Pressed, Way};
 use crate::latch::{Belief, Latch, REBIND_AFTER};
+use crate::port::Port;
 use crate::work::NO_WORK;
 use crate::{Instant, Table};
 
@@ -148,7 +149,7 @@ impl Table {
     pub fn forward(
         &mut self,
         now: Instant,
-        port: u16,
+        port: Port,
         source: SocketAddr,
         payload: &[u8],
     ) -> Verdict {
@@ -162,7 +163,7 @@ impl Table {
     pub fn forward_judged(
         &mut self,
         now: Instant,
-        port: u16,
+        port: Port,
         source: SocketAddr,
         payload: &[u8],
         judge: impl FnOnce(Owner, bool, IpAddr) -> bool,
@@ -176,7 +177,7 @@ impl Table {
     pub fn forward_inside(
         &mut self,
         now: Instant,
-        port: u16,
+        port: Port,
         source: SocketAddr,
         payload: &[u8],
     ) -> Verdict {
@@ -188,7 +189,7 @@ impl Table {
     fn try_forward(
         &mut self,
         now: Instant,
-        port: u16,
+        port: Port,
         source: SocketAddr,
         payload: &[u8],
         origin: Origin,
@@ -204,34 +205,35 @@ impl Table {
         if origin == Origin::Wire && self.opens(place) {
             return self.open_packet(port, place, payload, |table, clear| {
                 let (verdict, leaves) = table.judge_clear(now, port, source, clear, judge)?;
-                table.finish(now, verdict, [place, leaves], clear, true)
+                table.finish(now, verdict, place, leaves, clear, true)
             });
         }
         let (verdict, leaves) = self.judge_clear(now, port, source, payload, judge)?;
-        if [place, leaves] == [NO_WORK; 2] {
+        if [place, leaves.1] == [NO_WORK; 2] {
             return Ok(verdict);
         }
-        self.finish(now, verdict, [place, leaves], payload, false)
+        self.finish(now, verdict, place, leaves, payload, false)
     }
 
-    /// Judges a packet in clear; with the verdict, the place of the work of the pair it leaves by.
+    /// Judges a packet in clear; with the verdict, the port it leaves by and the place of its work.
     fn judge_clear(
         &mut self,
         now: Instant,
-        port: u16,
+        port: Port,
         source: SocketAddr,
         payload: &[u8],
         judge: impl FnOnce(Owner, bool, IpAddr) -> bool,
-    ) -> Result<(Verdict, u16), DropReason> {
+    ) -> Result<(Verdict, (Port, u32)), DropReason> {
         let flow = self.open_flow(port).ok_or(DropReason::NoFlow)?;
-        let key = match (port & 1, flow.fax) {
-            (0, false) => flow.accept_rtp(now, source, payload, judge)?,
-            (0, true) => flow.accept_fax(now, source, payload, judge).map(|()| None)?,
+        let key = match (port.is_rtcp(), flow.fax) {
+            (false, false) => flow.accept_rtp(now, source, payload, judge)?,
+            (false, true) => flow.accept_fax(now, source, payload, judge).map(|()| None)?,
             _ => flow.accept_rtcp(now, source, payload, judge).map(|()| None)?,
         };
         let (peer, owner, parked, tapped) = (flow.peer, flow.owner, flow.parked, flow.tapped);
         let inband = flow.inband;
-        let is_kept = flow.keypad.keeps && port & 1 == 0 && !flow.fax && flow.reads_packet(payload);
+        let is_kept =
+            flow.keypad.keeps && !port.is_rtcp() && !flow.fax && flow.reads_packet(payload);
         let has_moved = core::mem::take(&mut flow.moved);
         // Who may be heard before the answer is a matter of the leg it goes to.
         let heard_by_callee = flow.towards_caller;
@@ -255,18 +257,17 @@ impl Table {
         if parked {
             return Err(DropReason::Parked);
         }
-        let rtcp = port & 1;
+        let leaves = peer.beside(port);
         // A port that was closed and opened again belongs to another call.
-        let target = self.open_flow(peer | rtcp).filter(|target| target.owner == owner);
+        let target = self.open_flow(leaves).filter(|target| target.owner == owner);
         let target = target.ok_or(DropReason::PeerUnknown)?;
         let to = target.remote.ok_or(DropReason::PeerUnknown)?;
-        let from: (IpAddr, u16) = (target.local, peer | rtcp);
-        let from = from.into();
+        let from = SocketAddr::new(target.local, leaves.number());
         let (latch, work) = (target.latch, target.work);
         if tapped {
             self.copy(now, port, source, payload);
         }
-        if rtcp == 1 {
+        if port.is_rtcp() {
             self.read_reports(now, port, peer, payload);
         }
         let verdict = match latch {
@@ -275,7 +276,7 @@ impl Table {
                 Verdict::Send { from, to, owner }
             }
         };
-        Ok((verdict, work))
+        Ok((verdict, (leaves, work)))
     }
 }
 

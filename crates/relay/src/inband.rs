@@ -12,6 +12,7 @@ use wire::rtp::{self, Rtp};
 
 use crate::Table;
 use crate::flow::{Owner, Pressed, Way};
+use crate::port::Port;
 use crate::table::KEYS_MAX;
 
 /// Directions in which tones are listened for at a time; of one beyond no key is heard.
@@ -79,8 +80,8 @@ impl Detectors {
 
 impl Table {
     /// Whether keys are heard in the tones that arrive at a port; G.711 alone is listened to.
-    pub fn set_inband(&mut self, port: u16, inband: bool) {
-        let port = port & !1;
+    pub fn set_inband(&mut self, port: Port, inband: bool) {
+        let port = port.rtp();
         let Some(flow) = self.open_at(port) else { return };
         match (flow.inband, inband) {
             (None, true) => {
@@ -98,7 +99,7 @@ impl Table {
         }
     }
 
-    fn set_detector(&mut self, port: u16, place: Option<u16>) {
+    fn set_detector(&mut self, port: Port, place: Option<u16>) {
         if let Some(flow) = self.open_flow(port) {
             flow.inband = place;
             self.change_one(port);
@@ -107,7 +108,7 @@ impl Table {
 
     /// The keys that begin in this packet.
     #[cold]
-    pub(crate) fn hear_tones(&mut self, place: u16, port: u16, owner: Owner, packet: &[u8]) {
+    pub(crate) fn hear_tones(&mut self, place: u16, port: Port, owner: Owner, packet: &[u8]) {
         let (Some(head), Some(body)) = (rtp::parse(packet), rtp::body(packet)) else { return };
         let decode = match head.payload_type {
             0 => g711::from_mu_law,

@@ -6,6 +6,7 @@
 
 use wire::rtcp::{self, Block};
 
+use crate::port::Port;
 use crate::quality::Figures;
 use crate::{Instant, Table};
 
@@ -76,9 +77,9 @@ fn names(block: &Block, named: u32) -> bool {
 
 impl Table {
     /// Reads a packet of RTCP that arrived at `port` and goes on by `peer`.
-    pub(crate) fn read_reports(&mut self, now: Instant, port: u16, peer: u16, packet: &[u8]) {
+    pub(crate) fn read_reports(&mut self, now: Instant, port: Port, peer: Port, packet: &[u8]) {
         let now_us = now.as_micros() as u32;
-        let sent = self.open_at(peer | 1).map(|flow| [flow.reports.name, flow.reports.sent_us]);
+        let sent = self.open_at(peer.rtcp()).map(|flow| [flow.reports.name, flow.reports.sent_us]);
         let sent = sent.unwrap_or_default();
         let mut told: Option<Block> = None;
         let Some(flow) = self.open_flow(port) else { return };
@@ -99,9 +100,9 @@ impl Table {
     }
 
     /// Those figures of what arrives at a pair, with what RTCP told of it.
-    pub(crate) fn with_reports(&self, port: u16, figures: Figures) -> Figures {
-        let Some(own) = self.open_at(port | 1) else { return figures };
-        let hearer = self.open_at(own.peer | 1).filter(|hearer| hearer.owner == own.owner);
+    pub(crate) fn with_reports(&self, port: Port, figures: Figures) -> Figures {
+        let Some(own) = self.open_at(port.rtcp()) else { return figures };
+        let hearer = self.open_at(own.peer.rtcp()).filter(|hearer| hearer.owner == own.owner);
         Figures {
             round_trip_us: own.reports.round_trip_us,
             reported: hearer.and_then(|hearer| hearer.reports.reported()),

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use super::*;
 use crate::{Ears, Latch, Opening, Owner, PayloadTypes, Sums, Verdict};
 
-const CALLER: u16 = 10_000;
-const CALLEE: u16 = 10_004;
+const CALLER: Port = Port::new(0, 10_000);
+const CALLEE: Port = Port::new(0, 10_004);
 const CALLER_FAR: &str = "192.0.2.1:4000";
 const CALLEE_FAR: &str = "198.51.100.1:6000";
 
@@ -20,10 +20,9 @@ fn ms(ms: u64) -> Instant {
 }
 
 fn call() -> Table {
-    let mut table = Table::new(10_000, 20);
+    let mut table = Table::new(10_000, 20, &["10.0.0.1".parse().unwrap()]);
     for (port, peer, far) in [(CALLER, CALLEE, CALLER_FAR), (CALLEE, CALLER, CALLEE_FAR)] {
-        let local = "10.0.0.1".parse().unwrap();
-        let opening = Opening { peer, local, owner: Owner(7), towards_caller: port == CALLER };
+        let opening = Opening { peer, owner: Owner(7), towards_caller: port == CALLER };
         assert!(table.open(ms(0), port, &opening));
         let rtcp = SocketAddr::new(at(far).ip(), at(far).port() + 1);
         let latch = Latch::LearnPort { until: Duration::from_secs(9) };
@@ -49,10 +48,10 @@ fn report(name: Option<u32>, block: Option<(u32, u32, u32, u32)>) -> Vec<u8> {
     bytes
 }
 
-fn pass(table: &mut Table, now: Instant, port: u16, packet: &[u8]) -> Verdict {
+fn pass(table: &mut Table, now: Instant, port: Port, packet: &[u8]) -> Verdict {
     let far = at(if port == CALLER { CALLER_FAR } else { CALLEE_FAR });
     let source = SocketAddr::new(far.ip(), far.port() + 1);
-    table.forward(now, port | 1, source, packet)
+    table.forward(now, port.rtcp(), source, packet)
 }
 
 fn rtp(sequence: u16, ssrc: u32) -> Vec<u8> {
@@ -115,7 +114,7 @@ fn a_report_of_a_stranger_changes_no_figure_and_one_cut_off_is_relayed_unread() 
     pass(&mut table, ms(1_000), CALLER, &report(Some(5), None));
     let block = report(None, Some((0xff00_ffff, 9, 5, 0)));
     pass(&mut table, ms(1_010), CALLEE, &report(None, None));
-    let verdict = table.forward(ms(1_020), CALLEE | 1, at("203.0.113.9:1"), &block);
+    let verdict = table.forward(ms(1_020), CALLEE.rtcp(), at("203.0.113.9:1"), &block);
     assert!(matches!(verdict, Verdict::Drop(_)));
     let mut cut = report(None, Some((0xff00_ffff, 9, 5, 0)));
     cut.truncate(20);
@@ -132,9 +131,8 @@ fn a_new_call_on_the_same_ports_knows_nothing_of_the_last_one() {
     pass(&mut table, ms(1_010), CALLEE, &report(None, Some((0x0100_0001, 0, 5, 0))));
     assert!(table.close(CALLER).reported.is_some());
     table.close(CALLEE);
-    let local = "10.0.0.1".parse().unwrap();
     for (port, peer) in [(CALLER, CALLEE), (CALLEE, CALLER)] {
-        let opening = Opening { peer, local, owner: Owner(8), towards_caller: false };
+        let opening = Opening { peer, owner: Owner(8), towards_caller: false };
         assert!(table.open(ms(2_000), port, &opening));
         assert_eq!(table.figures(port), Figures::default());
     }
@@ -183,11 +181,11 @@ fn three_of_a_hundred_lost_are_counted_so_for_each_direction() {
 struct Counts(Sums);
 
 impl Ears for Counts {
-    fn sums(&self, _: u16) -> Sums {
+    fn sums(&self, _: Port) -> Sums {
         self.0
     }
 
-    fn settled(&self, _: u16, _: Owner) -> Option<SocketAddr> {
+    fn settled(&self, _: Port, _: Owner) -> Option<SocketAddr> {
         None
     }
 }

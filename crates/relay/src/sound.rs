@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::Instant;
 use crate::flow::Owner;
+use crate::port::Port;
 use crate::prompt::{PromptId, Prompts};
 use crate::table::Table;
 use crate::tone::{SAMPLES, Waves};
@@ -67,7 +68,7 @@ pub struct Played {
     /// Whose port it was.
     pub owner: Owner,
     /// That port.
-    pub port: u16,
+    pub port: Port,
     /// How it ended.
     pub end: PlayEnd,
 }
@@ -92,7 +93,7 @@ enum What {
 /// One that sounds.
 #[derive(Clone, Copy, Debug)]
 struct Sounding {
-    port: u16,
+    port: Port,
     owner: Owner,
     began: Instant,
     /// When its next packet is to go.
@@ -197,13 +198,13 @@ impl Table {
 
     /// Sounds ringback from an open port of an early call, in A-law or µ-law, until the other leg is heard
     /// or the call answered. Whether it does: as many sounds as there may be sound already.
-    pub fn ring(&mut self, now: Instant, port: u16, is_a_law: bool, ssrc: u32) -> bool {
+    pub fn ring(&mut self, now: Instant, port: Port, is_a_law: bool, ssrc: u32) -> bool {
         self.begin_sound(now, port, What::Ringback, is_a_law, ssrc)
     }
 
     /// Plays a prompt from an open port, in place of one that it plays already. Whether it does: as many
     /// prompts as there may be are played already.
-    pub fn play(&mut self, now: Instant, port: u16, play: &Play) -> bool {
+    pub fn play(&mut self, now: Instant, port: Port, play: &Play) -> bool {
         self.stop(port);
         let Play { prompt, times, is_a_law, ssrc } = *play;
         self.sounds.prompting < PROMPTS_MAX
@@ -213,7 +214,7 @@ impl Table {
     fn begin_sound(
         &mut self,
         now: Instant,
-        port: u16,
+        port: Port,
         what: What,
         is_a_law: bool,
         ssrc: u32,
@@ -227,7 +228,7 @@ impl Table {
     }
 
     /// Stops the prompt of a port. Whether it played one.
-    pub fn stop(&mut self, port: u16) -> bool {
+    pub fn stop(&mut self, port: Port) -> bool {
         let is_its = |one: &Sounding| one.port == port && one.what != What::Ringback;
         let place = self.sounds.sounding.iter().position(is_its);
         let Some(ended) = place.and_then(|place| self.sounds.sounding.remove(place)) else {
@@ -266,8 +267,9 @@ impl Table {
             if to.is_some() {
                 self.sounds.write(&mut one, room);
             }
+            let port = one.port;
             self.sounds.sounding.push_back(one);
-            let bytes = to.and_then(|_| self.seal_own(from.port(), out, TONE_BYTES));
+            let bytes = to.and_then(|_| self.seal_own(port, out, TONE_BYTES));
             if let (Some(to), Some(bytes)) = (to, bytes) {
                 return Some(Sound { from, to, bytes });
             }
@@ -292,7 +294,7 @@ impl Table {
         }
         let flow = self.open_flow(one.port).filter(|flow| flow.owner == one.owner);
         let Some(flow) = flow else { return Course::Over };
-        let course = Course::On((flow.local, one.port).into(), flow.remote);
+        let course = Course::On((flow.local, one.port.number()).into(), flow.remote);
         if one.what != What::Ringback {
             return course;
         }

@@ -5,7 +5,7 @@ use codec::g711::{to_a_law, to_mu_law};
 use super::*;
 use crate::{Latch, Opening, PayloadTypes};
 
-const PORT: u16 = 10_000;
+const PORT: Port = Port::new(0, 10_000);
 
 fn ms(ms: u64) -> Instant {
     Duration::from_millis(ms)
@@ -13,20 +13,20 @@ fn ms(ms: u64) -> Instant {
 
 /// A table with one open pair beside which there is no other; a prompt of three packets, each of one loudness.
 fn table() -> Table {
-    let mut table = Table::new(10_000, 2_400);
+    let mut table = Table::new(10_000, 2_400, &[[10, 10, 1, 2].into()]);
     let samples: Vec<i16> = (1..=3_i16).flat_map(|packet| [packet * 1_000; 160]).collect();
     table.set_prompts(Arc::new(Prompts::new([("three", samples.as_slice())])));
     open(&mut table, PORT);
     table
 }
 
-fn open(table: &mut Table, port: u16) {
-    let local = [10, 10, 1, 2].into();
-    let owner = Owner(u64::from(port));
-    assert!(table.open(ms(0), port, &Opening { peer: 0, local, owner, towards_caller: true }));
+fn open(table: &mut Table, port: Port) {
+    let owner = Owner(port.number().into());
+    let peer = Port::NONE;
+    assert!(table.open(ms(0), port, &Opening { peer, owner, towards_caller: true }));
 }
 
-fn hears(table: &mut Table, port: u16) {
+fn hears(table: &mut Table, port: Port) {
     let far = Some("192.0.2.1:4000".parse().unwrap());
     table.set_remote(port, far, None, Latch::Fixed, PayloadTypes::ANY);
 }
@@ -60,7 +60,7 @@ fn a_prompt_is_heard_once_from_its_beginning_to_its_end_in_either_law() {
         // Its last packet has sounded when it is over.
         assert_eq!(table.sound_due(), Some(ms(160)));
         assert_eq!(heard(&mut table, ms(160)), None);
-        let owner = Owner(PORT.into());
+        let owner = Owner(PORT.number().into());
         assert_eq!(table.poll_played(), Some(Played { owner, port: PORT, end: PlayEnd::Finished }));
         assert_eq!((table.sound_due(), table.prompts_played()), (None, 0));
     }
@@ -102,7 +102,7 @@ fn a_prompt_waits_for_somebody_to_hear_it_and_is_cut_with_its_port() {
     assert!(table.play(ms(2_000), PORT, &once));
     table.close(PORT);
     assert_eq!(heard(&mut table, ms(2_000)), None);
-    let owner = Owner(PORT.into());
+    let owner = Owner(PORT.number().into());
     assert_eq!(table.poll_played(), Some(Played { owner, port: PORT, end: PlayEnd::Cut }));
     assert_eq!(table.prompts_played(), 0);
     assert!(!table.play(ms(2_000), PORT, &once), "nobody's port");
@@ -112,7 +112,7 @@ fn a_prompt_waits_for_somebody_to_hear_it_and_is_cut_with_its_port() {
 fn no_more_prompts_are_played_than_may_be_and_ringback_still_sounds() {
     let mut table = table();
     let once = play(&table, Times::Once, false);
-    let ports = (0..1_200).map(|pair| PORT + 2 * pair).skip(1);
+    let ports = (0..1_200).map(|pair| Port::new(0, PORT.number() + 2 * pair)).skip(1);
     for port in ports.clone().take(PROMPTS_MAX) {
         open(&mut table, port);
         assert!(table.play(ms(0), port, &once));

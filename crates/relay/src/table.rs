@@ -1,14 +1,15 @@
-//! Where flows live: a flat array over one worker's media ports, so a port is its own look-up.
+//! Where flows live: a flat array over one worker's media ports of every address, so a port is its own look-up.
 
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::Instant;
 use crate::course::{Deaf, Ears};
 use crate::flow::{Flow, Opening, PayloadTypes, PortState, Pressed, Silence};
 use crate::inband::Detectors;
 use crate::latch::Latch;
+use crate::port::Port;
 use crate::quality::{Figures, Quality};
 use crate::sound::Sounds;
 use crate::tap::{Tap, Untapped};
@@ -25,7 +26,10 @@ pub(crate) const KEYS_MAX: usize = 256;
 
 /// All flows of one worker.
 pub struct Table {
+    addresses: Box<[IpAddr]>,
+    /// The lowest number of each address, and how many there are.
     first: u16,
+    ports: u16,
     flows: Box<[Flow]>,
     open_pairs: u32,
     /// Where [`Self::poll_silent`] looks next.
@@ -39,22 +43,26 @@ pub struct Table {
     pub(crate) settles: bool,
     pub(crate) settled_ports: u32,
     /// Ports whose course is to be said anew, each once.
-    pub(crate) changed: VecDeque<u16>,
+    pub(crate) changed: VecDeque<Port>,
     pub(crate) bench: Bench,
 }
 
 impl Table {
-    /// A table of `ports` ports from `first` on, all closed. `first` and `ports` are even.
+    /// A table of `ports` ports from `first` on, of each of our addresses, all closed. `first` and `ports` are even.
     #[must_use]
-    pub fn new(first: u16, ports: u16) -> Self {
+    pub fn new(first: u16, ports: u16, addresses: &[IpAddr]) -> Self {
         assert!(first.is_multiple_of(2) && ports.is_multiple_of(2), "ports come in pairs");
-        let flows = (0..ports).map(|_| Flow::closed()).collect();
+        assert!((1..=256).contains(&addresses.len()), "1 to 256 media addresses");
+        let all = usize::from(ports) * addresses.len();
+        let flows = (0..all).map(|_| Flow::closed()).collect();
         let pressed = VecDeque::with_capacity(KEYS_MAX);
-        let changed = VecDeque::with_capacity(ports.into());
+        let changed = VecDeque::with_capacity(all);
         let (settles, settled_ports, sweep) = (true, 0, 0);
         let open_pairs = 0;
         Self {
+            addresses: addresses.into(),
             first,
+            ports,
             flows,
             open_pairs,
             sweep,
@@ -66,17 +74,11 @@ impl Table {
             settles,
             settled_ports,
             changed,
-            bench: Bench::new(usize::from(ports) / 2),
+            bench: Bench::new(all / 2),
         }
     }
 
-    /// The lowest port.
-    #[must_use]
-    pub fn first(&self) -> u16 {
-        self.first
-    }
-
-    /// How many ports there are.
+    /// How many ports of all addresses there are.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
@@ -87,21 +89,47 @@ impl Table {
         self.flows.iter()
     }
 
-    pub(crate) fn flow(&mut self, port: u16) -> Option<&mut Flow> {
-        self.flows.get_mut(usize::from(port.checked_sub(self.first)?))
+    /// The port of an own endpoint; [`Port::NONE`]: of no address of this table.
+    #[must_use]
+    pub fn port_of(&self, own: SocketAddr) -> Port {
+        // Whoever has one address alone is not asked by which.
+        let address = match &*self.addresses {
+            [_] => Some(0),
+            all => all.iter().position(|one| *one == own.ip()),
+        };
+        address.map_or(Port::NONE, |address| Port::new(address as u8, own.port()))
+    }
+
+    /// The port whose flow lies at that place.
+    #[must_use]
+    pub fn port_at(&self, place: usize) -> Port {
+        let ports = usize::from(self.ports);
+        Port::new((place / ports) as u8, self.first + (place % ports) as u16)
+    }
+
+    /// Where the flow of a port lies, if it is one of ours.
+    fn place(&self, port: Port) -> Option<usize> {
+        let offset = port.number().wrapping_sub(self.first);
+        let begin = usize::from(port.address()) * usize::from(self.ports);
+        (offset < self.ports).then_some(begin + usize::from(offset))
+    }
+
+    pub(crate) fn flow(&mut self, port: Port) -> Option<&mut Flow> {
+        let place = self.place(port)?;
+        self.flows.get_mut(place)
     }
 
     /// The RTP flow of a pair, to be read.
-    fn peek(&self, port: u16) -> Option<&Flow> {
-        self.flows.get(usize::from((port & !1).checked_sub(self.first)?))
+    fn peek(&self, port: Port) -> Option<&Flow> {
+        self.flows.get(self.place(port.rtp())?)
     }
 
-    pub(crate) fn open_at(&self, port: u16) -> Option<&Flow> {
-        let flow = self.flows.get(usize::from(port.checked_sub(self.first)?))?;
+    pub(crate) fn open_at(&self, port: Port) -> Option<&Flow> {
+        let flow = self.flows.get(self.place(port)?)?;
         flow.open.then_some(flow)
     }
 
-    pub(crate) fn open_flow(&mut self, port: u16) -> Option<&mut Flow> {
+    pub(crate) fn open_flow(&mut self, port: Port) -> Option<&mut Flow> {
         self.flow(port).filter(|flow| flow.open)
     }
 
@@ -119,26 +147,25 @@ impl Table {
 
     /// Opens the pair that begins at the even `port`. It hears nobody until [`Self::set_remote`], and
     /// before [`Self::set_answered`] it is early media. `false`: not a pair of this table, or open.
-    pub fn open(&mut self, now: Instant, port: u16, opening: &Opening) -> bool {
-        let free = port.is_multiple_of(2) && self.flow(port).is_some_and(|flow| !flow.open);
-        if !free {
-            return false;
-        }
-        for rtcp in 0..2 {
-            let Some(flow) = self.flow(port | rtcp) else { return false };
+    pub fn open(&mut self, now: Instant, port: Port, opening: &Opening) -> bool {
+        let free = !port.is_rtcp() && self.flow(port).is_some_and(|flow| !flow.open);
+        let local = self.addresses.get(usize::from(port.address())).copied();
+        let Some(local) = local.filter(|_| free) else { return false };
+        for port in port.pair() {
+            let Some(flow) = self.flow(port) else { return false };
             let is_changed = flow.is_changed;
             *flow = Flow {
                 open: true,
                 is_changed,
                 peer: opening.peer,
-                local: opening.local,
+                local,
                 owner: opening.owner,
                 towards_caller: opening.towards_caller,
                 early_until: Some(now + EARLY_MAX),
                 opened: now,
                 ..Flow::closed()
             };
-            self.change_one(port | rtcp);
+            self.change_one(port);
         }
         self.open_pairs += 1;
         true
@@ -146,22 +173,22 @@ impl Table {
 
     /// Turns an open pair to another port of ours: what it hears leaves there from now on. What it knows
     /// of its own far end stays. `false`: it is not open.
-    pub fn turn(&mut self, port: u16, peer: u16) -> bool {
-        for rtcp in 0..2 {
-            let Some(flow) = self.open_flow(port & !1 | rtcp) else { return false };
+    pub fn turn(&mut self, port: Port, peer: Port) -> bool {
+        for (port, peer) in port.pair().into_iter().zip(peer.pair()) {
+            let Some(flow) = self.open_flow(port) else { return false };
             flow.peer = peer;
-            self.change(port & !1 | rtcp);
+            self.change(port);
         }
         true
     }
 
     /// Closes a pair and gives the figures of what it heard. A closed pair gives zeros.
-    pub fn close(&mut self, port: u16) -> Figures {
+    pub fn close(&mut self, port: Port) -> Figures {
         let figures = self.figures(port);
-        let Some(flow) = self.open_at(port & !1) else { return figures };
+        let Some(flow) = self.open_at(port.rtp()) else { return figures };
         self.end_work(flow.work);
         self.set_inband(port, false);
-        for port in [port & !1, port | 1] {
+        for port in port.pair() {
             // Its peer has nowhere to go from now on.
             self.change(port);
             self.set_settled(port, false);
@@ -175,8 +202,8 @@ impl Table {
 
     /// What a pair has heard so far.
     #[must_use]
-    pub fn figures(&self, port: u16) -> Figures {
-        let port = port & !1;
+    pub fn figures(&self, port: Port) -> Figures {
+        let port = port.rtp();
         let Some(flow) = self.open_at(port) else { return Figures::default() };
         let counted = Quality::from(&self.sums_of(port, flow)).figures();
         Figures { judged: flow.judged, settled: flow.settled, ..self.with_reports(port, counted) }
@@ -187,13 +214,13 @@ impl Table {
     /// address of the one before it.
     pub fn set_remote(
         &mut self,
-        port: u16,
+        port: Port,
         rtp: Option<SocketAddr>,
         rtcp: Option<SocketAddr>,
         latch: Latch,
         payload_types: PayloadTypes,
     ) {
-        for (port, remote) in [(port & !1, rtp), (port | 1, rtcp)] {
+        for (port, remote) in [(port.rtp(), rtp), (port.rtcp(), rtcp)] {
             let Some(flow) = self.open_flow(port) else { return };
             flow.payload_types = payload_types;
             flow.latch = latch;
@@ -209,39 +236,39 @@ impl Table {
     }
 
     /// Whether the far end of this pair is silent by agreement.
-    pub fn set_on_hold(&mut self, port: u16, on_hold: bool) {
-        if let Some(flow) = self.open_flow(port & !1) {
+    pub fn set_on_hold(&mut self, port: Port, on_hold: bool) {
+        if let Some(flow) = self.open_flow(port.rtp()) {
             flow.resumed |= flow.on_hold && !on_hold;
             flow.on_hold = on_hold;
         }
     }
 
     /// Which payload type telephone events have that arrive at this pair; they are read from now on.
-    pub fn set_events(&mut self, port: u16, payload_type: u8) {
-        if let Some(flow) = self.open_flow(port & !1) {
+    pub fn set_events(&mut self, port: Port, payload_type: u8) {
+        if let Some(flow) = self.open_flow(port.rtp()) {
             flow.events = payload_type;
-            self.change_one(port & !1);
+            self.change_one(port.rtp());
         }
     }
 
     /// Whether a pair carries fax in UDP and no RTP. A pair that changes forgets whom it learned: who sends
     /// sound and who sends fax need not be one port.
-    pub fn set_fax(&mut self, port: u16, fax: bool) {
-        if let Some(flow) = self.open_flow(port & !1).filter(|flow| flow.fax != fax) {
+    pub fn set_fax(&mut self, port: Port, fax: bool) {
+        if let Some(flow) = self.open_flow(port.rtp()).filter(|flow| flow.fax != fax) {
             flow.fax = fax;
             flow.remote = flow.told;
             flow.latched = false;
-            self.change(port & !1);
+            self.change(port.rtp());
         }
     }
 
     /// Whether what arrives at a pair goes nowhere, because its leg waits beside the call. Its far end is
     /// heard all the same, and so are its keys.
-    pub fn set_parked(&mut self, port: u16, parked: bool) {
-        for rtcp in 0..2 {
-            if let Some(flow) = self.open_flow(port & !1 | rtcp) {
+    pub fn set_parked(&mut self, port: Port, parked: bool) {
+        for port in port.pair() {
+            if let Some(flow) = self.open_flow(port) {
                 flow.parked = parked;
-                self.change_one(port & !1 | rtcp);
+                self.change_one(port);
             }
         }
     }
@@ -258,30 +285,30 @@ impl Table {
     }
 
     /// The call is answered: both sides are heard from now on, and silence counts from now on.
-    pub fn set_answered(&mut self, now: Instant, port: u16) {
-        for rtcp in 0..2 {
-            if let Some(flow) = self.open_flow(port & !1 | rtcp) {
+    pub fn set_answered(&mut self, now: Instant, port: Port) {
+        for port in port.pair() {
+            if let Some(flow) = self.open_flow(port) {
                 flow.early_until = None;
                 flow.opened = now;
                 // A caller behind NAT may send nothing before the answer: its window begins here.
                 if let Latch::Learn { until } | Latch::LearnPort { until } = &mut flow.latch {
                     *until = (*until).max(now + LATCH_WINDOW);
                 }
-                self.change_one(port & !1 | rtcp);
+                self.change_one(port);
             }
         }
     }
 
     /// Whether any RTP was heard by this pair.
     #[must_use]
-    pub fn has_heard(&self, port: u16) -> bool {
+    pub fn has_heard(&self, port: Port) -> bool {
         self.heard_at(port).is_some()
     }
 
     /// When RTP was last heard by this pair.
     #[must_use]
-    pub fn heard_at(&self, port: u16) -> Option<Instant> {
-        let port = port & !1;
+    pub fn heard_at(&self, port: Port) -> Option<Instant> {
+        let port = port.rtp();
         let flow = self.open_at(port)?;
         match flow.settled {
             true => flow.heard.max(Some(self.ears.sums(port).last).filter(|last| !last.is_zero())),
@@ -300,7 +327,7 @@ impl Table {
         for _ in 0..steps.min(self.flows.len() / 2) {
             let place = self.sweep;
             self.sweep = if place + 2 >= self.flows.len() { 0 } else { place + 2 };
-            let port = self.first + place as u16;
+            let port = self.port_at(place);
             let Some((near, peer)) = self.silent(now, timeout, port) else { continue };
             let Some((far, _)) = self.silent(now, timeout, peer) else { continue };
             let is_agreed = near.is_agreed || far.is_agreed;
@@ -312,7 +339,7 @@ impl Table {
         None
     }
 
-    fn silent(&mut self, now: Instant, timeout: Duration, port: u16) -> Option<(Silence, u16)> {
+    fn silent(&mut self, now: Instant, timeout: Duration, port: Port) -> Option<(Silence, Port)> {
         self.listen(port);
         let flow = self.open_flow(port)?;
         if std::mem::take(&mut flow.resumed) {
@@ -323,7 +350,7 @@ impl Table {
         silent.then_some((Silence { owner: flow.owner, is_agreed: flow.on_hold }, flow.peer))
     }
 
-    fn count_anew(&mut self, now: Instant, port: u16) {
+    fn count_anew(&mut self, now: Instant, port: Port) {
         if let Some(flow) = self.open_flow(port) {
             flow.opened = now;
         }
@@ -331,7 +358,7 @@ impl Table {
 
     /// What a restart must remember of a pair.
     #[must_use]
-    pub fn snapshot(&self, port: u16) -> PortState {
+    pub fn snapshot(&self, port: Port) -> PortState {
         self.peek(port).map_or_else(PortState::default, |flow| PortState {
             remote: flow.remote,
             latched: flow.latched,
@@ -353,7 +380,7 @@ impl Table {
     pub fn reopen(
         &mut self,
         now: Instant,
-        port: u16,
+        port: Port,
         opening: &Opening,
         state: &PortState,
         until: Instant,

@@ -1,13 +1,19 @@
 //! Flows as peers and attackers see them.
 
+use std::net::Ipv4Addr;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::inband::DETECTORS_MAX;
 use crate::{Course, DropReason, Ears, Owner, SOUND_BYTES, Sums, TONE_BYTES, Verdict, Way};
 
-const CALLER_PORT: u16 = 10_000;
-const CALLEE_PORT: u16 = 10_004;
+const CALLER_PORT: Port = Port::new(0, 10_000);
+const CALLEE_PORT: Port = Port::new(1, 10_004);
+const OTHER_PORT: Port = Port::new(1, 10_008);
+/// Our addresses towards callers and callees.
+const OWN: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(10, 10, 1, 2)), IpAddr::V4(Ipv4Addr::new(10, 10, 2, 2))];
 const SILENT: Silence = Silence { owner: Owner(7), is_agreed: false };
 
 fn at(text: &str) -> SocketAddr {
@@ -29,15 +35,9 @@ fn secs(seconds: u64) -> Instant {
 
 /// A caller at 192.0.2.1:4000 and a callee at 198.51.100.1:6000, both from SDP.
 fn call() -> Table {
-    let mut table = Table::new(10_000, 100);
-    let own = "10.10.1.2".parse().unwrap();
-    let caller = Opening { peer: CALLEE_PORT, local: own, owner: Owner(7), towards_caller: true };
-    let callee = Opening {
-        peer: CALLER_PORT,
-        local: "10.10.2.2".parse().unwrap(),
-        towards_caller: false,
-        ..caller
-    };
+    let mut table = Table::new(10_000, 100, &OWN);
+    let caller = Opening { peer: CALLEE_PORT, owner: Owner(7), towards_caller: true };
+    let callee = Opening { peer: CALLER_PORT, towards_caller: false, ..caller };
     assert!(table.open(secs(0), CALLER_PORT, &caller));
     assert!(table.open(secs(0), CALLEE_PORT, &callee));
     let latch = Latch::LearnPort { until: secs(10) };
@@ -77,16 +77,11 @@ fn what_says_that_it_comes_from_another_port_of_ours_is_believed_from_inside_onl
 #[test]
 fn a_port_that_is_turned_feeds_another_and_still_hears_its_own_far_end() {
     let mut table = answered();
-    let other = Opening {
-        peer: CALLER_PORT,
-        local: "10.10.2.2".parse().unwrap(),
-        owner: Owner(7),
-        towards_caller: false,
-    };
-    assert!(table.open(secs(0), 10_008, &other));
-    table.set_answered(secs(0), 10_008);
-    table.set_remote(10_008, Some(at("198.51.100.9:1")), None, Latch::Fixed, PayloadTypes::ANY);
-    assert!(table.turn(CALLER_PORT, 10_008) && !table.turn(10_020, CALLER_PORT));
+    let other = Opening { peer: CALLER_PORT, owner: Owner(7), towards_caller: false };
+    assert!(table.open(secs(0), OTHER_PORT, &other));
+    table.set_answered(secs(0), OTHER_PORT);
+    table.set_remote(OTHER_PORT, Some(at("198.51.100.9:1")), None, Latch::Fixed, PayloadTypes::ANY);
+    assert!(table.turn(CALLER_PORT, OTHER_PORT) && !table.turn(Port::new(1, 10_020), CALLER_PORT));
     let verdict = table.forward(secs(1), CALLER_PORT, at("192.0.2.1:4000"), &rtp(1, 1));
     assert!(matches!(verdict, Verdict::Send { to, .. } if to == at("198.51.100.9:1")));
 }
@@ -106,10 +101,10 @@ fn media_goes_both_ways_from_the_leg_it_leaves_by() {
 fn rtcp_goes_by_the_odd_ports() {
     let mut table = answered();
     let report = [0x80, 201, 0, 1, 0, 0, 0, 1];
-    let verdict = table.forward(secs(1), CALLER_PORT + 1, at("192.0.2.1:4001"), &report);
+    let verdict = table.forward(secs(1), CALLER_PORT.rtcp(), at("192.0.2.1:4001"), &report);
     let from = at("10.10.2.2:10005");
     assert_eq!(verdict, Verdict::Send { from, to: at("198.51.100.1:6001"), owner: Owner(7) });
-    let verdict = table.forward(secs(1), CALLER_PORT + 1, at("192.0.2.1:4001"), &rtp(1, 1));
+    let verdict = table.forward(secs(1), CALLER_PORT.rtcp(), at("192.0.2.1:4001"), &rtp(1, 1));
     assert_eq!(verdict, Verdict::Drop(DropReason::NotRtcp));
 }
 
@@ -247,8 +242,7 @@ fn a_repeated_sdp_keeps_what_packets_proved() {
 fn a_reused_port_never_gets_the_audio_of_the_call_before() {
     let mut table = answered();
     table.close(CALLEE_PORT);
-    let own = "10.10.2.2".parse().unwrap();
-    let other = Opening { peer: 10_008, local: own, owner: Owner(8), towards_caller: false };
+    let other = Opening { peer: OTHER_PORT, owner: Owner(8), towards_caller: false };
     assert!(table.open(secs(2), CALLEE_PORT, &other));
     table.set_remote(
         CALLEE_PORT,
@@ -282,8 +276,7 @@ fn a_pair_reopened_after_a_restart_believes_the_same_source() {
     let state = table.snapshot(CALLER_PORT);
     let mut table = call();
     table.close(CALLER_PORT);
-    let own = "10.10.1.2".parse().unwrap();
-    let opening = Opening { peer: CALLEE_PORT, local: own, owner: Owner(7), towards_caller: true };
+    let opening = Opening { peer: CALLEE_PORT, owner: Owner(7), towards_caller: true };
     assert!(table.reopen(secs(5), CALLER_PORT, &opening, &state, secs(15)));
     assert_eq!(
         table.forward(secs(6), CALLER_PORT, at("192.0.2.9:4000"), &rtp(9, 9)),
@@ -304,9 +297,9 @@ proptest! {
         let mut table = answered();
         let far = at("192.0.2.1:4000");
         let _ = table.forward(secs(1), CALLER_PORT, far, &rtp(1, 1));
-        for (port, ip, source_port, payload, ms) in packets {
+        for (number, ip, source_port, payload, ms) in packets {
             let source = SocketAddr::from((ip, source_port));
-            let _ = table.forward(secs(1) + Duration::from_millis(ms), port, source, &payload);
+            let _ = table.forward(secs(1) + Duration::from_millis(ms), Port::new(0, number), source, &payload);
         }
         prop_assert_eq!(table.snapshot(CALLER_PORT).remote, Some(far));
     }
@@ -478,7 +471,7 @@ fn ringback_sounds_every_twenty_milliseconds_until_the_other_leg_is_heard() {
     let mut table = call();
     let mut out = [0; SOUND_BYTES];
     assert!(table.ring(secs(1), CALLER_PORT, true, 9));
-    assert!(!table.ring(secs(1), 10_050, true, 9), "nobody's port");
+    assert!(!table.ring(secs(1), Port::new(1, 10_050), true, 9), "nobody's port");
     let own = at("10.10.1.2:10000");
     for packet in 0..300_u64 {
         let now = secs(1) + Duration::from_millis(20 * packet);
@@ -525,7 +518,7 @@ fn latched() -> Table {
     table
 }
 
-fn settled_to(table: &Table, port: u16) -> Option<SocketAddr> {
+fn settled_to(table: &Table, port: Port) -> Option<SocketAddr> {
     match table.course(port) {
         Course::Settled(onward) => Some(onward.to),
         _ => None,
@@ -536,7 +529,7 @@ fn settled_to(table: &Table, port: u16) -> Option<SocketAddr> {
 fn an_answered_call_whose_ends_are_proven_is_settled_and_its_rtcp_is_not() {
     let mut table = call();
     assert_eq!(table.course(CALLER_PORT), Course::Open);
-    assert_eq!(table.course(CALLER_PORT + 8), Course::Closed);
+    assert_eq!(table.course(OTHER_PORT), Course::Closed);
     let _ = table.forward(secs(1), CALLEE_PORT, at("198.51.100.1:6000"), &rtp(1, 9));
     assert_eq!(
         table.course(CALLEE_PORT),
@@ -549,7 +542,7 @@ fn an_answered_call_whose_ends_are_proven_is_settled_and_its_rtcp_is_not() {
     let Course::Settled(onward) = table.course(CALLEE_PORT) else { panic!("settled") };
     assert_eq!((onward.source, onward.from), (at("198.51.100.1:6000"), at("10.10.1.2:10000")));
     assert_eq!(onward.owner, Owner(7));
-    assert_eq!(table.course(CALLER_PORT + 1), Course::Open);
+    assert_eq!(table.course(CALLER_PORT.rtcp()), Course::Open);
 }
 
 #[test]
@@ -557,7 +550,7 @@ fn whatever_changes_a_flow_names_its_port_and_the_one_that_feeds_it() {
     let changed = |act: fn(&mut Table)| {
         let mut table = latched();
         act(&mut table);
-        let mut ports: Vec<u16> = std::iter::from_fn(|| table.poll_changed()).collect();
+        let mut ports: Vec<Port> = std::iter::from_fn(|| table.poll_changed()).collect();
         ports.sort_unstable();
         (ports, table)
     };
@@ -593,11 +586,11 @@ fn whatever_changes_a_flow_names_its_port_and_the_one_that_feeds_it() {
 struct Counts(Sums);
 
 impl Ears for Counts {
-    fn sums(&self, _: u16) -> Sums {
+    fn sums(&self, _: Port) -> Sums {
         self.0
     }
 
-    fn settled(&self, port: u16, owner: Owner) -> Option<SocketAddr> {
+    fn settled(&self, port: Port, owner: Owner) -> Option<SocketAddr> {
         (port == CALLER_PORT && owner == Owner(7)).then(|| at("192.0.2.1:4999"))
     }
 }
@@ -649,10 +642,9 @@ fn a_settled_call_is_not_silent_while_its_driver_hears_it() {
 
 #[test]
 fn a_restart_believes_what_its_driver_proved_meanwhile() {
-    let mut table = Table::new(10_000, 100);
+    let mut table = Table::new(10_000, 100, &OWN);
     table.set_ears(Box::new(Counts(counts())));
-    let own = "10.10.1.2".parse().unwrap();
-    let opening = Opening { peer: CALLEE_PORT, local: own, owner: Owner(7), towards_caller: true };
+    let opening = Opening { peer: CALLEE_PORT, owner: Owner(7), towards_caller: true };
     let state = PortState { remote: Some(at("192.0.2.1:4000")), ..PortState::default() };
     assert!(table.reopen(secs(40), CALLER_PORT, &opening, &state, secs(50)));
     assert!(table.is_settled(CALLER_PORT));
@@ -698,10 +690,10 @@ fn what_was_only_as_described_is_not_learned_after_a_restart_either() {
     for (fixed, verdict) in [(true, false), (false, true)] {
         let remote = Some(at("192.0.2.1:4000"));
         let state = PortState { remote, fixed, ..PortState::default() };
-        let mut table = Table::new(CALLER_PORT, 8);
+        let mut table = Table::new(CALLER_PORT.number(), 8, &OWN);
         for (port, peer) in [(CALLER_PORT, CALLEE_PORT), (CALLEE_PORT, CALLER_PORT)] {
-            let (local, owner) = ("203.0.113.1".parse().unwrap(), Owner(7));
-            let opening = Opening { peer, local, owner, towards_caller: port == CALLER_PORT };
+            let owner = Owner(7);
+            let opening = Opening { peer, owner, towards_caller: port == CALLER_PORT };
             let until = Duration::from_secs(10);
             assert!(table.reopen(Duration::ZERO, port, &opening, &state, until));
         }

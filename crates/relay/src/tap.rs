@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use crate::flow::Owner;
+use crate::port::Port;
 use crate::{Instant, Table};
 
 /// A packet that goes on.
@@ -46,8 +47,8 @@ impl Table {
     }
 
     /// Whether what arrives at a pair, and goes on, is copied.
-    pub fn set_tapped(&mut self, port: u16, tapped: bool) {
-        for port in [port & !1, port | 1] {
+    pub fn set_tapped(&mut self, port: Port, tapped: bool) {
+        for port in port.pair() {
             if let Some(flow) = self.open_flow(port)
                 && flow.tapped != tapped
             {
@@ -58,10 +59,10 @@ impl Table {
     }
 
     #[cold]
-    pub(crate) fn copy(&mut self, at: Instant, port: u16, source: SocketAddr, packet: &[u8]) {
+    pub(crate) fn copy(&mut self, at: Instant, port: Port, source: SocketAddr, packet: &[u8]) {
         let Some(flow) = self.open_at(port) else { return };
         let (owner, from_caller) = (flow.owner, flow.towards_caller);
-        let destination = SocketAddr::new(flow.local, port);
+        let destination = SocketAddr::new(flow.local, port.number());
         self.tap.take(&Tapped { at, owner, from_caller, source, destination, packet });
     }
 }

@@ -21,6 +21,7 @@ use srtp::{Fault, Kept, Master, Receiver, Sender};
 use crate::dial::Dials;
 use crate::flow::Owner;
 use crate::forward::{DropReason, Verdict};
+use crate::port::Port;
 use crate::{Instant, Table};
 
 const _: () = assert!(PACKETS_MAX == codec::PACKETS_MAX);
@@ -31,7 +32,7 @@ pub const PACKET_BYTES_MAX: usize = 1_500;
 pub const PACKETS_MAX: usize = 4;
 
 /// The place of no work.
-pub(crate) const NO_WORK: u16 = u16::MAX;
+pub(crate) const NO_WORK: u32 = u32::MAX;
 
 /// A key, and how far its streams have come: one direction of one leg, for a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,13 +74,13 @@ impl Work {
 /// All works of a table, and where packets lie meanwhile.
 pub(crate) struct Bench {
     works: Vec<Work>,
-    free: Vec<u16>,
+    free: Vec<u32>,
     /// A packet that was opened.
     clear: Box<[u8]>,
     packets: Box<[[u8; PACKET_BYTES_MAX]; PACKETS_MAX]>,
     lengths: [usize; PACKETS_MAX],
     /// Ports whose streams have come far enough for another checkpoint, each once.
-    turned: VecDeque<u16>,
+    turned: VecDeque<Port>,
     /// Directions of transcoded calls, and those of them that nobody has now.
     transcoders: Vec<Transcoder>,
     free_transcoders: Vec<u16>,
@@ -110,18 +111,18 @@ impl Bench {
     }
 
     /// What puts keys into what leaves by a pair with that work.
-    pub(crate) fn dial(&self, place: u16) -> Option<u16> {
+    pub(crate) fn dial(&self, place: u32) -> Option<u16> {
         self.work(place).and_then(|work| work.dials)
     }
 
     /// How far the stream has come that is made of what arrives at a pair with that work.
-    pub(crate) fn transcoded(&self, place: u16) -> Option<Start> {
+    pub(crate) fn transcoded(&self, place: u32) -> Option<Start> {
         let it = self.work(place)?.transcodes?;
         self.transcoders.get(usize::from(it)).map(Transcoder::position)
     }
 
     /// What is to go as it leaves behind the keys that were put in.
-    fn renumber(&mut self, now: Instant, place: u16) {
+    fn renumber(&mut self, now: Instant, place: u32) {
         let Some(dial) = self.dial(place) else { return };
         for (room, length) in self.packets.iter_mut().zip(&mut self.lengths) {
             let packet = room.get_mut(..*length).filter(|packet| !packet.is_empty());
@@ -147,7 +148,7 @@ impl Bench {
     }
 
     /// What becomes of a packet that arrives at a pair with that work. `false`: it needs nothing.
-    fn transcode(&mut self, place: u16, packet: &[u8], is_rtcp: bool) -> Result<bool, DropReason> {
+    fn transcode(&mut self, place: u32, packet: &[u8], is_rtcp: bool) -> Result<bool, DropReason> {
         let Some(it) = self.work(place).and_then(|work| work.transcodes) else { return Ok(false) };
         // Reports tell of streams that the other side does not see.
         if is_rtcp {
@@ -160,17 +161,17 @@ impl Bench {
     }
 
     /// A place for the work of one more pair; there is one for each.
-    fn reserve(&mut self) -> Option<u16> {
+    fn reserve(&mut self) -> Option<u32> {
         if let Some(place) = self.free.pop() {
             return Some(place);
         }
-        let place = u16::try_from(self.works.len()).ok().filter(|&place| place != NO_WORK)?;
+        let place = u32::try_from(self.works.len()).ok().filter(|&place| place != NO_WORK)?;
         (self.works.len() < self.works.capacity()).then(|| self.works.push(Work::default()))?;
         Some(place)
     }
 
-    fn release(&mut self, place: u16) {
-        if let Some(work) = self.works.get_mut(usize::from(place)) {
+    fn release(&mut self, place: u32) {
+        if let Some(work) = self.works.get_mut(place as usize) {
             self.free_transcoders.extend(work.transcodes);
             if let Some(dial) = work.dials {
                 self.dials.release(dial);
@@ -180,12 +181,12 @@ impl Bench {
         }
     }
 
-    fn work(&self, place: u16) -> Option<&Work> {
-        self.works.get(usize::from(place))
+    fn work(&self, place: u32) -> Option<&Work> {
+        self.works.get(place as usize)
     }
 
-    fn work_mut(&mut self, place: u16) -> Option<&mut Work> {
-        self.works.get_mut(usize::from(place))
+    fn work_mut(&mut self, place: u32) -> Option<&mut Work> {
+        self.works.get_mut(place as usize)
     }
 
     /// A packet as what is to go; the only one, for now.
@@ -198,8 +199,8 @@ impl Bench {
     }
 
     /// Seals all that is to go.
-    fn seal(&mut self, place: u16, is_rtcp: bool) -> Result<(), DropReason> {
-        let sender = self.works.get_mut(usize::from(place)).and_then(|work| work.seals.as_mut());
+    fn seal(&mut self, place: u32, is_rtcp: bool) -> Result<(), DropReason> {
+        let sender = self.works.get_mut(place as usize).and_then(|work| work.seals.as_mut());
         let Some(sender) = sender else { return Ok(()) };
         for (room, length) in self.packets.iter_mut().zip(&mut self.lengths) {
             if *length > 0 {
@@ -239,7 +240,7 @@ impl Table {
     /// with the other. The key that is there already goes on where it is. `false`: the pair is not open.
     pub fn set_keys(
         &mut self,
-        port: u16,
+        port: Port,
         inward: Option<&Master>,
         outward: Option<&Master>,
     ) -> bool {
@@ -255,8 +256,8 @@ impl Table {
 
     /// The keys of a pair and how far they have come, inward and outward.
     #[must_use]
-    pub fn keys(&self, port: u16) -> [Option<Secured>; 2] {
-        let work = self.open_at(port & !1).and_then(|flow| self.bench.work(flow.work));
+    pub fn keys(&self, port: Port) -> [Option<Secured>; 2] {
+        let work = self.open_at(port.rtp()).and_then(|flow| self.bench.work(flow.work));
         let Some(work) = work else { return [None; 2] };
         let opens = work.opens.as_ref();
         let seals = work.seals.as_ref();
@@ -267,7 +268,7 @@ impl Table {
     }
 
     /// The keys of a pair as they were before a restart.
-    pub(crate) fn restore_keys(&mut self, port: u16, keys: &[Option<Secured>; 2]) {
+    pub(crate) fn restore_keys(&mut self, port: Port, keys: &[Option<Secured>; 2]) {
         let [inward, outward] = keys;
         self.set_work(port, inward.is_some() || outward.is_some(), |work| {
             work.opens = inward.as_ref().map(|it| Receiver::restore(&it.master, &it.kept));
@@ -304,7 +305,12 @@ impl Table {
 
     /// Makes what arrives at an open pair into what the other side reads; `None`: it goes on as it is. With
     /// the same settings it goes on where it is. `false`: all transcoders are taken.
-    pub fn set_transcoding(&mut self, port: u16, settings: Option<Settings>, start: Start) -> bool {
+    pub fn set_transcoding(
+        &mut self,
+        port: Port,
+        settings: Option<Settings>,
+        start: Start,
+    ) -> bool {
         if self.transcoding(port) == settings {
             return true;
         }
@@ -312,7 +318,7 @@ impl Table {
         let mut place = None;
         if let Some(settings) = settings {
             // One of this pair's own is made anew in place.
-            let work = self.open_at(port & !1).and_then(|flow| self.bench.work(flow.work));
+            let work = self.open_at(port.rtp()).and_then(|flow| self.bench.work(flow.work));
             if let Some(own) = work.and_then(|work| work.transcodes) {
                 self.bench.transcoders[usize::from(own)] = Transcoder::new(settings, start);
                 return true;
@@ -333,8 +339,8 @@ impl Table {
 
     /// What becomes of what arrives at a pair.
     #[must_use]
-    pub fn transcoding(&self, port: u16) -> Option<Settings> {
-        let work = self.open_at(port & !1).and_then(|flow| self.bench.work(flow.work))?;
+    pub fn transcoding(&self, port: Port) -> Option<Settings> {
+        let work = self.open_at(port.rtp()).and_then(|flow| self.bench.work(flow.work))?;
         let transcoder = self.bench.transcoders.get(usize::from(work.transcodes?))?;
         Some(*transcoder.settings())
     }
@@ -361,8 +367,8 @@ impl Table {
 
     /// Lets `change` see to the work of a pair, which is taken from the pool for it, and put back if nothing
     /// is left to do. `needed`: whether there is to be any, if there is none yet.
-    fn set_work(&mut self, port: u16, needed: bool, change: impl FnOnce(&mut Work)) -> bool {
-        let port = port & !1;
+    fn set_work(&mut self, port: Port, needed: bool, change: impl FnOnce(&mut Work)) -> bool {
+        let port = port.rtp();
         let Some(flow) = self.open_at(port) else { return false };
         let before = flow.work;
         let place = match before {
@@ -378,7 +384,7 @@ impl Table {
             self.bench.release(place);
         }
         if now != before {
-            for port in [port, port | 1] {
+            for port in port.pair() {
                 if let Some(flow) = self.open_flow(port) {
                     flow.work = now;
                 }
@@ -389,42 +395,42 @@ impl Table {
     }
 
     /// Puts keys into what leaves by an open pair from now on.
-    pub(crate) fn set_dial(&mut self, port: u16, place: u16) -> bool {
+    pub(crate) fn set_dial(&mut self, port: Port, place: u16) -> bool {
         self.set_work(port, true, |work| work.dials = Some(place))
             && self.open_at(port).is_some_and(|flow| self.bench.dial(flow.work) == Some(place))
     }
 
     /// The checkpoint of a pair's call is to be written anew: what leaves by it has another shift.
-    pub(crate) fn tell_shift(&mut self, port: u16) {
+    pub(crate) fn tell_shift(&mut self, port: Port) {
         let Some(place) = self.open_at(port).map(|flow| flow.work) else { return };
         if let Some(work) = self.bench.work_mut(place)
             && !core::mem::replace(&mut work.is_told, true)
         {
-            self.bench.turned.push_back(port & !1);
+            self.bench.turned.push_back(port.rtp());
         }
     }
 
     /// Ends the work of a pair that closes.
-    pub(crate) fn end_work(&mut self, place: u16) {
+    pub(crate) fn end_work(&mut self, place: u32) {
         if place != NO_WORK {
             self.bench.release(place);
         }
     }
 
     /// Whether what arrives at a pair with that work must be opened.
-    pub(crate) fn opens(&self, place: u16) -> bool {
+    pub(crate) fn opens(&self, place: u32) -> bool {
         place != NO_WORK && self.bench.work(place).is_some_and(|work| work.opens.is_some())
     }
 
     /// Opens a packet that arrived at `port`, and lets `judge` see it in clear.
     pub(crate) fn open_packet(
         &mut self,
-        port: u16,
-        place: u16,
+        port: Port,
+        place: u32,
         payload: &[u8],
         judge: impl FnOnce(&mut Self, &[u8]) -> Result<Verdict, DropReason>,
     ) -> Result<Verdict, DropReason> {
-        let is_rtcp = port & 1 == 1;
+        let is_rtcp = port.is_rtcp();
         let mut clear = core::mem::take(&mut self.bench.clear);
         let opened = clear.get_mut(..payload.len()).ok_or(DropReason::TooLong).and_then(|room| {
             room.copy_from_slice(payload);
@@ -444,25 +450,23 @@ impl Table {
         verdict
     }
 
-    /// What becomes of a verdict on a packet in clear, where it arrives at and leaves by pairs with such work.
+    /// What becomes of a verdict on a packet in clear, by the works of the pairs where it arrives and leaves.
     pub(crate) fn finish(
         &mut self,
         now: Instant,
         verdict: Verdict,
-        [arrives, place]: [u16; 2],
+        arrives: u32,
+        (port, place): (Port, u32),
         packet: &[u8],
         was_opened: bool,
     ) -> Result<Verdict, DropReason> {
-        let (Verdict::Send { from, .. } | Verdict::Inside { from, .. }) = verdict else {
-            return Ok(verdict);
-        };
-        let is_made = self.bench.transcode(arrives, packet, from.port() & 1 == 1)?;
+        let is_made = self.bench.transcode(arrives, packet, port.is_rtcp())?;
         Ok(match verdict {
             Verdict::Send { from, to, owner } => {
                 let seals = self.bench.work(place).is_some_and(|work| work.seals.is_some());
                 // Reports and fax have no numbers of ours.
-                let is_sound = self.open_at(from.port()).is_some_and(|flow| !flow.fax);
-                let dials = is_sound && from.port() & 1 == 0 && self.bench.dial(place).is_some();
+                let is_sound = self.open_at(port).is_some_and(|flow| !flow.fax);
+                let dials = is_sound && !port.is_rtcp() && self.bench.dial(place).is_some();
                 if !is_made {
                     if !was_opened && !seals && !dials {
                         return Ok(verdict);
@@ -472,8 +476,8 @@ impl Table {
                 if dials {
                     self.bench.renumber(now, place);
                 }
-                self.bench.seal(place, from.port() & 1 == 1)?;
-                self.tell_turned(from.port(), place);
+                self.bench.seal(place, port.is_rtcp())?;
+                self.tell_turned(port, place);
                 Verdict::Changed { from, to, owner }
             }
             Verdict::Inside { from, to, owner } if was_opened || is_made => {
@@ -487,20 +491,20 @@ impl Table {
     }
 
     /// Seals a packet of our own in `room` for the far end of a pair. `None`: it cannot be.
-    pub(crate) fn seal_own(&mut self, port: u16, room: &mut [u8], length: usize) -> Option<usize> {
+    pub(crate) fn seal_own(&mut self, port: Port, room: &mut [u8], length: usize) -> Option<usize> {
         let place = self.open_at(port)?.work;
         let sender = self.bench.work_mut(place).and_then(|work| work.seals.as_mut());
         let Some(sender) = sender else { return Some(length) };
-        let sealed = seal(sender, room, length, port & 1 == 1).ok();
+        let sealed = seal(sender, room, length, port.is_rtcp()).ok();
         self.tell_turned(port, place);
         sealed
     }
 
-    fn tell_turned(&mut self, port: u16, place: u16) {
+    fn tell_turned(&mut self, port: Port, place: u32) {
         let Some(work) = self.bench.work_mut(place) else { return };
         if work.take_turned() && !work.is_told {
             work.is_told = true;
-            self.bench.turned.push_back(port & !1);
+            self.bench.turned.push_back(port.rtp());
         }
     }
 }

@@ -8,8 +8,8 @@ use srtp::Suite;
 use super::*;
 use crate::{Course, Instant, Latch, NO_EVENTS, Opening, PayloadTypes, Pressed, Way};
 
-const PLAIN: u16 = 10_000;
-const KEYED: u16 = 10_002;
+const PLAIN: Port = Port::new(0, 10_000);
+const KEYED: Port = Port::new(0, 10_002);
 const PLAIN_FAR: &str = "192.0.2.1:4000";
 const KEYED_FAR: &str = "198.51.100.1:6000";
 const NOW: Instant = Duration::from_secs(1);
@@ -35,12 +35,11 @@ fn rtp(sequence: u16, payload_type: u8) -> Vec<u8> {
 
 /// A caller in clear, and a callee that sends by key 1 and hears by key 2.
 fn call() -> Table {
-    let mut table = Table::new(10_000, 20);
+    let mut table = Table::new(10_000, 20, &[[10, 0, 0, 1].into()]);
     for (port, peer, far, towards_caller) in
         [(PLAIN, KEYED, PLAIN_FAR, true), (KEYED, PLAIN, KEYED_FAR, false)]
     {
-        let local = "10.0.0.1".parse().unwrap();
-        let opening = Opening { peer, local, owner: Owner(7), towards_caller };
+        let opening = Opening { peer, owner: Owner(7), towards_caller };
         assert!(table.open(Duration::ZERO, port, &opening));
         let rtcp = SocketAddr::new(at(far).ip(), at(far).port() + 1);
         let types = PayloadTypes::ANY.with(8).with(101);
@@ -94,16 +93,16 @@ fn reports_go_the_same_way() {
     let mut table = call();
     let mut far = (Sender::new(&master(1)), Receiver::new(&master(2)));
     let report = [0x80, 201, 0, 1, 0, 0, 0, 9];
-    let verdict = table.forward(NOW, PLAIN + 1, at("192.0.2.1:4001"), &report);
+    let verdict = table.forward(NOW, PLAIN.rtcp(), at("192.0.2.1:4001"), &report);
     assert!(matches!(verdict, Verdict::Changed { .. }), "{verdict:?}");
     let mut got = only(&table);
     let length = far.1.unprotect_rtcp(&mut got).unwrap();
     assert_eq!(got[..length], report);
     let coming = sealed(&mut far.0, &report);
-    let verdict = table.forward(NOW, KEYED + 1, at("198.51.100.1:6001"), &coming);
+    let verdict = table.forward(NOW, KEYED.rtcp(), at("198.51.100.1:6001"), &coming);
     assert!(matches!(verdict, Verdict::Changed { .. }), "{verdict:?}");
     assert_eq!(only(&table), report);
-    let verdict = table.forward(NOW, KEYED + 1, at("198.51.100.1:6001"), &coming);
+    let verdict = table.forward(NOW, KEYED.rtcp(), at("198.51.100.1:6001"), &coming);
     assert_eq!(verdict, Verdict::Drop(DropReason::Replayed));
 }
 
@@ -149,7 +148,7 @@ fn nothing_of_a_call_with_keys_is_settled_and_without_them_all_is_again() {
     assert_eq!(table.course(KEYED), Course::Known(at(KEYED_FAR)));
     while table.poll_changed().is_some() {}
     assert!(table.set_keys(KEYED, None, None));
-    let named: Vec<u16> = core::iter::from_fn(|| table.poll_changed()).collect();
+    let named: Vec<Port> = core::iter::from_fn(|| table.poll_changed()).collect();
     assert!(named.contains(&PLAIN) && named.contains(&KEYED), "{named:?}");
     assert!(matches!(table.course(PLAIN), Course::Settled(_)));
     assert!(matches!(table.course(KEYED), Course::Settled(_)));
@@ -218,8 +217,7 @@ fn a_restart_goes_on_from_the_snapshot_of_the_last_half_turn() {
         }
         if count % 20_011 == 0 {
             table.close(KEYED);
-            let local = "10.0.0.1".parse().unwrap();
-            let opening = Opening { peer: PLAIN, local, owner: Owner(7), towards_caller: false };
+            let opening = Opening { peer: PLAIN, owner: Owner(7), towards_caller: false };
             assert!(table.reopen(NOW, KEYED, &opening, &snapshot, NOW));
         }
     }
@@ -231,14 +229,13 @@ fn a_pool_gives_back_what_closes() {
     let mut table = call();
     for round in 0..100 {
         table.close(KEYED);
-        let local = "10.0.0.1".parse().unwrap();
-        let opening = Opening { peer: PLAIN, local, owner: Owner(7), towards_caller: false };
+        let opening = Opening { peer: PLAIN, owner: Owner(7), towards_caller: false };
         assert!(table.open(NOW, KEYED, &opening));
         assert_eq!(table.keys(KEYED), [None; 2], "{round}");
         assert!(table.set_keys(KEYED, Some(&master(1)), None));
     }
     assert_eq!(table.bench.works.len(), 1);
-    assert!(!table.set_keys(10_018, Some(&master(1)), None), "it is not open");
+    assert!(!table.set_keys(Port::new(0, 10_018), Some(&master(1)), None), "it is not open");
     assert_eq!(table.snapshot(KEYED).events, NO_EVENTS);
 }
 
@@ -278,7 +275,7 @@ fn what_one_side_speaks_the_other_reads_under_its_key_and_what_it_cannot_read_is
     let late = table.forward(NOW, PLAIN, at(PLAIN_FAR), &rtp(3, 8));
     assert_eq!(late, Verdict::Drop(DropReason::NotTranscoded));
     let report = [0x80, 201, 0, 1, 0, 0, 0, 9];
-    let verdict = table.forward(NOW, PLAIN + 1, at("192.0.2.1:4001"), &report);
+    let verdict = table.forward(NOW, PLAIN.rtcp(), at("192.0.2.1:4001"), &report);
     assert_eq!(verdict, Verdict::Drop(DropReason::NotTranscoded));
 
     // It is remembered, and ends with the pair or before.

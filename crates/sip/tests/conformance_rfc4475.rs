@@ -364,8 +364,14 @@ fn touch(datagram: &[u8]) {
             if let Ok(sdp) = sip::Sdp::parse(message.body()) {
                 let (address, ports) = (source().ip(), [40_000, 40_002]);
                 let edits = &ports.map(sip::sdp::Edit::port);
-                let rewrite =
-                    sip::sdp::Rewrite { address, session: 1, version: 1, edits, bypassed: false };
+                let rewrite = sip::sdp::Rewrite {
+                    origin: address,
+                    address,
+                    session: 1,
+                    version: 1,
+                    edits,
+                    bypassed: false,
+                };
                 if let Some(length) = sdp.rewrite(&rewrite, &mut out) {
                     sip::Sdp::parse(out.get(..length).unwrap()).unwrap();
                 }

@@ -82,7 +82,14 @@ fn judge(samples: &[Sample]) -> usize {
         read += 1;
         let length = sdp
             .rewrite(
-                &Rewrite { address, session: 1, version: 1, edits: &edits, bypassed: false },
+                &Rewrite {
+                    origin: address,
+                    address,
+                    session: 1,
+                    version: 1,
+                    edits: &edits,
+                    bypassed: false,
+                },
                 &mut out,
             )
             .unwrap();

@@ -285,7 +285,7 @@ proptest! {
         if let Ok(sdp) = Sdp::parse(text.as_bytes()) {
             let edits = [65_535, 2].map(sip::sdp::Edit::port);
             let rewrite =
-                sip::sdp::Rewrite { address: IpAddr::from([203, 0, 113, 1]), session: 1, version: 1, edits: &edits, bypassed: false };
+                sip::sdp::Rewrite { origin: IpAddr::from([203, 0, 113, 1]), address: IpAddr::from([203, 0, 113, 1]), session: 1, version: 1, edits: &edits, bypassed: false };
             let mut out = [0; 600];
             if let Some(length) = sdp.rewrite(&rewrite, &mut out[..size]) {
                 prop_assert!(Sdp::parse(&out[..length]).is_ok());

@@ -76,12 +76,12 @@ impl Udp {
         (HEADROOM_BYTES + HEADERS_BYTES_MAX + message_bytes_max + 1).next_multiple_of(64) as u32
     }
 
-    /// Opens a socket for SIP and for every media port, on every address.
+    /// Opens a socket for SIP and for every media port, on every address; beside those, for media alone.
     ///
     /// # Errors
     /// When a port is taken or the process may not hold so many sockets; names the address.
     pub fn open(
-        addresses: &[IpAddr],
+        (addresses, beside): (&[IpAddr], &[IpAddr]),
         sip_port: u16,
         media_ports: (u16, u16),
         frames: u32,
@@ -90,9 +90,10 @@ impl Udp {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let mut sockets = Vec::new();
         let mut by_address = HashMap::new();
-        for ip in addresses {
+        let served = addresses.iter().map(|ip| (ip, Some(sip_port)));
+        for (ip, sip) in served.chain(beside.iter().map(|ip| (ip, None))) {
             let media = media_ports.0..=media_ports.1;
-            for port in std::iter::once(sip_port).chain(media) {
+            for port in sip.into_iter().chain(media) {
                 let address = SocketAddr::new(*ip, port);
                 let sip = if port == sip_port { Sip::Yes } else { Sip::No };
                 let socket = open_socket(address, sip).map_err(|error| {
@@ -285,7 +286,7 @@ mod tests {
     #[test]
     fn what_leaves_is_marked_as_its_frame_says() {
         let own: IpAddr = "127.0.0.1".parse().unwrap();
-        let mut nic = Udp::open(&[own], 35_170, (35_172, 35_173), 16, 2048).unwrap();
+        let mut nic = Udp::open((&[own], &[]), 35_170, (35_172, 35_173), 16, 2048).unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         peer.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
         setsockopt(&peer, sockopt::IpRecvTos, &true).unwrap();
@@ -317,7 +318,7 @@ mod tests {
     #[test]
     fn a_datagram_comes_in_as_a_frame_and_its_answer_leaves_as_a_datagram() {
         let own: IpAddr = "127.0.0.1".parse().unwrap();
-        let mut nic = Udp::open(&[own], 35_160, (35_162, 35_163), 16, 2048).unwrap();
+        let mut nic = Udp::open((&[own], &[]), 35_160, (35_162, 35_163), 16, 2048).unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         peer.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
         peer.send_to(b"hello", "127.0.0.1:35162").unwrap();
@@ -354,7 +355,7 @@ mod tests {
     fn the_longest_message_comes_in_whole_and_a_longer_one_not_at_all() {
         let own: IpAddr = "127.0.0.1".parse().unwrap();
         let bytes = Udp::frame_bytes(8192);
-        let mut nic = Udp::open(&[own], 35_164, (35_166, 35_167), 4, bytes).unwrap();
+        let mut nic = Udp::open((&[own], &[]), 35_164, (35_166, 35_167), 4, bytes).unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         let message: Vec<u8> = (0..8192).map(|at| at as u8).collect();
         // What does not fit is dropped, not cut.
@@ -382,7 +383,7 @@ mod tests {
     fn what_nobody_listens_for_comes_back_and_the_next_datagram_leaves() {
         for (own, sip, media) in [("127.0.0.1", 35_170, 35_172), ("::1", 35_174, 35_176)] {
             let own: IpAddr = own.parse().unwrap();
-            let mut nic = Udp::open(&[own], sip, (media, media + 1), 16, 2048).unwrap();
+            let mut nic = Udp::open((&[own], &[]), sip, (media, media + 1), 16, 2048).unwrap();
             let peer = UdpSocket::bind((own, 0)).unwrap();
             peer.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
             let nobody = UdpSocket::bind((own, 0)).unwrap().local_addr().unwrap();

@@ -38,12 +38,9 @@ impl<N: Nic> Worker<N> {
                 match kind {
                     Kind::Media => self.media_handed(now, path.remote, path.local, payload),
                     Kind::MediaInside => {
-                        let verdict = self.switch.media().forward_inside(
-                            now,
-                            path.local.port(),
-                            path.remote,
-                            payload,
-                        );
+                        let flows = self.switch.media();
+                        let port = flows.port_of(path.local);
+                        let verdict = flows.forward_inside(now, port, path.remote, payload);
                         self.media_onward(now, verdict, payload);
                     }
                     Kind::Sip if path.inside().is_some() => {

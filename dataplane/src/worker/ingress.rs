@@ -98,7 +98,7 @@ impl<N: Nic> Worker<N> {
             return self.nic.give_back(frame);
         }
         let payload = datagram.payload(self.nic.bytes(&frame));
-        let port = datagram.destination.port();
+        let port = self.switch.media().port_of(datagram.destination);
         let mut verdict = self.switch.forward(now, port, datagram.source, payload);
         for _ in 0..CALLS_IN_A_ROW_MAX {
             let Verdict::Inside { from, to, owner } = verdict else { break };
@@ -107,7 +107,8 @@ impl<N: Nic> Worker<N> {
             }
             self.note_media(now, owner);
             let payload = datagram.payload(self.nic.bytes(&frame));
-            verdict = self.switch.media().forward_inside(now, to.port(), from, payload);
+            let flows = self.switch.media();
+            verdict = flows.forward_inside(now, flows.port_of(to), from, payload);
         }
         match verdict {
             Verdict::Send { from, to, owner } => {
@@ -140,7 +141,8 @@ impl<N: Nic> Worker<N> {
         destination: SocketAddr,
         payload: &[u8],
     ) {
-        let verdict = self.switch.forward(now, destination.port(), source, payload);
+        let port = self.switch.media().port_of(destination);
+        let verdict = self.switch.forward(now, port, source, payload);
         self.media_onward(now, verdict, payload);
     }
 
@@ -187,7 +189,8 @@ impl<N: Nic> Worker<N> {
             return self.counters.handed(handed);
         }
         let Some(calls) = calls.checked_sub(1) else { return };
-        let verdict = self.switch.media().forward_inside(now, to.port(), from, payload);
+        let flows = self.switch.media();
+        let verdict = flows.forward_inside(now, flows.port_of(to), from, payload);
         self.media_through(now, verdict, payload, calls);
     }
 

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use link::Instant;
-use relay::{Course, Ears, Owner, Sums};
+use relay::{Course, Ears, Owner, Port, Sums};
 use xdp_prog::media::{self, Heard, Media};
 
 use super::{Worker, micros};
@@ -28,16 +28,21 @@ pub(super) const FINDS_WAYS: Duration = Duration::from_secs(2);
 pub(super) struct Hearer(pub(super) Media);
 
 impl Ears for Hearer {
-    fn sums(&self, port: u16) -> Sums {
-        let heard = self.0.heard(port);
+    fn sums(&self, port: Port) -> Sums {
+        let heard = self.0.heard(driven(port));
         let Heard { packets, bytes, last, ssrc, base, highest, .. } = heard;
         let Heard { received, transit, jitter, lost_before, .. } = heard;
         Sums { packets, bytes, last, ssrc, base, highest, received, transit, jitter, lost_before }
     }
 
-    fn settled(&self, port: u16, owner: Owner) -> Option<SocketAddr> {
-        self.0.told(port).filter(|told| told.owner == owner.0).map(|told| told.source)
+    fn settled(&self, port: Port, owner: Owner) -> Option<SocketAddr> {
+        self.0.told(driven(port)).filter(|told| told.owner == owner.0).map(|told| told.source)
     }
+}
+
+/// The same port as the driver knows it, whose addresses have the order of ours.
+fn driven(port: Port) -> media::Port {
+    media::Port { own: port.address(), number: port.number() }
 }
 
 fn heard(sums: &Sums) -> Heard {
@@ -58,16 +63,16 @@ impl<N: Nic> Worker<N> {
         }
     }
 
-    fn say_course(&mut self, port: u16) {
+    fn say_course(&mut self, port: Port) {
         let flows = self.switch.media();
         let (course, was_settled) = (flows.course(port), flows.is_settled(port));
         let Some(said) = self.said(port, course, was_settled) else { return };
         let Some(driver) = &self.media else { return };
         let settles = matches!(said, media::Course::Settled(_));
         if settles && !was_settled {
-            driver.set_heard(port, &heard(&self.switch.media().sums(port)));
+            driver.set_heard(driven(port), &heard(&self.switch.media().sums(port)));
         }
-        let is_settled = driver.say(port, &said) && settles;
+        let is_settled = driver.say(driven(port), &said) && settles;
         if is_settled != was_settled {
             self.switch.media().set_settled(port, is_settled);
             self.counters.add(WorkerCounter::MediaSettled, is_settled.into());
@@ -76,7 +81,7 @@ impl<N: Nic> Worker<N> {
 
     /// What the driver is told: to where no way is known, or none of a driver's, it sends nothing. `None`: what
     /// it was told by the process before this one, which had found the way.
-    fn said(&mut self, port: u16, course: Course, was_settled: bool) -> Option<media::Course> {
+    fn said(&mut self, port: Port, course: Course, was_settled: bool) -> Option<media::Course> {
         let onward = match course {
             Course::Closed => return Some(media::Course::Closed),
             Course::Open => return Some(media::Course::Open),
@@ -85,7 +90,7 @@ impl<N: Nic> Worker<N> {
         };
         let hop = self.hops.lookup(onward.to.ip());
         if hop.is_none() && was_settled && self.turned < self.ways_due {
-            let told = self.media.as_ref().and_then(|driver| driver.told(port));
+            let told = self.media.as_ref().and_then(|driver| driver.told(driven(port)));
             if told.is_some_and(|told| (told.from, told.to) == (onward.from, onward.to)) {
                 return None;
             }
@@ -114,9 +119,9 @@ impl<N: Nic> Worker<N> {
         if self.media.is_none() {
             return;
         }
-        let (first, ports) = (self.switch.media().first(), self.switch.media().len());
+        let ports = self.switch.media().len();
         for _ in 0..ports.div_ceil(ROUND) {
-            let port = first + self.looked_after as u16;
+            let port = self.switch.media().port_at(self.looked_after);
             self.looked_after = (self.looked_after + 1) % ports;
             let flows = self.switch.media();
             let course = flows.course(port);

@@ -105,6 +105,7 @@ fn setup() -> Setup {
             transcoded_max: 2,
         },
         locals: OURS.map(local).to_vec(),
+        media_locals: Vec::new(),
         media_ports: (10_000, 10_031),
         keys: Keys { shard: [1; 16], tag: [2; 16] },
         seed: [3; 32],

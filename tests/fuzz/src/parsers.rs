@@ -99,6 +99,7 @@ pub fn sdp(bytes: &[u8]) {
     }
     let mut room = vec![0; bytes.len() * 2 + 512];
     let rewrite = Rewrite {
+        origin: [192, 0, 2, 1].into(),
         address: [192, 0, 2, 1].into(),
         session: 1,
         version: 1,
@@ -212,6 +213,7 @@ fn keys(media: &sip::sdp::Media<'_>) {
         let sdp = Sdp::parse(text.as_bytes()).expect("it is one");
         let edits = [Edit { port: 9, change: Some(&change) }];
         let rewrite = Rewrite {
+            origin: [192, 0, 2, 1].into(),
             address: [192, 0, 2, 1].into(),
             session: 1,
             version: 1,

@@ -648,6 +648,7 @@ fn setup(worker: u32, seed: u64, boots: u8) -> Setup {
                 stream_ports: b2bua::StreamPorts::default(),
             })
             .collect(),
+        media_locals: Vec::new(),
         media_ports: (first, first + MEDIA_PORTS - 1),
         keys: KEYS,
         seed: entropy,

@@ -16,6 +16,8 @@ use xdp_prog::{
 };
 
 pub(crate) const OWN4: &str = "10.10.1.2";
+/// For media alone.
+pub(crate) const OWN4_MEDIA: &str = "10.10.1.29";
 pub(crate) const OWN6: &str = "fd10:1::2";
 pub(crate) const SIP: u16 = 5060;
 pub(crate) const MEDIA: (u16, u16) = (20_000, 29_999);
@@ -43,6 +45,7 @@ pub(crate) fn plan(pins: &Path) -> Plan {
         interfaces: vec!["lo".into()],
         addresses: vec![OWN4.parse().unwrap(), OWN6.parse().unwrap()],
         sip_port: SIP,
+        media_addresses: vec![OWN4_MEDIA.parse().unwrap()],
         media_ports: MEDIA,
         pins: pins.to_owned(),
         capacities: Capacities {

@@ -76,8 +76,13 @@ impl Switch {
 
     /// Takes legs and media over. Whether the call can go on.
     fn adopt_legs(&mut self, now: Instant, slot: usize, checkpoint: Checkpoint) -> bool {
-        let Checkpoint { phase, shard, talk_s, legs, ports } = checkpoint;
+        let Checkpoint { phase, shard, talk_s, mut legs, addresses, ports } = checkpoint;
         let locals: [_; 2] = core::array::from_fn(|side| self.local_of(&legs[side].path));
+        // An address that is no more has none of the ports that the call had.
+        let mut has_ports = true;
+        for (leg, address) in legs.iter_mut().zip(addresses) {
+            has_ports &= self.media.place_ports(&mut leg.media, address);
+        }
         let call = &mut self.calls[slot];
         call.shard = shard;
         call.talk_s = talk_s;
@@ -87,6 +92,7 @@ impl Switch {
             leg.cseq_local = leg.cseq_local.saturating_add(CSEQ_STEP);
         }
         let talks = phase == Phase::Confirmed
+            && has_ports
             && call.record.answered_ms != NEVER
             && call.record.ended_ms == NEVER
             && call.legs.iter().all(|leg| leg.confirmed);

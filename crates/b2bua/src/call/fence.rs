@@ -234,7 +234,7 @@ impl Switch {
     pub fn forward(
         &mut self,
         now: Instant,
-        port: u16,
+        port: relay::Port,
         source: SocketAddr,
         payload: &[u8],
     ) -> relay::Verdict {

@@ -136,7 +136,7 @@ impl Switch {
             }
             None => {}
         }
-        if let Some(why) = self.overload_of(invite) {
+        if let Some(why) = self.overload_of(path, invite) {
             return self.turn_away(now, path, invite, key, why);
         }
         if !self.admit_request(path, invite) {

@@ -608,6 +608,7 @@ impl Switch {
         Streams {
             key,
             locals: [local(caller.local), local(callee.local)],
+            media_locals: &setup.media_locals,
             inside,
             legs: [&mut caller.media, &mut callee.media],
             answered,

@@ -124,9 +124,14 @@ impl Switch {
         }
     }
 
-    /// Puts the leg in the place of those that ring; it goes on by their ports. Gives the old one.
+    /// Puts the leg in the place of those that ring; it goes on by their ports, if it is of their own address. Gives
+    /// the old one.
     fn seat(&mut self, slot: usize, mut leg: Leg) -> Leg {
         let place = self.calls[slot].leg(Side::Callee);
+        // Ports of another address are of no use to it.
+        if leg.local != place.local {
+            self.media.release_ports(&mut place.media);
+        }
         let told = leg.media.told;
         leg.media = place.media;
         // It goes on hearing of its own session.

@@ -1,7 +1,7 @@
 //! Prompts for a side of a call: played, stopped, and told of when they end. Whoever speaks to a caller sits on
 //! this; `announce.rs` is the first.
 
-use relay::{Play, PlayEnd, PromptId, Times};
+use relay::{Play, PlayEnd, Port, PromptId, Times};
 use sip::Sdp;
 use sip::sdp::Sounding;
 
@@ -16,7 +16,7 @@ impl Switch {
     pub(super) fn play(
         &mut self,
         now: Instant,
-        port: u16,
+        port: Port,
         prompt: PromptId,
         times: Times,
         is_a_law: bool,
@@ -51,16 +51,17 @@ impl Switch {
         slot: usize,
         offer: &Sdp<'_>,
         medium: (usize, u8),
-        port: u16,
+        port: Port,
         out: &mut [u8],
     ) -> Option<usize> {
         // 31 bits: some peers read no more.
         let session = self.random() as u32 >> 1;
         let leg = &self.calls[slot].legs[Side::Caller as usize];
-        let address = self.setup.locals[usize::from(leg.local)].advertised();
+        let local = &self.setup.locals[usize::from(leg.local)];
+        let address = self.media.advertised(&leg.media, local);
         let streams = Self::media_parts(&mut self.calls, &self.setup, &self.profiles, slot);
         let change = streams.keys_told(Side::Caller, medium.0, offer);
-        let sounding = Sounding { address, port, session, change: change.as_ref() };
+        let sounding = Sounding { address, port: port.number(), session, change: change.as_ref() };
         offer.answer_sounding(medium, &sounding, out)
     }
 }

@@ -44,7 +44,7 @@ impl Switch {
             let offer = Sdp::parse(description(invite)?).ok()?;
             let medium = offer.sounding_in()?;
             let leg = &switch.calls[slot].legs[Side::Caller as usize];
-            let port = leg.media.ports.get(medium.0).copied().filter(|&port| port != 0)?;
+            let port = leg.media.ports.get(medium.0).copied().filter(|port| !port.is_none())?;
             let length = switch.describe_sounding(slot, &offer, medium, port, &mut room)?;
             switch.media.table.ring(now, port, medium.1 == 8, ssrc).then_some(length)
         });

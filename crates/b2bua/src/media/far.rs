@@ -8,7 +8,7 @@ use sip::sdp::Media;
 
 use super::usable;
 use crate::dialog::is_private;
-use crate::limits::Local;
+use crate::limits::{Local, MediaLocal};
 
 /// What decides which address of a description is believed.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) signalling: IpAddr,
     /// Our own addresses on both legs.
     pub(crate) locals: [&'a Local; 2],
+    /// Those that carry media beside them.
+    pub(crate) media_locals: &'a [MediaLocal],
     /// What its gateway wants.
     pub(crate) address: MediaAddress,
 }
@@ -37,13 +39,17 @@ pub(crate) fn outside(
 pub(super) type FarEnd = Option<(Option<SocketAddr>, Option<SocketAddr>)>;
 
 pub(super) fn far_end(media: &Media<'_>, asking: &Asking<'_>) -> FarEnd {
-    let Asking { signalling, locals, address } = *asking;
+    let Asking { signalling, locals, media_locals, address } = *asking;
     let ip = media.connection.and_then(|connection| connection.ip);
     if media.port == 0 || ip.is_some_and(|ip| ip.is_unspecified() || ip.is_multicast()) {
         return None;
     }
     // Nobody's far end are we ourselves: two such calls would feed each other for ever.
-    let is_ours = |ip| locals.iter().any(|own| own.address == ip || own.advertise == Some(ip));
+    let is_ours = |ip| {
+        let signalled = locals.map(MediaLocal::of);
+        let mut own = signalled.iter().chain(media_locals);
+        own.any(|own| own.address == ip || own.advertise == Some(ip))
+    };
     // A host name is not looked up: like a private address behind a public one, it is learned.
     let is_credible = |ip: IpAddr| match address {
         MediaAddress::Auto => !is_private(ip) || is_private(signalling),
@@ -57,12 +63,6 @@ pub(super) fn far_end(media: &Media<'_>, asking: &Asking<'_>) -> FarEnd {
     let rtcp_port = media.rtcp_port.or(media.port.checked_add(1));
     let rtcp = rtcp_port.map(|port| SocketAddr::new(media.rtcp_ip.unwrap_or(ip), port));
     Some((Some(SocketAddr::new(ip, media.port)), rtcp))
-}
-
-/// The same of a leg whose far end is another call of ours, at the same own address.
-pub(super) fn inside_end(media: &Media<'_>, own: &Local) -> FarEnd {
-    let rtp = (media.port != 0).then(|| SocketAddr::new(own.address, media.port))?;
-    Some((Some(rtp), rtcp_beside(rtp)))
 }
 
 /// Where RTCP goes if nobody says otherwise (RFC 3550 §11).
@@ -91,7 +91,7 @@ mod tests {
         let (one, other, same) = (own("192.0.2.1"), own("203.0.113.1"), own("10.0.0.7"));
         let believing = |from: &str, own, address| {
             let (signalling, locals) = (from.parse().unwrap(), [own, &other]);
-            far_end(media, &Asking { signalling, locals, address })
+            far_end(media, &Asking { signalling, locals, media_locals: &[], address })
         };
         let far_end = |from: &str, own| believing(from, own, MediaAddress::Auto);
         assert_eq!(far_end("198.51.100.7", &one), Some((None, None)));

@@ -37,7 +37,7 @@ impl MediaPlane {
         let described =
             MediaFigures { codec: codec as u8, flags: passed, ..MediaFigures::default() };
         let port = leg.ports[0];
-        if port == 0 {
+        if port.is_none() {
             return described;
         }
         let figures = self.table.figures(port);

@@ -70,7 +70,7 @@ impl MediaPlane {
         for side in Side::BOTH {
             let leg = &streams.legs[side as usize];
             let (port, told) = (leg.ports[stream], leg.told_events[stream]);
-            if port == 0 {
+            if port.is_none() {
                 continue;
             }
             let keeps = !is_plain && !streams.reads_events(side.other(), stream) && told.is_some();

@@ -9,9 +9,11 @@
 //! of a private network behind a public one (learned from the packets instead).
 
 mod far;
-mod keypad;
 mod figures;
+mod keypad;
 mod passage;
+mod pools;
+mod restart;
 mod secured;
 mod speech;
 mod told;
@@ -21,7 +23,7 @@ use std::net::IpAddr;
 
 use link::profile::{Dtmf, MediaAddress, MediaTerms, Srtp};
 use link::record::CallKey;
-use relay::{Latch, Opening, Owner, PayloadTypes};
+use relay::{Latch, Opening, Owner, PayloadTypes, Port};
 use sip::Sdp;
 use sip::sdp::{Change, Codec, Edit, Media, Rewrite};
 use zerocopy::IntoBytes;
@@ -29,10 +31,11 @@ use zerocopy::IntoBytes;
 use crate::Instant;
 use crate::dialog::Side;
 use crate::keys;
-use crate::limits::Local;
-use crate::ports::{PortCount, Ports};
+use crate::limits::{Local, MediaLocal};
+use crate::ports::PortCount;
 pub(crate) use far::outside;
-use far::{Asking, far_end, inside_end, rtcp_beside};
+use far::{Asking, far_end, rtcp_beside};
+pub(crate) use pools::Pools;
 use secured::{Lock, Source};
 use speech::Spoken;
 pub(crate) use told::Word;
@@ -47,8 +50,8 @@ const END_TO_END: u16 = 1;
 /// One leg's side of the streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LegMedia {
-    /// Our even port per stream; 0: none.
-    pub(crate) ports: [u16; STREAMS_MAX],
+    /// Our RTP port per stream.
+    pub(crate) ports: [Port; STREAMS_MAX],
     /// What the leg's last description listed.
     payload_types: [PayloadTypes; STREAMS_MAX],
     /// Whether that description asked for silence.
@@ -85,7 +88,7 @@ pub(crate) struct Described {
 
 impl LegMedia {
     pub(crate) const NONE: Self = Self {
-        ports: [0; STREAMS_MAX],
+        ports: [Port::NONE; STREAMS_MAX],
         payload_types: [PayloadTypes::ANY; STREAMS_MAX],
         held: false,
         bypassed: false,
@@ -111,8 +114,8 @@ impl LegMedia {
         }
     }
 
-    pub(crate) fn open_ports(&self) -> impl Iterator<Item = u16> {
-        self.ports.into_iter().filter(|&port| port != 0)
+    pub(crate) fn open_ports(&self) -> impl Iterator<Item = Port> {
+        self.ports.into_iter().filter(|port| !port.is_none())
     }
 }
 
@@ -138,6 +141,8 @@ pub(crate) struct Streams<'a> {
     pub(crate) legs: [&'a mut LegMedia; 2],
     /// Both legs' own addresses, by [`Side`].
     pub(crate) locals: [&'a Local; 2],
+    /// Own addresses that carry media beside those.
+    pub(crate) media_locals: &'a [MediaLocal],
     /// Whether the far end of a leg is another call of ours, by [`Side`].
     pub(crate) inside: [bool; 2],
     /// Where both legs' far ends signal from, by [`Side`].
@@ -196,7 +201,7 @@ impl Streams<'_> {
     pub(crate) fn asking(&self, from: Side) -> Asking<'_> {
         let signalling = self.signalling[from as usize];
         let address = MediaAddress::from(self.terms[from as usize].address);
-        Asking { signalling, locals: self.locals, address }
+        Asking { signalling, locals: self.locals, media_locals: self.media_locals, address }
     }
 
     /// Adds the keys that a leg is told to what else it is told.
@@ -237,7 +242,7 @@ impl Streams<'_> {
 
 /// The worker's ports and flows.
 pub(crate) struct MediaPlane {
-    ports: Ports,
+    pools: Pools,
     /// The time of what the worker does now.
     now: Instant,
     pub(crate) table: relay::Table,
@@ -248,13 +253,11 @@ pub(crate) struct MediaPlane {
 
 impl MediaPlane {
     /// Of these ports, which rest so long; so many calls are transcoded at a time.
-    pub(crate) fn new(range: (u16, u16), port_rest_s: u32, transcoded_max: u16) -> Self {
-        let mut ports = Ports::new(range);
-        ports.set_rest(port_rest_s);
-        let count = u16::try_from(ports.pairs() * 2).expect("pairs of u16 ports but the first");
-        let mut table = relay::Table::new(ports.first(), count);
+    pub(crate) fn new(mut pools: Pools, port_rest_s: u32, transcoded_max: u16) -> Self {
+        pools.set_rest(port_rest_s);
+        let mut table = pools.table();
         table.reserve_transcoders(transcoded_max.saturating_mul(2));
-        Self { ports, now: Instant::ZERO, table, made: 0, unmade: 0 }
+        Self { pools, now: Instant::ZERO, table, made: 0, unmade: 0 }
     }
 
     /// How many calls more were transcoded since this was asked last, and how many were not for want of room.
@@ -265,32 +268,37 @@ impl MediaPlane {
     /// It is this late: ports that have rested are free again.
     pub(crate) fn wake(&mut self, now: Instant) {
         self.now = now;
-        self.ports.wake(now);
+        self.pools.wake(now);
     }
 
     /// How long ports rest after a call (`TG_MEDIA_PORT_QUARANTINE`), s.
     pub(crate) fn set_port_rest(&mut self, seconds: u32) {
-        self.ports.set_rest(seconds);
+        self.pools.set_rest(seconds);
     }
 
     /// How often a pair was taken.
     pub(crate) fn ports_taken(&self) -> u64 {
-        self.ports.taken()
+        self.pools.taken()
     }
 
     /// How many port pairs are what.
     pub(crate) fn port_count(&self) -> PortCount {
-        self.ports.count()
+        self.pools.count()
+    }
+
+    /// The same by own address.
+    pub(crate) fn port_counts(&self) -> impl Iterator<Item = PortCount> {
+        self.pools.counts()
     }
 
     /// How many port pairs there are.
     pub(crate) fn pairs(&self) -> usize {
-        self.ports.pairs() as usize
+        self.pools.pairs() as usize
     }
 
     /// Whether a new call has a chance.
     pub(crate) fn has_room(&self) -> bool {
-        self.ports.count().free >= 2
+        self.pools.count().free >= 2
     }
 
     /// Writes the description of `from` for the other leg into `out`, taking the ports it needs.
@@ -332,16 +340,20 @@ impl MediaPlane {
             self.settle_speech(now, streams, from, word, transcodes, &sdp)?;
             streams.legs[to].told_events = events;
         }
-        let ours = if bypassed { [END_TO_END; STREAMS_MAX] } else { streams.legs[to].ports };
+        let ours = match bypassed {
+            true => [END_TO_END; STREAMS_MAX],
+            false => streams.legs[to].ports.map(Port::number),
+        };
         let edits = core::array::from_fn::<_, STREAMS_MAX, _>(|index| match &told[index] {
             Medium::Told(change) => Edit { port: ours[index], change: change.as_ref() },
             Medium::Refused => Edit::default(),
         });
-        let address = streams.locals[to].advertised();
+        let origin = streams.locals[to].advertised();
+        let address = self.advertised(streams.legs[to], streams.locals[to]);
         let version = next_description(streams, to, address, &edits, description);
         let session = streams.sessions[to];
         let rewrite =
-            Rewrite { address, session, version: version.version, edits: &edits, bypassed };
+            Rewrite { origin, address, session, version: version.version, edits: &edits, bypassed };
         let length = sdp.rewrite(&rewrite, out).ok_or(MediaFault::Unusable)?;
         streams.legs[to].told = version;
         streams.legs[to].asked = word == Word::Offer;
@@ -381,7 +393,7 @@ impl MediaPlane {
             let spoken = if is_speech { Spoken::of(media) } else { Spoken::NONE };
             streams.legs[own].spoken[index] = spoken;
             let ports = [own, other].map(|leg| streams.legs[leg].ports[index]);
-            if word == Word::Offer || ports.contains(&0) {
+            if word == Word::Offer || ports.contains(&Port::NONE) {
                 continue;
             }
             let offered = streams.legs[other].spoken[index];
@@ -422,9 +434,11 @@ impl MediaPlane {
         index: usize,
     ) -> Result<(), MediaFault> {
         let mut is_open = true;
-        for leg in &mut streams.legs {
-            if leg.ports[index] == 0 {
-                leg.ports[index] = self.ports.reserve(self.now).ok_or(MediaFault::PortsFull)?;
+        for (leg, local) in streams.legs.iter_mut().zip(streams.locals) {
+            if leg.ports[index].is_none() {
+                let holds = leg.open_ports().next();
+                let port = self.pools.reserve(self.now, local.address, holds);
+                leg.ports[index] = port.ok_or(MediaFault::PortsFull)?;
                 is_open = false;
             }
         }
@@ -460,14 +474,16 @@ impl MediaPlane {
         streams: &mut Streams<'_>,
         side: Side,
         index: usize,
-    ) -> Option<u16> {
+    ) -> Option<Port> {
         let [own, other] = [side as usize, side.other() as usize];
         for port in streams.legs[own].open_ports() {
             self.table.close(port);
         }
         self.release(streams.legs[other]);
-        if streams.legs[own].ports[index] == 0 {
-            streams.legs[own].ports[index] = self.ports.reserve(self.now)?;
+        if streams.legs[own].ports[index].is_none() {
+            let holds = streams.legs[own].open_ports().next();
+            let local = streams.locals[own].address;
+            streams.legs[own].ports[index] = self.pools.reserve(self.now, local, holds)?;
         }
         let (port, opening) = opening(streams, side, index);
         let opened = self.table.open(now, port, &opening);
@@ -478,7 +494,7 @@ impl MediaPlane {
     /// Lets the ports of two legs hear each other again, after one of them was beside another leg.
     pub(crate) fn rejoin(&mut self, legs: [&LegMedia; 2]) {
         let pairs = legs[0].ports.into_iter().zip(legs[1].ports);
-        for (one, other) in pairs.filter(|&(one, other)| one != 0 && other != 0) {
+        for (one, other) in pairs.filter(|(one, other)| !one.is_none() && !other.is_none()) {
             self.table.turn(one, other);
             self.table.turn(other, one);
         }
@@ -507,7 +523,7 @@ impl MediaPlane {
         let mut held = false;
         for (index, port) in streams.legs[own].ports.into_iter().enumerate() {
             let media = sdp.media().get(index).filter(|media| is_relayed(media));
-            if port == 0 {
+            if port.is_none() {
                 continue;
             }
             let is_fax = media.is_some_and(Media::is_udptl);
@@ -524,7 +540,7 @@ impl MediaPlane {
             let both = types.bits() | streams.legs[other].payload_types[index].bits();
             let both = PayloadTypes::from_bits(both);
             let far = match streams.inside[own] {
-                true => media.and_then(|media| inside_end(media, streams.locals[own])),
+                true => media.and_then(|media| self.inside_end(port, media, streams.locals[own])),
                 false => media.and_then(|media| far_end(media, &streams.asking(from))),
             };
             let address = MediaAddress::from(streams.terms[own].address);
@@ -610,7 +626,7 @@ impl MediaPlane {
 
     /// An answer that names payload types which the offer did not lets the one who offered use them
     /// too. Rare, and so at the price of RTCP being learned again.
-    fn widen(&mut self, port: u16, payload_types: PayloadTypes, latch: Latch) {
+    fn widen(&mut self, port: Port, payload_types: PayloadTypes, latch: Latch) {
         let state = self.snapshot(port);
         // One that is heard nowhere yet will be told of all types by its own description.
         let Some(rtp) = state.remote.filter(|_| state.payload_types != payload_types) else {
@@ -636,7 +652,7 @@ impl MediaPlane {
 
     /// Whether a leg's first stream went on while no process was there: then it was counted too.
     pub(crate) fn went_on(&self, leg: &LegMedia) -> bool {
-        leg.ports[0] != 0 && self.table.is_settled(leg.ports[0])
+        !leg.ports[0].is_none() && self.table.is_settled(leg.ports[0])
     }
 
     /// Whether the leg's far end has sent media.
@@ -649,67 +665,21 @@ impl MediaPlane {
         leg.open_ports().filter_map(|port| self.table.heard_at(port)).max()
     }
 
-    /// Closes the leg's flows and gives its ports back.
-    pub(crate) fn release(&mut self, leg: &mut LegMedia) {
+    /// Closes the leg's flows and gives its ports back, and nothing else.
+    pub(crate) fn release_ports(&mut self, leg: &mut LegMedia) {
         for port in leg.open_ports() {
             self.table.close(port);
-            self.ports.release(self.now, port);
+            self.pools.release(self.now, port);
         }
+        leg.ports = [Port::NONE; STREAMS_MAX];
+    }
+
+    /// Closes the leg's flows and gives its ports back.
+    pub(crate) fn release(&mut self, leg: &mut LegMedia) {
+        self.release_ports(leg);
         // Its dialog may go on, by other ports.
         let rounds = leg.rounds.map(|round| round.wrapping_add(1));
         *leg = LegMedia { told: leg.told, rounds, ..LegMedia::NONE };
-    }
-
-    /// What a checkpoint says of a leg's stream.
-    pub(crate) fn snapshot(&self, port: u16) -> relay::PortState {
-        if port == 0 { relay::PortState::default() } else { self.table.snapshot(port) }
-    }
-
-    /// Opens the streams of a call of before a restart on the very same ports. `false`: one of them
-    /// is not ours, or taken; then nothing is open.
-    pub(crate) fn reopen(
-        &mut self,
-        now: Instant,
-        streams: &mut Streams<'_>,
-        states: &[[relay::PortState; STREAMS_MAX]; 2],
-        window: Duration,
-    ) -> bool {
-        let mut reserved = true;
-        for leg in &mut streams.legs {
-            for port in &mut leg.ports {
-                if *port != 0 && !(reserved && self.ports.reserve_port(*port)) {
-                    reserved = false;
-                    *port = 0;
-                }
-            }
-        }
-        let pairs = streams.legs[0].ports.into_iter().zip(streams.legs[1].ports);
-        let is_whole = reserved && pairs.clone().all(|(a, b)| (a == 0) == (b == 0));
-        if !is_whole {
-            for leg in &mut streams.legs {
-                self.release(leg);
-            }
-            return false;
-        }
-        for (index, (port, _)) in pairs.enumerate() {
-            for side in Side::BOTH.into_iter().filter(|_| port != 0) {
-                let state = &states[side as usize][index];
-                let (port, opening) = opening(streams, side, index);
-                self.table.reopen(now, port, &opening, state, now + window);
-                self.table.set_not_after(port, not_after(streams.ends));
-                self.table.set_tapped(port, streams.tapped);
-                if streams.inside[side as usize] {
-                    let rtcp = state.remote.and_then(rtcp_beside);
-                    let types = state.payload_types;
-                    self.table.set_remote(port, state.remote, rtcp, Latch::Inside, types);
-                }
-                streams.legs[side as usize].payload_types[index] = state.payload_types;
-                let start = start_of(now, streams.randoms[side as usize], index, streams.secret);
-                // The pool may be smaller than it was: then what is said goes on as it is.
-                self.table.set_transcoding(port, state.transcoding, start);
-            }
-        }
-        true
     }
 }
 
@@ -766,10 +736,9 @@ fn not_after(ends: Option<Instant>) -> Option<Instant> {
     ends.map(|ends| ends + GRACE)
 }
 
-fn opening(streams: &Streams<'_>, side: Side, index: usize) -> (u16, Opening) {
+fn opening(streams: &Streams<'_>, side: Side, index: usize) -> (Port, Opening) {
     let opening = Opening {
         peer: streams.legs[side.other() as usize].ports[index],
-        local: streams.locals[side as usize].address,
         owner: owner_of(streams.key),
         towards_caller: side == Side::Caller,
     };

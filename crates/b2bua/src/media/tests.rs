@@ -19,8 +19,8 @@ fn locals() -> [Local; 2] {
 
 #[test]
 fn an_offer_gets_our_address_and_ports_and_what_we_do_not_relay_gets_none() {
-    let mut plane = MediaPlane::new((10_000, 10_019), 0, 0);
     let locals = locals();
+    let mut plane = MediaPlane::new(Pools::new((10_000, 10_019), &locals, &[]), 0, 0);
     let (mut caller, mut callee) = (LegMedia::NONE, LegMedia::NONE);
     let terms = MediaTerms::default();
     let mut streams = Streams {
@@ -30,6 +30,7 @@ fn an_offer_gets_our_address_and_ports_and_what_we_do_not_relay_gets_none() {
         key: CallKey { slot: 3, generation: 4 },
         legs: [&mut caller, &mut callee],
         locals: [&locals[0], &locals[1]],
+        media_locals: &[],
         inside: [false; 2],
         answered: false,
         tapped: false,
@@ -44,17 +45,18 @@ fn an_offer_gets_our_address_and_ports_and_what_we_do_not_relay_gets_none() {
         plane.carry(now, &mut streams, Side::Caller, Word::Offer, OFFER, &mut out).unwrap();
     let sdp = Sdp::parse(&out[..length]).unwrap();
     let ports: Vec<u16> = sdp.media().iter().map(|media| media.port).collect();
-    assert_eq!(ports, [10_002, 10_006, 0]);
+    assert_eq!(ports, [10_000, 10_002, 0]);
     assert_eq!(sdp.connection().unwrap().host, b"203.0.113.1");
     assert_eq!(refused_streams(OFFER), 1);
     plane.believe(&mut streams, Side::Caller, OFFER, now);
-    assert_eq!(plane.snapshot(10_000).remote, Some("198.51.100.7:4000".parse().unwrap()));
-    assert!(!plane.snapshot(10_000).fax && plane.snapshot(10_004).fax);
+    let [sound, fax] = [10_000, 10_002].map(|number| Port::new(0, number));
+    assert_eq!(plane.snapshot(sound).remote, Some("198.51.100.7:4000".parse().unwrap()));
+    assert!(!plane.snapshot(sound).fax && plane.snapshot(fax).fax);
     assert_eq!(plane.table.open_pairs(), 4);
     plane.release(&mut caller);
     plane.release(&mut callee);
     assert_eq!(plane.table.open_pairs(), 0);
-    assert_eq!(plane.port_count().free, 10);
+    assert_eq!(plane.port_count().free, 20);
 }
 
 #[test]

@@ -360,7 +360,14 @@ mod tests {
             })
             .collect();
         let address = [203, 0, 113, 1].into();
-        let rewrite = Rewrite { address, session: 7, version: 1, edits: &edits, bypassed: false };
+        let rewrite = Rewrite {
+            origin: address,
+            address,
+            session: 7,
+            version: 1,
+            edits: &edits,
+            bypassed: false,
+        };
         let mut out = [0; 2_000];
         let length = sdp.rewrite(&rewrite, &mut out).unwrap();
         Ok(String::from_utf8(out[head.len()..length].to_vec()).unwrap())

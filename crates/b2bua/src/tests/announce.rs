@@ -85,18 +85,22 @@ impl World {
 
 /// µ-law of the prompt's samples.
 fn codec_word() -> u8 {
-    let mut table = relay::Table::new(2, 2);
+    let (own, port) = ([192, 0, 2, 1].into(), Port::new(0, 2));
+    let mut table = relay::Table::new(2, 2, &[own]);
     table.set_prompts(prompts(&["x"]));
-    let local = [192, 0, 2, 1].into();
-    let opening = relay::Opening { peer: 0, local, owner: relay::Owner(1), towards_caller: true };
-    assert!(table.open(Duration::ZERO, 2, &opening));
+    let (peer, owner) = (Port::NONE, relay::Owner(1));
+    assert!(table.open(
+        Duration::ZERO,
+        port,
+        &relay::Opening { peer, owner, towards_caller: true }
+    ));
     let far = Some("192.0.2.9:9".parse().unwrap());
-    table.set_remote(2, far, None, relay::Latch::Fixed, relay::PayloadTypes::ANY);
+    table.set_remote(port, far, None, relay::Latch::Fixed, relay::PayloadTypes::ANY);
     let prompt = table.prompts().find("x").unwrap();
     let times = relay::Times::Once;
     assert!(table.play(
         Duration::ZERO,
-        2,
+        port,
         &relay::Play { prompt, times, is_a_law: false, ssrc: 1 }
     ));
     let mut out = [0; SOUND_BYTES];
@@ -132,7 +136,7 @@ fn after_all_vendors_the_caller_hears_why_on_the_port_it_was_told_before() {
     let record = world.images.iter().find(|image| image.0 == key && !image.3).unwrap().1;
     assert_eq!((record.status, record.end_reason()), (486, EndReason::Busy), "known already");
     let failure = world.hears_and_gets("SIP/2.0 486 ");
-    assert_eq!(media_port(&early), 10_000);
+    assert_eq!(media_port(&early), CALLER_PORT);
     assert_eq!(header(&failure, "Reason"), "Q.850;cause=17", "what the vendor said passes late");
     let record = world.ended_by(key, EndedBy::Callee, EndReason::Busy);
     assert_eq!((record.status, record.answered_ms), (486, NEVER));
@@ -262,7 +266,7 @@ fn who_is_behind_nat_hears_it_from_the_beginning_or_hears_the_failure() {
             let packet = [&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9][..], &[0xff; 160]].concat();
             for _ in 0..3 {
                 let from = "198.51.100.7:4000".parse().unwrap();
-                let _ = world.switch.media().forward(world.now, 10_000, from, &packet);
+                let _ = world.switch.media().forward(world.now, CALLER_PORT, from, &packet);
             }
             assert_eq!(world.plays(PACKETS + 1), PACKETS);
         } else {

@@ -50,7 +50,7 @@ fn a_call_is_put_through_and_leaves_one_record() {
     for hidden in ["198.51.100.7", "192.0.2.1", "call1@alice", "Handset"] {
         assert!(!invite.contains(hidden), "{hidden} is not the vendor's business:\n{invite}");
     }
-    assert_eq!(media_port(&invite), 10_002);
+    assert_eq!(media_port(&invite), VENDOR_PORT);
 
     world.wait_ms(1_000);
     world.ignore_messages();
@@ -69,7 +69,7 @@ fn a_call_is_put_through_and_leaves_one_record() {
     let key = world.commit();
     let answer = world.caller_gets("SIP/2.0 200 OK");
     assert_eq!(header(&answer, "To"), header(&ringing, "To"));
-    assert_eq!(media_port(&answer), 10_000);
+    assert_eq!(media_port(&answer), CALLER_PORT);
     assert!(!answer.contains("203.0.113"), "the vendor is hidden:\n{answer}");
     world.caller_sends(&caller_request("ACK", 1, &answer, ""));
     assert_eq!(world.switch.live_calls().count(), 1);

@@ -16,7 +16,7 @@ fn a_failure_leads_to_the_next_vendor_on_fresh_ports() {
     world.vendor_gets(1, "ACK ");
     world.commit();
     let answer = world.caller_gets("SIP/2.0 200 ");
-    assert_eq!(media_port(&answer), 10_000);
+    assert_eq!(media_port(&answer), CALLER_PORT);
     world.caller_sends(&caller_request("ACK", 1, &answer, ""));
     world.caller_sends(&caller_request("BYE", 2, &answer, ""));
     let record = world.ended_by(key, EndedBy::Caller, EndReason::Normal);
@@ -214,7 +214,7 @@ fn media_of_a_vendor_stops_failover_when_so_set() {
         let (_, first) = world.call_begins(&[0, 1]);
         world.vendor_says(0, &first, 183, "v", &vendor_sdp());
         let early = world.caller_gets("SIP/2.0 183 ");
-        assert_eq!(media_port(&early), 10_000);
+        assert_eq!(media_port(&early), CALLER_PORT);
         let mut rtp = [0_u8; 172];
         rtp[0] = 0x80;
         let (now, source) = (world.now, "203.0.113.10:6000".parse().unwrap());

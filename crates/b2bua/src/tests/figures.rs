@@ -8,7 +8,7 @@ use super::*;
 
 impl World {
     /// A packet each way, every 20 ms.
-    fn both_talk(&mut self, ports: [u16; 2], numbers: std::ops::Range<u8>) {
+    fn both_talk(&mut self, ports: [Port; 2], numbers: std::ops::Range<u8>) {
         let mut rtp = [0_u8; 172];
         rtp[0] = 0x80;
         for sequence in numbers {
@@ -68,7 +68,7 @@ fn a_running_call_is_seen_with_its_codec_and_what_its_far_ends_report() {
         [(ports[0], "198.51.100.7:4001", sent), (ports[1], "203.0.113.10:6001", report(200, &said))]
     {
         let source = far.parse().unwrap();
-        let verdict = world.switch.media().forward(world.now, port | 1, source, &packet);
+        let verdict = world.switch.media().forward(world.now, port.rtcp(), source, &packet);
         assert!(matches!(verdict, Verdict::Send { .. }), "{verdict:?}");
         world.wait_ms(40);
     }

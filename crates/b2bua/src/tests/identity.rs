@@ -150,7 +150,7 @@ fn fields_that_we_do_not_know_pass_both_ways_as_the_receiver_wants_it() {
         world.commit();
         let answer = world.caller_gets("SIP/2.0 200 ");
         assert_eq!(has(&answer), (named, other));
-        assert_eq!(media_port(&answer), 10_000);
+        assert_eq!(media_port(&answer), CALLER_PORT);
         world.settles();
     }
 }

@@ -44,7 +44,7 @@ impl Scene {
     }
 
     /// Our port that faces vendor 0, and that which faces the caller.
-    fn ports(&self) -> (u16, u16) {
+    fn ports(&self) -> (Port, Port) {
         (media_port(&self.invite), media_port(&self.answer))
     }
 
@@ -87,13 +87,13 @@ impl Scene {
     }
 
     /// What becomes of an audio packet that arrives at `port`.
-    fn hears(&mut self, port: u16, from: &str) -> Result<SocketAddr, DropReason> {
+    fn hears(&mut self, port: Port, from: &str) -> Result<SocketAddr, DropReason> {
         let mut packet = vec![0x80, 0, 0, 1, 0, 0, 0, 0, 7, 7, 7, 7];
         packet.extend([0xd5; 160]);
         let (now, media) = (self.world.now, self.world.switch.media());
         let mut verdict = media.forward(now, port, from.parse().unwrap(), &packet);
         while let Verdict::Inside { from, to, .. } = verdict {
-            verdict = media.forward_inside(now, to.port(), from, &packet);
+            verdict = media.forward_inside(now, media.port_of(to), from, &packet);
         }
         match verdict {
             Verdict::Send { to, .. } => Ok(to),
@@ -848,7 +848,8 @@ fn who_is_brought_together_by_keys_and_shares_no_codec_is_transcoded() {
     scene.world.caller_gets("ACK ");
     let world = &mut scene.world;
     // It is made in one of the two calls that it passes.
-    let ports = (10_000..10_040).step_by(2);
+    let numbers = (10_000..10_040).step_by(2);
+    let ports = numbers.flat_map(|number| [0, 1].map(|address| Port::new(address, number)));
     let made = ports.filter_map(|port| world.switch.media().transcoding(port));
     let all: Vec<[u8; 2]> = made.map(|it| [it.from.payload_type, it.to.payload_type]).collect();
     assert!(all.contains(&[0, 8]) && all.contains(&[8, 0]), "{all:?}");

@@ -282,12 +282,9 @@ fn a_call_that_turns_to_fax_carries_what_is_no_rtp_from_the_proven_ends_alone() 
     world.caller_gets("SIP/2.0 100 ");
     let invite = world.vendor_gets(0, "INVITE ");
     assert!(invite.contains(" udptl t38\r\na=T38FaxVersion:0\r\n"));
-    let media_port = |message: &str| -> u16 {
-        let (_, line) = message.split_once("m=image ").unwrap();
-        line.split(' ').next().unwrap().parse().unwrap()
-    };
+    let media_port = |message: &str| port_of_line(message, "m=image ");
     let towards_vendor = media_port(&invite);
-    assert_ne!(towards_vendor, 0);
+    assert!(!towards_vendor.is_none());
     world.vendor_says(0, &invite, 200, "v", &fax("203.0.113.10", 6_200));
     world.vendor_gets(0, "ACK ");
     let changed = world.caller_gets("SIP/2.0 200 ");
@@ -407,12 +404,12 @@ fn keys_are_heard_in_the_tones_of_a_gateway_that_describes_no_events() {
 #[test]
 fn without_a_rested_port_a_new_call_is_told_when_to_come_again() {
     let mut world = World::new();
-    let media_ports = (10_000, 10_003);
+    let media_ports = (10_000, 10_001);
     world.switch = Switch::new(Setup { media_ports, ..setup(limits()) });
     world.switch.set_control_alive(true);
     let (_, _, answer) = world.talking();
     let ports = world.switch.media_ports(world.now);
-    assert_eq!(ports, PortCount { used: 2, resting: 0, free: 0 });
+    assert_eq!(ports, PortCount { used: 2, resting: 0, free: 1 });
     let refused = |world: &mut World, number: u32| {
         world.caller_sends(&invite(number, &caller_sdp()));
         let refusal = world.caller_gets("SIP/2.0 503 ");
@@ -421,7 +418,7 @@ fn without_a_rested_port_a_new_call_is_told_when_to_come_again() {
     refused(&mut world, 2);
     world.caller_sends(&caller_request("BYE", 2, &answer, ""));
     world.ignore_messages();
-    let resting = PortCount { used: 0, resting: 2, free: 0 };
+    let resting = PortCount { used: 0, resting: 2, free: 1 };
     assert_eq!(world.switch.media_ports(world.now), resting);
     world.wait_ms(4_000);
     refused(&mut world, 3);
@@ -432,7 +429,7 @@ fn without_a_rested_port_a_new_call_is_told_when_to_come_again() {
     world.caller_sends(&invite(4, &caller_sdp()));
     world.caller_gets("SIP/2.0 100 ");
     assert_eq!(world.asks.len(), 1);
-    let free = PortCount { used: 0, resting: 0, free: 2 };
+    let free = PortCount { used: 0, resting: 0, free: 3 };
     assert_eq!(world.switch.media_ports(world.now), free);
     // Nobody waits who wants none.
     world.set(|parameters| parameters.media_port_rest_s = 0);
@@ -467,7 +464,7 @@ fn who_shares_no_codec_is_offered_what_we_make_and_answered_with_what_was_offere
     assert_eq!(formats(&answer), "8 101");
     let (alaw, g729) = (speech(relay::Codec::Pcma), speech(relay::Codec::G729));
     let media = world.switch.media();
-    let made = [10_000, 10_002].map(|port| media.transcoding(port));
+    let made = [CALLER_PORT, VENDOR_PORT].map(|port| media.transcoding(port));
     let settings = |from, to| Some(relay::Transcoding { from, to, packet_ms: 20 });
     assert_eq!(made, [settings(alaw, g729), settings(g729, alaw)]);
     assert_eq!(world.count(Counter::CallsTranscoded), 1);
@@ -479,7 +476,7 @@ fn who_answers_with_what_was_offered_is_left_alone() {
     assert_eq!(formats(&offer), "8 101 0 9 18");
     let answer = world.caller_gets("SIP/2.0 200 ");
     assert_eq!(formats(&answer), "8 101", "of what we added nothing is told");
-    assert_eq!(world.switch.media().transcoding(10_000), None);
+    assert_eq!(world.switch.media().transcoding(CALLER_PORT), None);
     assert_eq!(world.count(Counter::CallsTranscoded), 0);
 }
 
@@ -488,15 +485,15 @@ fn where_all_transcoders_are_taken_nothing_is_added_to_an_offer() {
     let mut world = World::new();
     world.media_of(100, &[Codec::Pcmu], |media| media.transcode = 1);
     // Two calls are all.
-    for place in [10_090, 10_092, 10_094] {
-        let (local, owner) = ("10.0.0.1".parse().unwrap(), relay::Owner(1));
-        let opening = relay::Opening { peer: place, local, owner, towards_caller: true };
+    for port in [10_090, 10_092, 10_094].map(|number| Port::new(0, number)) {
+        let owner = relay::Owner(1);
+        let opening = relay::Opening { peer: port, owner, towards_caller: true };
         let (from, to) = (speech(relay::Codec::Pcma), speech(relay::Codec::Pcmu));
         let settings = relay::Transcoding { from, to, packet_ms: 20 };
         let start = relay::Start { ssrc: 1, sequence: 1, timestamp: 1 };
         let media = world.switch.media();
-        assert!(media.open(Duration::ZERO, place, &opening));
-        assert!(media.set_transcoding(place, Some(settings), start));
+        assert!(media.open(Duration::ZERO, port, &opening));
+        assert!(media.set_transcoding(port, Some(settings), start));
     }
     world.caller_sends(&invite(1, &offering(SHARES_NONE)));
     world.caller_gets("SIP/2.0 100 ");

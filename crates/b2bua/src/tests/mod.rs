@@ -22,6 +22,7 @@ mod hostile;
 mod identity;
 mod keypad;
 mod media;
+mod media_addresses;
 mod overload;
 mod peers;
 mod pickup;
@@ -52,6 +53,7 @@ use link::endpoint::Transport;
 use link::record::{ATTEMPTS_MAX, CallKey, EndReason, EndedBy, NEVER};
 use link::report::GatewayNews;
 use link::{Answer, Ask, CallRecord, Endpoint, Order, Report, Text};
+use relay::Port;
 use zerocopy::FromZeros;
 
 use crate::*;
@@ -98,10 +100,28 @@ pub(super) fn body(message: &str) -> &str {
     message.split_once("\r\n\r\n").unwrap().1
 }
 
-/// The port of the first media line.
-pub(super) fn media_port(message: &str) -> u16 {
-    let line = body(message).lines().find(|line| line.starts_with("m=audio ")).unwrap();
-    line.split(' ').nth(1).unwrap().parse().unwrap()
+/// The first pair of ports on the caller's side.
+pub(super) const CALLER_PORT: Port = Port::new(0, 10_000);
+/// The first on the vendors' side.
+pub(super) const VENDOR_PORT: Port = Port::new(1, 10_000);
+
+/// The port of ours that a description of ours tells of first.
+pub(super) fn media_port(message: &str) -> Port {
+    port_of_line(message, "m=audio ")
+}
+
+/// The port of ours in the first line of a description of ours that begins so.
+pub(super) fn port_of_line(message: &str, begins: &str) -> Port {
+    let line = body(message).lines().find(|line| line.starts_with(begins)).unwrap();
+    let number = line.split(' ').nth(1).unwrap().parse().unwrap();
+    // The second network is the vendors', whatever they are told in the place of our address there.
+    let told = |address: &str| body(message).contains(&format!("c=IN {address}"));
+    match number {
+        0 => Port::NONE,
+        number if told("IP4 203.0.113.") => Port::new(1, number),
+        number if told("IP6 ") => Port::new(2, number),
+        number => Port::new(0, number),
+    }
 }
 
 pub(super) fn with_body(head: &str, body: &str) -> String {
@@ -240,6 +260,7 @@ fn setup(limits: Limits) -> Setup {
         node: 7,
         limits,
         locals: vec![local(OUR_CUSTOMER_SIDE), local(OUR_VENDOR_SIDE), local(OUR_IPV6)],
+        media_locals: Vec::new(),
         media_ports: (10_000, 10_099),
         keys: Keys { shard: [1; 16], tag: [2; 16] },
         seed: [3; 32],
@@ -308,7 +329,12 @@ impl World {
 
     /// A new process in the place of a dead one.
     pub(super) fn restart(&mut self) {
-        self.switch = Switch::new(Setup { seed: [9; 32], ..setup(limits()) });
+        self.restart_with(setup(limits()));
+    }
+
+    /// The same with another configuration.
+    pub(super) fn restart_with(&mut self, setup: Setup) {
+        self.switch = Switch::new(Setup { seed: [9; 32], ..setup });
         self.switch.set_control_alive(true);
         self.inbox.clear();
         for (key, record, checkpoint, ended) in self.images.clone() {

@@ -32,7 +32,7 @@ impl Copies {
     }
 
     /// One packet each way goes on; who of them was copied.
-    fn hears(&self, world: &mut World, ports: [u16; 2], sequence: u8) -> Vec<bool> {
+    fn hears(&self, world: &mut World, ports: [Port; 2], sequence: u8) -> Vec<bool> {
         let ends = ["198.51.100.7:4000", "203.0.113.10:6000"];
         for (port, end) in ports.into_iter().zip(ends) {
             let packet = [0x80, 0, 0, sequence, 0, 0, 0, sequence, 0, 0, 0, 9, 1, 2, 3, 4];
@@ -44,7 +44,7 @@ impl Copies {
 }
 
 /// A call of a customer and by a vendor that are recorded so; our ports towards both.
-fn talks(world: &mut World, flags: u8, gateways: [u8; 2]) -> (CallKey, [u16; 2]) {
+fn talks(world: &mut World, flags: u8, gateways: [u8; 2]) -> (CallKey, [Port; 2]) {
     for (gateway, recorded) in [CUSTOMER, 100].into_iter().zip(gateways) {
         world.wants(gateway, |profile| profile.recorded = recorded);
     }

@@ -16,12 +16,12 @@ fn the_caller_holds_and_resumes() {
         let inner = world.vendor_gets(0, "INVITE sip:vendor@203.0.113.10:5060 SIP/2.0");
         assert_eq!(header(&inner, "CSeq"), format!("{cseq} INVITE"));
         assert_eq!(inner.contains("a=sendonly"), cseq == 2);
-        assert_eq!(media_port(&inner), 10_002);
+        assert_eq!(media_port(&inner), VENDOR_PORT);
         world.vendor_says(0, &inner, 200, "", &vendor_sdp());
         let ack = world.vendor_gets(0, "ACK ");
         assert_eq!(header(&ack, "CSeq"), format!("{cseq} ACK"));
         let accepted = world.caller_gets("SIP/2.0 200 ");
-        assert_eq!(media_port(&accepted), 10_000);
+        assert_eq!(media_port(&accepted), CALLER_PORT);
         world.caller_sends(&caller_request("ACK", cseq, &answer, ""));
         world.is_quiet();
         let callee = &world.switch.calls[key.slot as usize].legs;
@@ -52,7 +52,7 @@ fn hold_by_update_reaches_a_vendor_that_takes_none_by_re_invite() {
     let ack = world.vendor_gets(0, "ACK ");
     assert_eq!(body(&ack), "");
     let accepted = world.caller_gets("SIP/2.0 200 ");
-    assert_eq!((header(&accepted, "CSeq"), media_port(&accepted)), ("2 UPDATE", 10_000));
+    assert_eq!((header(&accepted, "CSeq"), media_port(&accepted)), ("2 UPDATE", CALLER_PORT));
     assert!(world.switch.calls[key.slot as usize].legs[0].media.held);
     // Nobody acknowledges an UPDATE.
     world.wait_ms(33_000);
@@ -142,7 +142,7 @@ fn the_vendor_may_ask_without_an_offer() {
 fn a_refused_offer_leaves_the_call_as_it_was() {
     let mut world = World::new();
     let (_, _, answer) = world.talking();
-    let before = world.switch.media().snapshot(10_000);
+    let before = world.switch.media().snapshot(CALLER_PORT);
     let moved = sdp("198.51.100.7", 4_444);
     world.caller_sends(&caller_request("INVITE", 2, &answer, &moved));
     world.caller_gets("SIP/2.0 100 ");
@@ -151,14 +151,14 @@ fn a_refused_offer_leaves_the_call_as_it_was() {
     world.vendor_gets(0, "ACK ");
     let refusal = world.caller_gets("SIP/2.0 488 ");
     assert_eq!(header(&refusal, "To"), header(&answer, "To"));
-    assert_eq!(world.switch.media().snapshot(10_000), before);
+    assert_eq!(world.switch.media().snapshot(CALLER_PORT), before);
     world.caller_sends(&caller_request("ACK", 2, &answer, "").replace("ACK2", "INVITE2"));
     // And again, accepted this time.
     world.caller_sends(&caller_request("INVITE", 3, &answer, &moved));
     world.caller_gets("SIP/2.0 100 ");
     let inner = world.vendor_gets(0, "INVITE ");
     world.vendor_says(0, &inner, 200, "", &vendor_sdp());
-    let far = world.switch.media().snapshot(10_000).remote;
+    let far = world.switch.media().snapshot(CALLER_PORT).remote;
     assert_eq!(far, Some("198.51.100.7:4444".parse().unwrap()));
     world.caller_sends(&caller_request("ACK", 3, &answer, ""));
     world.caller_sends(&caller_request("BYE", 4, &answer, ""));
@@ -387,7 +387,7 @@ fn an_update_with_an_offer_is_an_exchange_without_ack() {
     assert!(inner.contains("a=sendonly"));
     world.vendor_says(0, &inner, 200, "", &vendor_sdp());
     let accepted = world.caller_gets("SIP/2.0 200 ");
-    assert_eq!(media_port(&accepted), 10_000);
+    assert_eq!(media_port(&accepted), CALLER_PORT);
     world.is_quiet();
     world.caller_sends(&caller_request("BYE", 3, &answer, ""));
     world.settles();
@@ -436,11 +436,11 @@ fn new_media_in_a_reinvite_gets_new_ports() {
     let offer = format!("{}m=video 4002 RTP/AVP 96\r\n", caller_sdp());
     world.caller_sends(&caller_request("INVITE", 2, &answer, &offer));
     let inner = world.vendor_gets(0, "INVITE ");
-    assert!(body(&inner).contains("m=video 10006 "), "{inner}");
+    assert!(body(&inner).contains("m=video 10002 "), "{inner}");
     world.vendor_says(0, &inner, 200, "", &format!("{}m=video 6002 RTP/AVP 96\r\n", vendor_sdp()));
     world.caller_gets("SIP/2.0 100 ");
     let accepted = world.caller_gets("SIP/2.0 200 ");
-    assert!(body(&accepted).contains("m=video 10004 "), "{accepted}");
+    assert!(body(&accepted).contains("m=video 10002 "), "{accepted}");
     world.caller_sends(&caller_request("ACK", 2, &answer, ""));
     world.caller_sends(&caller_request("BYE", 3, &answer, ""));
     world.settles();

@@ -125,7 +125,7 @@ fn an_answer_in_a_reliable_183_is_acknowledged_on_both_legs_and_not_said_again()
     world.vendor_says(0, &ours, 200, "v", "");
     let progress = world.caller_gets("SIP/2.0 183 ");
     assert!((1..1 << 31).contains(&rseq(&progress)));
-    assert_eq!(media_port(&progress), 10_000);
+    assert_eq!(media_port(&progress), CALLER_PORT);
     world.caller_sends(&prack(2, &progress, ""));
     let ok = world.caller_gets("SIP/2.0 200 ");
     assert_eq!(header(&ok, "CSeq"), "2 PRACK");
@@ -211,7 +211,7 @@ fn a_vendor_that_knows_no_100rel_is_told_reliably_to_a_caller_that_does_and_back
     world.vendor_gets(0, "ACK ");
     world.commit();
     let answer = world.caller_gets("SIP/2.0 200 ");
-    assert_eq!(media_port(&answer), 10_000);
+    assert_eq!(media_port(&answer), CALLER_PORT);
     world.caller_sends(&caller_request("ACK", 1, &answer, ""));
     world.caller_sends(&caller_request("BYE", 2, &answer, ""));
     world.settles();
@@ -345,7 +345,7 @@ fn what_comes_before_the_prack_waits_and_the_last_of_it_is_told() {
     world.caller_gets("SIP/2.0 200 ");
     let next = world.caller_gets("SIP/2.0 180 ");
     assert_eq!(rseq(&next), rseq(&ringing) + 1);
-    assert_eq!(media_port(&next), 10_000);
+    assert_eq!(media_port(&next), CALLER_PORT);
     assert_eq!(header(&next, "To"), header(&ringing, "To"));
     world.is_quiet();
     world.vendor_says(0, &invite, 486, "v", "");
@@ -537,7 +537,7 @@ fn the_next_vendor_is_told_under_its_own_tag_with_the_next_number() {
     world.vendor_gets(1, "ACK ");
     world.commit();
     let answer = world.caller_gets("SIP/2.0 200 ");
-    assert_eq!(media_port(&answer), 10_000, "of this one the caller has heard nothing yet");
+    assert_eq!(media_port(&answer), CALLER_PORT, "of this one the caller has heard nothing yet");
     world.caller_sends(&caller_request("ACK", 1, &answer, ""));
     world.caller_sends(&caller_request("BYE", 3, &answer, ""));
     world.caller_gets("SIP/2.0 200 ");

@@ -123,7 +123,7 @@ fn a_call_in_compact_names_is_a_call() {
     let call = world.admit().call;
     world.route(call, &[0]);
     let sent = world.vendor_gets(0, "INVITE ");
-    assert!(body(&sent).contains("m=audio 10002"));
+    assert!(body(&sent).contains("m=audio 10000"));
     world.vendor_says(0, &sent, 200, "v", &vendor_sdp());
     world.vendor_gets(0, "ACK ");
     world.commit();

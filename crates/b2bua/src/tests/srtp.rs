@@ -76,7 +76,7 @@ fn rtp(sequence: u16, ssrc: u8) -> Vec<u8> {
 
 /// A peer with its keys, or without.
 struct Far {
-    port: u16,
+    port: Port,
     address: &'static str,
     sends: Option<Sender>,
     hears: Option<Receiver>,
@@ -84,7 +84,7 @@ struct Far {
 }
 
 impl Far {
-    fn new(port: u16, address: &'static str, keys: Option<(Master, Master)>) -> Self {
+    fn new(port: Port, address: &'static str, keys: Option<(Master, Master)>) -> Self {
         let (sends, hears) = match keys {
             Some((own, ours)) => (Some(Sender::new(&own)), Some(Receiver::new(&ours))),
             None => (None, None),
@@ -93,7 +93,7 @@ impl Far {
     }
 
     fn packet(&mut self) -> (Vec<u8>, Vec<u8>) {
-        let clear = rtp(self.sequence as u16, self.port as u8);
+        let clear = rtp(self.sequence as u16, self.port.number() as u8);
         self.sequence += 1;
         let Some(sender) = &mut self.sends else { return (clear.clone(), clear) };
         let mut room = [&clear[..], &[0; OVERHEAD_MAX]].concat();

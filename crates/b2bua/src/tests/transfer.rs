@@ -106,7 +106,7 @@ impl World {
     }
 
     /// Both ends hear each other: `near` of our ports faces the caller, `far` the target.
-    pub(super) fn hear_each_other(&mut self, near: u16, far: u16) {
+    pub(super) fn hear_each_other(&mut self, near: Port, far: Port) {
         let caller = "198.51.100.7:4000".parse().unwrap();
         let target = "203.0.113.20:7000".parse().unwrap();
         for (sequence, (port, from, to)) in
@@ -117,9 +117,11 @@ impl World {
             let mut hops = 0;
             while let Verdict::Inside { from, to, .. } = verdict {
                 // What says that it comes from inside, and does not, is a stranger's.
-                let forged = self.switch.media().forward(self.now, to.port(), from, &packet);
+                let media = self.switch.media();
+                let port = media.port_of(to);
+                let forged = media.forward(self.now, port, from, &packet);
                 assert_eq!(forged, Verdict::Drop(relay::DropReason::Stranger));
-                verdict = self.switch.media().forward_inside(self.now, to.port(), from, &packet);
+                verdict = media.forward_inside(self.now, port, from, &packet);
                 hops += 1;
             }
             let Verdict::Send { to: sent, .. } = verdict else { panic!("{verdict:?}") };

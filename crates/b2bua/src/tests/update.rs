@@ -38,8 +38,8 @@ fn an_offer_before_the_answer_passes_once_both_sides_have_agreed() {
     assert!((1..=10).contains(&header(&refusal, "Retry-After").parse::<u32>().unwrap()));
     world.vendor_says(0, &inner, 200, "v", &vendor_sdp());
     let accepted = world.caller_gets("SIP/2.0 200 ");
-    assert_eq!((header(&accepted, "CSeq"), media_port(&accepted)), ("3 UPDATE", 10_000));
-    let far = world.switch.media().snapshot(10_000).remote;
+    assert_eq!((header(&accepted, "CSeq"), media_port(&accepted)), ("3 UPDATE", CALLER_PORT));
+    let far = world.switch.media().snapshot(CALLER_PORT).remote;
     assert_eq!(far, Some("198.51.100.7:4444".parse().unwrap()));
     // And from the vendor, whose requests have a new target then.
     let request = vendor_request(0, "UPDATE", 2, &invite, "v", &vendor_sdp());
@@ -72,7 +72,7 @@ fn an_offer_in_a_prack_passes_by_update_and_its_answer_comes_back_in_the_200() {
         .replace("<sip:1234@198.51.100.7:5060>", "<sip:9@198.51.100.7>");
     world.caller_sends(&offer);
     let inner = world.vendor_gets(0, "UPDATE sip:vendor@203.0.113.10:5060 SIP/2.0");
-    assert_eq!(media_port(&inner), 10_002);
+    assert_eq!(media_port(&inner), VENDOR_PORT);
     assert!(!inner.contains("\r\nRAck: "));
     world.is_quiet();
     // While it is on its way it is absorbed, and no other offer may pass.
@@ -81,8 +81,8 @@ fn an_offer_in_a_prack_passes_by_update_and_its_answer_comes_back_in_the_200() {
     world.vendor_gets(0, "SIP/2.0 491 ");
     world.vendor_says(0, &inner, 200, "v", &vendor_sdp());
     let accepted = world.caller_gets("SIP/2.0 200 ");
-    assert_eq!((header(&accepted, "CSeq"), media_port(&accepted)), ("3 PRACK", 10_000));
-    let far = world.switch.media().snapshot(10_000).remote;
+    assert_eq!((header(&accepted, "CSeq"), media_port(&accepted)), ("3 PRACK", CALLER_PORT));
+    let far = world.switch.media().snapshot(CALLER_PORT).remote;
     assert_eq!(far, Some("198.51.100.7:4444".parse().unwrap()));
     // It was heeded as an acknowledgement too, and is no target refresh.
     world.wait_ms(5_000);
@@ -173,12 +173,12 @@ fn an_offer_before_the_first_is_answered_is_told_to_wait() {
 fn an_early_offer_that_is_refused_changes_nothing_and_one_to_a_lost_dialog_ends_the_search() {
     let mut world = World::reliable();
     let (_, invite, progress) = world.agreed_early();
-    let before = world.switch.media().snapshot(10_000);
+    let before = world.switch.media().snapshot(CALLER_PORT);
     world.caller_sends(&caller_request("UPDATE", 3, &progress, &moved()));
     let inner = world.vendor_gets(0, "UPDATE ");
     world.vendor_says(0, &inner, 488, "v", "");
     world.caller_gets("SIP/2.0 488 ");
-    assert_eq!(world.switch.media().snapshot(10_000), before);
+    assert_eq!(world.switch.media().snapshot(CALLER_PORT), before);
     world.caller_sends(&caller_request("UPDATE", 4, &progress, &moved()));
     let inner = world.vendor_gets(0, "UPDATE ");
     world.vendor_says(0, &inner, 481, "v", "");

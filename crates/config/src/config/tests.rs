@@ -40,7 +40,8 @@ fn the_example_shows_every_key_and_each_has_a_comment_before_it() {
     let lines: Vec<&str> = EXAMPLE.lines().collect();
     for key in keys.iter().filter_map(|key| key.split_once('.')) {
         let (section, key) = key;
-        let heads = [format!("[{section}]"), format!("[[{section}]]")];
+        let (one, many) = (format!("[{section}]"), format!("[[{section}]]"));
+        let heads = [format!("# {many}"), one, many];
         let head = lines.iter().position(|line| heads.iter().any(|head| line == head));
         let head = head.unwrap_or_else(|| panic!("the example has no section {section}"));
         let body = &lines[head + 1..];
@@ -172,6 +173,36 @@ fn what_stands_twice_or_nowhere_is_refused() {
 }
 
 #[test]
+fn an_address_for_media_alone_is_beside_one_that_hears_sip_and_told_apart_from_all_others() {
+    let beside = |lines: &str| format!("{LEAST}\n[[media_address]]\n{lines}");
+    let good = "ip = \"192.0.2.2\"\nbeside = \"192.0.2.1\"";
+    let config = Config::parse(&beside(good)).unwrap();
+    let [address] = &config.media_addresses[..] else { panic!("one") };
+    assert_eq!((address.ip.to_string(), address.advertise), ("192.0.2.2".to_owned(), None));
+    // Twice the ports carry twice the calls.
+    let ports = "[media]\nlast_port = 10399\n[limits]\ncalls = 200\n";
+    assert_eq!(wrong(&format!("{ports}{}", beside(good))).len(), 0);
+    assert_eq!(wrong(&format!("{ports}{LEAST}")).len(), 1);
+    for (lines, why) in [
+        ("", "ip: "),
+        ("ip = \"192.0.2.2\"", "beside: "),
+        ("ip = \"192.0.2.2/24\"\nbeside = \"192.0.2.1\"", "ip: \"192.0.2.2/24\" is no address"),
+        ("ip = \"192.0.2.1\"\nbeside = \"192.0.2.1\"", "ip: 192.0.2.1 stands here twice"),
+        ("ip = \"192.0.2.2\"\nbeside = \"192.0.2.9\"", "beside: no [[address]] has 192.0.2.9"),
+        ("ip = \"fd10::2\"\nbeside = \"192.0.2.1\"", "beside: 192.0.2.1 is of another family"),
+        ("ip = \"224.0.0.1\"\nbeside = \"192.0.2.1\"", "ip: 224.0.0.1 belongs to no single"),
+        (&format!("{good}\nadvertise = \"192.0.2.1\""), "advertise: 192.0.2.1 is told"),
+        (&format!("{good}\nadvertise = \"fd10::2\""), "advertise: fd10::2 is of another"),
+    ] {
+        let wrong = wrong(&beside(lines));
+        let whole = format!("media_address[0].{why}");
+        assert!(wrong[0].starts_with(&whole), "{lines}: {wrong:?}");
+    }
+    let twice = beside(&format!("{good}\n[[media_address]]\n{good}"));
+    assert!(wrong(&twice)[0].starts_with("media_address[1].ip: 192.0.2.2 stands here twice"));
+}
+
+#[test]
 fn more_interfaces_or_addresses_than_the_driver_can_tell_apart_are_refused() {
     let mut text = String::new();
     for index in 0..33 {
@@ -192,8 +223,8 @@ fn ports_must_not_overlap_and_must_be_enough() {
     let few = wrong_with("[media]\nlast_port = 10399");
     assert_eq!(
         few,
-        ["limits.calls: 2000 calls need 8000 media ports, and 400 are there; lower it to 100 or \
-          raise media.last_port"]
+        ["limits.calls: 2000 calls need 8000 media ports, and 400 are there; lower it to 100, \
+          raise media.last_port, or add a [[media_address]]"]
     );
     assert_eq!(wrong_with("[media]\nlast_port = 10399\n[limits]\ncalls = 100").len(), 0);
     assert_eq!(wrong_with("[media]\nfirst_port = 10001").len(), 1);

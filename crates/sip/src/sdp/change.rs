@@ -186,7 +186,14 @@ mod tests {
         change(&sdp, &mut changed);
         let edits = [Edit { port: 9, change: Some(&changed) }, Edit { port: 9, change: None }];
         let address = IpAddr::from([203, 0, 113, 1]);
-        let rewrite = Rewrite { address, session: 7, version: 1, edits: &edits, bypassed: false };
+        let rewrite = Rewrite {
+            origin: address,
+            address,
+            session: 7,
+            version: 1,
+            edits: &edits,
+            bypassed: false,
+        };
         let mut out = [0; 2_000];
         let length = sdp.rewrite(&rewrite, &mut out).unwrap();
         assert!(Sdp::parse(&out[..length]).is_ok());

@@ -11,6 +11,8 @@ use crate::telling::{holds_address, holds_name};
 /// What we put in the place of the describer's.
 #[derive(Clone, Copy, Debug)]
 pub struct Rewrite<'p> {
+    /// Our address in `o=`: of a dialog always the same.
+    pub origin: IpAddr,
     /// Our media address; its family decides between IP4 and IP6.
     pub address: IpAddr,
     /// Our number of the session, in the place of the describer's user and number: the same in all that
@@ -65,7 +67,7 @@ impl Sdp<'_> {
                     room.push(b" ");
                     room.decimal(rewrite.version.into());
                     room.push(b" IN ");
-                    push_address(&mut room, rewrite.address);
+                    push_address(&mut room, rewrite.origin);
                     room.push(end);
                 }
                 [b's', b'=', ..] => {

@@ -39,7 +39,14 @@ fn rewritten(sdp: &str, address: &str, ports: &[u16]) -> String {
     let mut out = [0; 4096];
     let edits: Vec<_> = ports.iter().copied().map(Edit::port).collect();
     let address = address.parse().unwrap();
-    let rewrite = Rewrite { address, session: 77, version: 5, edits: &edits, bypassed: false };
+    let rewrite = Rewrite {
+        origin: address,
+        address,
+        session: 77,
+        version: 5,
+        edits: &edits,
+        bypassed: false,
+    };
     let length = sdp.rewrite(&rewrite, &mut out).unwrap();
     Sdp::parse(&out[..length]).unwrap();
     String::from_utf8(out[..length].to_vec()).unwrap()
@@ -201,7 +208,14 @@ fn what_goes_from_end_to_end_keeps_its_addresses_and_loses_its_describer() {
     let sdp = Sdp::parse(OFFER.as_bytes()).unwrap();
     let edits = [Edit::port(1), Edit::port(1), Edit::default()];
     let address = "203.0.113.1".parse().unwrap();
-    let rewrite = Rewrite { address, session: 77, version: 5, edits: &edits, bypassed: true };
+    let rewrite = Rewrite {
+        origin: address,
+        address,
+        session: 77,
+        version: 5,
+        edits: &edits,
+        bypassed: true,
+    };
     let mut out = [0; 4096];
     let length = sdp.rewrite(&rewrite, &mut out).unwrap();
     let hidden = ["o=", "s=", "i=", "u=", "e=", "p=", "a=tool"];
@@ -223,6 +237,7 @@ fn what_goes_from_end_to_end_keeps_its_addresses_and_loses_its_describer() {
 fn what_does_not_fit_is_not_written() {
     let sdp = Sdp::parse(OFFER.as_bytes()).unwrap();
     let rewrite = Rewrite {
+        origin: "203.0.113.1".parse().unwrap(),
         address: "203.0.113.1".parse().unwrap(),
         session: 1,
         version: 1,
