@@ -27,7 +27,8 @@ impl MediaPlane {
         let mut reserved = true;
         for leg in &mut streams.legs {
             for port in &mut leg.ports {
-                if !port.is_none() && !(reserved && self.pools.reserve_port(*port)) {
+                let is_there = port.is_none() || reserved && self.pools.reserve_port(*port);
+                if !is_there {
                     reserved = false;
                     *port = Port::NONE;
                 }
