@@ -237,10 +237,11 @@ int streams(struct xdp_md *frame)
 #define PROOF_DELAYS (32 << PROOF_PARTS_BITS)
 
 struct proof {
-	__u64 packets;  /* of the streams, whole */
+	__u64 packets;  /* of the streams, whole, at the right place, each behind the one before */
 	__u64 damaged;  /* with another payload, or a checksum that is not theirs */
 	__u64 missing;  /* numbers that were passed over */
 	__u64 late;     /* ... and came all the same, or came twice */
+	__u64 stray;    /* at another end, from another port or to another one */
 	__u64 foreign;  /* what is no RTP goes on, and counts here too */
 	__u64 delays[PROOF_DELAYS];
 };
@@ -252,13 +253,21 @@ struct {
 	__type(value, struct proof);
 } streams_proofs SEC(".maps");
 
-/* The number that is next of each stream, and above it whether any came. */
+struct stream_end {
+	__u32 next;        /* the number that is next, and above it whether any came */
+	__u32 source;      /* as it is to come out, in network order; all zero: not at this end */
+	__u32 destination;
+	__u32 ports;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u32);
-} streams_heard SEC(".maps");
+	__type(value, struct stream_end);
+} streams_ends SEC(".maps");
+
+const volatile __u32 proof_knows_ends; /* whether they are filled in */
 
 static __always_inline __u32 proof_place(__u64 delay)
 {
@@ -318,13 +327,22 @@ static __always_inline int proof_is_rtp(struct xdp_md *frame)
 	return head && head[0] == 8 && !head[1] && head[23 - 12] == 17 && head[42 - 12] == 0x80;
 }
 
+/* Whether it came out where it is to. */
+static __always_inline int proof_is_there(struct xdp_md *frame, struct stream_end *end)
+{
+	__u32 *found = frame_at(frame, IP_SOURCE, 12);
+
+	return !proof_knows_ends || (found && found[0] == end->source &&
+				     found[1] == end->destination && found[2] == end->ports);
+}
+
 SEC("xdp")
 int streams_proof(struct xdp_md *frame)
 {
 	__u32 zero = 0, ssrc, heard;
 	__u16 *head = frame_at(frame, RTP_SEQUENCE, RTP_PAYLOAD + 16 - RTP_SEQUENCE), sequence, ahead;
 	struct proof *proof = bpf_map_lookup_elem(&streams_proofs, &zero);
-	__u32 *next;
+	struct stream_end *end;
 	__u64 sent;
 
 	if (!proof)
@@ -337,8 +355,8 @@ int streams_proof(struct xdp_md *frame)
 	__builtin_memcpy(&ssrc, &head[(RTP_SSRC - RTP_SEQUENCE) / 2], sizeof(ssrc));
 	ssrc = bpf_ntohl(ssrc);
 	__builtin_memcpy(&sent, &head[(RTP_PAYLOAD + 8 - RTP_SEQUENCE) / 2], sizeof(sent));
-	next = bpf_map_lookup_elem(&streams_heard, &ssrc);
-	if (!next) {
+	end = bpf_map_lookup_elem(&streams_ends, &ssrc);
+	if (!end) {
 		proof->foreign += 1;
 		return XDP_DROP;
 	}
@@ -346,15 +364,19 @@ int streams_proof(struct xdp_md *frame)
 		proof->damaged += 1;
 		return XDP_DROP;
 	}
-	heard = *next;
+	if (!proof_is_there(frame, end)) {
+		proof->stray += 1;
+		return XDP_DROP;
+	}
+	heard = end->next;
 	ahead = sequence - (__u16)heard;
 	if (heard >> 16 && ahead >= 0x8000) {
 		proof->late += 1;
-	} else {
-		if (heard >> 16)
-			proof->missing += ahead;
-		*next = 1 << 16 | (__u16)(sequence + 1);
+		return XDP_DROP;
 	}
+	if (heard >> 16)
+		proof->missing += ahead;
+	end->next = 1 << 16 | (__u16)(sequence + 1);
 	proof->packets += 1;
 	proof->delays[proof_place(bpf_ktime_get_ns() - sent)] += 1;
 	return XDP_DROP;

@@ -221,12 +221,21 @@ pub(crate) fn load_streams(
 }
 
 /// Loads the program that looks at streams that come back, and the table of what it saw.
-pub(crate) fn load_proof(streams: u32) -> Result<(OwnedFd, MapHandle), Error> {
+pub(crate) fn load_proof(
+    streams: u32,
+    ends: Option<&[[u32; 4]]>,
+) -> Result<(OwnedFd, MapHandle), Error> {
     let mut storage = MaybeUninit::uninit();
     let mut open = open_flood(OfFloods::Proof, &mut storage)?;
-    let table = &mut open.maps.streams_heard;
+    let globals = open.maps.rodata_data.as_deref_mut();
+    let globals = globals.ok_or_else(|| Error::Plan("a proof has no settings".to_owned()))?;
+    globals.proof_knows_ends = ends.is_some().into();
+    let table = &mut open.maps.streams_ends;
     table.set_max_entries(streams).map_err(Error::bpf("size the tables"))?;
     let loaded = open.load().map_err(Error::bpf("load the proof of streams"))?;
+    if let Some(ends) = ends {
+        fill_array(&loaded.maps.streams_ends, ends)?;
+    }
     Ok((kept(loaded.progs.streams_proof.as_fd())?, handle(&loaded.maps.streams_proofs)?))
 }
 

@@ -30,13 +30,17 @@ pub struct Stream {
 impl Stream {
     /// As the object has it: all in network order.
     pub(crate) fn words(&self) -> [u32; 7] {
-        let ([a, b], [c, d]) = (self.from.port().to_be_bytes(), self.to.port().to_be_bytes());
-        let [source, destination, ports] =
-            [self.from.ip().octets(), self.to.ip().octets(), [a, b, c, d]].map(u32::from_ne_bytes);
+        let [source, destination, ports] = words(self.from, self.to);
         let macs = self.macs.as_flattened().as_chunks().0;
         let mac = |place: usize| macs.get(place).map_or(0, |bytes| u32::from_ne_bytes(*bytes));
         [source, destination, ports, self.cable, mac(0), mac(1), mac(2)]
     }
+}
+
+/// Addresses and ports as a frame has them.
+fn words(from: SocketAddrV4, to: SocketAddrV4) -> [u32; 3] {
+    let ([a, b], [c, d]) = (from.port().to_be_bytes(), to.port().to_be_bytes());
+    [from.ip().octets(), to.ip().octets(), [a, b, c, d]].map(u32::from_ne_bytes)
 }
 
 /// Packets that leave together, if they have no pace; and how long they may wait for each other if they have.
@@ -132,7 +136,8 @@ pub struct Proof {
 /// What came back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proven {
-    /// Packets with the payload that they were sent with, and a checksum that is right.
+    /// Packets where they are to come out, with the payload that they were sent with and a checksum that is right, each
+    /// behind the one before.
     pub packets: u64,
     /// Others of the streams.
     pub damaged: u64,
@@ -140,6 +145,8 @@ pub struct Proven {
     pub missing: u64,
     /// Packets that came behind a later one, or twice.
     pub late: u64,
+    /// Packets that came out where they are not to: at another end, or from or to another port.
+    pub stray: u64,
     /// What was no packet of any of them.
     pub foreign: u64,
     /// How long they were under way: packets by time, told to a sixteenth.
@@ -147,12 +154,32 @@ pub struct Proven {
 }
 
 impl Proof {
-    /// Puts it there, in the driver, for so many streams at most.
+    /// Puts it there, in the driver, for so many streams; each may come out as it likes.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn attach(interface: &str, streams: u32) -> Result<Self, Error> {
-        let (program, proofs) = loader::load_proof(streams)?;
+        Self::load(interface, streams, None)
+    }
+
+    /// The same, and each comes out from there to there; `None`: not at this end.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn attach_to_ends(
+        interface: &str,
+        ends: &[Option<(SocketAddrV4, SocketAddrV4)>],
+    ) -> Result<Self, Error> {
+        let words = |end: &Option<(SocketAddrV4, SocketAddrV4)>| {
+            let [source, destination, ports] = end.map_or([0; 3], |(from, to)| words(from, to));
+            [0, source, destination, ports]
+        };
+        let all: Vec<[u32; 4]> = ends.iter().map(words).collect();
+        Self::load(interface, ends.len() as u32, Some(&all))
+    }
+
+    fn load(interface: &str, streams: u32, ends: Option<&[[u32; 4]]>) -> Result<Self, Error> {
+        let (program, proofs) = loader::load_proof(streams, ends)?;
         let native = libbpf_sys::XDP_FLAGS_DRV_MODE;
         let link = create_link(program.as_fd(), index_of(interface)?, native)
             .map_err(|source| Error::Native { name: interface.to_owned(), source })?;
@@ -174,6 +201,7 @@ impl Proof {
             proven.damaged += next();
             proven.missing += next();
             proven.late += next();
+            proven.stray += next();
             proven.foreign += next();
             let delays: Vec<u64> = words.collect();
             proven.delays.resize(delays.len(), 0);
@@ -195,6 +223,7 @@ impl Proven {
             damaged: self.damaged - before.damaged,
             missing: self.missing - before.missing,
             late: self.late - before.late,
+            stray: self.stray - before.stray,
             foreign: self.foreign - before.foreign,
             delays: pairs.map(|(now, then)| now - then).collect(),
         }

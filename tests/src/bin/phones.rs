@@ -6,8 +6,8 @@
 //! 50 packets a second in each, compares what comes back octet by octet, hangs up, and prints one
 //! JSON object. With `--lose 3` three of each hundred packets are never sent. With `--brief` calls are silent and hung
 //! up as soon as they are answered, so that their number alone is the load; with `--silent` they last, and somebody
-//! else may send their audio. Of each call that is up, `--media FILE` gets a line: where its audio comes from, and
-//! where it goes. Both stop by themselves.
+//! else may send their audio. Of each call that is up, `--media FILE` gets a line: who is called, where its audio
+//! comes from, and where it goes. Both stop by themselves.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -80,9 +80,14 @@ impl MediaFile {
         argument("--media").map(File::create).transpose().map(Self)
     }
 
-    fn tell(&mut self, own: SocketAddr, far: Option<SocketAddr>) -> std::io::Result<()> {
+    fn tell(
+        &mut self,
+        callee: &str,
+        own: SocketAddr,
+        far: Option<SocketAddr>,
+    ) -> std::io::Result<()> {
         match (&mut self.0, far) {
-            (Some(file), Some(far)) => writeln!(file, "{own} {far}"),
+            (Some(file), Some(far)) => writeln!(file, "{callee} {own} {far}"),
             _ => Ok(()),
         }
     }
@@ -138,7 +143,9 @@ fn answer() -> Result<(), Box<dyn std::error::Error>> {
             let fresh = !header(&text, "To").unwrap_or("").contains("tag=");
             calls += u64::from(fresh);
             if fresh {
-                told.tell(media, media_of(&text))?;
+                let callee = text.split(['@', ';', '>']).next().unwrap_or_default();
+                let callee = callee.rsplit(':').next().unwrap_or_default();
+                told.tell(callee, media, media_of(&text))?;
             }
             let tag = if fresh { ";tag=phones" } else { "" };
             signalling.send_to(reply("180 Ringing", tag, "").as_bytes(), from)?;
@@ -312,7 +319,8 @@ fn call() -> Result<(), Box<dyn std::error::Error>> {
                 ));
                 if call.setup.is_none() {
                     call.setup = Some(now - call.invited);
-                    told.tell(call.media.local_addr()?, media_of(&text))?;
+                    let dialled = format!("{callee}{number:04}");
+                    told.tell(&dialled, call.media.local_addr()?, media_of(&text))?;
                 }
                 signalling.send_to(request("ACK", call, number, 1, 1, "").as_bytes(), to)?;
                 if brief {
