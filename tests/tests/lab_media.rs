@@ -156,7 +156,8 @@ fn who_floods_a_live_media_port_is_dropped_in_the_driver_and_heard_by_nobody() {
     assert!(received + 2 * 5 >= sent, "{result}");
     for reason in ["drop_media_closed", "drop_media_stranger"] {
         let dropped = lab.driver_packets(&[reason]).expect("the driver counts");
-        assert!(dropped > 1_000, "{reason}: {dropped}");
+        // Of the customers' address five ports of RTP are live.
+        assert!(dropped >= 1_000, "{reason}: {dropped}");
     }
     for cdr in expect_cdrs(&lab, 5) {
         assert_eq!(cdr.pointer("/media/from_caller/lost"), Some(&json!(0)), "{cdr}");

@@ -2,6 +2,7 @@
 
 use std::net::UdpSocket;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use codec::g711::to_a_law;
@@ -53,7 +54,10 @@ impl Drop for Scene {
 
 impl Scene {
     fn raised(files: &[(&str, Vec<u8>)]) -> Option<Self> {
-        let folder = std::env::temp_dir().join(format!("tollgate-prompts-{}", std::process::id()));
+        // Tests of one process wait for the lab together.
+        static SCENES: AtomicU32 = AtomicU32::new(0);
+        let (process, scene) = (std::process::id(), SCENES.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(format!("tollgate-prompts-{process}-{scene}"));
         std::fs::create_dir_all(&folder).expect("a folder");
         for (name, bytes) in files {
             std::fs::write(folder.join(name), bytes).expect("a file");
