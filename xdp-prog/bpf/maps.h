@@ -135,6 +135,13 @@ MAPPABLE(trunks, TRUNKS_MAX, struct trunk);
 MAPPABLE(calls, 1, struct call);
 MAPPABLE(call_budgets, 1, __u64);
 /* By address and port: media_place. What a worker says and what is heard lie apart, because different hands write them. */
+/* Of which addresses and ports the next two are; only the loader reads it. By its size alone, as above. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, 2 * sizeof(__u32) + OWN_ADDRESSES_MAX * sizeof(struct source));
+} media_plan SEC(".maps");
 MAPPABLE(media_rules, 1, struct media_rule);
 MAPPABLE(media_heard, 1, struct media_heard);
 MAPPABLE(flows, 1, struct address_flows);

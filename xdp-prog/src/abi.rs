@@ -107,6 +107,15 @@ pub(crate) const MEDIA_CLOSED: u32 = 1;
 pub(crate) const MEDIA_KNOWN: u32 = 2;
 pub(crate) const MEDIA_SETTLED: u32 = 3;
 
+/// Of which addresses and ports the tables of media are: places in them go by the order of the addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct MediaPlan {
+    pub(crate) ports: [u32; 2],
+    /// No family: none.
+    pub(crate) own: [Source; OWN_ADDRESSES_MAX],
+}
+
 /// Mirror of `struct media_rule`.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -355,6 +364,7 @@ const _: () = assert!(size_of::<PrefixRule>() == 40 && offset_of!(PrefixRule, bi
 // Lines of a CPU: each is read with one miss.
 const _: () = assert!(size_of::<MediaRule>() == 128 && offset_of!(MediaRule, to) == 64);
 const _: () = assert!(size_of::<MediaHeard>() == 64);
+const _: () = assert!(size_of::<MediaPlan>() == 8 + 20 * OWN_ADDRESSES_MAX);
 const _: () = assert!(size_of::<AddressBucket>() == 64);
 const _: () = assert!(size_of::<AddressEntry>() == 32 && offset_of!(AddressEntry, not_after) == 24);
 const _: () = assert!(size_of::<BudgetBucket>() == 64);

@@ -95,7 +95,30 @@ pub(crate) fn load<'kernel>(
     open.progs.price_verdict.set_autoload(!guard);
     open.progs.price_frame.set_autoload(!guard);
     size_tables(&mut open, plan)?;
-    open.load().map_err(Error::bpf("load the XDP program"))
+    let loaded = open.load().map_err(Error::bpf("load the XDP program"))?;
+    // Last: a start that ends before this leaves tables of no plan, which the next one makes anew.
+    loaded
+        .maps
+        .media_plan
+        .update(0u32.as_bytes(), media_plan(plan).as_bytes(), libbpf_rs::MapFlags::ANY)
+        .map_err(Error::bpf("say of which addresses the tables of media are"))?;
+    Ok(loaded)
+}
+
+fn media_plan(plan: &Plan) -> abi::MediaPlan {
+    let (first, last) = plan.media_ports;
+    let mut own = [Source::default(); abi::OWN_ADDRESSES_MAX];
+    for (place, address) in own.iter_mut().zip(plan.own()) {
+        *place = Source::from(address);
+    }
+    abi::MediaPlan { ports: [first.into(), last.into()], own }
+}
+
+/// Whether the pinned tables of media are of these addresses in this order, and of these ports.
+fn is_of_plan(plan: &Plan) -> bool {
+    let pinned = open_map(&plan.pins, pins::MEDIA_PLAN).ok();
+    let said = pinned.and_then(|map| map.lookup(0u32.as_bytes(), libbpf_rs::MapFlags::ANY).ok()?);
+    said.is_some_and(|said| said == media_plan(plan).as_bytes())
 }
 
 /// Fills the table of sources for a price.
@@ -400,6 +423,7 @@ fn size_tables(open: &mut skeleton::OpenTollgateSkel<'_>, plan: &Plan) -> Result
     size(&mut maps.network_flow_sets, sizes.places())?;
     size(&mut maps.talkers, sizes.places())?;
     size(&mut maps.sockets, abi::INTERFACES_MAX as u32 * sizes.queues_per_interface)?;
+    let is_of_plan = is_of_plan(plan);
     for map in [
         &mut maps.settings,
         &mut maps.tabulation,
@@ -422,6 +446,8 @@ fn size_tables(open: &mut skeleton::OpenTollgateSkel<'_>, plan: &Plan) -> Result
         &mut maps.trunks,
         &mut maps.calls,
         &mut maps.call_budgets,
+        // Before what it speaks of, so that a start that ends in between leaves none of another plan.
+        &mut maps.media_plan,
         &mut maps.media_rules,
         &mut maps.media_heard,
         &mut maps.flows,
@@ -436,7 +462,7 @@ fn size_tables(open: &mut skeleton::OpenTollgateSkel<'_>, plan: &Plan) -> Result
         let name = map.name().to_string_lossy().into_owned();
         let path = plan.pins.join(&name);
         let is_left = pins::OF_ONE_PROCESS.contains(&&*name)
-            || pins::OF_ONE_PLAN.contains(&&*name) && fits(&plan.pins, &name, map).is_err();
+            || pins::OF_ONE_PLAN.contains(&&*name) && !is_of_plan;
         if is_left && path.exists() {
             fs::remove_file(&path).map_err(Error::os(format!("remove {}", path.display())))?;
         }

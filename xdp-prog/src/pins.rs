@@ -28,7 +28,7 @@ const BESIDE: &str = "new_";
 pub(crate) const PROGRAM: &str = "program";
 pub(crate) const EXPLAIN: &str = "explain";
 /// Every table of `bpf/maps.h`, by the name it is pinned under.
-const TABLES: [&str; 31] = [
+const TABLES: [&str; 32] = [
     "settings",
     "tabulation",
     "counts",
@@ -50,6 +50,7 @@ const TABLES: [&str; 31] = [
     "trunks",
     "calls",
     "call_budgets",
+    "media_plan",
     "media_rules",
     "media_heard",
     "flows",
@@ -66,9 +67,10 @@ const TABLES: [&str; 31] = [
 /// size it wants.
 pub(crate) const OF_ONE_PROCESS: [&str; 3] = ["calls", "call_budgets", "tags"];
 
-/// Those that go by the addresses and ports of media: with others they are made anew, and each call of before is told
-/// again.
-pub(crate) const OF_ONE_PLAN: [&str; 2] = ["media_rules", "media_heard"];
+/// Those that go by the addresses of media, their order and their ports, which the first one names: with others they
+/// are made anew, and each call of before is told again.
+pub(crate) const OF_ONE_PLAN: [&str; 3] = [MEDIA_PLAN, "media_rules", "media_heard"];
+pub(crate) const MEDIA_PLAN: &str = "media_plan";
 
 /// Whether a guard is pinned under `pins`, whole or in part.
 pub(crate) fn stand(pins: &Path) -> bool {

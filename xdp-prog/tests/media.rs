@@ -322,6 +322,40 @@ fn with_other_addresses_what_was_said_is_forgotten_and_nothing_else() {
 }
 
 #[test]
+fn of_two_addresses_that_changed_places_or_ports_that_moved_nothing_is_believed() {
+    in_own_world(|pins| {
+        let beside = Plan { media_addresses: vec![ip(OWN4_MEDIA)], ..plan(pins) };
+        let swapped = Plan {
+            addresses: vec![ip(OWN4_MEDIA), ip(OWN6)],
+            media_addresses: vec![ip(OWN4)],
+            ..plan(pins)
+        };
+        let moved = Plan { media_ports: (MEDIA.0 + 2, MEDIA.1 + 2), ..plan(pins) };
+        for (before, after) in [(&beside, &swapped), (&swapped, &beside), (&beside, &moved)] {
+            let (guard, _socket) = Guard::with_socket(before);
+            let said = Onward {
+                from: SocketAddr::new(before.addresses[0], BESIDE),
+                ..onward(FAR4, TO4, None)
+            };
+            assert!(media(&guard).say(HERE, &Course::Settled(said)));
+            let told = media(&guard).told(HERE).unwrap();
+            drop(guard);
+            let again = Guard::new(before);
+            assert_eq!(media(&again).told(HERE), Some(told), "of the same plan it stands");
+            drop(again);
+            let (again, _socket) = Guard::with_socket(after);
+            for number in [PORT - 2, PORT, PORT + 2] {
+                for own in 0..3 {
+                    assert_eq!(media(&again).told(Port { own, number }), None);
+                }
+            }
+            let arrived = framed_to(OWN4, PORT, &audio(1));
+            assert_eq!(again.judge(&arrived), Reason::WorkerMedia, "it goes nowhere by itself");
+        }
+    });
+}
+
+#[test]
 fn media_ends_with_its_granted_time() {
     in_own_world(|pins| {
         let (guard, _socket) = Guard::with_socket(&plan(pins));
