@@ -64,7 +64,7 @@ pub enum Counter {
     RefusedTransactionsFull,
     /// New requests refused with 503: no room to keep their messages.
     RefusedKeptFull,
-    /// Calls refused with 503: no free media port.
+    /// Calls refused with 503, and candidates passed over: no free media port.
     RefusedPortsFull,
     /// Repetitions of an INVITE that was refused with 503 before.
     RefusedAgain,

@@ -141,6 +141,13 @@ impl Ports {
         self.append(pair, if self.rest_s == 0 { Stand::Free } else { Stand::Resting });
     }
 
+    /// A pair that nobody was told of: it need not rest.
+    pub(crate) fn give_back(&mut self, port: u16) {
+        let Some(pair) = self.pair_of(port) else { return };
+        assert!(self.stand(pair) == Stand::Used, "a media port was given back twice");
+        self.append(pair, Stand::Free);
+    }
+
     fn stand(&self, pair: u16) -> Stand {
         self.pairs[usize::from(pair)].stand
     }

@@ -49,6 +49,8 @@ enum Unsent {
     Unreachable,
     /// Something of ours is full: no other candidate would fare better.
     Full,
+    /// No media port is free where it would be called from: another may be called from elsewhere.
+    PortsFull,
     /// The caller's description cannot be carried.
     Media,
     /// The caller wants no call that shows so much of it: another one may see less.
@@ -68,7 +70,7 @@ impl Unsent {
     fn reason(self) -> EndReason {
         match self {
             Self::Unreachable => EndReason::Unreachable,
-            Self::Full => EndReason::Overload,
+            Self::Full | Self::PortsFull => EndReason::Overload,
             Self::Media => EndReason::BadMedia,
             Self::Privacy => EndReason::PrivacyImpossible,
             Self::Outside | Self::Fenced => EndReason::Geofence,
@@ -111,7 +113,12 @@ impl Switch {
             match why {
                 Unsent::Unreachable => self.counters.add(Counter::VendorsUnreachable),
                 Unsent::Privacy | Unsent::Outside | Unsent::NoCodec => {}
-                Unsent::Full | Unsent::Media | Unsent::Fenced | Unsent::Unsecured => break,
+                // All of a group are called from one address, so its ports are full for each of them.
+                Unsent::Full
+                | Unsent::PortsFull
+                | Unsent::Media
+                | Unsent::Fenced
+                | Unsent::Unsecured => break,
             }
         }
         if !self.calls[slot].branches.is_empty() {
@@ -120,7 +127,13 @@ impl Switch {
         let retry_after = Some(self.parameters.retry_after_s);
         match outcome {
             Ok(())
-            | Err(Unsent::Unreachable | Unsent::Privacy | Unsent::Outside | Unsent::NoCodec) => {
+            | Err(
+                Unsent::Unreachable
+                | Unsent::Privacy
+                | Unsent::Outside
+                | Unsent::NoCodec
+                | Unsent::PortsFull,
+            ) => {
                 self.fail_over(now, slot, None);
             }
             Err(why @ Unsent::Fenced) => {
@@ -407,7 +420,8 @@ impl Switch {
         let carried = self.carry(now, slot, Side::Caller, Word::Offer, offer, out);
         let length = carried.map_err(|fault| match fault {
             MediaFault::Unusable => Unsent::Media,
-            MediaFault::PortsFull => Unsent::Full,
+            MediaFault::PortsFull(Side::Caller) => Unsent::Full,
+            MediaFault::PortsFull(Side::Callee) => Unsent::PortsFull,
             MediaFault::Fenced => Unsent::Fenced,
             MediaFault::NoCodec => Unsent::NoCodec,
             MediaFault::Unsecured => Unsent::Unsecured,
@@ -438,7 +452,7 @@ impl Switch {
         let bypassed = streams.legs[Side::Callee as usize].bypassed;
         self.calls[slot].record.bypassed = bypassed.into();
         match carried {
-            Err(MediaFault::PortsFull) => self.counters.add(Counter::RefusedPortsFull),
+            Err(MediaFault::PortsFull(_)) => self.counters.add(Counter::RefusedPortsFull),
             Err(MediaFault::Unsecured) => self.counters.add(Counter::RefusedUnsecured),
             _ => {}
         }

@@ -335,7 +335,7 @@ impl Switch {
             // What is refused is the description, not the request: the session goes on as it was, which is
             // what a 488 tells (RFC 3261 §14.2), and some take a 403 for the end of the dialog.
             Err(MediaFault::Fenced | MediaFault::NoCodec | MediaFault::Unsecured) => Err(488),
-            Err(MediaFault::PortsFull) => Err(503),
+            Err(MediaFault::PortsFull(_)) => Err(503),
         }
     }
 

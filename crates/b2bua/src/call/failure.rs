@@ -164,22 +164,27 @@ impl Switch {
             status => (status, EndReason::Rejected, EndedBy::Callee),
         };
         let passed = last.filter(|_| status != 503);
-        self.fail_call(now, slot, &Reply { passed, ..Reply::plain(status) }, reason, by);
+        let is_full = reason == EndReason::Overload;
+        let retry_after = is_full.then_some(self.parameters.retry_after_s);
+        let reply = Reply { passed, retry_after, ..Reply::plain(status) };
+        self.fail_call(now, slot, &reply, reason, by);
     }
 
     /// What the caller hears when nobody has said anything: a vendor that is silent has as good as said
     /// 408, one that is not to be reached 503 (§8.1.3.1). Of both it is the first (§16.7 step 6). If none
     /// may be called without showing what must not be shown, 500 (RFC 3323 §5). One that is outside its
-    /// fence is not to be reached either. If none allows a codec of the caller's, or none
+    /// fence is not to be reached either, nor one for whose media no port is free. If none allows a codec of the caller's, or none
     /// has the keys that it must have, 488.
     fn unanswered(&self, slot: usize) -> (u16, EndReason, EndedBy) {
-        use EndReason::{Geofence, NoCodec, PrivacyImpossible, Srtp, Timeout, Unreachable};
+        use EndReason::{
+            Geofence, NoCodec, Overload, PrivacyImpossible, Srtp, Timeout, Unreachable,
+        };
         let attempts = self.calls[slot].record.attempts();
         let last_of = |reason: EndReason| {
             attempts.iter().rfind(|attempt: &&Attempt| attempt.reason == reason as u8)
         };
         let is_silent = |attempt: &&Attempt| {
-            [Unreachable, PrivacyImpossible, Geofence, NoCodec, Srtp]
+            [Unreachable, PrivacyImpossible, Geofence, NoCodec, Srtp, Overload]
                 .iter()
                 .all(|why| attempt.reason != *why as u8)
         };
@@ -187,11 +192,12 @@ impl Switch {
             match (attempts.iter().rfind(is_silent), last_of(Unreachable)) {
                 (Some(silent), _) => (Some(silent), 408, Timeout),
                 (None, Some(unreachable)) => (Some(unreachable), 503, Unreachable),
-                (None, None) => match [Geofence, NoCodec, Srtp]
+                (None, None) => match [Overload, Geofence, NoCodec, Srtp]
                     .into_iter()
                     .find_map(last_of)
                     .or(attempts.last())
                 {
+                    Some(full) if full.reason == Overload as u8 => (Some(full), 503, Overload),
                     Some(outside) if outside.reason == Geofence as u8 => {
                         (Some(outside), 503, Geofence)
                     }

@@ -82,7 +82,7 @@ impl Switch {
         let mut room = self.take_scratch();
         let carried = self.carry(now, slot, side, Word::Offer, offer, &mut room);
         let sent = carried.map_err(|fault| match fault {
-            MediaFault::PortsFull => 503_u16,
+            MediaFault::PortsFull(_) => 503_u16,
             MediaFault::Unusable
             | MediaFault::Fenced
             | MediaFault::NoCodec

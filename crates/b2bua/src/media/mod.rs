@@ -124,8 +124,8 @@ impl LegMedia {
 pub(crate) enum MediaFault {
     /// It cannot be read, or does not fit rewritten.
     Unusable,
-    /// No port pair is free.
-    PortsFull,
+    /// No port pair is free on that side.
+    PortsFull(Side),
     /// It wants media outside the fence of its leg.
     Fenced,
     /// No codec in it is allowed on both sides.
@@ -433,16 +433,26 @@ impl MediaPlane {
         streams: &mut Streams<'_>,
         index: usize,
     ) -> Result<(), MediaFault> {
-        let mut is_open = true;
-        for (leg, local) in streams.legs.iter_mut().zip(streams.locals) {
-            if leg.ports[index].is_none() {
-                let holds = leg.open_ports().next();
-                let port = self.pools.reserve(self.now, local.address, holds);
-                leg.ports[index] = port.ok_or(MediaFault::PortsFull)?;
-                is_open = false;
+        let mut taken = [Port::NONE; 2];
+        for (side, local) in Side::BOTH.into_iter().zip(streams.locals) {
+            let leg = &streams.legs[side as usize];
+            if !leg.ports[index].is_none() {
+                continue;
             }
+            let holds = leg.open_ports().next();
+            let Some(port) = self.pools.reserve(self.now, local.address, holds) else {
+                // A stream has both pairs or none.
+                for port in taken.into_iter().filter(|port| !port.is_none()) {
+                    self.pools.give_back(port);
+                }
+                return Err(MediaFault::PortsFull(side));
+            };
+            taken[side as usize] = port;
         }
-        if !is_open {
+        for (leg, port) in streams.legs.iter_mut().zip(taken).filter(|(_, port)| !port.is_none()) {
+            leg.ports[index] = port;
+        }
+        if taken.iter().any(|port| !port.is_none()) {
             self.join(now, streams, index);
         }
         Ok(())

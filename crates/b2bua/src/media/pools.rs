@@ -116,6 +116,13 @@ impl Pools {
         }
     }
 
+    /// The same of one that nobody was told of.
+    pub(crate) fn give_back(&mut self, port: Port) {
+        if let Some(pool) = self.pools.get_mut(usize::from(port.address())) {
+            pool.ports.give_back(port.number());
+        }
+    }
+
     /// The own address that a port is of.
     pub(crate) fn own(&self, port: Port) -> Option<&MediaLocal> {
         self.pools.get(usize::from(port.address())).map(|pool| &pool.own)

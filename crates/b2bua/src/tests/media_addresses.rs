@@ -151,3 +151,56 @@ fn a_second_stream_stays_at_the_address_of_the_first() {
     assert!(body(&inner).contains("m=video 10002 "), "{inner}");
     assert_eq!(free(&world), [0, 0, 2, 2, 2]);
 }
+
+/// Customers have ports left when vendors of IPv4 have none.
+fn scarce_vendors() -> World {
+    let mut world = world();
+    let media_locals = vec![few().media_locals[1]];
+    world.switch = Switch::new(Setup { media_locals, ..few() });
+    world.switch.set_control_alive(true);
+    world
+}
+
+#[test]
+fn a_candidate_whose_side_has_no_ports_left_is_passed_over_for_one_that_has() {
+    let mut world = scarce_vendors();
+    let call = |world: &mut World, number, vendors: &[usize]| {
+        world.caller_sends(&invite(number, &caller_sdp()));
+        world.caller_gets("SIP/2.0 100 ");
+        let call = world.admit().call;
+        world.route(call, vendors);
+    };
+    for number in 1..=2 {
+        call(&mut world, number, &[0]);
+        world.vendor_gets(0, "INVITE ");
+    }
+    assert_eq!(free(&world), [1, 0, 2, 1]);
+    call(&mut world, 3, &[0, 3]);
+    world.vendor_gets(3, "INVITE ");
+    assert_eq!(free(&world), [0, 0, 1, 1]);
+    // The last of all is told why, and what was taken for it in vain is free at once.
+    call(&mut world, 4, &[0]);
+    let refused = world.caller_gets("SIP/2.0 503 ");
+    assert!(refused.contains("Retry-After: "), "{refused}");
+    assert_eq!(free(&world), [0, 0, 1, 1]);
+}
+
+#[test]
+fn a_second_stream_has_ports_on_both_sides_or_on_none() {
+    let mut world = scarce_vendors();
+    let (_, _, answer) = world.talking();
+    world.caller_sends(&invite(2, &caller_sdp()));
+    world.caller_gets("SIP/2.0 100 ");
+    let call = world.admit().call;
+    world.route(call, &[0]);
+    world.vendor_gets(0, "INVITE ");
+    assert_eq!(free(&world), [1, 0, 2, 1]);
+    let offer = format!("{}m=video 4002 RTP/AVP 96\r\n", caller_sdp());
+    world.caller_sends(&caller_request("INVITE", 2, &answer, &offer));
+    world.caller_gets("SIP/2.0 100 ");
+    world.caller_gets("SIP/2.0 503 ");
+    assert_eq!(free(&world), [1, 0, 2, 1], "nothing is held for it");
+    let media_locals = vec![few().media_locals[1]];
+    world.restart_with(Setup { media_locals, ..few() });
+    assert_eq!(world.count(Counter::CallsAdopted), 1, "the call goes on");
+}
