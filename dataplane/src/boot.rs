@@ -413,14 +413,16 @@ fn media_locals(config: &Config) -> Vec<MediaLocal> {
     .collect()
 }
 
-/// Whether the machine has the addresses that carry media alone: of the others whoever listens there finds out.
+/// Whether the machine has the addresses that carry media alone: of the others whoever listens there finds out. On
+/// which interface is not seen here, and one of IPv6 is there once it is tentative no more (RFC 4862 §5.4).
 fn check_media_addresses(config: &Config) -> Result<(), Error> {
     for address in &config.media_addresses {
         let ip = address.ip;
         let on = config.addresses.iter().find(|served| served.ip == address.beside);
         let interface = on.map_or("", |served| &config.interface_of(served).name);
         UdpSocket::bind(SocketAddr::new(ip, 0)).map_err(|error| {
-            let way = format!("is it configured (ip address show dev {interface})?");
+            let way =
+                format!("is it configured, and not tentative (ip address show dev {interface})?");
             format!("media_address {ip}: {error}; {way}")
         })?;
     }

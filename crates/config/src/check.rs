@@ -192,6 +192,7 @@ fn check_ports(config: &Config, findings: &mut Findings) {
         );
     }
     let calls = config.limits.calls;
+    // At best: which calls go between which addresses nobody knows here.
     let addresses = (config.addresses.len() + config.media_addresses.len()).max(1) as u32;
     let room = media.pairs_per_worker(workers) * workers * 2 / PORTS_PER_CALL * addresses;
     if room < calls {
