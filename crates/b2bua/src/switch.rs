@@ -42,7 +42,7 @@ pub struct LiveCall<'a> {
 }
 
 /// Actions that may wait for their poll; one step asks for at most a few.
-const ACTIONS_MAX: usize = 64;
+pub(crate) const ACTIONS_MAX: usize = 64;
 
 /// Owners of deadlines served in one [`Switch::handle_timeout`].
 const TIMEOUTS_MAX: usize = 256;

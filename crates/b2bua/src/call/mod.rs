@@ -73,7 +73,7 @@ use crate::kept::Kept;
 use crate::keys::{Place, Shard, TOKEN_BYTES, Token};
 use crate::media::{self, Streams};
 use crate::profiles::Profiles;
-use crate::switch::Switch;
+use crate::switch::{ACTIONS_MAX, Switch};
 use crate::timers::micros_until;
 use crate::transaction::TransactionKey;
 
@@ -569,9 +569,11 @@ impl Switch {
     }
 
     /// Has the checkpoints of calls written anew whose keys have come another half turn of sequence numbers
-    /// further: the process after this one finds its place by them.
+    /// further: the process after this one finds its place by them. Of so many that they would not find room among
+    /// the actions the rest waits for the next turn.
     pub fn heed_turns(&mut self) {
-        while let Some(owner) = self.media.table.poll_turned() {
+        while self.actions.len() < ACTIONS_MAX / 2 {
+            let Some(owner) = self.media.table.poll_turned() else { return };
             if let Some(slot) = self.live_call(media::call_of(owner)) {
                 self.save(slot);
             }

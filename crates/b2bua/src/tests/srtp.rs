@@ -395,6 +395,30 @@ fn a_call_is_heard_through_roll_overs_and_kills() {
 }
 
 #[test]
+fn more_turns_than_there_is_room_for_wait_for_the_next_step() {
+    let mut world = World::new();
+    world.keys_of(CUSTOMER, Srtp::Required);
+    let offer = caller_offers("RTP/SAVP", &line(1, AES_80, 1));
+    let (_, invite, answer) = world.talks(&offer, &vendor_sdp());
+    let ours = told(&answer)[0].2;
+    let mut caller = Far::new(media_port(&answer), CALLER_MEDIA, Some((key(AES_80, 1), ours)));
+    let mut vendor = Far::new(media_port(&invite), VENDOR_MEDIA, None);
+    for count in 0..200 {
+        caller.sequence += 20_000;
+        assert_eq!(world.says(&mut caller, &mut vendor), Ok(()), "{count}");
+        world.switch.heed_turns();
+    }
+    for left in [true, true, false] {
+        let saves = std::iter::from_fn(|| world.switch.poll_action()).count();
+        assert_eq!(saves > 0, left);
+        assert!(saves <= 32, "{saves}");
+        world.switch.heed_turns();
+    }
+    world.caller_sends(&caller_request("BYE", 2, &answer, ""));
+    world.settles();
+}
+
+#[test]
 fn a_vendor_that_offers_other_suites_inside_a_call_is_heard_by_the_key_that_it_is_told() {
     const AES_32: &str = "AES_CM_128_HMAC_SHA1_32";
     for suites in [&[GCM, AES_80][..], &[AES_80], &[AES_32], &["AEAD_AES_256_GCM", GCM]] {
