@@ -3,12 +3,13 @@
 //!
 //! ```text
 //!   arrives   41 42 43 44 45 46 47 48 49 50 …        43 to 49 are spoken over the key, and go nowhere
-//!   leaves    41 42 K  K  K  K  E  E  E  50 …        it leaves as 52, and all behind it so much ahead
+//!   leaves    41 42 K  K  K  K  K  K  E  E  E  …     nine for seven: 50 leaves as 52, and so all behind it
 //! ```
 //!
 //! The keys are packets of the stream itself, as a gateway that made it would send them (RFC 4733 §2.1): its
 //! SSRC, its clock, the next sequence numbers. What follows is renumbered as long as the pair is open, so such a
-//! flow is never settled again, and its shift is in the checkpoint. Where nothing is heard, we begin a stream.
+//! flow is never settled again, and its shift is in the checkpoint: written when a key begins, with a leap over all
+//! that may be sent of it, and when it ends. Where nothing is heard, we begin a stream.
 //! An event is sent each 20 ms, its end three times; then 60 ms are left free before the next key.
 //!
 //! Whoever sends a key as INFO and as an event too is heard once: the event that follows within a second is taken
@@ -51,6 +52,9 @@ const LENGTH_MS: core::ops::RangeInclusive<u32> = 40..=5_000;
 const LATE_MAX: u16 = 1_000;
 /// Below the first packet that is seen there may be late ones.
 const BELOW: u16 = 100;
+/// More packets than there are in a queue of keys: a process that dies in the middle of them may have sent them all.
+const LEAP: u16 =
+    (KEYS_WAITING_MAX as u16 + 1) * ((*LENGTH_MS.end() / PACKET_MS) as u16 + ENDS as u16);
 /// Each of two tones: −10 dBm0 or so.
 const PEAK: f32 = 7_000.0;
 
@@ -195,8 +199,7 @@ impl Dials {
     }
 
     pub(crate) fn shift(&self, place: u16) -> u16 {
-        let dial = self.all.get(usize::from(place));
-        dial.map_or(0, |dial| dial.run.map_or(dial.carried, |run| run.shift))
+        self.all.get(usize::from(place)).map_or(0, Dial::shift_to_keep)
     }
 
     fn wake(&mut self, place: u16) {
@@ -287,6 +290,21 @@ impl Dial {
         }
     }
 
+    /// By how much the next packet of the stream is renumbered, or of another that takes its place.
+    fn shift(&self) -> u16 {
+        match (self.run, self.gap) {
+            (Some(_), Some(gap)) => self.sequence.wrapping_sub(gap),
+            (Some(run), None) => run.shift,
+            (None, _) => self.carried,
+        }
+    }
+
+    /// The same for a process after this one: beyond all that this one may have sent until then.
+    fn shift_to_keep(&self) -> u16 {
+        let is_pressed = self.sounding.is_some() || self.count > 0;
+        self.shift().wrapping_add(if is_pressed { LEAP } else { 0 })
+    }
+
     /// Whether a packet goes on, with its number as it leaves; and whether it is an event that finds no room.
     fn pass(&mut self, now: Instant, packet: &mut [u8]) -> (bool, bool) {
         let Some(rtp) = rtp::parse(packet) else { return (true, false) };
@@ -359,7 +377,7 @@ impl Dial {
         let Some(mut run) = run.filter(|run| !is_late || run.holds(sequence) || behind <= LATE_MAX)
         else {
             // Of another source, or of one that begins anew: by the same shift, so that none comes twice.
-            let shift = self.run.map_or(self.carried, |run| run.shift);
+            let shift = self.shift();
             self.run = Some(begin(shift));
             (self.before, self.gap) = (None, None);
             self.sequence = sequence.wrapping_add(shift);
@@ -605,12 +623,12 @@ impl Table {
             let room = out.first_chunk_mut::<TONE_BYTES>()?;
             let length = dial.write(&mut sounding, room);
             let next = dial.due.max(now.saturating_sub(PACKET_TIME)) + PACKET_TIME;
-            let is_over = sounding.ends >= ENDS;
+            let (begins, is_over) = (sounding.sent == 1, sounding.ends >= ENDS);
             let is_event = matches!(dial.form, Form::Events { .. });
             dial.due = if is_over && is_event { next + PACKET_TIME * (PAUSE - 1) } else { next };
             dial.free_at = dial.due;
             dial.sounding = (!is_over).then_some(sounding);
-            if is_over {
+            if begins || is_over {
                 self.tell_shift(port);
             }
             let ends: Option<(SocketAddr, SocketAddr)> = ends;

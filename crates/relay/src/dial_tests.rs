@@ -341,7 +341,7 @@ fn where_nothing_is_heard_a_key_is_a_stream_of_ours() {
     assert_eq!(field(&scene.got[0], 8), 77_u32.to_be_bytes());
     // Who begins to speak is another stream.
     scene.speaks(2);
-    assert_eq!(scene.got.last().unwrap(), &rtp(9, scene.sequence));
+    assert_eq!(field(scene.got.last().unwrap(), 8), 9_u32.to_be_bytes());
 }
 
 #[test]
@@ -392,6 +392,51 @@ fn what_leaves_is_numbered_on_after_a_restart() {
     after.sequence = scene.sequence;
     after.speaks(1);
     assert_eq!(sequence_of(&after.got[0]), last.wrapping_add(1));
+}
+
+#[test]
+fn whoever_goes_on_after_a_kill_uses_no_number_again() {
+    // In the middle of a key, when it has ended and nothing was spoken since, and behind it.
+    for packets in [1, 4, 60, 252, 253, 254, 400] {
+        for spoken in [0, 1] {
+            let mut scene = Scene::by_events();
+            scene.speaks(3);
+            let mut state = scene.table.snapshot(HEARS);
+            assert!(scene.press(b'3', 5_000));
+            assert!(scene.press(b'4', 5_000));
+            for _ in 0..packets {
+                scene.speaks(spoken);
+                scene.waits();
+                if scene.table.poll_turned().is_some() {
+                    state = scene.table.snapshot(HEARS);
+                }
+            }
+            let sent: BTreeSet<u16> = scene.got.iter().map(|packet| sequence_of(packet)).collect();
+            let mut after = Scene::by_events();
+            after.table.close(HEARS);
+            let opening = Opening { peer: TELLS, owner: Owner(7), towards_caller: false };
+            assert!(after.table.reopen(ms(0), HEARS, &opening, &state, ms(0)));
+            after.sequence = scene.sequence;
+            after.speaks(300);
+            assert_eq!(after.got.len(), 300);
+            for packet in &after.got {
+                assert!(!sent.contains(&sequence_of(packet)), "{packets} {spoken}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_source_that_comes_back_after_a_key_uses_no_number_again() {
+    let mut scene = Scene::by_events();
+    scene.speaks(3);
+    assert!(scene.press(b'3', 160));
+    (0..15).for_each(|_| scene.waits());
+    let before: BTreeSet<u16> = scene.got.iter().map(|packet| sequence_of(packet)).collect();
+    let _ = scene.comes(&rtp(8, 700));
+    scene.got.clear();
+    scene.speaks(30);
+    assert!(scene.got.iter().all(|packet| !before.contains(&sequence_of(packet))));
 }
 
 #[test]
