@@ -17,7 +17,10 @@
 //!
 //! Withstands: losses, packets out of order across a key, sources that change or begin anew, too many keys.
 
+use core::cmp::Reverse;
 use core::time::Duration;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::net::SocketAddr;
 
 use codec::Start;
@@ -31,8 +34,8 @@ use crate::port::Port;
 use crate::sound::{SOUND_BYTES, Sound, TONE_BYTES};
 use crate::{Instant, Table};
 
-/// Directions with keys of ours at a time.
-pub(crate) const DIALS_MAX: usize = 4_096;
+/// Directions with keys of ours at a time, each until its pair closes.
+const DIALS_MAX: usize = 1 << 16;
 /// Keys that wait for the one before them; who is faster loses some.
 pub const KEYS_WAITING_MAX: usize = 16;
 
@@ -153,28 +156,29 @@ pub(crate) struct Dial {
     is_a_law: bool,
     /// Keys that may come again as events, and since when they were sent.
     echoes: [Option<(u8, Instant)>; 4],
-    /// Times of the last event that was heard, and of the last that is taken out.
-    heard: Option<u32>,
-    taken: Option<u32>,
+    /// Sender and time of the last event that was heard, and of the last that is taken out.
+    heard: Option<(u32, u32)>,
+    taken: Option<(u32, u32)>,
 }
 
 /// All of them.
 pub(crate) struct Dials {
     all: Vec<Dial>,
     free: Vec<u16>,
-    active: Vec<u16>,
-    due: Option<Instant>,
+    /// Those that are active, each once, by a time at which it is due or not yet.
+    active: BinaryHeap<Reverse<(Instant, u16)>>,
     /// Keys that found no room.
     lost: u32,
 }
 
 impl Dials {
-    pub(crate) fn new() -> Self {
+    /// For a table of so many pairs.
+    pub(crate) fn new(pairs: usize) -> Self {
+        let dials = pairs.min(DIALS_MAX);
         Self {
-            all: Vec::with_capacity(DIALS_MAX),
-            free: Vec::with_capacity(DIALS_MAX),
-            active: Vec::with_capacity(DIALS_MAX),
-            due: None,
+            all: Vec::with_capacity(dials),
+            free: Vec::with_capacity(dials),
+            active: BinaryHeap::with_capacity(dials),
             lost: 0,
         }
     }
@@ -185,12 +189,12 @@ impl Dials {
             return Some(place);
         }
         let place = u16::try_from(self.all.len()).ok()?;
-        (self.all.len() < DIALS_MAX).then(|| self.all.push(dial))?;
+        (self.all.len() < self.all.capacity()).then(|| self.all.push(dial))?;
         Some(place)
     }
 
     pub(crate) fn release(&mut self, place: u16) {
-        self.active.retain(|&other| other != place);
+        self.rest(place);
         self.free.push(place);
     }
 
@@ -204,27 +208,37 @@ impl Dials {
 
     fn wake(&mut self, place: u16) {
         let Some(dial) = self.all.get_mut(usize::from(place)) else { return };
-        if !core::mem::replace(&mut dial.is_active, true) {
-            self.active.push(place);
-        }
-        self.due = Some(self.due.map_or(dial.due, |due| due.min(dial.due)));
+        dial.is_active = true;
+        let due = dial.due;
+        self.active.retain(|Reverse((_, other))| *other != place);
+        self.active.push(Reverse((due, place)));
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.active.peek().map(|Reverse((at, _))| *at)
     }
 
     /// The next whose time has come.
     fn take_due(&mut self, now: Instant) -> Option<u16> {
-        self.due.filter(|&due| due <= now)?;
-        let dials = &self.all;
-        let when = |place: u16| dials.get(usize::from(place)).map(|dial| dial.due);
-        let next = self.active.iter().copied().min_by_key(|&place| when(place));
-        self.due = next.and_then(when);
-        next.filter(|_| self.due.is_some_and(|due| due <= now))
+        while let Some(mut first) = self.active.peek_mut() {
+            let Reverse((at, place)) = *first;
+            let due = self.all.get(usize::from(place)).map(|dial| dial.due);
+            match due {
+                _ if at > now => return None,
+                // Since it was put there it has spoken.
+                Some(due) if due > at => *first = Reverse((due, place)),
+                Some(_) => return Some(place),
+                None => drop(PeekMut::pop(first)),
+            }
+        }
+        None
     }
 
     fn rest(&mut self, place: u16) {
-        if let Some(dial) = self.all.get_mut(usize::from(place)) {
-            dial.is_active = false;
+        let Some(dial) = self.all.get_mut(usize::from(place)) else { return };
+        if core::mem::replace(&mut dial.is_active, false) {
+            self.active.retain(|Reverse((_, other))| *other != place);
         }
-        self.active.retain(|&other| other != place);
     }
 
     /// A packet that leaves where keys are put in. `false`: it goes nowhere.
@@ -337,10 +351,11 @@ impl Dial {
 
     /// Whether an event that arrives is not to go on as it is.
     fn takes_event(&mut self, now: Instant, rtp: &Rtp, packet: &[u8]) -> (bool, bool) {
-        if self.taken == Some(rtp.timestamp) {
+        let event = (rtp.ssrc, rtp.timestamp);
+        if self.taken == Some(event) {
             return (true, false);
         }
-        let is_later = self.heard.is_none_or(|last| {
+        let is_later = self.heard.filter(|heard| heard.0 == rtp.ssrc).is_none_or(|(_, last)| {
             let ahead = rtp.timestamp.wrapping_sub(last);
             ahead != 0 && ahead < u32::MAX / 2
         });
@@ -350,9 +365,9 @@ impl Dial {
         });
         let is_echo = echo.is_some_and(|echo| echo.take().is_some());
         let waits = !is_echo && (self.sounding.is_some() || self.count > 0);
-        self.heard = Some(rtp.timestamp);
+        self.heard = Some(event);
         if is_echo || waits {
-            self.taken = Some(rtp.timestamp);
+            self.taken = Some(event);
         }
         let overflows = waits && !self.push(key, 100);
         (is_echo || waits, overflows)
@@ -594,7 +609,7 @@ impl Table {
     /// When [`Self::poll_dialled`] has something next.
     #[must_use]
     pub fn dial_due(&self) -> Option<Instant> {
-        self.bench.dials.due
+        self.bench.dials.due()
     }
 
     /// Keys that were lost since this was asked last, because too many waited.

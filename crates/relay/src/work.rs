@@ -106,7 +106,7 @@ impl Bench {
             transcoders: Vec::new(),
             free_transcoders: Vec::new(),
             transcoders_taken: 0,
-            dials: Dials::new(),
+            dials: Dials::new(pairs),
         }
     }
 
