@@ -2,7 +2,7 @@
 //! (`crates/b2bua/src/media/keypad.rs` has the table).
 //!
 //! A key that comes again by another way within a second is the same key, and whoever has sent an event is heard by
-//! events alone. INFOs of ours go one at a time, since UDP keeps no order: each waits for the answer to the one
+//! events alone, but for a hook flash or a letter as INFO. INFOs of ours go one at a time, since UDP keeps no order: each waits for the answer to the one
 //! before it, or for its silence.
 
 use relay::{ECHO, Way};
@@ -65,7 +65,9 @@ impl Pressed {
             *echo = None;
             return true;
         }
-        if self.sends_events && by != By::Event {
+        // Some who send events have no other way for a hook flash and for letters.
+        let is_dialled = matches!(key, b'0'..=b'9' | b'*' | b'#');
+        if self.sends_events && by != By::Event && (is_dialled || by == By::Tone) {
             return true;
         }
         let oldest = self.last.iter_mut().min_by_key(|heard| heard.map(|heard| heard.ms));
@@ -112,6 +114,20 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) const NONE: Self = Self { pressed: [Pressed::NONE; 2], told: [Told::NOTHING; 2] };
+
+    /// Another party takes a side: what the one before it sent and was to be told is not its. How many keys it
+    /// will not be told.
+    pub(super) fn forget(&mut self, side: Side) -> u8 {
+        self.pressed[side as usize] = Pressed::NONE;
+        core::mem::replace(&mut self.told[side as usize], Told::NOTHING).count
+    }
+
+    /// An INFO goes on in another transaction.
+    pub(super) fn replace_client(&mut self, old: TransactionKey, new: TransactionKey) {
+        for told in self.told.iter_mut().filter(|told| told.client == Some(old)) {
+            told.client = Some(new);
+        }
+    }
 }
 
 impl Switch {
@@ -235,6 +251,8 @@ mod tests {
             (&[(b'1', Info, 0), (b'1', Event, 100), (b'1', Event, 300)], "11"),
             (&[(b'1', Info, 0), (b'2', Info, 9), (b'1', Event, 100), (b'2', Event, 300)], "12"),
             (&[(b'1', Event, 0), (b'1', Info, 100), (b'2', Info, 5_000)], "1"),
+            (&[(b'1', Event, 0), (b'!', Info, 100), (b'A', Info, 300), (b'A', Tone, 400)], "1!A"),
+            (&[(b'!', Event, 0), (b'!', Info, 100)], "!"),
             (&[(b'1', Info, 0), (b'1', Event, 1_100), (b'2', Event, 2_000)], "112"),
             (&[(b'1', Tone, 0), (b'1', Info, 600), (b'2', Info, 700), (b'2', Tone, 800)], "12"),
         ] {

@@ -117,6 +117,7 @@ impl Switch {
         if let Some((_, client)) = call.refresh.as_mut().filter(|(_, client)| *client == old) {
             *client = new;
         }
+        call.keys.replace_client(old, new);
         if let Role::Attempt(index) = role {
             call.branches.open(index, new);
             // Of several that are called at once, the others' patience is not this one's.

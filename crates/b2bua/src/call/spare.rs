@@ -214,6 +214,9 @@ impl Switch {
         let side = transfer.side;
         core::mem::swap(self.calls[slot].leg(side), &mut transfer.spare);
         transfer.is_displaced = !transfer.is_displaced;
+        for _ in 0..self.calls[slot].keys.forget(side) {
+            self.counters.add(Counter::KeysLost);
+        }
         Some(side)
     }
 
