@@ -97,7 +97,7 @@ fn read_all(
 ) {
     let mut bytes = 0;
     for (place, file) in files.iter().enumerate() {
-        let name = file.trim_end_matches(".wav");
+        let name = file.strip_suffix(".wav").unwrap_or(file);
         let read = match place < FILES_MAX {
             true => read(&directory.join(file), name),
             false => Err(format!("more than {FILES_MAX} files")),
