@@ -12,12 +12,14 @@
 //! on them, hears the plain failure: what is told reliably is agreed on for good.
 //!
 //! Withstands: a flood of calls that fail. Nothing is announced while new calls are refused, nor with less than a
-//! quarter of slots or ports free, nor more than the relay plays at a time.
+//! quarter of slots or ports free, nor more than the relay plays at a time. An INVITE by UDP that somebody forged:
+//! media go where it seems to come from, or to whom was heard.
 
 use core::time::Duration;
 
+use link::endpoint::Transport;
 use link::record::{EndReason, EndedBy};
-use relay::{PACKET_TIME, PromptId, Prompts, Times};
+use relay::{Latch, PACKET_TIME, Port, PromptId, Prompts, Times};
 use sip::{Message, Name, Sdp};
 
 use super::invite::description;
@@ -52,13 +54,13 @@ pub(super) struct Farewell {
 
 /// Whether a failure may be announced at all: not what is a matter between machines, nor what keeps attackers
 /// out, nor what is said because there is too much to do.
-fn is_for_ears(why: EndReason) -> bool {
+fn is_for_ears(why: EndReason, status: u16) -> bool {
     use EndReason::*;
+    // What a vendor cannot do, or not now, whoever sent the request tries another way.
+    let is_between_machines = matches!(status, 415 | 420..=423 | 488 | 491 | 493);
     matches!(
         why,
-        Rejected
-            | Busy
-            | NoAnswer
+        Busy | NoAnswer
             | Timeout
             | NoRoute
             | LinesFull
@@ -70,7 +72,7 @@ fn is_for_ears(why: EndReason) -> bool {
             | Unreachable
             | NoCodec
             | PrivacyImpossible
-    )
+    ) || why == Rejected && !is_between_machines
 }
 
 /// The prompt of a failure: that of its reason, of its status, of the status's class, or that of every failure.
@@ -100,7 +102,7 @@ impl Switch {
             && !call.reliable.is_on()
             && call.transfer.is_none()
             && call.legs[Side::Caller as usize].path.inside().is_none()
-            && is_for_ears(farewell.why);
+            && is_for_ears(farewell.why, farewell.status);
         let prompt = prompt_of(self.media.table.prompts(), &farewell).filter(|_| may);
         let Some(prompt) = prompt else { return false };
         if !self.has_room_to_announce() {
@@ -161,6 +163,7 @@ impl Switch {
             }
             let port = port?;
             switch.believe(now, slot, Side::Caller, body);
+            switch.doubt_far_end(now, slot, port);
             let length = switch.describe_sounding(slot, &offer, medium, port, out)?;
             if !switch.play(now, port, prompt, Times::Once, medium.1 == 8) {
                 switch.counters.add(Counter::AnnouncementsFull);
@@ -169,6 +172,21 @@ impl Switch {
             Some(length)
         });
         opened.flatten()
+    }
+
+    /// Whoever sends an INVITE over UDP under a name not its own must not have us speak to a third: what is described
+    /// elsewhere than where the INVITE came from is believed once it is heard.
+    fn doubt_far_end(&mut self, now: Instant, slot: usize, port: Port) {
+        let path = &self.calls[slot].legs[Side::Caller as usize].path;
+        let known = self.media.snapshot(port);
+        let is_elsewhere = known.remote.is_some_and(|far| {
+            far.ip().to_canonical() != path.remote.ip().to_canonical() && !known.latched
+        });
+        if is_elsewhere && path.transport == Transport::Udp {
+            let until = now + Duration::from_secs(self.parameters.latch_window_s.into());
+            let latch = Latch::Learn { until };
+            self.media.table.set_remote(port, None, None, latch, known.payload_types);
+        }
     }
 
     fn begin_announcement(
@@ -232,10 +250,13 @@ impl Switch {
         self.hush(slot, Side::Caller);
         self.fail_invite(now, slot, reply);
         self.calls[slot].record.status = farewell.status;
-        match self.calls[slot].refused {
-            true => self.drop_call(slot),
-            false => self.close_call(now, slot),
+        if self.calls[slot].refused {
+            return self.drop_call(slot);
         }
+        if self.calls[slot].branches.is_empty() {
+            return self.close_call(now, slot);
+        }
+        self.await_cancelled(now, slot);
     }
 }
 
@@ -270,12 +291,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_vendor_cannot_do_is_a_matter_between_machines() {
+        for (status, announced) in
+            [(404, true), (486, true), (503, true), (420, false), (488, false)]
+        {
+            assert_eq!(is_for_ears(EndReason::Rejected, status), announced, "{status}");
+        }
+        assert!(is_for_ears(EndReason::NoCodec, 488));
+    }
+
+    #[test]
     fn what_keeps_attackers_out_and_what_is_too_much_is_never_announced() {
         use EndReason::*;
         for why in
             [Unauthorised, Overload, RateLimit, Geofence, AccessList, DestinationAbuse, Cancelled]
         {
-            assert!(!is_for_ears(why), "{why:?}");
+            assert!(!is_for_ears(why, 404), "{why:?}");
         }
     }
 }

@@ -522,11 +522,12 @@ impl Switch {
         client: TransactionKey,
     ) {
         let call = &mut self.calls[slot];
-        if call.state != State::Cancelling || !call.branches.has(index, client) {
+        let is_over = matches!(call.state, State::Cancelling | State::Announcing);
+        if !is_over || !call.branches.has(index, client) {
             return;
         }
         call.branches.close(index);
-        if call.branches.is_empty() {
+        if call.state == State::Cancelling && call.branches.is_empty() {
             self.close_call(now, slot);
         }
     }

@@ -253,7 +253,6 @@ impl Switch {
         let (why, by) = (EndReason::NoAnswer, EndedBy::Server);
         let farewell = Farewell { status: 480, retry_after: None, why, said: why, by };
         if self.announce(now, slot, farewell, None) {
-            // What the vendor says to that is its transaction's.
             return self.abandon_group(now, slot, why, None);
         }
         self.stop_search(now, slot, 480, EndReason::NoAnswer, EndedBy::Server, None);
@@ -291,6 +290,11 @@ impl Switch {
         if self.calls[slot].branches.is_empty() {
             return self.close_call(now, slot);
         }
+        self.await_cancelled(now, slot);
+    }
+
+    /// The caller has heard all: what those say who were cancelled is still for the record.
+    pub(super) fn await_cancelled(&mut self, now: Instant, slot: usize) {
         self.enter_state(slot, State::Cancelling);
         self.set_deadline(slot, Deadline::Close, Some(now + CANCEL_PATIENCE));
     }

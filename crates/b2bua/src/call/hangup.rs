@@ -118,7 +118,9 @@ impl Switch {
             (state, _) if state.is_searching() => {
                 self.stop_search(now, slot, 487, EndReason::Cancelled, by, Some(request));
             }
-            (State::Announcing, _) => self.cut_announcement(now, slot, 487),
+            (State::Announcing, Side::Caller) => self.cut_announcement(now, slot, 487),
+            // A vendor that is cancelled; the caller hears why all the same.
+            (State::Announcing, Side::Callee) => {}
             (State::Committing, Side::Callee) => {
                 // It was put through and gone again before the caller heard of it.
                 self.calls[slot].leg(Side::Callee).confirmed = false;

@@ -486,10 +486,15 @@ impl MediaPlane {
         index: usize,
     ) -> Option<Port> {
         let [own, other] = [side as usize, side.other() as usize];
-        for port in streams.legs[own].open_ports() {
+        let kept = streams.legs[own].ports[index];
+        for port in streams.legs[own].open_ports().filter(|&port| port != kept) {
             self.table.close(port);
         }
         self.release(streams.legs[other]);
+        // Its keys go on where they are: what leaves under one must not be counted anew.
+        if self.table.turn(kept, Port::NONE) {
+            return Some(kept);
+        }
         if streams.legs[own].ports[index].is_none() {
             let holds = streams.legs[own].open_ports().next();
             let local = streams.locals[own].address;

@@ -198,6 +198,51 @@ fn who_rings_out_hears_so_while_the_vendor_is_cancelled() {
 }
 
 #[test]
+fn a_vendor_that_hangs_up_or_answers_while_it_is_cancelled_cuts_nothing_and_is_in_the_record() {
+    let mut world = World::with_prompts(&["no_answer"]);
+    let (key, first) = world.begins_announced(&[0]);
+    world.vendor_says(0, &first, 180, "v", "");
+    world.caller_gets("SIP/2.0 180 ");
+    let ring_ms = link::order::Parameters::default().ring_timeout_ms;
+    for _ in 0..ring_ms / 60_000 {
+        world.wait_ms(60_000);
+        world.ignore_messages();
+    }
+    world.wait_ms(u64::from(ring_ms % 60_000));
+    world.vendor_gets(0, "CANCEL ");
+    world.caller_gets("SIP/2.0 183 ");
+    world.vendor_sends(0, &vendor_request(0, "BYE", 1, &first, "v", ""));
+    world.ignore_messages();
+    assert_eq!(world.plays(PACKETS), PACKETS, "nothing cuts it");
+    world.plays(1);
+    let failure = world.caller_gets("SIP/2.0 480 ");
+    world.caller_sends(&beside_invite(1, "ACK", header(&failure, "To")));
+    // The answer that crossed our CANCEL.
+    world.vendor_says(0, &first, 200, "v", &vendor_sdp());
+    world.ignore_messages();
+    let record = world.ended_by(key, EndedBy::Server, EndReason::NoAnswer);
+    assert_eq!((record.status, record.attempts()[0].status), (480, 200));
+    assert_ne!(record.attempts()[0].answered_ms, NEVER);
+    world.settles();
+}
+
+#[test]
+fn nobody_elses_address_is_spoken_to_before_it_was_heard() {
+    let mut world = World::with_prompts(&["default"]);
+    world.refused(&sdp("203.0.113.77", 4_000), 404, EndReason::NoRoute);
+    world.caller_gets("SIP/2.0 183 ");
+    assert_eq!(world.plays(50), 0);
+    let packet = [&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9][..], &[0xff; 160]].concat();
+    let from = "203.0.113.77:4000".parse().unwrap();
+    let _ = world.switch.media().forward(world.now, CALLER_PORT, from, &packet);
+    assert_eq!(world.next_packet().map(|(to, _)| to), Some(from));
+    world.wait_ms(6_000);
+    world.caller_gets("SIP/2.0 404 ");
+    world.ignore_messages();
+    world.settles();
+}
+
+#[test]
 fn a_cancel_or_a_bye_in_the_middle_ends_it_at_once_and_changes_no_record() {
     for method in ["CANCEL", "BYE"] {
         let mut world = World::with_prompts(&["default"]);
