@@ -16,6 +16,10 @@ const RTCP_END: u32 = 1 << 31;
 /// More packets than RTCP of a call sends between two checkpoints.
 const RTCP_LEAP: u32 = 1 << 16;
 
+/// Names that one key is good for: whoever takes turns with more sources than are told apart would need one for
+/// each packet, and one could come twice.
+const NAMES_MAX: u32 = 256;
+
 /// One direction of one stream of a leg, outward.
 pub struct Sender {
     master: Master,
@@ -75,15 +79,21 @@ impl Sender {
     }
 
     /// The SSRC by which a stream leaves. One that may be of those we have forgotten could come again to a number that
-    /// it had, under the same key: it leaves as one that never was.
-    fn name(&mut self, ssrc: u32, head: &[u8]) -> u32 {
+    /// it had, under the same key: it leaves as one that never was. `None`: there were too many such.
+    fn name(&mut self, ssrc: u32, head: &[u8]) -> Option<u32> {
         let renamed = self.renamed.iter().flatten().find(|(theirs, _)| *theirs == ssrc);
         if let Some((_, ours)) = renamed.filter(|(_, ours)| self.streams.knows(*ours)) {
-            return *ours;
+            return Some(*ours);
         }
         if !self.streams.may_be_forgotten(ssrc) {
-            return ssrc;
+            return Some(ssrc);
         }
+        if self.names >= NAMES_MAX {
+            return None;
+        }
+        // Two processes that go on from one checkpoint must not come to the same name: the second finds another
+        // index of SRTCP there. What is named later needs no other.
+        self.turned |= self.names == 0;
         let ours = loop {
             self.names = self.names.wrapping_add(1);
             let ours = self.new_name(head);
@@ -96,9 +106,7 @@ impl Sender {
         };
         let at = self.renamed.iter().position(is_free).unwrap_or(0);
         self.renamed[at] = Some((ssrc, ours));
-        // Whoever goes on from a checkpoint must not come to the same name.
-        self.turned = true;
-        ours
+        Some(ours)
     }
 
     /// Of the key, of what no other process had, of how many there were, and of the packet.
@@ -119,11 +127,12 @@ impl Sender {
     /// # Errors
     ///
     /// [`Fault::Replayed`]: a packet of that sequence number was sent, and two under one key stream would
-    /// give both away.
+    /// give both away. [`Fault::Exhausted`]: too many sources were under this key.
     pub fn protect_rtp(&mut self, room: &mut [u8], length: usize) -> Result<usize, Fault> {
         let packet = room.get(..length).ok_or(Fault::Malformed)?;
         let rtp = Rtp::read(packet).ok_or(Fault::Malformed)?;
         let ssrc = self.name(rtp.ssrc, packet.get(..12).unwrap_or_default());
+        let ssrc = ssrc.ok_or(Fault::Exhausted)?;
         let index = self.streams.guess(ssrc, rtp.sequence);
         if !self.streams.is_new(ssrc, index) {
             return Err(Fault::Replayed);

@@ -287,3 +287,23 @@ fn a_stream_that_was_forgotten_never_comes_to_the_same_key_stream_again() {
     let mut again = Sender::restore(&master, &restored.kept());
     assert_ne!(sent(&mut again, 2, 7).0, name);
 }
+
+#[test]
+fn sources_without_end_cost_one_checkpoint_and_no_name_twice() {
+    let key = master(Suite::AesCm128HmacSha1Tag80, 1);
+    let mut sender = Sender::new(&key);
+    let (mut turns, mut names, mut sent) = (0, std::collections::HashSet::new(), 0);
+    for count in 0..5_000_u32 {
+        let sealed = protect(&mut sender, &rtp(1 + count % 6, (count / 6) as u16));
+        turns += u32::from(sender.take_turned());
+        match sealed {
+            Ok(sealed) => {
+                assert!(names.insert(sealed[2..12].to_vec()));
+                sent += 1;
+            }
+            Err(fault) => assert_eq!(fault, Fault::Exhausted, "{count}"),
+        }
+    }
+    assert_eq!(turns, 1);
+    assert!(sent >= 256, "{sent}");
+}
