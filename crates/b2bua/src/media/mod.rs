@@ -643,10 +643,11 @@ impl MediaPlane {
     /// too. Rare, and so at the price of RTCP being learned again.
     fn widen(&mut self, port: Port, payload_types: PayloadTypes, latch: Latch) {
         let state = self.snapshot(port);
+        // What is read of events passes beside those that both describe.
+        let are_known =
+            [payload_types, payload_types.with(state.events)].contains(&state.payload_types);
         // One that is heard nowhere yet will be told of all types by its own description.
-        let Some(rtp) = state.remote.filter(|_| state.payload_types != payload_types) else {
-            return;
-        };
+        let Some(rtp) = state.remote.filter(|_| !are_known) else { return };
         self.table.set_remote(port, Some(rtp), rtcp_beside(rtp), latch, payload_types);
     }
 

@@ -267,6 +267,44 @@ fn keys_go_on_during_hold() {
 }
 
 #[test]
+fn a_refresh_takes_nobodys_address_where_events_are_read_for_another() {
+    let offer = sdp("10.0.0.7", 4_000);
+    let mut scene = Scene::new([Dtmf::Auto, Dtmf::Info], &offer, &without(&vendor_sdp()));
+    // The caller is behind NAT, and was heard.
+    let own = media_port(&scene.answer);
+    let packet = [&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9][..], &[0xff; 160]].concat();
+    let far = "198.51.100.7:4123".parse().unwrap();
+    let _ = scene.world.switch.media().forward(scene.world.now, own, far, &packet);
+    let latched = |scene: &mut Scene| scene.world.switch.media().snapshot(own);
+    assert!(latched(&mut scene).latched);
+    let refresh = vendor_request(0, "INVITE", 5, &scene.invite, "v", &without(&vendor_sdp()));
+    scene.world.vendor_sends(0, &refresh);
+    scene.world.ignore_messages();
+    let after = latched(&mut scene);
+    assert_eq!((after.remote, after.latched), (Some(far), true));
+    scene.ends();
+}
+
+#[test]
+fn an_info_that_wants_a_password_goes_once_more_and_the_next_key_after_it() {
+    let mut scene = Scene::new([Dtmf::Auto, Dtmf::Info], &caller_sdp(), &vendor_sdp());
+    scene.world.profile(0, |profile| profile.media.dtmf = Dtmf::Info as u8);
+    for key in *b"12" {
+        let _ = scene.presses(true, key);
+    }
+    let first = scene.world.vendor_gets(0, "INFO ");
+    let asks = vendor_digest::ASKS;
+    scene.world.vendor_sends(0, &errand::challenge(&first, 407, &[asks]));
+    let again = scene.world.vendor_gets(0, "INFO ");
+    assert_eq!(body(&again), body(&first));
+    scene.world.vendor_says(0, &again, 200, "", "");
+    let second = scene.world.vendor_gets(0, "INFO ");
+    assert!(body(&second).starts_with("Signal=2"), "{second}");
+    scene.world.vendor_says(0, &second, 200, "", "");
+    scene.ends();
+}
+
+#[test]
 fn events_are_of_the_clock_of_the_speech_where_a_phone_describes_two() {
     let two = |description: String| {
         description
