@@ -188,7 +188,7 @@ pub enum Counter {
     TransfersDone,
     /// Transfers whose target was not to be had.
     TransfersFailed,
-    /// Transfers by keys after which the two who talked talk on: taken back, or no number was pressed.
+    /// Transfers that were begun by keys and after which the two talk on: taken back, or no number was pressed.
     TransfersTakenBack,
     /// Ringing calls that somebody else picked up.
     Pickups,
