@@ -2,7 +2,9 @@
 //! (`crates/b2bua/src/media/keypad.rs` has the table).
 //!
 //! A key that comes again by another way within a second is the same key, and whoever has sent an event is heard by
-//! events alone, but for a hook flash or a letter as INFO. INFOs of ours go one at a time, since UDP keeps no order: each waits for the answer to the one
+//! events alone, but for a hook flash or a letter as INFO.
+//!
+//! INFOs of ours go one at a time, since UDP keeps no order: each waits for the answer to the one
 //! before it, or for its silence.
 
 use relay::{ECHO, Way};
