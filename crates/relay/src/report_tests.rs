@@ -213,3 +213,24 @@ fn figures_say_how_many_packets_were_the_drivers() {
     let figures = table.figures(CALLER);
     assert_eq!((figures.packets, figures.judged, figures.settled), (111, 11, false));
 }
+
+#[test]
+fn what_a_far_end_reported_goes_with_it_and_not_with_a_hold() {
+    let mut table = call();
+    pass(&mut table, ms(1_000), CALLER, &report(Some(0x1234_5678), None));
+    let answer = report(None, Some((0x0800_0003, 80, 0x1234_5678, 65_536 / 2)));
+    pass(&mut table, ms(1_560), CALLEE, &answer);
+    let told = |table: &mut Table, rtp: Option<&str>| {
+        let rtp = rtp.map(at);
+        let rtcp = rtp.map(|rtp| SocketAddr::new(rtp.ip(), rtp.port() + 1));
+        table.set_remote(CALLEE, rtp, rtcp, Latch::Fixed, PayloadTypes::ANY);
+    };
+    for rtp in [Some(CALLEE_FAR), None] {
+        told(&mut table, rtp);
+        assert_eq!(table.figures(CALLEE).round_trip_us, 60_000);
+        assert_eq!(table.figures(CALLER).reported.map(|it| it.lost), Some(3));
+    }
+    told(&mut table, Some("198.51.100.2:6000"));
+    assert_eq!(table.figures(CALLEE).round_trip_us, 0);
+    assert_eq!(table.figures(CALLER).reported, None);
+}

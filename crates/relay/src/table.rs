@@ -11,6 +11,7 @@ use crate::inband::Detectors;
 use crate::latch::Latch;
 use crate::port::Port;
 use crate::quality::{Figures, Quality};
+use crate::report::Reports;
 use crate::sound::Sounds;
 use crate::tap::{Tap, Untapped};
 use crate::work::Bench;
@@ -226,6 +227,10 @@ impl Table {
             flow.latch = latch;
             flow.refused = None;
             // A refresh repeats its SDP: what packets proved since the first one still holds.
+            // Another far end has reported nothing yet; one that wants nothing for a while comes back.
+            if remote.is_some() && flow.told != remote {
+                flow.reports = Reports::default();
+            }
             if flow.told != remote || !flow.latched {
                 flow.told = remote;
                 flow.remote = remote;
