@@ -6,8 +6,9 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use link::figures::Apart;
 use link::order::Parameters;
-use link::record::{CallKey, EndReason, EndedBy};
+use link::record::{CallKey, EndReason, EndedBy, MediaFigures};
 use link::{Answer, CallRecord, Instant, Order};
 use sip::{Message, Method};
 
@@ -327,6 +328,8 @@ impl Switch {
     /// At boot, a slot still live from before: rebuilds the call from its image, at the same slot
     /// and generation.
     ///
+    /// `apart` is what of its figures no driver counts ([`Self::apart`]).
+    ///
     /// A confirmed call talks again, on the same ports, its sequence numbers moved on by 1,000. Any
     /// other ends; its BYEs and its [`Action::End`] follow from the next [`Self::handle_timeout`].
     pub fn adopt(
@@ -334,9 +337,10 @@ impl Switch {
         now: Instant,
         key: CallKey,
         record: &CallRecord,
+        apart: [Apart; 2],
         checkpoint: &[u8],
     ) -> Adopted {
-        self.adopt_call(now, key, record, checkpoint)
+        self.adopt_call(now, key, record, apart, checkpoint)
     }
 
     /// Whether anybody writes calls to disk; if not, no call says that it is. Said before any gateway is.
@@ -459,6 +463,19 @@ impl Switch {
         self.note_media(slot as usize);
         let record = &self.calls[slot as usize].record;
         Some((call, [record.from_caller, record.from_callee]))
+    }
+
+    /// What of those no driver counts, for a process after this one.
+    #[must_use]
+    pub fn apart(&self, slot: u32) -> [Apart; 2] {
+        let Some(call) = self.calls.get(slot as usize) else { return [Apart::default(); 2] };
+        let [caller, callee] = self.legs_kept(slot as usize);
+        let [before_caller, before_callee] = &call.heard_before;
+        [(before_caller, caller), (before_callee, callee)].map(|(before, leg)| {
+            let (beside, beside_bytes) = self.media.table.beside(leg.media.ports[0]);
+            let MediaFigures { packets, bytes, lost, .. } = *before;
+            Apart { packets, bytes, beside_bytes, beside, lost }
+        })
     }
 
     /// A call whose record is control's already: over on both legs, and free as soon as the table says so.

@@ -122,10 +122,30 @@ impl MediaFigures {
 /// Both directions of a call: from the caller, from the callee.
 pub type Both = [MediaFigures; 2];
 
+/// Of one direction what no driver counts, for a process that finds its stream gone on without one.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Apart {
+    /// Packets by ports that are closed, or of processes before, that the driver's sums do not begin with.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes of the packets of the settled stream that were left to a worker.
+    pub beside_bytes: u64,
+    /// How many those are.
+    pub beside: u32,
+    /// Those missing among the packets by closed ports.
+    pub lost: u32,
+}
+
 const FIGURES_WORDS: usize = size_of::<Both>() / WORD_BYTES;
+const APART_WORDS: usize = size_of::<[Apart; 2]>() / WORD_BYTES;
 const _: () = assert!(size_of::<Both>().is_multiple_of(WORD_BYTES));
-/// A stamp and the figures.
-const PLACE_WORDS: usize = 1 + FIGURES_WORDS;
+const _: () = assert!(size_of::<[Apart; 2]>().is_multiple_of(WORD_BYTES));
+/// A stamp, the figures, and what of them no driver counts.
+const PLACE_WORDS: usize = 1 + FIGURES_WORDS + APART_WORDS;
 
 /// Shared memory of one call's figures.
 pub(crate) const PLACE_BYTES: usize = PLACE_WORDS * WORD_BYTES;
@@ -157,20 +177,20 @@ impl Places {
     }
 
     /// The worker's: there is one writer.
-    pub(crate) fn write(&self, call: CallKey, figures: &Both) {
+    pub(crate) fn write(&self, call: CallKey, figures: &Both, apart: &[Apart; 2]) {
         let Some((stamp, words)) = self.of(call.slot) else { return };
         let count = (stamp.load(Ordering::Relaxed) as u32 | BEING_WRITTEN as u32).wrapping_add(2);
         let open = u64::from(call.generation) << 32 | u64::from(count);
         stamp.store(open, Ordering::Relaxed);
         // Whoever sees one of the stores below also sees the odd stamp.
         fence(Ordering::Release);
-        write_bytes(words, &[figures.as_bytes()]);
+        write_bytes(words, &[figures.as_bytes(), apart.as_bytes()]);
         let closed = u64::from(call.generation) << 32 | u64::from(count.wrapping_add(1));
         stamp.store(closed, Ordering::Release);
     }
 
     /// What was written of a call last; `None`: nothing, or its writer died in the middle of it.
-    pub(crate) fn read(&self, call: CallKey) -> Option<Both> {
+    pub(crate) fn read(&self, call: CallKey) -> Option<(Both, [Apart; 2])> {
         let (stamp, words) = self.of(call.slot)?;
         for _ in 0..READ_ATTEMPTS {
             let before = stamp.load(Ordering::Acquire);
@@ -180,11 +200,13 @@ impl Places {
             if before & BEING_WRITTEN != 0 {
                 continue;
             }
-            let mut figures = Both::default();
-            read_bytes(words, figures.as_mut_bytes());
+            let (mut figures, mut apart) = (Both::default(), [Apart::default(); 2]);
+            let (of_figures, of_apart) = words.split_at(FIGURES_WORDS);
+            read_bytes(of_figures, figures.as_mut_bytes());
+            read_bytes(of_apart, apart.as_mut_bytes());
             fence(Ordering::Acquire);
             if stamp.load(Ordering::Relaxed) == before {
-                return Some(figures);
+                return Some((figures, apart));
             }
         }
         None
@@ -195,6 +217,9 @@ impl Places {
 mod tests {
     use super::*;
     use crate::word::leak;
+
+    const NONE: [Apart; 2] =
+        [Apart { packets: 0, bytes: 0, beside_bytes: 0, beside: 0, lost: 0 }; 2];
 
     #[test]
     fn the_mean_opinion_follows_loss_jitter_and_the_way_as_the_recommendation_says() {
@@ -252,12 +277,13 @@ mod tests {
         let [one, next] = [1, 2].map(|generation| CallKey { slot: 1, generation });
         assert_eq!(places.read(one), None);
         let figures = [MediaFigures { packets: 5, ..Default::default() }; 2];
-        places.write(one, &figures);
-        assert_eq!((places.read(one), places.read(next)), (Some(figures), None));
-        places.write(next, &Both::default());
-        assert_eq!((places.read(one), places.read(next)), (None, Some(Both::default())));
+        let apart = [Apart { beside: 3, lost: 1, ..Default::default() }; 2];
+        places.write(one, &figures, &apart);
+        assert_eq!((places.read(one), places.read(next)), (Some((figures, apart)), None));
+        places.write(next, &Both::default(), &NONE);
+        assert_eq!((places.read(one), places.read(next)), (None, Some((Both::default(), NONE))));
         let nowhere = CallKey { slot: u32::MAX, generation: 1 };
-        places.write(nowhere, &figures);
+        places.write(nowhere, &figures, &NONE);
         assert_eq!(places.read(nowhere), None);
     }
 
@@ -266,12 +292,12 @@ mod tests {
         let words = leak(words_needed(1));
         let places = Places::new(words);
         let call = CallKey { slot: 0, generation: 7 };
-        places.write(call, &Both::default());
+        places.write(call, &Both::default(), &NONE);
         words[0].fetch_add(BEING_WRITTEN, Ordering::Relaxed);
         assert_eq!(places.read(call), None);
         let figures = [MediaFigures { lost: 3, ..Default::default() }; 2];
-        places.write(call, &figures);
-        assert_eq!(places.read(call), Some(figures));
+        places.write(call, &figures, &NONE);
+        assert_eq!(places.read(call), Some((figures, NONE)));
     }
 
     #[test]
@@ -282,12 +308,12 @@ mod tests {
             let one = MediaFigures { packets: number, bytes: number, ..Default::default() };
             [one, one]
         };
-        places.write(call, &of(0));
+        places.write(call, &of(0), &NONE);
         std::thread::scope(|scope| {
-            scope.spawn(|| (1..200_000).for_each(|number| places.write(call, &of(number))));
+            scope.spawn(|| (1..200_000).for_each(|number| places.write(call, &of(number), &NONE)));
             let mut last = 0;
             while last < 199_999 {
-                let Some(seen) = places.read(call) else { continue };
+                let Some((seen, _)) = places.read(call) else { continue };
                 assert_eq!(seen, of(seen[0].packets));
                 assert!(seen[0].packets >= last);
                 last = seen[0].packets;

@@ -25,7 +25,7 @@
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::CallRecord;
-use crate::figures::{self, Both, Places};
+use crate::figures::{self, Apart, Both, Places};
 use crate::record::CallKey;
 use crate::word::{AtomicU64, Ordering, WORD_BYTES, fence, read_bytes, whole_lines, write_bytes};
 
@@ -329,7 +329,13 @@ impl CallTable {
     /// What a call's media are like, as its worker said last; `None`: it has not yet.
     #[must_use]
     pub fn figures(&self, call: CallKey) -> Option<Both> {
-        self.figures.read(call)
+        self.figures.read(call).map(|(figures, _)| figures)
+    }
+
+    /// What of them no driver counts; nothing, if its worker has not said yet.
+    #[must_use]
+    pub fn apart(&self, call: CallKey) -> [Apart; 2] {
+        self.figures.read(call).map(|(_, apart)| apart).unwrap_or_default()
     }
 
     /// Brings what a worker counted last into the record of its call, which that worker could not end.
@@ -423,8 +429,8 @@ impl CallWriter {
     }
 
     /// What a live call's media are like now.
-    pub fn set_figures(&self, call: CallKey, figures: &Both) {
-        self.table.figures.write(call, figures);
+    pub fn set_figures(&self, call: CallKey, figures: &Both, apart: &[Apart; 2]) {
+        self.table.figures.write(call, figures, apart);
     }
 
     /// Whether a live call is still written by this dataplane.

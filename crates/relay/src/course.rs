@@ -160,6 +160,20 @@ impl Table {
         }
     }
 
+    /// Packets, and their bytes, of a settled port that were left to us: its driver has not counted them.
+    #[must_use]
+    pub fn beside(&self, port: Port) -> (u32, u64) {
+        let flow = self.open_at(port).filter(|flow| flow.settled);
+        flow.map_or((0, 0), |flow| (flow.beside.packets, flow.beside.bytes))
+    }
+
+    /// As many were left to the process before this one.
+    pub fn restore_beside(&mut self, port: Port, (packets, bytes): (u32, u64)) {
+        if let Some(flow) = self.open_flow(port).filter(|flow| flow.settled) {
+            flow.beside = Beside { packets, bytes };
+        }
+    }
+
     /// Whether a port is settled.
     #[must_use]
     pub fn is_settled(&self, port: Port) -> bool {

@@ -650,6 +650,12 @@ fn a_restart_believes_what_its_driver_proved_meanwhile() {
     assert!(table.is_settled(CALLER_PORT));
     assert_eq!(table.snapshot(CALLER_PORT).remote, Some(at("192.0.2.1:4999")));
     assert_eq!(table.figures(CALLER_PORT).packets, 100);
+    // One that was left to the process before this one is not missing.
+    assert_eq!((table.figures(CALLER_PORT).lost, table.beside(CALLER_PORT)), (1, (0, 0)));
+    table.restore_beside(CALLER_PORT, (1, 172));
+    let figures = table.figures(CALLER_PORT);
+    assert_eq!((figures.packets, figures.bytes, figures.lost), (101, 17_372, 0));
+    assert_eq!(table.beside(CALLER_PORT), (1, 172));
     let other = Opening { owner: Owner(8), ..opening };
     table.close(CALLER_PORT);
     assert!(table.reopen(secs(40), CALLER_PORT, &other, &state, secs(50)));

@@ -170,7 +170,8 @@ impl<N: Nic> Worker<N> {
         self.enter(call);
         // What it had counted when it was looked at last is later than its image.
         self.side.calls.note_figures(call, &mut self.image.record);
-        match self.switch.adopt(now, call, &self.image.record, self.image.checkpoint()) {
+        let apart = self.side.calls.apart(call);
+        match self.switch.adopt(now, call, &self.image.record, apart, self.image.checkpoint()) {
             Adopted::Confirmed => self.counters.add(WorkerCounter::CallsAdopted, 1),
             Adopted::Ended => self.counters.add(WorkerCounter::CallsLostAtRestart, 1),
         }

@@ -19,7 +19,7 @@ impl<N: Nic> Worker<N> {
             let slot = self.figured;
             self.figured = if slot + 1 >= slots { 0 } else { slot + 1 };
             let Some((call, figures)) = self.switch.figures(slot) else { continue };
-            self.side.calls.set_figures(call, &figures);
+            self.side.calls.set_figures(call, &figures, &self.switch.apart(call.slot));
         }
     }
 
@@ -28,7 +28,7 @@ impl<N: Nic> Worker<N> {
         if let Some((key, figures)) = self.switch.figures(call.slot)
             && key == call
         {
-            self.side.calls.set_figures(call, &figures);
+            self.side.calls.set_figures(call, &figures, &self.switch.apart(call.slot));
         }
     }
 }

@@ -6,6 +6,7 @@
 use core::time::Duration;
 
 use link::CallRecord;
+use link::figures::Apart;
 use link::record::{CallKey, EndReason, EndedBy, MediaFigures, NEVER};
 
 use super::{Call, Deadline, State};
@@ -34,6 +35,7 @@ impl Switch {
         now: Instant,
         key: CallKey,
         record: &CallRecord,
+        apart: [Apart; 2],
         checkpoint: &[u8],
     ) -> Adopted {
         let slot = key.slot as usize;
@@ -54,7 +56,7 @@ impl Switch {
         self.arm_sweep(now);
         let checkpoint = checkpoint::read(checkpoint).filter(|it| it.phase != Phase::Early);
         let talks = match checkpoint {
-            Some(checkpoint) => self.adopt_legs(now, slot, checkpoint),
+            Some(checkpoint) => self.adopt_legs(now, slot, apart, checkpoint),
             None => false,
         };
         if talks {
@@ -75,7 +77,13 @@ impl Switch {
     }
 
     /// Takes legs and media over. Whether the call can go on.
-    fn adopt_legs(&mut self, now: Instant, slot: usize, checkpoint: Checkpoint) -> bool {
+    fn adopt_legs(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        apart: [Apart; 2],
+        checkpoint: Checkpoint,
+    ) -> bool {
         let Checkpoint { phase, shard, talk_s, mut legs, addresses, ports } = checkpoint;
         let locals: [_; 2] = core::array::from_fn(|side| self.local_of(&legs[side].path));
         // An address that is no more has none of the ports that the call had.
@@ -104,11 +112,13 @@ impl Switch {
         if talks {
             let is_open = self.media.reopen(now, &mut streams, &ports, window);
             let call = &mut self.calls[slot];
-            for (leg, before) in call.legs.iter_mut().zip(&mut call.heard_before) {
+            let befores = call.heard_before.iter_mut().zip(apart);
+            for (leg, (before, apart)) in call.legs.iter_mut().zip(befores) {
                 leg.media.codec = before.codec.into();
-                // Who went on counting has counted all of it; which part was ours it does not know.
-                if self.media.went_on(&leg.media) {
-                    *before = MediaFigures { packets: 0, bytes: 0, lost: 0, ..*before };
+                // Who went on counting has counted all of this port; which part was ours it does not know.
+                if self.media.go_on(&leg.media, (apart.beside, apart.beside_bytes)) {
+                    let Apart { packets, bytes, lost, .. } = apart;
+                    *before = MediaFigures { packets, bytes, lost, ..*before };
                 }
             }
             return is_open;

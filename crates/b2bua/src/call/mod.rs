@@ -305,8 +305,8 @@ pub(crate) struct Call {
     typed: Typed,
     /// Those that go from one side to the other.
     keys: Keys,
-    /// Media of ports that are closed, by the side they faced.
-    heard_before: [MediaFigures; 2],
+    /// Media of ports that are closed, and of processes before this one, by the side they faced.
+    pub(crate) heard_before: [MediaFigures; 2],
     /// What the caller is told before the answer.
     reliable: Reliable,
     /// Whether the caller is to hear why its call fails.

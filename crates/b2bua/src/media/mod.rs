@@ -666,9 +666,12 @@ impl MediaPlane {
         }
     }
 
-    /// Whether a leg's first stream went on while no process was there: then it was counted too.
-    pub(crate) fn went_on(&self, leg: &LegMedia) -> bool {
-        !leg.ports[0].is_none() && self.table.is_settled(leg.ports[0])
+    /// Whether a leg's first stream went on while no process was there: then it was counted too, but for those
+    /// packets that had been left `beside`.
+    pub(crate) fn go_on(&mut self, leg: &LegMedia, beside: (u32, u64)) -> bool {
+        let port = leg.ports[0];
+        self.table.restore_beside(port, beside);
+        !port.is_none() && self.table.is_settled(port)
     }
 
     /// Whether the leg's far end has sent media.

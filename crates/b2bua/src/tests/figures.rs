@@ -1,7 +1,7 @@
 //! What media were like, in records and while calls run.
 
 use link::figures::{BYPASSED, MediaFigures, REPORTED, SETTLED};
-use relay::Verdict;
+use relay::{Ears, Owner, Sums, Verdict};
 use sip::sdp::Codec;
 
 use super::*;
@@ -106,4 +106,54 @@ fn figures_that_were_shown_last_go_on_in_the_process_after_a_kill() {
     assert_eq!((record.from_caller.packets, record.from_callee.packets), (60, 60));
     assert_eq!(record.resumed, 1);
     world.settles();
+}
+
+/// A driver that went on with all that there was, and has counted a thousand packets.
+struct WentOn;
+
+impl Ears for WentOn {
+    fn sums(&self, _: Port) -> Sums {
+        Sums {
+            packets: 1_000,
+            bytes: 172_000,
+            received: 1_000,
+            base: 1,
+            highest: 1_005,
+            ..Sums::default()
+        }
+    }
+
+    fn settled(&self, _: Port, _: Owner) -> Option<SocketAddr> {
+        Some("198.51.100.7:4000".parse().unwrap())
+    }
+}
+
+#[test]
+fn what_the_driver_did_not_count_is_counted_on_after_a_kill() {
+    let mut world = World::new();
+    let (key, invite, answer) = world.talking();
+    let ports = [media_port(&answer), media_port(&invite)];
+    world.both_talk(ports, 0..50);
+    let (_, shown) = world.switch.figures(key.slot).unwrap();
+    [world.images[0].1.from_caller, world.images[0].1.from_callee] = shown;
+    world.restart();
+    // The process before had sent fifty on, by a stream that no driver counted.
+    let (_, shown) = world.switch.figures(key.slot).unwrap();
+    world.apart = world.switch.apart(key.slot);
+    world.apart[0].beside = 5;
+    world.apart[0].beside_bytes = 80;
+    assert_eq!((shown[0].packets, world.apart[0].packets), (50, 50));
+    world.ears = Some(|| Box::new(WentOn));
+    world.restart();
+    let of = |world: &mut World| world.switch.figures(key.slot).unwrap().1[0];
+    let figures = of(&mut world);
+    // Of 1,005 by their numbers five were keys, which the driver left to the worker.
+    assert_eq!((figures.packets, figures.lost), (1_055, 0));
+    // And so for the process after the next.
+    world.apart = world.switch.apart(key.slot);
+    assert_eq!((world.apart[0].packets, world.apart[0].beside), (50, 5));
+    [world.images[0].1.from_caller, world.images[0].1.from_callee] =
+        world.switch.figures(key.slot).unwrap().1;
+    world.restart();
+    assert_eq!(of(&mut world).packets, 1_055);
 }

@@ -50,6 +50,7 @@ use std::net::SocketAddr;
 use link::answer::{Candidate, Committed, Refuse, Rerouted, Route};
 use link::ask::Reroute;
 use link::endpoint::Transport;
+use link::figures::Apart;
 use link::record::{ATTEMPTS_MAX, CallKey, EndReason, EndedBy, NEVER};
 use link::report::GatewayNews;
 use link::{Answer, Ask, CallRecord, Endpoint, Order, Report, Text};
@@ -279,6 +280,10 @@ pub(super) struct World {
     pub(super) reports: Vec<Report>,
     /// The last image of each call, and whether it is final.
     pub(super) images: Vec<(CallKey, CallRecord, Vec<u8>, bool)>,
+    /// What a process after this one learns of the only call's figures besides.
+    pub(super) apart: [Apart; 2],
+    /// Who counted meanwhile.
+    pub(super) ears: Option<fn() -> Box<dyn relay::Ears + Send>>,
     /// Whether control stores records at once.
     pub(super) stores: bool,
     /// Vendors without a line for a call that comes to them from another; the rest have one at once.
@@ -315,6 +320,8 @@ impl World {
             asks: Vec::new(),
             reports: Vec::new(),
             images: Vec::new(),
+            apart: [Apart::default(); 2],
+            ears: None,
             stores: true,
             full: Vec::new(),
             reroutes: true,
@@ -336,12 +343,15 @@ impl World {
     pub(super) fn restart_with(&mut self, setup: Setup) {
         self.switch = Switch::new(Setup { seed: [9; 32], ..setup });
         self.switch.set_control_alive(true);
+        if let Some(ears) = self.ears {
+            self.switch.media().set_ears(ears());
+        }
         self.inbox.clear();
         for (key, record, checkpoint, ended) in self.images.clone() {
             if ended {
                 self.switch.hold_slot(key);
             } else {
-                self.switch.adopt(self.now, key, &record, &checkpoint);
+                self.switch.adopt(self.now, key, &record, self.apart, &checkpoint);
             }
         }
         while let Some(action) = self.switch.poll_action() {
