@@ -119,6 +119,22 @@ impl MediaFigures {
     }
 }
 
+impl MediaFigures {
+    /// Those of a sender who is gone, for who comes in its place: what was counted stands, what reports said of it
+    /// does not.
+    #[must_use]
+    pub fn of_one_gone(self) -> Self {
+        Self {
+            round_trip_us: 0,
+            far_lost: 0,
+            far_jitter_us: 0,
+            far_fraction: 0,
+            flags: self.flags & !REPORTED,
+            ..self
+        }
+    }
+}
+
 /// Both directions of a call: from the caller, from the callee.
 pub type Both = [MediaFigures; 2];
 
@@ -269,6 +285,9 @@ mod tests {
         assert_eq!((both.round_trip_us, both.far_fraction, both.codec), (30_000, 8, 2));
         assert_eq!(both.flags, REPORTED, "what comes now goes through a worker");
         assert_eq!(first.followed_by(MediaFigures::default()).jitter_us, 500);
+        let another = first.of_one_gone().followed_by(later);
+        assert_eq!((another.packets, another.careful, another.lost), (150, 60, 1));
+        assert_eq!((another.round_trip_us, another.far_fraction, another.flags), (0, 0, 0));
     }
 
     #[test]

@@ -239,7 +239,7 @@ impl Switch {
         let call = &mut self.calls[slot];
         let heard = self.media.figures(&call.legs[side as usize].media);
         let before = &mut call.heard_before[side as usize];
-        *before = before.followed_by(heard);
+        *before = before.followed_by(heard).of_one_gone();
         self.swap_spare(slot);
         self.close_transfer(slot);
     }
