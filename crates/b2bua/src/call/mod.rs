@@ -690,16 +690,18 @@ impl Switch {
 
     /// Brings the record's media figures up to now.
     pub(crate) fn note_media(&mut self, slot: usize) {
-        let call = &mut self.calls[slot];
-        let [caller, callee] = &call.legs;
+        // As in its checkpoint: in the middle of a transfer they are those of the legs from before it.
+        let [caller, callee] = self.legs_kept(slot);
         let is_open = |leg: &Leg| leg.media.bypassed || leg.media.open_ports().next().is_some();
         if !is_open(caller) || !is_open(callee) {
             return;
         }
+        let figures = [caller, callee].map(|leg| self.media.figures(&leg.media));
+        let heard = self.calls[slot].legs.each_ref().map(|leg| self.media.heard_at(&leg.media));
+        let call = &mut self.calls[slot];
         let [before_caller, before_callee] = call.heard_before;
-        call.record.from_caller = before_caller.followed_by(self.media.figures(&caller.media));
-        call.record.from_callee = before_callee.followed_by(self.media.figures(&callee.media));
-        let heard = [caller, callee].map(|leg| self.media.heard_at(&leg.media));
+        call.record.from_caller = before_caller.followed_by(figures[0]);
+        call.record.from_callee = before_callee.followed_by(figures[1]);
         if let Some(at) = heard.into_iter().flatten().max() {
             call.record.media_ms = call.ms(at);
         }
