@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use link::figures::NO_JITTER;
 use link::record::MediaFigures;
 use serde_json::Value;
 
 use super::Office;
 use crate::Refusal;
 use crate::cdr::{BillingMode, Cdr};
-use crate::page::Page;
+use crate::page::{Page, strange_cursor};
 use crate::shown::{self, OPINIONS, QualityShown, hundredths};
 
 /// Gateways that have a line of their own.
@@ -40,6 +41,8 @@ struct Sums {
     settled: u64,
     lost: u64,
     jitter_us: u64,
+    /// Calls whose jitter was measured.
+    timed: u64,
     mos: f64,
     opinions: [u64; OPINIONS.len()],
 }
@@ -64,7 +67,10 @@ impl Qualities {
         sums.packets = sums.packets.saturating_add(figures.packets);
         sums.settled = sums.settled.saturating_add(figures.settled());
         sums.lost = sums.lost.saturating_add(figures.lost.into());
-        sums.jitter_us = sums.jitter_us.saturating_add(figures.jitter_us.into());
+        if !figures.is(NO_JITTER) {
+            sums.timed += 1;
+            sums.jitter_us = sums.jitter_us.saturating_add(figures.jitter_us.into());
+        }
         sums.mos += mos;
         let class = OPINIONS.iter().position(|end| mos <= *end).unwrap_or(OPINIONS.len() - 1);
         sums.opinions[class] += 1;
@@ -81,8 +87,9 @@ impl Qualities {
                 settled: sums.settled,
                 lost: sums.lost,
                 loss_percent: hundredths(sums.lost as f64 * 100.0 / sent as f64),
-                jitter_us: sums.jitter_us / sums.calls.max(1),
+                jitter_us: sums.jitter_us / sums.timed.max(1),
                 mos: hundredths(sums.mos / sums.calls.max(1) as f64),
+                mos_sum: sums.mos,
                 opinions: sums.opinions,
             }
         })
@@ -111,16 +118,14 @@ impl Office {
     }
 
     /// A page of it; the cursor is a gateway's name behind its side.
-    pub(super) fn quality_page(&self, page: &Page) -> Value {
+    pub(super) fn quality_page(&self, page: &Page) -> Result<Value, Refusal> {
         let place = |line: &QualityShown| format!("{}/{}", line.gateway, line.side);
-        let behind = page.cursor.as_deref();
-        // In the order of the lines, so a line that is gone meanwhile, as none is, would begin anew.
-        let lines = self.qualities.shown();
-        let lines: Vec<_> = match behind {
-            None => lines.collect(),
-            Some(cursor) => lines.skip_while(|line| place(line) != cursor).skip(1).collect(),
-        };
-        page.fill(lines, place, shown::json)
+        let mut lines = self.qualities.shown();
+        if let Some(cursor) = page.cursor.as_deref() {
+            // No line is ever gone.
+            lines.find(|line| place(line) == cursor).ok_or_else(strange_cursor)?;
+        }
+        Ok(page.fill(lines, place, shown::json))
     }
 
     /// What an API asks of it.
@@ -128,7 +133,7 @@ impl Office {
         &self,
         query: &BTreeMap<String, String>,
     ) -> Result<Value, Refusal> {
-        Ok(self.quality_page(&Page::read(query)?))
+        self.quality_page(&Page::read(query)?)
     }
 }
 
@@ -146,11 +151,17 @@ mod tests {
         qualities.note("acme", Side::Mapping, &figures(970, 100, 30, 4_000));
         qualities.note("acme", Side::Mapping, &figures(1_000, 1_000, 0, 2_000));
         qualities.note("acme", Side::Routing, &figures(500, 0, 500, 0));
+        // Of a clock by which nobody measured, so it has no part in the jitter.
+        let untimed = MediaFigures { flags: NO_JITTER, ..figures(0, 0, 0, 0) };
+        qualities.note("wide", Side::Mapping, &MediaFigures { packets: 9, ..untimed });
+        qualities.note("wide", Side::Mapping, &figures(9, 0, 0, 5_000));
         // Nobody spoke, or nobody knows who did.
         qualities.note("acme", Side::Mapping, &figures(0, 0, 0, 0));
         qualities.note("", Side::Mapping, &figures(10, 0, 0, 0));
         let lines: Vec<_> = qualities.shown().collect();
-        assert_eq!(lines.len(), 2);
+        assert_eq!(lines.len(), 3);
+        assert_eq!((lines[2].calls, lines[2].jitter_us), (2, 5_000));
+        assert!((lines[0].mos_sum / 2.0 - lines[0].mos).abs() < 0.005);
         let QualityShown { calls, packets, settled, lost, jitter_us, opinions, .. } = &lines[0];
         assert_eq!((*calls, *packets, *settled, *lost, *jitter_us), (2, 1_970, 870, 30, 3_000));
         assert_eq!(*opinions, [0, 0, 0, 0, 1, 1], "4.12 and 4.39");

@@ -183,10 +183,12 @@ pub struct QualityShown {
     pub lost: u64,
     /// Of all of them, percent.
     pub loss_percent: f64,
-    /// Jitter of the average call.
+    /// Jitter of the average call, of those whose jitter was measured.
     pub jitter_us: u64,
     /// Mean opinion score of the average call.
     pub mos: f64,
+    /// Those of all calls added up; with `calls` it gives the mean of any time.
+    pub mos_sum: f64,
     /// Calls with a mean opinion score up to 2.58, 3.1, 3.6, 4.03, 4.34, and above.
     pub opinions: [u64; OPINIONS.len()],
 }
