@@ -75,6 +75,13 @@ fn every_route_answers_and_says_what_is_wrong_as_a_problem() {
     for figure in ["tollgate_ready 0", "tollgate_asks_expired_total 0"] {
         assert!(text.contains(figure), "{figure}: {text}");
     }
+    // Of a counter the samples are named as its type is, of others but for what a histogram adds.
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split(['{', ' ']).next().unwrap();
+        let family = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part));
+        let is_typed = |name: &str| text.contains(&format!("# TYPE {name} "));
+        assert!(is_typed(name) || family.is_some_and(is_typed), "{line}: {text}");
+    }
 }
 
 #[test]

@@ -32,9 +32,14 @@ pub(super) fn label(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
+/// What stands over the samples of a family; of a counter the family is named as its samples are.
+fn head(out: &mut String, family: &str, kind: &str, help: &str) {
+    let _ = writeln!(out, "# HELP {family} {help}\n# TYPE {family} {kind}");
+}
+
 /// Which way packets and calls go.
 pub(super) fn metrics_of_paths(shared: &Shared, paths: &CallPaths, out: &mut String) {
-    out.push_str("# TYPE tollgate_calls_by_path gauge\n");
+    head(out, "tollgate_calls_by_path", "gauge", "Running calls by the way of their media.");
     for (path, calls) in paths.named() {
         let _ = writeln!(out, "tollgate_calls_by_path{{path=\"{path}\"}} {calls}");
     }
@@ -45,7 +50,12 @@ pub(super) fn metrics_of_paths(shared: &Shared, paths: &CallPaths, out: &mut Str
         (0..shared.link.sizes().workers).filter_map(|worker| shared.link.control_side(worker).ok());
     let counted = sides.flat_map(|side| side.counters.iter().collect::<Vec<_>>());
     let careful: u64 = counted.filter(|(name, _)| name == "media_relayed").map(|(_, n)| n).sum();
-    out.push_str("# TYPE tollgate_media_packets counter\n");
+    head(
+        out,
+        "tollgate_media_packets_total",
+        "counter",
+        "Packets relayed by the driver, and by workers.",
+    );
     for (path, packets) in [("settled", settled), ("careful", careful)] {
         let _ = writeln!(out, "tollgate_media_packets_total{{path=\"{path}\"}} {packets}");
     }
@@ -56,7 +66,12 @@ pub(super) fn metrics_of_quality(quality: &[QualityShown], out: &mut String) {
     let names = |line: &QualityShown| {
         format!("gateway=\"{}\",side=\"{}\"", label(&line.gateway), line.side)
     };
-    out.push_str("# TYPE tollgate_gateway_media_packets counter\n");
+    head(
+        out,
+        "tollgate_gateway_media_packets_total",
+        "counter",
+        "Packets of ended calls that came from the gateway.",
+    );
     for line in quality {
         let careful = line.packets.saturating_sub(line.settled);
         for (path, packets) in [("settled", line.settled), ("careful", careful)] {
@@ -67,15 +82,20 @@ pub(super) fn metrics_of_quality(quality: &[QualityShown], out: &mut String) {
             );
         }
     }
-    out.push_str("# TYPE tollgate_gateway_media_lost counter\n");
+    head(
+        out,
+        "tollgate_gateway_media_lost_total",
+        "counter",
+        "Packets of ended calls that never came from it.",
+    );
     for line in quality {
         let _ = writeln!(out, "tollgate_gateway_media_lost_total{{{}}} {}", names(line), line.lost);
     }
-    out.push_str("# TYPE tollgate_gateway_jitter_us gauge\n");
+    head(out, "tollgate_gateway_jitter_us", "gauge", "Jitter of its average ended call.");
     for line in quality {
         let _ = writeln!(out, "tollgate_gateway_jitter_us{{{}}} {}", names(line), line.jitter_us);
     }
-    out.push_str("# TYPE tollgate_gateway_mos histogram\n");
+    head(out, "tollgate_gateway_mos", "histogram", "Its ended calls by mean opinion score.");
     for line in quality {
         let names = names(line);
         let mut calls = 0;
@@ -84,9 +104,29 @@ pub(super) fn metrics_of_quality(quality: &[QualityShown], out: &mut String) {
             let _ = writeln!(out, "tollgate_gateway_mos_bucket{{{names},le=\"{end}\"}} {calls}");
         }
         let _ = writeln!(out, "tollgate_gateway_mos_bucket{{{names},le=\"+Inf\"}} {calls}");
-        let sum = line.mos * line.calls as f64;
-        let _ = writeln!(out, "tollgate_gateway_mos_sum{{{names}}} {sum:.2}");
+        let _ = writeln!(out, "tollgate_gateway_mos_sum{{{names}}} {}", line.mos_sum);
         let _ = writeln!(out, "tollgate_gateway_mos_count{{{names}}} {}", line.calls);
+    }
+}
+
+/// Each sample stands under the type of its family (version 0.0.4 of the text format).
+#[cfg(test)]
+pub(super) fn every_sample_has_its_type(text: &str) {
+    let mut family = ("", "");
+    for line in text.lines() {
+        if let Some(said) = line.strip_prefix("# TYPE ") {
+            family = said.split_once(' ').unwrap();
+            assert_eq!(family.1 == "counter", family.0.ends_with("_total"), "{line}");
+        } else if !line.starts_with('#') {
+            let end = line.find(['{', ' ']).unwrap();
+            let parts: &[&str] = match family.1 {
+                "histogram" => &["_bucket", "_sum", "_count"],
+                "summary" => &["", "_sum", "_count"],
+                _ => &[""],
+            };
+            let is_its = parts.iter().any(|part| line[..end] == format!("{}{part}", family.0));
+            assert!(is_its, "{line}, under {family:?}");
+        }
     }
 }
 
@@ -103,7 +143,7 @@ mod tests {
             packets: 300,
             settled: 200,
             lost: 9,
-            mos: 4.2,
+            mos_sum: 12.6,
             opinions: [0, 1, 0, 0, 2, 0],
             ..QualityShown::default()
         };
@@ -117,10 +157,11 @@ mod tests {
             format!("tollgate_gateway_mos_bucket{{{names},le=\"2.58\"}} 0"),
             format!("tollgate_gateway_mos_bucket{{{names},le=\"4.03\"}} 1"),
             format!("tollgate_gateway_mos_bucket{{{names},le=\"+Inf\"}} 3"),
-            format!("tollgate_gateway_mos_sum{{{names}}} 12.60"),
+            format!("tollgate_gateway_mos_sum{{{names}}} 12.6"),
             format!("tollgate_gateway_mos_count{{{names}}} 3"),
         ] {
             assert!(out.lines().any(|line| line == wanted), "{wanted}\n{out}");
         }
+        every_sample_has_its_type(&out);
     }
 }

@@ -216,7 +216,7 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
             );
         }
     }
-    out.push_str("# TYPE tollgate_worker_events counter\n");
+    out.push_str("# TYPE tollgate_worker_events_total counter\n");
     for worker in 0..sizes.workers {
         let Ok(side) = shared.link.control_side(worker) else { continue };
         for (name, value) in side.counters.iter() {
@@ -226,13 +226,14 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
             );
         }
     }
-    out.push_str("# TYPE tollgate_driver_packets counter\n");
-    for count in reconcile::counters(&shared.maps) {
-        let DriverCounter { reason, packets, spared, .. } = count;
+    out.push_str("# TYPE tollgate_driver_packets_total counter\n");
+    let counted = reconcile::counters(&shared.maps);
+    for DriverCounter { reason, packets, .. } in &counted {
         let _ = writeln!(out, "tollgate_driver_packets_total{{reason=\"{reason}\"}} {packets}");
-        if spared > 0 {
-            let _ = writeln!(out, "tollgate_driver_spared_total{{reason=\"{reason}\"}} {spared}");
-        }
+    }
+    out.push_str("# TYPE tollgate_driver_spared_total counter\n");
+    for DriverCounter { reason, spared, .. } in counted.iter().filter(|count| count.spared > 0) {
+        let _ = writeln!(out, "tollgate_driver_spared_total{{reason=\"{reason}\"}} {spared}");
     }
     out.push_str("# TYPE tollgate_decision_us summary\n");
     let histogram = histogram(shared);
@@ -258,7 +259,7 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
         let figures = status.registrations;
         let live = figures.live;
         let _ = writeln!(out, "# TYPE tollgate_registrations gauge\ntollgate_registrations {live}");
-        out.push_str("# TYPE tollgate_registration_events counter\n");
+        out.push_str("# TYPE tollgate_registration_events_total counter\n");
         for (name, count) in [
             ("accepted", figures.accepted),
             ("refused", figures.refused),
@@ -270,18 +271,18 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
         let DefenceFigures { suspended, refused, evaluated, regulars } = &status.defence;
         let _ = writeln!(out, "# TYPE tollgate_suspended gauge\ntollgate_suspended {suspended}");
         let _ = writeln!(out, "# TYPE tollgate_regulars gauge\ntollgate_regulars {regulars}");
-        out.push_str("# TYPE tollgate_logins counter\n");
+        out.push_str("# TYPE tollgate_logins_total counter\n");
         for (name, count) in [("evaluated", evaluated), ("shut_out", refused)] {
             let _ = writeln!(out, "tollgate_logins_total{{name=\"{name}\"}} {count}");
         }
         let AbuseFigures { listed, calls, refused } = &status.abuse;
         let _ = writeln!(out, "# TYPE tollgate_abusers gauge\ntollgate_abusers {listed}");
-        out.push_str("# TYPE tollgate_dear_calls counter\n");
+        out.push_str("# TYPE tollgate_dear_calls_total counter\n");
         for (name, count) in [("counted", calls), ("refused", refused)] {
             let _ = writeln!(out, "tollgate_dear_calls_total{{name=\"{name}\"}} {count}");
         }
         let FenceFigures { signalling, description, media, access } = &status.fences;
-        out.push_str("# TYPE tollgate_outside counter\n");
+        out.push_str("# TYPE tollgate_outside_total counter\n");
         for (name, count) in [
             ("signalling", signalling),
             ("description", description),
@@ -293,7 +294,7 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
         let expired = status.asks.expired;
         let _ = writeln!(
             out,
-            "# TYPE tollgate_asks_expired counter\ntollgate_asks_expired_total {expired}"
+            "# TYPE tollgate_asks_expired_total counter\ntollgate_asks_expired_total {expired}"
         );
     }
     out
