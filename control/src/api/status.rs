@@ -195,6 +195,18 @@ fn live(shared: &Shared) -> impl Iterator<Item = ((u32, u32), CallShown)> + '_ {
     })
 }
 
+fn metrics_of_driver(shared: &Shared, out: &mut String) {
+    out.push_str("# TYPE tollgate_driver_packets_total counter\n");
+    let counted = reconcile::counters(&shared.maps);
+    for DriverCounter { reason, packets, .. } in &counted {
+        let _ = writeln!(out, "tollgate_driver_packets_total{{reason=\"{reason}\"}} {packets}");
+    }
+    out.push_str("# TYPE tollgate_driver_spared_total counter\n");
+    for DriverCounter { reason, spared, .. } in counted.iter().filter(|count| count.spared > 0) {
+        let _ = writeln!(out, "tollgate_driver_spared_total{{reason=\"{reason}\"}} {spared}");
+    }
+}
+
 /// Prometheus text: every counter of workers and driver, the gauges of `status`.
 pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
     let mut out = String::new();
@@ -226,15 +238,7 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
             );
         }
     }
-    out.push_str("# TYPE tollgate_driver_packets_total counter\n");
-    let counted = reconcile::counters(&shared.maps);
-    for DriverCounter { reason, packets, .. } in &counted {
-        let _ = writeln!(out, "tollgate_driver_packets_total{{reason=\"{reason}\"}} {packets}");
-    }
-    out.push_str("# TYPE tollgate_driver_spared_total counter\n");
-    for DriverCounter { reason, spared, .. } in counted.iter().filter(|count| count.spared > 0) {
-        let _ = writeln!(out, "tollgate_driver_spared_total{{reason=\"{reason}\"}} {spared}");
-    }
+    metrics_of_driver(shared, &mut out);
     out.push_str("# TYPE tollgate_decision_us summary\n");
     let histogram = histogram(shared);
     for quantile in [0.5, 0.99, 0.999] {
