@@ -175,9 +175,9 @@ fn media_that_go_from_end_to_end_never_come_by() {
     drop(london);
 }
 
-/// Room for five calls, and on each side ports for three.
+/// Room for four calls, and on each side ports for three.
 const SMALL: &str =
-    "last_port = 10005\n\n[limits]\ncalls = 5\ntransactions = 1000\nkept_messages = 1000\n";
+    "last_port = 10005\n\n[limits]\ncalls = 4\ntransactions = 1000\nkept_messages = 1000\n";
 
 #[test]
 fn without_free_ports_calls_are_refused_until_some_have_rested() {
