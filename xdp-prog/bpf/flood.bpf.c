@@ -127,7 +127,7 @@ struct {
 
 /* What waits is the kernel's own loop: a run of few packets takes it milliseconds to begin and to end. */
 #define STREAMS_LOOKS 4000
-#define STREAMS_BEHIND_MAX 10000000
+#define STREAMS_BEHIND_MAX 200000 /* more at once would find the ring of a cable full */
 
 /* Of interfaces of any namespace. */
 struct {
