@@ -124,6 +124,16 @@ impl Drop for Running {
     }
 }
 
+/// A MAC address as people write it.
+///
+/// # Errors
+/// When it is none.
+pub fn mac_of(text: &str) -> Result<[u8; 6], Error> {
+    let bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16));
+    let bytes: Vec<u8> = bytes.collect::<Result<_, _>>()?;
+    bytes.try_into().map_err(|_| format!("{text} is no MAC address").into())
+}
+
 /// An address as the kernel's tables of sockets write it: words of four bytes in the machine's order.
 fn in_proc(at: SocketAddr) -> String {
     let bytes = match at.ip() {
@@ -279,10 +289,7 @@ impl Lab {
     pub fn mac(&self, place: &str, interface: &str) -> Result<[u8; 6], Error> {
         let link = self.run(place, "ip", &["-o", "link", "show", interface])?;
         let mut words = link.split_whitespace().skip_while(|&word| word != "link/ether");
-        let text = words.nth(1).ok_or_else(|| format!("{interface} has no address"))?;
-        let bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16));
-        let bytes: Vec<u8> = bytes.collect::<Result<_, _>>()?;
-        bytes.try_into().map_err(|_| format!("{text} is no MAC address").into())
+        mac_of(words.nth(1).ok_or_else(|| format!("{interface} has no address"))?)
     }
 
     /// Sends a signal to one of the daemons.

@@ -57,10 +57,18 @@ impl Load<'_> {
             dscp: 0,
             ttl: 64,
         };
-        let mut frame = vec![0; self.message.len() + datagram::HEADERS_BYTES_MAX];
-        let length = datagram::write(&mut frame, &headers, self.message)
-            .ok_or("the message has no room in a frame")?;
-        frame.truncate(length);
-        Ok(frame)
+        framed(&headers, self.message)
     }
+}
+
+/// A datagram as a frame.
+///
+/// # Errors
+/// When it is too long for one.
+pub fn framed(headers: &Headers, payload: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut frame = vec![0; payload.len() + datagram::HEADERS_BYTES_MAX];
+    let length = datagram::write(&mut frame, headers, payload)
+        .ok_or("what is said has no room in a frame")?;
+    frame.truncate(length);
+    Ok(frame)
 }

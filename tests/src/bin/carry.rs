@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tests::carrier::{BUSINESS, number};
 use tests::lab::{BOX_CUSTOMER_SIDE, Error, Lab, Running};
-use wire::datagram::{self, Headers};
+use tests::load::framed;
+use wire::datagram::Headers;
 use xdp_prog::{Proof, Proven, Stream, Streams};
 
 const CALLS: u64 = 5_000;
@@ -250,10 +251,7 @@ fn frame(streams: &[Stream]) -> Result<Vec<u8>, Error> {
         dscp: 46,
         ttl: 64,
     };
-    let mut frame = vec![0; packet.len() + datagram::HEADERS_BYTES_MAX];
-    let length = datagram::write(&mut frame, &headers, &packet).unwrap_or(0);
-    frame.truncate(length);
-    Ok(frame)
+    framed(&headers, &packet)
 }
 
 impl Outcome {

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tests::carrier::{BUSINESS, number};
-use tests::lab::{BOX_CUSTOMER_SIDE, Error, Lab, Running};
+use tests::lab::{BOX_CUSTOMER_SIDE, Error, Lab, Running, mac_of};
+use tests::load::framed;
 use tests::sim::digest::{Account, Login};
-use wire::datagram::{self, Headers};
+use wire::datagram::Headers;
 use xdp_prog::{Bare, Flood, Floor};
 
 /// Who else is a customer; floods come in his name.
@@ -71,8 +72,7 @@ fn flood() -> Result<(), Error> {
         "many" => many(),
         one => vec![one.parse()?],
     };
-    let destination_mac = mac(&argument("--mac")?)?;
-    let frame = frame(destination_mac, &message(&method));
+    let frame = frame(mac_of(&argument("--mac")?)?, &message(&method))?;
     let places: Vec<usize> = frame
         .windows(DIGITS.len())
         .enumerate()
@@ -98,12 +98,6 @@ fn many() -> Vec<Ipv4Addr> {
         .collect()
 }
 
-fn mac(text: &str) -> Result<[u8; 6], Error> {
-    let bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16));
-    let bytes: Vec<u8> = bytes.collect::<Result<_, _>>()?;
-    bytes.try_into().map_err(|_| format!("{text} is no MAC address").into())
-}
-
 fn message(method: &str) -> Vec<u8> {
     let peer = "192.0.2.77:5060";
     format!(
@@ -115,7 +109,7 @@ fn message(method: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-fn frame(destination_mac: [u8; 6], payload: &[u8]) -> Vec<u8> {
+fn frame(destination_mac: [u8; 6], payload: &[u8]) -> Result<Vec<u8>, Error> {
     /// Offset of the UDP checksum, which a flood leaves out.
     const UDP_CHECKSUM: usize = 40;
     let headers = Headers {
@@ -127,13 +121,11 @@ fn frame(destination_mac: [u8; 6], payload: &[u8]) -> Vec<u8> {
         dscp: 0,
         ttl: 64,
     };
-    let mut frame = vec![0; payload.len() + datagram::HEADERS_BYTES_MAX];
-    let length = datagram::write(&mut frame, &headers, payload).unwrap_or(0);
-    frame.truncate(length);
+    let mut frame = framed(&headers, payload)?;
     if let Some(checksum) = frame.get_mut(UDP_CHECKSUM..UDP_CHECKSUM + 2) {
         checksum.fill(0);
     }
-    frame
+    Ok(frame)
 }
 
 /// What comes while calls go on.
@@ -266,9 +258,7 @@ impl Siege {
         lab.run("box", "ip", &["route", "add", "default", "via", "10.10.1.1"])?;
         let aside = "ip link add tgu0 type veth peer name tgu1 && ip link set tgu0 up && ip link set tgu1 up";
         lab.run("cust", "sh", &["-c", aside])?;
-        let link = lab.run("box", "ip", &["-o", "link", "show", "tgb0"])?;
-        let mut words = link.split_whitespace().skip_while(|&word| word != "link/ether");
-        let mac = words.nth(1).ok_or("tgb0 has no address")?.to_owned();
+        let mac = lab.mac("box", "tgb0")?.map(|byte| format!("{byte:02x}")).join(":");
         let account = Account { user: "105".into(), password: SECRET.into(), modern: false };
         let mut siege = Self { lab, mac, login: Login::new(account), knocks: 0 };
         let heard = siege.registers()?;
