@@ -589,9 +589,9 @@ impl Switch {
                 }
                 Machine::InviteClient(state) => {
                     let (next, effect) = state.step(invite_client::Input::Fired(timer));
-                    // An INVITE that is to be cancelled is not repeated: nobody wants it to arrive.
-                    let is_wanted = !transaction.cancel_wanted;
-                    if effect == invite_client::Effect::Resend && is_wanted {
+                    // Also one that is to be cancelled: who rings with a 180 that was lost on its way would
+                    // never hear the CANCEL, which has to wait for a 1xx (§9.1).
+                    if effect == invite_client::Effect::Resend {
                         self.resend(key);
                     }
                     self.client_fired(now, key, Machine::InviteClient(next));

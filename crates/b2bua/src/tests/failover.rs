@@ -87,7 +87,7 @@ fn a_silent_vendor_is_given_up_after_4_seconds_and_cancelled_when_it_wakes() {
     let second = world.vendor_gets(1, "INVITE ");
     world.wait_ms(1_000);
     world.ignore_messages();
-    // An INVITE that nobody wants any more is not repeated; a CANCEL must wait for a 1xx.
+    // A CANCEL must wait for a 1xx.
     world.vendor_says(0, &first, 180, "v", "");
     let cancel = world.vendor_gets(0, "CANCEL ");
     assert_eq!(header(&cancel, "Via"), header(&first, "Via"));
