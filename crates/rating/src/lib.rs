@@ -4,16 +4,18 @@
 //! [`Price`] and [`Rounding`]. Both are frozen at admission into the eight words of [`Terms`], so a
 //! stored call can be charged again at any time to the same digit.
 //!
-//! Read `money.rs`, then `price.rs`, then `charge.rs`, then `terms.rs`.
+//! Read `money.rs`, then `price.rs` and `tariff.rs`, then `charge.rs`, then `terms.rs`.
 
 #![forbid(unsafe_code)]
 
 pub mod charge;
 mod money;
 mod price;
+mod tariff;
 mod terms;
 
 pub use charge::{Charge, Rounding, charge};
 pub use money::{Money, MoneyFault, RoundingMode};
-pub use price::{Price, PriceFault, Tariff};
+pub use price::{Price, PriceFault};
+pub use tariff::Tariff;
 pub use terms::Terms;

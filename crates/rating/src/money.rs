@@ -37,7 +37,7 @@ impl fmt::Display for MoneyFault {
 impl std::error::Error for MoneyFault {}
 
 /// How a fraction becomes the last digit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum RoundingMode {
     /// To the nearest, a half to the even digit.

@@ -1,8 +1,6 @@
-//! What a destination costs, and the tariff it stands in.
+//! What a destination costs.
 
 use std::fmt;
-
-use numbers::PrefixTable;
 
 use crate::{Money, RoundingMode};
 
@@ -10,7 +8,7 @@ use crate::{Money, RoundingMode};
 const FEE_PRECISION_MAX: u8 = 6;
 
 /// The price of one destination, with everything a charge depends on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Price {
     /// The tariff it came from.
     pub tariff: u32,
@@ -118,40 +116,6 @@ impl Price {
     }
 }
 
-/// Prices by prefix. Immutable; a change is a new version.
-#[derive(Clone, Debug, Default)]
-pub struct Tariff {
-    prices: PrefixTable<Price>,
-}
-
-impl Tariff {
-    /// A tariff of these prefixes.
-    #[must_use]
-    pub fn build(prices: impl IntoIterator<Item = (String, Price)>) -> Self {
-        Self { prices: PrefixTable::build(prices) }
-    }
-
-    /// The price of a number: that of its longest prefix.
-    #[must_use]
-    pub fn price(&self, number: &[u8]) -> Option<Price> {
-        self.prices
-            .longest(number)
-            .map(|(digits, price)| Price { prefix_digits: digits as u8, ..*price })
-    }
-
-    /// How many prefixes it has.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.prices.len()
-    }
-
-    /// Whether it has none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.prices.is_empty()
-    }
-}
-
 #[cfg(test)]
 pub(crate) fn per_minute(rate: &str, minimum_s: u32, increment_s: u32) -> Price {
     Price {
@@ -194,14 +158,5 @@ mod tests {
             assert_eq!(wrong.check(), Err(fault));
             assert_eq!(Price::from_words(&wrong.to_words()), None);
         }
-    }
-
-    #[test]
-    fn the_price_of_a_number_is_that_of_its_longest_prefix() {
-        let (uk, london) = (per_minute("0.01", 1, 1), per_minute("0.02", 1, 1));
-        let tariff = Tariff::build([("44".to_owned(), uk), ("4420".to_owned(), london)]);
-        assert_eq!(tariff.price(b"442071").map(|price| price.rate), Some(london.rate));
-        assert_eq!(tariff.price(b"441130").map(|price| price.rate), Some(uk.rate));
-        assert_eq!(tariff.price(b"33"), None);
     }
 }

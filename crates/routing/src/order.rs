@@ -199,8 +199,8 @@ fn select_by<'g>(
     let mut choices: Vec<Choice> = Vec::new();
     let mut considered: Vec<Considered> = Vec::new();
     let mut terminated = false;
-    let levels: Vec<(usize, &Vec<u32>)> = table.by_prefix.all(query.callee).collect();
-    for (prefix_digits, served) in levels.into_iter().rev() {
+    let levels: Vec<(usize, &Vec<u32>)> = table.by_prefix.matching(query.callee).collect();
+    for (prefix_digits, served) in levels {
         let mut level: Vec<(&RoutingGateway, Option<Price>)> = Vec::new();
         let mut ends_here = false;
         for id in served {

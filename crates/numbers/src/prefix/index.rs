@@ -1,0 +1,199 @@
+//! The longest prefix of a number of digits, in a few lines of memory whatever the size of the table.
+//!
+//! The first digits of a number are a place in a plain array. Below it each node is one line of memory and takes
+//! two digits, or one and the end of the number: one bit says which of these pairs lead on, another where the answer
+//! changes along those that do not, and counting bits tells where it stands. Neighbours with the same answer share one.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use super::{Link, Place};
+
+/// After the digits: the number is over, or goes on with something else.
+const END: usize = 10;
+/// Pairs of a digit and a digit or the end.
+const PAIRS: usize = 10 * (END + 1);
+
+/// See the head of this file. It knows the prefixes of digits alone.
+#[derive(Clone, Debug)]
+pub(super) struct Index {
+    head_digits: usize,
+    /// By the first digits.
+    heads: Vec<Head>,
+    nodes: Vec<Node>,
+    answers: Vec<Place>,
+    /// There are prefixes that are not of digits alone.
+    is_partial: bool,
+}
+
+/// What the first digits lead to.
+#[derive(Clone, Copy, Debug)]
+enum Head {
+    Answer(Place),
+    Node(u32),
+}
+
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Node {
+    /// Pairs that lead on, to nodes that stand together.
+    leads: u128,
+    /// Pairs from which on another answer holds.
+    turns: u128,
+    nodes_from: u32,
+    answers_from: u32,
+}
+
+const _: () = assert!(size_of::<Node>() == 64);
+
+impl Index {
+    /// Of sorted keys, none twice, and the lengths of them.
+    pub(super) fn build(keys: &[String], links: &[Link]) -> Self {
+        let is_digits = |key: &&[u8]| key.iter().all(u8::is_ascii_digit);
+        let entries = keys.iter().map(String::as_bytes).zip((0..links.len()).map(Place::of));
+        let entries: Vec<(&[u8], Place)> = entries.filter(|(key, _)| is_digits(key)).collect();
+        let mut builder = Builder { entries: &entries, waiting: VecDeque::new(), nodes: 0 };
+        let head_digits = match entries.len() {
+            ..2_000 => 2,
+            2_000..20_000 => 3,
+            20_000..200_000 => 4,
+            _ => 5,
+        };
+        let mut index = Self {
+            head_digits,
+            heads: Vec::with_capacity(10_usize.pow(head_digits as u32)),
+            nodes: Vec::new(),
+            answers: Vec::new(),
+            is_partial: entries.len() < keys.len(),
+        };
+        builder.head(&mut index, 0..entries.len(), 0, Place::NONE);
+        while let Some(below) = builder.waiting.pop_front() {
+            let node = builder.node(&mut index.answers, below);
+            index.nodes.push(node);
+        }
+        index
+    }
+
+    /// The longest prefix of `number`; `None`: the tree has to say, since it is short, or not of digits alone.
+    pub(super) fn longest(&self, number: &[u8]) -> Option<Place> {
+        if self.is_partial && !number.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let (first, mut rest) = number.split_at_checked(self.head_digits)?;
+        let place = first.iter().try_fold(0, |place, byte| {
+            let digit = symbol(Some(byte));
+            (digit != END).then_some(place * 10 + digit)
+        })?;
+        let mut node = match self.heads.get(place)? {
+            Head::Answer(answer) => return Some(*answer),
+            Head::Node(node) => *node,
+        };
+        loop {
+            let Node { leads, turns, nodes_from, answers_from } = *self.nodes.get(node as usize)?;
+            let pair = match symbol(rest.first()) {
+                END => PAIRS,
+                digit => digit * (END + 1) + symbol(rest.get(1)),
+            };
+            let up_to = (2 << pair) - 1;
+            if leads >> pair & 1 == 0 {
+                let answer = answers_from + (turns & up_to).count_ones() - 1;
+                return self.answers.get(answer as usize).copied();
+            }
+            node = nodes_from + (leads & up_to).count_ones() - 1;
+            rest = rest.get(2..)?;
+        }
+    }
+}
+
+fn symbol(byte: Option<&u8>) -> usize {
+    byte.map(|byte| usize::from(byte.wrapping_sub(b'0')))
+        .filter(|&digit| digit < END)
+        .unwrap_or(END)
+}
+
+struct Builder<'k> {
+    /// Keys of digits alone, sorted.
+    entries: &'k [(&'k [u8], Place)],
+    /// Nodes that were promised, in their order.
+    waiting: VecDeque<Below>,
+    nodes: u32,
+}
+
+/// What a node is made of: keys that agree up to a depth and go on, and what holds where none does.
+struct Below {
+    keys: Range<usize>,
+    depth: usize,
+    answer: Place,
+}
+
+impl Builder<'_> {
+    /// All heads that begin with what these keys begin with, in order.
+    fn head(&mut self, index: &mut Index, keys: Range<usize>, depth: usize, answer: Place) {
+        let (keys, answer) = self.ends(keys, depth, answer);
+        if depth < index.head_digits {
+            for digit in 0..10 {
+                self.head(index, self.with(&keys, depth, digit), depth + 1, answer);
+            }
+        } else if keys.is_empty() {
+            index.heads.push(Head::Answer(answer));
+        } else {
+            let node = self.promise(Below { keys, depth, answer });
+            index.heads.push(Head::Node(node));
+        }
+    }
+
+    fn node(&mut self, answers: &mut Vec<Place>, below: Below) -> Node {
+        let Below { keys, depth, answer } = below;
+        let (nodes_from, answers_from) = (self.nodes, answers.len() as u32);
+        let mut node = Node { leads: 0, turns: 0, nodes_from, answers_from };
+        let mut last = None;
+        let mut answers_with = |node: &mut Node, pair: usize, answer: Place| {
+            if last.replace(answer) != Some(answer) {
+                node.turns |= 1 << pair;
+                answers.push(answer);
+            }
+        };
+        for digit in 0..10 {
+            let (inner, answer) = self.ends(self.with(&keys, depth, digit), depth + 1, answer);
+            for second in 0..END {
+                let pair = digit * (END + 1) + second;
+                let keys = self.with(&inner, depth + 1, second);
+                let (keys, answer) = self.ends(keys, depth + 2, answer);
+                if keys.is_empty() {
+                    answers_with(&mut node, pair, answer);
+                } else {
+                    node.leads |= 1 << pair;
+                    self.promise(Below { keys, depth: depth + 2, answer });
+                }
+            }
+            answers_with(&mut node, digit * (END + 1) + END, answer);
+        }
+        answers_with(&mut node, PAIRS, answer);
+        node
+    }
+
+    /// The number of a node that is made later.
+    fn promise(&mut self, below: Below) -> u32 {
+        self.waiting.push_back(below);
+        self.nodes += 1;
+        self.nodes - 1
+    }
+
+    /// Without the key that ends at this depth, which is the answer from there on.
+    fn ends(&self, keys: Range<usize>, depth: usize, answer: Place) -> (Range<usize>, Place) {
+        match self.entries.get(keys.start).filter(|_| !keys.is_empty()) {
+            Some((key, place)) if key.len() == depth => (keys.start + 1..keys.end, *place),
+            _ => (keys, answer),
+        }
+    }
+
+    /// Those of the keys that go on with a digit.
+    fn with(&self, keys: &Range<usize>, depth: usize, digit: usize) -> Range<usize> {
+        let digit = b'0' + digit as u8;
+        let all = self.entries.get(keys.clone()).unwrap_or_default();
+        let up_to = |wanted: u8| {
+            all.partition_point(|(key, _)| key.get(depth).is_some_and(|&it| it < wanted))
+        };
+        keys.start + up_to(digit)..keys.start + up_to(digit + 1)
+    }
+}
