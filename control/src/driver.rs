@@ -23,7 +23,7 @@ use crate::decide::{Command, Method, Missed, Office};
 use crate::journal::{Event, Severity};
 use crate::reconcile::{News, Sight};
 use crate::resolve::dns::{Names, Resolved};
-use crate::shown::PortFigures;
+use crate::shown::AddressPorts;
 use crate::store::{self, Change, Store};
 use crate::{Refusal, Time};
 
@@ -364,8 +364,7 @@ impl<C: Clock> Driver<C> {
             turns.missing_due = time.now + MISSING_LOOK;
             self.watch_workers(time);
             for (worker, side) in self.sides.iter().enumerate() {
-                let (ports, refused) = PortFigures::read(side.counters.iter());
-                self.office.handle_ports(time, worker, ports, refused);
+                self.office.handle_ports(time, worker, &AddressPorts::read(&side.ports));
             }
             for (worker, side) in self.sides.iter().enumerate() {
                 self.office.handle_missing(time, worker, |key| {

@@ -6,7 +6,9 @@ mod firewall;
 mod quality;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
+use link::ports::Pairs;
 use rating::Money;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -209,8 +211,10 @@ pub struct WorkerStatus {
     pub calls_max: u32,
     /// Ended calls whose record is not durable yet.
     pub records_waiting: usize,
-    /// Its media ports.
+    /// Its media ports, of all own addresses together.
     pub media_ports: PortFigures,
+    /// The same of each own address.
+    pub media_ports_by_address: Vec<AddressPorts>,
     /// Counters that are not zero, by name (docs/counters.md).
     pub counters: BTreeMap<String, u64>,
 }
@@ -226,24 +230,47 @@ pub struct PortFigures {
     pub free: u64,
 }
 
+/// Pairs of media ports of a worker at one own address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct AddressPorts {
+    /// The address.
+    pub address: IpAddr,
+    /// What its pairs are.
+    #[serde(flatten)]
+    pub ports: PortFigures,
+    /// How often one was wanted in vain since the worker began.
+    pub missed: u64,
+}
+
+impl AddressPorts {
+    /// Those of each own address of a worker.
+    pub fn read(told: &link::ports::Ports) -> Vec<Self> {
+        told.iter()
+            .map(|(address, pairs)| {
+                let Pairs { used, resting, free, missed } = pairs;
+                Self { address, ports: PortFigures { used, resting, free }, missed }
+            })
+            .collect()
+    }
+}
+
 impl PortFigures {
-    /// By what its worker has counted, and how many calls it refused for want of ports.
-    pub fn read(counters: impl Iterator<Item = (String, u64)>) -> (Self, u64) {
-        let [mut all, mut taken, mut returned, mut rested, mut refused] = [0; 5];
+    /// By what its worker has counted.
+    pub fn read(counters: impl Iterator<Item = (String, u64)>) -> Self {
+        let [mut all, mut taken, mut returned, mut rested] = [0; 4];
         for (name, value) in counters {
             match name.as_str() {
                 "media_ports" => all = value,
                 "media_ports_taken" => taken = value,
                 "media_ports_returned" => returned = value,
                 "media_ports_rested" => rested = value,
-                "refused_ports_full" => refused = value,
                 _ => {}
             }
         }
         // Each value is read whole, but not all of them at one moment.
         let used = taken.saturating_sub(returned).min(all);
         let resting = returned.saturating_sub(rested).min(all - used);
-        (Self { used, resting, free: all - used - resting }, refused)
+        Self { used, resting, free: all - used - resting }
     }
 }
 

@@ -46,7 +46,7 @@ static __always_inline enum reason enforce(enum reason said, const struct settin
 	return UNDECIDED;
 }
 
-/* On addresses for media alone that port is like any other. */
+/* Addresses for media alone are not among those. */
 static __always_inline int hears_sip(const struct packet *packet)
 {
 	return packet->port == sip_port && packet->own < service_addresses;
@@ -157,7 +157,9 @@ static __always_inline enum reason decide_udp(struct xdp_md *frame, struct packe
 			return reason;
 		return steer(frame, packet->of_call ? WORKER_CALL : WORKER_SIP, PASS_SIP);
 	}
-	reason = enforce(port_udp(settings, packet->port), settings, why);
+	/* For SIP nobody listens at an address for media alone, whatever is open. */
+	reason = packet->port == sip_port ? DROP_PORT : port_udp(settings, packet->port);
+	reason = enforce(reason, settings, why);
 	return reason == UNDECIDED ? PASS_PORT : reason;
 }
 

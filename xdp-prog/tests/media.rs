@@ -3,15 +3,16 @@
 
 mod guard;
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice, VlanSlice};
-use guard::{Guard, MEDIA, OWN4, OWN4_MEDIA, OWN6, SIP, in_own_world, ip, now, plan};
+use guard::{Guard, MEDIA, OWN4, OWN4_MEDIA, OWN6, SIP, free, in_own_world, ip, now, plan};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use xdp_prog::media::{Course, Heard, Hop, Media, Onward, Port};
-use xdp_prog::{Described, Plan, Protocol, Reason};
+use xdp_prog::{Described, Limits, Plan, Ports, Protocol, Reason};
 
 const PORT: u16 = MEDIA.0 + 40;
 /// That port, on the address of [`FAR4`]'s family.
@@ -299,12 +300,19 @@ fn each_address_has_ports_of_its_own() {
 #[test]
 fn an_address_for_media_alone_hears_no_sip() {
     in_own_world(|pins| {
-        let (guard, _socket) = Guard::with_socket(&plan(pins));
+        let (mut guard, _socket) = Guard::with_socket(&plan(pins));
         let options = b"OPTIONS sip:a SIP/2.0\r\n\r\n";
         guard.maps.admit().unwrap();
-        let judge = |own| guard.judge(&framed_to(own, SIP, options));
-        assert_eq!(judge(OWN4), Reason::WorkerSip);
-        assert_eq!(judge(OWN4_MEDIA), Reason::PassPort);
+        let judge = |guard: &Guard, own| guard.judge(&framed_to(own, SIP, options));
+        assert_eq!(judge(&guard, OWN4), Reason::WorkerSip);
+        assert_eq!(judge(&guard, OWN4_MEDIA), Reason::DropPort, "whatever is open besides");
+        let other = guard.judge(&framed_to(OWN4_MEDIA, SIP + 1, options));
+        assert_eq!(other, Reason::PassPort, "of others it is said by what is open");
+        let open = Ports { closed: true, udp: BTreeSet::from([SIP]), ..Ports::default() };
+        guard.maps.set_ports(&open).unwrap();
+        assert_eq!(judge(&guard, OWN4_MEDIA), Reason::DropPort);
+        guard.maps.set_limits(&Limits { monitor: true, ..free() }).unwrap();
+        assert_eq!(judge(&guard, OWN4_MEDIA), Reason::PassPort, "monitor mode stops nothing");
     });
 }
 

@@ -64,7 +64,8 @@ pub(super) fn metrics_of_paths(shared: &Shared, paths: &CallPaths, out: &mut Str
 /// What media of ended calls were like, by gateway.
 pub(super) fn metrics_of_quality(quality: &[QualityShown], out: &mut String) {
     let names = |line: &QualityShown| {
-        format!("gateway=\"{}\",side=\"{}\"", label(&line.gateway), line.side)
+        let QualityShown { gateway, kind, side, .. } = line;
+        format!("gateway=\"{}\",kind=\"{kind}\",side=\"{side}\"", label(gateway))
     };
     head(
         out,
@@ -138,6 +139,7 @@ mod tests {
     fn a_gateways_opinions_are_a_histogram_and_its_name_stays_in_its_quotes() {
         let line = QualityShown {
             gateway: "a\"b".into(),
+            kind: "gateway".into(),
             side: "routing".into(),
             calls: 3,
             packets: 300,
@@ -149,7 +151,7 @@ mod tests {
         };
         let mut out = String::new();
         metrics_of_quality(&[line], &mut out);
-        let names = r#"gateway="a\"b",side="routing""#;
+        let names = r#"gateway="a\"b",kind="gateway",side="routing""#;
         for wanted in [
             format!("tollgate_gateway_media_packets_total{{{names},path=\"careful\"}} 100"),
             format!("tollgate_gateway_media_packets_total{{{names},path=\"settled\"}} 200"),

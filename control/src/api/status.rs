@@ -19,8 +19,8 @@ use crate::cdr::{id_text, media};
 use crate::page::{Page, strange_cursor};
 use crate::reconcile;
 use crate::shown::{
-    self, AbuseFigures, CallShown, DefenceFigures, DriverCounter, FenceFigures, Held, Latency,
-    Moment, PacketExplained, PortFigures, Status, WorkerStatus, call_path, hundredths,
+    self, AbuseFigures, AddressPorts, CallShown, DefenceFigures, DriverCounter, FenceFigures, Held,
+    Latency, Moment, PacketExplained, PortFigures, Status, WorkerStatus, call_path, hundredths,
 };
 use crate::state::entity::parse;
 use crate::state::word::Recording;
@@ -76,7 +76,8 @@ fn status_of(shared: &Shared, held: &Held) -> Status {
             calls: live,
             calls_max: sizes.calls_per_worker,
             records_waiting: ended,
-            media_ports: PortFigures::read(side.counters.iter()).0,
+            media_ports: PortFigures::read(side.counters.iter()),
+            media_ports_by_address: AddressPorts::read(&side.ports),
             counters,
         });
     }
@@ -207,6 +208,23 @@ fn metrics_of_driver(shared: &Shared, out: &mut String) {
     }
 }
 
+fn metrics_of_ports(shared: &Shared, out: &mut String) {
+    let mut missed_ever = String::new();
+    out.push_str("# TYPE tollgate_media_ports gauge\n");
+    for worker in 0..shared.link.sizes().workers {
+        let Ok(side) = shared.link.control_side(worker) else { continue };
+        for AddressPorts { address, ports, missed } in AddressPorts::read(&side.ports) {
+            let PortFigures { used, resting, free } = ports;
+            let labels = format!("worker=\"{worker}\",address=\"{address}\"");
+            for (state, pairs) in [("used", used), ("resting", resting), ("free", free)] {
+                let _ = writeln!(out, "tollgate_media_ports{{{labels},state=\"{state}\"}} {pairs}");
+            }
+            let _ = writeln!(missed_ever, "tollgate_media_ports_missed_total{{{labels}}} {missed}");
+        }
+    }
+    let _ = write!(out, "# TYPE tollgate_media_ports_missed_total counter\n{missed_ever}");
+}
+
 /// Prometheus text: every counter of workers and driver, the gauges of `status`.
 pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
     let mut out = String::new();
@@ -217,17 +235,7 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
         let live = table.tenancies().filter(|(_, seen)| seen.state() == SlotState::Live).count();
         let _ = writeln!(out, "tollgate_calls{{worker=\"{worker}\"}} {live}");
     }
-    out.push_str("# TYPE tollgate_media_ports gauge\n");
-    for worker in 0..sizes.workers {
-        let Ok(side) = shared.link.control_side(worker) else { continue };
-        let PortFigures { used, resting, free } = PortFigures::read(side.counters.iter()).0;
-        for (state, pairs) in [("used", used), ("resting", resting), ("free", free)] {
-            let _ = writeln!(
-                out,
-                "tollgate_media_ports{{worker=\"{worker}\",state=\"{state}\"}} {pairs}"
-            );
-        }
-    }
+    metrics_of_ports(shared, &mut out);
     out.push_str("# TYPE tollgate_worker_events_total counter\n");
     for worker in 0..sizes.workers {
         let Ok(side) = shared.link.control_side(worker) else { continue };

@@ -305,6 +305,7 @@ impl Office {
                 self.close_openings(time, &entity);
                 self.upstream_changed(time, &entity);
                 if is_gateway(kind) {
+                    self.qualities.forget(entity.id());
                     self.depart(time, entity.id());
                 }
                 let subject = format!("{} {name}", kind.name());

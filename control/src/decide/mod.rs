@@ -57,7 +57,8 @@ pub use command::{Command, Method};
 pub use import::DenyRoom;
 pub use recordings::Missed;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use link::ask::Admit;
@@ -139,8 +140,8 @@ pub struct Office {
     certificates: certificates::Certificates,
     /// What was not recorded.
     recordings: recordings::Recordings,
-    /// How many calls each worker ever refused for want of media ports, as looked at last.
-    ports_refused: Vec<u64>,
+    /// How often each worker ever wanted a media port of an address in vain, as looked at last.
+    ports_missed: BTreeMap<(usize, IpAddr), u64>,
     /// The dataplane that is there: connections are its own.
     epoch: u64,
     /// Refusals of customers' calls without a record, because too much waited for the store.

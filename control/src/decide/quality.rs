@@ -1,9 +1,11 @@
 //! What media of ended calls were like, by the gateway that they came from.
 //!
 //! Sums since the start of control, for metrics: of whom there are too many to name each, phones and gateways beyond
-//! the thousandth, there is one line.
+//! the thousandth, there is one line, which is no gateway's whatever it is called. A gateway that is deleted takes its
+//! line with it; calls of it that end later count among the others.
 
 use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Unbounded};
 
 use link::figures::NO_JITTER;
 use link::record::MediaFigures;
@@ -34,8 +36,50 @@ impl Side {
     }
 }
 
+impl Side {
+    fn of(name: &str) -> Option<Self> {
+        [Self::Mapping, Self::Routing].into_iter().find(|side| side.name() == name)
+    }
+}
+
+/// Whose line it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    Gateway(String),
+    Phones,
+    Others,
+}
+
+impl Who {
+    fn name(&self) -> &str {
+        match self {
+            Self::Gateway(name) => name,
+            Self::Phones => "phones",
+            Self::Others => "others",
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Gateway(_) => "gateway",
+            Self::Phones | Self::Others => "crowd",
+        }
+    }
+
+    fn of(kind: &str, name: &str) -> Option<Self> {
+        match (kind, name) {
+            ("gateway", name) => Some(Self::Gateway(name.to_owned())),
+            ("crowd", "phones") => Some(Self::Phones),
+            ("crowd", "others") => Some(Self::Others),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Sums {
+    /// The gateway's number; 0: it is no gateway's line.
+    gateway: u32,
     calls: u64,
     packets: u64,
     settled: u64,
@@ -50,19 +94,20 @@ struct Sums {
 /// The sums of everybody who was heard.
 #[derive(Debug, Default)]
 pub(super) struct Qualities {
-    by: BTreeMap<(String, Side), Sums>,
+    by: BTreeMap<(Who, Side), Sums>,
 }
 
 impl Qualities {
-    fn note(&mut self, name: &str, side: Side, figures: &MediaFigures) {
-        let Some(mos) = figures.mos().filter(|_| figures.packets > 0 && !name.is_empty()) else {
-            return;
-        };
-        let mut key = (name.to_owned(), side);
+    fn note(&mut self, who: Who, gateway: u32, side: Side, figures: &MediaFigures) {
+        let is_somebody = figures.packets > 0 && !who.name().is_empty();
+        let Some(mos) = figures.mos().filter(|_| is_somebody) else { return };
+        let mut key = (who, side);
         if self.by.len() >= GATEWAYS_MAX && !self.by.contains_key(&key) {
-            key.0 = "others".to_owned();
+            key.0 = Who::Others;
         }
+        let gateway = if matches!(key.0, Who::Gateway(_)) { gateway } else { 0 };
         let sums = self.by.entry(key).or_default();
+        sums.gateway = gateway;
         sums.calls += 1;
         sums.packets = sums.packets.saturating_add(figures.packets);
         sums.settled = sums.settled.saturating_add(figures.settled());
@@ -76,11 +121,23 @@ impl Qualities {
         sums.opinions[class] += 1;
     }
 
+    /// A gateway is deleted.
+    pub(super) fn forget(&mut self, gateway: u32) {
+        self.by.retain(|_, sums| sums.gateway != gateway);
+    }
+
     fn shown(&self) -> impl Iterator<Item = QualityShown> {
-        self.by.iter().map(|((gateway, side), sums)| {
+        self.shown_behind(None)
+    }
+
+    /// The lines behind that one, which may be gone.
+    fn shown_behind(&self, last: Option<(Who, Side)>) -> impl Iterator<Item = QualityShown> {
+        let from = last.map_or(Unbounded, Excluded);
+        self.by.range((from, Unbounded)).map(|((who, side), sums)| {
             let sent = sums.packets.saturating_add(sums.lost).max(1);
             QualityShown {
-                gateway: gateway.clone(),
+                gateway: who.name().to_owned(),
+                kind: who.kind().to_owned(),
                 side: side.name().to_owned(),
                 calls: sums.calls,
                 packets: sums.packets,
@@ -101,15 +158,24 @@ impl Office {
     pub(super) fn note_quality(&mut self, cdr: &Cdr) {
         let record = &cdr.record;
         let is_phone = |id| self.state.customers.get(id).is_some_and(|one| one.ringing.is_some());
-        let caller = match cdr.billing_mode {
-            BillingMode::Phone => "phones",
-            _ if is_phone(record.customer_gateway) => "phones",
-            _ => &cdr.gateway,
-        };
+        let caller = record.customer_gateway;
         let callee = record.attempts().last().map_or(0, |attempt| attempt.gateway);
-        let callee = if is_phone(callee) { "phones" } else { &cdr.vendor_gateway };
-        self.qualities.note(caller, Side::Mapping, &record.from_caller);
-        self.qualities.note(callee, Side::Routing, &record.from_callee);
+        let named = |name: &str, is_there: bool| match name {
+            "" => Who::Gateway(String::new()),
+            _ if is_there => Who::Gateway(name.to_owned()),
+            _ => Who::Others,
+        };
+        let who_called = match cdr.billing_mode {
+            BillingMode::Phone => Who::Phones,
+            _ if is_phone(caller) => Who::Phones,
+            _ => named(&cdr.gateway, self.state.customers.get(caller).is_some()),
+        };
+        let who_was_called = match callee {
+            id if is_phone(id) => Who::Phones,
+            id => named(&cdr.vendor_gateway, self.state.routings.contains_key(&id)),
+        };
+        self.qualities.note(who_called, caller, Side::Mapping, &record.from_caller);
+        self.qualities.note(who_was_called, callee, Side::Routing, &record.from_callee);
     }
 
     /// All of it, for metrics.
@@ -117,14 +183,16 @@ impl Office {
         self.qualities.shown().collect()
     }
 
-    /// A page of it; the cursor is a gateway's name behind its side.
+    /// A page of it; the cursor is a line's kind, side and name.
     pub(super) fn quality_page(&self, page: &Page) -> Result<Value, Refusal> {
-        let place = |line: &QualityShown| format!("{}/{}", line.gateway, line.side);
-        let mut lines = self.qualities.shown();
-        if let Some(cursor) = page.cursor.as_deref() {
-            // No line is ever gone.
-            lines.find(|line| place(line) == cursor).ok_or_else(strange_cursor)?;
-        }
+        let place = |line: &QualityShown| format!("{}/{}/{}", line.kind, line.side, line.gateway);
+        let read = |cursor: &str| {
+            let mut parts = cursor.splitn(3, '/');
+            let (kind, side, name) = (parts.next()?, parts.next()?, parts.next()?);
+            Some((Who::of(kind, name)?, Side::of(side)?))
+        };
+        let last = page.cursor.as_deref().map(|cursor| read(cursor).ok_or_else(strange_cursor));
+        let lines = self.qualities.shown_behind(last.transpose()?);
         Ok(page.fill(lines, place, shown::json))
     }
 
@@ -145,19 +213,47 @@ mod tests {
         MediaFigures { packets, careful, lost, jitter_us, ..MediaFigures::default() }
     }
 
+    fn named(name: &str) -> Who {
+        Who::Gateway(name.to_owned())
+    }
+
+    #[test]
+    fn a_gateway_named_like_a_crowd_has_a_line_of_its_own_and_takes_it_along() {
+        let mut qualities = Qualities::default();
+        let heard = figures(1, 1, 0, 0);
+        for (who, id) in
+            [(named("phones"), 7), (Who::Phones, 0), (named("others"), 8), (Who::Others, 0)]
+        {
+            qualities.note(who, id, Side::Routing, &heard);
+        }
+        let told = |qualities: &Qualities| -> Vec<_> {
+            qualities.shown().map(|line| format!("{} {}", line.kind, line.gateway)).collect()
+        };
+        let crowds = ["crowd phones", "crowd others"];
+        assert_eq!(told(&qualities)[..2], ["gateway others", "gateway phones"]);
+        assert_eq!(told(&qualities)[2..], crowds);
+        qualities.forget(7);
+        assert_eq!(told(&qualities)[0], "gateway others");
+        qualities.forget(8);
+        assert_eq!(told(&qualities), crowds);
+        // A page goes on behind a line that was forgotten since.
+        let behind = qualities.shown_behind(Some((named("others"), Side::Routing)));
+        assert_eq!(behind.count(), 2);
+    }
+
     #[test]
     fn calls_of_a_gateway_add_up_and_each_has_its_class() {
         let mut qualities = Qualities::default();
-        qualities.note("acme", Side::Mapping, &figures(970, 100, 30, 4_000));
-        qualities.note("acme", Side::Mapping, &figures(1_000, 1_000, 0, 2_000));
-        qualities.note("acme", Side::Routing, &figures(500, 0, 500, 0));
+        qualities.note(named("acme"), 7, Side::Mapping, &figures(970, 100, 30, 4_000));
+        qualities.note(named("acme"), 7, Side::Mapping, &figures(1_000, 1_000, 0, 2_000));
+        qualities.note(named("acme"), 7, Side::Routing, &figures(500, 0, 500, 0));
         // Of a clock by which nobody measured, so it has no part in the jitter.
         let untimed = MediaFigures { flags: NO_JITTER, ..figures(0, 0, 0, 0) };
-        qualities.note("wide", Side::Mapping, &MediaFigures { packets: 9, ..untimed });
-        qualities.note("wide", Side::Mapping, &figures(9, 0, 0, 5_000));
+        qualities.note(named("wide"), 7, Side::Mapping, &MediaFigures { packets: 9, ..untimed });
+        qualities.note(named("wide"), 7, Side::Mapping, &figures(9, 0, 0, 5_000));
         // Nobody spoke, or nobody knows who did.
-        qualities.note("acme", Side::Mapping, &figures(0, 0, 0, 0));
-        qualities.note("", Side::Mapping, &figures(10, 0, 0, 0));
+        qualities.note(named("acme"), 7, Side::Mapping, &figures(0, 0, 0, 0));
+        qualities.note(named(""), 7, Side::Mapping, &figures(10, 0, 0, 0));
         let lines: Vec<_> = qualities.shown().collect();
         assert_eq!(lines.len(), 3);
         assert_eq!((lines[2].calls, lines[2].jitter_us), (2, 5_000));
@@ -173,11 +269,16 @@ mod tests {
     fn beyond_a_thousand_names_there_is_one_more_line() {
         let mut qualities = Qualities::default();
         for number in 0..GATEWAYS_MAX + 500 {
-            qualities.note(&format!("g{number}"), Side::Routing, &figures(1, 1, 0, 0));
+            qualities.note(
+                named(&format!("g{number}")),
+                number as u32,
+                Side::Routing,
+                &figures(1, 1, 0, 0),
+            );
         }
         assert_eq!(qualities.by.len(), GATEWAYS_MAX + 1);
-        assert_eq!(qualities.by[&("others".to_owned(), Side::Routing)].calls, 500);
-        qualities.note("g3", Side::Routing, &figures(1, 1, 0, 0));
-        assert_eq!(qualities.by[&("g3".to_owned(), Side::Routing)].calls, 2);
+        assert_eq!(qualities.by[&(Who::Others, Side::Routing)].calls, 500);
+        qualities.note(named("g3"), 7, Side::Routing, &figures(1, 1, 0, 0));
+        assert_eq!(qualities.by[&(named("g3"), Side::Routing)].calls, 2);
     }
 }

@@ -25,6 +25,7 @@ mod lost;
 mod names;
 mod openings;
 mod parameters;
+mod quality;
 mod recordings;
 mod sight;
 mod upstream;

@@ -280,7 +280,7 @@ pub const CATALOG: &[Parameter] = &[
     driver("TG_PORTS_ADMIN", "22,80,443,8080", Kind::Ports, "TCP ports of administrators; open to all until one trusted network is an administrator's"),
     number("TG_OPTIONS_IN_DRIVER", "0", SWITCH, "", "dataplane", NOW, "1: plain OPTIONS of gateways and of registered sources are answered in the driver while calls can be carried; 0: by a worker"),
     number("TG_ALARM_CPU", "70", (0, 100), "%", "control", NOW, "of all processors' time in a minute raises cpu_busy; 0: never; workers that spin count as busy"),
-    number("TG_ALARM_MEDIA_PORTS", "90", (0, 100), "%", "control", NOW, "of a worker's media ports in use or resting raises media_ports_scarce; 0: never"),
+    number("TG_ALARM_MEDIA_PORTS", "90", (0, 100), "%", "control", NOW, "of a worker's media ports at one address in use or resting raises media_ports_scarce; 0: never"),
     number("TG_ALARM_DISK", "80", (0, 100), "%", "control", NOW, "of the state's disk in use raises disk_full; 0: never"),
     number("TG_ALARM_AUTH", "100", (0, 1_000_000), "in a minute", "control", NOW, "logins of one source that failed, or were refused because it is shut out, raise attack_password; 0: never"),
     number("TG_SSH_FAILURES", "3", (0, 1000), "failures", "control", NOW, "SSH logins of one source within TG_SUSPEND_WINDOW that failed, and the driver drops it; 0: never"),

@@ -169,8 +169,11 @@ pub const OPINIONS: [f64; 6] = [2.58, 3.1, 3.6, 4.03, 4.34, 5.0];
 /// What media of ended calls were like that came from one gateway, since the start of control.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, serde::Deserialize, JsonSchema)]
 pub struct QualityShown {
-    /// Its name; `phones`: all phones; `others`: what is beyond the 1,000th name.
+    /// Its name; of a `crowd`, `phones`: all phones; `others`: what is beyond the 1,000th name, or was deleted while
+    /// its call ran.
     pub gateway: String,
+    /// `gateway`: one of them; `crowd`: many together.
+    pub kind: String,
     /// `mapping`: it called; `routing`: it was called.
     pub side: String,
     /// Calls in which it was heard.

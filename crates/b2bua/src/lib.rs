@@ -62,7 +62,7 @@ pub use limits::{Limits, Local, MediaLocal, Setup, StreamPorts};
 pub use link::Instant;
 pub use media::call_of;
 pub use path::{Inside, Path};
-pub use ports::PortCount;
+pub use ports::{AddressPorts, PortCount};
 pub use switch::{LiveCall, Switch};
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! again: late packets of the call before die on a closed port instead of reaching the next tenant. Pairs that
 //! rest and those that are free stand in two queues, linked through one array: no search, however full it is.
 
+use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::Instant;
@@ -48,6 +49,17 @@ pub struct PortCount {
     pub resting: u32,
     /// To be had.
     pub free: u32,
+}
+
+/// The ports of one own address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressPorts {
+    /// The address.
+    pub address: IpAddr,
+    /// What its pairs are.
+    pub count: PortCount,
+    /// How often a leg wanted one of it in vain.
+    pub missed: u64,
 }
 
 /// See the head of this file.

@@ -25,7 +25,7 @@ use crate::limits::Setup;
 use crate::media::{MediaPlane, Pools, call_of};
 use crate::outbox::Outbox;
 use crate::path::Path;
-use crate::ports::PortCount;
+use crate::ports::{AddressPorts, PortCount};
 use crate::profiles::{Profiles, Put};
 use crate::shut_out::ShutOut;
 use crate::timers::Timers;
@@ -420,7 +420,7 @@ impl Switch {
     }
 
     /// The same for each own address: those of [`Setup::locals`], then those of [`Setup::media_locals`].
-    pub fn media_ports_by_address(&self) -> impl Iterator<Item = PortCount> {
+    pub fn media_ports_by_address(&self) -> impl Iterator<Item = AddressPorts> {
         self.media.port_counts()
     }
 

@@ -199,8 +199,8 @@ fn check_ports(config: &Config, findings: &mut Findings) {
         findings.invalid(
             "limits.calls",
             format!(
-                "{calls} calls need {} media ports, and {} are there; lower it to {room}, raise \
-                 media.last_port, or add a [[media_address]]",
+                "{calls} calls need {} media ports even where all addresses carry alike, and {} are \
+                 there; lower it to {room}, raise media.last_port, or add a [[media_address]]",
                 u64::from(calls) * u64::from(PORTS_PER_CALL),
                 (u32::from(media.last_port) - u32::from(media.first_port) + 1) * addresses
             ),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ┌ header: magic, layout number, sizes, node · epochs · control's heartbeat · notice board ┐
-//! ├ worker 0: heartbeat · ring up · ring down · counters · latency · call table             ┤
+//! ├ worker 0: heartbeat · ring up · ring down · counters · latency · ports · call table     ┤
 //! ├ worker 1: …                                                                             ┤
 //! ```
 //!
@@ -16,12 +16,13 @@ use crate::board::{self, Board};
 use crate::counter::{self, Counters};
 use crate::latency::{self, Latency};
 use crate::message::{DOWN_SLOT_BYTES, Down, Receiver, Sender, UP_SLOT_BYTES, Up};
+use crate::ports::{self, Ports};
 use crate::ring::{self, Consumer, Producer, RingError};
 use crate::table::{self, CallTable, CallWriter, SlotState};
 use crate::word::{AtomicU64, LINE_WORDS, Ordering, WORD_BYTES, whole_lines};
 
 /// Number of this layout. It changes with everything that moves a word or changes a struct here.
-pub const LAYOUT: u64 = 17;
+pub const LAYOUT: u64 = 18;
 
 /// "tollgate".
 const MAGIC: u64 = 0x746f_6c6c_6761_7465;
@@ -81,9 +82,10 @@ impl Sizes {
         let down = up + whole_lines(ring::words_needed(slots, UP_SLOT_BYTES));
         let counters = down + whole_lines(ring::words_needed(slots, DOWN_SLOT_BYTES));
         let latency = counters + whole_lines(counter::words_needed());
-        let calls = latency + whole_lines(latency::words_needed());
+        let ports = latency + whole_lines(latency::words_needed());
+        let calls = ports + whole_lines(ports::words_needed());
         let end = calls + whole_lines(table::words_needed(self.calls_per_worker as usize));
-        Places { up, down, counters, latency, calls, end }
+        Places { up, down, counters, latency, ports, calls, end }
     }
 }
 
@@ -101,6 +103,7 @@ struct Places {
     down: usize,
     counters: usize,
     latency: usize,
+    ports: usize,
     calls: usize,
     end: usize,
 }
@@ -360,6 +363,7 @@ impl Link {
             calls: CallWriter::new(self.calls(worker)?, self.dataplane_epoch()),
             counters: parts.counters,
             latency: parts.latency,
+            ports: parts.ports,
             beat: &self.block(worker)?[0],
         })
     }
@@ -373,6 +377,7 @@ impl Link {
             calls: self.calls(worker)?,
             counters: parts.counters,
             latency: parts.latency,
+            ports: parts.ports,
         })
     }
 
@@ -392,7 +397,8 @@ impl Link {
             up: &block[places.up..places.down],
             down: &block[places.down..places.counters],
             counters: Counters::attach(&block[places.counters..places.latency]).expect(whole),
-            latency: Latency::attach(&block[places.latency..places.calls]).expect(whole),
+            latency: Latency::attach(&block[places.latency..places.ports]).expect(whole),
+            ports: Ports::attach(&block[places.ports..places.calls]).expect(whole),
         })
     }
 
@@ -421,6 +427,7 @@ struct Parts {
     down: &'static [AtomicU64],
     counters: Counters,
     latency: Latency,
+    ports: Ports,
 }
 
 /// What a worker holds.
@@ -436,6 +443,8 @@ pub struct WorkerSide {
     pub counters: Counters,
     /// How long control took to answer.
     pub latency: Latency,
+    /// Its media ports by own address.
+    pub ports: Ports,
     beat: &'static AtomicU64,
 }
 
@@ -459,6 +468,8 @@ pub struct ControlSide {
     pub counters: Counters,
     /// How long it waited for answers.
     pub latency: Latency,
+    /// Its media ports by own address.
+    pub ports: Ports,
 }
 
 #[cfg(test)]

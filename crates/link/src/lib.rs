@@ -24,6 +24,7 @@ pub mod latency;
 pub mod layout;
 pub mod message;
 pub mod order;
+pub mod ports;
 pub mod profile;
 pub mod record;
 pub mod report;

@@ -26,10 +26,11 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use b2bua::Switch;
+use b2bua::{AddressPorts, PortCount, Switch};
 use link::Instant;
 use link::layout::{Link, WorkerSide};
 use link::order::Parameters;
+use link::ports::Pairs;
 use link::record::CallKey;
 use link::report::ConnectionLost;
 use link::ring::SLOT_BYTES_MAX;
@@ -351,6 +352,7 @@ impl<N: Nic> Worker<N> {
         }
         self.counters.media_settled(self.switch.media().settled_ports());
         self.counters.media_ports(self.switch.media_ports(now), self.switch.media_ports_taken());
+        self.side.ports.replace(self.switch.media_ports_by_address().map(pairs));
         self.counters.transcoders(self.switch.media().transcoders());
         self.counters.publish(&self.side.counters, &self.switch, &self.nic);
         self.greet(now);
@@ -417,4 +419,11 @@ impl<N: Nic> Worker<N> {
         self.rim.awake();
         self.bell.drain();
     }
+}
+
+/// As control reads it.
+fn pairs(ports: AddressPorts) -> (IpAddr, Pairs) {
+    let PortCount { used, resting, free } = ports.count;
+    let [used, resting, free] = [used, resting, free].map(u64::from);
+    (ports.address, Pairs { used, resting, free, missed: ports.missed })
 }

@@ -56,7 +56,9 @@ fn behaviour(name: &str, value: &str) -> String {
     seen.push(format!("{:?}", desk.ask(&longer).map(|_| ()).map_err(|no| no.reason)));
     desk.office.handle_load(desk.time, crate::machine::Load { cpu: 75, disk: 85 });
     let ports = crate::shown::PortFigures { used: 95, resting: 0, free: 5 };
-    desk.office.handle_ports(desk.time, 0, ports, 0);
+    let address = "203.0.113.1".parse().unwrap();
+    let ports = crate::shown::AddressPorts { address, ports, missed: 0 };
+    desk.office.handle_ports(desk.time, 0, &[ports]);
     desk.office.note_attempts(desk.time, "10.9.9.9".parse().unwrap(), 100);
     seen.push(format!("{:?}", sight::alarms(&mut desk)));
     seen.push(upstream::behaviour(name, value));

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::reconcile::Seen;
+use crate::shown::{AddressPorts, PortFigures};
 
 fn seen(host: u8, packets: u64, dropped: u64, options: u64) -> Seen {
     let source = [203, 0, 113, host].into();
@@ -55,14 +56,53 @@ fn a_busy_machine_and_a_full_disk_are_an_alarm_each_until_it_is_better() {
     assert_eq!(look(0, 0), [] as [String; 0]);
 }
 
+fn ports_of(host: u8, used: u64, resting: u64, missed: u64) -> AddressPorts {
+    let ports = PortFigures { used, resting, free: 100 - used - resting };
+    AddressPorts { address: [203, 0, 113, host].into(), ports, missed }
+}
+
+fn subjects(desk: &mut Desk) -> Vec<String> {
+    let alarms = desk.say(Method::Get, "alarm", Value::Null).unwrap();
+    let text = |alarm: &Value, key: &str| alarm[key].as_str().unwrap_or_default().to_owned();
+    let items = alarms["items"].as_array().unwrap().iter();
+    let mut told: Vec<_> =
+        items.map(|alarm| format!("{}: {}", text(alarm, "name"), text(alarm, "subject"))).collect();
+    told.sort();
+    told
+}
+
+#[test]
+fn one_full_address_beside_an_empty_one_is_an_alarm_that_says_which() {
+    let mut desk = Desk::new("10");
+    let mut look = |told: &[AddressPorts]| {
+        desk.pass(1_000);
+        desk.office.handle_ports(desk.time, 0, told);
+        subjects(&mut desk)
+    };
+    let (full, empty) = (ports_of(1, 100, 0, 0), ports_of(2, 0, 0, 0));
+    let both = [
+        "media_ports_exhausted: worker 0, 203.0.113.1",
+        "media_ports_scarce: worker 0, 203.0.113.1",
+    ];
+    assert_eq!(look(&[full, empty]), both, "before anybody was refused");
+    // Of a dataplane that begins nothing is known yet.
+    let unknown = AddressPorts { ports: PortFigures::default(), ..full };
+    assert_eq!(look(&[unknown, empty]), both);
+    assert_eq!(look(&[]), both);
+    let other = [full, ports_of(2, 95, 0, 1)];
+    assert_eq!(look(&other)[1], "media_ports_exhausted: worker 0, 203.0.113.2");
+    assert_eq!(look(&other).len(), 4);
+    // The first is no address of ours any more.
+    assert_eq!(look(&[ports_of(2, 95, 0, 1)])[0], "media_ports_exhausted: worker 0, 203.0.113.2");
+    assert_eq!(look(&[ports_of(2, 0, 0, 1)]), [] as [String; 0]);
+}
+
 #[test]
 fn media_ports_that_run_short_are_an_alarm_and_another_once_calls_are_refused() {
-    use crate::shown::PortFigures;
     let mut desk = Desk::new("10");
-    let mut look = |used, resting, refused| {
+    let mut look = |used, resting, missed| {
         desk.pass(1_000);
-        let ports = PortFigures { used, resting, free: 100 - used - resting };
-        desk.office.handle_ports(desk.time, 1, ports, refused);
+        desk.office.handle_ports(desk.time, 1, &[ports_of(1, used, resting, missed)]);
         alarms(&mut desk)
     };
     assert_eq!(look(80, 9, 7), [] as [String; 0], "what was refused before is no news");

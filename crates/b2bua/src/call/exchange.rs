@@ -166,7 +166,7 @@ impl Switch {
 
     /// The checks of §8.2. A body that is not ours to read may be any, but those that are known to tell
     /// of the network they come from: descriptions, and messages in messages.
-    fn unfit_exchange(&mut self, request: &Message<'_>) -> Option<Reply<'static>> {
+    pub(super) fn unfit_exchange(&mut self, request: &Message<'_>) -> Option<Reply<'static>> {
         if !is_opaque(request.method()) {
             return self.unfit_request(request);
         }

@@ -72,6 +72,11 @@ impl Switch {
         match method {
             Method::Bye => self.bye(now, slot, side, path, request, key),
             Method::Refer => self.refer(now, slot, side, path, request, key),
+            // Nobody is left whom a key could mean, and a caller who pressed one did no wrong.
+            Method::Info if self.calls[slot].state == State::Announcing => {
+                let reply = self.unfit_exchange(request).unwrap_or(Reply::plain(200));
+                self.answer_once(now, path, request, key, &reply);
+            }
             Method::Invite | Method::Update | Method::Info | Method::Message
                 if self.is_changing(slot)
                     || self.calls[slot].state == State::Announcing

@@ -137,6 +137,10 @@ impl Switch {
             None => {}
         }
         if let Some(why) = self.overload_of(path, invite) {
+            if why == Counter::RefusedPortsFull {
+                let local = self.setup.locals[usize::from(self.local_of(&path))].address;
+                self.media.note_missed_at(local);
+            }
             return self.turn_away(now, path, invite, key, why);
         }
         if !self.admit_request(path, invite) {

@@ -32,7 +32,7 @@ use crate::Instant;
 use crate::dialog::Side;
 use crate::keys;
 use crate::limits::{Local, MediaLocal};
-use crate::ports::PortCount;
+use crate::ports::{AddressPorts, PortCount};
 pub(crate) use far::outside;
 use far::{Asking, far_end, rtcp_beside};
 pub(crate) use pools::Pools;
@@ -287,7 +287,7 @@ impl MediaPlane {
     }
 
     /// The same by own address.
-    pub(crate) fn port_counts(&self) -> impl Iterator<Item = PortCount> {
+    pub(crate) fn port_counts(&self) -> impl Iterator<Item = AddressPorts> {
         self.pools.counts()
     }
 

@@ -14,12 +14,14 @@ use super::far::{FarEnd, rtcp_beside};
 use super::{LegMedia, MediaPlane};
 use crate::Instant;
 use crate::limits::{Local, MediaLocal};
-use crate::ports::{PortCount, Ports};
+use crate::ports::{AddressPorts, PortCount, Ports};
 
 /// One own address with its ports.
 struct Pool {
     own: MediaLocal,
     ports: Ports,
+    /// How often a leg wanted one in vain.
+    missed: u64,
 }
 
 /// See the head of this file. Addresses are numbered as [`Port::address`] says.
@@ -31,7 +33,7 @@ impl Pools {
     /// The same range of ports of each address: of those that hear SIP, then of those that do not.
     pub(crate) fn new(range: (u16, u16), locals: &[Local], beside: &[MediaLocal]) -> Self {
         let all = locals.iter().map(MediaLocal::of).chain(beside.iter().copied());
-        Self { pools: all.map(|own| Pool { own, ports: Ports::new(range) }).collect() }
+        Self { pools: all.map(|own| Pool { own, ports: Ports::new(range), missed: 0 }).collect() }
     }
 
     /// A table for the flows of all of them.
@@ -57,13 +59,17 @@ impl Pools {
     }
 
     /// How many pairs of each address are what, in their order.
-    pub(crate) fn counts(&self) -> impl Iterator<Item = PortCount> {
-        self.pools.iter().map(|pool| pool.ports.count())
+    pub(crate) fn counts(&self) -> impl Iterator<Item = AddressPorts> {
+        self.pools.iter().map(|pool| {
+            let Pool { own, ports, missed } = pool;
+            AddressPorts { address: own.address, count: ports.count(), missed: *missed }
+        })
     }
 
     /// How many pairs of all of them are what.
     pub(crate) fn count(&self) -> PortCount {
-        self.counts().fold(PortCount::default(), |all, one| PortCount {
+        let counts = self.pools.iter().map(|pool| pool.ports.count());
+        counts.fold(PortCount::default(), |all, one| PortCount {
             used: all.used + one.used,
             resting: all.resting + one.resting,
             free: all.free + one.free,
@@ -100,8 +106,20 @@ impl Pools {
             Some(port) => usize::from(port.address()),
             None => self.freest(local)?,
         };
-        let number = self.pools.get_mut(place)?.ports.reserve(now)?;
+        let pool = self.pools.get_mut(place)?;
+        let Some(number) = pool.ports.reserve(now) else {
+            pool.missed += 1;
+            return None;
+        };
         Some(Port::new(place as u8, number))
+    }
+
+    /// A leg of that service address got none: it is said of the address that would have been the first to have one.
+    pub(crate) fn note_missed(&mut self, local: IpAddr) {
+        let place = self.freest(local);
+        if let Some(pool) = place.and_then(|place| self.pools.get_mut(place)) {
+            pool.missed += 1;
+        }
     }
 
     /// Takes this very pair, for a call that had it before a restart.
@@ -144,6 +162,11 @@ impl MediaPlane {
     /// Whether a leg of that service address has.
     pub(crate) fn has_room_at(&self, local: IpAddr) -> bool {
         self.pools.has_room(local)
+    }
+
+    /// It had not, and a call was refused for it.
+    pub(crate) fn note_missed_at(&mut self, local: IpAddr) {
+        self.pools.note_missed(local);
     }
 
     /// What a leg is told to send its media to.
@@ -228,7 +251,10 @@ mod tests {
         assert_eq!(pools.reserve(NOW, ip("10.0.0.1"), None), None, "nobody's");
         pools.release(NOW, Port::new(2, 10_004));
         assert!(pools.has_room(ip(CUSTOMERS)));
-        assert_eq!(pools.counts().map(|count| count.free).collect::<Vec<_>>(), [0, 3, 1]);
+        assert_eq!(pools.counts().map(|one| one.count.free).collect::<Vec<_>>(), [0, 3, 1]);
+        pools.note_missed(ip(VENDORS));
+        let missed: Vec<_> = pools.counts().map(|one| (one.address, one.missed)).collect();
+        assert_eq!(missed, [(ip(CUSTOMERS), 2), (ip(VENDORS), 1), (ip(BESIDE), 0)]);
     }
 
     #[test]

@@ -273,7 +273,7 @@ fn a_refused_caller_who_cancels_or_asks_for_something_leaves_nothing() {
     world.refused(&caller_sdp(), 404, EndReason::NoRoute);
     let sounding = world.caller_gets("SIP/2.0 183 ");
     world.plays(3);
-    for (number, method) in [(2, "UPDATE"), (3, "INFO"), (4, "INVITE")] {
+    for (number, method) in [(2, "UPDATE"), (3, "MESSAGE"), (4, "INVITE")] {
         world.caller_sends(&caller_request(method, number, &sounding, &caller_sdp()));
         world.caller_gets("SIP/2.0 491 ");
     }
@@ -281,6 +281,23 @@ fn a_refused_caller_who_cancels_or_asks_for_something_leaves_nothing() {
     world.caller_gets("SIP/2.0 200 ");
     world.caller_gets("SIP/2.0 487 ");
     assert_eq!(world.count(Counter::AnnouncementsCut), 1);
+    world.ignore_messages();
+    world.settles();
+}
+
+#[test]
+fn a_key_that_is_pressed_at_an_announcement_is_answered_and_the_voice_goes_on() {
+    let mut world = World::with_prompts(&["4xx"]);
+    world.refused(&caller_sdp(), 404, EndReason::NoRoute);
+    let sounding = world.caller_gets("SIP/2.0 183 ");
+    assert_eq!(world.plays(3), 3);
+    let info = caller_request("INFO", 2, &sounding, "Signal=1\r\nDuration=160\r\n");
+    world.caller_sends(&info.replace("application/sdp", "application/dtmf-relay"));
+    world.caller_gets("SIP/2.0 200 ");
+    // A description in it is none of ours to pass, here as ever.
+    world.caller_sends(&caller_request("INFO", 3, &sounding, &caller_sdp()));
+    world.caller_gets("SIP/2.0 415 ");
+    assert!(world.plays(PACKETS) > 0);
     world.ignore_messages();
     world.settles();
 }

@@ -38,7 +38,11 @@ fn told(message: &str) -> (&str, &str, u16) {
 }
 
 fn free(world: &World) -> Vec<u32> {
-    world.switch.media_ports_by_address().map(|count| count.free).collect()
+    world.switch.media_ports_by_address().map(|one| one.count.free).collect()
+}
+
+fn missed(world: &World) -> Vec<u64> {
+    world.switch.media_ports_by_address().map(|one| one.missed).collect()
 }
 
 #[test]
@@ -73,6 +77,7 @@ fn more_calls_fit_than_one_address_has_ports_and_each_is_told_of_its_own() {
     world.caller_sends(&invite(5, &caller_sdp()));
     world.caller_gets("SIP/2.0 503 ");
     assert_eq!(world.count(Counter::RefusedPortsFull), 1);
+    assert_eq!(missed(&world), [1, 0, 0, 0, 0], "of an address by which it came");
 }
 
 #[test]
@@ -183,6 +188,7 @@ fn a_candidate_whose_side_has_no_ports_left_is_passed_over_for_one_that_has() {
     let refused = world.caller_gets("SIP/2.0 503 ");
     assert!(refused.contains("Retry-After: "), "{refused}");
     assert_eq!(free(&world), [0, 0, 1, 1]);
+    assert_eq!(missed(&world), [0, 2, 0, 0], "who was passed over for it counts too");
 }
 
 #[test]

@@ -223,8 +223,10 @@ fn ports_must_not_overlap_and_must_be_enough() {
     let few = wrong_with("[media]\nlast_port = 10399");
     assert_eq!(
         few,
-        ["limits.calls: 2000 calls need 8000 media ports, and 400 are there; lower it to 100, \
-          raise media.last_port, or add a [[media_address]]"]
+        [
+            "limits.calls: 2000 calls need 8000 media ports even where all addresses carry alike, and 400 \
+          are there; lower it to 100, raise media.last_port, or add a [[media_address]]"
+        ]
     );
     assert_eq!(wrong_with("[media]\nlast_port = 10399\n[limits]\ncalls = 100").len(), 0);
     assert_eq!(wrong_with("[media]\nfirst_port = 10001").len(), 1);
