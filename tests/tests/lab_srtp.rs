@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::carrier::{
-    counted, expect_cdrs, expect_tones_after_a_kill, put_through, raised, softphones,
+    counted, expect_cdrs, expect_tones, expect_tones_after_a_kill, put_through, raised, softphones,
 };
 use tests::lab::Lab;
-use tests::softphone::Softphone;
+use tests::softphone::{Account, Softphone};
+use tests::stage::{Spot, Stage};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -17,6 +18,7 @@ const KEYED: &str = ";mediaenc=srtp-mand";
 /// With a key, if the other side likes.
 const WILLING: &str = ";mediaenc=srtp";
 const CLEAR: &str = "";
+const SECRET: &str = "Secret-Word-17";
 
 fn provisioned(lab: &Lab, command: &str) {
     let words: Vec<&str> = command.split(' ').collect();
@@ -82,4 +84,56 @@ fn a_caller_in_clear_is_refused_where_keys_must_be() {
         page.pointer("/items/0/end_reason").cloned().unwrap_or(Value::Null)
     };
     assert!(Lab::wait_until(SOON, || reason() == json!("srtp")), "{}", reason());
+}
+
+/// Three phones: alice (44201), bob (44202) and carol (44203), the first of whom must have keys.
+fn house() -> Option<Stage> {
+    let stage = Stage::raised([Spot(20), Spot(21), Spot(22)]).expect("the stage is raised")?;
+    for (name, number, srtp) in [("alice", 1, "required"), ("bob", 2, "off"), ("carol", 3, "off")] {
+        let command = format!(
+            "phone create {name} --account acme --tariff retail --owns 4420{number} --number 4420{number} \
+             --password {SECRET} --srtp {srtp}"
+        );
+        stage.tollgate(&command).expect("a phone is made");
+    }
+    Some(stage)
+}
+
+/// Starts a phone of the house, and waits until it is online.
+fn phone<'l>(
+    stage: &'l Stage,
+    (name, address): (&str, &str),
+    keys: &str,
+    answers: bool,
+) -> Softphone<'l> {
+    let parameters = format!(";auth_user={name};auth_pass={SECRET};regint=60{keys}");
+    let uri = format!("sip:{name}@10.10.1.2");
+    let account = Account { uri: &uri, parameters: &parameters, answers, authorities: None };
+    let phone = Softphone::start(&stage.lab, "cust", address, account).expect("a phone starts");
+    let online = || {
+        let shown = stage.tollgate(&format!("registration show {name}")).unwrap_or_default();
+        shown.pointer("/contacts/0/online") == Some(&json!(true))
+    };
+    assert!(Lab::wait_until(SOON, online), "{name} registers: {}", phone.log());
+    phone
+}
+
+#[test]
+fn a_phone_with_keys_calls_one_without_and_is_called_by_it() {
+    if !Softphone::is_installed() {
+        return;
+    }
+    let Some(stage) = house() else { return };
+    for caller_has_keys in [true, false] {
+        let alice = phone(&stage, ("alice", "10.10.1.20"), KEYED, !caller_has_keys);
+        let bob = phone(&stage, ("bob", "10.10.1.21"), CLEAR, caller_has_keys);
+        let (caller, callee, number) =
+            if caller_has_keys { (&alice, &bob, 2) } else { (&bob, &alice, 1) };
+        caller.told("dial", &format!("sip:4420{number}@10.10.1.2")).expect("it dials");
+        caller.waits_for("Call established", SOON).expect("the call is up");
+        std::thread::sleep(Duration::from_secs(2));
+        expect_tones([&alice, &bob]);
+        caller.told("hangup", "").expect("it hangs up");
+        callee.waits_for("terminated", SOON).expect("the callee hears of it");
+    }
 }

@@ -1,6 +1,8 @@
 //! Legs with keys of their own: what each gateway is offered, what it may say, what is heard, and what a restart
 //! knows.
 
+mod phones;
+
 use ::srtp::{Master, OVERHEAD_MAX, Receiver, Sender, Suite};
 use link::profile::Srtp;
 use relay::{DropReason, Verdict};
