@@ -137,3 +137,60 @@ fn a_phone_with_keys_calls_one_without_and_is_called_by_it() {
         callee.waits_for("terminated", SOON).expect("the callee hears of it");
     }
 }
+
+#[test]
+fn a_phone_with_keys_is_handed_a_call_of_phones_without() {
+    if !Softphone::is_installed() {
+        return;
+    }
+    let Some(stage) = house() else { return };
+    let alice = phone(&stage, ("alice", "10.10.1.20"), KEYED, true);
+    let bob = phone(&stage, ("bob", "10.10.1.21"), CLEAR, false);
+    let carol = phone(&stage, ("carol", "10.10.1.22"), CLEAR, true);
+    bob.told("dial", "sip:44203@10.10.1.2").expect("it dials");
+    bob.waits_for("Call established", SOON).expect("the call is up");
+    std::thread::sleep(Duration::from_secs(1));
+    bob.told("transfer", "sip:44201@10.10.1.2").expect("it transfers");
+    alice.waits_for("Call established", SOON).expect("the target answers");
+    bob.waits_for("terminated", SOON).expect("the transferor is free");
+    let relayed = || count(&stage.lab, "media_relayed");
+    let before = relayed();
+    let goes_on = || relayed() >= before + 400;
+    assert!(Lab::wait_until(SOON, goes_on), "{}", stage.lab.books());
+    let tone = || alice.heard_tone();
+    assert!(Lab::wait_until(SOON, || tone() > 900), "{} of 1000: {}", tone(), alice.log());
+    assert!(count(&stage.lab, "media_unauthentic") < 20, "{}", stage.lab.books());
+    alice.told("hangup", "").expect("it hangs up");
+    carol.waits_for("terminated", SOON).expect("who stayed hears of it");
+    assert_eq!(count(&stage.lab, "transfers_done"), 1);
+}
+
+#[test]
+fn phones_with_keys_and_without_pick_up_each_others_calls() {
+    if !Softphone::is_installed() {
+        return;
+    }
+    let Some(stage) = house() else { return };
+    for command in [
+        "phone set alice --pickup-group desk",
+        "phone set bob --pickup-group desk",
+        "param set TG_PICKUP_CODE *8",
+    ] {
+        stage.tollgate(command).expect("provisioning is accepted");
+    }
+    let alice = phone(&stage, ("alice", "10.10.1.20"), KEYED, false);
+    let bob = phone(&stage, ("bob", "10.10.1.21"), CLEAR, false);
+    for (rung, number, picker) in [(&alice, 1, &bob), (&bob, 2, &alice)] {
+        let carol = phone(&stage, ("carol", "10.10.1.22"), CLEAR, false);
+        carol.told("dial", &format!("sip:4420{number}@10.10.1.2")).expect("it dials");
+        rung.waits_for("Incoming call", SOON).expect("it rings");
+        picker.told("dial", "sip:*8@10.10.1.2").expect("it picks up");
+        carol.waits_for("Call established", SOON).expect("somebody answers");
+        picker.waits_for("Call established", SOON).expect("it is whoever picked up");
+        std::thread::sleep(Duration::from_secs(2));
+        expect_tones([&carol, picker]);
+        carol.told("hangup", "").expect("it hangs up");
+        picker.waits_for("terminated", SOON).expect("it hears of that");
+    }
+    assert_eq!(count(&stage.lab, "pickups"), 2);
+}

@@ -619,6 +619,7 @@ impl Switch {
             randoms,
             terms: peers.map(|peer| &peer.media),
             reads,
+            is_ours: false,
             signalling,
             secret,
         }
