@@ -89,6 +89,15 @@ pub(crate) struct Flags {
     /// MESSAGE is passed on inside its calls: true or false.
     #[arg(long)]
     message: Option<bool>,
+    /// Whether its media are under keys (SRTP): off, optional or required.
+    #[arg(long)]
+    srtp: Option<String>,
+    /// How it knows keys: auto, rfc4733, info or inband.
+    #[arg(long)]
+    dtmf: Option<String>,
+    /// It hears a prompt where its calls fail: true or false.
+    #[arg(long)]
+    announcements: Option<bool>,
     /// PUBLISH of it is taken: true or false.
     #[arg(long)]
     publish: Option<bool>,
@@ -123,6 +132,9 @@ impl Flags {
             .set("offline_gateway", self.offline_gateway)
             .set("fall_through", self.fall_through)
             .set("message", self.message)
+            .set("srtp", self.srtp)
+            .set("dtmf", self.dtmf)
+            .set("announcements", self.announcements)
             .set("publish", self.publish)
             .set("pickup_group", self.pickup_group)
             .set("fence_mode", self.fence_mode)

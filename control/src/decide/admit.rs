@@ -138,7 +138,7 @@ impl Office {
         let flags = withheld
             | u32::from(recorded) << RECORDED_AT
             | announced
-            | u32::from(wishes) << WISHES_AT;
+            | u32::from(u16::from_le_bytes(wishes)) << WISHES_AT;
         let mut route = Route {
             call: admit.call,
             customer_gateway: mapping,

@@ -47,7 +47,7 @@ impl Profiles {
 
     fn set_plain(&mut self, plain: Profile) {
         self.plain = plain;
-        for (bits, place) in (0..).zip(&mut self.phones) {
+        for (bits, place) in (0..=u8::MAX).zip(&mut self.phones) {
             *place = plain.with(Wishes::from_bits(bits));
         }
     }

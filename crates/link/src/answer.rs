@@ -145,15 +145,15 @@ pub const WITHHELD: u32 = 1;
 pub const RECORDED_AT: u32 = 1;
 /// The caller hears a prompt where its call fails.
 pub const ANNOUNCED: u32 = 1 << 3;
-/// Where in [`Route::flags`] the byte of [`Wishes::pair`](crate::profile::Wishes::pair) begins: the caller's,
+/// Where in [`Route::flags`] the two bytes of [`Wishes::pair`](crate::profile::Wishes::pair) begin: the caller's,
 /// and those of the phones among the candidates.
 pub const WISHES_AT: u32 = 8;
 
 impl Route {
     /// What the phones at both ends want, as [`Wishes::pair`](crate::profile::Wishes::pair) says it.
     #[must_use]
-    pub fn wishes(&self) -> u8 {
-        (self.flags >> WISHES_AT) as u8
+    pub fn wishes(&self) -> [u8; 2] {
+        [WISHES_AT, WISHES_AT + 8].map(|at| (self.flags >> at) as u8)
     }
 
     /// Whether the caller hears a prompt where its call fails.

@@ -349,32 +349,42 @@ pub struct Wishes {
     pub session_timer: bool,
     /// Reliable provisional responses (RFC 3262).
     pub rel100: Rel100,
+    /// Whether its media are under keys.
+    pub srtp: Srtp,
+    /// How it knows keys.
+    pub dtmf: Dtmf,
 }
 
 impl Wishes {
     /// How many different ones there are as bits.
-    pub const COUNT: usize = 16;
+    pub const COUNT: usize = 256;
 
-    /// As four bits.
+    /// As a byte.
     #[must_use]
     pub fn bits(self) -> u8 {
-        u8::from(self.message) | u8::from(self.session_timer) << 1 | (self.rel100 as u8) << 2
+        u8::from(self.message)
+            | u8::from(self.session_timer) << 1
+            | (self.rel100 as u8) << 2
+            | (self.srtp as u8) << 4
+            | (self.dtmf as u8) << 6
     }
 
-    /// Of four bits; higher ones are somebody else's.
+    /// Of [`Self::bits`].
     #[must_use]
     pub fn from_bits(bits: u8) -> Self {
         Self {
             message: bits & 1 != 0,
             session_timer: bits & 2 != 0,
             rel100: Rel100::from(bits >> 2 & 3),
+            srtp: Srtp::from(bits >> 4 & 3),
+            dtmf: Dtmf::from(bits >> 6),
         }
     }
 
-    /// Those of caller and callee, as one byte.
+    /// Those of caller and callee, a byte each.
     #[must_use]
-    pub fn pair(caller: Self, callee: Self) -> u8 {
-        caller.bits() | callee.bits() << 4
+    pub fn pair(caller: Self, callee: Self) -> [u8; 2] {
+        [caller.bits(), callee.bits()]
     }
 }
 
@@ -382,12 +392,15 @@ impl Profile {
     /// The same for a phone, which wants this beside what is said here of everybody.
     #[must_use]
     pub fn with(self, wishes: Wishes) -> Self {
-        let Wishes { message, session_timer, rel100 } = wishes;
-        let rel100 = if rel100 == Rel100::Off { self.rel100 } else { rel100 as u8 };
+        let Wishes { message, session_timer, rel100, srtp, dtmf } = wishes;
+        let wished = |of_all: u8, own: u8| if own == 0 { of_all } else { own };
+        let srtp = wished(self.media.srtp, srtp as u8);
+        let dtmf = wished(self.media.dtmf, dtmf as u8);
         Self {
             message: self.message | u8::from(message),
             session_timer: self.session_timer | u8::from(session_timer),
-            rel100,
+            rel100: wished(self.rel100, rel100 as u8),
+            media: MediaTerms { srtp, dtmf, ..self.media },
             ..self
         }
     }
@@ -405,17 +418,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wishes_of_both_sides_fit_a_byte_and_come_back() {
-        for bits in 0..Wishes::COUNT as u8 {
+    fn wishes_of_both_sides_are_told_together_and_come_back() {
+        for bits in 0..=u8::MAX {
             let wishes = Wishes::from_bits(bits);
-            // Nobody writes the fourth number of 100rel.
-            let known = if bits >> 2 == 3 { bits & 3 } else { bits };
+            // Nobody writes the fourth number of 100rel, nor that of keys.
+            let unwritten = [2, 4].into_iter().filter(|at| bits >> at & 3 == 3);
+            let known = unwritten.fold(bits, |bits, at| bits & !(3 << at));
             assert_eq!(wishes.bits(), known);
-            let both = Wishes::pair(wishes, Wishes::from_bits(6));
-            assert_eq!((both & 15, Wishes::from_bits(both >> 4)), (known, Wishes::from_bits(6)));
+            let other = Wishes::from_bits(0b1001_0110);
+            assert_eq!(Wishes::pair(wishes, other).map(Wishes::from_bits), [wishes, other]);
             let profile = Profile::default().with(wishes);
-            let told = (profile.message, profile.session_timer, profile.rel100);
-            assert_eq!(told, (known & 1, known >> 1 & 1, known >> 2));
+            let MediaTerms { srtp, dtmf, .. } = profile.media;
+            let told = [profile.message, profile.session_timer, profile.rel100, srtp, dtmf];
+            let [message, timer] = [0, 1].map(|at| known >> at & 1);
+            let [rel100, srtp, dtmf] = [2, 4, 6].map(|at| known >> at & 3);
+            assert_eq!(told, [message, timer, rel100, srtp, dtmf]);
         }
         let all = Profile { message: 1, rel100: 2, ..Profile::default() };
         assert_eq!(all.with(Wishes::default()), all);

@@ -351,8 +351,8 @@ pub struct CallRecord {
     pub ended_by: u8,
     /// 1: the answer went out before its start record was durable.
     pub uncommitted: u8,
-    /// What phones at both ends want of SIP ([`Wishes::pair`](crate::profile::Wishes::pair)).
-    pub wishes: u8,
+    /// Reserved; zero.
+    pub unused: u8,
     /// How it is recorded: [`RECORDED_WAV`] and [`RECORDED_PCAP`]; 0: not at all.
     pub recorded: u8,
     /// 1: its media went from end to end, and not through us.
@@ -360,8 +360,10 @@ pub struct CallRecord {
     /// In how many dataplanes it went on after its first: what one that was killed had counted last, within two
     /// seconds, is not in the figures.
     pub resumed: u8,
+    /// What phones at both ends want of SIP ([`Wishes::pair`](crate::profile::Wishes::pair)).
+    pub wishes: [u8; 2],
     /// Reserved; zero.
-    pub spare: [u8; 3],
+    pub spare: u8,
     /// Media from the caller.
     pub from_caller: MediaFigures,
     /// Media from the callee.

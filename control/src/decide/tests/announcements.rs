@@ -29,6 +29,30 @@ fn callers_hear_why_where_their_gateway_or_account_wants_that_and_strangers_neve
 }
 
 #[test]
+fn a_phone_hears_why_where_it_wants_that_itself() {
+    for wants in [false, true] {
+        let mut desk = Desk::new("100000");
+        let phone = json!({
+            "name": "bob", "account": "customer", "tariff": "sell", "password": "Secret-Word-17",
+            "announcements": wants,
+        });
+        desk.post("phone", phone).unwrap();
+        let bob = desk.office.customer_named("bob").unwrap().gateway.id;
+        for callee in ["44207", "33144"] {
+            let mut admit = desk.invite("10.9.9.9:5060", callee);
+            admit.transferor = bob;
+            let told = match desk.ask(&admit) {
+                Ok(route) => route.announces(),
+                Err(no) => no.announced == bob,
+            };
+            assert_eq!(told, wants, "{callee}");
+        }
+        let (admitted, refused) = announced(&mut desk);
+        assert!(!admitted && !refused, "its gateway is another's");
+    }
+}
+
+#[test]
 fn an_announced_failure_costs_nobody_anything_and_is_recorded_as_it_failed() {
     let mut desk = Desk::new("10");
     desk.patch("account/customer", json!({"announcements": true}));

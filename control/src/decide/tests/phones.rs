@@ -357,7 +357,7 @@ fn a_phone_is_called_from_the_address_that_it_registered_to() {
 
 #[test]
 fn a_route_says_what_phones_want_of_sip() {
-    use link::profile::{Rel100, Wishes};
+    use link::profile::{Dtmf, Rel100, Srtp, Wishes};
     let mut desk = Desk::with_alice();
     desk.at_home(1);
     let bob = json!({"name": "bob", "account": "customer", "tariff": "sell", "password": PASSWORD});
@@ -368,7 +368,7 @@ fn a_route_says_what_phones_want_of_sip() {
         admit.credentials = login.credentials(SipMethod::Invite);
         let route = desk.ask(&admit).unwrap();
         desk.office.release(admit.record);
-        [route.wishes(), route.wishes() >> 4].map(Wishes::from_bits)
+        route.wishes().map(Wishes::from_bits)
     };
     let nothing = Wishes::default();
     assert_eq!(told(&mut desk, "a"), [nothing; 2]);
@@ -378,6 +378,11 @@ fn a_route_says_what_phones_want_of_sip() {
     desk.change("phone/alice", json!({"session_timer": true, "rel100": "required"}));
     let alice = Wishes { session_timer: true, rel100: Rel100::Required, ..nothing };
     assert_eq!(told(&mut desk, "c"), [bob, alice]);
+    desk.change("phone/bob", json!({"srtp": "required", "dtmf": "info"}));
+    let bob = Wishes { srtp: Srtp::Required, dtmf: Dtmf::Info, ..bob };
+    desk.change("phone/alice", json!({"srtp": "optional", "dtmf": "inband"}));
+    let alice = Wishes { srtp: Srtp::Optional, dtmf: Dtmf::Inband, ..alice };
+    assert_eq!(told(&mut desk, "d"), [bob, alice]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::fields::{bounded, memo};
 use super::geo::{Fencing, check_fence};
 use crate::Refusal;
 use crate::state::customer::INTERNATIONAL;
-use crate::state::profile::Rel100;
+use crate::state::profile::{Dtmf, Rel100, Srtp};
 use crate::state::secret::Password;
 use crate::state::word::words;
 
@@ -76,6 +76,15 @@ pub struct Phone {
     /// Reliable provisional responses (RFC 3262): `off`, `supported` or `required`.
     #[serde(default)]
     pub rel100: Rel100,
+    /// Whether its media are under keys (SRTP): `off`, `optional` or `required`.
+    #[serde(default)]
+    pub srtp: Srtp,
+    /// How it knows keys: `auto`, `rfc4733`, `info` or `inband`.
+    #[serde(default)]
+    pub dtmf: Dtmf,
+    /// It hears a prompt where its calls fail.
+    #[serde(default)]
+    pub announcements: bool,
     /// PUBLISH of it is taken.
     #[serde(default)]
     pub publish: bool,

@@ -460,6 +460,23 @@ impl Switch {
         carried
     }
 
+    /// Offers the other leg what was told in the name of `from` before, with the keys that the other leg wants.
+    /// `None`: it cannot be.
+    pub(super) fn carry_ours(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        from: Side,
+        body: &[u8],
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let mut streams = Self::media_parts(&mut self.calls, &self.setup, &self.profiles, slot);
+        streams.is_ours = true;
+        let carried = self.media.carry(now, &mut streams, from, Word::Offer, body, out);
+        self.count_transcoded();
+        carried.ok()
+    }
+
     pub(super) fn count_transcoded(&mut self) {
         let [made, unmade] = self.media.take_transcoded();
         (0..made).for_each(|_| self.counters.add(Counter::CallsTranscoded));

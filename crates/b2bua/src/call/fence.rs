@@ -177,6 +177,15 @@ impl Switch {
         streams.shares_no_codec(Side::Callee, word, body)
     }
 
+    /// Whether a vendor's answer is to be made into something else, and another call has taken what makes it.
+    fn lacks_transcoders(&mut self, slot: usize, body: &[u8]) -> bool {
+        if !self.calls[slot].offered {
+            return false;
+        }
+        let streams = Self::media_parts(&mut self.calls, &self.setup, &self.profiles, slot);
+        self.media.lacks_transcoders(&streams, Side::Callee, body)
+    }
+
     /// Whether a vendor's description has not the keys that its gateway wants.
     fn lacks_keys(&mut self, slot: usize, body: &[u8]) -> bool {
         let streams = Self::media_parts(&mut self.calls, &self.setup, &self.profiles, slot);
@@ -201,6 +210,9 @@ impl Switch {
         let reason = if self.is_outside(now, slot, Side::Callee, owner, body) {
             EndReason::Geofence
         } else if is_answer && self.shares_no_codec(slot, body) {
+            EndReason::NoCodec
+        } else if is_answer && self.lacks_transcoders(slot, body) {
+            self.counters.add(Counter::TranscodersFull);
             EndReason::NoCodec
         } else if is_answer && self.lacks_keys(slot, body) {
             self.counters.add(Counter::RefusedUnsecured);

@@ -381,11 +381,10 @@ impl Call {
     /// What the phone at the far end of a leg wants of SIP. For gateways their profile says it.
     fn wishes(&self, side: Side) -> Wishes {
         let is_inside = self.legs[side as usize].path.inside().is_some();
-        let both = if is_inside { 0 } else { self.record.wishes };
-        Wishes::from_bits(match side {
-            Side::Caller => both,
-            Side::Callee => both >> 4,
-        })
+        if is_inside {
+            return Wishes::default();
+        }
+        Wishes::from_bits(self.record.wishes[side as usize])
     }
 
     /// The gateway or phone at the far end of a leg, and what [`Self::wishes`] says of it.
@@ -620,6 +619,7 @@ impl Switch {
             randoms,
             terms: peers.map(|peer| &peer.media),
             reads,
+            is_ours: false,
             signalling,
             secret,
         }

@@ -35,7 +35,6 @@ use crate::compose::{self, Extensions, Outgoing, Reply, SDP, Says};
 use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
 use crate::keys::{Place, Token, mint_call_id, shard_of};
-use crate::media::Word;
 use crate::path::{Inside, Path};
 use crate::switch::Switch;
 use crate::table::Key;
@@ -241,7 +240,7 @@ impl Switch {
         core::mem::swap(self.calls[slot].leg(side), leg);
         let carried = match length {
             0 => None,
-            _ => self.carry(now, slot, side.other(), Word::Offer, &kept[..length], out).ok(),
+            _ => self.carry_ours(now, slot, side.other(), &kept[..length], out),
         };
         core::mem::swap(self.calls[slot].leg(side), leg);
         self.give_scratch(kept);

@@ -14,7 +14,7 @@ mod keypad;
 mod passage;
 mod pools;
 mod restart;
-mod secured;
+pub(crate) mod secured;
 mod speech;
 mod told;
 
@@ -149,6 +149,8 @@ pub(crate) struct Streams<'a> {
     pub(crate) signalling: [IpAddr; 2],
     /// Whether the media are for us to read.
     pub(crate) reads: bool,
+    /// Whether what is carried is a description of ours, so that it says no keys of the one it stands for.
+    pub(crate) is_ours: bool,
     /// Whether both sides may be heard.
     pub(crate) answered: bool,
     /// Whether the call is recorded.
@@ -329,7 +331,7 @@ impl MediaPlane {
             streams.legs[to].renew_keys();
         }
         if !bypassed {
-            if !streams.has_keys(from, &sdp) {
+            if !streams.is_ours && !streams.has_keys(from, &sdp) {
                 return Err(MediaFault::Unsecured);
             }
             streams.tell_keys(from.other(), word, &sdp, &mut told);

@@ -111,6 +111,15 @@ impl Transport {
     }
 }
 
+/// Whether two media go by the same profile, under keys or not: of keys each leg has its own.
+pub(crate) fn is_same_profile(one: &Media<'_>, other: &Media<'_>) -> bool {
+    let [clear, other_clear] = [one, other].map(|media| Transport::of(media).told(false));
+    match (clear, other_clear) {
+        (None, None) => one.proto == other.proto,
+        (clear, other_clear) => clear == other_clear,
+    }
+}
+
 /// In which state a leg says something of its keys.
 #[derive(Clone, Copy)]
 pub(super) struct Heard {

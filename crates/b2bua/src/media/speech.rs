@@ -5,9 +5,12 @@
 
 use link::profile::MediaTerms;
 use relay::{Codec, Speaker, Transcoding};
+use sip::Sdp;
 use sip::sdp::{Codecs, Media};
 
 use super::told::allows;
+use super::{MediaPlane, STREAMS_MAX, Streams};
+use crate::dialog::Side;
 
 /// The order in which the one who offered is answered: what costs least first, which is also what sounds best
 /// beside any other.
@@ -75,6 +78,28 @@ impl Spoken {
         }
         let may = |codec: &Codec| self.has(*codec) && allows(terms, named(*codec));
         Some([CHEAPEST.into_iter().find(may)?, answered])
+    }
+}
+
+impl MediaPlane {
+    /// Whether an answer of `from` needs transcoders that others have taken since they were offered.
+    pub(crate) fn lacks_transcoders(
+        &self,
+        streams: &Streams<'_>,
+        from: Side,
+        answer: &[u8],
+    ) -> bool {
+        let Ok(sdp) = Sdp::parse(answer) else { return false };
+        let other = from.other() as usize;
+        let is_made = |(index, media): &(usize, &Media<'_>)| {
+            let is_speech = media.kind == b"audio" && media.port != 0;
+            let offered = streams.legs[other].spoken[*index];
+            is_speech && offered.pair(media, &media.codecs(), streams.terms[other]).is_some()
+        };
+        let made = sdp.media().iter().enumerate().take(STREAMS_MAX).filter(is_made);
+        let ports = made.flat_map(|(index, _)| streams.legs.each_ref().map(|leg| leg.ports[index]));
+        let wanted = ports.filter(|&port| self.table.transcoding(port).is_none()).count();
+        streams.between(from).transcodes() && wanted > self.table.free_transcoders()
     }
 }
 

@@ -26,6 +26,7 @@ fn an_offer_gets_our_address_and_ports_and_what_we_do_not_relay_gets_none() {
     let mut streams = Streams {
         terms: [&terms; 2],
         reads: false,
+        is_ours: false,
         signalling: ["198.51.100.7", "203.0.113.7"].map(|it| it.parse().unwrap()),
         key: CallKey { slot: 3, generation: 4 },
         legs: [&mut caller, &mut callee],

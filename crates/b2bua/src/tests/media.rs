@@ -480,11 +480,8 @@ fn who_answers_with_what_was_offered_is_left_alone() {
     assert_eq!(world.count(Counter::CallsTranscoded), 0);
 }
 
-#[test]
-fn where_all_transcoders_are_taken_nothing_is_added_to_an_offer() {
-    let mut world = World::new();
-    world.media_of(100, &[Codec::Pcmu], |media| media.transcode = 1);
-    // Two calls are all.
+/// Other calls have all transcoders but one direction: two calls are all.
+fn take_transcoders(world: &mut World) {
     for port in [10_090, 10_092, 10_094].map(|number| Port::new(0, number)) {
         let owner = relay::Owner(1);
         let opening = relay::Opening { peer: port, owner, towards_caller: true };
@@ -495,6 +492,43 @@ fn where_all_transcoders_are_taken_nothing_is_added_to_an_offer() {
         assert!(media.open(Duration::ZERO, port, &opening));
         assert!(media.set_transcoding(port, Some(settings), start));
     }
+}
+
+#[test]
+fn of_two_that_were_offered_the_last_transcoder_the_later_goes_to_a_vendor_that_needs_none() {
+    for has_next in [true, false] {
+        let mut world = World::new();
+        world.media_of(100, &[Codec::Pcmu], |media| media.transcode = 1);
+        let vendors: &[usize] = if has_next { &[0, 1] } else { &[0] };
+        let (call, offer) = world.call_with_offer(vendors, &offering(SHARES_NONE));
+        assert_eq!(formats(&offer), "101 0");
+        take_transcoders(&mut world);
+        world.vendor_says(0, &offer, 200, "v", &answering("0 101"));
+        world.vendor_gets(0, "ACK ");
+        let bye = world.vendor_gets(0, "BYE ");
+        world.vendor_says(0, &bye, 200, "v", "");
+        assert_eq!(world.count(Counter::TranscodersFull), 1);
+        if !has_next {
+            world.caller_gets("SIP/2.0 488 ");
+            world.ended_by(call, EndedBy::Server, EndReason::NoCodec);
+            continue;
+        }
+        let second = world.vendor_gets(1, "INVITE ");
+        assert_eq!(formats(&second), SHARES_NONE, "nothing is added where nothing can be made");
+        world.vendor_says(1, &second, 200, "w", &answering(SHARES_NONE));
+        world.vendor_gets(1, "ACK ");
+        world.commit();
+        let answer = world.caller_gets("SIP/2.0 200 ");
+        assert_eq!(formats(&answer), SHARES_NONE);
+        assert_eq!(world.count(Counter::CallsTranscoded), 0);
+    }
+}
+
+#[test]
+fn where_all_transcoders_are_taken_nothing_is_added_to_an_offer() {
+    let mut world = World::new();
+    world.media_of(100, &[Codec::Pcmu], |media| media.transcode = 1);
+    take_transcoders(&mut world);
     world.caller_sends(&invite(1, &offering(SHARES_NONE)));
     world.caller_gets("SIP/2.0 100 ");
     let call = world.admit().call;

@@ -192,8 +192,8 @@ fn a_message_inside_a_call_is_passed_on_where_both_take_it() {
 
 impl World {
     /// Admits a call between phones that want this of SIP: vendor 0 is the one that rings.
-    fn route_to_phones(&mut self, call: CallKey, [caller, callee]: [Wishes; 2]) {
-        let wishes = Wishes::pair(caller, callee);
+    pub(super) fn route_to_phones(&mut self, call: CallKey, [caller, callee]: [Wishes; 2]) {
+        let wishes = u16::from_le_bytes(Wishes::pair(caller, callee));
         self.route_with(call, &[0], |route| route.flags = u32::from(wishes) << WISHES_AT);
     }
 }
@@ -232,7 +232,7 @@ fn phones_take_messages_as_the_route_says() {
 #[test]
 fn phones_get_sessions_and_reliable_responses_as_the_route_says() {
     let rel100 = Rel100::Required;
-    let wishes = Wishes { session_timer: true, rel100, message: false };
+    let wishes = Wishes { session_timer: true, rel100, ..Wishes::default() };
     for (side, both) in
         [[wishes, Wishes::default()], [Wishes::default(), wishes]].into_iter().enumerate()
     {

@@ -23,9 +23,21 @@ fn dials(offer: &str) -> String {
 impl World {
     /// Vendor 1 dials the code, and control names the call to it.
     fn picks_up(&mut self, ringing: CallKey, call_id: &[u8], offer: &str) -> CallKey {
+        self.picks_up_of(3, ringing, call_id, offer)
+    }
+
+    /// The same, of this gateway.
+    pub(super) fn picks_up_of(
+        &mut self,
+        gateway: u32,
+        ringing: CallKey,
+        call_id: &[u8],
+        offer: &str,
+    ) -> CallKey {
         self.vendor_sends(1, &dials(offer));
         let admit = self.admit();
         self.route_with(admit.call, &[1], |route| {
+            route.customer_gateway = gateway;
             let text = Pickup { call: ringing, call_id }.to_text();
             route.texts = Text::new(&text).unwrap();
             let candidate = &mut route.candidates[0];

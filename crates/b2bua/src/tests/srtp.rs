@@ -1,6 +1,9 @@
 //! Legs with keys of their own: what each gateway is offered, what it may say, what is heard, and what a restart
 //! knows.
 
+mod handed;
+mod phones;
+
 use ::srtp::{Master, OVERHEAD_MAX, Receiver, Sender, Suite};
 use link::profile::Srtp;
 use relay::{DropReason, Verdict};
@@ -92,14 +95,25 @@ impl Far {
         Self { port, address, sends, hears, sequence: 1 }
     }
 
+    /// Nobody else's: ports of two addresses may have one number.
+    fn ssrc(&self) -> u8 {
+        self.address.bytes().fold(0, |all: u8, byte| all.wrapping_mul(31).wrapping_add(byte))
+    }
+
     fn packet(&mut self) -> (Vec<u8>, Vec<u8>) {
-        let clear = rtp(self.sequence as u16, self.port.number() as u8);
+        let clear = rtp(self.sequence as u16, self.ssrc());
         self.sequence += 1;
-        let Some(sender) = &mut self.sends else { return (clear.clone(), clear) };
-        let mut room = [&clear[..], &[0; OVERHEAD_MAX]].concat();
+        let sealed = self.sealed(&clear);
+        (clear, sealed)
+    }
+
+    /// A packet as it leaves.
+    fn sealed(&mut self, clear: &[u8]) -> Vec<u8> {
+        let Some(sender) = &mut self.sends else { return clear.to_vec() };
+        let mut room = [clear, &[0; OVERHEAD_MAX]].concat();
         let length = sender.protect_rtp(&mut room, clear.len()).unwrap();
         room.truncate(length);
-        (clear, room)
+        room
     }
 }
 
@@ -108,19 +122,32 @@ impl World {
     fn says(&mut self, from: &mut Far, to: &mut Far) -> Result<(), DropReason> {
         let (clear, sent) = from.packet();
         let source = from.address.parse().unwrap();
-        let got = match self.switch.forward(self.now, from.port, source, &sent) {
-            Verdict::Send { to: whither, .. } => {
+        let mut got = sent;
+        let mut verdict = self.switch.forward(self.now, from.port, source, &got);
+        let changed =
+            |world: &mut Self| world.switch.media().changed_packets().next().unwrap().to_vec();
+        loop {
+            let (whither, from) = match verdict {
+                Verdict::Send { to: whither, .. } => (whither, None),
+                Verdict::Changed { to: whither, .. } => {
+                    got = changed(self);
+                    (whither, None)
+                }
+                Verdict::Inside { from, to: whither, .. } => (whither, Some(from)),
+                Verdict::ChangedInside { from, to: whither, .. } => {
+                    got = changed(self);
+                    (whither, Some(from))
+                }
+                Verdict::Drop(why) => return Err(why),
+            };
+            let Some(from) = from else {
                 assert_eq!(whither, to.address.parse().unwrap());
-                sent
-            }
-            Verdict::Changed { to: whither, .. } => {
-                assert_eq!(whither, to.address.parse().unwrap());
-                self.switch.media().changed_packets().next().unwrap().to_vec()
-            }
-            Verdict::Drop(why) => return Err(why),
-            other => panic!("{other:?}"),
-        };
-        let mut got = got;
+                break;
+            };
+            let media = self.switch.media();
+            let port = media.port_of(whither);
+            verdict = media.forward_inside(self.now, port, from, &got);
+        }
         if let Some(receiver) = &mut to.hears {
             let length = receiver.unprotect_rtp(&mut got).expect("under the key that was told");
             got.truncate(length);

@@ -46,7 +46,7 @@ impl World {
         self.vendor_sends(0, &refer);
     }
 
-    fn blind(&mut self, invite: &str) -> Admit {
+    pub(super) fn blind(&mut self, invite: &str) -> Admit {
         self.refers(invite, 1, "Refer-To: <sip:7777@192.0.2.1>\r\n");
         self.vendor_gets(0, "SIP/2.0 202 ");
         self.told("100 Trying", "active;expires=300");
@@ -54,7 +54,7 @@ impl World {
     }
 
     /// The NOTIFY to vendor 0, answered.
-    fn told(&mut self, status: &str, state: &str) {
+    pub(super) fn told(&mut self, status: &str, state: &str) {
         let notify = self.vendor_gets(0, "NOTIFY ");
         assert_eq!(header(&notify, "Event"), "refer;id=1");
         assert_eq!(header(&notify, "Subscription-State"), state);
@@ -63,12 +63,12 @@ impl World {
         self.vendor_says(0, &notify, 200, "", "");
     }
 
-    fn told_last(&mut self, status: &str) {
+    pub(super) fn told_last(&mut self, status: &str) {
         self.told(status, "terminated;reason=noresource");
     }
 
     /// Vendor 0 asks vendor 1 first, in a call of its own; our 200 to that.
-    fn asks_target(&mut self) -> (CallKey, String) {
+    pub(super) fn asks_target(&mut self) -> (CallKey, String) {
         self.vendor_sends(0, &invite_of_vendor());
         let admit = self.admit();
         self.route(admit.call, &[1]);
@@ -84,7 +84,7 @@ impl World {
     }
 
     /// Vendor 0 joins its two calls.
-    fn refers_to_talk(&mut self, invite: &str, talks: &str) {
+    pub(super) fn refers_to_talk(&mut self, invite: &str, talks: &str) {
         let to_tag = header(talks, "To").split_once(";tag=").unwrap().1.to_owned();
         let replaces = format!("asks%40vendor%3Bto-tag%3D{to_tag}%3Bfrom-tag%3Dasking");
         self.refers(invite, 1, &format!("Refer-To: <sip:7777@192.0.2.1?Replaces={replaces}>\r\n"));
@@ -535,7 +535,7 @@ fn who_stays_may_hang_up_at_any_time_of_a_transfer() {
 }
 
 /// Vendor 0 calls as a customer would.
-fn invite_of_vendor() -> String {
+pub(super) fn invite_of_vendor() -> String {
     with_body(
         &format!(
             "INVITE sip:7777@203.0.113.1 SIP/2.0\r\n\
