@@ -127,7 +127,7 @@ impl Table {
             let is_as_it_came = needs_nothing_else && target.work == NO_WORK;
             is_as_it_came && target.owner == flow.owner && target.latch != Latch::Inside
         })?;
-        let (from, to) = (SocketAddr::new(target.local, flow.peer.number()), target.remote?);
+        let (from, to) = (self.own(flow.peer)?, target.remote?);
         (from.is_ipv4() == to.is_ipv4()).then_some(Onward {
             source,
             payload_types: flow.payload_types,
@@ -238,10 +238,16 @@ impl Table {
     /// A settled flow as its driver counted it, for who must judge by it.
     pub(crate) fn listen(&mut self, port: Port) {
         if self.is_settled(port) {
-            let sums = self.ears.sums(port);
-            if let Some(flow) = self.flow(port) {
-                flow.take(sums);
-            }
+            self.hear_out(port);
+        }
+    }
+
+    /// Apart, since what is settled seldom comes here.
+    #[cold]
+    pub(crate) fn hear_out(&mut self, port: Port) {
+        let sums = self.ears.sums(port);
+        if let Some(flow) = self.flow(port) {
+            flow.take(sums);
         }
     }
 }

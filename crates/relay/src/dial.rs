@@ -625,8 +625,7 @@ impl Table {
             let is_started = dial.run.is_some();
             let known = if is_started { None } else { self.stream_towards(now, port) };
             let flow = self.open_at(port).filter(|flow| flow.owner == owner);
-            let ends =
-                flow.and_then(|flow| Some(((flow.local, port.number()).into(), flow.remote?)));
+            let ends = flow.and_then(|flow| Some((self.own(port)?, flow.remote?)));
             let dial = self.bench.dials.get(place)?;
             if !is_started {
                 dial.seed(now, known);

@@ -161,8 +161,6 @@ pub(crate) struct Beside {
 pub(crate) struct Flow {
     pub(crate) open: bool,
     pub(crate) peer: Port,
-    /// The address it is a port of: what leaves towards its far end leaves from here.
-    pub(crate) local: IpAddr,
     pub(crate) owner: Owner,
     pub(crate) towards_caller: bool,
     /// The far end: from the SDP, or learned. `None`: not known yet, or no media wanted.
@@ -221,7 +219,6 @@ impl Flow {
         Self {
             open: false,
             peer: Port::NONE,
-            local: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
             owner: Owner(0),
             towards_caller: false,
             remote: None,

@@ -195,13 +195,16 @@ impl Table {
         origin: Origin,
         judge: impl FnOnce(Owner, bool, IpAddr) -> bool,
     ) -> Result<Verdict, DropReason> {
+        let flow = self.open_at(port).ok_or(DropReason::NoFlow)?;
+        let (place, is_settled) = (flow.work, flow.settled);
+        let is_inside = flow.latch == Latch::Inside;
         // What is settled comes here only if there is more to it.
-        self.listen(port);
-        let flow = self.open_flow(port).ok_or(DropReason::NoFlow)?;
-        if (flow.latch == Latch::Inside) != (origin == Origin::Inside) {
+        if is_settled {
+            self.hear_out(port);
+        }
+        if is_inside != (origin == Origin::Inside) {
             return Err(DropReason::Stranger);
         }
-        let place = flow.work;
         if origin == Origin::Wire && self.opens(place) {
             return self.open_packet(port, place, payload, |table, clear| {
                 let (verdict, leaves) = table.judge_clear(now, port, source, clear, judge)?;
@@ -259,11 +262,11 @@ impl Table {
         }
         let leaves = peer.beside(port);
         // A port that was closed and opened again belongs to another call.
-        let target = self.open_flow(leaves).filter(|target| target.owner == owner);
+        let target = self.open_at(leaves).filter(|target| target.owner == owner);
         let target = target.ok_or(DropReason::PeerUnknown)?;
         let to = target.remote.ok_or(DropReason::PeerUnknown)?;
-        let from = SocketAddr::new(target.local, leaves.number());
         let (latch, work) = (target.latch, target.work);
+        let from = self.own(leaves).ok_or(DropReason::PeerUnknown)?;
         if tapped {
             self.copy(now, port, source, payload);
         }

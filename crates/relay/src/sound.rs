@@ -288,13 +288,13 @@ impl Table {
         self.sounds.prompting
     }
 
-    fn course_of(&mut self, one: &Sounding) -> Course {
+    fn course_of(&self, one: &Sounding) -> Course {
         if self.sounds.is_finished(one) {
             return Course::Finished;
         }
-        let flow = self.open_flow(one.port).filter(|flow| flow.owner == one.owner);
-        let Some(flow) = flow else { return Course::Over };
-        let course = Course::On((flow.local, one.port.number()).into(), flow.remote);
+        let flow = self.open_at(one.port).filter(|flow| flow.owner == one.owner);
+        let (Some(flow), Some(own)) = (flow, self.own(one.port)) else { return Course::Over };
+        let course = Course::On(own, flow.remote);
         if one.what != What::Ringback {
             return course;
         }

@@ -108,6 +108,12 @@ impl Table {
         Port::new((place / ports) as u8, self.first + (place % ports) as u16)
     }
 
+    /// Our endpoint that a port names: what leaves by the port leaves from here.
+    pub(crate) fn own(&self, port: Port) -> Option<SocketAddr> {
+        let address = self.addresses.get(usize::from(port.address()))?;
+        Some(SocketAddr::new(*address, port.number()))
+    }
+
     /// Where the flow of a port lies, if it is one of ours.
     fn place(&self, port: Port) -> Option<usize> {
         let offset = port.number().wrapping_sub(self.first);
@@ -150,8 +156,9 @@ impl Table {
     /// before [`Self::set_answered`] it is early media. `false`: not a pair of this table, or open.
     pub fn open(&mut self, now: Instant, port: Port, opening: &Opening) -> bool {
         let free = !port.is_rtcp() && self.flow(port).is_some_and(|flow| !flow.open);
-        let local = self.addresses.get(usize::from(port.address())).copied();
-        let Some(local) = local.filter(|_| free) else { return false };
+        if !free {
+            return false;
+        }
         for port in port.pair() {
             let Some(flow) = self.flow(port) else { return false };
             let is_changed = flow.is_changed;
@@ -159,7 +166,6 @@ impl Table {
                 open: true,
                 is_changed,
                 peer: opening.peer,
-                local,
                 owner: opening.owner,
                 towards_caller: opening.towards_caller,
                 early_until: Some(now + EARLY_MAX),

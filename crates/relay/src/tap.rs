@@ -60,9 +60,8 @@ impl Table {
 
     #[cold]
     pub(crate) fn copy(&mut self, at: Instant, port: Port, source: SocketAddr, packet: &[u8]) {
-        let Some(flow) = self.open_at(port) else { return };
+        let (Some(flow), Some(destination)) = (self.open_at(port), self.own(port)) else { return };
         let (owner, from_caller) = (flow.owner, flow.towards_caller);
-        let destination = SocketAddr::new(flow.local, port.number());
         self.tap.take(&Tapped { at, owner, from_caller, source, destination, packet });
     }
 }
