@@ -472,7 +472,7 @@ fn who_shares_no_codec_is_offered_what_we_make_and_answered_with_what_was_offere
 
 #[test]
 fn g7231_is_offered_without_silence_and_heard_in_whole_frames() {
-    let (world, _, offer) = transcoded(&[Codec::G723], "4 101");
+    let (mut world, _, offer) = transcoded(&[Codec::G723], "4 101");
     assert_eq!(formats(&offer), "101 4");
     assert!(offer.contains("a=rtpmap:4 G723/8000"), "{offer}");
     assert!(offer.contains("a=fmtp:4 annexa=no"), "{offer}");
