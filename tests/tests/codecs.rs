@@ -1,4 +1,4 @@
-//! What we write is read by others, and what they write by us: G.722 and G.729 against FFmpeg.
+//! What we write is read by others, and what they write by us: G.722, G.729 and G.723.1 against FFmpeg.
 //!
 //! Without it they say so and skip. FFmpeg reads G.729 and writes none, so its encoder is judged by how its
 //! decoder hears us.
@@ -120,7 +120,50 @@ fn g729_is_understood_by_ffmpeg_and_heard_alike() {
     }
 }
 
-/// Packets of 20 ms, in sequence, with a loss.
+/// A frame each, of those that came.
+fn read_g7231(words: &[u8]) -> Vec<i16> {
+    let (mut decoder, mut heard, mut at) = (codec::g7231::Decoder::default(), vec![], 0);
+    while let Some(first) = words.get(at) {
+        let end = at + codec::g7231::frame_bytes(*first);
+        let mut samples = [0; codec::g7231::FRAME_SAMPLES];
+        decoder.decode(&words[at..end], &mut samples);
+        heard.extend(samples);
+        at = end;
+    }
+    heard
+}
+
+#[test]
+fn g7231_is_as_good_as_that_of_ffmpeg_both_ways() {
+    for (name, said) in [
+        ("voice", voice(24_000)),
+        ("soft voice", voice(24_000).iter().map(|sample| sample / 20).collect()),
+        ("425 Hz", tone(425.0, 8_000.0, 24_000)),
+        ("440 Hz", tone(440.0, 8_000.0, 24_000)),
+        ("1,000 Hz", tone(1_000.0, 8_000.0, 24_000)),
+        ("3,200 Hz", tone(3_200.0, 8_000.0, 24_000)),
+    ] {
+        let mut encoder = codec::g7231::Encoder::default();
+        let ours: Vec<u8> = said.as_chunks().0.iter().flat_map(|it| encoder.encode(it)).collect();
+        let arguments = "-f s16le -ar 8000 -ac 1 -i pipe:0 -c:a g723_1 -b:a 6300 -f g723_1 pipe:1";
+        let Some(theirs) = ffmpeg(arguments, &bytes(&said)) else { return };
+        let heard = |words: &[u8]| {
+            let heard = ffmpeg("-f g723_1 -i pipe:0 -f s16le -ac 1 pipe:1", words);
+            samples(&heard.expect("it was there"))
+        };
+        let (by_ffmpeg, of_ffmpeg) = (heard(&ours), heard(&theirs));
+        let (same, decibels) = alike(&said, &by_ffmpeg, 500);
+        let (best, _) = alike(&said, &of_ffmpeg, 500);
+        assert!(same > best - 0.02, "{name}: {same}, and {best} of ffmpeg");
+        assert!(decibels.abs() < 1.0, "{name}: {decibels} dB");
+        for (words, theirs) in [(&ours, &by_ffmpeg), (&theirs, &of_ffmpeg)] {
+            let (same, decibels) = alike(theirs, &read_g7231(words), 1);
+            assert!(same > 0.99 && decibels.abs() < 0.5, "{name}: {same}, {decibels} dB");
+        }
+    }
+}
+
+/// Packets of 20 ms, or of 30 of G.723.1, in sequence, with a loss.
 fn spoken(codec: Codec) -> Vec<Vec<u8>> {
     let said = tone(425.0, 8_000.0, 8_000);
     let words: Vec<u8> = match codec {
@@ -128,11 +171,16 @@ fn spoken(codec: Codec) -> Vec<Vec<u8>> {
             let mut encoder = codec::g729::Encoder::default();
             said.as_chunks().0.iter().flat_map(|frame| encoder.encode(frame)).collect()
         }
+        Codec::G723 => {
+            let mut encoder = codec::g7231::Encoder::default();
+            said.as_chunks().0.iter().flat_map(|frame| encoder.encode(frame)).collect()
+        }
         _ => said.iter().map(|sample| codec::g711::to_a_law(*sample)).collect(),
     };
-    let bytes = words.len() / 50;
+    let ms = codec.packet_ms(20);
+    let bytes = if codec == Codec::G723 { codec::g7231::HIGH_BYTES } else { words.len() / 50 };
     let packet = |(at, words): (usize, &[u8])| {
-        let time = (at as u32 * 160).to_be_bytes();
+        let time = (at as u32 * u32::from(ms) * 8).to_be_bytes();
         let head = [0x80, codec.payload_type(), 0, at as u8];
         [&head[..], &time, &[0, 0, 0, 9], words].concat()
     };

@@ -8,6 +8,7 @@
 
 pub mod g711;
 pub mod g722;
+pub mod g7231;
 pub mod g729;
 mod resample;
 mod transcode;

@@ -17,7 +17,7 @@ use wire::rtp::{RTP_BYTES, body, parse};
 
 use crate::g711::{from_a_law, from_mu_law, to_a_law, to_mu_law};
 use crate::resample::{Down, Up};
-use crate::{g722, g729};
+use crate::{g722, g729, g7231};
 
 /// So many packets may become of one.
 pub const PACKETS_MAX: usize = 4;
@@ -48,11 +48,13 @@ pub enum Codec {
     G722,
     /// G.729, also of annex A.
     G729,
+    /// G.723.1: read at both rates, written at 6.3 kbit/s.
+    G723,
 }
 
 impl Codec {
     /// All.
-    pub const ALL: [Self; 4] = [Self::Pcmu, Self::Pcma, Self::G722, Self::G729];
+    pub const ALL: [Self; 5] = [Self::Pcmu, Self::Pcma, Self::G722, Self::G729, Self::G723];
 
     /// As SDP calls it (RFC 3551 §6); all have 8000 behind it.
     #[must_use]
@@ -62,6 +64,7 @@ impl Codec {
             Self::Pcma => "PCMA",
             Self::G722 => "G722",
             Self::G729 => "G729",
+            Self::G723 => "G723",
         }
     }
 
@@ -73,6 +76,7 @@ impl Codec {
             Self::Pcma => 8,
             Self::G722 => 9,
             Self::G729 => 18,
+            Self::G723 => 4,
         }
     }
 
@@ -80,7 +84,19 @@ impl Codec {
         match self {
             Self::Pcmu | Self::Pcma | Self::G722 => BLOCK_BYTES_MAX,
             Self::G729 => g729::FRAME_BYTES,
+            Self::G723 => g7231::HIGH_BYTES,
         }
+    }
+
+    /// Blocks of ten milliseconds that are written as one.
+    const fn frame_blocks(self) -> usize {
+        if matches!(self, Self::G723) { g7231::FRAME_SAMPLES / BLOCK_TICKS } else { 1 }
+    }
+
+    /// The shortest packet that is no shorter than `ms` and holds whole frames.
+    #[must_use]
+    pub const fn packet_ms(self, ms: u8) -> u8 {
+        if matches!(self, Self::G723) { ms.div_ceil(30).saturating_mul(30) } else { ms }
     }
 
     const fn is_wide(self) -> bool {
@@ -141,6 +157,7 @@ enum Reader {
     Pcma,
     G722(g722::Decoder),
     G729(g729::Decoder),
+    G723(g7231::Decoder),
 }
 
 impl Reader {
@@ -150,6 +167,7 @@ impl Reader {
             Codec::Pcma => Self::Pcma,
             Codec::G722 => Self::G722(g722::Decoder::default()),
             Codec::G729 => Self::G729(g729::Decoder::default()),
+            Codec::G723 => Self::G723(g7231::Decoder::default()),
         }
     }
 }
@@ -163,6 +181,7 @@ enum Writer {
     Pcma,
     G722(g722::Encoder),
     G729(g729::Encoder),
+    G723(g7231::Encoder),
 }
 
 #[derive(Debug)]
@@ -220,6 +239,9 @@ pub struct Transcoder {
     samples: [i16; BLOCK_WIDE],
     words: [u8; BLOCK_BYTES_MAX],
     partial: usize,
+    /// Blocks that are no whole frame of G.723.1 yet.
+    frame: [i16; g7231::FRAME_SAMPLES],
+    gathered: usize,
     /// The last block, by which a lost one is made up for, and how often in a row it was.
     last: [i16; BLOCK_WIDE],
     repeated: u8,
@@ -245,6 +267,7 @@ impl Transcoder {
             Codec::Pcma => Writer::Pcma,
             Codec::G722 => Writer::G722(g722::Encoder::default()),
             Codec::G729 => Writer::G729(g729::Encoder::default()),
+            Codec::G723 => Writer::G723(g7231::Encoder::default()),
         };
         let rate = match (from.is_wide(), to.is_wide()) {
             (false, true) => Rate::Up(Up::default()),
@@ -261,6 +284,8 @@ impl Transcoder {
             samples: [0; BLOCK_WIDE],
             words: [0; BLOCK_BYTES_MAX],
             partial: 0,
+            frame: [0; g7231::FRAME_SAMPLES],
+            gathered: 0,
             last: [0; BLOCK_WIDE],
             repeated: 0,
             waiting: [0; WAITING_MAX * BLOCK_BYTES_MAX],
@@ -302,7 +327,7 @@ impl Transcoder {
         let mut out = Out { packets, lengths, made: 0 };
         let rtp = parse(packet).ok_or(Fault::Malformed)?;
         let body = body(packet).filter(|body| !body.is_empty()).ok_or(Fault::Malformed)?;
-        let content = self.content(rtp.payload_type, body.len());
+        let content = self.content(rtp.payload_type, body);
         if let Some(heard) = &mut self.heard
             && matches!(content, Err(Fault::Unknown))
             && [heard.ssrc, heard.sequence.into()] == [rtp.ssrc, rtp.sequence.into()]
@@ -355,7 +380,7 @@ impl Transcoder {
         } else {
             self.partial
         };
-        self.timestamp.wrapping_add((self.blocks * BLOCK_TICKS + partial) as u32)
+        self.timestamp.wrapping_add((self.blocks * BLOCK_TICKS + self.gathered + partial) as u32)
     }
 
     /// Makes up for what is missing before `timestamp`, or leaps to it.
@@ -373,18 +398,19 @@ impl Transcoder {
         if missing < 0 {
             return self.meet(heard.ssrc, timestamp);
         }
+        let frame = self.settings.from.codec.frame_blocks();
         let lost = missing as usize / BLOCK_TICKS;
         let is_heard =
-            !is_loss || lost > LOST_MAX || !(missing as usize).is_multiple_of(BLOCK_TICKS);
+            !is_loss || lost > LOST_MAX || !(missing as usize).is_multiple_of(frame * BLOCK_TICKS);
         if is_heard || matches!(self.writer, Writer::Same) {
             self.flush(out);
-            self.partial = 0;
+            (self.partial, self.gathered) = (0, 0);
             self.timestamp = timestamp.wrapping_add(heard.ahead);
             // A receiver makes up for a loss itself; a silence is the begin of a talk.
             self.begins |= is_heard;
             return;
         }
-        for _ in 0..lost {
+        for _ in 0..lost / frame {
             self.conceal();
         }
     }
@@ -406,15 +432,17 @@ impl Transcoder {
             self.flush(out);
         }
         let left = PACKETS_MAX.saturating_sub(out.made).max(1);
+        let frame = self.settings.to.codec.frame_blocks();
         let blocks = usize::from(self.settings.packet_ms / 10).clamp(1, BLOCKS_MAX);
-        let blocks = blocks.max(self.blocks.div_ceil(left));
+        let blocks = blocks.max(self.blocks.div_ceil(left)).next_multiple_of(frame);
         while self.blocks >= blocks {
             self.send(blocks, out);
         }
     }
 
     /// What a payload type and a length stand for.
-    fn content(&self, payload_type: u8, bytes: usize) -> Result<Content, Fault> {
+    fn content(&self, payload_type: u8, body: &[u8]) -> Result<Content, Fault> {
+        let bytes = body.len();
         let Settings { from, to, .. } = &self.settings;
         if payload_type == from.payload_type {
             let ticks = match from.codec {
@@ -424,6 +452,10 @@ impl Transcoder {
                     g729::SILENCE_BYTES => (bytes / g729::FRAME_BYTES + 1) * BLOCK_TICKS,
                     _ => return Err(Fault::Malformed),
                 },
+                Codec::G723 if frames(body).all(|frame| frame.is_some()) => {
+                    frames(body).count() * g7231::FRAME_SAMPLES
+                }
+                Codec::G723 => return Err(Fault::Malformed),
             };
             let is_known = ticks <= BLOCKS_MAX * BLOCK_TICKS;
             return if is_known {
@@ -467,6 +499,13 @@ impl Transcoder {
                     self.push(&samples);
                 }
             }
+            Reader::G723(decoder) => {
+                let mut samples = [0; g7231::FRAME_SAMPLES];
+                for frame in frames(body).flatten() {
+                    decoder.decode(frame, &mut samples);
+                    self.push(&samples);
+                }
+            }
         }
         self.reader = reader;
         false
@@ -474,6 +513,14 @@ impl Transcoder {
 
     /// The same, if both sides have one codec.
     fn copy(&mut self, body: &[u8]) -> bool {
+        if self.settings.to.codec == Codec::G723 {
+            let mut is_silent = false;
+            for frame in frames(body).flatten() {
+                is_silent |= frame.len() < g7231::LOW_BYTES;
+                self.wait(frame);
+            }
+            return is_silent;
+        }
         let block = self.settings.to.codec.block_bytes();
         let (words, silence) = match self.settings.to.codec {
             Codec::G729 => body.split_at(body.len() - body.len() % g729::FRAME_BYTES),
@@ -516,6 +563,11 @@ impl Transcoder {
             decoder.conceal(&mut samples);
             return self.push(&samples);
         }
+        if let Reader::G723(decoder) = &mut self.reader {
+            let mut samples = [0; g7231::FRAME_SAMPLES];
+            decoder.conceal(&mut samples);
+            return self.push(&samples);
+        }
         // The last one again, three decibels softer each time.
         for sample in &mut self.last {
             *sample = (i32::from(*sample) * 181 / 256) as i16;
@@ -547,6 +599,15 @@ impl Transcoder {
             Writer::G729(encoder) => {
                 words[..g729::FRAME_BYTES].copy_from_slice(&encoder.encode(&narrow));
             }
+            Writer::G723(encoder) => {
+                self.frame[self.gathered..][..BLOCK_TICKS].copy_from_slice(&narrow);
+                self.gathered += BLOCK_TICKS;
+                if self.gathered < g7231::FRAME_SAMPLES {
+                    return;
+                }
+                self.gathered = 0;
+                words[..g7231::HIGH_BYTES].copy_from_slice(&encoder.encode(&self.frame));
+            }
         }
         self.wait(&words[..self.settings.to.codec.block_bytes()]);
     }
@@ -556,7 +617,7 @@ impl Transcoder {
         if let Some(room) = self.waiting.get_mut(self.waiting_bytes..end) {
             room.copy_from_slice(words);
             self.waiting_bytes = end;
-            self.blocks += 1;
+            self.blocks += self.settings.to.codec.frame_blocks();
         }
     }
 
@@ -571,6 +632,9 @@ impl Transcoder {
     fn send<const BYTES: usize>(&mut self, blocks: usize, out: &mut Out<'_, BYTES>) {
         let bytes = if blocks >= self.blocks {
             self.waiting_bytes
+        } else if self.settings.to.codec == Codec::G723 {
+            let waiting = frames(&self.waiting[..self.waiting_bytes]).flatten();
+            waiting.take(blocks / Codec::G723.frame_blocks()).map(<[u8]>::len).sum()
         } else {
             blocks * self.settings.to.codec.block_bytes()
         };
@@ -593,6 +657,16 @@ impl Transcoder {
         self.sequence = self.sequence.wrapping_add(1);
         head
     }
+}
+
+/// The frames of G.723.1, and none for one that is cut off.
+fn frames(mut body: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    core::iter::from_fn(move || {
+        let bytes = g7231::frame_bytes(*body.first()?);
+        let frame = body.split_at_checked(bytes);
+        body = frame.map_or(&[], |(_, rest)| rest);
+        Some(frame.map(|(frame, _)| frame))
+    })
 }
 
 impl<const BYTES: usize> Out<'_, BYTES> {

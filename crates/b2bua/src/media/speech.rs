@@ -14,7 +14,7 @@ use crate::dialog::Side;
 
 /// The order in which the one who offered is answered: what costs least first, which is also what sounds best
 /// beside any other.
-const CHEAPEST: [Codec; 4] = [Codec::Pcma, Codec::Pcmu, Codec::G722, Codec::G729];
+const CHEAPEST: [Codec; 5] = [Codec::Pcma, Codec::Pcmu, Codec::G722, Codec::G729, Codec::G723];
 /// A packet of whoever says nothing of it, ms (RFC 3551 §4.2).
 const PACKET_MS: u8 = 20;
 
@@ -40,6 +40,7 @@ pub(super) fn named(codec: Codec) -> sip::sdp::Codec {
         Codec::Pcma => sip::sdp::Codec::Pcma,
         Codec::G722 => sip::sdp::Codec::G722,
         Codec::G729 => sip::sdp::Codec::G729,
+        Codec::G723 => sip::sdp::Codec::G723,
     }
 }
 
@@ -154,5 +155,5 @@ pub(super) fn transcoding(
         0 => wanted.unwrap_or(PACKET_MS),
         ms => ms,
     };
-    Transcoding { from: side(from), to: side(to), packet_ms }
+    Transcoding { from: side(from), to: side(to), packet_ms: to.packet_ms(packet_ms) }
 }

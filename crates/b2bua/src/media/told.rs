@@ -203,7 +203,7 @@ impl Between<'_> {
             let events = media.payload_types().filter(is_event);
             events.filter(|_| is_allowed(Codec::TelephoneEvent)).for_each(|it| change.list(it));
             add_events(told_events, &mut change);
-            self.set_packet_time(media, &mut change);
+            self.set_packet_time(media, Some(theirs), &mut change);
             return Medium::Told(Some(change));
         }
         let mut change = Change::NONE;
@@ -233,6 +233,10 @@ impl Between<'_> {
                 change.add_line(&[b"rtpmap:18 G729/8000"]);
                 change.add_line(&[b"fmtp:18 annexb=no"]);
             }
+            if made == relay::Codec::G723 {
+                change.add_line(&[b"rtpmap:4 G723/8000"]);
+                change.add_line(&[b"fmtp:4 annexa=no"]);
+            }
         }
         add_events(told_events, &mut change);
         for (codec, name, said) in [
@@ -245,7 +249,7 @@ impl Between<'_> {
                 change.set_parameter(media, payload, name, value);
             }
         }
-        is_changed |= self.set_packet_time(media, &mut change);
+        is_changed |= self.set_packet_time(media, None, &mut change);
         Medium::Told(is_changed.then_some(change))
     }
 
@@ -255,10 +259,22 @@ impl Between<'_> {
         [self.hearer, self.teller].into_iter().find(orders)
     }
 
-    /// Whether anything is said of it.
-    fn set_packet_time(&self, media: &Media<'_>, change: &mut Change) -> bool {
+    /// Whether anything is said of it; `spoken`: the codec that the hearer speaks with us, whose frames a packet holds
+    /// whole.
+    fn set_packet_time(
+        &self,
+        media: &Media<'_>,
+        spoken: Option<relay::Codec>,
+        change: &mut Change,
+    ) -> bool {
         let (own, theirs) = (self.hearer.ptime, self.teller.ptime);
         let ms = if own != 0 { own } else { theirs };
+        let said = media.packet_ms().and_then(|ms| u8::try_from(ms).ok()).unwrap_or(0);
+        let ms = match spoken {
+            Some(codec) if codec.packet_ms(said) != said => codec.packet_ms(ms.max(said)),
+            Some(codec) => codec.packet_ms(ms),
+            None => ms,
+        };
         if ms == 0 {
             return false;
         }

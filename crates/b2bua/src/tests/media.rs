@@ -471,9 +471,36 @@ fn who_shares_no_codec_is_offered_what_we_make_and_answered_with_what_was_offere
 }
 
 #[test]
+fn g7231_is_offered_without_silence_and_heard_in_whole_frames() {
+    let (mut world, _, offer) = transcoded(&[Codec::G723], "4 101");
+    assert_eq!(formats(&offer), "101 4");
+    assert!(offer.contains("a=rtpmap:4 G723/8000"), "{offer}");
+    assert!(offer.contains("a=fmtp:4 annexa=no"), "{offer}");
+    let (alaw, g723) = (speech(relay::Codec::Pcma), speech(relay::Codec::G723));
+    let media = world.switch.media();
+    let made = [CALLER_PORT, VENDOR_PORT].map(|port| media.transcoding(port));
+    let settings = |from, to, packet_ms| Some(relay::Transcoding { from, to, packet_ms });
+    assert_eq!(made, [settings(alaw, g723, 30), settings(g723, alaw, 20)]);
+}
+
+#[test]
+fn who_speaks_g7231_is_told_of_packets_that_hold_its_frames() {
+    for (answered, told) in [("20", "a=ptime:30"), ("40", "a=ptime:60"), ("60", "a=ptime:60")] {
+        let mut world = World::new();
+        world.media_of(100, &[Codec::Pcma], |media| media.transcode = 1);
+        let (_, offer) = world.call_with_offer(&[0], &offering("4 101"));
+        let answer = format!("{}a=ptime:{answered}\r\n", answering("8 101"));
+        world.vendor_says(0, &offer, 200, "v", &answer);
+        let answer = world.caller_gets("SIP/2.0 200 ");
+        assert_eq!(formats(&answer), "4 101");
+        assert!(answer.contains(told), "{answer}");
+    }
+}
+
+#[test]
 fn who_answers_with_what_was_offered_is_left_alone() {
     let (mut world, _, offer) = transcoded(&[], "8 0 101");
-    assert_eq!(formats(&offer), "8 101 0 9 18");
+    assert_eq!(formats(&offer), "8 101 0 9 18 4");
     let answer = world.caller_gets("SIP/2.0 200 ");
     assert_eq!(formats(&answer), "8 101", "of what we added nothing is told");
     assert_eq!(world.switch.media().transcoding(CALLER_PORT), None);
