@@ -491,6 +491,7 @@ fn who_speaks_g7231_is_told_of_packets_that_hold_its_frames() {
         let (_, offer) = world.call_with_offer(&[0], &offering("4 101"));
         let answer = format!("{}a=ptime:{answered}\r\n", answering("8 101"));
         world.vendor_says(0, &offer, 200, "v", &answer);
+        world.commit();
         let answer = world.caller_gets("SIP/2.0 200 ");
         assert_eq!(formats(&answer), "4 101");
         assert!(answer.contains(told), "{answer}");
