@@ -37,11 +37,38 @@ enum Head {
 #[repr(align(64))]
 struct Node {
     /// Pairs that lead on, to nodes that stand together.
-    leads: u128,
+    leads: Pairs,
     /// Pairs from which on another answer holds.
-    turns: u128,
+    turns: Pairs,
     nodes_from: u32,
     answers_from: u32,
+}
+
+/// A bit for each pair.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pairs {
+    words: [u64; 2],
+    /// Bits of the first word that are set.
+    low: u32,
+}
+
+impl Pairs {
+    fn set(&mut self, pair: usize) {
+        let word = &mut self.words[pair / 64];
+        *word |= 1 << (pair % 64);
+        self.low = self.words[0].count_ones();
+    }
+
+    fn has(&self, pair: usize) -> bool {
+        self.words[pair / 64 & 1] >> (pair % 64) & 1 == 1
+    }
+
+    /// How many are set up to this one, itself included.
+    fn up_to(&self, pair: usize) -> u32 {
+        let word = pair / 64 & 1;
+        let bits = self.words[word] & (u64::MAX >> (63 - pair % 64));
+        self.low * word as u32 + bits.count_ones()
+    }
 }
 
 const _: () = assert!(size_of::<Node>() == 64);
@@ -89,17 +116,16 @@ impl Index {
             Head::Node(node) => *node,
         };
         loop {
-            let Node { leads, turns, nodes_from, answers_from } = *self.nodes.get(node as usize)?;
+            let Node { leads, turns, nodes_from, answers_from } = self.nodes.get(node as usize)?;
             let pair = match symbol(rest.first()) {
                 END => PAIRS,
                 digit => digit * (END + 1) + symbol(rest.get(1)),
             };
-            let up_to = (2 << pair) - 1;
-            if leads >> pair & 1 == 0 {
-                let answer = answers_from + (turns & up_to).count_ones() - 1;
+            if !leads.has(pair) {
+                let answer = answers_from + turns.up_to(pair) - 1;
                 return self.answers.get(answer as usize).copied();
             }
-            node = nodes_from + (leads & up_to).count_ones() - 1;
+            node = nodes_from + leads.up_to(pair) - 1;
             rest = rest.get(2..)?;
         }
     }
@@ -145,11 +171,12 @@ impl Builder<'_> {
     fn node(&mut self, answers: &mut Vec<Place>, below: Below) -> Node {
         let Below { keys, depth, answer } = below;
         let (nodes_from, answers_from) = (self.nodes, answers.len() as u32);
-        let mut node = Node { leads: 0, turns: 0, nodes_from, answers_from };
+        let mut node =
+            Node { leads: Pairs::default(), turns: Pairs::default(), nodes_from, answers_from };
         let mut last = None;
         let mut answers_with = |node: &mut Node, pair: usize, answer: Place| {
             if last.replace(answer) != Some(answer) {
-                node.turns |= 1 << pair;
+                node.turns.set(pair);
                 answers.push(answer);
             }
         };
@@ -162,7 +189,7 @@ impl Builder<'_> {
                 if keys.is_empty() {
                     answers_with(&mut node, pair, answer);
                 } else {
-                    node.leads |= 1 << pair;
+                    node.leads.set(pair);
                     self.promise(Below { keys, depth: depth + 2, answer });
                 }
             }
