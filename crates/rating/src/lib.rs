@@ -1,7 +1,7 @@
 //! Seconds times tariff to charge, exactly.
 //!
 //! Money is an integer of billionths and never floats. [`charge()`] is a pure function of a duration, a
-//! [`Price`] and [`Rounding`]. Both are frozen at admission into the eight words of [`Terms`], so a
+//! [`Price`] and [`Rounding`]. Both are frozen at admission into the words of [`Terms`], so a
 //! stored call can be charged again at any time to the same digit.
 //!
 //! Read `money.rs`, then `price.rs` and `tariff.rs`, then `charge.rs`, then `terms.rs`.
@@ -10,12 +10,12 @@
 
 pub mod charge;
 mod money;
-mod price;
+pub mod price;
 mod tariff;
-mod terms;
+pub mod terms;
 
 pub use charge::{Charge, Rounding, charge};
 pub use money::{Money, MoneyFault, RoundingMode};
-pub use price::{Price, PriceFault};
+pub use price::{Origin, Price, PriceFault, Section};
 pub use tariff::Tariff;
 pub use terms::Terms;
