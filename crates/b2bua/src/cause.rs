@@ -17,7 +17,8 @@ pub(crate) fn cause_of(reason: EndReason, status: u16) -> Option<u8> {
         NoAnswer => 19,
         Timeout | NoAck | SessionExpired => 102,
         NoRoute => 3,
-        Unauthorised | NoRate | NoBalance | Locked | Geofence | AccessList | DestinationAbuse => 21,
+        Unauthorised | NoRate | NoBalance | Locked | Geofence | AccessList | DestinationAbuse
+        | DestinationLocked => 21,
         LinesFull => 34,
         RateLimit | Overload => 42,
         BadNumber | CallerTooLong => 28,

@@ -4,18 +4,20 @@
 //! [`Price`] and [`Rounding`]. Both are frozen at admission into the words of [`Terms`], so a
 //! stored call can be charged again at any time to the same digit.
 //!
-//! Read `money.rs`, then `price.rs` and `tariff.rs`, then `charge.rs`, then `terms.rs`.
+//! Read `money.rs`, then `price.rs`, `calendar.rs` and `tariff.rs`, then `charge.rs`, then `terms.rs`.
 
 #![forbid(unsafe_code)]
 
+pub mod calendar;
 pub mod charge;
 mod money;
 pub mod price;
-mod tariff;
+pub mod tariff;
 pub mod terms;
 
+pub use calendar::Calendar;
 pub use charge::{Charge, Rounding, charge};
 pub use money::{Money, MoneyFault, RoundingMode};
 pub use price::{Origin, Price, PriceFault, Section};
-pub use tariff::Tariff;
+pub use tariff::{Asked, Tariff};
 pub use terms::Terms;

@@ -8,6 +8,8 @@ use crate::{Money, RoundingMode};
 const FEE_PRECISION_MAX: u8 = 6;
 /// No price counts in longer units, steps or sections, s.
 pub const SECONDS_MAX: u32 = 86_400;
+/// Dearest rate, in billionths.
+pub const RATE_MAX: i64 = 1_000_000_000 * BILLIONTHS;
 /// Dearest connection fee, in billionths.
 pub const CONNECTION_FEE_MAX: i64 = 1_000_000 * BILLIONTHS;
 /// Largest fee unit, in billionths.
@@ -102,7 +104,8 @@ impl fmt::Display for PriceFault {
             Self::TooPrecise => "a fee has at most six decimals",
             Self::TooLong => "units, steps and sections last a day at most",
             Self::TooMuch => {
-                "a connection fee is less than 1000000, a fee unit at most 1000, a tax at most 1000 %"
+                "a rate is at most 1000000000, a connection fee less than 1000000, a fee unit at most 1000, \
+                 a tax at most 1000 %"
             }
         })
     }
@@ -118,6 +121,7 @@ impl Price {
     pub fn check(&self) -> Result<(), PriceFault> {
         let sections = self.sections.iter();
         let rates = sections.clone().map(|section| section.rate).chain([self.rate]);
+        let dearest = rates.clone().max();
         let amounts = rates.chain([self.connection_fee, self.fee_unit]);
         let spans = sections.flat_map(|section| [section.seconds, section.increment_s]);
         let mut spans = spans.chain([self.unit_s, self.minimum_s, self.increment_s]);
@@ -129,7 +133,8 @@ impl Price {
             Err(PriceFault::TooPrecise)
         } else if spans.any(|seconds| seconds > SECONDS_MAX) {
             Err(PriceFault::TooLong)
-        } else if self.connection_fee.billionths() >= CONNECTION_FEE_MAX
+        } else if dearest.is_some_and(|rate| rate.billionths() > RATE_MAX)
+            || self.connection_fee.billionths() >= CONNECTION_FEE_MAX
             || self.fee_unit.billionths() > FEE_UNIT_MAX
             || self.tax > TAX_MAX
         {
@@ -193,6 +198,7 @@ mod tests {
             (Price { fee_precision: 7, ..price }, PriceFault::TooPrecise),
             (Price { minimum_s: 86_401, ..price }, PriceFault::TooLong),
             (section(Section { seconds: 86_401, ..Section::default() }), PriceFault::TooLong),
+            (Price { rate: "1000000001".parse().unwrap(), ..price }, PriceFault::TooMuch),
             (Price { tax: TAX_MAX + 1, ..price }, PriceFault::TooMuch),
             (Price { fee_unit: "1001".parse().unwrap(), ..price }, PriceFault::TooMuch),
             (Price { connection_fee: "1000000".parse().unwrap(), ..price }, PriceFault::TooMuch),

@@ -5,30 +5,32 @@
 //! again to the same digit from these words and its duration alone. Every live call carries two of them and
 //! each of its candidates one, so each field has as many bits as [`Price::check`] lets it need.
 
-use crate::price::{SECONDS_MAX, SECTIONS_MAX, Section};
+use crate::price::{self, SECONDS_MAX, Section};
 use crate::{Charge, Money, MoneyFault, Origin, Price, Rounding, RoundingMode, charge};
 
 /// How many words there are.
-pub const WORDS: usize = 11;
+pub const WORDS: usize = 10;
 
 /// Tells these words from none, and from those of another release.
 const FORMAT: u64 = 2;
 
+const FORMAT_BITS: u32 = 4;
+const NUMBER_BITS: u32 = 32;
+const RATE_BITS: u32 = 60;
 const SECONDS_BITS: u32 = 17;
 const HOLD_TIME_BITS: u32 = 10;
 const MODE_BITS: u32 = 2;
 const CONNECTION_FEE_BITS: u32 = 50;
 const PRECISION_BITS: u32 = 3;
 const DIGITS_BITS: u32 = 6;
-const FORMAT_BITS: u32 = 4;
 const FEE_UNIT_BITS: u32 = 40;
 const TAX_BITS: u32 = 24;
-const FREE_TIME_BITS: u32 = 32;
 
 const _: () = assert!(SECONDS_MAX < 1 << SECONDS_BITS);
-const _: () = assert!(crate::price::CONNECTION_FEE_MAX < 1 << CONNECTION_FEE_BITS);
-const _: () = assert!(crate::price::FEE_UNIT_MAX < 1 << FEE_UNIT_BITS);
-const _: () = assert!(crate::price::TAX_MAX < 1 << TAX_BITS);
+const _: () = assert!(price::RATE_MAX < 1 << RATE_BITS);
+const _: () = assert!(price::CONNECTION_FEE_MAX < 1 << CONNECTION_FEE_BITS);
+const _: () = assert!(price::FEE_UNIT_MAX < 1 << FEE_UNIT_BITS);
+const _: () = assert!(price::TAX_MAX < 1 << TAX_BITS);
 
 /// [`Origin`] in six bits: no number is longer than 32.
 const ORIGIN_ANY: u64 = 0x3f;
@@ -68,98 +70,77 @@ impl Terms {
     #[must_use]
     pub fn to_words(&self) -> [u64; WORDS] {
         let Self { price, rounding } = self;
-        let [first, second, third] = price.sections;
-        // More than 1000 ms means what 1000 does, so that the cut changes no charge.
-        let hold_time = u64::from(rounding.hold_time_precision_ms.min(1000));
-        let origin = match price.origin {
-            Origin::Any => ORIGIN_ANY,
-            Origin::Unknown => ORIGIN_UNKNOWN,
-            Origin::Prefix(characters) => characters.into(),
-        };
-        [
-            u64::from(price.tariff) << 32 | u64::from(price.version),
-            bits(price.rate),
-            pack(&[
-                (price.unit_s.into(), SECONDS_BITS),
-                (price.minimum_s.into(), SECONDS_BITS),
-                (price.increment_s.into(), SECONDS_BITS),
-                (hold_time, HOLD_TIME_BITS),
-                (price.rounding_mode as u64, MODE_BITS),
-            ]),
-            pack(&[
-                (bits(price.connection_fee), CONNECTION_FEE_BITS),
-                (price.fee_precision.into(), PRECISION_BITS),
-                (price.prefix_digits.into(), DIGITS_BITS),
-                (FORMAT, FORMAT_BITS),
-            ]),
-            pack(&[(bits(price.fee_unit), FEE_UNIT_BITS), (price.tax.into(), TAX_BITS)]),
-            pack(&[
-                (rounding.free_time_s.into(), FREE_TIME_BITS),
-                (origin, DIGITS_BITS),
-                (third.increment_s.into(), SECONDS_BITS),
-            ]),
-            bits(first.rate),
-            bits(second.rate),
-            bits(third.rate),
-            pack(&[
-                (first.seconds.into(), SECONDS_BITS),
-                (first.increment_s.into(), SECONDS_BITS),
-                (second.seconds.into(), SECONDS_BITS),
-            ]),
-            pack(&[
-                (second.increment_s.into(), SECONDS_BITS),
-                (third.seconds.into(), SECONDS_BITS),
-            ]),
-        ]
+        let mut words = Writer::default();
+        words.put(FORMAT, FORMAT_BITS);
+        words.put(price.tariff.into(), NUMBER_BITS);
+        words.put(price.version.into(), NUMBER_BITS);
+        words.put(price.prefix_digits.into(), DIGITS_BITS);
+        words.put(
+            match price.origin {
+                Origin::Any => ORIGIN_ANY,
+                Origin::Unknown => ORIGIN_UNKNOWN,
+                Origin::Prefix(characters) => characters.into(),
+            },
+            DIGITS_BITS,
+        );
+        words.put(bits(price.rate), RATE_BITS);
+        words.put(price.unit_s.into(), SECONDS_BITS);
+        words.put(price.minimum_s.into(), SECONDS_BITS);
+        words.put(price.increment_s.into(), SECONDS_BITS);
+        for section in price.sections {
+            words.put(section.seconds.into(), SECONDS_BITS);
+            words.put(bits(section.rate), RATE_BITS);
+            words.put(section.increment_s.into(), SECONDS_BITS);
+        }
+        words.put(bits(price.connection_fee), CONNECTION_FEE_BITS);
+        words.put(price.fee_precision.into(), PRECISION_BITS);
+        words.put(price.rounding_mode as u64, MODE_BITS);
+        words.put(bits(price.fee_unit), FEE_UNIT_BITS);
+        words.put(price.tax.into(), TAX_BITS);
+        // More than 1000 ms means what 1000 does.
+        words.put(rounding.hold_time_precision_ms.min(1000).into(), HOLD_TIME_BITS);
+        words.put(rounding.free_time_s.into(), NUMBER_BITS);
+        words.words
     }
 
     /// Read back; `None` for words nobody packed.
     #[must_use]
     pub fn from_words(words: &[u64; WORDS]) -> Option<Self> {
-        let [tariff, rate, unit, fee, tax, free, rates @ .., early, late] = *words;
-        let [unit_s, minimum_s, increment_s, hold_time, mode] =
-            unpack(unit, [SECONDS_BITS, SECONDS_BITS, SECONDS_BITS, HOLD_TIME_BITS, MODE_BITS]);
-        let [connection_fee, precision, digits, format] =
-            unpack(fee, [CONNECTION_FEE_BITS, PRECISION_BITS, DIGITS_BITS, FORMAT_BITS]);
-        let [fee_unit, tax] = unpack(tax, [FEE_UNIT_BITS, TAX_BITS]);
-        let [free_time_s, origin, third_s] =
-            unpack(free, [FREE_TIME_BITS, DIGITS_BITS, SECONDS_BITS]);
-        let [first, first_s, second] = unpack(early, [SECONDS_BITS; 3]);
-        let [second_s, third] = unpack(late, [SECONDS_BITS; 2]);
-        let steps: [(u64, u64); SECTIONS_MAX] =
-            [(first, first_s), (second, second_s), (third, third_s)];
-        let mut sections = [Section::default(); SECTIONS_MAX];
-        for ((section, rate), (seconds, increment_s)) in sections.iter_mut().zip(rates).zip(steps) {
-            let (seconds, increment_s) = (seconds as u32, increment_s as u32);
-            *section = Section { seconds, rate: money(rate), increment_s };
+        let mut words = Reader { words, at: 0 };
+        if words.take(FORMAT_BITS) != FORMAT {
+            return None;
         }
         let price = Price {
-            tariff: (tariff >> 32) as u32,
-            version: (tariff & u64::from(u32::MAX)) as u32,
-            prefix_digits: digits as u8,
-            origin: match origin {
+            tariff: words.take(NUMBER_BITS) as u32,
+            version: words.take(NUMBER_BITS) as u32,
+            prefix_digits: words.take(DIGITS_BITS) as u8,
+            origin: match words.take(DIGITS_BITS) {
                 ORIGIN_ANY => Origin::Any,
                 ORIGIN_UNKNOWN => Origin::Unknown,
                 characters => Origin::Prefix(characters as u8),
             },
             // Nobody was admitted there.
             locked: false,
-            rate: money(rate),
-            unit_s: unit_s as u32,
-            minimum_s: minimum_s as u32,
-            increment_s: increment_s as u32,
-            sections,
-            connection_fee: money(connection_fee),
-            fee_precision: precision as u8,
-            rounding_mode: RoundingMode::from_number(mode),
-            fee_unit: money(fee_unit),
-            tax: tax as u32,
+            rate: words.money(RATE_BITS),
+            unit_s: words.take(SECONDS_BITS) as u32,
+            minimum_s: words.take(SECONDS_BITS) as u32,
+            increment_s: words.take(SECONDS_BITS) as u32,
+            sections: std::array::from_fn(|_| Section {
+                seconds: words.take(SECONDS_BITS) as u32,
+                rate: words.money(RATE_BITS),
+                increment_s: words.take(SECONDS_BITS) as u32,
+            }),
+            connection_fee: words.money(CONNECTION_FEE_BITS),
+            fee_precision: words.take(PRECISION_BITS) as u8,
+            rounding_mode: RoundingMode::from_number(words.take(MODE_BITS)),
+            fee_unit: words.money(FEE_UNIT_BITS),
+            tax: words.take(TAX_BITS) as u32,
         };
         let rounding = Rounding {
-            hold_time_precision_ms: hold_time as u32,
-            free_time_s: free_time_s as u32,
+            hold_time_precision_ms: words.take(HOLD_TIME_BITS) as u32,
+            free_time_s: words.take(NUMBER_BITS) as u32,
         };
-        (format == FORMAT && price.check().is_ok()).then_some(Self { price, rounding })
+        price.check().is_ok().then_some(Self { price, rounding })
     }
 }
 
@@ -167,26 +148,43 @@ fn bits(amount: Money) -> u64 {
     amount.billionths().cast_unsigned()
 }
 
-fn money(bits: u64) -> Money {
-    Money::from_billionths(bits.cast_signed())
+/// Puts fields behind each other, each in so many bits, wherever words end.
+#[derive(Default)]
+struct Writer {
+    words: [u64; WORDS],
+    at: u32,
 }
 
-/// Values of so many bits each, the first one lowest.
-fn pack(fields: &[(u64, u32)]) -> u64 {
-    let mut word = 0;
-    for (value, width) in fields.iter().rev() {
-        word = word << width | value & ((1 << width) - 1);
+impl Writer {
+    fn put(&mut self, value: u64, width: u32) {
+        let value = u128::from(value & ((1 << width) - 1)) << (self.at % u64::BITS);
+        let place = (self.at / u64::BITS) as usize;
+        for (word, half) in self.words.iter_mut().skip(place).zip([value, value >> u64::BITS]) {
+            *word |= half as u64;
+        }
+        self.at += width;
     }
-    word
 }
 
-fn unpack<const N: usize>(word: u64, widths: [u32; N]) -> [u64; N] {
-    let mut rest = word;
-    widths.map(|width| {
-        let value = rest & ((1 << width) - 1);
-        rest >>= width;
-        value
-    })
+/// Takes them again in the same order.
+struct Reader<'w> {
+    words: &'w [u64; WORDS],
+    at: u32,
+}
+
+impl Reader<'_> {
+    fn take(&mut self, width: u32) -> u64 {
+        let place = (self.at / u64::BITS) as usize;
+        let word = |place: usize| u128::from(self.words.get(place).copied().unwrap_or(0));
+        let both = word(place) | word(place + 1) << u64::BITS;
+        let value = (both >> (self.at % u64::BITS)) as u64;
+        self.at += width;
+        value & ((1 << width) - 1)
+    }
+
+    fn money(&mut self, width: u32) -> Money {
+        Money::from_billionths(self.take(width).cast_signed())
+    }
 }
 
 #[cfg(test)]
@@ -202,7 +200,7 @@ mod tests {
         let terms = Terms::customer(per_minute("0.60", 1, 1), Rounding::default());
         let mut words = terms.to_words();
         assert_eq!(Terms::from_words(&words), Some(terms));
-        words[3] = 0;
+        words[0] = 0;
         assert_eq!(Terms::from_words(&words), None);
     }
 
@@ -237,7 +235,7 @@ mod tests {
         #[test]
         fn words_of_any_kind_never_panic(mut words: [u64; WORDS], duration_ms: u64, marked: bool) {
             if marked {
-                words[3] = words[3] & !(0xf << 59) | FORMAT << 59;
+                words[0] = words[0] & !0xf | FORMAT;
             }
             if let Some(terms) = Terms::from_words(&words) {
                 let _ = terms.charge(duration_ms);
