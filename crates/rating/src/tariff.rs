@@ -282,7 +282,11 @@ mod tests {
         assert_eq!(priced("4411", Some("1")), ("0.05".into(), 2, Origin::Any));
         assert_eq!(priced("4411", None), ("0.09".into(), 2, Origin::Unknown));
         assert_eq!(priced("4420", Some("49")), ("0.04".into(), 4, Origin::Prefix(2)));
-        assert_eq!(priced("4420", Some("331")), ("0.01".into(), 2, Origin::Prefix(3)), "no default");
+        assert_eq!(
+            priced("4420", Some("331")),
+            ("0.01".into(), 2, Origin::Prefix(3)),
+            "no default"
+        );
     }
 
     #[test]
@@ -299,10 +303,12 @@ mod tests {
     #[test]
     fn a_period_goes_before_the_rest_of_the_day() {
         let night = Row { period: Some(0), ..row("44", "0.01") };
-        let tariff = built(&[row("44", "0.02"), night.clone(), row("4", "0.09"), Row {
-            prefix: "49".into(),
-            ..night
-        }]);
+        let tariff = built(&[
+            row("44", "0.02"),
+            night.clone(),
+            row("4", "0.09"),
+            Row { prefix: "49".into(), ..night },
+        ]);
         let hour = 3_600_000_000;
         assert_eq!(rate(&tariff, "44", None, 8 * hour).as_deref(), Some("0.02"));
         assert_eq!(rate(&tariff, "44", None, 20 * hour).as_deref(), Some("0.01"));

@@ -206,8 +206,7 @@ fn agreed(seconds: u64, price: &Price) -> (u64, Decimal, Decimal) {
         RoundingMode::HalfUp => RoundingStrategy::MidpointAwayFromZero,
         RoundingMode::Up => RoundingStrategy::AwayFromZero,
     };
-    let round =
-        |exact: Decimal| exact.round_dp_with_strategy(price.fee_precision.into(), strategy);
+    let round = |exact: Decimal| exact.round_dp_with_strategy(price.fee_precision.into(), strategy);
     let fee = if price.fee_unit > Money::ZERO {
         let unit = decimal(price.fee_unit);
         (exact / unit).ceil() * unit
