@@ -333,7 +333,7 @@ mod tests {
             gateway: |id| vendors.iter().find(|vendor| vendor.id == id),
             limiter: |_| None,
             health,
-            price: |_: &RoutingGateway, _: &[u8]| None,
+            price: |_: &RoutingGateway, _: &Asked<'_>| None,
         };
         let (choices, considered) = select(&table, &query, &known, rotation);
         (choices.into_iter().map(|choice| choice.gateway).collect(), considered)
