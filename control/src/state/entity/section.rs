@@ -91,6 +91,8 @@ impl FromStr for Sections {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        // As a sheet says empty text, since an empty cell is what the tariff says.
+        let text = if text == "\"\"" { "" } else { text };
         let tiers: Option<Vec<Tier>> = text.split_whitespace().map(Tier::read).collect();
         match tiers {
             Some(tiers) if tiers.len() <= SECTIONS_MAX => Ok(Self(tiers.into())),
@@ -155,6 +157,7 @@ mod tests {
         for text in ["60@0.10/6 120@0.05", "60/60", "@0.10", "60", ""] {
             assert_eq!(text.parse::<Sections>().unwrap().to_string(), text);
         }
+        assert_eq!("\"\"".parse(), Ok(Sections::default()), "a cell of a sheet");
         for wrong in
             ["60@", "60/", "x@1", "0@1", "60@-1", "60@1/0", "60@1/x", "1 1 1 1", "86401", "+6"]
         {
