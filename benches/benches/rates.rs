@@ -13,7 +13,8 @@ use benches::measure::{Step, grouped, price};
 use numbers::PrefixTable;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use rating::{Money, Price, RoundingMode, Tariff};
+use rating::tariff::Row;
+use rating::{Asked, Calendar, Money, Origin, Price, RoundingMode, Section, Tariff};
 use rusqlite::Connection;
 
 const SIZES: [usize; 3] = [10_000, 100_000, 1_000_000];
@@ -69,13 +70,18 @@ fn rate(nth: usize) -> Price {
         tariff: 1,
         version: 1,
         prefix_digits: 0,
+        origin: Origin::Any,
+        locked: false,
         rate: Money::from_billionths(billionths),
         unit_s: 60,
         minimum_s: 1,
         increment_s: 1,
+        sections: [Section::default(); 3],
         connection_fee: Money::ZERO,
         fee_precision: 6,
         rounding_mode: RoundingMode::HalfEven,
+        fee_unit: Money::ZERO,
+        tax: 0,
     }
 }
 
@@ -114,7 +120,9 @@ impl Step for Ours {
         let served = sheet.iter().cloned().zip((0..GATEWAYS).cycle());
         let routes = PrefixTable::build(served);
         let routed = began.elapsed();
-        let tariff = Tariff::build(sheet.into_iter().zip((0..).map(rate)));
+        let rows = sheet.into_iter().zip((0..).map(rate));
+        let rows = rows.map(|(prefix, price)| Row::always(prefix, price));
+        let tariff = Tariff::build(rows, Calendar::default());
         let built = began.elapsed() - routed;
         say_built(self.prefixes, routed, built);
         self.made = Some((routes, tariff, asked));
@@ -123,7 +131,8 @@ impl Step for Ours {
     fn run(&mut self) {
         let Some((routes, tariff, asked)) = &self.made else { return };
         for number in asked.iter().skip(self.lap * RUN).take(RUN) {
-            black_box((routes.longest(black_box(number)), tariff.price(number)));
+            let asked = Asked { callee: black_box(number), caller: None, at_us: 1 };
+            black_box((routes.longest(asked.callee), tariff.price(&asked)));
         }
     }
 }

@@ -5,10 +5,12 @@
 
 use link::CallRecord;
 use link::record::{EndReason, EndedBy, NEVER};
-use rating::{Charge, Money, Price, Terms};
+use rating::terms::WORDS;
+use rating::{Charge, Money, Origin, Terms};
 use serde_json::Value;
 
 use crate::shown::{self, AttemptShown, CdrShown, MediaShown, Moment};
+use crate::state::entity::UNKNOWN;
 use crate::state::word::Recording;
 
 /// How a call is billed. The numbers are those shown to operators (C-28).
@@ -168,6 +170,7 @@ impl Cdr {
     /// Whether anything was charged or cost.
     #[must_use]
     pub fn costs(&self) -> bool {
+        // Without a fee there is no tax.
         self.customer_charge.fee != Money::ZERO || self.vendor_charge.fee != Money::ZERO
     }
 
@@ -204,10 +207,14 @@ impl Cdr {
             ended_by: record.who_ended().name(),
             billed_s: self.customer_charge.billed_s,
             charge: self.customer_charge.fee.into(),
+            tax: self.customer_charge.tax.into(),
             rate: price_text(&record.customer_terms.words),
+            origin: origin_text(record, &record.customer_terms.words),
             vendor_billed_s: self.vendor_charge.billed_s,
             vendor_charge: self.vendor_charge.fee.into(),
+            vendor_tax: self.vendor_charge.tax.into(),
             vendor_rate: price_text(&record.vendor_terms.words),
+            vendor_origin: origin_text(record, &record.vendor_terms.words),
             media_ms: came(record.media_ms),
             terms: words_text(&record.customer_terms.words),
             vendor_terms: words_text(&record.vendor_terms.words),
@@ -221,12 +228,24 @@ impl Cdr {
 }
 
 /// All that a charge depends on but the duration, as [`Terms::from_words`] reads it.
-fn words_text(words: &[u64; 8]) -> String {
+fn words_text(words: &[u64; WORDS]) -> String {
     words.iter().map(|word| format!("{word:016x}")).collect()
 }
 
-fn price_text(words: &[u64; 8]) -> Option<String> {
-    Price::from_words(words).map(|price| format!("{}/{}s", price.rate, price.unit_s))
+fn price_text(words: &[u64; WORDS]) -> Option<String> {
+    Terms::from_words(words).map(|terms| format!("{}/{}s", terms.price.rate, terms.price.unit_s))
+}
+
+/// What the rate was for, of all callers.
+fn origin_text(record: &CallRecord, words: &[u64; WORDS]) -> Option<String> {
+    match Terms::from_words(words)?.price.origin {
+        Origin::Any => None,
+        Origin::Unknown => Some(UNKNOWN.to_owned()),
+        Origin::Prefix(length) => {
+            let caller = record.caller_billed.to_text();
+            caller.get(..length.into()).map(str::to_owned)
+        }
+    }
 }
 
 /// What its media were like.
@@ -286,20 +305,25 @@ pub fn refused(
 mod tests {
     use super::*;
     use link::record::Attempt;
-    use rating::{Rounding, RoundingMode};
+    use rating::{Price, Rounding, RoundingMode};
 
     fn price(rate: &str) -> link::record::Terms {
         let price = Price {
             tariff: 1,
             version: 1,
             prefix_digits: 2,
+            origin: Origin::Any,
+            locked: false,
             rate: rate.parse().unwrap(),
             unit_s: 60,
             minimum_s: 1,
             increment_s: 1,
+            sections: Default::default(),
             connection_fee: Money::ZERO,
             fee_precision: 6,
             rounding_mode: RoundingMode::HalfEven,
+            fee_unit: Money::ZERO,
+            tax: 0,
         };
         link::record::Terms { words: Terms::customer(price, Rounding::default()).to_words() }
     }
@@ -355,7 +379,7 @@ mod tests {
         let row = cdr.describe();
         let text = row["terms"].as_str().unwrap();
         let words: Vec<u64> =
-            (0..8).map(|at| u64::from_str_radix(&text[at * 16..][..16], 16).unwrap()).collect();
+            (0..WORDS).map(|at| u64::from_str_radix(&text[at * 16..][..16], 16).unwrap()).collect();
         let terms = Terms::from_words(&words.try_into().unwrap()).unwrap();
         let again = terms.charge(row["hold_ms"].as_u64().unwrap()).unwrap();
         assert_eq!(again, cdr.customer_charge);

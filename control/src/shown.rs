@@ -554,14 +554,22 @@ pub struct CdrShown {
     pub billed_s: u64,
     /// The customer's charge.
     pub charge: Decimal,
+    /// Tax on that charge, apart from it.
+    pub tax: Decimal,
     /// `rate/unit` of the customer.
     pub rate: Option<String>,
+    /// The caller prefix that chose that rate, or `unknown`; null: a rate for all callers.
+    pub origin: Option<String>,
     /// Seconds that the vendor bills.
     pub vendor_billed_s: u64,
     /// The vendor's charge.
     pub vendor_charge: Decimal,
+    /// Tax on that charge, apart from it.
+    pub vendor_tax: Decimal,
     /// `rate/unit` of the vendor.
     pub vendor_rate: Option<String>,
+    /// The caller prefix that chose that rate, or `unknown`; null: a rate for all callers.
+    pub vendor_origin: Option<String>,
     /// The last media, since the start.
     pub media_ms: Option<u64>,
     /// All that the customer's charge depends on but the duration.

@@ -51,11 +51,14 @@ pub(crate) enum Verb {
     Import {
         /// The tariff.
         name: String,
-        /// prefix,rate,unit_s,minimum_s,increment_s,connection_fee
+        /// prefix,rate and any other column of `tariff rate export`
         file: PathBuf,
         /// In place of all it has.
         #[arg(long)]
         replace: bool,
+        /// With --replace: from this instant on, such as 2026-12-01T00:00:00Z; what it has now ends there.
+        #[arg(long, requires = "replace")]
+        effective: Option<String>,
     },
 }
 
@@ -84,18 +87,8 @@ pub(crate) enum Rate {
         prefix: String,
         /// Money per unit.
         rate: String,
-        /// Seconds that the rate pays for (60).
-        #[arg(long)]
-        unit_s: Option<u32>,
-        /// Billed at least, s (1).
-        #[arg(long)]
-        minimum_s: Option<u32>,
-        /// Billed in steps of, s (1).
-        #[arg(long)]
-        increment_s: Option<u32>,
-        /// Added once on answer (0).
-        #[arg(long)]
-        connection_fee: Option<String>,
+        #[command(flatten)]
+        flags: RateFlags,
     },
     /// All rates of a tariff as CSV, as `tariff import` reads them.
     Export {
@@ -106,9 +99,60 @@ pub(crate) enum Rate {
     Delete {
         /// The tariff.
         tariff: String,
-        /// Its prefix.
+        /// Its prefix; and what else tells it from others: 44;origin=33;period=night;effective=….
         prefix: String,
     },
+}
+
+/// What a rate says besides its price; what is not said is as the tariff says.
+#[derive(clap::Args)]
+pub(crate) struct RateFlags {
+    /// Seconds that the rate pays for.
+    #[arg(long)]
+    unit_s: Option<u32>,
+    /// Billed at least, s.
+    #[arg(long)]
+    minimum_s: Option<u32>,
+    /// Billed in steps of, s.
+    #[arg(long)]
+    increment_s: Option<u32>,
+    /// Added once on answer.
+    #[arg(long)]
+    connection_fee: Option<String>,
+    /// Only for callers whose number begins so; `unknown`: of no or an invalid number.
+    #[arg(long)]
+    origin: Option<String>,
+    /// Only in this period of the tariff.
+    #[arg(long)]
+    period: Option<String>,
+    /// In force from this instant on, such as 2026-12-01T00:00:00Z.
+    #[arg(long)]
+    effective: Option<String>,
+    /// In force until this instant.
+    #[arg(long)]
+    ends: Option<String>,
+    /// Tiers before the rate, `SECONDS@RATE/STEP` each: '60@0.10/6 120@0.05'.
+    #[arg(long)]
+    sections: Option<String>,
+    /// Nobody may call there.
+    #[arg(long)]
+    locked: bool,
+}
+
+impl RateFlags {
+    fn fields(self) -> Fields {
+        Fields::default()
+            .set("unit_s", self.unit_s)
+            .set("minimum_s", self.minimum_s)
+            .set("increment_s", self.increment_s)
+            .set("connection_fee", self.connection_fee)
+            .set("origin", self.origin)
+            .set("period", self.period)
+            .set("effective", self.effective)
+            .set("ends", self.ends)
+            .set("sections", self.sections)
+            .set("locked", self.locked.then_some(true))
+    }
 }
 
 #[derive(clap::Args)]
@@ -122,6 +166,36 @@ pub(crate) struct Flags {
     /// half_even, half_up or up.
     #[arg(long)]
     rounding: Option<String>,
+    /// The tariff that says what this one leaves open; '' for none.
+    #[arg(long)]
+    template: Option<String>,
+    /// A fee rounds up to a multiple of it.
+    #[arg(long)]
+    fee_unit: Option<String>,
+    /// On the rounded fee.
+    #[arg(long)]
+    tax_percent: Option<String>,
+    /// Seconds that a rate pays for, where it does not say.
+    #[arg(long)]
+    unit_s: Option<u32>,
+    /// Billed at least, s, where a rate does not say.
+    #[arg(long)]
+    minimum_s: Option<u32>,
+    /// Billed in steps of, s, where a rate does not say.
+    #[arg(long)]
+    increment_s: Option<u32>,
+    /// Added once on answer, where a rate does not say.
+    #[arg(long)]
+    connection_fee: Option<String>,
+    /// Tiers before the rate, `SECONDS@RATE/STEP` each, where a rate does not say: '60/60'.
+    #[arg(long)]
+    sections: Option<String>,
+    /// By whose clock periods go, such as Europe/Berlin.
+    #[arg(long)]
+    time_zone: Option<String>,
+    /// A period that rates name, again for each: 'night=mon-fri 19:00-08:00'.
+    #[arg(long = "period")]
+    periods: Vec<String>,
 }
 
 impl Flags {
@@ -130,6 +204,16 @@ impl Flags {
             .set("currency", self.currency)
             .set("fee_precision", self.fee_precision)
             .set("rounding", self.rounding)
+            .set("template", self.template)
+            .set("fee_unit", self.fee_unit)
+            .set("tax_percent", self.tax_percent)
+            .set("unit_s", self.unit_s)
+            .set("minimum_s", self.minimum_s)
+            .set("increment_s", self.increment_s)
+            .set("connection_fee", self.connection_fee)
+            .set("sections", self.sections)
+            .set("time_zone", self.time_zone)
+            .list("periods", &self.periods)
     }
 }
 
@@ -141,7 +225,16 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::List { page } => context.pages(
             "/tariff",
             &page,
-            &["name", "currency", "fee_precision", "rounding", "version", "rates"],
+            &[
+                "name",
+                "currency",
+                "template",
+                "fee_precision",
+                "rounding",
+                "tax_percent",
+                "version",
+                "rates",
+            ],
         ),
         Verb::Show { name } => context.list(&path(&name), &[]),
         Verb::Create { name, fields } => {
@@ -154,11 +247,12 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Rate(verb) => rate(context, verb),
         Verb::Head(Head::Export) => HEAD.export(context),
         Verb::Head(Head::Import(import)) => HEAD.import(context, &import),
-        Verb::Import { name, file, replace } => {
+        Verb::Import { name, file, replace, effective } => {
             let sheet =
                 std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
             let method = if replace { Method::PUT } else { Method::POST };
-            context.send(method, &format!("{}/rate", path(&name)), Body::Csv(sheet))
+            let at = effective.map_or(String::new(), |at| format!("?effective={}", escape(&at)));
+            context.send(method, &format!("{}/rate{at}", path(&name)), Body::Csv(sheet))
         }
     }
 }
@@ -172,17 +266,24 @@ fn rate(context: &Context, verb: Rate) -> Result<(), Failure> {
         Rate::List { tariff, page } => context.pages(
             &path(&tariff),
             &page,
-            &["prefix", "rate", "unit_s", "minimum_s", "increment_s", "connection_fee"],
+            &[
+                "prefix",
+                "origin",
+                "period",
+                "effective",
+                "ends",
+                "rate",
+                "unit_s",
+                "minimum_s",
+                "increment_s",
+                "connection_fee",
+                "sections",
+                "locked",
+            ],
         ),
         Rate::Export { tariff } => RATES.export_from(context, &path(&tariff)),
-        Rate::Set { tariff, prefix, rate, unit_s, minimum_s, increment_s, connection_fee } => {
-            let fields = Fields::default()
-                .set("prefix", Some(prefix))
-                .set("rate", Some(rate))
-                .set("unit_s", unit_s)
-                .set("minimum_s", minimum_s)
-                .set("increment_s", increment_s)
-                .set("connection_fee", connection_fee);
+        Rate::Set { tariff, prefix, rate, flags } => {
+            let fields = flags.fields().set("prefix", Some(prefix)).set("rate", Some(rate));
             context.send(Method::POST, &path(&tariff), fields.body())
         }
         Rate::Delete { tariff, prefix } => {

@@ -241,12 +241,15 @@ pub const ROUTES: &[Route] = &[
     delete("/tariff/{name}", "Delete a tariff nobody uses"),
     pages::<RateRow>("/tariff/{name}/rate", "Its rates"),
     say::<RatesTaken>("post", "/tariff/{name}/rate", "Add rates", Takes::Many(of::<RateRow>)),
-    say::<RatesTaken>(
-        "put",
-        "/tariff/{name}/rate",
-        "Replace all rates",
-        Takes::Many(of::<RateRow>),
-    ),
+    Route {
+        query: &["effective"],
+        ..say::<RatesTaken>(
+            "put",
+            "/tariff/{name}/rate",
+            "Replace all rates, at once or from an instant on",
+            Takes::Many(of::<RateRow>),
+        )
+    },
     delete("/tariff/{name}/rate/{prefix}", "Remove a rate"),
     pages::<MappingShown>("/gateway/mapping", "Customers' gateways"),
     say::<MappingShown>(

@@ -9,7 +9,7 @@ use link::record::{ATTEMPTS_MAX, EndReason, RECORDED_WAV};
 use link::{Answer, CallRecord, Endpoint, Text};
 use numbers::Number;
 use rating::charge::affordable_s;
-use rating::{Money, Rounding, Terms};
+use rating::{Asked, Money, Rounding, Terms};
 use routing::{Choice, Health, Known, Limits, MappingGateway, Query, RoutingGateway, select};
 
 use super::callee::Found;
@@ -110,7 +110,7 @@ impl Office {
                 (link::record::Terms::default(), 0, Money::ZERO, found)
             } else {
                 self.check_abuse(time, gateway.account, &callee)?;
-                let terms = self.terms(gateway, &callee)?;
+                let terms = self.terms(time, gateway, caller, &callee)?;
                 let (talk_s, reserved) = self.check_money(gateway, &terms)?;
                 let found = self.find(time, &customer, source, caller, callee)?;
                 (link::record::Terms { words: terms.to_words() }, talk_s, reserved, found)
@@ -191,7 +191,7 @@ impl Office {
     ) -> Result<Found, No> {
         let query = Query {
             now: time.now,
-            callee: callee.as_bytes(),
+            asked: asked(time, caller.as_ref(), &callee),
             account: customer.gateway.account,
             source,
             candidates_max: ATTEMPTS_MAX,
@@ -277,14 +277,22 @@ impl Office {
     }
 
     /// The customer's price of a call.
-    fn terms(&self, mapping: &MappingGateway, callee: &Number) -> Result<Terms, No> {
-        let price = self.state.price(mapping.tariff, callee.as_bytes());
-        let mut price = price.ok_or(No::new(403, EndReason::NoRate))?;
-        // Settled here, not at the end: what was agreed at the INVITE is what the record is charged by.
-        if self.state.values.has_prefix("BILLING_FREE_E164S", callee.as_str()) {
-            (price.rate, price.connection_fee) = (Money::ZERO, Money::ZERO);
+    fn terms(
+        &self,
+        time: Time,
+        mapping: &MappingGateway,
+        caller: Option<Number>,
+        callee: &Number,
+    ) -> Result<Terms, No> {
+        let asked = asked(time, caller.as_ref(), callee);
+        let price = self.state.price(mapping.tariff, &asked);
+        let price = price.ok_or(No::new(403, EndReason::NoRate))?;
+        if price.locked {
+            return Err(No::new(403, EndReason::DestinationLocked));
         }
-        Ok(Terms::customer(price, self.rounding()))
+        // Settled here, not at the end: what was agreed at the INVITE is what the record is charged by.
+        let is_free = self.state.values.has_prefix("BILLING_FREE_E164S", callee.as_str());
+        Ok(Terms::customer(if is_free { price.free() } else { price }, self.rounding()))
     }
 
     /// How long the balance lets the call last, and what is held for it.
@@ -295,7 +303,7 @@ impl Office {
     ) -> Result<(u32, Money), No> {
         let limited = self.state.values.number("SS_ENABLE_CALL_LIMIT") == 1;
         let longest = if limited { mapping.talk_s_max } else { 0 };
-        if terms.price.rate == Money::ZERO && terms.price.connection_fee == Money::ZERO {
+        if terms.price.is_free() {
             return Ok((longest, Money::ZERO));
         }
         let Some(credit) = self.state.account_of(mapping.account).and_then(|one| one.credit) else {
@@ -312,7 +320,8 @@ impl Office {
             return Err(none());
         }
         // The whole grant is held, so that parallel calls on one balance never overspend.
-        let reserved = terms.charge(talk_s * 1000).map_err(|_| none())?.fee;
+        let reserved = terms.charge(talk_s * 1000).and_then(|charge| charge.total());
+        let reserved = reserved.map_err(|_| none())?;
         Ok((u32::try_from(talk_s).unwrap_or(u32::MAX), reserved))
     }
 
@@ -330,7 +339,7 @@ impl Office {
             gateway: |id| state.routings.get(&id),
             limiter: |id| state.limiters.get(&id),
             health: |id| state.health_of(id, self.upstream.health(id)),
-            price: |gateway: &RoutingGateway, number: &[u8]| state.price(gateway.tariff, number),
+            price: |gateway: &RoutingGateway, asked: &Asked<'_>| state.price(gateway.tariff, asked),
         };
         let (choices, _) = select(&state.routes, query, &known, Some(&mut rotation));
         state.rotation = rotation;
@@ -436,6 +445,14 @@ impl Office {
         };
         self.change(Change::CdrEnd(Box::new(cdr)));
     }
+}
+
+/// What both sides' prices of a call are asked for.
+pub(super) fn asked<'n>(time: Time, caller: Option<&'n Number>, callee: &'n Number) -> Asked<'n> {
+    // A name is no number, and neither is nothing.
+    let is_number = |text: &&[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let caller = caller.map(Number::as_bytes).filter(is_number);
+    Asked { callee: callee.as_bytes(), caller, at_us: time.wall_us }
 }
 
 /// Who diverted a call, if the customer is believed when it says so.

@@ -8,6 +8,7 @@ use link::Text;
 use link::answer::{Candidate, ROUTE_TEXT_BYTES, Span};
 use link::record::{ATTEMPTS_MAX, EndReason};
 use numbers::Number;
+use rating::Asked;
 use routing::{Choice, Known, Query, RouteTable, RoutingGateway, STOP_CODES_DEFAULT, select};
 
 use super::Office;
@@ -157,7 +158,7 @@ impl Office {
             gateway: |id| state.routings.get(&id),
             limiter: |id| state.limiters.get(&id),
             health: |id| state.health_of(id, self.upstream.health(id)),
-            price: |gateway: &RoutingGateway, number: &[u8]| state.price(gateway.tariff, number),
+            price: |gateway: &RoutingGateway, asked: &Asked<'_>| state.price(gateway.tariff, asked),
         };
         let (choices, _) = select(&table, query, &known, None);
         choices

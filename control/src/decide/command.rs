@@ -175,7 +175,7 @@ impl Office {
                 let page = Page::read(&command.query)?;
                 let rows = self.state.rates(name, page.cursor.as_deref())?;
                 let show = |row| serde_json::to_value(row).unwrap_or_default();
-                Ok(page.fill(rows, |row| row.prefix.clone(), show))
+                Ok(page.fill(rows, |row| row.key(), show))
             }
             (method @ (Method::Post | Method::Put), ["tariff", name, "rate"]) => {
                 self.put_rates(name, command, method == Method::Put)
@@ -503,9 +503,33 @@ impl Office {
             })?;
             rows.push(row);
         }
+        if let Some(at) = command.query.get("effective") {
+            return self.schedule_rates(tariff, rows, at);
+        }
         let head = self.state.put_rates(tariff, &rows, replace)?;
         let (id, count) = (head.id(), rows.len());
         self.change(Change::Rates { tariff: id, rows, replace });
+        self.change(Change::Put(Box::new(head)));
+        Ok(shown::json(RatesTaken { rates: count }))
+    }
+}
+
+impl Office {
+    /// A whole sheet, from an instant on.
+    fn schedule_rates(
+        &mut self,
+        tariff: &str,
+        rows: Vec<RateRow>,
+        at: &str,
+    ) -> Result<Value, Refusal> {
+        let at = at.parse().map_err(|what| Refusal::invalid(format!("effective: {what}")))?;
+        let count = rows.len();
+        let (head, rows, gone) = self.state.schedule_rates(tariff, rows, at)?;
+        let id = head.id();
+        for key in gone {
+            self.change(Change::RateGone(id, key));
+        }
+        self.change(Change::Rates { tariff: id, rows, replace: false });
         self.change(Change::Put(Box::new(head)));
         Ok(shown::json(RatesTaken { rates: count }))
     }

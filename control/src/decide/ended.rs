@@ -108,10 +108,12 @@ impl Office {
     fn book(&mut self, time: Time, cdr: &Cdr) {
         let id = id_text(cdr.record.id);
         let sides = [
-            ("customer", cdr.customer, cdr.customer_charge.fee),
-            ("vendor", cdr.vendor, cdr.vendor_charge.fee),
+            ("customer", cdr.customer, cdr.customer_charge),
+            ("vendor", cdr.vendor, cdr.vendor_charge),
         ];
-        for (side, account, fee) in sides {
+        for (side, account, charge) in sides {
+            // What is too large to be money was told of where it was charged.
+            let fee = charge.total().unwrap_or(charge.fee);
             if fee == Money::ZERO {
                 continue;
             }

@@ -4,10 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use link::record::EndReason;
 use numbers::Number;
+use rating::Asked;
 use routing::{Choice, Considered as Weighed, Known, Query, RoutingGateway, select};
 use serde_json::Value;
 
 use super::Office;
+use super::admit::asked;
 use super::caller::{Numbers, numbers_of};
 use crate::shown::{self, Considered, RouteExplained};
 use crate::state::customer::Customer;
@@ -58,7 +60,7 @@ impl Office {
         );
         let query = Query {
             now: time.now,
-            callee: callee.as_bytes(),
+            asked: asked(time, caller.as_ref(), &callee),
             account: customer.gateway.account,
             source,
             candidates_max: usize::MAX,
@@ -102,19 +104,20 @@ impl Office {
                 gateway: |id| self.state.routings.get(&id),
                 limiter: |id| self.state.limiters.get(&id),
                 health: |id| self.state.health_of(id, self.upstream.health(id)),
-                price: |gateway: &RoutingGateway, number: &[u8]| {
-                    self.state.price(gateway.tariff, number)
+                price: |gateway: &RoutingGateway, asked: &Asked<'_>| {
+                    self.state.price(gateway.tariff, asked)
                 },
             };
             let (choices, considered) =
                 select(&self.state.routes, &query, &known, Some(&mut rotation));
             self.explain_vendors(&mut rows, callee, &choices, &considered);
         }
-        let price = self.state.price(customer.gateway.tariff, callee.as_bytes());
+        let price = self.state.price(customer.gateway.tariff, &query.asked);
         let is_abuse = self.is_refused_for_abuse(time, customer.gateway.account, &callee);
         let no = match price {
             _ if is_abuse => Some(EndReason::DestinationAbuse),
             None => Some(EndReason::NoRate),
+            Some(price) if price.locked => Some(EndReason::DestinationLocked),
             Some(_) => None,
         };
         rows.tried.append(&mut rows.excluded);

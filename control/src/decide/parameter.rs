@@ -75,7 +75,7 @@ impl Office {
         old: String,
         new: Option<String>,
     ) -> Result<Value, Refusal> {
-        if name == "FEE_PRECISION" {
+        if matches!(name, "FEE_PRECISION" | "SERVER_BILLING_FEE_UNIT") {
             self.state.values_changed();
         }
         if name.starts_with("TG_FENCE") {

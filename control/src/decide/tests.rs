@@ -28,6 +28,7 @@ mod parameters;
 mod quality;
 mod recordings;
 mod sight;
+mod tariffs;
 mod upstream;
 
 use crate::store::{LedgerEntry, Opened};

@@ -135,7 +135,7 @@ pub const CATALOG: &[Parameter] = &[
     prefixes("BILLING_NO_CDR_E164S", NOW, "callee prefixes without a CDR, unless something was charged"),
     prefixes("TG_RECORDING_NUMBERS", NOW, "caller or callee prefixes, as billed, whose answered calls are written to disk as stereo WAV"),
     number("FEE_PRECISION", "6", (0, 6), "decimals", "control", NOW, "decimals of a fee, where the tariff does not say; 0: whole units"),
-    number("SERVER_BILLING_FEE_UNIT", "0", COUNT, "", "control", LATER, "smallest unit a fee rounds up to; 0: by precision"),
+    number("SERVER_BILLING_FEE_UNIT", "0", COUNT, "millionths", "control", NOW, "a fee rounds up to a multiple of so many millionths of the currency, where the tariff does not say; 0: by precision"),
     number("HOLD_TIME_PRECISION", "50", (0, 1000), "ms", "control", NOW, "a rest of the duration from here on counts as a second; 0: any rest, 1000: none"),
     number("PREVENT_OVERDRAFT_ADVANCE_TIME", "0", (0, 60), "min", "control", NOW, "minutes the balance must cover before a call; 0: the first increment"),
     number("FREE_TIME", "0", (0, 3600), "s", "control", NOW, "seconds taken off the customer's call before rating; 0: none"),

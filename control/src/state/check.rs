@@ -68,7 +68,10 @@ impl State {
             }
             Entity::Tariff(new) => {
                 let old = self.tariff_head(&new.name).map_or(&new.currency, |old| &old.currency);
-                if *old == new.currency { Ok(()) } else { self.check_currency_free(entity) }
+                if *old != new.currency {
+                    self.check_currency_free(entity)?;
+                }
+                self.check_tariff(new)
             }
             Entity::Deny(_)
             | Entity::Trust(_)

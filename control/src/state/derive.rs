@@ -1,13 +1,10 @@
 //! What decisions and workers need, made from the documents whenever one changes.
 
-use std::sync::Arc;
-
 use link::ask::CONTACTS_MAX;
 use link::order::{PlaceName, Proof};
 use link::profile::Wishes;
 use link::{Endpoint, Profile, Text, Transport};
 use numbers::transform::{Rule, Rules};
-use rating::{Price, RoundingMode, Tariff};
 use routing::{Limits, MappingGateway, Onward, RouteTable, RoutingGateway, Source, SourceTable};
 
 use super::State;
@@ -89,7 +86,7 @@ impl State {
         self.rebuild(Kind::Routing);
     }
 
-    /// Prices follow a changed `FEE_PRECISION`.
+    /// Prices follow a changed `FEE_PRECISION` or `SERVER_BILLING_FEE_UNIT`.
     pub fn values_changed(&mut self) {
         self.rebuild(Kind::Tariff);
     }
@@ -283,35 +280,6 @@ impl State {
             callee_rules: rules(&gateway.callee_rules),
             caller_rules: rules(&gateway.caller_rules),
         })
-    }
-
-    pub(super) fn build_tariff(&self, head: &TariffHead) -> Arc<Tariff> {
-        let precision = head.fee_precision.unwrap_or_else(|| self.default_precision());
-        let mode = match head.rounding.as_str() {
-            "half_up" => RoundingMode::HalfUp,
-            "up" => RoundingMode::Up,
-            _ => RoundingMode::HalfEven,
-        };
-        let rows = self.rates.get(&head.id).into_iter().flatten();
-        Arc::new(Tariff::build(rows.map(|(prefix, row)| {
-            let price = Price {
-                tariff: head.id,
-                version: head.version,
-                prefix_digits: 0,
-                rate: row.rate,
-                unit_s: row.unit_s,
-                minimum_s: row.minimum_s,
-                increment_s: row.increment_s,
-                connection_fee: row.connection_fee,
-                fee_precision: precision,
-                rounding_mode: mode,
-            };
-            (prefix.clone(), price)
-        })))
-    }
-
-    fn default_precision(&self) -> u8 {
-        u8::try_from(self.values.number("FEE_PRECISION")).unwrap_or(6)
     }
 }
 

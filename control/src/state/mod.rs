@@ -11,6 +11,7 @@ mod derive;
 pub mod entity;
 pub mod fence;
 pub mod imports;
+pub mod moment;
 pub mod profile;
 mod rates;
 pub mod secret;
@@ -290,9 +291,11 @@ impl State {
             // One changed rate must not cost the time of all tariffs, nor one phone that of all phones:
             // the loop waits meanwhile.
             Entity::Tariff(head) => {
+                let name = head.name.clone();
                 let tariff = self.build_tariff(head);
                 self.tariffs.insert(head.id, tariff);
                 self.insert(entity);
+                self.rebuild_derived(&name);
             }
             Entity::Phone(phone) => {
                 if let Some(customer) = self.build_phone(phone) {

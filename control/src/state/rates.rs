@@ -1,13 +1,21 @@
 //! The rates of tariffs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
+use std::sync::Arc;
 
-use rating::Price;
+use jiff::tz::TimeZone;
+use rating::tariff::{Caller, Row};
+use rating::{Asked, Calendar, Money, Origin, Price, Tariff};
 
 use super::State;
-use super::entity::{Entity, Kind, RateRow, TariffHead};
+use super::entity::section::Sections;
+use super::entity::{Entity, Kind, RateRow, TariffHead, UNKNOWN};
+use super::moment::When;
 use crate::Refusal;
+
+/// Templates behind each other.
+const TEMPLATES_MAX: usize = 4;
 
 impl State {
     pub(super) fn tariff_head(&self, name: &str) -> Result<&TariffHead, Refusal> {
@@ -17,7 +25,7 @@ impl State {
         }
     }
 
-    /// The rates of a tariff with a prefix behind this one, by prefix; `None`: all.
+    /// The rates of a tariff with a key behind this one, by [`RateRow::key`]; `None`: all.
     ///
     /// # Errors
     /// When there is no such tariff.
@@ -51,51 +59,230 @@ impl State {
     ) -> Result<Entity, Refusal> {
         let mut head = self.tariff_head(tariff)?.clone();
         check_rates(rows)?;
+        check_periods(&self.whole_head(&head), rows)?;
         head.version += 1;
         let rates = self.rates.entry(head.id).or_default();
         if replace {
             rates.clear();
         }
         for row in rows {
-            rates.insert(row.prefix.clone(), row.clone());
+            rates.insert(row.key(), row.clone());
         }
         self.put(Entity::Tariff(head.clone()));
         Ok(Entity::Tariff(head))
     }
 
-    /// Takes one rate out.
+    /// Puts a sheet in the place of all rates from an instant on: what is not in it ends there, and what was to come
+    /// later does not come. The head with the new version, the rates that changed, and the keys of those that are gone.
+    ///
+    /// # Errors
+    /// When there is no such tariff, or one of the rates cannot be; then none is changed.
+    pub fn schedule_rates(
+        &mut self,
+        tariff: &str,
+        mut rows: Vec<RateRow>,
+        at: When,
+    ) -> Result<(Entity, Vec<RateRow>, Vec<String>), Refusal> {
+        for row in &mut rows {
+            row.effective = Some(row.effective.unwrap_or(at).max(at));
+        }
+        let id = self.tariff_head(tariff)?.id;
+        let is_later = |row: &RateRow| row.effective.is_some_and(|when| when >= at);
+        let old: Vec<RateRow> =
+            self.rates.get(&id).into_iter().flat_map(BTreeMap::values).cloned().collect();
+        let (later, running): (Vec<RateRow>, Vec<RateRow>) = old.into_iter().partition(is_later);
+        let running = running.into_iter().filter(|row| row.ends.is_none_or(|ends| ends > at));
+        let mut changed: Vec<RateRow> =
+            running.map(|row| RateRow { ends: Some(at), ..row }).collect();
+        changed.append(&mut rows);
+        let head = self.put_rates(tariff, &changed, false)?;
+        let kept: HashSet<String> = changed.iter().map(RateRow::key).collect();
+        let gone: Vec<String> =
+            later.iter().map(RateRow::key).filter(|key| !kept.contains(key)).collect();
+        if let Some(rates) = self.rates.get_mut(&id) {
+            gone.iter().for_each(|key| drop(rates.remove(key)));
+        }
+        if !gone.is_empty() {
+            self.put(head.clone());
+        }
+        Ok((head, changed, gone))
+    }
+
+    /// Takes one rate out, by its [`RateRow::key`].
     ///
     /// # Errors
     /// When there is no such tariff or rate.
-    pub fn remove_rate(&mut self, tariff: &str, prefix: &str) -> Result<Entity, Refusal> {
+    pub fn remove_rate(&mut self, tariff: &str, key: &str) -> Result<Entity, Refusal> {
         let mut head = self.tariff_head(tariff)?.clone();
         head.version += 1;
-        let gone = self.rates.get_mut(&head.id).and_then(|rates| rates.remove(prefix));
-        gone.ok_or_else(|| Refusal::missing("rate", prefix))?;
+        let gone = self.rates.get_mut(&head.id).and_then(|rates| rates.remove(key));
+        gone.ok_or_else(|| Refusal::missing("rate", key))?;
         self.put(Entity::Tariff(head.clone()));
         Ok(Entity::Tariff(head))
     }
 
     /// A rate from the store, at boot.
     pub fn restore_rate(&mut self, tariff: u32, row: RateRow) {
-        self.rates.entry(tariff).or_default().insert(row.prefix.clone(), row);
+        self.rates.entry(tariff).or_default().insert(row.key(), row);
     }
 
-    /// The price of a number in a tariff.
+    /// The price of a call in a tariff.
     #[must_use]
-    pub fn price(&self, tariff: u32, number: &[u8]) -> Option<Price> {
-        self.tariffs.get(&tariff)?.price(number)
+    pub fn price(&self, tariff: u32, asked: &Asked<'_>) -> Option<Price> {
+        self.tariffs.get(&tariff)?.price(asked)
+    }
+
+    /// A head with all that it has of its template.
+    pub(super) fn whole_head(&self, head: &TariffHead) -> TariffHead {
+        let mut whole = head.clone();
+        let mut template = head.template.as_str();
+        // More of them than this are refused, and so is a circle.
+        for _ in 0..TEMPLATES_MAX {
+            let Ok(next) = self.tariff_head(template) else { break };
+            whole = whole.over(next);
+            template = &next.template;
+        }
+        whole
+    }
+
+    /// What must hold of a head: its template leads somewhere and not back, and its rates find their periods.
+    pub(super) fn check_tariff(&self, head: &TariffHead) -> Result<(), Refusal> {
+        let mut template = head.template.as_str();
+        let mut steps = 0;
+        while !template.is_empty() {
+            steps += 1;
+            if steps > TEMPLATES_MAX || template == head.name {
+                let what = format!(
+                    "template: a tariff has up to {TEMPLATES_MAX} behind each other, and none twice"
+                );
+                return Err(Refusal::invalid(what));
+            }
+            template = &self.tariff_head(template)?.template;
+        }
+        let rows = self.rates.get(&head.id).into_iter().flat_map(BTreeMap::values);
+        check_periods(&self.whole_head(head), rows)
+    }
+
+    /// Tariffs that have something of this one follow it.
+    pub(super) fn rebuild_derived(&mut self, template: &str) {
+        let heads = self.documents(Kind::Tariff).filter_map(|entity| match entity {
+            Entity::Tariff(head) => Some(head),
+            _ => None,
+        });
+        let derived: Vec<TariffHead> =
+            heads.filter(|head| self.descends(head, template)).cloned().collect();
+        for head in derived {
+            let tariff = self.build_tariff(&head);
+            self.tariffs.insert(head.id, tariff);
+        }
+    }
+
+    fn descends(&self, head: &TariffHead, ancestor: &str) -> bool {
+        let up = |head: &&TariffHead| self.tariff_head(&head.template).ok();
+        let mut ancestors = std::iter::successors(up(&head), up).take(TEMPLATES_MAX);
+        ancestors.any(|head| head.name == ancestor)
+    }
+
+    pub(super) fn build_tariff(&self, head: &TariffHead) -> Arc<Tariff> {
+        let whole = self.whole_head(head);
+        let week = whole.week();
+        let zone = TimeZone::get(whole.time_zone.as_deref().unwrap_or("UTC"));
+        let periods = week.iter().map(|(_, period)| *period).collect();
+        let calendar = Calendar::new(zone.unwrap_or(TimeZone::UTC), periods);
+        let base = self.base_price(&whole);
+        let rows = self.rates.get(&head.id).into_iter().flat_map(BTreeMap::values);
+        let rows = rows.filter_map(|row| {
+            let period = week.iter().position(|(name, _)| *name == &*row.period);
+            Some(Row {
+                prefix: row.prefix.clone(),
+                caller: match &*row.origin {
+                    "" => Caller::Any,
+                    UNKNOWN => Caller::Unknown,
+                    prefix => Caller::Prefix(prefix.to_owned()),
+                },
+                period: match &*row.period {
+                    "" => None,
+                    // Every name was found once at entry, so no rate is lost here.
+                    _ => Some(u8::try_from(period?).ok()?),
+                },
+                from_us: row.effective.map_or(0, |when| when.0),
+                until_us: row.ends.map_or(u64::MAX, |when| when.0),
+                price: priced(base, &whole, row),
+            })
+        });
+        Arc::new(Tariff::build(rows, calendar))
+    }
+
+    /// What all prices of a tariff have in common.
+    fn base_price(&self, whole: &TariffHead) -> Price {
+        let number = |name: &str| self.values.number(name);
+        let fee_unit =
+            Money::from_billionths((number("SERVER_BILLING_FEE_UNIT") * 1_000).cast_signed());
+        Price {
+            tariff: whole.id,
+            version: whole.version,
+            prefix_digits: 0,
+            origin: Origin::Any,
+            locked: false,
+            rate: Money::ZERO,
+            unit_s: whole.unit_s.unwrap_or(60),
+            minimum_s: whole.minimum_s.unwrap_or(1),
+            increment_s: whole.increment_s.unwrap_or(1),
+            sections: Default::default(),
+            connection_fee: whole.connection_fee.unwrap_or_default(),
+            fee_precision: whole
+                .fee_precision
+                .unwrap_or_else(|| u8::try_from(number("FEE_PRECISION")).unwrap_or(6)),
+            rounding_mode: whole.mode().unwrap_or_default(),
+            fee_unit: whole.fee_unit.unwrap_or(fee_unit),
+            tax: whole.tax().unwrap_or(0),
+        }
     }
 }
 
-/// Every rate can be, and no prefix has two prices.
+/// The price of a row.
+fn priced(base: Price, whole: &TariffHead, row: &RateRow) -> Price {
+    let increment_s = row.increment_s.unwrap_or(base.increment_s);
+    let sections = match (&row.sections, &whole.sections) {
+        (None, None) => None,
+        (own, template) => Sections::over(own.clone(), template.clone()),
+    };
+    Price {
+        locked: row.locked,
+        rate: row.rate,
+        unit_s: row.unit_s.unwrap_or(base.unit_s),
+        minimum_s: row.minimum_s.unwrap_or(base.minimum_s),
+        increment_s,
+        sections: sections.map_or(base.sections, |all| all.sections(row.rate, increment_s)),
+        connection_fee: row.connection_fee.unwrap_or(base.connection_fee),
+        ..base
+    }
+}
+
+/// Every period that rates name is there.
+fn check_periods<'r>(
+    whole: &TariffHead,
+    rows: impl IntoIterator<Item = &'r RateRow>,
+) -> Result<(), Refusal> {
+    let week = whole.week();
+    let known = |row: &RateRow| week.iter().any(|(name, _)| *name == &*row.period);
+    match rows.into_iter().find(|row| !row.period.is_empty() && !known(row)) {
+        None => Ok(()),
+        Some(row) => Err(Refusal::invalid(format!(
+            "period: the rate of {:?} names {:?}, and the tariff has no such period",
+            row.prefix, row.period
+        ))),
+    }
+}
+
+/// Every rate can be, and no two are the same.
 fn check_rates(rows: &[RateRow]) -> Result<(), Refusal> {
-    let mut seen: HashMap<&str, usize> = HashMap::new();
+    let mut seen: HashMap<String, usize> = HashMap::new();
     for (place, row) in (1..).zip(rows) {
         let refuse =
             |what: &str| Refusal::invalid(format!("rate {place} ({:?}): {what}", row.prefix));
         row.check().map_err(|refusal| refuse(&refusal.detail))?;
-        if let Some(first) = seen.insert(&row.prefix, place) {
+        if let Some(first) = seen.insert(row.key(), place) {
             return Err(refuse(&format!("it is rate {first} as well; keep one of them")));
         }
     }

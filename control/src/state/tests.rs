@@ -1,5 +1,6 @@
 //! Documents as operators and the store bring them.
 
+use rating::Asked;
 use serde_json::json;
 
 use super::*;
@@ -135,7 +136,10 @@ fn rates_that_cannot_be_are_refused_and_change_nothing() {
     state.put_rates("t", &[row("0.01")], false).unwrap();
     assert!(state.put_rates("t", &[row("0.02"), row("-1")], true).is_err());
     let id = state.document(Kind::Tariff, "t").unwrap().id();
-    assert_eq!(state.price(id, b"4420").unwrap().rate, "0.01".parse().unwrap());
+    assert_eq!(
+        state.price(id, &Asked { callee: b"4420", caller: None, at_us: 0 }).unwrap().rate,
+        "0.01".parse().unwrap()
+    );
 }
 
 #[test]

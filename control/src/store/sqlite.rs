@@ -304,7 +304,7 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
                 let body = serde_json::to_string(row).unwrap_or_default();
                 run(
                     "INSERT OR REPLACE INTO rate (tariff, prefix, body) VALUES (?1, ?2, ?3)",
-                    params![tariff, row.prefix, body],
+                    params![tariff, row.key(), body],
                 )?;
             }
             Ok(())

@@ -38,7 +38,7 @@ pub enum Down {
 pub const UP_SLOT_BYTES: usize = 4_064;
 
 /// What a slot of the ring towards the dataplane holds.
-pub const DOWN_SLOT_BYTES: usize = 4_096;
+pub const DOWN_SLOT_BYTES: usize = 4_224;
 
 const _: () = {
     assert!(size_of::<Admit>() <= UP_SLOT_BYTES);

@@ -15,6 +15,9 @@ pub const ATTEMPTS_MAX: usize = 8;
 /// "It has not happened", for the millisecond fields of a record.
 pub const NEVER: u32 = u32::MAX;
 
+/// Words of [`Terms`].
+pub const TERMS_WORDS: usize = 10;
+
 /// Both sides of a call are heard in a stereo WAV file.
 pub const RECORDED_WAV: u8 = 1;
 /// Its packets are in a pcap file.
@@ -37,7 +40,7 @@ pub struct CallKey {
 #[repr(C)]
 pub struct Terms {
     /// Control's own words.
-    pub words: [u64; 8],
+    pub words: [u64; TERMS_WORDS],
 }
 
 /// Never its content: it is money.
@@ -151,11 +154,13 @@ pub enum EndReason {
     /// Media in clear where they are to be under a key, or under one where there is to be none (488, or the
     /// next vendor).
     Srtp = 34,
+    /// The customer's tariff locks the destination (403).
+    DestinationLocked = 35,
 }
 
 impl EndReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::None,
         Self::Normal,
         Self::Cancelled,
@@ -191,6 +196,7 @@ impl EndReason {
         Self::DestinationAbuse,
         Self::NoCodec,
         Self::Srtp,
+        Self::DestinationLocked,
     ];
 
     /// The reason with this number; one nobody wrote reads as `None`.
@@ -236,6 +242,7 @@ impl EndReason {
             Self::Geofence => "geofence",
             Self::AccessList => "access_list",
             Self::DestinationAbuse => "destination_abuse",
+            Self::DestinationLocked => "destination_locked",
             Self::NoCodec => "no_codec",
             Self::Srtp => "srtp",
         }

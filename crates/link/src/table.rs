@@ -30,7 +30,7 @@ use crate::record::CallKey;
 use crate::word::{AtomicU64, Ordering, WORD_BYTES, fence, read_bytes, whole_lines, write_bytes};
 
 /// Bytes of one image: the record, then the checkpoint.
-pub const IMAGE_BYTES: usize = 4288;
+pub const IMAGE_BYTES: usize = 4_320;
 
 /// What an image leaves for the checkpoint.
 pub const CHECKPOINT_BYTES_MAX: usize = IMAGE_BYTES - RECORD_BYTES;

@@ -1,8 +1,11 @@
 //! What one call costs.
 //!
-//! Milliseconds become seconds by `HOLD_TIME_PRECISION`, free seconds fall off, the rest is billed in
-//! blocks: the minimum once, then steps. The fee is an exact fraction, rounded once, here.
+//! Milliseconds become seconds by `HOLD_TIME_PRECISION`, free seconds fall off. Sections cut the rest at their
+//! ends, and each part is billed in steps: inside a section up to its end at most, at the base rate freely; the
+//! minimum comes once, at the beginning. The fee is an exact fraction, rounded once, here; tax is a part of the
+//! rounded fee, and stands apart.
 
+use crate::price::PERCENT;
 use crate::{Money, MoneyFault, Price};
 
 /// System parameters that shape a charge.
@@ -26,8 +29,20 @@ impl Default for Rounding {
 pub struct Charge {
     /// Seconds that were billed.
     pub billed_s: u64,
-    /// What they cost, connection fee included.
+    /// What they cost, connection fee included and tax not.
     pub fee: Money,
+    /// Tax on that fee.
+    pub tax: Money,
+}
+
+impl Charge {
+    /// What is to be paid.
+    ///
+    /// # Errors
+    /// When it is too large to be money.
+    pub fn total(&self) -> Result<Money, MoneyFault> {
+        self.fee.plus(self.tax)
+    }
 }
 
 /// Whole seconds of a duration: a rest of 0 never rounds.
@@ -37,19 +52,33 @@ pub fn seconds(duration_ms: u64, hold_time_precision_ms: u32) -> u64 {
     duration_ms / 1000 + u64::from(rest > 0 && rest >= u64::from(hold_time_precision_ms))
 }
 
-/// Seconds as they are billed: at least the minimum, then whole steps.
-#[must_use]
-pub fn billed(seconds: u64, minimum_s: u32, increment_s: u32) -> u64 {
-    let (minimum, step) = (u64::from(minimum_s), u64::from(increment_s.max(1)));
-    match seconds {
-        0 => 0,
-        _ if seconds <= minimum => minimum,
-        _ => minimum.saturating_add((seconds - minimum).div_ceil(step).saturating_mul(step)),
+/// Seconds as they are billed: at least the minimum, then whole steps, but no more than there are up to `end`.
+/// All of them count from the beginning of this part of the call; `minimum` is what of the call's minimum lies in it.
+fn billed(seconds: u64, minimum: u64, increment_s: u32, end: u64) -> u64 {
+    let step = u64::from(increment_s.max(1));
+    let steps = seconds.saturating_sub(minimum).div_ceil(step).saturating_mul(step);
+    minimum.saturating_add(steps).min(end)
+}
+
+/// What is billed of a call of so many seconds: how many, and what they cost in billionths times `unit_s`.
+fn talk(seconds: u64, price: &Price) -> Option<(u64, i128)> {
+    let mut minimum = u64::from(price.minimum_s);
+    let (mut left, mut billed_s, mut cost) = (seconds, 0_u64, 0_i128);
+    let sections = price.sections.iter().take_while(|section| section.seconds > 0);
+    let sections =
+        sections.map(|section| (section.rate, section.increment_s, section.seconds.into()));
+    for (rate, increment_s, length) in sections.chain([(price.rate, price.increment_s, u64::MAX)]) {
+        let (inside, least) = (left.min(length), minimum.min(length));
+        let seconds = billed(inside, least, increment_s, length);
+        billed_s = billed_s.checked_add(seconds)?;
+        cost = cost.checked_add(i128::from(rate.billionths()).checked_mul(seconds.into())?)?;
+        (left, minimum) = (left - inside, minimum - least);
     }
+    Some((billed_s, cost))
 }
 
 /// The charge of an answered call of `duration_ms`. A call of no seconds, or of free ones only, costs
-/// nothing at all, connection fee included.
+/// nothing at all, connection fee and tax included.
 ///
 /// # Errors
 /// When the fee is too large to be money.
@@ -59,27 +88,36 @@ pub fn charge(duration_ms: u64, price: &Price, rounding: &Rounding) -> Result<Ch
     if seconds == 0 {
         return Ok(Charge::default());
     }
-    let billed_s = billed(seconds, price.minimum_s, price.increment_s);
     let unit = i128::from(price.unit_s.max(1));
-    let exact = i128::from(price.rate.billionths())
-        .checked_mul(billed_s.into())
-        .and_then(|talk| talk.checked_add(i128::from(price.connection_fee.billionths()) * unit))
-        .ok_or(MoneyFault::Overflow)?;
-    let fee = Money::rounded(exact, unit, price.fee_precision, price.rounding_mode)?;
-    Ok(Charge { billed_s, fee })
+    let (billed_s, cost) = talk(seconds, price).ok_or(MoneyFault::Overflow)?;
+    let connection = i128::from(price.connection_fee.billionths()) * unit;
+    let exact = cost.checked_add(connection).ok_or(MoneyFault::Overflow)?;
+    let fee = if price.fee_unit > Money::ZERO {
+        Money::rounded_up_to(exact, unit, price.fee_unit)?
+    } else {
+        Money::rounded(exact, unit, price.fee_precision, price.rounding_mode)?
+    };
+    Ok(Charge { billed_s, fee, tax: tax(fee, price)? })
 }
 
-/// How many seconds of talk `available` pays for, at most `longest`; 0: not even the first block.
+/// The tax on a rounded fee, itself an amount of as many decimals.
+fn tax(fee: Money, price: &Price) -> Result<Money, MoneyFault> {
+    let exact = i128::from(fee.billionths()) * i128::from(price.tax);
+    let whole = i128::from(100 * PERCENT);
+    Money::rounded(exact, whole, price.fee_precision, price.rounding_mode)
+}
+
+/// How many seconds of talk `available` pays for, tax included, at most `longest`; 0: not even the first block.
 #[must_use]
 pub fn affordable_s(available: Money, price: &Price, rounding: &Rounding, longest: u64) -> u64 {
     let pays = |seconds: u64| {
-        let duration_ms = seconds.saturating_mul(1000);
-        charge(duration_ms, price, rounding).is_ok_and(|charge| charge.fee <= available)
+        let charge = charge(seconds.saturating_mul(1000), price, rounding);
+        charge.and_then(|charge| charge.total()).is_ok_and(|total| total <= available)
     };
     if pays(longest) {
         return longest;
     }
-    // Fees grow with seconds, so the last affordable second is found by halving.
+    // What a call costs never falls as it goes on, so the last affordable second is found by halving.
     let (mut good, mut bad) = (0, longest);
     while bad - good > 1 {
         let middle = good + (bad - good) / 2;
@@ -89,94 +127,4 @@ pub fn affordable_s(available: Money, price: &Price, rounding: &Rounding, longes
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::RoundingMode;
-    use crate::price::per_minute;
-    use proptest::prelude::*;
-    use rust_decimal::{Decimal, RoundingStrategy};
-
-    #[test]
-    fn sixty_one_seconds_bill_by_increments() {
-        assert_eq!(billed(61, 60, 60), 120);
-        assert_eq!(billed(61, 1, 1), 61);
-        assert_eq!(billed(61, 30, 6), 66);
-        assert_eq!(billed(10, 30, 6), 30);
-        assert_eq!(billed(0, 30, 6), 0);
-        assert_eq!(billed(5, 0, 0), 5);
-    }
-
-    #[test]
-    fn a_rest_below_the_precision_is_dropped_and_none_never_rounds() {
-        assert_eq!(seconds(10_049, 50), 10);
-        assert_eq!(seconds(10_050, 50), 11);
-        assert_eq!(seconds(10_051, 50), 11);
-        assert_eq!(seconds(10_000, 0), 10);
-        assert_eq!(seconds(10_001, 0), 11);
-        assert_eq!(seconds(10_999, 1000), 10);
-    }
-
-    #[test]
-    fn the_connection_fee_comes_once_and_free_calls_pay_none() {
-        let price = Price { connection_fee: "0.05".parse().unwrap(), ..per_minute("0.60", 1, 1) };
-        let fee = |ms| charge(ms, &price, &Rounding::default()).unwrap().fee.to_string();
-        assert_eq!(fee(10_000), "0.15");
-        assert_eq!(fee(0), "0.00");
-        let free = Rounding { free_time_s: 10, ..Rounding::default() };
-        assert_eq!(charge(10_000, &price, &free).unwrap().fee, Money::ZERO);
-        assert_eq!(charge(16_000, &price, &free).unwrap().fee.to_string(), "0.11");
-    }
-
-    #[test]
-    fn the_fee_is_rounded_once() {
-        let price = Price { fee_precision: 4, ..per_minute("0.0001", 1, 1) };
-        // 0.0001 / 60 · 89 s = 0.00014833…
-        assert_eq!(charge(89_000, &price, &Rounding::default()).unwrap().fee.to_string(), "0.0001");
-        let up = Price { rounding_mode: RoundingMode::Up, ..price };
-        assert_eq!(charge(89_000, &up, &Rounding::default()).unwrap().fee.to_string(), "0.0002");
-    }
-
-    #[test]
-    fn a_fee_too_large_is_an_error_and_never_wraps() {
-        let price = per_minute("9000000000", 1, 1);
-        let fee = charge(u64::MAX, &price, &Rounding::default());
-        assert_eq!(fee, Err(MoneyFault::Overflow));
-    }
-
-    #[test]
-    fn the_last_affordable_second_is_paid_for_and_the_next_is_not() {
-        let price = per_minute("0.60", 1, 1);
-        let rounding = Rounding::default();
-        assert_eq!(affordable_s("1.00".parse().unwrap(), &price, &rounding, 86_400), 100);
-        assert_eq!(affordable_s("0.009".parse().unwrap(), &price, &rounding, 86_400), 0);
-        assert_eq!(affordable_s("99999".parse().unwrap(), &price, &rounding, 3_600), 3_600);
-        assert_eq!(affordable_s("1.00".parse().unwrap(), &price, &rounding, u64::MAX), 100);
-    }
-
-    proptest! {
-        #[test]
-        fn a_charge_agrees_with_an_independent_decimal(
-            rate in 0i64..5_000_000_000, fee in 0i64..1_000_000_000,
-            duration in 1u64..100_000_000, minimum in 0u32..120, increment in 1u32..120,
-            unit in 1u32..120, precision in 0u8..=6,
-        ) {
-            let price = Price {
-                rate: Money::from_billionths(rate),
-                connection_fee: Money::from_billionths(fee),
-                unit_s: unit,
-                fee_precision: precision,
-                ..per_minute("0", minimum, increment)
-            };
-            let ours = charge(duration, &price, &Rounding::default()).unwrap();
-            let billed = Decimal::from(ours.billed_s);
-            let talk = Decimal::from_i128_with_scale(rate.into(), 9) * billed / Decimal::from(unit);
-            let exact = talk + Decimal::from_i128_with_scale(fee.into(), 9);
-            let theirs = if ours.billed_s == 0 {
-                Decimal::ZERO
-            } else {
-                exact.round_dp_with_strategy(precision.into(), RoundingStrategy::MidpointNearestEven)
-            };
-            prop_assert_eq!(Decimal::from_i128_with_scale(ours.fee.billionths().into(), 9), theirs);
-        }
-    }
-}
+pub(crate) mod tests;

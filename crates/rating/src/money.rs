@@ -93,6 +93,18 @@ impl Money {
         self.0.checked_sub(other.0).map(Self).ok_or(MoneyFault::Overflow)
     }
 
+    /// `numerator / denominator` billionths, rounded once up to a multiple of `unit`.
+    pub(crate) fn rounded_up_to(
+        numerator: i128,
+        denominator: i128,
+        unit: Self,
+    ) -> Result<Self, MoneyFault> {
+        let divisor = denominator.checked_mul(unit.0.into()).ok_or(MoneyFault::Overflow)?;
+        let units = numerator / divisor + i128::from(numerator % divisor > 0);
+        let amount = units.checked_mul(unit.0.into()).ok_or(MoneyFault::Overflow)?;
+        i64::try_from(amount).map(Self).map_err(|_| MoneyFault::Overflow)
+    }
+
     /// `numerator / denominator` billionths, rounded once to `precision` decimals.
     pub(crate) fn rounded(
         numerator: i128,

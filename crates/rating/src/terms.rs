@@ -1,16 +1,40 @@
 //! A price with the parameters it is charged by, frozen at admission.
 //!
 //! Parameters change under running calls, and later under stored ones; both must cost what was agreed at
-//! their INVITE. So [`Rounding`] travels in the same eight words as the [`Price`], and a stored call is
-//! charged again to the same digit from these words and its duration alone.
+//! their INVITE. So [`Rounding`] travels in the same words as the [`Price`], and a stored call is charged
+//! again to the same digit from these words and its duration alone. Every live call carries two of them and
+//! each of its candidates one, so each field has as many bits as [`Price::check`] lets it need.
 
-use crate::{Charge, MoneyFault, Price, Rounding, charge};
+use crate::price::{self, SECONDS_MAX, Section};
+use crate::{Charge, Money, MoneyFault, Origin, Price, Rounding, RoundingMode, charge};
 
-/// The word of [`Price::to_words`] that is ours.
-const ROUNDING_WORD: usize = 6;
+/// How many words there are.
+pub const WORDS: usize = 10;
 
-/// Tells words with a rounding from those of a bare price.
-const HAS_ROUNDING: u64 = 1 << 63;
+/// Tells these words from none, and from those of another release.
+const FORMAT: u64 = 2;
+
+const FORMAT_BITS: u32 = 4;
+const NUMBER_BITS: u32 = 32;
+const RATE_BITS: u32 = 60;
+const SECONDS_BITS: u32 = 17;
+const HOLD_TIME_BITS: u32 = 10;
+const MODE_BITS: u32 = 2;
+const CONNECTION_FEE_BITS: u32 = 50;
+const PRECISION_BITS: u32 = 3;
+const DIGITS_BITS: u32 = 6;
+const FEE_UNIT_BITS: u32 = 40;
+const TAX_BITS: u32 = 24;
+
+const _: () = assert!(SECONDS_MAX < 1 << SECONDS_BITS);
+const _: () = assert!(price::RATE_MAX < 1 << RATE_BITS);
+const _: () = assert!(price::CONNECTION_FEE_MAX < 1 << CONNECTION_FEE_BITS);
+const _: () = assert!(price::FEE_UNIT_MAX < 1 << FEE_UNIT_BITS);
+const _: () = assert!(price::TAX_MAX < 1 << TAX_BITS);
+
+/// [`Origin`] in six bits: no number is longer than 32.
+const ORIGIN_ANY: u64 = 0x3f;
+const ORIGIN_UNKNOWN: u64 = 0x3e;
 
 /// All that a side's charge depends on, but the duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,45 +66,142 @@ impl Terms {
         charge(duration_ms, &self.price, &self.rounding)
     }
 
-    /// Packed into the words that travel with a call; [`Price::from_words`] reads them too.
+    /// Packed into the words that travel with a call.
     #[must_use]
-    pub fn to_words(&self) -> [u64; 8] {
-        // More than 1000 ms means what 1000 does, so that the cut to sixteen bits changes no charge.
-        let precision_ms = u64::from(self.rounding.hold_time_precision_ms.min(1000));
-        let mut words = self.price.to_words();
-        words[ROUNDING_WORD] =
-            HAS_ROUNDING | precision_ms << 32 | u64::from(self.rounding.free_time_s);
-        words
+    pub fn to_words(&self) -> [u64; WORDS] {
+        let Self { price, rounding } = self;
+        let mut words = Writer::default();
+        words.put(FORMAT, FORMAT_BITS);
+        words.put(price.tariff.into(), NUMBER_BITS);
+        words.put(price.version.into(), NUMBER_BITS);
+        words.put(price.prefix_digits.into(), DIGITS_BITS);
+        words.put(
+            match price.origin {
+                Origin::Any => ORIGIN_ANY,
+                Origin::Unknown => ORIGIN_UNKNOWN,
+                Origin::Prefix(characters) => characters.into(),
+            },
+            DIGITS_BITS,
+        );
+        words.put(bits(price.rate), RATE_BITS);
+        words.put(price.unit_s.into(), SECONDS_BITS);
+        words.put(price.minimum_s.into(), SECONDS_BITS);
+        words.put(price.increment_s.into(), SECONDS_BITS);
+        for section in price.sections {
+            words.put(section.seconds.into(), SECONDS_BITS);
+            words.put(bits(section.rate), RATE_BITS);
+            words.put(section.increment_s.into(), SECONDS_BITS);
+        }
+        words.put(bits(price.connection_fee), CONNECTION_FEE_BITS);
+        words.put(price.fee_precision.into(), PRECISION_BITS);
+        words.put(price.rounding_mode as u64, MODE_BITS);
+        words.put(bits(price.fee_unit), FEE_UNIT_BITS);
+        words.put(price.tax.into(), TAX_BITS);
+        // More than 1000 ms means what 1000 does.
+        words.put(rounding.hold_time_precision_ms.min(1000).into(), HOLD_TIME_BITS);
+        words.put(rounding.free_time_s.into(), NUMBER_BITS);
+        words.words
     }
 
     /// Read back; `None` for words nobody packed.
     #[must_use]
-    pub fn from_words(words: &[u64; 8]) -> Option<Self> {
-        let price = Price::from_words(words)?;
-        let word = words[ROUNDING_WORD];
-        if word & HAS_ROUNDING == 0 {
+    pub fn from_words(words: &[u64; WORDS]) -> Option<Self> {
+        let mut words = Reader { words, at: 0 };
+        if words.take(FORMAT_BITS) != FORMAT {
             return None;
         }
-        let rounding = Rounding {
-            hold_time_precision_ms: (word >> 32 & 0xffff) as u32,
-            free_time_s: (word & 0xffff_ffff) as u32,
+        let price = Price {
+            tariff: words.take(NUMBER_BITS) as u32,
+            version: words.take(NUMBER_BITS) as u32,
+            prefix_digits: words.take(DIGITS_BITS) as u8,
+            origin: match words.take(DIGITS_BITS) {
+                ORIGIN_ANY => Origin::Any,
+                ORIGIN_UNKNOWN => Origin::Unknown,
+                characters => Origin::Prefix(characters as u8),
+            },
+            // Nobody was admitted there.
+            locked: false,
+            rate: words.money(RATE_BITS),
+            unit_s: words.take(SECONDS_BITS) as u32,
+            minimum_s: words.take(SECONDS_BITS) as u32,
+            increment_s: words.take(SECONDS_BITS) as u32,
+            sections: std::array::from_fn(|_| Section {
+                seconds: words.take(SECONDS_BITS) as u32,
+                rate: words.money(RATE_BITS),
+                increment_s: words.take(SECONDS_BITS) as u32,
+            }),
+            connection_fee: words.money(CONNECTION_FEE_BITS),
+            fee_precision: words.take(PRECISION_BITS) as u8,
+            rounding_mode: RoundingMode::from_number(words.take(MODE_BITS)),
+            fee_unit: words.money(FEE_UNIT_BITS),
+            tax: words.take(TAX_BITS) as u32,
         };
-        Some(Self { price, rounding })
+        let rounding = Rounding {
+            hold_time_precision_ms: words.take(HOLD_TIME_BITS) as u32,
+            free_time_s: words.take(NUMBER_BITS) as u32,
+        };
+        price.check().is_ok().then_some(Self { price, rounding })
+    }
+}
+
+fn bits(amount: Money) -> u64 {
+    amount.billionths().cast_unsigned()
+}
+
+/// Puts fields behind each other, each in so many bits, wherever words end.
+#[derive(Default)]
+struct Writer {
+    words: [u64; WORDS],
+    at: u32,
+}
+
+impl Writer {
+    fn put(&mut self, value: u64, width: u32) {
+        let value = u128::from(value & ((1 << width) - 1)) << (self.at % u64::BITS);
+        let place = (self.at / u64::BITS) as usize;
+        for (word, half) in self.words.iter_mut().skip(place).zip([value, value >> u64::BITS]) {
+            *word |= half as u64;
+        }
+        self.at += width;
+    }
+}
+
+/// Takes them again in the same order.
+struct Reader<'w> {
+    words: &'w [u64; WORDS],
+    at: u32,
+}
+
+impl Reader<'_> {
+    fn take(&mut self, width: u32) -> u64 {
+        let place = (self.at / u64::BITS) as usize;
+        let word = |place: usize| u128::from(self.words.get(place).copied().unwrap_or(0));
+        let both = word(place) | word(place + 1) << u64::BITS;
+        let value = (both >> (self.at % u64::BITS)) as u64;
+        self.at += width;
+        value & ((1 << width) - 1)
+    }
+
+    fn money(&mut self, width: u32) -> Money {
+        Money::from_billionths(self.take(width).cast_signed())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::charge::tests::any_price;
     use crate::price::per_minute;
     use proptest::prelude::*;
 
     #[test]
-    fn a_bare_price_is_no_terms_and_terms_hold_a_price() {
-        let price = per_minute("0.60", 1, 1);
-        assert_eq!(Terms::from_words(&price.to_words()), None);
-        let words = Terms::customer(price, Rounding::default()).to_words();
-        assert_eq!(Price::from_words(&words), Some(price));
+    fn words_that_nobody_packed_are_no_terms() {
+        assert_eq!(Terms::from_words(&[0; WORDS]), None);
+        let terms = Terms::customer(per_minute("0.60", 1, 1), Rounding::default());
+        let mut words = terms.to_words();
+        assert_eq!(Terms::from_words(&words), Some(terms));
+        words[0] = 0;
+        assert_eq!(Terms::from_words(&words), None);
     }
 
     #[test]
@@ -94,19 +215,28 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_stored_call_costs_again_what_it_cost(
-            duration_ms in 0u64..10_000_000, hold_time_precision_ms in 0u32..=2000, free_time_s: u32,
+        fn a_price_survives_its_journey_with_a_call(
+            price in any_price(), hold_time_precision_ms in 0u32..=1000, free_time_s: u32,
         ) {
-            let rounding = Rounding { hold_time_precision_ms, free_time_s: free_time_s % 100 };
-            let terms = Terms::customer(per_minute("0.0123", 30, 6), rounding);
+            let terms = Terms { price, rounding: Rounding { hold_time_precision_ms, free_time_s } };
+            prop_assert_eq!(Terms::from_words(&terms.to_words()), Some(terms));
+        }
+
+        #[test]
+        fn a_stored_call_costs_again_what_it_cost(
+            price in any_price(), duration_ms in 0u64..10_000_000,
+            hold_time_precision_ms in 0u32..=2000, free_time_s in 0u32..100,
+        ) {
+            let terms = Terms::customer(price, Rounding { hold_time_precision_ms, free_time_s });
             let stored = Terms::from_words(&terms.to_words()).unwrap();
             prop_assert_eq!(stored.charge(duration_ms), terms.charge(duration_ms));
         }
 
         #[test]
-        fn words_of_any_kind_never_panic(words: [u64; 8], duration_ms: u64) {
-            let mut words = words;
-            words[7] = 1;
+        fn words_of_any_kind_never_panic(mut words: [u64; WORDS], duration_ms: u64, marked: bool) {
+            if marked {
+                words[0] = words[0] & !0xf | FORMAT;
+            }
             if let Some(terms) = Terms::from_words(&words) {
                 let _ = terms.charge(duration_ms);
             }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use numbers::PrefixTable;
-use rating::Price;
+use rating::{Asked, Price};
 
 use crate::gateway::{Health, Onward, RoutingGateway};
 use crate::limit::Limiter;
@@ -35,6 +35,8 @@ pub enum Exclusion {
     RateLimit,
     /// It has no price for the number, and may not carry unrated calls.
     NoRate,
+    /// Its tariff locks the destination.
+    DestinationLocked,
     /// The call came from this vendor.
     NoReturn,
     /// A longer prefix ended the search.
@@ -54,6 +56,7 @@ impl Exclusion {
             Self::LinesFull => "lines_full",
             Self::RateLimit => "rate_limit",
             Self::NoRate => "no_rate",
+            Self::DestinationLocked => "destination_locked",
             Self::NoReturn => "no_return",
             Self::Terminated => "terminated",
         }
@@ -110,8 +113,8 @@ impl Rotation {
 pub struct Query<'a> {
     /// Now.
     pub now: Instant,
-    /// The number after all customer-side rules.
-    pub callee: &'a [u8],
+    /// The numbers after all customer-side rules, and the instant of the call.
+    pub asked: Asked<'a>,
     /// Whose call it is.
     pub account: u32,
     /// Whence it came.
@@ -165,7 +168,7 @@ pub fn select<'g>(
         impl Fn(u32) -> Option<&'g RoutingGateway>,
         impl Fn(u32) -> Option<&'g Limiter>,
         impl Fn(u32) -> Health,
-        impl Fn(&RoutingGateway, &[u8]) -> Option<Price>,
+        impl Fn(&RoutingGateway, &Asked<'_>) -> Option<Price>,
     >,
     mut rotation: Option<&mut Rotation>,
 ) -> (Vec<Choice>, Vec<Considered>) {
@@ -191,7 +194,7 @@ fn select_by<'g>(
         impl Fn(u32) -> Option<&'g RoutingGateway>,
         impl Fn(u32) -> Option<&'g Limiter>,
         impl Fn(u32) -> Health,
-        impl Fn(&RoutingGateway, &[u8]) -> Option<Price>,
+        impl Fn(&RoutingGateway, &Asked<'_>) -> Option<Price>,
     >,
     bans: Bans,
     mut rotation: Option<&mut Rotation>,
@@ -199,7 +202,7 @@ fn select_by<'g>(
     let mut choices: Vec<Choice> = Vec::new();
     let mut considered: Vec<Considered> = Vec::new();
     let mut terminated = false;
-    let levels: Vec<(usize, &Vec<u32>)> = table.by_prefix.matching(query.callee).collect();
+    let levels: Vec<(usize, &Vec<u32>)> = table.by_prefix.matching(query.asked.callee).collect();
     for (prefix_digits, served) in levels {
         let mut level: Vec<(&RoutingGateway, Option<Price>)> = Vec::new();
         let mut ends_here = false;
@@ -207,7 +210,7 @@ fn select_by<'g>(
             // A gateway that serves a longer prefix too was judged there.
             let seen = considered.iter().any(|seen| seen.gateway == *id);
             let Some(gateway) = (known.gateway)(*id).filter(|_| !seen) else { continue };
-            let priced = (known.price)(gateway, query.callee);
+            let priced = (known.price)(gateway, &query.asked);
             let excluded = if terminated {
                 Some(Exclusion::Terminated)
             } else {
@@ -215,7 +218,7 @@ fn select_by<'g>(
                     (Health::Banned, Bans::Lifted) => Health::Online,
                     (health, _) => health,
                 };
-                exclusion(query, gateway, (known.limiter)(*id), health, priced.is_some())
+                exclusion(query, gateway, (known.limiter)(*id), health, priced.as_ref())
             };
             considered.push(Considered { gateway: *id, prefix_digits, excluded });
             if excluded.is_none() {
@@ -251,7 +254,7 @@ fn exclusion(
     gateway: &RoutingGateway,
     limiter: Option<&Limiter>,
     health: Health,
-    has_price: bool,
+    price: Option<&Price>,
 ) -> Option<Exclusion> {
     let limits: Limits = gateway.limits;
     if gateway.locked {
@@ -264,7 +267,9 @@ fn exclusion(
         Some(Exclusion::Geofence)
     } else if health == Health::Offline {
         Some(Exclusion::Offline)
-    } else if !has_price && !gateway.unrated_allowed {
+    } else if price.is_some_and(|price| price.locked) {
+        Some(Exclusion::DestinationLocked)
+    } else if price.is_none() && !gateway.unrated_allowed {
         Some(Exclusion::NoRate)
     } else if limiter.is_some_and(|limiter| !limiter.has_line(limits)) {
         Some(Exclusion::LinesFull)
@@ -319,7 +324,7 @@ mod tests {
         let table = RouteTable::build(vendors.iter().map(|v| (v.id, &v.prefixes[..])));
         let query = Query {
             now: Instant::from_secs(9),
-            callee: b"442071",
+            asked: Asked { callee: b"442071", caller: None, at_us: 0 },
             account: 1,
             source: "10.10.1.1:5060".parse().unwrap(),
             candidates_max: 8,
@@ -328,7 +333,7 @@ mod tests {
             gateway: |id| vendors.iter().find(|vendor| vendor.id == id),
             limiter: |_| None,
             health,
-            price: |_: &RoutingGateway, _: &[u8]| None,
+            price: |_: &RoutingGateway, _: &Asked<'_>| None,
         };
         let (choices, considered) = select(&table, &query, &known, rotation);
         (choices.into_iter().map(|choice| choice.gateway).collect(), considered)

@@ -69,7 +69,7 @@ impl Archive {
                     self.rates.retain(|(of, _), _| of != tariff);
                 }
                 for row in rows {
-                    self.rates.insert((*tariff, row.prefix.clone()), row.clone());
+                    self.rates.insert((*tariff, row.key()), row.clone());
                 }
             }
             Change::RateGone(tariff, prefix) => {

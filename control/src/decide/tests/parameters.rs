@@ -78,6 +78,7 @@ fn every_parameter_in_force_changes_what_happens() {
         ("BILLING_FREE_E164S", "44"),
         ("BILLING_NO_CDR_E164S", "33"),
         ("FEE_PRECISION", "1"),
+        ("SERVER_BILLING_FEE_UNIT", "700000"),
         ("HOLD_TIME_PRECISION", "0"),
         ("PREVENT_OVERDRAFT_ADVANCE_TIME", "60"),
         ("FREE_TIME", "5"),

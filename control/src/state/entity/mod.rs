@@ -9,6 +9,7 @@ pub(crate) mod geo;
 mod mapping_gateway;
 mod phone;
 mod routing_gateway;
+pub(crate) mod section;
 mod source;
 mod tariff;
 mod user;
@@ -29,7 +30,7 @@ pub use phone::{Phone, Ring};
 pub use routing_gateway::{Routing, TlsVerify};
 use source::check_source;
 pub use source::{Code, Denied, EntryRow, Import, Trusted};
-pub use tariff::{RateRow, TariffHead};
+pub use tariff::{RateRow, TariffHead, UNKNOWN};
 pub use user::{Right, Role, User};
 
 /// What is shown of a secret.
@@ -280,10 +281,11 @@ impl Entity {
     /// Whether it refers to the document of that kind and name.
     #[must_use]
     pub fn refers_to(&self, kind: Kind, name: &str) -> bool {
-        let (account, tariff, routing) = match self {
+        let (account, tariff, routing): (&str, &str, &str) = match self {
             Self::Mapping(gateway) => (&gateway.account, &gateway.tariff, ""),
             Self::Routing(gateway) => (&gateway.account, &gateway.tariff, ""),
-            Self::Phone(phone) => (&phone.account, &phone.tariff, phone.offline_gateway.as_str()),
+            Self::Phone(phone) => (&phone.account, &phone.tariff, &phone.offline_gateway),
+            Self::Tariff(tariff) => ("", tariff.template.as_str(), ""),
             _ => return false,
         };
         match kind {

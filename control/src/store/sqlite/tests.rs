@@ -16,7 +16,11 @@ fn file(name: &str) -> std::path::PathBuf {
 fn cdr(id: u64, charge: i64) -> Cdr {
     let record = CallRecord { id: [id, 1], started_us: 1_000_000 + id, ..CallRecord::empty() };
     let fee = rating::Money::from_billionths(charge);
-    Cdr { record, customer_charge: rating::Charge { billed_s: 1, fee }, ..Cdr::default() }
+    Cdr {
+        record,
+        customer_charge: rating::Charge { billed_s: 1, fee, ..Default::default() },
+        ..Cdr::default()
+    }
 }
 
 #[test]

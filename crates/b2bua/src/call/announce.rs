@@ -68,6 +68,7 @@ fn is_for_ears(why: EndReason, status: u16) -> bool {
             | NoBalance
             | BadNumber
             | Locked
+            | DestinationLocked
             | CallerTooLong
             | Unreachable
             | NoCodec
