@@ -2,6 +2,7 @@
 //!
 //! A document is shown with what lives beside it (balance, lines). Fields are only ever added.
 
+mod books;
 mod firewall;
 mod quality;
 
@@ -18,6 +19,9 @@ use crate::rfc3339;
 use crate::state::entity::Phone;
 use crate::state::entity::{Account, Mapping, Routing, TariffHead};
 
+pub use books::{
+    AuditShown, BookedShown, CounterShown, DifferenceShown, LedgerShown, StatementShown,
+};
 pub use firewall::{
     AbuseFigures, AbuserShown, CodeMade, CodeShown, DefenceFigures, DeniedShown, DriverCounter,
     DriverLimit, FenceFigures, GeoRangeShown, GeoShown, ImportEntryShown, ImportShown, ImportTaken,
@@ -388,35 +392,11 @@ pub struct BindingShown {
     pub cseq: u32,
 }
 
-/// A booked payment.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Paid {
-    /// The balance now.
-    pub balance: Decimal,
-    /// The request id was booked before; nothing moved.
-    pub repeated: bool,
-}
-
 /// Rates that were taken.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RatesTaken {
     /// How many.
     pub rates: usize,
-}
-
-/// One entry of a balance.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct LedgerShown {
-    /// When.
-    pub at: Moment,
-    /// `payment` or `charge`.
-    pub kind: String,
-    /// Negative takes away.
-    pub amount: Decimal,
-    /// A request id, or the record and the side charged.
-    pub reference: String,
-    /// For people.
-    pub memo: String,
 }
 
 /// One gateway that a call may try, or why not.

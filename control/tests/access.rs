@@ -21,6 +21,8 @@ const CHANGES: &[(&str, &str, Role)] = &[
     ("patch", "/account/{name}", Administrator),
     ("delete", "/account/{name}", Administrator),
     ("post", "/account/{name}/payment", Administrator),
+    ("post", "/account/{name}/refund", Administrator),
+    ("post", "/account/{name}/correction", Administrator),
     ("post", "/tariff", Administrator),
     ("patch", "/tariff/{name}", Administrator),
     ("delete", "/tariff/{name}", Administrator),

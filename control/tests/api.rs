@@ -25,11 +25,15 @@ fn everything_an_operator_said_outlives_a_kill() {
         "/firewall/deny",
         "/firewall/trust",
         "/account/customer/ledger",
+        "/account/customer/statement",
+        "/ledger/audit",
         "/cdr",
         "/recording",
     ];
     let before = paths.map(|path| node.look(path));
     assert_eq!(node.look("/account/customer")["balance"], "25.50");
+    let audit = node.look("/ledger/audit");
+    assert_eq!((&audit["agrees"], &audit["entries"]), (&json!(true), &json!(1)), "{audit}");
     node.kill();
     node.run();
     assert_eq!(paths.map(|path| node.look(path)), before);
@@ -37,6 +41,8 @@ fn everything_an_operator_said_outlives_a_kill() {
     let payment = json!({"amount": "25.50", "request_id": "one"});
     let again = node.ok("POST", "/account/customer/payment", &payment);
     assert_eq!((&again["repeated"], &again["balance"]), (&json!(true), &json!("25.50")));
+    let other = json!({"amount": "25.51", "request_id": "one"});
+    assert_eq!(node.say("POST", "/account/customer/payment", &other).0, 409);
     let found = node.look("/route/explain?gateway=in&from=39021&to=44207");
     assert_eq!(found["items"][0]["gateway"], "out");
 }
@@ -149,6 +155,13 @@ fn what_is_wrong_in_a_request_is_named_whatever_it_is() {
         ("GET", "/account?limit=many", Value::Null, 422, "limit: \"many\""),
         ("GET", "/account?limit=1&limit=2", Value::Null, 422, "twice"),
         ("GET", "/account/customer/ledger?cursor=x", Value::Null, 422, "cursor"),
+        ("GET", "/account/customer/ledger?kind=gift", Value::Null, 422, "kind: \"gift\""),
+        ("GET", "/account/customer/statement?to=soon", Value::Null, 422, "to: \"soon\""),
+        ("GET", "/account/nobody/statement", Value::Null, 404, "there is no account"),
+        ("POST", "/account/customer/payment", pay(json!("0")), 422, "moves nothing"),
+        ("POST", "/account/customer/refund", pay(json!("-1")), 422, "a refund is positive"),
+        ("POST", "/account/customer/refund", pay(json!("999")), 409, "is there to give back"),
+        ("POST", "/account/customer/correction", pay(json!("1")), 422, "memo: empty"),
         ("GET", "/event?cursor=x", Value::Null, 422, "cursor"),
         ("GET", "/call?cursor=x", Value::Null, 422, "cursor"),
         ("GET", "/cdr?cursor=x", Value::Null, 422, "cursor"),

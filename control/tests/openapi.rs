@@ -213,6 +213,18 @@ fn every_answer_is_what_the_document_says() {
             "/account/customer/payment",
             json!({"amount": "-0.50", "request_id": "two"}),
         ),
+        (
+            "post",
+            "/account/{name}/refund",
+            "/account/customer/refund",
+            json!({"amount": "0.50", "request_id": "three"}),
+        ),
+        (
+            "post",
+            "/account/{name}/correction",
+            "/account/customer/correction",
+            json!({"amount": "-0.25", "request_id": "four", "memo": "a call that was not"}),
+        ),
         ("post", "/tariff", "/tariff", json!({"name": "t", "fee_precision": 2})),
         ("patch", "/tariff/{name}", "/tariff/t", json!({"rounding": "up"})),
         (

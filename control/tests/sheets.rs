@@ -208,6 +208,54 @@ fn a_phone_is_made_with_a_password_that_is_printed_once() {
 }
 
 #[test]
+fn an_audit_agrees_until_somebody_writes_into_the_database() {
+    let mut node = Node::start("audit");
+    node.furnish();
+    let book = |node: &Node, words: &str| {
+        let words: Vec<&str> = words.split(' ').collect();
+        tollgate(node, &[&["account"], &words[..]].concat())
+    };
+    for words in [
+        "pay vendor 7 --request-id a",
+        "refund customer 5.25 --request-id b",
+        "correct customer -0.25 --request-id c --memo counted-twice",
+        "correct customer -0.25 --request-id c --memo counted-twice",
+    ] {
+        let (code, _, err) = book(&node, words);
+        assert_eq!((code, err.as_str()), (0, ""), "{words}");
+    }
+    let (code, out, _) = book(&node, "statement customer --output json");
+    let shown: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(code, 0);
+    for (field, amount) in [
+        ("opening", "0.00"),
+        ("payments", "25.50"),
+        ("charges", "0.00"),
+        ("refunds", "-5.25"),
+        ("corrections", "-0.25"),
+        ("closing", "20.00"),
+    ] {
+        assert_eq!(shown[field], amount, "{field}");
+    }
+    let (code, out, _) = book(&node, "ledger customer --kind refund --output csv");
+    assert!(code == 0 && out.lines().count() == 2 && out.contains("-5.25"), "{out}");
+    let (code, out, _) = book(&node, "ledger customer --to 2020-01-01T00:00:00Z");
+    assert_eq!((code, out.as_str()), (0, "none\n"));
+    let (code, out, err) = book(&node, "audit");
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert!(out.contains("settled") && out.contains("-7.00") && out.contains("27.00"), "{out}");
+
+    node.kill();
+    let database = rusqlite::Connection::open(node.home.join("state/tollgate.db")).unwrap();
+    database.execute("UPDATE ledger SET amount = amount + 1 WHERE kind = 'refund'", []).unwrap();
+    drop(database);
+    node.run();
+    let (code, out, err) = book(&node, "audit");
+    assert!(code == 1 && err.contains("do not agree, 1 sums"), "{err}");
+    assert!(out.contains("customer") && out.contains("chain"), "{out}");
+}
+
+#[test]
 fn nobody_who_stops_reading_makes_a_command_panic() {
     let cli = CLI.display();
     for words in ["completions bash", "manual", "--help", "param list"] {

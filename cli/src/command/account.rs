@@ -5,6 +5,7 @@ use hyper::Method;
 
 use super::{Fields, Page};
 use crate::client::{Body, escape};
+use crate::render::{self, Output};
 use crate::sheet::{Change, Import, Sheet};
 use crate::{Context, Failure};
 
@@ -53,6 +54,33 @@ pub(crate) enum Verb {
         #[arg(long)]
         memo: Option<String>,
     },
+    /// Give money back; the same request id books once.
+    Refund {
+        /// Its name.
+        name: String,
+        /// How much; no more than is there and not held for calls.
+        amount: String,
+        /// Unique for this account.
+        #[arg(long)]
+        request_id: String,
+        /// For people.
+        #[arg(long)]
+        memo: Option<String>,
+    },
+    /// Set its balance right; the same request id books once.
+    Correct {
+        /// Its name.
+        name: String,
+        /// How much; negative takes away.
+        #[arg(allow_negative_numbers = true)]
+        amount: String,
+        /// Unique for this account.
+        #[arg(long)]
+        request_id: String,
+        /// What was wrong.
+        #[arg(long)]
+        memo: String,
+    },
     /// All of them as CSV, with every field that can be set.
     Export,
     /// Create what is not there and change what is, by a CSV file; a wrong line stops all of it.
@@ -61,9 +89,41 @@ pub(crate) enum Verb {
     Ledger {
         /// Its name.
         name: String,
+        /// payment, charge, refund or correction.
+        #[arg(long)]
+        kind: Option<String>,
+        #[command(flatten)]
+        time: Span,
         #[command(flatten)]
         page: Page,
     },
+    /// What it had, what moved it in a time, and what it has then.
+    Statement {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        time: Span,
+    },
+    /// Whether balances, entries and records agree; exit code 1 if not, with what differs.
+    Audit,
+}
+
+/// A time, half-open.
+#[derive(clap::Args)]
+pub(crate) struct Span {
+    /// Not before (RFC 3339).
+    #[arg(long)]
+    from: Option<String>,
+    /// Before (RFC 3339).
+    #[arg(long)]
+    to: Option<String>,
+}
+
+/// A path with the filters that were said.
+fn asked(path: &str, filters: &[(&str, &Option<String>)]) -> String {
+    let said = filters.iter().filter_map(|(name, value)| value.as_ref().map(|it| (name, it)));
+    let said: Vec<String> = said.map(|(name, value)| format!("{name}={}", escape(value))).collect();
+    if said.is_empty() { path.to_owned() } else { format!("{path}?{}", said.join("&")) }
 }
 
 #[derive(clap::Args)]
@@ -136,16 +196,61 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Export => SHEET.export(context),
         Verb::Import(import) => SHEET.import(context, &import),
         Verb::Pay { name, amount, request_id, memo } => {
-            let fields = Fields::default()
-                .set("amount", Some(amount))
-                .set("request_id", Some(request_id))
-                .set("memo", memo);
-            context.send(Method::POST, &format!("{}/payment", path(&name)), fields.body())
+            book(context, &format!("{}/payment", path(&name)), amount, request_id, memo)
         }
-        Verb::Ledger { name, page } => context.pages(
-            &format!("{}/ledger", path(&name)),
+        Verb::Refund { name, amount, request_id, memo } => {
+            book(context, &format!("{}/refund", path(&name)), amount, request_id, memo)
+        }
+        Verb::Correct { name, amount, request_id, memo } => {
+            book(context, &format!("{}/correction", path(&name)), amount, request_id, Some(memo))
+        }
+        Verb::Ledger { name, kind, time, page } => context.pages(
+            &asked(
+                &format!("{}/ledger", path(&name)),
+                &[("kind", &kind), ("from", &time.from), ("to", &time.to)],
+            ),
             &page.or_at_most(100),
-            &["at", "kind", "amount", "reference", "memo"],
+            &["at", "kind", "amount", "balance", "counter", "reference", "who", "memo"],
         ),
+        Verb::Statement { name, time } => {
+            let filters = [("from", &time.from), ("to", &time.to)];
+            context.list(&asked(&format!("{}/statement", path(&name)), &filters), &[])
+        }
+        Verb::Audit => audit(context),
+    }
+}
+
+fn book(
+    context: &Context,
+    path: &str,
+    amount: String,
+    request_id: String,
+    memo: Option<String>,
+) -> Result<(), Failure> {
+    let fields = Fields::default()
+        .set("amount", Some(amount))
+        .set("request_id", Some(request_id))
+        .set("memo", memo);
+    context.send(Method::POST, path, fields.body())
+}
+
+/// What agrees is shown as well: a program may want the sums.
+fn audit(context: &Context) -> Result<(), Failure> {
+    let found = context.client.get("/ledger/audit")?;
+    let part = |name: &str| found.get(name).cloned().unwrap_or_default();
+    if context.output == Output::Json {
+        render::show(&found, &[], context.output)?;
+    } else if part("agrees") == true {
+        render::show(&part("counters"), &["currency", "counter", "amount"], context.output)?;
+    } else {
+        let columns = ["account", "what", "entries", "other"];
+        render::show(&part("differences"), &columns, context.output)?;
+    }
+    match part("differences").as_array().map_or(0, Vec::len) {
+        0 => Ok(()),
+        count => {
+            Err(format!("the books do not agree, {count} sums differ; see docs/operations.md")
+                .into())
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 mod access;
 mod body;
+mod books;
 mod hits;
 mod import;
 mod media;
@@ -177,13 +178,11 @@ async fn answer(
         }
         (Method::Get, ["recording"]) => recording::list(shared, &query).await,
         (Method::Get, ["cdr", id]) => history(shared, |history| history.cdr(id)),
-        (Method::Get, ["account", name, "ledger"]) => {
-            let page = Page::read(&query)?;
-            let account = look(shared, &["account", name]).await?;
-            let id = account.get("id").and_then(Value::as_u64).unwrap_or(0);
-            let id = u32::try_from(id).unwrap_or(0);
-            history(shared, |history| history.ledger(id, &page))
+        (Method::Get, ["account", name, "ledger"]) => books::ledger(shared, name, &query).await,
+        (Method::Get, ["account", name, "statement"]) => {
+            books::statement(shared, name, &query).await
         }
+        (Method::Get, ["ledger", "audit"]) => books::audit(shared).await,
         (Method::Get, ["param", name, "history"]) => {
             let (row, page) = (crate::params::find(name)?, Page::read(&query)?);
             history(shared, |history| history.parameter_history(row.name, &page))

@@ -8,17 +8,19 @@ use serde_json::Value;
 
 use super::openapi;
 use crate::Refusal;
-use crate::decide::command::{NewDrain, Payment};
+use crate::decide::books::Booking;
+use crate::decide::command::NewDrain;
 use crate::decide::firewall::NewDenial;
 use crate::decide::opening::{NewCode, NewOpening, NewTrust};
 use crate::decide::parameter::NewValue;
 use crate::shown::{
-    AbuserShown, AccountShown, AlarmShown, CallShown, CdrShown, CodeMade, CodeShown, DeniedShown,
-    DrainShown, DriverCounter, DriverLimit, EventShown, GeoRangeShown, GeoShown, ImportEntryShown,
-    ImportShown, ImportTaken, LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, Paid,
-    ParameterChangeShown, ParameterShown, PhoneShown, PresetShown, QualityShown, RangesTaken,
-    RatesTaken, RecordingShown, RegistrationShown, RouteExplained, RoutingShown, SignatureShown,
-    Status, SuspensionShown, TalkerShown, TariffShown, TrustedShown,
+    AbuserShown, AccountShown, AlarmShown, AuditShown, BookedShown, CallShown, CdrShown, CodeMade,
+    CodeShown, DeniedShown, DrainShown, DriverCounter, DriverLimit, EventShown, GeoRangeShown,
+    GeoShown, ImportEntryShown, ImportShown, ImportTaken, LedgerShown, ListOf, MappingShown,
+    PacketExplained, PageOf, ParameterChangeShown, ParameterShown, PhoneShown, PresetShown,
+    QualityShown, RangesTaken, RatesTaken, RecordingShown, RegistrationShown, RouteExplained,
+    RoutingShown, SignatureShown, StatementShown, Status, SuspensionShown, TalkerShown,
+    TariffShown, TrustedShown,
 };
 use crate::state::OURS;
 use crate::state::entity::Phone;
@@ -222,13 +224,35 @@ pub const ROUTES: &[Route] = &[
         Takes::Some(of::<Account>),
     ),
     delete("/account/{name}", "Delete an account nobody uses"),
-    say::<Paid>(
+    say::<BookedShown>(
         "post",
         "/account/{name}/payment",
         "Book a payment, once per request id",
-        Takes::One(of::<Payment>),
+        Takes::One(of::<Booking>),
     ),
-    pages::<LedgerShown>("/account/{name}/ledger", "Every entry of a balance, newest first"),
+    say::<BookedShown>(
+        "post",
+        "/account/{name}/refund",
+        "Give money back, once per request id",
+        Takes::One(of::<Booking>),
+    ),
+    say::<BookedShown>(
+        "post",
+        "/account/{name}/correction",
+        "Set a balance right, once per request id",
+        Takes::One(of::<Booking>),
+    ),
+    asked::<PageOf<LedgerShown>>(
+        "/account/{name}/ledger",
+        "Every entry of a balance, newest first",
+        &["limit", "cursor", "kind", "from", "to"],
+    ),
+    asked::<StatementShown>(
+        "/account/{name}/statement",
+        "What moved a balance in a time",
+        &["from", "to"],
+    ),
+    look::<AuditShown>("/ledger/audit", "Whether balances, entries and records agree"),
     pages::<TariffShown>("/tariff", "Tariffs"),
     say::<TariffShown>("post", "/tariff", "Create a tariff", Takes::One(of::<TariffHead>)),
     look::<TariffShown>("/tariff/{name}", "One tariff"),

@@ -7,7 +7,6 @@ use guard::GeoSet;
 use link::order::HangUp;
 use link::record::EndReason;
 use link::{Order, Profile};
-use rating::Money;
 use routing::Health;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -20,14 +19,15 @@ use crate::cdr::id_from_text;
 use crate::journal::{Event, Severity};
 use crate::page::Page;
 use crate::shown::{
-    self, AccountShown, BindingShown, Decimal, DeniedShown, DrainShown, Held, MappingShown, Moment,
-    Paid, PhoneShown, RatesTaken, RegistrationShown, RoutingShown, TariffShown,
+    self, AccountShown, BindingShown, DeniedShown, DrainShown, Held, MappingShown, Moment,
+    PhoneShown, RatesTaken, RegistrationShown, RoutingShown, TariffShown,
 };
 use crate::state::binding::{Binding, transport_name};
 use crate::state::customer::Customer;
 use crate::state::entity::{self, Entity, Kind, RateRow};
 use crate::state::imports::Entries;
-use crate::store::{Change, LedgerEntry};
+use crate::store::Change;
+use crate::store::ledger::EntryKind;
 use crate::{Refusal, Time};
 
 /// What is done with a resource.
@@ -70,21 +70,6 @@ pub struct Command {
 pub(crate) struct NewDrain {
     /// Refuse them.
     draining: bool,
-}
-
-/// A payment.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Payment {
-    /// How much; negative takes back.
-    #[serde(with = "entity::money")]
-    #[schemars(with = "Decimal")]
-    amount: Money,
-    /// Tells this payment from others: the same one books once.
-    request_id: String,
-    /// For people.
-    #[serde(default)]
-    memo: String,
 }
 
 /// The kind of a collection, by its path.
@@ -170,7 +155,15 @@ impl Office {
                 self.explain_route(time, part("gateway"), part("from"), part("to"))
             }
             (Method::Delete, ["call", id]) => self.hang_up(time, id),
-            (Method::Post, ["account", name, "payment"]) => self.pay(time, name, body),
+            (Method::Post, ["account", name, "payment"]) => {
+                self.book_by_hand(time, who, EntryKind::Payment, name, body)
+            }
+            (Method::Post, ["account", name, "refund"]) => {
+                self.book_by_hand(time, who, EntryKind::Refund, name, body)
+            }
+            (Method::Post, ["account", name, "correction"]) => {
+                self.book_by_hand(time, who, EntryKind::Correction, name, body)
+            }
             (Method::Get, ["tariff", name, "rate"]) => {
                 let page = Page::read(&command.query)?;
                 let rows = self.state.rates(name, page.cursor.as_deref())?;
@@ -453,36 +446,6 @@ impl Office {
         self.order(worker, Order::HangUp(hang_up));
         self.note(time, "call_hung_up", id, String::new());
         Ok(Value::Null)
-    }
-
-    /// A payment, once per request id.
-    fn pay(&mut self, time: Time, name: &str, body: &Value) -> Result<Value, Refusal> {
-        let account = self.state.account(name)?.id;
-        let Payment { amount, request_id, memo } = entity::parse(body.clone())?;
-        entity::memo("memo", &memo)?;
-        entity::memo("request_id", &request_id)?;
-        if request_id.is_empty() {
-            return Err(Refusal::invalid("request_id: empty; it tells this payment from others"));
-        }
-        let reference = format!("payment:{account}:{request_id}");
-        let known = self.state.payments.contains(&reference);
-        if !known {
-            let balance = self.state.balances.entry(account).or_default();
-            balance.amount =
-                balance.amount.plus(amount).map_err(|fault| Refusal::invalid(fault.to_string()))?;
-            self.state.payments.insert(reference.clone());
-            let entry = LedgerEntry {
-                account,
-                at_us: time.wall_us,
-                kind: "payment",
-                amount: amount.billionths(),
-                reference,
-                memo,
-            };
-            self.change(Change::Ledger(Box::new(entry)));
-        }
-        let balance = self.state.balances.get(&account).copied().unwrap_or_default();
-        Ok(shown::json(Paid { balance: balance.amount.into(), repeated: known }))
     }
 
     fn put_rates(

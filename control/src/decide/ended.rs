@@ -4,13 +4,12 @@ use core::time::Duration;
 
 use link::CallRecord;
 use link::record::{CallKey, EndReason, EndedBy, NEVER};
-use rating::Money;
 
 use super::{Office, Waiting};
 use crate::Time;
 use crate::cdr::{BillingMode, Cdr, id_text};
 use crate::journal::{Event, Severity};
-use crate::store::{Change, LedgerEntry};
+use crate::store::Change;
 
 /// How long the alarm of an uncommitted answer stands after the last one.
 const UNCOMMITTED_STANDS: Duration = Duration::from_secs(60);
@@ -62,7 +61,7 @@ impl Office {
         if cdr.record.uncommitted != 0 {
             self.note_uncommitted(time);
         }
-        self.book(time, &cdr);
+        self.book_call(time, &cdr);
         self.note_quality(&cdr);
         if self.is_suppressed(&cdr) {
             self.last_change()
@@ -102,47 +101,6 @@ impl Office {
             || self.state.values.has_prefix("BILLING_NO_CDR_E164S", &callee);
         // A start that is written gets its end.
         unwanted && !cdr.costs() && cdr.record.answered_ms == NEVER
-    }
-
-    /// Moves both balances, by entries whose reference makes a replay the same entry.
-    fn book(&mut self, time: Time, cdr: &Cdr) {
-        let id = id_text(cdr.record.id);
-        let sides = [
-            ("customer", cdr.customer, cdr.customer_charge),
-            ("vendor", cdr.vendor, cdr.vendor_charge),
-        ];
-        for (side, account, charge) in sides {
-            // What is too large to be money was told of where it was charged.
-            let fee = charge.total().unwrap_or(charge.fee);
-            if fee == Money::ZERO {
-                continue;
-            }
-            if account == 0 {
-                self.journal.raise(Event {
-                    at_us: time.wall_us,
-                    name: "charge_unowned",
-                    subject: side.into(),
-                    severity: Severity::Critical,
-                    detail: format!(
-                        "call {id} cost {fee} and its gateway is gone; book it by hand, then keep \
-                         gateways while they carry calls"
-                    ),
-                });
-                continue;
-            }
-            let balance = self.state.balances.entry(account).or_default();
-            // A vendor's balance is what we owe less what we paid: it falls by its charges as well.
-            balance.amount = balance.amount.minus(fee).unwrap_or(balance.amount);
-            let entry = LedgerEntry {
-                account,
-                at_us: time.wall_us,
-                kind: "charge",
-                amount: -fee.billionths(),
-                reference: format!("cdr:{id}:{side}"),
-                memo: String::new(),
-            };
-            self.change(Change::Ledger(Box::new(entry)));
-        }
     }
 
     /// A slot that control reaped, because no dataplane came back: ended at its last sign of media.

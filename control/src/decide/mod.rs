@@ -10,13 +10,14 @@
 //! ask beside this one: `admit` (with `caller` and `callee`), `register`, `answered`, `ended`; `digest` for
 //! who proves who he is, `suspend` for who fails too often, `jail` for who does so by SSH; `abuse` for who begins to call where it is dear; `illegal` and `challenged` for strangers in numbers; `upstream` for what we ask
 //! of vendors ourselves, `names` for where they are, and `departed` for those that were deleted; `keep_alive` for phones behind NAT; `fence` for who
-//! is where he may not be; `access` for who may want what; `command` (with `firewall`, `parameter`, `geo`, `import` and `opening`) for what operators want; `explain` for why; `downward`
+//! is where he may not be; `access` for who may want what; `command` (with `firewall`, `parameter`, `geo`, `import` and `opening`) for what operators want; `books` for money; `explain` for why; `downward`
 //! for what waits for a worker.
 
 mod abuse;
 mod access;
 mod admit;
 mod answered;
+pub(crate) mod books;
 mod callee;
 mod caller;
 mod certificates;
@@ -230,7 +231,7 @@ impl Office {
         }
         office.heartbeat.opened = loaded.opened;
         office.heartbeat.last_us = loaded.heartbeat_us;
-        office.state.payments = loaded.payments.into_iter().collect();
+        office.state.booked = loaded.booked.into_iter().collect();
         office.state.restore_ids(loaded.ids_used);
         office.state.located =
             loaded.located.into_iter().map(|it| (it.target, it.servers)).collect();

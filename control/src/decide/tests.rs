@@ -17,6 +17,7 @@ use crate::reconcile::News;
 
 mod abuse;
 mod announcements;
+mod books;
 mod guests;
 mod illegal;
 mod imports;

@@ -29,6 +29,7 @@ use serde_json::Value;
 use crate::Refusal;
 use crate::params::Values;
 use crate::resolve::Server;
+use crate::store::Booked;
 use binding::Bindings;
 use customer::Customers;
 use entity::{Account, Entity, HIDDEN, Kind, RateRow};
@@ -57,8 +58,8 @@ pub struct State {
     pub values: Values,
     /// By account id.
     pub balances: HashMap<u32, Balance>,
-    /// References of payments already booked.
-    pub payments: HashSet<String>,
+    /// What people booked, by account and request id.
+    pub booked: HashMap<(u32, String), Booked>,
     /// By gateway id.
     pub limiters: HashMap<u32, Limiter>,
     /// Weighted rotation.

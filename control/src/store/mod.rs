@@ -4,6 +4,7 @@
 //! and each group is durable before the loop hears of it; nothing that waited for durability (an
 //! answer, a free slot, a reply) goes out before.
 
+pub mod ledger;
 pub mod sqlite;
 
 use std::net::IpAddr;
@@ -22,6 +23,7 @@ use crate::resolve::Server;
 use crate::state::binding::Binding;
 use crate::state::entity::{Entity, Kind, RateRow};
 use crate::state::imports::Entries;
+pub use ledger::{Booked, Books, LedgerEntry, LedgerFilter, Statement};
 
 /// One thing to make durable.
 #[derive(Clone, Debug)]
@@ -252,23 +254,6 @@ pub struct ParameterChange {
     pub new: Option<String>,
 }
 
-/// Why a balance moved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LedgerEntry {
-    /// Whose.
-    pub account: u32,
-    /// When, µs since 1970 UTC.
-    pub at_us: u64,
-    /// `payment` or `charge`.
-    pub kind: &'static str,
-    /// Billionths; negative takes away.
-    pub amount: i64,
-    /// Unique for ever: a request id, or the record and the side charged.
-    pub reference: String,
-    /// For people.
-    pub memo: String,
-}
-
 /// An answered call without an end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Opened {
@@ -295,8 +280,8 @@ pub struct Loaded {
     pub parameters: Vec<(String, String)>,
     /// Balances: the sum of each account's entries, in billionths.
     pub balances: Vec<(u32, i64)>,
-    /// References of all payments, so that a repeated request is told from a new one.
-    pub payments: Vec<String>,
+    /// What people booked, by account and request id, so that a repeated request is told from a new one.
+    pub booked: Vec<((u32, String), Booked)>,
     /// Where phones can be reached, by the number of their owner.
     pub bindings: Vec<(u32, Binding)>,
     /// Answered calls without an end.
@@ -387,7 +372,17 @@ pub trait History: Send {
     ///
     /// # Errors
     /// When the database cannot be read.
-    fn ledger(&mut self, account: u32, page: &Page) -> Result<Value, crate::Refusal>;
+    fn ledger(&mut self, filter: &LedgerFilter, page: &Page) -> Result<Value, crate::Refusal>;
+    /// What an account had before a time, and what moved it then.
+    ///
+    /// # Errors
+    /// When the database cannot be read, or a sum is too large.
+    fn statement(&mut self, filter: &LedgerFilter) -> Result<Statement, crate::Refusal>;
+    /// All entries and all records, added up as they are at one moment.
+    ///
+    /// # Errors
+    /// When the database cannot be read, or a sum is too large.
+    fn books(&mut self) -> Result<Books, crate::Refusal>;
     /// A page of who changed a parameter when, newest first.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! The embedded store: one SQLite file in WAL mode, groups of changes in one transaction each.
 
+mod ledger;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,12 +14,13 @@ use serde_json::Value;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{
-    CdrFilter, Change, Error, History, LedgerEntry, Loaded, Located, Opened, ParameterChange, Store,
+    Books, CdrFilter, Change, Error, History, LedgerFilter, Loaded, Located, Opened,
+    ParameterChange, Statement, Store,
 };
 use crate::Refusal;
 use crate::cdr::{Cdr, id_text};
 use crate::page::{Page, strange_cursor};
-use crate::shown::{self, LedgerShown, Moment, ParameterChangeShown};
+use crate::shown::{self, Moment, ParameterChangeShown};
 use crate::state::entity::{Entity, Kind};
 use crate::state::imports::Entries;
 use crate::state::profile;
@@ -67,7 +70,7 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE import (id INTEGER PRIMARY KEY, entries BLOB NOT NULL);
 ", "
     CREATE TABLE habit (account INTEGER PRIMARY KEY, body TEXT NOT NULL);
-"];
+", ledger::DOUBLE_ENTRY];
 
 /// How long another connection's lock is waited for.
 const BUSY: Duration = Duration::from_millis(250);
@@ -224,10 +227,7 @@ fn load_documents(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
 
 /// What accounts have, and which numbers are used up.
 fn load_books(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
-    let sums = "SELECT account, sum(amount) FROM ledger GROUP BY account";
-    loaded.balances = rows(db, sums, pair)?;
-    let payments = "SELECT reference FROM ledger WHERE kind = 'payment'";
-    loaded.payments = rows(db, payments, |row| row.get(0))?;
+    ledger::load(db, loaded)?;
     let ids = "SELECT max(id) FROM (SELECT max(id) AS id FROM document
         UNION ALL SELECT max(account) FROM ledger UNION ALL SELECT max(gateway) FROM registration
         UNION ALL SELECT max(customer) FROM cdr UNION ALL SELECT max(vendor) FROM cdr)";
@@ -343,7 +343,7 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
             run("DELETE FROM binding WHERE owner = ?1 AND uri = ?2", params![owner, uri])
         }
         Change::BindingsGone(owner) => run("DELETE FROM binding WHERE owner = ?1", params![owner]),
-        Change::Ledger(entry) => ledger(db, entry),
+        Change::Ledger(entry) => ledger::put(db, entry),
         Change::CdrStart(cdr) => {
             put_cdr(db, cdr, false)?;
             // A start that comes again after its end opens nothing.
@@ -439,23 +439,6 @@ fn geo_set(bytes: &[u8]) -> Option<GeoSet> {
     };
     let ranges: Option<Vec<GeoRange>> = pairs.iter().map(read).collect();
     GeoSet::build(ranges?).ok()
-}
-
-fn ledger(db: &Connection, entry: &LedgerEntry) -> Result<(), rusqlite::Error> {
-    // The same reference is the same entry: a replay moves no money.
-    db.prepare_cached(
-        "INSERT OR IGNORE INTO ledger (account, at_us, kind, amount, reference, memo)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute(params![
-        entry.account,
-        entry.at_us.cast_signed(),
-        entry.kind,
-        entry.amount,
-        entry.reference,
-        entry.memo
-    ])
-    .map(|_| ())
 }
 
 fn put_cdr(db: &Connection, cdr: &Cdr, complete: bool) -> Result<(), rusqlite::Error> {
@@ -640,20 +623,16 @@ impl History for Reader {
         self.items(sql, &[id.to_owned()])?.pop().ok_or_else(|| Refusal::missing("CDR", id))
     }
 
-    fn ledger(&mut self, account: u32, page: &Page) -> Result<Value, Refusal> {
-        let sql = "SELECT id, at_us, kind, amount, reference, memo FROM ledger
-                   WHERE account = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
-        self.numbered(sql, &account, page, |row| {
-            let at: i64 = row.get(1)?;
-            let amount = rating::Money::from_billionths(row.get(3)?);
-            Ok(shown::json(LedgerShown {
-                at: Moment::at(at.cast_unsigned()),
-                kind: row.get(2)?,
-                amount: amount.into(),
-                reference: row.get(4)?,
-                memo: row.get(5)?,
-            }))
-        })
+    fn ledger(&mut self, filter: &LedgerFilter, page: &Page) -> Result<Value, Refusal> {
+        self.entries(filter, page)
+    }
+
+    fn statement(&mut self, filter: &LedgerFilter) -> Result<Statement, Refusal> {
+        self.statement_of(filter)
+    }
+
+    fn books(&mut self) -> Result<Books, Refusal> {
+        self.added_up()
     }
 
     fn parameter_history(&mut self, name: &str, page: &Page) -> Result<Value, Refusal> {

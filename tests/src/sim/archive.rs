@@ -10,11 +10,13 @@ use std::sync::Arc;
 use control::cdr::{Cdr, id_text};
 use control::state::binding::Binding;
 use control::state::entity::{Entity, Kind, RateRow};
+use control::store::ledger::EntryKind;
 use control::store::{
-    Change, Error, HabitKept, LedgerEntry, Loaded, Located, Opened, Registration, Store,
+    Booked, Change, Error, HabitKept, LedgerEntry, Loaded, Located, Opened, Registration, Store,
     SuspensionKept,
 };
 use guard::GeoSet;
+use rating::Money;
 
 /// Everything that was made durable.
 #[derive(Debug, Default)]
@@ -171,7 +173,13 @@ impl Archive {
 impl Store for Archive {
     fn load(&mut self) -> Result<Loaded, Error> {
         let accounts: BTreeSet<u32> = self.ledger.values().map(|entry| entry.account).collect();
-        let payments = self.ledger.values().filter(|entry| entry.kind == "payment");
+        let by_hand = self.ledger.values().filter(|entry| entry.kind != EntryKind::Charge);
+        let booked = by_hand.filter_map(|entry| {
+            let (account, request_id) = Booked::request(&entry.reference)?;
+            let money = Money::from_billionths;
+            let (amount, balance) = (money(entry.amount), money(entry.balance));
+            Some(((account, request_id.to_owned()), Booked { kind: entry.kind, amount, balance }))
+        });
         Ok(Loaded {
             entities: self.entities.values().cloned().collect(),
             rates: self.rates.iter().map(|((tariff, _), row)| (*tariff, row.clone())).collect(),
@@ -186,7 +194,7 @@ impl Store for Archive {
                 .into_iter()
                 .map(|account| (account, self.balance(account)))
                 .collect(),
-            payments: payments.map(|entry| entry.reference.clone()).collect(),
+            booked: booked.collect(),
             bindings: self
                 .bindings
                 .iter()

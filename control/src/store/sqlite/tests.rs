@@ -1,7 +1,8 @@
 //! The store over a restart, a lock, a full disk, and a release before and after.
 
 use super::*;
-use crate::store::Registration;
+use crate::store::ledger::{BookSum, Counter, EntryKind, KindSum};
+use crate::store::{Booked, LedgerEntry, Registration};
 use link::CallRecord;
 use serde_json::json;
 
@@ -30,9 +31,12 @@ fn a_replayed_end_is_neither_stored_nor_charged_twice() {
     let entry = LedgerEntry {
         account: 1,
         at_us: 1,
-        kind: "charge",
+        kind: EntryKind::Charge,
         amount: -5,
+        balance: -5,
+        counter: Counter::Revenue,
         reference: "cdr:1:customer".into(),
+        who: String::new(),
         memo: String::new(),
     };
     store.commit(&[Change::CdrStart(Box::new(cdr(1, 0)))]).unwrap();
@@ -282,4 +286,94 @@ fn a_database_of_a_later_release_is_refused() {
     let path = file("later");
     Sqlite::open(&path).unwrap().connection.pragma_update(None, "user_version", 99).unwrap();
     assert!(Sqlite::open(&path).err().unwrap().to_string().contains("99"));
+}
+
+/// A payment of an account.
+fn paid(account: u32, at_us: u64, amount: i64, balance: i64, request_id: &str) -> Change {
+    Change::Ledger(Box::new(LedgerEntry {
+        account,
+        at_us,
+        kind: EntryKind::Payment,
+        amount,
+        balance,
+        counter: Counter::Cash,
+        reference: Booked::reference(EntryKind::Payment, account, request_id),
+        who: "anna".into(),
+        memo: String::new(),
+    }))
+}
+
+#[test]
+fn a_ledger_is_read_by_time_in_pages_and_added_up() {
+    let path = file("books");
+    let mut store = Sqlite::open(&path).unwrap();
+    let changes = [
+        paid(1, 10, 5, 5, "a"),
+        paid(2, 10, 9, 9, "a"),
+        paid(1, 20, 6, 11, "b"),
+        paid(1, 20, -1, 10, "c:with a colon"),
+        paid(1, 30, 7, 17, "d"),
+    ];
+    store.commit(&changes).unwrap();
+    let end = Cdr { customer: 1, vendor: 2, ..cdr(1, 8) };
+    let start = Cdr { customer: 1, ..cdr(2, 3) };
+    store.commit(&[Change::CdrEnd(Box::new(end)), Change::CdrStart(Box::new(start))]).unwrap();
+    let loaded = store.load().unwrap();
+    let booked: std::collections::BTreeMap<_, _> = loaded.booked.into_iter().collect();
+    assert_eq!(booked.len(), 5);
+    assert_eq!(booked[&(1, "c:with a colon".to_owned())].balance.billionths(), 10);
+
+    let mut reader = Reader::open(&path).unwrap();
+    let filter = |from_us, to_us| LedgerFilter { account: 1, kind: None, from_us, to_us };
+    let mut page = Page { limit: 1, cursor: None };
+    let mut balances = Vec::new();
+    loop {
+        let found = reader.ledger(&filter(10, 30), &page).unwrap();
+        balances.push(found["items"][0]["balance"].as_str().unwrap().to_owned());
+        let Some(next) = found["next"].as_str() else { break };
+        page.cursor = Some(next.to_owned());
+    }
+    assert_eq!(balances, ["0.00000001", "0.000000011", "0.000000005"]);
+    let of_kind = LedgerFilter { kind: Some(EntryKind::Charge), ..filter(0, i64::MAX) };
+    let found = reader.ledger(&of_kind, &Page::default()).unwrap();
+    assert_eq!(found["items"].as_array().unwrap().len(), 0);
+
+    let amount = rating::Money::from_billionths;
+    let statement = reader.statement(&filter(20, 30)).unwrap();
+    let sum = KindSum { kind: EntryKind::Payment, entries: 2, amount: amount(5) };
+    assert_eq!(statement, Statement { opening: amount(5), sums: vec![sum] });
+
+    let books = reader.books().unwrap();
+    let sum = |account, entries, amount| {
+        let (kind, counter) = ("payment".to_owned(), "cash".to_owned());
+        BookSum { account, kind, counter, entries, amount }
+    };
+    assert_eq!(books.sums, [sum(1, 4, 17), sum(2, 1, 9)]);
+    assert_eq!(books.last, [(1, 17), (2, 9)]);
+    // A call that still goes on owes nothing yet.
+    assert_eq!((books.sold, books.bought), (vec![(1, 8)], vec![(2, 0)]));
+}
+
+#[test]
+fn entries_of_a_release_without_counter_accounts_get_theirs() {
+    let path = file("single-entry");
+    let before = MIGRATIONS.iter().position(|step| *step == ledger::DOUBLE_ENTRY).unwrap();
+    let db = Connection::open(&path).unwrap();
+    for migration in &MIGRATIONS[..before] {
+        db.execute_batch(migration).unwrap();
+    }
+    db.pragma_update(None, "user_version", before as i64).unwrap();
+    db.execute_batch(
+        r#"INSERT INTO document VALUES ('account', 1, 'c', '{"role": "customer"}'), ('account', 2, 'v', '{"role": "vendor"}');
+        INSERT INTO ledger (account, at_us, kind, amount, reference, memo) VALUES
+            (1, 1, 'payment', 100, 'payment:1:a', ''), (2, 2, 'payment', 50, 'payment:2:a', ''),
+            (1, 3, 'charge', -7, 'cdr:0:customer', ''), (2, 3, 'charge', -3, 'cdr:0:vendor', '');"#,
+    )
+    .unwrap();
+    drop(db);
+    let store = Sqlite::open(&path).unwrap();
+    let query = "SELECT counter, balance FROM ledger ORDER BY id";
+    let found: Vec<(String, i64)> = rows(&store.connection, query, pair).unwrap();
+    let expected = [("cash", 100), ("settled", 50), ("revenue", 93), ("cost", 47)];
+    assert_eq!(found, expected.map(|(counter, balance)| (counter.to_owned(), balance)));
 }

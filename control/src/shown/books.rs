@@ -1,0 +1,103 @@
+//! What the API shows of money: bookings, entries, statements, and whether the books agree.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Decimal, Moment};
+
+/// What was booked.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct BookedShown {
+    /// The balance when it was booked.
+    pub balance: Decimal,
+    /// The request id was booked before; nothing moved.
+    pub repeated: bool,
+}
+
+/// One entry of a balance.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LedgerShown {
+    /// When.
+    pub at: Moment,
+    /// `payment`, `charge`, `refund` or `correction`.
+    pub kind: String,
+    /// Negative takes away.
+    pub amount: Decimal,
+    /// The balance after it.
+    pub balance: Decimal,
+    /// What moved the other way: `cash`, `settled`, `revenue`, `cost` or `correction`.
+    pub counter: String,
+    /// A request id, or the record and the side charged.
+    pub reference: String,
+    /// Who booked it; empty: the switch.
+    pub who: String,
+    /// For people.
+    pub memo: String,
+}
+
+/// What moved a balance in a time.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StatementShown {
+    /// Whose.
+    pub account: String,
+    /// ISO 4217.
+    pub currency: String,
+    /// Since when; null: ever.
+    pub from: Option<Moment>,
+    /// Before when; null: now.
+    pub to: Option<Moment>,
+    /// The balance then.
+    pub opening: Decimal,
+    /// What came between, by kind.
+    pub payments: Decimal,
+    /// Negative.
+    pub charges: Decimal,
+    /// Negative.
+    pub refunds: Decimal,
+    /// Either.
+    pub corrections: Decimal,
+    /// How many entries.
+    pub entries: u64,
+    /// The balance in the end.
+    pub closing: Decimal,
+}
+
+/// Whether the books agree.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AuditShown {
+    /// No difference was found.
+    pub agrees: bool,
+    /// How many accounts have entries.
+    pub accounts: usize,
+    /// How many entries.
+    pub entries: u64,
+    /// The other side of all entries, by currency. With the balances they add up to zero.
+    pub counters: Vec<CounterShown>,
+    /// What differs.
+    pub differences: Vec<DifferenceShown>,
+}
+
+/// A counter-account.
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CounterShown {
+    /// ISO 4217; empty: of accounts that are deleted.
+    pub currency: String,
+    /// Which: `balances` is all accounts together.
+    pub counter: String,
+    /// How much is on it; null: more than an amount can be.
+    pub amount: Option<Decimal>,
+}
+
+/// Two numbers that should be one.
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DifferenceShown {
+    /// Whose; `#` and its number: deleted; empty: nobody's.
+    pub account: String,
+    /// `balance`: as held now. `chain`: in the last entry. `sold`, `bought`: charges of records. `one-sided`:
+    /// entries without a counter-account.
+    pub what: String,
+    /// By the entries.
+    pub entries: Decimal,
+    /// By the other book.
+    pub other: Decimal,
+}
