@@ -10,6 +10,7 @@ use super::{Office, Waiting};
 use crate::Time;
 use crate::cdr::{BillingMode, Cdr, id_text};
 use crate::journal::{Event, Severity};
+use crate::state::entity::Kind;
 use crate::store::{Change, LedgerEntry};
 
 /// How long the alarm of an uncommitted answer stands after the last one.
@@ -62,6 +63,9 @@ impl Office {
         if cdr.record.uncommitted != 0 {
             self.note_uncommitted(time);
         }
+        cdr.account = self.state.name_of(Kind::Account, cdr.customer).to_owned();
+        cdr.vendor_account = self.state.name_of(Kind::Account, cdr.vendor).to_owned();
+        cdr.plain_end = self.state.values.number("SERVER_BILLING_RECORD_SERVER_HANG_UP") == 0;
         self.book(time, &cdr);
         self.note_quality(&cdr);
         if self.is_suppressed(&cdr) {
