@@ -80,6 +80,9 @@ const MIGRATIONS: &[&str] = &["
 /// How long another connection's lock is waited for.
 const BUSY: Duration = Duration::from_millis(250);
 
+/// Statements that are kept ready: one of each kind, and those of a few days.
+const STATEMENTS: usize = 64;
+
 const HINT: &str =
     "free space, stop whoever locks the file, or mend its permissions; nothing is lost meanwhile";
 
@@ -106,6 +109,7 @@ impl Sqlite {
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
             )
             .map_err(failed(&what))?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let mut store = Self { connection };
         store.migrate(&what)?;
         Ok(store)
