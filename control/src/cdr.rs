@@ -13,6 +13,9 @@ use crate::shown::{self, AttemptShown, CdrShown, MediaShown, Moment};
 use crate::state::entity::UNKNOWN;
 use crate::state::word::Recording;
 
+/// The shape of a stored record. It grows when a field goes or changes its meaning.
+pub const VERSION: u32 = 2;
+
 /// How a call is billed. The numbers are those shown to operators (C-28).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(i8)]
@@ -59,6 +62,12 @@ pub struct Cdr {
     pub customer: u32,
     /// Who is paid.
     pub vendor: u32,
+    /// The name at the time of who pays.
+    pub account: String,
+    /// The name at the time of who is paid.
+    pub vendor_account: String,
+    /// An end of ours is told as any other (`SERVER_BILLING_RECORD_SERVER_HANG_UP` = 0).
+    pub plain_end: bool,
     /// The customer's charge.
     pub customer_charge: Charge,
     /// The vendor's charge.
@@ -139,6 +148,25 @@ impl Cdr {
         came(self.record.ringing_ms).or(came(self.record.answered_ms))
     }
 
+    /// When it ended, µs since 1970 UTC; of a call that goes on, when it came. The record belongs to that day.
+    #[must_use]
+    pub fn ended_us(&self) -> u64 {
+        self.record.started_us.saturating_add(came(self.record.ended_ms).unwrap_or(0) * 1000)
+    }
+
+    /// Why it ended, as it is told: nothing that is charged depends on it.
+    #[must_use]
+    pub fn told_reason(&self) -> EndReason {
+        let by_us = self.record.who_ended() == EndedBy::Server;
+        match self.record.end_reason() {
+            EndReason::None => EndReason::None,
+            _ if self.plain_end && by_us && came(self.record.answered_ms).is_some() => {
+                EndReason::Normal
+            }
+            reason => reason,
+        }
+    }
+
     /// Computes both charges from the terms in the record, and from nothing else.
     ///
     /// # Errors
@@ -179,12 +207,17 @@ impl Cdr {
     pub fn describe(&self) -> Value {
         let record = &self.record;
         let stamp = |ms: u32| came(ms).map(|ms| Moment::at(record.started_us + ms * 1000));
+        let last = record.attempts().last();
+        let far_cause = cause(record.cause).or(last.and_then(|attempt| cause(attempt.cause)));
         shown::json(CdrShown {
+            version: VERSION,
             id: id_text(record.id),
             billing_mode: self.billing_mode.name(),
             billing_mode_code: self.billing_mode as i8,
             gateway: self.gateway.clone(),
             vendor_gateway: self.vendor_gateway.clone(),
+            account: self.account.clone(),
+            vendor_account: self.vendor_account.clone(),
             calls: self.aggregate.as_ref().map_or(1, |aggregate| aggregate.calls),
             source: self.source(),
             caller: record.facts.caller.to_text().into_owned(),
@@ -200,11 +233,14 @@ impl Cdr {
             answered: stamp(record.answered_ms),
             ended: stamp(record.ended_ms),
             pdd_ms: self.pdd_ms(),
+            connect_ms: came(record.answered_ms),
             hold_ms: self.hold_ms(),
             vendor_hold_ms: self.vendor_hold_ms(),
             status: record.status,
-            end_reason: record.end_reason().name(),
+            end_reason: self.told_reason().name(),
             ended_by: record.who_ended().name(),
+            far_status: last.map(|attempt| attempt.status).filter(|status| *status != 0),
+            far_cause,
             billed_s: self.customer_charge.billed_s,
             charge: self.customer_charge.fee.into(),
             tax: self.customer_charge.tax.into(),
@@ -225,6 +261,11 @@ impl Cdr {
             complete: None,
         })
     }
+}
+
+/// A cause that was given.
+fn cause(cause: u8) -> Option<u8> {
+    (cause != 0).then_some(cause)
 }
 
 /// All that a charge depends on but the duration, as [`Terms::from_words`] reads it.
@@ -264,6 +305,7 @@ pub fn attempts<'n>(record: &CallRecord, name: impl Fn(u32) -> &'n str) -> Vec<A
         ended_ms: came(attempt.ended_ms),
         status: attempt.status,
         reason: EndReason::from_number(attempt.reason).name(),
+        cause: cause(attempt.cause),
     };
     record.attempts().iter().map(describe).collect()
 }
@@ -383,6 +425,33 @@ mod tests {
         let terms = Terms::from_words(&words.try_into().unwrap()).unwrap();
         let again = terms.charge(row["hold_ms"].as_u64().unwrap()).unwrap();
         assert_eq!(again, cdr.customer_charge);
+    }
+
+    #[test]
+    fn an_end_of_ours_may_be_told_as_any_other_and_costs_the_same() {
+        let mut cdr = answered();
+        cdr.record.reason = EndReason::MediaTimeout as u8;
+        cdr.plain_end = true;
+        cdr.rate().unwrap();
+        let row = cdr.describe();
+        assert_eq!((&row["end_reason"], &row["ended_by"]), (&"normal".into(), &"server".into()));
+        assert_eq!((&row["hold_ms"], &row["billed_s"]), (&30_000.into(), &30.into()));
+        cdr.record.answered_ms = NEVER;
+        assert_eq!(cdr.told_reason(), EndReason::MediaTimeout, "it never began");
+    }
+
+    #[test]
+    fn a_record_says_what_the_far_side_said_itself() {
+        let mut cdr = answered();
+        let row = cdr.describe();
+        assert_eq!((&row["version"], &row["connect_ms"]), (&2.into(), &1_000.into()));
+        assert!(row["far_status"].is_null() && row["far_cause"].is_null());
+        cdr.record.attempts[0].status = 486;
+        cdr.record.attempts[0].cause = 17;
+        let row = cdr.describe();
+        assert_eq!((&row["far_status"], &row["far_cause"]), (&486.into(), &17.into()));
+        cdr.record.cause = 16;
+        assert_eq!(cdr.describe()["far_cause"], 16, "whoever hung up has the last word");
     }
 
     #[test]

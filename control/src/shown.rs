@@ -480,6 +480,8 @@ pub struct CallShown {
 /// A call's record.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct CdrShown {
+    /// The shape of what follows; records of before there was one have none.
+    pub version: u32,
     /// 32 hexadecimal digits.
     pub id: String,
     /// `customer_gateway`, `phone`, `illegal` or `none`.
@@ -490,6 +492,10 @@ pub struct CdrShown {
     pub gateway: String,
     /// The last tried routing gateway or called phone at the time.
     pub vendor_gateway: String,
+    /// Who pays, by the name at the time.
+    pub account: String,
+    /// Who is paid, by the name at the time.
+    pub vendor_account: String,
     /// Calls that the row stands for.
     pub calls: u64,
     /// Whence it came.
@@ -520,6 +526,8 @@ pub struct CdrShown {
     pub ended: Option<Moment>,
     /// Post-dial delay.
     pub pdd_ms: Option<u64>,
+    /// Connect delay: from the INVITE to the 2xx.
+    pub connect_ms: Option<u64>,
     /// Talk time as the customer pays it.
     pub hold_ms: u64,
     /// Talk time as the vendor charges it.
@@ -530,6 +538,10 @@ pub struct CdrShown {
     pub end_reason: &'static str,
     /// `caller`, `callee` or `server`.
     pub ended_by: &'static str,
+    /// The last vendor's own final status, whatever the caller heard.
+    pub far_status: Option<u16>,
+    /// The cause of ITU-T Q.850 that the far side itself gave for the end (RFC 3326).
+    pub far_cause: Option<u8>,
     /// Seconds billed to the customer.
     pub billed_s: u64,
     /// The customer's charge.
@@ -606,6 +618,8 @@ pub struct AttemptShown {
     pub status: u16,
     /// Why it ended (docs/operations.md).
     pub reason: &'static str,
+    /// The cause of ITU-T Q.850 that the vendor gave.
+    pub cause: Option<u8>,
 }
 
 /// A system parameter, or a field of documents.

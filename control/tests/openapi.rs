@@ -160,6 +160,7 @@ fn with_a_record(node: &Node) {
         ended_ms: Some(61_000),
         status: 200,
         reason: "normal",
+        cause: Some(16),
     };
     let cdr = Cdr {
         record,

@@ -35,6 +35,15 @@ pub(crate) struct Filter {
     /// Routing gateway.
     #[arg(long)]
     vendor: Option<String>,
+    /// Who pays.
+    #[arg(long)]
+    account: Option<String>,
+    /// Who is paid.
+    #[arg(long)]
+    vendor_account: Option<String>,
+    /// Talked for at least so many milliseconds.
+    #[arg(long)]
+    hold_ms_min: Option<String>,
     /// Caller begins with.
     #[arg(long)]
     caller: Option<String>,
@@ -47,10 +56,10 @@ pub(crate) struct Filter {
     /// As in docs/operations.md.
     #[arg(long)]
     end_reason: Option<String>,
-    /// Not before (RFC 3339).
+    /// Ended not before (RFC 3339).
     #[arg(long)]
     from: Option<String>,
-    /// Before (RFC 3339).
+    /// Ended before (RFC 3339).
     #[arg(long)]
     to: Option<String>,
     /// Answered calls only.
@@ -63,6 +72,9 @@ impl Filter {
         let fields = [
             ("gateway", &self.gateway),
             ("vendor", &self.vendor),
+            ("account", &self.account),
+            ("vendor_account", &self.vendor_account),
+            ("hold_ms_min", &self.hold_ms_min),
             ("caller", &self.caller),
             ("callee", &self.callee),
             ("billing_mode", &self.billing_mode),

@@ -280,6 +280,12 @@ fn filter(query: &BTreeMap<String, String>) -> Result<CdrFilter, Refusal> {
         }
     };
     let answered = one_of("answered", &mut ["0", "1"].into_iter())?;
+    let hold_ms_min = text("hold_ms_min").map(|text| {
+        let wrong =
+            || Refusal::invalid(format!("hold_ms_min: {text:?} is no number of milliseconds"));
+        text.parse().map_err(|_| wrong())
+    });
+    let hold_ms_min = hold_ms_min.transpose()?;
     Ok(CdrFilter {
         gateway: text("gateway"),
         vendor: text("vendor"),
@@ -288,6 +294,9 @@ fn filter(query: &BTreeMap<String, String>) -> Result<CdrFilter, Refusal> {
         billing_mode: one_of("billing_mode", &mut BillingMode::ALL.iter().map(|mode| mode.name()))?,
         end_reason: one_of("end_reason", &mut EndReason::ALL.iter().map(|reason| reason.name()))?,
         answered: answered.map(|answered| answered == "1"),
+        account: text("account"),
+        vendor_account: text("vendor_account"),
+        hold_ms_min,
         from: text("from"),
         to: text("to"),
     })

@@ -330,10 +330,13 @@ pub const ROUTES: &[Route] = &[
     pages::<QualityShown>("/quality", "What media of ended calls were like, by gateway"),
     asked::<PageOf<CdrShown>>(
         "/cdr",
-        "Call records, newest first",
+        "Call records, newest first: those that go on, then by their end",
         &[
             "gateway",
             "vendor",
+            "account",
+            "vendor_account",
+            "hold_ms_min",
             "caller",
             "callee",
             "billing_mode",

@@ -18,6 +18,7 @@ use super::{Live, Office};
 use crate::Time;
 use crate::cdr::{self, Cdr};
 use crate::state::customer::{Customer, INTERNATIONAL};
+use crate::state::entity::Kind;
 use crate::store::Change;
 
 /// Longest call of an account that can run dry, s: what is reserved at once.
@@ -437,9 +438,11 @@ impl Office {
             return;
         }
         let customer = self.state.customers.get(customer);
+        let payer = customer.map_or(0, |customer| customer.gateway.account);
         let cdr = Cdr {
             gateway: customer.map_or("", |customer| &customer.name).to_owned(),
-            customer: customer.map_or(0, |customer| customer.gateway.account),
+            customer: payer,
+            account: self.state.name_of(Kind::Account, payer).to_owned(),
             record,
             ..Cdr::default()
         };

@@ -113,12 +113,16 @@ impl Office {
             Some(customer) if customer.ringing.is_some() => BillingMode::Phone,
             _ => BillingMode::CustomerGateway,
         };
+        let payer = customer.map_or(0, |customer| customer.gateway.account);
+        let payee = self.state.routings.get(&vendor_gateway).map_or(0, |gateway| gateway.account);
         Cdr {
             billing_mode,
             gateway: customer.map_or("", |customer| &customer.name).to_owned(),
             vendor_gateway: name(vendor_gateway).to_owned(),
-            customer: customer.map_or(0, |customer| customer.gateway.account),
-            vendor: self.state.routings.get(&vendor_gateway).map_or(0, |gateway| gateway.account),
+            customer: payer,
+            vendor: payee,
+            account: self.state.name_of(Kind::Account, payer).to_owned(),
+            vendor_account: self.state.name_of(Kind::Account, payee).to_owned(),
             attempts: cdr::attempts(&record, name),
             record,
             ..Cdr::default()

@@ -9,6 +9,7 @@ use super::{Office, Waiting};
 use crate::Time;
 use crate::cdr::{BillingMode, Cdr, id_text};
 use crate::journal::{Event, Severity};
+use crate::state::entity::Kind;
 use crate::store::Change;
 
 /// How long the alarm of an uncommitted answer stands after the last one.
@@ -62,6 +63,9 @@ impl Office {
             self.note_uncommitted(time);
         }
         self.book_call(time, &cdr);
+        cdr.account = self.state.name_of(Kind::Account, cdr.customer).to_owned();
+        cdr.vendor_account = self.state.name_of(Kind::Account, cdr.vendor).to_owned();
+        cdr.plain_end = self.state.values.number("SERVER_BILLING_RECORD_SERVER_HANG_UP") == 0;
         self.note_quality(&cdr);
         if self.is_suppressed(&cdr) {
             self.last_change()

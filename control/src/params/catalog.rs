@@ -125,7 +125,7 @@ const PREFIXES: &str = "prefixes, separated by commas";
 pub const CATALOG: &[Parameter] = &[
     number("SERVER_BILLING_RECORD_ILLEGAL_CALL", "1", SWITCH, "", "control", NOW, "1: a CDR for each INVITE of nobody we know; 0: none"),
     number("SERVER_BILLING_RECORD_ZERO_HOLD_TIME", "1", SWITCH, "", "control", NOW, "0: no CDR for unanswered calls; they still count in limits and reports"),
-    number("SERVER_BILLING_RECORD_SERVER_HANG_UP", "1", SWITCH, "", "control", LATER, "1: calls that we ended carry their own reason; 0: that of any other end"),
+    number("SERVER_BILLING_RECORD_SERVER_HANG_UP", "1", SWITCH, "", "control", NOW, "1: records of talks that we ended carry their own reason; 0: `normal`, that of any other end"),
     number("SERVER_LOGIN_FAILED_DISABLE_TIME", "300", DAY_S, "s", "api", LATER, "how long a management login stays locked; 0: never locked"),
     number("SERVER_PASSWORD_LENGTH", "8", (6, 32), "characters", "api", LATER, "shortest management password"),
     number("SERVER_VERIFY_CLEARING_CUSTOMER", "0", SWITCH, "", "control", LATER, "1: vendors without credit are excluded too; 0: they are not asked"),

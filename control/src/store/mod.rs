@@ -350,9 +350,15 @@ pub struct CdrFilter {
     pub end_reason: Option<String>,
     /// Answered calls only, or unanswered ones.
     pub answered: Option<bool>,
-    /// Not before, RFC 3339.
+    /// Who pays, by name; one that is deleted by its number.
+    pub account: Option<String>,
+    /// Who is paid, likewise.
+    pub vendor_account: Option<String>,
+    /// Talked for at least so long.
+    pub hold_ms_min: Option<u64>,
+    /// Ended not before, RFC 3339.
     pub from: Option<String>,
-    /// Before, RFC 3339.
+    /// Ended before, RFC 3339.
     pub to: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! The embedded store: one SQLite file in WAL mode, groups of changes in one transaction each.
 
 mod ledger;
+mod records;
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,18 +9,18 @@ use std::time::Duration;
 use guard::{GeoRange, GeoSet};
 use link::CallRecord;
 use rusqlite::types::FromSql;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::FromBytes;
 
 use super::{
     Books, CdrFilter, Change, Error, History, LedgerFilter, Loaded, Located, Opened,
     ParameterChange, Statement, Store,
 };
 use crate::Refusal;
-use crate::cdr::{Cdr, id_text};
-use crate::page::{Page, strange_cursor};
+use crate::cdr::id_text;
+use crate::page::Page;
 use crate::shown::{self, Moment, ParameterChangeShown};
 use crate::state::entity::{Entity, Kind};
 use crate::state::imports::Entries;
@@ -70,10 +71,21 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE import (id INTEGER PRIMARY KEY, entries BLOB NOT NULL);
 ", "
     CREATE TABLE habit (account INTEGER PRIMARY KEY, body TEXT NOT NULL);
-", ledger::DOUBLE_ENTRY];
+", ledger::DOUBLE_ENTRY, "
+    CREATE TABLE used (only INTEGER PRIMARY KEY CHECK (only = 1), id INTEGER NOT NULL);
+    INSERT INTO used SELECT 1, coalesce(max(id), 0) FROM (SELECT max(id) AS id FROM document
+        UNION ALL SELECT max(customer) FROM cdr UNION ALL SELECT max(vendor) FROM cdr);
+    ALTER TABLE cdr ADD COLUMN tax INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE cdr ADD COLUMN vendor_tax INTEGER NOT NULL DEFAULT 0;
+    DROP INDEX cdr_started;
+    DROP INDEX cdr_customer;
+"];
 
 /// How long another connection's lock is waited for.
 const BUSY: Duration = Duration::from_millis(250);
+
+/// Statements that are kept ready: one of each kind, and those of a few days.
+const STATEMENTS: usize = 64;
 
 const HINT: &str =
     "free space, stop whoever locks the file, or mend its permissions; nothing is lost meanwhile";
@@ -101,6 +113,7 @@ impl Sqlite {
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
             )
             .map_err(failed(&what))?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let mut store = Self { connection };
         store.migrate(&what)?;
         Ok(store)
@@ -124,7 +137,7 @@ impl Sqlite {
             step.pragma_update(None, "user_version", index as i64 + 1).map_err(failed(what))?;
             step.commit().map_err(failed(what))?;
         }
-        Ok(())
+        records::sort_by_day(&self.connection).map_err(failed(what))
     }
 }
 
@@ -147,20 +160,18 @@ impl Store for Sqlite {
     fn commit(&mut self, changes: &[Change]) -> Result<(), Error> {
         let what = "storing changes";
         let group = self.connection.transaction().map_err(failed(what))?;
+        let mut days = records::days(&group).map_err(failed(what))?;
         for change in changes {
-            apply(&group, change).map_err(failed(what))?;
+            apply(&group, &mut days, change).map_err(failed(what))?;
         }
         group.commit().map_err(failed(what))
     }
 
     fn has_end(&mut self, id: [u64; 2]) -> Result<bool, Error> {
-        let query = "SELECT complete FROM cdr WHERE id = ?1";
-        let complete: Option<i64> = self
-            .connection
-            .query_row(query, [id_text(id)], |row| row.get(0))
-            .optional()
-            .map_err(failed("looking for a record"))?;
-        Ok(complete == Some(1))
+        let (what, id) = ("looking for a record", id_text(id));
+        let db = &self.connection;
+        let days = records::days(db).map_err(failed(what))?;
+        records::has(db, &days, &id).map_err(failed(what))
     }
 }
 
@@ -230,7 +241,7 @@ fn load_books(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
     ledger::load(db, loaded)?;
     let ids = "SELECT max(id) FROM (SELECT max(id) AS id FROM document
         UNION ALL SELECT max(account) FROM ledger UNION ALL SELECT max(gateway) FROM registration
-        UNION ALL SELECT max(customer) FROM cdr UNION ALL SELECT max(vendor) FROM cdr)";
+        UNION ALL SELECT id FROM used)";
     let used: Option<u32> = db.query_row(ids, [], |row| row.get(0)).map_err(failed(LOADING))?;
     loaded.ids_used = used.unwrap_or(0);
     Ok(())
@@ -271,15 +282,24 @@ fn load_peers(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
     Ok(())
 }
 
-fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
+fn apply(db: &Connection, days: &mut Vec<u32>, change: &Change) -> Result<(), rusqlite::Error> {
     let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
         db.prepare_cached(sql)?.execute(values).map(|_| ())
     };
     match change {
-        Change::Put(entity) => run(
-            "INSERT OR REPLACE INTO document (kind, id, name, body) VALUES (?1, ?2, ?3, ?4)",
-            params![entity.kind().name(), entity.id(), entity.name(), entity.body().to_string()],
-        ),
+        Change::Put(entity) => {
+            run(
+                "INSERT OR REPLACE INTO document (kind, id, name, body) VALUES (?1, ?2, ?3, ?4)",
+                params![
+                    entity.kind().name(),
+                    entity.id(),
+                    entity.name(),
+                    entity.body().to_string()
+                ],
+            )?;
+            // A record may name it longer than there is such a document.
+            run("UPDATE used SET id = max(id, ?1)", params![entity.id()])
+        }
         Change::Delete(kind, id) => {
             run("DELETE FROM document WHERE kind = ?1 AND id = ?2", params![kind.name(), id])?;
             if *kind == Kind::Tariff {
@@ -344,19 +364,8 @@ fn apply(db: &Connection, change: &Change) -> Result<(), rusqlite::Error> {
         }
         Change::BindingsGone(owner) => run("DELETE FROM binding WHERE owner = ?1", params![owner]),
         Change::Ledger(entry) => ledger::put(db, entry),
-        Change::CdrStart(cdr) => {
-            put_cdr(db, cdr, false)?;
-            // A start that comes again after its end opens nothing.
-            run(
-                "INSERT OR REPLACE INTO opened (id, customer, vendor, record)
-                 SELECT id, ?2, ?3, ?4 FROM cdr WHERE id = ?1 AND complete = 0",
-                params![id_text(cdr.record.id), cdr.customer, cdr.vendor, cdr.record.as_bytes()],
-            )
-        }
-        Change::CdrEnd(cdr) => {
-            put_cdr(db, cdr, true)?;
-            run("DELETE FROM opened WHERE id = ?1", params![id_text(cdr.record.id)])
-        }
+        Change::CdrStart(cdr) => records::put_start(db, days, cdr),
+        Change::CdrEnd(cdr) => records::put_end(db, days, cdr),
         Change::CdrLost(id) => run("DELETE FROM opened WHERE id = ?1", params![id_text(*id)]),
         Change::Heartbeat(at_us) => run(
             "INSERT OR REPLACE INTO heartbeat (only, at_us) VALUES (1, ?1)",
@@ -441,50 +450,6 @@ fn geo_set(bytes: &[u8]) -> Option<GeoSet> {
     GeoSet::build(ranges?).ok()
 }
 
-fn put_cdr(db: &Connection, cdr: &Cdr, complete: bool) -> Result<(), rusqlite::Error> {
-    let record = &cdr.record;
-    let came = |ms: u32| (ms != link::record::NEVER).then_some(ms);
-    // A start never overwrites an end; an end overwrites its start and is itself once for ever.
-    db.prepare_cached(
-        "INSERT INTO cdr (id, started_us, complete, billing_mode, gateway, vendor_gateway, customer, vendor,
-            caller, callee, source, answered_ms, ended_ms, hold_ms, status, end_reason, ended_by,
-            billed_s, charge, vendor_billed_s, vendor_charge, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)
-         ON CONFLICT (id) DO UPDATE SET complete = excluded.complete, billing_mode = excluded.billing_mode,
-            vendor_gateway = excluded.vendor_gateway, vendor = excluded.vendor,
-            answered_ms = excluded.answered_ms, ended_ms = excluded.ended_ms, hold_ms = excluded.hold_ms,
-            status = excluded.status, end_reason = excluded.end_reason, ended_by = excluded.ended_by,
-            billed_s = excluded.billed_s, charge = excluded.charge, vendor_billed_s = excluded.vendor_billed_s,
-            vendor_charge = excluded.vendor_charge, body = excluded.body
-         WHERE cdr.complete = 0 AND excluded.complete = 1",
-    )?
-    .execute(params![
-        id_text(record.id),
-        record.started_us.cast_signed(),
-        complete,
-        cdr.billing_mode.name(),
-        cdr.gateway,
-        cdr.vendor_gateway,
-        cdr.customer,
-        cdr.vendor,
-        record.facts.caller.to_text(),
-        record.facts.callee.to_text(),
-        cdr.source(),
-        came(record.answered_ms),
-        came(record.ended_ms),
-        cdr.hold_ms().cast_signed(),
-        record.status,
-        record.end_reason().name(),
-        record.who_ended().name(),
-        cdr.customer_charge.billed_s.cast_signed(),
-        cdr.customer_charge.fee.billionths(),
-        cdr.vendor_charge.billed_s.cast_signed(),
-        cdr.vendor_charge.fee.billionths(),
-        cdr.describe().to_string()
-    ])
-    .map(|_| ())
-}
-
 /// A reading connection, for the API.
 pub struct Reader {
     connection: Connection,
@@ -513,19 +478,6 @@ impl Reader {
         connection.busy_timeout(BUSY).map_err(failed(&what))?;
         Ok(Self { connection })
     }
-
-    fn items(&self, sql: &str, values: &[String]) -> Result<Vec<Value>, Refusal> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(history)?;
-        let rows = statement
-            .query_map(params_from_iter(values), |row| row.get::<_, String>(0))
-            .map_err(history)?;
-        rows.map(|row| {
-            let text = row.map_err(history)?;
-            serde_json::from_str(&text)
-                .map_err(|error| Refusal::new(500, "history unreadable", error.to_string()))
-        })
-        .collect()
-    }
 }
 
 impl Reader {
@@ -550,77 +502,11 @@ impl Reader {
 
 impl History for Reader {
     fn cdrs(&mut self, filter: &CdrFilter, page: &Page) -> Result<Value, Refusal> {
-        let mut wanted = vec!["1 = 1".to_owned()];
-        let mut values: Vec<String> = Vec::new();
-        let mut narrow = |clause: &str, value: String| {
-            values.push(value);
-            wanted.push(clause.replace('?', &format!("?{}", values.len())));
-        };
-        let begins = |field: &str, text: &String| {
-            let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"#+".contains(&b));
-            if plain {
-                Ok(format!("{text}*"))
-            } else {
-                Err(Refusal::invalid(format!("{field}: {text:?} is no number prefix")))
-            }
-        };
-        if let Some(gateway) = &filter.gateway {
-            narrow("gateway = ?", gateway.clone());
-        }
-        if let Some(vendor) = &filter.vendor {
-            narrow("vendor_gateway = ?", vendor.clone());
-        }
-        if let Some(caller) = &filter.caller {
-            narrow("caller GLOB ?", begins("caller", caller)?);
-        }
-        if let Some(callee) = &filter.callee {
-            narrow("callee GLOB ?", begins("callee", callee)?);
-        }
-        if let Some(mode) = &filter.billing_mode {
-            narrow("billing_mode = ?", mode.clone());
-        }
-        if let Some(reason) = &filter.end_reason {
-            narrow("end_reason = ?", reason.clone());
-        }
-        if let Some(from) = &filter.from {
-            narrow("started_us >= CAST(? AS INTEGER)", micros("from", from)?.to_string());
-        }
-        if let Some(to) = &filter.to {
-            narrow("started_us < CAST(? AS INTEGER)", micros("to", to)?.to_string());
-        }
-        if let Some(cursor) = &page.cursor {
-            let (at, id) = cursor.split_once('-').ok_or_else(strange_cursor)?;
-            let at: i64 = at.parse().map_err(|_| strange_cursor())?;
-            narrow("started_us <= CAST(? AS INTEGER)", at.to_string());
-            // Within the same microsecond the id decides, so a page neither repeats nor skips.
-            narrow(&format!("(started_us < {at} OR id < ?)"), id.to_owned());
-        }
-        if let Some(answered) = filter.answered {
-            wanted.push(format!("answered_ms IS {} NULL", if answered { "NOT" } else { "" }));
-        }
-        let sql = format!(
-            "SELECT json_set(body, '$.complete', json(iif(complete, 'true', 'false')), '$.at_us', started_us)
-             FROM cdr WHERE {} ORDER BY started_us DESC, id DESC LIMIT {}",
-            wanted.join(" AND "),
-            page.limit + 1
-        );
-        let place = |last: &Value| {
-            let at = last.get("at_us").and_then(Value::as_i64).unwrap_or(0);
-            format!("{at}-{}", last.get("id").and_then(Value::as_str).unwrap_or_default())
-        };
-        let show = |mut item: Value| {
-            if let Some(fields) = item.as_object_mut() {
-                fields.remove("at_us");
-            }
-            item
-        };
-        Ok(page.fill(self.items(&sql, &values)?, place, show))
+        self.page_of_records(filter, page)
     }
 
     fn cdr(&mut self, id: &str) -> Result<Value, Refusal> {
-        let sql = "SELECT json_set(body, '$.complete', json(iif(complete, 'true', 'false')))
-                   FROM cdr WHERE id = ?1";
-        self.items(sql, &[id.to_owned()])?.pop().ok_or_else(|| Refusal::missing("CDR", id))
+        self.record(id)
     }
 
     fn ledger(&mut self, filter: &LedgerFilter, page: &Page) -> Result<Value, Refusal> {

@@ -5,7 +5,17 @@
 //! business.
 
 use link::record::EndReason;
+use sip::header::reason::{Protocol, Reason};
 use sip::q850::{NORMAL_CLEARING, cause_of_status};
+use sip::{Message, Name};
+
+/// The cause that the far side gives in a Reason of its own, 0 if it gives none.
+pub(crate) fn far_cause(message: &Message<'_>) -> u8 {
+    let mut said = message.list(Name::Reason).filter_map(Reason::parse);
+    let network = said.find(|reason| reason.protocol == Protocol::Q850);
+    let cause = network.and_then(|reason| u8::try_from(reason.cause?).ok());
+    cause.filter(|cause| *cause < 128).unwrap_or(0)
+}
 
 /// The cause of an end. `status` is the one told with it, 0 in a request. `None`: nothing has ended.
 pub(crate) fn cause_of(reason: EndReason, status: u16) -> Option<u8> {

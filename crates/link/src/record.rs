@@ -304,8 +304,8 @@ pub struct Attempt {
     pub status: u16,
     /// [`EndReason`] as a number.
     pub reason: u8,
-    /// Reserved; zero.
-    pub spare: u8,
+    /// The cause of ITU-T Q.850 in the vendor's own Reason (RFC 3326), 0 if it gave none.
+    pub cause: u8,
 }
 
 /// The whole story of a call.
@@ -358,8 +358,8 @@ pub struct CallRecord {
     pub ended_by: u8,
     /// 1: the answer went out before its start record was durable.
     pub uncommitted: u8,
-    /// Reserved; zero.
-    pub unused: u8,
+    /// The cause of ITU-T Q.850 in the Reason of whoever ended it (RFC 3326), 0 if there was none.
+    pub cause: u8,
     /// How it is recorded: [`RECORDED_WAV`] and [`RECORDED_PCAP`]; 0: not at all.
     pub recorded: u8,
     /// 1: its media went from end to end, and not through us.

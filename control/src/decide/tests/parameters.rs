@@ -67,7 +67,22 @@ fn behaviour(name: &str, value: &str) -> String {
     desk.office.handle_logins(desk.time, vec!["10.9.9.10".parse().unwrap(); 3]);
     seen.push(format!("{:?}", desk.office.poll_guard(desk.time)));
     seen.extend(phones::behaviour(&mut desk));
+    seen.push(told_end(name, value));
     seen.join("; ").replace("version: 2", "")
+}
+
+/// What the record of a talk says that an operator ended.
+fn told_end(name: &str, value: &str) -> String {
+    let mut desk = Desk::new("2.5");
+    // Others need more than a new value, or forbid the call.
+    if name == "SERVER_BILLING_RECORD_SERVER_HANG_UP" {
+        desk.set(name, value);
+    }
+    let (admit, route) = desk.call();
+    let mut record = talked(&admit, &route, 1_000);
+    record.reason = EndReason::Operator as u8;
+    desk.office.handle_ended(desk.time, 0, admit.call, &record, false);
+    desk.settle().ends.iter().map(|cdr| cdr.told_reason().name()).collect()
 }
 
 #[test]

@@ -4,6 +4,7 @@ use rating::Money;
 use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
+use super::records::{Charged, charged};
 use super::{Reader, history, pair, rows};
 use crate::Refusal;
 use crate::page::{Page, strange_cursor};
@@ -145,14 +146,11 @@ impl Reader {
                     GROUP BY account, kind, counter";
         // Beside a max(), SQLite takes the other columns of the row that has it.
         let last = "SELECT account, balance, max(id) FROM ledger GROUP BY account";
-        let sold = "SELECT customer, sum(charge) FROM cdr WHERE complete = 1 GROUP BY customer";
-        let bought =
-            "SELECT vendor, sum(vendor_charge) FROM cdr WHERE complete = 1 GROUP BY vendor";
         Ok(Books {
             sums: all(&moment, sums, sum)?,
             last: all(&moment, last, pair)?,
-            sold: all(&moment, sold, pair)?,
-            bought: all(&moment, bought, pair)?,
+            sold: charged(&moment, Charged::Customers).map_err(history)?,
+            bought: charged(&moment, Charged::Vendors).map_err(history)?,
         })
     }
 }

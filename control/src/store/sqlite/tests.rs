@@ -1,6 +1,7 @@
 //! The store over a restart, a lock, a full disk, and a release before and after.
 
 use super::*;
+use crate::cdr::Cdr;
 use crate::store::ledger::{BookSum, Counter, EntryKind, KindSum};
 use crate::store::{Booked, LedgerEntry, Registration};
 use link::CallRecord;
@@ -376,4 +377,139 @@ fn entries_of_a_release_without_counter_accounts_get_theirs() {
     let found: Vec<(String, i64)> = rows(&store.connection, query, pair).unwrap();
     let expected = [("cash", 100), ("settled", 50), ("revenue", 93), ("cost", 47)];
     assert_eq!(found, expected.map(|(counter, balance)| (counter.to_owned(), balance)));
+}
+
+const HOUR_US: u64 = 3_600_000_000;
+
+/// A record that came in this hour since 1970 and ended an hour later.
+fn hour_long(id: u64, hour: u64) -> Cdr {
+    let mut cdr = cdr(id, 1);
+    cdr.record.started_us = hour * HOUR_US;
+    (cdr.record.answered_ms, cdr.record.ended_ms) = (0, 3_600_000);
+    cdr
+}
+
+fn ids(page: &Value) -> Vec<u64> {
+    let id = |item: &Value| {
+        let id = crate::cdr::id_from_text(item["id"].as_str().unwrap()).unwrap();
+        id[0]
+    };
+    page["items"].as_array().unwrap().iter().map(id).collect()
+}
+
+#[test]
+fn a_record_belongs_to_the_day_of_its_end_and_lists_run_from_day_to_day() {
+    let path = file("days");
+    let mut store = Sqlite::open(&path).unwrap();
+    // The second begins on the first day and ends on the second.
+    let ends = [(1, 1), (2, 23), (3, 24), (4, 60)];
+    let ends = ends.map(|(id, hour)| Change::CdrEnd(Box::new(hour_long(id, hour))));
+    store.commit(&ends).unwrap();
+    store.commit(&[Change::CdrStart(Box::new(hour_long(9, 70)))]).unwrap();
+    assert_eq!(records::days(&store.connection).unwrap(), [19_700_101, 19_700_102, 19_700_103]);
+    let mut reader = Reader::open(&path).unwrap();
+    let mut list = |filter: CdrFilter, page: Page| ids(&reader.cdrs(&filter, &page).unwrap());
+    assert_eq!(list(CdrFilter::default(), Page::default()), [9, 4, 3, 2, 1]);
+    let of = |from: &str, to: &str| CdrFilter {
+        from: Some(from.into()),
+        to: Some(to.into()),
+        ..CdrFilter::default()
+    };
+    let second = of("1970-01-02T00:00:00Z", "1970-01-03T00:00:00Z");
+    assert_eq!(list(second, Page::default()), [3, 2], "one that has not ended has no day");
+    let hour = of("1970-01-02T01:00:00Z", "1970-01-02T02:00:00Z");
+    assert_eq!(list(hour, Page::default()), [3]);
+    let mut part = Page { limit: 1, cursor: None };
+    let mut seen = Vec::new();
+    loop {
+        let page = reader.cdrs(&CdrFilter::default(), &part).unwrap();
+        seen.extend(ids(&page));
+        match page["next"].as_str() {
+            Some(next) => part.cursor = Some(next.to_owned()),
+            None => break,
+        }
+    }
+    assert_eq!(seen, [9, 4, 3, 2, 1]);
+    assert_eq!(reader.cdr(&id_text([2, 1])).unwrap()["complete"], true);
+    assert_eq!(reader.cdr(&id_text([9, 1])).unwrap()["complete"], false);
+    assert_eq!(reader.cdr("zz").unwrap_err().status, 404);
+}
+
+#[test]
+fn a_second_end_on_another_day_is_not_stored() {
+    let path = file("twice");
+    let mut store = Sqlite::open(&path).unwrap();
+    let late = hour_long(1, 23);
+    let mut early = hour_long(1, 23);
+    early.record.ended_ms = 1;
+    for (first, second) in [(&late, &early), (&early, &late)] {
+        store.connection.execute_batch("DELETE FROM cdr").unwrap();
+        for day in records::days(&store.connection).unwrap() {
+            store.connection.execute_batch(&format!("DROP TABLE cdr_{day}")).unwrap();
+        }
+        let [first, second] = [first, second].map(|cdr| Change::CdrEnd(Box::new(cdr.clone())));
+        store.commit(&[Change::CdrStart(Box::new(late.clone())), first]).unwrap();
+        store.commit(&[second, Change::CdrStart(Box::new(late.clone()))]).unwrap();
+        assert!(store.has_end([1, 1]).unwrap());
+        let mut reader = Reader::open(&path).unwrap();
+        let page = reader.cdrs(&CdrFilter::default(), &Page::default()).unwrap();
+        assert_eq!(ids(&page), [1]);
+    }
+}
+
+#[test]
+fn records_of_a_release_without_days_are_sorted_into_theirs() {
+    let path = file("sorted");
+    let old = Connection::open(&path).unwrap();
+    for migration in &MIGRATIONS[..9] {
+        old.execute_batch(migration).unwrap();
+    }
+    let row = |id: u64, ended_ms: &str, complete: u8| {
+        format!(
+            "INSERT INTO cdr VALUES ('{}', 0, {complete}, 'none', '', '', 7, 8, '1', '2', '', NULL,
+             {ended_ms}, 0, 0, '', '', 0, 0, 0, 0, '{{\"id\": \"{}\"}}');",
+            id_text([id, 1]),
+            id_text([id, 1])
+        )
+    };
+    let rows = [row(1, "0", 1), row(2, "86400000", 1), row(3, "NULL", 0)].concat();
+    old.execute_batch(&format!("{rows} PRAGMA user_version = 9")).unwrap();
+    drop(old);
+    for _ in 0..2 {
+        let mut store = Sqlite::open(&path).unwrap();
+        assert_eq!(store.load().unwrap().ids_used, 8);
+        assert_eq!(records::days(&store.connection).unwrap(), [19_700_101, 19_700_102]);
+        let mut reader = Reader::open(&path).unwrap();
+        let page = reader.cdrs(&CdrFilter::default(), &Page::default()).unwrap();
+        assert_eq!(ids(&page), [3, 2, 1]);
+    }
+}
+
+#[test]
+fn records_are_found_by_who_pays_who_is_paid_and_how_long_they_talked() {
+    let path = file("filters");
+    let mut store = Sqlite::open(&path).unwrap();
+    let account = |id, name: &str| {
+        let body = json!({"name": name, "role": "customer"});
+        Change::Put(Box::new(Entity::read(Kind::Account, id, body).unwrap()))
+    };
+    let end = |id, customer, vendor| {
+        Change::CdrEnd(Box::new(Cdr { customer, vendor, ..hour_long(id, id) }))
+    };
+    let mut short = cdr(4, 1);
+    (short.customer, short.record.ended_ms) = (5, 1);
+    store.commit(&[account(5, "buyer"), account(6, "seller")]).unwrap();
+    let short = Change::CdrEnd(Box::new(short));
+    store.commit(&[end(1, 5, 6), end(2, 5, 7), end(3, 8, 6), short]).unwrap();
+    let mut reader = Reader::open(&path).unwrap();
+    let mut list = |filter: CdrFilter| reader.cdrs(&filter, &Page::default());
+    let buyer = || CdrFilter { account: Some("buyer".into()), ..CdrFilter::default() };
+    assert_eq!(ids(&list(buyer()).unwrap()), [2, 1, 4]);
+    assert_eq!(ids(&list(CdrFilter { hold_ms_min: Some(1), ..buyer() }).unwrap()), [2, 1]);
+    let seller = Some("seller".into());
+    assert_eq!(ids(&list(CdrFilter { vendor_account: seller, ..buyer() }).unwrap()), [1]);
+    let number = CdrFilter { account: Some("8".into()), ..CdrFilter::default() };
+    assert_eq!(ids(&list(number).unwrap()), [3], "of one that is deleted");
+    let nobody = CdrFilter { account: Some("nobody".into()), ..CdrFilter::default() };
+    assert_eq!(list(nobody).unwrap_err().status, 404);
 }

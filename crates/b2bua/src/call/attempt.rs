@@ -21,6 +21,7 @@ use super::reliable::{FORKS_MAX, Fork, Progress, is_reliable};
 use super::{Deadline, State};
 use crate::Instant;
 use crate::arena::{Field, TooLong};
+use crate::cause::far_cause;
 use crate::compose::{Caller, Outgoing, Reply, SDP, Says, Told};
 use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
@@ -510,6 +511,11 @@ impl Switch {
             call.leg(Side::Callee).path = transaction.way();
         }
         let is_failure = Class::of(status) == Class::Failure;
+        if is_failure
+            && let Some(attempt) = self.calls[slot].record.attempts.get_mut(usize::from(index))
+        {
+            attempt.cause = far_cause(message);
+        }
         if is_sought && !is_failure && self.fails_terms(now, slot, index, client, message) {
             return;
         }

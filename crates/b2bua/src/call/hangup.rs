@@ -117,6 +117,7 @@ impl Switch {
             }
         }
         let by = by_side(side);
+        self.calls[slot].note_cause(request);
         match (self.calls[slot].state, side) {
             (State::Admitting, _) => self.abandon_admission(now, slot, 487, EndReason::Cancelled),
             // A caller may end an early dialog so (§15), a vendor may not; either way it is over.

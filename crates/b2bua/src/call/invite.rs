@@ -594,7 +594,10 @@ impl Switch {
         }
         let Some(slot) = slot.filter(|_| undecided) else { return };
         match role {
-            Role::Caller => self.caller_cancels(now, slot, Some(cancel)),
+            Role::Caller => {
+                self.calls[slot].note_cause(cancel);
+                self.caller_cancels(now, slot, Some(cancel));
+            }
             Role::Exchange => self.cancel_exchange(now, slot, server, cancel),
             Role::None
             | Role::Attempt(_)

@@ -58,6 +58,7 @@ use link::profile::Wishes;
 use link::record::{CallKey, EndReason, EndedBy, MediaFigures, NEVER};
 use link::report::{Ended, GatewayNews, News};
 use link::{Ask, Report};
+use sip::Message;
 
 use self::announce::Farewell;
 use self::branches::Branches;
@@ -66,6 +67,7 @@ use self::keypad::Typed;
 use self::reliable::{FORKS_MAX, Fork, Reliable};
 use crate::Instant;
 use crate::action::Action;
+use crate::cause::far_cause;
 use crate::compose;
 use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
@@ -439,6 +441,13 @@ impl Call {
         }
     }
 
+    /// Notes why whoever is about to end it does so, in their own words.
+    fn note_cause(&mut self, request: &Message<'_>) {
+        if self.record.ended_ms == NEVER {
+            self.record.cause = far_cause(request);
+        }
+    }
+
     /// Notes the end of the attempts that go on.
     fn note_attempts_end(&mut self, now: Instant, reason: EndReason) {
         for attempt in 0..self.record.attempts().len() as u8 {
@@ -633,7 +642,7 @@ impl Switch {
     }
 
     /// The leg that a request inside a dialog belongs to, by the tag that we gave it.
-    pub(crate) fn find_leg(&self, message: &sip::Message<'_>) -> Option<(usize, Side)> {
+    pub(crate) fn find_leg(&self, message: &Message<'_>) -> Option<(usize, Side)> {
         let (slot, side) = self.leg_of(Token::read(message.to().tag()?)?)?;
         self.calls[slot].legs[side as usize].owns(message).then_some((slot, side))
     }

@@ -256,7 +256,7 @@ fn nobody_whose_wishes_are_unknown_is_told_why() {
 #[test]
 fn the_far_sides_own_words_are_passed_on_instead_of_ours() {
     let mut world = World::new();
-    let (_, _, answer) = world.talking();
+    let (key, _, answer) = world.talking();
     let bye = caller_request("BYE", 2, &answer, "");
     let said = "Reason: Q.850;cause=31\r\nReason: SIP;cause=200;text=\"from 10.1.1.1\"\r\n";
     world.caller_sends(&bye.replace("Max-Forwards", &format!("{said}Max-Forwards")));
@@ -264,6 +264,7 @@ fn the_far_sides_own_words_are_passed_on_instead_of_ours() {
     let bye = world.vendor_gets(0, "BYE ");
     assert_eq!(header(&bye, "Reason"), "Q.850;cause=31");
     assert!(!bye.contains("10.1.1.1"));
+    assert_eq!(world.ended(key).cause, 31);
     world.settles();
 }
 

@@ -60,12 +60,12 @@ impl Pairs {
     }
 
     fn has(&self, pair: usize) -> bool {
-        self.words[pair / 64 & 1] >> (pair % 64) & 1 == 1
+        (self.words[(pair / 64) & 1] >> (pair % 64)) & 1 == 1
     }
 
     /// How many are set up to this one, itself included.
     fn up_to(&self, pair: usize) -> u32 {
-        let word = pair / 64 & 1;
+        let word = (pair / 64) & 1;
         let bits = self.words[word] & (u64::MAX >> (63 - pair % 64));
         self.low * word as u32 + bits.count_ones()
     }

@@ -1,0 +1,423 @@
+//! Call records by day: one table for each day (UTC) of their ends, so that a day can be
+//! read, and dropped, without the others.
+//!
+//! A call without an end is in `cdr`; with its end it goes, in the transaction that books its charges, to
+//! the table of that day. A list runs from day to day, so what it costs is the days that it reads.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use serde_json::Value;
+use zerocopy::IntoBytes;
+
+use super::{Reader, history, micros};
+use crate::Refusal;
+use crate::cdr::{Cdr, id_text};
+use crate::page::{Page, strange_cursor};
+use crate::store::CdrFilter;
+
+/// How long one question about records may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a row has but for its place in time.
+const COLUMNS: &str =
+    "billing_mode, gateway, vendor_gateway, customer, vendor, caller, callee, source,
+    answered_ms, hold_ms, status, end_reason, ended_by, billed_s, charge, tax,
+    vendor_billed_s, vendor_charge, vendor_tax, body";
+
+/// Brings the records of a release without days to theirs; nothing is left to do after the first time.
+pub(super) fn sort_by_day(db: &Connection) -> Result<(), rusqlite::Error> {
+    let ended = "started_us + coalesce(ended_ms, 0) * 1000";
+    let day = format!("CAST(strftime('%Y%m%d', ({ended}) / 1000000, 'unixepoch') AS INTEGER)");
+    let days = format!("SELECT DISTINCT {day} FROM cdr WHERE complete = 1");
+    let days: Vec<u32> =
+        db.prepare(&days)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for of in days {
+        let step = db.unchecked_transaction()?;
+        create(&step, of)?;
+        step.execute_batch(&format!(
+            "INSERT OR IGNORE INTO cdr_{of} (ended_us, started_us, id, {COLUMNS})
+                SELECT {ended}, started_us, id, {COLUMNS} FROM cdr WHERE complete = 1 AND {day} = {of};
+             DELETE FROM cdr WHERE complete = 1 AND {day} = {of};"
+        ))?;
+        step.commit()?;
+    }
+    Ok(())
+}
+
+/// The day of a moment, µs since 1970 UTC: 20260131.
+pub(super) fn day_of(us: i64) -> u32 {
+    let moment = jiff::Timestamp::from_microsecond(us).unwrap_or_default();
+    let date = moment.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let year = u32::try_from(date.year()).unwrap_or(0);
+    year * 10_000
+        + u32::from(date.month().unsigned_abs()) * 100
+        + u32::from(date.day().unsigned_abs())
+}
+
+/// The table of a day.
+pub(super) fn create(db: &Connection, day: u32) -> Result<(), rusqlite::Error> {
+    db.execute_batch(&format!(
+        "CREATE TABLE IF NOT EXISTS cdr_{day} (place INTEGER PRIMARY KEY, ended_us INTEGER NOT NULL,
+            started_us INTEGER NOT NULL, id TEXT NOT NULL UNIQUE,
+            billing_mode TEXT NOT NULL, gateway TEXT NOT NULL, vendor_gateway TEXT NOT NULL,
+            customer INTEGER NOT NULL, vendor INTEGER NOT NULL,
+            caller TEXT NOT NULL, callee TEXT NOT NULL, source TEXT NOT NULL,
+            answered_ms INTEGER, hold_ms INTEGER NOT NULL,
+            status INTEGER NOT NULL, end_reason TEXT NOT NULL, ended_by TEXT NOT NULL,
+            billed_s INTEGER NOT NULL, charge INTEGER NOT NULL, tax INTEGER NOT NULL,
+            vendor_billed_s INTEGER NOT NULL, vendor_charge INTEGER NOT NULL,
+            vendor_tax INTEGER NOT NULL, body TEXT NOT NULL);
+         CREATE INDEX IF NOT EXISTS cdr_{day}_ended ON cdr_{day} (ended_us, id);
+         CREATE INDEX IF NOT EXISTS cdr_{day}_customer ON cdr_{day} (customer, ended_us, id);"
+    ))
+}
+
+/// The days that have a table, the oldest first.
+pub(super) fn days(db: &Connection) -> Result<Vec<u32>, rusqlite::Error> {
+    let names = "SELECT CAST(substr(name, 5) AS INTEGER) AS day FROM sqlite_schema
+        WHERE type = 'table' AND name GLOB 'cdr_[0-9]*' ORDER BY day";
+    db.prepare_cached(names)?.query_map([], |row| row.get(0))?.collect()
+}
+
+/// What the calls that ended cost each account of a side, tax included. Days are added up here, so that no statement
+/// names more tables than SQLite takes.
+pub(super) fn charged(db: &Connection, side: Charged) -> Result<Vec<(u32, i64)>, rusqlite::Error> {
+    let mut sums = BTreeMap::new();
+    for day in days(db)? {
+        let sums_of_day = match side {
+            Charged::Customers => {
+                format!("SELECT customer, sum(charge + tax) FROM cdr_{day} GROUP BY 1")
+            }
+            Charged::Vendors => {
+                format!("SELECT vendor, sum(vendor_charge + vendor_tax) FROM cdr_{day} GROUP BY 1")
+            }
+        };
+        let mut statement = db.prepare(&sums_of_day)?;
+        for sum in statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))? {
+            let (account, amount): (u32, i64) = sum?;
+            let all = sums.entry(account).or_insert(0_i64);
+            *all = all.saturating_add(amount);
+        }
+    }
+    Ok(sums.into_iter().collect())
+}
+
+/// Whose charges.
+#[derive(Clone, Copy)]
+pub(super) enum Charged {
+    Customers,
+    Vendors,
+}
+
+/// Whether a table of these days has the end of this record.
+pub(super) fn has(db: &Connection, days: &[u32], id: &str) -> Result<bool, rusqlite::Error> {
+    for day in days {
+        let query = format!("SELECT 1 FROM cdr_{day} WHERE id = ?1");
+        let found: Option<i64> =
+            db.prepare_cached(&query)?.query_row([id], |row| row.get(0)).optional()?;
+        if found.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The days from that of this record's start on: its end is in one of them, if there is one.
+fn since_start<'d>(cdr: &Cdr, days: &'d [u32]) -> &'d [u32] {
+    let first = day_of(cdr.record.started_us.cast_signed());
+    days.get(days.partition_point(|day| *day < first)..).unwrap_or_default()
+}
+
+/// A call without an end. A start that comes again after its end opens nothing.
+pub(super) fn put_start(db: &Connection, days: &[u32], cdr: &Cdr) -> Result<(), rusqlite::Error> {
+    let id = id_text(cdr.record.id);
+    if has(db, since_start(cdr, days), &id)? {
+        return Ok(());
+    }
+    let sql = format!(
+        "INSERT OR IGNORE INTO cdr (complete, ended_ms, started_us, id, {COLUMNS})
+         VALUES (0, NULL, ?2, ?3, {})",
+        places(4)
+    );
+    write(db, &sql, cdr, &id)?;
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO opened (id, customer, vendor, record) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![id, cdr.customer, cdr.vendor, cdr.record.as_bytes()])
+    .map(|_| ())
+}
+
+/// A call with its end, once for ever. A day's first record makes its table.
+pub(super) fn put_end(
+    db: &Connection,
+    days: &mut Vec<u32>,
+    cdr: &Cdr,
+) -> Result<(), rusqlite::Error> {
+    let id = id_text(cdr.record.id);
+    let day = day_of(cdr.ended_us().cast_signed());
+    if let Err(at) = days.binary_search(&day) {
+        create(db, day)?;
+        days.insert(at, day);
+    }
+    let others: Vec<u32> =
+        since_start(cdr, days).iter().copied().filter(|other| *other != day).collect();
+    if !has(db, &others, &id)? {
+        let sql = format!(
+            "INSERT OR IGNORE INTO cdr_{day} (ended_us, started_us, id, {COLUMNS})
+             VALUES (?1, ?2, ?3, {})",
+            places(4)
+        );
+        write(db, &sql, cdr, &id)?;
+    }
+    for sql in ["DELETE FROM cdr WHERE id = ?1", "DELETE FROM opened WHERE id = ?1"] {
+        db.prepare_cached(sql)?.execute([&id])?;
+    }
+    Ok(())
+}
+
+/// `?4, ?5, …` for [`COLUMNS`].
+fn places(first: usize) -> String {
+    let count = COLUMNS.split(',').count();
+    let places: Vec<String> = (first..first + count).map(|at| format!("?{at}")).collect();
+    places.join(", ")
+}
+
+fn write(db: &Connection, sql: &str, cdr: &Cdr, id: &str) -> Result<(), rusqlite::Error> {
+    let record = &cdr.record;
+    let answered = (record.answered_ms != link::record::NEVER).then_some(record.answered_ms);
+    let mut statement = db.prepare_cached(sql)?;
+    let values = params![
+        cdr.ended_us().cast_signed(),
+        record.started_us.cast_signed(),
+        id,
+        cdr.billing_mode.name(),
+        cdr.gateway,
+        cdr.vendor_gateway,
+        cdr.customer,
+        cdr.vendor,
+        record.facts.caller.to_text(),
+        record.facts.callee.to_text(),
+        cdr.source(),
+        answered,
+        cdr.hold_ms().cast_signed(),
+        record.status,
+        cdr.told_reason().name(),
+        record.who_ended().name(),
+        cdr.customer_charge.billed_s.cast_signed(),
+        cdr.customer_charge.fee.billionths(),
+        cdr.customer_charge.tax.billionths(),
+        cdr.vendor_charge.billed_s.cast_signed(),
+        cdr.vendor_charge.fee.billionths(),
+        cdr.vendor_charge.tax.billionths(),
+        cdr.describe().to_string()
+    ];
+    statement.execute(values).map(|_| ())
+}
+
+/// What is asked for, as SQL.
+#[derive(Default)]
+struct Wanted {
+    clauses: Vec<String>,
+    values: Vec<String>,
+    from: Option<i64>,
+    to: Option<i64>,
+}
+
+impl Wanted {
+    fn narrow(&mut self, clause: &str, value: &str) {
+        self.values.push(value.to_owned());
+        self.clauses.push(clause.replace('?', &format!("?{}", self.values.len())));
+    }
+
+    fn read(filter: &CdrFilter) -> Result<Self, Refusal> {
+        let mut wanted = Self::default();
+        let plain = [
+            ("gateway = ?", &filter.gateway),
+            ("vendor_gateway = ?", &filter.vendor),
+            ("billing_mode = ?", &filter.billing_mode),
+            ("end_reason = ?", &filter.end_reason),
+        ];
+        for (clause, value) in plain {
+            if let Some(value) = value {
+                wanted.narrow(clause, value);
+            }
+        }
+        for (field, text) in [("caller", &filter.caller), ("callee", &filter.callee)] {
+            let Some(text) = text else { continue };
+            if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"#+".contains(&b)) {
+                return Err(Refusal::invalid(format!("{field}: {text:?} is no number prefix")));
+            }
+            wanted.narrow(&format!("{field} GLOB ?"), &format!("{text}*"));
+        }
+        if let Some(answered) = filter.answered {
+            let is = if answered { "NOT" } else { "" };
+            wanted.clauses.push(format!("answered_ms IS {is} NULL"));
+        }
+        if let Some(least) = filter.hold_ms_min {
+            wanted.clauses.push(format!("hold_ms >= {least}"));
+        }
+        wanted.from = filter.from.as_deref().map(|text| micros("from", text)).transpose()?;
+        wanted.to = filter.to.as_deref().map(|text| micros("to", text)).transpose()?;
+        Ok(wanted)
+    }
+
+    /// Of a table's rows behind `behind`, the latest first.
+    fn rows(
+        &self,
+        db: &Connection,
+        table: &Table,
+        behind: Option<&(i64, String)>,
+        limit: usize,
+    ) -> Result<Vec<Found>, Refusal> {
+        let (time, name, complete) = match table {
+            Table::Open => ("started_us", "cdr".to_owned(), false),
+            Table::Day(day) => ("ended_us", format!("cdr_{day}"), true),
+        };
+        let mut clauses = self.clauses.clone();
+        let mut values = self.values.clone();
+        if let Some((at, id)) = behind {
+            // Within the same microsecond the id decides, so a page neither repeats nor skips.
+            values.push(id.clone());
+            let place = values.len();
+            clauses.push(format!("{time} <= {at} AND ({time} < {at} OR id < ?{place})"));
+        }
+        clauses.extend(self.from.map(|from| format!("{time} >= {from}")));
+        clauses.extend(self.to.map(|to| format!("{time} < {to}")));
+        let given = if clauses.is_empty() { "1".to_owned() } else { clauses.join(" AND ") };
+        let sql = format!(
+            "SELECT {time}, id, body FROM {name} WHERE {given}
+             ORDER BY {time} DESC, id DESC LIMIT {limit}"
+        );
+        let mut statement = db.prepare_cached(&sql).map_err(history)?;
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let rows = statement.query_map(params_from_iter(&values), read).map_err(history)?;
+        rows.map(|row| {
+            let (at, id, body): (i64, String, String) = row.map_err(history)?;
+            Ok(Found { at, id, complete, body: body_of(&body, complete)? })
+        })
+        .collect()
+    }
+}
+
+fn body_of(text: &str, complete: bool) -> Result<Value, Refusal> {
+    let mut body: Value = serde_json::from_str(text)
+        .map_err(|error| Refusal::new(500, "history unreadable", error.to_string()))?;
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("complete".into(), complete.into());
+    }
+    Ok(body)
+}
+
+/// Where records are.
+enum Table {
+    /// Without an end.
+    Open,
+    /// That ended on this day.
+    Day(u32),
+}
+
+/// A record, and its place in the list.
+struct Found {
+    at: i64,
+    id: String,
+    complete: bool,
+    body: Value,
+}
+
+impl Found {
+    fn cursor(&self) -> String {
+        let open = if self.complete { "" } else { "open-" };
+        format!("{open}{}-{}", self.at, self.id)
+    }
+}
+
+/// Whence a list goes on.
+#[derive(Default)]
+struct Behind {
+    open: bool,
+    place: Option<(i64, String)>,
+}
+
+impl Behind {
+    fn read(page: &Page) -> Result<Self, Refusal> {
+        let Some(text) = &page.cursor else { return Ok(Self { open: true, place: None }) };
+        let (open, text) = match text.strip_prefix("open-") {
+            Some(text) => (true, text),
+            None => (false, text.as_str()),
+        };
+        let (at, id) = text.split_once('-').ok_or_else(strange_cursor)?;
+        let at = at.parse().map_err(|_| strange_cursor())?;
+        Ok(Self { open, place: Some((at, id.to_owned())) })
+    }
+}
+
+impl Reader {
+    /// A page of records: those without an end, then by their end, newest first.
+    pub(super) fn page_of_records(
+        &self,
+        filter: &CdrFilter,
+        page: &Page,
+    ) -> Result<Value, Refusal> {
+        let mut wanted = Wanted::read(filter)?;
+        for (side, name) in [("customer", &filter.account), ("vendor", &filter.vendor_account)] {
+            let Some(name) = name else { continue };
+            wanted.clauses.push(format!("{side} = {}", self.account(name)?));
+        }
+        let behind = Behind::read(page)?;
+        let until = Instant::now() + PATIENCE;
+        let mut found: Vec<Found> = Vec::new();
+        let room = page.limit + 1;
+        // One look at all tables.
+        let seen = self.connection.unchecked_transaction().map_err(history)?;
+        let tables = days(&seen).map_err(history)?;
+        if behind.open && wanted.from.is_none() && wanted.to.is_none() {
+            found.extend(wanted.rows(&seen, &Table::Open, behind.place.as_ref(), room)?);
+        }
+        let place = behind.place.filter(|_| !behind.open);
+        let last = place.as_ref().map(|(at, _)| *at).or(wanted.to).map_or(u32::MAX, day_of);
+        let first = wanted.from.map_or(0, day_of);
+        for day in tables.into_iter().rev().filter(|day| (first..=last).contains(day)) {
+            if found.len() >= room {
+                break;
+            }
+            if Instant::now() > until {
+                let hint =
+                    "give `from` and `to`, or an account: what is asked for lies in too many days";
+                return Err(Refusal::new(503, "too much to read", hint));
+            }
+            let room = room - found.len();
+            found.extend(wanted.rows(&seen, &Table::Day(day), place.as_ref(), room)?);
+        }
+        Ok(page.fill(found, Found::cursor, |found| found.body))
+    }
+
+    /// The number of an account. One that is deleted goes by its number.
+    fn account(&self, name: &str) -> Result<u32, Refusal> {
+        let sql = "SELECT id FROM document WHERE kind = 'account' AND name = ?1";
+        let mut statement = self.connection.prepare_cached(sql).map_err(history)?;
+        let found = statement.query_row([name], |row| row.get(0)).optional().map_err(history)?;
+        found.or_else(|| name.parse().ok()).ok_or_else(|| Refusal::missing("account", name))
+    }
+
+    /// One record, wherever it is.
+    pub(super) fn record(&self, id: &str) -> Result<Value, Refusal> {
+        let seen = self.connection.unchecked_transaction().map_err(history)?;
+        let tables = days(&seen).map_err(history)?;
+        let of = |db: &Connection, name: &str| -> Result<Option<String>, Refusal> {
+            let sql = format!("SELECT body FROM {name} WHERE id = ?1");
+            let mut statement = db.prepare_cached(&sql).map_err(history)?;
+            statement.query_row([id], |row| row.get(0)).optional().map_err(history)
+        };
+        for day in tables.iter().rev() {
+            if let Some(body) = of(&seen, &format!("cdr_{day}"))? {
+                return body_of(&body, true);
+            }
+        }
+        match of(&seen, "cdr")? {
+            Some(body) => body_of(&body, false),
+            None => Err(Refusal::missing("CDR", id)),
+        }
+    }
+}
