@@ -526,7 +526,7 @@ impl Stage {
         self.newest_record(spot, 1)
     }
 
-    /// The newest, once there are so many.
+    /// That of the call that began last, once there are so many.
     ///
     /// # Errors
     /// When there are not, or more.
@@ -540,7 +540,9 @@ impl Stage {
             found.retain(|cdr| cdr.pointer("/attempts/0").is_some());
             found.len() == calls && found.iter().all(complete)
         });
-        let newest = found.first().filter(|_| all);
+        // They are listed by their ends.
+        let began = |cdr: &&Value| cdr.get("started").and_then(Value::as_str).map(str::to_owned);
+        let newest = found.iter().max_by_key(began).filter(|_| all);
         let Some(cdr) = newest else { return Err(format!("not {calls} records: {found:?}")) };
         let id = cdr.get("id").and_then(Value::as_str).unwrap_or_default();
         self.tollgate(&format!("cdr show {id}")).map_err(|error| error.to_string())

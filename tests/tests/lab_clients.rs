@@ -68,7 +68,7 @@ fn a_caller_hears_our_ringback_while_a_phone_rings_without_a_sound() {
 
 const SECRET: &str = "Secret-Word-17";
 
-/// The newest record, once it is complete and there are so many.
+/// The record of the call that began last, once it is complete and there are so many.
 fn newest(stage: &Stage, calls: usize) -> Value {
     let mut found = Vec::new();
     let all = Lab::wait_until(SOON, || {
@@ -77,7 +77,9 @@ fn newest(stage: &Stage, calls: usize) -> Value {
         found.len() == calls && found.iter().all(|cdr| cdr.get("complete") == Some(&json!(true)))
     });
     assert!(all, "not {calls} records: {found:?}");
-    let id = found.first().and_then(|cdr| cdr.get("id")).and_then(Value::as_str);
+    // They are listed by their ends.
+    let began = |cdr: &&Value| cdr.get("started").and_then(Value::as_str).map(str::to_owned);
+    let id = found.iter().max_by_key(began).and_then(|cdr| cdr.get("id")).and_then(Value::as_str);
     stage.tollgate(&format!("cdr show {}", id.expect("a record has an id"))).expect("it is shown")
 }
 
