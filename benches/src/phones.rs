@@ -88,7 +88,9 @@ impl Exchange {
             transcoded_max: 0,
         }));
         // There are as many ports as calls need: none may rest.
-        let parameters = Parameters { media_port_rest_s: 0, ..Parameters::default() };
+        // A bench leaves its calls alone for longer than anybody is silent.
+        let parameters =
+            Parameters { media_port_rest_s: 0, rtp_timeout_s: 0, ..Parameters::default() };
         switch.handle_order(Instant::ZERO, &Order::Parameters(parameters));
         switch.set_control_alive(true);
         switch.set_wall_offset(Duration::from_secs(1_700_000_000));

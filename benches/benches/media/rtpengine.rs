@@ -23,6 +23,8 @@ impl Rtpengine {
         let child = Command::new("rtpengine")
             .args(["--config-file=none", "--foreground", "--table=-1", "--num-threads=1"])
             .args(["--log-level=3", "--log-stderr", "--port-min=10000", "--port-max=60000"])
+            // Left alone while others are measured.
+            .args(["--timeout=7200", "--silent-timeout=7200", "--offer-timeout=7200"])
             .arg(format!("--interface={OWN}"))
             .arg(format!("--listen-ng={CONTROL}"))
             .stdin(Stdio::null())
