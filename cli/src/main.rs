@@ -73,9 +73,14 @@ enum Noun {
     /// What calls cost.
     #[command(subcommand)]
     Cdr(command::cdr::Verb),
+    // As in its file.
+    Report(Box<command::report::Args>),
     /// Calls that were written to disk.
     #[command(subcommand)]
     Recording(command::recording::Verb),
+    /// Copies of the database.
+    #[command(subcommand)]
+    Backup(command::backup::Verb),
     /// System parameters.
     #[command(subcommand)]
     Param(command::param::Verb),
@@ -150,7 +155,9 @@ fn run(context: &Context, noun: Noun) -> Result<(), Failure> {
         Noun::Route(verb) => command::route::run(context, verb),
         Noun::Call(verb) => command::call::run(context, verb),
         Noun::Cdr(verb) => command::cdr::run(context, verb),
+        Noun::Report(args) => command::report::run(context, &args),
         Noun::Recording(verb) => command::recording::run(context, verb),
+        Noun::Backup(verb) => command::backup::run(context, verb),
         Noun::Param(verb) => command::param::run(context, verb),
         Noun::Alarm(verb) => command::alarm::run(context, verb),
         Noun::User(verb) => command::user::run(context, verb),

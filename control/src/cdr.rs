@@ -127,6 +127,20 @@ impl Cdr {
         until.saturating_sub(answered)
     }
 
+    /// Of the talk time what is charged: no more than was granted, and held. Our BYE leaves a moment after that; the
+    /// moment is ours.
+    #[must_use]
+    pub fn charged_ms(&self) -> u64 {
+        let record = &self.record;
+        let granted_s = u64::from(record.granted_s) + u64::from(record.grace_s);
+        let is_limited = record.granted_s > 0;
+        match record.end_reason() {
+            _ if is_limited => self.hold_ms().min(granted_s * 1000),
+            EndReason::DurationLimit => self.hold_ms() / 1000 * 1000,
+            _ => self.hold_ms(),
+        }
+    }
+
     /// Talk time as the vendor charges it: from its 200 to its BYE.
     #[must_use]
     pub fn vendor_hold_ms(&self) -> u64 {
@@ -173,12 +187,7 @@ impl Cdr {
     /// When a fee does not fit.
     pub fn rate(&mut self) -> Result<(), rating::MoneyFault> {
         if let Some(terms) = Terms::from_words(&self.record.customer_terms.words) {
-            let hold_ms = match self.record.end_reason() {
-                // Our BYE leaves a moment after the limit; the moment is ours.
-                EndReason::DurationLimit => self.hold_ms() / 1000 * 1000,
-                _ => self.hold_ms(),
-            };
-            self.customer_charge = terms.charge(hold_ms)?;
+            self.customer_charge = terms.charge(self.charged_ms())?;
         }
         if let Some(terms) = Terms::from_words(&self.record.vendor_terms.words) {
             self.vendor_charge = terms.charge(self.vendor_hold_ms())?;
@@ -258,6 +267,7 @@ impl Cdr {
             recording: Recording::from_bits(record.recorded).name(),
             media: media(record),
             attempts: self.attempts.clone(),
+            corrections: Vec::new(),
             complete: None,
         })
     }

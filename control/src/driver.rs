@@ -7,7 +7,7 @@ use std::collections::{HashSet, VecDeque};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use crossbeam::channel::{Receiver, Sender};
 use link::layout::{ControlSide, Link};
 use link::message::Up;
 use link::record::{CallKey, EndReason};
@@ -24,6 +24,7 @@ use crate::journal::{Event, Severity};
 use crate::reconcile::{News, Sight};
 use crate::resolve::dns::{Names, Resolved};
 use crate::shown::AddressPorts;
+pub use crate::store::writer::{Stored, run_store};
 use crate::store::{self, Change, Store};
 use crate::{Refusal, Time};
 
@@ -35,10 +36,6 @@ const TICK: Duration = Duration::from_millis(50);
 const MISSING_LOOK: Duration = Duration::from_secs(5);
 /// No dataplane for so long: its calls are ended and charged.
 const LOST_AFTER: Duration = Duration::from_secs(10);
-/// Changes per transaction.
-const GROUP_MAX: usize = 1_000;
-/// How soon the store says again what the loop had no room to hear.
-const UNHEARD_AGAIN: Duration = Duration::from_millis(20);
 
 /// A request of the API and where its answer goes.
 pub struct Request {
@@ -48,15 +45,6 @@ pub struct Request {
     pub command: Command,
     /// Where the answer goes, once it is durable.
     pub reply: tokio::sync::oneshot::Sender<Result<Value, Refusal>>,
-}
-
-/// What the store says.
-#[derive(Debug)]
-pub enum Stored {
-    /// Everything up to this change is durable.
-    Through(u64),
-    /// It cannot, and tries again.
-    Trouble(String),
 }
 
 /// The clocks, brought from outside.
@@ -106,7 +94,6 @@ pub struct Turns {
     tick_due: Duration,
     missing_due: Duration,
     lost: bool,
-    troubled: bool,
     /// Whether what vanished with its memory was ended.
     settled: bool,
     sent: u64,
@@ -156,7 +143,6 @@ impl<C: Clock> Driver<C> {
             tick_due: Duration::ZERO,
             missing_due: Duration::ZERO,
             lost: false,
-            troubled: false,
             settled: false,
             sent: 0,
         };
@@ -278,6 +264,7 @@ impl<C: Clock> Driver<C> {
                     let image = &mut turns.image;
                     let slot = match &ask {
                         link::Ask::Answered(answered) => Some(answered.call),
+                        link::Ask::Extend(extend) => Some(extend.call),
                         _ => None,
                     };
                     self.office.handle_ask(time, worker, &ask, || {
@@ -327,19 +314,13 @@ impl<C: Clock> Driver<C> {
         match stored {
             Stored::Through(sequence) => {
                 self.office.handle_stored(sequence);
-                if std::mem::take(&mut turns.troubled) {
-                    self.office.handle_store_trouble(time, None);
-                }
                 while turns.replies.front().is_some_and(|(due, _)| *due <= sequence) {
                     if let Some((_, (reply, result))) = turns.replies.pop_front() {
                         let _ = reply.send(result);
                     }
                 }
             }
-            Stored::Trouble(detail) => {
-                turns.troubled = true;
-                self.office.handle_store_trouble(time, Some(detail));
-            }
+            Stored::Standing(standing) => self.office.handle_standing(time, *standing),
         }
     }
 
@@ -569,123 +550,4 @@ pub fn durable_ends(store: &mut dyn Store, link: &Link) -> Result<HashSet<[u64; 
         }
     }
     Ok(durable)
-}
-
-/// The storage thread: groups changes, tries until they are durable, says so.
-pub fn run_store(
-    store: &mut dyn Store,
-    changes: &Receiver<(u64, Vec<Change>)>,
-    stored: &Sender<Stored>,
-    bell: &Doorbell,
-) {
-    let mut durable = None;
-    loop {
-        // The loop stops reading when it stops, and may be slow before; a store that waited for it would
-        // stand still while the loop waits for the store. What is not heard now is said with the next.
-        let next = match durable {
-            None => changes.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(_) => changes.recv_timeout(UNHEARD_AGAIN),
-        };
-        let (mut through, mut group) = match next {
-            Ok(next) => next,
-            Err(RecvTimeoutError::Timeout) => {
-                durable = say(stored, bell, durable);
-                continue;
-            }
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
-        while group.len() < GROUP_MAX
-            && let Ok((next, more)) = changes.try_recv()
-        {
-            group.extend(more);
-            through = next;
-        }
-        let mut troubled = false;
-        while let Err(error) = store.commit(&group) {
-            // An alarm stands while it lasts; the log says it once.
-            if !std::mem::replace(&mut troubled, true) {
-                tracing::error!(%error, "store_failed");
-            }
-            let _ = stored.try_send(Stored::Trouble(error.to_string()));
-            bell.ring();
-            std::thread::sleep(Duration::from_millis(250));
-        }
-        if troubled {
-            tracing::info!("store_mended");
-        }
-        durable = say(stored, bell, Some(through));
-    }
-}
-
-/// Says how far everything is durable; gives it back if there was no room to.
-fn say(stored: &Sender<Stored>, bell: &Doorbell, durable: Option<u64>) -> Option<u64> {
-    let unheard = match stored.try_send(Stored::Through(durable?)) {
-        Err(TrySendError::Full(_)) => durable,
-        // Nobody asks any more; what is left is made durable all the same.
-        Ok(()) | Err(TrySendError::Disconnected(_)) => None,
-    };
-    bell.ring();
-    unheard
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::Loaded;
-
-    /// A store that counts.
-    struct Counting(std::sync::Arc<std::sync::atomic::AtomicUsize>);
-
-    impl Store for Counting {
-        fn load(&mut self) -> Result<Loaded, store::Error> {
-            Ok(Loaded::default())
-        }
-
-        fn commit(&mut self, changes: &[Change]) -> Result<(), store::Error> {
-            self.0.fetch_add(changes.len(), std::sync::atomic::Ordering::SeqCst);
-            Ok(())
-        }
-
-        fn has_end(&mut self, _: [u64; 2]) -> Result<bool, store::Error> {
-            Ok(false)
-        }
-    }
-
-    /// A channel of one, ten changes of one group each, and a bell.
-    fn store_ten(listens: bool) -> (usize, Vec<Stored>) {
-        let path =
-            std::env::temp_dir().join(format!("tollgate-bell-{listens}-{}", std::process::id()));
-        let bell = Doorbell::open(&path).unwrap();
-        let (to, changes) = crossbeam::channel::bounded(1);
-        let (stored_out, stored) = crossbeam::channel::bounded(1);
-        let stored = listens.then_some(stored);
-        let count = std::sync::Arc::default();
-        let mut store = Counting(std::sync::Arc::clone(&count));
-        let storing = std::thread::spawn(move || {
-            run_store(&mut store, &changes, &stored_out, &bell);
-        });
-        for sequence in 1..=10 {
-            to.send((sequence, vec![Change::RateGone(1, String::new())])).unwrap();
-        }
-        let mut heard = Vec::new();
-        // Nobody listened meanwhile; the newest is said again as soon as somebody does.
-        while let Some(stored) = &stored
-            && !matches!(heard.last(), Some(Stored::Through(10)))
-        {
-            heard.push(stored.recv_timeout(Duration::from_secs(10)).unwrap());
-        }
-        drop(to);
-        storing.join().unwrap();
-        let _ = std::fs::remove_file(path);
-        (count.load(std::sync::atomic::Ordering::SeqCst), heard)
-    }
-
-    #[test]
-    fn a_store_never_waits_for_a_loop_that_does_not_listen() {
-        let (durable, heard) = store_ten(true);
-        assert_eq!(durable, 10);
-        assert!(matches!(heard.last(), Some(Stored::Through(10))), "{heard:?}");
-        let (durable, _) = store_ten(false);
-        assert_eq!(durable, 10, "what was given is durable, whoever is gone");
-    }
 }

@@ -20,6 +20,7 @@ pub mod machine;
 pub mod page;
 pub mod params;
 pub mod reconcile;
+pub mod report;
 pub mod resolve;
 pub mod shown;
 pub mod state;

@@ -9,13 +9,16 @@ use std::time::Duration;
 
 use config::{Config, Errand, LogFormat, Program};
 use control::Time;
+use control::api::backup::{Backups, stamp};
 use control::api::{self, Shared};
 use control::decide::{DenyRoom, Office};
 use control::driver::{Clock, Driver, durable_ends, run_store};
 use control::reconcile::{self, SharedMaps};
 use control::resolve::dns::{self, Families};
 use control::store::Store;
-use control::store::sqlite::{Reader, Sqlite};
+use control::store::spill::{Place, Spill};
+use control::store::sqlite::{Reader, Sqlite, backup};
+use control::store::writer::catch_up;
 use control::{btmp, machine};
 use crossbeam::channel::bounded;
 use link::layout::{Link, Sizes};
@@ -28,8 +31,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Error = Box<dyn std::error::Error>;
 
-const PROGRAM: Program =
-    Program { name: "tollgate-control", version: env!("CARGO_PKG_VERSION"), unload: false };
+const PROGRAM: Program = Program {
+    name: "tollgate-control",
+    version: env!("CARGO_PKG_VERSION"),
+    unload: false,
+    restore: true,
+};
 
 /// Requests of the API that may wait for the loop; a further one is refused with 503.
 const REQUESTS_MAX: usize = 1024;
@@ -83,6 +90,7 @@ fn main() -> ExitCode {
         }
         // There is no `--unload` here to be asked for.
         Ok(Errand::Run(config) | Errand::Unload(config)) => run(&config),
+        Ok(Errand::Restore(config, file)) => restore(&config, &file),
         Err(refusal) => {
             eprintln!("{refusal}");
             return ExitCode::from(refusal.exit_code());
@@ -111,6 +119,19 @@ fn named<T>(what: &Path, result: std::io::Result<T>) -> Result<T, Error> {
     result.map_err(|error| format!("{}: {error}", what.display()).into())
 }
 
+/// Puts a backup in the database's place. Not while a control runs: what it knows would be another state.
+fn restore(config: &Config, file: &Path) -> Result<(), Error> {
+    let paths = &config.paths;
+    named(&paths.run, std::fs::create_dir_all(&paths.run))?;
+    let _lock = Lock::try_take(&paths.control_lock())
+        .map_err(|error| format!("{error}; stop tollgate-control first, running calls go on"))?;
+    let aside = format!("before-restore-{}", stamp(now().wall_us));
+    let kept = backup::restore(file, &paths.database(), &paths.spill(), &aside)?;
+    println!("{} is restored from {}", paths.database().display(), file.display());
+    println!("what was there is in {}; start tollgate-control", kept.display());
+    Ok(())
+}
+
 fn run(config: &Config) -> Result<(), Error> {
     log(config);
     let paths = &config.paths;
@@ -121,7 +142,7 @@ fn run(config: &Config) -> Result<(), Error> {
     link.begin_control();
     let workers = config.dataplane.workers;
 
-    let mut store = Sqlite::open(&paths.database())?;
+    let (mut store, spill) = open_store(config)?;
     let loaded = store.load()?;
     let history = Reader::open(&paths.database())?;
     let ended_before = durable_ends(&mut store, &link)?;
@@ -143,7 +164,7 @@ fn run(config: &Config) -> Result<(), Error> {
     let store_bell = bell()?;
     let storing = std::thread::Builder::new()
         .name("store".into())
-        .spawn(move || run_store(&mut store, &changes_in, &stored_out, &store_bell))?;
+        .spawn(move || run_store(&mut store, spill, &changes_in, &stored_out, &store_bell))?;
     let pins = paths.pins.clone();
     let reconciled = Arc::clone(&maps);
     let served = served(config);
@@ -168,6 +189,11 @@ fn run(config: &Config) -> Result<(), Error> {
         pins: paths.pins.clone(),
         link,
         recordings: config.recording.directory.clone(),
+        backups: Backups {
+            database: paths.database(),
+            folder: paths.backups(),
+            busy: AtomicBool::new(false),
+        },
         addresses: config.addresses.iter().map(|address| address.ip).collect(),
         node: config.node.name.clone(),
         now,
@@ -205,6 +231,34 @@ fn run(config: &Config) -> Result<(), Error> {
     let _ = storing.join();
     tracing::info!("control_stopped");
     Ok(())
+}
+
+/// The database, and the spill once the database has what was in it.
+fn open_store(config: &Config) -> Result<(Sqlite, Option<Spill>), Error> {
+    let (database, path) = (config.paths.database(), config.paths.spill());
+    let room = config.control.spill_bytes;
+    let is_wanted = room > 0 || path.exists();
+    if is_wanted && !database.exists() {
+        let groups = named(&path, Spill::open(&path, room, Place::default()))?.waiting().groups;
+        let hint = "put it back where it was, or restore a backup";
+        if groups > 0 {
+            let (path, database) = (path.display(), database.display());
+            return Err(format!(
+                "{path}: {groups} groups wait for {database}, which is gone; {hint}"
+            )
+            .into());
+        }
+    }
+    let mut store = Sqlite::open(&database)?;
+    if !is_wanted {
+        return Ok((store, None));
+    }
+    let mut spill = named(&path, Spill::open(&path, room, store.spilled_through()?))?;
+    let groups = spill.waiting().groups;
+    if catch_up(&mut store, &mut spill)? {
+        tracing::info!(groups, "spill_replayed");
+    }
+    Ok((store, (room > 0).then_some(spill)))
 }
 
 /// The shared words, formatted by whoever comes first.

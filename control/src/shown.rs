@@ -2,6 +2,7 @@
 //!
 //! A document is shown with what lives beside it (balance, lines). Fields are only ever added.
 
+pub mod backup;
 mod books;
 mod firewall;
 mod quality;
@@ -20,7 +21,8 @@ use crate::state::entity::Phone;
 use crate::state::entity::{Account, Mapping, Routing, TariffHead};
 
 pub use books::{
-    AuditShown, BookedShown, CounterShown, DifferenceShown, LedgerShown, StatementShown,
+    AuditShown, BookedShown, CorrectedShown, CorrectionShown, CounterShown, DifferenceShown,
+    LedgerShown, StatementShown,
 };
 pub use firewall::{
     AbuseFigures, AbuserShown, CodeMade, CodeShown, DefenceFigures, DeniedShown, DriverCounter,
@@ -104,6 +106,8 @@ pub struct Held {
     pub calls: usize,
     /// Whether the store takes changes.
     pub store: bool,
+    /// What waits for it beside it.
+    pub spill: SpillFigures,
     /// Standing alarms.
     pub alarms: usize,
     /// Vendors' gateways that are probed or registered at, and whether they are online.
@@ -120,6 +124,15 @@ pub struct Held {
     pub asks: AskFigures,
     /// What media of ended calls were like.
     pub quality: Vec<QualityShown>,
+}
+
+/// Groups of changes that are durable in the spill, and will be in the database once it takes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SpillFigures {
+    /// Groups of changes.
+    pub groups: u64,
+    /// What they take.
+    pub bytes: u64,
 }
 
 /// What became of the workers' questions since the start of control.
@@ -159,6 +172,8 @@ pub struct Status {
     pub dataplane: bool,
     /// The store takes changes.
     pub store: bool,
+    /// What waits for it beside it.
+    pub spill: SpillFigures,
     /// The driver's maps are open.
     pub guard: bool,
     /// New calls are refused.
@@ -290,6 +305,10 @@ pub struct AccountShown {
     pub reserved: Decimal,
     /// Running calls.
     pub calls: u32,
+    /// `active`, `locked` or `expired`.
+    pub state: &'static str,
+    /// Charges since its day began.
+    pub spent_today: Decimal,
 }
 
 /// A tariff with the number of its rates.
@@ -576,6 +595,9 @@ pub struct CdrShown {
     pub media: MediaShown,
     /// Gateways tried, in order.
     pub attempts: Vec<AttemptShown>,
+    /// What was set right since it ended, the first first; the charges and taxes above are those after the last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<CorrectionShown>,
     /// Whether its end is durable; the store says so of a stored record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complete: Option<bool>,
@@ -687,6 +709,18 @@ pub struct EventShown {
     /// `info`, `warning` or `critical`.
     pub severity: &'static str,
     /// What exactly.
+    pub detail: String,
+}
+
+/// What became of an account.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AccountEventShown {
+    /// When.
+    pub at: Moment,
+    /// `created`, `deleted`, `account_locked`, `account_unlocked`, `account_expired`, `account_expiry_changed` or
+    /// `balance_low`.
+    pub name: String,
+    /// By whom, and what exactly.
     pub detail: String,
 }
 

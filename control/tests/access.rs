@@ -23,6 +23,7 @@ const CHANGES: &[(&str, &str, Role)] = &[
     ("post", "/account/{name}/payment", Administrator),
     ("post", "/account/{name}/refund", Administrator),
     ("post", "/account/{name}/correction", Administrator),
+    ("post", "/cdr/{id}/correction", Administrator),
     ("post", "/tariff", Administrator),
     ("patch", "/tariff/{name}", Administrator),
     ("delete", "/tariff/{name}", Administrator),
@@ -66,8 +67,12 @@ const CHANGES: &[(&str, &str, Role)] = &[
     ("delete", "/firewall/suspended/{id}", Operator),
     ("delete", "/firewall/abuse/{name}", Operator),
     ("post", "/firewall/preset/{name}", Operator),
+    ("post", "/backup", Administrator),
+    // It reads all of a large file.
+    ("get", "/backup/{file}", Operator),
     // What people said is for fewer eyes than that they called.
     ("get", "/recording/{file}", Administrator),
+    ("delete", "/recording/{file}", Administrator),
 ];
 
 #[test]

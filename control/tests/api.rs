@@ -325,6 +325,26 @@ fn of_many_who_say_the_same_at_once_one_is_heard_and_no_change_is_lost() {
 }
 
 #[test]
+fn a_recording_is_deleted_once_and_nothing_else_is() {
+    let node = Node::start("recording-delete");
+    let day = node.home.join("state/recordings/2026-01-01");
+    std::fs::create_dir_all(&day).unwrap();
+    let (file, other) = (format!("{}.wav", "0".repeat(32)), format!("{}-2.wav", "0".repeat(32)));
+    for name in [file.as_str(), other.as_str(), "notes.txt"] {
+        std::fs::write(day.join(name), b"RIFF").unwrap();
+    }
+    let path = format!("/recording/{file}");
+    assert_eq!(node.say("DELETE", &path, &Value::Null).0, 204);
+    assert_eq!(node.say("DELETE", &path, &Value::Null).0, 404);
+    for strange in ["/recording/notes.txt", "/recording/..%2F..%2Ftollgate.db"] {
+        assert_eq!(node.say("DELETE", strange, &Value::Null).0, 404, "{strange}");
+    }
+    let left: Vec<_> = std::fs::read_dir(&day).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert_eq!(node.look("/recording")["items"][0]["file"], json!(other));
+}
+
+#[test]
 fn every_list_that_grows_comes_in_pages_of_one_shape() {
     let node = Node::start("pages");
     node.furnish();
@@ -343,6 +363,8 @@ fn every_list_that_grows_comes_in_pages_of_one_shape() {
         node.ok("POST", "/phone", &json!({"name": name, "account": "customer"}));
         let payment = json!({"amount": "1", "request_id": name});
         node.ok("POST", "/account/customer/payment", &payment);
+        let locked = json!({"locked": number % 2 == 0});
+        node.ok("PATCH", "/account/customer", &locked);
         let value = json!({"value": (5000 + number).to_string()});
         node.ok("PUT", "/param/SS_SIP_INVITE_TIMEOUT", &value);
         let denied = json!({"prefix": format!("198.51.102.{number}")});
@@ -372,6 +394,7 @@ fn every_list_that_grows_comes_in_pages_of_one_shape() {
             "/tariff/{name}/rate" => "/tariff/sell/rate",
             "/firewall/geo/{name}/range" => "/firewall/geo/g0/range",
             "/firewall/import/{name}/entry" => "/firewall/import/i0/entry",
+            "/account/{name}/history" => "/account/customer/history",
             "/param/{name}/history" => "/param/SS_SIP_INVITE_TIMEOUT/history",
             other => other,
         };

@@ -169,9 +169,18 @@ fn expect_mended(node: &Node, worker: &Worker, calls: usize) {
     assert_eq!(node.look("/status")["store"], true);
 }
 
+/// Keys of `[control]`.
+fn configure(node: &Node, keys: &str) {
+    let file = node.home.join("tollgate.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(file, format!("{text}[control]\n{keys}\n")).unwrap();
+}
+
 #[test]
-fn a_locked_database_delays_records_and_loses_none() {
-    let node = Node::start("locked");
+fn a_locked_database_without_a_spill_delays_records_and_loses_none() {
+    let mut node = Node::prepare("locked");
+    configure(&node, "spill_mb = 0");
+    node.run();
     node.furnish();
     let mut worker = Worker::join(&node.home);
     let slot = worker.carries_a_call();
@@ -245,9 +254,10 @@ impl Drop for Disk<'_> {
 }
 
 #[test]
-fn a_full_disk_delays_records_and_loses_none_over_a_kill_too() {
+fn a_full_disk_without_a_spill_delays_records_and_loses_none_over_a_kill_too() {
     let mut node = Node::prepare("full");
     let state = node.home.join("state");
+    configure(&node, "spill_mb = 0");
     let Some(disk) = Disk::mount(&state) else { return };
     node.run();
     node.furnish();
@@ -277,4 +287,136 @@ fn a_full_disk_delays_records_and_loses_none_over_a_kill_too() {
     node.run();
     expect_mended(&node, &worker, calls);
     node.kill();
+}
+
+/// A node whose spill has a megabyte, with a call that is stored.
+fn with_spill(name: &str, mount: impl FnOnce(&Path) -> bool) -> Option<(Node, Worker)> {
+    let mut node = Node::prepare(name);
+    configure(&node, "spill_mb = 1");
+    if !mount(&node.home.join("state")) {
+        return None;
+    }
+    node.run();
+    node.furnish();
+    let mut worker = Worker::join(&node.home);
+    let slot = worker.carries_a_call();
+    until("a free slot", || worker.state(slot) == SlotState::Free);
+    Some((node, worker))
+}
+
+/// The database takes nothing, and all else is as ever: slots are free, changes are durable.
+fn expect_spilled(node: &Node, worker: &mut Worker, words: &str) {
+    for _ in 0..3 {
+        worker.carries_a_call();
+    }
+    until("free slots", || worker.slots_ended() == 0);
+    until("an alarm", || !alarms(node).is_empty());
+    let alarm = alarms(node).remove(0);
+    assert_eq!((&alarm["name"], &alarm["severity"]), (&json!("store_failed"), &json!("critical")));
+    assert!(alarm["detail"].as_str().unwrap().contains(words), "{alarm}");
+    let value = json!({"value": "7000"});
+    let answer = node.ok("PUT", "/param/SS_SIP_INVITE_TIMEOUT", &value);
+    assert_eq!(answer["value"], "7000", "{answer}");
+    let status = node.look("/status");
+    assert_eq!(status["store"], false);
+    let groups = status["spill"]["groups"].as_u64().unwrap();
+    assert!(groups > 0 && status["spill"]["bytes"].as_u64().unwrap() >= 512 * groups, "{status}");
+    let (_, _, text) = exchange(&node.socket(), "GET", "/metrics", "", "");
+    assert!(text.contains("\ntollgate_spilled_groups "), "{text}");
+}
+
+/// Everything is in the database, once, and nothing waits.
+fn expect_caught_up(node: &Node, worker: &Worker, calls: usize) {
+    until("an empty spill", || node.look("/status")["spill"]["groups"] == 0);
+    expect_mended(node, worker, calls);
+    assert_eq!(node.look("/param/SS_SIP_INVITE_TIMEOUT")["value"], "7000");
+    let audit = node.look("/ledger/audit");
+    assert_eq!(audit["agrees"], true, "{audit}");
+}
+
+#[test]
+fn while_the_database_is_locked_records_are_spilled_and_go_in_once_over_a_kill_too() {
+    let (mut node, mut worker) = with_spill("spill-locked", |_| true).unwrap();
+    let lock = || {
+        let other = Connection::open(node.home.join("state/tollgate.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        other
+    };
+    let other = lock();
+    expect_spilled(&node, &mut worker, "locked");
+    drop(other);
+    expect_caught_up(&node, &worker, 4);
+    let other = lock();
+    expect_spilled(&node, &mut worker, "locked");
+    node.kill();
+    drop(other);
+    node.run();
+    expect_caught_up(&node, &worker, 7);
+    // What was in it does not come back.
+    node.kill();
+    node.run();
+    expect_caught_up(&node, &worker, 7);
+}
+
+#[test]
+fn on_a_full_disk_the_room_of_the_spill_is_still_there() {
+    let mut disk = None;
+    let mount = |at: &Path| {
+        let at: &'static Path = Box::leak(at.to_owned().into_boxed_path());
+        disk = Disk::mount(at);
+        disk.is_some()
+    };
+    let Some((mut node, mut worker)) = with_spill("spill-full", mount) else { return };
+    let disk = disk.unwrap();
+    disk.fill();
+    // The log of the database may have room for a few more.
+    let mut calls = 1;
+    while node.look("/status")["store"] == true {
+        worker.carries_a_call();
+        calls += 1;
+        assert!(calls < 200, "the disk is not full");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    expect_spilled(&node, &mut worker, "full");
+    disk.free();
+    expect_caught_up(&node, &worker, calls + 3);
+    node.kill();
+}
+
+#[test]
+fn a_database_that_is_moved_away_is_missed_and_one_that_comes_back_gets_everything() {
+    let (mut node, mut worker) = with_spill("spill-gone", |_| true).unwrap();
+    let state = node.home.join("state");
+    let away = node.home.join("away");
+    std::fs::create_dir(&away).unwrap();
+    let move_all = |from: &Path, to: &Path| {
+        for name in ["tollgate.db", "tollgate.db-wal", "tollgate.db-shm"] {
+            let _ = std::fs::rename(from.join(name), to.join(name));
+        }
+    };
+    move_all(&state, &away);
+    expect_spilled(&node, &mut worker, "is not there any more");
+    move_all(&away, &state);
+    expect_caught_up(&node, &worker, 4);
+
+    move_all(&state, &away);
+    expect_spilled(&node, &mut worker, "is not there any more");
+    node.kill();
+    // A new database would begin at nothing.
+    let started = Command::new(env!("CARGO_BIN_EXE_tollgate-control"))
+        .args(["--config".as_ref(), node.home.join("tollgate.toml").as_os_str()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&started.stderr).into_owned();
+    assert!(!started.status.success() && said.contains("put it back"), "{said}");
+    move_all(&away, &state);
+    node.run();
+    expect_caught_up(&node, &worker, 7);
+
+    // Its log alone: what was in it is saved, and nothing more goes there.
+    std::fs::rename(state.join("tollgate.db-wal"), away.join("tollgate.db-wal")).unwrap();
+    expect_spilled(&node, &mut worker, "was taken away");
+    node.kill();
+    node.run();
+    expect_caught_up(&node, &worker, 10);
 }

@@ -5,8 +5,12 @@ use std::process::ExitCode;
 use config::{Errand, Program};
 use dataplane::boot::{self, Error};
 
-const PROGRAM: Program =
-    Program { name: "tollgate-dataplane", version: env!("CARGO_PKG_VERSION"), unload: true };
+const PROGRAM: Program = Program {
+    name: "tollgate-dataplane",
+    version: env!("CARGO_PKG_VERSION"),
+    unload: true,
+    restore: false,
+};
 
 fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1);
@@ -15,7 +19,8 @@ fn main() -> ExitCode {
             print!("{text}");
             Ok(())
         }
-        Ok(Errand::Run(config)) => boot::run(&config),
+        // There is no `--restore` here to be asked for.
+        Ok(Errand::Run(config) | Errand::Restore(config, _)) => boot::run(&config),
         Ok(Errand::Unload(config)) => xdp_prog::unload(&config.paths.pins).map_err(Error::from),
         Err(refusal) => {
             eprintln!("{refusal}");

@@ -16,7 +16,7 @@ use dataplane::nic::udp::Udp;
 use dataplane::rim::stand_in::StandIn;
 use dataplane::worker::{Handoff, Kind, Parts, Worker};
 use dataplane::{clock, rim};
-use link::answer::{Committed, Rerouted, Route};
+use link::answer::{Committed, Extended, Rerouted, Route};
 use link::endpoint::Transport;
 use link::layout::{ControlSide, Link, Sizes};
 use link::message::{Down, Up};
@@ -160,6 +160,11 @@ impl Office {
                     let (call, gateway) = (reroute.call, reroute.gateway);
                     Answer::Rerouted(Rerouted { call, gateway, granted: 1 })
                 }
+                Up::Ask(Ask::Extend(extend)) => {
+                    let granted_s = extend.granted_s + 10;
+                    let extend_at_s = granted_s - 5;
+                    Answer::Extended(Extended { call: extend.call, granted_s, extend_at_s })
+                }
                 Up::Ask(Ask::Abandon(_) | Ask::Register(_) | Ask::Locate(_)) | Up::Report(_) => {
                     continue;
                 }
@@ -178,6 +183,7 @@ impl Office {
         let mut route = Route::new_zeroed();
         route.call = call;
         route.customer_gateway = 3;
+        (route.granted_s, route.extend_at_s) = (10, 5);
         route.candidates_used = 1;
         route.candidates[0].gateway = 100;
         route.candidates[0].target = Endpoint::from(self.vendor).by(self.carrier);

@@ -57,6 +57,7 @@ fn fresh_worlds_hold_every_invariant_and_meet_every_trouble() {
         "busy",
         "cancelled",
         "charged",
+        "was granted more talk",
         "charged the raised price",
         "control died",
         "dataplane died",

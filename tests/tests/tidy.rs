@@ -211,8 +211,14 @@ fn no_todo_stands_alone() {
 
 #[test]
 fn unsafe_lives_only_where_the_design_allows_it() {
-    const ALLOWED: &[&str] =
-        &["dataplane/src/nic/afxdp", "xdp-prog/src/loader.rs", "xdp-prog/tests/", "crates/shm/src"];
+    const ALLOWED: &[&str] = &[
+        "dataplane/src/nic/afxdp",
+        "xdp-prog/src/loader.rs",
+        "xdp-prog/tests/",
+        "crates/shm/src",
+        // SQLite calls the disk under it through C functions; the test that cuts the power stands in for it.
+        "control/tests/power/",
+    ];
     let mut faults = Vec::new();
     for path in files(&root(), &[".rs"]) {
         let name = shown(&path);

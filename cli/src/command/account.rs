@@ -104,6 +104,13 @@ pub(crate) enum Verb {
         #[command(flatten)]
         time: Span,
     },
+    /// When it was made, locked, over or low on money, newest first; 100 unless more are asked for.
+    History {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        page: Page,
+    },
     /// Whether balances, entries and records agree; exit code 1 if not, with what differs.
     Audit,
 }
@@ -120,7 +127,7 @@ pub(crate) struct Span {
 }
 
 /// A path with the filters that were said.
-fn asked(path: &str, filters: &[(&str, &Option<String>)]) -> String {
+pub(crate) fn asked(path: &str, filters: &[(&str, &Option<String>)]) -> String {
     let said = filters.iter().filter_map(|(name, value)| value.as_ref().map(|it| (name, it)));
     let said: Vec<String> = said.map(|(name, value)| format!("{name}={}", escape(value))).collect();
     if said.is_empty() { path.to_owned() } else { format!("{path}?{}", said.join("&")) }
@@ -143,6 +150,45 @@ pub(crate) struct Flags {
     /// No call is admitted: true or false.
     #[arg(long)]
     locked: Option<bool>,
+    /// No call is admitted from then on (RFC 3339).
+    #[arg(long)]
+    expires: Option<String>,
+    /// It does not expire.
+    #[arg(long, conflicts_with = "expires")]
+    never_expires: bool,
+    /// Most calls at a time (0: as SS_MAXCONCURRENTCALL says).
+    #[arg(long)]
+    lines_max: Option<u32>,
+    /// Most new calls per second (0: no limit).
+    #[arg(long)]
+    cps_max: Option<u32>,
+    /// Longest call, s (0: no limit).
+    #[arg(long)]
+    talk_s_max: Option<u32>,
+    /// What the calls of a day may cost (0: no limit).
+    #[arg(long)]
+    spend_per_day_max: Option<String>,
+    /// IANA name of the zone by which its days begin (UTC).
+    #[arg(long)]
+    time_zone: Option<String>,
+    /// An alarm stands while the balance is under this.
+    #[arg(long, allow_negative_numbers = true)]
+    low_balance: Option<String>,
+    /// What its prefixes are: allow or deny.
+    #[arg(long)]
+    prefixes_mode: Option<String>,
+    /// Callees that it may, or may not, call; may be repeated.
+    #[arg(long = "prefix")]
+    prefixes: Vec<String>,
+    /// It may call everywhere again.
+    #[arg(long, conflicts_with_all = ["prefixes", "prefixes_mode"])]
+    prefixes_none: bool,
+    /// No calls but to TG_HOME_PREFIXES: true or false.
+    #[arg(long)]
+    international_blocked: Option<bool>,
+    /// No calls to TG_PREMIUM_PREFIXES: true or false.
+    #[arg(long)]
+    premium_blocked: Option<bool>,
     /// Whence it may be used while SS_ACCESS_IP_CHECK is 1, 192.0.2.1 or 192.0.2.0/24; may be repeated.
     #[arg(long = "access-address")]
     access_addresses: Vec<String>,
@@ -166,6 +212,20 @@ impl Flags {
             .set("credit", self.credit)
             .set("credit", unlimited)
             .set("locked", self.locked)
+            .set("expires", self.expires)
+            .set("expires", self.never_expires.then_some(serde_json::Value::Null))
+            .set("lines_max", self.lines_max)
+            .set("cps_max", self.cps_max)
+            .set("talk_s_max", self.talk_s_max)
+            .set("spend_per_day_max", self.spend_per_day_max)
+            .set("time_zone", self.time_zone)
+            .set("low_balance", self.low_balance)
+            .set("prefixes_mode", self.prefixes_mode)
+            .list("prefixes", &self.prefixes)
+            .set("prefixes_mode", self.prefixes_none.then_some(""))
+            .set("prefixes", self.prefixes_none.then(|| serde_json::json!([])))
+            .set("international_blocked", self.international_blocked)
+            .set("premium_blocked", self.premium_blocked)
             .set("recording", self.recording)
             .set("announcements", self.announcements)
             .set("access_addresses", self.access_anywhere.then(|| serde_json::json!([])))
@@ -182,7 +242,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::List { page } => context.pages(
             "/account",
             &page,
-            &["name", "role", "currency", "balance", "reserved", "credit", "calls", "locked"],
+            &["name", "role", "currency", "balance", "reserved", "credit", "calls", "state"],
         ),
         Verb::Show { name } => context.list(&path(&name), &[]),
         Verb::Create { name, fields } => {
@@ -216,6 +276,11 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             let filters = [("from", &time.from), ("to", &time.to)];
             context.list(&asked(&format!("{}/statement", path(&name)), &filters), &[])
         }
+        Verb::History { name, page } => context.pages(
+            &format!("{}/history", path(&name)),
+            &page.or_at_most(100),
+            &["at", "name", "detail"],
+        ),
         Verb::Audit => audit(context),
     }
 }

@@ -1,8 +1,9 @@
 //! `tollgate cdr`
 
 use clap::Subcommand;
+use hyper::Method;
 
-use super::Page;
+use super::{Fields, Page};
 use crate::client::escape;
 use crate::{Context, Failure};
 
@@ -19,6 +20,23 @@ pub(crate) enum Verb {
     Show {
         /// Its id.
         id: String,
+    },
+    /// Set right what it cost, beside what was charged; the same request id does so once.
+    Modify {
+        /// Its id.
+        id: String,
+        /// What the customer is charged, without tax.
+        #[arg(long, required_unless_present = "vendor_charge")]
+        charge: Option<String>,
+        /// What the vendor charges, without tax.
+        #[arg(long)]
+        vendor_charge: Option<String>,
+        /// What was wrong.
+        #[arg(long)]
+        reason: String,
+        /// Unique for this record.
+        #[arg(long)]
+        request_id: String,
     },
     /// Every matching record.
     Export {
@@ -112,6 +130,15 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             context.pages(&filter.path(), &page.or_at_most(100), &COLUMNS)
         }
         Verb::Show { id } => context.list(&format!("/cdr/{}", escape(&id)), &[]),
+        Verb::Modify { id, charge, vendor_charge, reason, request_id } => {
+            let fields = Fields::default()
+                .set("charge", charge)
+                .set("vendor_charge", vendor_charge)
+                .set("reason", Some(reason))
+                .set("request_id", Some(request_id));
+            let path = format!("/cdr/{}/correction", escape(&id));
+            context.send(Method::POST, &path, fields.body())
+        }
         Verb::Export { filter } => context.pages(&filter.path(), &Page::default(), &COLUMNS),
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod alarm;
+pub(crate) mod backup;
 pub(crate) mod call;
 pub(crate) mod cdr;
 pub(crate) mod doctor;
@@ -13,6 +14,7 @@ pub(crate) mod phone;
 pub(crate) mod recording;
 pub(crate) mod registration;
 pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod route;
 pub(crate) mod status;
 pub(crate) mod tariff;

@@ -30,6 +30,11 @@ pub(crate) enum Verb {
         #[arg(long)]
         to: Option<PathBuf>,
     },
+    /// Delete a file, if its call is over.
+    Delete {
+        /// Its name, as the list has it.
+        file: String,
+    },
 }
 
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
@@ -38,6 +43,10 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             let filter = cdr.map(|cdr| format!("?cdr={}", escape(&cdr))).unwrap_or_default();
             let columns = ["day", "file", "cdr", "kind", "bytes"];
             context.pages(&format!("/recording{filter}"), &page.or_at_most(100), &columns)
+        }
+        Verb::Delete { file } => {
+            let path = format!("/recording/{}", escape(&file));
+            context.send(Method::DELETE, &path, Body::Empty)
         }
         Verb::Fetch { file, to } => {
             let path = format!("/api/v1/recording/{}", escape(&file));

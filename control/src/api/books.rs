@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use super::{Shared, ask, history, look, question};
 use crate::Refusal;
-use crate::decide::Command;
+use crate::decide::{Command, Method};
 use crate::page::{LIMIT_MAX, Page};
 use crate::shown::{
     self, AuditShown, CounterShown, Decimal, DifferenceShown, Moment, StatementShown,
 };
 use crate::store::ledger::{Counter, EntryKind};
-use crate::store::{Books, LedgerFilter};
+use crate::store::{Books, Charged, LedgerFilter};
 
 /// How often, and how far apart, a balance is looked at that differs: what was booked just now is not on disk yet.
 const LOOKS: u32 = 10;
@@ -57,6 +57,32 @@ pub(super) async fn ledger(
     let page = Page::read(query)?;
     let filter = filter(&look(shared, &["account", name]).await?, query)?;
     history(shared, |history| history.ledger(&filter, &page))
+}
+
+/// The record that somebody wants to set right; of other requests none.
+pub(super) fn record(
+    shared: &Shared,
+    method: Method,
+    path: &[&str],
+) -> Result<Option<Box<Charged>>, Refusal> {
+    let (Method::Post, ["cdr", id, "correction"]) = (method, path) else { return Ok(None) };
+    let mut found = None;
+    history(shared, |history| {
+        found = Some(Box::new(history.charged(id)?));
+        Ok(Value::Null)
+    })?;
+    Ok(found)
+}
+
+/// A page of what became of an account's state.
+pub(super) async fn states(
+    shared: &Arc<Shared>,
+    name: &str,
+    query: &Query,
+) -> Result<Value, Refusal> {
+    let page = Page::read(query)?;
+    look(shared, &["account", name]).await?;
+    history(shared, |history| history.account_history(name, &page))
 }
 
 /// What moved a balance in a time.
@@ -148,6 +174,21 @@ pub(super) async fn audit(shared: &Arc<Shared>) -> Result<Value, Refusal> {
     }
 }
 
+/// Where books that nobody writes to differ from themselves, one sentence each.
+pub(crate) fn differences(books: &Books) -> Vec<String> {
+    let mut held = Holdings::new();
+    for sum in &books.sums {
+        let none = || Holding { name: String::new(), currency: String::new(), balance: 0 };
+        let holding = held.entry(sum.account).or_insert_with(none);
+        holding.balance = holding.balance.saturating_add(sum.amount);
+    }
+    let audit = Audit::new(books, &held, &held);
+    let told = audit.differences.into_iter().map(|(account, what, entries, other)| {
+        format!("books of account {account} differ ({what}): {entries} and {other} billionths")
+    });
+    told.collect()
+}
+
 /// Beside the threads that answer others: it reads every entry there is.
 async fn books(shared: &Arc<Shared>) -> Result<Books, Refusal> {
     let shared = Arc::clone(shared);
@@ -191,7 +232,8 @@ impl Audit {
             *audit.sums.entry(sum.account).or_default() += amount;
             *audit.sides.entry((sum.account, sum.counter.clone())).or_default() += amount;
             match Counter::from_name(&sum.counter) {
-                Some(counter) if sum.kind == EntryKind::Charge.name() => {
+                // Charges, and what was set right of them.
+                Some(counter @ (Counter::Revenue | Counter::Cost)) => {
                     *charged.entry((sum.account, counter)).or_default() -= amount;
                 }
                 Some(_) => {}

@@ -5,6 +5,7 @@
 //! everything, until users are listed ([`access`]).
 
 mod access;
+pub mod backup;
 mod body;
 mod books;
 mod hits;
@@ -14,9 +15,11 @@ pub mod openapi;
 mod password;
 mod peer;
 mod recording;
+mod report;
 pub mod routes;
 pub mod status;
 
+pub(crate) use books::differences;
 pub use peer::Peer;
 
 use std::collections::BTreeMap;
@@ -39,6 +42,7 @@ use crate::decide::{Command, Method};
 use crate::driver::Request;
 use crate::page::Page;
 use crate::reconcile::{self, SharedMaps};
+use crate::report::KindShown;
 use crate::shown::{self, ListOf, Problem};
 use crate::state::entity::Right;
 use crate::store::{CdrFilter, History};
@@ -62,6 +66,8 @@ pub struct Shared {
     pub recordings: PathBuf,
     /// Our service addresses.
     pub addresses: Vec<std::net::IpAddr>,
+    /// Where backups are, and of what.
+    pub backups: backup::Backups,
     /// How this machine is called.
     pub node: String,
     /// The clocks.
@@ -94,7 +100,7 @@ async fn handle(
     // Whoever may not ask is not listened to.
     let answer = match permitted(&shared, &peer, &parts).await {
         // The one answer that is no JSON.
-        Ok((routes::Route { path: routes::RECORDED, .. }, path)) => {
+        Ok((routes::Route { path: routes::RECORDED, method: "get", .. }, path)) => {
             let file = path.last().map_or("", String::as_str);
             tracing::info!(who = peer.name, file, "recording_fetched");
             return recording::fetch(&shared, file).await.unwrap_or_else(|no| refuse(&no));
@@ -177,11 +183,24 @@ async fn answer(
             history(shared, |history| history.cdrs(&filter, &page))
         }
         (Method::Get, ["recording"]) => recording::list(shared, &query).await,
+        (Method::Delete, ["recording", file]) => {
+            tracing::info!(who = peer.name, file, "recording_deleted");
+            recording::delete(shared, file).await
+        }
         (Method::Get, ["cdr", id]) => history(shared, |history| history.cdr(id)),
         (Method::Get, ["account", name, "ledger"]) => books::ledger(shared, name, &query).await,
         (Method::Get, ["account", name, "statement"]) => {
             books::statement(shared, name, &query).await
         }
+        (Method::Get, ["account", name, "history"]) => books::states(shared, name, &query).await,
+        (Method::Get, ["backup"]) => backup::list(shared),
+        (Method::Get, ["backup", name]) => backup::verify(shared, name).await,
+        (Method::Post, ["backup"]) => {
+            let said = body::read(route, &request.headers, body)?;
+            backup::create(shared, said.value).await
+        }
+        (Method::Get, ["reports"]) => Ok(shown::json(ListOf { items: KindShown::all() })),
+        (Method::Get, ["reports", name]) => report::report(shared, name, &query).await,
         (Method::Get, ["ledger", "audit"]) => books::audit(shared).await,
         (Method::Get, ["param", name, "history"]) => {
             let (row, page) = (crate::params::find(name)?, Page::read(&query)?);
@@ -208,7 +227,9 @@ async fn answer(
                 _ => password::fill(&query, &mut body)?,
             };
             let path = path.clone();
-            let command = Command { method, path, query, body, rates, ranges, entries: None };
+            let record = books::record(shared, method, &names)?;
+            let command =
+                Command { method, path, query, body, rates, ranges, entries: None, record };
             let mut answer = ask(shared, peer.name, command).await?;
             password::reveal(&mut answer, made);
             Ok(hits::fill(shared, &names, answer).await)
@@ -231,6 +252,7 @@ fn question(path: &[&str]) -> Command {
         rates: Vec::new(),
         ranges: None,
         entries: None,
+        record: None,
     }
 }
 

@@ -44,7 +44,10 @@ pub(super) async fn list(
     let directory = shared.recordings.clone();
     let read = move || {
         let behind = page.cursor.clone();
+        // A page reads the days that it shows, and none before.
+        let first = behind.as_deref().and_then(|place| Some(place.split_once('/')?.0));
         let days = entries(&directory).into_iter().filter(|day| day.path().is_dir());
+        let days = days.filter(|day| first.is_none_or(|first| *day.file_name() >= *first));
         let files = days.flat_map(|day| {
             let name = day.file_name();
             entries(&day.path()).into_iter().map(move |file| (name.clone(), file))
@@ -78,18 +81,38 @@ fn shown_of(day: &str, entry: &DirEntry) -> Option<RecordingShown> {
     Some(RecordingShown { cdr: cdr.to_owned(), kind, day: day.to_owned(), bytes, file })
 }
 
+/// Deletes one file; what is still written stays.
+pub(super) async fn delete(shared: &Arc<Shared>, file: &str) -> Result<Value, Refusal> {
+    let name = Name::read(file).ok_or_else(|| missing(file))?;
+    if super::status::call(shared, name.cdr).is_ok() {
+        let detail = format!("{file:?} is of a call that goes on; hang it up, or wait");
+        return Err(Refusal::new(409, "in use", detail));
+    }
+    let (directory, wanted) = (shared.recordings.clone(), file.to_owned());
+    let remove = move || find(&directory, &wanted).map(std::fs::remove_file);
+    let removed = tokio::task::spawn_blocking(remove).await.map_err(|error| unreadable(&error))?;
+    removed.ok_or_else(|| missing(file))?.map_err(|error| unreadable(&error))?;
+    Ok(Value::Null)
+}
+
+/// Where a file is; it belongs to one day.
+fn find(directory: &Path, file: &str) -> Option<PathBuf> {
+    let mut paths = entries(directory).into_iter().map(|day| day.path().join(file));
+    paths.find(|path| path.is_file())
+}
+
+fn missing(file: &str) -> Refusal {
+    Refusal::new(404, "no such recording", format!("{file:?}"))
+}
+
 /// One file, as far as it is written.
 pub(super) async fn fetch(shared: &Arc<Shared>, file: &str) -> Result<Response<Body>, Refusal> {
-    let missing = || Refusal::new(404, "no such recording", format!("{file:?}"));
-    let name = Name::read(file).ok_or_else(missing)?;
+    let name = Name::read(file).ok_or_else(|| missing(file))?;
     let (directory, wanted) = (shared.recordings.clone(), file.to_owned());
-    let find = move || {
-        let days = entries(&directory);
-        let mut paths = days.into_iter().map(|day| -> PathBuf { day.path().join(&wanted) });
-        paths.find(|path| path.is_file())
-    };
-    let path = tokio::task::spawn_blocking(find).await.map_err(|error| unreadable(&error))?;
-    let file = File::open(path.ok_or_else(missing)?).await.map_err(|error| unreadable(&error))?;
+    let look = move || find(&directory, &wanted);
+    let path = tokio::task::spawn_blocking(look).await.map_err(|error| unreadable(&error))?;
+    let path = path.ok_or_else(|| missing(file))?;
+    let file = File::open(path).await.map_err(|error| unreadable(&error))?;
     let length = file.metadata().await.map_err(|error| unreadable(&error))?.len();
     let chunks = futures_util::stream::try_unfold(file.take(length), |mut file| async move {
         let mut chunk = Vec::with_capacity(CHUNK_BYTES);

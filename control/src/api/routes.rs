@@ -6,21 +6,24 @@ use std::sync::LazyLock;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
-use super::openapi;
+use super::{openapi, report};
 use crate::Refusal;
 use crate::decide::books::Booking;
 use crate::decide::command::NewDrain;
+use crate::decide::correct::NewCorrection;
 use crate::decide::firewall::NewDenial;
 use crate::decide::opening::{NewCode, NewOpening, NewTrust};
 use crate::decide::parameter::NewValue;
+use crate::report::{KindShown, ReportShown};
+use crate::shown::backup::{BackupExamined, BackupShown, NewBackup};
 use crate::shown::{
-    AbuserShown, AccountShown, AlarmShown, AuditShown, BookedShown, CallShown, CdrShown, CodeMade,
-    CodeShown, DeniedShown, DrainShown, DriverCounter, DriverLimit, EventShown, GeoRangeShown,
-    GeoShown, ImportEntryShown, ImportShown, ImportTaken, LedgerShown, ListOf, MappingShown,
-    PacketExplained, PageOf, ParameterChangeShown, ParameterShown, PhoneShown, PresetShown,
-    QualityShown, RangesTaken, RatesTaken, RecordingShown, RegistrationShown, RouteExplained,
-    RoutingShown, SignatureShown, StatementShown, Status, SuspensionShown, TalkerShown,
-    TariffShown, TrustedShown,
+    AbuserShown, AccountEventShown, AccountShown, AlarmShown, AuditShown, BookedShown, CallShown,
+    CdrShown, CodeMade, CodeShown, CorrectedShown, DeniedShown, DrainShown, DriverCounter,
+    DriverLimit, EventShown, GeoRangeShown, GeoShown, ImportEntryShown, ImportShown, ImportTaken,
+    LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, ParameterChangeShown,
+    ParameterShown, PhoneShown, PresetShown, QualityShown, RangesTaken, RatesTaken, RecordingShown,
+    RegistrationShown, RouteExplained, RoutingShown, SignatureShown, StatementShown, Status,
+    SuspensionShown, TalkerShown, TariffShown, TrustedShown,
 };
 use crate::state::OURS;
 use crate::state::entity::Phone;
@@ -252,6 +255,16 @@ pub const ROUTES: &[Route] = &[
         "What moved a balance in a time",
         &["from", "to"],
     ),
+    pages::<AccountEventShown>(
+        "/account/{name}/history",
+        "When it was made, locked, over or low on money, newest first",
+    ),
+    look::<ListOf<KindShown>>("/reports", "Which reports there are"),
+    asked::<ReportShown>(
+        "/reports/{kind}",
+        "A report of ended calls or of balances",
+        report::QUERY,
+    ),
     look::<AuditShown>("/ledger/audit", "Whether balances, entries and records agree"),
     pages::<TariffShown>("/tariff", "Tariffs"),
     say::<TariffShown>("post", "/tariff", "Create a tariff", Takes::One(of::<TariffHead>)),
@@ -349,11 +362,32 @@ pub const ROUTES: &[Route] = &[
         ],
     ),
     look::<CdrShown>("/cdr/{id}", "One call record"),
+    Route {
+        right: Right::Correct,
+        ..say::<CorrectedShown>(
+            "post",
+            "/cdr/{id}/correction",
+            "Set right what a stored call costs, once per request id",
+            Takes::One(of::<NewCorrection>),
+        )
+    },
+    delete(RECORDED, "Delete one of them, if its call is over"),
     asked::<PageOf<RecordingShown>>(
         "/recording",
         "Files of recorded calls, the oldest day first",
         &["cdr", "limit", "cursor"],
     ),
+    look::<ListOf<BackupShown>>("/backup", "Backups, the oldest first"),
+    say::<BackupExamined>(
+        "post",
+        "/backup",
+        "Copy the database as it is now, beside its use, and verify the copy",
+        Takes::One(of::<NewBackup>),
+    ),
+    operate(look::<BackupExamined>(
+        "/backup/{file}",
+        "Verify a backup: its checksum, its structure, its books",
+    )),
     Route {
         right: Right::Administer,
         ..look::<String>(RECORDED, "One of them, as audio/wav or application/vnd.tcpdump.pcap")

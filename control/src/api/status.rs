@@ -93,6 +93,7 @@ fn status_of(shared: &Shared, held: &Held) -> Status {
         ready: dataplane && held.store && rules && !held.draining,
         dataplane,
         store: held.store,
+        spill: held.spill.clone(),
         guard,
         draining: held.draining,
         calls: held.calls,
@@ -260,6 +261,11 @@ pub(super) async fn metrics(shared: &Arc<Shared>) -> String {
         let _ = writeln!(out, "# TYPE tollgate_ready gauge\ntollgate_ready {ready}");
         let alarms = status.alarms;
         let _ = writeln!(out, "# TYPE tollgate_alarms gauge\ntollgate_alarms {alarms}");
+        let (groups, bytes) = (status.spill.groups, status.spill.bytes);
+        let _ =
+            writeln!(out, "# TYPE tollgate_spilled_groups gauge\ntollgate_spilled_groups {groups}");
+        let _ =
+            writeln!(out, "# TYPE tollgate_spilled_bytes gauge\ntollgate_spilled_bytes {bytes}");
         out.push_str("# TYPE tollgate_gateway_online gauge\n");
         for (name, online) in &held.gateways {
             let name = label(name);

@@ -8,21 +8,18 @@ use link::profile::Wishes;
 use link::record::{ATTEMPTS_MAX, EndReason, RECORDED_WAV};
 use link::{Answer, CallRecord, Endpoint, Text};
 use numbers::Number;
-use rating::charge::affordable_s;
-use rating::{Asked, Money, Rounding, Terms};
+use rating::{Asked, Rounding, Terms};
 use routing::{Choice, Health, Known, Limits, MappingGateway, Query, RoutingGateway, select};
 
 use super::callee::Found;
 use super::caller::{Numbers, Stranger, is_withheld, numbers_of, said_caller};
+use super::credit::Grant;
 use super::{Live, Office};
 use crate::Time;
 use crate::cdr::{self, Cdr};
 use crate::state::customer::{Customer, INTERNATIONAL};
 use crate::state::entity::Kind;
 use crate::store::Change;
-
-/// Longest call of an account that can run dry, s: what is reserved at once.
-const PREPAID_TALK_S_MAX: u64 = 7_200;
 
 /// Places of one vendor that a call tries, so that others are left.
 const PLACES_MAX: usize = 3;
@@ -37,6 +34,11 @@ pub(super) struct No {
 impl No {
     pub(super) fn new(status: u16, reason: EndReason) -> Self {
         Self { status, reason, retry_after_s: 0 }
+    }
+
+    /// More new calls in a second than agreed.
+    pub(super) fn at_pace() -> Self {
+        Self { retry_after_s: 1, ..Self::new(503, EndReason::RateLimit) }
     }
 
     pub(super) fn reason(&self) -> EndReason {
@@ -106,18 +108,19 @@ impl Office {
         }
         let gateway = &customer.gateway;
         self.check_room(time, gateway)?;
-        let (terms, talk_s, reserved, found) =
-            if let Some(found) = self.pick_up(&customer, admit)? {
-                (link::record::Terms::default(), 0, Money::ZERO, found)
-            } else {
-                self.check_abuse(time, gateway.account, &callee)?;
-                let terms = self.terms(time, gateway, caller, &callee)?;
-                let (talk_s, reserved) = self.check_money(gateway, &terms)?;
-                let found = self.find(time, &customer, source, caller, callee)?;
-                (link::record::Terms { words: terms.to_words() }, talk_s, reserved, found)
-            };
+        let (terms, granted, found) = if let Some(found) = self.pick_up(&customer, admit)? {
+            (None, Grant::default(), found)
+        } else {
+            self.check_destination(gateway.account, &callee)?;
+            self.check_abuse(time, gateway.account, &callee)?;
+            let terms = self.terms(time, gateway, caller, &callee)?;
+            let granted = self.admit_credit(time, gateway, &terms)?;
+            let found = self.find(time, &customer, source, caller, callee)?;
+            (Some(terms), granted, found)
+        };
         let first = found.candidates.first().ok_or(No::new(503, EndReason::NoRoute))?.gateway;
 
+        self.take_account_pace(time, gateway.account);
         self.state.limiters.entry(gateway.id).or_default().take_pace(time.now, gateway.limits);
         if let Some(gateway) = self.state.routings.get(&first) {
             let limits = gateway.limits;
@@ -128,7 +131,8 @@ impl Office {
         let asked = Some(Box::new(*admit));
         let since = time.now;
         let may_try = found.candidates.iter().map(|candidate| candidate.gateway).collect();
-        let live = Live { worker, key, mapping, account, routing, reserved, since, may_try, asked };
+        let live =
+            Live { worker, key, mapping, account, routing, terms, granted, since, may_try, asked };
         self.take(admit.record, live);
 
         let callee_wishes = self.state.customers.of_number(&callee).map(|phone| phone.wishes);
@@ -143,10 +147,14 @@ impl Office {
         let mut route = Route {
             call: admit.call,
             customer_gateway: mapping,
-            talk_s,
+            granted_s: granted.granted_s,
+            extend_at_s: granted.extend_at_s,
+            grace_s: self.grace_s(account),
             caller_billed: text(caller),
             callee_billed: text(Some(callee)),
-            customer_terms: terms,
+            customer_terms: terms.map_or_else(Default::default, |terms| link::record::Terms {
+                words: terms.to_words(),
+            }),
             candidates_used: 0,
             switches_max: self.state.values.number("SS_GATEWAY_SWITCH_LIMIT") as u32,
             flags,
@@ -258,21 +266,16 @@ impl Office {
 
     /// Locks, lines and pace on the customer's side.
     fn check_room(&self, time: Time, mapping: &MappingGateway) -> Result<(), No> {
-        let account = self.state.account_of(mapping.account);
-        if mapping.locked || account.is_none_or(|account| account.locked) {
+        if mapping.locked {
             return Err(No::new(403, EndReason::Locked));
         }
+        self.check_account(time, mapping.account)?;
         let limiter = self.state.limiters.get(&mapping.id);
         if limiter.is_some_and(|limiter| !limiter.has_line(mapping.limits)) {
             return Err(No::new(503, EndReason::LinesFull));
         }
-        let calls = self.state.balances.get(&mapping.account).map_or(0, |balance| balance.calls);
-        let calls_max = self.state.values.number("SS_MAXCONCURRENTCALL");
-        if calls_max > 0 && u64::from(calls) >= calls_max {
-            return Err(No::new(503, EndReason::LinesFull));
-        }
         if limiter.is_some_and(|limiter| !limiter.has_pace(time.now, mapping.limits)) {
-            return Err(No { retry_after_s: 1, ..No::new(503, EndReason::RateLimit) });
+            return Err(No::at_pace());
         }
         Ok(())
     }
@@ -294,36 +297,6 @@ impl Office {
         // Settled here, not at the end: what was agreed at the INVITE is what the record is charged by.
         let is_free = self.state.values.has_prefix("BILLING_FREE_E164S", callee.as_str());
         Ok(Terms::customer(if is_free { price.free() } else { price }, self.rounding()))
-    }
-
-    /// How long the balance lets the call last, and what is held for it.
-    pub(super) fn check_money(
-        &self,
-        mapping: &MappingGateway,
-        terms: &Terms,
-    ) -> Result<(u32, Money), No> {
-        let limited = self.state.values.number("SS_ENABLE_CALL_LIMIT") == 1;
-        let longest = if limited { mapping.talk_s_max } else { 0 };
-        if terms.price.is_free() {
-            return Ok((longest, Money::ZERO));
-        }
-        let Some(credit) = self.state.account_of(mapping.account).and_then(|one| one.credit) else {
-            return Ok((longest, Money::ZERO));
-        };
-        let none = || No::new(403, EndReason::NoBalance);
-        let balance = self.state.balances.get(&mapping.account).copied().unwrap_or_default();
-        let available = balance.amount.plus(credit).and_then(|sum| sum.minus(balance.reserved));
-        let available = available.map_err(|_| none())?;
-        let most = if longest == 0 { PREPAID_TALK_S_MAX } else { longest.into() };
-        let talk_s = affordable_s(available, &terms.price, &terms.rounding, most);
-        let advance_s = self.state.values.number("PREVENT_OVERDRAFT_ADVANCE_TIME") * 60;
-        if talk_s == 0 || talk_s < advance_s.min(most) {
-            return Err(none());
-        }
-        // The whole grant is held, so that parallel calls on one balance never overspend.
-        let reserved = terms.charge(talk_s * 1000).and_then(|charge| charge.total());
-        let reserved = reserved.map_err(|_| none())?;
-        Ok((u32::try_from(talk_s).unwrap_or(u32::MAX), reserved))
     }
 
     /// The vendors that serve a number, in their order, behind what was found already.

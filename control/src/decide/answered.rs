@@ -34,6 +34,7 @@ impl Office {
             Ask::Abandon(abandon) => self.handle_abandon(time, worker, abandon),
             Ask::Register(register) => self.handle_register(time, worker, register),
             Ask::Locate(locate) => self.handle_locate(time, worker, locate),
+            Ask::Extend(extend) => self.handle_extend(time, worker, extend, record()),
         }
     }
 
@@ -44,6 +45,7 @@ impl Office {
         if let Some(live) = self.live.get_mut(&record.id) {
             live.asked = None;
         }
+        self.hold_answered(&record);
         let cdr = self.cdr(record);
         let sequence = self.change(Change::CdrStart(Box::new(cdr)));
         self.wait(sequence, Waiting::Commit(worker, answered.call));

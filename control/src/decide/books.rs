@@ -7,6 +7,7 @@
 //! | payment | + what came from a customer, or went to a vendor | cash, settled |
 //! | refund | − what went back to a customer, or came back from a vendor | cash, settled |
 //! | correction | ± | correction |
+//! | correction of a record (`correct.rs`) | ± | revenue, cost |
 //!
 //! What people book has a request id: the same one books once, however often it comes and whoever was restarted
 //! meanwhile.
@@ -41,12 +42,12 @@ pub(crate) struct Booking {
 }
 
 /// What an entry says beside its account and amount.
-struct Said<'s> {
-    kind: EntryKind,
-    counter: Counter,
-    reference: String,
-    who: &'s str,
-    memo: String,
+pub(super) struct Said<'s> {
+    pub(super) kind: EntryKind,
+    pub(super) counter: Counter,
+    pub(super) reference: String,
+    pub(super) who: &'s str,
+    pub(super) memo: String,
 }
 
 impl Booking {
@@ -157,6 +158,9 @@ impl Office {
             // A vendor's balance is what we paid less what we owe: it falls by its charges as well.
             let charged = Money::ZERO.minus(fee);
             let charged = charged.and_then(|charge| self.move_balance(time, account, charge, said));
+            if side == "customer" {
+                self.note_spent(time, account, fee);
+            }
             if charged.is_err() {
                 let name = self.state.name_of(entity::Kind::Account, account).to_owned();
                 let detail = format!(
@@ -181,11 +185,26 @@ impl Office {
         amount: Money,
         said: Said<'_>,
     ) -> Result<Money, rating::MoneyFault> {
+        let entry = self.moved(time, account, amount, said)?;
+        let balance = Money::from_billionths(entry.balance);
+        self.change(Change::Ledger(Box::new(entry)));
+        self.watch_balance(time, account);
+        Ok(balance)
+    }
+
+    /// The entry of a balance that moved. Whoever asks for it stores it, then looks at the balance.
+    pub(super) fn moved(
+        &mut self,
+        time: Time,
+        account: u32,
+        amount: Money,
+        said: Said<'_>,
+    ) -> Result<LedgerEntry, rating::MoneyFault> {
         let balance = self.state.balances.entry(account).or_default();
         balance.amount = balance.amount.plus(amount)?;
         let balance = balance.amount;
         let Said { kind, counter, reference, who, memo } = said;
-        let entry = LedgerEntry {
+        Ok(LedgerEntry {
             account,
             at_us: time.wall_us,
             kind,
@@ -195,9 +214,7 @@ impl Office {
             reference,
             who: who.to_owned(),
             memo,
-        };
-        self.change(Change::Ledger(Box::new(entry)));
-        Ok(balance)
+        })
     }
 }
 

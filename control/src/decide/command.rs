@@ -26,8 +26,8 @@ use crate::state::binding::{Binding, transport_name};
 use crate::state::customer::Customer;
 use crate::state::entity::{self, Entity, Kind, RateRow};
 use crate::state::imports::Entries;
-use crate::store::Change;
 use crate::store::ledger::EntryKind;
+use crate::store::{Change, Charged};
 use crate::{Refusal, Time};
 
 /// What is done with a resource.
@@ -62,6 +62,8 @@ pub struct Command {
     pub ranges: Option<Arc<GeoSet>>,
     /// Entries of an import of the deny list.
     pub entries: Option<Arc<Entries>>,
+    /// The stored record that is to be set right.
+    pub record: Option<Box<Charged>>,
 }
 
 /// Whether new calls are to be refused.
@@ -125,6 +127,7 @@ impl Office {
                 draining: self.draining,
                 calls: self.live.len(),
                 store: !self.journal.stands("store_failed", "store"),
+                spill: self.spill.clone(),
                 alarms: self.journal.alarms_standing(),
                 gateways: self.gateways_watched(),
                 registrations: self.registrations(),
@@ -163,6 +166,11 @@ impl Office {
             }
             (Method::Post, ["account", name, "correction"]) => {
                 self.book_by_hand(time, who, EntryKind::Correction, name, body)
+            }
+            (Method::Post, ["cdr", id, "correction"]) => {
+                let record =
+                    command.record.as_deref().ok_or_else(|| Refusal::missing("CDR", id))?;
+                self.correct_record(time, who, record, body)
             }
             (Method::Get, ["tariff", name, "rate"]) => {
                 let page = Page::read(&command.query)?;
@@ -274,7 +282,11 @@ impl Office {
             },
             Method::Patch => {
                 let plain = self.state.plain_profile();
+                let was = self.state.account(name).cloned().ok().filter(|_| kind == Kind::Account);
                 let entity = self.state.update(kind, name, body)?;
+                if let (Some(was), Entity::Account(is)) = (was, &entity) {
+                    self.note_state(time, who, &was, is);
+                }
                 self.tell_plain(&plain);
                 self.saved(time, "changed", &entity, by_whom(who, &entity));
                 // Whoever registered by the old password proved something else.
@@ -386,6 +398,8 @@ impl Office {
             Entity::Account(account) => {
                 let balance = self.state.balances.get(&account.id).copied().unwrap_or_default();
                 shown::json(AccountShown {
+                    state: account.state_at(time.wall_us),
+                    spent_today: self.spent_today(time, &account).into(),
                     account,
                     balance: balance.amount.into(),
                     reserved: balance.reserved.into(),

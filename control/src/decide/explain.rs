@@ -114,7 +114,9 @@ impl Office {
         }
         let price = self.state.price(customer.gateway.tariff, &query.asked);
         let is_abuse = self.is_refused_for_abuse(time, customer.gateway.account, &callee);
+        let is_barred = self.check_destination(customer.gateway.account, &callee).is_err();
         let no = match price {
+            _ if is_barred => Some(EndReason::DestinationBarred),
             _ if is_abuse => Some(EndReason::DestinationAbuse),
             None => Some(EndReason::NoRate),
             Some(price) if price.locked => Some(EndReason::DestinationLocked),

@@ -15,6 +15,7 @@
 
 mod abuse;
 mod access;
+pub mod account;
 mod admit;
 mod answered;
 pub(crate) mod books;
@@ -24,6 +25,8 @@ mod certificates;
 mod challenged;
 mod chance;
 pub(crate) mod command;
+pub(crate) mod correct;
+mod credit;
 mod departed;
 mod digest;
 mod downward;
@@ -49,6 +52,7 @@ mod quality;
 mod recordings;
 mod register;
 mod sight;
+mod standing;
 mod suspend;
 mod upstream;
 mod vanished;
@@ -70,7 +74,7 @@ use rating::{Money, Terms};
 
 use crate::Time;
 use crate::journal::{Event, Journal, Severity};
-use crate::shown::{AskFigures, RegistrationFigures};
+use crate::shown::{AskFigures, RegistrationFigures, SpillFigures};
 use crate::state::State;
 use crate::store::{Change, Loaded};
 
@@ -89,7 +93,9 @@ struct Live {
     account: u32,
     /// Whose line it holds on the vendors' side.
     routing: u32,
-    reserved: Money,
+    /// What it is charged by; none: nothing, or not known yet.
+    terms: Option<Terms>,
+    granted: credit::Grant,
     /// When it was admitted, or found running.
     since: link::Instant,
     /// Routing gateways that it may go to yet without another word of ours.
@@ -153,6 +159,8 @@ pub struct Office {
     /// Number of the last change handed out by `poll_change` or waiting in it.
     sequence: u64,
     stored: u64,
+    /// What the storage thread keeps for a database that takes nothing.
+    spill: SpillFigures,
     waiting: VecDeque<(u64, Waiting)>,
     released: VecDeque<(usize, CallKey, [u64; 2])>,
     draining: bool,
@@ -169,6 +177,7 @@ pub struct Office {
     /// Vendors that are given by name.
     names: names::Names,
     departed: departed::Departed,
+    watched: account::Watched,
     chance: Chance,
 }
 
@@ -229,9 +238,13 @@ impl Office {
             let balance = office.state.balances.entry(account).or_default();
             balance.amount = Money::from_billionths(billionths);
         }
+        office.watched = account::Watched::restore(loaded.spent);
         office.heartbeat.opened = loaded.opened;
         office.heartbeat.last_us = loaded.heartbeat_us;
         office.state.booked = loaded.booked.into_iter().collect();
+        for it in loaded.corrected {
+            office.state.corrected.entry(it.id).or_default().push(it);
+        }
         office.state.restore_ids(loaded.ids_used);
         office.state.located =
             loaded.located.into_iter().map(|it| (it.target, it.servers)).collect();
@@ -290,15 +303,22 @@ impl Office {
         let customer = self.state.customers.get(mapping);
         let account = customer.map_or(0, |customer| customer.gateway.account);
         let routing = record.attempts().last().map_or(0, |attempt| attempt.gateway);
-        // What was granted is forgotten, so all is held that it can have been.
         let terms = Terms::from_words(&record.customer_terms.words);
-        let held = terms.zip(customer);
-        let held = held.and_then(|(terms, it)| self.check_money(&it.gateway, &terms).ok());
-        let reserved = held.map_or(Money::ZERO, |(_, reserved)| reserved);
+        let granted = self.granted_before(terms.as_ref(), record);
         let since = time.now;
         let may_try = Vec::new();
-        let live =
-            Live { worker, key, mapping, account, routing, reserved, since, may_try, asked: None };
+        let live = Live {
+            worker,
+            key,
+            mapping,
+            account,
+            routing,
+            terms,
+            granted,
+            since,
+            may_try,
+            asked: None,
+        };
         self.take(record.id, live);
         // An answer whose ask the former control did not read; a start is written once anyway.
         if record.attempts().iter().any(|attempt| attempt.answered_ms != NEVER) {
@@ -348,7 +368,7 @@ impl Office {
         }
         let balance = self.state.balances.entry(live.account).or_default();
         balance.calls += 1;
-        balance.reserved = balance.reserved.plus(live.reserved).unwrap_or(balance.reserved);
+        balance.reserved = balance.reserved.plus(live.granted.reserved).unwrap_or(balance.reserved);
         self.live_at.insert((live.worker, live.key), id);
         self.live.insert(id, live);
     }
@@ -367,7 +387,7 @@ impl Office {
         }
         if let Some(balance) = self.state.balances.get_mut(&live.account) {
             balance.calls = balance.calls.checked_sub(1).expect("a call is counted while it lives");
-            balance.reserved = balance.reserved.minus(live.reserved).unwrap_or(Money::ZERO);
+            balance.reserved = balance.reserved.minus(live.granted.reserved).unwrap_or(Money::ZERO);
         }
         Some(live)
     }
@@ -415,20 +435,6 @@ impl Office {
                 }
                 Waiting::Release(worker, call, id) => self.released.push_back((worker, call, id)),
             }
-        }
-    }
-
-    /// The store cannot: an alarm stands until it can again.
-    pub fn handle_store_trouble(&mut self, time: Time, trouble: Option<String>) {
-        match trouble {
-            Some(detail) => self.journal.raise(Event {
-                at_us: time.wall_us,
-                name: "store_failed",
-                subject: "store".into(),
-                severity: Severity::Critical,
-                detail,
-            }),
-            None => self.journal.clear(time.wall_us, "store_failed", "store"),
         }
     }
 
@@ -497,6 +503,7 @@ impl Office {
         self.nonces.forget(time.now);
         self.handle_defence_time(time);
         self.handle_abuse_time(time);
+        self.handle_accounts_time(time);
         self.watch_logins(time);
         self.expire_bindings(time);
         self.keep_alive(time);

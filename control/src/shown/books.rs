@@ -14,6 +14,50 @@ pub struct BookedShown {
     pub repeated: bool,
 }
 
+/// What a stored call costs since it was set right.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CorrectedShown {
+    /// The customer's charge.
+    pub charge: Decimal,
+    /// Tax on it.
+    pub tax: Decimal,
+    /// The vendor's charge.
+    pub vendor_charge: Decimal,
+    /// Tax on it.
+    pub vendor_tax: Decimal,
+    /// The request id set it right before; nothing moved.
+    pub repeated: bool,
+}
+
+/// What was set right of a stored call.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CorrectionShown {
+    /// When.
+    pub at: Moment,
+    /// By whom.
+    pub who: String,
+    /// Why.
+    pub reason: String,
+    /// Tells it from others of the record.
+    pub request_id: String,
+    /// The customer's charge before.
+    pub old_charge: Decimal,
+    /// Tax on it.
+    pub old_tax: Decimal,
+    /// The customer's charge since.
+    pub charge: Decimal,
+    /// Tax on it.
+    pub tax: Decimal,
+    /// The vendor's charge before.
+    pub old_vendor_charge: Decimal,
+    /// Tax on it.
+    pub old_vendor_tax: Decimal,
+    /// The vendor's charge since.
+    pub vendor_charge: Decimal,
+    /// Tax on it.
+    pub vendor_tax: Decimal,
+}
+
 /// One entry of a balance.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct LedgerShown {

@@ -193,7 +193,23 @@ impl State {
         let hosts = self.routings.get(&gateway).map_or(&[][..], |it| &it.hosts);
         let is_outside = |host: &IpAddr| !self.fences.passes(gateway, *host);
         let is_fenced = !hosts.is_empty() && hosts.iter().all(is_outside);
-        if is_fenced { Health::Fenced } else { health }
+        match health {
+            _ if is_fenced => Health::Fenced,
+            Health::Offline => health,
+            _ if self.is_broke(gateway) => Health::Broke,
+            _ => health,
+        }
+    }
+
+    /// Whether a vendor gives no more credit, and calls are kept from it then.
+    fn is_broke(&self, gateway: u32) -> bool {
+        if self.values.number("SERVER_VERIFY_CLEARING_CUSTOMER") == 0 {
+            return false;
+        }
+        let account = self.routings.get(&gateway).map_or(0, |it| it.account);
+        let Some(credit) = self.account_of(account).and_then(|it| it.credit) else { return false };
+        let balance = self.balances.get(&account).copied().unwrap_or_default();
+        balance.amount.plus(credit).is_ok_and(|left| left <= rating::Money::ZERO)
     }
 
     /// Takes up the access list of an account.

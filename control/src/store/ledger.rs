@@ -118,7 +118,9 @@ impl Booked {
     /// The account and the request id in the reference of an entry that somebody booked.
     #[must_use]
     pub fn request(reference: &str) -> Option<(u32, &str)> {
-        let (_, rest) = reference.split_once(':')?;
+        let (kind, rest) = reference.split_once(':')?;
+        // That of a record names the record.
+        EntryKind::from_name(kind)?;
         let (account, request_id) = rest.split_once(':')?;
         Some((account.parse().ok()?, request_id))
     }

@@ -4,8 +4,12 @@
 //! and each group is durable before the loop hears of it; nothing that waited for durability (an
 //! answer, a free slot, a reply) goes out before.
 
+pub mod correction;
+mod kept;
 pub mod ledger;
+pub mod spill;
 pub mod sqlite;
+pub mod writer;
 
 use std::net::IpAddr;
 
@@ -19,14 +23,17 @@ use serde_json::Value;
 use crate::cdr::Cdr;
 use crate::journal::Event;
 use crate::page::Page;
+use crate::report::{Asked, ReportShown};
 use crate::resolve::Server;
 use crate::state::binding::Binding;
 use crate::state::entity::{Entity, Kind, RateRow};
 use crate::state::imports::Entries;
+pub use correction::{Amounts, Charged, Corrected, Correction};
 pub use ledger::{Booked, Books, LedgerEntry, LedgerFilter, Statement};
+pub use spill::Place;
 
 /// One thing to make durable.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Change {
     /// A document is this now.
     Put(Box<Entity>),
@@ -44,9 +51,9 @@ pub enum Change {
     /// This rate is gone.
     RateGone(u32, String),
     /// A geo set has these addresses now.
-    GeoRanges(u32, Arc<GeoSet>),
+    GeoRanges(u32, #[serde(with = "kept::geo")] Arc<GeoSet>),
     /// An import of the deny list holds these now.
-    ImportEntries(u32, Arc<Entries>),
+    ImportEntries(u32, #[serde(with = "kept::entries")] Arc<Entries>),
     /// A parameter has another value.
     Parameter(Box<ParameterChange>),
     /// A balance moved. A second entry with the same reference is ignored: it is the same one.
@@ -57,6 +64,8 @@ pub enum Change {
     BindingGone(u32, String),
     /// An owner can be reached by no contact.
     BindingsGone(u32),
+    /// A stored record costs something else. A second one with the same request id is ignored.
+    Correction(Box<Correction>),
     /// An answered call whose end is not known yet.
     CdrStart(Box<Cdr>),
     /// A call with its end.
@@ -280,8 +289,12 @@ pub struct Loaded {
     pub parameters: Vec<(String, String)>,
     /// Balances: the sum of each account's entries, in billionths.
     pub balances: Vec<(u32, i64)>,
+    /// What calls cost accounts within their last day or so: account, quarter of an hour since 1970, billionths.
+    pub spent: Vec<(u32, u64, i64)>,
     /// What people booked, by account and request id, so that a repeated request is told from a new one.
     pub booked: Vec<((u32, String), Booked)>,
+    /// What was set right of records, the first first.
+    pub corrected: Vec<Corrected>,
     /// Where phones can be reached, by the number of their owner.
     pub bindings: Vec<(u32, Binding)>,
     /// Answered calls without an end.
@@ -331,6 +344,17 @@ pub trait Store: Send {
     /// # Errors
     /// When the database cannot be read.
     fn has_end(&mut self, id: [u64; 2]) -> Result<bool, Error>;
+    /// Makes changes durable that were [spilled](spill) up to this place, and the place with them: what is replayed once
+    /// more is skipped by it.
+    ///
+    /// # Errors
+    /// When nothing of it is durable.
+    fn commit_spilled(&mut self, through: Place, changes: &[Change]) -> Result<(), Error>;
+    /// Up to which place what was spilled is durable.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn spilled_through(&mut self) -> Result<Place, Error>;
 }
 
 /// What history may be asked for. Every field narrows it.
@@ -374,6 +398,11 @@ pub trait History: Send {
     /// # Errors
     /// When there is none.
     fn cdr(&mut self, id: &str) -> Result<Value, crate::Refusal>;
+    /// What a record was charged at its end.
+    ///
+    /// # Errors
+    /// When there is none, or it has no end yet.
+    fn charged(&mut self, id: &str) -> Result<Charged, crate::Refusal>;
     /// A page of an account's ledger, newest first.
     ///
     /// # Errors
@@ -389,9 +418,24 @@ pub trait History: Send {
     /// # Errors
     /// When the database cannot be read, or a sum is too large.
     fn books(&mut self) -> Result<Books, crate::Refusal>;
+    /// A page of what became of an account's state, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn account_history(&mut self, name: &str, page: &Page) -> Result<Value, crate::Refusal>;
     /// A page of who changed a parameter when, newest first.
     ///
     /// # Errors
     /// When the database cannot be read.
     fn parameter_history(&mut self, name: &str, page: &Page) -> Result<Value, crate::Refusal>;
+    /// A report of what was stored at one moment.
+    ///
+    /// # Errors
+    /// When it names nobody, takes too long, or a sum is too large.
+    fn report(&mut self, asked: &Asked) -> Result<ReportShown, crate::Refusal>;
+    /// Another door to the same history, so that a long read keeps nobody waiting.
+    ///
+    /// # Errors
+    /// When the database cannot be opened.
+    fn another(&self) -> Result<Box<dyn History>, crate::Refusal>;
 }

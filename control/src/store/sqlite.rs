@@ -1,7 +1,12 @@
 //! The embedded store: one SQLite file in WAL mode, groups of changes in one transaction each.
 
+pub mod backup;
+mod corrections;
 mod ledger;
+mod place;
 mod records;
+mod reports;
+mod spilled;
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,14 +19,16 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use zerocopy::FromBytes;
 
+use self::place::Place;
 use super::{
-    Books, CdrFilter, Change, Error, History, LedgerFilter, Loaded, Located, Opened,
-    ParameterChange, Statement, Store,
+    Books, CdrFilter, Change, Charged, Error, History, LedgerFilter, Loaded, Located, Opened,
+    ParameterChange, Statement, Store, spill,
 };
 use crate::Refusal;
 use crate::cdr::id_text;
 use crate::page::Page;
-use crate::shown::{self, Moment, ParameterChangeShown};
+use crate::report::{Asked, ReportShown};
+use crate::shown::{self, AccountEventShown, Moment, ParameterChangeShown};
 use crate::state::entity::{Entity, Kind};
 use crate::state::imports::Entries;
 use crate::state::profile;
@@ -79,7 +86,9 @@ const MIGRATIONS: &[&str] = &["
     ALTER TABLE cdr ADD COLUMN vendor_tax INTEGER NOT NULL DEFAULT 0;
     DROP INDEX cdr_started;
     DROP INDEX cdr_customer;
-"];
+", "
+    CREATE INDEX event_subject ON event (subject, id);
+", corrections::TABLE];
 
 /// How long another connection's lock is waited for.
 const BUSY: Duration = Duration::from_millis(250);
@@ -97,6 +106,7 @@ fn failed(what: &str) -> impl FnOnce(rusqlite::Error) -> Error + '_ {
 /// The writing connection.
 pub struct Sqlite {
     connection: Connection,
+    place: Place,
 }
 
 impl Sqlite {
@@ -114,8 +124,9 @@ impl Sqlite {
             )
             .map_err(failed(&what))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        let mut store = Self { connection };
+        let mut store = Self { connection, place: Place::default() };
         store.migrate(&what)?;
+        store.place = Place::of(path).map_err(|error| lost(&what, error))?;
         Ok(store)
     }
 
@@ -141,6 +152,38 @@ impl Sqlite {
     }
 }
 
+impl Sqlite {
+    /// One transaction.
+    fn store(&mut self, changes: &[Change], through: Option<spill::Place>) -> Result<(), Error> {
+        let what = "storing changes";
+        self.expect_in_place(what)?;
+        let group = self.connection.transaction().map_err(failed(what))?;
+        let mut days = records::days(&group).map_err(failed(what))?;
+        for change in changes {
+            apply(&group, &mut days, change).map_err(failed(what))?;
+        }
+        if let Some(through) = through {
+            spilled::note(&group, through).map_err(failed(what))?;
+        }
+        group.commit().map_err(failed(what))
+    }
+
+    /// A file that is moved or deleted under us takes what is written, and nobody finds it again.
+    fn expect_in_place(&mut self, what: &str) -> Result<(), Error> {
+        let Err(gone) = self.place.check() else { return Ok(()) };
+        if gone.is_log {
+            // What the log has goes to where it will be found; there is nothing else to do about a failure.
+            let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        }
+        Err(lost(what, gone))
+    }
+}
+
+fn lost(what: &str, detail: impl std::fmt::Display) -> Error {
+    let hint = "put it back where it was, or stop control, restore a backup and start it; nothing is lost meanwhile";
+    Error { what: what.to_owned(), detail: detail.to_string(), hint }
+}
+
 fn unreadable(what: &str, detail: impl std::fmt::Display) -> Error {
     let hint = "the database was changed by hand; restore a backup";
     Error { what: what.to_owned(), detail: detail.to_string(), hint }
@@ -158,13 +201,15 @@ impl Store for Sqlite {
     }
 
     fn commit(&mut self, changes: &[Change]) -> Result<(), Error> {
-        let what = "storing changes";
-        let group = self.connection.transaction().map_err(failed(what))?;
-        let mut days = records::days(&group).map_err(failed(what))?;
-        for change in changes {
-            apply(&group, &mut days, change).map_err(failed(what))?;
-        }
-        group.commit().map_err(failed(what))
+        self.store(changes, None)
+    }
+
+    fn commit_spilled(&mut self, through: spill::Place, changes: &[Change]) -> Result<(), Error> {
+        self.store(changes, Some(through))
+    }
+
+    fn spilled_through(&mut self) -> Result<spill::Place, Error> {
+        spilled::through(&self.connection).map_err(failed("reading what was spilled"))
     }
 
     fn has_end(&mut self, id: [u64; 2]) -> Result<bool, Error> {
@@ -239,6 +284,7 @@ fn load_documents(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
 /// What accounts have, and which numbers are used up.
 fn load_books(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
     ledger::load(db, loaded)?;
+    loaded.corrected = corrections::load(db)?;
     let ids = "SELECT max(id) FROM (SELECT max(id) AS id FROM document
         UNION ALL SELECT max(account) FROM ledger UNION ALL SELECT max(gateway) FROM registration
         UNION ALL SELECT id FROM used)";
@@ -364,6 +410,7 @@ fn apply(db: &Connection, days: &mut Vec<u32>, change: &Change) -> Result<(), ru
         }
         Change::BindingsGone(owner) => run("DELETE FROM binding WHERE owner = ?1", params![owner]),
         Change::Ledger(entry) => ledger::put(db, entry),
+        Change::Correction(correction) => corrections::put(db, correction),
         Change::CdrStart(cdr) => records::put_start(db, days, cdr),
         Change::CdrEnd(cdr) => records::put_end(db, days, cdr),
         Change::CdrLost(id) => run("DELETE FROM opened WHERE id = ?1", params![id_text(*id)]),
@@ -430,7 +477,7 @@ fn apply(db: &Connection, days: &mut Vec<u32>, change: &Change) -> Result<(), ru
 }
 
 /// The ranges of a set, both ends of each as 16 bytes, the highest first.
-fn geo_bytes(set: &GeoSet) -> Vec<u8> {
+pub(super) fn geo_bytes(set: &GeoSet) -> Vec<u8> {
     let ends = set.ranges().iter().flat_map(|range| {
         let (first, last) = range.places();
         [first.to_be_bytes(), last.to_be_bytes()]
@@ -439,7 +486,7 @@ fn geo_bytes(set: &GeoSet) -> Vec<u8> {
 }
 
 /// Reads [`geo_bytes`].
-fn geo_set(bytes: &[u8]) -> Option<GeoSet> {
+pub(super) fn geo_set(bytes: &[u8]) -> Option<GeoSet> {
     let (pairs, []) = bytes.as_chunks::<32>() else { return None };
     let read = |pair: &[u8; 32]| {
         let (first, last) = pair.split_first_chunk::<16>()?;
@@ -509,6 +556,10 @@ impl History for Reader {
         self.record(id)
     }
 
+    fn charged(&mut self, id: &str) -> Result<Charged, Refusal> {
+        self.charged_at_end(id)
+    }
+
     fn ledger(&mut self, filter: &LedgerFilter, page: &Page) -> Result<Value, Refusal> {
         self.entries(filter, page)
     }
@@ -519,6 +570,32 @@ impl History for Reader {
 
     fn books(&mut self) -> Result<Books, Refusal> {
         self.added_up()
+    }
+
+    fn account_history(&mut self, name: &str, page: &Page) -> Result<Value, Refusal> {
+        let sql =
+            "SELECT id, at_us, name, detail FROM event WHERE subject = ?1 AND id < ?2 AND name IN
+                   ('created', 'deleted', 'account_locked', 'account_unlocked', 'account_expired',
+                    'account_expiry_changed', 'balance_low') ORDER BY id DESC LIMIT ?3";
+        self.numbered(sql, &format!("account {name}"), page, |row| {
+            let at: i64 = row.get(1)?;
+            Ok(shown::json(AccountEventShown {
+                at: Moment::at(at.cast_unsigned()),
+                name: row.get(2)?,
+                detail: row.get(3)?,
+            }))
+        })
+    }
+
+    fn report(&mut self, asked: &Asked) -> Result<ReportShown, Refusal> {
+        self.report_within(asked, reports::PATIENCE)
+    }
+
+    fn another(&self) -> Result<Box<dyn History>, Refusal> {
+        let path = self.connection.path().unwrap_or_default();
+        let opened = Self::open(Path::new(path));
+        let refused = |error: Error| Refusal::new(503, "history unavailable", error.to_string());
+        Ok(Box::new(opened.map_err(refused)?))
     }
 
     fn parameter_history(&mut self, name: &str, page: &Page) -> Result<Value, Refusal> {

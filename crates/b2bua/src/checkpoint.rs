@@ -21,7 +21,7 @@ use crate::path::Path;
 /// The longest checkpoint.
 pub use link::table::CHECKPOINT_BYTES_MAX;
 
-const VERSION: u8 = 8;
+const VERSION: u8 = 9;
 
 /// The own address that carries the media of a leg, as IPv6; zeros: none does.
 const ADDRESS_BYTES: usize = 16;
@@ -64,7 +64,8 @@ pub(crate) enum Phase {
 pub(crate) struct Checkpoint {
     pub(crate) phase: Phase,
     pub(crate) shard: Shard,
-    pub(crate) talk_s: u32,
+    /// When to ask for more talk.
+    pub(crate) extend_at_s: u32,
     /// Of their ports the numbers alone stand here.
     pub(crate) legs: [Leg; 2],
     /// Of which own address those are.
@@ -85,12 +86,12 @@ pub(crate) fn write(
     out: &mut [u8],
     phase: Phase,
     shard: Shard,
-    talk_s: u32,
+    extend_at_s: u32,
     legs: [WrittenLeg<'_>; 2],
 ) -> Option<usize> {
     let mut cursor = Cursor { bytes: out, at: 0 };
     cursor.put(&[VERSION, phase as u8, shard.0])?;
-    cursor.put(&talk_s.to_le_bytes())?;
+    cursor.put(&extend_at_s.to_le_bytes())?;
     if phase == Phase::Early {
         return Some(cursor.at);
     }
@@ -170,11 +171,11 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Checkpoint> {
         2 => Phase::Confirmed,
         _ => return None,
     };
-    let talk_s = u32::from_le_bytes(reader.take()?);
+    let extend_at_s = u32::from_le_bytes(reader.take()?);
     let mut checkpoint = Checkpoint {
         phase,
         shard: Shard(shard),
-        talk_s,
+        extend_at_s,
         legs: [Leg::new(), Leg::new()],
         addresses: [None; 2],
         ports: [[PortState::default(); STREAMS_MAX]; 2],
@@ -404,7 +405,7 @@ mod tests {
     fn what_is_written_is_read_back() {
         let checkpoint = read(&written()).unwrap();
         assert_eq!(checkpoint.phase, Phase::Confirmed);
-        assert_eq!((checkpoint.shard, checkpoint.talk_s), (Shard(5), 60));
+        assert_eq!((checkpoint.shard, checkpoint.extend_at_s), (Shard(5), 60));
         let [caller, callee] = &checkpoint.legs;
         assert_eq!((caller.random, callee.random), (1, 2));
         assert_eq!(caller.path, leg(1).path);

@@ -211,6 +211,7 @@ impl Switch {
             Answer::Refuse(refuse) => self.handle_refuse(now, refuse),
             Answer::Rerouted(rerouted) => self.handle_rerouted(now, rerouted),
             Answer::Located(located) => self.handle_located(now, located),
+            Answer::Extended(extended) => self.handle_extended(now, extended),
             Answer::Committed(committed) => self.handle_committed(now, committed.call),
             Answer::Challenge(challenge) => self.handle_challenge(now, challenge),
             Answer::Registered(registered) => self.handle_registered(now, registered),
@@ -304,7 +305,7 @@ impl Switch {
             address: self.media.address_of(&leg.media),
             ports: leg.media.ports.map(|port| self.media.snapshot(port)),
         });
-        let length = checkpoint::write(checkpoint, phase, call.shard(), call.talk_s(), legs)?;
+        let length = checkpoint::write(checkpoint, phase, call.shard(), call.extend_at_s(), legs)?;
         Some((&call.record, length))
     }
 

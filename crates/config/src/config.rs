@@ -77,6 +77,18 @@ impl Paths {
         self.state.join("tollgate.db")
     }
 
+    /// What waits for the database.
+    #[must_use]
+    pub fn spill(&self) -> PathBuf {
+        self.state.join("tollgate.spill")
+    }
+
+    /// Copies of the database.
+    #[must_use]
+    pub fn backups(&self) -> PathBuf {
+        self.state.join("backup")
+    }
+
     /// The secret keys of shards and tags, which outlive a restart because calls do.
     #[must_use]
     pub fn keys(&self) -> PathBuf {
@@ -338,6 +350,8 @@ pub struct Control {
     pub core: Option<u32>,
     /// The group whose members may open the API's socket; `None`: nobody but root and the daemon's user.
     pub socket_group: Option<String>,
+    /// Room for changes that the database cannot take yet; 0: they wait in memory.
+    pub spill_bytes: u64,
 }
 
 /// What control says on stderr.
@@ -457,6 +471,8 @@ fn read(file: &mut Section<'_>) -> Config {
         control: file.section("control", |section| Control {
             core: section.number("core", 0..=CORE_MAX),
             socket_group: section.text("socket_group"),
+            // Changes of some twenty thousand calls.
+            spill_bytes: MEGABYTE * section.number("spill_mb", 0..=65_536).unwrap_or(64),
         }),
         log: file.section("log", read_log),
     }

@@ -18,6 +18,8 @@ pub struct Program {
     pub version: &'static str,
     /// Whether `--unload` is known.
     pub unload: bool,
+    /// Whether `--restore` is known.
+    pub restore: bool,
 }
 
 /// What a daemon was started to do.
@@ -29,6 +31,8 @@ pub enum Errand {
     Run(Config),
     /// To detach the driver's program and remove its pins; where `--unload` is known only.
     Unload(Config),
+    /// To put this backup in the database's place; where `--restore` is known only.
+    Restore(Config, PathBuf),
 }
 
 /// Why there is nothing to do, in lines that begin with the program's name; the last has no line's end.
@@ -60,11 +64,12 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Task {
     Run,
     Check,
     Unload,
+    Restore(PathBuf),
     Version,
     Help,
 }
@@ -102,6 +107,7 @@ impl Program {
             }
             Task::Run => Errand::Run(config()?),
             Task::Unload => Errand::Unload(config()?),
+            Task::Restore(backup) => Errand::Restore(config()?, backup),
         })
     }
 
@@ -119,6 +125,9 @@ impl Program {
                 }
                 Some("--check") => Task::Check,
                 Some("--unload") if self.unload => Task::Unload,
+                Some("--restore") if self.restore => {
+                    Task::Restore(arguments.next().ok_or("--restore needs a file")?.into())
+                }
                 Some("--version") => Task::Version,
                 Some("--help" | "-h") => Task::Help,
                 _ => return Err(format!("unknown option {}", argument.display())),
@@ -130,11 +139,16 @@ impl Program {
     /// How it is invoked, in lines.
     fn usage(self) -> String {
         let name = self.name;
-        let (task, line) = if self.unload {
-            (" | --unload", "  --unload       take the driver's program off, with all its pins\n")
-        } else {
-            ("", "")
-        };
+        let mut task = String::new();
+        let mut line = String::new();
+        if self.unload {
+            task.push_str(" | --unload");
+            line.push_str("  --unload       take the driver's program off, with all its pins\n");
+        }
+        if self.restore {
+            task.push_str(" | --restore FILE");
+            line.push_str("  --restore FILE put this backup in the database's place, and end\n");
+        }
         format!(
             "usage: {name} [--config FILE] [--check{task} | --version | --help]\n\n\
              \x20 --config FILE  the configuration; default: {FILE}\n\
@@ -168,7 +182,7 @@ mod tests {
                          interface = \"lo\"\n";
 
     fn program(unload: bool) -> Program {
-        Program { name: "tollgate-x", version: "1.2.3", unload }
+        Program { name: "tollgate-x", version: "1.2.3", unload, restore: !unload }
     }
 
     fn words(text: &str) -> impl Iterator<Item = OsString> {
@@ -258,13 +272,15 @@ mod tests {
             let tasks: Vec<_> = lines
                 .iter()
                 .filter_map(|line| line.split_whitespace().next())
-                .map(|option| if option == "--config" { "--config x" } else { option })
+                .map(|option| match option {
+                    "--config" => "--config x",
+                    "--restore" => "--restore x",
+                    other => other,
+                })
                 .map(|words| read(words, unload).unwrap().task)
                 .collect();
-            let all = [Task::Run, Task::Check, Task::Unload, Task::Version, Task::Help];
-            let known: Vec<_> =
-                all.into_iter().filter(|&task| unload || task != Task::Unload).collect();
-            assert_eq!(tasks, known);
+            let own = if unload { Task::Unload } else { Task::Restore("x".into()) };
+            assert_eq!(tasks, [Task::Run, Task::Check, own, Task::Version, Task::Help]);
         }
     }
 
@@ -273,5 +289,7 @@ mod tests {
         assert!(read("--config", false).unwrap_err().contains("--config"));
         assert!(read("--unload", false).unwrap_err().contains("--unload"));
         assert_eq!(read("--unload", true).unwrap().task, Task::Unload);
+        assert!(read("--restore", false).unwrap_err().contains("--restore needs a file"));
+        assert!(read("--restore x", true).unwrap_err().contains("--restore"));
     }
 }

@@ -26,6 +26,8 @@ pub enum Answer {
     Registered(Registered),
     /// Where a host is.
     Located(Located),
+    /// For how long a call may talk.
+    Extended(Extended),
 }
 
 /// Bytes for the URIs and Paths of candidates in a [`Route`].
@@ -114,8 +116,12 @@ pub struct Route {
     pub call: CallKey,
     /// The mapping gateway it belongs to.
     pub customer_gateway: u32,
-    /// Longest talk time in seconds; 0: no limit.
-    pub talk_s: u32,
+    /// Seconds of talk that are granted; 0: no limit.
+    pub granted_s: u32,
+    /// When to ask for more, in seconds of talk; see [`Extended::extend_at_s`].
+    pub extend_at_s: u32,
+    /// Seconds that it may talk beyond what is granted while control is away.
+    pub grace_s: u32,
     /// The billed numbers, for the record.
     pub caller_billed: Text<38>,
     /// See `caller_billed`.
@@ -268,6 +274,19 @@ pub struct Rerouted {
     pub gateway: u32,
     /// 1: it holds a line there now, and none at the vendor before; 0: that gateway takes no call.
     pub granted: u32,
+}
+
+/// The answer to an [`Extend`](crate::ask::Extend).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Extended {
+    /// The call that asked.
+    pub call: CallKey,
+    /// Seconds of talk that are granted, from the answer on; 0: no limit.
+    pub granted_s: u32,
+    /// When to ask for more, in seconds of talk. 0: never, because the longest call ends there; no less than
+    /// `granted_s`: there is no more, and the balance ends it.
+    pub extend_at_s: u32,
 }
 
 /// Places of one host that a call tries.

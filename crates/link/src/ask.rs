@@ -21,6 +21,8 @@ pub enum Ask {
     Register(Register),
     /// A vendor's 3xx names a host: where is it?
     Locate(Locate),
+    /// What was granted is half over: may it talk on?
+    Extend(Extend),
 }
 
 impl Ask {
@@ -30,7 +32,11 @@ impl Ask {
         match self {
             Self::Admit(admit) => Some(admit.deadline_us),
             Self::Register(register) => Some(register.deadline_us),
-            Self::Reroute(_) | Self::Answered(_) | Self::Abandon(_) | Self::Locate(_) => None,
+            Self::Reroute(_)
+            | Self::Answered(_)
+            | Self::Abandon(_)
+            | Self::Locate(_)
+            | Self::Extend(_) => None,
         }
     }
 }
@@ -248,6 +254,18 @@ pub struct Reroute {
     pub gateway: u32,
     /// Reserved; zero.
     pub spare: u32,
+}
+
+/// A call on an account that can run dry wants to talk on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Extend {
+    /// The call; it talks meanwhile.
+    pub call: CallKey,
+    /// Seconds of talk that it knows of: an answer that was lost is given again.
+    pub granted_s: u32,
+    /// Seconds that it has talked: more than were granted, where control was away and the grace let it go on.
+    pub talked_s: u32,
 }
 
 /// A host that a vendor's 3xx names, and that only DNS knows (RFC 3263).

@@ -6,8 +6,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::answer::{Challenge, Committed, Located, Refuse, Registered, Rerouted, Route};
-use crate::ask::{Abandon, Admit, Answered, Locate, Register, Reroute};
+use crate::answer::{Challenge, Committed, Extended, Located, Refuse, Registered, Rerouted, Route};
+use crate::ask::{Abandon, Admit, Answered, Extend, Locate, Register, Reroute};
 use crate::fence::{Fences, Ranges};
 use crate::order::{Drain, Errand, HangUp, Parameters, PlaceName, ShutOut};
 use crate::profile::Profile;
@@ -47,6 +47,7 @@ const _: () = {
     assert!(size_of::<Abandon>() <= UP_SLOT_BYTES);
     assert!(size_of::<Register>() <= UP_SLOT_BYTES);
     assert!(size_of::<Locate>() <= UP_SLOT_BYTES);
+    assert!(size_of::<Extend>() <= UP_SLOT_BYTES);
     assert!(size_of::<Ended>() <= UP_SLOT_BYTES);
     assert!(size_of::<ErrandDone>() <= UP_SLOT_BYTES);
     assert!(size_of::<GatewayNews>() <= UP_SLOT_BYTES);
@@ -60,6 +61,7 @@ const _: () = {
     assert!(size_of::<Challenge>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Registered>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Located>() <= DOWN_SLOT_BYTES);
+    assert!(size_of::<Extended>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<HangUp>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Profile>() <= DOWN_SLOT_BYTES);
     assert!(size_of::<Errand>() <= DOWN_SLOT_BYTES);
@@ -94,6 +96,7 @@ impl Message for Up {
             Self::Ask(Ask::Reroute(body)) => (4, body.as_bytes()),
             Self::Ask(Ask::Register(body)) => (5, body.as_bytes()),
             Self::Ask(Ask::Locate(body)) => (6, body.as_bytes()),
+            Self::Ask(Ask::Extend(body)) => (7, body.as_bytes()),
             Self::Report(Report::Ended(body)) => (64, body.as_bytes()),
             Self::Report(Report::Errand(body)) => (65, body.as_bytes()),
             Self::Report(Report::Gateway(body)) => (66, body.as_bytes()),
@@ -111,6 +114,7 @@ impl Message for Up {
             4 => Self::Ask(Ask::Reroute(body(bytes)?)),
             5 => Self::Ask(Ask::Register(body(bytes)?)),
             6 => Self::Ask(Ask::Locate(body(bytes)?)),
+            7 => Self::Ask(Ask::Extend(body(bytes)?)),
             64 => Self::Report(Report::Ended(body(bytes)?)),
             65 => Self::Report(Report::Errand(body(bytes)?)),
             66 => Self::Report(Report::Gateway(body(bytes)?)),
@@ -134,6 +138,7 @@ impl Message for Down {
             Self::Answer(Answer::Challenge(body)) => (5, body.as_bytes()),
             Self::Answer(Answer::Registered(body)) => (6, body.as_bytes()),
             Self::Answer(Answer::Located(body)) => (7, body.as_bytes()),
+            Self::Answer(Answer::Extended(body)) => (8, body.as_bytes()),
             Self::Order(Order::HangUp(body)) => (64, body.as_bytes()),
             Self::Order(Order::Parameters(body)) => (65, body.as_bytes()),
             Self::Order(Order::Drain(body)) => (66, body.as_bytes()),
@@ -155,6 +160,7 @@ impl Message for Down {
             5 => Self::Answer(Answer::Challenge(body(bytes)?)),
             6 => Self::Answer(Answer::Registered(body(bytes)?)),
             7 => Self::Answer(Answer::Located(body(bytes)?)),
+            8 => Self::Answer(Answer::Extended(body(bytes)?)),
             64 => Self::Order(Order::HangUp(body(bytes)?)),
             65 => Self::Order(Order::Parameters(body(bytes)?)),
             66 => Self::Order(Order::Drain(body(bytes)?)),
@@ -292,6 +298,7 @@ mod tests {
             Up::Ask(Ask::Answered(Answered { call: CALL, asked_us: 6 })),
             Up::Ask(Ask::Abandon(Abandon { call: CALL, reason: 2, status: 487 })),
             Up::Ask(Ask::Reroute(Reroute { call: CALL, gateway: 3, spare: 0 })),
+            Up::Ask(Ask::Extend(Extend { call: CALL, granted_s: 60, talked_s: 30 })),
             Up::Ask(Ask::Register({
                 let mut register = Register::new_zeroed();
                 register.request = RequestKey { slot: 1, generation: 2 };
@@ -340,6 +347,7 @@ mod tests {
             })),
             Down::Answer(Answer::Committed(Committed { call: CALL })),
             Down::Answer(Answer::Rerouted(Rerouted { call: CALL, gateway: 3, granted: 1 })),
+            Down::Answer(Answer::Extended(Extended { call: CALL, granted_s: 90, extend_at_s: 75 })),
             Down::Answer(Answer::Challenge(Challenge {
                 call: CALL,
                 status: 407,

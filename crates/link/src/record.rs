@@ -156,11 +156,15 @@ pub enum EndReason {
     Srtp = 34,
     /// The customer's tariff locks the destination (403).
     DestinationLocked = 35,
+    /// The account may not call there (403).
+    DestinationBarred = 36,
+    /// The account has spent what a day may cost (403).
+    SpendLimit = 37,
 }
 
 impl EndReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 38] = [
         Self::None,
         Self::Normal,
         Self::Cancelled,
@@ -197,6 +201,8 @@ impl EndReason {
         Self::NoCodec,
         Self::Srtp,
         Self::DestinationLocked,
+        Self::DestinationBarred,
+        Self::SpendLimit,
     ];
 
     /// The reason with this number; one nobody wrote reads as `None`.
@@ -243,6 +249,8 @@ impl EndReason {
             Self::AccessList => "access_list",
             Self::DestinationAbuse => "destination_abuse",
             Self::DestinationLocked => "destination_locked",
+            Self::DestinationBarred => "destination_barred",
+            Self::SpendLimit => "spend_limit",
             Self::NoCodec => "no_codec",
             Self::Srtp => "srtp",
         }
@@ -371,6 +379,10 @@ pub struct CallRecord {
     pub wishes: [u8; 2],
     /// Reserved; zero.
     pub spare: u8,
+    /// Seconds of talk that were granted, and held on the customer's balance; 0: no limit.
+    pub granted_s: u32,
+    /// Seconds beyond those that it might talk, and is charged for, while control is away.
+    pub grace_s: u32,
     /// Media from the caller.
     pub from_caller: MediaFigures,
     /// Media from the callee.

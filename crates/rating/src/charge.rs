@@ -101,7 +101,7 @@ pub fn charge(duration_ms: u64, price: &Price, rounding: &Rounding) -> Result<Ch
 }
 
 /// The tax on a rounded fee, itself an amount of as many decimals.
-fn tax(fee: Money, price: &Price) -> Result<Money, MoneyFault> {
+pub(crate) fn tax(fee: Money, price: &Price) -> Result<Money, MoneyFault> {
     let exact = i128::from(fee.billionths()) * i128::from(price.tax);
     let whole = i128::from(100 * PERCENT);
     Money::rounded(exact, whole, price.fee_precision, price.rounding_mode)

@@ -5,6 +5,7 @@
 //! again to the same digit from these words and its duration alone. Every live call carries two of them and
 //! each of its candidates one, so each field has as many bits as [`Price::check`] lets it need.
 
+use crate::charge::tax;
 use crate::price::{self, SECONDS_MAX, Section};
 use crate::{Charge, Money, MoneyFault, Origin, Price, Rounding, RoundingMode, charge};
 
@@ -64,6 +65,14 @@ impl Terms {
     /// When the fee is too large to be money.
     pub fn charge(&self, duration_ms: u64) -> Result<Charge, MoneyFault> {
         charge(duration_ms, &self.price, &self.rounding)
+    }
+
+    /// The tax on a fee, whoever said the fee.
+    ///
+    /// # Errors
+    /// When it is too large to be money.
+    pub fn tax(&self, fee: Money) -> Result<Money, MoneyFault> {
+        tax(fee, &self.price)
     }
 
     /// Packed into the words that travel with a call.

@@ -55,6 +55,8 @@ pub enum Health {
     Offline,
     /// Wherever it is, it is outside its fence.
     Fenced,
+    /// It gives no more credit, and is asked for that.
+    Broke,
     /// It asked to be left alone for a while (Retry-After). It is called all the same when nobody else
     /// is left.
     Banned,

@@ -27,6 +27,8 @@ pub enum Exclusion {
     Geofence,
     /// Its name has led to no address yet.
     Unresolved,
+    /// It gives no more credit, and is asked for that.
+    NoBalance,
     /// It asked for rest, and others are left.
     RetryAfter,
     /// All its lines are in use.
@@ -52,6 +54,7 @@ impl Exclusion {
             Self::Offline => "offline",
             Self::Geofence => "geofence",
             Self::Unresolved => "unresolved",
+            Self::NoBalance => "no_balance",
             Self::RetryAfter => "retry_after",
             Self::LinesFull => "lines_full",
             Self::RateLimit => "rate_limit",
@@ -267,6 +270,8 @@ fn exclusion(
         Some(Exclusion::Geofence)
     } else if health == Health::Offline {
         Some(Exclusion::Offline)
+    } else if health == Health::Broke {
+        Some(Exclusion::NoBalance)
     } else if price.is_some_and(|price| price.locked) {
         Some(Exclusion::DestinationLocked)
     } else if price.is_none() && !gateway.unrated_allowed {

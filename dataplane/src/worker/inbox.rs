@@ -148,7 +148,8 @@ impl<N: Nic> Worker<N> {
             Answer::Rerouted(_)
             | Answer::Committed(_)
             | Answer::Registered(_)
-            | Answer::Located(_) => return,
+            | Answer::Located(_)
+            | Answer::Extended(_) => return,
         };
         if let Some(asked) = self.asked.get(call.slot as usize) {
             self.side.latency.record(now.saturating_sub(*asked).as_micros() as u64);

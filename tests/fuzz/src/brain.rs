@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use b2bua::{Action, CHECKPOINT_BYTES_MAX, Counter, Keys, Limits, Local, Path, Setup, Switch};
 use link::answer::{
-    ANNOUNCED, Candidate, Challenge, Committed, Located, Refuse, Registered, Rerouted, Route,
+    ANNOUNCED, Candidate, Challenge, Committed, Extended, Located, Refuse, Registered, Rerouted,
+    Route,
 };
 use link::endpoint::Transport;
 use link::order::{Drain, Errand, HangUp, Parameters, TransferKeys};
@@ -535,7 +536,9 @@ impl Play {
         route.call = call;
         route.customer_gateway = 3;
         route.switches_max = u32::from(details >> 4 & 3);
-        route.talk_s = if details & 8 == 0 { 0 } else { 60 };
+        route.granted_s = if details & 8 == 0 { 0 } else { 60 };
+        route.extend_at_s = 15 * u32::from(details >> 5);
+        route.grace_s = 20 * u32::from(details >> 7);
         route.candidates_used = u32::from(details & 3);
         route.flags = u32::from(details >> 6 & 1) | (u32::from(details >> 7) * ANNOUNCED);
         for (index, place) in route.candidates.iter_mut().take(3).enumerate() {
@@ -593,6 +596,15 @@ impl Play {
                 let granted = u32::from(details & 1);
                 let (call, gateway) = (reroute.call, reroute.gateway);
                 self.answer(Answer::Rerouted(Rerouted { call, gateway, granted }));
+            }
+            Ask::Extend(extend) => {
+                let granted_s = extend.granted_s + 30 * u32::from(details >> 5 & 1);
+                let extend_at_s = 15 * u32::from(details & 7);
+                self.answer(Answer::Extended(Extended {
+                    call: extend.call,
+                    granted_s,
+                    extend_at_s,
+                }));
             }
             Ask::Answered(answered) => {
                 self.answer(Answer::Committed(Committed { call: answered.call }));

@@ -12,8 +12,8 @@ use control::state::binding::Binding;
 use control::state::entity::{Entity, Kind, RateRow};
 use control::store::ledger::EntryKind;
 use control::store::{
-    Booked, Change, Error, HabitKept, LedgerEntry, Loaded, Located, Opened, Registration, Store,
-    SuspensionKept,
+    Booked, Change, Corrected, Error, HabitKept, LedgerEntry, Loaded, Located, Opened, Place,
+    Registration, Store, SuspensionKept,
 };
 use guard::GeoSet;
 use rating::Money;
@@ -39,8 +39,11 @@ pub struct Archive {
     suspensions: BTreeMap<u32, SuspensionKept>,
     habits: BTreeMap<u32, HabitKept>,
     regulars: BTreeMap<IpAddr, u64>,
+    spilled: Place,
     /// Complete records.
     pub ends: BTreeMap<[u64; 2], Cdr>,
+    /// What was set right of records.
+    pub corrected: Vec<Corrected>,
     /// Names of events, and how often.
     pub events: BTreeMap<&'static str, u32>,
     /// What must not be.
@@ -94,6 +97,14 @@ impl Archive {
             }
             Change::BindingsGone(owner) => self.bindings.retain(|(of, _), _| of != owner),
             Change::Ledger(entry) => self.book(entry),
+            Change::Correction(it) => {
+                // The same request id is the same correction.
+                if !self.corrected.iter().any(|k| (k.id, &k.request_id) == (it.id, &it.request_id))
+                {
+                    self.corrected.push(it.corrected());
+                    it.entries.iter().for_each(|entry| self.book(entry));
+                }
+            }
             Change::CdrStart(cdr) => {
                 let Cdr { record, customer, vendor, .. } = **cdr;
                 self.starts.insert(record.id);
@@ -194,7 +205,10 @@ impl Store for Archive {
                 .into_iter()
                 .map(|account| (account, self.balance(account)))
                 .collect(),
+            // No account of the worlds has a limit by the day.
+            spent: Vec::new(),
             booked: booked.collect(),
+            corrected: self.corrected.clone(),
             bindings: self
                 .bindings
                 .iter()
@@ -218,5 +232,14 @@ impl Store for Archive {
 
     fn has_end(&mut self, id: [u64; 2]) -> Result<bool, Error> {
         Ok(self.ends.contains_key(&id))
+    }
+
+    fn commit_spilled(&mut self, through: Place, changes: &[Change]) -> Result<(), Error> {
+        self.spilled = through;
+        self.commit(changes)
+    }
+
+    fn spilled_through(&mut self) -> Result<Place, Error> {
+        Ok(self.spilled)
     }
 }

@@ -6,6 +6,7 @@ use control::cdr::Cdr;
 
 use super::invariants::is_of_transfer;
 use super::phone::Phone;
+use super::scenario::SLICE_S;
 use super::vendor::Vendor;
 use super::world::World;
 
@@ -27,6 +28,7 @@ pub(super) fn seen(world: &World<'_>) -> BTreeMap<&'static str, u32> {
         note(cdr.record.end_reason().name(), 1);
         note("failed over", u32::from(cdr.record.attempts_used > 1));
         note("charged", u32::from(cdr.costs()));
+        note("was granted more talk", u32::from(cdr.record.granted_s > SLICE_S));
         let is_paid = is_of_transfer(cdr) && cdr.costs();
         note("a transferor paid", u32::from(is_paid));
         note("charged the raised price", u32::from(cdr.costs() && repriced(world, cdr)));

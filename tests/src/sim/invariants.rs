@@ -52,10 +52,13 @@ pub(super) fn after_step(world: &World<'_>) -> Result<(), String> {
     let Some(office) = world.machine.office() else { return Ok(()) };
     let [customer, _] = world.accounts;
     let balance = office.state.balances.get(&customer).copied().unwrap_or_default();
-    // Outages are granted talk time beyond what was held; there is none without a death.
-    if world.money.is_some() && world.machine.plane_deaths + world.machine.desk_deaths == 0 {
+    if world.money.is_some() {
+        holds(balance.amount >= rating::Money::ZERO, || format!("overdraft: {}", balance.amount))?;
+        // Who takes over holds a slice more than it knows of, since that may be on its way to the call.
         let left = balance.amount.billionths() - balance.reserved.billionths();
-        holds(left >= 0, || format!("overdraft: {} less {}", balance.amount, balance.reserved))?;
+        holds(left >= 0 || world.machine.desk_deaths > 0, || {
+            format!("overdraft: {} less {}", balance.amount, balance.reserved)
+        })?;
     }
     holds(balance.calls as usize == office.calls_live(), || {
         format!("{} calls counted, {} live", balance.calls, office.calls_live())

@@ -382,6 +382,7 @@ impl<'m> Machine<'m> {
             rates: Vec::new(),
             ranges: None,
             entries: None,
+            record: None,
         };
         desk.due = now;
         let office = &mut desk.driver.office;

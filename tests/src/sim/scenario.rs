@@ -330,6 +330,9 @@ fn plain() -> Manners {
     Manners { plain: true, ..Manners::default() }
 }
 
+/// What a call holds at a time where money is short, s.
+pub(super) const SLICE_S: u32 = 30;
+
 impl Scenario {
     /// The world of this seed.
     #[must_use]
@@ -418,7 +421,8 @@ impl Scenario {
             publishes: false,
             announces: false,
             roaming: None,
-            parameters: Vec::new(),
+            // The shortest: money for half a minute is soon asked for again.
+            parameters: vec![("TG_CREDIT_SLICE", SLICE_S.to_string())],
             weather,
             script,
             money,

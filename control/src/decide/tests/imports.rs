@@ -28,6 +28,7 @@ impl Desk {
             rates: Vec::new(),
             ranges: None,
             entries: Some(entries(list)),
+            record: None,
         };
         self.office.handle_command_of(self.time, "anna", &command)
     }

@@ -5,7 +5,7 @@ use super::*;
 /// Everything that control's parameters could change, in one line.
 fn behaviour(name: &str, value: &str) -> String {
     let mut desk = Desk::new("2.5");
-    desk.say(Method::Patch, "gateway/mapping/in", json!({"talk_s_max": 100})).unwrap();
+    desk.say(Method::Patch, "gateway/mapping/in", json!({"talk_s_max": 50})).unwrap();
     for (name, range) in [("strangers", "10.9.0.0/16"), ("customers", "10.1.0.0/16")] {
         desk.post("firewall/geo", json!({ "name": name })).unwrap();
         let set = guard::GeoSet::build([range.parse().unwrap()]).unwrap();
@@ -41,8 +41,8 @@ fn behaviour(name: &str, value: &str) -> String {
         };
         let recorded = route.recorded();
         seen.push(format!(
-            "{} s, {} switches, recorded {recorded}",
-            route.talk_s, route.switches_max
+            "{} s, more at {}, grace {}, {} switches, recorded {recorded}",
+            route.granted_s, route.extend_at_s, route.grace_s, route.switches_max
         ));
         if talk_ms > 0 {
             let record = talked(&admit, &route, talk_ms);
@@ -68,17 +68,46 @@ fn behaviour(name: &str, value: &str) -> String {
     seen.push(format!("{:?}", desk.office.poll_guard(desk.time)));
     seen.extend(phones::behaviour(&mut desk));
     seen.push(told_end(name, value));
+    seen.push(of_accounts(name, value));
+    desk.patch("account/customer", json!({"credit": "1"}));
+    let grace_s = desk.office.grace_s(desk.office.state.account("customer").unwrap().id);
+    seen.push(grace_s.to_string());
     seen.join("; ").replace("version: 2", "")
+}
+
+/// What becomes of calls of accounts with limits.
+fn of_accounts(name: &str, value: &str) -> String {
+    let mut desk = Desk::new("2.5");
+    let named = [
+        "TG_HOME_PREFIXES",
+        "TG_PREMIUM_PREFIXES",
+        "SS_CLIENT_LOW_BALANCE_ALARM",
+        "SERVER_VERIFY_CLEARING_CUSTOMER",
+    ];
+    if named.contains(&name) {
+        desk.set(name, value);
+    }
+    desk.office.handle_tick(desk.time);
+    let mut seen = vec![desk.alarms().join(", ")];
+    for blocked in ["international_blocked", "premium_blocked"] {
+        let others = json!({"international_blocked": false, "premium_blocked": false});
+        desk.patch("account/customer", others);
+        desk.patch("account/customer", json!({ blocked: true }));
+        let admit = desk.invite("10.1.0.1:5060", "44207");
+        seen.push(desk.ask(&admit).map_or_else(|no| no.status.to_string(), |_| "yes".into()));
+    }
+    seen.join("; ")
 }
 
 /// What the record of a talk says that an operator ended.
 fn told_end(name: &str, value: &str) -> String {
     let mut desk = Desk::new("2.5");
     // Others need more than a new value, or forbid the call.
-    if name == "SERVER_BILLING_RECORD_SERVER_HANG_UP" {
+    if ["SERVER_BILLING_RECORD_SERVER_HANG_UP", "PREVENT_OVERDRAFT_ADVANCE_TIME"].contains(&name) {
         desk.set(name, value);
     }
-    let (admit, route) = desk.call();
+    let admit = desk.invite("10.1.0.1:5060", "44207");
+    let Ok(route) = desk.ask(&admit) else { return "refused".into() };
     let mut record = talked(&admit, &route, 1_000);
     record.reason = EndReason::Operator as u8;
     desk.office.handle_ended(desk.time, 0, admit.call, &record, false);
@@ -112,6 +141,8 @@ fn every_parameter_in_force_changes_what_happens() {
         ("SS_GATEWAY_SWITCH_LIMIT", "0"),
         ("SS_AUTHENTICATION_MAX_RETRY", "3"),
         ("SS_CALLAUTH_INVALID_COUNT", "1"),
+        ("TG_HOME_PREFIXES", "44"),
+        ("TG_PREMIUM_PREFIXES", "44"),
         ("TG_FENCE_SETS", "customers"),
         ("TG_ABUSE_PREFIXES", "88216"),
         ("TG_RECORDING_NUMBERS", "44"),

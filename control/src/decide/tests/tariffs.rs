@@ -38,6 +38,7 @@ fn at(wall_us: u64) -> Desk {
 #[test]
 fn sections_connection_fee_and_tax_are_charged_and_reserved() {
     let mut desk = Desk::new("1.8");
+    desk.set("TG_CREDIT_SLICE", "3600");
     desk.patch("tariff/sell", json!({"tax_percent": "20"}));
     desk.rate(json!({
         "prefix": "44", "rate": "0.60", "sections": "60@1.20/6", "connection_fee": "0.20",
@@ -45,7 +46,7 @@ fn sections_connection_fee_and_tax_are_charged_and_reserved() {
     }));
     // 60 s for 1.20, 0.20, and a fifth of 1.40 leave 0.12 for 9 s of 0.01 and their tax: one step of 6 s.
     let (_, route) = desk.call();
-    assert_eq!(route.talk_s, 66);
+    assert_eq!(route.granted_s, 66);
     assert_eq!(desk.reserved().to_string(), "1.752");
     let mut desk = Desk::new("10");
     desk.patch("tariff/sell", json!({"tax_percent": "20"}));
@@ -116,6 +117,7 @@ fn a_whole_sheet_takes_the_place_of_another_at_its_instant() {
         rates: Vec::new(),
         ranges: None,
         entries: None,
+        record: None,
     };
     desk.office.handle_command(desk.time, &command).unwrap();
     assert_eq!(desk.minute(), "0.30");

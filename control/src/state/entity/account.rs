@@ -1,13 +1,15 @@
 //! Accounts: who is charged, and who is paid.
 
+use jiff::tz::TimeZone;
 use rating::Money;
 use routing::Prefix;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fields::{bounded, euro, optional_money};
+use super::fields::{bounded, euro, money, optional_money, prefix};
 use crate::Refusal;
 use crate::shown::Decimal;
+use crate::state::moment::When;
 use crate::state::word::Recording;
 
 /// Who is charged: a customer, or paid: a vendor.
@@ -33,6 +35,41 @@ pub struct Account {
     /// No call is admitted.
     #[serde(default)]
     pub locked: bool,
+    /// From this instant on no call is admitted either; null: never.
+    #[serde(default)]
+    pub expires: Option<When>,
+    /// Its calls at a time, of all its gateways and phones; 0: as `SS_MAXCONCURRENTCALL` says.
+    #[serde(default)]
+    pub lines_max: u32,
+    /// Its new calls per second; 0: no limit.
+    #[serde(default)]
+    pub cps_max: u32,
+    /// Its longest call, s, while `SS_ENABLE_CALL_LIMIT` is 1; 0: no limit.
+    #[serde(default)]
+    pub talk_s_max: u32,
+    /// What the calls of a day may cost, tax included, by the clock of its zone; 0: no limit.
+    #[serde(default, with = "money")]
+    #[schemars(with = "Decimal")]
+    pub spend_per_day_max: Money,
+    /// IANA name of its zone.
+    #[serde(default = "utc")]
+    pub time_zone: String,
+    /// An alarm stands while its balance is under this; null: of a customer, `SS_CLIENT_LOW_BALANCE_ALARM`.
+    #[serde(default, with = "optional_money")]
+    #[schemars(with = "Option<Decimal>")]
+    pub low_balance: Option<Money>,
+    /// What `prefixes` are: `allow`, the only callees that it may call; `deny`, those that it may not; empty: nothing.
+    #[serde(default)]
+    pub prefixes_mode: String,
+    /// Callee prefixes, as billed.
+    #[serde(default)]
+    pub prefixes: Vec<String>,
+    /// It calls numbers that begin as `TG_HOME_PREFIXES` say, and phones, alone.
+    #[serde(default)]
+    pub international_blocked: bool,
+    /// It calls no number that begins as `TG_PREMIUM_PREFIXES` say.
+    #[serde(default)]
+    pub premium_blocked: bool,
     /// Whence it may be used, `192.0.2.1` or `192.0.2.0/24`, while `SS_ACCESS_IP_CHECK` is 1; none: from
     /// anywhere.
     #[serde(default)]
@@ -47,12 +84,29 @@ pub struct Account {
 
 /// Each request of the account looks through all of them.
 const ACCESS_ADDRESSES_MAX: usize = 1_000;
+/// Likewise each call.
+const PREFIXES_MAX: usize = 1_000;
 
 fn no_credit() -> Option<Money> {
     Some(Money::ZERO)
 }
 
+fn utc() -> String {
+    "UTC".into()
+}
+
 impl Account {
+    /// Whether it may call that number, as far as its prefixes say.
+    #[must_use]
+    pub fn allows(&self, callee: &str) -> bool {
+        let is_listed = || self.prefixes.iter().any(|prefix| callee.starts_with(prefix.as_str()));
+        match self.prefixes_mode.as_str() {
+            "allow" => is_listed(),
+            "deny" => !is_listed(),
+            _ => true,
+        }
+    }
+
     /// Values that types cannot rule out.
     pub(super) fn check(&self) -> Result<(), Refusal> {
         if !matches!(self.role.as_str(), "customer" | "vendor") {
@@ -61,6 +115,7 @@ impl Account {
         if self.credit.is_some_and(|credit| credit < Money::ZERO) {
             return Err(Refusal::invalid("credit: not negative; null is without limit"));
         }
+        self.check_limits()?;
         bounded("access_addresses", self.access_addresses.len(), ACCESS_ADDRESSES_MAX)?;
         for text in &self.access_addresses {
             text.parse::<Prefix>().map_err(|fault| {
@@ -68,6 +123,27 @@ impl Account {
             })?;
         }
         currency(&self.currency)
+    }
+
+    fn check_limits(&self) -> Result<(), Refusal> {
+        if self.spend_per_day_max < Money::ZERO {
+            return Err(Refusal::invalid("spend_per_day_max: not negative; 0 is without limit"));
+        }
+        TimeZone::get(&self.time_zone).map_err(|_| {
+            let detail =
+                format!("time_zone: {:?} is no IANA zone, such as Europe/Rome", self.time_zone);
+            Refusal::invalid(detail)
+        })?;
+        if !matches!(self.prefixes_mode.as_str(), "" | "allow" | "deny") {
+            return Err(Refusal::invalid("prefixes_mode: allow, deny or empty"));
+        }
+        if self.prefixes_mode.is_empty() != self.prefixes.is_empty() {
+            let detail =
+                "prefixes: with prefixes_mode allow or deny, and neither without the other";
+            return Err(Refusal::invalid(detail));
+        }
+        bounded("prefixes", self.prefixes.len(), PREFIXES_MAX)?;
+        self.prefixes.iter().try_for_each(|text| prefix("prefixes", text))
     }
 }
 

@@ -52,18 +52,18 @@ pub(crate) mod money {
 }
 
 /// As [`money`], or null.
-pub(super) mod optional_money {
+pub(crate) mod optional_money {
     use rating::Money;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(in super::super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         money: &Option<Money>,
         out: S,
     ) -> Result<S::Ok, S::Error> {
         money.map(|money| money.to_string()).serialize(out)
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Option<Money>, D::Error> {
         let text = Option::<String>::deserialize(from)?;

@@ -21,8 +21,8 @@ use serde_json::Value;
 
 use crate::Refusal;
 pub use account::Account;
-pub(crate) use fields::money;
 pub use fields::{TransformRule, memo, parse};
+pub(crate) use fields::{money, optional_money};
 pub use geo::{Fencing, GeoHead, GeoRow};
 pub use mapping_gateway::Mapping;
 pub(super) use phone::dialled;

@@ -19,13 +19,15 @@ pub enum Right {
     Look,
     /// Keep it running: whom the driver drops, who is shut out, which calls go on.
     Operate,
+    /// Set right what stored records cost.
+    Correct,
     /// Change the business: accounts, prices, gateways, parameters, users.
     Administer,
 }
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 3] = [Self::Look, Self::Operate, Self::Administer];
+    pub const ALL: [Self; 4] = [Self::Look, Self::Operate, Self::Correct, Self::Administer];
 
     /// Its word.
     #[must_use]
@@ -33,6 +35,7 @@ impl Right {
         match self {
             Self::Look => "look",
             Self::Operate => "operate",
+            Self::Correct => "correct",
             Self::Administer => "administer",
         }
     }
@@ -49,7 +52,7 @@ impl Right {
         match self {
             Self::Look => Role::Viewer,
             Self::Operate => Role::Operator,
-            Self::Administer => Role::Administrator,
+            Self::Correct | Self::Administer => Role::Administrator,
         }
     }
 }

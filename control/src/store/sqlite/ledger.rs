@@ -5,8 +5,9 @@ use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
 use super::records::{Charged, charged};
-use super::{Reader, history, pair, rows};
+use super::{LOADING, Reader, failed, history, pair, rows};
 use crate::Refusal;
+use crate::decide::account::QUARTER_US;
 use crate::page::{Page, strange_cursor};
 use crate::shown::{self, LedgerShown, Moment};
 use crate::store::ledger::{BookSum, Booked, Books, EntryKind, KindSum, Statement};
@@ -52,6 +53,19 @@ pub(super) fn put(db: &Connection, entry: &LedgerEntry) -> Result<(), rusqlite::
 pub(super) fn load(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
     let sums = "SELECT account, sum(amount) FROM ledger GROUP BY account";
     loaded.balances = rows(db, sums, pair)?;
+    let mut spent = db
+        .prepare(
+            "SELECT at_us / ?2, sum(-amount) FROM ledger WHERE account = ?1 AND counter = 'revenue' AND kind = 'charge' AND at_us >=
+                (SELECT max(at_us) FROM ledger WHERE account = ?1) - 104 * ?2 GROUP BY 1",
+        )
+        .map_err(failed(LOADING))?;
+    for (account, _) in &loaded.balances {
+        let read =
+            |row: &Row<'_>| Ok((*account, row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?));
+        let found = spent.query_map(params![account, QUARTER_US.cast_signed()], read);
+        let found: Result<Vec<_>, _> = found.and_then(Iterator::collect);
+        loaded.spent.extend(found.map_err(failed(LOADING))?);
+    }
     let booked = "SELECT kind, reference, amount, balance FROM ledger WHERE kind <> 'charge'";
     let read = |row: &Row<'_>| {
         let (kind, reference): (String, String) = (row.get(0)?, row.get(1)?);

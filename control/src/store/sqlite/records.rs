@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use serde_json::Value;
 use zerocopy::IntoBytes;
 
-use super::{Reader, history, micros};
+use super::{Reader, corrections, history, micros};
 use crate::Refusal;
 use crate::cdr::{Cdr, id_text};
 use crate::page::{Page, strange_cursor};
@@ -101,6 +101,7 @@ pub(super) fn charged(db: &Connection, side: Charged) -> Result<Vec<(u32, i64)>,
             *all = all.saturating_add(amount);
         }
     }
+    corrections::add(db, side, &mut sums)?;
     Ok(sums.into_iter().collect())
 }
 
@@ -295,7 +296,9 @@ impl Wanted {
         let rows = statement.query_map(params_from_iter(&values), read).map_err(history)?;
         rows.map(|row| {
             let (at, id, body): (i64, String, String) = row.map_err(history)?;
-            Ok(Found { at, id, complete, body: body_of(&body, complete)? })
+            let mut body = body_of(&body, complete)?;
+            corrections::tell(db, &id, &mut body).map_err(history)?;
+            Ok(Found { at, id, complete, body })
         })
         .collect()
     }
@@ -394,7 +397,7 @@ impl Reader {
     }
 
     /// The number of an account. One that is deleted goes by its number.
-    fn account(&self, name: &str) -> Result<u32, Refusal> {
+    pub(super) fn account(&self, name: &str) -> Result<u32, Refusal> {
         let sql = "SELECT id FROM document WHERE kind = 'account' AND name = ?1";
         let mut statement = self.connection.prepare_cached(sql).map_err(history)?;
         let found = statement.query_row([name], |row| row.get(0)).optional().map_err(history)?;
@@ -412,7 +415,9 @@ impl Reader {
         };
         for day in tables.iter().rev() {
             if let Some(body) = of(&seen, &format!("cdr_{day}"))? {
-                return body_of(&body, true);
+                let mut body = body_of(&body, true)?;
+                corrections::tell(&seen, id, &mut body).map_err(history)?;
+                return Ok(body);
             }
         }
         match of(&seen, "cdr")? {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cdr::Cdr;
+use crate::journal::{Event, Severity};
 use crate::store::ledger::{BookSum, Counter, EntryKind, KindSum};
 use crate::store::{Booked, LedgerEntry, Registration};
 use link::CallRecord;
@@ -302,6 +303,63 @@ fn paid(account: u32, at_us: u64, amount: i64, balance: i64, request_id: &str) -
         who: "anna".into(),
         memo: String::new(),
     }))
+}
+
+#[test]
+fn what_calls_cost_within_the_last_day_is_loaded_by_quarters_of_an_hour() {
+    let mut store = Sqlite::open(&file("spent")).unwrap();
+    let quarter = crate::decide::account::QUARTER_US;
+    let charge = |at_us: u64, amount: i64, counter, reference: &str| {
+        Change::Ledger(Box::new(LedgerEntry {
+            account: 1,
+            at_us,
+            kind: EntryKind::Charge,
+            amount,
+            balance: 0,
+            counter,
+            reference: reference.into(),
+            who: String::new(),
+            memo: String::new(),
+        }))
+    };
+    let changes = [
+        charge(99 * quarter, -1, Counter::Revenue, "too old"),
+        charge(200 * quarter, -2, Counter::Revenue, "a"),
+        charge(201 * quarter - 1, -3, Counter::Revenue, "b"),
+        charge(210 * quarter, -4, Counter::Revenue, "c"),
+        charge(210 * quarter, -9, Counter::Cost, "a vendor's"),
+        paid(1, 210 * quarter, 50, 0, "d"),
+    ];
+    store.commit(&changes).unwrap();
+    assert_eq!(store.load().unwrap().spent, [(1, 200, 5), (1, 210, 4)]);
+}
+
+#[test]
+fn the_history_of_an_account_is_its_own() {
+    let path = file("states");
+    let mut store = Sqlite::open(&path).unwrap();
+    let event = |name, subject: &str| {
+        Change::Event(Box::new(Event {
+            at_us: 1_000,
+            name,
+            subject: subject.into(),
+            severity: Severity::Info,
+            detail: "by anna".into(),
+        }))
+    };
+    let changes = [
+        event("created", "account acme"),
+        event("account_locked", "account acme"),
+        event("account_locked", "account acme two"),
+        event("created", "tariff acme"),
+        event("booked", "account acme"),
+    ];
+    store.commit(&changes).unwrap();
+    let mut reader = Reader::open(&path).unwrap();
+    let page = reader.account_history("acme", &Page::default()).unwrap();
+    let names: Vec<_> = page["items"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
+    assert_eq!(names, ["account_locked", "created"]);
+    assert_eq!(page["items"][0]["detail"], "by anna");
 }
 
 #[test]

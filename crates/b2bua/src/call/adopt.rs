@@ -84,7 +84,7 @@ impl Switch {
         apart: [Apart; 2],
         checkpoint: Checkpoint,
     ) -> bool {
-        let Checkpoint { phase, shard, talk_s, mut legs, addresses, ports } = checkpoint;
+        let Checkpoint { phase, shard, extend_at_s, mut legs, addresses, ports } = checkpoint;
         let locals: [_; 2] = core::array::from_fn(|side| self.local_of(&legs[side].path));
         // An address that is no more has none of the ports that the call had.
         let mut has_ports = true;
@@ -93,7 +93,7 @@ impl Switch {
         }
         let call = &mut self.calls[slot];
         call.shard = shard;
-        call.talk_s = talk_s;
+        call.extend_at_s = extend_at_s;
         call.legs = legs;
         for (leg, local) in call.legs.iter_mut().zip(locals) {
             leg.local = local;
@@ -132,7 +132,7 @@ impl Switch {
     fn adopt_talk(&mut self, slot: usize) {
         self.enter_state(slot, State::Talking);
         self.adopt_sessions(slot);
-        self.set_deadline(slot, Deadline::Talk, self.calls[slot].talk_ends());
+        self.arm_talk(slot);
         // Counts under keys leapt: another process must not begin where this one did.
         if self.calls[slot].legs.iter().any(|leg| self.media.has_keys(&leg.media)) {
             self.save(slot);

@@ -69,6 +69,8 @@ fn is_for_ears(why: EndReason, status: u16) -> bool {
             | BadNumber
             | Locked
             | DestinationLocked
+            | DestinationBarred
+            | SpendLimit
             | CallerTooLong
             | Unreachable
             | NoCodec

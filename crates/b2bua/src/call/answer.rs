@@ -217,11 +217,11 @@ impl Switch {
             slot,
             Unacked { side: Side::Caller, server, cseq, interval: T1, carries },
         );
-        let ends = self.calls[slot].talk_ends();
-        self.set_deadline(slot, Deadline::Talk, ends);
+        self.arm_talk(slot);
         self.decide_recording(slot);
         let call = &self.calls[slot];
         let ([caller, callee], tapped) = (&call.legs, call.record.recorded != 0);
+        let ends = call.media_ends();
         self.media.set_answered(now, [&caller.media, &callee.media], ends, tapped);
         self.counters.add(Counter::CallsAnswered);
         self.save(slot);

@@ -437,7 +437,8 @@ impl Switch {
         let call = &mut self.calls[slot];
         call.route = kept;
         call.switches_left = route.switches_max;
-        call.talk_s = route.talk_s;
+        call.extend_at_s = route.extend_at_s;
+        (call.record.granted_s, call.record.grace_s) = (route.granted_s, route.grace_s);
         call.record.caller_billed = route.caller_billed;
         call.record.callee_billed = route.callee_billed;
         call.record.customer_terms = route.customer_terms;

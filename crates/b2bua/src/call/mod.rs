@@ -46,6 +46,7 @@ mod retry;
 mod ringback;
 mod session;
 mod spare;
+mod talk;
 mod transfer;
 
 pub(crate) use invite::server_key;
@@ -145,7 +146,7 @@ impl State {
             Self::Ringing => matches!(deadline, Ring | Repeat | Prack | Expires | Tone),
             Self::Committing => matches!(deadline, Commit | Prack),
             Self::Answered | Self::Talking => {
-                matches!(deadline, Repeat | NoAck | Talk | Exchange | Session | Keys)
+                matches!(deadline, Repeat | NoAck | Talk | Extend | Exchange | Session | Keys)
             }
             Self::Closing => matches!(deadline, Repeat | NoAck | Close),
             Self::Cancelling => matches!(deadline, Close),
@@ -174,8 +175,10 @@ pub(crate) enum Deadline {
     Repeat,
     /// The ACK of our 2xx.
     NoAck,
-    /// The longest talk.
+    /// The end of the talk that was granted.
     Talk,
+    /// The moment to ask for more.
+    Extend,
     /// The far side's answer to an offer inside the call.
     Exchange,
     /// The end of patience in a state that only waits.
@@ -193,7 +196,7 @@ pub(crate) enum Deadline {
 }
 
 impl Deadline {
-    const ALL: [Self; 16] = {
+    const ALL: [Self; 17] = {
         use Deadline::*;
         [
             Admit,
@@ -205,6 +208,7 @@ impl Deadline {
             Repeat,
             NoAck,
             Talk,
+            Extend,
             Exchange,
             Close,
             Prack,
@@ -295,8 +299,8 @@ pub(crate) struct Call {
     settled: bool,
     forks: [Fork; FORKS_MAX],
     variants: u8,
-    /// Longest talk in seconds; 0: no limit.
-    talk_s: u32,
+    /// When to ask for more talk, as [`link::answer::Extended`] says it.
+    extend_at_s: u32,
     unacked: Option<Unacked>,
     exchange: Option<Exchange>,
     /// Our own request that keeps a leg's session alive.
@@ -345,7 +349,7 @@ impl Call {
             settled: false,
             forks: [Fork::default(); FORKS_MAX],
             variants: 0,
-            talk_s: 0,
+            extend_at_s: 0,
             unacked: None,
             exchange: None,
             refresh: None,
@@ -363,17 +367,6 @@ impl Call {
 
     pub(crate) fn shard(&self) -> Shard {
         self.shard
-    }
-
-    pub(crate) fn talk_s(&self) -> u32 {
-        self.talk_s
-    }
-
-    /// When it has talked for as long as was granted; `None`: never, or it does not talk yet.
-    pub(crate) fn talk_ends(&self) -> Option<Instant> {
-        let answered_ms = Some(self.record.answered_ms).filter(|&at| at != NEVER)?;
-        let answered = self.started + Duration::from_millis(answered_ms.into());
-        (self.talk_s > 0).then(|| answered + Duration::from_secs(self.talk_s.into()))
     }
 
     pub(crate) fn leg(&mut self, side: Side) -> &mut Leg {
@@ -537,12 +530,8 @@ impl Switch {
             }
             Deadline::Repeat => self.repeat_answer(now, slot),
             Deadline::NoAck => self.ack_missing(now, slot),
-            Deadline::Talk => {
-                let (reason, by) = (EndReason::DurationLimit, EndedBy::Server);
-                // However late we are: nobody pays for more than was granted.
-                self.calls[slot].note_end(at, reason, by);
-                self.hang_up(now, slot, reason, by, None);
-            }
+            Deadline::Talk => self.talk_over(now, at, slot),
+            Deadline::Extend => self.ask_on(now, slot),
             Deadline::Exchange => self.exchange_late(now, slot),
             Deadline::Close if self.calls[slot].state == State::Announcing => {
                 self.announced(now, slot, false);
@@ -607,7 +596,7 @@ impl Switch {
         let signalling = call.legs.each_ref().map(|leg| leg.path.remote.ip());
         let key = CallKey { slot: slot as u32, generation: call.generation };
         let answered = call.state.is_confirmed();
-        let ends = call.talk_ends();
+        let ends = call.media_ends();
         let tapped = call.record.recorded != 0;
         let inside = call.legs.each_ref().map(|leg| leg.path.inside().is_some());
         let secret = &setup.keys.tag;

@@ -5,7 +5,7 @@ use core::time::Duration;
 use relay::{Latch, Port};
 
 use super::far::rtcp_beside;
-use super::{MediaPlane, STREAMS_MAX, Streams, not_after, opening, start_of};
+use super::{LegMedia, MediaPlane, STREAMS_MAX, Streams, not_after, opening, start_of};
 use crate::Instant;
 use crate::dialog::Side;
 
@@ -13,6 +13,13 @@ impl MediaPlane {
     /// What a checkpoint says of a leg's stream.
     pub(crate) fn snapshot(&self, port: Port) -> relay::PortState {
         self.table.snapshot(port)
+    }
+
+    /// Both sides may be heard for longer than was said before, or for shorter.
+    pub(crate) fn set_ends(&mut self, legs: [&LegMedia; 2], ends: Option<Instant>) {
+        for port in legs.into_iter().flat_map(LegMedia::open_ports) {
+            self.table.set_not_after(port, not_after(ends));
+        }
     }
 
     /// Opens the streams of a call of before a restart on the very same ports. `false`: one of them

@@ -39,6 +39,7 @@ mod ringback;
 mod session;
 mod srtp;
 mod stranger;
+mod talk;
 mod transfer;
 mod undeliverable;
 mod update;
@@ -677,10 +678,15 @@ impl World {
 
     /// A call that talks and may for so long.
     pub(super) fn talking_at_most(&mut self, talk_s: u32) -> CallKey {
+        self.talking_with(|route| route.granted_s = talk_s)
+    }
+
+    /// A call that talks as its route says.
+    pub(super) fn talking_with(&mut self, change: impl FnOnce(&mut Route)) -> CallKey {
         self.caller_sends(&invite(1, &caller_sdp()));
         self.caller_gets("SIP/2.0 100 ");
         let admit = self.admit();
-        self.route_with(admit.call, &[0], |route| route.talk_s = talk_s);
+        self.route_with(admit.call, &[0], change);
         let invite = self.vendor_gets(0, "INVITE ");
         self.vendor_says(0, &invite, 200, "v", &vendor_sdp());
         self.vendor_gets(0, "ACK ");

@@ -161,12 +161,14 @@ fn a_struct_that_changes_its_size_changes_the_layout_number() {
         size_of::<ask::Answered>(),
         size_of::<ask::Abandon>(),
         size_of::<ask::Reroute>(),
+        size_of::<ask::Extend>(),
         size_of::<ask::Register>(),
         size_of::<Ended>(),
         size_of::<answer::Route>(),
         size_of::<answer::Refuse>(),
         size_of::<answer::Committed>(),
         size_of::<answer::Rerouted>(),
+        size_of::<answer::Extended>(),
         size_of::<order::HangUp>(),
         size_of::<order::Parameters>(),
         size_of::<order::Drain>(),
@@ -174,9 +176,9 @@ fn a_struct_that_changes_its_size_changes_the_layout_number() {
     ];
     assert_eq!(
         (LAYOUT, messages),
-        (19, [1_176, 16, 16, 16, 3_992, 8, 4_200, 20, 8, 16, 12, 488, 4, 104])
+        (20, [1_176, 16, 16, 16, 16, 3_992, 8, 4_208, 20, 8, 16, 16, 12, 488, 4, 104])
     );
-    assert_eq!((size_of::<CallRecord>(), table::CALL_BYTES), (1_048, 4_512));
+    assert_eq!((size_of::<CallRecord>(), table::CALL_BYTES), (1_056, 4_512));
     assert_eq!(SIZES.bytes_needed(), 146_048);
 }
 

@@ -50,6 +50,7 @@ impl Desk {
             rates: Vec::new(),
             ranges: Some(std::sync::Arc::new(guard::GeoSet::build(ranges).unwrap())),
             entries: None,
+            record: None,
         };
         self.office.handle_command(self.time, &command)
     }
@@ -396,8 +397,16 @@ fn the_addresses_of_a_set_come_in_pages() {
         query.extend(cursor.map(|at| ("cursor".to_owned(), at.to_owned())));
         let path = ["firewall", "geo", "many", "range"].map(str::to_owned).to_vec();
         let (body, rates, ranges) = (Value::Null, Vec::new(), None);
-        let command =
-            Command { method: Method::Get, path, query, body, rates, ranges, entries: None };
+        let command = Command {
+            method: Method::Get,
+            path,
+            query,
+            body,
+            rates,
+            ranges,
+            entries: None,
+            record: None,
+        };
         desk.office.handle_command(desk.time, &command).unwrap()
     };
     desk.post("firewall/geo", json!({"name": "many"})).unwrap();

@@ -1,0 +1,248 @@
+//! Credit: how long a balance lets a call talk, and what is held on it meanwhile.
+//!
+//! An account that can run dry is never asked for more than the next stretch of each call: a slice is held when the call
+//! is admitted, the next one when half of the last has passed (`Ask::Extend`), and all of it is given back when the end
+//! is charged. So what runs on one balance never costs more than is there, however many calls there are, and none keeps
+//! others out for the length of the longest call that it might become.
+//!
+//! available = balance + credit − what is held. What a slice costs is the call's charge up to its end, in whole blocks; the
+//! seconds that the same money pays for are granted with it.
+
+use link::answer::Extended;
+use link::ask::Extend;
+use link::record::{EndReason, NEVER};
+use link::{Answer, CallRecord};
+use rating::charge::affordable_s;
+use rating::{Money, Terms};
+use routing::MappingGateway;
+
+use super::Office;
+use super::admit::No;
+use crate::Time;
+use crate::state::entity::Account;
+
+/// With less than this left, a call that found no money does not ask again.
+const ASKS_AGAIN_S: u32 = 4;
+
+/// How long a call may talk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Grant {
+    /// Seconds from the answer on; 0: no limit.
+    pub(super) granted_s: u32,
+    /// When to ask for more; see [`Extended::extend_at_s`].
+    pub(super) extend_at_s: u32,
+    /// Held for it on the customer's balance.
+    pub(super) reserved: Money,
+}
+
+/// What a call has when it wants more.
+#[derive(Clone, Copy, Default)]
+struct Has {
+    granted_s: u32,
+    talked_s: u32,
+    reserved: Money,
+}
+
+impl Office {
+    /// The first stretch of a call: at least what `PREVENT_OVERDRAFT_ADVANCE_TIME` asks for.
+    pub(super) fn admit_credit(
+        &self,
+        time: Time,
+        gateway: &MappingGateway,
+        terms: &Terms,
+    ) -> Result<Grant, No> {
+        let longest = self.longest(gateway);
+        let none = || No::new(403, self.short_of(time, gateway.account));
+        let grant = self.grant(time, gateway.account, longest, terms, Has::default());
+        let grant = grant.ok_or_else(none)?;
+        let advance_s = self.advance_s().min(most(longest));
+        let is_enough = grant.granted_s == 0 || grant.granted_s >= advance_s.max(1);
+        if is_enough { Ok(grant) } else { Err(none()) }
+    }
+
+    /// Seconds that a call may go on beyond what was granted while nobody can grant more.
+    pub(super) fn grace_s(&self, account: u32) -> u32 {
+        let credit = self.state.account_of(account).and_then(|account| account.credit);
+        let is_prepaid = credit.is_none_or(|credit| credit == Money::ZERO);
+        self.state.values.small(if is_prepaid { "TG_GRACE_PREPAID" } else { "TG_GRACE_POSTPAID" })
+    }
+
+    /// A call has used half of what it was granted last.
+    pub(super) fn handle_extend(
+        &mut self,
+        time: Time,
+        worker: usize,
+        extend: &Extend,
+        record: Option<CallRecord>,
+    ) {
+        // A call that nobody knows has ended, and its end is on its way.
+        let Some(record) = record else { return };
+        self.hold_answered(&record);
+        let Some(live) = self.live.get(&record.id) else { return };
+        let Some(terms) = &live.terms else { return };
+        let grant = if live.granted.granted_s > extend.granted_s {
+            // The answer was lost.
+            live.granted
+        } else {
+            let Extend { granted_s, talked_s, .. } = *extend;
+            let has = Has { granted_s, talked_s, reserved: live.granted.reserved };
+            let longest = self.state.customers.get(live.mapping);
+            let longest = longest.map_or(0, |customer| self.longest(&customer.gateway));
+            let grant = self.grant(time, live.account, longest, terms, has);
+            let Some(grant) = grant else { return };
+            grant
+        };
+        self.hold(record.id, grant);
+        let Grant { granted_s, extend_at_s, .. } = grant;
+        let extended = Extended { call: extend.call, granted_s, extend_at_s };
+        self.answer(worker, Answer::Extended(extended));
+    }
+
+    /// What a call that runs already may have been granted by the control before this one, at most: an answer that is
+    /// on its way to the call is in no record yet.
+    pub(super) fn granted_before(&self, terms: Option<&Terms>, record: &CallRecord) -> Grant {
+        let granted_s = record.granted_s;
+        let known = Grant { granted_s, ..Grant::default() };
+        let Some(terms) = terms.filter(|_| granted_s > 0) else { return known };
+        let account = self.state.customers.get(record.customer_gateway);
+        let account = account.map_or(0, |customer| customer.gateway.account);
+        if !self.runs_dry(account, terms) {
+            return known;
+        }
+        let reaches_s = u64::from(granted_s) + u64::from(self.slice_s());
+        let reserved = terms.charge(reaches_s * 1000).and_then(|charge| charge.total());
+        Grant { reserved: reserved.unwrap_or(Money::ZERO), ..known }
+    }
+
+    /// A call is answered: from now on it costs. One whose admission a control before this one had decided, and that had
+    /// not heard it when this one began, is held for here.
+    pub(super) fn hold_answered(&mut self, record: &CallRecord) {
+        let Some(live) = self.live.get(&record.id) else { return };
+        if live.terms.is_some() || record.ended_ms != NEVER {
+            return;
+        }
+        let terms = Terms::from_words(&record.customer_terms.words);
+        let grant = self.granted_before(terms.as_ref(), record);
+        if let Some(live) = self.live.get_mut(&record.id) {
+            live.terms = terms;
+        }
+        self.hold(record.id, grant);
+    }
+
+    /// Holds so much for a call from now on, in place of what was held.
+    fn hold(&mut self, id: [u64; 2], grant: Grant) {
+        let Some(live) = self.live.get_mut(&id) else { return };
+        let former = std::mem::replace(&mut live.granted, grant).reserved;
+        if let Some(balance) = self.state.balances.get_mut(&live.account) {
+            let without = balance.reserved.minus(former);
+            let held = without.and_then(|without| without.plus(grant.reserved));
+            balance.reserved = held.unwrap_or(balance.reserved);
+        }
+    }
+
+    /// Whether a call of that price uses up a balance of that account.
+    fn runs_dry(&self, account: u32, terms: &Terms) -> bool {
+        let limits =
+            |account: &Account| account.credit.is_some() || account.spend_per_day_max > Money::ZERO;
+        self.state.account_of(account).is_some_and(limits) && !terms.price.is_free()
+    }
+
+    /// What an account has and no other call holds, of its balance and of its day; `held`: what is held.
+    fn available(&self, time: Time, account: u32, held: Money) -> Option<[Option<Money>; 2]> {
+        let account = self.state.account_of(account)?;
+        let balance = self.state.balances.get(&account.id).copied().unwrap_or_default();
+        let less = |money: Money| money.minus(held).ok();
+        let of_balance = account.credit.and_then(|credit| balance.amount.plus(credit).ok());
+        Some([of_balance.and_then(less), self.left_today(time, account).and_then(less)])
+    }
+
+    /// Why a call that costs something is refused.
+    fn short_of(&self, time: Time, account: u32) -> EndReason {
+        let held = self.state.balances.get(&account).map_or(Money::ZERO, |it| it.reserved);
+        match self.available(time, account, held) {
+            Some([balance, Some(day)]) if balance.is_none_or(|balance| day < balance) => {
+                EndReason::SpendLimit
+            }
+            _ => EndReason::NoBalance,
+        }
+    }
+
+    /// How long a call may become, by its gateway and its account, s; 0: no limit.
+    fn longest(&self, gateway: &MappingGateway) -> u32 {
+        if self.state.values.number("SS_ENABLE_CALL_LIMIT") == 0 {
+            return 0;
+        }
+        let account = self.state.account_of(gateway.account);
+        let both = [gateway.talk_s_max, account.map_or(0, |it| it.talk_s_max)];
+        both.into_iter().filter(|limit| *limit > 0).min().unwrap_or(0)
+    }
+
+    fn slice_s(&self) -> u32 {
+        self.state.values.small("TG_CREDIT_SLICE")
+    }
+
+    fn advance_s(&self) -> u32 {
+        self.state.values.small("PREVENT_OVERDRAFT_ADVANCE_TIME") * 60
+    }
+
+    /// The next stretch. `None`: there was nothing, and there is not a second.
+    fn grant(
+        &self,
+        time: Time,
+        account: u32,
+        longest: u32,
+        terms: &Terms,
+        has: Has,
+    ) -> Option<Grant> {
+        if !self.runs_dry(account, terms) {
+            return Some(Grant { granted_s: longest, ..Grant::default() });
+        }
+        let held = self.state.balances.get(&account).map_or(Money::ZERO, |it| it.reserved);
+        let others = held.minus(has.reserved).ok()?;
+        let available = self.available(time, account, others)?.into_iter().flatten().min()?;
+        let cost = |seconds: u32| {
+            let charge = terms.charge(u64::from(seconds) * 1000);
+            charge.and_then(|charge| charge.total()).ok()
+        };
+        let most = most(longest);
+        // Where control was away, what was talked in the grace is had already.
+        let from = has.granted_s.max(has.talked_s);
+        let first_s = if has.granted_s == 0 { self.advance_s() } else { 0 };
+        let wanted = from.saturating_add(self.slice_s().max(first_s)).min(most);
+        // Money that is too much to be counted is more than is there.
+        let money = cost(wanted).map_or(available, |cost| cost.min(available));
+        let pays_s = affordable_s(money, &terms.price, &terms.rounding, most.into());
+        let granted_s = u32::try_from(pays_s).unwrap_or(u32::MAX).max(from);
+        if granted_s == 0 {
+            return None;
+        }
+        let extend_at_s = if granted_s == most {
+            0
+        } else if granted_s > from {
+            (from + (granted_s - from) / 2).max(1)
+        } else {
+            has.asks_again_at()
+        };
+        Some(Grant {
+            granted_s: if granted_s == u32::MAX { 0 } else { granted_s },
+            extend_at_s,
+            reserved: cost(granted_s).unwrap_or(has.reserved),
+        })
+    }
+}
+
+impl Has {
+    /// Somebody may pay meanwhile, or another call end.
+    fn asks_again_at(self) -> u32 {
+        let left = self.granted_s.saturating_sub(self.talked_s);
+        if left < ASKS_AGAIN_S {
+            return self.granted_s.max(self.talked_s);
+        }
+        self.talked_s + left / 2
+    }
+}
+
+/// As a number of seconds that nothing is beyond.
+fn most(longest: u32) -> u32 {
+    if longest == 0 { u32::MAX } else { longest }
+}
