@@ -176,7 +176,7 @@ fn command(path: &str, body: Value) -> Command {
         rates: Vec::new(),
         ranges: None,
         entries: None,
-        record: None,
+        records: None,
     }
 }
 

@@ -244,6 +244,7 @@ impl Cdr {
             pdd_ms: self.pdd_ms(),
             connect_ms: came(record.answered_ms),
             hold_ms: self.hold_ms(),
+            charged_ms: self.charged_ms(),
             vendor_hold_ms: self.vendor_hold_ms(),
             status: record.status,
             end_reason: self.told_reason().name(),
@@ -279,24 +280,43 @@ fn cause(cause: u8) -> Option<u8> {
 }
 
 /// All that a charge depends on but the duration, as [`Terms::from_words`] reads it.
-fn words_text(words: &[u64; WORDS]) -> String {
+#[must_use]
+pub fn words_text(words: &[u64; WORDS]) -> String {
     words.iter().map(|word| format!("{word:016x}")).collect()
 }
 
-fn price_text(words: &[u64; WORDS]) -> Option<String> {
-    Terms::from_words(words).map(|terms| format!("{}/{}s", terms.price.rate, terms.price.unit_s))
+/// From [`words_text`].
+#[must_use]
+pub fn terms_from_text(text: &str) -> Option<Terms> {
+    let mut words = [0; WORDS];
+    for (at, word) in words.iter_mut().enumerate() {
+        *word = u64::from_str_radix(text.get(at * 16..at * 16 + 16)?, 16).ok()?;
+    }
+    Terms::from_words(&words)
 }
 
-/// What the rate was for, of all callers.
-fn origin_text(record: &CallRecord, words: &[u64; WORDS]) -> Option<String> {
-    match Terms::from_words(words)?.price.origin {
+/// `rate/unit`.
+#[must_use]
+pub fn rate_text(terms: &Terms) -> String {
+    format!("{}/{}s", terms.price.rate, terms.price.unit_s)
+}
+
+fn price_text(words: &[u64; WORDS]) -> Option<String> {
+    Terms::from_words(words).as_ref().map(rate_text)
+}
+
+/// What a rate was for, of all callers.
+#[must_use]
+pub fn origin_of(caller: &str, terms: &Terms) -> Option<String> {
+    match terms.price.origin {
         Origin::Any => None,
         Origin::Unknown => Some(UNKNOWN.to_owned()),
-        Origin::Prefix(length) => {
-            let caller = record.caller_billed.to_text();
-            caller.get(..length.into()).map(str::to_owned)
-        }
+        Origin::Prefix(length) => caller.get(..length.into()).map(str::to_owned),
     }
+}
+
+fn origin_text(record: &CallRecord, words: &[u64; WORDS]) -> Option<String> {
+    origin_of(&record.caller_billed.to_text(), &Terms::from_words(words)?)
 }
 
 /// What its media were like.
@@ -433,7 +453,8 @@ mod tests {
         let words: Vec<u64> =
             (0..WORDS).map(|at| u64::from_str_radix(&text[at * 16..][..16], 16).unwrap()).collect();
         let terms = Terms::from_words(&words.try_into().unwrap()).unwrap();
-        let again = terms.charge(row["hold_ms"].as_u64().unwrap()).unwrap();
+        assert_eq!(terms_from_text(text), Some(terms));
+        let again = terms.charge(row["charged_ms"].as_u64().unwrap()).unwrap();
         assert_eq!(again, cdr.customer_charge);
     }
 

@@ -22,7 +22,7 @@ use crate::state::entity::{Account, Mapping, Routing, TariffHead};
 
 pub use books::{
     AuditShown, BookedShown, CorrectedShown, CorrectionShown, CounterShown, DifferenceShown,
-    LedgerShown, StatementShown,
+    LedgerShown, RerateShown, RerateSumShown, ReratedShown, StatementShown,
 };
 pub use firewall::{
     AbuseFigures, AbuserShown, CodeMade, CodeShown, DefenceFigures, DeniedShown, DriverCounter,
@@ -549,6 +549,8 @@ pub struct CdrShown {
     pub connect_ms: Option<u64>,
     /// Talk time as the customer pays it.
     pub hold_ms: u64,
+    /// What of that is charged: no more than was granted.
+    pub charged_ms: u64,
     /// Talk time as the vendor charges it.
     pub vendor_hold_ms: u64,
     /// The final SIP status.

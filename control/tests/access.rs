@@ -24,6 +24,7 @@ const CHANGES: &[(&str, &str, Role)] = &[
     ("post", "/account/{name}/refund", Administrator),
     ("post", "/account/{name}/correction", Administrator),
     ("post", "/cdr/{id}/correction", Administrator),
+    ("post", "/cdr/rerate", Administrator),
     ("post", "/tariff", Administrator),
     ("patch", "/tariff/{name}", Administrator),
     ("delete", "/tariff/{name}", Administrator),

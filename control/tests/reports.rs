@@ -133,6 +133,8 @@ fn corrections(cdr: &Cdr, number: usize) -> Vec<Change> {
             tax: money(190_001),
             vendor_charge: money(700_001),
             vendor_tax: money(0),
+            billed_s: (number * time) as u64,
+            vendor_billed_s: (number + time) as u64,
         };
         Change::Correction(Box::new(Correction {
             id: cdr.record.id,

@@ -1,10 +1,15 @@
 //! `tollgate cdr`
 
+use std::collections::BTreeMap;
+
 use clap::Subcommand;
 use hyper::Method;
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
 
 use super::{Fields, Page};
 use crate::client::escape;
+use crate::render::{self, Output};
 use crate::{Context, Failure};
 
 #[derive(Subcommand)]
@@ -35,6 +40,30 @@ pub(crate) enum Verb {
         #[arg(long)]
         reason: String,
         /// Unique for this record.
+        #[arg(long)]
+        request_id: String,
+    },
+    /// Rate answered calls by the tariffs of today. Every record once per request id: what was cut off goes on where it
+    /// stood when it is asked for again.
+    Rerate {
+        #[command(flatten)]
+        filter: Filter,
+        /// customer, vendor or both (both).
+        #[arg(long)]
+        side: Option<String>,
+        /// The tariff of all these calls, for one side; none: for each call the one it was charged by.
+        #[arg(long, requires = "side")]
+        tariff: Option<String>,
+        /// Calls too that somebody set right by hand.
+        #[arg(long)]
+        with_corrected: bool,
+        /// Tell what would change, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// What was wrong.
+        #[arg(long)]
+        reason: String,
+        /// Unique for this re-rate.
         #[arg(long)]
         request_id: String,
     },
@@ -87,6 +116,10 @@ pub(crate) struct Filter {
 
 impl Filter {
     fn path(&self) -> String {
+        self.path_of("/cdr")
+    }
+
+    fn path_of(&self, what: &str) -> String {
         let fields = [
             ("gateway", &self.gateway),
             ("vendor", &self.vendor),
@@ -105,9 +138,24 @@ impl Filter {
             .filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_ref()?))));
         let answered = self.answered.then(|| "answered=1".to_owned());
         let query: Vec<String> = given.chain(answered).collect();
-        format!("/cdr?{}", query.join("&"))
+        format!("{what}?{}", query.join("&"))
     }
 }
+
+/// Records of one request.
+const RERATED: u32 = 1_000;
+
+const DIFFERENCES: [&str; 9] = [
+    "id",
+    "what",
+    "account",
+    "callee_billed",
+    "old_charge",
+    "charge",
+    "rate",
+    "old_vendor_charge",
+    "vendor_charge",
+];
 
 const COLUMNS: [&str; 12] = [
     "started",
@@ -139,6 +187,84 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             let path = format!("/cdr/{}/correction", escape(&id));
             context.send(Method::POST, &path, fields.body())
         }
+        Verb::Rerate { filter, side, tariff, with_corrected, dry_run, reason, request_id } => {
+            let fields = Fields::default()
+                .set("side", side)
+                .set("tariff", tariff)
+                .set("with_corrected", Some(with_corrected))
+                .set("dry_run", Some(dry_run))
+                .set("reason", Some(reason))
+                .set("request_id", Some(request_id));
+            rerate(context, &filter.path_of("/cdr/rerate"), &fields)
+        }
         Verb::Export { filter } => context.pages(&filter.path(), &Page::default(), &COLUMNS),
+    }
+}
+
+/// Page by page; what all of them come to stands under the differences.
+fn rerate(context: &Context, path: &str, fields: &Fields) -> Result<(), Failure> {
+    let mut whole = Rerated::default();
+    let mut next = String::new();
+    loop {
+        let path = format!("{path}&limit={RERATED}{next}");
+        let page = context.client.request(Method::POST, &path, fields.clone().body())?;
+        whole.add(&page);
+        match page["next"].as_str() {
+            Some(cursor) => next = format!("&cursor={}", escape(cursor)),
+            None => break,
+        }
+    }
+    let answer = whole.shown();
+    render::show(&answer, &DIFFERENCES, context.output)?;
+    if context.output == Output::Table {
+        let counts: Vec<String> =
+            COUNTS.iter().map(|name| format!("{name} {}", answer[*name])).collect();
+        render::print(&format!("{}\n", counts.join(", ")))?;
+        let sums = ["account", "side", "currency", "before", "after"];
+        render::show(&answer["sums"], &sums, context.output)?;
+    }
+    Ok(())
+}
+
+/// What is counted of a re-rate.
+const COUNTS: [&str; 7] =
+    ["records", "changed", "unchanged", "repeated", "kept", "unrated", "failed"];
+
+/// All pages of a re-rate.
+#[derive(Default)]
+struct Rerated {
+    counts: [u64; COUNTS.len()],
+    /// By account, side and currency: before, after.
+    sums: BTreeMap<[String; 3], [Decimal; 2]>,
+    items: Vec<Value>,
+}
+
+impl Rerated {
+    fn add(&mut self, page: &Value) {
+        for (sum, name) in self.counts.iter_mut().zip(COUNTS) {
+            *sum += page[name].as_u64().unwrap_or(0);
+        }
+        for sum in page["sums"].as_array().into_iter().flatten() {
+            let text = |field: &str| sum[field].as_str().unwrap_or_default().to_owned();
+            let key = ["account", "side", "currency"].map(text);
+            let both = self.sums.entry(key).or_default();
+            for (all, field) in both.iter_mut().zip(["before", "after"]) {
+                // A page costs less than 28 digits can say.
+                *all += text(field).parse::<Decimal>().unwrap_or_default();
+            }
+        }
+        self.items.extend(page["items"].as_array().into_iter().flatten().cloned());
+    }
+
+    fn shown(self) -> Value {
+        let sums = self.sums.into_iter().map(|([account, side, currency], [before, after])| {
+            let (before, after) = (before.to_string(), after.to_string());
+            json!({"account": account, "side": side, "currency": currency, "before": before, "after": after})
+        });
+        let mut answer = json!({"items": self.items, "sums": sums.collect::<Vec<Value>>()});
+        for (name, count) in COUNTS.into_iter().zip(self.counts) {
+            answer[name] = count.into();
+        }
+        answer
     }
 }

@@ -101,7 +101,7 @@ impl Context {
 }
 
 /// Fields of a body: those flags that were given.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Fields(Map<String, Value>);
 
 impl From<Map<String, Value>> for Fields {

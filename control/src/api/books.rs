@@ -15,11 +15,14 @@ use crate::shown::{
     self, AuditShown, CounterShown, Decimal, DifferenceShown, Moment, StatementShown,
 };
 use crate::store::ledger::{Counter, EntryKind};
-use crate::store::{Books, Charged, LedgerFilter};
+use crate::store::{Books, LedgerFilter, Looked};
 
 /// How often, and how far apart, a balance is looked at that differs: what was booked just now is not on disk yet.
 const LOOKS: u32 = 10;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Records that are rated anew at a time: the loop decides about calls again before the next.
+const RERATED_MAX: usize = 1_000;
 
 type Query = BTreeMap<String, String>;
 
@@ -59,19 +62,41 @@ pub(super) async fn ledger(
     history(shared, |history| history.ledger(&filter, &page))
 }
 
-/// The record that somebody wants to set right; of other requests none.
-pub(super) fn record(
+/// Records that somebody wants to set right; of other requests none.
+pub(super) fn records(
     shared: &Shared,
     method: Method,
     path: &[&str],
-) -> Result<Option<Box<Charged>>, Refusal> {
-    let (Method::Post, ["cdr", id, "correction"]) = (method, path) else { return Ok(None) };
-    let mut found = None;
-    history(shared, |history| {
-        found = Some(Box::new(history.charged(id)?));
-        Ok(Value::Null)
-    })?;
-    Ok(found)
+    query: &Query,
+) -> Result<Option<Box<Looked>>, Refusal> {
+    let at = (shared.now)().now;
+    let mut looked = Looked { at, ..Looked::default() };
+    match (method, path) {
+        (Method::Post, ["cdr", "rerate"]) => {
+            for field in ["from", "to"] {
+                if !query.contains_key(field) {
+                    let detail = format!("{field}: absent; say of which time");
+                    return Err(Refusal::invalid(detail));
+                }
+            }
+            let (filter, page) = (super::filter(query)?, Page::read(query)?);
+            if page.limit > RERATED_MAX {
+                return Err(Refusal::invalid(format!("limit: at most {RERATED_MAX} here")));
+            }
+            history(shared, |history| {
+                (looked.records, looked.next) = history.charged_page(&filter, &page)?;
+                Ok(Value::Null)
+            })?;
+        }
+        (Method::Post, ["cdr", id, "correction"]) => {
+            history(shared, |history| {
+                looked.records.push(history.charged(id)?);
+                Ok(Value::Null)
+            })?;
+        }
+        _ => return Ok(None),
+    }
+    Ok(Some(Box::new(looked)))
 }
 
 /// A page of what became of an account's state.

@@ -227,9 +227,9 @@ async fn answer(
                 _ => password::fill(&query, &mut body)?,
             };
             let path = path.clone();
-            let record = books::record(shared, method, &names)?;
+            let records = books::records(shared, method, &names, &query)?;
             let command =
-                Command { method, path, query, body, rates, ranges, entries: None, record };
+                Command { method, path, query, body, rates, ranges, entries: None, records };
             let mut answer = ask(shared, peer.name, command).await?;
             password::reveal(&mut answer, made);
             Ok(hits::fill(shared, &names, answer).await)
@@ -252,7 +252,7 @@ fn question(path: &[&str]) -> Command {
         rates: Vec::new(),
         ranges: None,
         entries: None,
-        record: None,
+        records: None,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::decide::correct::NewCorrection;
 use crate::decide::firewall::NewDenial;
 use crate::decide::opening::{NewCode, NewOpening, NewTrust};
 use crate::decide::parameter::NewValue;
+use crate::decide::rerate::NewRerate;
 use crate::report::{KindShown, ReportShown};
 use crate::shown::backup::{BackupExamined, BackupShown, NewBackup};
 use crate::shown::{
@@ -22,8 +23,8 @@ use crate::shown::{
     DriverLimit, EventShown, GeoRangeShown, GeoShown, ImportEntryShown, ImportShown, ImportTaken,
     LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, ParameterChangeShown,
     ParameterShown, PhoneShown, PresetShown, QualityShown, RangesTaken, RatesTaken, RecordingShown,
-    RegistrationShown, RouteExplained, RoutingShown, SignatureShown, StatementShown, Status,
-    SuspensionShown, TalkerShown, TariffShown, TrustedShown,
+    RegistrationShown, RerateShown, RouteExplained, RoutingShown, SignatureShown, StatementShown,
+    Status, SuspensionShown, TalkerShown, TariffShown, TrustedShown,
 };
 use crate::state::OURS;
 use crate::state::entity::Phone;
@@ -369,6 +370,28 @@ pub const ROUTES: &[Route] = &[
             "/cdr/{id}/correction",
             "Set right what a stored call costs, once per request id",
             Takes::One(of::<NewCorrection>),
+        )
+    },
+    Route {
+        right: Right::Correct,
+        query: &[
+            "from",
+            "to",
+            "gateway",
+            "vendor",
+            "account",
+            "vendor_account",
+            "caller",
+            "callee",
+            "hold_ms_min",
+            "limit",
+            "cursor",
+        ],
+        ..say::<RerateShown>(
+            "post",
+            "/cdr/rerate",
+            "Rate a page of answered calls by the tariffs of today, once per request id",
+            Takes::One(of::<NewRerate>),
         )
     },
     delete(RECORDED, "Delete one of them, if its call is over"),

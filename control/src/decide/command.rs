@@ -27,7 +27,7 @@ use crate::state::customer::Customer;
 use crate::state::entity::{self, Entity, Kind, RateRow};
 use crate::state::imports::Entries;
 use crate::store::ledger::EntryKind;
-use crate::store::{Change, Charged};
+use crate::store::{Change, Looked};
 use crate::{Refusal, Time};
 
 /// What is done with a resource.
@@ -62,8 +62,8 @@ pub struct Command {
     pub ranges: Option<Arc<GeoSet>>,
     /// Entries of an import of the deny list.
     pub entries: Option<Arc<Entries>>,
-    /// The stored record that is to be set right.
-    pub record: Option<Box<Charged>>,
+    /// Stored records that are to be set right.
+    pub records: Option<Box<Looked>>,
 }
 
 /// Whether new calls are to be refused.
@@ -168,9 +168,14 @@ impl Office {
                 self.book_by_hand(time, who, EntryKind::Correction, name, body)
             }
             (Method::Post, ["cdr", id, "correction"]) => {
-                let record =
-                    command.record.as_deref().ok_or_else(|| Refusal::missing("CDR", id))?;
-                self.correct_record(time, who, record, body)
+                let looked =
+                    command.records.as_deref().ok_or_else(|| Refusal::missing("CDR", id))?;
+                self.correct_record(time, who, looked, body)
+            }
+            (Method::Post, ["cdr", "rerate"]) => {
+                let looked =
+                    command.records.as_deref().ok_or_else(|| Refusal::missing("CDR", ""))?;
+                self.rerate(time, who, looked, body)
             }
             (Method::Get, ["tariff", name, "rate"]) => {
                 let page = Page::read(&command.query)?;

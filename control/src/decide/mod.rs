@@ -51,6 +51,7 @@ mod probe;
 mod quality;
 mod recordings;
 mod register;
+pub(crate) mod rerate;
 mod sight;
 mod standing;
 mod suspend;
@@ -178,6 +179,8 @@ pub struct Office {
     names: names::Names,
     departed: departed::Departed,
     watched: account::Watched,
+    /// What was set right of records a moment ago.
+    corrected: correct::Recent,
     chance: Chance,
 }
 
@@ -242,9 +245,6 @@ impl Office {
         office.heartbeat.opened = loaded.opened;
         office.heartbeat.last_us = loaded.heartbeat_us;
         office.state.booked = loaded.booked.into_iter().collect();
-        for it in loaded.corrected {
-            office.state.corrected.entry(it.id).or_default().push(it);
-        }
         office.state.restore_ids(loaded.ids_used);
         office.state.located =
             loaded.located.into_iter().map(|it| (it.target, it.servers)).collect();

@@ -18,6 +18,9 @@ impl Office {
             )
         });
         self.store_alarm(time, "store_spill_failed", stuck);
+        if self.spill.groups > 0 || waiting.groups > 0 {
+            self.corrected.mistrust_looks_before(time.now);
+        }
         self.spill = SpillFigures { groups: waiting.groups, bytes: waiting.bytes };
     }
 

@@ -135,7 +135,7 @@ impl Desk {
             rates: Vec::new(),
             ranges: None,
             entries: None,
-            record: None,
+            records: None,
         };
         self.office.handle_command(self.time, &command)
     }

@@ -29,6 +29,82 @@ pub struct CorrectedShown {
     pub repeated: bool,
 }
 
+/// What a page of records costs by today's tariffs.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct RerateShown {
+    /// Nothing was changed.
+    pub dry_run: bool,
+    /// How many records the page has.
+    pub records: u64,
+    /// Of these: cost something else.
+    pub changed: u64,
+    /// Cost what they did.
+    pub unchanged: u64,
+    /// Were rated anew by this request id before.
+    pub repeated: u64,
+    /// Were set right by hand, and left so.
+    pub kept: u64,
+    /// Have no rate now, and were left so.
+    pub unrated: u64,
+    /// Cannot be set right.
+    pub failed: u64,
+    /// What the page cost each account before, and after, tax included.
+    pub sums: Vec<RerateSumShown>,
+    /// Records that changed, were kept, have no rate or failed.
+    pub items: Vec<ReratedShown>,
+    /// Where the next page goes on.
+    pub next: Option<String>,
+}
+
+/// What records cost an account.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RerateSumShown {
+    /// Whose; empty: it is deleted.
+    pub account: String,
+    /// `customer` or `vendor`.
+    pub side: &'static str,
+    /// ISO 4217.
+    pub currency: String,
+    /// Before; null: more than an amount can be.
+    pub before: Option<Decimal>,
+    /// After.
+    pub after: Option<Decimal>,
+}
+
+/// A record that is rated anew.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ReratedShown {
+    /// The record.
+    pub id: String,
+    /// `changed`, `kept`, `unrated` or `failed`.
+    pub what: &'static str,
+    /// Who pays.
+    pub account: String,
+    /// Who is paid.
+    pub vendor_account: String,
+    /// Callee as billed.
+    pub callee_billed: String,
+    /// Seconds billed to the customer before.
+    pub old_billed_s: u64,
+    /// And after.
+    pub billed_s: u64,
+    /// The customer's charge before.
+    pub old_charge: Decimal,
+    /// And after.
+    pub charge: Decimal,
+    /// `rate/unit` of the customer, after.
+    pub rate: Option<String>,
+    /// The vendor's charge before.
+    pub old_vendor_charge: Decimal,
+    /// And after.
+    pub vendor_charge: Decimal,
+    /// `rate/unit` of the vendor, after.
+    pub vendor_rate: Option<String>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
 /// What was set right of a stored call.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct CorrectionShown {

@@ -29,7 +29,7 @@ use serde_json::Value;
 use crate::Refusal;
 use crate::params::Values;
 use crate::resolve::Server;
-use crate::store::{Booked, Corrected};
+use crate::store::Booked;
 use binding::Bindings;
 use customer::Customers;
 use entity::{Account, Entity, HIDDEN, Kind, RateRow};
@@ -60,8 +60,6 @@ pub struct State {
     pub balances: HashMap<u32, Balance>,
     /// What people booked, by account and request id.
     pub booked: HashMap<(u32, String), Booked>,
-    /// What was set right of records, by their ids.
-    pub corrected: HashMap<[u64; 2], Vec<Corrected>>,
     /// By gateway id.
     pub limiters: HashMap<u32, Limiter>,
     /// Weighted rotation.

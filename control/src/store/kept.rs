@@ -10,14 +10,15 @@ use std::sync::{Arc, Mutex};
 use guard::GeoSet;
 use link::CallRecord;
 use link::record::EndReason;
-use rating::{Charge, Money};
+use rating::terms::WORDS;
+use rating::{Charge, Money, Terms};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::sqlite::{geo_bytes, geo_set};
-use super::{Amounts, Correction, LedgerEntry, Located, ParameterChange};
+use super::{Amounts, BothTerms, Correction, LedgerEntry, Located, ParameterChange};
 use crate::cdr::{Aggregate, BillingMode, Cdr};
 use crate::journal::{Event, Severity};
 use crate::params;
@@ -202,31 +203,41 @@ impl<'de> Deserialize<'de> for LedgerEntry {
 
 impl Serialize for Amounts {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let Self { charge, tax, vendor_charge, vendor_tax } = self;
-        [charge, tax, vendor_charge, vendor_tax].map(|money| money.billionths()).serialize(out)
+        let Self { charge, tax, vendor_charge, vendor_tax, billed_s, vendor_billed_s } = self;
+        let money = [charge, tax, vendor_charge, vendor_tax].map(|money| money.billionths());
+        (money, billed_s, vendor_billed_s).serialize(out)
     }
 }
 
 impl<'de> Deserialize<'de> for Amounts {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let amounts: [i64; 4] = Deserialize::deserialize(from)?;
+        let (amounts, billed_s, vendor_billed_s): ([i64; 4], _, _) =
+            Deserialize::deserialize(from)?;
         let [charge, tax, vendor_charge, vendor_tax] = amounts.map(Money::from_billionths);
-        Ok(Self { charge, tax, vendor_charge, vendor_tax })
+        Ok(Self { charge, tax, vendor_charge, vendor_tax, billed_s, vendor_billed_s })
     }
 }
 
 impl Serialize for Correction {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let Self { id, request_id, at_us, who, reason, customer, vendor, old, new, entries } = self;
-        (id, request_id, at_us, who, reason, customer, vendor, old, new, entries).serialize(out)
+        let Self { id, request_id, at_us, who, reason, customer, vendor, .. } = self;
+        let Self { old, new, terms: BothTerms { customer: sold, vendor: bought }, entries, .. } =
+            self;
+        let words = [sold, bought].map(|terms| terms.map(|terms| terms.to_words()));
+        let call = (id, customer, vendor);
+        (call, request_id, at_us, who, reason, old, new, words, entries).serialize(out)
     }
 }
 
 impl<'de> Deserialize<'de> for Correction {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let (id, request_id, at_us, who, reason, customer, vendor, old, new, entries) =
+        let (call, request_id, at_us, who, reason, old, new, words, entries) =
             Deserialize::deserialize(from)?;
-        Ok(Self { id, request_id, at_us, who, reason, customer, vendor, old, new, entries })
+        let (id, customer, vendor) = call;
+        let words: [Option<[u64; WORDS]>; 2] = words;
+        let [sold, bought] = words.map(|words| words.and_then(|words| Terms::from_words(&words)));
+        let terms = BothTerms { customer: sold, vendor: bought };
+        Ok(Self { id, request_id, at_us, who, reason, customer, vendor, old, new, terms, entries })
     }
 }
 

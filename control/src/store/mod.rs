@@ -28,7 +28,7 @@ use crate::resolve::Server;
 use crate::state::binding::Binding;
 use crate::state::entity::{Entity, Kind, RateRow};
 use crate::state::imports::Entries;
-pub use correction::{Amounts, Charged, Corrected, Correction};
+pub use correction::{Amounts, BothTerms, Charged, Corrected, Correction, Looked};
 pub use ledger::{Booked, Books, LedgerEntry, LedgerFilter, Statement};
 pub use spill::Place;
 
@@ -293,8 +293,6 @@ pub struct Loaded {
     pub spent: Vec<(u32, u64, i64)>,
     /// What people booked, by account and request id, so that a repeated request is told from a new one.
     pub booked: Vec<((u32, String), Booked)>,
-    /// What was set right of records, the first first.
-    pub corrected: Vec<Corrected>,
     /// Where phones can be reached, by the number of their owner.
     pub bindings: Vec<(u32, Binding)>,
     /// Answered calls without an end.
@@ -398,11 +396,20 @@ pub trait History: Send {
     /// # Errors
     /// When there is none.
     fn cdr(&mut self, id: &str) -> Result<Value, crate::Refusal>;
-    /// What a record was charged at its end.
+    /// What a record was charged at its end, and since.
     ///
     /// # Errors
     /// When there is none, or it has no end yet.
     fn charged(&mut self, id: &str) -> Result<Charged, crate::Refusal>;
+    /// The same of a page of answered calls, newest first, and where the next one goes on.
+    ///
+    /// # Errors
+    /// When the filter makes no sense or the database cannot be read.
+    fn charged_page(
+        &mut self,
+        filter: &CdrFilter,
+        page: &Page,
+    ) -> Result<(Vec<Charged>, Option<String>), crate::Refusal>;
     /// A page of an account's ledger, newest first.
     ///
     /// # Errors

@@ -284,7 +284,6 @@ fn load_documents(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
 /// What accounts have, and which numbers are used up.
 fn load_books(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
     ledger::load(db, loaded)?;
-    loaded.corrected = corrections::load(db)?;
     let ids = "SELECT max(id) FROM (SELECT max(id) AS id FROM document
         UNION ALL SELECT max(account) FROM ledger UNION ALL SELECT max(gateway) FROM registration
         UNION ALL SELECT id FROM used)";
@@ -558,6 +557,14 @@ impl History for Reader {
 
     fn charged(&mut self, id: &str) -> Result<Charged, Refusal> {
         self.charged_at_end(id)
+    }
+
+    fn charged_page(
+        &mut self,
+        filter: &CdrFilter,
+        page: &Page,
+    ) -> Result<(Vec<Charged>, Option<String>), Refusal> {
+        self.page_of_charged(filter, page)
     }
 
     fn ledger(&mut self, filter: &LedgerFilter, page: &Page) -> Result<Value, Refusal> {

@@ -43,7 +43,7 @@ pub struct Archive {
     /// Complete records.
     pub ends: BTreeMap<[u64; 2], Cdr>,
     /// What was set right of records.
-    pub corrected: Vec<Corrected>,
+    pub corrected: BTreeSet<([u64; 2], String)>,
     /// Names of events, and how often.
     pub events: BTreeMap<&'static str, u32>,
     /// What must not be.
@@ -99,9 +99,7 @@ impl Archive {
             Change::Ledger(entry) => self.book(entry),
             Change::Correction(it) => {
                 // The same request id is the same correction.
-                if !self.corrected.iter().any(|k| (k.id, &k.request_id) == (it.id, &it.request_id))
-                {
-                    self.corrected.push(it.corrected());
+                if self.corrected.insert((it.id, it.request_id.clone())) {
                     it.entries.iter().for_each(|entry| self.book(entry));
                 }
             }
@@ -208,7 +206,6 @@ impl Store for Archive {
             // No account of the worlds has a limit by the day.
             spent: Vec::new(),
             booked: booked.collect(),
-            corrected: self.corrected.clone(),
             bindings: self
                 .bindings
                 .iter()

@@ -382,7 +382,7 @@ impl<'m> Machine<'m> {
             rates: Vec::new(),
             ranges: None,
             entries: None,
-            record: None,
+            records: None,
         };
         desk.due = now;
         let office = &mut desk.driver.office;

@@ -17,7 +17,7 @@ fn book(desk: &mut Desk, path: &str, body: Value) -> Result<Value, Refusal> {
             rates: vec![],
             ranges: None,
             entries: None,
-            record: None,
+            records: None,
         },
     )
 }

@@ -28,7 +28,7 @@ impl Desk {
             rates: Vec::new(),
             ranges: None,
             entries: Some(entries(list)),
-            record: None,
+            records: None,
         };
         self.office.handle_command_of(self.time, "anna", &command)
     }

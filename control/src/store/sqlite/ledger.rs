@@ -4,7 +4,7 @@ use rating::Money;
 use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
-use super::records::{Charged, charged};
+use super::records::{Side, charged};
 use super::{LOADING, Reader, failed, history, pair, rows};
 use crate::Refusal;
 use crate::decide::account::QUARTER_US;
@@ -163,8 +163,8 @@ impl Reader {
         Ok(Books {
             sums: all(&moment, sums, sum)?,
             last: all(&moment, last, pair)?,
-            sold: charged(&moment, Charged::Customers).map_err(history)?,
-            bought: charged(&moment, Charged::Vendors).map_err(history)?,
+            sold: charged(&moment, Side::Customers).map_err(history)?,
+            bought: charged(&moment, Side::Vendors).map_err(history)?,
         })
     }
 }

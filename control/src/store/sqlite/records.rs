@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde_json::Value;
 use zerocopy::IntoBytes;
 
@@ -15,7 +15,7 @@ use super::{Reader, corrections, history, micros};
 use crate::Refusal;
 use crate::cdr::{Cdr, id_text};
 use crate::page::{Page, strange_cursor};
-use crate::store::CdrFilter;
+use crate::store::{CdrFilter, Charged};
 
 /// How long one question about records may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -83,14 +83,14 @@ pub(super) fn days(db: &Connection) -> Result<Vec<u32>, rusqlite::Error> {
 
 /// What the calls that ended cost each account of a side, tax included. Days are added up here, so that no statement
 /// names more tables than SQLite takes.
-pub(super) fn charged(db: &Connection, side: Charged) -> Result<Vec<(u32, i64)>, rusqlite::Error> {
+pub(super) fn charged(db: &Connection, side: Side) -> Result<Vec<(u32, i64)>, rusqlite::Error> {
     let mut sums = BTreeMap::new();
     for day in days(db)? {
         let sums_of_day = match side {
-            Charged::Customers => {
+            Side::Customers => {
                 format!("SELECT customer, sum(charge + tax) FROM cdr_{day} GROUP BY 1")
             }
-            Charged::Vendors => {
+            Side::Vendors => {
                 format!("SELECT vendor, sum(vendor_charge + vendor_tax) FROM cdr_{day} GROUP BY 1")
             }
         };
@@ -107,7 +107,7 @@ pub(super) fn charged(db: &Connection, side: Charged) -> Result<Vec<(u32, i64)>,
 
 /// Whose charges.
 #[derive(Clone, Copy)]
-pub(super) enum Charged {
+pub(super) enum Side {
     Customers,
     Vendors,
 }
@@ -265,13 +265,14 @@ impl Wanted {
     }
 
     /// Of a table's rows behind `behind`, the latest first.
-    fn rows(
+    fn rows<T>(
         &self,
         db: &Connection,
         table: &Table,
         behind: Option<&(i64, String)>,
         limit: usize,
-    ) -> Result<Vec<Found>, Refusal> {
+        (columns, read): &Reads<T>,
+    ) -> Result<Vec<Found<T>>, Refusal> {
         let (time, name, complete) = match table {
             Table::Open => ("started_us", "cdr".to_owned(), false),
             Table::Day(day) => ("ended_us", format!("cdr_{day}"), true),
@@ -288,21 +289,23 @@ impl Wanted {
         clauses.extend(self.to.map(|to| format!("{time} < {to}")));
         let given = if clauses.is_empty() { "1".to_owned() } else { clauses.join(" AND ") };
         let sql = format!(
-            "SELECT {time}, id, body FROM {name} WHERE {given}
+            "SELECT {time}, id, {columns} FROM {name} WHERE {given}
              ORDER BY {time} DESC, id DESC LIMIT {limit}"
         );
         let mut statement = db.prepare_cached(&sql).map_err(history)?;
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-        let rows = statement.query_map(params_from_iter(&values), read).map_err(history)?;
-        rows.map(|row| {
-            let (at, id, body): (i64, String, String) = row.map_err(history)?;
-            let mut body = body_of(&body, complete)?;
-            corrections::tell(db, &id, &mut body).map_err(history)?;
-            Ok(Found { at, id, complete, body })
-        })
-        .collect()
+        let mut rows = statement.query(params_from_iter(&values)).map_err(history)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(history)? {
+            let (at, id) = (row.get(0).map_err(history)?, row.get(1).map_err(history)?);
+            let what = read(db, &id, complete, row)?;
+            found.push(Found { at, id, complete, what });
+        }
+        Ok(found)
     }
 }
+
+/// Columns from the third on, and what is made of a row with them: the database, the id, whether it has its end.
+type Reads<T> = (&'static str, fn(&Connection, &String, bool, &Row<'_>) -> Result<T, Refusal>);
 
 fn body_of(text: &str, complete: bool) -> Result<Value, Refusal> {
     let mut body: Value = serde_json::from_str(text)
@@ -322,14 +325,14 @@ enum Table {
 }
 
 /// A record, and its place in the list.
-struct Found {
+struct Found<T> {
     at: i64,
     id: String,
     complete: bool,
-    body: Value,
+    what: T,
 }
 
-impl Found {
+impl<T> Found<T> {
     fn cursor(&self) -> String {
         let open = if self.complete { "" } else { "open-" };
         format!("{open}{}-{}", self.at, self.id)
@@ -363,6 +366,39 @@ impl Reader {
         filter: &CdrFilter,
         page: &Page,
     ) -> Result<Value, Refusal> {
+        let bodies: Reads<Value> = ("body", |db, id, complete, row| {
+            let body: String = row.get(2).map_err(history)?;
+            let mut body = body_of(&body, complete)?;
+            corrections::tell(db, id, &mut body).map_err(history)?;
+            Ok(body)
+        });
+        Ok(page.fill(self.found(filter, page, &bodies)?, Found::cursor, |found| found.what))
+    }
+
+    /// A page of answered calls as they were charged, and where the next one goes on.
+    pub(super) fn page_of_charged(
+        &self,
+        filter: &CdrFilter,
+        page: &Page,
+    ) -> Result<(Vec<Charged>, Option<String>), Refusal> {
+        let charged: Reads<Charged> =
+            (corrections::CHARGED, |db, id, _, row| corrections::charged(db, id, row, 2));
+        let filter = CdrFilter { answered: Some(true), ..filter.clone() };
+        let mut found = self.found(&filter, page, &charged)?;
+        found.retain(|found| found.complete);
+        let more = found.len() > page.limit;
+        found.truncate(page.limit);
+        let next = found.last().filter(|_| more).map(Found::cursor);
+        Ok((found.into_iter().map(|found| found.what).collect(), next))
+    }
+
+    /// What is on a page, and one more if there is.
+    fn found<T>(
+        &self,
+        filter: &CdrFilter,
+        page: &Page,
+        reads: &Reads<T>,
+    ) -> Result<Vec<Found<T>>, Refusal> {
         let mut wanted = Wanted::read(filter)?;
         for (side, name) in [("customer", &filter.account), ("vendor", &filter.vendor_account)] {
             let Some(name) = name else { continue };
@@ -370,13 +406,13 @@ impl Reader {
         }
         let behind = Behind::read(page)?;
         let until = Instant::now() + PATIENCE;
-        let mut found: Vec<Found> = Vec::new();
+        let mut found: Vec<Found<T>> = Vec::new();
         let room = page.limit + 1;
         // One look at all tables.
         let seen = self.connection.unchecked_transaction().map_err(history)?;
         let tables = days(&seen).map_err(history)?;
         if behind.open && wanted.from.is_none() && wanted.to.is_none() {
-            found.extend(wanted.rows(&seen, &Table::Open, behind.place.as_ref(), room)?);
+            found.extend(wanted.rows(&seen, &Table::Open, behind.place.as_ref(), room, reads)?);
         }
         let place = behind.place.filter(|_| !behind.open);
         let last = place.as_ref().map(|(at, _)| *at).or(wanted.to).map_or(u32::MAX, day_of);
@@ -391,9 +427,9 @@ impl Reader {
                 return Err(Refusal::new(503, "too much to read", hint));
             }
             let room = room - found.len();
-            found.extend(wanted.rows(&seen, &Table::Day(day), place.as_ref(), room)?);
+            found.extend(wanted.rows(&seen, &Table::Day(day), place.as_ref(), room, reads)?);
         }
-        Ok(page.fill(found, Found::cursor, |found| found.body))
+        Ok(found)
     }
 
     /// The number of an account. One that is deleted goes by its number.

@@ -25,9 +25,11 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// Rows that one report can have.
 const ROWS_MAX: usize = 50_000;
 
-/// What a call costs: fee and tax of the customer, then of the vendor, as they were set right last, if any record was.
-fn charges(are_corrected: bool) -> [String; 4] {
-    ["charge", "tax", "vendor_charge", "vendor_tax"].map(|column| {
+/// What a call costs: billed seconds of both sides, fee and tax of the customer, then of the vendor, as they were set
+/// right last, if any record was.
+fn charges(are_corrected: bool) -> [String; 6] {
+    let columns = ["billed_s", "vendor_billed_s", "charge", "tax", "vendor_charge", "vendor_tax"];
+    columns.map(|column| {
         if !are_corrected {
             return format!("r.{column}");
         }
@@ -198,7 +200,6 @@ fn sums_of(kind: &Kind, are_corrected: bool) -> Vec<String> {
     // Only a report that tells of it opens every record for it.
     let pdd = if kind.measures.contains(&Measure::Pdd) { pdd } else { "NULL".to_owned() };
     let mut sums = vec![attempts, answered, talk, sum(&pdd), count(&pdd)];
-    sums.extend(["billed_s", "vendor_billed_s"].map(|column| sum(&format!("r.{column}"))));
     sums.extend(charges(are_corrected).map(|charge| sum(&charge)));
     sums
 }

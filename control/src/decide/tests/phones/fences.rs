@@ -50,7 +50,7 @@ impl Desk {
             rates: Vec::new(),
             ranges: Some(std::sync::Arc::new(guard::GeoSet::build(ranges).unwrap())),
             entries: None,
-            record: None,
+            records: None,
         };
         self.office.handle_command(self.time, &command)
     }
@@ -405,7 +405,7 @@ fn the_addresses_of_a_set_come_in_pages() {
             rates,
             ranges,
             entries: None,
-            record: None,
+            records: None,
         };
         desk.office.handle_command(desk.time, &command).unwrap()
     };
