@@ -211,14 +211,25 @@ impl Cdr {
         self.customer_charge.fee != Money::ZERO || self.vendor_charge.fee != Money::ZERO
     }
 
-    /// For API, CLI and store.
+    /// For API and CLI.
     #[must_use]
     pub fn describe(&self) -> Value {
+        shown::json(self.shown())
+    }
+
+    /// The same as the store keeps it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        // Nothing in it is a map whose keys are no text, and nothing else can fail.
+        serde_json::to_string(&self.shown()).unwrap_or_default()
+    }
+
+    fn shown(&self) -> CdrShown {
         let record = &self.record;
         let stamp = |ms: u32| came(ms).map(|ms| Moment::at(record.started_us + ms * 1000));
         let last = record.attempts().last();
         let far_cause = cause(record.cause).or(last.and_then(|attempt| cause(attempt.cause)));
-        shown::json(CdrShown {
+        CdrShown {
             version: VERSION,
             id: id_text(record.id),
             billing_mode: self.billing_mode.name(),
@@ -270,7 +281,7 @@ impl Cdr {
             attempts: self.attempts.clone(),
             corrections: Vec::new(),
             complete: None,
-        })
+        }
     }
 }
 
@@ -282,7 +293,11 @@ fn cause(cause: u8) -> Option<u8> {
 /// All that a charge depends on but the duration, as [`Terms::from_words`] reads it.
 #[must_use]
 pub fn words_text(words: &[u64; WORDS]) -> String {
-    words.iter().map(|word| format!("{word:016x}")).collect()
+    let mut text = String::with_capacity(WORDS * 16);
+    for digit in (0..WORDS * 16).map(|at| words[at / 16] >> (60 - at % 16 * 4) & 0xf) {
+        text.push(char::from_digit(digit as u32, 16).unwrap_or('0'));
+    }
+    text
 }
 
 /// From [`words_text`].

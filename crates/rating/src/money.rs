@@ -138,9 +138,12 @@ impl fmt::Display for Money {
             self.0.unsigned_abs() / ONE.unsigned_abs(),
             self.0.unsigned_abs() % ONE.unsigned_abs(),
         );
-        let decimals = format!("{rest:09}");
-        let shown = decimals.trim_end_matches('0').len().max(2);
-        write!(f, "{sign}{whole}.{}", decimals.get(..shown).unwrap_or_default())
+        // At least two decimals, and no zeros behind them.
+        let (mut rest, mut shown) = (rest, PLACES);
+        while shown > 2 && rest.is_multiple_of(10) {
+            (rest, shown) = (rest / 10, shown - 1);
+        }
+        write!(f, "{sign}{whole}.{rest:0shown$}")
     }
 }
 

@@ -26,6 +26,10 @@ const COLUMNS: &str =
     answered_ms, hold_ms, status, end_reason, ended_by, billed_s, charge, tax,
     vendor_billed_s, vendor_charge, vendor_tax, body";
 
+/// The values of [`COLUMNS`], behind two moments and the id.
+const VALUES: &str =
+    "?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23";
+
 /// Brings the records of a release without days to theirs; nothing is left to do after the first time.
 pub(super) fn sort_by_day(db: &Connection) -> Result<(), rusqlite::Error> {
     let ended = "started_us + coalesce(ended_ms, 0) * 1000";
@@ -139,8 +143,7 @@ pub(super) fn put_start(db: &Connection, days: &[u32], cdr: &Cdr) -> Result<(), 
     }
     let sql = format!(
         "INSERT OR IGNORE INTO cdr (complete, ended_ms, started_us, id, {COLUMNS})
-         VALUES (0, NULL, ?2, ?3, {})",
-        places(4)
+         VALUES (0, NULL, ?2, ?3, {VALUES})"
     );
     write(db, &sql, cdr, &id)?;
     db.prepare_cached(
@@ -167,8 +170,7 @@ pub(super) fn put_end(
     if !has(db, &others, &id)? {
         let sql = format!(
             "INSERT OR IGNORE INTO cdr_{day} (ended_us, started_us, id, {COLUMNS})
-             VALUES (?1, ?2, ?3, {})",
-            places(4)
+             VALUES (?1, ?2, ?3, {VALUES})"
         );
         write(db, &sql, cdr, &id)?;
     }
@@ -176,13 +178,6 @@ pub(super) fn put_end(
         db.prepare_cached(sql)?.execute([&id])?;
     }
     Ok(())
-}
-
-/// `?4, ?5, …` for [`COLUMNS`].
-fn places(first: usize) -> String {
-    let count = COLUMNS.split(',').count();
-    let places: Vec<String> = (first..first + count).map(|at| format!("?{at}")).collect();
-    places.join(", ")
 }
 
 fn write(db: &Connection, sql: &str, cdr: &Cdr, id: &str) -> Result<(), rusqlite::Error> {
@@ -212,7 +207,7 @@ fn write(db: &Connection, sql: &str, cdr: &Cdr, id: &str) -> Result<(), rusqlite
         cdr.vendor_charge.billed_s.cast_signed(),
         cdr.vendor_charge.fee.billionths(),
         cdr.vendor_charge.tax.billionths(),
-        cdr.describe().to_string()
+        cdr.text()
     ];
     statement.execute(values).map(|_| ())
 }
