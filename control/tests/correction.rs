@@ -11,7 +11,7 @@ use control::store::sqlite::Sqlite;
 use control::store::{Change, LedgerEntry, Store};
 use link::CallRecord;
 use node::Node;
-use rating::{Charge, Money};
+use rating::{Charge, Money, Origin, Price, Rounding, RoundingMode, Terms};
 use serde_json::{Value, json};
 
 const ID: [u64; 2] = [7, 7];
@@ -116,4 +116,63 @@ fn a_stored_call_is_set_right_once_and_the_books_agree_over_a_restart() {
         assert_eq!(node.say("POST", path, &body).0, status, "{body}");
     }
     assert_eq!(balances(&node), ["-0.50", "-0.60"]);
+}
+
+#[test]
+fn tax_follows_the_terms_and_nobody_pays_for_who_is_gone_or_still_talks() {
+    let mut node = Node::prepare("correction-tax");
+    node.run();
+    let made = |node: &Node, path: &str, body: Value| {
+        u32::try_from(node.ok("POST", path, &body)["id"].as_u64().unwrap()).unwrap()
+    };
+    let role = |name: &str, role: &str| json!({"name": name, "role": role});
+    let customer = made(&node, "/account", role("buyer", "customer"));
+    let vendor = made(&node, "/account", role("carrier", "vendor"));
+    node.kill();
+    let mut taxed = stored(customer, vendor);
+    let Some(Change::CdrEnd(cdr)) = taxed.last_mut() else { panic!("it ends") };
+    let price = Price {
+        tariff: 1,
+        version: 1,
+        prefix_digits: 2,
+        origin: Origin::Any,
+        locked: false,
+        rate: money("1"),
+        unit_s: 60,
+        minimum_s: 1,
+        increment_s: 1,
+        sections: Default::default(),
+        connection_fee: Money::ZERO,
+        fee_precision: 2,
+        rounding_mode: RoundingMode::HalfEven,
+        fee_unit: Money::ZERO,
+        tax: 190_000,
+    };
+    let terms = Terms::customer(price, Rounding::default());
+    assert_eq!(terms.tax(money("1")).unwrap(), money("0.19"), "19 percent");
+    cdr.record.customer_terms = link::record::Terms { words: terms.to_words() };
+    let talking = CallRecord { id: [8, 8], answered_ms: 1, ..CallRecord::empty() };
+    taxed.push(Change::CdrStart(Box::new(Cdr { record: talking, ..Cdr::default() })));
+    let mut store = Sqlite::open(&node.home.join("state/tollgate.db")).unwrap();
+    store.commit(&taxed).unwrap();
+    drop(store);
+    node.run();
+
+    let path = format!("/cdr/{}/correction", id_text(ID));
+    let id = id_text(ID);
+    let words = ["cdr", "modify", &id, "--charge", "2", "--reason", "doubled", "--request-id", "t"];
+    let (code, out, err) = node.tollgate(&words);
+    assert!(code == 0 && out.contains("0.38"), "{out}{err}");
+    assert_eq!(balances(&node)[0], "-2.38");
+    let talks = format!("/cdr/{}/correction", id_text([8, 8]));
+    let right = json!({"charge": "1", "reason": "x", "request_id": "y"});
+    assert_eq!(node.say("POST", &talks, &right).0, 409);
+
+    // Paid out, and deleted.
+    node.ok("POST", "/account/carrier/payment", &json!({"amount": "0.40", "request_id": "p"}));
+    node.ok("DELETE", "/account/carrier", &Value::Null);
+    let right = json!({"vendor_charge": "1", "charge": "1", "reason": "x", "request_id": "z"});
+    let (status, problem) = node.say("POST", &path, &right);
+    assert_eq!((status, &problem["title"]), (409, &json!("nobody to charge")), "{problem}");
+    assert_eq!(node.look("/account/buyer")["balance"], "-2.38", "both sides or none");
 }

@@ -6,9 +6,6 @@
 mod node;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::LazyLock;
 
 use control::cdr::{Aggregate, BillingMode, Cdr};
 use control::report::KINDS;
@@ -36,21 +33,6 @@ const GONE: (u32, &str) = (9, "gone");
 
 /// 2026-03-28T20:00Z: clocks of Europe are put in the night after.
 const BEGIN_US: u64 = 1_774_728_000_000_000;
-
-static CLI: LazyLock<PathBuf> = LazyLock::new(|| {
-    let control = Path::new(env!("CARGO_BIN_EXE_tollgate-control"));
-    let profile = control.parent().unwrap();
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--package", "cli", "--target-dir"]);
-    assert!(cargo.arg(profile.parent().unwrap()).status().unwrap().success());
-    control.with_file_name("tollgate")
-});
-
-fn tollgate(node: &Node, words: &[&str]) -> (i32, String, String) {
-    let done = Command::new(&*CLI).arg("--socket").arg(node.socket()).args(words).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (done.status.code().unwrap(), text(done.stdout), text(done.stderr))
-}
 
 prop_compose! {
     fn attempt()(
@@ -505,19 +487,19 @@ fn a_report_reads_the_same_by_the_command_line() {
     let path = "/reports/revenue?from=2026-03-28&to=2026-03-31&time_zone=Asia/Kolkata";
     let report = node.look(path);
     assert_eq!(report["from"], "2026-03-27T18:30:00.000Z");
-    let (code, out, err) = tollgate(&node, &[&["--output", "json"], &words[..]].concat());
+    let (code, out, err) = node.tollgate(&[&["--output", "json"], &words[..]].concat());
     assert_eq!((code, err.as_str()), (0, ""));
     assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), report);
-    let (_, csv, _) = tollgate(&node, &[&["--output", "csv"], &words[..]].concat());
+    let (_, csv, _) = node.tollgate(&[&["--output", "csv"], &words[..]].concat());
     let rows = report["items"].as_array().unwrap().len();
     assert_eq!(csv.lines().count(), rows + 1, "{csv}");
     assert!(csv.starts_with("account,answered,attempts,begins,billed_s,currency,period,revenue"));
-    let (_, table, _) = tollgate(&node, &words);
+    let (_, table, _) = node.tollgate(&words);
     let total = report["totals"][0]["revenue"].as_str().unwrap();
     assert!(table.contains("in all") && table.contains(total), "{table}");
-    let (_, kinds, _) = tollgate(&node, &["report", "list"]);
+    let (_, kinds, _) = node.tollgate(&["report", "list"]);
     assert!(KINDS.iter().all(|kind| kinds.contains(kind.name)), "{kinds}");
-    let (code, _, err) = tollgate(&node, &["report", "weather"]);
+    let (code, _, err) = node.tollgate(&["report", "weather"]);
     assert!(code == 1 && err.contains("gateway-bill"), "{err}");
 }
 

@@ -264,6 +264,47 @@ fn one_side_may_be_rated_by_another_tariff_and_what_people_set_right_stays() {
 }
 
 #[test]
+fn the_command_line_follows_all_pages_and_tells_what_they_come_to() {
+    let node = prepared("rerate-cli", 1_203);
+    node.ok("POST", "/tariff/retail/rate", &json!([{"prefix": "44", "rate": "0.30"}]));
+    let rerate = |more: &[&str]| {
+        let words = [
+            "cdr",
+            "rerate",
+            "--from",
+            "2026-01-01T00:00:00Z",
+            "--to",
+            "2026-01-02T00:00:00Z",
+            "--account",
+            "buyer",
+            "--reason",
+            "half",
+            "--request-id",
+            "half",
+        ];
+        node.tollgate(&[&words[..], more].concat())
+    };
+    let (code, out, err) = rerate(&["--dry-run"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    // 1,202 calls of 0.61 and one of 0.10, and half of that.
+    assert!(out.contains("records 1203, changed 1203"), "{}", &out[out.len() - 2_000..]);
+    assert!(out.contains("733.32") && out.contains("366.66"), "{}", &out[out.len() - 2_000..]);
+    assert_eq!(balances(&node)[0], "-733.32");
+    let (code, out, _) = rerate(&["--side", "customer", "--with-corrected"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("changed 1203"));
+    assert_eq!(balances(&node)[0], "-366.66");
+    let words = ["--output", "json", "cdr", "rerate", "--from", "2026-01-01T00:00:00Z"];
+    let again = ["--to", "2026-01-02T00:00:00Z", "--reason", "half", "--request-id", "half"];
+    let (code, out, _) = node.tollgate(&[&words[..], &again[..]].concat());
+    let told: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &told["repeated"], &told["changed"]), (0, &json!(1_203), &json!(0)));
+    let (code, _, err) = node.tollgate(&["cdr", "rerate", "--reason", "x", "--request-id", "y"]);
+    assert!(code == 1 && err.contains("from"), "{err}");
+    agrees(&node);
+}
+
+#[test]
 fn a_rerate_says_what_is_wrong_with_it() {
     let node = prepared("rerate-wrong", 1);
     let path = format!("/cdr/rerate?{TIME}");
