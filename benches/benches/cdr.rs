@@ -262,7 +262,7 @@ impl Template {
 /// The rows of a table, each as its insertion.
 fn rows(db: &Connection, table: &str) -> Result<Vec<Insertion>, Failure> {
     let mut statement = db.prepare(&format!("SELECT * FROM {table} ORDER BY 1"))?;
-    let columns: Vec<String> = statement.column_names().into_iter().map(Into::into).collect();
+    let columns: Vec<String> = statement.column_names().map(Into::into).collect();
     // SQLite gives those numbers itself.
     let given: Vec<usize> = (0..columns.len())
         .filter(|at| !(columns[*at] == "place" || columns[*at] == "id" && table == "ledger"))

@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at what cannot be")]
 
+mod command_line;
 #[allow(dead_code, reason = "shared with tests that need more of it")]
 mod node;
 
 use std::collections::BTreeMap;
 
+use command_line::tollgate;
 use control::cdr::{Aggregate, BillingMode, Cdr};
 use control::report::KINDS;
 use control::shown::AttemptShown;
@@ -487,19 +489,19 @@ fn a_report_reads_the_same_by_the_command_line() {
     let path = "/reports/revenue?from=2026-03-28&to=2026-03-31&time_zone=Asia/Kolkata";
     let report = node.look(path);
     assert_eq!(report["from"], "2026-03-27T18:30:00.000Z");
-    let (code, out, err) = node.tollgate(&[&["--output", "json"], &words[..]].concat());
+    let (code, out, err) = tollgate(&node, &[&["--output", "json"], &words[..]].concat());
     assert_eq!((code, err.as_str()), (0, ""));
     assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), report);
-    let (_, csv, _) = node.tollgate(&[&["--output", "csv"], &words[..]].concat());
+    let (_, csv, _) = tollgate(&node, &[&["--output", "csv"], &words[..]].concat());
     let rows = report["items"].as_array().unwrap().len();
     assert_eq!(csv.lines().count(), rows + 1, "{csv}");
     assert!(csv.starts_with("account,answered,attempts,begins,billed_s,currency,period,revenue"));
-    let (_, table, _) = node.tollgate(&words);
+    let (_, table, _) = tollgate(&node, &words);
     let total = report["totals"][0]["revenue"].as_str().unwrap();
     assert!(table.contains("in all") && table.contains(total), "{table}");
-    let (_, kinds, _) = node.tollgate(&["report", "list"]);
+    let (_, kinds, _) = tollgate(&node, &["report", "list"]);
     assert!(KINDS.iter().all(|kind| kinds.contains(kind.name)), "{kinds}");
-    let (code, _, err) = node.tollgate(&["report", "weather"]);
+    let (code, _, err) = tollgate(&node, &["report", "weather"]);
     assert!(code == 1 && err.contains("gateway-bill"), "{err}");
 }
 

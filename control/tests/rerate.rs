@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at what cannot be")]
 
+mod command_line;
 #[allow(dead_code, reason = "shared with tests that need more of it")]
 mod node;
 
+use command_line::tollgate;
 use control::cdr::{BillingMode, Cdr, id_text};
 use control::store::ledger::{Counter, EntryKind};
 use control::store::sqlite::Sqlite;
@@ -282,7 +284,7 @@ fn the_command_line_follows_all_pages_and_tells_what_they_come_to() {
             "--request-id",
             "half",
         ];
-        node.tollgate(&[&words[..], more].concat())
+        tollgate(&node, &[&words[..], more].concat())
     };
     let (code, out, err) = rerate(&["--dry-run"]);
     assert_eq!((code, err.as_str()), (0, ""));
@@ -296,10 +298,10 @@ fn the_command_line_follows_all_pages_and_tells_what_they_come_to() {
     assert_eq!(balances(&node)[0], "-366.66");
     let words = ["--output", "json", "cdr", "rerate", "--from", "2026-01-01T00:00:00Z"];
     let again = ["--to", "2026-01-02T00:00:00Z", "--reason", "half", "--request-id", "half"];
-    let (code, out, _) = node.tollgate(&[&words[..], &again[..]].concat());
+    let (code, out, _) = tollgate(&node, &[&words[..], &again[..]].concat());
     let told: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &told["repeated"], &told["changed"]), (0, &json!(1_203), &json!(0)));
-    let (code, _, err) = node.tollgate(&["cdr", "rerate", "--reason", "x", "--request-id", "y"]);
+    let (code, _, err) = tollgate(&node, &["cdr", "rerate", "--reason", "x", "--request-id", "y"]);
     assert!(code == 1 && err.contains("from"), "{err}");
     agrees(&node);
 }

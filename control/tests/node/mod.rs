@@ -4,20 +4,9 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-
-/// The command line, as it is now.
-static CLI: LazyLock<PathBuf> = LazyLock::new(|| {
-    let control = Path::new(env!("CARGO_BIN_EXE_tollgate-control"));
-    let profile = control.parent().unwrap();
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--package", "cli", "--target-dir"]);
-    assert!(cargo.arg(profile.parent().unwrap()).status().unwrap().success());
-    control.with_file_name("tollgate")
-});
 
 /// A control with a home of its own.
 pub(crate) struct Node {
@@ -73,14 +62,6 @@ impl Node {
 
     pub(crate) fn socket(&self) -> PathBuf {
         self.home.join("run/control.sock")
-    }
-
-    /// What `tollgate` says to these words: its code, its output, its complaints.
-    pub(crate) fn tollgate(&self, words: &[&str]) -> (i32, String, String) {
-        let mut tollgate = Command::new(&*CLI);
-        let done = tollgate.arg("--socket").arg(self.socket()).args(words).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (done.status.code().unwrap(), text(done.stdout), text(done.stderr))
     }
 
     pub(crate) fn say(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {

@@ -12,8 +12,8 @@ use control::state::binding::Binding;
 use control::state::entity::{Entity, Kind, RateRow};
 use control::store::ledger::EntryKind;
 use control::store::{
-    Booked, Change, Corrected, Error, HabitKept, LedgerEntry, Loaded, Located, Opened, Place,
-    Registration, Store, SuspensionKept,
+    Booked, Change, Error, HabitKept, LedgerEntry, Loaded, Located, Opened, Place, Registration,
+    Store, SuspensionKept,
 };
 use guard::GeoSet;
 use rating::Money;
