@@ -51,6 +51,7 @@ mod probe;
 mod quality;
 mod recordings;
 mod register;
+pub mod sheet;
 mod sight;
 mod standing;
 mod suspend;

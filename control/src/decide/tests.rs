@@ -136,6 +136,7 @@ impl Desk {
             ranges: None,
             entries: None,
             record: None,
+            sheet: None,
         };
         self.office.handle_command(self.time, &command)
     }
