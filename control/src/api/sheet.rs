@@ -87,7 +87,7 @@ pub(super) async fn take(
     if !query.contains_key("mapping") {
         return Err(Refusal::invalid("mapping: name one; `tollgate tariff mapping list`"));
     }
-    let _turn = ONE_AT_A_TIME.lock().await;
+    let turn = ONE_AT_A_TIME.lock().await;
     let place = Arc::new(OnceLock::new());
     let mut command = question(&["tariff", tariff, "sheet"]);
     command.query = query.clone();
@@ -96,8 +96,10 @@ pub(super) async fn take(
     let broken = || Refusal::new(500, "sheet unreadable", "try again");
     let lists: PriceLists = place.get().cloned().ok_or_else(broken)?;
     drop(place);
-    let found = tokio::task::spawn_blocking(move || find(&bytes, lists, wish));
-    let (lists, mut found) = found.await.map_err(|_| broken())??;
+    // Who asked may be gone before the sheet is read; the next one waits all the same.
+    let found = tokio::task::spawn_blocking(move || (find(&bytes, lists, wish), turn));
+    let (found, _turn) = found.await.map_err(|_| broken())?;
+    let (lists, mut found) = found?;
     let rows = std::mem::take(&mut found.plan.rows);
     let gone = std::mem::take(&mut found.plan.gone);
     let (put, taken_out) = (rows.len(), gone.len());

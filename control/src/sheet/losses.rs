@@ -128,3 +128,72 @@ impl Losses {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rating::tariff::Row;
+    use rating::{Calendar, Price};
+    use serde_json::json;
+
+    use super::*;
+    use crate::sheet;
+    use crate::sheet::compare::{Held, Mode, compare};
+    use crate::state::entity::{SheetMapping, TariffHead};
+
+    fn row(prefix: &str, rate: &str, unit_s: u32) -> RateRow {
+        serde_json::from_value(json!({"prefix": prefix, "rate": rate, "unit_s": unit_s})).unwrap()
+    }
+
+    fn keyed(rows: &[RateRow]) -> BTreeMap<String, RateRow> {
+        rows.iter().map(|row| (row.key(), row.clone())).collect()
+    }
+
+    fn sale(rows: &[RateRow], locked: &str) -> Sale {
+        let price = |row: &RateRow| Price {
+            unit_s: row.unit_s.unwrap(),
+            locked: row.prefix == locked,
+            ..sheet::tests::price(row.rate)
+        };
+        let built = rows.iter().map(|row| Row::always(row.prefix.clone(), price(row)));
+        Sale {
+            tariff: "sell".into(),
+            customers: vec!["customer".into()],
+            customers_all: 1,
+            prices: Arc::new(Tariff::build(built, Calendar::default())),
+            rows: Arc::new(keyed(rows)),
+        }
+    }
+
+    #[test]
+    fn a_prefix_sold_below_its_cost_is_found_from_both_sides() {
+        let mapping: SheetMapping = serde_json::from_value(
+            json!({"name": "m", "account": "v", "code": "Code", "rate": "Rate"}),
+        )
+        .unwrap();
+        let text = "Code,Rate\n44,0.06\n4420,0.02\n33,0.05\n39,0.1\n7,0.1\n49,0.1\n";
+        let mut sheet = sheet::read(text.as_bytes(), &mapping).unwrap();
+        let head: TariffHead = serde_json::from_value(json!({"name": "buy"})).unwrap();
+        let held = keyed(&[row("44", "0.01", 60), row("4477", "0.01", 60)]);
+        let at = When(1_000_000);
+        let plan = compare(&mut sheet, Held { head: &head, rows: &held }, Mode::Add, at);
+        let sales = [sale(
+            &[
+                row("44", "0.05", 60),
+                row("4471", "0.055", 60),
+                row("4477", "0.02", 60),
+                row("44200", "0.02", 60),
+                row("3", "0.001", 1),
+                row("39", "0.001", 1),
+                row("7", "0.01", 60),
+            ],
+            "7",
+        )];
+        let losses = find(&sheet, &plan.bought, &held, &sales);
+        let mut told: Vec<(&str, u32)> =
+            losses.told.iter().map(|loss| (loss.prefix.as_str(), loss.line)).collect();
+        told.sort_unstable();
+        // 4477 costs what it did, 33 is sold at 0.06 a minute, nobody may call 7, and nobody sells 49.
+        assert_eq!(told, [("39", 5), ("44", 2), ("4471", 2)]);
+        assert_eq!(losses.by_sale, [3]);
+    }
+}

@@ -331,7 +331,7 @@ impl Bought {
     }
 }
 
-fn price(rate: Money) -> rating::Price {
+pub(super) fn price(rate: Money) -> rating::Price {
     rating::Price {
         tariff: 1,
         version: 1,

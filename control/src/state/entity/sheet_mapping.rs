@@ -136,7 +136,8 @@ impl SheetMapping {
         if self.header_line > HEADER_LINE_MAX {
             return Err(Refusal::invalid(format!("header_line: 0 to {HEADER_LINE_MAX}")));
         }
-        if !self.interval.is_empty() && !(self.minimum.is_empty() && self.increment.is_empty()) {
+        let has_parts = [&self.minimum, &self.increment].iter().any(|column| !column.is_empty());
+        if has_parts && !self.interval.is_empty() {
             return Err(Refusal::invalid(
                 "interval: it says minimum and increment; name either it or those two",
             ));
