@@ -93,12 +93,16 @@ pub(super) async fn take(
     command.query = query.clone();
     command.sheet = Some(SheetStep::Look(Arc::clone(&place)));
     ask(shared, String::new(), command).await?;
-    let broken = || Refusal::new(500, "sheet unreadable", "try again");
-    let lists: PriceLists = place.get().cloned().ok_or_else(broken)?;
+    let none = || Refusal::new(500, "sheet not compared", "try again");
+    let lists: PriceLists = place.get().cloned().ok_or_else(none)?;
     drop(place);
     // Who asked may be gone before the sheet is read; the next one waits all the same.
     let found = tokio::task::spawn_blocking(move || (find(&bytes, lists, wish), turn));
-    let (found, _turn) = found.await.map_err(|_| broken())?;
+    // A foreign reader looks into an .xlsx; what it stumbles over is the file's fault, and ends here.
+    let (found, _turn) = found.await.map_err(|_| {
+        let what = "the file cannot be read; open and save it in a spreadsheet program, or save it as .csv";
+        Refusal::invalid(what)
+    })?;
     let (lists, mut found) = found?;
     let rows = std::mem::take(&mut found.plan.rows);
     let gone = std::mem::take(&mut found.plan.gone);

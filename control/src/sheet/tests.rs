@@ -5,6 +5,7 @@ use std::io::{Cursor, Write};
 use std::time::Instant;
 
 use proptest::prelude::*;
+use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::compare::{Counts, Held, Mode, Plan, compare};
@@ -267,6 +268,41 @@ proptest! {
         let _ = read(&whole, &in_book(json!({})));
         whole.truncate(cut);
         let _ = read(&whole, &in_book(json!({})));
+    }
+}
+
+prop_compose! {
+    /// A cell of somebody who means no good.
+    fn hostile_cell()(
+        place in select(vec![
+            "A3", "B3", "C3", "A4", "B4", "A0", "A", "3", "", "ZZZZZZZ3", "A99999999999", "XFD1048577", "B1",
+            "é3",
+        ]),
+        kind in select(vec![
+            "", "t='s'", "t='str'", "t='inlineStr'", "t='b'", "t='e'", "t='d'", "t='?'", "s='1'",
+            "s='99999999999'", "s='-1'",
+        ]),
+        value in select(vec![
+            "44", "-1", "99999999999", "1e999", "NaN", "inf", "", "46357", "-46357", "1e9", "60", "x", "&#0;",
+            "&lol;", "2026-13-45", "#REF!", "</v><v>",
+        ]),
+        whole in prop::bool::weighted(0.9),
+    ) -> String {
+        let end = if whole { "</c>" } else { "" };
+        format!("<c r='{place}' {kind}><v>{value}</v>{end}")
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_cells_make_it_panic(
+        cells in prop::collection::vec(hostile_cell(), 0..8),
+        row in select(vec!["3", "3", "0", "-1", "99999999999", "x", ""]),
+    ) {
+        let cells = format!("{HEADER}<row r='{row}'>{}</row>", cells.concat());
+        if let Ok(sheet) = read(&book(&cells), &in_book(json!({}))) {
+            prop_assert!(sheet.rates.iter().all(|rate| !rate.prefix.is_empty()));
+        }
     }
 }
 
