@@ -29,6 +29,7 @@ mod names;
 mod openings;
 mod parameters;
 mod quality;
+mod rate_sheets;
 mod recordings;
 mod sight;
 mod tariffs;
