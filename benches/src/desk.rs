@@ -177,6 +177,7 @@ fn command(path: &str, body: Value) -> Command {
         ranges: None,
         entries: None,
         records: None,
+        sheet: None,
     }
 }
 

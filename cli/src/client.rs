@@ -62,6 +62,8 @@ pub(crate) enum Body {
     Csv(Vec<u8>),
     /// A list with one entry in each line.
     List(Vec<u8>),
+    /// A file as somebody else's program wrote it.
+    File(Vec<u8>),
 }
 
 impl Client {
@@ -129,6 +131,10 @@ impl Client {
             }
             Body::Csv(bytes) => {
                 request = request.header("content-type", "text/csv");
+                Bytes::from(bytes)
+            }
+            Body::File(bytes) => {
+                request = request.header("content-type", "application/octet-stream");
                 Bytes::from(bytes)
             }
             Body::List(bytes) => {

@@ -22,6 +22,7 @@ pub mod params;
 pub mod reconcile;
 pub mod report;
 pub mod resolve;
+pub mod sheet;
 pub mod shown;
 pub mod state;
 pub mod store;

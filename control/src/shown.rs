@@ -6,6 +6,7 @@ pub mod backup;
 mod books;
 mod firewall;
 mod quality;
+mod sheet;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -31,6 +32,7 @@ pub use firewall::{
     TalkerShown, TrustedShown,
 };
 pub use quality::{CallPaths, FiguresShown, MediaShown, OPINIONS, QualityShown, call_path};
+pub use sheet::{LossShown, RemarkShown, SaleShown, SheetReport};
 
 /// An answer as JSON.
 pub fn json(shown: impl Serialize) -> Value {

@@ -16,6 +16,7 @@ pub(crate) mod registration;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod route;
+pub(crate) mod sheet;
 pub(crate) mod status;
 pub(crate) mod tariff;
 pub(crate) mod top;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use hyper::Method;
 
-use super::{Fields, Page};
+use super::{Fields, Page, sheet};
 use crate::client::{Body, escape};
 use crate::sheet::{Change, Import, Sheet};
 use crate::{Context, Failure};
@@ -47,6 +47,11 @@ pub(crate) enum Verb {
     /// The tariffs themselves as spreadsheets, without their rates.
     #[command(subcommand)]
     Head(Head),
+    /// Take a vendor's rate sheet, .csv or .xlsx, by a saved mapping.
+    Sheet(sheet::Sheet),
+    /// How vendors write their rate sheets.
+    #[command(subcommand)]
+    Mapping(sheet::Mapping),
     /// Add rates from a CSV file with a header line.
     Import {
         /// The tariff.
@@ -245,6 +250,8 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         }
         Verb::Delete { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
         Verb::Rate(verb) => rate(context, verb),
+        Verb::Sheet(taken) => sheet::take(context, taken),
+        Verb::Mapping(verb) => sheet::mapping(context, verb),
         Verb::Head(Head::Export) => HEAD.export(context),
         Verb::Head(Head::Import(import)) => HEAD.import(context, &import),
         Verb::Import { name, file, replace, effective } => {

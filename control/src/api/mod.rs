@@ -17,6 +17,7 @@ mod peer;
 mod recording;
 mod report;
 pub mod routes;
+mod sheet;
 pub mod status;
 
 pub(crate) use books::differences;
@@ -218,6 +219,9 @@ async fn answer(
             let bytes = body.to_vec();
             import::put(shared, peer.name, path.clone(), query, &request.headers, bytes).await
         }
+        (Method::Post, ["tariff", name, "sheet"]) => {
+            sheet::take(shared, peer.name, name, &query, body.to_vec()).await
+        }
         (Method::Get, ["firewall", "explain"]) => status::explain(shared, &query),
         _ => {
             let body::Said { value: mut body, rates, ranges } =
@@ -228,8 +232,17 @@ async fn answer(
             };
             let path = path.clone();
             let records = books::records(shared, method, &names, &query)?;
-            let command =
-                Command { method, path, query, body, rates, ranges, entries: None, records };
+            let command = Command {
+                method,
+                path,
+                query,
+                body,
+                rates,
+                ranges,
+                entries: None,
+                records,
+                sheet: None,
+            };
             let mut answer = ask(shared, peer.name, command).await?;
             password::reveal(&mut answer, made);
             Ok(hits::fill(shared, &names, answer).await)
@@ -253,6 +266,7 @@ fn question(path: &[&str]) -> Command {
         ranges: None,
         entries: None,
         records: None,
+        sheet: None,
     }
 }
 

@@ -95,7 +95,7 @@ fn some(mut schema: Value) -> Value {
 /// The names of the fields that a request may have.
 pub(super) fn fields(takes: Takes) -> Vec<&'static str> {
     let shape = match takes {
-        Takes::Nothing => return Vec::new(),
+        Takes::Nothing | Takes::File => return Vec::new(),
         Takes::One(shape)
         | Takes::Some(shape)
         | Takes::Many(shape)
@@ -121,6 +121,8 @@ fn body(takes: Takes) -> Option<Value> {
     let content = |schema| json!({ "application/json": { "schema": schema } });
     let content = match takes {
         Takes::Nothing => return None,
+        // As somebody else's program wrote it: its first bytes say what it is.
+        Takes::File => json!({ "application/octet-stream": {}, "text/csv": {} }),
         Takes::One(shape) => content(request(shape)),
         Takes::Some(shape) => content(some(request(shape))),
         Takes::Many(shape) => many(shape),

@@ -23,13 +23,14 @@ use crate::shown::{
     DriverLimit, EventShown, GeoRangeShown, GeoShown, ImportEntryShown, ImportShown, ImportTaken,
     LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, ParameterChangeShown,
     ParameterShown, PhoneShown, PresetShown, QualityShown, RangesTaken, RatesTaken, RecordingShown,
-    RegistrationShown, RerateShown, RouteExplained, RoutingShown, SignatureShown, StatementShown,
-    Status, SuspensionShown, TalkerShown, TariffShown, TrustedShown,
+    RegistrationShown, RerateShown, RouteExplained, RoutingShown, SheetReport, SignatureShown,
+    StatementShown, Status, SuspensionShown, TalkerShown, TariffShown, TrustedShown,
 };
 use crate::state::OURS;
 use crate::state::entity::Phone;
 use crate::state::entity::{
-    Account, EntryRow, GeoHead, GeoRow, Mapping, RateRow, Right, Routing, TariffHead, Trusted, User,
+    Account, EntryRow, GeoHead, GeoRow, Mapping, RateRow, Right, Routing, SheetMapping, TariffHead,
+    Trusted, User,
 };
 
 /// Makes the schema of a type.
@@ -54,6 +55,8 @@ pub enum Takes {
     Ranges(Shape),
     /// The same of entries of the deny list; wrong lines are told by their numbers.
     Entries(Shape),
+    /// A file as somebody else's program wrote it.
+    File,
 }
 
 /// One operation.
@@ -289,6 +292,30 @@ pub const ROUTES: &[Route] = &[
         )
     },
     delete("/tariff/{name}/rate/{prefix}", "Remove a rate"),
+    Route {
+        query: &["mapping", "mode", "effective", "dry_run", "skip"],
+        ..say::<SheetReport>(
+            "post",
+            "/tariff/{name}/sheet",
+            "Take a vendor's rate sheet, a .csv or .xlsx, by a saved mapping; dry_run=1: only say what it would change",
+            Takes::File,
+        )
+    },
+    pages::<SheetMapping>("/sheet/mapping", "How vendors write their rate sheets"),
+    say::<SheetMapping>(
+        "post",
+        "/sheet/mapping",
+        "Say how a vendor writes his rate sheets",
+        Takes::One(of::<SheetMapping>),
+    ),
+    look::<SheetMapping>("/sheet/mapping/{name}", "One of them"),
+    say::<SheetMapping>(
+        "patch",
+        "/sheet/mapping/{name}",
+        "Change how his sheets are read",
+        Takes::Some(of::<SheetMapping>),
+    ),
+    delete("/sheet/mapping/{name}", "Delete it; what was read by it stays"),
     pages::<MappingShown>("/gateway/mapping", "Customers' gateways"),
     say::<MappingShown>(
         "post",

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::Office;
 use super::access::by_whom;
+use super::sheet::SheetStep;
 use super::upstream::subject;
 use crate::cdr::id_from_text;
 use crate::journal::{Event, Severity};
@@ -64,6 +65,8 @@ pub struct Command {
     pub entries: Option<Arc<Entries>>,
     /// Stored records that are to be set right.
     pub records: Option<Box<Looked>>,
+    /// What a vendor's rate sheet needs of the loop.
+    pub sheet: Option<SheetStep>,
 }
 
 /// Whether new calls are to be refused.
@@ -88,6 +91,7 @@ fn collection(path: &[&str]) -> Option<Kind> {
         ["user"] => Some(Kind::User),
         ["firewall", "import"] => Some(Kind::Import),
         ["firewall", "code"] => Some(Kind::Code),
+        ["sheet", "mapping"] => Some(Kind::Sheet),
         _ => None,
     }
 }
@@ -186,6 +190,7 @@ impl Office {
             (method @ (Method::Post | Method::Put), ["tariff", name, "rate"]) => {
                 self.put_rates(name, command, method == Method::Put)
             }
+            (_, ["tariff", name, "sheet"]) => self.handle_sheet(time, who, name, command),
             (Method::Delete, ["tariff", name, "rate", prefix]) => {
                 let head = self.state.remove_rate(name, prefix)?;
                 self.change(Change::RateGone(head.id(), (*prefix).to_owned()));
@@ -451,6 +456,7 @@ impl Office {
             }),
             Entity::Trust(trusted) => Self::describe_trusted(trusted),
             Entity::User(user) => shown::json(user),
+            Entity::Sheet(mapping) => shown::json(mapping),
             Entity::Import(import) => self.describe_import(import),
             Entity::Code(code) => self.describe_code(code),
             Entity::Geo(set) => self.describe_geo(time, set),

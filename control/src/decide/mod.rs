@@ -52,6 +52,7 @@ mod quality;
 mod recordings;
 mod register;
 pub(crate) mod rerate;
+pub mod sheet;
 mod sight;
 mod standing;
 mod suspend;

@@ -29,6 +29,7 @@ mod names;
 mod openings;
 mod parameters;
 mod quality;
+mod rate_sheets;
 mod recordings;
 mod sight;
 mod tariffs;
@@ -136,6 +137,7 @@ impl Desk {
             ranges: None,
             entries: None,
             records: None,
+            sheet: None,
         };
         self.office.handle_command(self.time, &command)
     }

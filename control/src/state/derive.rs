@@ -77,7 +77,13 @@ impl State {
                 let names = self.documents(Kind::Trust).map(Entity::name);
                 self.trusted = names.filter_map(|name| name.parse().ok()).collect();
             }
-            Kind::Account | Kind::Deny | Kind::Geo | Kind::User | Kind::Import | Kind::Code => {}
+            Kind::Account
+            | Kind::Deny
+            | Kind::Geo
+            | Kind::User
+            | Kind::Import
+            | Kind::Code
+            | Kind::Sheet => {}
         }
     }
 

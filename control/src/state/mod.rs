@@ -12,6 +12,7 @@ pub mod entity;
 pub mod fence;
 pub mod imports;
 pub mod moment;
+pub(crate) mod price_lists;
 pub mod profile;
 mod rates;
 pub mod secret;
@@ -52,8 +53,8 @@ pub struct State {
     documents: BTreeMap<(Kind, String), Entity>,
     /// Names by id: what a record remembers of a document.
     names: HashMap<(Kind, u32), String>,
-    /// Rates by tariff id.
-    rates: HashMap<u32, BTreeMap<String, RateRow>>,
+    /// Rates by tariff id; who compares sheets with them beside the loop holds them a while.
+    rates: HashMap<u32, Arc<BTreeMap<String, RateRow>>>,
     /// Parameters.
     pub values: Values,
     /// By account id.

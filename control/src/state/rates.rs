@@ -1,6 +1,6 @@
 //! The rates of tariffs.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl State {
     /// How many rates a tariff has.
     #[must_use]
     pub fn rate_count(&self, tariff: u32) -> usize {
-        self.rates.get(&tariff).map_or(0, BTreeMap::len)
+        self.rates.get(&tariff).map_or(0, |rows| rows.len())
     }
 
     /// Puts rates into a tariff, in place of all it had when `replace`. Its head with the new version.
@@ -61,7 +61,7 @@ impl State {
         check_rates(rows)?;
         check_periods(&self.whole_head(&head), rows)?;
         head.version += 1;
-        let rates = self.rates.entry(head.id).or_default();
+        let rates = Arc::make_mut(self.rates.entry(head.id).or_default());
         if replace {
             rates.clear();
         }
@@ -89,7 +89,7 @@ impl State {
         let id = self.tariff_head(tariff)?.id;
         let is_later = |row: &RateRow| row.effective.is_some_and(|when| when >= at);
         let old: Vec<RateRow> =
-            self.rates.get(&id).into_iter().flat_map(BTreeMap::values).cloned().collect();
+            self.rates.get(&id).into_iter().flat_map(|rows| rows.values()).cloned().collect();
         let (later, running): (Vec<RateRow>, Vec<RateRow>) = old.into_iter().partition(is_later);
         let running = running.into_iter().filter(|row| row.ends.is_none_or(|ends| ends > at));
         let mut changed: Vec<RateRow> =
@@ -99,7 +99,7 @@ impl State {
         let kept: HashSet<String> = changed.iter().map(RateRow::key).collect();
         let gone: Vec<String> =
             later.iter().map(RateRow::key).filter(|key| !kept.contains(key)).collect();
-        if let Some(rates) = self.rates.get_mut(&id) {
+        if let Some(rates) = self.rates.get_mut(&id).map(Arc::make_mut) {
             gone.iter().for_each(|key| drop(rates.remove(key)));
         }
         if !gone.is_empty() {
@@ -115,7 +115,8 @@ impl State {
     pub fn remove_rate(&mut self, tariff: &str, key: &str) -> Result<Entity, Refusal> {
         let mut head = self.tariff_head(tariff)?.clone();
         head.version += 1;
-        let gone = self.rates.get_mut(&head.id).and_then(|rates| rates.remove(key));
+        let rates = self.rates.get_mut(&head.id).map(Arc::make_mut);
+        let gone = rates.and_then(|rates| rates.remove(key));
         gone.ok_or_else(|| Refusal::missing("rate", key))?;
         self.put(Entity::Tariff(head.clone()));
         Ok(Entity::Tariff(head))
@@ -123,7 +124,7 @@ impl State {
 
     /// A rate from the store, at boot.
     pub fn restore_rate(&mut self, tariff: u32, row: RateRow) {
-        self.rates.entry(tariff).or_default().insert(row.key(), row);
+        Arc::make_mut(self.rates.entry(tariff).or_default()).insert(row.key(), row);
     }
 
     /// The price of a call in a tariff.
@@ -159,7 +160,7 @@ impl State {
             }
             template = &self.tariff_head(template)?.template;
         }
-        let rows = self.rates.get(&head.id).into_iter().flat_map(BTreeMap::values);
+        let rows = self.rates.get(&head.id).into_iter().flat_map(|rows| rows.values());
         check_periods(&self.whole_head(head), rows)
     }
 
@@ -190,7 +191,7 @@ impl State {
         let periods = week.iter().map(|(_, period)| *period).collect();
         let calendar = Calendar::new(zone.unwrap_or(TimeZone::UTC), periods);
         let base = self.base_price(&whole);
-        let rows = self.rates.get(&head.id).into_iter().flat_map(BTreeMap::values);
+        let rows = self.rates.get(&head.id).into_iter().flat_map(|rows| rows.values());
         let rows = rows.filter_map(|row| {
             let period = week.iter().position(|(name, _)| *name == &*row.period);
             Some(Row {

@@ -383,6 +383,7 @@ impl<'m> Machine<'m> {
             ranges: None,
             entries: None,
             records: None,
+            sheet: None,
         };
         desk.due = now;
         let office = &mut desk.driver.office;

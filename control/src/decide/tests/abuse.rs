@@ -51,6 +51,7 @@ impl Desk {
             ranges: None,
             entries: None,
             records: None,
+            sheet: None,
         };
         self.office.handle_command(self.time, &command)
     }

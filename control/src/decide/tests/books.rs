@@ -18,6 +18,7 @@ fn book(desk: &mut Desk, path: &str, body: Value) -> Result<Value, Refusal> {
             ranges: None,
             entries: None,
             records: None,
+            sheet: None,
         },
     )
 }

@@ -29,6 +29,7 @@ impl Desk {
             ranges: None,
             entries: Some(entries(list)),
             records: None,
+            sheet: None,
         };
         self.office.handle_command_of(self.time, "anna", &command)
     }

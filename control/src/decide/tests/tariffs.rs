@@ -118,6 +118,7 @@ fn a_whole_sheet_takes_the_place_of_another_at_its_instant() {
         ranges: None,
         entries: None,
         records: None,
+        sheet: None,
     };
     desk.office.handle_command(desk.time, &command).unwrap();
     assert_eq!(desk.minute(), "0.30");

@@ -10,6 +10,7 @@ mod mapping_gateway;
 mod phone;
 mod routing_gateway;
 pub(crate) mod section;
+mod sheet_mapping;
 mod source;
 mod tariff;
 mod user;
@@ -28,6 +29,8 @@ pub use mapping_gateway::Mapping;
 pub(super) use phone::dialled;
 pub use phone::{Phone, Ring};
 pub use routing_gateway::{Routing, TlsVerify};
+pub(crate) use sheet_mapping::{COLUMNS_MAX, letters};
+pub use sheet_mapping::{SheetMapping, Status};
 use source::check_source;
 pub use source::{Code, Denied, EntryRow, Import, Trusted};
 pub use tariff::{RateRow, TariffHead, UNKNOWN};
@@ -61,11 +64,13 @@ pub enum Kind {
     Import,
     /// A code that opens the firewall.
     Code,
+    /// How a vendor writes his rate sheets.
+    Sheet,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Account,
         Self::Tariff,
         Self::Mapping,
@@ -77,6 +82,7 @@ impl Kind {
         Self::User,
         Self::Import,
         Self::Code,
+        Self::Sheet,
     ];
 
     /// The word in messages and in the store.
@@ -94,6 +100,7 @@ impl Kind {
             Self::User => "user",
             Self::Import => "import",
             Self::Code => "access code",
+            Self::Sheet => "sheet mapping",
         }
     }
 
@@ -139,6 +146,8 @@ pub enum Entity {
     Import(Import),
     /// See [`Code`].
     Code(Code),
+    /// See [`SheetMapping`].
+    Sheet(SheetMapping),
 }
 
 impl Entity {
@@ -169,6 +178,7 @@ impl Entity {
             Kind::User => Self::User(User { id, ..parse(body)? }),
             Kind::Import => Self::Import(Import { id, ..parse(body)? }),
             Kind::Code => Self::Code(Code { id, ..parse(body)? }),
+            Kind::Sheet => Self::Sheet(SheetMapping { id, ..parse(body)? }),
         };
         // Every field is written, so what is not read is not written either.
         let known = entity.body();
@@ -202,6 +212,7 @@ impl Entity {
             Self::User(user) => user.check(),
             Self::Import(import) => memo("reason", &import.reason),
             Self::Code(code) => code.check(),
+            Self::Sheet(mapping) => mapping.check(),
         }
     }
 
@@ -220,6 +231,7 @@ impl Entity {
             Self::User(_) => Kind::User,
             Self::Import(_) => Kind::Import,
             Self::Code(_) => Kind::Code,
+            Self::Sheet(_) => Kind::Sheet,
         }
     }
 
@@ -238,6 +250,7 @@ impl Entity {
             Self::User(one) => one.id,
             Self::Import(one) => one.id,
             Self::Code(one) => one.id,
+            Self::Sheet(one) => one.id,
         }
     }
 
@@ -256,6 +269,7 @@ impl Entity {
             Self::User(one) => &one.name,
             Self::Import(one) => &one.name,
             Self::Code(one) => &one.name,
+            Self::Sheet(one) => &one.name,
         }
     }
 
@@ -274,6 +288,7 @@ impl Entity {
             Self::User(one) => serde_json::to_value(one),
             Self::Import(one) => serde_json::to_value(one),
             Self::Code(one) => serde_json::to_value(one),
+            Self::Sheet(one) => serde_json::to_value(one),
         };
         value.unwrap_or_default()
     }
@@ -286,6 +301,7 @@ impl Entity {
             Self::Routing(gateway) => (&gateway.account, &gateway.tariff, ""),
             Self::Phone(phone) => (&phone.account, &phone.tariff, &phone.offline_gateway),
             Self::Tariff(tariff) => ("", tariff.template.as_str(), ""),
+            Self::Sheet(mapping) => (&mapping.account, "", ""),
             _ => return false,
         };
         match kind {

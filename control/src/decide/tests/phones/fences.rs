@@ -51,6 +51,7 @@ impl Desk {
             ranges: Some(std::sync::Arc::new(guard::GeoSet::build(ranges).unwrap())),
             entries: None,
             records: None,
+            sheet: None,
         };
         self.office.handle_command(self.time, &command)
     }
@@ -406,6 +407,7 @@ fn the_addresses_of_a_set_come_in_pages() {
             ranges,
             entries: None,
             records: None,
+            sheet: None,
         };
         desk.office.handle_command(desk.time, &command).unwrap()
     };
