@@ -114,6 +114,24 @@ impl Office {
         Grant { reserved: reserved.unwrap_or(Money::ZERO), ..known }
     }
 
+    /// A call whose memory is gone had been granted more than its start says, if it talked for longer. That was held for it,
+    /// and nobody has had it since: it is charged for as long as it talked, as far as there is money.
+    pub(super) fn grant_talked(&self, time: Time, account: u32, record: &mut CallRecord) {
+        let talked_s = record.ended_ms.saturating_sub(record.answered_ms).div_ceil(1000);
+        let terms = Terms::from_words(&record.customer_terms.words);
+        let Some(terms) = terms.filter(|_| (1..talked_s).contains(&record.granted_s)) else {
+            return;
+        };
+        let mut pays_s = u64::from(talked_s);
+        if self.runs_dry(account, &terms) {
+            let held = self.state.balances.get(&account).map_or(Money::ZERO, |it| it.reserved);
+            let available = self.available(time, account, held).into_iter().flatten().flatten();
+            let money = available.min().unwrap_or(Money::ZERO);
+            pays_s = affordable_s(money, &terms.price, &terms.rounding, pays_s);
+        }
+        record.granted_s = record.granted_s.max(u32::try_from(pays_s).unwrap_or(talked_s));
+    }
+
     /// A call is answered: from now on it costs. One whose admission a control before this one had decided, and that had
     /// not heard it when this one began, is held for here.
     pub(super) fn hold_answered(&mut self, record: &CallRecord) {

@@ -71,6 +71,7 @@ impl Office {
         record.reason = EndReason::MachineLost as u8;
         record.ended_by = EndedBy::Server as u8;
         record.end_attempts();
+        self.grant_talked(time, opened.customer, &mut record);
         let mut cdr = self.cdr(record);
         // Whoever was admitted pays, whatever became of the gateways since.
         (cdr.customer, cdr.vendor) = (opened.customer, opened.vendor);

@@ -47,6 +47,28 @@ fn a_call_that_vanished_with_its_memory_is_charged_to_the_last_heartbeat() {
 }
 
 #[test]
+fn a_call_that_vanished_is_charged_beyond_its_first_slice_as_far_as_there_is_money() {
+    for (money, left) in [("10", "9.10"), ("0.70", "0.00")] {
+        let mut desk = Desk::new(money);
+        let (admit, route) = desk.call();
+        let mut start = talked(&admit, &route, 0);
+        (start.ended_ms, start.attempts[0].ended_ms) = (NEVER, NEVER);
+        start.started_monotonic_us = 5_000_000;
+        // What was granted later was held, and told to the call alone.
+        start.granted_s = 60;
+        let account = |name| desk.office.state.account(name).unwrap().id;
+        let (customer, vendor) = (account("customer"), account("vendor"));
+        desk.office.release(admit.record);
+        desk.office.heartbeat.opened = vec![Opened { record: start, customer, vendor }];
+        desk.office.heartbeat.last_us =
+            5_000_000 + u64::from(start.answered_ms) * 1_000 + 90_000_000;
+        desk.office.end_vanished(desk.time);
+        assert_eq!(desk.settle().ends[0].hold_ms(), 90_000);
+        assert_eq!(desk.balance("customer"), left);
+    }
+}
+
+#[test]
 fn an_answer_that_went_out_before_its_start_was_durable_raises_an_alarm_for_a_while() {
     let mut desk = Desk::new("10");
     let (admit, route) = desk.call();
