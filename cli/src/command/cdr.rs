@@ -1,12 +1,14 @@
 //! `tollgate cdr`
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use hyper::Method;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
+use super::export::{Format, export};
 use super::{Fields, Page};
 use crate::client::escape;
 use crate::render::{self, Output};
@@ -71,6 +73,12 @@ pub(crate) enum Verb {
     Export {
         #[command(flatten)]
         filter: Filter,
+        /// Into this new file, page by page, with its SHA-256 beside it.
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// What the file is written as.
+        #[arg(long, value_enum, default_value = "csv", requires = "file")]
+        format: Format,
     },
 }
 
@@ -197,7 +205,11 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                 .set("request_id", Some(request_id));
             rerate(context, &filter.path_of("/cdr/rerate"), &fields)
         }
-        Verb::Export { filter } => context.pages(&filter.path(), &Page::default(), &COLUMNS),
+        Verb::Export { filter, file: Some(file), format } => {
+            let written = export(context, &filter.path(), &file, format)?;
+            context.show(&written, &[])
+        }
+        Verb::Export { filter, .. } => context.pages(&filter.path(), &Page::default(), &COLUMNS),
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod call;
 pub(crate) mod cdr;
 pub(crate) mod doctor;
 pub(crate) mod drain;
+pub(crate) mod export;
 pub(crate) mod firewall;
 pub(crate) mod gateway;
 pub(crate) mod param;
