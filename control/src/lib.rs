@@ -17,6 +17,7 @@ pub mod decide;
 pub mod driver;
 pub mod journal;
 pub mod machine;
+pub mod package;
 pub mod page;
 pub mod params;
 pub mod reconcile;

@@ -83,7 +83,9 @@ impl State {
             | Kind::User
             | Kind::Import
             | Kind::Code
-            | Kind::Sheet => {}
+            | Kind::Sheet
+            | Kind::Package
+            | Kind::Subscription => {}
         }
     }
 

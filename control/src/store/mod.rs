@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use crate::cdr::Cdr;
 use crate::journal::Event;
+use crate::package::{Cover, Standing};
 use crate::page::Page;
 use crate::report::{Asked, ReportShown};
 use crate::resolve::Server;
@@ -66,6 +67,10 @@ pub enum Change {
     BindingsGone(u32),
     /// A stored record costs something else. A second one with the same request id is ignored.
     Correction(Box<Correction>),
+    /// How a subscription stands.
+    Standing(Box<Standing>),
+    /// What packages pay for of a call that goes on.
+    Covered([u64; 2], Box<Cover>),
     /// An answered call whose end is not known yet.
     CdrStart(Box<Cdr>),
     /// A call with its end.
@@ -272,6 +277,8 @@ pub struct Opened {
     pub customer: u32,
     /// Who is paid.
     pub vendor: u32,
+    /// What packages pay for of it.
+    pub cover: Cover,
 }
 
 /// What the loop begins with.
@@ -297,6 +304,8 @@ pub struct Loaded {
     pub bindings: Vec<(u32, Binding)>,
     /// Answered calls without an end.
     pub opened: Vec<Opened>,
+    /// How subscriptions stand.
+    pub standings: Vec<Standing>,
     /// When calls last went on, µs since the machine booted at that time; 0: never.
     pub heartbeat_us: u64,
     /// Where names of vendors led last.

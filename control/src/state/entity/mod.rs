@@ -7,6 +7,7 @@ mod account;
 mod fields;
 pub(crate) mod geo;
 mod mapping_gateway;
+mod package;
 mod phone;
 mod routing_gateway;
 pub(crate) mod section;
@@ -26,6 +27,7 @@ pub use fields::{TransformRule, memo, parse};
 pub(crate) use fields::{money, optional_money};
 pub use geo::{Fencing, GeoHead, GeoRow};
 pub use mapping_gateway::Mapping;
+pub use package::{FailedMode, Package, Span, Subscription};
 pub(super) use phone::dialled;
 pub use phone::{Phone, Ring};
 pub use routing_gateway::{Routing, TlsVerify};
@@ -66,11 +68,15 @@ pub enum Kind {
     Code,
     /// How a vendor writes his rate sheets.
     Sheet,
+    /// What accounts can subscribe to.
+    Package,
+    /// That an account has a package.
+    Subscription,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Account,
         Self::Tariff,
         Self::Mapping,
@@ -83,6 +89,8 @@ impl Kind {
         Self::Import,
         Self::Code,
         Self::Sheet,
+        Self::Package,
+        Self::Subscription,
     ];
 
     /// The word in messages and in the store.
@@ -101,6 +109,8 @@ impl Kind {
             Self::Import => "import",
             Self::Code => "access code",
             Self::Sheet => "sheet mapping",
+            Self::Package => "package",
+            Self::Subscription => "subscription",
         }
     }
 
@@ -148,6 +158,10 @@ pub enum Entity {
     Code(Code),
     /// See [`SheetMapping`].
     Sheet(SheetMapping),
+    /// See [`Package`].
+    Package(Package),
+    /// See [`Subscription`].
+    Subscription(Subscription),
 }
 
 impl Entity {
@@ -179,6 +193,8 @@ impl Entity {
             Kind::Import => Self::Import(Import { id, ..parse(body)? }),
             Kind::Code => Self::Code(Code { id, ..parse(body)? }),
             Kind::Sheet => Self::Sheet(SheetMapping { id, ..parse(body)? }),
+            Kind::Package => Self::Package(Package { id, ..parse(body)? }),
+            Kind::Subscription => Self::Subscription(Subscription { id, ..parse(body)? }),
         };
         // Every field is written, so what is not read is not written either.
         let known = entity.body();
@@ -213,6 +229,8 @@ impl Entity {
             Self::Import(import) => memo("reason", &import.reason),
             Self::Code(code) => code.check(),
             Self::Sheet(mapping) => mapping.check(),
+            Self::Package(package) => package.check(),
+            Self::Subscription(subscription) => subscription.check(),
         }
     }
 
@@ -232,6 +250,8 @@ impl Entity {
             Self::Import(_) => Kind::Import,
             Self::Code(_) => Kind::Code,
             Self::Sheet(_) => Kind::Sheet,
+            Self::Package(_) => Kind::Package,
+            Self::Subscription(_) => Kind::Subscription,
         }
     }
 
@@ -251,6 +271,8 @@ impl Entity {
             Self::Import(one) => one.id,
             Self::Code(one) => one.id,
             Self::Sheet(one) => one.id,
+            Self::Package(one) => one.id,
+            Self::Subscription(one) => one.id,
         }
     }
 
@@ -270,6 +292,8 @@ impl Entity {
             Self::Import(one) => &one.name,
             Self::Code(one) => &one.name,
             Self::Sheet(one) => &one.name,
+            Self::Package(one) => &one.name,
+            Self::Subscription(one) => &one.name,
         }
     }
 
@@ -289,6 +313,8 @@ impl Entity {
             Self::Import(one) => serde_json::to_value(one),
             Self::Code(one) => serde_json::to_value(one),
             Self::Sheet(one) => serde_json::to_value(one),
+            Self::Package(one) => serde_json::to_value(one),
+            Self::Subscription(one) => serde_json::to_value(one),
         };
         value.unwrap_or_default()
     }
@@ -302,9 +328,11 @@ impl Entity {
             Self::Phone(phone) => (&phone.account, &phone.tariff, &phone.offline_gateway),
             Self::Tariff(tariff) => ("", tariff.template.as_str(), ""),
             Self::Sheet(mapping) => (&mapping.account, "", ""),
+            Self::Subscription(subscription) => (&subscription.account, "", ""),
             _ => return false,
         };
         match kind {
+            Kind::Package => matches!(self, Self::Subscription(it) if it.package == name),
             Kind::Account => account == name,
             Kind::Tariff => tariff == name,
             Kind::Routing => routing == name,

@@ -127,7 +127,8 @@ fn a_fee_too_large_is_an_error_and_never_wraps() {
 fn the_last_affordable_second_is_paid_for_and_the_next_is_not() {
     let price = per_minute("0.60", 1, 1);
     let rounding = Rounding::default();
-    let lasts = |available, longest| affordable_s(money(available), &price, &rounding, &[], longest);
+    let lasts =
+        |available, longest| affordable_s(money(available), &price, &rounding, &[], longest);
     assert_eq!(lasts("1.00", 86_400), 100);
     assert_eq!(lasts("0.009", 86_400), 0);
     assert_eq!(lasts("99999", 3_600), 3_600);
@@ -142,11 +143,8 @@ fn stretch(from_s: u64, until_s: u64) -> Stretch {
 
 #[test]
 fn what_packages_pay_for_is_billed_and_costs_nothing_but_the_connection() {
-    let mut price = Price {
-        connection_fee: money("0.05"),
-        tax: 10 * PERCENT,
-        ..per_minute("0.60", 30, 6)
-    };
+    let mut price =
+        Price { connection_fee: money("0.05"), tax: 10 * PERCENT, ..per_minute("0.60", 30, 6) };
     price.sections[0] = section(60, "6", 6);
     let rounding = Rounding::default();
     let costs = |seconds: u64, covered: &[Stretch]| {
