@@ -329,6 +329,7 @@ impl Entity {
             Self::Tariff(tariff) => ("", tariff.template.as_str(), ""),
             Self::Sheet(mapping) => (&mapping.account, "", ""),
             Self::Subscription(subscription) => (&subscription.account, "", ""),
+            Self::Account(account) => (&account.agent, &account.tariff, ""),
             _ => return false,
         };
         match kind {
