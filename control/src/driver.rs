@@ -168,16 +168,18 @@ impl<C: Clock> Driver<C> {
             return;
         }
         let mut whole = true;
+        // A call may have ended since this control looked for ends: the next look finds it.
+        let mut ended = HashSet::new();
         for worker in 0..self.sides.len() {
-            whole &= self.each_call(turns, worker, |office, key, record, state| {
-                if state == SlotState::Live {
-                    office.rebuild(time, worker, key, record);
-                }
+            whole &= self.each_call(turns, worker, |office, key, record, state| match state {
+                SlotState::Live => office.rebuild(time, worker, key, record),
+                SlotState::Ended => drop(ended.insert(record.id)),
+                SlotState::Free => {}
             });
         }
         if whole {
             turns.settled = true;
-            self.office.end_vanished(time);
+            self.office.end_vanished(time, &ended);
         }
     }
 

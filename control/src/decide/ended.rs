@@ -36,6 +36,9 @@ impl Office {
         if !self.ending.insert(record.id) {
             return;
         }
+        if !self.heartbeat.opened.is_empty() {
+            self.heartbeat.over.insert(record.id);
+        }
         let mut cdr = self.cdr(*record);
         let awaited = self.awaiting_agents.remove(&record.id);
         cdr.agent = live.as_ref().map_or(awaited, |live| live.agent);

@@ -5,6 +5,7 @@
 //! calls, says how long they lasted at least. Nobody pays for more than that.
 
 use core::time::Duration;
+use std::collections::HashSet;
 
 use link::record::{EndReason, EndedBy, NEVER};
 
@@ -22,6 +23,8 @@ const BEAT: Duration = Duration::from_secs(1);
 pub(super) struct Heartbeat {
     /// Calls without an end when this control started.
     pub(super) opened: Vec<Opened>,
+    /// Which of them have one since.
+    pub(super) over: HashSet<[u64; 2]>,
     /// When calls of a former control still went on, µs since the machine booted then.
     pub(super) last_us: u64,
     due: Duration,
@@ -31,13 +34,16 @@ pub(super) struct Heartbeat {
 
 impl Office {
     /// Ends what a former control opened and what neither runs nor has just ended. Call it once every
-    /// slot of the call table was looked at; after the first time there is nothing left to do.
-    pub fn end_vanished(&mut self, time: Time) {
+    /// slot of the call table was looked at, with those in which a call has ended that nobody has told of yet; after the
+    /// first time there is nothing left to do.
+    pub fn end_vanished(&mut self, time: Time, in_slots: &HashSet<[u64; 2]>) {
         let opened = std::mem::take(&mut self.heartbeat.opened);
+        let over = std::mem::take(&mut self.heartbeat.over);
         let mut ended = 0;
         for opened in opened {
             let id = opened.record.id;
-            if !self.live.contains_key(&id) && !self.ending.contains(&id) {
+            let is_told = [&self.ending, &over, in_slots].iter().any(|ids| ids.contains(&id));
+            if !self.live.contains_key(&id) && !is_told {
                 tracing::warn!(call = id_text(id), "call_vanished");
                 self.end_opened(time, opened);
                 ended += 1;

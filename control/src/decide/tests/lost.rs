@@ -34,13 +34,13 @@ fn a_call_that_vanished_with_its_memory_is_charged_to_the_last_heartbeat() {
         vec![Opened { record: start, customer, vendor, cover: Default::default(), agent: None }];
     // The vendor answered after a second; the last heartbeat came 30 s later.
     desk.office.heartbeat.last_us = 36_000_000;
-    desk.office.end_vanished(desk.time);
+    desk.office.end_vanished(desk.time, &HashSet::new());
     assert!(desk.settle().ends.is_empty(), "it runs");
     desk.office.heartbeat.opened =
         vec![Opened { record: start, customer, vendor, cover: Default::default(), agent: None }];
     desk.office.release(admit.record);
-    desk.office.end_vanished(desk.time);
-    desk.office.end_vanished(desk.time);
+    desk.office.end_vanished(desk.time, &HashSet::new());
+    desk.office.end_vanished(desk.time, &HashSet::new());
     let written = desk.settle();
     let [end] = &written.ends[..] else { panic!("one end, not {}", written.ends.len()) };
     assert_eq!((end.hold_ms(), end.vendor_hold_ms()), (30_000, 30_000));
@@ -70,7 +70,7 @@ fn a_call_that_vanished_is_charged_beyond_its_first_slice_as_far_as_there_is_mon
         }];
         desk.office.heartbeat.last_us =
             5_000_000 + u64::from(start.answered_ms) * 1_000 + 90_000_000;
-        desk.office.end_vanished(desk.time);
+        desk.office.end_vanished(desk.time, &HashSet::new());
         assert_eq!(desk.settle().ends[0].hold_ms(), 90_000);
         assert_eq!(desk.balance("customer"), left);
     }
@@ -139,4 +139,35 @@ fn an_admitted_call_that_never_got_a_slot_has_a_record_that_says_who_called() {
     assert_eq!(ends[0].record.end_reason(), EndReason::DataplaneRestart);
     assert_eq!(ends[0].record.facts.callee.to_text(), "44207");
     assert_eq!(ends[0].gateway, "in");
+}
+
+#[test]
+fn a_call_that_ends_while_control_comes_back_is_charged_once() {
+    let opened = |desk: &Desk, record| {
+        let account = |name| desk.office.state.account(name).unwrap().id;
+        let (customer, vendor) = (account("customer"), account("vendor"));
+        vec![Opened { record, customer, vendor, cover: Default::default(), agent: None }]
+    };
+    let begun = || {
+        let mut desk = Desk::new("10");
+        let (admit, route) = desk.call();
+        let start = talked(&admit, &route, 0);
+        desk.office.release(admit.record);
+        desk.office.heartbeat.opened = opened(&desk, start);
+        desk.office.heartbeat.last_us = 36_000_000;
+        let end = talked(&admit, &route, 30_000);
+        (desk, admit, end)
+    };
+    // It ended between the look for ends and the look for calls.
+    let (mut desk, admit, end) = begun();
+    desk.office.end_vanished(desk.time, &HashSet::from([admit.record]));
+    desk.office.handle_ended(desk.time, 0, admit.call, &end, false);
+    assert_eq!((desk.settle().ends.len(), desk.balance("customer")), (1, "9.70".into()));
+    // It ended, was stored and left its slot, before all slots could be read.
+    let (mut desk, admit, end) = begun();
+    desk.office.handle_ended(desk.time, 0, admit.call, &end, false);
+    assert_eq!(desk.settle().ends.len(), 1);
+    assert_eq!(desk.released(), [admit.call]);
+    desk.office.end_vanished(desk.time, &HashSet::new());
+    assert_eq!((desk.settle().ends.len(), desk.balance("customer")), (0, "9.70".into()));
 }

@@ -433,7 +433,7 @@ impl Branch {
         for one in running {
             self.desk.office.rebuild(self.desk.time, 0, one.call.0.call, &one.record());
         }
-        self.desk.office.end_vanished(self.desk.time);
+        self.desk.office.end_vanished(self.desk.time, &HashSet::new());
     }
 }
 
