@@ -2,7 +2,8 @@
 //!
 //! A file of a stranger enters at [`read`] with the [`SheetMapping`] of its vendor; what leaves is every code with its
 //! rate, and why other lines have none. [`compare`](mod@compare) says what that changes in a tariff, and [`losses`]
-//! who would be sold calls below their cost. Nothing here asks for time, files or the loop.
+//! who would be sold calls below their cost. [`sell`] makes a sheet for customers of what calls cost, and [`diff`](mod@diff)
+//! tells two versions of prices apart. Nothing here asks for time, files or the loop.
 //!
 //! Withstands: no file takes more memory than its bounds say ([`book`] knows how large an .xlsx is before it
 //! believes it), no range or list becomes more than [`CODES_MAX`] codes, and of wrong lines [`TOLD_MAX`] are told.
@@ -11,8 +12,10 @@ mod book;
 mod cell;
 mod code;
 pub mod compare;
+pub mod diff;
 mod line;
 pub mod losses;
+pub mod sell;
 mod text;
 
 use rating::Money;

@@ -34,7 +34,7 @@ pub use firewall::{
 };
 pub use package::{CoveredShown, PackageFigures, SubscriptionShown};
 pub use quality::{CallPaths, FiguresShown, MediaShown, OPINIONS, QualityShown, call_path};
-pub use sheet::{LossShown, RemarkShown, SaleShown, SheetReport};
+pub use sheet::{GenerateReport, LossShown, RateDifference, RemarkShown, SaleShown, SheetReport};
 
 /// An answer as JSON.
 pub fn json(shown: impl Serialize) -> Value {

@@ -32,6 +32,7 @@ const CHANGES: &[(&str, &str, Role)] = &[
     ("put", "/tariff/{name}/rate", Administrator),
     ("delete", "/tariff/{name}/rate/{prefix}", Administrator),
     ("post", "/tariff/{name}/sheet", Administrator),
+    ("post", "/tariff/{name}/generate", Administrator),
     ("post", "/sheet/mapping", Administrator),
     ("patch", "/sheet/mapping/{name}", Administrator),
     ("delete", "/sheet/mapping/{name}", Administrator),

@@ -414,6 +414,7 @@ fn every_answer_is_what_the_document_says() {
         let real = match pattern {
             "/reports/{kind}" => "/reports/area?from=2023-11-14&to=2023-11-15&by=hour".to_owned(),
             "/route/explain" => "/route/explain?gateway=in&from=39021&to=44207".to_owned(),
+            "/tariff/{name}/diff" => "/tariff/sell/diff?to=2100-01-01T00:00:00Z".to_owned(),
             "/backup/{file}" => "/backup/one.db".to_owned(),
             _ => real,
         };

@@ -13,6 +13,7 @@ pub(crate) mod gateway;
 pub(crate) mod package;
 pub(crate) mod param;
 pub(crate) mod phone;
+pub(crate) mod price;
 pub(crate) mod recording;
 pub(crate) mod registration;
 pub(crate) mod replay;

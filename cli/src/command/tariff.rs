@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use hyper::Method;
 
-use super::{Fields, Page, sheet};
+use super::{Fields, Page, price, sheet};
 use crate::client::{Body, escape};
 use crate::sheet::{Change, Import, Sheet};
 use crate::{Context, Failure};
@@ -49,6 +49,10 @@ pub(crate) enum Verb {
     Head(Head),
     /// Take a vendor's rate sheet, .csv or .xlsx, by a saved mapping.
     Sheet(sheet::Sheet),
+    /// Make a customer's tariff of cost and margin.
+    Generate(price::Generate),
+    /// What differs between two instants of a tariff, or between two tariffs.
+    Diff(price::Diff),
     /// How vendors write their rate sheets.
     #[command(subcommand)]
     Mapping(sheet::Mapping),
@@ -251,6 +255,8 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Delete { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
         Verb::Rate(verb) => rate(context, verb),
         Verb::Sheet(taken) => sheet::take(context, taken),
+        Verb::Generate(wish) => price::generate(context, wish),
+        Verb::Diff(wish) => price::diff(context, wish),
         Verb::Mapping(verb) => sheet::mapping(context, verb),
         Verb::Head(Head::Export) => HEAD.export(context),
         Verb::Head(Head::Import(import)) => HEAD.import(context, &import),

@@ -14,6 +14,7 @@ mod media;
 pub mod openapi;
 mod password;
 mod peer;
+mod price;
 mod recording;
 mod report;
 pub mod routes;
@@ -222,6 +223,10 @@ async fn answer(
         (Method::Post, ["tariff", name, "sheet"]) => {
             sheet::take(shared, peer.name, name, &query, body.to_vec()).await
         }
+        (Method::Post, ["tariff", name, "generate"]) => {
+            price::generate(shared, peer.name, name, &query).await
+        }
+        (Method::Get, ["tariff", name, "diff"]) => price::differences(shared, name, &query).await,
         (Method::Get, ["firewall", "explain"]) => status::explain(shared, &query),
         _ => {
             let body::Said { value: mut body, rates, ranges } =

@@ -20,12 +20,12 @@ use crate::shown::backup::{BackupExamined, BackupShown, NewBackup};
 use crate::shown::{
     AbuserShown, AccountEventShown, AccountShown, AlarmShown, AuditShown, BookedShown, CallShown,
     CdrShown, CodeMade, CodeShown, CorrectedShown, DeniedShown, DrainShown, DriverCounter,
-    DriverLimit, EventShown, GeoRangeShown, GeoShown, ImportEntryShown, ImportShown, ImportTaken,
-    LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, ParameterChangeShown,
-    ParameterShown, PhoneShown, PresetShown, QualityShown, RangesTaken, RatesTaken, RecordingShown,
-    RegistrationShown, RerateShown, RouteExplained, RoutingShown, SheetReport, SignatureShown,
-    StatementShown, Status, SubscriptionShown, SuspensionShown, TalkerShown, TariffShown,
-    TrustedShown,
+    DriverLimit, EventShown, GenerateReport, GeoRangeShown, GeoShown, ImportEntryShown,
+    ImportShown, ImportTaken, LedgerShown, ListOf, MappingShown, PacketExplained, PageOf,
+    ParameterChangeShown, ParameterShown, PhoneShown, PresetShown, QualityShown, RangesTaken,
+    RateDifference, RatesTaken, RecordingShown, RegistrationShown, RerateShown, RouteExplained,
+    RoutingShown, SheetReport, SignatureShown, StatementShown, Status, SubscriptionShown,
+    SuspensionShown, TalkerShown, TariffShown, TrustedShown,
 };
 use crate::state::OURS;
 use crate::state::entity::Phone;
@@ -300,6 +300,31 @@ pub const ROUTES: &[Route] = &[
             "/tariff/{name}/sheet",
             "Take a vendor's rate sheet, a .csv or .xlsx, by a saved mapping; dry_run=1: only say what it would change",
             Takes::File,
+        )
+    },
+    Route {
+        query: &[
+            "cost",
+            "margin_percent",
+            "margin",
+            "decimals",
+            "effective",
+            "notice_days",
+            "close",
+            "dry_run",
+        ],
+        ..say::<GenerateReport>(
+            "post",
+            "/tariff/{name}/generate",
+            "Make a customer's tariff of cost and margin; dearer rates hold once the notice is over",
+            Takes::Nothing,
+        )
+    },
+    Route {
+        query: &["from", "to", "with", "limit", "cursor"],
+        ..pages::<RateDifference>(
+            "/tariff/{name}/diff",
+            "What differs between two instants of a tariff, or between two tariffs",
         )
     },
     pages::<SheetMapping>("/sheet/mapping", "How vendors write their rate sheets"),

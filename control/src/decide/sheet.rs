@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Command, Office};
 use crate::state::entity::RateRow;
-use crate::state::price_lists::PriceLists;
+use crate::state::price_lists::{PriceLists, Prices};
 use crate::store::Change;
 use crate::{Refusal, Time};
 
@@ -27,6 +27,8 @@ pub struct SheetChange {
 pub enum SheetStep {
     /// Lay the lists here, for a sheet of the mapping that the query names.
     Look(Arc<OnceLock<PriceLists>>),
+    /// Lay the prices of these tariffs here.
+    Prices(Vec<String>, Arc<OnceLock<Vec<Prices>>>),
     /// Take this.
     Take(Arc<SheetChange>),
 }
@@ -44,6 +46,11 @@ impl Office {
                 let mapping = command.query.get("mapping").map_or("", String::as_str);
                 // Nobody else fills it.
                 let _ = place.set(self.state.price_lists(tariff, mapping)?);
+                Ok(Value::Null)
+            }
+            Some(SheetStep::Prices(tariffs, place)) => {
+                let prices = tariffs.iter().map(|name| self.state.prices(name));
+                let _ = place.set(prices.collect::<Result<_, _>>()?);
                 Ok(Value::Null)
             }
             Some(SheetStep::Take(change)) => {

@@ -293,7 +293,7 @@ enum Change {
 }
 
 /// Of rows by their beginnings the one that holds at an instant; what was replaced does not come back.
-fn in_force<'r>(
+pub(super) fn in_force<'r>(
     rows: impl DoubleEndedIterator<Item = &'r RateRow>,
     at: When,
 ) -> Option<&'r RateRow> {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Decimal, Moment};
+use crate::sheet::diff::Difference;
 
 /// What a sheet says, what it changes and who would lose money by it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -101,4 +102,78 @@ pub struct LossShown {
     pub unit_s: u32,
     /// What is paid for it, per minute.
     pub cost: Decimal,
+}
+
+/// What a tariff made of costs has of them.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct GenerateReport {
+    /// The tariff.
+    pub tariff: String,
+    /// From when on rates hold that are new or not higher.
+    pub at: Moment,
+    /// From when on higher ones hold, and codes are closed.
+    pub notice: Moment,
+    /// Whether the tariff was changed.
+    pub taken: bool,
+    /// Codes of the sheet, once for each instant.
+    pub codes: usize,
+    /// Codes that had no rate.
+    pub new: usize,
+    /// Codes that cost more.
+    pub increased: usize,
+    /// Codes that cost less.
+    pub decreased: usize,
+    /// Codes that cost the same, in other steps or with another fee.
+    pub changed: usize,
+    /// Codes that are served no more.
+    pub closed: usize,
+    /// Codes that are as they were.
+    pub unchanged: usize,
+    /// Rates that are put or changed in the tariff.
+    pub rates_put: usize,
+    /// Rates that were to come, and do not.
+    pub rates_gone: usize,
+}
+
+/// A rate that differs between two versions of prices.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RateDifference {
+    /// Callee prefix.
+    pub prefix: String,
+    /// For whose calls.
+    pub origin: String,
+    /// At which hours.
+    pub period: String,
+    /// `new`, `increase`, `decrease`, `changed` or `closed`.
+    pub change: &'static str,
+    /// The rate before; null: there was none.
+    pub old_rate: Option<Decimal>,
+    /// The rate after; null: there is none.
+    pub rate: Option<Decimal>,
+    /// Seconds that they pay for, where the row says so.
+    pub unit_s: Option<u32>,
+    /// From when on the rate after holds; null: ever, or it is closed.
+    pub effective: Option<Moment>,
+    /// Nobody may call there.
+    pub locked: bool,
+}
+
+impl RateDifference {
+    /// As it is told.
+    #[must_use]
+    pub fn of(it: &Difference) -> Self {
+        let (prefix, origin, period) = it.key();
+        let new = it.new.as_ref();
+        Self {
+            prefix: prefix.to_owned(),
+            origin: origin.to_owned(),
+            period: period.to_owned(),
+            change: it.fares.name(),
+            old_rate: it.old.as_ref().map(|row| row.rate.into()),
+            rate: new.map(|row| row.rate.into()),
+            unit_s: new.or(it.old.as_ref()).and_then(|row| row.unit_s),
+            effective: new.and_then(|row| row.effective).map(|at| Moment::at(at.0)),
+            locked: new.is_some_and(|row| row.locked),
+        }
+    }
 }

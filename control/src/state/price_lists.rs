@@ -27,7 +27,26 @@ pub struct PriceLists {
     pub sales_elsewhere: usize,
 }
 
+/// One tariff at one instant.
+#[derive(Clone, Debug)]
+pub struct Prices {
+    /// Its head with all that it has of its template.
+    pub head: TariffHead,
+    /// Its rows by their keys.
+    pub rows: Arc<BTreeMap<String, RateRow>>,
+}
+
 impl State {
+    /// The prices of a tariff.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub(crate) fn prices(&self, tariff: &str) -> Result<Prices, Refusal> {
+        let head = self.tariff_head(tariff)?;
+        let rows = self.rates.get(&head.id).cloned().unwrap_or_default();
+        Ok(Prices { head: self.whole_head(head), rows })
+    }
+
     /// What a sheet for this tariff is compared with.
     ///
     /// # Errors
