@@ -4,6 +4,7 @@
 
 pub mod backup;
 mod books;
+mod dispute;
 mod firewall;
 mod quality;
 mod sheet;
@@ -24,6 +25,9 @@ use crate::state::entity::{Account, Mapping, Routing, TariffHead};
 pub use books::{
     AuditShown, BookedShown, CorrectedShown, CorrectionShown, CounterShown, DifferenceShown,
     LedgerShown, RerateShown, RerateSumShown, ReratedShown, StatementShown,
+};
+pub use dispute::{
+    DifferenceOfCallShown, DisputeClassShown, DisputeReport, DisputeSumShown, billionths,
 };
 pub use firewall::{
     AbuseFigures, AbuserShown, CodeMade, CodeShown, DefenceFigures, DeniedShown, DriverCounter,

@@ -378,6 +378,8 @@ fn every_list_that_grows_comes_in_pages_of_one_shape() {
         node.ok("POST", "/user", &json!({"name": name, "role": "viewer"}));
         let mapping = json!({"name": name, "account": "vendor", "code": "Code", "rate": "Rate"});
         node.ok("POST", "/sheet/mapping", &mapping);
+        let mapping = json!({"name": name, "callee": "To", "start": "Start", "duration": "Sec"});
+        node.ok("POST", "/record/mapping", &mapping);
         let range = json!({"range": format!("198.51.{number}.0"), "addresses": 7});
         node.ok("POST", "/firewall/geo/g0/range", &range);
     }

@@ -8,6 +8,7 @@ mod access;
 pub mod backup;
 mod body;
 mod books;
+mod dispute;
 mod hits;
 mod import;
 mod media;
@@ -107,6 +108,14 @@ async fn handle(
             return recording::fetch(&shared, file).await.unwrap_or_else(|no| refuse(&no));
         }
         Ok((route, path)) => match to_bytes(body, body::BYTES_MAX).await {
+            // So long an answer that it is written beside the threads that answer others.
+            Ok(bytes) if route.path == routes::DISPUTED => {
+                let answer = dispute::dispute(&shared, route, parts.uri.query(), bytes).await;
+                return answer.map_or_else(
+                    |no| refuse(&no),
+                    |text| respond(StatusCode::OK, "application/json", text),
+                );
+            }
             Ok(bytes) => answer(&shared, peer, &parts, route, path, &bytes).await,
             Err(error) => Err(Refusal::new(413, "body unreadable", error.to_string())),
         },

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
-use super::{openapi, report};
+use super::{dispute, openapi, report};
 use crate::Refusal;
 use crate::decide::books::Booking;
 use crate::decide::command::NewDrain;
@@ -19,9 +19,9 @@ use crate::report::{KindShown, ReportShown};
 use crate::shown::backup::{BackupExamined, BackupShown, NewBackup};
 use crate::shown::{
     AbuserShown, AccountEventShown, AccountShown, AlarmShown, AuditShown, BookedShown, CallShown,
-    CdrShown, CodeMade, CodeShown, CorrectedShown, DeniedShown, DrainShown, DriverCounter,
-    DriverLimit, EventShown, GeoRangeShown, GeoShown, ImportEntryShown, ImportShown, ImportTaken,
-    LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, ParameterChangeShown,
+    CdrShown, CodeMade, CodeShown, CorrectedShown, DeniedShown, DisputeReport, DrainShown,
+    DriverCounter, DriverLimit, EventShown, GeoRangeShown, GeoShown, ImportEntryShown, ImportShown,
+    ImportTaken, LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, ParameterChangeShown,
     ParameterShown, PhoneShown, PresetShown, QualityShown, RangesTaken, RatesTaken, RecordingShown,
     RegistrationShown, RerateShown, RouteExplained, RoutingShown, SheetReport, SignatureShown,
     StatementShown, Status, SuspensionShown, TalkerShown, TariffShown, TrustedShown,
@@ -29,8 +29,8 @@ use crate::shown::{
 use crate::state::OURS;
 use crate::state::entity::Phone;
 use crate::state::entity::{
-    Account, EntryRow, GeoHead, GeoRow, Mapping, RateRow, Right, Routing, SheetMapping, TariffHead,
-    Trusted, User,
+    Account, EntryRow, GeoHead, GeoRow, Mapping, RateRow, RecordMapping, Right, Routing,
+    SheetMapping, TariffHead, Trusted, User,
 };
 
 /// Makes the schema of a type.
@@ -218,6 +218,9 @@ pub(super) const GENERATE: &str = "generate_password";
 /// The file of a recorded call.
 pub(super) const RECORDED: &str = "/recording/{file}";
 
+/// A vendor's file beside our records.
+pub(super) const DISPUTED: &str = "/cdr/dispute";
+
 /// The table.
 pub const ROUTES: &[Route] = &[
     look::<Status>("/status", "Whether it is ready, and what it carries"),
@@ -316,6 +319,21 @@ pub const ROUTES: &[Route] = &[
         Takes::Some(of::<SheetMapping>),
     ),
     delete("/sheet/mapping/{name}", "Delete it; what was read by it stays"),
+    pages::<RecordMapping>("/record/mapping", "How other switches write their call records"),
+    say::<RecordMapping>(
+        "post",
+        "/record/mapping",
+        "Say how another switch writes its call records",
+        Takes::One(of::<RecordMapping>),
+    ),
+    look::<RecordMapping>("/record/mapping/{name}", "One of them"),
+    say::<RecordMapping>(
+        "patch",
+        "/record/mapping/{name}",
+        "Change how its records are read",
+        Takes::Some(of::<RecordMapping>),
+    ),
+    delete("/record/mapping/{name}", "Delete it"),
     pages::<MappingShown>("/gateway/mapping", "Customers' gateways"),
     say::<MappingShown>(
         "post",
@@ -397,6 +415,16 @@ pub const ROUTES: &[Route] = &[
             "/cdr/{id}/correction",
             "Set right what a stored call costs, once per request id",
             Takes::One(of::<NewCorrection>),
+        )
+    },
+    Route {
+        query: dispute::QUERY,
+        right: Right::Look,
+        ..say::<DisputeReport>(
+            "post",
+            DISPUTED,
+            "Where a vendor's file of call records, a .csv or .xlsx, and ours differ, by a saved mapping",
+            Takes::File,
         )
     },
     Route {

@@ -92,6 +92,7 @@ fn collection(path: &[&str]) -> Option<Kind> {
         ["firewall", "import"] => Some(Kind::Import),
         ["firewall", "code"] => Some(Kind::Code),
         ["sheet", "mapping"] => Some(Kind::Sheet),
+        ["record", "mapping"] => Some(Kind::Record),
         _ => None,
     }
 }
@@ -457,6 +458,7 @@ impl Office {
             Entity::Trust(trusted) => Self::describe_trusted(trusted),
             Entity::User(user) => shown::json(user),
             Entity::Sheet(mapping) => shown::json(mapping),
+            Entity::Record(mapping) => shown::json(mapping),
             Entity::Import(import) => self.describe_import(import),
             Entity::Code(code) => self.describe_code(code),
             Entity::Geo(set) => self.describe_geo(time, set),

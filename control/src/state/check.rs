@@ -13,7 +13,7 @@ use crate::Refusal;
 
 /// Phones that can be had.
 const PHONES_MAX: usize = 200_000;
-/// Mappings of rate sheets that can be had: one or two for each vendor.
+/// Mappings of rate sheets that can be had, and of records: one or two for each vendor.
 const SHEET_MAPPINGS_MAX: usize = 10_000;
 
 impl State {
@@ -31,9 +31,10 @@ impl State {
         if kind == Kind::Geo {
             self.check_sets()?;
         }
-        if kind == Kind::Sheet && self.documents(kind).count() >= SHEET_MAPPINGS_MAX {
-            let detail = format!("{SHEET_MAPPINGS_MAX} sheet mappings can be had");
-            return Err(Refusal::new(507, "too many sheet mappings", detail));
+        let is_mapping = matches!(kind, Kind::Sheet | Kind::Record);
+        if is_mapping && self.documents(kind).count() >= SHEET_MAPPINGS_MAX {
+            let detail = format!("{SHEET_MAPPINGS_MAX} {}s can be had", kind.name());
+            return Err(Refusal::new(507, "too many mappings", detail));
         }
         let gateways = self.gateways();
         let is_gateway = matches!(kind, Kind::Mapping | Kind::Routing);
@@ -80,6 +81,8 @@ impl State {
                 self.check_tariff(new)
             }
             Entity::Sheet(mapping) => self.account(&mapping.account).map(|_| ()),
+            Entity::Record(mapping) if mapping.account.is_empty() => Ok(()),
+            Entity::Record(mapping) => self.account(&mapping.account).map(|_| ()),
             Entity::Deny(_)
             | Entity::Trust(_)
             | Entity::Geo(_)

@@ -83,7 +83,8 @@ impl State {
             | Kind::User
             | Kind::Import
             | Kind::Code
-            | Kind::Sheet => {}
+            | Kind::Sheet
+            | Kind::Record => {}
         }
     }
 
@@ -294,7 +295,7 @@ pub(super) fn sources(gateway: &Mapping) -> Vec<Source> {
     gateway.addresses.iter().filter_map(|text| text.parse().ok()).collect()
 }
 
-fn rules(rules: &[TransformRule]) -> Rules {
+pub(crate) fn rules(rules: &[TransformRule]) -> Rules {
     // Every rule was read once at entry, so none is lost here.
     Rules::new(
         rules.iter().filter_map(|rule| Rule::new(&rule.original, &rule.target).ok()).collect(),

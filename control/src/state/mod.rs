@@ -7,7 +7,7 @@
 pub mod binding;
 mod check;
 pub mod customer;
-mod derive;
+pub(crate) mod derive;
 pub mod entity;
 pub mod fence;
 pub mod imports;

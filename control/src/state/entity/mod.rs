@@ -8,6 +8,7 @@ mod fields;
 pub(crate) mod geo;
 mod mapping_gateway;
 mod phone;
+mod record_mapping;
 mod routing_gateway;
 pub(crate) mod section;
 mod sheet_mapping;
@@ -28,6 +29,8 @@ pub use geo::{Fencing, GeoHead, GeoRow};
 pub use mapping_gateway::Mapping;
 pub(super) use phone::dialled;
 pub use phone::{Phone, Ring};
+pub use record_mapping::{DurationUnit, RecordMapping, StartIs};
+pub(crate) use record_mapping::{EPOCH_MS, EPOCH_S};
 pub use routing_gateway::{Routing, TlsVerify};
 pub(crate) use sheet_mapping::{COLUMNS_MAX, letters};
 pub use sheet_mapping::{SheetMapping, Status};
@@ -66,11 +69,13 @@ pub enum Kind {
     Code,
     /// How a vendor writes his rate sheets.
     Sheet,
+    /// How another switch writes its call records.
+    Record,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Account,
         Self::Tariff,
         Self::Mapping,
@@ -83,6 +88,7 @@ impl Kind {
         Self::Import,
         Self::Code,
         Self::Sheet,
+        Self::Record,
     ];
 
     /// The word in messages and in the store.
@@ -101,6 +107,7 @@ impl Kind {
             Self::Import => "import",
             Self::Code => "access code",
             Self::Sheet => "sheet mapping",
+            Self::Record => "record mapping",
         }
     }
 
@@ -148,6 +155,8 @@ pub enum Entity {
     Code(Code),
     /// See [`SheetMapping`].
     Sheet(SheetMapping),
+    /// See [`RecordMapping`].
+    Record(Box<RecordMapping>),
 }
 
 impl Entity {
@@ -179,6 +188,7 @@ impl Entity {
             Kind::Import => Self::Import(Import { id, ..parse(body)? }),
             Kind::Code => Self::Code(Code { id, ..parse(body)? }),
             Kind::Sheet => Self::Sheet(SheetMapping { id, ..parse(body)? }),
+            Kind::Record => Self::Record(Box::new(RecordMapping { id, ..parse(body)? })),
         };
         // Every field is written, so what is not read is not written either.
         let known = entity.body();
@@ -213,6 +223,7 @@ impl Entity {
             Self::Import(import) => memo("reason", &import.reason),
             Self::Code(code) => code.check(),
             Self::Sheet(mapping) => mapping.check(),
+            Self::Record(mapping) => mapping.check(),
         }
     }
 
@@ -232,6 +243,7 @@ impl Entity {
             Self::Import(_) => Kind::Import,
             Self::Code(_) => Kind::Code,
             Self::Sheet(_) => Kind::Sheet,
+            Self::Record(_) => Kind::Record,
         }
     }
 
@@ -251,6 +263,7 @@ impl Entity {
             Self::Import(one) => one.id,
             Self::Code(one) => one.id,
             Self::Sheet(one) => one.id,
+            Self::Record(one) => one.id,
         }
     }
 
@@ -270,6 +283,7 @@ impl Entity {
             Self::Import(one) => &one.name,
             Self::Code(one) => &one.name,
             Self::Sheet(one) => &one.name,
+            Self::Record(one) => &one.name,
         }
     }
 
@@ -289,6 +303,7 @@ impl Entity {
             Self::Import(one) => serde_json::to_value(one),
             Self::Code(one) => serde_json::to_value(one),
             Self::Sheet(one) => serde_json::to_value(one),
+            Self::Record(one) => serde_json::to_value(one),
         };
         value.unwrap_or_default()
     }
@@ -302,6 +317,7 @@ impl Entity {
             Self::Phone(phone) => (&phone.account, &phone.tariff, &phone.offline_gateway),
             Self::Tariff(tariff) => ("", tariff.template.as_str(), ""),
             Self::Sheet(mapping) => (&mapping.account, "", ""),
+            Self::Record(mapping) => (&mapping.account, "", ""),
             _ => return false,
         };
         match kind {
