@@ -1,12 +1,13 @@
 //! Call records of other switches: a file and a saved mapping become calls, and lines that are wrong by their numbers.
 //!
 //! What a vendor bills enters at [`read`]; [`pair`](mod@pair) puts his calls beside ours, one to one, and [`dispute`]
-//! says where they differ. Nothing here asks for time, files or the loop.
+//! says where they differ. [`fee`] says what calls that another switch rated cost by our tariffs, and why that is not what he took. Nothing here asks for time, files or the loop.
 //!
 //! Withstands: a file has up to [`CALLS_MAX`] calls and is cut by the reader of rate sheets with its bounds; many calls
 //! to one number cost no more than a sort (`pair.rs`); of wrong lines the first thousand are told, and all are counted.
 
 pub mod dispute;
+pub mod fee;
 mod line;
 pub mod pair;
 
@@ -31,6 +32,8 @@ pub struct ForeignCall {
     pub duration_ms: u64,
     /// What it costs without tax; none: the files do not say.
     pub amount: Option<Money>,
+    /// In which currency; empty: the files do not say.
+    pub currency: Box<str>,
     /// Who called, as written.
     pub caller: Box<str>,
     /// Who pays, as written.
@@ -52,11 +55,15 @@ pub struct ForeignFile {
     pub remarks: Remarks,
 }
 
-/// Reads a file whose amounts are in this currency.
+/// Reads a file whose amounts are all in this currency, or each in what its line says.
 ///
 /// # Errors
 /// When it is no such file, is larger than it may be, or has no such columns. Lines that are wrong are no error.
-pub fn read(bytes: &[u8], mapping: &RecordMapping, currency: &str) -> Result<ForeignFile, Refusal> {
+pub fn read(
+    bytes: &[u8],
+    mapping: &RecordMapping,
+    currency: Option<&str>,
+) -> Result<ForeignFile, Refusal> {
     let mut reader = Reader::new(mapping, currency);
     let layout = Layout {
         sheet: &mapping.sheet,

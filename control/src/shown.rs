@@ -4,6 +4,7 @@
 
 pub mod backup;
 mod books;
+mod compare;
 mod dispute;
 mod firewall;
 mod quality;
@@ -26,6 +27,7 @@ pub use books::{
     AuditShown, BookedShown, CorrectedShown, CorrectionShown, CounterShown, DifferenceShown,
     LedgerShown, RerateShown, RerateSumShown, ReratedShown, StatementShown,
 };
+pub use compare::{CompareReport, ComparedShown, VerdictShown};
 pub use dispute::{
     DifferenceOfCallShown, DisputeClassShown, DisputeReport, DisputeSumShown, billionths,
 };

@@ -26,6 +26,7 @@ const CHANGES: &[(&str, &str, Role)] = &[
     ("post", "/cdr/{id}/correction", Administrator),
     ("post", "/cdr/rerate", Administrator),
     ("post", "/cdr/dispute", Viewer),
+    ("post", "/cdr/compare", Viewer),
     ("post", "/record/mapping", Administrator),
     ("patch", "/record/mapping/{name}", Administrator),
     ("delete", "/record/mapping/{name}", Administrator),

@@ -71,6 +71,8 @@ pub(crate) enum Verb {
     },
     /// Compare a vendor's file of call records, .csv or .xlsx, with ours.
     Dispute(dispute::Dispute),
+    /// Rate the call records of another switch, .csv or .xlsx, by our tariffs, and say why fees differ.
+    Compare(dispute::Compare),
     /// How other switches write their call records.
     #[command(subcommand)]
     Mapping(dispute::Mapping),
@@ -211,6 +213,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             rerate(context, &filter.path_of("/cdr/rerate"), &fields)
         }
         Verb::Dispute(asked) => dispute::dispute(context, asked),
+        Verb::Compare(asked) => dispute::compare(context, asked),
         Verb::Mapping(verb) => dispute::mapping(context, verb),
         Verb::Export { filter, file: Some(file), format } => {
             let written = export(context, &filter.path(), &file, format)?;

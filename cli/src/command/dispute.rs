@@ -1,4 +1,4 @@
-//! `tollgate cdr dispute` and `tollgate cdr mapping`: call records of vendors beside ours.
+//! `tollgate cdr dispute`, `tollgate cdr compare` and `tollgate cdr mapping`: call records of others beside ours.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,28 @@ pub(crate) struct Dispute {
     /// By how much its amounts may differ (0).
     #[arg(long)]
     amount: Option<String>,
+    /// Write a line for each difference, and for each wrong line, into this new file.
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+}
+
+/// Rate the call records of another switch, .csv or .xlsx, by our tariffs, and say why fees differ.
+#[derive(clap::Args)]
+pub(crate) struct Compare {
+    /// The file, as it came.
+    file: PathBuf,
+    /// How to read it; see `cdr mapping`.
+    #[arg(long)]
+    mapping: String,
+    /// Who pays for all of it (the account that each line names).
+    #[arg(long)]
+    account: Option<String>,
+    /// The tariff of all of it (that of the account's gateways and phones).
+    #[arg(long)]
+    tariff: Option<String>,
+    /// customer or vendor (customer).
+    #[arg(long)]
+    side: Option<String>,
     /// Write a line for each difference, and for each wrong line, into this new file.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
@@ -185,6 +207,23 @@ const COLUMNS: [&str; 15] = [
     "why",
 ];
 
+/// What a line of a comparison has.
+const COMPARED: [&str; 13] = [
+    "record_id",
+    "verdict",
+    "why",
+    "line",
+    "payer",
+    "callee",
+    "start",
+    "duration_ms",
+    "prefix",
+    "rate",
+    "their_amount",
+    "our_amount",
+    "difference",
+];
+
 /// What the table of differences shows of them.
 const SHOWN: [&str; 10] = [
     "class",
@@ -201,10 +240,7 @@ const SHOWN: [&str; 10] = [
 
 pub(crate) fn dispute(context: &Context, asked: Dispute) -> Result<(), Failure> {
     let Dispute { file, mapping, vendor, from, to, start_ms, duration_ms, amount, csv } = asked;
-    if let Some(csv) = csv.as_ref().filter(|csv| csv.exists()) {
-        let what = format!("{}: it is there already; name another file", csv.display());
-        return Err(Failure::from(what));
-    }
+    is_new(csv.as_deref())?;
     let bytes = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     let fields = [
         ("mapping", Some(mapping)),
@@ -215,15 +251,11 @@ pub(crate) fn dispute(context: &Context, asked: Dispute) -> Result<(), Failure> 
         ("duration_ms", duration_ms.map(|it| it.to_string())),
         ("amount", amount),
     ];
-    let given = fields
-        .iter()
-        .filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_ref()?))));
-    let path = format!("/cdr/dispute?{}", given.collect::<Vec<_>>().join("&"));
+    let path = format!("/cdr/dispute?{}", query(&fields));
     let report = context.client.request(Method::POST, &path, Body::File(bytes))?;
     if let Some(csv) = &csv {
-        write(&report, csv)?;
+        write(&report, csv, &COLUMNS)?;
     }
-    let (told, all) = (items(&report, "items").count(), report["differences"].as_u64());
     if context.output != Output::Table {
         return context.show(&report, &[]);
     }
@@ -251,18 +283,67 @@ pub(crate) fn dispute(context: &Context, asked: Dispute) -> Result<(), Failure> 
         "their_amount",
     ];
     context.show(&rows.collect::<Vec<Value>>().into(), &sums)?;
-    let lists = [("remarks", &["line", "kind", "why"][..]), ("items", &SHOWN)];
-    for (list, columns) in lists.into_iter().filter(|(list, _)| *list == "remarks" || csv.is_none())
-    {
-        if items(&report, list).next().is_some() {
+    lists(context, &report, &SHOWN, csv.is_none())
+}
+
+/// What is told line by line; differences only where no file has them.
+fn lists(
+    context: &Context,
+    report: &Value,
+    columns: &[&str],
+    with_items: bool,
+) -> Result<(), Failure> {
+    let lists = [("remarks", &["line", "kind", "why"][..]), ("items", columns)];
+    for (list, columns) in lists.into_iter().filter(|it| it.0 == "remarks" || with_items) {
+        if items(report, list).next().is_some() {
             render::print(&format!("{list}\n"))?;
             context.show(&report[list], columns)?;
         }
     }
+    let (told, all) = (items(report, "items").count(), report["differences"].as_u64());
     if all.is_some_and(|all| all > told as u64) {
-        render::print(&format!("the first {told} differences are told; ask for less time\n"))?;
+        render::print(&format!("the first {told} differences are told; send less at once\n"))?;
     }
     Ok(())
+}
+
+fn is_new(csv: Option<&Path>) -> Result<(), Failure> {
+    match csv.filter(|csv| csv.exists()) {
+        None => Ok(()),
+        Some(csv) => {
+            let what = format!("{}: it is there already; name another file", csv.display());
+            Err(Failure::from(what))
+        }
+    }
+}
+
+pub(crate) fn compare(context: &Context, asked: Compare) -> Result<(), Failure> {
+    let Compare { file, mapping, account, tariff, side, csv } = asked;
+    is_new(csv.as_deref())?;
+    let bytes = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let fields =
+        [("mapping", Some(mapping)), ("account", account), ("tariff", tariff), ("side", side)];
+    let path = format!("/cdr/compare?{}", query(&fields));
+    let report = context.client.request(Method::POST, &path, Body::File(bytes))?;
+    if let Some(csv) = &csv {
+        write(&report, csv, &COMPARED)?;
+    }
+    if context.output != Output::Table {
+        return context.show(&report, &[]);
+    }
+    let head = ["mapping", "lines", "wrong", "differences"];
+    let head: Map<String, Value> =
+        head.iter().map(|name| ((*name).to_owned(), report[*name].clone())).collect();
+    context.show(&Value::Object(head), &[])?;
+    context.show(&report["verdicts"], &["verdict", "currency", "calls", "theirs", "ours"])?;
+    lists(context, &report, COMPARED.get(1..).unwrap_or_default(), csv.is_none())
+}
+
+fn query(fields: &[(&str, Option<String>)]) -> String {
+    let given = fields
+        .iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_ref()?))));
+    given.collect::<Vec<_>>().join("&")
 }
 
 fn items<'r>(report: &'r Value, list: &str) -> impl Iterator<Item = &'r Value> + use<'r> {
@@ -270,16 +351,16 @@ fn items<'r>(report: &'r Value, list: &str) -> impl Iterator<Item = &'r Value> +
 }
 
 /// A line for each difference, then one for each wrong line, in a file that is whole or is not there.
-fn write(report: &Value, path: &Path) -> Result<(), Failure> {
+fn write(report: &Value, path: &Path, columns: &[&str]) -> Result<(), Failure> {
     let mut out = csv::Writer::from_writer(Vec::new());
-    out.write_record(COLUMNS)?;
+    out.write_record(columns)?;
     for item in items(report, "items").chain(items(report, "remarks")) {
         let cell = |name: &str| match name {
             "currency" => cell(&report["currency"]),
-            "class" if item["class"].is_null() => cell(&item["kind"]),
+            "class" | "verdict" if item[name].is_null() => cell(&item["kind"]),
             name => cell(&item[name]),
         };
-        out.write_record(COLUMNS.map(cell))?;
+        out.write_record(columns.iter().copied().map(cell))?;
     }
     let bytes = out.into_inner().map_err(|error| error.into_error())?;
     let part = PathBuf::from(format!("{}.part", path.display()));

@@ -33,13 +33,13 @@ pub(super) const QUERY: &[&str] =
     &["mapping", "vendor_account", "from", "to", "start_ms", "duration_ms", "amount"];
 
 /// Calls that differ and are told; all are counted.
-const TOLD_MAX: usize = 100_000;
+pub(super) const TOLD_MAX: usize = 100_000;
 /// Starts of one call are at most so far apart, ms: an hour, where clocks of summer and winter were mixed up.
 const START_MS_MAX: u64 = 3_600_000;
 /// Durations of one call likewise.
 const DURATION_MS_MAX: u64 = 3_600_000;
 
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+pub(super) static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 type Query = BTreeMap<String, String>;
 
@@ -145,7 +145,7 @@ pub(super) async fn dispute(
 }
 
 fn find(bytes: Bytes, wish: Wish, mut reader: Box<dyn History>) -> Result<String, Refusal> {
-    let file = foreign::read(&bytes, &wish.mapping, &wish.currency)?;
+    let file = foreign::read(&bytes, &wish.mapping, Some(&wish.currency))?;
     drop(bytes);
     let Terms { from_us, to_us, tolerance, .. } = wish.terms;
     let beside_us = tolerance.start_ms.cast_signed() * 1_000;

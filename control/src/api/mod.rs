@@ -8,6 +8,7 @@ mod access;
 pub mod backup;
 mod body;
 mod books;
+mod compare;
 mod dispute;
 mod hits;
 mod import;
@@ -109,8 +110,12 @@ async fn handle(
         }
         Ok((route, path)) => match to_bytes(body, body::BYTES_MAX).await {
             // So long an answer that it is written beside the threads that answer others.
-            Ok(bytes) if route.path == routes::DISPUTED => {
-                let answer = dispute::dispute(&shared, route, parts.uri.query(), bytes).await;
+            Ok(bytes) if [routes::DISPUTED, routes::COMPARED].contains(&route.path) => {
+                let query = parts.uri.query();
+                let answer = match route.path {
+                    routes::DISPUTED => dispute::dispute(&shared, route, query, bytes).await,
+                    _ => compare::compare(&shared, route, query, bytes).await,
+                };
                 return answer.map_or_else(
                     |no| refuse(&no),
                     |text| respond(StatusCode::OK, "application/json", text),

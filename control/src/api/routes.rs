@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
-use super::{dispute, openapi, report};
+use super::{compare, dispute, openapi, report};
 use crate::Refusal;
 use crate::decide::books::Booking;
 use crate::decide::command::NewDrain;
@@ -19,12 +19,13 @@ use crate::report::{KindShown, ReportShown};
 use crate::shown::backup::{BackupExamined, BackupShown, NewBackup};
 use crate::shown::{
     AbuserShown, AccountEventShown, AccountShown, AlarmShown, AuditShown, BookedShown, CallShown,
-    CdrShown, CodeMade, CodeShown, CorrectedShown, DeniedShown, DisputeReport, DrainShown,
-    DriverCounter, DriverLimit, EventShown, GeoRangeShown, GeoShown, ImportEntryShown, ImportShown,
-    ImportTaken, LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, ParameterChangeShown,
-    ParameterShown, PhoneShown, PresetShown, QualityShown, RangesTaken, RatesTaken, RecordingShown,
-    RegistrationShown, RerateShown, RouteExplained, RoutingShown, SheetReport, SignatureShown,
-    StatementShown, Status, SuspensionShown, TalkerShown, TariffShown, TrustedShown,
+    CdrShown, CodeMade, CodeShown, CompareReport, CorrectedShown, DeniedShown, DisputeReport,
+    DrainShown, DriverCounter, DriverLimit, EventShown, GeoRangeShown, GeoShown, ImportEntryShown,
+    ImportShown, ImportTaken, LedgerShown, ListOf, MappingShown, PacketExplained, PageOf,
+    ParameterChangeShown, ParameterShown, PhoneShown, PresetShown, QualityShown, RangesTaken,
+    RatesTaken, RecordingShown, RegistrationShown, RerateShown, RouteExplained, RoutingShown,
+    SheetReport, SignatureShown, StatementShown, Status, SuspensionShown, TalkerShown, TariffShown,
+    TrustedShown,
 };
 use crate::state::OURS;
 use crate::state::entity::Phone;
@@ -221,6 +222,9 @@ pub(super) const RECORDED: &str = "/recording/{file}";
 /// A vendor's file beside our records.
 pub(super) const DISPUTED: &str = "/cdr/dispute";
 
+/// Fees of another switch beside ours.
+pub(super) const COMPARED: &str = "/cdr/compare";
+
 /// The table.
 pub const ROUTES: &[Route] = &[
     look::<Status>("/status", "Whether it is ready, and what it carries"),
@@ -415,6 +419,16 @@ pub const ROUTES: &[Route] = &[
             "/cdr/{id}/correction",
             "Set right what a stored call costs, once per request id",
             Takes::One(of::<NewCorrection>),
+        )
+    },
+    Route {
+        query: compare::QUERY,
+        right: Right::Look,
+        ..say::<CompareReport>(
+            "post",
+            COMPARED,
+            "What the call records of another switch, a .csv or .xlsx, cost by our tariffs, and why it is another fee",
+            Takes::File,
         )
     },
     Route {

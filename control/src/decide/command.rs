@@ -177,6 +177,7 @@ impl Office {
                     command.records.as_deref().ok_or_else(|| Refusal::missing("CDR", id))?;
                 self.correct_record(time, who, looked, body)
             }
+            (_, ["cdr", "compare"]) => self.look_at_payers(command),
             (Method::Post, ["cdr", "rerate"]) => {
                 let looked =
                     command.records.as_deref().ok_or_else(|| Refusal::missing("CDR", ""))?;

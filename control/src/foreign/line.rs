@@ -41,7 +41,7 @@ struct Places {
 /// Reads line after line.
 pub(super) struct Reader<'m> {
     mapping: &'m RecordMapping,
-    currency: &'m str,
+    currency: Option<&'m str>,
     zone: TimeZone,
     rules: Rules,
     places: Option<Places>,
@@ -49,7 +49,7 @@ pub(super) struct Reader<'m> {
 }
 
 impl<'m> Reader<'m> {
-    pub(super) fn new(mapping: &'m RecordMapping, currency: &'m str) -> Self {
+    pub(super) fn new(mapping: &'m RecordMapping, currency: Option<&'m str>) -> Self {
         Self {
             mapping,
             currency,
@@ -98,12 +98,12 @@ impl<'m> Reader<'m> {
             let Some(cell) = said(place) else { return Ok(Box::default()) };
             Ok(cell.text(field)?.chars().take(TEXT_CHARS_MAX).collect::<String>().into())
         };
-        if let Some(cell) = said(places.currency) {
-            let text = cell.text("currency")?;
-            if !text.eq_ignore_ascii_case(self.currency) {
-                let (what, ours) = (quoted(&text), self.currency);
-                return Err(wrong(format!("currency: {what} is not that of the account, {ours}")));
-            }
+        let currency = kept("currency", places.currency)?;
+        if let Some(ours) = self.currency.filter(|ours| !currency.eq_ignore_ascii_case(ours))
+            && !currency.is_empty()
+        {
+            let what = quoted(&currency);
+            return Err(wrong(format!("currency: {what} is not that of the account, {ours}")));
         }
         let money = |place: usize| cell(place).money("amount", self.mapping.decimal_comma);
         Ok(ForeignCall {
@@ -111,6 +111,7 @@ impl<'m> Reader<'m> {
             start_us: self.start(cell(places.start), said(places.start_time))?,
             duration_ms: self.duration(cell(places.duration))?,
             amount: places.amount.map(money).transpose()?,
+            currency,
             caller: kept("caller", places.caller)?,
             payer: kept("payer", places.payer)?,
             record_id: kept("record_id", places.record_id)?,

@@ -23,7 +23,7 @@ fn mapping(more: Value) -> RecordMapping {
 
 /// Calls as text, and wrong lines.
 fn said(more: Value, text: &str) -> (Vec<String>, Vec<String>) {
-    let file = read(text.as_bytes(), &mapping(more), "EUR").unwrap();
+    let file = read(text.as_bytes(), &mapping(more), Some("EUR")).unwrap();
     assert_eq!(file.calls.len() + file.remarks.wrong, file.lines, "a line was lost");
     let call = |it: &ForeignCall| {
         let at = jiff::Timestamp::from_microsecond(it.start_us).unwrap();
@@ -99,21 +99,21 @@ fn wrong_lines_are_told_by_field_and_number() {
     let (_, wrong) =
         said(json!({"currency": "Cur"}), "To,Start,Sec,Fee,Cur\n44,2027-01-31 23:59:58,1,1,USD\n");
     assert!(wrong[0].contains("currency: \"USD\""), "{wrong:?}");
-    let refused = |bytes: &[u8]| read(bytes, &mapping(json!({})), "EUR").unwrap_err().detail;
+    let refused = |bytes: &[u8]| read(bytes, &mapping(json!({})), Some("EUR")).unwrap_err().detail;
     assert!(refused(b"").contains("empty"));
     assert!(refused(b"To,Start,Fee\n").contains("duration"));
     assert!(refused(b"PK\x03\x04cut").contains("xlsx"));
     assert!(refused(b"\xff\xfeT\0o\0").contains("UTF-16"));
     assert!(refused(b"\n\n").contains("ends before"));
     let deep = mapping(json!({"header_line": 9}));
-    assert!(read(b"To,Start,Sec,Fee\n", &deep, "EUR").unwrap_err().detail.contains("line 9"));
+    assert!(read(b"To,Start,Sec,Fee\n", &deep, Some("EUR")).unwrap_err().detail.contains("line 9"));
 }
 
 #[test]
 fn a_file_has_no_more_lines_than_it_may() {
     let mut text = String::from("To,Start,Sec,Fee\n");
     (0..=CALLS_MAX).for_each(|_| text.push_str("x,,,\n"));
-    let refusal = read(text.as_bytes(), &mapping(json!({})), "EUR").unwrap_err();
+    let refusal = read(text.as_bytes(), &mapping(json!({})), Some("EUR")).unwrap_err();
     assert_eq!(refusal.status, 413, "{}", refusal.detail);
 }
 
@@ -312,7 +312,7 @@ proptest! {
     #[test]
     fn no_bytes_break_the_reader(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         for more in [json!({}), json!({"header_line": 0, "callee": "A", "start": "B", "duration": "C", "amount": ""})] {
-            if let Ok(file) = read(&bytes, &mapping(more), "EUR") {
+            if let Ok(file) = read(&bytes, &mapping(more), Some("EUR")) {
                 prop_assert_eq!(file.calls.len() + file.remarks.wrong, file.lines);
             }
         }

@@ -12,6 +12,7 @@ pub mod entity;
 pub mod fence;
 pub mod imports;
 pub mod moment;
+pub mod payers;
 pub(crate) mod price_lists;
 pub mod profile;
 mod rates;

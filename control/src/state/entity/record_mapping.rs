@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::fields::{TransformRule, bounded, rules};
 use super::sheet_mapping::{HEADER_LINE_MAX, TEXT_BYTES_MAX, letters};
 use crate::Refusal;
+use crate::state::word::words;
 
 /// Formats of times that one mapping can have.
 const FORMATS_MAX: usize = 64;
@@ -15,26 +16,11 @@ pub(crate) const EPOCH_S: &str = "epoch_s";
 /// The same of milliseconds.
 pub(crate) const EPOCH_MS: &str = "epoch_ms";
 
-/// Which moment of a call they mean by its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum StartIs {
-    /// The 200 to the INVITE.
-    #[default]
-    Answer,
-    /// The INVITE.
-    Setup,
-}
-
-/// What a duration without `:` counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DurationUnit {
-    /// Seconds, with up to three decimals.
-    #[default]
-    S,
-    /// Milliseconds.
-    Ms,
+words! {
+    /// Which moment of a call they mean by its start: the 200 to the INVITE, or the INVITE.
+    StartIs { Answer = "answer", Setup = "setup" }
+    /// What a duration without `:` counts: seconds with up to three decimals, or milliseconds.
+    DurationUnit { S = "s", Ms = "ms" }
 }
 
 /// How to read the call records of another switch.
@@ -85,10 +71,10 @@ pub struct RecordMapping {
     /// Column of who pays, where the records are compared with our tariffs.
     #[serde(default)]
     pub payer: String,
-    /// What their start is.
+    /// What their start is: the 200 to the INVITE (`answer`), or the INVITE (`setup`).
     #[serde(default)]
     pub start_is: StartIs,
-    /// What a duration without `:` counts.
+    /// What a duration without `:` counts: `s`, with up to three decimals, or `ms`.
     #[serde(default)]
     pub duration_unit: DurationUnit,
     /// How starts are written, `%d.%m.%Y %H:%M:%S` each, the first that fits, or `epoch_s` or `epoch_ms` alone; RFC 3339,
