@@ -84,11 +84,11 @@ fn what_another_switch_does_otherwise_is_found_by_its_fee_alone() {
     assert!([Verdict::Several, Verdict::Rate].contains(&verdict), "{why}");
     let (verdict, why) = said(ms, |terms| {
         terms.price.connection_fee = Money::ZERO;
-        terms.price.fee_precision = 5;
+        terms.price.fee_precision = 4;
     });
     assert_eq!(
         (verdict, &*why),
-        (Verdict::Several, "theirs has none; 5 decimals, a half to the even digit")
+        (Verdict::Several, "theirs has none; 4 decimals, a half to the even digit")
     );
 }
 
