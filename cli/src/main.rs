@@ -65,6 +65,9 @@ enum Noun {
     /// Prices by prefix.
     #[command(subcommand)]
     Tariff(command::tariff::Verb),
+    /// Packages of minutes and money for a rent, and who has which.
+    #[command(subcommand)]
+    Package(command::package::Verb),
     /// Which gateways a call would try.
     #[command(subcommand)]
     Route(command::route::Verb),
@@ -156,6 +159,7 @@ fn run(context: &Context, noun: Noun) -> Result<(), Failure> {
         Noun::Phone(verb) => command::phone::run(context, verb),
         Noun::Registration(verb) => command::registration::run(context, verb),
         Noun::Tariff(verb) => command::tariff::run(context, verb),
+        Noun::Package(verb) => command::package::run(context, verb),
         Noun::Route(verb) => command::route::run(context, verb),
         Noun::Call(verb) => command::call::run(context, verb),
         Noun::Cdr(verb) => command::cdr::run(context, verb),

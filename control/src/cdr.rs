@@ -9,7 +9,8 @@ use rating::terms::WORDS;
 use rating::{Charge, Money, Origin, Terms};
 use serde_json::Value;
 
-use crate::shown::{self, AttemptShown, CdrShown, MediaShown, Moment};
+use crate::package::{Cover, Covered};
+use crate::shown::{self, AttemptShown, CdrShown, CoveredShown, MediaShown, Moment};
 use crate::state::entity::UNKNOWN;
 use crate::state::word::Recording;
 
@@ -72,6 +73,10 @@ pub struct Cdr {
     pub customer_charge: Charge,
     /// The vendor's charge.
     pub vendor_charge: Charge,
+    /// What packages pay for of it.
+    pub cover: Cover,
+    /// The same with the names at the time.
+    pub covered: Vec<CoveredShown>,
     /// Attempts with the vendors' names.
     pub attempts: Vec<AttemptShown>,
     /// In a row that stands for many illegal calls: whose, and how many.
@@ -187,12 +192,19 @@ impl Cdr {
     /// When a fee does not fit.
     pub fn rate(&mut self) -> Result<(), rating::MoneyFault> {
         if let Some(terms) = Terms::from_words(&self.record.customer_terms.words) {
-            self.customer_charge = terms.charge(self.charged_ms())?;
+            let covered = self.cover.stretches();
+            self.customer_charge = terms.charge_beside(self.charged_ms(), &covered)?;
         }
         if let Some(terms) = Terms::from_words(&self.record.vendor_terms.words) {
             self.vendor_charge = terms.charge(self.vendor_hold_ms())?;
         }
         Ok(())
+    }
+
+    /// What packages paid for it of their amounts.
+    fn package_charge(&self) -> Money {
+        let worths = self.cover.iter().map(|covered| covered.worth);
+        worths.fold(Money::ZERO, |sum, worth| sum.plus(worth).unwrap_or(sum))
     }
 
     /// Whence it came.
@@ -265,6 +277,9 @@ impl Cdr {
             billed_s: self.customer_charge.billed_s,
             charge: self.customer_charge.fee.into(),
             tax: self.customer_charge.tax.into(),
+            package_s: self.cover.iter().map(Covered::seconds).sum(),
+            package_charge: self.package_charge().into(),
+            packages: self.covered.clone(),
             rate: price_text(&record.customer_terms.words),
             origin: origin_text(record, &record.customer_terms.words),
             vendor_billed_s: self.vendor_charge.billed_s,

@@ -18,6 +18,7 @@ pub mod driver;
 pub mod foreign;
 pub mod journal;
 pub mod machine;
+pub mod package;
 pub mod page;
 pub mod params;
 pub mod reconcile;

@@ -7,6 +7,7 @@ mod books;
 mod compare;
 mod dispute;
 mod firewall;
+mod package;
 mod quality;
 mod sheet;
 
@@ -37,6 +38,7 @@ pub use firewall::{
     LineRefused, PacketExplained, PresetShown, RangesTaken, SignatureShown, SuspensionShown,
     TalkerShown, TrustedShown,
 };
+pub use package::{CoveredShown, PackageFigures, SubscriptionShown};
 pub use quality::{CallPaths, FiguresShown, MediaShown, OPINIONS, QualityShown, call_path};
 pub use sheet::{LossShown, RemarkShown, SaleShown, SheetReport};
 
@@ -46,7 +48,7 @@ pub fn json(shown: impl Serialize) -> Value {
 }
 
 /// An exact amount, as text so that no reader makes a float of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decimal(String);
 
 impl From<Money> for Decimal {
@@ -132,6 +134,8 @@ pub struct Held {
     pub asks: AskFigures,
     /// What media of ended calls were like.
     pub quality: Vec<QualityShown>,
+    /// Subscriptions to packages.
+    pub packages: PackageFigures,
 }
 
 /// Groups of changes that are durable in the spill, and will be in the database once it takes them.
@@ -210,6 +214,8 @@ pub struct Status {
     pub abuse: AbuseFigures,
     /// What became of the workers' questions.
     pub asks: AskFigures,
+    /// Subscriptions to packages.
+    pub packages: PackageFigures,
 }
 
 /// Quantiles of a duration.
@@ -577,6 +583,12 @@ pub struct CdrShown {
     pub charge: Decimal,
     /// Tax on that charge, apart from it.
     pub tax: Decimal,
+    /// Of the seconds billed those that packages paid for: they are in no charge.
+    pub package_s: u64,
+    /// What packages paid for them of their amounts.
+    pub package_charge: Decimal,
+    /// Which paid for what.
+    pub packages: Vec<CoveredShown>,
     /// `rate/unit` of the customer.
     pub rate: Option<String>,
     /// The caller prefix that chose that rate, or `unknown`; null: a rate for all callers.

@@ -380,6 +380,9 @@ fn every_list_that_grows_comes_in_pages_of_one_shape() {
         node.ok("POST", "/sheet/mapping", &mapping);
         let mapping = json!({"name": name, "callee": "To", "start": "Start", "duration": "Sec"});
         node.ok("POST", "/record/mapping", &mapping);
+        node.ok("POST", "/package", &json!({ "name": name }));
+        let subscription = json!({"name": name, "account": "customer", "package": name});
+        node.ok("POST", "/subscription", &subscription);
         let range = json!({"range": format!("198.51.{number}.0"), "addresses": 7});
         node.ok("POST", "/firewall/geo/g0/range", &range);
     }

@@ -140,3 +140,34 @@ fn a_payment_lets_a_call_go_on_that_had_no_more_money() {
     assert!(number(&records[0], "billed_s") >= 40, "{records:?}");
     drop(vendor);
 }
+
+#[test]
+fn minutes_of_a_package_are_used_to_the_last_second_and_none_twice_though_both_processes_die() {
+    let Some(lab) = raised(2, true) else { return };
+    prepaid(&lab, "25");
+    for words in [
+        &["package", "create", "gold", "--free-minutes", "2", "--rent", "5"][..],
+        &["package", "subscription", "create", "mine", "--account", "acme", "--package", "gold"],
+    ] {
+        lab.tollgate(words).unwrap_or_else(|said| panic!("{words:?}: {said}"));
+    }
+    let vendor = vendor(&lab, 90);
+    // Four slices are all the minutes there are; behind them the balance pays for 20 s.
+    let running = callers(&lab, 5070, 4, 60);
+    for process in ["control", "dataplane"] {
+        std::thread::sleep(Duration::from_secs(6));
+        lab.script(&["kill", process]).expect("it is killed");
+        lab.script(&["start", process]).expect("it comes back");
+    }
+    let result = running.json().expect("the callers report");
+    assert_eq!(number(&result, "answered"), 4, "{result}");
+    let (left, records) = settled(&lab, 20.0);
+    let sum = |field: &str| records.iter().map(|cdr| number(cdr, field)).sum::<u64>();
+    assert_eq!((sum("package_s"), sum("billed_s")), (120, 140));
+    assert_eq!((left, ended_dry(&records)), (0.0, 4));
+    let words = ["package", "subscription", "show", "mine"];
+    let mine = lab.tollgate(&words).expect("the subscription is shown");
+    let figures = ["used_s", "held_s", "left_s"].map(|field| number(&mine, field));
+    assert_eq!(figures, [120, 0, 0], "{mine}");
+    drop(vendor);
+}

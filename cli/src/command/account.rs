@@ -89,7 +89,7 @@ pub(crate) enum Verb {
     Ledger {
         /// Its name.
         name: String,
-        /// payment, charge, refund or correction.
+        /// payment, charge, refund, correction, rent or package.
         #[arg(long)]
         kind: Option<String>,
         #[command(flatten)]

@@ -141,6 +141,8 @@ pub(super) async fn statement(
         charges: sum(EntryKind::Charge).into(),
         refunds: sum(EntryKind::Refund).into(),
         corrections: sum(EntryKind::Correction).into(),
+        rents: sum(EntryKind::Rent).into(),
+        packages: sum(EntryKind::Package).into(),
         entries: found.sums.iter().map(|sum| sum.entries).sum(),
         closing: moved.map_err(too_large)?.into(),
     }))

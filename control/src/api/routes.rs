@@ -24,14 +24,14 @@ use crate::shown::{
     ImportShown, ImportTaken, LedgerShown, ListOf, MappingShown, PacketExplained, PageOf,
     ParameterChangeShown, ParameterShown, PhoneShown, PresetShown, QualityShown, RangesTaken,
     RatesTaken, RecordingShown, RegistrationShown, RerateShown, RouteExplained, RoutingShown,
-    SheetReport, SignatureShown, StatementShown, Status, SuspensionShown, TalkerShown, TariffShown,
-    TrustedShown,
+    SheetReport, SignatureShown, StatementShown, Status, SubscriptionShown, SuspensionShown,
+    TalkerShown, TariffShown, TrustedShown,
 };
 use crate::state::OURS;
 use crate::state::entity::Phone;
 use crate::state::entity::{
-    Account, EntryRow, GeoHead, GeoRow, Mapping, RateRow, RecordMapping, Right, Routing,
-    SheetMapping, TariffHead, Trusted, User,
+    Account, EntryRow, GeoHead, GeoRow, Mapping, Package, RateRow, RecordMapping, Right, Routing,
+    SheetMapping, Subscription, TariffHead, Trusted, User,
 };
 
 /// Makes the schema of a type.
@@ -338,6 +338,32 @@ pub const ROUTES: &[Route] = &[
         Takes::Some(of::<RecordMapping>),
     ),
     delete("/record/mapping/{name}", "Delete it"),
+    pages::<Package>("/package", "What accounts can subscribe to"),
+    say::<Package>("post", "/package", "Create a package", Takes::One(of::<Package>)),
+    look::<Package>("/package/{name}", "One package"),
+    say::<Package>(
+        "patch",
+        "/package/{name}",
+        "Change a package; its rent from the next period on, all else at once",
+        Takes::Some(of::<Package>),
+    ),
+    delete("/package/{name}", "Delete a package that nobody has"),
+    pages::<SubscriptionShown>("/subscription", "Who has which package, and what is left of it"),
+    say::<SubscriptionShown>(
+        "post",
+        "/subscription",
+        "Give a package to an account",
+        Takes::One(of::<Subscription>),
+    ),
+    look::<SubscriptionShown>("/subscription/{name}", "One subscription"),
+    say::<SubscriptionShown>(
+        "patch",
+        "/subscription/{name}",
+        "Change when it ends, or before which others it pays",
+        Takes::Some(of::<Subscription>),
+    ),
+    look::<ListOf<SubscriptionShown>>("/account/{name}/subscription", "Those of an account"),
+    delete("/subscription/{name}", "End it at once; nothing more is charged for it"),
     pages::<MappingShown>("/gateway/mapping", "Customers' gateways"),
     say::<MappingShown>(
         "post",

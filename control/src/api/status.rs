@@ -113,6 +113,7 @@ fn status_of(shared: &Shared, held: &Held) -> Status {
         abuse: held.abuse.clone(),
         fences: held.fences.clone(),
         asks: held.asks.clone(),
+        packages: held.packages,
     }
 }
 

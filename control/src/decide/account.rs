@@ -210,6 +210,7 @@ impl Office {
             self.note(time, name, &format!("account {}", is.name), format!("{by}{expires}"));
         }
         self.watch_balance(time, is.id);
+        self.note_funded(is.id);
     }
 }
 

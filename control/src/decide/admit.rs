@@ -17,6 +17,7 @@ use super::credit::Grant;
 use super::{Live, Office};
 use crate::Time;
 use crate::cdr::{self, Cdr};
+use crate::package::Cover;
 use crate::state::customer::{Customer, INTERNATIONAL};
 use crate::state::entity::Kind;
 use crate::store::Change;
@@ -108,16 +109,17 @@ impl Office {
         }
         let gateway = &customer.gateway;
         self.check_room(time, gateway)?;
-        let (terms, granted, found) = if let Some(found) = self.pick_up(&customer, admit)? {
-            (None, Grant::default(), found)
-        } else {
-            self.check_destination(gateway.account, &callee)?;
-            self.check_abuse(time, gateway.account, &callee)?;
-            let terms = self.terms(time, gateway, caller, &callee)?;
-            let granted = self.admit_credit(time, gateway, &terms)?;
-            let found = self.find(time, &customer, source, caller, callee)?;
-            (Some(terms), granted, found)
-        };
+        let (terms, (granted, cover), found) =
+            if let Some(found) = self.pick_up(&customer, admit)? {
+                (None, (Grant::default(), Cover::default()), found)
+            } else {
+                self.check_destination(gateway.account, &callee)?;
+                self.check_abuse(time, gateway.account, &callee)?;
+                let terms = self.terms(time, gateway, caller, &callee)?;
+                let granted = self.admit_credit(time, gateway, &terms, &callee)?;
+                let found = self.find(time, &customer, source, caller, callee)?;
+                (Some(terms), granted, found)
+            };
         let first = found.candidates.first().ok_or(No::new(503, EndReason::NoRoute))?.gateway;
 
         self.take_account_pace(time, gateway.account);
@@ -131,8 +133,19 @@ impl Office {
         let asked = Some(Box::new(*admit));
         let since = time.now;
         let may_try = found.candidates.iter().map(|candidate| candidate.gateway).collect();
-        let live =
-            Live { worker, key, mapping, account, routing, terms, granted, since, may_try, asked };
+        let live = Live {
+            worker,
+            key,
+            mapping,
+            account,
+            routing,
+            terms,
+            granted,
+            cover,
+            since,
+            may_try,
+            asked,
+        };
         self.take(admit.record, live);
 
         let callee_wishes = self.state.customers.of_number(&callee).map(|phone| phone.wishes);

@@ -30,7 +30,7 @@ impl Office {
         match ask {
             Ask::Admit(admit) => self.handle_admit(time, worker, admit),
             Ask::Reroute(reroute) => self.handle_reroute(time, worker, reroute),
-            Ask::Answered(answered) => self.handle_answered(worker, answered, record()),
+            Ask::Answered(answered) => self.handle_answered(time, worker, answered, record()),
             Ask::Abandon(abandon) => self.handle_abandon(time, worker, abandon),
             Ask::Register(register) => self.handle_register(time, worker, register),
             Ask::Locate(locate) => self.handle_locate(time, worker, locate),
@@ -39,16 +39,30 @@ impl Office {
     }
 
     /// Makes the start durable; Committed follows.
-    fn handle_answered(&mut self, worker: usize, answered: &Answered, record: Option<CallRecord>) {
+    fn handle_answered(
+        &mut self,
+        time: Time,
+        worker: usize,
+        answered: &Answered,
+        record: Option<CallRecord>,
+    ) {
         // Without a record the call is over already; its end record is on its way.
         let Some(record) = record else { return };
         if let Some(live) = self.live.get_mut(&record.id) {
             live.asked = None;
         }
-        self.hold_answered(&record);
-        let cdr = self.cdr(record);
-        let sequence = self.change(Change::CdrStart(Box::new(cdr)));
+        self.hold_answered(time, &record);
+        let sequence = self.write_start(record);
         self.wait(sequence, Waiting::Commit(worker, answered.call));
+    }
+
+    /// The start of a call, with what packages pay for of it.
+    pub(super) fn write_start(&mut self, record: CallRecord) -> u64 {
+        let mut cdr = self.cdr(record);
+        if let Some(live) = self.live.get(&record.id) {
+            cdr.cover = live.cover.clone();
+        }
+        self.change(Change::CdrStart(Box::new(cdr)))
     }
 
     /// Gives back what an admission holds that nobody waits for any more.

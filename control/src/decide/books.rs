@@ -7,6 +7,7 @@
 //! | payment | + what came from a customer, or went to a vendor | cash, settled |
 //! | refund | − what went back to a customer, or came back from a vendor | cash, settled |
 //! | correction | ± | correction |
+//! | rent, or what calls cost too little (`package.rs`) | − | subscriptions |
 //! | correction of a record (`correct.rs`) | ± | revenue, cost |
 //!
 //! What people book has a request id: the same one books once, however often it comes and whoever was restarted
@@ -109,6 +110,7 @@ impl Office {
         let balance = self.move_balance(time, account, amount, said);
         let balance = balance.map_err(|fault| Refusal::invalid(fault.to_string()))?;
         self.state.booked.insert(key, Booked { kind, amount, balance });
+        self.note_funded(account);
         let detail = format!("{} {amount} by {who}", kind.name());
         self.note(time, "booked", &format!("account {name}"), detail);
         Ok(shown::json(BookedShown { balance: balance.into(), repeated: false }))
@@ -172,13 +174,19 @@ impl Office {
         }
     }
 
-    fn alarm(&mut self, time: Time, name: &'static str, subject: String, detail: String) {
+    pub(super) fn alarm(
+        &mut self,
+        time: Time,
+        name: &'static str,
+        subject: String,
+        detail: String,
+    ) {
         let (at_us, severity) = (time.wall_us, Severity::Critical);
         self.journal.raise(Event { at_us, name, subject, severity, detail });
     }
 
     /// The balance after it.
-    fn move_balance(
+    pub(super) fn move_balance(
         &mut self,
         time: Time,
         account: u32,

@@ -93,6 +93,8 @@ fn collection(path: &[&str]) -> Option<Kind> {
         ["firewall", "code"] => Some(Kind::Code),
         ["sheet", "mapping"] => Some(Kind::Sheet),
         ["record", "mapping"] => Some(Kind::Record),
+        ["package"] => Some(Kind::Package),
+        ["subscription"] => Some(Kind::Subscription),
         _ => None,
     }
 }
@@ -141,6 +143,7 @@ impl Office {
                 fences: self.sentry.figures.clone(),
                 abuse: self.abuse_figures(time),
                 quality: self.quality(),
+                packages: self.package_figures(),
             })),
             (Method::Get, ["quality"]) => self.look_at_quality(&command.query),
             (_, ["param", ..]) => self.handle_parameter(time, who, &path, command),
@@ -172,6 +175,7 @@ impl Office {
             (Method::Post, ["account", name, "correction"]) => {
                 self.book_by_hand(time, who, EntryKind::Correction, name, body)
             }
+            (Method::Get, ["account", name, "subscription"]) => self.subscriptions_of(name),
             (Method::Post, ["cdr", id, "correction"]) => {
                 let looked =
                     command.records.as_deref().ok_or_else(|| Refusal::missing("CDR", id))?;
@@ -273,12 +277,19 @@ impl Office {
                 }
                 Method::Post => {
                     let plain = self.state.plain_profile();
+                    if kind == Kind::Subscription {
+                        let account = body.get("account").and_then(Value::as_str);
+                        self.check_subscriptions(account.unwrap_or_default())?;
+                    }
                     let entity = self.state.create(kind, body.clone())?;
                     self.tell_plain(&plain);
                     if is_gateway(kind) {
                         self.make_room();
                     }
                     self.saved(time, "created", &entity, by_whom(who, &entity));
+                    if let Entity::Subscription(subscription) = &entity {
+                        self.subscribed(time, subscription);
+                    }
                     Ok(self.describe(time, &entity))
                 }
                 _ => Err(not_allowed()),
@@ -301,6 +312,9 @@ impl Office {
                 }
                 self.tell_plain(&plain);
                 self.saved(time, "changed", &entity, by_whom(who, &entity));
+                if let Entity::Subscription(subscription) = &entity {
+                    self.subscribed(time, subscription);
+                }
                 // Whoever registered by the old password proved something else.
                 if ["password", "auth_password"].iter().any(|secret| is_said(body, secret)) {
                     self.unregister(entity.id());
@@ -315,6 +329,9 @@ impl Office {
                 self.tell_plain(&plain);
                 if kind == Kind::Account {
                     self.forget_abuse_of(time, entity.id(), entity.name());
+                }
+                if let Entity::Subscription(subscription) = &entity {
+                    self.unsubscribed(subscription);
                 }
                 self.change(Change::Delete(kind, entity.id()));
                 self.tell_fences();
@@ -460,6 +477,10 @@ impl Office {
             Entity::User(user) => shown::json(user),
             Entity::Sheet(mapping) => shown::json(mapping),
             Entity::Record(mapping) => shown::json(mapping),
+            Entity::Package(package) => shown::json(package),
+            Entity::Subscription(subscription) => {
+                shown::json(self.describe_subscription(&subscription))
+            }
             Entity::Import(import) => self.describe_import(import),
             Entity::Code(code) => self.describe_code(code),
             Entity::Geo(set) => self.describe_geo(time, set),

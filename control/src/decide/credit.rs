@@ -6,20 +6,25 @@
 //! others out for the length of the longest call that it might become.
 //!
 //! available = balance + credit − what is held. What a slice costs is the call's charge up to its end, in whole blocks; the
-//! seconds that the same money pays for are granted with it.
+//! seconds that the same money pays for are granted with it. Packages pay before the balance does (`package.rs`): what of
+//! them a slice takes is held likewise, and told to the store before the call hears of it, so that the control after this
+//! one holds the same.
 
 use link::answer::Extended;
 use link::ask::Extend;
 use link::record::{EndReason, NEVER};
 use link::{Answer, CallRecord};
+use numbers::Number;
 use rating::charge::affordable_s;
 use rating::{Money, Terms};
 use routing::MappingGateway;
 
-use super::Office;
 use super::admit::No;
+use super::{Office, Waiting};
 use crate::Time;
+use crate::package::{Allowance, Cover};
 use crate::state::entity::Account;
+use crate::store::Change;
 
 /// With less than this left, a call that found no money does not ask again.
 const ASKS_AGAIN_S: u32 = 4;
@@ -36,28 +41,47 @@ pub(super) struct Grant {
 }
 
 /// What a call has when it wants more.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Has {
     granted_s: u32,
     talked_s: u32,
     reserved: Money,
+    cover: Cover,
 }
 
 impl Office {
     /// The first stretch of a call: at least what `PREVENT_OVERDRAFT_ADVANCE_TIME` asks for.
     pub(super) fn admit_credit(
-        &self,
+        &mut self,
         time: Time,
         gateway: &MappingGateway,
         terms: &Terms,
-    ) -> Result<Grant, No> {
+        callee: &Number,
+    ) -> Result<(Grant, Cover), No> {
         let longest = self.longest(gateway);
+        let free = self.free_for(time, gateway.account, terms, time.wall_us, callee.as_str());
         let none = || No::new(403, self.short_of(time, gateway.account));
-        let grant = self.grant(time, gateway.account, longest, terms, Has::default());
-        let grant = grant.ok_or_else(none)?;
+        let grant = self.grant(time, gateway.account, longest, terms, &free, Has::default());
+        let (grant, cover) = grant.ok_or_else(none)?;
         let advance_s = self.advance_s().min(most(longest));
         let is_enough = grant.granted_s == 0 || grant.granted_s >= advance_s.max(1);
-        if is_enough { Ok(grant) } else { Err(none()) }
+        if is_enough { Ok((grant, cover)) } else { Err(none()) }
+    }
+
+    /// What packages have for a call that runs on a limited balance; another one takes of them once it has ended.
+    fn free_for(
+        &mut self,
+        time: Time,
+        account: u32,
+        terms: &Terms,
+        began_us: u64,
+        callee: &str,
+    ) -> Vec<Allowance> {
+        if self.runs_dry(account, terms) {
+            self.allowances(time, account, began_us, callee)
+        } else {
+            Vec::new()
+        }
     }
 
     /// Seconds that a call may go on beyond what was granted while nobody can grant more.
@@ -77,46 +101,78 @@ impl Office {
     ) {
         // A call that nobody knows has ended, and its end is on its way.
         let Some(record) = record else { return };
-        self.hold_answered(&record);
+        self.hold_answered(time, &record);
         let Some(live) = self.live.get(&record.id) else { return };
-        let Some(terms) = &live.terms else { return };
-        let grant = if live.granted.granted_s > extend.granted_s {
-            // The answer was lost.
-            live.granted
-        } else {
+        let (account, mapping, had) = (live.account, live.mapping, live.granted);
+        let Some(terms) = live.terms else { return };
+        if had.granted_s <= extend.granted_s {
+            let cover = live.cover.clone();
+            let callee = record.callee_billed.to_text().into_owned();
+            let free = self.free_for(time, account, &terms, record.started_us, &callee);
             let Extend { granted_s, talked_s, .. } = *extend;
-            let has = Has { granted_s, talked_s, reserved: live.granted.reserved };
-            let longest = self.state.customers.get(live.mapping);
+            let has = Has { granted_s, talked_s, reserved: had.reserved, cover: cover.clone() };
+            let longest = self.state.customers.get(mapping);
             let longest = longest.map_or(0, |customer| self.longest(&customer.gateway));
-            let grant = self.grant(time, live.account, longest, terms, has);
-            let Some(grant) = grant else { return };
-            grant
-        };
-        self.hold(record.id, grant);
-        let Grant { granted_s, extend_at_s, .. } = grant;
+            let granted = self.grant(time, account, longest, &terms, &free, has);
+            let Some((grant, covered)) = granted else { return };
+            if covered != cover {
+                self.change(Change::Covered(record.id, Box::new(covered.clone())));
+            }
+            self.hold(record.id, grant, covered);
+        }
+        // Or else the answer was lost.
+        let Some(live) = self.live.get(&record.id) else { return };
+        let Grant { granted_s, extend_at_s, .. } = live.granted;
         let extended = Extended { call: extend.call, granted_s, extend_at_s };
-        self.answer(worker, Answer::Extended(extended));
+        if live.cover.is_empty() {
+            return self.answer(worker, Answer::Extended(extended));
+        }
+        // What packages pay for is durable before the call may talk on it.
+        let sequence = self.last_change();
+        self.wait(sequence, Waiting::Extended(worker, extended));
+        if sequence <= self.stored {
+            self.handle_stored(self.stored);
+        }
     }
 
     /// What a call that runs already may have been granted by the control before this one, at most: an answer that is
-    /// on its way to the call is in no record yet.
-    pub(super) fn granted_before(&self, terms: Option<&Terms>, record: &CallRecord) -> Grant {
+    /// on its way to the call is in no record yet. `cover` is what the store knows that packages pay for of it; of a call
+    /// that was only admitted it knows nothing, so that takes of them anew.
+    pub(super) fn granted_before(
+        &mut self,
+        time: Time,
+        terms: Option<&Terms>,
+        record: &CallRecord,
+        mut cover: Cover,
+    ) -> (Grant, Cover) {
         let granted_s = record.granted_s;
         let known = Grant { granted_s, ..Grant::default() };
-        let Some(terms) = terms.filter(|_| granted_s > 0) else { return known };
+        let Some(terms) = terms.filter(|_| granted_s > 0) else { return (known, cover) };
         let account = self.state.customers.get(record.customer_gateway);
         let account = account.map_or(0, |customer| customer.gateway.account);
         if !self.runs_dry(account, terms) {
-            return known;
+            return (known, cover);
         }
         let reaches_s = u64::from(granted_s) + u64::from(self.slice_s());
-        let reserved = terms.charge(reaches_s * 1000).and_then(|charge| charge.total());
-        Grant { reserved: reserved.unwrap_or(Money::ZERO), ..known }
+        if cover.is_empty() {
+            let callee = record.callee_billed.to_text();
+            let free = self.allowances(time, account, record.started_us, &callee);
+            cover.extend(&terms.price, &free, 0, billed(terms, granted_s));
+        }
+        let reserved = terms.charge_beside(reaches_s * 1000, &cover.stretches());
+        let reserved = reserved.and_then(|charge| charge.total()).unwrap_or(Money::ZERO);
+        (Grant { reserved, ..known }, cover)
     }
 
     /// A call whose memory is gone had been granted more than its start says, if it talked for longer. That was held for it,
     /// and nobody has had it since: it is charged for as long as it talked, as far as there is money.
-    pub(super) fn grant_talked(&self, time: Time, account: u32, record: &mut CallRecord) {
+    pub(super) fn grant_talked(
+        &self,
+        time: Time,
+        account: u32,
+        record: &mut CallRecord,
+        cover: &Cover,
+    ) {
         let talked_s = record.ended_ms.saturating_sub(record.answered_ms).div_ceil(1000);
         let terms = Terms::from_words(&record.customer_terms.words);
         let Some(terms) = terms.filter(|_| (1..talked_s).contains(&record.granted_s)) else {
@@ -127,28 +183,34 @@ impl Office {
             let held = self.state.balances.get(&account).map_or(Money::ZERO, |it| it.reserved);
             let available = self.available(time, account, held).into_iter().flatten().flatten();
             let money = available.min().unwrap_or(Money::ZERO);
-            pays_s = affordable_s(money, &terms.price, &terms.rounding, pays_s);
+            let covered = cover.stretches();
+            pays_s = affordable_s(money, &terms.price, &terms.rounding, &covered, pays_s);
         }
         record.granted_s = record.granted_s.max(u32::try_from(pays_s).unwrap_or(talked_s));
     }
 
     /// A call is answered: from now on it costs. One whose admission a control before this one had decided, and that had
     /// not heard it when this one began, is held for here.
-    pub(super) fn hold_answered(&mut self, record: &CallRecord) {
+    pub(super) fn hold_answered(&mut self, time: Time, record: &CallRecord) {
         let Some(live) = self.live.get(&record.id) else { return };
         if live.terms.is_some() || record.ended_ms != NEVER {
             return;
         }
+        let cover = live.cover.clone();
         let terms = Terms::from_words(&record.customer_terms.words);
-        let grant = self.granted_before(terms.as_ref(), record);
+        let (grant, cover) = self.granted_before(time, terms.as_ref(), record, cover);
         if let Some(live) = self.live.get_mut(&record.id) {
             live.terms = terms;
         }
-        self.hold(record.id, grant);
+        self.hold(record.id, grant, cover);
     }
 
     /// Holds so much for a call from now on, in place of what was held.
-    fn hold(&mut self, id: [u64; 2], grant: Grant) {
+    fn hold(&mut self, id: [u64; 2], grant: Grant, cover: Cover) {
+        let Some(live) = self.live.get_mut(&id) else { return };
+        let former = std::mem::replace(&mut live.cover, cover.clone());
+        self.give_cover_back(&former);
+        self.hold_cover(&cover);
         let Some(live) = self.live.get_mut(&id) else { return };
         let former = std::mem::replace(&mut live.granted, grant).reserved;
         if let Some(balance) = self.state.balances.get_mut(&live.account) {
@@ -159,7 +221,7 @@ impl Office {
     }
 
     /// Whether a call of that price uses up a balance of that account.
-    fn runs_dry(&self, account: u32, terms: &Terms) -> bool {
+    pub(super) fn runs_dry(&self, account: u32, terms: &Terms) -> bool {
         let limits =
             |account: &Account| account.credit.is_some() || account.spend_per_day_max > Money::ZERO;
         self.state.account_of(account).is_some_and(limits) && !terms.price.is_free()
@@ -203,33 +265,38 @@ impl Office {
         self.state.values.small("PREVENT_OVERDRAFT_ADVANCE_TIME") * 60
     }
 
-    /// The next stretch. `None`: there was nothing, and there is not a second.
+    /// The next stretch, and what of it `free` packages pay for. `None`: there was nothing, and there is not a second.
     fn grant(
         &self,
         time: Time,
         account: u32,
         longest: u32,
         terms: &Terms,
+        free: &[Allowance],
         has: Has,
-    ) -> Option<Grant> {
+    ) -> Option<(Grant, Cover)> {
         if !self.runs_dry(account, terms) {
-            return Some(Grant { granted_s: longest, ..Grant::default() });
+            return Some((Grant { granted_s: longest, ..Grant::default() }, has.cover));
         }
         let held = self.state.balances.get(&account).map_or(Money::ZERO, |it| it.reserved);
         let others = held.minus(has.reserved).ok()?;
         let available = self.available(time, account, others)?.into_iter().flatten().min()?;
-        let cost = |seconds: u32| {
-            let charge = terms.charge(u64::from(seconds) * 1000);
-            charge.and_then(|charge| charge.total()).ok()
-        };
         let most = most(longest);
         // Where control was away, what was talked in the grace is had already.
         let from = has.granted_s.max(has.talked_s);
         let first_s = if has.granted_s == 0 { self.advance_s() } else { 0 };
         let wanted = from.saturating_add(self.slice_s().max(first_s)).min(most);
-        // Money that is too much to be counted is more than is there.
+        let mut cover = has.cover.clone();
+        cover.extend(&terms.price, free, billed(terms, from), billed(terms, wanted));
+        let covered = cover.stretches();
+        let cost = |seconds: u32| {
+            let charge = terms.charge_beside(u64::from(seconds) * 1000, &covered);
+            charge.and_then(|charge| charge.total()).ok()
+        };
+        // Money that is too much to be counted is more than is there. What costs nothing needs none, whatever is owed.
+        let available = if cover.is_empty() { available } else { available.max(Money::ZERO) };
         let money = cost(wanted).map_or(available, |cost| cost.min(available));
-        let pays_s = affordable_s(money, &terms.price, &terms.rounding, most.into());
+        let pays_s = affordable_s(money, &terms.price, &terms.rounding, &covered, most.into());
         let granted_s = u32::try_from(pays_s).unwrap_or(u32::MAX).max(from);
         if granted_s == 0 {
             return None;
@@ -241,23 +308,28 @@ impl Office {
         } else {
             has.asks_again_at()
         };
-        Some(Grant {
-            granted_s: if granted_s == u32::MAX { 0 } else { granted_s },
-            extend_at_s,
-            reserved: cost(granted_s).unwrap_or(has.reserved),
-        })
+        let reserved = cost(granted_s).unwrap_or(has.reserved);
+        // What nobody may talk yet is others'; what was promised before stays.
+        cover.cut(&terms.price, billed(terms, granted_s).max(has.cover.end_s()));
+        let granted_s = if granted_s == u32::MAX { 0 } else { granted_s };
+        Some((Grant { granted_s, extend_at_s, reserved }, cover))
     }
 }
 
 impl Has {
     /// Somebody may pay meanwhile, or another call end.
-    fn asks_again_at(self) -> u32 {
+    fn asks_again_at(&self) -> u32 {
         let left = self.granted_s.saturating_sub(self.talked_s);
         if left < ASKS_AGAIN_S {
             return self.granted_s.max(self.talked_s);
         }
         self.talked_s + left / 2
     }
+}
+
+/// Seconds that are billed of a call of so many.
+fn billed(terms: &Terms, seconds: u32) -> u64 {
+    terms.billed_s(u64::from(seconds) * 1000).unwrap_or(u64::MAX)
 }
 
 /// As a number of seconds that nothing is beyond.

@@ -9,6 +9,7 @@ use super::{Office, Waiting};
 use crate::Time;
 use crate::cdr::{BillingMode, Cdr, id_text};
 use crate::journal::{Event, Severity};
+use crate::package::Cover;
 use crate::state::entity::Kind;
 use crate::store::Change;
 
@@ -25,7 +26,9 @@ impl Office {
         record: &CallRecord,
         stored: bool,
     ) {
-        let live = self.release(record.id);
+        let mut live = self.release(record.id);
+        let held = live.as_mut().map(|live| std::mem::take(&mut live.cover));
+        let cover = held.or_else(|| self.awaited_cover(record.id)).unwrap_or_default();
         if stored {
             self.released.push_back((worker, call, record.id));
             return;
@@ -38,15 +41,17 @@ impl Office {
         if let Some(payer) = live.map(|live| live.account).filter(|account| *account != 0) {
             cdr.customer = payer;
         }
-        let sequence = self.write_end(time, cdr);
+        let sequence = self.write_end(time, cdr, cover);
         self.wait(sequence, Waiting::Release(worker, call, record.id));
         if sequence <= self.stored {
             self.handle_stored(self.stored);
         }
     }
 
-    /// Charges both sides. When the change with this number is durable, so is the record.
-    pub(super) fn write_end(&mut self, time: Time, mut cdr: Cdr) -> u64 {
+    /// Charges both sides. When the change with this number is durable, so is the record. `cover` is what packages were
+    /// to pay for of the call.
+    pub(super) fn write_end(&mut self, time: Time, mut cdr: Cdr, cover: Cover) -> u64 {
+        self.cover_end(time, &mut cdr, cover);
         if cdr.rate().is_err() {
             self.journal.raise(Event {
                 at_us: time.wall_us,

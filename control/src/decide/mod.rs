@@ -10,7 +10,7 @@
 //! ask beside this one: `admit` (with `caller` and `callee`), `register`, `answered`, `ended`; `digest` for
 //! who proves who he is, `suspend` for who fails too often, `jail` for who does so by SSH; `abuse` for who begins to call where it is dear; `illegal` and `challenged` for strangers in numbers; `upstream` for what we ask
 //! of vendors ourselves, `names` for where they are, and `departed` for those that were deleted; `keep_alive` for phones behind NAT; `fence` for who
-//! is where he may not be; `access` for who may want what; `command` (with `firewall`, `parameter`, `geo`, `import` and `opening`) for what operators want; `books` for money; `explain` for why; `downward`
+//! is where he may not be; `access` for who may want what; `command` (with `firewall`, `parameter`, `geo`, `import` and `opening`) for what operators want; `books` for money, and `package` for what is paid in advance; `explain` for why; `downward`
 //! for what waits for a worker.
 
 mod abuse;
@@ -26,6 +26,7 @@ mod challenged;
 mod chance;
 pub(crate) mod command;
 pub(crate) mod correct;
+mod cover;
 mod credit;
 mod departed;
 mod digest;
@@ -43,6 +44,7 @@ mod keep_alive;
 mod load;
 mod names;
 pub(crate) mod opening;
+mod package;
 pub(crate) mod parameter;
 mod perimeter;
 mod pickup;
@@ -76,6 +78,7 @@ use rating::{Money, Terms};
 
 use crate::Time;
 use crate::journal::{Event, Journal, Severity};
+use crate::package::Cover;
 use crate::shown::{AskFigures, RegistrationFigures, SpillFigures};
 use crate::state::State;
 use crate::store::{Change, Loaded};
@@ -98,6 +101,8 @@ struct Live {
     /// What it is charged by; none: nothing, or not known yet.
     terms: Option<Terms>,
     granted: credit::Grant,
+    /// What packages pay for of it.
+    cover: Cover,
     /// When it was admitted, or found running.
     since: link::Instant,
     /// Routing gateways that it may go to yet without another word of ours.
@@ -111,6 +116,7 @@ struct Live {
 enum Waiting {
     Commit(usize, CallKey),
     Release(usize, CallKey, [u64; 2]),
+    Extended(usize, link::answer::Extended),
 }
 
 /// The one owner of all business state.
@@ -180,6 +186,7 @@ pub struct Office {
     names: names::Names,
     departed: departed::Departed,
     watched: account::Watched,
+    subscriptions: package::Subscriptions,
     /// What was set right of records a moment ago.
     corrected: correct::Recent,
     chance: Chance,
@@ -243,6 +250,8 @@ impl Office {
             balance.amount = Money::from_billionths(billionths);
         }
         office.watched = account::Watched::restore(loaded.spent);
+        let covers = loaded.opened.iter().filter(|opened| !opened.cover.is_empty());
+        let covers = covers.map(|opened| (opened.record.id, opened.cover.clone())).collect();
         office.heartbeat.opened = loaded.opened;
         office.heartbeat.last_us = loaded.heartbeat_us;
         office.state.booked = loaded.booked.into_iter().collect();
@@ -250,6 +259,7 @@ impl Office {
         office.state.located =
             loaded.located.into_iter().map(|it| (it.target, it.servers)).collect();
         office.state.restored();
+        office.restore_subscriptions(loaded.standings, covers);
         office.await_denial_ends();
         office.defence = suspend::Defence::restore(loaded.suspensions, loaded.regulars);
         office.abuse = abuse::Watch::restore(loaded.habits);
@@ -305,7 +315,8 @@ impl Office {
         let account = customer.map_or(0, |customer| customer.gateway.account);
         let routing = record.attempts().last().map_or(0, |attempt| attempt.gateway);
         let terms = Terms::from_words(&record.customer_terms.words);
-        let granted = self.granted_before(terms.as_ref(), record);
+        let cover = self.awaited_cover(record.id).unwrap_or_default();
+        let (granted, cover) = self.granted_before(time, terms.as_ref(), record, cover);
         let since = time.now;
         let may_try = Vec::new();
         let live = Live {
@@ -316,6 +327,7 @@ impl Office {
             routing,
             terms,
             granted,
+            cover,
             since,
             may_try,
             asked: None,
@@ -323,8 +335,7 @@ impl Office {
         self.take(record.id, live);
         // An answer whose ask the former control did not read; a start is written once anyway.
         if record.attempts().iter().any(|attempt| attempt.answered_ms != NEVER) {
-            let cdr = self.cdr(*record);
-            self.change(Change::CdrStart(Box::new(cdr)));
+            self.write_start(*record);
         }
     }
 
@@ -370,6 +381,7 @@ impl Office {
         let balance = self.state.balances.entry(live.account).or_default();
         balance.calls += 1;
         balance.reserved = balance.reserved.plus(live.granted.reserved).unwrap_or(balance.reserved);
+        self.hold_cover(&live.cover);
         self.live_at.insert((live.worker, live.key), id);
         self.live.insert(id, live);
     }
@@ -390,6 +402,7 @@ impl Office {
             balance.calls = balance.calls.checked_sub(1).expect("a call is counted while it lives");
             balance.reserved = balance.reserved.minus(live.granted.reserved).unwrap_or(Money::ZERO);
         }
+        self.give_cover_back(&live.cover);
         Some(live)
     }
 
@@ -435,6 +448,9 @@ impl Office {
                     self.answer(worker, link::Answer::Committed(committed));
                 }
                 Waiting::Release(worker, call, id) => self.released.push_back((worker, call, id)),
+                Waiting::Extended(worker, extended) => {
+                    self.answer(worker, link::Answer::Extended(extended));
+                }
             }
         }
     }
@@ -505,6 +521,7 @@ impl Office {
         self.handle_defence_time(time);
         self.handle_abuse_time(time);
         self.handle_accounts_time(time);
+        self.handle_subscriptions_time(time);
         self.watch_logins(time);
         self.expire_bindings(time);
         self.keep_alive(time);

@@ -233,7 +233,9 @@ impl Office {
             let Some(terms) = self.terms_anew(way, record, terms.customer, true) else {
                 return Outcome::Unrated;
             };
-            let Charge { billed_s, fee, tax } = match terms.charge(record.charged_ms) {
+            // Seconds that packages paid for are paid, whatever they would cost today.
+            let charge = terms.charge_beside(record.charged_ms, &record.covered);
+            let Charge { billed_s, fee, tax } = match charge {
                 Ok(charge) => charge,
                 Err(fault) => return Outcome::Failed(fault.to_string()),
             };

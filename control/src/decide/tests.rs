@@ -27,6 +27,7 @@ mod jail;
 mod lost;
 mod names;
 mod openings;
+mod packages;
 mod parameters;
 mod quality;
 mod rate_sheets;
@@ -56,6 +57,14 @@ impl Desk {
     fn new(money: &str) -> Self {
         let time = Time { now: Duration::from_secs(1000), wall_us: 1_700_000_000_000_000 };
         let mut desk = Self { office: Office::new(Loaded::default(), 2), time, calls: 0 };
+        desk.furnish(money);
+        desk.settle();
+        desk
+    }
+
+    /// What every desk has.
+    fn furnish(&mut self, money: &str) {
+        let desk = self;
         for role in ["customer", "vendor"] {
             desk.post("account", json!({"name": role, "role": role})).unwrap();
         }
@@ -77,8 +86,6 @@ impl Desk {
         }
         let payment = json!({"amount": money, "request_id": "opening"});
         desk.post("account/customer/payment", payment).unwrap();
-        desk.settle();
-        desk
     }
 
     /// A change of a document.

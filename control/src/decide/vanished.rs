@@ -71,11 +71,12 @@ impl Office {
         record.reason = EndReason::MachineLost as u8;
         record.ended_by = EndedBy::Server as u8;
         record.end_attempts();
-        self.grant_talked(time, opened.customer, &mut record);
+        let cover = self.awaited_cover(record.id).unwrap_or_default();
+        self.grant_talked(time, opened.customer, &mut record, &cover);
         let mut cdr = self.cdr(record);
         // Whoever was admitted pays, whatever became of the gateways since.
         (cdr.customer, cdr.vendor) = (opened.customer, opened.vendor);
-        self.write_end(time, cdr);
+        self.write_end(time, cdr, cover);
     }
 
     /// While calls go on the store is told so, unless it has not even taken the last heartbeat.

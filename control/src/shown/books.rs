@@ -139,13 +139,13 @@ pub struct CorrectionShown {
 pub struct LedgerShown {
     /// When.
     pub at: Moment,
-    /// `payment`, `charge`, `refund` or `correction`.
+    /// `payment`, `charge`, `refund`, `correction`, `rent` or `package`.
     pub kind: String,
     /// Negative takes away.
     pub amount: Decimal,
     /// The balance after it.
     pub balance: Decimal,
-    /// What moved the other way: `cash`, `settled`, `revenue`, `cost` or `correction`.
+    /// What moved the other way: `cash`, `settled`, `revenue`, `cost`, `correction` or `subscriptions`.
     pub counter: String,
     /// A request id, or the record and the side charged.
     pub reference: String,
@@ -176,6 +176,10 @@ pub struct StatementShown {
     pub refunds: Decimal,
     /// Either.
     pub corrections: Decimal,
+    /// Negative: periods of subscriptions.
+    pub rents: Decimal,
+    /// Negative: what calls cost less than packages ask for.
+    pub packages: Decimal,
     /// How many entries.
     pub entries: u64,
     /// The balance in the end.

@@ -7,12 +7,14 @@ use serde_json::Value;
 
 use super::State;
 use super::derive::sources;
-use super::entity::{Entity, Kind, Mapping, Phone};
+use super::entity::{Entity, Kind, Mapping, Phone, Subscription};
 use super::secret::{Password, Policy};
 use crate::Refusal;
 
 /// Phones that can be had.
 const PHONES_MAX: usize = 200_000;
+/// Packages that can be had.
+const PACKAGES_MAX: usize = 10_000;
 /// Mappings of rate sheets that can be had, and of records: one or two for each vendor.
 const SHEET_MAPPINGS_MAX: usize = 10_000;
 
@@ -35,6 +37,10 @@ impl State {
         if is_mapping && self.documents(kind).count() >= SHEET_MAPPINGS_MAX {
             let detail = format!("{SHEET_MAPPINGS_MAX} {}s can be had", kind.name());
             return Err(Refusal::new(507, "too many mappings", detail));
+        }
+        if kind == Kind::Package && self.documents(kind).count() >= PACKAGES_MAX {
+            let detail = format!("{PACKAGES_MAX} packages can be had");
+            return Err(Refusal::new(507, "too many packages", detail));
         }
         let gateways = self.gateways();
         let is_gateway = matches!(kind, Kind::Mapping | Kind::Routing);
@@ -83,6 +89,11 @@ impl State {
             Entity::Sheet(mapping) => self.account(&mapping.account).map(|_| ()),
             Entity::Record(mapping) if mapping.account.is_empty() => Ok(()),
             Entity::Record(mapping) => self.account(&mapping.account).map(|_| ()),
+            Entity::Package(new) => match self.package(&new.name) {
+                Ok(old) if old.currency != new.currency => self.check_currency_free(entity),
+                _ => Ok(()),
+            },
+            Entity::Subscription(new) => self.check_subscription(new),
             Entity::Deny(_)
             | Entity::Trust(_)
             | Entity::Geo(_)
@@ -106,6 +117,32 @@ impl State {
             "tariff: {:?} is in {} and account {:?} in {}; name one in the same currency",
             tariff.name, tariff.currency, account.name, account.currency
         )))
+    }
+
+    /// Account and package exist, speak of the same money, and stay.
+    fn check_subscription(&self, new: &Subscription) -> Result<(), Refusal> {
+        let (account, package) = (self.account(&new.account)?, self.package(&new.package)?);
+        if account.role != "customer" {
+            return Err(Refusal::invalid("account: customers subscribe, vendors do not"));
+        }
+        if package.currency != account.currency {
+            return Err(Refusal::invalid(format!(
+                "package: {:?} is in {} and account {:?} in {}; name one in the same currency",
+                package.name, package.currency, account.name, account.currency
+            )));
+        }
+        let Ok(old) = self.subscription(&new.name) else { return Ok(()) };
+        for (field, stays) in [
+            ("account", old.account == new.account),
+            ("package", old.package == new.package),
+            ("begins", old.begins == new.begins),
+        ] {
+            if !stays {
+                let what = "it stays; end this subscription and make another one";
+                return Err(Refusal::invalid(format!("{field}: {what}")));
+            }
+        }
+        Ok(())
     }
 
     /// Nothing counts on the currency that it has.

@@ -84,7 +84,9 @@ impl State {
             | Kind::Import
             | Kind::Code
             | Kind::Sheet
-            | Kind::Record => {}
+            | Kind::Record
+            | Kind::Package
+            | Kind::Subscription => {}
         }
     }
 

@@ -34,7 +34,7 @@ use crate::resolve::Server;
 use crate::store::Booked;
 use binding::Bindings;
 use customer::Customers;
-use entity::{Account, Entity, HIDDEN, Kind, RateRow};
+use entity::{Account, Entity, HIDDEN, Kind, Package, RateRow, Subscription};
 
 /// What an account may spend, and has spent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -148,6 +148,36 @@ impl State {
             Entity::Account(account) => Ok(account),
             _ => Err(Refusal::missing("account", name)),
         }
+    }
+
+    /// A package.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn package(&self, name: &str) -> Result<&Package, Refusal> {
+        match self.document(Kind::Package, name)? {
+            Entity::Package(package) => Ok(package),
+            _ => Err(Refusal::missing("package", name)),
+        }
+    }
+
+    /// A subscription.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn subscription(&self, name: &str) -> Result<&Subscription, Refusal> {
+        match self.document(Kind::Subscription, name)? {
+            Entity::Subscription(subscription) => Ok(subscription),
+            _ => Err(Refusal::missing("subscription", name)),
+        }
+    }
+
+    /// A subscription by its id, with its package and its account.
+    #[must_use]
+    pub fn subscribed(&self, id: u32) -> Option<(&Subscription, &Package, &Account)> {
+        let subscription = self.subscription(self.names.get(&(Kind::Subscription, id))?).ok()?;
+        let package = self.package(&subscription.package).ok()?;
+        Some((subscription, package, self.account(&subscription.account).ok()?))
     }
 
     /// An account by its id.

@@ -1,7 +1,7 @@
 //! What was set right of a stored record: never in its row, always beside it, with who, when and why.
 
 use link::Instant;
-use rating::{Money, MoneyFault, Terms};
+use rating::{Money, MoneyFault, Stretch, Terms};
 
 use super::LedgerEntry;
 
@@ -81,6 +81,8 @@ pub struct Charged {
     pub callee: String,
     /// Talk time that the customer is charged for.
     pub charged_ms: u64,
+    /// Of the seconds billed to the customer those that packages paid for.
+    pub covered: Vec<Stretch>,
     /// Talk time that the vendor charges.
     pub vendor_hold_ms: u64,
     /// Who pays; 0: nobody.

@@ -21,8 +21,9 @@ use super::sqlite::{geo_bytes, geo_set};
 use super::{Amounts, BothTerms, Correction, LedgerEntry, Located, ParameterChange};
 use crate::cdr::{Aggregate, BillingMode, Cdr};
 use crate::journal::{Event, Severity};
+use crate::package::Cover;
 use crate::params;
-use crate::shown::AttemptShown;
+use crate::shown::{AttemptShown, CoveredShown};
 use crate::state::entity::{Entity, Kind};
 use crate::state::imports::Entries;
 use crate::store::ledger::{Counter, EntryKind};
@@ -334,6 +335,10 @@ struct CdrKept<A> {
     vendor_charge: ChargeKept,
     attempts: Vec<A>,
     aggregate: Option<(String, u64)>,
+    #[serde(default)]
+    cover: Cover,
+    #[serde(default)]
+    covered: Vec<CoveredShown>,
 }
 
 impl Serialize for Cdr {
@@ -352,6 +357,8 @@ impl Serialize for Cdr {
             vendor_charge,
             attempts,
             aggregate,
+            cover,
+            covered,
         } = self.clone();
         let kept = CdrKept {
             record: digits(record.as_bytes()),
@@ -367,6 +374,8 @@ impl Serialize for Cdr {
             vendor_charge: ChargeKept::new(&vendor_charge),
             attempts,
             aggregate: aggregate.map(|it| (it.source, it.calls)),
+            cover,
+            covered,
         };
         kept.serialize(out)
     }
@@ -392,6 +401,8 @@ impl<'de> Deserialize<'de> for Cdr {
             vendor_charge: kept.vendor_charge.charge(),
             attempts: attempts.collect::<Result<_, D::Error>>()?,
             aggregate: kept.aggregate.map(|(source, calls)| Aggregate { source, calls }),
+            cover: kept.cover,
+            covered: kept.covered,
         })
     }
 }

@@ -17,11 +17,16 @@ pub enum EntryKind {
     Refund,
     /// Somebody set right what was wrong.
     Correction,
+    /// A period of a subscription.
+    Rent,
+    /// What calls cost less than a package asks for.
+    Package,
 }
 
 impl EntryKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Payment, Self::Charge, Self::Refund, Self::Correction];
+    pub const ALL: [Self; 6] =
+        [Self::Payment, Self::Charge, Self::Refund, Self::Correction, Self::Rent, Self::Package];
 
     /// The word in ledgers.
     #[must_use]
@@ -31,6 +36,8 @@ impl EntryKind {
             Self::Charge => "charge",
             Self::Refund => "refund",
             Self::Correction => "correction",
+            Self::Rent => "rent",
+            Self::Package => "package",
         }
     }
 
@@ -54,12 +61,20 @@ pub enum Counter {
     Cost,
     /// What was set right by hand.
     Correction,
+    /// What subscriptions brought.
+    Subscriptions,
 }
 
 impl Counter {
     /// Every counter-account.
-    pub const ALL: [Self; 5] =
-        [Self::Cash, Self::Settled, Self::Revenue, Self::Cost, Self::Correction];
+    pub const ALL: [Self; 6] = [
+        Self::Cash,
+        Self::Settled,
+        Self::Revenue,
+        Self::Cost,
+        Self::Correction,
+        Self::Subscriptions,
+    ];
 
     /// The word in ledgers.
     #[must_use]
@@ -70,6 +85,7 @@ impl Counter {
             Self::Revenue => "revenue",
             Self::Cost => "cost",
             Self::Correction => "correction",
+            Self::Subscriptions => "subscriptions",
         }
     }
 

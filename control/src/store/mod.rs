@@ -23,6 +23,7 @@ use serde_json::Value;
 use crate::cdr::Cdr;
 use crate::foreign::dispute::Bought;
 use crate::journal::Event;
+use crate::package::{Cover, Standing};
 use crate::page::Page;
 use crate::report::{Asked, ReportShown};
 use crate::resolve::Server;
@@ -67,6 +68,10 @@ pub enum Change {
     BindingsGone(u32),
     /// A stored record costs something else. A second one with the same request id is ignored.
     Correction(Box<Correction>),
+    /// How a subscription stands.
+    Standing(Box<Standing>),
+    /// What packages pay for of a call that goes on.
+    Covered([u64; 2], Box<Cover>),
     /// An answered call whose end is not known yet.
     CdrStart(Box<Cdr>),
     /// A call with its end.
@@ -273,6 +278,8 @@ pub struct Opened {
     pub customer: u32,
     /// Who is paid.
     pub vendor: u32,
+    /// What packages pay for of it.
+    pub cover: Cover,
 }
 
 /// What the loop begins with.
@@ -298,6 +305,8 @@ pub struct Loaded {
     pub bindings: Vec<(u32, Binding)>,
     /// Answered calls without an end.
     pub opened: Vec<Opened>,
+    /// How subscriptions stand.
+    pub standings: Vec<Standing>,
     /// When calls last went on, µs since the machine booted at that time; 0: never.
     pub heartbeat_us: u64,
     /// Where names of vendors led last.

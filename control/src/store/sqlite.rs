@@ -28,6 +28,7 @@ use super::{
 use crate::Refusal;
 use crate::cdr::id_text;
 use crate::foreign::dispute::Bought;
+use crate::package::Cover;
 use crate::page::Page;
 use crate::report::{Asked, ReportShown};
 use crate::shown::{self, AccountEventShown, Moment, ParameterChangeShown};
@@ -90,7 +91,10 @@ const MIGRATIONS: &[&str] = &["
     DROP INDEX cdr_customer;
 ", "
     CREATE INDEX event_subject ON event (subject, id);
-", corrections::TABLE];
+", corrections::TABLE, "
+    CREATE TABLE standing (subscription INTEGER PRIMARY KEY, body TEXT NOT NULL);
+    ALTER TABLE opened ADD COLUMN cover TEXT;
+"];
 
 /// How long another connection's lock is waited for.
 const BUSY: Duration = Duration::from_millis(250);
@@ -296,12 +300,14 @@ fn load_books(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
 
 /// Calls without an end, and when they still went on.
 fn load_calls(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
-    let query = "SELECT id, customer, vendor, record FROM opened";
-    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-    for (id, customer, vendor, record) in rows(db, query, read)? {
-        let (id, record): (String, Vec<u8>) = (id, record);
+    let query = "SELECT id, customer, vendor, record, cover FROM opened";
+    let read =
+        |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
+    for (id, customer, vendor, record, cover) in rows(db, query, read)? {
+        let (id, record, cover): (String, Vec<u8>, Option<String>) = (id, record, cover);
+        let cover = cover.map_or_else(|| Ok(Cover::default()), |cover| from_json(&cover))?;
         match CallRecord::read_from_bytes(&record) {
-            Ok(record) => loaded.opened.push(Opened { record, customer, vendor }),
+            Ok(record) => loaded.opened.push(Opened { record, customer, vendor, cover }),
             // Of a release with other records, which was stopped before it was drained.
             Err(_) => tracing::error!(call = id, "opened_call_unreadable"),
         }
@@ -310,6 +316,7 @@ fn load_calls(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
     let heartbeat: Option<i64> =
         db.query_row(heartbeat, [], |row| row.get(0)).optional().map_err(failed(LOADING))?;
     loaded.heartbeat_us = heartbeat.unwrap_or(0).cast_unsigned();
+    loaded.standings = bodies(db, "SELECT body FROM standing")?;
     Ok(())
 }
 
@@ -357,6 +364,9 @@ fn apply(db: &Connection, days: &mut Vec<u32>, change: &Change) -> Result<(), ru
             }
             if *kind == Kind::Import {
                 run("DELETE FROM import WHERE id = ?1", params![id])?;
+            }
+            if *kind == Kind::Subscription {
+                run("DELETE FROM standing WHERE subscription = ?1", params![id])?;
             }
             if matches!(kind, Kind::Phone | Kind::Mapping) {
                 run("DELETE FROM binding WHERE owner = ?1", params![id])?;
@@ -412,6 +422,17 @@ fn apply(db: &Connection, days: &mut Vec<u32>, change: &Change) -> Result<(), ru
         Change::BindingsGone(owner) => run("DELETE FROM binding WHERE owner = ?1", params![owner]),
         Change::Ledger(entry) => ledger::put(db, entry),
         Change::Correction(correction) => corrections::put(db, correction),
+        Change::Standing(standing) => {
+            let body = serde_json::to_string(standing).unwrap_or_default();
+            run(
+                "INSERT OR REPLACE INTO standing (subscription, body) VALUES (?1, ?2)",
+                params![standing.subscription, body],
+            )
+        }
+        Change::Covered(id, cover) => run(
+            "UPDATE opened SET cover = ?2 WHERE id = ?1",
+            params![id_text(*id), serde_json::to_string(cover).unwrap_or_default()],
+        ),
         Change::CdrStart(cdr) => records::put_start(db, days, cdr),
         Change::CdrEnd(cdr) => records::put_end(db, days, cdr),
         Change::CdrLost(id) => run("DELETE FROM opened WHERE id = ?1", params![id_text(*id)]),

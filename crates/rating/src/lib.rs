@@ -16,7 +16,7 @@ pub mod tariff;
 pub mod terms;
 
 pub use calendar::Calendar;
-pub use charge::{Charge, Rounding, charge};
+pub use charge::{Charge, Rounding, Stretch, charge};
 pub use money::{Money, MoneyFault, RoundingMode};
 pub use price::{Origin, Price, PriceFault, Section};
 pub use tariff::{Asked, Tariff};

@@ -93,6 +93,15 @@ impl Money {
         self.0.checked_sub(other.0).map(Self).ok_or(MoneyFault::Overflow)
     }
 
+    /// So many percent of it, rounded once to six decimals, a half to the even digit.
+    ///
+    /// # Errors
+    /// When it does not fit.
+    pub fn percent(self, percent: Self) -> Result<Self, MoneyFault> {
+        let exact = i128::from(self.0) * i128::from(percent.0);
+        Self::rounded(exact, 100 * i128::from(ONE), 6, RoundingMode::HalfEven)
+    }
+
     /// `numerator / denominator` billionths, rounded once up to a multiple of `unit`.
     pub(crate) fn rounded_up_to(
         numerator: i128,
@@ -191,6 +200,19 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Money>().unwrap().to_string(), shown);
         }
+    }
+
+    #[test]
+    fn a_percentage_is_rounded_once_to_six_decimals() {
+        let percent = |of: &str, percent: &str| {
+            let of: Money = of.parse().unwrap();
+            of.percent(percent.parse().unwrap()).map(|it| it.to_string())
+        };
+        assert_eq!(percent("200", "12.5"), Ok("25.00".into()));
+        assert_eq!(percent("0.00001", "5"), Ok("0.00".into()), "half of a millionth");
+        assert_eq!(percent("0.00003", "5"), Ok("0.000002".into()), "one and a half");
+        assert_eq!(percent("-1", "33.3333"), Ok("-0.333333".into()));
+        assert_eq!(percent("9000000000", "1000"), Err(MoneyFault::Overflow));
     }
 
     #[test]

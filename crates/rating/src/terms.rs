@@ -5,9 +5,9 @@
 //! again to the same digit from these words and its duration alone. Every live call carries two of them and
 //! each of its candidates one, so each field has as many bits as [`Price::check`] lets it need.
 
-use crate::charge::tax;
+use crate::charge::{billed_s, charge_beside, tax};
 use crate::price::{self, SECONDS_MAX, Section};
-use crate::{Charge, Money, MoneyFault, Origin, Price, Rounding, RoundingMode, charge};
+use crate::{Charge, Money, MoneyFault, Origin, Price, Rounding, RoundingMode, Stretch, charge};
 
 /// How many words there are.
 pub const WORDS: usize = 10;
@@ -65,6 +65,26 @@ impl Terms {
     /// When the fee is too large to be money.
     pub fn charge(&self, duration_ms: u64) -> Result<Charge, MoneyFault> {
         charge(duration_ms, &self.price, &self.rounding)
+    }
+
+    /// The same beside stretches that packages pay for.
+    ///
+    /// # Errors
+    /// When the fee is too large to be money.
+    pub fn charge_beside(
+        &self,
+        duration_ms: u64,
+        covered: &[Stretch],
+    ) -> Result<Charge, MoneyFault> {
+        charge_beside(duration_ms, &self.price, &self.rounding, covered)
+    }
+
+    /// Seconds that are billed of so long a call.
+    ///
+    /// # Errors
+    /// When they are too many to be counted.
+    pub fn billed_s(&self, duration_ms: u64) -> Result<u64, MoneyFault> {
+        billed_s(duration_ms, &self.price, &self.rounding)
     }
 
     /// The tax on a fee, whoever said the fee.

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use control::cdr::{Cdr, id_text};
+use control::package::Standing;
 use control::state::binding::Binding;
 use control::state::entity::{Entity, Kind, RateRow};
 use control::store::ledger::EntryKind;
@@ -33,6 +34,7 @@ pub struct Archive {
     /// Answered calls.
     pub starts: BTreeSet<[u64; 2]>,
     opened: BTreeMap<[u64; 2], Opened>,
+    standings: BTreeMap<u32, Standing>,
     heartbeat_us: u64,
     located: BTreeMap<String, Located>,
     registrations: BTreeMap<u32, Registration>,
@@ -61,6 +63,9 @@ impl Archive {
                 self.entities.remove(&(kind.name(), *id));
                 if *kind == Kind::Geo {
                     self.geo.remove(id);
+                }
+                if *kind == Kind::Subscription {
+                    self.standings.remove(id);
                 }
                 if *kind == Kind::Tariff {
                     self.rates.retain(|(tariff, _), _| tariff != id);
@@ -104,11 +109,20 @@ impl Archive {
                 }
             }
             Change::CdrStart(cdr) => {
-                let Cdr { record, customer, vendor, .. } = **cdr;
+                let Cdr { record, customer, vendor, ref cover, .. } = **cdr;
                 self.starts.insert(record.id);
                 if !self.ends.contains_key(&record.id) {
-                    self.opened.insert(record.id, Opened { record, customer, vendor });
+                    let cover = cover.clone();
+                    self.opened.insert(record.id, Opened { record, customer, vendor, cover });
                 }
+            }
+            Change::Covered(id, cover) => {
+                if let Some(opened) = self.opened.get_mut(id) {
+                    opened.cover = (**cover).clone();
+                }
+            }
+            Change::Standing(standing) => {
+                self.standings.insert(standing.subscription, (**standing).clone());
             }
             Change::CdrEnd(cdr) => {
                 self.opened.remove(&cdr.record.id);
@@ -212,6 +226,7 @@ impl Store for Archive {
                 .map(|((owner, _), binding)| (*owner, binding.clone()))
                 .collect(),
             opened: self.opened.values().cloned().collect(),
+            standings: self.standings.values().cloned().collect(),
             heartbeat_us: self.heartbeat_us,
             located: self.located.values().cloned().collect(),
             registrations: self.registrations.values().cloned().collect(),

@@ -7,6 +7,7 @@ mod account;
 mod fields;
 pub(crate) mod geo;
 mod mapping_gateway;
+mod package;
 mod phone;
 mod record_mapping;
 mod routing_gateway;
@@ -27,6 +28,7 @@ pub use fields::{TransformRule, memo, parse};
 pub(crate) use fields::{money, optional_money};
 pub use geo::{Fencing, GeoHead, GeoRow};
 pub use mapping_gateway::Mapping;
+pub use package::{FailedMode, Package, Span, Subscription};
 pub(super) use phone::dialled;
 pub use phone::{Phone, Ring};
 pub use record_mapping::{DurationUnit, RecordMapping, StartIs};
@@ -71,11 +73,15 @@ pub enum Kind {
     Sheet,
     /// How another switch writes its call records.
     Record,
+    /// What accounts can subscribe to.
+    Package,
+    /// That an account has a package.
+    Subscription,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Account,
         Self::Tariff,
         Self::Mapping,
@@ -89,6 +95,8 @@ impl Kind {
         Self::Code,
         Self::Sheet,
         Self::Record,
+        Self::Package,
+        Self::Subscription,
     ];
 
     /// The word in messages and in the store.
@@ -108,6 +116,8 @@ impl Kind {
             Self::Code => "access code",
             Self::Sheet => "sheet mapping",
             Self::Record => "record mapping",
+            Self::Package => "package",
+            Self::Subscription => "subscription",
         }
     }
 
@@ -157,6 +167,10 @@ pub enum Entity {
     Sheet(SheetMapping),
     /// See [`RecordMapping`].
     Record(Box<RecordMapping>),
+    /// See [`Package`].
+    Package(Package),
+    /// See [`Subscription`].
+    Subscription(Subscription),
 }
 
 impl Entity {
@@ -189,6 +203,8 @@ impl Entity {
             Kind::Code => Self::Code(Code { id, ..parse(body)? }),
             Kind::Sheet => Self::Sheet(SheetMapping { id, ..parse(body)? }),
             Kind::Record => Self::Record(Box::new(RecordMapping { id, ..parse(body)? })),
+            Kind::Package => Self::Package(Package { id, ..parse(body)? }),
+            Kind::Subscription => Self::Subscription(Subscription { id, ..parse(body)? }),
         };
         // Every field is written, so what is not read is not written either.
         let known = entity.body();
@@ -224,6 +240,8 @@ impl Entity {
             Self::Code(code) => code.check(),
             Self::Sheet(mapping) => mapping.check(),
             Self::Record(mapping) => mapping.check(),
+            Self::Package(package) => package.check(),
+            Self::Subscription(subscription) => subscription.check(),
         }
     }
 
@@ -244,6 +262,8 @@ impl Entity {
             Self::Code(_) => Kind::Code,
             Self::Sheet(_) => Kind::Sheet,
             Self::Record(_) => Kind::Record,
+            Self::Package(_) => Kind::Package,
+            Self::Subscription(_) => Kind::Subscription,
         }
     }
 
@@ -264,6 +284,8 @@ impl Entity {
             Self::Code(one) => one.id,
             Self::Sheet(one) => one.id,
             Self::Record(one) => one.id,
+            Self::Package(one) => one.id,
+            Self::Subscription(one) => one.id,
         }
     }
 
@@ -284,6 +306,8 @@ impl Entity {
             Self::Code(one) => &one.name,
             Self::Sheet(one) => &one.name,
             Self::Record(one) => &one.name,
+            Self::Package(one) => &one.name,
+            Self::Subscription(one) => &one.name,
         }
     }
 
@@ -304,6 +328,8 @@ impl Entity {
             Self::Code(one) => serde_json::to_value(one),
             Self::Sheet(one) => serde_json::to_value(one),
             Self::Record(one) => serde_json::to_value(one),
+            Self::Package(one) => serde_json::to_value(one),
+            Self::Subscription(one) => serde_json::to_value(one),
         };
         value.unwrap_or_default()
     }
@@ -318,9 +344,11 @@ impl Entity {
             Self::Tariff(tariff) => ("", tariff.template.as_str(), ""),
             Self::Sheet(mapping) => (&mapping.account, "", ""),
             Self::Record(mapping) => (&mapping.account, "", ""),
+            Self::Subscription(subscription) => (&subscription.account, "", ""),
             _ => return false,
         };
         match kind {
+            Kind::Package => matches!(self, Self::Subscription(it) if it.package == name),
             Kind::Account => account == name,
             Kind::Tariff => tariff == name,
             Kind::Routing => routing == name,

@@ -244,20 +244,25 @@ const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 fn period(text: &str) -> Result<(&str, Period), Refusal> {
     let read = || {
         let (name, when) = text.split_once('=')?;
-        let (days, hours) = when.trim().split_once(' ')?;
-        let (from, until) = hours.trim().split_once('-')?;
-        let (from_min, until_min) = (minutes(from)?, minutes(until)?);
-        let days = days.split(',').try_fold(0, |all, part| Some(all | these_days(part)?))?;
+        let period = hours(when)?;
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         let sane = (1..=32).contains(&name.len()) && name.bytes().all(fits);
-        // A day ends where the next one begins.
-        let period = Period { days, from_min: from_min % DAY_MIN, until_min: until_min % DAY_MIN };
         sane.then_some((name, period))
     };
     read().ok_or_else(|| {
         let what = format!("periods: {text:?} is no period, such as night=mon-fri 19:00-08:00");
         Refusal::invalid(what)
     })
+}
+
+/// `mon-fri,sun 19:00-08:00`.
+pub(super) fn hours(text: &str) -> Option<Period> {
+    let (days, hours) = text.trim().split_once(' ')?;
+    let (from, until) = hours.trim().split_once('-')?;
+    let (from_min, until_min) = (minutes(from)?, minutes(until)?);
+    let days = days.split(',').try_fold(0, |all, part| Some(all | these_days(part)?))?;
+    // A day ends where the next one begins.
+    Some(Period { days, from_min: from_min % DAY_MIN, until_min: until_min % DAY_MIN })
 }
 
 fn these_days(text: &str) -> Option<u8> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use rating::{Money, Terms};
+use rating::{Money, Stretch, Terms};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
@@ -123,6 +123,7 @@ pub(super) fn charged(
         callee: text("callee_billed").to_owned(),
         // What was stored before anything was granted had no other time.
         charged_ms: number("charged_ms").or(number("hold_ms")).unwrap_or(0),
+        covered: stretches(&body),
         vendor_hold_ms: number("vendor_hold_ms").unwrap_or(0),
         customer: row.get(first + 1).map_err(history)?,
         vendor: row.get(first + 2).map_err(history)?,
@@ -133,6 +134,16 @@ pub(super) fn charged(
         },
         corrected: all_of(db, id).map_err(history)?,
     })
+}
+
+/// What packages paid for of a call, as its record tells it.
+fn stretches(body: &Value) -> Vec<Stretch> {
+    let told = body.get("packages").and_then(Value::as_array).into_iter().flatten();
+    let stretch = |one: &Value| {
+        let from_s = one.get("from_s")?.as_u64()?;
+        Some(Stretch { from_s, until_s: from_s.saturating_add(one.get("seconds")?.as_u64()?) })
+    };
+    told.filter_map(stretch).collect()
 }
 
 /// Adds to what records charged what was set right of them.

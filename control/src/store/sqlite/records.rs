@@ -146,10 +146,13 @@ pub(super) fn put_start(db: &Connection, days: &[u32], cdr: &Cdr) -> Result<(), 
          VALUES (0, NULL, ?2, ?3, {VALUES})"
     );
     write(db, &sql, cdr, &id)?;
+    let cover = (!cdr.cover.is_empty()).then(|| serde_json::to_string(&cdr.cover));
+    let cover = cover.and_then(Result::ok);
     db.prepare_cached(
-        "INSERT OR REPLACE INTO opened (id, customer, vendor, record) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT OR REPLACE INTO opened (id, customer, vendor, record, cover)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute(params![id, cdr.customer, cdr.vendor, cdr.record.as_bytes()])
+    .execute(params![id, cdr.customer, cdr.vendor, cdr.record.as_bytes(), cover])
     .map(|_| ())
 }
 

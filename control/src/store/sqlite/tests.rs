@@ -69,7 +69,8 @@ fn calls_without_an_end_and_the_last_heartbeat_outlive_a_restart() {
     store.commit(&[end, start(1), Change::CdrLost([2, 1]), Change::Heartbeat(9)]).unwrap();
     drop(store);
     let loaded = Sqlite::open(&path).unwrap().load().unwrap();
-    let expected = Opened { record: cdr(3, 0).record, customer: 3, vendor: 4 };
+    let expected =
+        Opened { record: cdr(3, 0).record, customer: 3, vendor: 4, cover: Cover::default() };
     assert_eq!((loaded.opened, loaded.heartbeat_us), (vec![expected], 9));
 }
 

@@ -127,13 +127,57 @@ fn a_fee_too_large_is_an_error_and_never_wraps() {
 fn the_last_affordable_second_is_paid_for_and_the_next_is_not() {
     let price = per_minute("0.60", 1, 1);
     let rounding = Rounding::default();
-    let lasts = |available, longest| affordable_s(money(available), &price, &rounding, longest);
+    let lasts =
+        |available, longest| affordable_s(money(available), &price, &rounding, &[], longest);
     assert_eq!(lasts("1.00", 86_400), 100);
     assert_eq!(lasts("0.009", 86_400), 0);
     assert_eq!(lasts("99999", 3_600), 3_600);
     assert_eq!(lasts("1.00", u64::MAX), 100);
     let taxed = Price { tax: 25 * PERCENT, ..price };
-    assert_eq!(affordable_s(money("1.00"), &taxed, &rounding, 86_400), 80);
+    assert_eq!(affordable_s(money("1.00"), &taxed, &rounding, &[], 86_400), 80);
+}
+
+fn stretch(from_s: u64, until_s: u64) -> Stretch {
+    Stretch { from_s, until_s }
+}
+
+#[test]
+fn what_packages_pay_for_is_billed_and_costs_nothing_but_the_connection() {
+    let mut price =
+        Price { connection_fee: money("0.05"), tax: 10 * PERCENT, ..per_minute("0.60", 30, 6) };
+    price.sections[0] = section(60, "6", 6);
+    let rounding = Rounding::default();
+    let costs = |seconds: u64, covered: &[Stretch]| {
+        let charge = charge_beside(seconds * 1000, &price, &rounding, covered).unwrap();
+        (charge.billed_s, charge.fee.to_string(), charge.tax.to_string())
+    };
+    assert_eq!(costs(75, &[stretch(0, 60)]), (78, "0.23".into(), "0.023".into()));
+    assert_eq!(costs(75, &[stretch(0, 78)]), (78, "0.05".into(), "0.005".into()));
+    // Two packages, with seconds between them that the balance paid; and a call that ended before they did.
+    assert_eq!(costs(75, &[stretch(0, 10), stretch(50, 70)]).1, "4.13");
+    assert_eq!(costs(10, &[stretch(0, 10), stretch(50, 70)]).1, "2.05");
+    assert_eq!(costs(0, &[stretch(0, 10)]).1, "0.00");
+    // 30 s are the minimum, so no balance pays for the first one.
+    let lasts = |available, covered: &[Stretch]| {
+        affordable_s(money(available), &price, &rounding, covered, 3_600)
+    };
+    assert_eq!(lasts("0.055", &[stretch(0, 60)]), 60);
+    assert_eq!(lasts("0.054", &[stretch(0, 60)]), 0);
+    assert_eq!(lasts("0.165", &[stretch(0, 60)]), 66, "0.10 for 10 s of talk, in steps of six");
+}
+
+#[test]
+fn an_amount_is_worth_whole_seconds() {
+    let mut price = per_minute("0.60", 1, 1);
+    price.sections[0] = section(60, "6", 6);
+    let until = |amount, from_s, until_s| worth_until(money(amount), &price, from_s, until_s);
+    assert_eq!(until("1.05", 0, 3_600), stretch(0, 10));
+    assert_eq!(until("1.05", 50, 3_600), stretch(50, 65));
+    assert_eq!(until("1.05", 50, 60), stretch(50, 60));
+    assert_eq!(until("0.005", 0, 60), stretch(0, 0), "not one");
+    assert_eq!(until("1", 60, 60), stretch(60, 60));
+    assert_eq!(worth(&stretch(50, 65), &price).unwrap(), money("1.05"));
+    assert_eq!(worth(&stretch(60, 50), &price).unwrap(), Money::ZERO, "nobody's");
 }
 
 prop_compose! {
@@ -186,7 +230,7 @@ fn tiers(price: &Price) -> Vec<(u64, u64, Decimal)> {
 }
 
 /// The agreement as it is written, block by block and second by second.
-fn agreed(seconds: u64, price: &Price) -> (u64, Decimal, Decimal) {
+fn agreed(seconds: u64, price: &Price, covered: &[Stretch]) -> (u64, Decimal, Decimal) {
     if seconds == 0 {
         return (0, Decimal::ZERO, Decimal::ZERO);
     }
@@ -197,7 +241,10 @@ fn agreed(seconds: u64, price: &Price) -> (u64, Decimal, Decimal) {
         let (end, step, _) = tier(paid_s);
         paid_s = (paid_s + step).min(*end);
     }
-    let talk: Decimal = (0..paid_s).map(|second| tier(second).2).sum();
+    let is_covered =
+        |second: &u64| covered.iter().any(|it| (it.from_s..it.until_s).contains(second));
+    let talk: Decimal =
+        (0..paid_s).filter(|second| !is_covered(second)).map(|second| tier(second).2).sum();
     // In whole units first, so that only one division may leave a rest.
     let exact = (talk + decimal(price.connection_fee) * Decimal::from(price.unit_s))
         / Decimal::from(price.unit_s);
@@ -222,7 +269,19 @@ proptest! {
     fn a_charge_agrees_with_an_independent_decimal(price in any_price(), seconds in 0u64..1_200) {
         let ours = charge(seconds * 1000, &price, &Rounding::default()).unwrap();
         let ours = (ours.billed_s, decimal(ours.fee), decimal(ours.tax));
-        prop_assert_eq!(ours, agreed(seconds, &price));
+        prop_assert_eq!(ours, agreed(seconds, &price, &[]));
+    }
+
+    #[test]
+    fn what_packages_leave_agrees_with_it_too(
+        price in any_price(), seconds in 0u64..1_200,
+        (first, long, gap, last) in (0u64..400, 0u64..300, 0u64..100, 0u64..500),
+    ) {
+        let next = first + long + gap;
+        let covered = [stretch(first, first + long), stretch(next, next + last)];
+        let ours = charge_beside(seconds * 1000, &price, &Rounding::default(), &covered).unwrap();
+        let ours = (ours.billed_s, decimal(ours.fee), decimal(ours.tax));
+        prop_assert_eq!(ours, agreed(seconds, &price, &covered));
     }
 
     #[test]
@@ -243,7 +302,7 @@ proptest! {
         let total = |seconds: u64| {
             charge(seconds * 1000, &price, &rounding).unwrap().total().unwrap()
         };
-        let lasts = affordable_s(available, &price, &rounding, longest);
+        let lasts = affordable_s(available, &price, &rounding, &[], longest);
         prop_assert!(lasts <= longest);
         prop_assert!(lasts == 0 || total(lasts) <= available);
         prop_assert!(lasts == longest || total(lasts + 1) > available);
