@@ -189,4 +189,4 @@ pub fn read(bytes: &[u8], mapping: &SheetMapping) -> Result<Sheet, Refusal> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -63,6 +63,33 @@ fn files_are_read_as_vendors_write_them() {
 }
 
 #[test]
+fn an_xlsx_is_read_as_a_spreadsheet_program_wrote_it() {
+    let text = |cell: &str, text: &str| {
+        format!(r#"<c r="{cell}" t="inlineStr"><is><t>{text}</t></is></c>"#)
+    };
+    let header = ["To", "Start", "Sec", "Fee"];
+    let header: String =
+        "ABCD".chars().zip(header).map(|(at, name)| text(&format!("{at}1"), name)).collect();
+    let cells = format!(
+        r#"<row r="1">{header}</row>
+        <row r="2"><c r="A2"><v>442071234567</v></c><c r="B2" s="1"><v>46357.5</v></c><c r="C2"><v>61.25</v></c><c r="D2"><v>1.22E-2</v></c></row>
+        <row r="4"><c r="A4" s="1"><v>46357</v></c><c r="B4" s="1"><v>46357.5</v></c><c r="C4"><v>1</v></c><c r="D4"><v>1</v></c></row>
+        <row r="5"><c r="A5"><v>44</v></c><c r="B5" s="1"><v>46357</v></c><c r="C5"><v>7.06018518518519E-4</v></c><c r="D5"><v>1</v></c></row>"#
+    );
+    let file = read(&sheet::tests::book(&cells), &mapping(json!({"sheet": "Rates"})), Some("EUR"))
+        .unwrap();
+    let call = &file.calls[0];
+    assert_eq!((&*call.callee, call.duration_ms, call.line), ("442071234567", 61_250, 2));
+    assert_eq!(call.amount.unwrap().to_string(), "0.0122");
+    let noon = jiff::Timestamp::from_microsecond(call.start_us).unwrap().to_string();
+    assert_eq!((noon.as_str(), file.calls.len()), ("2026-12-01T12:00:00Z", 1));
+    // A date is no number, and a part of a day is no duration.
+    let told: Vec<(u32, &str)> =
+        file.remarks.told.iter().map(|it| (it.line, &it.why[..7])).collect();
+    assert_eq!(told, [(4, "callee:"), (5, "duratio")]);
+}
+
+#[test]
 fn wrong_lines_are_told_by_field_and_number() {
     let right = ["44", "2027-01-31 23:59:58", "61", "0.1"];
     for (column, text, field) in [
