@@ -9,6 +9,7 @@ use rating::terms::WORDS;
 use rating::{Charge, Money, Origin, Terms};
 use serde_json::Value;
 
+use crate::agent::Agent;
 use crate::package::{Cover, Covered};
 use crate::shown::{self, AttemptShown, CdrShown, CoveredShown, MediaShown, Moment};
 use crate::state::entity::UNKNOWN;
@@ -77,6 +78,14 @@ pub struct Cdr {
     pub cover: Cover,
     /// The same with the names at the time.
     pub covered: Vec<CoveredShown>,
+    /// Who earns on it.
+    pub agent: Option<Agent>,
+    /// The name at the time of who earns on it.
+    pub agent_account: String,
+    /// What the call costs him.
+    pub agent_charge: Money,
+    /// What that leaves of the customer's fee.
+    pub agent_income: Money,
     /// Attempts with the vendors' names.
     pub attempts: Vec<AttemptShown>,
     /// In a row that stands for many illegal calls: whose, and how many.
@@ -280,6 +289,10 @@ impl Cdr {
             package_s: self.cover.iter().map(Covered::seconds).sum(),
             package_charge: self.package_charge().into(),
             packages: self.covered.clone(),
+            agent: self.agent.map(|_| self.agent_account.clone()),
+            agent_charge: self.agent.and_then(|it| it.terms).map(|_| self.agent_charge.into()),
+            agent_income: self.agent_income.into(),
+            agent_rate: self.agent.and_then(|it| it.terms).as_ref().map(rate_text),
             rate: price_text(&record.customer_terms.words),
             origin: origin_text(record, &record.customer_terms.words),
             vendor_billed_s: self.vendor_charge.billed_s,

@@ -26,6 +26,8 @@ pub enum Reads {
     Failures,
     /// Each vendor that a call tried.
     Attempts,
+    /// Those on which an agent earns.
+    Agents,
     /// Illegal calls, those of a flood by the number that their record stands for.
     Illegal,
     /// Entries of balances.
@@ -39,6 +41,8 @@ pub enum Dimension {
     Account,
     /// Who is paid.
     VendorAccount,
+    /// Who earns on calls of customers.
+    Agent,
     /// The mapping gateway or calling phone.
     Gateway,
     /// The routing gateway or called phone.
@@ -55,9 +59,10 @@ pub enum Dimension {
 
 impl Dimension {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Account,
         Self::VendorAccount,
+        Self::Agent,
         Self::Gateway,
         Self::VendorGateway,
         Self::Area,
@@ -72,6 +77,7 @@ impl Dimension {
         match self {
             Self::Account => "account",
             Self::VendorAccount => "vendor_account",
+            Self::Agent => "agent",
             Self::Gateway => "gateway",
             Self::VendorGateway => "vendor_gateway",
             Self::Area => "area",
@@ -88,6 +94,9 @@ impl Dimension {
             }
             Self::VendorAccount => {
                 "Who is paid, by the name of today; # and a number: deleted; empty: nobody"
+            }
+            Self::Agent => {
+                "Who earns on the calls, by the name of today; # and a number: deleted; empty: nobody"
             }
             Self::Gateway => "The mapping gateway or calling phone at the time",
             Self::VendorGateway => "The routing gateway or called phone at the time",
@@ -129,6 +138,7 @@ const WHOLE: &[Measure] = &[
     Measure::Minutes,
     Measure::Revenue,
     Measure::Cost,
+    Measure::Earnings,
     Measure::Profit,
 ];
 
@@ -180,6 +190,21 @@ pub const KINDS: &[Kind] = &[
             Measure::VendorBilledS,
             Measure::Cost,
             Measure::VendorTax,
+        ],
+    },
+    Kind {
+        name: "agents",
+        doc: "What each agent earned, by his customers",
+        reads: Reads::Agents,
+        every: Every::Whole,
+        dimensions: &[Dimension::Agent, Dimension::Account],
+        measures: &[
+            Measure::Attempts,
+            Measure::Answered,
+            Measure::TalkMs,
+            Measure::BilledS,
+            Measure::Revenue,
+            Measure::Earnings,
         ],
     },
     Kind {

@@ -589,6 +589,14 @@ pub struct CdrShown {
     pub package_charge: Decimal,
     /// Which paid for what.
     pub packages: Vec<CoveredShown>,
+    /// The agent who earns on it, by the name at the time.
+    pub agent: Option<String>,
+    /// What the call costs him; null: his tariff has no rate for it.
+    pub agent_charge: Option<Decimal>,
+    /// What he earns: the customer's charge less that.
+    pub agent_income: Decimal,
+    /// `rate/unit` of his.
+    pub agent_rate: Option<String>,
     /// `rate/unit` of the customer.
     pub rate: Option<String>,
     /// The caller prefix that chose that rate, or `unknown`; null: a rate for all callers.

@@ -9,8 +9,10 @@ mod node;
 use std::collections::BTreeMap;
 
 use command_line::tollgate;
+use control::agent::Agent;
 use control::cdr::{Aggregate, BillingMode, Cdr};
 use control::report::KINDS;
+use control::report::measure::Measure;
 use control::shown::AttemptShown;
 use control::state::entity::{Entity, Kind};
 use control::store::ledger::{Counter, EntryKind};
@@ -29,8 +31,15 @@ use rating::{Charge, Money};
 use serde_json::{Map, Value, json};
 
 /// By number: name and currency. One is deleted.
-const ACCOUNTS: [(u32, &str, &str); 4] =
-    [(1, "acme", "EUR"), (2, "beta", "USD"), (3, "carrier", "EUR"), (4, "wire", "USD")];
+const ACCOUNTS: [(u32, &str, &str); 5] = [
+    (1, "acme", "EUR"),
+    (2, "beta", "USD"),
+    (BOB, "bob", "EUR"),
+    (3, "carrier", "EUR"),
+    (4, "wire", "USD"),
+];
+/// He brought the first of them.
+const BOB: u32 = 5;
 const GONE: (u32, &str) = (9, "gone");
 
 /// 2026-03-28T20:00Z: clocks of Europe are put in the night after.
@@ -60,6 +69,7 @@ prop_compose! {
         was_transformed in any::<bool>(),
         (gateway, customer) in select(vec![("in-1", 1), ("in-2", 2), ("in-2", 9), ("in-3", 0), ("in-1", 2)]),
         (vendor_gateway, vendor) in select(vec![("out-1", 3), ("out-2", 4), ("", 0)]),
+        income in -999_999_999_i64..999_999_999,
         (charge, tax, cost, vendor_tax) in (0_i64..9_999_999_999, 0_i64..999, 0_i64..5_000_000_000, 0_i64..99),
         (billed_s, vendor_billed_s) in (0_u64..700, 0_u64..700),
         (status, reason) in select(vec![
@@ -94,6 +104,8 @@ prop_compose! {
         };
         let whose = |id| if illegal.is_some() { 0 } else { id };
         let (customer, vendor) = (whose(customer), whose(vendor));
+        let earns = customer == 1 && answered_ms != NEVER;
+        let agent = earns.then_some(Agent { account: BOB, terms: None });
         Cdr {
             record, customer, vendor, account: name(customer), vendor_account: name(vendor),
             billing_mode: if illegal.is_some() { BillingMode::Illegal } else { BillingMode::CustomerGateway },
@@ -101,6 +113,9 @@ prop_compose! {
             customer_charge: fee(charge, tax, billed_s),
             vendor_charge: fee(cost, vendor_tax, vendor_billed_s),
             attempts,
+            agent,
+            agent_account: "bob".into(),
+            agent_income: Money::from_billionths(if earns { income } else { 0 }),
             aggregate: illegal.flatten().map(|calls| Aggregate { source: "198.51.100.0/24".into(), calls }),
             ..Cdr::default()
         }
@@ -110,6 +125,7 @@ prop_compose! {
 /// Some calls were set right once, some twice.
 fn corrections(cdr: &Cdr, number: usize) -> Vec<Change> {
     let times = if cdr.billing_mode == BillingMode::Illegal { 0 } else { [0, 0, 1, 2][number % 4] };
+    let mut old = Amounts { charge: cdr.customer_charge.fee, ..Amounts::default() };
     let corrections = (1..=times).map(|time| {
         let money = |amount: usize| Money::from_billionths((amount * time * (number + 1)) as i64);
         let new = Amounts {
@@ -125,6 +141,8 @@ fn corrections(cdr: &Cdr, number: usize) -> Vec<Change> {
             request_id: time.to_string(),
             customer: cdr.customer,
             vendor: cdr.vendor,
+            agent: cdr.agent.map_or(0, |agent| agent.account),
+            old: std::mem::replace(&mut old, new),
             new,
             ..Correction::default()
         }))
@@ -139,7 +157,7 @@ fn after_many_calls(name: &str) -> Node {
     store.load().unwrap();
     let mut changes = Vec::new();
     for (id, name, currency) in ACCOUNTS {
-        let role = if id < 3 { "customer" } else { "vendor" };
+        let role = ["", "customer", "customer", "vendor", "vendor", "agent"][id as usize];
         let body = json!({"name": name, "role": role, "currency": currency});
         changes.push(Change::Put(Box::new(Entity::read(Kind::Account, id, body).unwrap())));
     }
@@ -154,7 +172,7 @@ fn after_many_calls(name: &str) -> Node {
     let mut balances = [0; 10];
     for number in 0..40_u32 {
         let (account, _, _) = ACCOUNTS[number as usize % 3];
-        let kind = EntryKind::ALL[number as usize % 4];
+        let kind = EntryKind::ALL[number as usize % 7];
         let amount = i64::from(number) * 1_000_000_007 - 9_000_000_000;
         balances[account as usize] += amount;
         changes.push(Change::Ledger(Box::new(LedgerEntry {
@@ -184,8 +202,8 @@ struct Fold {
     pdd: Vec<u64>,
     billed_s: u64,
     vendor_billed_s: u64,
-    /// By currency: revenue, tax, cost, vendor's tax.
-    money: BTreeMap<String, [i128; 4]>,
+    /// By currency: revenue, tax, cost, vendor's tax, what agents earned.
+    money: BTreeMap<String, [i128; 5]>,
 }
 
 fn billionths(text: &Value) -> i128 {
@@ -216,6 +234,13 @@ impl Fold {
                 purse[place] += amounts[0];
                 purse[place + 1] += amounts[1];
             }
+        }
+    }
+
+    fn income(&mut self, call: &Value) {
+        let income = billionths(&call["agent_income"]);
+        if income != 0 {
+            self.money.entry(currency(&call["account"])).or_default()[4] += income;
         }
     }
 
@@ -259,10 +284,11 @@ struct Told {
     totals: Vec<Value>,
 }
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "period",
     "account",
     "vendor_account",
+    "agent",
     "gateway",
     "vendor_gateway",
     "area",
@@ -292,7 +318,7 @@ fn compare(place: &str, columns: &[&str], rows: &[Value], fold: &Fold) {
         let none = |row: &Value| row[&name].is_null() || row[&name].as_f64() == Some(0.0);
         assert!(rows[1..].iter().all(none), "{place}: counted once");
     }
-    let measures = ["revenue", "tax", "cost", "vendor_tax"];
+    let measures = ["revenue", "tax", "cost", "vendor_tax", "earnings"];
     let mut told = BTreeMap::new();
     let mut expected: BTreeMap<String, Vec<i128>> = BTreeMap::new();
     for row in rows {
@@ -306,6 +332,7 @@ fn compare(place: &str, columns: &[&str], rows: &[Value], fold: &Fold) {
         }
         if columns.contains(&"profit") {
             let profit = billionths(&row["revenue"]) - billionths(&row["cost"]);
+            let profit = profit - billionths(&row["earnings"]);
             assert_eq!(billionths(&row["profit"]), profit, "{place}");
         }
     }
@@ -382,6 +409,7 @@ fn expect(list: &[Value], question: &Question<'_>, columns: &[&str]) -> BTreeMap
         }
         match question.kind {
             "failures" if !call["answered"].is_null() => {}
+            "agents" if call["agent"].is_null() => {}
             "routing" => {
                 for attempt in call["attempts"].as_array().unwrap() {
                     folds
@@ -390,7 +418,11 @@ fn expect(list: &[Value], question: &Question<'_>, columns: &[&str]) -> BTreeMap
                         .attempt(call, attempt);
                 }
             }
-            _ => folds.entry(key(call, &Value::Null, question, columns)).or_default().call(call),
+            _ => {
+                let fold = folds.entry(key(call, &Value::Null, question, columns)).or_default();
+                fold.call(call);
+                fold.income(call);
+            }
         }
     }
     folds
@@ -460,7 +492,7 @@ fn balances_are_the_sums_of_their_entries() {
     for ((_, name, currency), row) in ACCOUNTS.iter().zip(items) {
         let statement = node.look(&format!("/account/{name}/statement?from={from}&to={to}"));
         assert_eq!((&row["account"], &row["currency"]), (&json!(name), &json!(currency)));
-        for measure in ["opening", "payments", "charges", "refunds", "corrections", "closing"] {
+        for measure in Measure::OF_BALANCES.map(Measure::name) {
             assert_eq!(row[measure], statement[measure], "{name} {measure}");
         }
         *totals.entry(currency).or_default() += billionths(&row["closing"]);

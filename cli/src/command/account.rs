@@ -89,7 +89,7 @@ pub(crate) enum Verb {
     Ledger {
         /// Its name.
         name: String,
-        /// payment, charge, refund, correction, rent or package.
+        /// payment, charge, refund, correction, rent, package or income.
         #[arg(long)]
         kind: Option<String>,
         #[command(flatten)]
@@ -135,9 +135,15 @@ pub(crate) fn asked(path: &str, filters: &[(&str, &Option<String>)]) -> String {
 
 #[derive(clap::Args)]
 pub(crate) struct Flags {
-    /// customer or vendor.
+    /// customer, vendor or agent.
     #[arg(long)]
     role: Option<String>,
+    /// Of a customer: the agent who earns on its calls ('' for nobody).
+    #[arg(long)]
+    agent: Option<String>,
+    /// Of an agent: the tariff that calls of his customers cost him by.
+    #[arg(long)]
+    tariff: Option<String>,
     /// ISO 4217 (EUR).
     #[arg(long)]
     currency: Option<String>,
@@ -208,6 +214,8 @@ impl Flags {
         let unlimited = self.unlimited.then_some(serde_json::Value::Null);
         Fields::default()
             .set("role", self.role)
+            .set("agent", self.agent)
+            .set("tariff", self.tariff)
             .set("currency", self.currency)
             .set("credit", self.credit)
             .set("credit", unlimited)

@@ -17,7 +17,7 @@ use crate::{Context, Failure};
 const PAGE: u32 = 5_000;
 
 /// What a record has, in the order of the columns of a CSV file. New ones come at the end.
-const FIELDS: [&str; 51] = [
+const FIELDS: [&str; 58] = [
     "id",
     "started",
     "ringing",
@@ -54,6 +54,12 @@ const FIELDS: [&str; 51] = [
     "origin",
     "charge",
     "tax",
+    "package_s",
+    "package_charge",
+    "agent",
+    "agent_rate",
+    "agent_charge",
+    "agent_income",
     "vendor_hold_ms",
     "vendor_billed_s",
     "vendor_rate",
@@ -67,6 +73,7 @@ const FIELDS: [&str; 51] = [
     "recording",
     "media",
     "attempts",
+    "packages",
     "corrections",
     "version",
 ];

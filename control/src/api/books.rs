@@ -143,6 +143,7 @@ pub(super) async fn statement(
         corrections: sum(EntryKind::Correction).into(),
         rents: sum(EntryKind::Rent).into(),
         packages: sum(EntryKind::Package).into(),
+        incomes: sum(EntryKind::Income).into(),
         entries: found.sums.iter().map(|sum| sum.entries).sum(),
         closing: moved.map_err(too_large)?.into(),
     }))
@@ -263,6 +264,9 @@ impl Audit {
                 Some(counter @ (Counter::Revenue | Counter::Cost)) => {
                     *charged.entry((sum.account, counter)).or_default() -= amount;
                 }
+                Some(counter @ Counter::Agents) => {
+                    *charged.entry((sum.account, counter)).or_default() += amount;
+                }
                 Some(_) => {}
                 None => audit.differences.push((sum.account, "one-sided", amount, 0)),
             }
@@ -271,9 +275,11 @@ impl Audit {
         let last: BTreeMap<u32, i128> = books.last.iter().map(|it| (it.0, it.1.into())).collect();
         let sums = audit.sums.clone();
         audit.compare("chain", &sums, &last);
-        for (what, counter, records) in
-            [("sold", Counter::Revenue, &books.sold), ("bought", Counter::Cost, &books.bought)]
-        {
+        for (what, counter, records) in [
+            ("sold", Counter::Revenue, &books.sold),
+            ("bought", Counter::Cost, &books.bought),
+            ("earned", Counter::Agents, &books.earned),
+        ] {
             let entries = charged.iter().filter(|((_, of), _)| *of == counter);
             let entries: BTreeMap<u32, i128> = entries.map(|((id, _), sum)| (*id, *sum)).collect();
             let records = records.iter().map(|it| (it.0, it.1.into())).collect();
@@ -381,6 +387,7 @@ mod tests {
             ],
             last: vec![(1, 93), (2, -3)],
             sold: vec![(0, 0), (1, 7)],
+            earned: Vec::new(),
             bought: vec![(0, 0), (2, 3)],
         }
     }

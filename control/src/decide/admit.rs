@@ -130,9 +130,13 @@ impl Office {
         }
         let (account, key) = (gateway.account, admit.call);
         let (mapping, routing) = (gateway.id, first);
-        let asked = Some(Box::new(*admit));
         let since = time.now;
         let may_try = found.candidates.iter().map(|candidate| candidate.gateway).collect();
+        let agent = terms
+            .is_some()
+            .then(|| self.agent(account, &asked(time, caller.as_ref(), &callee)))
+            .flatten();
+        let asked = Some(Box::new(*admit));
         let live = Live {
             worker,
             key,
@@ -142,6 +146,7 @@ impl Office {
             terms,
             granted,
             cover,
+            agent,
             since,
             may_try,
             asked,

@@ -61,6 +61,7 @@ impl Office {
         let mut cdr = self.cdr(record);
         if let Some(live) = self.live.get(&record.id) {
             cdr.cover = live.cover.clone();
+            cdr.agent = live.agent;
         }
         self.change(Change::CdrStart(Box::new(cdr)))
     }

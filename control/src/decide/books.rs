@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | a customer's call | − fee | revenue |
 //! | a vendor's call | − fee | cost |
+//! | a call of an agent's customer | + or − what he earns | agents |
 //! | payment | + what came from a customer, or went to a vendor | cash, settled |
 //! | refund | − what went back to a customer, or came back from a vendor | cash, settled |
 //! | correction | ± | correction |
@@ -13,7 +14,7 @@
 //! What people book has a request id: the same one books once, however often it comes and whoever was restarted
 //! meanwhile.
 
-use rating::Money;
+use rating::{Charge, Money};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -132,11 +133,16 @@ impl Office {
     /// Books both sides of a call, by entries whose reference makes a replay the same entry.
     pub(super) fn book_call(&mut self, time: Time, cdr: &Cdr) {
         let id = id_text(cdr.record.id);
+        let agent = cdr.agent.map_or(0, |agent| agent.account);
+        // His balance grows by what he earns.
+        let earned = Money::ZERO.minus(cdr.agent_income).unwrap_or_default();
+        let earned = Charge { fee: earned, ..Charge::default() };
         let sides = [
-            ("customer", cdr.customer, cdr.customer_charge, Counter::Revenue),
-            ("vendor", cdr.vendor, cdr.vendor_charge, Counter::Cost),
+            ("customer", cdr.customer, cdr.customer_charge, EntryKind::Charge, Counter::Revenue),
+            ("vendor", cdr.vendor, cdr.vendor_charge, EntryKind::Charge, Counter::Cost),
+            ("agent", agent, earned, EntryKind::Income, Counter::Agents),
         ];
-        for (side, account, charge, counter) in sides {
+        for (side, account, charge, kind, counter) in sides {
             // What is too large to be money was told of where it was charged.
             let fee = charge.total().unwrap_or(charge.fee);
             if fee == Money::ZERO {
@@ -151,7 +157,7 @@ impl Office {
                 continue;
             }
             let said = Said {
-                kind: EntryKind::Charge,
+                kind,
                 counter,
                 reference: format!("cdr:{id}:{side}"),
                 who: "",

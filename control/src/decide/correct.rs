@@ -294,6 +294,7 @@ impl Office {
             reason: right.reason.to_owned(),
             customer: record.customer,
             vendor: record.vendor,
+            agent: record.agent,
             old,
             new,
             terms: right.terms,
@@ -324,6 +325,8 @@ impl Office {
 fn sides(record: &Charged, old: &Amounts, new: &Amounts) -> Result<Vec<Side>, MoneyFault> {
     let customer = old.customer()?.minus(new.customer()?)?;
     let vendor = old.vendor()?.minus(new.vendor()?)?;
+    // What the call costs an agent stays.
+    let agent = if record.agent == 0 { Money::ZERO } else { new.charge.minus(old.charge)? };
     let sides = [
         Side {
             word: "customer",
@@ -332,6 +335,7 @@ fn sides(record: &Charged, old: &Amounts, new: &Amounts) -> Result<Vec<Side>, Mo
             moves: customer,
         },
         Side { word: "vendor", account: record.vendor, counter: Counter::Cost, moves: vendor },
+        Side { word: "agent", account: record.agent, counter: Counter::Agents, moves: agent },
     ];
     Ok(sides.into_iter().filter(|side| side.moves != Money::ZERO).collect())
 }

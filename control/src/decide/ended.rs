@@ -37,6 +37,8 @@ impl Office {
             return;
         }
         let mut cdr = self.cdr(*record);
+        let awaited = self.awaiting_agents.remove(&record.id);
+        cdr.agent = live.as_ref().map_or(awaited, |live| live.agent);
         // Whoever was admitted pays, whatever became of the gateway since.
         if let Some(payer) = live.map(|live| live.account).filter(|account| *account != 0) {
             cdr.customer = payer;
@@ -61,6 +63,8 @@ impl Office {
                 detail: "a fee is too large to be money; correct the tariff and rerate".into(),
             });
         }
+        let agent = cdr.agent.take();
+        self.earn(time, &mut cdr, agent);
         if cdr.record.answered_ms == NEVER && !cdr.costs() {
             cdr.billing_mode = BillingMode::None;
         }

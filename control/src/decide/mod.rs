@@ -17,6 +17,7 @@ mod abuse;
 mod access;
 pub mod account;
 mod admit;
+mod agent;
 mod answered;
 pub(crate) mod books;
 mod callee;
@@ -77,6 +78,7 @@ use link::{CallRecord, Order};
 use rating::{Money, Terms};
 
 use crate::Time;
+use crate::agent::Agent;
 use crate::journal::{Event, Journal, Severity};
 use crate::package::Cover;
 use crate::shown::{AskFigures, RegistrationFigures, SpillFigures};
@@ -103,6 +105,8 @@ struct Live {
     granted: credit::Grant,
     /// What packages pay for of it.
     cover: Cover,
+    /// Who earns on it.
+    agent: Option<Agent>,
     /// When it was admitted, or found running.
     since: link::Instant,
     /// Routing gateways that it may go to yet without another word of ours.
@@ -187,6 +191,8 @@ pub struct Office {
     departed: departed::Departed,
     watched: account::Watched,
     subscriptions: package::Subscriptions,
+    /// Who earns on calls of a former control, until it is found whether they still run.
+    awaiting_agents: HashMap<[u64; 2], Agent>,
     /// What was set right of records a moment ago.
     corrected: correct::Recent,
     chance: Chance,
@@ -252,6 +258,9 @@ impl Office {
         office.watched = account::Watched::restore(loaded.spent);
         let covers = loaded.opened.iter().filter(|opened| !opened.cover.is_empty());
         let covers = covers.map(|opened| (opened.record.id, opened.cover.clone())).collect();
+        let agents = loaded.opened.iter();
+        let agents = agents.filter_map(|opened| Some((opened.record.id, opened.agent?)));
+        office.awaiting_agents = agents.collect();
         office.heartbeat.opened = loaded.opened;
         office.heartbeat.last_us = loaded.heartbeat_us;
         office.state.booked = loaded.booked.into_iter().collect();
@@ -315,6 +324,7 @@ impl Office {
         let account = customer.map_or(0, |customer| customer.gateway.account);
         let routing = record.attempts().last().map_or(0, |attempt| attempt.gateway);
         let terms = Terms::from_words(&record.customer_terms.words);
+        let agent = self.awaiting_agents.remove(&record.id);
         let cover = self.awaited_cover(record.id).unwrap_or_default();
         let (granted, cover) = self.granted_before(time, terms.as_ref(), record, cover);
         let since = time.now;
@@ -328,6 +338,7 @@ impl Office {
             terms,
             granted,
             cover,
+            agent,
             since,
             may_try,
             asked: None,

@@ -17,6 +17,7 @@ use crate::reconcile::News;
 
 mod abuse;
 mod accounts;
+mod agents;
 mod announcements;
 mod books;
 mod credit;

@@ -76,6 +76,7 @@ impl Office {
         let mut cdr = self.cdr(record);
         // Whoever was admitted pays, whatever became of the gateways since.
         (cdr.customer, cdr.vendor) = (opened.customer, opened.vendor);
+        cdr.agent = opened.agent;
         self.write_end(time, cdr, cover);
     }
 

@@ -40,7 +40,9 @@ pub enum Measure {
     Cost,
     /// Tax on these.
     VendorTax,
-    /// Revenue less cost.
+    /// What agents earned.
+    Earnings,
+    /// Revenue less cost and what agents earned.
     Profit,
     /// The balance before.
     Opening,
@@ -52,23 +54,32 @@ pub enum Measure {
     Refunds,
     /// What was set right.
     Corrections,
+    /// What subscriptions cost.
+    Rents,
+    /// What calls cost less than packages ask for.
+    Packages,
+    /// What an agent earned.
+    Incomes,
     /// The balance after.
     Closing,
 }
 
 impl Measure {
     /// Those of balances.
-    pub const OF_BALANCES: [Self; 6] = [
+    pub const OF_BALANCES: [Self; 9] = [
         Self::Opening,
         Self::Payments,
         Self::Charges,
         Self::Refunds,
         Self::Corrections,
+        Self::Rents,
+        Self::Packages,
+        Self::Incomes,
         Self::Closing,
     ];
 
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::Attempts,
         Self::Answered,
         Self::Asr,
@@ -82,12 +93,16 @@ impl Measure {
         Self::Tax,
         Self::Cost,
         Self::VendorTax,
+        Self::Earnings,
         Self::Profit,
         Self::Opening,
         Self::Payments,
         Self::Charges,
         Self::Refunds,
         Self::Corrections,
+        Self::Rents,
+        Self::Packages,
+        Self::Incomes,
         Self::Closing,
     ];
 
@@ -108,12 +123,16 @@ impl Measure {
             Self::Tax => "tax",
             Self::Cost => "cost",
             Self::VendorTax => "vendor_tax",
+            Self::Earnings => "earnings",
             Self::Profit => "profit",
             Self::Opening => "opening",
             Self::Payments => "payments",
             Self::Charges => "charges",
             Self::Refunds => "refunds",
             Self::Corrections => "corrections",
+            Self::Rents => "rents",
+            Self::Packages => "packages",
+            Self::Incomes => "incomes",
             Self::Closing => "closing",
         }
     }
@@ -137,12 +156,16 @@ impl Measure {
             Self::Tax => "Tax on customers' fees",
             Self::Cost => "Vendors' fees without tax",
             Self::VendorTax => "Tax on vendors' fees",
-            Self::Profit => "Revenue less cost",
+            Self::Earnings => "What agents earned on these calls",
+            Self::Profit => "Revenue less cost, and less what agents earned",
             Self::Opening => "The balance before",
             Self::Payments => "Payments between",
             Self::Charges => "Charges of calls between, negative",
             Self::Refunds => "Refunds between, negative",
             Self::Corrections => "Corrections between, either",
+            Self::Rents => "Rents of subscriptions between, negative",
+            Self::Packages => "What calls cost less than packages ask for, negative",
+            Self::Incomes => "What an agent earned on calls between, either",
             Self::Closing => "The balance after",
         }
     }
@@ -150,8 +173,8 @@ impl Measure {
     /// Whether it is an amount.
     #[must_use]
     pub fn is_money(self) -> bool {
-        use Measure::{Cost, Profit, Revenue, Tax, VendorTax};
-        matches!(self, Revenue | Tax | Cost | VendorTax | Profit)
+        use Measure::{Cost, Earnings, Profit, Revenue, Tax, VendorTax};
+        matches!(self, Revenue | Tax | Cost | VendorTax | Earnings | Profit)
             || Self::OF_BALANCES.contains(&self)
     }
 
@@ -198,6 +221,8 @@ pub struct Purse {
     pub cost: i128,
     /// Tax on these.
     pub vendor_tax: i128,
+    /// What agents earned.
+    pub earnings: i128,
 }
 
 impl Purse {
@@ -206,6 +231,7 @@ impl Purse {
         self.tax += other.tax;
         self.cost += other.cost;
         self.vendor_tax += other.vendor_tax;
+        self.earnings += other.earnings;
     }
 }
 
@@ -268,12 +294,16 @@ impl Sum {
             Measure::Tax => amount(purse.tax)?,
             Measure::Cost => amount(purse.cost)?,
             Measure::VendorTax => amount(purse.vendor_tax)?,
-            Measure::Profit => amount(purse.revenue - purse.cost)?,
+            Measure::Earnings => amount(purse.earnings)?,
+            Measure::Profit => amount(purse.revenue - purse.cost - purse.earnings)?,
             Measure::Opening
             | Measure::Payments
             | Measure::Charges
             | Measure::Refunds
             | Measure::Corrections
+            | Measure::Rents
+            | Measure::Packages
+            | Measure::Incomes
             | Measure::Closing => Value::Null,
         })
     }

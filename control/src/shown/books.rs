@@ -139,13 +139,13 @@ pub struct CorrectionShown {
 pub struct LedgerShown {
     /// When.
     pub at: Moment,
-    /// `payment`, `charge`, `refund`, `correction`, `rent` or `package`.
+    /// `payment`, `charge`, `refund`, `correction`, `rent`, `package` or `income`.
     pub kind: String,
     /// Negative takes away.
     pub amount: Decimal,
     /// The balance after it.
     pub balance: Decimal,
-    /// What moved the other way: `cash`, `settled`, `revenue`, `cost`, `correction` or `subscriptions`.
+    /// What moved the other way: `cash`, `settled`, `revenue`, `cost`, `correction`, `subscriptions` or `agents`.
     pub counter: String,
     /// A request id, or the record and the side charged.
     pub reference: String,
@@ -180,6 +180,8 @@ pub struct StatementShown {
     pub rents: Decimal,
     /// Negative: what calls cost less than packages ask for.
     pub packages: Decimal,
+    /// Either: what an agent earned on calls.
+    pub incomes: Decimal,
     /// How many entries.
     pub entries: u64,
     /// The balance in the end.

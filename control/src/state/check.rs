@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::State;
 use super::derive::sources;
-use super::entity::{Entity, Kind, Mapping, Phone, Subscription};
+use super::entity::{Account, Entity, Kind, Mapping, Phone, Subscription};
 use super::secret::{Password, Policy};
 use crate::Refusal;
 
@@ -72,6 +72,7 @@ impl State {
             }
             Entity::Routing(gateway) => self.check_money(&gateway.account, &gateway.tariff),
             Entity::Account(new) => {
+                self.check_agent(new)?;
                 let old = self.account(&new.name).map_or(&new.currency, |old| &old.currency);
                 if *old == new.currency {
                     return Ok(());
@@ -117,6 +118,43 @@ impl State {
             "tariff: {:?} is in {} and account {:?} in {}; name one in the same currency",
             tariff.name, tariff.currency, account.name, account.currency
         )))
+    }
+
+    /// Agent and tariff exist and speak of the account's money.
+    fn check_agent(&self, account: &Account) -> Result<(), Refusal> {
+        let other = |field: &str, name: &str, currency: &str| {
+            Refusal::invalid(format!(
+                "{field}: {name:?} is in {currency} and account {:?} in {}; name one in the same currency",
+                account.name, account.currency
+            ))
+        };
+        if !account.agent.is_empty() {
+            let agent = self.account(&account.agent)?;
+            if agent.role != "agent" {
+                let detail = format!("agent: {:?} is a {}", agent.name, agent.role);
+                return Err(Refusal::invalid(detail));
+            }
+            if agent.currency != account.currency {
+                return Err(other("agent", &agent.name, &agent.currency));
+            }
+        }
+        let was_agent = self.account(&account.name).is_ok_and(|old| old.role == "agent");
+        if was_agent && account.role != "agent" {
+            let has = |it: &Entity| it.refers_to(Kind::Account, &account.name);
+            if self.documents(Kind::Account).any(has) {
+                let detail = "role: customers have this agent; give them another one first";
+                return Err(Refusal::invalid(detail));
+            }
+        }
+        if account.tariff.is_empty() {
+            return Ok(());
+        }
+        let tariff = self.tariff_head(&account.tariff)?;
+        if tariff.currency == account.currency {
+            Ok(())
+        } else {
+            Err(other("tariff", &tariff.name, &tariff.currency))
+        }
     }
 
     /// Account and package exist, speak of the same money, and stay.

@@ -89,6 +89,8 @@ pub struct Charged {
     pub customer: u32,
     /// Who is paid; 0: nobody.
     pub vendor: u32,
+    /// Who earns on it; 0: nobody.
+    pub agent: u32,
     /// What it cost at its end.
     pub amounts: Amounts,
     /// What that follows from.
@@ -114,6 +116,8 @@ pub struct Correction {
     pub customer: u32,
     /// Who is paid.
     pub vendor: u32,
+    /// Who earns on it; 0: nobody.
+    pub agent: u32,
     /// What the call cost before it.
     pub old: Amounts,
     /// What it costs since.

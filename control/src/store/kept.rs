@@ -19,6 +19,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::sqlite::{geo_bytes, geo_set};
 use super::{Amounts, BothTerms, Correction, LedgerEntry, Located, ParameterChange};
+use crate::agent::Agent;
 use crate::cdr::{Aggregate, BillingMode, Cdr};
 use crate::journal::{Event, Severity};
 use crate::package::Cover;
@@ -221,11 +222,11 @@ impl<'de> Deserialize<'de> for Amounts {
 
 impl Serialize for Correction {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let Self { id, request_id, at_us, who, reason, customer, vendor, .. } = self;
+        let Self { id, request_id, at_us, who, reason, customer, vendor, agent, .. } = self;
         let Self { old, new, terms: BothTerms { customer: sold, vendor: bought }, entries, .. } =
             self;
         let words = [sold, bought].map(|terms| terms.map(|terms| terms.to_words()));
-        let call = (id, customer, vendor);
+        let call = (id, customer, vendor, agent);
         (call, request_id, at_us, who, reason, old, new, words, entries).serialize(out)
     }
 }
@@ -234,11 +235,24 @@ impl<'de> Deserialize<'de> for Correction {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let (call, request_id, at_us, who, reason, old, new, words, entries) =
             Deserialize::deserialize(from)?;
-        let (id, customer, vendor) = call;
+        let (id, customer, vendor, agent) = call;
         let words: [Option<[u64; WORDS]>; 2] = words;
         let [sold, bought] = words.map(|words| words.and_then(|words| Terms::from_words(&words)));
         let terms = BothTerms { customer: sold, vendor: bought };
-        Ok(Self { id, request_id, at_us, who, reason, customer, vendor, old, new, terms, entries })
+        Ok(Self {
+            id,
+            request_id,
+            at_us,
+            who,
+            reason,
+            customer,
+            vendor,
+            agent,
+            old,
+            new,
+            terms,
+            entries,
+        })
     }
 }
 
@@ -339,6 +353,13 @@ struct CdrKept<A> {
     cover: Cover,
     #[serde(default)]
     covered: Vec<CoveredShown>,
+    #[serde(default)]
+    agent: Option<Agent>,
+    #[serde(default)]
+    agent_account: String,
+    /// What the call costs him and brings him, billionths.
+    #[serde(default)]
+    earned: (i64, i64),
 }
 
 impl Serialize for Cdr {
@@ -359,6 +380,10 @@ impl Serialize for Cdr {
             aggregate,
             cover,
             covered,
+            agent,
+            agent_account,
+            agent_charge,
+            agent_income,
         } = self.clone();
         let kept = CdrKept {
             record: digits(record.as_bytes()),
@@ -376,6 +401,9 @@ impl Serialize for Cdr {
             aggregate: aggregate.map(|it| (it.source, it.calls)),
             cover,
             covered,
+            agent,
+            agent_account,
+            earned: (agent_charge.billionths(), agent_income.billionths()),
         };
         kept.serialize(out)
     }
@@ -403,6 +431,10 @@ impl<'de> Deserialize<'de> for Cdr {
             aggregate: kept.aggregate.map(|(source, calls)| Aggregate { source, calls }),
             cover: kept.cover,
             covered: kept.covered,
+            agent: kept.agent,
+            agent_account: kept.agent_account,
+            agent_charge: Money::from_billionths(kept.earned.0),
+            agent_income: Money::from_billionths(kept.earned.1),
         })
     }
 }

@@ -21,12 +21,21 @@ pub enum EntryKind {
     Rent,
     /// What calls cost less than a package asks for.
     Package,
+    /// What an agent earns on a call.
+    Income,
 }
 
 impl EntryKind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Payment, Self::Charge, Self::Refund, Self::Correction, Self::Rent, Self::Package];
+    pub const ALL: [Self; 7] = [
+        Self::Payment,
+        Self::Charge,
+        Self::Refund,
+        Self::Correction,
+        Self::Rent,
+        Self::Package,
+        Self::Income,
+    ];
 
     /// The word in ledgers.
     #[must_use]
@@ -38,6 +47,7 @@ impl EntryKind {
             Self::Correction => "correction",
             Self::Rent => "rent",
             Self::Package => "package",
+            Self::Income => "income",
         }
     }
 
@@ -63,17 +73,20 @@ pub enum Counter {
     Correction,
     /// What subscriptions brought.
     Subscriptions,
+    /// What agents earned.
+    Agents,
 }
 
 impl Counter {
     /// Every counter-account.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Cash,
         Self::Settled,
         Self::Revenue,
         Self::Cost,
         Self::Correction,
         Self::Subscriptions,
+        Self::Agents,
     ];
 
     /// The word in ledgers.
@@ -86,6 +99,7 @@ impl Counter {
             Self::Cost => "cost",
             Self::Correction => "correction",
             Self::Subscriptions => "subscriptions",
+            Self::Agents => "agents",
         }
     }
 
@@ -207,4 +221,6 @@ pub struct Books {
     pub sold: Vec<(u32, i64)>,
     /// What complete records charged for each vendor.
     pub bought: Vec<(u32, i64)>,
+    /// What complete records brought each agent.
+    pub earned: Vec<(u32, i64)>,
 }

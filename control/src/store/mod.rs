@@ -20,6 +20,7 @@ use link::CallRecord;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::agent::Agent;
 use crate::cdr::Cdr;
 use crate::foreign::dispute::Bought;
 use crate::journal::Event;
@@ -280,6 +281,8 @@ pub struct Opened {
     pub vendor: u32,
     /// What packages pay for of it.
     pub cover: Cover,
+    /// Who earns on it.
+    pub agent: Option<Agent>,
 }
 
 /// What the loop begins with.

@@ -94,6 +94,10 @@ const MIGRATIONS: &[&str] = &["
 ", corrections::TABLE, "
     CREATE TABLE standing (subscription INTEGER PRIMARY KEY, body TEXT NOT NULL);
     ALTER TABLE opened ADD COLUMN cover TEXT;
+    ALTER TABLE opened ADD COLUMN agent TEXT;
+    ALTER TABLE cdr ADD COLUMN agent INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE cdr ADD COLUMN agent_income INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE correction ADD COLUMN agent INTEGER NOT NULL DEFAULT 0;
 "];
 
 /// How long another connection's lock is waited for.
@@ -300,14 +304,18 @@ fn load_books(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
 
 /// Calls without an end, and when they still went on.
 fn load_calls(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
-    let query = "SELECT id, customer, vendor, record, cover FROM opened";
-    let read =
-        |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
-    for (id, customer, vendor, record, cover) in rows(db, query, read)? {
-        let (id, record, cover): (String, Vec<u8>, Option<String>) = (id, record, cover);
+    let query = "SELECT id, customer, vendor, record, cover, agent FROM opened";
+    let read = |row: &Row<'_>| {
+        let parts = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?);
+        Ok(parts)
+    };
+    for (id, customer, vendor, record, cover, agent) in rows(db, query, read)? {
+        let (id, record): (String, Vec<u8>) = (id, record);
+        let (cover, agent): (Option<String>, Option<String>) = (cover, agent);
+        let agent = agent.map(|agent| from_json(&agent)).transpose()?;
         let cover = cover.map_or_else(|| Ok(Cover::default()), |cover| from_json(&cover))?;
         match CallRecord::read_from_bytes(&record) {
-            Ok(record) => loaded.opened.push(Opened { record, customer, vendor, cover }),
+            Ok(record) => loaded.opened.push(Opened { record, customer, vendor, cover, agent }),
             // Of a release with other records, which was stopped before it was drained.
             Err(_) => tracing::error!(call = id, "opened_call_unreadable"),
         }

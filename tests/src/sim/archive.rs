@@ -109,11 +109,12 @@ impl Archive {
                 }
             }
             Change::CdrStart(cdr) => {
-                let Cdr { record, customer, vendor, ref cover, .. } = **cdr;
+                let Cdr { record, customer, vendor, ref cover, agent, .. } = **cdr;
                 self.starts.insert(record.id);
                 if !self.ends.contains_key(&record.id) {
                     let cover = cover.clone();
-                    self.opened.insert(record.id, Opened { record, customer, vendor, cover });
+                    self.opened
+                        .insert(record.id, Opened { record, customer, vendor, cover, agent });
                 }
             }
             Change::Covered(id, cover) => {

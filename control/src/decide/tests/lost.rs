@@ -31,13 +31,13 @@ fn a_call_that_vanished_with_its_memory_is_charged_to_the_last_heartbeat() {
     let account = |name| desk.office.state.account(name).unwrap().id;
     let (customer, vendor) = (account("customer"), account("vendor"));
     desk.office.heartbeat.opened =
-        vec![Opened { record: start, customer, vendor, cover: Default::default() }];
+        vec![Opened { record: start, customer, vendor, cover: Default::default(), agent: None }];
     // The vendor answered after a second; the last heartbeat came 30 s later.
     desk.office.heartbeat.last_us = 36_000_000;
     desk.office.end_vanished(desk.time);
     assert!(desk.settle().ends.is_empty(), "it runs");
     desk.office.heartbeat.opened =
-        vec![Opened { record: start, customer, vendor, cover: Default::default() }];
+        vec![Opened { record: start, customer, vendor, cover: Default::default(), agent: None }];
     desk.office.release(admit.record);
     desk.office.end_vanished(desk.time);
     desk.office.end_vanished(desk.time);
@@ -61,8 +61,13 @@ fn a_call_that_vanished_is_charged_beyond_its_first_slice_as_far_as_there_is_mon
         let account = |name| desk.office.state.account(name).unwrap().id;
         let (customer, vendor) = (account("customer"), account("vendor"));
         desk.office.release(admit.record);
-        desk.office.heartbeat.opened =
-            vec![Opened { record: start, customer, vendor, cover: Default::default() }];
+        desk.office.heartbeat.opened = vec![Opened {
+            record: start,
+            customer,
+            vendor,
+            cover: Default::default(),
+            agent: None,
+        }];
         desk.office.heartbeat.last_us =
             5_000_000 + u64::from(start.answered_ms) * 1_000 + 90_000_000;
         desk.office.end_vanished(desk.time);

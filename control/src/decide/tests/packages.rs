@@ -373,7 +373,7 @@ fn what_a_subscription_cannot_be_is_refused_by_its_field() {
         desk.subscribe(&format!("s{number}"), "gold", json!({}));
     }
     let no = desk.post("subscription", body).unwrap_err();
-    assert_eq!((no.status, no.title.as_ref()), (409, "too many subscriptions"));
+    assert_eq!((no.status, no.title), (409, "too many subscriptions"));
 }
 
 /// A desk whose office dies and comes back from what is in a database.

@@ -12,7 +12,7 @@ use crate::shown::Decimal;
 use crate::state::moment::When;
 use crate::state::word::Recording;
 
-/// Who is charged: a customer, or paid: a vendor.
+/// Who is charged: a customer; paid: a vendor; or earns on customers' calls: an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
@@ -22,8 +22,14 @@ pub struct Account {
     pub id: u32,
     /// Its name.
     pub name: String,
-    /// `customer` or `vendor`.
+    /// `customer`, `vendor` or `agent`.
     pub role: String,
+    /// Of a customer: the agent who earns on its calls; empty: nobody.
+    #[serde(default)]
+    pub agent: String,
+    /// Of an agent: the tariff that calls of his customers cost him by; empty: he earns nothing.
+    #[serde(default)]
+    pub tariff: String,
     /// ISO 4217.
     #[serde(default = "euro")]
     pub currency: String,
@@ -109,8 +115,14 @@ impl Account {
 
     /// Values that types cannot rule out.
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        if !matches!(self.role.as_str(), "customer" | "vendor") {
-            return Err(Refusal::invalid("role: customer or vendor"));
+        if !matches!(self.role.as_str(), "customer" | "vendor" | "agent") {
+            return Err(Refusal::invalid("role: customer, vendor or agent"));
+        }
+        if !self.agent.is_empty() && self.role != "customer" {
+            return Err(Refusal::invalid("agent: customers have one, nobody else"));
+        }
+        if !self.tariff.is_empty() && self.role != "agent" {
+            return Err(Refusal::invalid("tariff: of agents; customers' gateways name their own"));
         }
         if self.credit.is_some_and(|credit| credit < Money::ZERO) {
             return Err(Refusal::invalid("credit: not negative; null is without limit"));

@@ -345,6 +345,7 @@ impl Entity {
             Self::Sheet(mapping) => (&mapping.account, "", ""),
             Self::Record(mapping) => (&mapping.account, "", ""),
             Self::Subscription(subscription) => (&subscription.account, "", ""),
+            Self::Account(account) => (&account.agent, &account.tariff, ""),
             _ => return false,
         };
         match kind {

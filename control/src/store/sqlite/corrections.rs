@@ -33,13 +33,13 @@ const COLUMNS: &str = "request_id, terms, vendor_terms, old_charge, old_tax, old
     old_billed_s, old_vendor_billed_s, charge, tax, vendor_charge, vendor_tax, billed_s, vendor_billed_s";
 
 /// Of a record's row, in the order of [`charged`].
-pub(super) const CHARGED: &str = "started_us, customer, vendor, charge, tax, vendor_charge, vendor_tax, billed_s, vendor_billed_s, body";
+pub(super) const CHARGED: &str = "started_us, customer, vendor, charge, tax, vendor_charge, vendor_tax, billed_s, vendor_billed_s, body, agent";
 
 /// A correction and its entries; one with the same request id is the same one.
 pub(super) fn put(db: &Connection, it: &Correction) -> Result<(), rusqlite::Error> {
     let sql = format!(
-        "INSERT OR IGNORE INTO correction (cdr, at_us, who, reason, customer, vendor, {COLUMNS})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)"
+        "INSERT OR IGNORE INTO correction (cdr, at_us, who, reason, customer, vendor, {COLUMNS}, agent)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)"
     );
     let text = |terms: Option<Terms>| terms.map(|terms| words_text(&terms.to_words()));
     let Correction { old, new, terms, .. } = it;
@@ -65,6 +65,7 @@ pub(super) fn put(db: &Connection, it: &Correction) -> Result<(), rusqlite::Erro
         new.vendor_tax.billionths(),
         new.billed_s.cast_signed(),
         new.vendor_billed_s.cast_signed(),
+        it.agent,
     ])?;
     it.entries.iter().try_for_each(|entry| ledger::put(db, entry))
 }
@@ -127,6 +128,7 @@ pub(super) fn charged(
         vendor_hold_ms: number("vendor_hold_ms").unwrap_or(0),
         customer: row.get(first + 1).map_err(history)?,
         vendor: row.get(first + 2).map_err(history)?,
+        agent: row.get(first + 10).map_err(history)?,
         amounts: amounts(row, first + 3).map_err(history)?,
         terms: BothTerms {
             customer: terms_from_text(text("terms")),
@@ -159,6 +161,10 @@ pub(super) fn add(
         records::Side::Vendors => {
             "SELECT vendor, sum(vendor_charge + vendor_tax - old_vendor_charge - old_vendor_tax)
              FROM correction GROUP BY 1"
+        }
+        // What the call costs him stays, so he earns by what the customer's charge changed.
+        records::Side::Agents => {
+            "SELECT agent, sum(charge - old_charge) FROM correction WHERE agent <> 0 GROUP BY 1"
         }
     };
     let mut statement = db.prepare(sql)?;
@@ -203,6 +209,9 @@ pub(super) fn tell(db: &Connection, id: &str, body: &mut Value) -> Result<(), ru
     let new = last.new;
     let terms = found.iter().fold(BothTerms::default(), |terms, (_, it)| it.terms.or(terms));
     let caller = fields.get("caller_billed").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let income = fields.get("agent_income").and_then(Value::as_str);
+    let income: Option<Money> = income.and_then(|income| income.parse().ok());
+    let income = income.filter(|_| fields.get("agent").is_some_and(|agent| !agent.is_null()));
     let mut set = |field: &str, value: Value| drop(fields.insert(field.to_owned(), value));
     for (field, amount) in [
         ("charge", new.charge),
@@ -211,6 +220,12 @@ pub(super) fn tell(db: &Connection, id: &str, body: &mut Value) -> Result<(), ru
         ("vendor_tax", new.vendor_tax),
     ] {
         set(field, amount.to_string().into());
+    }
+    // What the call costs the agent stays; he earns by what the customer's charge changed.
+    let was = found.first().map_or(Money::ZERO, |(_, first)| first.old.charge);
+    if let Some(income) = income {
+        let income = income.plus(new.charge).and_then(|income| income.minus(was));
+        set("agent_income", income.unwrap_or_default().to_string().into());
     }
     set("billed_s", new.billed_s.into());
     set("vendor_billed_s", new.vendor_billed_s.into());

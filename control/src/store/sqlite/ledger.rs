@@ -165,6 +165,7 @@ impl Reader {
             last: all(&moment, last, pair)?,
             sold: charged(&moment, Side::Customers).map_err(history)?,
             bought: charged(&moment, Side::Vendors).map_err(history)?,
+            earned: charged(&moment, Side::Agents).map_err(history)?,
         })
     }
 }

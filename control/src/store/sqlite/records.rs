@@ -24,14 +24,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const COLUMNS: &str =
     "billing_mode, gateway, vendor_gateway, customer, vendor, caller, callee, source,
     answered_ms, hold_ms, status, end_reason, ended_by, billed_s, charge, tax,
-    vendor_billed_s, vendor_charge, vendor_tax, body";
+    vendor_billed_s, vendor_charge, vendor_tax, body, agent, agent_income";
 
 /// The values of [`COLUMNS`], behind two moments and the id.
-const VALUES: &str =
-    "?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23";
+const VALUES: &str = "?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25";
 
 /// Brings the records of a release without days to theirs; nothing is left to do after the first time.
 pub(super) fn sort_by_day(db: &Connection) -> Result<(), rusqlite::Error> {
+    add_agents(db)?;
     let ended = "started_us + coalesce(ended_ms, 0) * 1000";
     let day = format!("CAST(strftime('%Y%m%d', ({ended}) / 1000000, 'unixepoch') AS INTEGER)");
     let days = format!("SELECT DISTINCT {day} FROM cdr WHERE complete = 1");
@@ -46,6 +46,20 @@ pub(super) fn sort_by_day(db: &Connection) -> Result<(), rusqlite::Error> {
              DELETE FROM cdr WHERE complete = 1 AND {day} = {of};"
         ))?;
         step.commit()?;
+    }
+    Ok(())
+}
+
+/// Gives the tables of days of before there were agents their columns.
+fn add_agents(db: &Connection) -> Result<(), rusqlite::Error> {
+    for day in days(db)? {
+        let has = format!("SELECT 1 FROM pragma_table_info('cdr_{day}') WHERE name = 'agent'");
+        if db.query_row(&has, [], |_| Ok(())).optional()?.is_none() {
+            db.execute_batch(&format!(
+                "ALTER TABLE cdr_{day} ADD COLUMN agent_income INTEGER NOT NULL DEFAULT 0;
+                 ALTER TABLE cdr_{day} ADD COLUMN agent INTEGER NOT NULL DEFAULT 0;"
+            ))?;
+        }
     }
     Ok(())
 }
@@ -72,7 +86,8 @@ pub(super) fn create(db: &Connection, day: u32) -> Result<(), rusqlite::Error> {
             status INTEGER NOT NULL, end_reason TEXT NOT NULL, ended_by TEXT NOT NULL,
             billed_s INTEGER NOT NULL, charge INTEGER NOT NULL, tax INTEGER NOT NULL,
             vendor_billed_s INTEGER NOT NULL, vendor_charge INTEGER NOT NULL,
-            vendor_tax INTEGER NOT NULL, body TEXT NOT NULL);
+            vendor_tax INTEGER NOT NULL, body TEXT NOT NULL,
+            agent INTEGER NOT NULL DEFAULT 0, agent_income INTEGER NOT NULL DEFAULT 0);
          CREATE INDEX IF NOT EXISTS cdr_{day}_ended ON cdr_{day} (ended_us, id);
          CREATE INDEX IF NOT EXISTS cdr_{day}_customer ON cdr_{day} (customer, ended_us, id);"
     ))
@@ -97,6 +112,11 @@ pub(super) fn charged(db: &Connection, side: Side) -> Result<Vec<(u32, i64)>, ru
             Side::Vendors => {
                 format!("SELECT vendor, sum(vendor_charge + vendor_tax) FROM cdr_{day} GROUP BY 1")
             }
+            Side::Agents => {
+                format!(
+                    "SELECT agent, sum(agent_income) FROM cdr_{day} WHERE agent <> 0 GROUP BY 1"
+                )
+            }
         };
         let mut statement = db.prepare(&sums_of_day)?;
         for sum in statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))? {
@@ -114,6 +134,7 @@ pub(super) fn charged(db: &Connection, side: Side) -> Result<Vec<(u32, i64)>, ru
 pub(super) enum Side {
     Customers,
     Vendors,
+    Agents,
 }
 
 /// Whether a table of these days has the end of this record.
@@ -148,11 +169,12 @@ pub(super) fn put_start(db: &Connection, days: &[u32], cdr: &Cdr) -> Result<(), 
     write(db, &sql, cdr, &id)?;
     let cover = (!cdr.cover.is_empty()).then(|| serde_json::to_string(&cdr.cover));
     let cover = cover.and_then(Result::ok);
+    let agent = cdr.agent.and_then(|agent| serde_json::to_string(&agent).ok());
     db.prepare_cached(
-        "INSERT OR REPLACE INTO opened (id, customer, vendor, record, cover)
-         VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT OR REPLACE INTO opened (id, customer, vendor, record, cover, agent)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
-    .execute(params![id, cdr.customer, cdr.vendor, cdr.record.as_bytes(), cover])
+    .execute(params![id, cdr.customer, cdr.vendor, cdr.record.as_bytes(), cover, agent])
     .map(|_| ())
 }
 
@@ -210,7 +232,9 @@ fn write(db: &Connection, sql: &str, cdr: &Cdr, id: &str) -> Result<(), rusqlite
         cdr.vendor_charge.billed_s.cast_signed(),
         cdr.vendor_charge.fee.billionths(),
         cdr.vendor_charge.tax.billionths(),
-        cdr.text()
+        cdr.text(),
+        cdr.agent.map_or(0, |agent| agent.account),
+        cdr.agent_income.billionths()
     ];
     statement.execute(values).map(|_| ())
 }

@@ -25,18 +25,23 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// Rows that one report can have.
 const ROWS_MAX: usize = 50_000;
 
-/// What a call costs: billed seconds of both sides, fee and tax of the customer, then of the vendor, as they were set
-/// right last, if any record was.
-fn charges(are_corrected: bool) -> [String; 6] {
-    let columns = ["billed_s", "vendor_billed_s", "charge", "tax", "vendor_charge", "vendor_tax"];
-    columns.map(|column| {
+/// What a call costs: billed seconds of both sides, fee and tax of the customer, then of the vendor, and what it brings
+/// an agent, as they were set right last, if any record was.
+fn charges(are_corrected: bool) -> [String; 7] {
+    let column = |column: &str| {
         if !are_corrected {
             return format!("r.{column}");
         }
         let last =
             format!("SELECT {column} FROM correction WHERE cdr = r.id ORDER BY id DESC LIMIT 1");
         format!("coalesce(({last}), r.{column})")
-    })
+    };
+    let charge = column("charge");
+    // What the call costs an agent stays, so he earns by what the customer's charge changed.
+    let income = format!("iif(r.agent = 0, 0, r.agent_income + {charge} - r.charge)");
+    let [billed_s, vendor_billed_s, tax] = ["billed_s", "vendor_billed_s", "tax"].map(column);
+    let [cost, vendor_tax] = ["vendor_charge", "vendor_tax"].map(column);
+    [billed_s, vendor_billed_s, charge, tax, cost, vendor_tax, income]
 }
 
 /// Whether anything was ever set right.
@@ -102,8 +107,11 @@ impl Question {
             let told = kind.has_money() || kind.dimensions.contains(&dimension);
             if told { format!("r.{column}") } else { "0".to_owned() }
         };
-        let mut keys =
-            vec![whose(Dimension::Account, "customer"), whose(Dimension::VendorAccount, "vendor")];
+        let mut keys = vec![
+            whose(Dimension::Account, "customer"),
+            whose(Dimension::VendorAccount, "vendor"),
+            whose(Dimension::Agent, "agent"),
+        ];
         let texts = kind.dimensions.iter().filter_map(|it| text_of(*it, reads, asked.area_digits));
         keys.extend(texts);
         let columns: Vec<String> =
@@ -147,6 +155,7 @@ fn is_read(reads: Reads) -> &'static str {
     match reads {
         Reads::Calls | Reads::Attempts => "r.billing_mode <> 'illegal'",
         Reads::Failures => "r.billing_mode <> 'illegal' AND r.answered_ms IS NULL",
+        Reads::Agents => "r.agent <> 0",
         Reads::Illegal => "r.billing_mode = 'illegal'",
         Reads::Ledger => "0",
     }
@@ -155,7 +164,7 @@ fn is_read(reads: Reads) -> &'static str {
 /// What tells rows apart, as text. `None`: accounts, which go by their numbers.
 fn text_of(dimension: Dimension, reads: Reads, digits: Option<usize>) -> Option<String> {
     Some(match dimension {
-        Dimension::Account | Dimension::VendorAccount => return None,
+        Dimension::Account | Dimension::VendorAccount | Dimension::Agent => return None,
         Dimension::VendorGateway if reads == Reads::Attempts => {
             "a.value ->> '$.gateway'".to_owned()
         }
@@ -190,7 +199,7 @@ fn sums_of(kind: &Kind, are_corrected: bool) -> Vec<String> {
             sum("r.hold_ms"),
             "NULL".to_owned(),
         ),
-        Reads::Calls | Reads::Failures | Reads::Ledger => (
+        Reads::Calls | Reads::Failures | Reads::Agents | Reads::Ledger => (
             count("*"),
             count("r.answered_ms"),
             sum("r.hold_ms"),
@@ -205,7 +214,7 @@ fn sums_of(kind: &Kind, are_corrected: bool) -> Vec<String> {
 }
 
 /// Reads [`sums_of`], which begin at a column.
-fn read_sum(row: &Row<'_>, first: usize) -> Result<(Sum, [i128; 4]), rusqlite::Error> {
+fn read_sum(row: &Row<'_>, first: usize) -> Result<(Sum, [i128; 5]), rusqlite::Error> {
     let number = |at: usize| row.get::<_, i64>(first + at);
     let count = |at: usize| number(at).map(|count| u64::try_from(count).unwrap_or(0));
     let sum = Sum {
@@ -218,7 +227,7 @@ fn read_sum(row: &Row<'_>, first: usize) -> Result<(Sum, [i128; 4]), rusqlite::E
         vendor_billed_s: count(6)?,
         money: BTreeMap::new(),
     };
-    let money = [number(7)?, number(8)?, number(9)?, number(10)?];
+    let money = [number(7)?, number(8)?, number(9)?, number(10)?, number(11)?];
     Ok((sum, money.map(i128::from)))
 }
 
@@ -232,13 +241,14 @@ fn read_row(
     keys: usize,
     accounts: &Accounts,
 ) -> Result<(Vec<String>, Sum), rusqlite::Error> {
-    let (customer, vendor): (u32, u32) = (row.get(0)?, row.get(1)?);
-    let mut texts = 2;
+    let (customer, vendor, agent): (u32, u32, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let mut texts = 3;
     let mut key = Vec::new();
     for dimension in asked.kind.dimensions {
         key.push(match dimension {
             Dimension::Account => name_of(accounts, customer),
             Dimension::VendorAccount => name_of(accounts, vendor),
+            Dimension::Agent => name_of(accounts, agent),
             other => {
                 let text: Option<String> = row.get(texts)?;
                 let text = text.unwrap_or_default();
@@ -250,9 +260,10 @@ fn read_row(
             }
         });
     }
-    let (mut sum, [revenue, tax, cost, vendor_tax]) = read_sum(row, keys)?;
+    let (mut sum, [revenue, tax, cost, vendor_tax, earnings]) = read_sum(row, keys)?;
     if asked.kind.has_money() {
-        let paid = Purse { revenue, tax, ..Purse::default() };
+        // An agent has the currency of his customers.
+        let paid = Purse { revenue, tax, earnings, ..Purse::default() };
         sum.earn(currency_of(accounts, customer), paid);
         let owed = Purse { cost, vendor_tax, ..Purse::default() };
         sum.earn(currency_of(accounts, vendor), owed);
@@ -369,13 +380,13 @@ impl Reader {
         accounts: &Accounts,
     ) -> Result<(Vec<RowShown>, Vec<RowShown>), Refusal> {
         let only = asked.account.as_deref().map(|name| self.account(name)).transpose()?;
-        let mut found: BTreeMap<u32, [i128; 6]> = BTreeMap::new();
-        found.extend(accounts.keys().map(|id| (*id, [0; 6])));
+        let mut found: BTreeMap<u32, [i128; 9]> = BTreeMap::new();
+        found.extend(accounts.keys().map(|id| (*id, [0; 9])));
         for (id, moved) in moved(db, asked)? {
             found.insert(id, moved);
         }
         let mut items = BTreeMap::new();
-        let mut totals: BTreeMap<&str, [i128; 6]> = BTreeMap::new();
+        let mut totals: BTreeMap<&str, [i128; 9]> = BTreeMap::new();
         for (id, moved) in found.into_iter().filter(|(id, _)| only.is_none_or(|only| only == *id)) {
             let currency = currency_of(accounts, id);
             let total = totals.entry(currency).or_default();
@@ -389,8 +400,8 @@ impl Reader {
 }
 
 /// What moved each balance, in the order of [`Measure::OF_BALANCES`].
-fn moved(db: &Connection, asked: &Asked) -> Result<Vec<(u32, [i128; 6])>, Refusal> {
-    let kinds = ["payment", "charge", "refund", "correction"];
+fn moved(db: &Connection, asked: &Asked) -> Result<Vec<(u32, [i128; 9])>, Refusal> {
+    let kinds = ["payment", "charge", "refund", "correction", "rent", "package", "income"];
     let kinds = kinds.map(|kind| {
         format!("coalesce(sum(amount) FILTER (WHERE at_us >= ?1 AND kind = '{kind}'), 0)")
     });
@@ -400,7 +411,7 @@ fn moved(db: &Connection, asked: &Asked) -> Result<Vec<(u32, [i128; 6])>, Refusa
         kinds.join(", ")
     );
     let read = |row: &Row<'_>| {
-        let mut moved = [0_i128; 6];
+        let mut moved = [0_i128; 9];
         for (at, amount) in moved.iter_mut().enumerate() {
             *amount = i128::from(row.get::<_, i64>(at + 1)?);
         }
@@ -414,7 +425,7 @@ fn moved(db: &Connection, asked: &Asked) -> Result<Vec<(u32, [i128; 6])>, Refusa
 fn balance_row(
     account: Option<String>,
     currency: &str,
-    moved: &[i128; 6],
+    moved: &[i128; 9],
 ) -> Result<RowShown, Refusal> {
     let mut row = Map::new();
     if let Some(account) = account {

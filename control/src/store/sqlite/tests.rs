@@ -69,8 +69,13 @@ fn calls_without_an_end_and_the_last_heartbeat_outlive_a_restart() {
     store.commit(&[end, start(1), Change::CdrLost([2, 1]), Change::Heartbeat(9)]).unwrap();
     drop(store);
     let loaded = Sqlite::open(&path).unwrap().load().unwrap();
-    let expected =
-        Opened { record: cdr(3, 0).record, customer: 3, vendor: 4, cover: Cover::default() };
+    let expected = Opened {
+        record: cdr(3, 0).record,
+        customer: 3,
+        vendor: 4,
+        cover: Cover::default(),
+        agent: None,
+    };
     assert_eq!((loaded.opened, loaded.heartbeat_us), (vec![expected], 9));
 }
 
@@ -571,4 +576,24 @@ fn records_are_found_by_who_pays_who_is_paid_and_how_long_they_talked() {
     assert_eq!(ids(&list(number).unwrap()), [3], "of one that is deleted");
     let nobody = CdrFilter { account: Some("nobody".into()), ..CdrFilter::default() };
     assert_eq!(list(nobody).unwrap_err().status, 404);
+}
+
+#[test]
+fn a_day_of_before_there_were_agents_gets_their_columns() {
+    let path = file("before-agents");
+    let mut store = Sqlite::open(&path).unwrap();
+    store.commit(&[Change::CdrEnd(Box::new(cdr(1, 7)))]).unwrap();
+    let day = records::days(&store.connection).unwrap()[0];
+    for column in ["agent", "agent_income"] {
+        let gone = format!("ALTER TABLE cdr_{day} DROP COLUMN {column}");
+        store.connection.execute_batch(&gone).unwrap();
+    }
+    drop(store);
+    let mut store = Sqlite::open(&path).unwrap();
+    let agent = crate::agent::Agent { account: 5, terms: None };
+    let income = rating::Money::from_billionths(3);
+    let earned = Cdr { agent: Some(agent), agent_income: income, ..cdr(2, 7) };
+    store.commit(&[Change::CdrEnd(Box::new(earned))]).unwrap();
+    let books = Reader::open(&path).unwrap().books().unwrap();
+    assert_eq!((books.sold, books.earned), (vec![(0, 14)], vec![(5, 3)]));
 }
