@@ -3,6 +3,7 @@
 mod client;
 mod command;
 mod manual;
+mod migrate;
 mod render;
 mod sheet;
 
@@ -76,6 +77,9 @@ enum Noun {
     /// What calls cost.
     #[command(subcommand)]
     Cdr(command::cdr::Verb),
+    /// The exports of another switch.
+    #[command(subcommand)]
+    Migrate(migrate::Verb),
     // As in its file.
     Report(Box<command::report::Args>),
     /// Calls that were written to disk.
@@ -159,6 +163,7 @@ fn run(context: &Context, noun: Noun) -> Result<(), Failure> {
         Noun::Route(verb) => command::route::run(context, verb),
         Noun::Call(verb) => command::call::run(context, verb),
         Noun::Cdr(verb) => command::cdr::run(context, verb),
+        Noun::Migrate(verb) => migrate::run(context, verb),
         Noun::Report(args) => command::report::run(context, &args),
         Noun::Recording(verb) => command::recording::run(context, verb),
         Noun::Backup(verb) => command::backup::run(context, verb),

@@ -16,6 +16,7 @@ pub mod btmp;
 pub mod cdr;
 pub mod decide;
 pub mod driver;
+pub mod foreign;
 pub mod journal;
 pub mod machine;
 pub mod package;

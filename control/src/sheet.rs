@@ -9,8 +9,9 @@
 //! believes it), no range or list becomes more than [`CODES_MAX`] codes, and of wrong lines [`TOLD_MAX`] are told.
 
 mod book;
-mod cell;
-mod code;
+pub(crate) mod cell;
+pub(crate) mod code;
+pub(crate) mod column;
 pub mod compare;
 pub mod diff;
 mod line;
@@ -23,6 +24,7 @@ use rating::Money;
 use crate::Refusal;
 use crate::state::entity::{SheetMapping, Status};
 use crate::state::moment::When;
+use cell::Cell;
 use line::Reader;
 
 /// Lines of a file: as many as the largest .xlsx has.
@@ -138,23 +140,56 @@ pub struct Sheet {
     pub remarks: Remarks,
 }
 
+/// Where the lines of a file are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout<'m> {
+    /// Of an .xlsx: the name of the sheet in it, or its number from 1 on; empty: the first.
+    pub(crate) sheet: &'m str,
+    /// The line with the headers of the columns; 0: there is none.
+    pub(crate) header_line: u32,
+    /// Of a .csv: what stands between cells; none: what stands most often in the header.
+    pub(crate) delimiter: Option<u8>,
+}
+
+/// Who is handed the lines of a file.
+pub(crate) trait TakesLines {
+    /// The next line, by its number from 1 on.
+    fn handle_line(&mut self, line: u32, cells: &[Cell<'_>]) -> Result<(), Refusal>;
+    /// A line that could not even be cut into cells.
+    fn handle_broken(&mut self, line: u32, why: String);
+}
+
+/// Cuts a file into lines.
+///
+/// # Errors
+/// When it is no such file, is larger than it may be, or whoever takes the lines refuses it.
+pub(crate) fn cut(
+    bytes: &[u8],
+    layout: &Layout<'_>,
+    taker: &mut impl TakesLines,
+) -> Result<(), Refusal> {
+    match bytes {
+        [] => Err(Refusal::invalid("the file is empty; send a .csv or .xlsx")),
+        [b'P', b'K', 3 | 5, ..] => book::read(bytes, layout, taker),
+        [0xd0, 0xcf, 0x11, 0xe0, ..] => {
+            let what = "the file is an .xls, or locked by a password; save it as .xlsx or .csv";
+            Err(Refusal::invalid(what))
+        }
+        _ => text::read(bytes, layout, taker),
+    }
+}
+
 /// Reads a file.
 ///
 /// # Errors
 /// When it is no such file, is larger than it may be, or has no such columns. Lines that are wrong are no error.
 pub fn read(bytes: &[u8], mapping: &SheetMapping) -> Result<Sheet, Refusal> {
     let mut reader = Reader::new(mapping);
-    match bytes {
-        [] => return Err(Refusal::invalid("the file is empty; send a .csv or .xlsx")),
-        [b'P', b'K', 3 | 5, ..] => book::read(bytes, mapping, &mut reader)?,
-        [0xd0, 0xcf, 0x11, 0xe0, ..] => {
-            let what = "the file is an .xls, or locked by a password; save it as .xlsx or .csv";
-            return Err(Refusal::invalid(what));
-        }
-        _ => text::read(bytes, mapping, &mut reader)?,
-    }
+    let header_line = mapping.header_line;
+    let layout = Layout { sheet: &mapping.sheet, header_line, delimiter: None };
+    cut(bytes, &layout, &mut reader)?;
     reader.finish()
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,6 +4,8 @@
 
 pub mod backup;
 mod books;
+mod compare;
+mod dispute;
 mod firewall;
 mod package;
 mod quality;
@@ -25,6 +27,10 @@ use crate::state::entity::{Account, Mapping, Routing, TariffHead};
 pub use books::{
     AuditShown, BookedShown, CorrectedShown, CorrectionShown, CounterShown, DifferenceShown,
     LedgerShown, RerateShown, RerateSumShown, ReratedShown, StatementShown,
+};
+pub use compare::{CompareReport, ComparedShown, VerdictShown};
+pub use dispute::{
+    DifferenceOfCallShown, DisputeClassShown, DisputeReport, DisputeSumShown, billionths,
 };
 pub use firewall::{
     AbuseFigures, AbuserShown, CodeMade, CodeShown, DefenceFigures, DeniedShown, DriverCounter,

@@ -378,6 +378,8 @@ fn every_list_that_grows_comes_in_pages_of_one_shape() {
         node.ok("POST", "/user", &json!({"name": name, "role": "viewer"}));
         let mapping = json!({"name": name, "account": "vendor", "code": "Code", "rate": "Rate"});
         node.ok("POST", "/sheet/mapping", &mapping);
+        let mapping = json!({"name": name, "callee": "To", "start": "Start", "duration": "Sec"});
+        node.ok("POST", "/record/mapping", &mapping);
         node.ok("POST", "/package", &json!({ "name": name }));
         let subscription = json!({"name": name, "account": "customer", "package": name});
         node.ok("POST", "/subscription", &subscription);

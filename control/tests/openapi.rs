@@ -352,6 +352,18 @@ fn every_answer_is_what_the_document_says() {
         ),
         (
             "post",
+            "/record/mapping",
+            "/record/mapping",
+            json!({"name": "m", "callee": "To", "start": "Start", "duration": "Sec"}),
+        ),
+        (
+            "patch",
+            "/record/mapping/{name}",
+            "/record/mapping/m",
+            json!({"start_formats": ["epoch_s"], "delimiter": "|"}),
+        ),
+        (
+            "post",
             "/package",
             "/package",
             json!({"name": "p", "free_minutes": 100, "hours": ["mon-fri 08:00-19:00"]}),
@@ -390,6 +402,7 @@ fn every_answer_is_what_the_document_says() {
         ("/gateway/routing", "out"),
         ("/phone", "alice"),
         ("/sheet/mapping", "m"),
+        ("/record/mapping", "m"),
         ("/package", "p"),
         ("/subscription", "s"),
         ("/firewall/geo", "it"),

@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::export::{Format, export};
-use super::{Fields, Page};
+use super::{Fields, Page, dispute};
 use crate::client::escape;
 use crate::render::{self, Output};
 use crate::{Context, Failure};
@@ -69,6 +69,13 @@ pub(crate) enum Verb {
         #[arg(long)]
         request_id: String,
     },
+    /// Compare a vendor's file of call records, .csv or .xlsx, with ours.
+    Dispute(dispute::Dispute),
+    /// Rate the call records of another switch, .csv or .xlsx, by our tariffs, and say why fees differ.
+    Compare(dispute::Compare),
+    /// How other switches write their call records.
+    #[command(subcommand)]
+    Mapping(dispute::Mapping),
     /// Every matching record.
     Export {
         #[command(flatten)]
@@ -205,6 +212,9 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                 .set("request_id", Some(request_id));
             rerate(context, &filter.path_of("/cdr/rerate"), &fields)
         }
+        Verb::Dispute(asked) => dispute::dispute(context, asked),
+        Verb::Compare(asked) => dispute::compare(context, asked),
+        Verb::Mapping(verb) => dispute::mapping(context, verb),
         Verb::Export { filter, file: Some(file), format } => {
             let written = export(context, &filter.path(), &file, format)?;
             context.show(&written, &[])

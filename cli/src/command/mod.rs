@@ -5,6 +5,7 @@ pub(crate) mod alarm;
 pub(crate) mod backup;
 pub(crate) mod call;
 pub(crate) mod cdr;
+pub(crate) mod dispute;
 pub(crate) mod doctor;
 pub(crate) mod drain;
 pub(crate) mod export;

@@ -31,7 +31,7 @@ pub(super) struct Mistake {
 }
 
 /// The bytes of a file, if it is no longer than a sheet may be.
-pub(super) fn load(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(crate) fn load(path: &Path) -> Result<Vec<u8>, Failure> {
     let named = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
     let file = std::fs::File::open(path).map_err(|error| named(&error))?;
     let mut bytes = Vec::new();

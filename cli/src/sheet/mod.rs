@@ -6,6 +6,8 @@
 mod column;
 mod file;
 
+pub(crate) use file::load;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -182,7 +184,7 @@ impl Sheet {
 
     /// Makes what is there what the sheet says.
     pub(crate) fn import(&self, context: &Context, import: &Import) -> Result<(), Failure> {
-        let bytes = file::load(&import.file)?;
+        let bytes = load(&import.file)?;
         let columns = self.columns(context)?;
         let (lines, mut mistakes) = file::read(&bytes, &columns)
             .map_err(|what| format!("{}: {what}", import.file.display()))?;

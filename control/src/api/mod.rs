@@ -8,6 +8,8 @@ mod access;
 pub mod backup;
 mod body;
 mod books;
+mod compare;
+mod dispute;
 mod hits;
 mod import;
 mod media;
@@ -108,6 +110,18 @@ async fn handle(
             return recording::fetch(&shared, file).await.unwrap_or_else(|no| refuse(&no));
         }
         Ok((route, path)) => match to_bytes(body, body::BYTES_MAX).await {
+            // So long an answer that it is written beside the threads that answer others.
+            Ok(bytes) if [routes::DISPUTED, routes::COMPARED].contains(&route.path) => {
+                let query = parts.uri.query();
+                let answer = match route.path {
+                    routes::DISPUTED => dispute::dispute(&shared, route, query, bytes).await,
+                    _ => compare::compare(&shared, route, query, bytes).await,
+                };
+                return answer.map_or_else(
+                    |no| refuse(&no),
+                    |text| respond(StatusCode::OK, "application/json", text),
+                );
+            }
             Ok(bytes) => answer(&shared, peer, &parts, route, path, &bytes).await,
             Err(error) => Err(Refusal::new(413, "body unreadable", error.to_string())),
         },

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
-use super::{openapi, report};
+use super::{compare, dispute, openapi, report};
 use crate::Refusal;
 use crate::decide::books::Booking;
 use crate::decide::command::NewDrain;
@@ -19,19 +19,19 @@ use crate::report::{KindShown, ReportShown};
 use crate::shown::backup::{BackupExamined, BackupShown, NewBackup};
 use crate::shown::{
     AbuserShown, AccountEventShown, AccountShown, AlarmShown, AuditShown, BookedShown, CallShown,
-    CdrShown, CodeMade, CodeShown, CorrectedShown, DeniedShown, DrainShown, DriverCounter,
-    DriverLimit, EventShown, GenerateReport, GeoRangeShown, GeoShown, ImportEntryShown,
-    ImportShown, ImportTaken, LedgerShown, ListOf, MappingShown, PacketExplained, PageOf,
-    ParameterChangeShown, ParameterShown, PhoneShown, PresetShown, QualityShown, RangesTaken,
-    RateDifference, RatesTaken, RecordingShown, RegistrationShown, RerateShown, RouteExplained,
-    RoutingShown, SheetReport, SignatureShown, StatementShown, Status, SubscriptionShown,
-    SuspensionShown, TalkerShown, TariffShown, TrustedShown,
+    CdrShown, CodeMade, CodeShown, CompareReport, CorrectedShown, DeniedShown, DisputeReport,
+    DrainShown, DriverCounter, DriverLimit, EventShown, GenerateReport, GeoRangeShown, GeoShown,
+    ImportEntryShown, ImportShown, ImportTaken, LedgerShown, ListOf, MappingShown, PacketExplained,
+    PageOf, ParameterChangeShown, ParameterShown, PhoneShown, PresetShown, QualityShown,
+    RangesTaken, RateDifference, RatesTaken, RecordingShown, RegistrationShown, RerateShown,
+    RouteExplained, RoutingShown, SheetReport, SignatureShown, StatementShown, Status,
+    SubscriptionShown, SuspensionShown, TalkerShown, TariffShown, TrustedShown,
 };
 use crate::state::OURS;
 use crate::state::entity::Phone;
 use crate::state::entity::{
-    Account, EntryRow, GeoHead, GeoRow, Mapping, Package, RateRow, Right, Routing, SheetMapping,
-    Subscription, TariffHead, Trusted, User,
+    Account, EntryRow, GeoHead, GeoRow, Mapping, Package, RateRow, RecordMapping, Right, Routing,
+    SheetMapping, Subscription, TariffHead, Trusted, User,
 };
 
 /// Makes the schema of a type.
@@ -219,6 +219,12 @@ pub(super) const GENERATE: &str = "generate_password";
 /// The file of a recorded call.
 pub(super) const RECORDED: &str = "/recording/{file}";
 
+/// A vendor's file beside our records.
+pub(super) const DISPUTED: &str = "/cdr/dispute";
+
+/// Fees of another switch beside ours.
+pub(super) const COMPARED: &str = "/cdr/compare";
+
 /// The table.
 pub const ROUTES: &[Route] = &[
     look::<Status>("/status", "Whether it is ready, and what it carries"),
@@ -342,6 +348,21 @@ pub const ROUTES: &[Route] = &[
         Takes::Some(of::<SheetMapping>),
     ),
     delete("/sheet/mapping/{name}", "Delete it; what was read by it stays"),
+    pages::<RecordMapping>("/record/mapping", "How other switches write their call records"),
+    say::<RecordMapping>(
+        "post",
+        "/record/mapping",
+        "Say how another switch writes its call records",
+        Takes::One(of::<RecordMapping>),
+    ),
+    look::<RecordMapping>("/record/mapping/{name}", "One of them"),
+    say::<RecordMapping>(
+        "patch",
+        "/record/mapping/{name}",
+        "Change how its records are read",
+        Takes::Some(of::<RecordMapping>),
+    ),
+    delete("/record/mapping/{name}", "Delete it"),
     pages::<Package>("/package", "What accounts can subscribe to"),
     say::<Package>("post", "/package", "Create a package", Takes::One(of::<Package>)),
     look::<Package>("/package/{name}", "One package"),
@@ -449,6 +470,26 @@ pub const ROUTES: &[Route] = &[
             "/cdr/{id}/correction",
             "Set right what a stored call costs, once per request id",
             Takes::One(of::<NewCorrection>),
+        )
+    },
+    Route {
+        query: compare::QUERY,
+        right: Right::Look,
+        ..say::<CompareReport>(
+            "post",
+            COMPARED,
+            "What the call records of another switch, a .csv or .xlsx, cost by our tariffs, and why it is another fee",
+            Takes::File,
+        )
+    },
+    Route {
+        query: dispute::QUERY,
+        right: Right::Look,
+        ..say::<DisputeReport>(
+            "post",
+            DISPUTED,
+            "Where a vendor's file of call records, a .csv or .xlsx, and ours differ, by a saved mapping",
+            Takes::File,
         )
     },
     Route {

@@ -92,6 +92,7 @@ fn collection(path: &[&str]) -> Option<Kind> {
         ["firewall", "import"] => Some(Kind::Import),
         ["firewall", "code"] => Some(Kind::Code),
         ["sheet", "mapping"] => Some(Kind::Sheet),
+        ["record", "mapping"] => Some(Kind::Record),
         ["package"] => Some(Kind::Package),
         ["subscription"] => Some(Kind::Subscription),
         _ => None,
@@ -180,6 +181,7 @@ impl Office {
                     command.records.as_deref().ok_or_else(|| Refusal::missing("CDR", id))?;
                 self.correct_record(time, who, looked, body)
             }
+            (_, ["cdr", "compare"]) => self.look_at_payers(command),
             (Method::Post, ["cdr", "rerate"]) => {
                 let looked =
                     command.records.as_deref().ok_or_else(|| Refusal::missing("CDR", ""))?;
@@ -474,6 +476,7 @@ impl Office {
             Entity::Trust(trusted) => Self::describe_trusted(trusted),
             Entity::User(user) => shown::json(user),
             Entity::Sheet(mapping) => shown::json(mapping),
+            Entity::Record(mapping) => shown::json(mapping),
             Entity::Package(package) => shown::json(package),
             Entity::Subscription(subscription) => {
                 shown::json(self.describe_subscription(&subscription))

@@ -1,12 +1,15 @@
 //! A vendor's rate sheet: the loop hands out what it is compared with beside it (`api/sheet.rs`), and takes what
 //! that changes if the tariff is still the same.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
+use rating::Rounding;
 use serde_json::Value;
 
 use super::{Command, Office};
 use crate::state::entity::RateRow;
+use crate::state::payers::{Payers, Side};
 use crate::state::price_lists::{PriceLists, Prices};
 use crate::store::Change;
 use crate::{Refusal, Time};
@@ -22,6 +25,19 @@ pub struct SheetChange {
     pub gone: Vec<String>,
 }
 
+/// Who is to be looked for.
+#[derive(Debug)]
+pub struct PayersAsked {
+    /// Names of accounts.
+    pub names: BTreeSet<String>,
+    /// Whose side.
+    pub side: Side,
+    /// The tariff of all; none: each account's own.
+    pub tariff: Option<String>,
+    /// Where the answer goes.
+    pub place: OnceLock<Payers>,
+}
+
 /// What is asked of the loop.
 #[derive(Clone, Debug)]
 pub enum SheetStep {
@@ -31,9 +47,31 @@ pub enum SheetStep {
     Prices(Vec<String>, Arc<OnceLock<Vec<Prices>>>),
     /// Take this.
     Take(Arc<SheetChange>),
+    /// Say who pays by what, for calls of another switch.
+    Payers(Arc<PayersAsked>),
 }
 
 impl Office {
+    /// Lays out what accounts pay by.
+    pub(super) fn look_at_payers(&self, command: &Command) -> Result<Value, Refusal> {
+        let Some(SheetStep::Payers(asked)) = &command.sheet else {
+            return Err(Refusal::invalid("the file is the body, as .csv or .xlsx"));
+        };
+        let PayersAsked { names, side, tariff, place } = &**asked;
+        let by_name = self.state.payers(names, *side, tariff.as_deref())?;
+        let rounding = match side {
+            Side::Customer => self.rounding(),
+            Side::Vendor => Rounding { free_time_s: 0, ..self.rounding() },
+        };
+        let free = match side {
+            Side::Customer => self.state.values.text("BILLING_FREE_E164S").to_owned(),
+            Side::Vendor => String::new(),
+        };
+        // Nobody else fills it.
+        let _ = place.set(Payers { by_name, rounding, free });
+        Ok(Value::Null)
+    }
+
     pub(super) fn handle_sheet(
         &mut self,
         time: Time,
@@ -67,7 +105,9 @@ impl Office {
                 self.note(time, "sheet_taken", tariff, detail);
                 Ok(Value::Null)
             }
-            None => Err(Refusal::invalid("the sheet is the body, as .csv or .xlsx")),
+            Some(SheetStep::Payers(_)) | None => {
+                Err(Refusal::invalid("the sheet is the body, as .csv or .xlsx"))
+            }
         }
     }
 }

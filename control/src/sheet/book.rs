@@ -9,9 +9,9 @@ use calamine::{Data, DataRef, ExcelDateTime, Reader as _, Xlsx};
 use jiff::civil::{Date, DateTime};
 
 use super::cell::Cell;
-use super::line::Reader;
+use super::{Layout, TakesLines};
 use crate::Refusal;
-use crate::state::entity::{COLUMNS_MAX, SheetMapping};
+use crate::state::entity::COLUMNS_MAX;
 
 /// Bytes of a file.
 const PACKED_MAX: usize = 64 << 20;
@@ -26,14 +26,14 @@ const DAYS_MAX: f64 = 2_958_465.0;
 
 pub(super) fn read(
     bytes: &[u8],
-    mapping: &SheetMapping,
-    reader: &mut Reader<'_>,
+    layout: &Layout<'_>,
+    reader: &mut impl TakesLines,
 ) -> Result<(), Refusal> {
     check_size(bytes)?;
     let mut book = Xlsx::new(Cursor::new(bytes)).map_err(unreadable)?;
     let names = book.sheet_names();
-    let number: Option<usize> = mapping.sheet.parse().ok();
-    let found = match mapping.sheet.as_str() {
+    let number: Option<usize> = layout.sheet.parse().ok();
+    let found = match layout.sheet {
         "" => names.first(),
         wanted => {
             names.iter().find(|name| *name == wanted).or_else(|| names.get(number?.checked_sub(1)?))
@@ -41,7 +41,7 @@ pub(super) fn read(
     };
     let name = found.ok_or_else(|| {
         let all: Vec<String> = names.iter().take(20).map(|it| super::code::quoted(it)).collect();
-        let (wanted, all) = (&mapping.sheet, all.join(", "));
+        let (wanted, all) = (layout.sheet, all.join(", "));
         Refusal::invalid(format!("sheet: the file has no sheet {wanted:?}; it has {all}"))
     })?;
     let mut cells = book.worksheet_cells_reader(name).map_err(unreadable)?;

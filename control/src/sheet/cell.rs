@@ -10,7 +10,7 @@ use super::code::quoted;
 
 /// What stands in a cell.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Cell<'a> {
+pub(crate) enum Cell<'a> {
     /// Nothing.
     Empty,
     /// Text.
@@ -24,14 +24,14 @@ pub(super) enum Cell<'a> {
 }
 
 /// Why a line has no rate.
-pub(super) type Trouble = (Remark, String);
+pub(crate) type Trouble = (Remark, String);
 
-pub(super) fn wrong(why: impl Into<String>) -> Trouble {
+pub(crate) fn wrong(why: impl Into<String>) -> Trouble {
     (Remark::Wrong, why.into())
 }
 
 impl Cell<'_> {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         match self {
             Self::Empty => true,
             Self::Text(text) => text.trim().is_empty(),
@@ -40,7 +40,7 @@ impl Cell<'_> {
     }
 
     /// As text. A number is the shortest text that reads back as it: what somebody typed.
-    pub(super) fn text(&self, field: &str) -> Result<Cow<'_, str>, Trouble> {
+    pub(crate) fn text(&self, field: &str) -> Result<Cow<'_, str>, Trouble> {
         match self {
             Self::Empty => Ok("".into()),
             Self::Text(text) => Ok(text.trim().into()),
@@ -55,7 +55,7 @@ impl Cell<'_> {
     }
 
     /// As money.
-    pub(super) fn money(&self, field: &str, decimal_comma: bool) -> Result<Money, Trouble> {
+    pub(crate) fn money(&self, field: &str, decimal_comma: bool) -> Result<Money, Trouble> {
         let text = self.text(field)?;
         let point = match self {
             Self::Text(_) if decimal_comma => {
@@ -98,7 +98,7 @@ impl Cell<'_> {
     }
 
     /// As whole seconds.
-    pub(super) fn seconds(&self, field: &str) -> Result<u32, Trouble> {
+    pub(crate) fn seconds(&self, field: &str) -> Result<u32, Trouble> {
         let text = self.text(field)?;
         text.parse().map_err(|_| wrong(format!("{field}: {} is no whole seconds", quoted(&text))))
     }

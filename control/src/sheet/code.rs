@@ -43,7 +43,7 @@ pub(super) fn expand(country: &str, text: &str) -> Result<Vec<String>, String> {
 }
 
 /// What somebody wrote, not all of it.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("{:?}", text.trim().chars().take(40).collect::<String>())
 }
 

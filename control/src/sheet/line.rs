@@ -11,13 +11,11 @@ use rating::Money;
 
 use super::cell::{Cell, Trouble, wrong};
 use super::code::{expand, quoted};
-use super::{CODES_MAX, LINES_MAX, Remark, Sheet, SheetRate, Terms};
+use super::column::Columns;
+use super::{CODES_MAX, LINES_MAX, Remark, Sheet, SheetRate, TakesLines, Terms};
 use crate::Refusal;
-use crate::state::entity::{RateRow, SheetMapping, Status, letters};
+use crate::state::entity::{RateRow, SheetMapping, Status};
 use crate::state::moment::When;
-
-/// Headers that are told where one is not found.
-const HEADERS_TOLD: usize = 20;
 
 /// Where what stands, from 0 on.
 #[derive(Clone, Copy, Debug)]
@@ -54,55 +52,6 @@ impl<'m> Reader<'m> {
         }
     }
 
-    /// Takes the next line.
-    pub(super) fn handle_line(&mut self, line: u32, cells: &[Cell<'_>]) -> Result<(), Refusal> {
-        if line > LINES_MAX {
-            let what = format!("the file has more than {LINES_MAX} lines; send it in parts");
-            return Err(Refusal::new(413, "sheet too large", what));
-        }
-        if line < self.mapping.header_line {
-            return Ok(());
-        }
-        let places = match self.places {
-            Some(places) => places,
-            None => {
-                let places = self.find_columns(cells)?;
-                self.places = Some(places);
-                if self.mapping.header_line > 0 {
-                    return Ok(());
-                }
-                places
-            }
-        };
-        let cell = |place: usize| cells.get(place).unwrap_or(&Cell::Empty);
-        let codes = [Some(places.code), places.country_code];
-        let says_code = codes.into_iter().flatten().any(|place| !cell(place).is_empty());
-        // Titles and gaps between groups.
-        if cell(places.rate).is_empty() && !says_code {
-            return Ok(());
-        }
-        self.sheet.lines += 1;
-        match self.read(line, places, cell) {
-            Ok(mut rates) => {
-                if self.sheet.rates.len() + rates.len() > CODES_MAX {
-                    let what = format!(
-                        "line {line}: the file has more than {CODES_MAX} codes; send it in parts"
-                    );
-                    return Err(Refusal::new(413, "sheet too large", what));
-                }
-                self.sheet.rates.append(&mut rates);
-            }
-            Err((remark, why)) => self.sheet.remarks.add(line, remark, why),
-        }
-        Ok(())
-    }
-
-    /// A line that could not even be cut into cells.
-    pub(super) fn handle_broken(&mut self, line: u32, why: String) {
-        self.sheet.lines += 1;
-        self.sheet.remarks.add(line, Remark::Wrong, why);
-    }
-
     pub(super) fn finish(self) -> Result<Sheet, Refusal> {
         if self.places.is_none() {
             let line = self.mapping.header_line;
@@ -118,33 +67,9 @@ impl<'m> Reader<'m> {
 
     fn find_columns(&self, header: &[Cell<'_>]) -> Result<Places, Refusal> {
         let mapping = self.mapping;
-        let names: Vec<String> = match mapping.header_line {
-            0 => Vec::new(),
-            _ => header
-                .iter()
-                .map(|cell| cell.text("header").unwrap_or_default().to_lowercase())
-                .collect(),
-        };
-        let find = |field: &str, column: &str| {
-            let wanted = column.trim().to_lowercase();
-            let mut found = (0..).zip(&names).filter(|(_, name)| **name == wanted);
-            match (found.next(), found.next(), letters(column)) {
-                (Some((place, _)), None, _) => Ok(place),
-                (Some(_), Some(_), _) => Err(Refusal::invalid(format!(
-                    "{field}: the sheet has several columns {column:?}; name it by its letters"
-                ))),
-                (None, _, Some(place)) => Ok(place),
-                (None, _, None) => Err(Refusal::invalid(format!(
-                    "{field}: line {} has no column {column:?}; it has {}",
-                    mapping.header_line,
-                    told(&names)
-                ))),
-            }
-        };
-        let perhaps = |field: &str, column: &str| match column {
-            "" => Ok(None),
-            column => find(field, column).map(Some),
-        };
+        let columns = Columns::new(mapping.header_line, header);
+        let find = |field, column| columns.find(field, column);
+        let perhaps = |field, column| columns.perhaps(field, column);
         Ok(Places {
             code: find("code", &mapping.code)?,
             country_code: perhaps("country_code", &mapping.country_code)?,
@@ -262,14 +187,58 @@ impl<'m> Reader<'m> {
     }
 }
 
+impl TakesLines for Reader<'_> {
+    fn handle_line(&mut self, line: u32, cells: &[Cell<'_>]) -> Result<(), Refusal> {
+        if line > LINES_MAX {
+            let what = format!("the file has more than {LINES_MAX} lines; send it in parts");
+            return Err(Refusal::new(413, "sheet too large", what));
+        }
+        if line < self.mapping.header_line {
+            return Ok(());
+        }
+        let places = match self.places {
+            Some(places) => places,
+            None => {
+                let places = self.find_columns(cells)?;
+                self.places = Some(places);
+                if self.mapping.header_line > 0 {
+                    return Ok(());
+                }
+                places
+            }
+        };
+        let cell = |place: usize| cells.get(place).unwrap_or(&Cell::Empty);
+        let codes = [Some(places.code), places.country_code];
+        let says_code = codes.into_iter().flatten().any(|place| !cell(place).is_empty());
+        // Titles and gaps between groups.
+        if cell(places.rate).is_empty() && !says_code {
+            return Ok(());
+        }
+        self.sheet.lines += 1;
+        match self.read(line, places, cell) {
+            Ok(mut rates) => {
+                if self.sheet.rates.len() + rates.len() > CODES_MAX {
+                    let what = format!(
+                        "line {line}: the file has more than {CODES_MAX} codes; send it in parts"
+                    );
+                    return Err(Refusal::new(413, "sheet too large", what));
+                }
+                self.sheet.rates.append(&mut rates);
+            }
+            Err((remark, why)) => self.sheet.remarks.add(line, remark, why),
+        }
+        Ok(())
+    }
+
+    fn handle_broken(&mut self, line: u32, why: String) {
+        self.sheet.lines += 1;
+        self.sheet.remarks.add(line, Remark::Wrong, why);
+    }
+}
+
 fn us(at: Timestamp) -> Option<When> {
     let ms = u64::try_from(at.as_millisecond()).ok()?;
     Some(When(ms * 1_000))
-}
-
-fn told(names: &[String]) -> String {
-    let some = names.iter().filter(|name| !name.is_empty()).take(HEADERS_TOLD);
-    some.map(|name| quoted(name)).collect::<Vec<_>>().join(", ")
 }
 
 /// The row that a tariff would have for it.

@@ -30,7 +30,7 @@ fn whys(sheet: &Sheet) -> Vec<String> {
 }
 
 /// An .xlsx with these cells in its one sheet, as XML.
-fn book(cells: &str) -> Vec<u8> {
+pub(crate) fn book(cells: &str) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let mut part = |name: &str, text: &str| {
         zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();

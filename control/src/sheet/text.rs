@@ -1,20 +1,20 @@
-//! A .csv, as whatever program wrote it: `,` `;` or tab between cells, UTF-8 or Latin-1, quotes.
+//! A .csv, as whatever program wrote it: `,` `;` `|` or tab between cells, UTF-8 or Latin-1, quotes.
 
 use std::borrow::Cow;
 
 use csv::ByteRecord;
 
 use super::cell::Cell;
-use super::line::Reader;
+use super::{Layout, TakesLines};
 use crate::Refusal;
-use crate::state::entity::{COLUMNS_MAX, SheetMapping};
+use crate::state::entity::COLUMNS_MAX;
 
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
 pub(super) fn read(
     bytes: &[u8],
-    mapping: &SheetMapping,
-    reader: &mut Reader<'_>,
+    layout: &Layout<'_>,
+    reader: &mut impl TakesLines,
 ) -> Result<(), Refusal> {
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || bytes.contains(&0) {
         let what = "the file is UTF-16, or no text; save it as .csv in UTF-8, or as .xlsx";
@@ -25,7 +25,7 @@ pub(super) fn read(
     let mut lines = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
-        .delimiter(separator(bytes, mapping.header_line))
+        .delimiter(layout.delimiter.unwrap_or_else(|| separator(bytes, layout.header_line)))
         .from_reader(bytes);
     let mut record = ByteRecord::new();
     let mut lines_counted = Lines { bytes, behind: 0, line: 1 };
@@ -86,7 +86,7 @@ fn said(cell: &[u8], is_utf8: bool) -> Cow<'_, str> {
 fn separator(bytes: &[u8], header_line: u32) -> u8 {
     let behind = header_line.saturating_sub(1) as usize;
     let line = bytes.split(|byte| *byte == b'\n').nth(behind).unwrap_or_default();
-    let mut counts = [(b',', 0_usize), (b'\t', 0), (b';', 0)];
+    let mut counts = [(b'|', 0_usize), (b',', 0), (b'\t', 0), (b';', 0)];
     let mut is_quoted = false;
     for byte in line {
         if *byte == b'"' {

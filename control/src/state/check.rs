@@ -15,7 +15,7 @@ use crate::Refusal;
 const PHONES_MAX: usize = 200_000;
 /// Packages that can be had.
 const PACKAGES_MAX: usize = 10_000;
-/// Mappings of rate sheets that can be had: one or two for each vendor.
+/// Mappings of rate sheets that can be had, and of records: one or two for each vendor.
 const SHEET_MAPPINGS_MAX: usize = 10_000;
 
 impl State {
@@ -33,9 +33,10 @@ impl State {
         if kind == Kind::Geo {
             self.check_sets()?;
         }
-        if kind == Kind::Sheet && self.documents(kind).count() >= SHEET_MAPPINGS_MAX {
-            let detail = format!("{SHEET_MAPPINGS_MAX} sheet mappings can be had");
-            return Err(Refusal::new(507, "too many sheet mappings", detail));
+        let is_mapping = matches!(kind, Kind::Sheet | Kind::Record);
+        if is_mapping && self.documents(kind).count() >= SHEET_MAPPINGS_MAX {
+            let detail = format!("{SHEET_MAPPINGS_MAX} {}s can be had", kind.name());
+            return Err(Refusal::new(507, "too many mappings", detail));
         }
         if kind == Kind::Package && self.documents(kind).count() >= PACKAGES_MAX {
             let detail = format!("{PACKAGES_MAX} packages can be had");
@@ -87,6 +88,8 @@ impl State {
                 self.check_tariff(new)
             }
             Entity::Sheet(mapping) => self.account(&mapping.account).map(|_| ()),
+            Entity::Record(mapping) if mapping.account.is_empty() => Ok(()),
+            Entity::Record(mapping) => self.account(&mapping.account).map(|_| ()),
             Entity::Package(new) => match self.package(&new.name) {
                 Ok(old) if old.currency != new.currency => self.check_currency_free(entity),
                 _ => Ok(()),

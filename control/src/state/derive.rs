@@ -84,6 +84,7 @@ impl State {
             | Kind::Import
             | Kind::Code
             | Kind::Sheet
+            | Kind::Record
             | Kind::Package
             | Kind::Subscription => {}
         }
@@ -296,7 +297,7 @@ pub(super) fn sources(gateway: &Mapping) -> Vec<Source> {
     gateway.addresses.iter().filter_map(|text| text.parse().ok()).collect()
 }
 
-fn rules(rules: &[TransformRule]) -> Rules {
+pub(crate) fn rules(rules: &[TransformRule]) -> Rules {
     // Every rule was read once at entry, so none is lost here.
     Rules::new(
         rules.iter().filter_map(|rule| Rule::new(&rule.original, &rule.target).ok()).collect(),

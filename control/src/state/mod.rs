@@ -7,11 +7,12 @@
 pub mod binding;
 mod check;
 pub mod customer;
-mod derive;
+pub(crate) mod derive;
 pub mod entity;
 pub mod fence;
 pub mod imports;
 pub mod moment;
+pub mod payers;
 pub(crate) mod price_lists;
 pub mod profile;
 mod rates;

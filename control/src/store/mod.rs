@@ -22,13 +22,14 @@ use serde_json::Value;
 
 use crate::agent::Agent;
 use crate::cdr::Cdr;
+use crate::foreign::dispute::Bought;
 use crate::journal::Event;
 use crate::package::{Cover, Standing};
 use crate::page::Page;
 use crate::report::{Asked, ReportShown};
 use crate::resolve::Server;
 use crate::state::binding::Binding;
-use crate::state::entity::{Entity, Kind, RateRow};
+use crate::state::entity::{Entity, Kind, RateRow, StartIs};
 use crate::state::imports::Entries;
 pub use correction::{Amounts, BothTerms, Charged, Corrected, Correction, Looked};
 pub use ledger::{Booked, Books, LedgerEntry, LedgerFilter, Statement};
@@ -396,6 +397,19 @@ pub struct CdrFilter {
     pub to: Option<String>,
 }
 
+/// Which calls were bought.
+#[derive(Clone, Copy, Debug)]
+pub struct BoughtFilter {
+    /// Of whom.
+    pub vendor: u32,
+    /// Begun not before, µs since 1970 UTC.
+    pub from_us: i64,
+    /// Begun before, µs since 1970 UTC.
+    pub to_us: i64,
+    /// What counts as their begin.
+    pub start_is: StartIs,
+}
+
 /// Reads of history, beside the loop.
 pub trait History: Send {
     /// A page of CDRs, newest first.
@@ -447,6 +461,11 @@ pub trait History: Send {
     /// # Errors
     /// When the database cannot be read.
     fn parameter_history(&mut self, name: &str, page: &Page) -> Result<Value, crate::Refusal>;
+    /// Calls that a vendor's side answered, at most as many as a file may have; a correction counts.
+    ///
+    /// # Errors
+    /// When they are more, take too long, or the database cannot be read.
+    fn bought(&mut self, filter: &BoughtFilter) -> Result<Vec<Bought>, crate::Refusal>;
     /// A report of what was stored at one moment.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The embedded store: one SQLite file in WAL mode, groups of changes in one transaction each.
 
 pub mod backup;
+mod bought;
 mod corrections;
 mod ledger;
 mod place;
@@ -21,11 +22,12 @@ use zerocopy::FromBytes;
 
 use self::place::Place;
 use super::{
-    Books, CdrFilter, Change, Charged, Error, History, LedgerFilter, Loaded, Located, Opened,
-    ParameterChange, Statement, Store, spill,
+    Books, BoughtFilter, CdrFilter, Change, Charged, Error, History, LedgerFilter, Loaded, Located,
+    Opened, ParameterChange, Statement, Store, spill,
 };
 use crate::Refusal;
 use crate::cdr::id_text;
+use crate::foreign::dispute::Bought;
 use crate::package::Cover;
 use crate::page::Page;
 use crate::report::{Asked, ReportShown};
@@ -621,6 +623,10 @@ impl History for Reader {
                 detail: row.get(3)?,
             }))
         })
+    }
+
+    fn bought(&mut self, filter: &BoughtFilter) -> Result<Vec<Bought>, Refusal> {
+        self.bought_of(filter)
     }
 
     fn report(&mut self, asked: &Asked) -> Result<ReportShown, Refusal> {

@@ -9,6 +9,7 @@ pub(crate) mod geo;
 mod mapping_gateway;
 mod package;
 mod phone;
+mod record_mapping;
 mod routing_gateway;
 pub(crate) mod section;
 mod sheet_mapping;
@@ -30,6 +31,8 @@ pub use mapping_gateway::Mapping;
 pub use package::{FailedMode, Package, Span, Subscription};
 pub(super) use phone::dialled;
 pub use phone::{Phone, Ring};
+pub use record_mapping::{DurationUnit, RecordMapping, StartIs};
+pub(crate) use record_mapping::{EPOCH_MS, EPOCH_S};
 pub use routing_gateway::{Routing, TlsVerify};
 pub(crate) use sheet_mapping::{COLUMNS_MAX, letters};
 pub use sheet_mapping::{SheetMapping, Status};
@@ -68,6 +71,8 @@ pub enum Kind {
     Code,
     /// How a vendor writes his rate sheets.
     Sheet,
+    /// How another switch writes its call records.
+    Record,
     /// What accounts can subscribe to.
     Package,
     /// That an account has a package.
@@ -76,7 +81,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Account,
         Self::Tariff,
         Self::Mapping,
@@ -89,6 +94,7 @@ impl Kind {
         Self::Import,
         Self::Code,
         Self::Sheet,
+        Self::Record,
         Self::Package,
         Self::Subscription,
     ];
@@ -109,6 +115,7 @@ impl Kind {
             Self::Import => "import",
             Self::Code => "access code",
             Self::Sheet => "sheet mapping",
+            Self::Record => "record mapping",
             Self::Package => "package",
             Self::Subscription => "subscription",
         }
@@ -158,6 +165,8 @@ pub enum Entity {
     Code(Code),
     /// See [`SheetMapping`].
     Sheet(SheetMapping),
+    /// See [`RecordMapping`].
+    Record(Box<RecordMapping>),
     /// See [`Package`].
     Package(Package),
     /// See [`Subscription`].
@@ -193,6 +202,7 @@ impl Entity {
             Kind::Import => Self::Import(Import { id, ..parse(body)? }),
             Kind::Code => Self::Code(Code { id, ..parse(body)? }),
             Kind::Sheet => Self::Sheet(SheetMapping { id, ..parse(body)? }),
+            Kind::Record => Self::Record(Box::new(RecordMapping { id, ..parse(body)? })),
             Kind::Package => Self::Package(Package { id, ..parse(body)? }),
             Kind::Subscription => Self::Subscription(Subscription { id, ..parse(body)? }),
         };
@@ -229,6 +239,7 @@ impl Entity {
             Self::Import(import) => memo("reason", &import.reason),
             Self::Code(code) => code.check(),
             Self::Sheet(mapping) => mapping.check(),
+            Self::Record(mapping) => mapping.check(),
             Self::Package(package) => package.check(),
             Self::Subscription(subscription) => subscription.check(),
         }
@@ -250,6 +261,7 @@ impl Entity {
             Self::Import(_) => Kind::Import,
             Self::Code(_) => Kind::Code,
             Self::Sheet(_) => Kind::Sheet,
+            Self::Record(_) => Kind::Record,
             Self::Package(_) => Kind::Package,
             Self::Subscription(_) => Kind::Subscription,
         }
@@ -271,6 +283,7 @@ impl Entity {
             Self::Import(one) => one.id,
             Self::Code(one) => one.id,
             Self::Sheet(one) => one.id,
+            Self::Record(one) => one.id,
             Self::Package(one) => one.id,
             Self::Subscription(one) => one.id,
         }
@@ -292,6 +305,7 @@ impl Entity {
             Self::Import(one) => &one.name,
             Self::Code(one) => &one.name,
             Self::Sheet(one) => &one.name,
+            Self::Record(one) => &one.name,
             Self::Package(one) => &one.name,
             Self::Subscription(one) => &one.name,
         }
@@ -313,6 +327,7 @@ impl Entity {
             Self::Import(one) => serde_json::to_value(one),
             Self::Code(one) => serde_json::to_value(one),
             Self::Sheet(one) => serde_json::to_value(one),
+            Self::Record(one) => serde_json::to_value(one),
             Self::Package(one) => serde_json::to_value(one),
             Self::Subscription(one) => serde_json::to_value(one),
         };
@@ -328,6 +343,7 @@ impl Entity {
             Self::Phone(phone) => (&phone.account, &phone.tariff, &phone.offline_gateway),
             Self::Tariff(tariff) => ("", tariff.template.as_str(), ""),
             Self::Sheet(mapping) => (&mapping.account, "", ""),
+            Self::Record(mapping) => (&mapping.account, "", ""),
             Self::Subscription(subscription) => (&subscription.account, "", ""),
             Self::Account(account) => (&account.agent, &account.tariff, ""),
             _ => return false,

@@ -12,9 +12,9 @@ use crate::Refusal;
 /// Formats of dates and words of a status that one mapping can have.
 const WORDS_MAX: usize = 64;
 /// Longest of its texts, bytes.
-const TEXT_BYTES_MAX: usize = 128;
+pub(super) const TEXT_BYTES_MAX: usize = 128;
 /// Lines in which a header may be.
-const HEADER_LINE_MAX: u32 = 1_000;
+pub(super) const HEADER_LINE_MAX: u32 = 1_000;
 /// Columns that letters can name: A to SR. What stands behind them is not looked at.
 pub(crate) const COLUMNS_MAX: usize = 512;
 
@@ -96,7 +96,7 @@ fn first() -> u32 {
     1
 }
 
-fn utc() -> String {
+pub(super) fn utc() -> String {
     "UTC".into()
 }
 
