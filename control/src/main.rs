@@ -194,6 +194,7 @@ fn run(config: &Config) -> Result<(), Error> {
             folder: paths.backups(),
             busy: AtomicBool::new(false),
         },
+        archive: paths.archive(),
         addresses: config.addresses.iter().map(|address| address.ip).collect(),
         node: config.node.name.clone(),
         now,
@@ -291,6 +292,7 @@ fn serve(
     admit_group(path, group)?;
     std::thread::Builder::new().name("api".into()).spawn(move || {
         runtime.block_on(async move {
+            let keeper = tokio::spawn(api::day::keep(Arc::clone(&shared)));
             let api = api::router(shared).into_make_service_with_connect_info::<api::Peer>();
             let server = axum::serve(listener, api);
             tokio::select! {
@@ -301,6 +303,7 @@ fn serve(
                 }
                 () = stopped() => {}
             }
+            keeper.abort();
             stop.store(true, Ordering::Relaxed);
             bell.ring();
         });

@@ -5,6 +5,7 @@
 pub mod backup;
 mod books;
 mod compare;
+mod day;
 mod dispute;
 mod firewall;
 mod package;
@@ -29,6 +30,7 @@ pub use books::{
     LedgerShown, RerateShown, RerateSumShown, ReratedShown, StatementShown,
 };
 pub use compare::{CompareReport, ComparedShown, VerdictShown};
+pub use day::{DayShown, DayStep};
 pub use dispute::{
     DifferenceOfCallShown, DisputeClassShown, DisputeReport, DisputeSumShown, billionths,
 };

@@ -41,6 +41,8 @@ const CHANGES: &[(&str, &str, Role)] = &[
     ("post", "/sheet/mapping", Administrator),
     ("patch", "/sheet/mapping/{name}", Administrator),
     ("delete", "/sheet/mapping/{name}", Administrator),
+    ("post", "/cdr/day/{day}/archive", Administrator),
+    ("delete", "/cdr/day/{day}", Administrator),
     ("post", "/package", Administrator),
     ("patch", "/package/{name}", Administrator),
     ("delete", "/package/{name}", Administrator),

@@ -8,9 +8,10 @@ use hyper::Method;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
+use super::account::asked;
 use super::export::{Format, export};
 use super::{Fields, Page, dispute};
-use crate::client::escape;
+use crate::client::{Body, escape};
 use crate::render::{self, Output};
 use crate::{Context, Failure};
 
@@ -27,6 +28,9 @@ pub(crate) enum Verb {
     Show {
         /// Its id.
         id: String,
+        /// In the file of this archived day.
+        #[arg(long, value_name = "DAY")]
+        archive: Option<String>,
     },
     /// Set right what it cost, beside what was charged; the same request id does so once.
     Modify {
@@ -76,6 +80,18 @@ pub(crate) enum Verb {
     /// How other switches write their call records.
     #[command(subcommand)]
     Mapping(dispute::Mapping),
+    /// Days (UTC) of records, and where they are.
+    Days,
+    /// Put a day into a file of its own, and out of the database.
+    Archive {
+        /// Such as 2026-01-31.
+        day: String,
+    },
+    /// Delete the file of an archived day; what it adds up to stays.
+    Purge {
+        /// Such as 2026-01-31.
+        day: String,
+    },
     /// Every matching record.
     Export {
         #[command(flatten)]
@@ -127,6 +143,9 @@ pub(crate) struct Filter {
     /// Answered calls only.
     #[arg(long)]
     answered: bool,
+    /// In the file of this archived day.
+    #[arg(long, value_name = "DAY")]
+    archive: Option<String>,
 }
 
 impl Filter {
@@ -147,6 +166,7 @@ impl Filter {
             ("end_reason", &self.end_reason),
             ("from", &self.from),
             ("to", &self.to),
+            ("archive", &self.archive),
         ];
         let given = fields
             .into_iter()
@@ -192,7 +212,20 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::List { filter, page } => {
             context.pages(&filter.path(), &page.or_at_most(100), &COLUMNS)
         }
-        Verb::Show { id } => context.list(&format!("/cdr/{}", escape(&id)), &[]),
+        Verb::Show { id, archive } => {
+            let path = format!("/cdr/{}", escape(&id));
+            context.list(&asked(&path, &[("archive", &archive)]), &[])
+        }
+        Verb::Days => {
+            let columns = ["day", "state", "records", "bytes", "archived", "purged"];
+            context.list("/cdr/day", &columns)
+        }
+        Verb::Archive { day } => {
+            context.send(Method::POST, &format!("/cdr/day/{}/archive", escape(&day)), Body::Empty)
+        }
+        Verb::Purge { day } => {
+            context.send(Method::DELETE, &format!("/cdr/day/{}", escape(&day)), Body::Empty)
+        }
         Verb::Modify { id, charge, vendor_charge, reason, request_id } => {
             let fields = Fields::default()
                 .set("charge", charge)

@@ -9,6 +9,7 @@ pub mod backup;
 mod body;
 mod books;
 mod compare;
+pub mod day;
 mod dispute;
 mod hits;
 mod import;
@@ -68,6 +69,8 @@ pub struct Shared {
     pub link: Link,
     /// Where recorded calls are.
     pub recordings: PathBuf,
+    /// Where archived days are.
+    pub archive: PathBuf,
     /// Our service addresses.
     pub addresses: Vec<std::net::IpAddr>,
     /// Where backups are, and of what.
@@ -196,14 +199,25 @@ async fn answer(
         (Method::Get, ["call", id]) => status::call(shared, id),
         (Method::Get, ["cdr"]) => {
             let (filter, page) = (filter(&query)?, Page::read(&query)?);
-            history(shared, |history| history.cdrs(&filter, &page))
+            match query.get("archive") {
+                Some(day) => day::archived(shared, day, |history| history.cdrs(&filter, &page)),
+                None => history(shared, |history| history.cdrs(&filter, &page)),
+            }
         }
+        (Method::Get, ["cdr", "day"]) => day::list(shared),
+        (Method::Post, ["cdr", "day", name, "archive"]) => {
+            day::archive(shared, peer.name, name).await
+        }
+        (Method::Delete, ["cdr", "day", name]) => day::purge(shared, peer.name, name).await,
         (Method::Get, ["recording"]) => recording::list(shared, &query).await,
         (Method::Delete, ["recording", file]) => {
             tracing::info!(who = peer.name, file, "recording_deleted");
             recording::delete(shared, file).await
         }
-        (Method::Get, ["cdr", id]) => history(shared, |history| history.cdr(id)),
+        (Method::Get, ["cdr", id]) => match query.get("archive") {
+            Some(day) => day::archived(shared, day, |history| history.cdr(id)),
+            None => history(shared, |history| history.cdr(id)),
+        },
         (Method::Get, ["account", name, "ledger"]) => books::ledger(shared, name, &query).await,
         (Method::Get, ["account", name, "statement"]) => {
             books::statement(shared, name, &query).await

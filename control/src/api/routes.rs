@@ -19,13 +19,14 @@ use crate::report::{KindShown, ReportShown};
 use crate::shown::backup::{BackupExamined, BackupShown, NewBackup};
 use crate::shown::{
     AbuserShown, AccountEventShown, AccountShown, AlarmShown, AuditShown, BookedShown, CallShown,
-    CdrShown, CodeMade, CodeShown, CompareReport, CorrectedShown, DeniedShown, DisputeReport,
-    DrainShown, DriverCounter, DriverLimit, EventShown, GenerateReport, GeoRangeShown, GeoShown,
-    ImportEntryShown, ImportShown, ImportTaken, LedgerShown, ListOf, MappingShown, PacketExplained,
-    PageOf, ParameterChangeShown, ParameterShown, PhoneShown, PresetShown, QualityShown,
-    RangesTaken, RateDifference, RatesTaken, RecordingShown, RegistrationShown, RerateShown,
-    RouteExplained, RoutingShown, SheetReport, SignatureShown, StatementShown, Status,
-    SubscriptionShown, SuspensionShown, TalkerShown, TariffShown, TrustedShown,
+    CdrShown, CodeMade, CodeShown, CompareReport, CorrectedShown, DayShown, DeniedShown,
+    DisputeReport, DrainShown, DriverCounter, DriverLimit, EventShown, GenerateReport,
+    GeoRangeShown, GeoShown, ImportEntryShown, ImportShown, ImportTaken, LedgerShown, ListOf,
+    MappingShown, PacketExplained, PageOf, ParameterChangeShown, ParameterShown, PhoneShown,
+    PresetShown, QualityShown, RangesTaken, RateDifference, RatesTaken, RecordingShown,
+    RegistrationShown, RerateShown, RouteExplained, RoutingShown, SheetReport, SignatureShown,
+    StatementShown, Status, SubscriptionShown, SuspensionShown, TalkerShown, TariffShown,
+    TrustedShown,
 };
 use crate::state::OURS;
 use crate::state::entity::Phone;
@@ -458,11 +459,20 @@ pub const ROUTES: &[Route] = &[
             "answered",
             "from",
             "to",
+            "archive",
             "limit",
             "cursor",
         ],
     ),
-    look::<CdrShown>("/cdr/{id}", "One call record"),
+    look::<ListOf<DayShown>>("/cdr/day", "Days (UTC) of records, and where they are"),
+    say::<DayShown>(
+        "post",
+        "/cdr/day/{day}/archive",
+        "Put a day into a file of its own, and out of the database",
+        Takes::Nothing,
+    ),
+    delete("/cdr/day/{day}", "Delete the file of an archived day; what it adds up to stays"),
+    asked::<CdrShown>("/cdr/{id}", "One call record", &["archive"]),
     Route {
         right: Right::Correct,
         ..say::<CorrectedShown>(

@@ -187,6 +187,8 @@ impl Office {
                     command.records.as_deref().ok_or_else(|| Refusal::missing("CDR", ""))?;
                 self.rerate(time, who, looked, body)
             }
+            (Method::Get, ["cdr", "day", "due"]) => Ok(shown::json(self.archived_before(time))),
+            (Method::Post, ["cdr", "day", day]) => self.put_day_away(time, who, day, body),
             (Method::Get, ["tariff", name, "rate"]) => {
                 let page = Page::read(&command.query)?;
                 let rows = self.state.rates(name, page.cursor.as_deref())?;

@@ -29,6 +29,7 @@ pub(crate) mod command;
 pub(crate) mod correct;
 mod cover;
 mod credit;
+pub(crate) mod days;
 mod departed;
 mod digest;
 mod downward;

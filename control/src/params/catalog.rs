@@ -139,6 +139,7 @@ pub const CATALOG: &[Parameter] = &[
     number("HOLD_TIME_PRECISION", "50", (0, 1000), "ms", "control", NOW, "a rest of the duration from here on counts as a second; 0: any rest, 1000: none"),
     number("PREVENT_OVERDRAFT_ADVANCE_TIME", "0", (0, 60), "min", "control", NOW, "minutes the balance must cover before a call; 0: the first increment"),
     number("TG_CREDIT_SLICE", "60", (30, 3600), "s", "control", NOW, "talk that a call on an account with a limit holds at a time; it asks for the next at half"),
+    number("TG_CDR_LIVE_DAYS", "0", (0, 36_500), "days", "control", NOW, "records of older days go into files of their own; 0: they stay in the database"),
     number("TG_GRACE_PREPAID", "0", DAY_S, "s", "control", NOW, "talk beyond that while control is away, of accounts without credit; 0: none, so nothing is overdrawn"),
     number("TG_GRACE_POSTPAID", "86400", DAY_S, "s", "control", NOW, "the same of accounts with credit, charged though the credit be passed; 0: none"),
     number("FREE_TIME", "0", (0, 3600), "s", "control", NOW, "seconds taken off the customer's call before rating; 0: none"),

@@ -28,12 +28,14 @@ use crate::package::{Cover, Standing};
 use crate::page::Page;
 use crate::report::{Asked, ReportShown};
 use crate::resolve::Server;
+use crate::shown::DayShown;
 use crate::state::binding::Binding;
 use crate::state::entity::{Entity, Kind, RateRow, StartIs};
 use crate::state::imports::Entries;
 pub use correction::{Amounts, BothTerms, Charged, Corrected, Correction, Looked};
 pub use ledger::{Booked, Books, LedgerEntry, LedgerFilter, Statement};
 pub use spill::Place;
+pub use sqlite::archive::Archived;
 
 /// One thing to make durable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -79,6 +81,10 @@ pub enum Change {
     CdrEnd(Box<Cdr>),
     /// An answered call whose end will never be known.
     CdrLost([u64; 2]),
+    /// A day is in its file: its table goes.
+    DayArchived(Box<Archived>),
+    /// The file of a day is gone, or goes next; when, µs since 1970 UTC.
+    DayPurged(u32, u64),
     /// Calls go on, µs since the machine booted.
     Heartbeat(u64),
     /// An event.
@@ -366,6 +372,13 @@ pub trait Store: Send {
     /// # Errors
     /// When the database cannot be read.
     fn spilled_through(&mut self) -> Result<Place, Error>;
+    /// Drops a piece of what is in archives by now. Whether there may be more.
+    ///
+    /// # Errors
+    /// When nothing was dropped.
+    fn sweep(&mut self) -> Result<bool, Error> {
+        Ok(false)
+    }
 }
 
 /// What history may be asked for. Every field narrows it.
@@ -471,6 +484,11 @@ pub trait History: Send {
     /// # Errors
     /// When it names nobody, takes too long, or a sum is too large.
     fn report(&mut self, asked: &Asked) -> Result<ReportShown, crate::Refusal>;
+    /// All days that records are or were in, the oldest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn days(&mut self) -> Result<Vec<DayShown>, crate::Refusal>;
     /// Another door to the same history, so that a long read keeps nobody waiting.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The embedded store: one SQLite file in WAL mode, groups of changes in one transaction each.
 
+pub mod archive;
 pub mod backup;
 mod bought;
 mod corrections;
@@ -31,7 +32,7 @@ use crate::foreign::dispute::Bought;
 use crate::package::Cover;
 use crate::page::Page;
 use crate::report::{Asked, ReportShown};
-use crate::shown::{self, AccountEventShown, Moment, ParameterChangeShown};
+use crate::shown::{self, AccountEventShown, DayShown, Moment, ParameterChangeShown};
 use crate::state::entity::{Entity, Kind};
 use crate::state::imports::Entries;
 use crate::state::profile;
@@ -98,7 +99,7 @@ const MIGRATIONS: &[&str] = &["
     ALTER TABLE cdr ADD COLUMN agent INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE cdr ADD COLUMN agent_income INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE correction ADD COLUMN agent INTEGER NOT NULL DEFAULT 0;
-"];
+", archive::TABLES];
 
 /// How long another connection's lock is waited for.
 const BUSY: Duration = Duration::from_millis(250);
@@ -220,6 +221,10 @@ impl Store for Sqlite {
 
     fn spilled_through(&mut self) -> Result<spill::Place, Error> {
         spilled::through(&self.connection).map_err(failed("reading what was spilled"))
+    }
+
+    fn sweep(&mut self) -> Result<bool, Error> {
+        archive::sweep(&self.connection).map_err(failed("sweeping days that were archived"))
     }
 
     fn has_end(&mut self, id: [u64; 2]) -> Result<bool, Error> {
@@ -443,6 +448,11 @@ fn apply(db: &Connection, days: &mut Vec<u32>, change: &Change) -> Result<(), ru
         ),
         Change::CdrStart(cdr) => records::put_start(db, days, cdr),
         Change::CdrEnd(cdr) => records::put_end(db, days, cdr),
+        Change::DayArchived(archived) => archive::put(db, days, archived),
+        Change::DayPurged(day, at_us) => run(
+            "UPDATE archived SET purged_us = ?2 WHERE day = ?1 AND purged_us IS NULL",
+            params![day, at_us.cast_signed()],
+        ),
         Change::CdrLost(id) => run("DELETE FROM opened WHERE id = ?1", params![id_text(*id)]),
         Change::Heartbeat(at_us) => run(
             "INSERT OR REPLACE INTO heartbeat (only, at_us) VALUES (1, ?1)",
@@ -631,6 +641,10 @@ impl History for Reader {
 
     fn report(&mut self, asked: &Asked) -> Result<ReportShown, Refusal> {
         self.report_within(asked, reports::PATIENCE)
+    }
+
+    fn days(&mut self) -> Result<Vec<DayShown>, Refusal> {
+        self.all_days()
     }
 
     fn another(&self) -> Result<Box<dyn History>, Refusal> {

@@ -21,6 +21,10 @@ const UNHEARD_AGAIN: Duration = Duration::from_millis(20);
 /// How soon a database is asked again that could not, at first and at last.
 const AGAIN: Duration = Duration::from_millis(250);
 const AGAIN_AT_LAST: Duration = Duration::from_secs(2);
+/// Between two pieces of what is swept: calls have the disk for most of the time.
+const SWEEP_AGAIN: Duration = Duration::from_millis(50);
+/// How soon it is tried again when it could not be.
+const SWEEP_AT_LAST: Duration = Duration::from_secs(10);
 
 /// What the store says.
 #[derive(Clone, Debug)]
@@ -81,8 +85,10 @@ pub fn run_store(
     bell: &Doorbell,
 ) {
     let said = Standing::default();
+    let now = said.clone();
+    let sweep = Some(Instant::now());
     let mut writer =
-        Writer { store, spill, stored, bell, durable: None, now: said.clone(), said, again: None };
+        Writer { store, spill, stored, bell, durable: None, now, said, again: None, sweep };
     loop {
         match writer.next(changes) {
             Ok((mut through, mut group)) => {
@@ -100,6 +106,7 @@ pub fn run_store(
         }
         writer.catch_up();
         writer.say();
+        writer.sweep();
     }
 }
 
@@ -114,6 +121,8 @@ struct Writer<'w> {
     said: Standing,
     /// When the database is asked again, and how long was waited for that.
     again: Option<(Instant, Duration)>,
+    /// When the next piece is swept, if there may be one.
+    sweep: Option<Instant>,
 }
 
 impl Writer<'_> {
@@ -126,15 +135,35 @@ impl Writer<'_> {
     ) -> Result<(u64, Vec<Change>), RecvTimeoutError> {
         let unheard = self.durable.is_some() || self.now != self.said;
         let unheard = unheard.then_some(UNHEARD_AGAIN);
-        let due = self.again.map(|(at, _)| at.saturating_duration_since(Instant::now()));
+        let due = self.again.map(|(at, _)| at).into_iter().chain(self.sweep);
+        let due = due.map(|at| at.saturating_duration_since(Instant::now()));
         match unheard.into_iter().chain(due).min() {
             None => changes.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(patience) => changes.recv_timeout(patience),
         }
     }
 
+    /// Drops a piece of an archived day, behind everything that calls have stored.
+    fn sweep(&mut self) {
+        if self.sweep.is_none_or(|at| at > Instant::now()) {
+            return;
+        }
+        let patience = match self.store.sweep() {
+            Ok(true) => Some(SWEEP_AGAIN),
+            Ok(false) => None,
+            Err(error) => {
+                tracing::debug!(%error, "not_swept");
+                Some(SWEEP_AT_LAST)
+            }
+        };
+        self.sweep = patience.map(|patience| Instant::now() + patience);
+    }
+
     /// Makes a group durable, wherever that can be.
     fn keep(&mut self, group: &[Change]) {
+        if group.iter().any(|change| matches!(change, Change::DayArchived(_))) {
+            self.sweep = Some(Instant::now() + SWEEP_AGAIN);
+        }
         loop {
             if self.spill.as_ref().is_none_or(Spill::is_empty) {
                 match self.commit(group) {

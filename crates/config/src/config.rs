@@ -83,6 +83,12 @@ impl Paths {
         self.state.join("tollgate.spill")
     }
 
+    /// Days of records that are in the database no more.
+    #[must_use]
+    pub fn archive(&self) -> PathBuf {
+        self.state.join("archive")
+    }
+
     /// Copies of the database.
     #[must_use]
     pub fn backups(&self) -> PathBuf {

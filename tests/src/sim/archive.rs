@@ -125,6 +125,8 @@ impl Archive {
             Change::Standing(standing) => {
                 self.standings.insert(standing.subscription, (**standing).clone());
             }
+            // No world lasts so long that a day is put away.
+            Change::DayArchived(_) | Change::DayPurged(..) => {}
             Change::CdrEnd(cdr) => {
                 self.opened.remove(&cdr.record.id);
                 self.close(cdr);

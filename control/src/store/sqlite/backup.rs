@@ -37,11 +37,11 @@ pub struct Examined {
     pub faults: Vec<String>,
 }
 
-fn broken(what: &str, detail: impl std::fmt::Display, hint: &'static str) -> Error {
+pub(super) fn broken(what: &str, detail: impl std::fmt::Display, hint: &'static str) -> Error {
     Error { what: what.to_owned(), detail: detail.to_string(), hint }
 }
 
-fn on_disk<T>(what: &str, result: io::Result<T>) -> Result<T, Error> {
+pub(super) fn on_disk<T>(what: &str, result: io::Result<T>) -> Result<T, Error> {
     result.map_err(|error| broken(what, error, "free space, or mend permissions of the folder"))
 }
 
@@ -51,7 +51,7 @@ pub fn checksum_file(backup: &Path) -> PathBuf {
     beside(backup, ".sha256")
 }
 
-fn beside(file: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(file: &Path, ending: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(ending);
     name.into()
@@ -112,12 +112,12 @@ fn copy(database: &Path, partial: &Path, what: &str) -> Result<(), Error> {
 }
 
 /// Records and password hashes are nobody else's.
-fn private(file: &Path) -> io::Result<()> {
+pub(super) fn private(file: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))
 }
 
-fn keep(partial: &Path, to: &Path, sha256: &str) -> io::Result<()> {
+pub(super) fn keep(partial: &Path, to: &Path, sha256: &str) -> io::Result<()> {
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     File::open(partial)?.sync_all()?;
     std::fs::write(checksum_file(to), format!("{sha256}  {name}\n"))?;
@@ -130,7 +130,7 @@ fn sync_folder(of: &Path) -> io::Result<()> {
     of.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
-fn sha256(file: &Path) -> io::Result<(u64, String)> {
+pub(super) fn sha256(file: &Path) -> io::Result<(u64, String)> {
     let (mut file, mut sum, mut length) = (File::open(file)?, Sha256::new(), 0);
     let mut bytes = vec![0; READ_BYTES];
     loop {

@@ -7,7 +7,7 @@ use rusqlite::params;
 use serde::Deserialize;
 
 use super::records::{day_of, days};
-use super::{Reader, history};
+use super::{Reader, archive, history};
 use crate::Refusal;
 use crate::cdr::id_from_text;
 use crate::foreign::CALLS_MAX;
@@ -65,6 +65,10 @@ impl Reader {
         let seen = self.connection.unchecked_transaction().map_err(history)?;
         let (first, last) =
             (day_of(filter.from_us), day_of(filter.to_us.saturating_add(LONGEST_US)));
+        let gone = archive::within(&seen, first, last).map_err(history)?;
+        if !gone.is_empty() {
+            return Err(archive::refusal(&gone));
+        }
         let mut calls = Vec::new();
         let mut rows_read: usize = 0;
         for day in days(&seen).map_err(history)? {

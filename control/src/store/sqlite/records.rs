@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde_json::Value;
 use zerocopy::IntoBytes;
 
-use super::{Reader, corrections, history, micros};
+use super::{Reader, archive, corrections, history, micros};
 use crate::Refusal;
 use crate::cdr::{Cdr, id_text};
 use crate::page::{Page, strange_cursor};
@@ -74,6 +74,11 @@ pub(super) fn day_of(us: i64) -> u32 {
         + u32::from(date.day().unsigned_abs())
 }
 
+/// The last day of which something lies before a moment.
+pub(super) fn day_before(us: i64) -> u32 {
+    day_of(us.saturating_sub(1))
+}
+
 /// The table of a day.
 pub(super) fn create(db: &Connection, day: u32) -> Result<(), rusqlite::Error> {
     db.execute_batch(&format!(
@@ -104,29 +109,37 @@ pub(super) fn days(db: &Connection) -> Result<Vec<u32>, rusqlite::Error> {
 /// names more tables than SQLite takes.
 pub(super) fn charged(db: &Connection, side: Side) -> Result<Vec<(u32, i64)>, rusqlite::Error> {
     let mut sums = BTreeMap::new();
+    let mut add = |account: u32, amount: i64| {
+        let all = sums.entry(account).or_insert(0_i64);
+        *all = all.saturating_add(amount);
+    };
     for day in days(db)? {
-        let sums_of_day = match side {
-            Side::Customers => {
-                format!("SELECT customer, sum(charge + tax) FROM cdr_{day} GROUP BY 1")
-            }
-            Side::Vendors => {
-                format!("SELECT vendor, sum(vendor_charge + vendor_tax) FROM cdr_{day} GROUP BY 1")
-            }
-            Side::Agents => {
-                format!(
-                    "SELECT agent, sum(agent_income) FROM cdr_{day} WHERE agent <> 0 GROUP BY 1"
-                )
-            }
-        };
-        let mut statement = db.prepare(&sums_of_day)?;
-        for sum in statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))? {
-            let (account, amount): (u32, i64) = sum?;
-            let all = sums.entry(account).or_insert(0_i64);
-            *all = all.saturating_add(amount);
-        }
+        charged_on(db, day, side)?.into_iter().for_each(|(account, amount)| add(account, amount));
     }
+    archive::add(db, side, add)?;
     corrections::add(db, side, &mut sums)?;
     Ok(sums.into_iter().collect())
+}
+
+/// The same of the calls of one day, as they were charged at their ends.
+pub(super) fn charged_on(
+    db: &Connection,
+    day: u32,
+    side: Side,
+) -> Result<Vec<(u32, i64)>, rusqlite::Error> {
+    let (account, charge, given) = match side {
+        Side::Customers => ("customer", "charge + tax", "1"),
+        Side::Vendors => ("vendor", "vendor_charge + vendor_tax", "1"),
+        Side::Agents => ("agent", "agent_income", "agent <> 0"),
+    };
+    let sums = format!("SELECT {account}, sum({charge}) FROM cdr_{day} WHERE {given} GROUP BY 1");
+    let mut statement = db.prepare(&sums)?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// Every column of a day's table but its place.
+pub(super) fn all_columns() -> String {
+    format!("ended_us, started_us, id, {COLUMNS}")
 }
 
 /// Whose charges.
@@ -135,6 +148,23 @@ pub(super) enum Side {
     Customers,
     Vendors,
     Agents,
+}
+
+impl Side {
+    /// All sides, with their words.
+    pub(super) const ALL: [(Self, &'static str); 3] = [
+        (Self::Customers, Self::Customers.word()),
+        (Self::Vendors, Self::Vendors.word()),
+        (Self::Agents, Self::Agents.word()),
+    ];
+
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Customers => "customer",
+            Self::Vendors => "vendor",
+            Self::Agents => "agent",
+        }
+    }
 }
 
 /// Whether a table of these days has the end of this record.
@@ -439,6 +469,13 @@ impl Reader {
         let place = behind.place.filter(|_| !behind.open);
         let last = place.as_ref().map(|(at, _)| *at).or(wanted.to).map_or(u32::MAX, day_of);
         let first = wanted.from.map_or(0, day_of);
+        if wanted.from.is_some() || wanted.to.is_some() {
+            let gone = archive::within(&seen, first, wanted.to.map_or(u32::MAX, day_before));
+            let gone = gone.map_err(history)?;
+            if !gone.is_empty() {
+                return Err(archive::refusal(&gone));
+            }
+        }
         for day in tables.into_iter().rev().filter(|day| (first..=last).contains(day)) {
             if found.len() >= room {
                 break;

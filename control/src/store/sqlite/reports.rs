@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, Row, ToSql};
 use serde_json::{Map, Value};
 
-use super::records::{day_of, days};
-use super::{Reader, history};
+use super::records::{day_before, day_of, days};
+use super::{Reader, archive, history};
 use crate::Refusal;
 use crate::report::area::{CODE_DIGITS, area};
 use crate::report::calendar::{self, Bucket, Every};
@@ -344,6 +344,11 @@ impl Reader {
         let question = Question::new(self, asked)?;
         let buckets = calendar::buckets(asked.from_us, asked.to_us, &asked.zone, asked.every)?;
         let tables = days(db).map_err(history)?;
+        let gone = archive::within(db, day_of(asked.from_us), day_before(asked.to_us));
+        let gone = gone.map_err(refused)?;
+        if !gone.is_empty() {
+            return Err(archive::refusal(&gone));
+        }
         let mut rows = Rows::new();
         for (place, bucket) in buckets.iter().enumerate() {
             let of = day_of(bucket.from_us)..=day_of(bucket.to_us - 1);
