@@ -68,6 +68,9 @@ enum Noun {
     /// Packages of minutes and money for a rent, and who has which.
     #[command(subcommand)]
     Package(command::package::Verb),
+    /// Invoices and what sets them right.
+    #[command(subcommand)]
+    Invoice(command::invoice::Verb),
     /// Which gateways a call would try.
     #[command(subcommand)]
     Route(command::route::Verb),
@@ -160,6 +163,7 @@ fn run(context: &Context, noun: Noun) -> Result<(), Failure> {
         Noun::Registration(verb) => command::registration::run(context, verb),
         Noun::Tariff(verb) => command::tariff::run(context, verb),
         Noun::Package(verb) => command::package::run(context, verb),
+        Noun::Invoice(verb) => command::invoice::run(context, verb),
         Noun::Route(verb) => command::route::run(context, verb),
         Noun::Call(verb) => command::call::run(context, verb),
         Noun::Cdr(verb) => command::cdr::run(context, verb),

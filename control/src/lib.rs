@@ -17,6 +17,7 @@ pub mod cdr;
 pub mod decide;
 pub mod driver;
 pub mod foreign;
+pub mod invoice;
 pub mod journal;
 pub mod machine;
 pub mod package;

@@ -195,6 +195,7 @@ fn run(config: &Config) -> Result<(), Error> {
             busy: AtomicBool::new(false),
         },
         archive: paths.archive(),
+        mail: config.mail.clone(),
         addresses: config.addresses.iter().map(|address| address.ip).collect(),
         node: config.node.name.clone(),
         now,

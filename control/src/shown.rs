@@ -8,6 +8,7 @@ mod compare;
 mod day;
 mod dispute;
 mod firewall;
+mod invoice;
 mod package;
 mod quality;
 mod sheet;
@@ -40,6 +41,8 @@ pub use firewall::{
     LineRefused, PacketExplained, PresetShown, RangesTaken, SignatureShown, SuspensionShown,
     TalkerShown, TrustedShown,
 };
+pub use invoice::{InvoiceRow, InvoiceShown};
+pub(crate) use invoice::{NewInvoice, NewInvoicePayment, NewNote, NewSending};
 pub use package::{CoveredShown, PackageFigures, SubscriptionShown};
 pub use quality::{CallPaths, FiguresShown, MediaShown, OPINIONS, QualityShown, call_path};
 pub use sheet::{GenerateReport, LossShown, RateDifference, RemarkShown, SaleShown, SheetReport};

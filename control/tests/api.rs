@@ -381,6 +381,8 @@ fn every_list_that_grows_comes_in_pages_of_one_shape() {
         let mapping = json!({"name": name, "callee": "To", "start": "Start", "duration": "Sec"});
         node.ok("POST", "/record/mapping", &mapping);
         node.ok("POST", "/package", &json!({ "name": name }));
+        let invoice = json!({"account": "customer", "month": format!("2026-0{}", number + 1)});
+        node.ok("POST", "/invoice", &invoice);
         let subscription = json!({"name": name, "account": "customer", "package": name});
         node.ok("POST", "/subscription", &subscription);
         let range = json!({"range": format!("198.51.{number}.0"), "addresses": 7});

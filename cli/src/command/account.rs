@@ -204,6 +204,12 @@ pub(crate) struct Flags {
     /// Its callers hear a prompt where their calls fail: true or false (false).
     #[arg(long)]
     announcements: Option<bool>,
+    /// A line of whom its invoices are for: name, address, tax number; may be repeated.
+    #[arg(long)]
+    bill_to: Vec<String>,
+    /// Where its invoices go ('' for nowhere).
+    #[arg(long)]
+    email: Option<String>,
     /// It may be used from anywhere.
     #[arg(long, conflicts_with = "access_addresses")]
     access_anywhere: bool,
@@ -236,6 +242,8 @@ impl Flags {
             .set("premium_blocked", self.premium_blocked)
             .set("recording", self.recording)
             .set("announcements", self.announcements)
+            .list("bill_to", &self.bill_to)
+            .set("email", self.email)
             .set("access_addresses", self.access_anywhere.then(|| serde_json::json!([])))
             .list("access_addresses", &self.access_addresses)
     }

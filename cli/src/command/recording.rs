@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use hyper::Method;
@@ -55,16 +55,21 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                 context.client.write(Method::GET, &path, Body::Empty, &mut io::stdout().lock())?;
                 return Ok(());
             }
-            let mut options = OpenOptions::new();
-            let opened = options.write(true).create_new(true).mode(0o600).open(&to);
-            let mut out = opened.map_err(|error| format!("{}: {error}", to.display()))?;
-            let fetched = context.client.write(Method::GET, &path, Body::Empty, &mut out);
-            if fetched.is_err() {
-                // Half a file looks like a whole one.
-                let _ = std::fs::remove_file(&to);
-            }
-            fetched?;
-            Ok(out.flush()?)
+            fetch(context, &path, &to)
         }
     }
+}
+
+/// Writes an answer that is no JSON into a new file.
+pub(super) fn fetch(context: &Context, path: &str, to: &Path) -> Result<(), Failure> {
+    let mut options = OpenOptions::new();
+    let opened = options.write(true).create_new(true).mode(0o600).open(to);
+    let mut out = opened.map_err(|error| format!("{}: {error}", to.display()))?;
+    let fetched = context.client.write(Method::GET, path, Body::Empty, &mut out);
+    if fetched.is_err() {
+        // Half a file looks like a whole one.
+        let _ = std::fs::remove_file(to);
+    }
+    fetched?;
+    Ok(out.flush()?)
 }

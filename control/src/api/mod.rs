@@ -13,6 +13,7 @@ pub mod day;
 mod dispute;
 mod hits;
 mod import;
+mod invoice;
 mod media;
 pub mod openapi;
 mod password;
@@ -69,6 +70,8 @@ pub struct Shared {
     pub link: Link,
     /// Where recorded calls are.
     pub recordings: PathBuf,
+    /// Who takes mail.
+    pub mail: Option<config::Mail>,
     /// Where archived days are.
     pub archive: PathBuf,
     /// Our service addresses.
@@ -106,11 +109,14 @@ async fn handle(
     }
     // Whoever may not ask is not listened to.
     let answer = match permitted(&shared, &peer, &parts).await {
-        // The one answer that is no JSON.
+        // The answers that are no JSON.
         Ok((routes::Route { path: routes::RECORDED, method: "get", .. }, path)) => {
             let file = path.last().map_or("", String::as_str);
             tracing::info!(who = peer.name, file, "recording_fetched");
             return recording::fetch(&shared, file).await.unwrap_or_else(|no| refuse(&no));
+        }
+        Ok((routes::Route { path: routes::PAPER | routes::TABLE, .. }, path)) => {
+            return invoice::file(&shared, &path).unwrap_or_else(|no| refuse(&no));
         }
         Ok((route, path)) => match to_bytes(body, body::BYTES_MAX).await {
             // So long an answer that it is written beside the threads that answer others.
@@ -203,6 +209,11 @@ async fn answer(
                 Some(day) => day::archived(shared, day, |history| history.cdrs(&filter, &page)),
                 None => history(shared, |history| history.cdrs(&filter, &page)),
             }
+        }
+        (_, ["invoice", rest @ ..]) => {
+            let body = body::read(route, &request.headers, body)?.value;
+            let asked = invoice::Asked { who: peer.name, query: &query, body };
+            invoice::answer(shared, method, rest, asked).await
         }
         (Method::Get, ["cdr", "day"]) => day::list(shared),
         (Method::Post, ["cdr", "day", name, "archive"]) => {

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::routes::{RECORDED, ROUTES, Route, Shape, Takes};
+use super::routes::{PAPER, RECORDED, ROUTES, Route, Shape, TABLE, Takes};
 use crate::page::LIMIT_MAX;
 use crate::shown::Problem;
 
@@ -154,7 +154,7 @@ fn operation(route: &Route, answers: &mut SchemaGenerator, problem: &Value) -> V
         None => ("204", json!({ "description": "Done, nothing to say" })),
         Some(shape) => {
             let schema = shape(answers);
-            let kind = if route.path == RECORDED {
+            let kind = if [RECORDED, PAPER, TABLE].contains(&route.path) {
                 "application/octet-stream"
             } else {
                 "application/json"

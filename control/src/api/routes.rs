@@ -21,13 +21,14 @@ use crate::shown::{
     AbuserShown, AccountEventShown, AccountShown, AlarmShown, AuditShown, BookedShown, CallShown,
     CdrShown, CodeMade, CodeShown, CompareReport, CorrectedShown, DayShown, DeniedShown,
     DisputeReport, DrainShown, DriverCounter, DriverLimit, EventShown, GenerateReport,
-    GeoRangeShown, GeoShown, ImportEntryShown, ImportShown, ImportTaken, LedgerShown, ListOf,
-    MappingShown, PacketExplained, PageOf, ParameterChangeShown, ParameterShown, PhoneShown,
-    PresetShown, QualityShown, RangesTaken, RateDifference, RatesTaken, RecordingShown,
-    RegistrationShown, RerateShown, RouteExplained, RoutingShown, SheetReport, SignatureShown,
-    StatementShown, Status, SubscriptionShown, SuspensionShown, TalkerShown, TariffShown,
-    TrustedShown,
+    GeoRangeShown, GeoShown, ImportEntryShown, ImportShown, ImportTaken, InvoiceRow, InvoiceShown,
+    LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, ParameterChangeShown,
+    ParameterShown, PhoneShown, PresetShown, QualityShown, RangesTaken, RateDifference, RatesTaken,
+    RecordingShown, RegistrationShown, RerateShown, RouteExplained, RoutingShown, SheetReport,
+    SignatureShown, StatementShown, Status, SubscriptionShown, SuspensionShown, TalkerShown,
+    TariffShown, TrustedShown,
 };
+use crate::shown::{NewInvoice, NewInvoicePayment, NewNote, NewSending};
 use crate::state::OURS;
 use crate::state::entity::Phone;
 use crate::state::entity::{
@@ -219,6 +220,10 @@ pub(super) const GENERATE: &str = "generate_password";
 
 /// The file of a recorded call.
 pub(super) const RECORDED: &str = "/recording/{file}";
+
+/// A document of money as PDF, and as CSV.
+pub(super) const PAPER: &str = "/invoice/{name}/pdf";
+pub(super) const TABLE: &str = "/invoice/{name}/csv";
 
 /// A vendor's file beside our records.
 pub(super) const DISPUTED: &str = "/cdr/dispute";
@@ -463,6 +468,45 @@ pub const ROUTES: &[Route] = &[
             "limit",
             "cursor",
         ],
+    ),
+    asked::<PageOf<InvoiceRow>>(
+        "/invoice",
+        "Invoices, drafts and notes, the newest first",
+        &["limit", "cursor", "account", "state"],
+    ),
+    say::<InvoiceShown>(
+        "post",
+        "/invoice",
+        "Draft an invoice of a time of an account, or draft it again",
+        Takes::One(of::<NewInvoice>),
+    ),
+    look::<InvoiceShown>("/invoice/{name}", "One of them, with its lines"),
+    delete("/invoice/{name}", "Delete a draft"),
+    look::<String>(PAPER, "The document as PDF"),
+    look::<String>(TABLE, "The document as CSV"),
+    say::<InvoiceShown>(
+        "post",
+        "/invoice/{name}/issue",
+        "Give a draft its number; it never changes from then on",
+        Takes::Nothing,
+    ),
+    say::<InvoiceShown>(
+        "post",
+        "/invoice/{name}/send",
+        "Hand an issued document to the mail server",
+        Takes::One(of::<NewSending>),
+    ),
+    say::<InvoiceShown>(
+        "post",
+        "/invoice/{name}/payment",
+        "Book a payment of an invoice, once per request id",
+        Takes::One(of::<NewInvoicePayment>),
+    ),
+    say::<InvoiceShown>(
+        "post",
+        "/invoice/{name}/credit",
+        "A note of what its records cost differently by now, or of all of it",
+        Takes::One(of::<NewNote>),
     ),
     look::<ListOf<DayShown>>("/cdr/day", "Days (UTC) of records, and where they are"),
     say::<DayShown>(

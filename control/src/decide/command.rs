@@ -188,6 +188,8 @@ impl Office {
                 self.rerate(time, who, looked, body)
             }
             (Method::Get, ["cdr", "day", "due"]) => Ok(shown::json(self.archived_before(time))),
+            (Method::Post, ["invoice", name, "payment"]) => self.pay_invoice(time, who, name, body),
+            (Method::Put, ["invoice", name, "step"]) => self.handle_invoice(time, who, name, body),
             (Method::Post, ["cdr", "day", day]) => self.put_day_away(time, who, day, body),
             (Method::Get, ["tariff", name, "rate"]) => {
                 let page = Page::read(&command.query)?;

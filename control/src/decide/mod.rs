@@ -41,6 +41,7 @@ mod geo;
 mod guests;
 mod illegal;
 mod import;
+pub(crate) mod invoice;
 mod jail;
 mod keep_alive;
 mod load;
@@ -192,6 +193,7 @@ pub struct Office {
     departed: departed::Departed,
     watched: account::Watched,
     subscriptions: package::Subscriptions,
+    invoices: invoice::Invoices,
     /// Who earns on calls of a former control, until it is found whether they still run.
     awaiting_agents: HashMap<[u64; 2], Agent>,
     /// What was set right of records a moment ago.
@@ -270,6 +272,7 @@ impl Office {
             loaded.located.into_iter().map(|it| (it.target, it.servers)).collect();
         office.state.restored();
         office.restore_subscriptions(loaded.standings, covers);
+        office.invoices = invoice::Invoices::restore(loaded.invoices);
         office.await_denial_ends();
         office.defence = suspend::Defence::restore(loaded.suspensions, loaded.regulars);
         office.abuse = abuse::Watch::restore(loaded.habits);

@@ -24,6 +24,7 @@ mod credit;
 mod guests;
 mod illegal;
 mod imports;
+mod invoices;
 mod jail;
 mod lost;
 mod names;

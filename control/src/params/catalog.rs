@@ -19,6 +19,8 @@ pub enum Kind {
     Words,
     /// Names of geo sets, separated by commas.
     Sets,
+    /// Lines for people, separated by bars.
+    Lines,
     /// A field of documents, each with a value of its own; what it can be.
     Field(&'static str),
 }
@@ -139,6 +141,10 @@ pub const CATALOG: &[Parameter] = &[
     number("HOLD_TIME_PRECISION", "50", (0, 1000), "ms", "control", NOW, "a rest of the duration from here on counts as a second; 0: any rest, 1000: none"),
     number("PREVENT_OVERDRAFT_ADVANCE_TIME", "0", (0, 60), "min", "control", NOW, "minutes the balance must cover before a call; 0: the first increment"),
     number("TG_CREDIT_SLICE", "60", (30, 3600), "s", "control", NOW, "talk that a call on an account with a limit holds at a time; it asks for the next at half"),
+    number("TG_INVOICE_DIGITS", "2", (0, 6), "decimals", "control", NOW, "to how many decimals totals of invoices are rounded, a half to the even digit; 0: whole units"),
+    number("TG_INVOICE_DUE_DAYS", "30", (0, 365), "days", "control", NOW, "after how many days an invoice is to be paid; 0: at once"),
+    name("TG_INVOICE_PREFIX", "", "control", NOW, "what numbers of invoices and notes begin with; empty: they are digits alone"),
+    Parameter { name: "TG_INVOICE_SELLER", default: "", kind: Kind::Lines, unit: "", owner: "control", in_force: NOW, doc: "who bills: name, address, tax number; empty: invoices say nobody" },
     number("TG_CDR_LIVE_DAYS", "0", (0, 36_500), "days", "control", NOW, "records of older days go into files of their own; 0: they stay in the database"),
     number("TG_GRACE_PREPAID", "0", DAY_S, "s", "control", NOW, "talk beyond that while control is away, of accounts without credit; 0: none, so nothing is overdrawn"),
     number("TG_GRACE_POSTPAID", "86400", DAY_S, "s", "control", NOW, "the same of accounts with credit, charged though the credit be passed; 0: none"),

@@ -18,6 +18,7 @@ use xdp_prog::abi::AGENT_BYTES;
 
 use crate::Refusal;
 use crate::shown::{self, ParameterShown};
+use crate::state::entity;
 use crate::state::entity::geo::check_name;
 use catalog::ALIASES;
 pub use catalog::{CATALOG, Kind, Parameter};
@@ -27,6 +28,8 @@ pub use preset::{PRESETS, Preset};
 const PREFIXES_MAX: usize = 1_000;
 /// The driver's table of scanners has no more.
 const LISTED_MAX: usize = 1_000;
+/// Lines of an address.
+const LINES_MAX: usize = 10;
 /// As long as the workers are told of it.
 const NAME_BYTES_MAX: usize = 62;
 /// The longest code that is pressed in a call.
@@ -99,6 +102,15 @@ impl Parameter {
                     Err(refuse(format!("{value:?} is no {KEYS_MAX} keys of 0-9, *, #, A-D")))
                 }
             }
+            Kind::Lines => {
+                let lines: Vec<&str> = value.split('|').map(str::trim).collect();
+                let lines: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+                if lines.len() > LINES_MAX {
+                    return Err(refuse(format!("{} lines; up to {LINES_MAX}", lines.len())));
+                }
+                lines.iter().try_for_each(|line| entity::memo(self.name, line))?;
+                Ok(lines.join(" | "))
+            }
             Kind::Rate => {
                 let rate: Rate = value.parse().map_err(|fault| refuse(format!("{fault}")))?;
                 Ok(rate.to_string())
@@ -130,6 +142,7 @@ impl Parameter {
         match self.kind {
             Kind::Number(low, high) => format!("{low}-{high}"),
             Kind::Prefixes => "prefixes, separated by commas".into(),
+            Kind::Lines => format!("up to {LINES_MAX} lines of text, separated by |"),
             Kind::Name => "a name of letters, digits, dots and dashes".into(),
             Kind::Keys => format!("up to {KEYS_MAX} keys of 0-9, *, #, A-D"),
             Kind::Rate => "off, never, or like 10/s burst 20 or 20/60s burst 19 silence 60s".into(),

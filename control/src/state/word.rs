@@ -33,6 +33,10 @@ macro_rules! words {
 words! {
     /// How calls are written to disk.
     Recording { Off = "off", Wav = "wav", Pcap = "pcap", Both = "both" }
+    /// What a document of money is.
+    Paper { Invoice = "invoice", CreditNote = "credit_note", DebitNote = "debit_note" }
+    /// What a line of it tells of.
+    LineOf { Calls = "calls", Rent = "rent", Package = "package" }
 }
 
 impl Recording {

@@ -23,6 +23,7 @@ use serde_json::Value;
 use crate::agent::Agent;
 use crate::cdr::Cdr;
 use crate::foreign::dispute::Bought;
+use crate::invoice::{Billed, Head, Kept, Line};
 use crate::journal::Event;
 use crate::package::{Cover, Standing};
 use crate::page::Page;
@@ -81,6 +82,12 @@ pub enum Change {
     CdrEnd(Box<Cdr>),
     /// An answered call whose end will never be known.
     CdrLost([u64; 2]),
+    /// An invoice or note, in place of its draft.
+    Invoice(Box<Kept>),
+    /// What became of one.
+    InvoiceStanding(Box<Head>),
+    /// A draft that nobody wants.
+    InvoiceGone(u32),
     /// A day is in its file: its table goes.
     DayArchived(Box<Archived>),
     /// The file of a day is gone, or goes next; when, µs since 1970 UTC.
@@ -314,6 +321,8 @@ pub struct Loaded {
     pub bindings: Vec<(u32, Binding)>,
     /// Answered calls without an end.
     pub opened: Vec<Opened>,
+    /// Invoices, drafts and notes.
+    pub invoices: Vec<Head>,
     /// How subscriptions stand.
     pub standings: Vec<Standing>,
     /// When calls last went on, µs since the machine booted at that time; 0: never.
@@ -410,6 +419,17 @@ pub struct CdrFilter {
     pub to: Option<String>,
 }
 
+/// Which invoices are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct InvoiceFilter {
+    /// Whose.
+    pub account: Option<String>,
+    /// In which state.
+    pub state: Option<String>,
+    /// What is overdue by now, µs since 1970 UTC.
+    pub now_us: u64,
+}
+
 /// Which calls were bought.
 #[derive(Clone, Copy, Debug)]
 pub struct BoughtFilter {
@@ -489,6 +509,26 @@ pub trait History: Send {
     /// # Errors
     /// When the database cannot be read.
     fn days(&mut self) -> Result<Vec<DayShown>, crate::Refusal>;
+    /// An invoice, draft or note.
+    ///
+    /// # Errors
+    /// When there is none of this name, or the database cannot be read.
+    fn invoice(&mut self, name: &str) -> Result<Kept, crate::Refusal>;
+    /// The notes of an invoice, the oldest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn notes(&mut self, id: u32) -> Result<Vec<Kept>, crate::Refusal>;
+    /// A page of invoices, drafts and notes, the newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn invoices(&mut self, filter: &InvoiceFilter, page: &Page) -> Result<Value, crate::Refusal>;
+    /// What calls and rents of an account come to in a time.
+    ///
+    /// # Errors
+    /// When some of it is archived, or the database cannot be read.
+    fn billed(&mut self, billed: &Billed) -> Result<Vec<Line>, crate::Refusal>;
     /// Another door to the same history, so that a long read keeps nobody waiting.
     ///
     /// # Errors

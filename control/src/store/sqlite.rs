@@ -4,6 +4,7 @@ pub mod archive;
 pub mod backup;
 mod bought;
 mod corrections;
+mod invoice;
 mod ledger;
 mod place;
 mod records;
@@ -23,12 +24,13 @@ use zerocopy::FromBytes;
 
 use self::place::Place;
 use super::{
-    Books, BoughtFilter, CdrFilter, Change, Charged, Error, History, LedgerFilter, Loaded, Located,
-    Opened, ParameterChange, Statement, Store, spill,
+    Books, BoughtFilter, CdrFilter, Change, Charged, Error, History, InvoiceFilter, LedgerFilter,
+    Loaded, Located, Opened, ParameterChange, Statement, Store, spill,
 };
 use crate::Refusal;
 use crate::cdr::id_text;
 use crate::foreign::dispute::Bought;
+use crate::invoice::{Billed, Kept, Line};
 use crate::package::Cover;
 use crate::page::Page;
 use crate::report::{Asked, ReportShown};
@@ -99,7 +101,7 @@ const MIGRATIONS: &[&str] = &["
     ALTER TABLE cdr ADD COLUMN agent INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE cdr ADD COLUMN agent_income INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE correction ADD COLUMN agent INTEGER NOT NULL DEFAULT 0;
-", archive::TABLES];
+", archive::TABLES, invoice::TABLE];
 
 /// How long another connection's lock is waited for.
 const BUSY: Duration = Duration::from_millis(250);
@@ -299,6 +301,7 @@ fn load_documents(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
 /// What accounts have, and which numbers are used up.
 fn load_books(db: &Connection, loaded: &mut Loaded) -> Result<(), Error> {
     ledger::load(db, loaded)?;
+    invoice::load(db, loaded)?;
     let ids = "SELECT max(id) FROM (SELECT max(id) AS id FROM document
         UNION ALL SELECT max(account) FROM ledger UNION ALL SELECT max(gateway) FROM registration
         UNION ALL SELECT id FROM used)";
@@ -448,6 +451,9 @@ fn apply(db: &Connection, days: &mut Vec<u32>, change: &Change) -> Result<(), ru
         ),
         Change::CdrStart(cdr) => records::put_start(db, days, cdr),
         Change::CdrEnd(cdr) => records::put_end(db, days, cdr),
+        Change::Invoice(kept) => invoice::put(db, kept),
+        Change::InvoiceStanding(head) => invoice::stand(db, head),
+        Change::InvoiceGone(id) => invoice::remove(db, *id),
         Change::DayArchived(archived) => archive::put(db, days, archived),
         Change::DayPurged(day, at_us) => run(
             "UPDATE archived SET purged_us = ?2 WHERE day = ?1 AND purged_us IS NULL",
@@ -645,6 +651,22 @@ impl History for Reader {
 
     fn days(&mut self) -> Result<Vec<DayShown>, Refusal> {
         self.all_days()
+    }
+
+    fn invoice(&mut self, name: &str) -> Result<Kept, Refusal> {
+        self.invoice_of(name)
+    }
+
+    fn notes(&mut self, id: u32) -> Result<Vec<Kept>, Refusal> {
+        self.notes_of(id)
+    }
+
+    fn invoices(&mut self, filter: &InvoiceFilter, page: &Page) -> Result<Value, Refusal> {
+        self.invoices_of(filter, page)
+    }
+
+    fn billed(&mut self, billed: &Billed) -> Result<Vec<Line>, Refusal> {
+        self.bill(billed)
     }
 
     fn another(&self) -> Result<Box<dyn History>, Refusal> {

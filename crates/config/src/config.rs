@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use crate::Error;
 use crate::check;
+use crate::mail::{self, Mail};
 use crate::section::{Findings, Section};
 use crate::streams::{self, Streams};
 
@@ -40,6 +41,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[control]`
     pub control: Control,
+    /// `[mail]`; `None`: mail goes nowhere.
+    pub mail: Option<Mail>,
     /// `[log]`
     pub log: Log,
 }
@@ -480,6 +483,7 @@ fn read(file: &mut Section<'_>) -> Config {
             // Changes of some twenty thousand calls.
             spill_bytes: MEGABYTE * section.number("spill_mb", 0..=65_536).unwrap_or(64),
         }),
+        mail: file.section("mail", mail::read),
         log: file.section("log", read_log),
     }
 }

@@ -15,6 +15,7 @@ mod check;
 mod config;
 mod error;
 mod invocation;
+mod mail;
 mod section;
 mod streams;
 
@@ -24,4 +25,5 @@ pub use config::{
 };
 pub use error::Error;
 pub use invocation::{Errand, Program, Refusal};
+pub use mail::{Mail, MailTls};
 pub use streams::{Clients, Identity, Streams, Verify};

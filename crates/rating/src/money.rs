@@ -102,6 +102,14 @@ impl Money {
         Self::rounded(exact, 100 * i128::from(ONE), 6, RoundingMode::HalfEven)
     }
 
+    /// To so many decimals, a half to the even digit.
+    ///
+    /// # Errors
+    /// When it does not fit.
+    pub fn to_decimals(self, decimals: u8) -> Result<Self, MoneyFault> {
+        Self::rounded(self.0.into(), 1, decimals, RoundingMode::HalfEven)
+    }
+
     /// `numerator / denominator` billionths, rounded once up to a multiple of `unit`.
     pub(crate) fn rounded_up_to(
         numerator: i128,

@@ -125,7 +125,8 @@ impl Archive {
             Change::Standing(standing) => {
                 self.standings.insert(standing.subscription, (**standing).clone());
             }
-            // No world lasts so long that a day is put away.
+            // No world lasts so long that a day is put away, or writes invoices.
+            Change::Invoice(_) | Change::InvoiceStanding(_) | Change::InvoiceGone(_) => {}
             Change::DayArchived(_) | Change::DayPurged(..) => {}
             Change::CdrEnd(cdr) => {
                 self.opened.remove(&cdr.record.id);
@@ -229,6 +230,7 @@ impl Store for Archive {
                 .map(|((owner, _), binding)| (*owner, binding.clone()))
                 .collect(),
             opened: self.opened.values().cloned().collect(),
+            invoices: Vec::new(),
             standings: self.standings.values().cloned().collect(),
             heartbeat_us: self.heartbeat_us,
             located: self.located.values().cloned().collect(),

@@ -56,6 +56,7 @@ fn behaviour(name: &str, value: &str) -> String {
     seen.push(format!("{:?}", desk.ask(&longer).map(|_| ()).map_err(|no| no.reason)));
     desk.office.handle_load(desk.time, crate::machine::Load { cpu: 75, disk: 85 });
     seen.push(format!("{:?}", desk.office.archived_before(desk.time)));
+    seen.push(invoices::issued(&mut desk));
     let ports = crate::shown::PortFigures { used: 95, resting: 0, free: 5 };
     let address = "203.0.113.1".parse().unwrap();
     let ports = crate::shown::AddressPorts { address, ports, missed: 0 };
@@ -143,6 +144,8 @@ fn every_parameter_in_force_changes_what_happens() {
         ("SS_AUTHENTICATION_MAX_RETRY", "3"),
         ("SS_CALLAUTH_INVALID_COUNT", "1"),
         ("TG_HOME_PREFIXES", "44"),
+        ("TG_INVOICE_SELLER", "Carrier Ltd"),
+        ("TG_INVOICE_PREFIX", "A-"),
         ("TG_PREMIUM_PREFIXES", "44"),
         ("TG_FENCE_SETS", "customers"),
         ("TG_ABUSE_PREFIXES", "88216"),

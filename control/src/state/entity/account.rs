@@ -6,7 +6,7 @@ use routing::Prefix;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fields::{bounded, euro, money, optional_money, prefix};
+use super::fields::{bounded, email, euro, memo, money, optional_money, prefix};
 use crate::Refusal;
 use crate::shown::Decimal;
 use crate::state::moment::When;
@@ -86,12 +86,20 @@ pub struct Account {
     /// Its callers hear a prompt where their calls fail, if there is one that says why.
     #[serde(default)]
     pub announcements: bool,
+    /// Whom its invoices are for: name, address, tax number, a line each.
+    #[serde(default)]
+    pub bill_to: Vec<String>,
+    /// Where its invoices go.
+    #[serde(default)]
+    pub email: String,
 }
 
 /// Each request of the account looks through all of them.
 const ACCESS_ADDRESSES_MAX: usize = 1_000;
 /// Likewise each call.
 const PREFIXES_MAX: usize = 1_000;
+/// Lines of an address.
+const BILL_TO_MAX: usize = 10;
 
 fn no_credit() -> Option<Money> {
     Some(Money::ZERO)
@@ -128,6 +136,9 @@ impl Account {
             return Err(Refusal::invalid("credit: not negative; null is without limit"));
         }
         self.check_limits()?;
+        bounded("bill_to", self.bill_to.len(), BILL_TO_MAX)?;
+        self.bill_to.iter().try_for_each(|line| memo("bill_to", line))?;
+        email("email", &self.email)?;
         bounded("access_addresses", self.access_addresses.len(), ACCESS_ADDRESSES_MAX)?;
         for text in &self.access_addresses {
             text.parse::<Prefix>().map_err(|fault| {

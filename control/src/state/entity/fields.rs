@@ -98,6 +98,18 @@ pub fn memo(field: &str, text: &str) -> Result<(), Refusal> {
     Err(Refusal::invalid(format!("{field}: one line of up to {MEMO_CHARS_MAX} characters")))
 }
 
+/// An address that mail can go to, or none.
+///
+/// # Errors
+/// When no mail server would take it.
+pub(crate) fn email(field: &str, text: &str) -> Result<(), Refusal> {
+    let is_one = text.parse::<lettre::Address>().is_ok() && text.chars().count() <= MEMO_CHARS_MAX;
+    if text.is_empty() || is_one {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!("{field}: {text:?} is no address like accounts@example.com")))
+}
+
 /// A name or password of digest.
 pub(super) fn secret(field: &str, text: &str) -> Result<(), Refusal> {
     if text == HIDDEN {

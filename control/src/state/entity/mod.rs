@@ -24,6 +24,7 @@ use serde_json::Value;
 
 use crate::Refusal;
 pub use account::Account;
+pub(crate) use fields::email;
 pub use fields::{TransformRule, memo, parse};
 pub(crate) use fields::{money, optional_money};
 pub use geo::{Fencing, GeoHead, GeoRow};

@@ -27,7 +27,7 @@ const ROWS_MAX: usize = 50_000;
 
 /// What a call costs: billed seconds of both sides, fee and tax of the customer, then of the vendor, and what it brings
 /// an agent, as they were set right last, if any record was.
-fn charges(are_corrected: bool) -> [String; 7] {
+pub(super) fn charges(are_corrected: bool) -> [String; 7] {
     let column = |column: &str| {
         if !are_corrected {
             return format!("r.{column}");
@@ -45,9 +45,9 @@ fn charges(are_corrected: bool) -> [String; 7] {
 }
 
 /// Whether anything was ever set right.
-fn are_corrected(db: &Connection) -> Result<bool, Refusal> {
+pub(super) fn are_corrected(db: &Connection) -> Result<bool, Refusal> {
     let sql = "SELECT EXISTS (SELECT 1 FROM correction)";
-    db.prepare_cached(sql).and_then(|mut it| it.query_row([], |row| row.get(0))).map_err(history)
+    db.prepare_cached(sql).and_then(|mut it| it.query_row([], |row| row.get(0))).map_err(refused)
 }
 
 /// An account that may stand in a row.
@@ -61,11 +61,11 @@ type Accounts = BTreeMap<u32, Named>;
 fn accounts(db: &Connection) -> Result<Accounts, Refusal> {
     let sql = "SELECT id, name, coalesce(json_extract(body, '$.currency'), '') FROM document
                WHERE kind = 'account'";
-    let mut statement = db.prepare_cached(sql).map_err(history)?;
+    let mut statement = db.prepare_cached(sql).map_err(refused)?;
     let read =
         |row: &Row<'_>| Ok((row.get(0)?, Named { name: row.get(1)?, currency: row.get(2)? }));
-    let found = statement.query_map([], read).map_err(history)?;
-    found.collect::<Result<_, _>>().map_err(history)
+    let found = statement.query_map([], read).map_err(refused)?;
+    found.collect::<Result<_, _>>().map_err(refused)
 }
 
 /// One that is deleted goes by its number.
@@ -311,7 +311,7 @@ impl Reader {
 
     fn report_of(&self, asked: &Asked, until: Instant) -> Result<ReportShown, Refusal> {
         // One look at all tables.
-        let seen = self.connection.unchecked_transaction().map_err(history)?;
+        let seen = self.connection.unchecked_transaction().map_err(refused)?;
         let accounts = accounts(&seen)?;
         let kind = asked.kind;
         let is_ledger = kind.reads == Reads::Ledger;
@@ -343,7 +343,7 @@ impl Reader {
     ) -> Result<(Vec<RowShown>, Vec<RowShown>), Refusal> {
         let question = Question::new(self, asked)?;
         let buckets = calendar::buckets(asked.from_us, asked.to_us, &asked.zone, asked.every)?;
-        let tables = days(db).map_err(history)?;
+        let tables = days(db).map_err(refused)?;
         let gone = archive::within(db, day_of(asked.from_us), day_before(asked.to_us));
         let gone = gone.map_err(refused)?;
         if !gone.is_empty() {

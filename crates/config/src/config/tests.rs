@@ -1,7 +1,7 @@
 //! The file as operators write it.
 
 use super::*;
-use crate::{Clients, Verify};
+use crate::{Clients, MailTls, Verify};
 
 const EXAMPLE: &str = include_str!("../../../../docs/tollgate.example.toml");
 
@@ -326,6 +326,26 @@ fn no_text_makes_the_reader_fail_otherwise_than_by_errors() {
         if EXAMPLE.is_char_boundary(end) {
             let _ = Config::parse(&EXAMPLE[..end]);
         }
+    }
+}
+
+#[test]
+fn mail_goes_where_a_server_and_a_sender_are_named() {
+    assert_eq!(least_with("").mail, None);
+    let whom = "server = \"mail.example.com\"\nfrom = \"a@example.com\"";
+    let mail = least_with(&format!("[mail]\n{whom}")).mail.unwrap();
+    assert_eq!((mail.port, mail.tls, mail.password_file), (587, MailTls::StartTls, None));
+    let mail = least_with(&format!("[mail]\n{whom}\ntls = \"tls\"")).mail.unwrap();
+    assert_eq!((mail.port, mail.tls), (465, MailTls::Tls));
+    for (lacks, named) in [
+        ("server = \"m\"", "mail.from"),
+        ("from = \"a@example.com\"", "mail.server"),
+        (&format!("{whom}\nusername = \"a\""), "mail.username"),
+        (&format!("{whom}\npassword_file = \"/p\""), "mail.username"),
+        (&format!("{whom}\ntls = \"perhaps\""), "mail.tls"),
+    ] {
+        let errors = wrong_with(&format!("[mail]\n{lacks}"));
+        assert!(errors.len() == 1 && errors[0].contains(named), "{lacks}: {errors:?}");
     }
 }
 
