@@ -17,6 +17,7 @@ pub mod cdr;
 pub mod decide;
 pub mod driver;
 pub mod foreign;
+pub mod hourly;
 pub mod invoice;
 pub mod journal;
 pub mod machine;

@@ -195,6 +195,7 @@ fn run(config: &Config) -> Result<(), Error> {
             busy: AtomicBool::new(false),
         },
         archive: paths.archive(),
+        hours: paths.hours(),
         mail: config.mail.clone(),
         addresses: config.addresses.iter().map(|address| address.ip).collect(),
         node: config.node.name.clone(),
@@ -294,6 +295,7 @@ fn serve(
     std::thread::Builder::new().name("api".into()).spawn(move || {
         runtime.block_on(async move {
             let keeper = tokio::spawn(api::day::keep(Arc::clone(&shared)));
+            let writer = tokio::spawn(api::hourly::keep_hours(Arc::clone(&shared)));
             let api = api::router(shared).into_make_service_with_connect_info::<api::Peer>();
             let server = axum::serve(listener, api);
             tokio::select! {
@@ -305,6 +307,7 @@ fn serve(
                 () = stopped() => {}
             }
             keeper.abort();
+            writer.abort();
             stop.store(true, Ordering::Relaxed);
             bell.ring();
         });

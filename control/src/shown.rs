@@ -31,7 +31,7 @@ pub use books::{
     LedgerShown, RerateShown, RerateSumShown, ReratedShown, StatementShown,
 };
 pub use compare::{CompareReport, ComparedShown, VerdictShown};
-pub use day::{DayShown, DayStep};
+pub use day::{DayShown, DayStep, HourShown};
 pub use dispute::{
     DifferenceOfCallShown, DisputeClassShown, DisputeReport, DisputeSumShown, billionths,
 };

@@ -82,6 +82,8 @@ pub(crate) enum Verb {
     Mapping(dispute::Mapping),
     /// Days (UTC) of records, and where they are.
     Days,
+    /// Hours (UTC) of records that are text files (TG_CDR_TEXT).
+    Text,
     /// Put a day into a file of its own, and out of the database.
     Archive {
         /// Such as 2026-01-31.
@@ -220,6 +222,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             let columns = ["day", "state", "records", "bytes", "archived", "purged"];
             context.list("/cdr/day", &columns)
         }
+        Verb::Text => context.list("/cdr/text", &["file", "hour", "bytes", "sha256"]),
         Verb::Archive { day } => {
             context.send(Method::POST, &format!("/cdr/day/{}/archive", escape(&day)), Body::Empty)
         }

@@ -12,6 +12,7 @@ mod compare;
 pub mod day;
 mod dispute;
 mod hits;
+pub mod hourly;
 mod import;
 mod invoice;
 mod media;
@@ -70,6 +71,8 @@ pub struct Shared {
     pub link: Link,
     /// Where recorded calls are.
     pub recordings: PathBuf,
+    /// Where hours of records are as text.
+    pub hours: PathBuf,
     /// Who takes mail.
     pub mail: Option<config::Mail>,
     /// Where archived days are.
@@ -215,6 +218,7 @@ async fn answer(
             let asked = invoice::Asked { who: peer.name, query: &query, body };
             invoice::answer(shared, method, rest, asked).await
         }
+        (Method::Get, ["cdr", "text"]) => hourly::list(shared),
         (Method::Get, ["cdr", "day"]) => day::list(shared),
         (Method::Post, ["cdr", "day", name, "archive"]) => {
             day::archive(shared, peer.name, name).await

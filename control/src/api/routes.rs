@@ -21,8 +21,8 @@ use crate::shown::{
     AbuserShown, AccountEventShown, AccountShown, AlarmShown, AuditShown, BookedShown, CallShown,
     CdrShown, CodeMade, CodeShown, CompareReport, CorrectedShown, DayShown, DeniedShown,
     DisputeReport, DrainShown, DriverCounter, DriverLimit, EventShown, GenerateReport,
-    GeoRangeShown, GeoShown, ImportEntryShown, ImportShown, ImportTaken, InvoiceRow, InvoiceShown,
-    LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, ParameterChangeShown,
+    GeoRangeShown, GeoShown, HourShown, ImportEntryShown, ImportShown, ImportTaken, InvoiceRow,
+    InvoiceShown, LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, ParameterChangeShown,
     ParameterShown, PhoneShown, PresetShown, QualityShown, RangesTaken, RateDifference, RatesTaken,
     RecordingShown, RegistrationShown, RerateShown, RouteExplained, RoutingShown, SheetReport,
     SignatureShown, StatementShown, Status, SubscriptionShown, SuspensionShown, TalkerShown,
@@ -508,6 +508,7 @@ pub const ROUTES: &[Route] = &[
         "A note of what its records cost differently by now, or of all of it",
         Takes::One(of::<NewNote>),
     ),
+    look::<ListOf<HourShown>>("/cdr/text", "Hours (UTC) of records that are text files"),
     look::<ListOf<DayShown>>("/cdr/day", "Days (UTC) of records, and where they are"),
     say::<DayShown>(
         "post",

@@ -190,6 +190,14 @@ impl Office {
             (Method::Get, ["cdr", "day", "due"]) => Ok(shown::json(self.archived_before(time))),
             (Method::Post, ["invoice", name, "payment"]) => self.pay_invoice(time, who, name, body),
             (Method::Put, ["invoice", name, "step"]) => self.handle_invoice(time, who, name, body),
+            (Method::Get, ["cdr", "text", "wanted"]) => {
+                let (are_wanted, days) = self.hours_wanted();
+                Ok(if are_wanted { days.into() } else { Value::Null })
+            }
+            (Method::Put, ["cdr", "text", "trouble"]) => {
+                self.handle_hours(time, body.as_str().map(ToOwned::to_owned));
+                Ok(Value::Null)
+            }
             (Method::Post, ["cdr", "day", day]) => self.put_day_away(time, who, day, body),
             (Method::Get, ["tariff", name, "rate"]) => {
                 let page = Page::read(&command.query)?;

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::Office;
+use crate::journal::{Event, Severity};
 use crate::shown::DayStep;
 use crate::state::entity;
 use crate::store::Change;
@@ -26,6 +27,20 @@ impl Office {
         let days = self.state.values.number("TG_CDR_LIVE_DAYS");
         let kept_us = days.max(SETTLED_DAYS) * DAY_US;
         (days > 0).then(|| day_at(time.wall_us.saturating_sub(kept_us)))
+    }
+
+    /// Whether hours of records are written as text, and for how many days they stay; 0: for ever.
+    pub(super) fn hours_wanted(&self) -> (bool, u64) {
+        let values = &self.state.values;
+        (values.number("TG_CDR_TEXT") == 1, values.number("TG_CDR_TEXT_DAYS"))
+    }
+
+    /// Why an hour cannot be written as text; `None`: it can.
+    pub(super) fn handle_hours(&mut self, time: Time, trouble: Option<String>) {
+        let (name, subject, at_us) = ("cdr_text_failed", "cdr", time.wall_us);
+        let Some(detail) = trouble else { return self.journal.clear(at_us, name, subject) };
+        let (subject, severity) = (subject.to_owned(), Severity::Warning);
+        self.journal.raise(Event { at_us, name, subject, severity, detail });
     }
 
     /// A day is in its file, or its file goes. Only the API says so, once it is true.

@@ -145,6 +145,8 @@ pub const CATALOG: &[Parameter] = &[
     number("TG_INVOICE_DUE_DAYS", "30", (0, 365), "days", "control", NOW, "after how many days an invoice is to be paid; 0: at once"),
     name("TG_INVOICE_PREFIX", "", "control", NOW, "what numbers of invoices and notes begin with; empty: they are digits alone"),
     Parameter { name: "TG_INVOICE_SELLER", default: "", kind: Kind::Lines, unit: "", owner: "control", in_force: NOW, doc: "who bills: name, address, tax number; empty: invoices say nobody" },
+    number("TG_CDR_TEXT", "0", (0, 1), "", "control", NOW, "1: each hour of records becomes a text file with fields between bars; 0: none does"),
+    number("TG_CDR_TEXT_DAYS", "0", (0, 36_500), "days", "control", NOW, "text files of older hours are deleted; 0: none is"),
     number("TG_CDR_LIVE_DAYS", "0", (0, 36_500), "days", "control", NOW, "records of older days go into files of their own; 0: they stay in the database"),
     number("TG_GRACE_PREPAID", "0", DAY_S, "s", "control", NOW, "talk beyond that while control is away, of accounts without credit; 0: none, so nothing is overdrawn"),
     number("TG_GRACE_POSTPAID", "86400", DAY_S, "s", "control", NOW, "the same of accounts with credit, charged though the credit be passed; 0: none"),

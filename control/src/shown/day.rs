@@ -40,6 +40,19 @@ impl DayShown {
     }
 }
 
+/// A file of an hour's records.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct HourShown {
+    /// Its name.
+    pub file: String,
+    /// When its hour began.
+    pub hour: Moment,
+    /// How long it is.
+    pub bytes: u64,
+    /// SHA-256, as the file beside it says.
+    pub sha256: String,
+}
+
 /// What becomes of a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DayStep {

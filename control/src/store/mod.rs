@@ -509,6 +509,20 @@ pub trait History: Send {
     /// # Errors
     /// When the database cannot be read.
     fn days(&mut self) -> Result<Vec<DayShown>, crate::Refusal>;
+    /// How many records ended in each hour, counted since 1970 UTC, from the first on and before the last.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn ends_by_hour(&mut self, first: u64, last: u64) -> Result<Vec<(u64, u64)>, crate::Refusal>;
+    /// Every record that ended in an hour, as it was written then.
+    ///
+    /// # Errors
+    /// When the database cannot be read, or `each` says so.
+    fn each_end(
+        &mut self,
+        hour: u64,
+        each: &mut dyn FnMut(&Value) -> Result<(), crate::Refusal>,
+    ) -> Result<(), crate::Refusal>;
     /// An invoice, draft or note.
     ///
     /// # Errors

@@ -653,6 +653,18 @@ impl History for Reader {
         self.all_days()
     }
 
+    fn ends_by_hour(&mut self, first: u64, last: u64) -> Result<Vec<(u64, u64)>, Refusal> {
+        self.ends_of_hours(first, last)
+    }
+
+    fn each_end(
+        &mut self,
+        hour: u64,
+        each: &mut dyn FnMut(&Value) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        self.ends_of_hour(hour, each)
+    }
+
     fn invoice(&mut self, name: &str) -> Result<Kept, Refusal> {
         self.invoice_of(name)
     }

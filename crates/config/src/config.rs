@@ -92,6 +92,12 @@ impl Paths {
         self.state.join("archive")
     }
 
+    /// Hours of records as text.
+    #[must_use]
+    pub fn hours(&self) -> PathBuf {
+        self.state.join("text")
+    }
+
     /// Copies of the database.
     #[must_use]
     pub fn backups(&self) -> PathBuf {

@@ -56,6 +56,7 @@ fn behaviour(name: &str, value: &str) -> String {
     seen.push(format!("{:?}", desk.ask(&longer).map(|_| ()).map_err(|no| no.reason)));
     desk.office.handle_load(desk.time, crate::machine::Load { cpu: 75, disk: 85 });
     seen.push(format!("{:?}", desk.office.archived_before(desk.time)));
+    seen.push(format!("{:?}", desk.office.hours_wanted()));
     seen.push(invoices::issued(&mut desk));
     let ports = crate::shown::PortFigures { used: 95, resting: 0, free: 5 };
     let address = "203.0.113.1".parse().unwrap();

@@ -51,7 +51,7 @@ pub fn checksum_file(backup: &Path) -> PathBuf {
     beside(backup, ".sha256")
 }
 
-pub(super) fn beside(file: &Path, ending: &str) -> PathBuf {
+pub(crate) fn beside(file: &Path, ending: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(ending);
     name.into()
@@ -112,12 +112,12 @@ fn copy(database: &Path, partial: &Path, what: &str) -> Result<(), Error> {
 }
 
 /// Records and password hashes are nobody else's.
-pub(super) fn private(file: &Path) -> io::Result<()> {
+pub(crate) fn private(file: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))
 }
 
-pub(super) fn keep(partial: &Path, to: &Path, sha256: &str) -> io::Result<()> {
+pub(crate) fn keep(partial: &Path, to: &Path, sha256: &str) -> io::Result<()> {
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     File::open(partial)?.sync_all()?;
     std::fs::write(checksum_file(to), format!("{sha256}  {name}\n"))?;
@@ -130,7 +130,7 @@ fn sync_folder(of: &Path) -> io::Result<()> {
     of.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
-pub(super) fn sha256(file: &Path) -> io::Result<(u64, String)> {
+pub(crate) fn sha256(file: &Path) -> io::Result<(u64, String)> {
     let (mut file, mut sum, mut length) = (File::open(file)?, Sha256::new(), 0);
     let mut bytes = vec![0; READ_BYTES];
     loop {

@@ -14,6 +14,7 @@ use zerocopy::IntoBytes;
 use super::{Reader, archive, corrections, history, micros};
 use crate::Refusal;
 use crate::cdr::{Cdr, id_text};
+use crate::hourly::HOUR_US;
 use crate::page::{Page, strange_cursor};
 use crate::store::{CdrFilter, Charged};
 
@@ -425,6 +426,54 @@ impl Reader {
             Ok(body)
         });
         Ok(page.fill(self.found(filter, page, &bodies)?, Found::cursor, |found| found.what))
+    }
+
+    /// How many records ended in each hour, counted since 1970 UTC, of these.
+    pub(super) fn ends_of_hours(&self, first: u64, last: u64) -> Result<Vec<(u64, u64)>, Refusal> {
+        let [from, to] = [first, last].map(|hour| (hour * HOUR_US).cast_signed());
+        let seen = self.connection.unchecked_transaction().map_err(history)?;
+        let mut hours = Vec::new();
+        for day in days(&seen).map_err(history)? {
+            if !(day_of(from)..=day_before(to)).contains(&day) {
+                continue;
+            }
+            let sql = format!(
+                "SELECT ended_us / ?3, count(*) FROM cdr_{day} WHERE ended_us >= ?1 AND ended_us < ?2 GROUP BY 1"
+            );
+            let mut statement = seen.prepare_cached(&sql).map_err(history)?;
+            let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+            let values = params![from, to, HOUR_US.cast_signed()];
+            for hour in statement.query_map(values, read).map_err(history)? {
+                let (hour, count) = hour.map_err(history)?;
+                hours.push((hour.cast_unsigned(), count.cast_unsigned()));
+            }
+        }
+        Ok(hours)
+    }
+
+    /// Every record that ended in an hour, in the order of their ends, as it was written then.
+    pub(super) fn ends_of_hour(
+        &self,
+        hour: u64,
+        each: &mut dyn FnMut(&Value) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let from = (hour * HOUR_US).cast_signed();
+        let seen = self.connection.unchecked_transaction().map_err(history)?;
+        let day = day_of(from);
+        if days(&seen).map_err(history)?.binary_search(&day).is_err() {
+            return Ok(());
+        }
+        let sql = format!(
+            "SELECT body FROM cdr_{day} WHERE ended_us >= ?1 AND ended_us < ?2 ORDER BY ended_us, id"
+        );
+        let mut statement = seen.prepare_cached(&sql).map_err(history)?;
+        let to = from + HOUR_US.cast_signed();
+        let mut rows = statement.query(params![from, to]).map_err(history)?;
+        while let Some(row) = rows.next().map_err(history)? {
+            let body: String = row.get(0).map_err(history)?;
+            each(&body_of(&body, true)?)?;
+        }
+        Ok(())
     }
 
     /// A page of answered calls as they were charged, and where the next one goes on.
