@@ -28,6 +28,9 @@ pub struct Line {
     pub what: LineOf,
     /// Of calls the first digits of their numbers, empty: no such number; else what the ledger says.
     pub destination: String,
+    /// Of calls the country of those digits; empty: none, or no calls.
+    #[serde(default)]
+    pub country: String,
     /// Answered calls, or entries. A note has what changed, so any of these may be negative.
     pub count: i64,
     /// Billed seconds.
@@ -216,8 +219,12 @@ pub fn sums<'l>(lines: impl IntoIterator<Item = &'l Line>) -> Result<(Money, Mon
 pub fn difference(before: &[Line], now: &[Line]) -> Result<Vec<Line>, MoneyFault> {
     let mut by: BTreeMap<(u8, &str), Line> = BTreeMap::new();
     let mut add = |line: &'_ Line, key, is_now: bool| -> Result<(), MoneyFault> {
-        let (what, destination) = (line.what, line.destination.clone());
-        let sum = by.entry(key).or_insert(Line { what, destination, ..Line::default() });
+        let sum = by.entry(key).or_insert_with(|| Line {
+            what: line.what,
+            destination: line.destination.clone(),
+            country: line.country.clone(),
+            ..Line::default()
+        });
         let count = |sum: i64, it: i64| {
             let sum = if is_now { sum.checked_add(it) } else { sum.checked_sub(it) };
             sum.ok_or(MoneyFault::Overflow)

@@ -5,6 +5,7 @@
 
 pub mod area;
 pub mod calendar;
+pub mod country;
 pub mod measure;
 
 use jiff::tz::TimeZone;
@@ -109,6 +110,9 @@ impl Dimension {
         }
     }
 }
+
+/// The column beside that of the area.
+pub const AREA_NAME: &str = "area_name";
 
 /// One report.
 #[derive(Debug)]
@@ -301,7 +305,10 @@ impl Kind {
     pub fn columns(&self, every: Every) -> Vec<&'static str> {
         let time: &[&str] = if every == Every::Whole { &[] } else { &["begins", "period"] };
         let money = self.has_money().then_some("currency");
-        let dimensions = self.dimensions.iter().map(|dimension| dimension.name());
+        let dimensions = self.dimensions.iter().flat_map(|dimension| match dimension {
+            Dimension::Area => vec![dimension.name(), AREA_NAME],
+            _ => vec![dimension.name()],
+        });
         let measures = self.measures.iter().map(|measure| measure.name());
         time.iter().copied().chain(dimensions).chain(money).chain(measures).collect()
     }
@@ -379,6 +386,8 @@ impl JsonSchema for RowShown {
             let kind = if dimension == Dimension::Status { "integer" } else { "string" };
             add(dimension.name(), json!({ "type": kind }), dimension.doc());
         }
+        let country = "The country of that area; several with one code have one name; empty: none";
+        add(AREA_NAME, json!({ "type": "string" }), country);
         for measure in Measure::ALL {
             add(measure.name(), measure.schema(), measure.doc());
         }

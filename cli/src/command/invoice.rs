@@ -14,7 +14,7 @@ use crate::{Context, Failure, render};
 
 const COLUMNS: [&str; 11] =
     ["name", "state", "paper", "of", "account", "from", "to", "total", "open", "due", "overdue"];
-const LINES: [&str; 6] = ["what", "destination", "count", "billed_s", "amount", "tax"];
+const LINES: [&str; 7] = ["what", "destination", "country", "count", "billed_s", "amount", "tax"];
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {

@@ -76,7 +76,7 @@ fn title(document: &Document) -> String {
 fn named(line: &Line) -> String {
     match (line.what, line.destination.as_str()) {
         (LineOf::Calls, "") => "Calls to other numbers".to_owned(),
-        (LineOf::Calls, digits) => format!("Calls to +{digits}"),
+        (LineOf::Calls, digits) => format!("Calls to +{digits} {}", line.country),
         (LineOf::Rent, memo) => format!("Rent: {memo}"),
         (LineOf::Package, memo) => format!("Minimum: {memo}"),
     }
@@ -254,14 +254,33 @@ pub fn pdf(document: &Document, sha256: &str) -> Vec<u8> {
 pub fn csv(document: &Document) -> Result<Vec<u8>, Refusal> {
     let broken = |error: csv::Error| Refusal::new(500, "invoice unwritten", error.to_string());
     let mut out = csv::Writer::from_writer(Vec::new());
-    let head = ["number", "what", "destination", "count", "billed_s", "amount", "tax", "currency"];
+    let head = [
+        "number",
+        "what",
+        "destination",
+        "country",
+        "count",
+        "billed_s",
+        "amount",
+        "tax",
+        "currency",
+    ];
     out.write_record(head).map_err(broken)?;
-    let mut row =
-        |what: &str, destination: &str, count: &str, billed_s: &str, money: [Money; 2]| {
-            let [amount, tax] = money.map(|it| it.to_string());
-            let cells = [&document.number, what, destination, count, billed_s, &amount, &tax];
-            out.write_record(cells.into_iter().chain([document.currency.as_str()]))
-        };
+    let mut row = |what: &str, of: [&str; 4], money: [Money; 2]| {
+        let [amount, tax] = money.map(|it| it.to_string());
+        let [destination, country, count, billed_s] = of;
+        out.write_record([
+            &document.number,
+            what,
+            destination,
+            country,
+            count,
+            billed_s,
+            &amount,
+            &tax,
+            &document.currency,
+        ])
+    };
     for line in &document.lines {
         let what = match line.what {
             LineOf::Calls => "calls",
@@ -270,11 +289,11 @@ pub fn csv(document: &Document) -> Result<Vec<u8>, Refusal> {
         };
         let (count, billed_s) = (line.count.to_string(), line.billed_s.to_string());
         let money = [line.amount, line.tax];
-        row(what, &line.destination, &count, &billed_s, money).map_err(broken)?;
+        row(what, [&line.destination, &line.country, &count, &billed_s], money).map_err(broken)?;
     }
     let rounding = [document.rounding, Money::ZERO];
-    row("rounding", "", "", "", rounding).map_err(broken)?;
-    row("total", "", "", "", [document.total, Money::ZERO]).map_err(broken)?;
+    row("rounding", [""; 4], rounding).map_err(broken)?;
+    row("total", [""; 4], [document.total, Money::ZERO]).map_err(broken)?;
     out.into_inner().map_err(|error| Refusal::new(500, "invoice unwritten", error.to_string()))
 }
 
@@ -330,7 +349,7 @@ mod tests {
         let text = String::from_utf8(csv(&document(2)).unwrap()).unwrap();
         let rows: Vec<&str> = text.lines().collect();
         assert_eq!(rows.len(), 5);
-        assert_eq!(rows[1], "T-000001,calls,0,7,61,1.234567891,0.00,");
-        assert_eq!(rows[4], "T-000001,total,,,,2.47,0.00,");
+        assert_eq!(rows[1], "T-000001,calls,0,,7,61,1.234567891,0.00,");
+        assert_eq!(rows[4], "T-000001,total,,,,,2.47,0.00,");
     }
 }

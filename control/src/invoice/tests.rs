@@ -80,6 +80,7 @@ fn lines() -> impl Strategy<Value = Vec<Line>> {
     let made = line.prop_map(|(at, count, billed_s, amount, tax)| Line {
         what: [LineOf::Calls, LineOf::Rent][usize::from(at == 4)],
         destination: ["44", "39", "1", "", "flat: period 2"][at].into(),
+        country: String::new(),
         count,
         billed_s,
         amount: Money::from_billionths(amount),

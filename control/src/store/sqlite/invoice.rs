@@ -11,6 +11,7 @@ use crate::Refusal;
 use crate::invoice::{Billed, Document, Head, Kept, Line, LineOf, sums};
 use crate::page::Page;
 use crate::report::area::{CODE_DIGITS, area};
+use crate::report::country::country;
 use crate::shown::{self, InvoiceShown};
 use crate::store::{Error, InvoiceFilter, Loaded};
 use rating::Money;
@@ -152,6 +153,7 @@ impl Reader {
                 let number: String = row.get(0).map_err(history)?;
                 let mut line = line(row, LineOf::Calls).map_err(history)?;
                 area(&number, digits).clone_into(&mut line.destination);
+                country(&line.destination).clone_into(&mut line.country);
                 lines.push(line);
             }
         }
@@ -176,6 +178,7 @@ fn line(row: &Row<'_>, what: LineOf) -> Result<Line, rusqlite::Error> {
     Ok(Line {
         what,
         destination: String::new(),
+        country: String::new(),
         count: row.get(1)?,
         billed_s: row.get(2)?,
         amount: money(3)?,

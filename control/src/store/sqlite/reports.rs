@@ -15,8 +15,9 @@ use super::{Reader, archive, history};
 use crate::Refusal;
 use crate::report::area::{CODE_DIGITS, area};
 use crate::report::calendar::{self, Bucket, Every};
+use crate::report::country::country;
 use crate::report::measure::{Measure, Purse, Sum, amount};
-use crate::report::{Asked, Dimension, Kind, Reads, ReportShown, RowShown};
+use crate::report::{AREA_NAME, Asked, Dimension, Kind, Reads, ReportShown, RowShown};
 use crate::shown::Moment;
 
 /// How long one report may read.
@@ -466,6 +467,9 @@ fn shown(
                 _ => Value::from(text.clone()),
             };
             head.insert(dimension.name().into(), value);
+            if *dimension == Dimension::Area {
+                head.insert(AREA_NAME.into(), country(text).into());
+            }
         }
         told(asked.kind, &head, sum, &mut items)?;
     }
