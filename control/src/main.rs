@@ -1,5 +1,6 @@
 //! `tollgate-control`: validates, opens the store, starts the threads, runs the loop.
 
+use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,10 +16,10 @@ use control::decide::{DenyRoom, Office};
 use control::driver::{Clock, Driver, durable_ends, run_store};
 use control::reconcile::{self, SharedMaps};
 use control::resolve::dns::{self, Families};
-use control::store::Store;
 use control::store::spill::{Place, Spill};
 use control::store::sqlite::{Reader, Sqlite, backup};
 use control::store::writer::catch_up;
+use control::store::{self, Loaded, Store};
 use control::{btmp, machine};
 use crossbeam::channel::bounded;
 use link::layout::{Link, Sizes};
@@ -38,6 +39,8 @@ const PROGRAM: Program = Program {
     restore: true,
 };
 
+/// How soon a database is asked again that could not be read at the start.
+const STORE_AGAIN: Duration = Duration::from_secs(1);
 /// Requests of the API that may wait for the loop; a further one is refused with 503.
 const REQUESTS_MAX: usize = 1024;
 /// Groups of changes on their way to the store. While they are there the loop keeps further changes to
@@ -142,10 +145,7 @@ fn run(config: &Config) -> Result<(), Error> {
     link.begin_control();
     let workers = config.dataplane.workers;
 
-    let (mut store, spill) = open_store(config)?;
-    let loaded = store.load()?;
-    let history = Reader::open(&paths.database())?;
-    let ended_before = durable_ends(&mut store, &link)?;
+    let Opened { mut store, spill, loaded, history, ended_before } = wait_for_store(config, &link)?;
 
     let (changes, changes_in) = bounded(GROUPS_MAX);
     let (stored_out, stored) = bounded(STORED_MAX);
@@ -234,6 +234,42 @@ fn run(config: &Config) -> Result<(), Error> {
     let _ = storing.join();
     tracing::info!("control_stopped");
     Ok(())
+}
+
+/// What is read before anything is decided.
+struct Opened {
+    store: Sqlite,
+    spill: Option<Spill>,
+    loaded: Loaded,
+    history: Reader,
+    ended_before: HashSet<[u64; 2]>,
+}
+
+/// Waits while somebody locks the database, or its disk is full: nothing can be decided without it, and calls go on.
+fn wait_for_store(config: &Config, link: &Link) -> Result<Opened, Error> {
+    let mut is_told = false;
+    loop {
+        let error = match read_store(config, link) {
+            Ok(opened) => return Ok(opened),
+            Err(error) => error,
+        };
+        if !error.downcast_ref::<store::Error>().is_some_and(|error| error.passes) {
+            return Err(error);
+        }
+        if !is_told {
+            tracing::error!(%error, "store_awaited");
+            is_told = true;
+        }
+        std::thread::sleep(STORE_AGAIN);
+    }
+}
+
+fn read_store(config: &Config, link: &Link) -> Result<Opened, Error> {
+    let (mut store, spill) = open_store(config)?;
+    let loaded = store.load()?;
+    let history = Reader::open(&config.paths.database())?;
+    let ended_before = durable_ends(&mut store, link)?;
+    Ok(Opened { store, spill, loaded, history, ended_before })
 }
 
 /// The database, and the spill once the database has what was in it.

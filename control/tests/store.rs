@@ -177,6 +177,27 @@ fn configure(node: &Node, keys: &str) {
 }
 
 #[test]
+fn a_database_that_is_locked_at_the_start_is_waited_for() {
+    let mut node = Node::start("locked-start");
+    node.furnish();
+    node.kill();
+    // In its journal of before, a lock keeps readers out as well.
+    let other = Connection::open(node.home.join("state/tollgate.db")).unwrap();
+    other.execute_batch("PRAGMA journal_mode=DELETE; BEGIN EXCLUSIVE").unwrap();
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let other = other;
+            std::thread::sleep(Duration::from_secs(3));
+            other.execute_batch("ROLLBACK").unwrap();
+        });
+        node.run();
+    });
+    assert!(begun.elapsed() > Duration::from_secs(3), "it did not wait");
+    assert_eq!(node.look("/account/customer")["balance"], "25.50");
+}
+
+#[test]
 fn a_locked_database_without_a_spill_delays_records_and_loses_none() {
     let mut node = Node::prepare("locked");
     configure(&node, "spill_mb = 0");

@@ -351,6 +351,8 @@ pub struct Error {
     pub detail: String,
     /// What to do.
     pub hint: &'static str,
+    /// Whether it may be mended without us: a file that is locked, a disk that is full.
+    pub passes: bool,
 }
 
 /// A durable follower of the loop.

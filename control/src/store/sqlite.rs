@@ -17,7 +17,7 @@ use std::time::Duration;
 use guard::{GeoRange, GeoSet};
 use link::CallRecord;
 use rusqlite::types::FromSql;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use zerocopy::FromBytes;
@@ -113,7 +113,14 @@ const HINT: &str =
     "free space, stop whoever locks the file, or mend its permissions; nothing is lost meanwhile";
 
 fn failed(what: &str) -> impl FnOnce(rusqlite::Error) -> Error + '_ {
-    move |error| Error { what: what.to_owned(), detail: error.to_string(), hint: HINT }
+    move |error| {
+        let code = error.sqlite_error_code();
+        let passes = matches!(
+            code,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull)
+        );
+        Error { what: what.to_owned(), detail: error.to_string(), hint: HINT, passes }
+    }
 }
 
 /// The writing connection.
@@ -153,7 +160,7 @@ impl Sqlite {
             let detail =
                 format!("it has version {version}, this release knows {}", MIGRATIONS.len());
             let hint = "run the release that made it, or restore a backup";
-            return Err(Error { what: what.to_owned(), detail, hint });
+            return Err(Error { what: what.to_owned(), detail, hint, passes: false });
         }
         for (index, migration) in MIGRATIONS.iter().enumerate().skip(version) {
             let step = self.connection.transaction().map_err(failed(what))?;
@@ -194,12 +201,12 @@ impl Sqlite {
 
 fn lost(what: &str, detail: impl std::fmt::Display) -> Error {
     let hint = "put it back where it was, or stop control, restore a backup and start it; nothing is lost meanwhile";
-    Error { what: what.to_owned(), detail: detail.to_string(), hint }
+    Error { what: what.to_owned(), detail: detail.to_string(), hint, passes: false }
 }
 
 fn unreadable(what: &str, detail: impl std::fmt::Display) -> Error {
     let hint = "the database was changed by hand; restore a backup";
-    Error { what: what.to_owned(), detail: detail.to_string(), hint }
+    Error { what: what.to_owned(), detail: detail.to_string(), hint, passes: false }
 }
 
 impl Store for Sqlite {

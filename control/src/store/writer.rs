@@ -64,6 +64,7 @@ fn replay(store: &mut dyn Store, spill: &mut Spill) -> Result<bool, Error> {
         what: "reading what was spilled".into(),
         detail: error.to_string(),
         hint: "run the release that wrote it, or mend the disk; nothing of it is lost meanwhile",
+        passes: false,
     };
     let Some(next) = spill.front(REPLAY_MAX).map_err(unreadable)? else { return Ok(false) };
     store.commit_spilled(next.through, &next.changes)?;

@@ -38,7 +38,7 @@ pub struct Examined {
 }
 
 pub(super) fn broken(what: &str, detail: impl std::fmt::Display, hint: &'static str) -> Error {
-    Error { what: what.to_owned(), detail: detail.to_string(), hint }
+    Error { what: what.to_owned(), detail: detail.to_string(), hint, passes: false }
 }
 
 pub(super) fn on_disk<T>(what: &str, result: io::Result<T>) -> Result<T, Error> {

@@ -81,7 +81,7 @@ impl Flaky {
     fn take(&self, through: Option<Place>, changes: &[Change]) -> Result<(), Error> {
         if self.away.load(Ordering::SeqCst) {
             let (what, detail) = ("storing".into(), "database is locked".into());
-            return Err(Error { what, detail, hint: "nothing is lost" });
+            return Err(Error { what, detail, hint: "nothing is lost", passes: true });
         }
         let mut took = self.took.lock().unwrap();
         for change in changes {
