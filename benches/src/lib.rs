@@ -5,7 +5,7 @@
 //!
 //! Read `measure.rs` for how a figure is taken, `invite.rs` for the message that everybody parses,
 //! `phones.rs` for the call that everybody carries, `desk.rs` for who decides about it, `shared.rs`
-//! for the memory between two processes, `world.rs` for the cables, `receiver.rs` for whose time the far end takes.
+//! for the memory between two processes, `record.rs` for the call that is stored, `world.rs` for the cables, `receiver.rs` for whose time the far end takes.
 
 #![forbid(unsafe_code)]
 
@@ -14,5 +14,6 @@ pub mod invite;
 pub mod measure;
 pub mod phones;
 pub mod receiver;
+pub mod record;
 pub mod shared;
 pub mod world;
