@@ -73,11 +73,17 @@ fn a_package_is_paid_for_once_however_often_control_is_killed() {
     let list = told(&node, &["package", "subscription", "list", "--account", "buyer"]);
     assert_eq!(list["items"].as_array().map_or(0, Vec::len), 2, "{list}");
     assert_eq!(node.look("/status")["packages"]["active"], 2);
-    // Each rent is an entry, and the books agree.
-    let ledger = node.look("/account/buyer/ledger?kind=rent");
-    let entries: Vec<&str> =
-        ledger["items"].as_array().unwrap().iter().map(|it| it["memo"].as_str().unwrap()).collect();
-    assert_eq!(entries, ["other: period 2", "other: period 1", "mine: period 1"]);
+    // Each rent is an entry, soon after it holds in memory, and the books agree.
+    let rents = || {
+        let ledger = node.look("/account/buyer/ledger?kind=rent");
+        let memo = |it: &Value| it["memo"].as_str().unwrap().to_owned();
+        ledger["items"].as_array().unwrap().iter().map(memo).collect::<Vec<_>>()
+    };
+    let end = Instant::now() + Duration::from_secs(10);
+    while rents().len() < 3 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(rents(), ["other: period 2", "other: period 1", "mine: period 1"]);
     assert_eq!(node.look("/account/buyer/statement")["rents"], "-30.00");
     told(&node, &["account", "audit"]);
     // Ended, it is shown as it was; deleted, it is gone, and so may the package be.
