@@ -3,7 +3,9 @@
 use tests::sim::{Memory, Search, World, explore};
 
 /// Worlds that nobody has seen before, of several calls each.
-const FRESH: u64 = 2_000;
+const FRESH: u64 = 2_500;
+/// Deaths of control or the dataplane in them: one world in two has one.
+const DEATHS_MIN: u64 = 1_000;
 
 /// Where worlds begin in which everything happens: calls change hands, callers say more of themselves than From
 /// does, devices publish.
@@ -52,6 +54,8 @@ fn fresh_worlds_hold_every_invariant_and_meet_every_trouble() {
         println!("{:>8} times in {worlds:>5} worlds: {what}", explored.seen[what]);
     }
     assert!(explored.seen["calls"] >= FRESH);
+    let deaths = [explored.seen["control died"], explored.seen["dataplane died"]];
+    assert!(deaths.iter().sum::<u64>() >= DEATHS_MIN, "{deaths:?}");
     // A simulator that meets no trouble proves nothing.
     for trouble in [
         "busy",
