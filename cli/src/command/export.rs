@@ -4,7 +4,7 @@
 //! `sha256sum --check FILE.sha256`.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -99,7 +99,8 @@ pub(crate) fn export(
         return Err(Failure::from(what));
     }
     let part = PathBuf::from(format!("{}.part", path.display()));
-    let written = write(context, list, &part, format).inspect_err(|_| {
+    let new = File::create_new(&part).map_err(|error| uncreated(&part, &error))?;
+    let written = write(context, list, new, format).inspect_err(|_| {
         // Half a file is none; if it cannot go, nothing else is lost.
         let _ = std::fs::remove_file(&part);
     })?;
@@ -112,14 +113,25 @@ pub(crate) fn export(
     Ok(json!({"file": file, "records": records, "bytes": bytes, "sha256": sha256}))
 }
 
+/// What is there may be another's, who writes it now.
+fn uncreated(part: &Path, error: &std::io::Error) -> Failure {
+    let part = part.display();
+    Failure::from(match error.kind() {
+        ErrorKind::AlreadyExists => format!(
+            "{part}: another export writes it, or one was cut off; delete it if none does, or name another file"
+        ),
+        _ => format!("{part}: {error}"),
+    })
+}
+
 struct Written {
     records: u64,
     bytes: u64,
     sha256: String,
 }
 
-fn write(context: &Context, list: &str, part: &Path, format: Format) -> Result<Written, Failure> {
-    let mut out = Hashed::new(BufWriter::new(File::create_new(part)?));
+fn write(context: &Context, list: &str, new: File, format: Format) -> Result<Written, Failure> {
+    let mut out = Hashed::new(BufWriter::new(new));
     if format == Format::Csv {
         out.write_all(&line(FIELDS.into_iter().map(str::to_owned))?)?;
     }
