@@ -136,6 +136,16 @@ fn a_file_is_new_and_whole_or_not_there() {
         let (code, _, err) = export(&node, &file, &more);
         assert!(code == 1 && !err.is_empty(), "{name}: {err}");
     }
+    let file = node.home.join("taken.csv");
+    let part = node.home.join("taken.csv.part");
+    std::fs::write(&part, "another's").unwrap();
+    for _ in 0..2 {
+        let (code, _, err) = export(&node, &file, &some);
+        assert!(code == 1 && err.contains("taken.csv.part: another export writes it"), "{err}");
+        assert_eq!(std::fs::read(&part).unwrap(), b"another's");
+    }
+    std::fs::remove_file(&part).unwrap();
+
     node.kill();
     let file = node.home.join("gone.csv");
     assert_eq!(export(&node, &file, &[]).0, 1);

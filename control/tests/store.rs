@@ -3,12 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at what cannot be")]
 
+mod disk;
 mod node;
 
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use disk::Disk;
 use link::answer::Route;
 use link::ask::Admit;
 use link::layout::{Link, Sizes, WorkerSide};
@@ -238,48 +240,12 @@ fn a_dataplane_that_starts_knows_what_holds_before_its_first_call_is_admitted() 
     }
 }
 
-/// A small disk of its own, for as long as it is held.
-struct Disk<'n>(&'n Path);
-
-impl<'n> Disk<'n> {
-    /// `None`, loudly: only root may mount one.
-    fn mount(at: &'n Path) -> Option<Self> {
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
-            .arg(at)
-            .stderr(std::process::Stdio::null())
-            .status();
-        if mount.is_ok_and(|status| status.success()) {
-            return Some(Self(at));
-        }
-        eprintln!("SKIPPED: a full disk needs the right to mount one");
-        None
-    }
-
-    fn fill(&self) {
-        let filler = std::fs::File::create(self.0.join("filler")).unwrap();
-        for bytes in [64 << 10, 4 << 10, 1] {
-            while std::io::Write::write_all(&mut &filler, &vec![1; bytes]).is_ok() {}
-        }
-    }
-
-    fn free(&self) {
-        std::fs::remove_file(self.0.join("filler")).unwrap();
-    }
-}
-
-impl Drop for Disk<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.0).status();
-    }
-}
-
 #[test]
 fn a_full_disk_without_a_spill_delays_records_and_loses_none_over_a_kill_too() {
     let mut node = Node::prepare("full");
     let state = node.home.join("state");
     configure(&node, "spill_mb = 0");
-    let Some(disk) = Disk::mount(&state) else { return };
+    let Some(disk) = Disk::mount(&state, "2m") else { return };
     node.run();
     node.furnish();
     let mut worker = Worker::join(&node.home);
@@ -384,7 +350,7 @@ fn on_a_full_disk_the_room_of_the_spill_is_still_there() {
     let mut disk = None;
     let mount = |at: &Path| {
         let at: &'static Path = Box::leak(at.to_owned().into_boxed_path());
-        disk = Disk::mount(at);
+        disk = Disk::mount(at, "2m");
         disk.is_some()
     };
     let Some((mut node, mut worker)) = with_spill("spill-full", mount) else { return };

@@ -156,6 +156,13 @@ impl Filter {
     }
 
     fn path_of(&self, what: &str) -> String {
+        let query: Vec<String> =
+            self.asked().iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
+        format!("{what}?{}", query.join("&"))
+    }
+
+    /// What was given, by the names that the API has for it.
+    fn asked(&self) -> Vec<(&'static str, String)> {
         let fields = [
             ("gateway", &self.gateway),
             ("vendor", &self.vendor),
@@ -170,12 +177,8 @@ impl Filter {
             ("to", &self.to),
             ("archive", &self.archive),
         ];
-        let given = fields
-            .into_iter()
-            .filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_ref()?))));
-        let answered = self.answered.then(|| "answered=1".to_owned());
-        let query: Vec<String> = given.chain(answered).collect();
-        format!("{what}?{}", query.join("&"))
+        let given = fields.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+        given.chain(self.answered.then(|| ("answered", "1".to_owned()))).collect()
     }
 }
 
@@ -252,7 +255,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Compare(asked) => dispute::compare(context, asked),
         Verb::Mapping(verb) => dispute::mapping(context, verb),
         Verb::Export { filter, file: Some(file), format } => {
-            let written = export(context, &filter.path(), &file, format)?;
+            let written = export(context, &filter.path(), filter.asked(), &file, format)?;
             context.show(&written, &[])
         }
         Verb::Export { filter, .. } => context.pages(&filter.path(), &Page::default(), &COLUMNS),

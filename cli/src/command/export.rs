@@ -3,8 +3,10 @@
 //! What is counted and hashed is what is written; who moves the file elsewhere finds out there whether it arrived, by
 //! `sha256sum --check FILE.sha256`.
 
+mod columns;
+
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -13,69 +15,72 @@ use sha2::{Digest, Sha256};
 use crate::client::escape;
 use crate::{Context, Failure};
 
+use columns::Kind::{self, Flag, Money, Number, Parts, Text, Time};
+use columns::{Asked, Columns};
+
 /// Records of one request.
 const PAGE: u32 = 5_000;
 
-/// What a record has, in the order of the columns of a CSV file. New ones come at the end.
-const FIELDS: [&str; 58] = [
-    "id",
-    "started",
-    "ringing",
-    "answered",
-    "ended",
-    "complete",
-    "billing_mode",
-    "billing_mode_code",
-    "account",
-    "vendor_account",
-    "gateway",
-    "vendor_gateway",
-    "source",
-    "caller",
-    "callee",
-    "caller_billed",
-    "callee_billed",
-    "caller_sent",
-    "callee_sent",
-    "call_id",
-    "user_agent",
-    "calls",
-    "status",
-    "end_reason",
-    "ended_by",
-    "far_status",
-    "far_cause",
-    "pdd_ms",
-    "connect_ms",
-    "hold_ms",
-    "charged_ms",
-    "billed_s",
-    "rate",
-    "origin",
-    "charge",
-    "tax",
-    "package_s",
-    "package_charge",
-    "agent",
-    "agent_rate",
-    "agent_charge",
-    "agent_income",
-    "vendor_hold_ms",
-    "vendor_billed_s",
-    "vendor_rate",
-    "vendor_origin",
-    "vendor_charge",
-    "vendor_tax",
-    "terms",
-    "vendor_terms",
-    "media_ms",
-    "uncommitted",
-    "recording",
-    "media",
-    "attempts",
-    "packages",
-    "corrections",
-    "version",
+/// What a record has, in the order of the columns of a file, and what each is. New ones come at the end.
+const FIELDS: [(&str, Kind); 58] = [
+    ("id", Text),
+    ("started", Time),
+    ("ringing", Time),
+    ("answered", Time),
+    ("ended", Time),
+    ("complete", Flag),
+    ("billing_mode", Text),
+    ("billing_mode_code", Number),
+    ("account", Text),
+    ("vendor_account", Text),
+    ("gateway", Text),
+    ("vendor_gateway", Text),
+    ("source", Text),
+    ("caller", Text),
+    ("callee", Text),
+    ("caller_billed", Text),
+    ("callee_billed", Text),
+    ("caller_sent", Text),
+    ("callee_sent", Text),
+    ("call_id", Text),
+    ("user_agent", Text),
+    ("calls", Number),
+    ("status", Number),
+    ("end_reason", Text),
+    ("ended_by", Text),
+    ("far_status", Number),
+    ("far_cause", Number),
+    ("pdd_ms", Number),
+    ("connect_ms", Number),
+    ("hold_ms", Number),
+    ("charged_ms", Number),
+    ("billed_s", Number),
+    ("rate", Text),
+    ("origin", Text),
+    ("charge", Money),
+    ("tax", Money),
+    ("package_s", Number),
+    ("package_charge", Money),
+    ("agent", Text),
+    ("agent_rate", Text),
+    ("agent_charge", Money),
+    ("agent_income", Money),
+    ("vendor_hold_ms", Number),
+    ("vendor_billed_s", Number),
+    ("vendor_rate", Text),
+    ("vendor_origin", Text),
+    ("vendor_charge", Money),
+    ("vendor_tax", Money),
+    ("terms", Text),
+    ("vendor_terms", Text),
+    ("media_ms", Number),
+    ("uncommitted", Flag),
+    ("recording", Text),
+    ("media", Parts),
+    ("attempts", Parts),
+    ("packages", Parts),
+    ("corrections", Parts),
+    ("version", Number),
 ];
 
 /// How a file is written.
@@ -85,12 +90,15 @@ pub(crate) enum Format {
     Csv,
     /// A JSON object in each line.
     Jsonl,
+    /// Typed columns, as warehouses read them.
+    Parquet,
 }
 
-/// Writes all records of a list into a new file. What it is then.
+/// Writes all records of a list into a new file, which says what was `asked` for where its format can. What it is then.
 pub(crate) fn export(
     context: &Context,
     list: &str,
+    asked: Asked,
     path: &Path,
     format: Format,
 ) -> Result<Value, Failure> {
@@ -99,10 +107,13 @@ pub(crate) fn export(
         return Err(Failure::from(what));
     }
     let part = PathBuf::from(format!("{}.part", path.display()));
-    let written = write(context, list, &part, format).inspect_err(|_| {
-        // Half a file is none; if it cannot go, nothing else is lost.
-        let _ = std::fs::remove_file(&part);
-    })?;
+    let new = File::create_new(&part).map_err(|error| uncreated(&part, &error))?;
+    let written = Records::begin(new, format, asked)
+        .and_then(|into| write(context, list, into))
+        .inspect_err(|_| {
+            // Half a file is none; if it cannot go, nothing else is lost.
+            let _ = std::fs::remove_file(&part);
+        })?;
     std::fs::rename(&part, path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let sum = format!("{}  {name}\n", written.sha256);
@@ -112,27 +123,30 @@ pub(crate) fn export(
     Ok(json!({"file": file, "records": records, "bytes": bytes, "sha256": sha256}))
 }
 
+/// What is there may be another's, who writes it now.
+fn uncreated(part: &Path, error: &std::io::Error) -> Failure {
+    let part = part.display();
+    Failure::from(match error.kind() {
+        ErrorKind::AlreadyExists => format!(
+            "{part}: another export writes it, or one was cut off; delete it if none does, or name another file"
+        ),
+        _ => format!("{part}: {error}"),
+    })
+}
+
 struct Written {
     records: u64,
     bytes: u64,
     sha256: String,
 }
 
-fn write(context: &Context, list: &str, part: &Path, format: Format) -> Result<Written, Failure> {
-    let mut out = Hashed::new(BufWriter::new(File::create_new(part)?));
-    if format == Format::Csv {
-        out.write_all(&line(FIELDS.into_iter().map(str::to_owned))?)?;
-    }
+fn write(context: &Context, list: &str, mut into: Records) -> Result<Written, Failure> {
     let separator = if list.contains('?') { '&' } else { '?' };
     let (mut records, mut next) = (0, String::new());
     loop {
         let page = context.client.get(&format!("{list}{separator}limit={PAGE}{next}"))?;
         for record in page["items"].as_array().into_iter().flatten() {
-            let bytes = match format {
-                Format::Csv => line(FIELDS.into_iter().map(|name| cell(&record[name])))?,
-                Format::Jsonl => format!("{record}\n").into_bytes(),
-            };
-            out.write_all(&bytes)?;
+            into.add(record)?;
             records += 1;
         }
         match page["next"].as_str() {
@@ -140,10 +154,51 @@ fn write(context: &Context, list: &str, part: &Path, format: Format) -> Result<W
             None => break,
         }
     }
-    let (mut file, bytes, sha256) = out.finish();
+    let (mut file, bytes, sha256) = into.finish()?.finish();
     file.flush()?;
     file.get_ref().sync_all()?;
     Ok(Written { records, bytes, sha256 })
+}
+
+type Out = Hashed<BufWriter<File>>;
+
+/// A file that is being written.
+enum Records {
+    Csv(Out),
+    Jsonl(Out),
+    Parquet(Box<Columns<Out>>),
+}
+
+impl Records {
+    fn begin(file: File, format: Format, asked: Asked) -> Result<Self, Failure> {
+        let mut out = Hashed::new(BufWriter::new(file));
+        Ok(match format {
+            Format::Csv => {
+                out.write_all(&line(FIELDS.into_iter().map(|(name, _)| name.to_owned()))?)?;
+                Self::Csv(out)
+            }
+            Format::Jsonl => Self::Jsonl(out),
+            Format::Parquet => Self::Parquet(Box::new(Columns::begin(out, &FIELDS, asked)?)),
+        })
+    }
+
+    fn add(&mut self, record: &Value) -> Result<(), Failure> {
+        match self {
+            Self::Csv(out) => {
+                let cells = FIELDS.into_iter().map(|(name, _)| cell(&record[name]));
+                Ok(out.write_all(&line(cells)?)?)
+            }
+            Self::Jsonl(out) => Ok(out.write_all(format!("{record}\n").as_bytes())?),
+            Self::Parquet(columns) => columns.add(record),
+        }
+    }
+
+    fn finish(self) -> Result<Out, Failure> {
+        match self {
+            Self::Csv(out) | Self::Jsonl(out) => Ok(out),
+            Self::Parquet(columns) => columns.finish(),
+        }
+    }
 }
 
 fn line(cells: impl Iterator<Item = String>) -> Result<Vec<u8>, Failure> {

@@ -18,7 +18,14 @@ static CLI: LazyLock<PathBuf> = LazyLock::new(|| {
 
 /// What `tollgate` says to these words: its code, its output, its complaints.
 pub(crate) fn tollgate(node: &Node, words: &[&str]) -> (i32, String, String) {
-    let done = Command::new(&*CLI).arg("--socket").arg(node.socket()).args(words).output().unwrap();
+    let done = command(node, words).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (done.status.code().unwrap(), text(done.stdout), text(done.stderr))
+}
+
+/// `tollgate` with these words, not begun yet.
+pub(crate) fn command(node: &Node, words: &[&str]) -> Command {
+    let mut command = Command::new(&*CLI);
+    command.arg("--socket").arg(node.socket()).args(words);
+    command
 }
