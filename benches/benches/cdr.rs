@@ -7,20 +7,17 @@
 //! would cost. CPU time counts no waiting for the disk, so rates by the clock stand beside.
 
 use std::error::Error;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 
 use benches::measure::{Step, grouped, price, quartiles};
 use benches::record;
-use control::cdr::{BillingMode, Cdr, id_text};
-use control::shown::AttemptShown;
+use control::cdr::{Cdr, id_text};
 use control::store::ledger::{Counter, EntryKind};
 use control::store::sqlite::Sqlite;
 use control::store::{Change, LedgerEntry, Store};
-use link::record::{Attempt, CallRecord, EndReason};
-use link::{Endpoint, Text};
-use rating::{Money, Origin, Price, Rounding, RoundingMode, Section, Terms};
+use link::record::EndReason;
+use rating::Money;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
