@@ -34,8 +34,8 @@ use zerocopy::FromZeros;
 
 const OUR_CUSTOMER_SIDE: &str = "127.1.0.1";
 const OUR_VENDOR_SIDE: &str = "127.2.0.1";
-const SIP: u16 = 35_360;
-const MEDIA: (u16, u16) = (35_362, 35_425);
+const SIP: u16 = 25_360;
+const MEDIA: (u16, u16) = (25_362, 25_425);
 const CALLS: u32 = 4;
 const MESSAGE_BYTES_MAX: usize = 8192;
 

@@ -84,7 +84,9 @@ pub(crate) fn a_wrong_file_is_named_and_a_right_one_is_ok(daemon: &str) {
     let path = file("latin", b"name = \"caf\xe9\"\n");
     let (code, _, err) = check(daemon, &path);
     assert!(code == Some(1) && err.contains("UTF-8"), "{err}");
+    std::fs::remove_file(path).unwrap();
     let path = file("right", RIGHT.as_bytes());
     let (code, out, _) = check(daemon, &path);
     assert!(code == Some(0) && out.contains("ok"), "{out}");
+    std::fs::remove_file(path).unwrap();
 }

@@ -286,11 +286,11 @@ mod tests {
     #[test]
     fn what_leaves_is_marked_as_its_frame_says() {
         let own: IpAddr = "127.0.0.1".parse().unwrap();
-        let mut nic = Udp::open((&[own], &[]), 35_170, (35_172, 35_173), 16, 2048).unwrap();
+        let mut nic = Udp::open((&[own], &[]), 25_180, (25_182, 25_183), 16, 2048).unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         peer.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
         setsockopt(&peer, sockopt::IpRecvTos, &true).unwrap();
-        for (port, dscp) in [(35_170, 24), (35_170, 40), (35_172, 46), (35_170, 40), (35_170, 0)] {
+        for (port, dscp) in [(25_180, 24), (25_180, 40), (25_182, 46), (25_180, 40), (25_180, 0)] {
             let mut frame = nic.take().unwrap();
             let headers = Headers {
                 destination_mac: [0; 6],
@@ -318,10 +318,10 @@ mod tests {
     #[test]
     fn a_datagram_comes_in_as_a_frame_and_its_answer_leaves_as_a_datagram() {
         let own: IpAddr = "127.0.0.1".parse().unwrap();
-        let mut nic = Udp::open((&[own], &[]), 35_160, (35_162, 35_163), 16, 2048).unwrap();
+        let mut nic = Udp::open((&[own], &[]), 25_160, (25_162, 25_163), 16, 2048).unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         peer.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
-        peer.send_to(b"hello", "127.0.0.1:35162").unwrap();
+        peer.send_to(b"hello", "127.0.0.1:25162").unwrap();
         let mut batch = Batch::new();
         for _ in 0..100 {
             if nic.receive(&mut batch) > 0 {
@@ -347,7 +347,7 @@ mod tests {
         nic.transmit(0, frame);
         let mut room = [0; 64];
         let (length, from) = peer.recv_from(&mut room).unwrap();
-        assert_eq!((&room[..length], from.port()), (&b"hello"[..], 35_162));
+        assert_eq!((&room[..length], from.port()), (&b"hello"[..], 25_162));
         assert_eq!(nic.accounts(), Accounts { pool: 16, rings: 0, hands: 0 });
     }
 
@@ -355,12 +355,12 @@ mod tests {
     fn the_longest_message_comes_in_whole_and_a_longer_one_not_at_all() {
         let own: IpAddr = "127.0.0.1".parse().unwrap();
         let bytes = Udp::frame_bytes(8192);
-        let mut nic = Udp::open((&[own], &[]), 35_164, (35_166, 35_167), 4, bytes).unwrap();
+        let mut nic = Udp::open((&[own], &[]), 25_164, (25_166, 25_167), 4, bytes).unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         let message: Vec<u8> = (0..8192).map(|at| at as u8).collect();
         // What does not fit is dropped, not cut.
-        peer.send_to(&[b'x'; 12_000], "127.0.0.1:35164").unwrap();
-        peer.send_to(&message, "127.0.0.1:35164").unwrap();
+        peer.send_to(&[b'x'; 12_000], "127.0.0.1:25164").unwrap();
+        peer.send_to(&message, "127.0.0.1:25164").unwrap();
         let mut batch = Batch::new();
         for _ in 0..100 {
             if nic.receive(&mut batch) > 0 {
@@ -381,7 +381,7 @@ mod tests {
 
     #[test]
     fn what_nobody_listens_for_comes_back_and_the_next_datagram_leaves() {
-        for (own, sip, media) in [("127.0.0.1", 35_170, 35_172), ("::1", 35_174, 35_176)] {
+        for (own, sip, media) in [("127.0.0.1", 25_170, 25_172), ("::1", 25_174, 25_176)] {
             let own: IpAddr = own.parse().unwrap();
             let mut nic = Udp::open((&[own], &[]), sip, (media, media + 1), 16, 2048).unwrap();
             let peer = UdpSocket::bind((own, 0)).unwrap();

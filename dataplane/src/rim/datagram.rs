@@ -341,7 +341,7 @@ mod tests {
         if !privileged() {
             return;
         }
-        let (mut side, own, bell, stop) = rim("sip", 35_260);
+        let (mut side, own, bell, stop) = rim("sip", 25_260);
         let peer = peer();
         let there = peer.local_addr().unwrap();
         assert!(side.try_sleep());
@@ -364,9 +364,9 @@ mod tests {
         if !privileged() {
             return;
         }
-        let (mut side, _, _, stop) = rim("media", 35_261);
+        let (mut side, _, _, stop) = rim("media", 25_261);
         let peer = peer();
-        let from = SocketAddr::from(([127, 0, 0, 1], 35_262));
+        let from = SocketAddr::from(([127, 0, 0, 1], 25_262));
         let path = by_udp(from, peer.local_addr().unwrap());
         assert_eq!(side.give(MEDIA, &path, b"rtp"), Given::Over);
         side.wake();
@@ -381,11 +381,11 @@ mod tests {
         if !privileged() {
             return;
         }
-        let (mut side, own, _, stop) = rim("marked", 35_264);
+        let (mut side, own, _, stop) = rim("marked", 25_264);
         let peer = peer();
         setsockopt(&peer, sockopt::IpRecvTos, &true).unwrap();
         let there = peer.local_addr().unwrap();
-        let media = SocketAddr::new(own.ip(), 35_265);
+        let media = SocketAddr::new(own.ip(), 25_265);
         let other = Label { dscp: 40, ..SIP };
         for (from, label) in [(own, SIP), (own, other), (media, MEDIA), (own, SIP)] {
             assert_eq!(side.give(label, &by_udp(from, there), b"x"), Given::Over);
@@ -407,7 +407,7 @@ mod tests {
         if !privileged() {
             return;
         }
-        let (mut side, own, _, stop) = rim("refused", 35_266);
+        let (mut side, own, _, stop) = rim("refused", 25_266);
         let peer = peer();
         peer.send_to(b"OPTIONS sip:a SIP/2.0", own).unwrap();
         peer.send_to(b"INVITE sip:a SIP/2.0", own).unwrap();
@@ -423,7 +423,7 @@ mod tests {
         if !privileged() {
             return;
         }
-        let (mut side, own, _, stop) = rim("lost", 35_263);
+        let (mut side, own, _, stop) = rim("lost", 25_263);
         assert_eq!(side.give(SIP, &by_udp(own, own), &[0; 4000]), Given::Lost);
         // A datagram longer than the longest message, and one between two families.
         peer().send_to(&[0; 4000], own).unwrap();
@@ -443,7 +443,7 @@ mod tests {
         if !privileged() {
             return;
         }
-        let (mut side, own, _, stop) = rim("returned", 35_267);
+        let (mut side, own, _, stop) = rim("returned", 25_267);
         let nobody = peer().local_addr().unwrap();
         let path = by_udp(own, nobody);
         // The second one is sent though the first came back.

@@ -502,6 +502,7 @@ fn told(
 mod tests {
     use super::*;
     use crate::store::sqlite::Sqlite;
+    use crate::store::sqlite::tests::{Scratch, scratch};
     use crate::store::{Change, Store};
 
     fn asked() -> Asked {
@@ -519,11 +520,8 @@ mod tests {
         }
     }
 
-    fn stored(name: &str, fees: &[i64]) -> Reader {
-        let path = std::env::temp_dir().join(format!("tollgate-{name}-{}.db", std::process::id()));
-        for ending in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(format!("{}{ending}", path.display()));
-        }
+    fn stored(fees: &[i64]) -> (Scratch, Reader) {
+        let path = scratch();
         let mut store = Sqlite::open(&path).unwrap();
         for (number, fee) in fees.iter().enumerate() {
             let fee = rating::Money::from_billionths(*fee);
@@ -532,12 +530,13 @@ mod tests {
             cdr.customer_charge = rating::Charge { billed_s: 1, fee, ..Default::default() };
             store.commit(&[Change::CdrEnd(Box::new(cdr))]).unwrap();
         }
-        Reader::open(&path).unwrap()
+        let reader = Reader::open(&path).unwrap();
+        (path, reader)
     }
 
     #[test]
     fn who_would_wait_too_long_is_told_to_ask_for_less() {
-        let reader = stored("report-patience", &[1]);
+        let (_scratch, reader) = stored(&[1]);
         let refusal = reader.report_within(&asked(), Duration::ZERO).unwrap_err();
         assert_eq!((refusal.status, refusal.title), (503, "too much to read"));
         let report = reader.report_within(&asked(), PATIENCE).unwrap();
@@ -546,7 +545,7 @@ mod tests {
 
     #[test]
     fn sums_are_exact_to_the_last_amount_that_there_is_and_refused_beyond() {
-        let most = |fees: &[i64]| stored("report-most", fees).report_within(&asked(), PATIENCE);
+        let most = |fees: &[i64]| stored(fees).1.report_within(&asked(), PATIENCE);
         let report = most(&[i64::MAX - 1, 1]).unwrap();
         assert_eq!(report.items[0].0["revenue"], "9223372036.854775807");
         let refusal = most(&[i64::MAX, 1]).unwrap_err();

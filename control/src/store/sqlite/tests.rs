@@ -8,12 +8,27 @@ use crate::store::{Booked, LedgerEntry, Registration};
 use link::CallRecord;
 use serde_json::json;
 
-fn file(name: &str) -> std::path::PathBuf {
-    let path = std::env::temp_dir().join(format!("tollgate-{name}-{}.db", std::process::id()));
-    for ending in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{ending}", path.display()));
+/// The path of a database in a folder of its own, which goes with the test.
+pub(super) struct Scratch(tempfile::TempDir, std::path::PathBuf);
+
+impl std::ops::Deref for Scratch {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.1
     }
-    path
+}
+
+impl AsRef<Path> for Scratch {
+    fn as_ref(&self) -> &Path {
+        &self.1
+    }
+}
+
+pub(super) fn scratch() -> Scratch {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tollgate.db");
+    Scratch(folder, path)
 }
 
 fn cdr(id: u64, charge: i64) -> Cdr {
@@ -28,7 +43,7 @@ fn cdr(id: u64, charge: i64) -> Cdr {
 
 #[test]
 fn a_replayed_end_is_neither_stored_nor_charged_twice() {
-    let path = file("replay");
+    let path = scratch();
     let mut store = Sqlite::open(&path).unwrap();
     let entry = LedgerEntry {
         account: 1,
@@ -61,7 +76,7 @@ fn a_replayed_end_is_neither_stored_nor_charged_twice() {
 
 #[test]
 fn calls_without_an_end_and_the_last_heartbeat_outlive_a_restart() {
-    let path = file("opened");
+    let path = scratch();
     let start = |id| Change::CdrStart(Box::new(Cdr { customer: 3, vendor: 4, ..cdr(id, 0) }));
     let mut store = Sqlite::open(&path).unwrap();
     store.commit(&[start(1), start(2), start(3), Change::Heartbeat(7)]).unwrap();
@@ -81,7 +96,7 @@ fn calls_without_an_end_and_the_last_heartbeat_outlive_a_restart() {
 
 #[test]
 fn the_addresses_of_geo_sets_outlive_a_restart_and_go_with_their_heads() {
-    let path = file("geo");
+    let path = scratch();
     let set = |ranges: &[&str]| {
         let ranges = ranges.iter().map(|text| text.parse().unwrap());
         std::sync::Arc::new(GeoSet::build(ranges).unwrap())
@@ -105,7 +120,7 @@ fn the_addresses_of_geo_sets_outlive_a_restart_and_go_with_their_heads() {
 
 #[test]
 fn places_and_registrations_outlive_a_restart_and_keep_the_id_of_their_gateway() {
-    let path = file("upstream");
+    let path = scratch();
     let target = "carrier.example".to_owned();
     let place = link::Endpoint::from("192.0.2.1:5060".parse::<std::net::SocketAddr>().unwrap());
     let server = crate::resolve::Server::only(place.by(link::Transport::Tcp));
@@ -142,7 +157,7 @@ fn places_and_registrations_outlive_a_restart_and_keep_the_id_of_their_gateway()
 
 #[test]
 fn bindings_outlive_a_restart_and_go_with_their_owner() {
-    let path = file("bindings");
+    let path = scratch();
     let body = |uri: &str| {
         json!({
             "uri": uri, "q": 1000, "expires_us": 9, "stored_until_us": 9, "path": "",
@@ -174,7 +189,7 @@ fn bindings_outlive_a_restart_and_go_with_their_owner() {
 
 #[test]
 fn what_accounts_call_where_it_is_dear_outlives_a_restart() {
-    let path = file("habits");
+    let path = scratch();
     let habit = |account, listed| crate::store::HabitKept {
         account,
         day: 20_000,
@@ -203,7 +218,7 @@ fn what_accounts_call_where_it_is_dear_outlives_a_restart() {
 
 #[test]
 fn a_row_that_stands_for_many_calls_outlives_a_restart() {
-    let path = file("aggregate");
+    let path = scratch();
     let source = "198.51.100.0/24".to_owned();
     let aggregate = Some(crate::cdr::Aggregate { source, calls: 4_321 });
     let billing_mode = crate::cdr::BillingMode::Illegal;
@@ -220,7 +235,7 @@ fn a_row_that_stands_for_many_calls_outlives_a_restart() {
 
 #[test]
 fn a_database_of_the_release_before_gets_what_it_lacks() {
-    let path = file("before");
+    let path = scratch();
     let old = Connection::open(&path).unwrap();
     old.execute_batch(MIGRATIONS[0]).unwrap();
     old.execute_batch(
@@ -240,7 +255,7 @@ fn a_database_of_the_release_before_gets_what_it_lacks() {
 
 #[test]
 fn pages_neither_repeat_nor_skip_while_rows_come_in() {
-    let path = file("pages");
+    let path = scratch();
     let mut store = Sqlite::open(&path).unwrap();
     let ends = |ids: std::ops::Range<u64>| -> Vec<Change> {
         ids.map(|id| Change::CdrEnd(Box::new(cdr(id, 1)))).collect()
@@ -263,7 +278,7 @@ fn pages_neither_repeat_nor_skip_while_rows_come_in() {
 
 #[test]
 fn a_locked_database_loses_nothing_and_says_what_to_do() {
-    let path = file("locked");
+    let path = scratch();
     let mut store = Sqlite::open(&path).unwrap();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -277,7 +292,7 @@ fn a_locked_database_loses_nothing_and_says_what_to_do() {
 
 #[test]
 fn a_full_disk_is_an_error_and_the_same_group_succeeds_later() {
-    let path = file("full");
+    let path = scratch();
     let mut store = Sqlite::open(&path).unwrap();
     let pages: i64 = store.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
     store.connection.pragma_update(None, "max_page_count", pages + 1).unwrap();
@@ -291,7 +306,7 @@ fn a_full_disk_is_an_error_and_the_same_group_succeeds_later() {
 
 #[test]
 fn a_database_of_a_later_release_is_refused() {
-    let path = file("later");
+    let path = scratch();
     Sqlite::open(&path).unwrap().connection.pragma_update(None, "user_version", 99).unwrap();
     assert!(Sqlite::open(&path).err().unwrap().to_string().contains("99"));
 }
@@ -313,7 +328,8 @@ fn paid(account: u32, at_us: u64, amount: i64, balance: i64, request_id: &str) -
 
 #[test]
 fn what_calls_cost_within_the_last_day_is_loaded_by_quarters_of_an_hour() {
-    let mut store = Sqlite::open(&file("spent")).unwrap();
+    let path = scratch();
+    let mut store = Sqlite::open(&path).unwrap();
     let quarter = crate::decide::account::QUARTER_US;
     let charge = |at_us: u64, amount: i64, counter, reference: &str| {
         Change::Ledger(Box::new(LedgerEntry {
@@ -342,7 +358,7 @@ fn what_calls_cost_within_the_last_day_is_loaded_by_quarters_of_an_hour() {
 
 #[test]
 fn the_history_of_an_account_is_its_own() {
-    let path = file("states");
+    let path = scratch();
     let mut store = Sqlite::open(&path).unwrap();
     let event = |name, subject: &str| {
         Change::Event(Box::new(Event {
@@ -370,7 +386,7 @@ fn the_history_of_an_account_is_its_own() {
 
 #[test]
 fn a_ledger_is_read_by_time_in_pages_and_added_up() {
-    let path = file("books");
+    let path = scratch();
     let mut store = Sqlite::open(&path).unwrap();
     let changes = [
         paid(1, 10, 5, 5, "a"),
@@ -421,7 +437,7 @@ fn a_ledger_is_read_by_time_in_pages_and_added_up() {
 
 #[test]
 fn entries_of_a_release_without_counter_accounts_get_theirs() {
-    let path = file("single-entry");
+    let path = scratch();
     let before = MIGRATIONS.iter().position(|step| *step == ledger::DOUBLE_ENTRY).unwrap();
     let db = Connection::open(&path).unwrap();
     for migration in &MIGRATIONS[..before] {
@@ -463,7 +479,7 @@ fn ids(page: &Value) -> Vec<u64> {
 
 #[test]
 fn a_record_belongs_to_the_day_of_its_end_and_lists_run_from_day_to_day() {
-    let path = file("days");
+    let path = scratch();
     let mut store = Sqlite::open(&path).unwrap();
     // The second begins on the first day and ends on the second.
     let ends = [(1, 1), (2, 23), (3, 24), (4, 60)];
@@ -501,7 +517,7 @@ fn a_record_belongs_to_the_day_of_its_end_and_lists_run_from_day_to_day() {
 
 #[test]
 fn a_second_end_on_another_day_is_not_stored() {
-    let path = file("twice");
+    let path = scratch();
     let mut store = Sqlite::open(&path).unwrap();
     let late = hour_long(1, 23);
     let mut early = hour_long(1, 23);
@@ -523,7 +539,7 @@ fn a_second_end_on_another_day_is_not_stored() {
 
 #[test]
 fn records_of_a_release_without_days_are_sorted_into_theirs() {
-    let path = file("sorted");
+    let path = scratch();
     let old = Connection::open(&path).unwrap();
     for migration in &MIGRATIONS[..9] {
         old.execute_batch(migration).unwrap();
@@ -551,7 +567,7 @@ fn records_of_a_release_without_days_are_sorted_into_theirs() {
 
 #[test]
 fn records_are_found_by_who_pays_who_is_paid_and_how_long_they_talked() {
-    let path = file("filters");
+    let path = scratch();
     let mut store = Sqlite::open(&path).unwrap();
     let account = |id, name: &str| {
         let body = json!({"name": name, "role": "customer"});
@@ -580,7 +596,7 @@ fn records_are_found_by_who_pays_who_is_paid_and_how_long_they_talked() {
 
 #[test]
 fn a_day_of_before_there_were_agents_gets_their_columns() {
-    let path = file("before-agents");
+    let path = scratch();
     let mut store = Sqlite::open(&path).unwrap();
     store.commit(&[Change::CdrEnd(Box::new(cdr(1, 7)))]).unwrap();
     let day = records::days(&store.connection).unwrap()[0];

@@ -17,13 +17,6 @@ const DAY_US: u64 = 86_400_000_000;
 /// 1970-01-02.
 const FIRST: u32 = 19_700_102;
 
-fn home(name: &str) -> PathBuf {
-    let home = std::env::temp_dir().join(format!("tollgate-day-{name}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&home);
-    std::fs::create_dir_all(&home).unwrap();
-    home
-}
-
 /// What the customer of a call pays at its end, billionths.
 fn charge_of(id: u64) -> i64 {
     i64::try_from(id).unwrap() * 1_000_003
@@ -78,7 +71,8 @@ fn listed(path: &Path, filter: &CdrFilter) -> Vec<String> {
 
 #[test]
 fn a_day_is_read_in_its_file_as_it_was_in_the_database() {
-    let home = home("read");
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
     let database = home.join("tollgate.db");
     let mut store = Sqlite::open(&database).unwrap();
     store.commit(&[end(1, 1), end(2, 1), set_right(2, 1), end(3, 2)]).unwrap();
@@ -115,30 +109,32 @@ fn a_day_is_read_in_its_file_as_it_was_in_the_database() {
 
 #[test]
 fn a_day_that_changed_after_its_file_was_written_stays() {
-    let home = home("changed");
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
     let database = home.join("tollgate.db");
     let mut store = Sqlite::open(&database).unwrap();
     store.commit(&[end(1, 1)]).unwrap();
     for late in [end(2, 1), set_right(1, 1)] {
-        let archived = write(&database, &home, FIRST, 5).unwrap();
+        let archived = write(&database, home, FIRST, 5).unwrap();
         store.commit(&[late, Change::DayArchived(Box::new(archived))]).unwrap();
         assert_eq!(listed(&database, &CdrFilter::default()).len(), 2);
         assert_eq!(days(&store.connection).unwrap(), [FIRST]);
     }
-    let archived = write(&database, &home, FIRST, 5).unwrap();
+    let archived = write(&database, home, FIRST, 5).unwrap();
     assert_eq!((archived.records, archived.corrections), (2, 1));
 }
 
 #[test]
 fn the_room_of_an_archived_day_is_swept_in_pieces_over_restarts() {
-    let home = home("sweep");
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
     let database = home.join("tollgate.db");
     let mut store = Sqlite::open(&database).unwrap();
     let calls = 2 * PIECE as u64 + 1;
     store.commit(&(0..calls).map(|id| end(id, 1)).collect::<Vec<_>>()).unwrap();
     assert!(!store.sweep().unwrap(), "what is live stays");
     let before = sums(&store);
-    let archived = write(&database, &home, FIRST, 5).unwrap();
+    let archived = write(&database, home, FIRST, 5).unwrap();
     store.commit(&[Change::DayArchived(Box::new(archived))]).unwrap();
     let free = |store: &Sqlite| {
         let pages = "SELECT * FROM pragma_freelist_count";
@@ -158,14 +154,15 @@ fn the_room_of_an_archived_day_is_swept_in_pieces_over_restarts() {
 
 #[test]
 fn a_day_without_records_or_a_folder_that_is_none_is_an_error() {
-    let home = home("none");
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
     let database = home.join("tollgate.db");
     let mut store = Sqlite::open(&database).unwrap();
     store.commit(&[end(1, 1)]).unwrap();
-    assert!(write(&database, &home, 19_700_105, 5).is_err());
+    assert!(write(&database, home, 19_700_105, 5).is_err());
     std::fs::write(home.join("file"), "").unwrap();
     assert!(write(&database, &home.join("file"), FIRST, 5).is_err());
-    let left = std::fs::read_dir(&home).unwrap().map(|it| it.unwrap().file_name());
+    let left = std::fs::read_dir(home).unwrap().map(|it| it.unwrap().file_name());
     assert!(!left.map(|it| it.to_string_lossy().into_owned()).any(|it| it.starts_with("cdr-")));
 }
 
@@ -215,7 +212,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn every_record_is_in_one_place_and_every_charge_is_known(steps in prop::collection::vec(step(), 1..40)) {
-        let home = home("places");
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path();
         let (database, folder) = (home.join("tollgate.db"), home.join("archive"));
         let mut store = Sqlite::open(&database).unwrap();
         // By id: its day, and how many times it was set right.
