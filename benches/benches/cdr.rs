@@ -14,7 +14,7 @@ use benches::measure::{Step, grouped, price, quartiles};
 use benches::record;
 use control::cdr::{Cdr, id_text};
 use control::store::ledger::{Counter, EntryKind};
-use control::store::sqlite::Sqlite;
+use control::store::sqlite::{PRAGMAS, Sqlite};
 use control::store::{Change, LedgerEntry, Store};
 use link::record::EndReason;
 use rating::Money;
@@ -242,9 +242,7 @@ impl Bare {
         made: &Made,
     ) -> Result<Self, Failure> {
         let db = Connection::open(path)?;
-        db.execute_batch(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
-        )?;
+        db.execute_batch(PRAGMAS)?;
         db.execute_batch(&template.schema)?;
         db.set_prepared_statement_cache_capacity(16);
         let Template { start, opened, end, entries, .. } = template;

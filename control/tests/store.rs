@@ -245,7 +245,7 @@ fn a_full_disk_without_a_spill_delays_records_and_loses_none_over_a_kill_too() {
     let mut node = Node::prepare("full");
     let state = node.home.join("state");
     configure(&node, "spill_mb = 0");
-    let Some(disk) = Disk::mount(&state, "2m") else { return };
+    let Some(disk) = Disk::mount(&state, "4m") else { return };
     node.run();
     node.furnish();
     let mut worker = Worker::join(&node.home);
@@ -350,7 +350,7 @@ fn on_a_full_disk_the_room_of_the_spill_is_still_there() {
     let mut disk = None;
     let mount = |at: &Path| {
         let at: &'static Path = Box::leak(at.to_owned().into_boxed_path());
-        disk = Disk::mount(at, "2m");
+        disk = Disk::mount(at, "4m");
         disk.is_some()
     };
     let Some((mut node, mut worker)) = with_spill("spill-full", mount) else { return };

@@ -104,6 +104,36 @@ fn a_hundred_calls_at_once_overspend_nothing_though_both_processes_die() {
 }
 
 #[test]
+fn a_thousand_calls_at_once_are_cut_to_the_second_though_both_processes_die() {
+    const CALLS: u64 = 1_000;
+    let Some(lab) = raised(2, true) else { return };
+    prepaid(&lab, "41000");
+    lab.tollgate(&["param", "set", "TG_CREDIT_SLICE", "40"]).expect("slices");
+    let vendor = vendor(&lab, 150);
+    // When the last of them begins, the first has used half of its slice.
+    let running = callers(&lab, 5070, CALLS as u32, 50);
+    let all_talk = || number(&customer(&lab), "calls") == CALLS;
+    assert!(Lab::wait_until(Duration::from_secs(60), all_talk), "{}", customer(&lab));
+    assert!(money(&customer(&lab)["reserved"]) >= 40_000.0, "{}", customer(&lab));
+    for process in ["control", "dataplane"] {
+        lab.script(&["kill", process]).expect("it is killed");
+        lab.script(&["start", process]).expect("it comes back");
+    }
+    let result = running.json().expect("the callers report");
+    assert_eq!(number(&result, "answered"), CALLS, "{result}");
+    let (left, records) = settled(&lab, 41_000.0);
+    assert_eq!(records.len() as u64, CALLS);
+    // Beyond the first slices there is money for 25 more, whoever asks first.
+    let billed_s = |cdr: &Value| number(cdr, "billed_s");
+    assert!(records.iter().all(|cdr| (40..=80).contains(&billed_s(cdr))), "{left} is left");
+    let went_on = records.iter().filter(|cdr| cdr["end_reason"] == "normal");
+    assert_eq!(ended_dry(&records) + went_on.clone().count(), records.len());
+    assert!(went_on.clone().count() <= 25 && went_on.clone().all(|cdr| billed_s(cdr) > 40));
+    assert!(left < 1_000.0, "{left} was not used");
+    drop(vendor);
+}
+
+#[test]
 fn without_control_a_prepaid_call_ends_with_its_slice_and_one_on_credit_talks_on() {
     for (credit, reason) in [("0", "duration_limit"), ("5", "normal")] {
         let Some(lab) = raised(1, true) else { return };
