@@ -9,26 +9,29 @@ use link::CallRecord;
 use serde_json::json;
 
 /// The path of a database in a folder of its own, which goes with the test.
-pub(super) struct Scratch(tempfile::TempDir, std::path::PathBuf);
+pub(super) struct Scratch {
+    path: std::path::PathBuf,
+    _folder: tempfile::TempDir,
+}
 
 impl std::ops::Deref for Scratch {
     type Target = Path;
 
     fn deref(&self) -> &Path {
-        &self.1
+        &self.path
     }
 }
 
 impl AsRef<Path> for Scratch {
     fn as_ref(&self) -> &Path {
-        &self.1
+        &self.path
     }
 }
 
 pub(super) fn scratch() -> Scratch {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tollgate.db");
-    Scratch(folder, path)
+    Scratch { path, _folder: folder }
 }
 
 fn cdr(id: u64, charge: i64) -> Cdr {
