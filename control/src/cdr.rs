@@ -321,9 +321,12 @@ fn cause(cause: u8) -> Option<u8> {
 /// All that a charge depends on but the duration, as [`Terms::from_words`] reads it.
 #[must_use]
 pub fn words_text(words: &[u64; WORDS]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(WORDS * 16);
-    for digit in (0..WORDS * 16).map(|at| words[at / 16] >> (60 - at % 16 * 4) & 0xf) {
-        text.push(char::from_digit(digit as u32, 16).unwrap_or('0'));
+    for byte in words.iter().flat_map(|word| word.to_be_bytes()) {
+        for half in [byte >> 4, byte & 0xf] {
+            text.push(char::from(DIGITS[usize::from(half)]));
+        }
     }
     text
 }

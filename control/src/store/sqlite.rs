@@ -9,6 +9,7 @@ mod ledger;
 mod place;
 mod records;
 mod reports;
+mod running;
 mod spilled;
 
 use std::path::Path;
@@ -467,7 +468,7 @@ fn apply(db: &Connection, days: &mut Vec<u32>, change: &Change) -> Result<(), ru
             "UPDATE archived SET purged_us = ?2 WHERE day = ?1 AND purged_us IS NULL",
             params![day, at_us.cast_signed()],
         ),
-        Change::CdrLost(id) => run("DELETE FROM opened WHERE id = ?1", params![id_text(*id)]),
+        Change::CdrLost(id) => running::lose(db, &id_text(*id)),
         Change::Heartbeat(at_us) => run(
             "INSERT OR REPLACE INTO heartbeat (only, at_us) VALUES (1, ?1)",
             params![at_us.cast_signed()],

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde_json::Value;
 use zerocopy::IntoBytes;
 
-use super::{Reader, archive, corrections, history, micros};
+use super::{Reader, archive, corrections, history, micros, running};
 use crate::Refusal;
 use crate::cdr::{Cdr, id_text};
 use crate::hourly::HOUR_US;
@@ -197,7 +197,8 @@ pub(super) fn put_start(db: &Connection, days: &[u32], cdr: &Cdr) -> Result<(), 
         "INSERT OR IGNORE INTO cdr (complete, ended_ms, started_us, id, {COLUMNS})
          VALUES (0, NULL, ?2, ?3, {VALUES})"
     );
-    write(db, &sql, cdr, &id)?;
+    // Who reads it makes its text of the image.
+    write(db, &sql, cdr, &id, "")?;
     let cover = (!cdr.cover.is_empty()).then(|| serde_json::to_string(&cdr.cover));
     let cover = cover.and_then(Result::ok);
     let agent = cdr.agent.and_then(|agent| serde_json::to_string(&agent).ok());
@@ -228,7 +229,7 @@ pub(super) fn put_end(
             "INSERT OR IGNORE INTO cdr_{day} (ended_us, started_us, id, {COLUMNS})
              VALUES (?1, ?2, ?3, {VALUES})"
         );
-        write(db, &sql, cdr, &id)?;
+        write(db, &sql, cdr, &id, &cdr.text())?;
     }
     for sql in ["DELETE FROM cdr WHERE id = ?1", "DELETE FROM opened WHERE id = ?1"] {
         db.prepare_cached(sql)?.execute([&id])?;
@@ -236,7 +237,13 @@ pub(super) fn put_end(
     Ok(())
 }
 
-fn write(db: &Connection, sql: &str, cdr: &Cdr, id: &str) -> Result<(), rusqlite::Error> {
+fn write(
+    db: &Connection,
+    sql: &str,
+    cdr: &Cdr,
+    id: &str,
+    text: &str,
+) -> Result<(), rusqlite::Error> {
     let record = &cdr.record;
     let answered = (record.answered_ms != link::record::NEVER).then_some(record.answered_ms);
     let mut statement = db.prepare_cached(sql)?;
@@ -263,7 +270,7 @@ fn write(db: &Connection, sql: &str, cdr: &Cdr, id: &str) -> Result<(), rusqlite
         cdr.vendor_charge.billed_s.cast_signed(),
         cdr.vendor_charge.fee.billionths(),
         cdr.vendor_charge.tax.billionths(),
-        cdr.text(),
+        text,
         cdr.agent.map_or(0, |agent| agent.account),
         cdr.agent_income.billionths()
     ];
@@ -420,7 +427,10 @@ impl Reader {
         page: &Page,
     ) -> Result<Value, Refusal> {
         let bodies: Reads<Value> = ("body", |db, id, complete, row| {
-            let body: String = row.get(2).map_err(history)?;
+            let mut body: String = row.get(2).map_err(history)?;
+            if !complete {
+                body = running::text(db, id).map_err(history)?.unwrap_or_default();
+            }
             let mut body = body_of(&body, complete)?;
             corrections::tell(db, id, &mut body).map_err(history)?;
             Ok(body)
@@ -552,19 +562,18 @@ impl Reader {
     pub(super) fn record(&self, id: &str) -> Result<Value, Refusal> {
         let seen = self.connection.unchecked_transaction().map_err(history)?;
         let tables = days(&seen).map_err(history)?;
-        let of = |db: &Connection, name: &str| -> Result<Option<String>, Refusal> {
-            let sql = format!("SELECT body FROM {name} WHERE id = ?1");
-            let mut statement = db.prepare_cached(&sql).map_err(history)?;
-            statement.query_row([id], |row| row.get(0)).optional().map_err(history)
-        };
         for day in tables.iter().rev() {
-            if let Some(body) = of(&seen, &format!("cdr_{day}"))? {
+            let sql = format!("SELECT body FROM cdr_{day} WHERE id = ?1");
+            let mut statement = seen.prepare_cached(&sql).map_err(history)?;
+            let body: Option<String> =
+                statement.query_row([id], |row| row.get(0)).optional().map_err(history)?;
+            if let Some(body) = body {
                 let mut body = body_of(&body, true)?;
                 corrections::tell(&seen, id, &mut body).map_err(history)?;
                 return Ok(body);
             }
         }
-        match of(&seen, "cdr")? {
+        match running::text(&seen, id).map_err(history)? {
             Some(body) => body_of(&body, false),
             None => Err(Refusal::missing("CDR", id)),
         }
