@@ -160,6 +160,7 @@ fn control(directory: &Path) -> Result<(), Box<dyn Error>> {
         guard,
         seen: crossbeam::channel::never(),
         names: control::resolve::dns::Names::idle(),
+        builder: control::builder::Builder::within(),
         ended_before: std::collections::HashSet::new(),
     };
     let end = Instant::now() + PATIENCE;

@@ -2,7 +2,8 @@
 //! tariff, beside the best question that one can ask SQLite.
 //!
 //! *warm* asks for the same 4,096 numbers again and again; *any* for another one each time, all over the sheet. How
-//! long a sheet takes to be built is said beside it.
+//! long a sheet takes to be built is said beside it. *changed* is what the loop does when one rate of so many becomes
+//! another one: the table is built beside it.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -10,12 +11,15 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use benches::measure::{Step, grouped, price};
+use control::state::State;
+use control::state::entity::{Kind, RateRow};
 use numbers::PrefixTable;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use rating::tariff::Row;
 use rating::{Asked, Calendar, Money, Origin, Price, RoundingMode, Section, Tariff};
 use rusqlite::Connection;
+use serde_json::json;
 
 const SIZES: [usize; 3] = [10_000, 100_000, 1_000_000];
 /// Questions in a run.
@@ -32,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         steps.push(Box::new(Ours::new("warm", prefixes, 1)));
         steps.push(Box::new(Ours::new("any", prefixes, LAPS)));
     }
+    steps.push(Box::new(Changed { prefixes: SIZES[2], state: None, rows: Vec::new() }));
     steps.push(Box::new(Sql { prefixes: SIZES[2], made: None }));
     price(&mut steps)
 }
@@ -133,6 +138,51 @@ impl Step for Ours {
         for number in asked.iter().skip(self.lap * RUN).take(RUN) {
             let asked = Asked { callee: black_box(number), caller: None, at_us: 1 };
             black_box((routes.longest(asked.callee), tariff.price(&asked)));
+        }
+    }
+}
+
+/// Changes in a run of one rate after the other.
+const CHANGES: usize = 64;
+
+struct Changed {
+    prefixes: usize,
+    state: Option<State>,
+    rows: Vec<RateRow>,
+}
+
+impl Step for Changed {
+    fn name(&self) -> &str {
+        "one rate of 1,000,000 changed"
+    }
+
+    fn operations(&self) -> u32 {
+        CHANGES as u32
+    }
+
+    fn prepare(&mut self) {
+        if self.state.is_some() {
+            return;
+        }
+        let rows = sheet(self.prefixes).into_iter().map(|prefix| {
+            let row = json!({"prefix": prefix, "rate": "0.01"});
+            serde_json::from_value::<RateRow>(row).expect("it is a rate")
+        });
+        let rows: Vec<RateRow> = rows.collect();
+        let mut state = State::default();
+        let made = state.create(Kind::Tariff, json!({"name": "sheet"}));
+        made.and_then(|_| state.put_rates("sheet", &rows, false)).expect("it is taken");
+        while let Some(build) = state.poll_build() {
+            state.take_table(build.run());
+        }
+        self.rows = rows.into_iter().step_by(self.prefixes / CHANGES).take(CHANGES).collect();
+        self.state = Some(state);
+    }
+
+    fn run(&mut self) {
+        let Some(state) = &mut self.state else { return };
+        for row in self.rows.chunks(1) {
+            black_box(state.put_rates("sheet", row, false).is_ok());
         }
     }
 }

@@ -18,6 +18,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
 use shm::Doorbell;
 
+use crate::builder::Builder;
 use crate::cdr::note_last_media;
 use crate::decide::{Command, Method, Missed, Office};
 use crate::journal::{Event, Severity};
@@ -79,6 +80,8 @@ pub struct Driver<C: Clock> {
     pub seen: Receiver<Sight>,
     /// To and from DNS.
     pub names: Names,
+    /// Where tables of large tariffs are built.
+    pub builder: Builder,
     /// Records whose end was durable at the start.
     pub ended_before: HashSet<[u64; 2]>,
 }
@@ -86,7 +89,8 @@ pub struct Driver<C: Clock> {
 /// What the loop remembers from turn to turn.
 pub struct Turns {
     image: Box<Image>,
-    replies: VecDeque<(u64, Pending)>,
+    replies: VecDeque<Pending>,
+    stored: u64,
     epoch: u64,
     /// The dataplane that is starting, or started, and the beats of the one before it: whoever is greeted before his
     /// own beat may throw the greeting away with what his predecessor was told.
@@ -107,7 +111,15 @@ enum Flushed {
     Partly,
 }
 
-type Pending = (tokio::sync::oneshot::Sender<Result<Value, Refusal>>, Result<Value, Refusal>);
+/// An answer that waits until what it says is durable, and in force.
+struct Pending {
+    /// The change that must be stored.
+    change: u64,
+    /// The wish for a table that must be fulfilled.
+    table: u64,
+    reply: tokio::sync::oneshot::Sender<Result<Value, Refusal>>,
+    result: Result<Value, Refusal>,
+}
 
 impl Turns {
     /// When the next turn is due if nothing comes before.
@@ -138,6 +150,7 @@ impl<C: Clock> Driver<C> {
         let mut turns = Turns {
             image: Image::boxed(),
             replies: VecDeque::new(),
+            stored: 0,
             epoch: 0,
             starting: (0, Vec::new()),
             tick_due: Duration::ZERO,
@@ -221,14 +234,19 @@ impl<C: Clock> Driver<C> {
         }
         while let Ok(Request { who, command, reply }) = self.requests.try_recv() {
             work = true;
+            let wanted = self.office.state.tables_wanted();
             let result = self.office.handle_command_of(time, &who, &command);
             // What changes nothing waits for nothing: with a full disk one can still read why.
             if command.method == Method::Get || result.is_err() || self.office.backlog() == 0 {
                 let _ = reply.send(result);
             } else {
-                turns.replies.push_back((self.office.last_change(), (reply, result)));
+                let now = self.office.state.tables_wanted();
+                let table = if now > wanted { now } else { 0 };
+                let change = self.office.last_change();
+                turns.replies.push_back(Pending { change, table, reply, result });
             }
         }
+        work |= self.tables(turns);
         if time.now >= turns.tick_due {
             for seen in self.seen.try_iter() {
                 match seen {
@@ -316,25 +334,44 @@ impl<C: Clock> Driver<C> {
         match stored {
             Stored::Through(sequence) => {
                 self.office.handle_stored(sequence);
-                while turns.replies.front().is_some_and(|(due, _)| *due <= sequence) {
-                    if let Some((_, (reply, result))) = turns.replies.pop_front() {
-                        let _ = reply.send(result);
-                    }
-                }
+                turns.stored = sequence;
+                self.reply(turns);
             }
             Stored::Standing(standing) => self.office.handle_standing(time, *standing),
         }
+    }
+
+    /// Answers whoever waits for nothing any more.
+    fn reply(&self, turns: &mut Turns) {
+        let in_force = self.office.state.tables_in_force();
+        let all_stored = self.office.backlog() == 0;
+        let waiting = std::mem::take(&mut turns.replies);
+        for pending in waiting {
+            let is_stored = all_stored || pending.change <= turns.stored;
+            if is_stored && pending.table <= in_force {
+                let _ = pending.reply.send(pending.result);
+            } else {
+                turns.replies.push_back(pending);
+            }
+        }
+    }
+
+    /// Large tariffs: one table is built at a time. Whether there was one.
+    fn tables(&mut self, turns: &mut Turns) -> bool {
+        if let Some(build) = self.office.state.poll_build() {
+            self.builder.order(build);
+        }
+        let Some(built) = self.builder.next() else { return false };
+        self.office.state.take_table(built);
+        self.reply(turns);
+        true
     }
 
     /// What happens by the clock.
     fn tick(&mut self, time: Time, turns: &mut Turns) {
         self.link.beat_control(micros(time.now));
         self.office.handle_tick(time);
-        // Replies that wait for nothing.
-        let waits = self.office.backlog() > 0;
-        while !waits && let Some((_, (reply, result))) = turns.replies.pop_front() {
-            let _ = reply.send(result);
-        }
+        self.reply(turns);
         if self.has_started(turns) && self.dataplane_beats(time) {
             self.greet_dataplane(time, turns);
             turns.starting.1.clear();

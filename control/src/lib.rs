@@ -13,6 +13,7 @@
 pub mod agent;
 pub mod api;
 pub mod btmp;
+pub mod builder;
 pub mod cdr;
 pub mod decide;
 pub mod driver;

@@ -12,6 +12,7 @@ use config::{Config, Errand, LogFormat, Program};
 use control::Time;
 use control::api::backup::{Backups, stamp};
 use control::api::{self, Shared};
+use control::builder::Builder;
 use control::decide::{DenyRoom, Office};
 use control::driver::{Clock, Driver, durable_ends, run_store};
 use control::reconcile::{self, SharedMaps};
@@ -226,6 +227,7 @@ fn run(config: &Config) -> Result<(), Error> {
         guard,
         seen,
         names,
+        builder: Builder::beside(bell()?)?,
         ended_before,
     };
     driver.run(|| stop.load(Ordering::Relaxed));

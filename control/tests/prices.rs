@@ -118,3 +118,41 @@ fn what_no_tariff_can_be_made_of_is_refused_by_its_name() {
     let (code, body) = node.say("GET", "/tariff/retail/diff", &Value::Null);
     assert!(code == 422 && body.to_string().contains("with"), "{body}");
 }
+
+#[test]
+fn an_answered_change_of_a_large_tariff_is_in_force_and_others_are_answered_meanwhile() {
+    let node = Node::start("large");
+    node.furnish();
+    let rows = |from: u32| -> Value {
+        (from..from + 10_000)
+            .map(|it| json!({"prefix": format!("44{it:06}"), "rate": "0.01"}))
+            .collect()
+    };
+    for from in (0..60_000).step_by(10_000) {
+        node.ok("POST", "/tariff/sell/rate", &rows(from));
+    }
+    let price = |callee: &str| {
+        let path = format!("/route/explain?gateway=in&from=39021&to={callee}");
+        node.look(&path)["customer_price"].clone()
+    };
+    assert_eq!(price("440599991"), "0.01/60s");
+    for rate in ["0.02", "0.03", "0.04"] {
+        node.ok("POST", "/tariff/sell/rate", &json!([{"prefix": "44000001", "rate": rate}]));
+        assert_eq!(price("440000011"), format!("{rate}/60s"));
+    }
+    // Two change it at once, and somebody a small one: each finds what he was told.
+    std::thread::scope(|scope| {
+        for (tariff, prefix) in [("sell", "44000002"), ("sell", "44000003"), ("buy", "41")] {
+            let node = &node;
+            scope.spawn(move || {
+                for _ in 0..5 {
+                    let row = json!([{"prefix": prefix, "rate": "0.5"}]);
+                    node.ok("POST", &format!("/tariff/{tariff}/rate"), &row);
+                }
+            });
+        }
+    });
+    assert_eq!([price("440000021"), price("440000031")], ["0.50/60s", "0.50/60s"]);
+    node.ok("DELETE", "/tariff/sell/rate/44000002", &Value::Null);
+    assert_eq!(price("440000021"), "0.012/60s");
+}

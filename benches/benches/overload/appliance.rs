@@ -160,6 +160,7 @@ impl Appliance {
             guard: guard_out,
             seen: crossbeam::channel::never(),
             names: Names::idle(),
+            builder: control::builder::Builder::within(),
             ended_before: HashSet::new(),
         };
         let turns = driver.begin();

@@ -25,8 +25,7 @@ impl State {
                         _ => None,
                     })
                     .collect();
-                self.tariffs =
-                    heads.iter().map(|head| (head.id, self.build_tariff(head))).collect();
+                heads.iter().for_each(|head| self.table_changed(head));
             }
             Kind::Mapping => {
                 let all = self.documents(Kind::Mapping).filter_map(|entity| match entity {

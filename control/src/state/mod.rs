@@ -17,6 +17,7 @@ pub(crate) mod price_lists;
 pub mod profile;
 mod rates;
 pub mod secret;
+pub mod tables;
 pub(crate) mod word;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -84,6 +85,8 @@ pub struct State {
     /// Who serves which prefix.
     pub routes: RouteTable,
     tariffs: HashMap<u32, Arc<Tariff>>,
+    /// Which of them are to be built.
+    tables: tables::Tables,
     /// What imports of the deny list hold.
     pub imports: imports::Imports,
     /// Where addresses may lie, of whom.
@@ -281,7 +284,7 @@ impl State {
             Kind::Geo => self.drop_geo(entity.id()),
             Kind::Tariff => {
                 self.rates.remove(&entity.id());
-                self.tariffs.remove(&entity.id());
+                self.table_gone(entity.id());
             }
             Kind::Phone => self.customers.remove(entity.id()),
             Kind::Import => drop(self.imports.remove(&entity.id())),
@@ -321,12 +324,10 @@ impl State {
         let kind = entity.kind();
         self.put_bounds(&entity);
         match &entity {
-            // One changed rate must not cost the time of all tariffs, nor one phone that of all phones:
-            // the loop waits meanwhile.
+            // One changed rate must not cost the time of all tariffs, nor one phone that of all phones.
             Entity::Tariff(head) => {
                 let name = head.name.clone();
-                let tariff = self.build_tariff(head);
-                self.tariffs.insert(head.id, tariff);
+                self.table_changed(head);
                 self.insert(entity);
                 self.rebuild_derived(&name);
             }

@@ -4,13 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
-use rating::tariff::{Caller, Row};
-use rating::{Asked, Calendar, Money, Origin, Price, Tariff};
+use rating::{Asked, Money, Origin, Price};
 
 use super::State;
 use super::entity::section::Sections;
-use super::entity::{Entity, Kind, RateRow, TariffHead, UNKNOWN};
+use super::entity::{Entity, Kind, RateRow, TariffHead};
 use super::moment::When;
 use crate::Refusal;
 
@@ -23,6 +21,11 @@ impl State {
             Entity::Tariff(tariff) => Ok(tariff),
             _ => Err(Refusal::missing("tariff", name)),
         }
+    }
+
+    /// The tariff with this id.
+    pub(super) fn tariff_of(&self, id: u32) -> Option<&TariffHead> {
+        self.tariff_head(self.name_of(Kind::Tariff, id)).ok()
     }
 
     /// The rates of a tariff with a key behind this one, by [`RateRow::key`]; `None`: all.
@@ -172,10 +175,7 @@ impl State {
         });
         let derived: Vec<TariffHead> =
             heads.filter(|head| self.descends(head, template)).cloned().collect();
-        for head in derived {
-            let tariff = self.build_tariff(&head);
-            self.tariffs.insert(head.id, tariff);
-        }
+        derived.iter().for_each(|head| self.table_changed(head));
     }
 
     fn descends(&self, head: &TariffHead, ancestor: &str) -> bool {
@@ -184,38 +184,8 @@ impl State {
         ancestors.any(|head| head.name == ancestor)
     }
 
-    pub(super) fn build_tariff(&self, head: &TariffHead) -> Arc<Tariff> {
-        let whole = self.whole_head(head);
-        let week = whole.week();
-        let zone = TimeZone::get(whole.time_zone.as_deref().unwrap_or("UTC"));
-        let periods = week.iter().map(|(_, period)| *period).collect();
-        let calendar = Calendar::new(zone.unwrap_or(TimeZone::UTC), periods);
-        let base = self.base_price(&whole);
-        let rows = self.rates.get(&head.id).into_iter().flat_map(|rows| rows.values());
-        let rows = rows.filter_map(|row| {
-            let period = week.iter().position(|(name, _)| *name == &*row.period);
-            Some(Row {
-                prefix: row.prefix.clone(),
-                caller: match &*row.origin {
-                    "" => Caller::Any,
-                    UNKNOWN => Caller::Unknown,
-                    prefix => Caller::Prefix(prefix.to_owned()),
-                },
-                period: match &*row.period {
-                    "" => None,
-                    // Every name was found once at entry, so no rate is lost here.
-                    _ => Some(u8::try_from(period?).ok()?),
-                },
-                from_us: row.effective.map_or(0, |when| when.0),
-                until_us: row.ends.map_or(u64::MAX, |when| when.0),
-                price: priced(base, &whole, row),
-            })
-        });
-        Arc::new(Tariff::build(rows, calendar))
-    }
-
     /// What all prices of a tariff have in common.
-    fn base_price(&self, whole: &TariffHead) -> Price {
+    pub(super) fn base_price(&self, whole: &TariffHead) -> Price {
         let number = |name: &str| self.values.number(name);
         let fee_unit =
             Money::from_billionths((number("SERVER_BILLING_FEE_UNIT") * 1_000).cast_signed());
@@ -242,7 +212,7 @@ impl State {
 }
 
 /// The price of a row.
-fn priced(base: Price, whole: &TariffHead, row: &RateRow) -> Price {
+pub(super) fn priced(base: Price, whole: &TariffHead, row: &RateRow) -> Price {
     let increment_s = row.increment_s.unwrap_or(base.increment_s);
     let sections = match (&row.sections, &whole.sections) {
         (None, None) => None,

@@ -311,6 +311,7 @@ impl<'m> Machine<'m> {
             guard: guard_out,
             seen: crossbeam::channel::never(),
             names: Names::idle(),
+            builder: control::builder::Builder::within(),
             ended_before,
         };
         let turns = driver.begin();
