@@ -52,7 +52,7 @@ impl Builder {
     }
 
     /// The next one that is ready.
-    pub fn next(&mut self) -> Option<Built> {
+    pub fn poll_ready(&mut self) -> Option<Built> {
         match self {
             Self::Beside { ready, .. } => ready.try_recv().ok(),
             Self::Within(ready) => ready.take(),

@@ -361,7 +361,7 @@ impl<C: Clock> Driver<C> {
         if let Some(build) = self.office.state.poll_build() {
             self.builder.order(build);
         }
-        let Some(built) = self.builder.next() else { return false };
+        let Some(built) = self.builder.poll_ready() else { return false };
         self.office.state.take_table(built);
         self.reply(turns);
         true
