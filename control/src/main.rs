@@ -1,6 +1,7 @@
 //! `tollgate-control`: validates, opens the store, starts the threads, runs the loop.
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -247,7 +248,7 @@ struct Opened {
     ended_before: HashSet<[u64; 2]>,
 }
 
-/// Waits while somebody locks the database, or its disk is full: nothing can be decided without it, and calls go on.
+/// Waits while somebody locks the database, or its disk has no room, for the spill neither: nothing can be decided without it, and calls go on.
 fn wait_for_store(config: &Config, link: &Link) -> Result<Opened, Error> {
     let mut is_told = false;
     loop {
@@ -280,7 +281,7 @@ fn open_store(config: &Config) -> Result<(Sqlite, Option<Spill>), Error> {
     let room = config.control.spill_bytes;
     let is_wanted = room > 0 || path.exists();
     if is_wanted && !database.exists() {
-        let groups = named(&path, Spill::open(&path, room, Place::default()))?.waiting().groups;
+        let groups = open_spill(&path, room, Place::default())?.waiting().groups;
         let hint = "put it back where it was, or restore a backup";
         if groups > 0 {
             let (path, database) = (path.display(), database.display());
@@ -294,12 +295,21 @@ fn open_store(config: &Config) -> Result<(Sqlite, Option<Spill>), Error> {
     if !is_wanted {
         return Ok((store, None));
     }
-    let mut spill = named(&path, Spill::open(&path, room, store.spilled_through()?))?;
+    let mut spill = open_spill(&path, room, store.spilled_through()?)?;
     let groups = spill.waiting().groups;
     if catch_up(&mut store, &mut spill)? {
         tracing::info!(groups, "spill_replayed");
     }
     Ok((store, (room > 0).then_some(spill)))
+}
+
+fn open_spill(path: &Path, room: u64, through: Place) -> Result<Spill, store::Error> {
+    Spill::open(path, room, through).map_err(|error| store::Error {
+        what: format!("opening {}", path.display()),
+        detail: error.to_string(),
+        hint: "free space, or mend what is wrong with the file; nothing is lost meanwhile",
+        passes: matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded),
+    })
 }
 
 /// The shared words, formatted by whoever comes first.

@@ -200,6 +200,37 @@ fn a_database_that_is_locked_at_the_start_is_waited_for() {
 }
 
 #[test]
+fn a_disk_that_has_no_room_for_the_spill_at_the_start_is_waited_for() {
+    let mut node = Node::prepare("spill-start");
+    let state = node.home.join("state");
+    configure(&node, "spill_mb = 0");
+    let Some(disk) = Disk::mount(&state, "4m") else { return };
+    node.run();
+    node.furnish();
+    // With its log there the database itself needs no room.
+    let reader = Connection::open(state.join("tollgate.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM document").unwrap();
+    node.kill();
+    disk.fill();
+    let file = node.home.join("tollgate.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("spill_mb = 0", "spill_mb = 1")).unwrap();
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_secs(3));
+            disk.free();
+        });
+        node.run();
+    });
+    assert!(begun.elapsed() > Duration::from_secs(3), "it did not wait");
+    drop(reader);
+    assert_eq!(node.look("/status")["spill"]["groups"], 0);
+    assert_eq!(node.look("/account/customer")["balance"], "25.50");
+    node.kill();
+}
+
+#[test]
 fn a_locked_database_without_a_spill_delays_records_and_loses_none() {
     let mut node = Node::prepare("locked");
     configure(&node, "spill_mb = 0");
