@@ -134,6 +134,7 @@ fn report(account: Option<&'static str>) -> Question {
             zone: calendar::zone("UTC").map_err(|no| no.detail)?,
             every: kind.every,
             area_digits: None,
+            agent: None,
             account: account.map(ToOwned::to_owned),
             vendor_account: None,
             gateway: None,

@@ -329,6 +329,8 @@ pub struct Asked {
     pub every: Every,
     /// An area is so many digits; `None`: a country code.
     pub area_digits: Option<usize>,
+    /// Who earned on the calls, by number.
+    pub agent: Option<u32>,
     /// Who pays, by name; one that is deleted by its number.
     pub account: Option<String>,
     /// Who is paid, likewise.

@@ -41,6 +41,9 @@ pub(crate) struct Flags {
     /// What that user may do.
     #[arg(long)]
     role: Option<Role>,
+    /// An agent's account, whose customers, calls and income alone that viewer sees; empty: everything.
+    #[arg(long)]
+    agent: Option<String>,
     /// For people.
     #[arg(long)]
     memo: Option<String>,
@@ -59,14 +62,14 @@ enum Role {
 impl Flags {
     fn fields(self) -> Fields {
         let role = self.role.and_then(|role| Some(role.to_possible_value()?.get_name().to_owned()));
-        Fields::default().set("role", role).set("memo", self.memo)
+        Fields::default().set("role", role).set("agent", self.agent).set("memo", self.memo)
     }
 }
 
 pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let path = |name: &str| format!("/user/{}", escape(name));
     match verb {
-        Verb::List { page } => context.pages("/user", &page, &["name", "role", "memo"]),
+        Verb::List { page } => context.pages("/user", &page, &["name", "role", "agent", "memo"]),
         Verb::Create { name, fields } => {
             context.send(Method::POST, "/user", fields.fields().set("name", Some(name)).body())
         }

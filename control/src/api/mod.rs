@@ -5,6 +5,7 @@
 //! everything, until users are listed ([`access`]).
 
 mod access;
+mod agent;
 pub mod backup;
 mod body;
 mod books;
@@ -26,6 +27,7 @@ pub mod routes;
 mod sheet;
 pub mod status;
 
+use agent::Agent;
 pub(crate) use books::differences;
 pub use peer::Peer;
 
@@ -103,7 +105,8 @@ async fn handle(
     let (parts, body) = request.into_parts();
     if parts.uri.path() == "/metrics" {
         return match access::check(&shared, &peer, Right::Look, "GET /metrics").await {
-            Ok(()) => {
+            Ok(Some(_)) => refuse(&Refusal::new(403, "not allowed", "an agent sees no metrics")),
+            Ok(None) => {
                 let text = status::metrics(&shared).await;
                 respond(StatusCode::OK, "text/plain; version=0.0.4", text)
             }
@@ -113,15 +116,16 @@ async fn handle(
     // Whoever may not ask is not listened to.
     let answer = match permitted(&shared, &peer, &parts).await {
         // The answers that are no JSON.
-        Ok((routes::Route { path: routes::RECORDED, method: "get", .. }, path)) => {
+        Ok((routes::Route { path: routes::RECORDED, method: "get", .. }, path, None)) => {
             let file = path.last().map_or("", String::as_str);
             tracing::info!(who = peer.name, file, "recording_fetched");
             return recording::fetch(&shared, file).await.unwrap_or_else(|no| refuse(&no));
         }
-        Ok((routes::Route { path: routes::PAPER | routes::TABLE, .. }, path)) => {
+        Ok((routes::Route { path: routes::PAPER | routes::TABLE, .. }, path, None)) => {
             return invoice::file(&shared, &path).unwrap_or_else(|no| refuse(&no));
         }
-        Ok((route, path)) => match to_bytes(body, body::BYTES_MAX).await {
+        Ok((route, path, Some(agent))) => agents(&shared, &parts, route, &path, &agent).await,
+        Ok((route, path, None)) => match to_bytes(body, body::BYTES_MAX).await {
             // So long an answer that it is written beside the threads that answer others.
             Ok(bytes) if [routes::DISPUTED, routes::COMPARED].contains(&route.path) => {
                 let query = parts.uri.query();
@@ -166,12 +170,26 @@ fn respond(status: StatusCode, kind: &'static str, body: String) -> Response<Bod
     response
 }
 
-/// What is asked for, by its parts, if `peer` may.
+/// The answer to an agent, who carries nothing.
+async fn agents(
+    shared: &Arc<Shared>,
+    request: &Parts,
+    route: &routes::Route,
+    path: &[String],
+    agent: &Agent,
+) -> Result<Value, Refusal> {
+    let names: Vec<&str> = path.iter().map(String::as_str).collect();
+    let query = parse_query(request.uri.query().unwrap_or_default())?;
+    route.check_query(query.keys())?;
+    agent::answer(shared, agent, &names, &query).await
+}
+
+/// What is asked for, by its parts, if `peer` may; and which agent he is, if he is one.
 async fn permitted(
     shared: &Arc<Shared>,
     peer: &Peer,
     request: &Parts,
-) -> Result<(&'static routes::Route, Vec<String>), Refusal> {
+) -> Result<(&'static routes::Route, Vec<String>, Option<Agent>), Refusal> {
     let unknown = || Refusal::new(404, "no such resource", "see /api/v1/openapi.json");
     let rest = request.uri.path().strip_prefix("/api/v1/").ok_or_else(unknown)?;
     let path: Vec<String> =
@@ -179,8 +197,11 @@ async fn permitted(
     let names: Vec<&str> = path.iter().map(String::as_str).collect();
     let route = routes::find(request.method.as_str(), &names)?;
     let attempt = format!("{} {}", request.method, route.path);
-    access::check(shared, peer, route.right, &attempt).await?;
-    Ok((route, path))
+    let agent = access::check(shared, peer, route.right, &attempt).await?;
+    if agent.is_some() {
+        Agent::may(route)?;
+    }
+    Ok((route, path, agent))
 }
 
 async fn answer(
@@ -245,7 +266,7 @@ async fn answer(
             backup::create(shared, said.value).await
         }
         (Method::Get, ["reports"]) => Ok(shown::json(ListOf { items: KindShown::all() })),
-        (Method::Get, ["reports", name]) => report::report(shared, name, &query).await,
+        (Method::Get, ["reports", name]) => report::report(shared, name, &query, None).await,
         (Method::Get, ["ledger", "audit"]) => books::audit(shared).await,
         (Method::Get, ["param", name, "history"]) => {
             let (row, page) = (crate::params::find(name)?, Page::read(&query)?);
@@ -378,6 +399,8 @@ fn filter(query: &BTreeMap<String, String>) -> Result<CdrFilter, Refusal> {
         billing_mode: one_of("billing_mode", &mut BillingMode::ALL.iter().map(|mode| mode.name()))?,
         end_reason: one_of("end_reason", &mut EndReason::ALL.iter().map(|reason| reason.name()))?,
         answered: answered.map(|answered| answered == "1"),
+        id: None,
+        agent: None,
         account: text("account"),
         vendor_account: text("vendor_account"),
         hold_ms_min,

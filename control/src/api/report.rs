@@ -33,13 +33,14 @@ static READERS: Semaphore = Semaphore::const_new(2);
 
 type Query = BTreeMap<String, String>;
 
-/// A report.
+/// A report, for an agent of the calls that he earned on.
 pub(super) async fn report(
     shared: &Arc<Shared>,
     name: &str,
     query: &Query,
+    agent: Option<u32>,
 ) -> Result<Value, Refusal> {
-    let asked = asked(name, query)?;
+    let asked = Asked { agent, ..asked(name, query)? };
     let _permit = READERS.try_acquire().map_err(|_| {
         Refusal::new(
             503,
@@ -86,6 +87,7 @@ fn asked(name: &str, query: &Query) -> Result<Asked, Refusal> {
         zone,
         every: every(kind, query)?,
         area_digits: digits(query)?,
+        agent: None,
         account: text("account"),
         vendor_account: text("vendor_account"),
         gateway: text("gateway"),

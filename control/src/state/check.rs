@@ -95,6 +95,13 @@ impl State {
                 _ => Ok(()),
             },
             Entity::Subscription(new) => self.check_subscription(new),
+            Entity::User(user) if !user.agent.is_empty() => {
+                let agent = self.account(&user.agent)?;
+                if agent.role == "agent" {
+                    return Ok(());
+                }
+                Err(Refusal::invalid(format!("agent: {:?} is a {}", agent.name, agent.role)))
+            }
             Entity::Deny(_)
             | Entity::Trust(_)
             | Entity::Geo(_)

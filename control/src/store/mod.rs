@@ -409,6 +409,10 @@ pub struct CdrFilter {
     pub end_reason: Option<String>,
     /// Answered calls only, or unanswered ones.
     pub answered: Option<bool>,
+    /// One call.
+    pub id: Option<String>,
+    /// What an agent sees, by number: what he earns on, and of these customers what nobody does.
+    pub agent: Option<(u32, Vec<u32>)>,
     /// Who pays, by name; one that is deleted by its number.
     pub account: Option<String>,
     /// Who is paid, likewise.

@@ -347,6 +347,7 @@ impl Entity {
             Self::Record(mapping) => (&mapping.account, "", ""),
             Self::Subscription(subscription) => (&subscription.account, "", ""),
             Self::Account(account) => (&account.agent, &account.tariff, ""),
+            Self::User(user) => (&user.agent, "", ""),
             _ => return false,
         };
         match kind {

@@ -91,6 +91,9 @@ pub struct User {
     pub name: String,
     /// `viewer` sees everything, `operator` runs the firewall and ends calls besides, `administrator` does all.
     pub role: Role,
+    /// An agent's account: this viewer sees it, its customers' and the calls that it earned on, and no more.
+    #[serde(default)]
+    pub agent: String,
     /// For people.
     #[serde(default)]
     pub memo: String,
@@ -99,6 +102,12 @@ pub struct User {
 impl User {
     /// Values that types cannot rule out.
     pub(super) fn check(&self) -> Result<(), Refusal> {
+        if !self.agent.is_empty() && self.role != Role::Viewer {
+            let role = self.role.name();
+            let detail =
+                format!("agent: who sees by an agent's account is a viewer, not an {role}");
+            return Err(Refusal::invalid(detail));
+        }
         memo("memo", &self.memo)
     }
 }

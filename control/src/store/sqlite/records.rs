@@ -319,6 +319,15 @@ impl Wanted {
         if let Some(least) = filter.hold_ms_min {
             wanted.clauses.push(format!("hold_ms >= {least}"));
         }
+        if let Some((agent, customers)) = &filter.agent {
+            let customers: Vec<String> = customers.iter().map(u32::to_string).collect();
+            let customers = customers.join(", ");
+            let nobodys = format!("agent = 0 AND customer IN ({customers})");
+            wanted.clauses.push(format!("(agent = {agent} OR {nobodys})"));
+        }
+        if let Some(id) = &filter.id {
+            wanted.narrow("id = ?", id);
+        }
         wanted.from = filter.from.as_deref().map(|text| micros("from", text)).transpose()?;
         wanted.to = filter.to.as_deref().map(|text| micros("to", text)).transpose()?;
         Ok(wanted)

@@ -132,6 +132,9 @@ impl Question {
             let Some(name) = name else { continue };
             question.given += &format!(" AND r.{side} = {}", reader.account(name)?);
         }
+        if let Some(agent) = asked.agent {
+            question.given += &format!(" AND r.agent = {agent}");
+        }
         let gateways =
             [(Dimension::Gateway, &asked.gateway), (Dimension::VendorGateway, &asked.vendor)];
         for (dimension, name) in gateways {
@@ -513,6 +516,7 @@ mod tests {
             zone: jiff::tz::TimeZone::UTC,
             every: Every::Hour,
             area_digits: None,
+            agent: None,
             account: None,
             vendor_account: None,
             gateway: None,
