@@ -162,6 +162,9 @@ fn names(list: &Value, field: &str) -> Vec<String> {
 #[test]
 fn an_agent_sees_his_customers_their_calls_and_his_income_and_nothing_of_anybody_else() {
     let Some(mut ann) = Ann::come("agent-login") else { return };
+    let payment = json!({"amount": "10", "request_id": "one", "memo": "whispered"});
+    ann.node.ok("POST", "/account/a1/payment", &payment);
+    ann.node.ok("PATCH", "/account/a1", &json!({"bill_to": ["whispered"]}));
     for _ in 0..2 {
         assert_eq!(names(&ann.sees("/account"), "name"), ["a1", "a2", "ann"]);
         let first = ann.sees("/account?limit=2");
@@ -175,6 +178,17 @@ fn an_agent_sees_his_customers_their_calls_and_his_income_and_nothing_of_anybody
         // Those that talk, then those that ended, newest first.
         let whose = names(&calls, "account");
         assert_eq!(whose, ["a2", "a2", "a1", "a2", "a1", "a2", "a1", "a2", "a1"]);
+        let accounts =
+            ann.sees("/account").to_string() + &ann.sees("/account/a1/ledger").to_string();
+        assert!(accounts.contains("10.00") && !accounts.contains("whispered"), "{accounts}");
+        let (mut paged, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = ann.sees(&format!("/cdr?limit=2{cursor}"));
+            paged.extend(names(&page, "id"));
+            let Some(next) = page["next"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(paged, names(&calls, "id"));
         for hidden in ["secret", "carrier", "vendor", "b1", "bob", "attempts", "media"] {
             assert!(!calls.to_string().contains(hidden), "{hidden}: {calls}");
         }
@@ -196,6 +210,12 @@ fn an_agent_sees_his_customers_their_calls_and_his_income_and_nothing_of_anybody
     let [fifth, eleventh] = [6, 12].map(|high| id_text([high, 7]));
     assert_eq!(names(&of_b1, "id"), [eleventh, fifth]);
     assert!(of_b1["items"].as_array().unwrap().iter().all(|call| call["agent"].is_null()));
+    // The other one sees by his account, and what he earned stays in his report.
+    ann.node.ok("PATCH", "/user/nobody", &json!({"agent": "bob"}));
+    assert_eq!(names(&ann.sees("/account"), "name"), ["bob"]);
+    assert_eq!(ann.sees("/cdr")["items"], json!([]));
+    let income = ann.sees("/reports/agents?from=2026-01-01&to=2026-02-01");
+    assert_eq!(names(&income, "account"), ["b1"]);
 }
 
 #[test]
@@ -206,7 +226,6 @@ fn what_is_anothers_is_told_as_what_is_not_there() {
         "/account/NAME",
         "/account/NAME/ledger",
         "/account/NAME/statement",
-        "/account/NAME/history",
         "/cdr?account=NAME",
         "/reports/agents?from=2026-01-01&to=2026-02-01&account=NAME",
     ] {
@@ -242,7 +261,6 @@ fn every_other_route_refuses_an_agent() {
         "/account/{name}",
         "/account/{name}/ledger",
         "/account/{name}/statement",
-        "/account/{name}/history",
         "/cdr",
         "/cdr/{id}",
         "/reports",
@@ -281,6 +299,8 @@ fn a_user_who_sees_by_an_agents_account_is_a_viewer_and_the_account_stays_while_
     node.ok("POST", "/user", &user("viewer", "ann"));
     assert_eq!(node.look("/user")["items"][0]["agent"], "ann");
     assert_eq!(node.say("PATCH", "/user/eve", &json!({"role": "operator"})).0, 422);
+    let (status, body) = node.say("PATCH", "/account/ann", &json!({"role": "customer"}));
+    assert!(status == 409 && body.to_string().contains("eve"), "{body}");
     let (status, body) = node.say("DELETE", "/account/ann", &Value::Null);
     assert!(status == 409 && body.to_string().contains("eve"), "{body}");
     node.ok("DELETE", "/user/eve", &Value::Null);

@@ -21,13 +21,12 @@ use crate::store::CdrFilter;
 const INCOME: &str = "agents";
 
 /// What he may ask for; all of it is read alone.
-const ASKED: [&str; 10] = [
+const ASKED: [&str; 9] = [
     "/openapi.json",
     "/account",
     "/account/{name}",
     "/account/{name}/ledger",
     "/account/{name}/statement",
-    "/account/{name}/history",
     "/cdr",
     "/cdr/{id}",
     "/reports",
@@ -74,6 +73,32 @@ const TOLD: [&str; 36] = [
     "agent_rate",
 ];
 
+/// What he is told of an account. The rest is between the switch and whose it is.
+const HELD: [&str; 19] = [
+    "id",
+    "name",
+    "role",
+    "agent",
+    "tariff",
+    "currency",
+    "credit",
+    "locked",
+    "expires",
+    "lines_max",
+    "cps_max",
+    "talk_s_max",
+    "spend_per_day_max",
+    "time_zone",
+    "low_balance",
+    "balance",
+    "reserved",
+    "calls",
+    "state",
+];
+
+/// What he is told of an entry: not who booked it, and what that one noted.
+const ENTERED: [&str; 7] = ["id", "at", "kind", "amount", "balance", "counter", "reference"];
+
 /// What he may not look for, since the answer would say what is not told.
 const HIDDEN: [&str; 3] = ["vendor", "vendor_account", "archive"];
 
@@ -109,7 +134,9 @@ impl Agent {
         if name != self.name && !self.customers.contains_key(name) {
             return Err(Refusal::missing("account", name));
         }
-        look(shared, &["account", name]).await
+        let mut account = look(shared, &["account", name]).await?;
+        keep(&mut account, &HELD);
+        Ok(account)
     }
 
     /// A page of his accounts, by name.
@@ -120,39 +147,60 @@ impl Agent {
         let behind = page.cursor.as_deref().unwrap_or_default();
         let mut accounts = Vec::new();
         for name in names.into_iter().filter(|name| *name > behind).take(page.limit + 1) {
-            accounts.push(look(shared, &["account", name]).await?);
+            match self.account(shared, name).await {
+                Ok(account) => accounts.push(account),
+                // It went meanwhile.
+                Err(no) if no.status == 404 => {}
+                Err(no) => return Err(no),
+            }
         }
         let name = |account: &Value| account["name"].as_str().unwrap_or_default().to_owned();
         Ok(page.fill(accounts, name, |account| account))
     }
 
     async fn calls(&self, shared: &Arc<Shared>, query: &Query) -> Result<Value, Refusal> {
-        if let Some(name) = query.get("account") {
-            self.account(shared, name).await?;
-        }
+        let customers = match query.get("account") {
+            Some(name) => vec![self.customer(name)?],
+            None => self.customers.values().copied().collect(),
+        };
         let (filter, page) = (filter(query)?, Page::read(query)?);
-        self.found(shared, filter, &page)
+        self.found(shared, filter, customers, &page)
     }
 
-    fn found(&self, shared: &Shared, filter: CdrFilter, page: &Page) -> Result<Value, Refusal> {
-        let customers = self.customers.values().copied().collect();
+    fn customer(&self, name: &str) -> Result<u32, Refusal> {
+        self.customers.get(name).copied().ok_or_else(|| Refusal::missing("account", name))
+    }
+
+    fn found(
+        &self,
+        shared: &Shared,
+        filter: CdrFilter,
+        customers: Vec<u32>,
+        page: &Page,
+    ) -> Result<Value, Refusal> {
         let filter = CdrFilter { agent: Some((self.id, customers)), ..filter };
         let mut found = history(shared, |history| history.cdrs(&filter, page))?;
         for call in found["items"].as_array_mut().into_iter().flatten() {
-            if let Some(fields) = call.as_object_mut() {
-                fields.retain(|name, _| TOLD.contains(&name.as_str()));
-            }
+            keep(call, &TOLD);
         }
         Ok(found)
     }
 
     fn call(&self, shared: &Shared, id: &str) -> Result<Value, Refusal> {
         let filter = CdrFilter { id: Some(id.to_owned()), ..CdrFilter::default() };
-        let mut found = self.found(shared, filter, &Page::default())?;
+        let customers = self.customers.values().copied().collect();
+        let mut found = self.found(shared, filter, customers, &Page::default())?;
         match found["items"].get_mut(0) {
             Some(call) => Ok(call.take()),
             None => Err(Refusal::missing("CDR", id)),
         }
+    }
+}
+
+/// Of an object these fields, and nothing else.
+fn keep(object: &mut Value, names: &[&str]) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.retain(|name, _| names.contains(&name.as_str()));
     }
 }
 
@@ -174,9 +222,13 @@ pub(super) async fn answer(
             let account = agent.account(shared, name).await?;
             match rest {
                 [] => Ok(account),
-                ["ledger"] => books::ledger(shared, name, query).await,
-                ["statement"] => books::statement(shared, name, query).await,
-                _ => books::states(shared, name, query).await,
+                ["ledger"] => {
+                    let mut ledger = books::ledger(shared, name, query).await?;
+                    let entries = ledger["items"].as_array_mut().into_iter().flatten();
+                    entries.for_each(|entry| keep(entry, &ENTERED));
+                    Ok(ledger)
+                }
+                _ => books::statement(shared, name, query).await,
             }
         }
         ["cdr"] => agent.calls(shared, query).await,
@@ -186,9 +238,7 @@ pub(super) async fn answer(
             Ok(shown::json(ListOf { items }))
         }
         ["reports", INCOME] => {
-            if let Some(name) = query.get("account") {
-                agent.account(shared, name).await?;
-            }
+            query.get("account").map(|name| agent.customer(name)).transpose()?;
             report::report(shared, INCOME, query, Some(agent.id)).await
         }
         ["reports", ..] => {

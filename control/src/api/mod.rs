@@ -199,7 +199,8 @@ async fn permitted(
     let attempt = format!("{} {}", request.method, route.path);
     let agent = access::check(shared, peer, route.right, &attempt).await?;
     if agent.is_some() {
-        Agent::may(route)?;
+        let refused = Agent::may(route);
+        refused.inspect_err(|_| tracing::warn!(user = peer.name, attempt, "access_refused"))?;
     }
     Ok((route, path, agent))
 }

@@ -73,6 +73,7 @@ impl State {
             Entity::Routing(gateway) => self.check_money(&gateway.account, &gateway.tariff),
             Entity::Account(new) => {
                 self.check_agent(new)?;
+                self.check_seen_by(new)?;
                 let old = self.account(&new.name).map_or(&new.currency, |old| &old.currency);
                 if *old == new.currency {
                     return Ok(());
@@ -125,6 +126,20 @@ impl State {
             "tariff: {:?} is in {} and account {:?} in {}; name one in the same currency",
             tariff.name, tariff.currency, account.name, account.currency
         )))
+    }
+
+    /// Who sees by an agent's account would see by anybody's.
+    fn check_seen_by(&self, account: &Account) -> Result<(), Refusal> {
+        let sees =
+            |entity: &&Entity| matches!(entity, Entity::User(it) if it.agent == account.name);
+        match self.documents(Kind::User).find(sees) {
+            Some(user) if account.role != "agent" => {
+                let detail =
+                    format!("role: user {:?} sees by this agent; it stays one", user.name());
+                Err(Refusal::new(409, "in use", detail))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Agent and tariff exist and speak of the account's money.

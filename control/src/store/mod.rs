@@ -411,7 +411,7 @@ pub struct CdrFilter {
     pub answered: Option<bool>,
     /// One call.
     pub id: Option<String>,
-    /// What an agent sees, by number: what he earns on, and of these customers what nobody does.
+    /// What an agent sees, by number: the calls of these customers, but for those that another one earned on.
     pub agent: Option<(u32, Vec<u32>)>,
     /// Who pays, by name; one that is deleted by its number.
     pub account: Option<String>,

@@ -278,12 +278,14 @@ fn write(
 }
 
 /// What is asked for, as SQL.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Wanted {
     clauses: Vec<String>,
     values: Vec<String>,
     from: Option<i64>,
     to: Option<i64>,
+    /// The calls of these alone.
+    customers: Option<Vec<u32>>,
 }
 
 impl Wanted {
@@ -320,17 +322,52 @@ impl Wanted {
             wanted.clauses.push(format!("hold_ms >= {least}"));
         }
         if let Some((agent, customers)) = &filter.agent {
-            let customers: Vec<String> = customers.iter().map(u32::to_string).collect();
-            let customers = customers.join(", ");
-            let nobodys = format!("agent = 0 AND customer IN ({customers})");
-            wanted.clauses.push(format!("(agent = {agent} OR {nobodys})"));
+            wanted.clauses.push(format!("agent IN (0, {agent})"));
+            wanted.customers = Some(customers.clone());
         }
         if let Some(id) = &filter.id {
             wanted.narrow("id = ?", id);
+            if let Some(customers) = wanted.customers.take() {
+                let customers: Vec<String> = customers.iter().map(u32::to_string).collect();
+                wanted.clauses.push(format!("customer IN ({})", customers.join(", ")));
+            }
         }
         wanted.from = filter.from.as_deref().map(|text| micros("from", text)).transpose()?;
         wanted.to = filter.to.as_deref().map(|text| micros("to", text)).transpose()?;
         Ok(wanted)
+    }
+
+    /// The same of everybody, or of some customers: each of them has his place in an index, all of them together have not.
+    fn page<T>(
+        &self,
+        db: &Connection,
+        table: &Table,
+        behind: Option<&(i64, String)>,
+        (limit, until): (usize, Instant),
+        reads: &Reads<T>,
+    ) -> Result<Vec<Found<T>>, Refusal> {
+        let Some(customers) = &self.customers else {
+            return self.rows(db, table, behind, limit, reads);
+        };
+        let places: Reads<()> = ("NULL", |_, _, _, _| Ok(()));
+        let mut latest: Vec<Found<()>> = Vec::new();
+        for customer in customers {
+            if Instant::now() > until {
+                return Err(too_much());
+            }
+            let mut his = self.clone();
+            his.clauses.push(format!("customer = {customer}"));
+            latest.extend(his.rows(db, table, behind, limit, &places)?);
+            latest.sort_unstable_by(|one, other| (other.at, &other.id).cmp(&(one.at, &one.id)));
+            latest.truncate(limit);
+        }
+        let mut found = Vec::with_capacity(latest.len());
+        for place in latest {
+            let mut one = self.clone();
+            one.narrow("id = ?", &place.id);
+            found.extend(one.rows(db, table, None, 1, reads)?);
+        }
+        Ok(found)
     }
 
     /// Of a table's rows behind `behind`, the latest first.
@@ -375,6 +412,11 @@ impl Wanted {
 
 /// Columns from the third on, and what is made of a row with them: the database, the id, whether it has its end.
 type Reads<T> = (&'static str, fn(&Connection, &String, bool, &Row<'_>) -> Result<T, Refusal>);
+
+fn too_much() -> Refusal {
+    let hint = "give `from` and `to`, or an account: what is asked for lies in too many days";
+    Refusal::new(503, "too much to read", hint)
+}
 
 fn body_of(text: &str, complete: bool) -> Result<Value, Refusal> {
     let mut body: Value = serde_json::from_str(text)
@@ -532,7 +574,8 @@ impl Reader {
         let seen = self.connection.unchecked_transaction().map_err(history)?;
         let tables = days(&seen).map_err(history)?;
         if behind.open && wanted.from.is_none() && wanted.to.is_none() {
-            found.extend(wanted.rows(&seen, &Table::Open, behind.place.as_ref(), room, reads)?);
+            let place = behind.place.as_ref();
+            found.extend(wanted.page(&seen, &Table::Open, place, (room, until), reads)?);
         }
         let place = behind.place.filter(|_| !behind.open);
         let last = place.as_ref().map(|(at, _)| *at).or(wanted.to).map_or(u32::MAX, day_of);
@@ -549,12 +592,11 @@ impl Reader {
                 break;
             }
             if Instant::now() > until {
-                let hint =
-                    "give `from` and `to`, or an account: what is asked for lies in too many days";
-                return Err(Refusal::new(503, "too much to read", hint));
+                return Err(too_much());
             }
             let room = room - found.len();
-            found.extend(wanted.rows(&seen, &Table::Day(day), place.as_ref(), room, reads)?);
+            let (table, place) = (Table::Day(day), place.as_ref());
+            found.extend(wanted.page(&seen, &table, place, (room, until), reads)?);
         }
         Ok(found)
     }
