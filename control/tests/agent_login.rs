@@ -108,7 +108,7 @@ impl Ann {
 /// The customers have their calls by turns: a1, a2, b1. The hundredth is of a2, and has no end.
 fn call(nth: u64) -> Cdr {
     let (customer, name, agent) = [(3, "a1", 1), (4, "a2", 1), (5, "b1", 2)][nth as usize % 3];
-    let is_answered = nth % 2 == 0;
+    let is_answered = nth.is_multiple_of(2);
     let mut record = CallRecord {
         id: [nth + 1, 7],
         started_us: DAY_US + nth * 60_000_000,
