@@ -98,6 +98,10 @@ impl Switch {
         key: Key,
     ) {
         let method = request.method();
+        if method == Method::Invite {
+            // Whoever asks now is there.
+            self.calls[slot].deserted[side as usize] = false;
+        }
         if self.takes_key(now, slot, side, request) {
             return self.answer_once(now, path, request, key, &Reply::plain(200));
         }

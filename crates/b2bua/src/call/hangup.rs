@@ -6,6 +6,7 @@ use link::order::HangUp;
 use link::record::{EndReason, EndedBy};
 use sip::{Message, Method};
 
+use super::spare::says_left;
 use super::{Deadline, State};
 use crate::Instant;
 use crate::compose::{Outgoing, Reply, Told};
@@ -72,6 +73,10 @@ impl Switch {
         match method {
             Method::Bye => self.bye(now, slot, side, path, request, key),
             Method::Refer => self.refer(now, slot, side, path, request, key),
+            Method::Notify if says_left(&path, request) => {
+                self.answer_once(now, path, request, key, &Reply::plain(200));
+                self.heed_leaver(now, slot, side);
+            }
             // Nobody is left whom a key could mean, and a caller who pressed one did no wrong.
             Method::Info if self.calls[slot].state == State::Announcing => {
                 let reply = self.unfit_exchange(request).unwrap_or(Reply::plain(200));

@@ -307,6 +307,8 @@ pub(crate) struct Call {
     refresh: Option<(Side, TransactionKey)>,
     /// Its place among the transfers under way.
     transfer: Option<u16>,
+    /// Sides at whose far end, in another call of ours, nobody is left until somebody answers.
+    deserted: [bool; 2],
     /// The keys that somebody pressed last.
     typed: Typed,
     /// Those that go from one side to the other.
@@ -354,6 +356,7 @@ impl Call {
             exchange: None,
             refresh: None,
             transfer: None,
+            deserted: [false; 2],
             typed: Typed::NOTHING,
             keys: Keys::NONE,
             heard_before: [MediaFigures::default(); 2],

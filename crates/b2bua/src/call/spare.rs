@@ -4,21 +4,28 @@
 //! this one, it is the transferor's, who may talk to the target meanwhile, leave, or come back.
 
 use link::record::EndReason;
-use sip::{Message, Method};
+use sip::{Message, Method, Name};
 
+use super::exchange::Within;
 use super::hangup::by_side;
 use super::invite::description;
 use super::{Deadline, Session};
 use crate::Instant;
 use crate::arena::Field;
-use crate::compose::Reply;
+use crate::compose::{Extensions, LEFT, Reply, Says};
 use crate::counter::Counter;
 use crate::dialog::{Leg, Side};
 use crate::keys::Token;
 use crate::path::Path;
 use crate::switch::Switch;
 use crate::table::Key;
+use crate::transaction::Role;
 use crate::transfers::{Plan, Stage, Transfer};
+
+/// Whether another call of ours says that at its end whoever talked has left.
+pub(super) fn says_left(path: &Path, request: &Message<'_>) -> bool {
+    path.inside().is_some() && request.value(Name::Event) == Some(LEFT)
+}
 
 impl Switch {
     /// How far the transfer of a call has come.
@@ -42,6 +49,7 @@ impl Switch {
 
     /// A side hangs up in the middle of a transfer, and the call goes on all the same. Whether it is so.
     pub(super) fn transferor_leaves(&mut self, now: Instant, slot: usize, side: Side) -> bool {
+        let is_deserted = self.calls[slot].deserted[side.other() as usize];
         let Some(transfer) = self.transfer_mut(slot) else { return false };
         let is_asker = transfer.asker == side;
         match transfer.stage {
@@ -51,6 +59,9 @@ impl Switch {
             _ => return false,
         }
         let is_waiting = transfer.stage != Stage::Consulting;
+        if is_waiting && is_deserted {
+            return false;
+        }
         if is_waiting && transfer.side != side && !self.hands_over(slot) {
             return false;
         }
@@ -59,12 +70,49 @@ impl Switch {
         leg.confirmed = false;
         leg.session = Session::NONE;
         self.arm_session(slot);
-        if !is_waiting {
+        if is_waiting {
+            self.tell_left(now, slot, side.other());
+        } else {
             self.end_consulting(now, slot, side);
         }
         // A process after this one has nobody to call the target again: it ends the call.
         self.save(slot);
         true
+    }
+
+    /// Tells whoever stays, if that is another call of ours, that at this end nobody is left who talks.
+    fn tell_left(&mut self, now: Instant, slot: usize, stayer: Side) {
+        if self.calls[slot].legs[stayer as usize].path.inside().is_none() {
+            return;
+        }
+        let notify = Within {
+            method: Method::Notify,
+            content: None,
+            passed: None,
+            says: Says::Left,
+            extensions: Extensions::NONE,
+            role: Role::None,
+            peer: None,
+        };
+        // What is full was counted; without a word the silence ends the calls.
+        let _ = self.send_within(now, slot, stayer, &notify);
+    }
+
+    /// At the far end of a side, in another call of ours, whoever talked has left. If the other side leaves
+    /// too, or has done so, those who are called would have nobody to talk to but each other.
+    pub(super) fn heed_leaver(&mut self, now: Instant, slot: usize, side: Side) {
+        self.calls[slot].deserted[side as usize] = true;
+        let stayer = side.other();
+        if self.transfer(slot).is_none() {
+            return self.tell_left(now, slot, stayer);
+        }
+        let is_waiting = matches!(
+            self.transfer_stage(slot),
+            Some(Stage::Calling { .. } | Stage::Recalling { .. })
+        );
+        if is_waiting && !self.calls[slot].legs[stayer as usize].confirmed {
+            self.hang_up(now, slot, EndReason::Normal, by_side(stayer), Some(stayer));
+        }
     }
 
     /// A side left: what it was asked has nobody to answer it, nor what it was told to acknowledge it, and

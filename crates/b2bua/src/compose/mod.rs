@@ -19,7 +19,7 @@ pub(crate) use extensions::{Acked, Extensions, REL100, TIMER, Tags};
 pub(crate) use line::{Line, number_uri, push_user, uri};
 pub(crate) use passed::{read_kept, write_kept};
 pub(crate) use reply::{Adds, Reply, refuse, reply};
-pub(crate) use request::{COOKIE, HOPS, Outgoing, Says, Told, beside, request, turn_via};
+pub(crate) use request::{COOKIE, HOPS, LEFT, Outgoing, Says, Told, beside, request, turn_via};
 
 use std::net::SocketAddr;
 

@@ -63,7 +63,12 @@ pub(crate) enum Says<'a> {
         refer: u32,
         is_last: bool,
     },
+    /// That whoever talked has left, and somebody is called in their place; said inside only.
+    Left,
 }
+
+/// The event package by which a call of ours tells another so. No peer ever hears of it.
+pub(crate) const LEFT: &[u8] = b"left";
 
 impl Says<'_> {
     fn write(&self, writer: &mut Writer<'_>) {
@@ -83,6 +88,9 @@ impl Says<'_> {
                     false => (Substate::Active, None, Some(SUBSCRIPTION_S)),
                 };
                 SubscriptionState { state, reason, expires_s, retry_after_s: None }.write(writer);
+            }
+            Self::Left => {
+                writer.header(Name::Event, &[LEFT.into()]);
             }
         }
     }

@@ -358,6 +358,50 @@ fn who_waited_gets_a_target_that_is_in_a_transfer_of_its_own_once_that_is_over()
     scene.caller_ends(&admit);
 }
 
+/// The caller and vendor 1 talk over two calls that were joined. Both let somebody else be called in their place,
+/// and hang up.
+#[test]
+fn whoever_is_called_in_the_place_of_both_who_left_is_let_go() {
+    for caller_leaves_first in [true, false] {
+        let mut scene = Scene::new();
+        let (_, to_target) = scene.consults();
+        scene.world.vendor_sends(0, &vendor_request(0, "BYE", 1, &scene.invite, "v", ""));
+        scene.world.vendor_gets(0, "SIP/2.0 200 ");
+        scene.is_finished();
+
+        target_presses(&mut scene, &to_target, 1, "*18888#");
+        let third = scene.world.admit();
+        scene.world.route(third.call, &[2]);
+        let to_third = scene.world.vendor_gets(2, "INVITE ");
+        scene.world.vendor_says(2, &to_third, 180, "u", "");
+        let refer = caller_request("REFER", 8, &scene.answer, "");
+        let refer = with_lines(&refer, "Refer-To: <sip:9999@192.0.2.1>\r\nRefer-Sub: false\r\n");
+        scene.world.caller_sends(&refer);
+        scene.world.caller_gets("SIP/2.0 202 ");
+        let fourth = scene.world.admit();
+        scene.world.route(fourth.call, &[3]);
+        let to_fourth = scene.world.vendor_gets(3, "INVITE ");
+        scene.world.vendor_says(3, &to_fourth, 180, "w", "");
+
+        for caller_leaves in [caller_leaves_first, !caller_leaves_first] {
+            scene.world.is_quiet();
+            if caller_leaves {
+                scene.world.caller_sends(&caller_request("BYE", 9, &scene.answer, ""));
+                scene.world.caller_gets("SIP/2.0 200 ");
+            } else {
+                let bye = vendor_request(1, "BYE", 20, &to_target, "t", "");
+                scene.world.vendor_sends(1, &bye);
+                scene.world.vendor_gets(1, "SIP/2.0 200 ");
+            }
+        }
+        scene.world.vendor_gets(2, "CANCEL ");
+        scene.world.vendor_gets(3, "CANCEL ");
+        let last = if caller_leaves_first { EndedBy::Callee } else { EndedBy::Caller };
+        scene.world.ended_by(scene.key, last, EndReason::Normal);
+        scene.world.settles();
+    }
+}
+
 #[test]
 fn the_end_key_leaves_the_two_alone() {
     let mut scene = Scene::new();
