@@ -287,6 +287,10 @@ fn sold_at(world: &World<'_>, started_us: u64) -> Vec<i128> {
 fn charged(world: &World<'_>, cdr: &Cdr) -> Result<(), String> {
     let hold_ms = match cdr.record.end_reason() {
         EndReason::DurationLimit => cdr.hold_ms() / 1000 * 1000,
+        // Its end came while nobody was there to end it where its money did.
+        _ if world.frozen && cdr.record.granted_s > 0 => {
+            cdr.hold_ms().min(u64::from(cdr.record.granted_s + cdr.record.grace_s) * 1000)
+        }
         _ => cdr.hold_ms(),
     };
     let attempt = cdr.record.attempts().get(cdr.record.attempt_index as usize);

@@ -60,6 +60,8 @@ pub struct World<'m> {
     pub(super) joins: bool,
     /// Whether control is held up: then calls change their vendor without its word.
     pub(super) stalled: bool,
+    /// Whether the dataplane stands still for a while, and hears of ends late.
+    pub(super) frozen: bool,
     /// The customer, the vendors' account.
     pub(super) accounts: [u32; 2],
     /// Numbers of the vendors' gateways, in their order.
@@ -106,6 +108,7 @@ impl<'m> World<'m> {
             joins,
             lossless: weather.lost == 0 && !script.iter().any(|(_, deed)| deed.loses()),
             stalled: script.iter().any(|(_, deed)| matches!(deed, Deed::StallDesk(_))),
+            frozen: script.iter().any(|(_, deed)| matches!(deed, Deed::FreezePlane(_))),
             script,
             money: money.map(|whole| i64::from(whole) * 1_000_000_000 / 4),
             accounts: [0; 2],
