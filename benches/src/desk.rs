@@ -198,7 +198,7 @@ fn talked(admit: &Admit, route: &Route) -> CallRecord {
         customer_gateway: route.customer_gateway,
         caller_billed: route.caller_billed,
         callee_billed: route.callee_billed,
-        customer_terms: route.customer_terms,
+        customer_terms: first.customer_terms,
         vendor_terms: first.terms,
         answered_ms: 1_000,
         ended_ms: 91_000,

@@ -267,6 +267,7 @@ impl Cdr {
             callee_billed: record.callee_billed.to_text().into_owned(),
             caller_sent: record.caller_sent.to_text().into_owned(),
             callee_sent: record.callee_sent.to_text().into_owned(),
+            billing_prefix: record.billing_prefix.to_text().into_owned(),
             call_id: record.facts.call_id.to_text().into_owned(),
             user_agent: record.facts.user_agent.to_text().into_owned(),
             started: Moment::at(record.started_us),

@@ -448,6 +448,8 @@ pub struct Considered {
     pub prefix_digits: usize,
     /// `rate/unit`; null without a price.
     pub price: Option<String>,
+    /// `rate/unit` of the customer by this route; null where it does not go by routes.
+    pub customer_price: Option<String>,
     /// The callee as sent there.
     pub callee_sent: Option<String>,
     /// The contact of the phone that rings.
@@ -467,7 +469,7 @@ pub struct RouteExplained {
     pub callee: Option<String>,
     /// The caller after all rules.
     pub caller: Option<String>,
-    /// `rate/unit` of the customer.
+    /// `rate/unit` of the customer; null where it goes by routes.
     pub customer_price: Option<String>,
     /// In order of the search, the excluded ones last.
     pub items: Vec<Considered>,
@@ -546,6 +548,9 @@ pub struct CdrShown {
     pub caller_billed: String,
     /// Callee as billed.
     pub callee_billed: String,
+    /// What the rate was looked up by before the callee as billed: the route's `billing_prefix`, the account's
+    /// `forward_prefix`.
+    pub billing_prefix: String,
     /// Caller as sent to the vendor.
     pub caller_sent: String,
     /// Callee as sent to the vendor.

@@ -105,6 +105,11 @@ fn calls(there: &There, count: u64) -> Vec<Change> {
 }
 
 fn prepared(name: &str, count: u64) -> Node {
+    prepared_with(name, count, "")
+}
+
+/// The same, of calls whose rates were looked up behind a prefix.
+fn prepared_with(name: &str, count: u64, billing_prefix: &str) -> Node {
     let mut node = Node::prepare(name);
     node.run();
     let number = |made: Value| u32::try_from(made["id"].as_u64().unwrap()).unwrap();
@@ -125,7 +130,13 @@ fn prepared(name: &str, count: u64) -> Node {
     };
     node.kill();
     let mut store = Sqlite::open(&node.home.join("state/tollgate.db")).unwrap();
-    store.commit(&calls(&there, count)).unwrap();
+    let mut changes = calls(&there, count);
+    for change in &mut changes {
+        if let Change::CdrEnd(cdr) = change {
+            cdr.record.billing_prefix = Text::new(billing_prefix.as_bytes()).unwrap();
+        }
+    }
+    store.commit(&changes).unwrap();
     drop(store);
     node.run();
     node
@@ -222,6 +233,20 @@ fn calls_cost_what_the_mended_tariffs_say_once_and_the_books_agree_over_restarts
     let report = node.look(&format!("/reports/revenue?{TIME}"));
     let row = &report["items"][0];
     assert_eq!((&row["revenue"], &row["billed_s"]), (&json!("1.08"), &json!(540)), "{report}");
+}
+
+#[test]
+fn a_call_by_a_route_with_a_price_of_its_own_is_rated_anew_by_that() {
+    let node = prepared_with("rerate-route", 2, "72");
+    let path = format!("/cdr/rerate?{TIME}");
+    let (counts, _) = rerate(&node, &path, 10, &wish("none"));
+    assert_eq!(counts["unrated"], 2, "a rate for 44 says nothing of it: {counts}");
+    node.ok("POST", "/tariff/retail/rate", &json!([{"prefix": "7244", "rate": "1.20"}]));
+    let (counts, items) = rerate(&node, &path, 10, &wish("by route"));
+    assert_eq!(counts["changed"], 2, "{counts}");
+    assert_eq!((&items[1]["charge"], &items[1]["rate"]), (&json!("1.22"), &json!("1.20/60s")));
+    assert_eq!(items[1]["vendor_charge"], "0.305", "vendors are paid for the number");
+    agrees(&node);
 }
 
 #[test]

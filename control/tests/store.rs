@@ -108,7 +108,7 @@ impl Worker {
             facts,
             customer_gateway: route.customer_gateway,
             callee_billed: route.callee_billed,
-            customer_terms: route.customer_terms,
+            customer_terms: route.candidates[0].customer_terms,
             vendor_terms: route.candidates[0].terms,
             answered_ms: 1_000,
             ended_ms: 61_000,

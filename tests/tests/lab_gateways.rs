@@ -613,3 +613,50 @@ fn gateways_want_their_sip_in_ways_of_their_own() {
         &Ways::six(),
     );
 }
+
+#[test]
+fn a_call_costs_what_the_route_that_answered_costs_and_a_forwarded_one_more() {
+    let spots = [10, 11, 12].map(Spot);
+    let Some(stage) = Stage::raised(spots).expect("the stage is raised") else { return };
+    for command in [
+        "account set acme --route-prefix-billing true --forward-prefix F",
+        "tariff rate set retail 71 6",
+        "tariff rate set retail 72 12",
+        "tariff rate set retail 71F 30",
+    ] {
+        stage.tollgate(command).expect("it is set");
+    }
+    let talks = |lines: &str| leaves(talks_with(&invite(lines, SDP)).pauses(1_200), 2);
+    let routes = |name, caller, first, second| {
+        let scene = Scene::new(name, caller, Vendor::new(&["billing_prefix=71"], first));
+        scene.and(Vendor { fields: Some(&["billing_prefix=72"]), plays: second })
+    };
+    let forwarded = "Diversion: <sip:+39061234567@example.net>;reason=unconditional\n";
+    let away = fails("503 Service Unavailable", "");
+    let scenes = [
+        routes("the second route answers", talks(""), away, Some(left(takes())))
+            .ends("normal", &[503, 200]),
+        routes("the first route answers", talks(""), left(takes()), None).ends("normal", &[200]),
+        routes("a forwarded call", talks(forwarded), left(takes()), None)
+            .of(&["forward_signal_heard=true"])
+            .ends("normal", &[200]),
+    ];
+    let prices = [("72", "12.00/60s"), ("71", "6.00/60s"), ("71F", "30.00/60s")];
+    for ((spot, scene), (prefix, rate)) in spots.into_iter().zip(&scenes).zip(prices) {
+        let cdr = stage
+            .play(spot, scene, Ways::both(Way::PLAIN))
+            .unwrap_or_else(|why| panic!("{why}"))
+            .cdr;
+        let text = |field: &str| cdr[field].as_str().unwrap_or_default().to_owned();
+        assert_eq!(
+            (text("billing_prefix").as_str(), text("rate").as_str()),
+            (prefix, rate),
+            "{cdr}"
+        );
+        let per_minute: f64 = rate.trim_end_matches("/60s").parse().expect("a rate");
+        let billed_s = cdr["billed_s"].as_f64().expect("seconds");
+        let charge: f64 = text("charge").parse().expect("money");
+        assert!(billed_s >= 2.0 && (charge - billed_s * per_minute / 60.0).abs() < 1e-6, "{cdr}");
+    }
+    stage.tollgate("account audit").expect("the books agree");
+}

@@ -195,6 +195,12 @@ pub(crate) struct Flags {
     /// No calls to TG_PREMIUM_PREFIXES: true or false.
     #[arg(long)]
     premium_blocked: Option<bool>,
+    /// Its calls cost what its tariff says of the route's billing prefix and the callee: true or false (false).
+    #[arg(long)]
+    route_prefix_billing: Option<bool>,
+    /// Its forwarded calls cost what its tariff says of this prefix and the callee ('' for what others cost).
+    #[arg(long)]
+    forward_prefix: Option<String>,
     /// Whence it may be used while SS_ACCESS_IP_CHECK is 1, 192.0.2.1 or 192.0.2.0/24; may be repeated.
     #[arg(long = "access-address")]
     access_addresses: Vec<String>,
@@ -240,6 +246,8 @@ impl Flags {
             .set("prefixes", self.prefixes_none.then(|| serde_json::json!([])))
             .set("international_blocked", self.international_blocked)
             .set("premium_blocked", self.premium_blocked)
+            .set("route_prefix_billing", self.route_prefix_billing)
+            .set("forward_prefix", self.forward_prefix)
             .set("recording", self.recording)
             .set("announcements", self.announcements)
             .list("bill_to", &self.bill_to)

@@ -22,7 +22,7 @@ use columns::{Asked, Columns};
 const PAGE: u32 = 5_000;
 
 /// What a record has, in the order of the columns of a file, and what each is. New ones come at the end.
-const FIELDS: [(&str, Kind); 58] = [
+const FIELDS: [(&str, Kind); 59] = [
     ("id", Text),
     ("started", Time),
     ("ringing", Time),
@@ -40,6 +40,7 @@ const FIELDS: [(&str, Kind); 58] = [
     ("callee", Text),
     ("caller_billed", Text),
     ("callee_billed", Text),
+    ("billing_prefix", Text),
     ("caller_sent", Text),
     ("callee_sent", Text),
     ("call_id", Text),

@@ -160,6 +160,9 @@ pub(crate) struct RoutingFlags {
     /// Calls without a vendor price may go there: true or false.
     #[arg(long)]
     unrated_allowed: Option<bool>,
+    /// What stands before the callee in the tariffs of customers who pay by the route, up to 7 characters.
+    #[arg(long)]
+    billing_prefix: Option<String>,
     /// An answer that ends the search; may be repeated.
     #[arg(long = "stop-code")]
     stop_codes: Vec<u16>,
@@ -262,6 +265,7 @@ impl RoutingFlags {
             .set("priority", self.priority)
             .set("weight", self.weight)
             .set("unrated_allowed", self.unrated_allowed)
+            .set("billing_prefix", self.billing_prefix)
             .set("stop_codes", stop_codes)
             .set("auth_username", self.auth_username)
             .set("auth_password", self.auth_password)

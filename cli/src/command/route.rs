@@ -27,6 +27,14 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let (from, to, gateway) = (escape(&from), escape(&to), escape(&gateway));
     context.list(
         &format!("/route/explain?from={from}&to={to}&gateway={gateway}"),
-        &["order", "gateway", "prefix_digits", "price", "callee_sent", "excluded"],
+        &[
+            "order",
+            "gateway",
+            "prefix_digits",
+            "price",
+            "customer_price",
+            "callee_sent",
+            "excluded",
+        ],
     )
 }

@@ -34,7 +34,7 @@ const ASKED: [&str; 9] = [
 ];
 
 /// What he is told of a call. What is not here is a vendor's, or says how he is reached.
-const TOLD: [&str; 36] = [
+const TOLD: [&str; 37] = [
     "id",
     "version",
     "complete",
@@ -48,6 +48,7 @@ const TOLD: [&str; 36] = [
     "callee",
     "caller_billed",
     "callee_billed",
+    "billing_prefix",
     "call_id",
     "user_agent",
     "started",

@@ -13,11 +13,10 @@ use routing::{Choice, Health, Known, Limits, MappingGateway, Query, RoutingGatew
 
 use super::callee::Found;
 use super::caller::{Numbers, Stranger, is_withheld, numbers_of, said_caller};
-use super::credit::Grant;
+use super::pricing::{Called, Priced};
 use super::{Live, Office};
 use crate::Time;
 use crate::cdr::{self, Cdr};
-use crate::package::Cover;
 use crate::state::customer::{Customer, INTERNATIONAL};
 use crate::state::entity::Kind;
 use crate::store::Change;
@@ -109,17 +108,15 @@ impl Office {
         }
         let gateway = &customer.gateway;
         self.check_room(time, gateway)?;
-        let (terms, (granted, cover), found) =
-            if let Some(found) = self.pick_up(&customer, admit)? {
-                (None, (Grant::default(), Cover::default()), found)
-            } else {
-                self.check_destination(gateway.account, &callee)?;
-                self.check_abuse(time, gateway.account, &callee)?;
-                let terms = self.terms(time, gateway, caller, &callee)?;
-                let granted = self.admit_credit(time, gateway, &terms, &callee)?;
-                let found = self.find(time, &customer, source, caller, callee)?;
-                (Some(terms), granted, found)
-            };
+        let picked_up = self.pick_up(&customer, admit)?;
+        let is_pickup = picked_up.is_some();
+        let Priced { found, terms, granted, cover } = if let Some(found) = picked_up {
+            Priced { found, ..Priced::default() }
+        } else {
+            self.check_destination(gateway.account, &callee)?;
+            self.check_abuse(time, gateway.account, &callee)?;
+            self.find_priced(time, &customer, &Called { admit, source, caller, callee })?
+        };
         let first = found.candidates.first().ok_or(No::new(503, EndReason::NoRoute))?.gateway;
 
         self.take_account_pace(time, gateway.account);
@@ -132,8 +129,7 @@ impl Office {
         let (mapping, routing) = (gateway.id, first);
         let since = time.now;
         let may_try = found.candidates.iter().map(|candidate| candidate.gateway).collect();
-        let agent = terms
-            .is_some()
+        let agent = (!is_pickup)
             .then(|| self.agent(account, &asked(time, caller.as_ref(), &callee)))
             .flatten();
         let asked = Some(Box::new(*admit));
@@ -170,9 +166,6 @@ impl Office {
             grace_s: self.grace_s(account),
             caller_billed: text(caller),
             callee_billed: text(Some(callee)),
-            customer_terms: terms.map_or_else(Default::default, |terms| link::record::Terms {
-                words: terms.to_words(),
-            }),
             candidates_used: 0,
             switches_max: self.state.values.number("SS_GATEWAY_SWITCH_LIMIT") as u32,
             flags,
@@ -208,7 +201,7 @@ impl Office {
     }
 
     /// Whither a call may go: to a phone, where it rings one, and to vendors.
-    fn find(
+    pub(super) fn find(
         &mut self,
         time: Time,
         customer: &Customer,
@@ -298,25 +291,6 @@ impl Office {
         Ok(())
     }
 
-    /// The customer's price of a call.
-    fn terms(
-        &self,
-        time: Time,
-        mapping: &MappingGateway,
-        caller: Option<Number>,
-        callee: &Number,
-    ) -> Result<Terms, No> {
-        let asked = asked(time, caller.as_ref(), callee);
-        let price = self.state.price(mapping.tariff, &asked);
-        let price = price.ok_or(No::new(403, EndReason::NoRate))?;
-        if price.locked {
-            return Err(No::new(403, EndReason::DestinationLocked));
-        }
-        // Settled here, not at the end: what was agreed at the INVITE is what the record is charged by.
-        let is_free = self.state.values.has_prefix("BILLING_FREE_E164S", callee.as_str());
-        Ok(Terms::customer(if is_free { price.free() } else { price }, self.rounding()))
-    }
-
     /// The vendors that serve a number, in their order, behind what was found already.
     fn add_routed(
         &mut self,
@@ -392,6 +366,8 @@ impl Office {
             caller: text(caller.and_then(|caller| gateway.caller_rules.apply(caller))),
             callee: text(Some(gateway.callee_rules.apply(callee)?)),
             terms: link::record::Terms { words: terms.unwrap_or_default() },
+            customer_terms: link::record::Terms::default(),
+            billing_prefix: Text::default(),
         })
     }
 
@@ -450,7 +426,7 @@ pub(super) fn asked<'n>(time: Time, caller: Option<&'n Number>, callee: &'n Numb
 }
 
 /// Who diverted a call, if the customer is believed when it says so.
-fn diverter(customer: &Customer, admit: &Admit) -> Text<38> {
+pub(super) fn diverter(customer: &Customer, admit: &Admit) -> Text<38> {
     let said = admit.identities.diverter.as_bytes();
     let said = Number::normal(said, &INTERNATIONAL).ok().filter(|_| customer.believes_diversion);
     text(said)

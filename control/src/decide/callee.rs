@@ -140,6 +140,8 @@ impl Office {
                 caller: text(caller),
                 callee: text(Some(callee)),
                 terms: link::record::Terms::default(),
+                customer_terms: link::record::Terms::default(),
+                billing_prefix: Text::default(),
             });
         }
         if found.candidates.is_empty() {

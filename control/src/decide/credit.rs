@@ -63,9 +63,42 @@ impl Office {
         let none = || No::new(403, self.short_of(time, gateway.account));
         let grant = self.grant(time, gateway.account, longest, terms, &free, Has::default());
         let (grant, cover) = grant.ok_or_else(none)?;
+        if self.is_enough(&grant, longest) { Ok((grant, cover)) } else { Err(none()) }
+    }
+
+    /// The same of a call that may come to cost any of several prices, without packages: what the money pays for by
+    /// whichever, of those prices that it pays for at all. `None`: it pays for none.
+    pub(super) fn grant_any(
+        &self,
+        time: Time,
+        gateway: &MappingGateway,
+        all: &[Terms],
+    ) -> Option<(Grant, Vec<Terms>)> {
+        let (account, longest) = (gateway.account, self.longest(gateway));
+        let granted = |terms: &Terms| {
+            let grant = self.grant(time, account, longest, terms, &[], Has::default());
+            let (grant, _) = grant.filter(|(grant, _)| self.is_enough(grant, longest))?;
+            Some((*terms, grant))
+        };
+        let paid: Vec<(Terms, Grant)> = all.iter().filter_map(granted).collect();
+        let shortest = paid.iter().map(|(_, grant)| *grant).min_by_key(|it| most(it.granted_s))?;
+        let reserved = paid.iter().map(|(terms, grant)| {
+            if grant.granted_s == shortest.granted_s || !self.runs_dry(account, terms) {
+                return grant.reserved;
+            }
+            let charge = terms.charge(u64::from(shortest.granted_s) * 1000);
+            // What a longer stretch costs is money, so what a shorter one costs is.
+            charge.and_then(|charge| charge.total()).unwrap_or(grant.reserved)
+        });
+        let reserved = reserved.max().unwrap_or(shortest.reserved);
+        let paid = paid.iter().map(|(terms, _)| *terms).collect();
+        Some((Grant { reserved, ..shortest }, paid))
+    }
+
+    /// Whether a first stretch is as long as `PREVENT_OVERDRAFT_ADVANCE_TIME` asks for.
+    fn is_enough(&self, grant: &Grant, longest: u32) -> bool {
         let advance_s = self.advance_s().min(most(longest));
-        let is_enough = grant.granted_s == 0 || grant.granted_s >= advance_s.max(1);
-        if is_enough { Ok((grant, cover)) } else { Err(none()) }
+        grant.granted_s == 0 || grant.granted_s >= advance_s.max(1)
     }
 
     /// What packages have for a call that runs on a limited balance; another one takes of them once it has ended.
@@ -144,6 +177,7 @@ impl Office {
         terms: Option<&Terms>,
         record: &CallRecord,
         mut cover: Cover,
+        further_s: u32,
     ) -> (Grant, Cover) {
         let granted_s = record.granted_s;
         let known = Grant { granted_s, ..Grant::default() };
@@ -153,7 +187,7 @@ impl Office {
         if !self.runs_dry(account, terms) {
             return (known, cover);
         }
-        let reaches_s = u64::from(granted_s) + u64::from(self.slice_s());
+        let reaches_s = u64::from(granted_s) + u64::from(further_s);
         if cover.is_empty() {
             let callee = record.callee_billed.to_text();
             let free = self.allowances(time, account, record.started_us, &callee);
@@ -190,7 +224,7 @@ impl Office {
     }
 
     /// A call is answered: from now on it costs. One whose admission a control before this one had decided, and that had
-    /// not heard it when this one began, is held for here.
+    /// not heard it when this one began, is held for here, and so is one of whose routes each has its price.
     pub(super) fn hold_answered(&mut self, time: Time, record: &CallRecord) {
         let Some(live) = self.live.get(&record.id) else { return };
         if live.terms.is_some() || record.ended_ms != NEVER {
@@ -198,7 +232,12 @@ impl Office {
         }
         let cover = live.cover.clone();
         let terms = Terms::from_words(&record.customer_terms.words);
-        let (grant, cover) = self.granted_before(time, terms.as_ref(), record, cover);
+        // What this control granted it knows.
+        let is_known = live.granted.granted_s > 0;
+        let further_s = if is_known { 0 } else { self.slice_s() };
+        let extend_at_s = live.granted.extend_at_s;
+        let (grant, cover) = self.granted_before(time, terms.as_ref(), record, cover, further_s);
+        let grant = Grant { extend_at_s, ..grant };
         if let Some(live) = self.live.get_mut(&record.id) {
             live.terms = terms;
         }
@@ -257,7 +296,7 @@ impl Office {
         both.into_iter().filter(|limit| *limit > 0).min().unwrap_or(0)
     }
 
-    fn slice_s(&self) -> u32 {
+    pub(super) fn slice_s(&self) -> u32 {
         self.state.values.small("TG_CREDIT_SLICE")
     }
 

@@ -21,9 +21,30 @@ use crate::{Refusal, Time};
 struct Rows {
     tried: Vec<Considered>,
     excluded: Vec<Considered>,
+    /// Why the first was left out of those that the customer has no price for.
+    unpriced: Option<EndReason>,
+}
+
+/// What the customer pays, and whether that goes by the route.
+struct Retail<'a> {
+    tariff: u32,
+    asked: Asked<'a>,
+    by_route: bool,
 }
 
 impl Rows {
+    /// One that is tried, if the customer has a price for it where prices go by the route.
+    fn price_next(&mut self, row: Considered, price: Option<Result<String, EndReason>>) {
+        match price {
+            None => self.try_next(row),
+            Some(Ok(price)) => self.try_next(Considered { customer_price: Some(price), ..row }),
+            Some(Err(why)) => {
+                self.unpriced = self.unpriced.or(Some(why));
+                self.excluded.push(Considered { excluded: Some(why.name().to_owned()), ..row });
+            }
+        }
+    }
+
     fn try_next(&mut self, row: Considered) {
         if !self.tried.iter().any(|it| it.gateway == row.gateway && it.contact == row.contact) {
             self.tried.push(Considered { order: Some(self.tried.len() + 1), ..row });
@@ -65,6 +86,12 @@ impl Office {
             source,
             candidates_max: usize::MAX,
         };
+        let account = self.state.account_of(customer.gateway.account);
+        let retail = Retail {
+            tariff: customer.gateway.tariff,
+            asked: query.asked,
+            by_route: account.is_some_and(|account| account.route_prefix_billing),
+        };
         let mut rows = Rows::default();
         let mut vendors = true;
         if let Some((phone, ringing)) = self.phone_of(&callee) {
@@ -74,6 +101,7 @@ impl Office {
                 gateway: phone.name.clone(),
                 prefix_digits: callee.as_bytes().len(),
                 price: None,
+                customer_price: None,
                 callee_sent: Some(callee.as_str().to_owned()),
                 contact,
                 excluded,
@@ -83,7 +111,8 @@ impl Office {
                 Ok(found) => {
                     for candidate in &found.candidates {
                         let uri = String::from_utf8_lossy(found.text(candidate.uri)).into_owned();
-                        rows.try_next(row(Some(uri), None));
+                        let price = retail.by_route.then(|| self.retail_price(&retail, ""));
+                        rows.price_next(row(Some(uri), None), price);
                     }
                 }
                 Err(no) => {
@@ -95,7 +124,7 @@ impl Office {
             }
             if stands_in {
                 let stand_in = self.choose_offline(&query, ringing);
-                self.explain_vendors(&mut rows, callee, &stand_in, &[]);
+                self.explain_vendors(&mut rows, &retail, callee, &stand_in, &[]);
             }
         }
         if vendors {
@@ -110,17 +139,17 @@ impl Office {
             };
             let (choices, considered) =
                 select(&self.state.routes, &query, &known, Some(&mut rotation));
-            self.explain_vendors(&mut rows, callee, &choices, &considered);
+            self.explain_vendors(&mut rows, &retail, callee, &choices, &considered);
         }
-        let price = self.state.price(customer.gateway.tariff, &query.asked);
+        let price = self.retail_price(&retail, "");
         let is_abuse = self.is_refused_for_abuse(time, customer.gateway.account, &callee);
         let is_barred = self.check_destination(customer.gateway.account, &callee).is_err();
         let no = match price {
             _ if is_barred => Some(EndReason::DestinationBarred),
             _ if is_abuse => Some(EndReason::DestinationAbuse),
-            None => Some(EndReason::NoRate),
-            Some(price) if price.locked => Some(EndReason::DestinationLocked),
-            Some(_) => None,
+            _ if retail.by_route && rows.tried.is_empty() => rows.unpriced,
+            _ if retail.by_route => None,
+            _ => price.as_ref().err().copied(),
         };
         rows.tried.append(&mut rows.excluded);
         Ok(shown::json(RouteExplained {
@@ -128,9 +157,19 @@ impl Office {
             reason: no.map(|no| no.name().to_owned()),
             callee: Some(callee.as_str().to_owned()),
             caller: caller.map(|caller| caller.as_str().to_owned()),
-            customer_price: price.map(|price| format!("{}/{}s", price.rate, price.unit_s)),
+            customer_price: price.ok().filter(|_| !retail.by_route),
             items: rows.tried,
         }))
+    }
+
+    /// What the customer pays for the call by a route, or why it would be refused.
+    fn retail_price(&self, retail: &Retail<'_>, prefix: &str) -> Result<String, EndReason> {
+        let price = self.state.price_behind(retail.tariff, prefix, &retail.asked);
+        let price = price.ok_or(EndReason::NoRate)?;
+        if price.locked {
+            return Err(EndReason::DestinationLocked);
+        }
+        Ok(format!("{}/{}s", price.rate, price.unit_s))
     }
 
     pub(super) fn customer_named(&self, name: &str) -> Result<&Customer, Refusal> {
@@ -144,6 +183,7 @@ impl Office {
     fn explain_vendors(
         &self,
         rows: &mut Rows,
+        retail: &Retail<'_>,
         callee: Number,
         choices: &[Choice],
         considered: &[Weighed],
@@ -153,15 +193,19 @@ impl Office {
             let sent = self.state.routings.get(&choice.gateway).and_then(|gateway| {
                 gateway.callee_rules.apply(callee).map(|number| number.as_str().to_owned())
             });
-            rows.try_next(Considered {
+            let row = Considered {
                 order: None,
                 gateway: name(choice.gateway),
                 prefix_digits: choice.prefix_digits,
                 price: choice.price.map(|price| format!("{}/{}s", price.rate, price.unit_s)),
+                customer_price: None,
                 callee_sent: sent,
                 contact: None,
                 excluded: None,
-            });
+            };
+            let prefix = self.state.billing_prefix(choice.gateway);
+            let price = retail.by_route.then(|| self.retail_price(retail, prefix));
+            rows.price_next(row, price);
         }
         for seen in considered.iter().filter(|seen| seen.excluded.is_some()) {
             rows.excluded.push(Considered {
@@ -169,6 +213,7 @@ impl Office {
                 gateway: name(seen.gateway),
                 prefix_digits: seen.prefix_digits,
                 price: None,
+                customer_price: None,
                 callee_sent: None,
                 contact: None,
                 excluded: seen.excluded.map(|excluded| excluded.name().to_owned()),

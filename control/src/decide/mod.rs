@@ -52,6 +52,7 @@ pub(crate) mod parameter;
 mod perimeter;
 mod pickup;
 mod ports;
+mod pricing;
 mod probe;
 mod quality;
 mod recordings;
@@ -330,7 +331,8 @@ impl Office {
         let terms = Terms::from_words(&record.customer_terms.words);
         let agent = self.awaiting_agents.remove(&record.id);
         let cover = self.awaited_cover(record.id).unwrap_or_default();
-        let (granted, cover) = self.granted_before(time, terms.as_ref(), record, cover);
+        let further_s = self.slice_s();
+        let (granted, cover) = self.granted_before(time, terms.as_ref(), record, cover, further_s);
         let since = time.now;
         let may_try = Vec::new();
         let live = Live {

@@ -275,7 +275,8 @@ impl Office {
             caller: Some(record.caller.as_str()).filter(is_number).map(str::as_bytes),
             at_us: record.started_us,
         };
-        let price = self.state.price(tariff, &asked)?;
+        let prefix = if is_customer { record.billing_prefix.as_str() } else { "" };
+        let price = self.state.price_behind(tariff, prefix, &asked)?;
         let rounding = terms.map_or_else(|| self.rounding(), |terms| terms.rounding);
         if !is_customer {
             return Some(Terms::vendor(price, rounding));

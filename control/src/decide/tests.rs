@@ -31,6 +31,7 @@ mod names;
 mod openings;
 mod packages;
 mod parameters;
+mod pricing;
 mod quality;
 mod rate_sheets;
 mod recordings;
@@ -247,7 +248,7 @@ fn talked(admit: &Admit, route: &Route, talk_ms: u32) -> CallRecord {
         facts: admit.facts,
         customer_gateway: route.customer_gateway,
         callee_billed: route.callee_billed,
-        customer_terms: route.customer_terms,
+        customer_terms: route.candidates[0].customer_terms,
         vendor_terms: route.candidates[0].terms,
         granted_s: if route.granted_s == 0 {
             0

@@ -284,6 +284,7 @@ impl State {
             limits: Limits { lines_max: gateway.lines_max, cps_max: gateway.cps_max },
             locked: gateway.locked,
             unrated_allowed: gateway.unrated_allowed,
+            billing_prefix: gateway.billing_prefix.clone(),
             stop_codes: gateway.stop_codes.clone(),
             callee_rules: rules(&gateway.callee_rules),
             caller_rules: rules(&gateway.caller_rules),

@@ -136,6 +136,23 @@ impl State {
         self.tariffs.get(&tariff)?.price(asked)
     }
 
+    /// The same where a prefix stands before the callee: a rate that ends within it says nothing of the call.
+    #[must_use]
+    pub fn price_behind(&self, tariff: u32, prefix: &str, asked: &Asked<'_>) -> Option<Price> {
+        if prefix.is_empty() {
+            return self.price(tariff, asked);
+        }
+        let callee = [prefix.as_bytes(), asked.callee].concat();
+        let price = self.price(tariff, &Asked { callee: &callee, ..*asked });
+        price.filter(|price| usize::from(price.prefix_digits) >= prefix.len())
+    }
+
+    /// What stands before the callee where a call by that gateway is charged by its route.
+    #[must_use]
+    pub fn billing_prefix(&self, gateway: u32) -> &str {
+        self.routings.get(&gateway).map_or("", |gateway| &gateway.billing_prefix)
+    }
+
     /// A head with all that it has of its template.
     pub(super) fn whole_head(&self, head: &TariffHead) -> TariffHead {
         let mut whole = head.clone();

@@ -79,6 +79,8 @@ pub struct Charged {
     pub caller: String,
     /// Who was called, as billed.
     pub callee: String,
+    /// What the customer's rate was looked up by before that; empty: nothing.
+    pub billing_prefix: String,
     /// Talk time that the customer is charged for.
     pub charged_ms: u64,
     /// Of the seconds billed to the customer those that packages paid for.

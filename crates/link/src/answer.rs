@@ -77,6 +77,10 @@ pub struct Candidate {
     pub callee: Text<38>,
     /// Its price, for the record.
     pub terms: Terms,
+    /// The customer's price if it answers, for the record.
+    pub customer_terms: Terms,
+    /// What the customer's price was looked up by before the callee; empty: nothing.
+    pub billing_prefix: Text<14>,
 }
 
 /// Which ringing call a candidate stands for, in a text.
@@ -126,8 +130,6 @@ pub struct Route {
     pub caller_billed: Text<38>,
     /// See `caller_billed`.
     pub callee_billed: Text<38>,
-    /// The customer's price, for the record.
-    pub customer_terms: Terms,
     /// How many candidates count, at least 1.
     pub candidates_used: u32,
     /// How many changes of vendor are allowed (`SS_GATEWAY_SWITCH_LIMIT`; 0: no failover).

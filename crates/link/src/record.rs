@@ -342,7 +342,9 @@ pub struct CallRecord {
     pub caller_sent: Text<38>,
     /// See `caller_sent`.
     pub callee_sent: Text<38>,
-    /// The customer's price.
+    /// What the customer's price was looked up by before `callee_billed`; empty: nothing.
+    pub billing_prefix: Text<14>,
+    /// The customer's price, of the last tried vendor's route if it goes by the route.
     pub customer_terms: Terms,
     /// The last tried vendor's price.
     pub vendor_terms: Terms,

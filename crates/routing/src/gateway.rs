@@ -87,6 +87,8 @@ pub struct RoutingGateway {
     pub locked: bool,
     /// Calls without a vendor price may go there.
     pub unrated_allowed: bool,
+    /// What customers' prices by route are looked up by before the callee; empty: nothing.
+    pub billing_prefix: String,
     /// Answers that end the search.
     pub stop_codes: Vec<u16>,
     /// Changes of the callee as sent.

@@ -307,6 +307,7 @@ mod tests {
             weight: 1,
             limits: Limits::default(),
             locked: false,
+            billing_prefix: String::new(),
             unrated_allowed: true,
             stop_codes: STOP_CODES_DEFAULT.to_vec(),
             callee_rules: Rules::default(),

@@ -12,7 +12,7 @@ use super::extensions::PICKUP_CODE;
 use super::machine::{ADDRESSES, Carried, time};
 use super::phone::Phone;
 use super::vendor::Vendor;
-use super::world::{BOUGHT, RAISED, SOLD, World};
+use super::world::{BOUGHT, DEAR, RAISED, SOLD, World};
 
 /// A loss of power costs no more of a call than a second, and what was on its way to the disk.
 const HEARTBEAT: Duration = Duration::from_millis(1_300);
@@ -295,11 +295,16 @@ fn charged(world: &World<'_>, cdr: &Cdr) -> Result<(), String> {
     };
     let attempt = cdr.record.attempts().get(cdr.record.attempt_index as usize);
     let is_bought = attempt.is_none_or(|attempt| world.gateways.contains(&attempt.gateway));
+    let mut answered = cdr.record.attempts().iter().filter(|it| it.answered_ms != NEVER);
+    let by = answered.next_back();
+    let by = by.and_then(|it| world.gateways.iter().position(|known| *known == it.gateway));
+    let is_dear = world.by_route && by.is_some_and(|place| place % 2 == 1);
     // A call to a phone of ours is bought of nobody.
     let bought = if is_bought { rate(BOUGHT) } else { 0 };
     let sold = match cdr.record.facts.callee.as_bytes().starts_with(PICKUP_CODE.as_bytes()) {
         // Whoever called pays for what is picked up.
         true => vec![0],
+        false if is_dear => vec![rate(DEAR)],
         false => sold_at(world, cdr.record.started_us),
     };
     let sides = [

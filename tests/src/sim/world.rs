@@ -27,6 +27,10 @@ const END: Duration = OPENING.saturating_add(Duration::from_secs(900));
 pub(super) const SOLD: &str = "0.60";
 pub(super) const RAISED: &str = "0.90";
 pub(super) const BOUGHT: &str = "0.30";
+/// By the routes of which the customer's tariff says more, in worlds where it does.
+pub(super) const DEAR: &str = "1.20";
+/// What stands before the callee for those: every other vendor's.
+const DEAR_PREFIX: &str = "8";
 /// How long everything must have been still before a world is at rest.
 const STILL: Duration = Duration::from_secs(16);
 
@@ -72,6 +76,8 @@ pub struct World<'m> {
     compared: bool,
     /// Vendors who send callers on, and whither.
     kin: Vec<IpAddr>,
+    /// Whether the customer pays by the route.
+    pub(super) by_route: bool,
     /// Requests and responses of ours that told one side of another.
     pub(super) leaks: Vec<String>,
     /// When the customer's price was raised, µs since 1970.
@@ -113,6 +119,7 @@ impl<'m> World<'m> {
             money: money.map(|whole| i64::from(whole) * 1_000_000_000 / 4),
             accounts: [0; 2],
             gateways: Vec::new(),
+            by_route: seed % 5 == 2,
             users: BTreeMap::new(),
             leaks: Vec::new(),
             compared: false,
@@ -155,15 +162,19 @@ impl<'m> World<'m> {
         }
         // Without a credit limit (`null`) an account is never short of money.
         let credit = if self.money.is_some() { json!("0") } else { Value::Null };
-        let customer = json!({"name": "acme", "role": "customer", "credit": credit});
+        let customer = json!({
+            "name": "acme", "role": "customer", "credit": credit,
+            "route_prefix_billing": self.by_route,
+        });
         let vendor = json!({"name": "carrier", "role": "vendor", "credit": null});
         self.accounts =
             [self.enter(Post, "account", customer)?, self.enter(Post, "account", vendor)?];
         for tariff in ["sell", "buy"] {
             self.enter(Post, "tariff", json!({"name": tariff}))?;
         }
-        self.put_rate("sell", SOLD)?;
-        self.put_rate("buy", BOUGHT)?;
+        self.put_rate("sell", "44", SOLD)?;
+        self.put_rate("sell", &format!("{DEAR_PREFIX}44"), DEAR)?;
+        self.put_rate("buy", "44", BOUGHT)?;
         if let Some(money) = self.money {
             let amount = format!("{}.{:09}", money / 1_000_000_000, money % 1_000_000_000);
             let payment = json!({"amount": amount, "request_id": "opening"});
@@ -183,8 +194,8 @@ impl<'m> World<'m> {
         Ok(())
     }
 
-    fn put_rate(&mut self, tariff: &str, rate: &str) -> Result<(), String> {
-        let row = json!({"prefix": "44", "rate": rate, "increment_s": 1, "minimum_s": 1});
+    fn put_rate(&mut self, tariff: &str, prefix: &str, rate: &str) -> Result<(), String> {
+        let row = json!({"prefix": prefix, "rate": rate, "increment_s": 1, "minimum_s": 1});
         let path = format!("tariff/{tariff}/rate");
         self.machine.command(self.now, Method::Post, &path, row).map(drop)
     }
@@ -350,7 +361,7 @@ impl<'m> World<'m> {
             Deed::Drain(draining) => say(Method::Post, "drain", json!({ "draining": draining })),
             Deed::Reprice => {
                 self.repriced = Some(time(now).wall_us);
-                self.put_rate("sell", RAISED)?;
+                self.put_rate("sell", "44", RAISED)?;
             }
             Deed::Lock(locked) => say(Method::Patch, "account/acme", json!({ "locked": locked })),
             Deed::Down(place) | Deed::Up(place) => {
@@ -455,6 +466,7 @@ impl Offers {
                 "priority": place + 1, "target": target(vendor.address, wanted.way), "prefixes": ["44"],
                 "lines_max": vendor_lines, "registration": wanted.registration,
                 "options_check": wanted.options_check,
+                "billing_prefix": if place % 2 == 1 { DEAR_PREFIX } else { "" },
             });
             if let Some(account) = &wanted.login {
                 gateway["auth_username"] = json!(account.user);

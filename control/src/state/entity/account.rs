@@ -6,7 +6,7 @@ use routing::Prefix;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fields::{bounded, email, euro, memo, money, optional_money, prefix};
+use super::fields::{billing_prefix, bounded, email, euro, memo, money, optional_money, prefix};
 use crate::Refusal;
 use crate::shown::Decimal;
 use crate::state::moment::When;
@@ -80,6 +80,13 @@ pub struct Account {
     /// anywhere.
     #[serde(default)]
     pub access_addresses: Vec<String>,
+    /// Its calls cost what its tariff says of the route's `billing_prefix` and the callee; routes of which it says
+    /// nothing are not tried.
+    #[serde(default)]
+    pub route_prefix_billing: bool,
+    /// Its forwarded calls cost what its tariff says of this prefix and the callee; empty: what others cost.
+    #[serde(default)]
+    pub forward_prefix: String,
     /// How its calls are written to disk: `off`, `wav`, `pcap` or `both`.
     #[serde(default)]
     pub recording: Recording,
@@ -136,6 +143,7 @@ impl Account {
             return Err(Refusal::invalid("credit: not negative; null is without limit"));
         }
         self.check_limits()?;
+        billing_prefix("forward_prefix", &self.forward_prefix)?;
         bounded("bill_to", self.bill_to.len(), BILL_TO_MAX)?;
         self.bill_to.iter().try_for_each(|line| memo("bill_to", line))?;
         email("email", &self.email)?;

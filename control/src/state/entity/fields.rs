@@ -14,6 +14,8 @@ const MEMO_CHARS_MAX: usize = 256;
 const RULES_MAX: usize = 1_000;
 /// The longest number, every character escaped.
 const RULE_CHARS_MAX: usize = 64;
+/// A record has room for two.
+const BILLING_PREFIX_CHARS_MAX: usize = 7;
 /// What the workers are told of names and passwords.
 pub(super) const TEXT_BYTES_MAX: usize = 62;
 
@@ -138,6 +140,15 @@ pub(super) fn prefix(field: &str, text: &str) -> Result<(), Refusal> {
     } else {
         Err(Refusal::invalid(format!("{field}: {text:?} is no number prefix")))
     }
+}
+
+/// One of two that may stand before the callee when a price is looked up: of its route, and of its being forwarded.
+pub(super) fn billing_prefix(field: &str, text: &str) -> Result<(), Refusal> {
+    if text.len() > BILLING_PREFIX_CHARS_MAX {
+        let what = format!("{field}: up to {BILLING_PREFIX_CHARS_MAX} characters");
+        return Err(Refusal::invalid(what));
+    }
+    prefix(field, text)
 }
 
 pub(super) fn rules(field: &str, rules: &[TransformRule]) -> Result<(), Refusal> {

@@ -5,7 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::HIDDEN;
-use super::fields::{TEXT_BYTES_MAX, TransformRule, bounded, one, prefix, rules, secret};
+use super::fields::{
+    TEXT_BYTES_MAX, TransformRule, billing_prefix, bounded, one, prefix, rules, secret,
+};
 use super::geo::{Fencing, check_fence};
 use crate::Refusal;
 use crate::resolve::{Target, is_name};
@@ -61,6 +63,10 @@ pub struct Routing {
     /// Calls without a vendor price may go there.
     #[serde(default)]
     pub unrated_allowed: bool,
+    /// Customers whose account has `route_prefix_billing` are charged for calls by it as for this prefix and the
+    /// callee.
+    #[serde(default)]
+    pub billing_prefix: String,
     /// Answers that end the search.
     #[serde(default = "stop_codes")]
     pub stop_codes: Vec<u16>,
@@ -140,6 +146,7 @@ impl Routing {
         for text in &self.prefixes {
             prefix("prefixes", text)?;
         }
+        billing_prefix("billing_prefix", &self.billing_prefix)?;
         rules("caller_rules", &self.caller_rules)?;
         rules("callee_rules", &self.callee_rules)
     }

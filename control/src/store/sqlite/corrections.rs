@@ -122,6 +122,7 @@ pub(super) fn charged(
         started_us: whole(0).map_err(history)?,
         caller: text("caller_billed").to_owned(),
         callee: text("callee_billed").to_owned(),
+        billing_prefix: text("billing_prefix").to_owned(),
         // What was stored before anything was granted had no other time.
         charged_ms: number("charged_ms").or(number("hold_ms")).unwrap_or(0),
         covered: stretches(&body),

@@ -441,7 +441,6 @@ impl Switch {
         (call.record.granted_s, call.record.grace_s) = (route.granted_s, route.grace_s);
         call.record.caller_billed = route.caller_billed;
         call.record.callee_billed = route.callee_billed;
-        call.record.customer_terms = route.customer_terms;
         if let Some(reply) = self.settle_extensions(slot) {
             return self.turn_down(now, slot, &reply, EndReason::Rejected);
         }

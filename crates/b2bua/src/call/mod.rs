@@ -426,6 +426,8 @@ impl Call {
         self.record.caller_sent = candidate.caller;
         self.record.callee_sent = candidate.callee;
         self.record.vendor_terms = candidate.terms;
+        self.record.customer_terms = candidate.customer_terms;
+        self.record.billing_prefix = candidate.billing_prefix;
     }
 
     /// Notes the end once; whoever ended it first did.

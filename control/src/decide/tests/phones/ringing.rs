@@ -196,7 +196,11 @@ fn a_ringing_call_is_picked_up_by_phones_of_its_group_and_costs_them_nothing() {
         let [candidate] = route.candidates() else { panic!("one candidate") };
         let pickup = link::answer::Pickup::read(route.text(candidate.pickup)).unwrap();
         assert_eq!((pickup.call, pickup.call_id), (call.call, call.facts.call_id.as_bytes()));
-        assert_eq!(route.customer_terms, link::record::Terms::default(), "it costs nothing");
+        assert_eq!(
+            route.candidates[0].customer_terms,
+            link::record::Terms::default(),
+            "it costs nothing"
+        );
     }
     desk.set("TG_PICKUP_POSITION", "1");
     assert!(dials(&mut desk, "bob", "390200*8").is_ok());
