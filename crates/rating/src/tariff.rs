@@ -140,13 +140,13 @@ impl Tariff {
     #[must_use]
     pub fn price(&self, asked: &Asked<'_>) -> Option<Price> {
         let (digits, place) = self.prefixes.longest(asked.callee)?;
-        if *place < SEVERAL {
-            return self.found(digits, *place, Origin::Any);
+        if place < SEVERAL {
+            return self.found(digits, place, Origin::Any);
         }
         let periods = self.calendar.at(asked.at_us);
         self.prefixes.matching(asked.callee).find_map(|(digits, place)| {
             let Some(several) = place.checked_sub(SEVERAL) else {
-                return self.found(digits, *place, Origin::Any);
+                return self.found(digits, place, Origin::Any);
             };
             let rows = self.several.get(several as usize)?;
             let fits = rows.iter().filter(|row| row.fits(asked, periods));

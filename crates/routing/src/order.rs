@@ -69,7 +69,9 @@ impl Exclusion {
 /// Routing gateways by the prefixes they serve.
 #[derive(Clone, Debug, Default)]
 pub struct RouteTable {
-    by_prefix: PrefixTable<Vec<u32>>,
+    /// Which of `served`: many prefixes have the same gateways.
+    by_prefix: PrefixTable<u32>,
+    served: Vec<Vec<u32>>,
 }
 
 impl RouteTable {
@@ -85,8 +87,27 @@ impl RouteTable {
                 }
             }
         }
-        let entries = by_prefix.into_iter().map(|(prefix, served)| (prefix.to_owned(), served));
-        Self { by_prefix: PrefixTable::build(entries) }
+        let mut places: HashMap<Vec<u32>, u32> = HashMap::new();
+        let entries: Vec<(String, u32)> = by_prefix
+            .into_iter()
+            .map(|(prefix, served)| {
+                let next = places.len() as u32;
+                (prefix.to_owned(), *places.entry(served).or_insert(next))
+            })
+            .collect();
+        let mut served: Vec<(u32, Vec<u32>)> =
+            places.into_iter().map(|(served, place)| (place, served)).collect();
+        served.sort_unstable();
+        let served = served.into_iter().map(|(_, served)| served).collect();
+        Self { by_prefix: PrefixTable::build(entries), served }
+    }
+
+    /// The gateways of each prefix of a number with its length, longest first.
+    fn matching(&self, number: &[u8]) -> impl Iterator<Item = (usize, &[u32])> {
+        let levels = self.by_prefix.matching(number);
+        levels.filter_map(|(digits, place)| {
+            Some((digits, self.served.get(place as usize)?.as_slice()))
+        })
     }
 }
 
@@ -205,8 +226,7 @@ fn select_by<'g>(
     let mut choices: Vec<Choice> = Vec::new();
     let mut considered: Vec<Considered> = Vec::new();
     let mut terminated = false;
-    let levels: Vec<(usize, &Vec<u32>)> = table.by_prefix.matching(query.asked.callee).collect();
-    for (prefix_digits, served) in levels {
+    for (prefix_digits, served) in table.matching(query.asked.callee) {
         let mut level: Vec<(&RoutingGateway, Option<Price>)> = Vec::new();
         let mut ends_here = false;
         for id in served {

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::{Link, Place};
+use super::Place;
 
 /// After the digits: the number is over, or goes on with something else.
 const END: usize = 10;
@@ -16,12 +16,12 @@ const PAIRS: usize = 10 * (END + 1);
 
 /// See the head of this file. It knows the prefixes of digits alone.
 #[derive(Clone, Debug)]
-pub(super) struct Index {
+pub(super) struct Index<T> {
     head_digits: usize,
     /// By the first digits.
     heads: Vec<Head>,
     nodes: Vec<Node>,
-    answers: Vec<Place>,
+    answers: Vec<Answer<T>>,
     /// There are prefixes that are not of digits alone.
     is_partial: bool,
 }
@@ -29,8 +29,23 @@ pub(super) struct Index {
 /// What the first digits lead to.
 #[derive(Clone, Copy, Debug)]
 enum Head {
-    Answer(Place),
+    Answer(u32),
     Node(u32),
+}
+
+/// The longest prefix of a number, whole: whoever has it need not look anywhere else.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer<T> {
+    pub(super) place: Place,
+    length: u8,
+    value: T,
+}
+
+impl<T: Copy> Answer<T> {
+    /// How long it is, and what belongs to it; `None`: there is none.
+    pub(super) fn found(&self) -> Option<(usize, T)> {
+        (self.place != Place::NONE).then_some((self.length.into(), self.value))
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,12 +88,17 @@ impl Pairs {
 
 const _: () = assert!(size_of::<Node>() == 64);
 
-impl Index {
-    /// Of sorted keys, none twice, and the lengths of them.
-    pub(super) fn build(keys: &[String], links: &[Link]) -> Self {
+impl<T: Copy + Default> Index<T> {
+    /// Of sorted keys, none twice, and what belongs to them.
+    pub(super) fn build(keys: &[String], values: &[T]) -> Self {
         let is_digits = |key: &&[u8]| key.iter().all(u8::is_ascii_digit);
-        let entries = keys.iter().map(String::as_bytes).zip((0..links.len()).map(Place::of));
-        let entries: Vec<(&[u8], Place)> = entries.filter(|(key, _)| is_digits(key)).collect();
+        let answers = values.iter().zip(keys).enumerate().map(|(index, (value, key))| Answer {
+            place: Place::of(index),
+            length: key.len() as u8,
+            value: *value,
+        });
+        let entries = keys.iter().map(String::as_bytes).zip(answers);
+        let entries: Vec<(&[u8], Answer<T>)> = entries.filter(|(key, _)| is_digits(key)).collect();
         let mut builder = Builder { entries: &entries, waiting: VecDeque::new(), nodes: 0 };
         let head_digits = match entries.len() {
             ..2_000 => 2,
@@ -93,7 +113,8 @@ impl Index {
             answers: Vec::new(),
             is_partial: entries.len() < keys.len(),
         };
-        builder.head(&mut index, 0..entries.len(), 0, Place::NONE);
+        let none = Answer { place: Place::NONE, length: 0, value: T::default() };
+        builder.head(&mut index, 0..entries.len(), 0, none);
         while let Some(below) = builder.waiting.pop_front() {
             let node = builder.node(&mut index.answers, below);
             index.nodes.push(node);
@@ -102,80 +123,94 @@ impl Index {
     }
 
     /// The longest prefix of `number`; `None`: the tree has to say, since it is short, or not of digits alone.
-    pub(super) fn longest(&self, number: &[u8]) -> Option<Place> {
+    pub(super) fn longest(&self, number: &[u8]) -> Option<&Answer<T>> {
         if self.is_partial && !number.iter().all(u8::is_ascii_digit) {
             return None;
         }
         let (first, mut rest) = number.split_at_checked(self.head_digits)?;
-        let place = first.iter().try_fold(0, |place, byte| {
-            let digit = symbol(Some(byte));
-            (digit != END).then_some(place * 10 + digit)
-        })?;
+        let mut place = 0;
+        for byte in first {
+            let digit = symbol(*byte);
+            if digit == END {
+                return None;
+            }
+            place = place * 10 + digit;
+        }
         let mut node = match self.heads.get(place)? {
-            Head::Answer(answer) => return Some(*answer),
+            Head::Answer(answer) => return self.answers.get(*answer as usize),
             Head::Node(node) => *node,
         };
         loop {
             let Node { leads, turns, nodes_from, answers_from } = self.nodes.get(node as usize)?;
-            let pair = match symbol(rest.first()) {
-                END => PAIRS,
-                digit => digit * (END + 1) + symbol(rest.get(1)),
+            let (pair, behind) = match rest {
+                [first, second, behind @ ..] => (pair(symbol(*first), symbol(*second)), behind),
+                [first] => (pair(symbol(*first), END), &[][..]),
+                [] => (PAIRS, &[][..]),
             };
             if !leads.has(pair) {
                 let answer = answers_from + turns.up_to(pair) - 1;
-                return self.answers.get(answer as usize).copied();
+                return self.answers.get(answer as usize);
             }
             node = nodes_from + leads.up_to(pair) - 1;
-            rest = rest.get(2..)?;
+            rest = behind;
         }
     }
 }
 
-fn symbol(byte: Option<&u8>) -> usize {
-    byte.map(|byte| usize::from(byte.wrapping_sub(b'0')))
-        .filter(|&digit| digit < END)
-        .unwrap_or(END)
+/// A digit, or the end of them.
+#[inline]
+fn symbol(byte: u8) -> usize {
+    usize::from(byte.wrapping_sub(b'0')).min(END)
 }
 
-struct Builder<'k> {
+/// Behind what is no digit nothing counts.
+#[inline]
+fn pair(first: usize, second: usize) -> usize {
+    if first == END { PAIRS } else { first * (END + 1) + second }
+}
+
+struct Builder<'k, T> {
     /// Keys of digits alone, sorted.
-    entries: &'k [(&'k [u8], Place)],
+    entries: &'k [(&'k [u8], Answer<T>)],
     /// Nodes that were promised, in their order.
-    waiting: VecDeque<Below>,
+    waiting: VecDeque<Below<T>>,
     nodes: u32,
 }
 
 /// What a node is made of: keys that agree up to a depth and go on, and what holds where none does.
-struct Below {
+struct Below<T> {
     keys: Range<usize>,
     depth: usize,
-    answer: Place,
+    answer: Answer<T>,
 }
 
-impl Builder<'_> {
+impl<T: Copy + Default> Builder<'_, T> {
     /// All heads that begin with what these keys begin with, in order.
-    fn head(&mut self, index: &mut Index, keys: Range<usize>, depth: usize, answer: Place) {
+    fn head(&mut self, index: &mut Index<T>, keys: Range<usize>, depth: usize, answer: Answer<T>) {
         let (keys, answer) = self.ends(keys, depth, answer);
         if depth < index.head_digits {
             for digit in 0..10 {
                 self.head(index, self.with(&keys, depth, digit), depth + 1, answer);
             }
         } else if keys.is_empty() {
-            index.heads.push(Head::Answer(answer));
+            if index.answers.last().is_none_or(|last| last.place != answer.place) {
+                index.answers.push(answer);
+            }
+            index.heads.push(Head::Answer(index.answers.len() as u32 - 1));
         } else {
             let node = self.promise(Below { keys, depth, answer });
             index.heads.push(Head::Node(node));
         }
     }
 
-    fn node(&mut self, answers: &mut Vec<Place>, below: Below) -> Node {
+    fn node(&mut self, answers: &mut Vec<Answer<T>>, below: Below<T>) -> Node {
         let Below { keys, depth, answer } = below;
         let (nodes_from, answers_from) = (self.nodes, answers.len() as u32);
         let mut node =
             Node { leads: Pairs::default(), turns: Pairs::default(), nodes_from, answers_from };
         let mut last = None;
-        let mut answers_with = |node: &mut Node, pair: usize, answer: Place| {
-            if last.replace(answer) != Some(answer) {
+        let mut answers_with = |node: &mut Node, pair: usize, answer: Answer<T>| {
+            if last.replace(answer.place) != Some(answer.place) {
                 node.turns.set(pair);
                 answers.push(answer);
             }
@@ -200,16 +235,21 @@ impl Builder<'_> {
     }
 
     /// The number of a node that is made later.
-    fn promise(&mut self, below: Below) -> u32 {
+    fn promise(&mut self, below: Below<T>) -> u32 {
         self.waiting.push_back(below);
         self.nodes += 1;
         self.nodes - 1
     }
 
     /// Without the key that ends at this depth, which is the answer from there on.
-    fn ends(&self, keys: Range<usize>, depth: usize, answer: Place) -> (Range<usize>, Place) {
+    fn ends(
+        &self,
+        keys: Range<usize>,
+        depth: usize,
+        answer: Answer<T>,
+    ) -> (Range<usize>, Answer<T>) {
         match self.entries.get(keys.start).filter(|_| !keys.is_empty()) {
-            Some((key, place)) if key.len() == depth => (keys.start + 1..keys.end, *place),
+            Some((key, own)) if key.len() == depth => (keys.start + 1..keys.end, *own),
             _ => (keys, answer),
         }
     }

@@ -1,9 +1,9 @@
 //! Longest prefix: built once, read for ever.
 //!
 //! Sorted prefixes stand in one array with what belongs to them. `tree.rs` finds the longest of any number, a
-//! character at a time; `index.rs` that of a number of digits alone, two at a time and in a few lines of memory,
-//! once there are enough prefixes to be worth it. Each prefix knows the next shorter one, so whoever wants all that
-//! match walks up from the longest.
+//! character at a time; `index.rs` that of a number of digits alone, two at a time and in a few lines of memory, with
+//! what belongs to it, once there are enough prefixes to be worth it. Each prefix knows the next shorter one, so
+//! whoever wants all that match walks up from the longest.
 
 mod index;
 mod tree;
@@ -14,11 +14,12 @@ use tree::Tree;
 /// From so many prefixes on there is an index: of fewer the tree lies in the cache anyway.
 const INDEXED_FROM: usize = 200;
 
-/// Prefixes with what belongs to them. Immutable; a change is a new table.
+/// Prefixes with what belongs to them, which is small: whatever is not has its number here. Immutable; a change is a
+/// new table.
 #[derive(Clone, Debug)]
 pub struct PrefixTable<T> {
     tree: Tree,
-    index: Option<Index>,
+    index: Option<Index<T>>,
     /// By place: the order of the prefixes.
     values: Vec<T>,
     /// How long each prefix is, and which place has the next shorter one.
@@ -47,13 +48,13 @@ impl Place {
     }
 }
 
-impl<T> Default for PrefixTable<T> {
+impl<T: Copy + Default> Default for PrefixTable<T> {
     fn default() -> Self {
         Self::build([])
     }
 }
 
-impl<T> PrefixTable<T> {
+impl<T: Copy + Default> PrefixTable<T> {
     /// A table of these prefixes, each of up to 255 bytes; longer ones match nothing. Of equal prefixes the last one
     /// counts. The empty prefix matches all.
     #[must_use]
@@ -73,20 +74,25 @@ impl<T> PrefixTable<T> {
             values.push(value);
         }
         let links = links(&keys);
-        let index = (keys.len() >= INDEXED_FROM).then(|| Index::build(&keys, &links));
+        let index = (keys.len() >= INDEXED_FROM).then(|| Index::build(&keys, &values));
         Self { tree: Tree::build(&keys), index, values, links }
     }
 
     /// The longest prefix of `number` and what belongs to it.
     #[must_use]
-    pub fn longest(&self, number: &[u8]) -> Option<(usize, &T)> {
-        self.at(self.find(number))
+    pub fn longest(&self, number: &[u8]) -> Option<(usize, T)> {
+        match self.index.as_ref().and_then(|index| index.longest(number)) {
+            Some(answer) => answer.found(),
+            None => self.at(self.tree.longest(number)),
+        }
     }
 
     /// Every prefix of `number`, longest first.
-    pub fn matching(&self, number: &[u8]) -> impl Iterator<Item = (usize, &T)> {
+    pub fn matching(&self, number: &[u8]) -> impl Iterator<Item = (usize, T)> {
+        let indexed = self.index.as_ref().and_then(|index| index.longest(number));
+        let longest = indexed.map_or_else(|| self.tree.longest(number), |answer| answer.place);
         let shorter = |place: &Place| self.links.get(place.index()?).map(|link| link.shorter);
-        std::iter::successors(Some(self.find(number)), shorter).map_while(|place| self.at(place))
+        std::iter::successors(Some(longest), shorter).map_while(|place| self.at(place))
     }
 
     /// How many prefixes there are.
@@ -106,14 +112,9 @@ impl<T> PrefixTable<T> {
         self.values.iter()
     }
 
-    fn find(&self, number: &[u8]) -> Place {
-        let indexed = self.index.as_ref().and_then(|index| index.longest(number));
-        indexed.unwrap_or_else(|| self.tree.longest(number))
-    }
-
-    fn at(&self, place: Place) -> Option<(usize, &T)> {
+    fn at(&self, place: Place) -> Option<(usize, T)> {
         let index = place.index()?;
-        Some((self.links.get(index)?.length.into(), self.values.get(index)?))
+        Some((self.links.get(index)?.length.into(), *self.values.get(index)?))
     }
 }
 
@@ -139,21 +140,18 @@ fn links(keys: &[String]) -> Vec<Link> {
 mod tests {
     use super::*;
 
-    fn table(prefixes: &[&str]) -> PrefixTable<String> {
-        PrefixTable::build(
-            prefixes.iter().map(|prefix| ((*prefix).to_owned(), (*prefix).to_owned())),
-        )
+    fn table<'p>(prefixes: &[&'p str]) -> PrefixTable<&'p str> {
+        PrefixTable::build(prefixes.iter().map(|prefix| ((*prefix).to_owned(), *prefix)))
     }
 
     #[test]
     fn the_longest_prefix_wins_and_the_empty_one_matches_all() {
         let table = table(&["44", "4420", "1", "", "1212"]);
-        let longest =
-            |number: &str| table.longest(number.as_bytes()).map(|(_, found)| found.clone());
-        assert_eq!(longest("442071").as_deref(), Some("4420"));
-        assert_eq!(longest("441130").as_deref(), Some("44"));
-        assert_eq!(longest("12125").as_deref(), Some("1212"));
-        assert_eq!(longest("999").as_deref(), Some(""));
+        let longest = |number: &str| table.longest(number.as_bytes()).map(|(_, found)| found);
+        assert_eq!(longest("442071"), Some("4420"));
+        assert_eq!(longest("441130"), Some("44"));
+        assert_eq!(longest("12125"), Some("1212"));
+        assert_eq!(longest("999"), Some(""));
         let all: Vec<_> = table.matching(b"4420").map(|(length, _)| length).collect();
         assert_eq!(all, [4, 2, 0]);
     }
@@ -169,13 +167,14 @@ mod tests {
     #[test]
     fn of_equal_prefixes_the_last_counts() {
         let table = PrefixTable::build([("44".to_owned(), 1), ("44".to_owned(), 2)]);
-        assert_eq!(table.longest(b"44"), Some((2, &2)));
+        assert_eq!(table.longest(b"44"), Some((2, 2)));
         assert_eq!(table.len(), 1);
     }
 
     #[test]
     fn what_is_longer_than_any_number_matches_nothing() {
-        let table = table(&["4", &"4".repeat(256)]);
+        let long = "4".repeat(256);
+        let table = table(&["4", &long]);
         assert_eq!(table.longest("4".repeat(300).as_bytes()).map(|(length, _)| length), Some(1));
     }
 
@@ -188,10 +187,8 @@ mod tests {
             let mut model: Vec<usize> = matches.map(|prefix| prefix.len()).collect();
             model.sort_unstable_by(|one, other| other.cmp(one));
             model.dedup();
-            let longest =
-                table.longest(number.as_bytes()).map(|(length, found)| (length, found.as_str()));
             assert_eq!(
-                longest,
+                table.longest(number.as_bytes()),
                 model.first().map(|length| (*length, &number[..*length])),
                 "{number}"
             );
