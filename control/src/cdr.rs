@@ -104,7 +104,19 @@ pub struct Aggregate {
 /// `id` as text: 32 hexadecimal digits.
 #[must_use]
 pub fn id_text(id: [u64; 2]) -> String {
-    format!("{:016x}{:016x}", id[0], id[1])
+    hexadecimal(&id)
+}
+
+/// Sixteen digits for each word. A record has 22 words of them.
+fn hexadecimal(words: &[u64]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let bytes = words.iter().flat_map(|word| word.to_be_bytes());
+    let mut text = vec![0; words.len() * 16];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[byte >> 4, byte & 0xf].map(|half| DIGITS[usize::from(half)]));
+    }
+    // Nothing else was written.
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// From [`id_text`].
@@ -322,14 +334,7 @@ fn cause(cause: u8) -> Option<u8> {
 /// All that a charge depends on but the duration, as [`Terms::from_words`] reads it.
 #[must_use]
 pub fn words_text(words: &[u64; WORDS]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(WORDS * 16);
-    for byte in words.iter().flat_map(|word| word.to_be_bytes()) {
-        for half in [byte >> 4, byte & 0xf] {
-            text.push(char::from(DIGITS[usize::from(half)]));
-        }
-    }
-    text
+    hexadecimal(words)
 }
 
 /// From [`words_text`].

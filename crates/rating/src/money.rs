@@ -9,6 +9,9 @@ const ONE: i64 = 1_000_000_000;
 /// Decimal places that fit.
 const PLACES: usize = 9;
 
+/// Digits of the largest amount.
+const DIGITS_MAX: usize = 19;
+
 /// An amount of money, ± 9,223,372,036 with nine decimals. Which currency is the account's business.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Money(i64);
@@ -150,17 +153,34 @@ impl Money {
 /// Without trailing zeros past the second decimal: `0.012`, `5.00`.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
-        let (whole, rest) = (
-            self.0.unsigned_abs() / ONE.unsigned_abs(),
-            self.0.unsigned_abs() % ONE.unsigned_abs(),
-        );
-        // At least two decimals, and no zeros behind them.
-        let (mut rest, mut shown) = (rest, PLACES);
-        while shown > 2 && rest.is_multiple_of(10) {
-            (rest, shown) = (rest / 10, shown - 1);
+        // From the last digit on: every record has ten amounts, and the machinery of `fmt` is slow.
+        let mut text = [0; DIGITS_MAX + 2];
+        let mut from = text.len();
+        let mut put = |byte: u8| {
+            from -= 1;
+            text[from] = byte;
+        };
+        let mut left = self.0.unsigned_abs();
+        let mut is_behind = true;
+        for place in 0..DIGITS_MAX {
+            if place == PLACES {
+                put(b'.');
+            } else if place > PLACES && left == 0 {
+                break;
+            }
+            let digit = (left % 10) as u8;
+            left /= 10;
+            // At least two decimals, and no zeros behind them.
+            is_behind &= digit == 0 && place + 2 < PLACES;
+            if !is_behind {
+                put(b'0' + digit);
+            }
         }
-        write!(f, "{sign}{whole}.{rest:0shown$}")
+        if self.0 < 0 {
+            put(b'-');
+        }
+        let text = text.get(from..).unwrap_or_default();
+        f.write_str(std::str::from_utf8(text).unwrap_or_default())
     }
 }
 
@@ -208,6 +228,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Money>().unwrap().to_string(), shown);
         }
+        assert_eq!(Money(i64::MIN).to_string(), "-9223372036.854775808");
     }
 
     #[test]
@@ -237,8 +258,12 @@ mod tests {
         #[test]
         fn an_amount_survives_its_text(billionths: i64) {
             prop_assume!(billionths != i64::MIN);
-            let money = Money(billionths);
-            prop_assert_eq!(money.to_string().parse(), Ok(money));
+            for money in [Money(billionths), Money(billionths % 100_000 * 1_000_000)] {
+                let text = money.to_string();
+                prop_assert_eq!(text.parse(), Ok(money));
+                let (_, decimals) = text.split_once('.').unwrap();
+                prop_assert!(decimals.len() == 2 || decimals.len() > 2 && !decimals.ends_with('0'));
+            }
         }
 
         #[test]
