@@ -5,11 +5,13 @@
 //! holds, from `at` on: nothing is ever priced anew for the past. Only rows for all origins and at all times are compared.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
 
 use super::line::row;
 use super::{Remark, Remarks, Sheet, SheetRate, Terms};
 use crate::state::entity::{RateRow, Status, TariffHead};
 use crate::state::moment::When;
+use crate::state::rate_rows::RateRows;
 
 /// What becomes of codes that are not in the sheet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +62,7 @@ pub struct Held<'a> {
     /// Its head with all that it has of its template.
     pub head: &'a TariffHead,
     /// Its rows by their keys.
-    pub rows: &'a BTreeMap<String, RateRow>,
+    pub rows: &'a RateRows,
 }
 
 /// What a sheet changes. What lines say twice, or wrongly of their status, is added to its remarks.
@@ -133,7 +135,7 @@ impl<'a> Code<'a> {
     fn new(held: Held<'a>, prefix: &str, mode: Mode, at: When) -> Self {
         // Behind the row from ever on stand those of instants: `44;effective=…`.
         let from = format!("{prefix};effective=");
-        let later = held.rows.range(from.clone()..);
+        let later = held.rows.from(Bound::Included(&from));
         let later = later.take_while(|(key, _)| key.starts_with(&from)).map(|(_, row)| row);
         let mut was: Vec<&RateRow> = held.rows.get(prefix).into_iter().chain(later).collect();
         was.sort_by_key(|row| row.effective);

@@ -125,6 +125,7 @@ mod tests {
 
     use super::*;
     use crate::state::entity::TariffHead;
+    use crate::state::rate_rows::RateRows;
 
     #[test]
     fn two_instants_of_a_tariff_differ_by_what_charges_otherwise() {
@@ -141,8 +142,7 @@ mod tests {
             {"prefix": "8", "rate": "1"}, {"prefix": "8", "rate": "2", "origin": "49", "effective": "2026-12-01T00:00:00Z"},
         ]))
         .unwrap();
-        let rows: BTreeMap<String, RateRow> =
-            rows.into_iter().map(|row| (row.key(), row)).collect();
+        let rows: RateRows = rows.into_iter().map(|row| (row.key(), row)).collect();
         let held = Held { head: &head, rows: &rows };
         let at = |text: &str| text.parse::<When>().unwrap();
         let (before, after) = (at("2026-11-30T23:59:59Z"), at("2026-12-01T00:00:00Z"));

@@ -4,15 +4,15 @@
 //! has for it, and so is each longer prefix of that tariff which the vendor has no longer code for. Which vendor a call
 //! really takes is another question, so a loss is one that *may* be.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rating::tariff::Asked;
 use rating::{Money, Tariff};
 
 use super::{Sheet, SheetRate};
-use crate::state::entity::RateRow;
 use crate::state::moment::When;
+use crate::state::rate_rows::RateRows;
 
 /// Losses that are told; all are counted.
 pub const TOLD_MAX: usize = 1_000;
@@ -29,7 +29,7 @@ pub struct Sale {
     /// Its prices.
     pub prices: Arc<Tariff>,
     /// Its rows by their keys.
-    pub rows: Arc<BTreeMap<String, RateRow>>,
+    pub rows: Arc<RateRows>,
 }
 
 /// A prefix that would be sold below its cost.
@@ -62,12 +62,7 @@ pub struct Losses {
 
 /// Finds them. `bought` as in [`super::compare::Plan`], `held` are the rows of the vendor's tariff.
 #[must_use]
-pub fn find(
-    sheet: &Sheet,
-    bought: &[(usize, When)],
-    held: &BTreeMap<String, RateRow>,
-    sales: &[Sale],
-) -> Losses {
+pub fn find(sheet: &Sheet, bought: &[(usize, When)], held: &RateRows, sales: &[Sale]) -> Losses {
     let mut costs: HashMap<&str, Vec<(&SheetRate, When)>> = HashMap::new();
     for (place, from) in bought {
         if let Some(rate) = sheet.rates.get(*place) {
@@ -138,13 +133,13 @@ mod tests {
     use super::*;
     use crate::sheet;
     use crate::sheet::compare::{Held, Mode, compare};
-    use crate::state::entity::{SheetMapping, TariffHead};
+    use crate::state::entity::{RateRow, SheetMapping, TariffHead};
 
     fn row(prefix: &str, rate: &str, unit_s: u32) -> RateRow {
         serde_json::from_value(json!({"prefix": prefix, "rate": rate, "unit_s": unit_s})).unwrap()
     }
 
-    fn keyed(rows: &[RateRow]) -> BTreeMap<String, RateRow> {
+    fn keyed(rows: &[RateRow]) -> RateRows {
         rows.iter().map(|row| (row.key(), row.clone())).collect()
     }
 

@@ -5,6 +5,7 @@
 //! is cheaper, or new, holds at once. Per minute alone: fees, sections and steps are those of the customer's tariff.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use rating::Money;
 
@@ -101,7 +102,7 @@ fn price(prices: &Prices<'_>, code: &str) -> Option<Money> {
 /// Instants from which on other rates of a code were to hold.
 fn later<'h>(held: Held<'h>, code: &str) -> impl Iterator<Item = When> + 'h {
     let from = format!("{code};effective=");
-    let rows = held.rows.range(from.clone()..);
+    let rows = held.rows.from(Bound::Included(&from));
     rows.take_while(move |(key, _)| key.starts_with(&from)).filter_map(|(_, row)| row.effective)
 }
 
@@ -123,8 +124,9 @@ mod tests {
     use super::*;
     use crate::sheet::compare::{Mode, compare};
     use crate::state::entity::TariffHead;
+    use crate::state::rate_rows::RateRows;
 
-    type Rows = BTreeMap<String, RateRow>;
+    type Rows = RateRows;
 
     fn head() -> TariffHead {
         serde_json::from_value(json!({"name": "t"})).unwrap()
@@ -181,7 +183,7 @@ mod tests {
         ]));
         let expected =
             [line("39", "0.005", "01"), line("44", "0.0154", "01"), line("4420", "0.025", "01")];
-        assert_eq!(told(&[&one, &other], &Rows::new(), &selling()), expected);
+        assert_eq!(told(&[&one, &other], &Rows::default(), &selling()), expected);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Files of every kind, whole and broken, and what a tariff is told by them.
 
-use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
 use std::time::Instant;
 
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 use super::compare::{Counts, Held, Mode, Plan, compare};
 use super::*;
 use crate::state::entity::{RateRow, TariffHead};
+use crate::state::rate_rows::RateRows;
 
 fn mapping(more: Value) -> SheetMapping {
     let mut body = json!({"name": "m", "account": "v", "code": "Code", "rate": "Rate"});
@@ -246,7 +246,8 @@ fn a_million_lines_take_bounded_time() {
     let begun = Instant::now();
     let mut sheet = read(text.as_bytes(), &mapping(json!({}))).unwrap();
     assert_eq!((sheet.rates.len(), sheet.remarks.faulty()), (1_000_000, 0));
-    let plan = compare(&mut sheet, Held { head: &head(), rows: &BTreeMap::new() }, Mode::Add, AT);
+    let plan =
+        compare(&mut sheet, Held { head: &head(), rows: &RateRows::default() }, Mode::Add, AT);
     assert_eq!(plan.counts.new, 1_000_000);
     assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
     text.push_str(&"44,1\n".repeat(50_000));
@@ -316,7 +317,7 @@ fn head() -> TariffHead {
 /// A tariff that sheets are taken into: `prefix rate [from-][until]` in days from [`AT`].
 #[derive(Default)]
 struct Bought {
-    rows: BTreeMap<String, RateRow>,
+    rows: RateRows,
 }
 
 impl Bought {

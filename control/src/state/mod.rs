@@ -15,6 +15,7 @@ pub mod moment;
 pub mod payers;
 pub(crate) mod price_lists;
 pub mod profile;
+pub mod rate_rows;
 mod rates;
 pub mod secret;
 pub mod tables;
@@ -35,7 +36,8 @@ use crate::resolve::Server;
 use crate::store::Booked;
 use binding::Bindings;
 use customer::Customers;
-use entity::{Account, Entity, HIDDEN, Kind, Package, RateRow, Subscription};
+use entity::{Account, Entity, HIDDEN, Kind, Package, Subscription};
+use rate_rows::RateRows;
 
 /// What an account may spend, and has spent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,7 +58,7 @@ pub struct State {
     /// Names by id: what a record remembers of a document.
     names: HashMap<(Kind, u32), String>,
     /// Rates by tariff id; who compares sheets with them beside the loop holds them a while.
-    rates: HashMap<u32, Arc<BTreeMap<String, RateRow>>>,
+    rates: HashMap<u32, Arc<RateRows>>,
     /// Parameters.
     pub values: Values,
     /// By account id.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::State;
 use super::entity::{Entity, Kind, RateRow, SheetMapping, TariffHead};
+use super::rate_rows::RateRows;
 use crate::Refusal;
 use crate::sheet::losses::Sale;
 
@@ -20,7 +21,7 @@ pub struct PriceLists {
     /// The vendor's tariff, with all that it has of its template.
     pub head: TariffHead,
     /// Its rows by their keys.
-    pub rows: Arc<BTreeMap<String, RateRow>>,
+    pub rows: Arc<RateRows>,
     /// What calls are sold by, in the same currency.
     pub sales: Vec<Sale>,
     /// Tariffs that calls are sold by in another one.
@@ -33,7 +34,7 @@ pub struct Prices {
     /// Its head with all that it has of its template.
     pub head: TariffHead,
     /// Its rows by their keys.
-    pub rows: Arc<BTreeMap<String, RateRow>>,
+    pub rows: Arc<RateRows>,
 }
 
 impl State {

@@ -39,9 +39,8 @@ impl State {
     ) -> Result<impl Iterator<Item = &RateRow>, Refusal> {
         let id = self.tariff_head(tariff)?.id;
         let behind = behind.map_or(Bound::Unbounded, Bound::Excluded);
-        let range = (behind, Bound::<&str>::Unbounded);
         let rows = self.rates.get(&id).into_iter();
-        Ok(rows.flat_map(move |rows| rows.range::<str, _>(range)).map(|(_, row)| row))
+        Ok(rows.flat_map(move |rows| rows.from(behind)).map(|(_, row)| row))
     }
 
     /// How many rates a tariff has.

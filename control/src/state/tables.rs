@@ -1,6 +1,7 @@
 //! Tables of large tariffs: built beside the loop, which decides by the one before until the new one is there.
 //!
 //! A sheet of a million rates takes a second to sort and index; calls do not wait for that. Small ones are built at once.
+//! The rates are changed on meanwhile (`rate_rows.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use rating::tariff::{Caller, Row};
 use rating::{Calendar, Price, Tariff};
 
 use super::State;
-use super::entity::{RateRow, TariffHead, UNKNOWN};
+use super::entity::{TariffHead, UNKNOWN};
+use super::rate_rows::RateRows;
 use super::rates::priced;
 
 /// So many rates are built within some milliseconds, while the loop waits.
@@ -20,7 +22,7 @@ const AT_ONCE: usize = 5_000;
 #[derive(Debug)]
 pub struct Build {
     tariff: u32,
-    rows: Arc<BTreeMap<String, RateRow>>,
+    rows: Arc<RateRows>,
     whole: TariffHead,
     base: Price,
 }
@@ -172,7 +174,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::state::entity::{Entity, Kind};
+    use crate::state::entity::{Entity, Kind, RateRow};
 
     fn row(prefix: &str, cents: u32) -> RateRow {
         let rate = format!("0.{cents:02}");

@@ -3,6 +3,7 @@
 use rating::Asked;
 use serde_json::json;
 
+use super::entity::RateRow;
 use super::*;
 
 fn with_account(name: &str) -> State {

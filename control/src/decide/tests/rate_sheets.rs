@@ -40,7 +40,7 @@ fn a_tariff_that_changed_meanwhile_refuses_a_sheet_and_keeps_its_rates() {
         json!({"name": "m", "account": "vendor", "code": "A", "rate": "B", "header_line": 0});
     desk.post("sheet/mapping", mapping).unwrap();
     let lists = desk.price_lists().unwrap();
-    let key = lists.rows.keys().next().unwrap().clone();
+    let key = lists.rows.iter().next().unwrap().0.clone();
     let row = |rate: &str| serde_json::from_value(json!({"prefix": "449", "rate": rate})).unwrap();
     let change = |version, rate: &str| {
         let (rows, gone) = (vec![row(rate)], vec![key.clone()]);
