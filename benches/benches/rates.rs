@@ -9,11 +9,13 @@
 use std::cell::RefCell;
 use std::error::Error;
 use std::hint::black_box;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use benches::measure::{Step, grouped, price};
 use control::state::State;
 use control::state::entity::{Kind, RateRow};
+use control::state::tables::Build;
 use numbers::PrefixTable;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -34,15 +36,35 @@ const PRICES: u32 = 4_000;
 const GATEWAYS: u32 = 200;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    if std::env::args().any(|argument| argument == "--sheet") {
+        return say_sheet();
+    }
     let mut steps: Vec<Box<dyn Step>> = Vec::new();
     for prefixes in SIZES {
         steps.push(Box::new(Ours::new("hot", prefixes, HOT)));
         steps.push(Box::new(Ours::new("warm", prefixes, RUN)));
         steps.push(Box::new(Ours::new("any", prefixes, RUN * LAPS)));
     }
-    steps.push(Box::new(Changed { prefixes: SIZES[2], state: None, rows: Vec::new() }));
+    for name in [CHANGED, CHANGED_WHILE_BUILT] {
+        let (state, rows, build) = (None, Vec::new(), None);
+        steps.push(Box::new(Changed { name, prefixes: SIZES[2], state, rows, build }));
+    }
     steps.push(Box::new(Sql { prefixes: SIZES[2], made: None }));
     price(&mut steps)
+}
+
+/// The largest sheet and the numbers that it is asked for, as others read them (`benches/kamailio/mtree`): a line each,
+/// `prefix,price` and then `,number`.
+fn say_sheet() -> Result<(), Box<dyn Error>> {
+    let sheet = sheet(SIZES[2]);
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for (nth, prefix) in sheet.iter().enumerate() {
+        writeln!(out, "{prefix},{}", rate(nth).rate)?;
+    }
+    for number in numbers(&sheet, RUN) {
+        writeln!(out, ",{}", String::from_utf8_lossy(&number))?;
+    }
+    Ok(out.flush()?)
 }
 
 /// Prefixes as sheets have them: behind 200 country codes, most of seven or eight digits.
@@ -152,15 +174,34 @@ impl Step for Ours {
 /// Changes in a run of one rate after the other.
 const CHANGES: usize = 64;
 
+const CHANGED: &str = "one rate of 1,000,000 changed";
+const CHANGED_WHILE_BUILT: &str = "one rate of 1,000,000 changed while a table of them is built";
+
 struct Changed {
+    name: &'static str,
     prefixes: usize,
     state: Option<State>,
     rows: Vec<RateRow>,
+    /// It holds the rates as they were.
+    build: Option<Build>,
+}
+
+impl Changed {
+    /// A table is ordered, and those that were ordered before it are there.
+    fn order(&mut self) {
+        let Some(state) = &mut self.state else { return };
+        if let Some(build) = self.build.take() {
+            state.take_table(build.run());
+        }
+        let row = self.rows.first().into_iter().cloned().collect::<Vec<_>>();
+        state.put_rates("sheet", &row, false).expect("it is taken");
+        self.build = state.poll_build();
+    }
 }
 
 impl Step for Changed {
     fn name(&self) -> &str {
-        "one rate of 1,000,000 changed"
+        self.name
     }
 
     fn operations(&self) -> u32 {
@@ -169,6 +210,9 @@ impl Step for Changed {
 
     fn prepare(&mut self) {
         if self.state.is_some() {
+            if self.name == CHANGED_WHILE_BUILT {
+                self.order();
+            }
             return;
         }
         let row = json!({"prefix": "", "rate": "0.01"});
@@ -183,6 +227,9 @@ impl Step for Changed {
         }
         self.rows = rows.into_iter().step_by(self.prefixes / CHANGES).take(CHANGES).collect();
         self.state = Some(state);
+        if self.name == CHANGED_WHILE_BUILT {
+            self.order();
+        }
     }
 
     fn run(&mut self) {
