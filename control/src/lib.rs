@@ -33,6 +33,8 @@ pub mod shown;
 pub mod state;
 pub mod store;
 
+use jiff::fmt::temporal::DateTimePrinter;
+
 /// A moment by both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Time {
@@ -76,8 +78,10 @@ impl Refusal {
 /// RFC 3339, UTC, with milliseconds.
 #[must_use]
 pub fn rfc3339(wall_us: u64) -> String {
+    const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
     let ms = i64::try_from(wall_us / 1000).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(ms).map(|stamp| format!("{stamp:.3}")).unwrap_or_default()
+    let stamp = jiff::Timestamp::from_millisecond(ms);
+    stamp.map(|stamp| PRINTER.timestamp_to_string(&stamp)).unwrap_or_default()
 }
 
 #[cfg(test)]
