@@ -40,7 +40,6 @@ const FIELDS: [(&str, Kind); 59] = [
     ("callee", Text),
     ("caller_billed", Text),
     ("callee_billed", Text),
-    ("billing_prefix", Text),
     ("caller_sent", Text),
     ("callee_sent", Text),
     ("call_id", Text),
@@ -82,6 +81,7 @@ const FIELDS: [(&str, Kind); 59] = [
     ("packages", Parts),
     ("corrections", Parts),
     ("version", Number),
+    ("billing_prefix", Text),
 ];
 
 /// How a file is written.
