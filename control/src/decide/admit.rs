@@ -13,7 +13,7 @@ use routing::{Choice, Health, Known, Limits, MappingGateway, Query, RoutingGatew
 
 use super::callee::Found;
 use super::caller::{Numbers, Stranger, is_withheld, numbers_of, said_caller};
-use super::pricing::{Called, Priced};
+use super::pricing::{Called, Priced, Retail};
 use super::{Live, Office};
 use crate::Time;
 use crate::cdr::{self, Cdr};
@@ -115,7 +115,8 @@ impl Office {
         } else {
             self.check_destination(gateway.account, &callee)?;
             self.check_abuse(time, gateway.account, &callee)?;
-            self.find_priced(time, &customer, &Called { admit, source, caller, callee })?
+            let customer = &customer;
+            self.find_priced(time, &Called { admit, customer, source, caller, callee })?
         };
         let first = found.candidates.first().ok_or(No::new(503, EndReason::NoRoute))?.gateway;
 
@@ -149,15 +150,6 @@ impl Office {
         };
         self.take(admit.record, live);
 
-        let callee_wishes = self.state.customers.of_number(&callee).map(|phone| phone.wishes);
-        let wishes = Wishes::pair(customer.wishes, callee_wishes.unwrap_or_default());
-        let withheld = if is_withheld(&customer, admit) { WITHHELD } else { 0 };
-        let recorded = self.recorded(account, caller, callee);
-        let announced = if self.hears_why(&customer) { ANNOUNCED } else { 0 };
-        let flags = withheld
-            | u32::from(recorded) << RECORDED_AT
-            | announced
-            | u32::from(u16::from_le_bytes(wishes)) << WISHES_AT;
         let mut route = Route {
             call: admit.call,
             customer_gateway: mapping,
@@ -168,7 +160,7 @@ impl Office {
             callee_billed: text(Some(callee)),
             candidates_used: 0,
             switches_max: self.state.values.number("SS_GATEWAY_SWITCH_LIMIT") as u32,
-            flags,
+            flags: self.flags(&customer, admit, caller, callee),
             forward: Forward {
                 // Who must not be heeded in its wishes withholds nobody else either.
                 withheld: admit.identities.forward.withheld & u8::from(customer.heeds_privacy),
@@ -183,6 +175,25 @@ impl Office {
             route.candidates_used += 1;
         }
         Ok(route)
+    }
+
+    /// [`Route::flags`] of a call.
+    fn flags(
+        &self,
+        customer: &Customer,
+        admit: &Admit,
+        caller: Option<Number>,
+        callee: Number,
+    ) -> u32 {
+        let callee_wishes = self.state.customers.of_number(&callee).map(|phone| phone.wishes);
+        let wishes = Wishes::pair(customer.wishes, callee_wishes.unwrap_or_default());
+        let withheld = if is_withheld(customer, admit) { WITHHELD } else { 0 };
+        let recorded = self.recorded(customer.gateway.account, caller, callee);
+        let announced = if self.hears_why(customer) { ANNOUNCED } else { 0 };
+        withheld
+            | u32::from(recorded) << RECORDED_AT
+            | announced
+            | u32::from(u16::from_le_bytes(wishes)) << WISHES_AT
     }
 
     /// How a call is recorded, whichever gateways it has: by its account and its numbers.
@@ -200,40 +211,41 @@ impl Office {
         customer.hears_why || account.is_some_and(|account| account.announcements)
     }
 
-    /// Whither a call may go: to a phone, where it rings one, and to vendors.
+    /// Whither a call may go: to a phone, where it rings one, and to vendors; and what it costs there.
     pub(super) fn find(
         &mut self,
         time: Time,
-        customer: &Customer,
-        source: std::net::SocketAddr,
-        caller: Option<Number>,
-        callee: Number,
+        called: &Called<'_>,
+        retail: &Retail<'_>,
     ) -> Result<Found, No> {
+        let &Called { customer, source, ref caller, ref callee, .. } = called;
         let query = Query {
             now: time.now,
-            asked: asked(time, caller.as_ref(), &callee),
+            asked: asked(time, caller.as_ref(), callee),
             account: customer.gateway.account,
             source,
-            candidates_max: ATTEMPTS_MAX,
+            // A route for which the customer has no price takes no other's place.
+            candidates_max: if retail.agreed.is_some() { ATTEMPTS_MAX } else { usize::MAX },
         };
-        let Some((phone, ringing)) = self.phone_of(&callee) else {
+        let Some((phone, ringing)) = self.phone_of(callee) else {
             let mut found = Found::default();
-            self.add_routed(&query, &mut found, caller, callee);
+            self.add_routed(&query, &mut found, called, retail);
             return Ok(found);
         };
-        let rings = self.ring(time, (phone, ringing), caller, callee);
+        let rings = self.ring(time, (phone, ringing), *caller, *callee);
         // Who rings may be gone without a word, and then it is as if he were offline.
         let offline = matches!(&rings, Ok(_) | Err(No { reason: EndReason::NoRoute, .. }));
         let (mut found, no) = match rings {
             Ok(found) => (found, None),
             Err(no) => (Found::default(), Some(no)),
         };
+        self.price_phone(&query, &mut found, called, retail);
         if offline {
             let stand_in = self.choose_offline(&query, ringing);
-            self.add(&stand_in, &mut found, caller, callee);
+            self.add(&stand_in, &query, &mut found, called, retail);
         }
         if ringing.fall_through {
-            self.add_routed(&query, &mut found, caller, callee);
+            self.add_routed(&query, &mut found, called, retail);
         }
         match no {
             Some(no) if found.candidates.is_empty() => Err(no),
@@ -296,8 +308,8 @@ impl Office {
         &mut self,
         query: &Query<'_>,
         found: &mut Found,
-        caller: Option<Number>,
-        callee: Number,
+        called: &Called<'_>,
+        retail: &Retail<'_>,
     ) {
         let state = &mut self.state;
         let mut rotation = std::mem::take(&mut state.rotation);
@@ -309,22 +321,28 @@ impl Office {
         };
         let (choices, _) = select(&state.routes, query, &known, Some(&mut rotation));
         state.rotation = rotation;
-        self.add(&choices, found, caller, callee);
+        self.add(&choices, query, found, called, retail);
     }
 
     fn add(
         &mut self,
         choices: &[Choice],
+        query: &Query<'_>,
         found: &mut Found,
-        caller: Option<Number>,
-        callee: Number,
+        called: &Called<'_>,
+        retail: &Retail<'_>,
     ) {
         for choice in choices {
             if found.candidates.iter().any(|it| it.gateway == choice.gateway) {
                 continue;
             }
+            let prefix = self.state.billing_prefix(choice.gateway);
+            let Some(agreed) = found.agree(self.agreed(query, called, retail, prefix)) else {
+                continue;
+            };
             // A vendor whose rules leave no number is none.
-            let Some(candidate) = self.candidate(choice, caller, callee) else { continue };
+            let candidate = self.candidate(choice, called.caller, called.callee);
+            let Some(candidate) = candidate.map(|it| agreed.of(it)) else { continue };
             let chance = &mut self.chance;
             let places = self.state.places_of_a_call(choice.gateway, |end| chance.below(end));
             let upstream = &self.upstream;

@@ -13,6 +13,7 @@ use routing::{Choice, Known, Query, RouteTable, RoutingGateway, STOP_CODES_DEFAU
 
 use super::Office;
 use super::admit::{No, text};
+use super::pricing::Agreed;
 use crate::Time;
 use crate::state::binding::Binding;
 use crate::state::customer::{Customer, Ringing};
@@ -28,6 +29,8 @@ const PHONE_SAYS: [u16; 8] = [403, 404, 406, 415, 480, 484, 486, 488];
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) candidates: Vec<Candidate>,
+    /// Why the best of those that the customer has no price for is none.
+    pub(super) unpriced: Option<No>,
     texts: Vec<u8>,
 }
 
@@ -41,6 +44,11 @@ impl Found {
     pub(super) fn text(&self, span: Span) -> &[u8] {
         let at = usize::from(span.at);
         self.texts.get(at..at + usize::from(span.length)).unwrap_or_default()
+    }
+
+    /// What a route costs; where there is no price, why is kept.
+    pub(super) fn agree(&mut self, price: Result<Agreed, No>) -> Option<Agreed> {
+        price.map_err(|no| self.unpriced.get_or_insert(no)).ok()
     }
 
     /// How many more candidates a route has places for.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use link::record::EndReason;
 use numbers::Number;
-use rating::Asked;
+use rating::{Asked, Price};
 use routing::{Choice, Considered as Weighed, Known, Query, RoutingGateway, select};
 use serde_json::Value;
 
@@ -25,19 +25,25 @@ struct Rows {
     unpriced: Option<EndReason>,
 }
 
-/// What the customer pays, and whether that goes by the route.
-struct Retail<'a> {
+/// A call that is explained.
+struct Asks<'a> {
+    query: Query<'a>,
+    caller: Option<Number>,
+    callee: Number,
+    /// What the customer pays by.
     tariff: u32,
-    asked: Asked<'a>,
+    /// Whether that goes by the route.
     by_route: bool,
 }
 
 impl Rows {
     /// One that is tried, if the customer has a price for it where prices go by the route.
-    fn price_next(&mut self, row: Considered, price: Option<Result<String, EndReason>>) {
+    fn price_next(&mut self, row: Considered, price: Option<Result<Price, EndReason>>) {
         match price {
             None => self.try_next(row),
-            Some(Ok(price)) => self.try_next(Considered { customer_price: Some(price), ..row }),
+            Some(Ok(price)) => {
+                self.try_next(Considered { customer_price: Some(per_unit(price)), ..row });
+            }
             Some(Err(why)) => {
                 self.unpriced = self.unpriced.or(Some(why));
                 self.excluded.push(Considered { excluded: Some(why.name().to_owned()), ..row });
@@ -87,47 +93,15 @@ impl Office {
             candidates_max: usize::MAX,
         };
         let account = self.state.account_of(customer.gateway.account);
-        let retail = Retail {
+        let asks = Asks {
+            query,
+            caller,
+            callee,
             tariff: customer.gateway.tariff,
-            asked: query.asked,
             by_route: account.is_some_and(|account| account.route_prefix_billing),
         };
         let mut rows = Rows::default();
-        let mut vendors = true;
-        if let Some((phone, ringing)) = self.phone_of(&callee) {
-            vendors = ringing.fall_through;
-            let row = |contact, excluded| Considered {
-                order: None,
-                gateway: phone.name.clone(),
-                prefix_digits: callee.as_bytes().len(),
-                price: None,
-                customer_price: None,
-                callee_sent: Some(callee.as_str().to_owned()),
-                contact,
-                excluded,
-            };
-            let mut stands_in = true;
-            match self.ring(time, (phone, ringing), caller, callee) {
-                Ok(found) => {
-                    for candidate in &found.candidates {
-                        let uri = String::from_utf8_lossy(found.text(candidate.uri)).into_owned();
-                        let price = retail.by_route.then(|| self.retail_price(&retail, ""));
-                        rows.price_next(row(Some(uri), None), price);
-                    }
-                }
-                Err(no) => {
-                    let offline = no.reason() == EndReason::NoRoute;
-                    let why = if offline { "offline" } else { no.reason().name() };
-                    rows.excluded.push(row(None, Some(why.to_owned())));
-                    stands_in = offline;
-                }
-            }
-            if stands_in {
-                let stand_in = self.choose_offline(&query, ringing);
-                self.explain_vendors(&mut rows, &retail, callee, &stand_in, &[]);
-            }
-        }
-        if vendors {
+        if self.explain_phone(&mut rows, time, &asks) {
             let mut rotation = self.state.rotation.clone();
             let known = Known {
                 gateway: |id| self.state.routings.get(&id),
@@ -138,18 +112,20 @@ impl Office {
                 },
             };
             let (choices, considered) =
-                select(&self.state.routes, &query, &known, Some(&mut rotation));
-            self.explain_vendors(&mut rows, &retail, callee, &choices, &considered);
+                select(&self.state.routes, &asks.query, &known, Some(&mut rotation));
+            self.explain_vendors(&mut rows, &asks, &choices, &considered);
         }
-        let price = self.retail_price(&retail, "");
+        let price = self.state.price(asks.tariff, &asks.query.asked).filter(|_| !asks.by_route);
         let is_abuse = self.is_refused_for_abuse(time, customer.gateway.account, &callee);
         let is_barred = self.check_destination(customer.gateway.account, &callee).is_err();
         let no = match price {
             _ if is_barred => Some(EndReason::DestinationBarred),
             _ if is_abuse => Some(EndReason::DestinationAbuse),
-            _ if retail.by_route && rows.tried.is_empty() => rows.unpriced,
-            _ if retail.by_route => None,
-            _ => price.as_ref().err().copied(),
+            _ if asks.by_route && rows.tried.is_empty() => rows.unpriced,
+            _ if asks.by_route => None,
+            None => Some(EndReason::NoRate),
+            Some(price) if price.locked => Some(EndReason::DestinationLocked),
+            Some(_) => None,
         };
         rows.tried.append(&mut rows.excluded);
         Ok(shown::json(RouteExplained {
@@ -157,19 +133,50 @@ impl Office {
             reason: no.map(|no| no.name().to_owned()),
             callee: Some(callee.as_str().to_owned()),
             caller: caller.map(|caller| caller.as_str().to_owned()),
-            customer_price: price.ok().filter(|_| !retail.by_route),
+            customer_price: price.map(per_unit),
             items: rows.tried,
         }))
     }
 
-    /// What the customer pays for the call by a route, or why it would be refused.
-    fn retail_price(&self, retail: &Retail<'_>, prefix: &str) -> Result<String, EndReason> {
-        let price = self.state.price_behind(retail.tariff, prefix, &retail.asked);
-        let price = price.ok_or(EndReason::NoRate)?;
-        if price.locked {
-            return Err(EndReason::DestinationLocked);
+    /// The phone that the call rings, if it rings one, and who stands in for it. Whether vendors follow.
+    fn explain_phone(&self, rows: &mut Rows, time: Time, asks: &Asks<'_>) -> bool {
+        let &Asks { caller, callee, .. } = asks;
+        let Some((phone, ringing)) = self.phone_of(&callee) else { return true };
+        let row = |contact, excluded| Considered {
+            order: None,
+            gateway: phone.name.clone(),
+            prefix_digits: callee.as_bytes().len(),
+            price: None,
+            customer_price: None,
+            callee_sent: Some(callee.as_str().to_owned()),
+            contact,
+            excluded,
+        };
+        let mut stands_in = true;
+        match self.ring(time, (phone, ringing), caller, callee) {
+            Ok(found) => {
+                for candidate in &found.candidates {
+                    let uri = String::from_utf8_lossy(found.text(candidate.uri)).into_owned();
+                    rows.price_next(row(Some(uri), None), self.price_by_route(asks, ""));
+                }
+            }
+            Err(no) => {
+                let offline = no.reason() == EndReason::NoRoute;
+                let why = if offline { "offline" } else { no.reason().name() };
+                rows.excluded.push(row(None, Some(why.to_owned())));
+                stands_in = offline;
+            }
         }
-        Ok(format!("{}/{}s", price.rate, price.unit_s))
+        if stands_in {
+            let stand_in = self.choose_offline(&asks.query, ringing);
+            self.explain_vendors(rows, asks, &stand_in, &[]);
+        }
+        ringing.fall_through
+    }
+
+    /// What the customer pays by a route; none: what it pays anyway.
+    fn price_by_route(&self, asks: &Asks<'_>, prefix: &str) -> Option<Result<Price, EndReason>> {
+        asks.by_route.then(|| self.retail_price(asks.tariff, prefix, &asks.query.asked))
     }
 
     pub(super) fn customer_named(&self, name: &str) -> Result<&Customer, Refusal> {
@@ -183,29 +190,27 @@ impl Office {
     fn explain_vendors(
         &self,
         rows: &mut Rows,
-        retail: &Retail<'_>,
-        callee: Number,
+        asks: &Asks<'_>,
         choices: &[Choice],
         considered: &[Weighed],
     ) {
         let name = |id| self.state.name_of(Kind::Routing, id).to_owned();
         for choice in choices {
             let sent = self.state.routings.get(&choice.gateway).and_then(|gateway| {
-                gateway.callee_rules.apply(callee).map(|number| number.as_str().to_owned())
+                gateway.callee_rules.apply(asks.callee).map(|number| number.as_str().to_owned())
             });
             let row = Considered {
                 order: None,
                 gateway: name(choice.gateway),
                 prefix_digits: choice.prefix_digits,
-                price: choice.price.map(|price| format!("{}/{}s", price.rate, price.unit_s)),
+                price: choice.price.map(per_unit),
                 customer_price: None,
                 callee_sent: sent,
                 contact: None,
                 excluded: None,
             };
             let prefix = self.state.billing_prefix(choice.gateway);
-            let price = retail.by_route.then(|| self.retail_price(retail, prefix));
-            rows.price_next(row, price);
+            rows.price_next(row, self.price_by_route(asks, prefix));
         }
         for seen in considered.iter().filter(|seen| seen.excluded.is_some()) {
             rows.excluded.push(Considered {
@@ -220,4 +225,8 @@ impl Office {
             });
         }
     }
+}
+
+fn per_unit(price: Price) -> String {
+    format!("{}/{}s", price.rate, price.unit_s)
 }

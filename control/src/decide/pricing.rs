@@ -13,7 +13,8 @@ use link::answer::Candidate;
 use link::ask::Admit;
 use link::record::EndReason;
 use numbers::Number;
-use rating::Terms;
+use rating::{Asked, Price, Terms};
+use routing::Query;
 
 use super::Office;
 use super::admit::{No, asked, diverter};
@@ -26,9 +27,37 @@ use crate::state::customer::Customer;
 /// A call that is to be priced.
 pub(super) struct Called<'a> {
     pub(super) admit: &'a Admit,
+    pub(super) customer: &'a Customer,
     pub(super) source: SocketAddr,
     pub(super) caller: Option<Number>,
     pub(super) callee: Number,
+}
+
+/// What a call costs wherever it goes.
+pub(super) struct Retail<'a> {
+    /// None: each route has its price.
+    pub(super) agreed: Option<Agreed>,
+    /// What stands before the callee since the call was forwarded.
+    forward: &'a str,
+}
+
+/// The customer's price of a call, and what it was looked up by before the callee.
+#[derive(Clone)]
+pub(super) struct Agreed {
+    terms: Terms,
+    prefix: String,
+}
+
+impl Agreed {
+    /// A candidate that the record is to say this of, if it answers.
+    pub(super) fn of(&self, candidate: Candidate) -> Candidate {
+        Candidate {
+            customer_terms: link::record::Terms { words: self.terms.to_words() },
+            // Two prefixes of up to seven characters.
+            billing_prefix: Text::cut(self.prefix.as_bytes()),
+            ..candidate
+        }
+    }
 }
 
 /// Whither a call may go, at what price, and for how long.
@@ -43,60 +72,56 @@ pub(super) struct Priced {
 
 impl Office {
     /// Whither a call may go, and what it costs there.
-    pub(super) fn find_priced(
-        &mut self,
-        time: Time,
-        customer: &Customer,
-        called: &Called<'_>,
-    ) -> Result<Priced, No> {
-        let &Called { admit, source, caller, callee } = called;
+    pub(super) fn find_priced(&mut self, time: Time, called: &Called<'_>) -> Result<Priced, No> {
+        let &Called { admit, customer, ref caller, ref callee, .. } = called;
         let gateway = &customer.gateway;
         let account = self.state.account_of(gateway.account);
-        let is_forwarded = !diverter(customer, admit).as_bytes().is_empty();
+        let is_forwarded = !diverter(customer, admit).is_empty();
         let forward = account.filter(|_| is_forwarded);
         let forward = forward.map(|account| account.forward_prefix.clone()).unwrap_or_default();
         if account.is_some_and(|account| account.route_prefix_billing) {
-            let mut found = self.find(time, customer, source, caller, callee)?;
-            let all = self.price_routes(time, customer, called, &forward, &mut found)?;
-            return self.grant_routes(time, customer, &callee, found, &all);
+            let found = self.find(time, called, &Retail { agreed: None, forward: &forward })?;
+            return self.grant_routes(time, customer, callee, found);
         }
-        let terms = self.terms(time, customer, called, &forward)?;
-        let (granted, cover) = self.admit_credit(time, gateway, &terms, &callee)?;
-        let mut found = self.find(time, customer, source, caller, callee)?;
-        for candidate in &mut found.candidates {
-            set_price(candidate, &terms, &forward);
-        }
+        let asked = asked(time, caller.as_ref(), callee);
+        let terms = self.terms(gateway.tariff, &forward, &asked)?;
+        let (granted, cover) = self.admit_credit(time, gateway, &terms, callee)?;
+        let agreed = Some(Agreed { terms, prefix: forward.clone() });
+        let found = self.find(time, called, &Retail { agreed, forward: &forward })?;
         Ok(Priced { found, terms: Some(terms), granted, cover })
     }
 
-    /// Prices each route, and leaves out those without a rate. The prices, each once.
-    fn price_routes(
+    /// What a call costs by a route with that prefix of its own.
+    pub(super) fn agreed(
         &self,
-        time: Time,
-        customer: &Customer,
+        query: &Query<'_>,
         called: &Called<'_>,
-        forward: &str,
+        retail: &Retail<'_>,
+        prefix: &str,
+    ) -> Result<Agreed, No> {
+        if let Some(agreed) = &retail.agreed {
+            return Ok(agreed.clone());
+        }
+        let prefix = format!("{prefix}{}", retail.forward);
+        let terms = self.terms(called.customer.gateway.tariff, &prefix, &query.asked)?;
+        Ok(Agreed { terms, prefix })
+    }
+
+    /// Prices the contacts of a phone, which is no route and has no prefix.
+    pub(super) fn price_phone(
+        &self,
+        query: &Query<'_>,
         found: &mut Found,
-    ) -> Result<Vec<Terms>, No> {
-        let mut all = Vec::new();
-        let mut no = No::new(503, EndReason::NoRoute);
-        found.candidates.retain_mut(|candidate| {
-            let prefix = format!("{}{forward}", self.state.billing_prefix(candidate.gateway));
-            match self.terms(time, customer, called, &prefix) {
-                Ok(terms) => {
-                    set_price(candidate, &terms, &prefix);
-                    if !all.contains(&terms) {
-                        all.push(terms);
-                    }
-                    true
-                }
-                Err(why) => {
-                    no = why;
-                    false
-                }
-            }
-        });
-        if all.is_empty() { Err(no) } else { Ok(all) }
+        called: &Called<'_>,
+        retail: &Retail<'_>,
+    ) {
+        if found.candidates.is_empty() {
+            return;
+        }
+        match found.agree(self.agreed(query, called, retail, "")) {
+            Some(agreed) => found.candidates.iter_mut().for_each(|it| *it = agreed.of(*it)),
+            None => found.candidates.clear(),
+        }
     }
 
     /// How long a call may talk that each of these routes may come to carry, the best first.
@@ -106,50 +131,49 @@ impl Office {
         customer: &Customer,
         callee: &Number,
         mut found: Found,
-        all: &[Terms],
     ) -> Result<Priced, No> {
         let gateway = &customer.gateway;
+        let mut all = Vec::new();
+        for candidate in &found.candidates {
+            let terms = Terms::from_words(&candidate.customer_terms.words);
+            all.extend(terms.filter(|terms| !all.contains(terms)));
+        }
+        let Some(&first) = all.first() else {
+            return Err(found.unpriced.take().unwrap_or(No::new(503, EndReason::NoRoute)));
+        };
         let keep = |found: &mut Found, terms: &[Terms]| {
             let words: Vec<_> = terms.iter().map(Terms::to_words).collect();
             found.candidates.retain(|it| words.contains(&it.customer_terms.words));
         };
         if all.len() > 1
-            && let Some((granted, paid)) = self.grant_any(time, gateway, all)
+            && let Some((granted, paid)) = self.grant_any(time, gateway, &all)
         {
             keep(&mut found, &paid);
             return Ok(Priced { found, granted, ..Priced::default() });
         }
         // One price alone, or nothing but packages may pay: for the best route, then.
-        let Some(&first) = all.first() else { return Err(No::new(503, EndReason::NoRoute)) };
         let (granted, cover) = self.admit_credit(time, gateway, &first, callee)?;
         keep(&mut found, &[first]);
         Ok(Priced { found, terms: Some(first), granted, cover })
     }
 
-    /// The customer's price of a call behind a prefix.
-    fn terms(
+    /// The customer's price of a call behind a prefix, or why the call is refused.
+    pub(super) fn retail_price(
         &self,
-        time: Time,
-        customer: &Customer,
-        called: &Called<'_>,
+        tariff: u32,
         prefix: &str,
-    ) -> Result<Terms, No> {
-        let Called { caller, callee, .. } = called;
-        let asked = asked(time, caller.as_ref(), callee);
-        let price = self.state.price_behind(customer.gateway.tariff, prefix, &asked);
-        let price = price.ok_or(No::new(403, EndReason::NoRate))?;
-        if price.locked {
-            return Err(No::new(403, EndReason::DestinationLocked));
-        }
+        asked: &Asked<'_>,
+    ) -> Result<Price, EndReason> {
+        let price = self.state.price_behind(tariff, prefix, asked).ok_or(EndReason::NoRate)?;
+        if price.locked { Err(EndReason::DestinationLocked) } else { Ok(price) }
+    }
+
+    fn terms(&self, tariff: u32, prefix: &str, asked: &Asked<'_>) -> Result<Terms, No> {
+        let price = self.retail_price(tariff, prefix, asked);
+        let price = price.map_err(|reason| No::new(403, reason))?;
         // Settled here, not at the end: what was agreed at the INVITE is what the record is charged by.
-        let is_free = self.state.values.has_prefix("BILLING_FREE_E164S", callee.as_str());
+        let callee = std::str::from_utf8(asked.callee).unwrap_or_default();
+        let is_free = self.state.values.has_prefix("BILLING_FREE_E164S", callee);
         Ok(Terms::customer(if is_free { price.free() } else { price }, self.rounding()))
     }
-}
-
-/// What the record is to say if this candidate answers.
-fn set_price(candidate: &mut Candidate, terms: &Terms, prefix: &str) {
-    candidate.customer_terms = link::record::Terms { words: terms.to_words() };
-    // Two prefixes of up to seven characters.
-    candidate.billing_prefix = Text::cut(prefix.as_bytes());
 }

@@ -87,10 +87,9 @@ fn a_route_without_a_rate_is_not_tried_and_a_rate_within_the_prefix_is_none() {
         .unwrap();
     let admit = desk.invite("10.1.0.1:5060", "44207");
     let no = desk.ask(&admit).unwrap_err();
-    let reason = EndReason::from_number(no.reason);
-    assert!(matches!(reason, EndReason::NoRate | EndReason::DestinationLocked), "{reason:?}");
+    assert_eq!(EndReason::from_number(no.reason), EndReason::NoRate, "why the best route is none");
     let explained = desk.office.explain_route(desk.time, "in", "39021234", "44207").unwrap();
-    assert_eq!(explained["admitted"], false);
+    assert_eq!((&explained["admitted"], &explained["reason"]), (&json!(false), &json!("no_rate")));
     // A rate of the prefix alone is for all that the route carries.
     desk.post("tariff/sell/rate", json!({"prefix": "71", "rate": "0.90"})).unwrap();
     let (_, route) = desk.call();
@@ -105,6 +104,23 @@ fn a_route_without_a_rate_is_not_tried_and_a_rate_within_the_prefix_is_none() {
         (&explained["admitted"], &explained["customer_price"]),
         (&json!(true), &Value::Null)
     );
+}
+
+#[test]
+fn routes_without_a_price_take_no_place_of_one_that_has_a_price() {
+    let mut desk = Desk::routed("10", "0.60", "1.20");
+    // More than a call has places for, before the one that the customer has a rate for.
+    for place in 0..12 {
+        let gateway = json!({
+            "name": format!("more{place}"), "account": "vendor", "tariff": "buy", "priority": 1,
+            "target": format!("10.3.0.{}:5060", place + 1), "prefixes": ["44"],
+            "billing_prefix": format!("8{place}"),
+        });
+        desk.post("gateway/routing", gateway).unwrap();
+    }
+    desk.say(Method::Delete, "tariff/sell/rate/7144", Value::Null).unwrap();
+    let (_, route) = desk.call();
+    assert_eq!(prefixes(&route), ["72"]);
 }
 
 #[test]
