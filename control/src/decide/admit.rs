@@ -153,6 +153,7 @@ impl Office {
         let mut route = Route {
             call: admit.call,
             customer_gateway: mapping,
+            held: granted.reserved.billionths(),
             granted_s: granted.granted_s,
             extend_at_s: granted.extend_at_s,
             grace_s: self.grace_s(account),

@@ -328,11 +328,20 @@ impl Office {
         let customer = self.state.customers.get(mapping);
         let account = customer.map_or(0, |customer| customer.gateway.account);
         let routing = record.attempts().last().map_or(0, |attempt| attempt.gateway);
+        let mut attempts = record.attempts().iter();
+        let is_answered = record.answered_ms != NEVER
+            || attempts.clone().any(|it| it.answered_ms != NEVER && it.ended_ms == NEVER);
         let terms = Terms::from_words(&record.customer_terms.words);
         let agent = self.awaiting_agents.remove(&record.id);
         let cover = self.awaited_cover(record.id).unwrap_or_default();
-        let further_s = self.slice_s();
-        let (granted, cover) = self.granted_before(time, terms.as_ref(), record, cover, further_s);
+        // What is not answered was granted nothing further, and may yet be answered at the price of another route.
+        let further_s = if is_answered { self.slice_s() } else { 0 };
+        let (mut granted, cover) =
+            self.granted_before(time, terms.as_ref(), record, cover, further_s);
+        let terms = terms.filter(|_| is_answered);
+        if !is_answered {
+            granted.reserved = granted.reserved.max(Money::from_billionths(record.held));
+        }
         let since = time.now;
         let may_try = Vec::new();
         let live = Live {
@@ -351,7 +360,7 @@ impl Office {
         };
         self.take(record.id, live);
         // An answer whose ask the former control did not read; a start is written once anyway.
-        if record.attempts().iter().any(|attempt| attempt.answered_ms != NEVER) {
+        if attempts.any(|attempt| attempt.answered_ms != NEVER) {
             self.write_start(*record);
         }
     }

@@ -118,6 +118,8 @@ impl<'a> Pickup<'a> {
 pub struct Route {
     /// The call that asked.
     pub call: CallKey,
+    /// See [`CallRecord::held`](crate::CallRecord::held).
+    pub held: i64,
     /// The mapping gateway it belongs to.
     pub customer_gateway: u32,
     /// Seconds of talk that are granted; 0: no limit.

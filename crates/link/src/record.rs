@@ -385,6 +385,8 @@ pub struct CallRecord {
     pub granted_s: u32,
     /// Seconds beyond those that it might talk, and is charged for, while control is away.
     pub grace_s: u32,
+    /// What the customer's balance holds for it until it is answered, billionths: as much as the dearest of its routes.
+    pub held: i64,
     /// Media from the caller.
     pub from_caller: MediaFigures,
     /// Media from the callee.

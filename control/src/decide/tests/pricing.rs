@@ -26,6 +26,14 @@ impl Desk {
         self.answers();
     }
 
+    /// Control dies, and the next one finds the call while it rings the candidate in that place.
+    fn restarts_ringing(&mut self, call: &(Admit, Route), place: usize) {
+        let mut record = CallRecord { ended_ms: NEVER, answered_ms: NEVER, ..by(call, place, 0) };
+        record.attempts[0].answered_ms = NEVER;
+        self.office.release(call.0.record);
+        self.office.rebuild(self.time, 0, call.0.call, &record);
+    }
+
     /// What the record says of the call that ends so.
     fn ends_by(&mut self, call: &(Admit, Route), place: usize, seconds: u32) -> Value {
         let record = by(call, place, seconds * 1000);
@@ -41,6 +49,7 @@ fn by((admit, route): &(Admit, Route), place: usize, talk_ms: u32) -> CallRecord
     record.granted_s = route.granted_s;
     record.customer_terms = candidate.customer_terms;
     record.billing_prefix = candidate.billing_prefix;
+    record.held = route.held;
     record.vendor_terms = candidate.terms;
     record.attempts[0].gateway = candidate.gateway;
     record
@@ -193,6 +202,25 @@ fn a_forwarded_call_costs_what_its_prefix_says_if_the_customer_is_believed() {
 }
 
 #[test]
+fn a_control_that_finds_a_call_ringing_holds_what_its_dearest_route_may_cost() {
+    let mut desk = Desk::routed("1", "0.60", "1.20");
+    let admit = desk.invite("10.1.0.1:5060", "44207");
+    let call = (admit, desk.ask(&admit).unwrap());
+    assert_eq!((call.1.granted_s, desk.reserved()), (50, money("1")));
+    desk.restarts_ringing(&call, 0);
+    assert_eq!(desk.reserved(), money("1"));
+    // Who rings first is not who answers.
+    desk.answers_by(&call, 1);
+    let record = CallRecord { ended_ms: NEVER, ..by(&call, 1, 0) };
+    let ask = Ask::Extend(link::ask::Extend { call: call.0.call, granted_s: 50, talked_s: 25 });
+    desk.office.handle_ask(desk.time, 0, &ask, || Some(record));
+    let said = desk.answers();
+    assert!(matches!(&said[..], [Answer::Extended(it)] if it.granted_s == 50), "{said:?}");
+    desk.ends_by(&call, 1, 50);
+    assert_eq!((desk.balance("customer"), desk.reserved()), ("0.00".into(), Money::ZERO));
+}
+
+#[test]
 fn a_prefix_has_seven_characters_at_most() {
     let mut desk = Desk::new("1");
     for (path, field) in
@@ -210,16 +238,19 @@ proptest! {
     fn calls_never_cost_more_than_there_is_whatever_route_they_take(
         rates in (1_u32..300, 1_u32..300),
         cents in 1_u32..300,
-        calls in prop::collection::vec((any::<bool>(), 0_u32..200, any::<bool>()), 1..8),
+        calls in prop::collection::vec((any::<bool>(), 0_u32..200, any::<bool>(), any::<bool>()), 1..8),
     ) {
         let rate = |hundredths: u32| format!("{}.{:02}", hundredths / 100, hundredths % 100);
         let mut desk = Desk::routed(&rate(cents), &rate(rates.0), &rate(rates.1));
         let mut talking = Vec::new();
-        for (second, seconds, answers) in calls {
+        for (second, seconds, answers, dies) in calls {
             let admit = desk.invite("10.1.0.1:5060", "44207");
             let Ok(route) = desk.ask(&admit) else { continue };
             let call = (admit, route);
             let place = usize::from(second && call.1.candidates_used > 1);
+            if dies {
+                desk.restarts_ringing(&call, 0);
+            }
             if answers {
                 desk.answers_by(&call, place);
             }

@@ -439,6 +439,7 @@ impl Switch {
         call.switches_left = route.switches_max;
         call.extend_at_s = route.extend_at_s;
         (call.record.granted_s, call.record.grace_s) = (route.granted_s, route.grace_s);
+        call.record.held = route.held;
         call.record.caller_billed = route.caller_billed;
         call.record.callee_billed = route.callee_billed;
         if let Some(reply) = self.settle_extensions(slot) {
