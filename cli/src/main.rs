@@ -68,6 +68,9 @@ enum Noun {
     /// Packages of minutes and money for a rent, and who has which.
     #[command(subcommand)]
     Package(command::package::Verb),
+    /// Whose numbers are.
+    #[command(subcommand)]
+    Number(command::number::Verb),
     /// Invoices and what sets them right.
     #[command(subcommand)]
     Invoice(command::invoice::Verb),
@@ -163,6 +166,7 @@ fn run(context: &Context, noun: Noun) -> Result<(), Failure> {
         Noun::Registration(verb) => command::registration::run(context, verb),
         Noun::Tariff(verb) => command::tariff::run(context, verb),
         Noun::Package(verb) => command::package::run(context, verb),
+        Noun::Number(verb) => command::number::run(context, verb),
         Noun::Invoice(verb) => command::invoice::run(context, verb),
         Noun::Route(verb) => command::route::run(context, verb),
         Noun::Call(verb) => command::call::run(context, verb),

@@ -9,6 +9,7 @@ mod day;
 mod dispute;
 mod firewall;
 mod invoice;
+mod number;
 mod package;
 mod quality;
 mod sheet;
@@ -43,6 +44,7 @@ pub use firewall::{
 };
 pub use invoice::{InvoiceRow, InvoiceShown};
 pub(crate) use invoice::{NewInvoice, NewInvoicePayment, NewNote, NewSending};
+pub use number::{NumberOwnerShown, NumberSectionShown};
 pub use package::{CoveredShown, PackageFigures, SubscriptionShown};
 pub use quality::{CallPaths, FiguresShown, MediaShown, OPINIONS, QualityShown, call_path};
 pub use sheet::{GenerateReport, LossShown, RateDifference, RemarkShown, SaleShown, SheetReport};

@@ -383,6 +383,18 @@ fn every_answer_is_what_the_document_says() {
         ),
         (
             "post",
+            "/number/section",
+            "/number/section",
+            json!({"name": "+390212345000-+390212345999", "account": "customer"}),
+        ),
+        (
+            "patch",
+            "/number/section/{name}",
+            "/number/section/390212345000-390212345999",
+            json!({"memo": "Milan"}),
+        ),
+        (
+            "post",
             "/invoice",
             "/invoice",
             json!({"account": "customer", "month": "2026-01", "area_digits": 3}),
@@ -411,6 +423,8 @@ fn every_answer_is_what_the_document_says() {
         ("/record/mapping", "m"),
         ("/package", "p"),
         ("/subscription", "s"),
+        ("/number/section", "390212345000-390212345999"),
+        ("/number/owner", "390212345678"),
         ("/invoice", "draft-1"),
         ("/firewall/geo", "it"),
         ("/firewall/code", "road"),
@@ -431,7 +445,8 @@ fn every_answer_is_what_the_document_says() {
         }
         let name = names.iter().find(|(noun, _)| pattern.starts_with(noun)).map_or("", |it| it.1);
         let list = if pattern.contains("trust") { "203.0.114.0%2F24" } else { "203.0.113.0%2F24" };
-        let real = pattern.replace("{name}", name).replace("{prefix}", list);
+        let real =
+            pattern.replace("{name}", name).replace("{number}", name).replace("{prefix}", list);
         let real = real.replace("{id}", "00000000000000010000000000000002");
         let real = match pattern {
             "/reports/{kind}" => "/reports/area?from=2023-11-14&to=2023-11-15&by=hour".to_owned(),

@@ -12,6 +12,7 @@ pub(crate) mod export;
 pub(crate) mod firewall;
 pub(crate) mod gateway;
 pub(crate) mod invoice;
+pub(crate) mod number;
 pub(crate) mod package;
 pub(crate) mod param;
 pub(crate) mod phone;

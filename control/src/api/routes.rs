@@ -22,18 +22,18 @@ use crate::shown::{
     CdrShown, CodeMade, CodeShown, CompareReport, CorrectedShown, DayShown, DeniedShown,
     DisputeReport, DrainShown, DriverCounter, DriverLimit, EventShown, GenerateReport,
     GeoRangeShown, GeoShown, HourShown, ImportEntryShown, ImportShown, ImportTaken, InvoiceRow,
-    InvoiceShown, LedgerShown, ListOf, MappingShown, PacketExplained, PageOf, ParameterChangeShown,
-    ParameterShown, PhoneShown, PresetShown, QualityShown, RangesTaken, RateDifference, RatesTaken,
-    RecordingShown, RegistrationShown, RerateShown, RouteExplained, RoutingShown, SheetReport,
-    SignatureShown, StatementShown, Status, SubscriptionShown, SuspensionShown, TalkerShown,
-    TariffShown, TrustedShown,
+    InvoiceShown, LedgerShown, ListOf, MappingShown, NumberOwnerShown, NumberSectionShown,
+    PacketExplained, PageOf, ParameterChangeShown, ParameterShown, PhoneShown, PresetShown,
+    QualityShown, RangesTaken, RateDifference, RatesTaken, RecordingShown, RegistrationShown,
+    RerateShown, RouteExplained, RoutingShown, SheetReport, SignatureShown, StatementShown, Status,
+    SubscriptionShown, SuspensionShown, TalkerShown, TariffShown, TrustedShown,
 };
 use crate::shown::{NewInvoice, NewInvoicePayment, NewNote, NewSending};
 use crate::state::OURS;
 use crate::state::entity::Phone;
 use crate::state::entity::{
-    Account, EntryRow, GeoHead, GeoRow, Mapping, Package, RateRow, RecordMapping, Right, Routing,
-    SheetMapping, Subscription, TariffHead, Trusted, User,
+    Account, EntryRow, GeoHead, GeoRow, Mapping, NumberSection, Package, RateRow, RecordMapping,
+    Right, Routing, SheetMapping, Subscription, TariffHead, Trusted, User,
 };
 
 /// Makes the schema of a type.
@@ -395,6 +395,26 @@ pub const ROUTES: &[Route] = &[
     ),
     look::<ListOf<SubscriptionShown>>("/account/{name}/subscription", "Those of an account"),
     delete("/subscription/{name}", "End it at once; nothing more is charged for it"),
+    asked::<PageOf<NumberSectionShown>>(
+        "/number/section",
+        "Which numbers are whose",
+        &["limit", "cursor", "account"],
+    ),
+    say::<NumberSectionShown>(
+        "post",
+        "/number/section",
+        "Say that numbers are an account's",
+        Takes::One(of::<NumberSection>),
+    ),
+    look::<NumberSectionShown>("/number/section/{name}", "One section"),
+    say::<NumberSectionShown>(
+        "patch",
+        "/number/section/{name}",
+        "Give a section to another account, or change what is noted",
+        Takes::Some(of::<NumberSection>),
+    ),
+    delete("/number/section/{name}", "Delete it: its numbers are nobody's"),
+    look::<NumberOwnerShown>("/number/owner/{number}", "Whose a number is"),
     pages::<MappingShown>("/gateway/mapping", "Customers' gateways"),
     say::<MappingShown>(
         "post",

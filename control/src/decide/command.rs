@@ -95,6 +95,7 @@ fn collection(path: &[&str]) -> Option<Kind> {
         ["record", "mapping"] => Some(Kind::Record),
         ["package"] => Some(Kind::Package),
         ["subscription"] => Some(Kind::Subscription),
+        ["number", "section"] => Some(Kind::NumberSection),
         _ => None,
     }
 }
@@ -175,6 +176,8 @@ impl Office {
             (Method::Post, ["account", name, "correction"]) => {
                 self.book_by_hand(time, who, EntryKind::Correction, name, body)
             }
+            (Method::Get, ["number", "section"]) => self.number_sections(time, command),
+            (Method::Get, ["number", "owner", number]) => self.owner_of_number(number),
             (Method::Get, ["account", name, "subscription"]) => self.subscriptions_of(name),
             (Method::Post, ["cdr", id, "correction"]) => {
                 let looked =
@@ -493,6 +496,7 @@ impl Office {
             Entity::Subscription(subscription) => {
                 shown::json(self.describe_subscription(&subscription))
             }
+            Entity::NumberSection(section) => self.describe_section(section),
             Entity::Import(import) => self.describe_import(import),
             Entity::Code(code) => self.describe_code(code),
             Entity::Geo(set) => self.describe_geo(time, set),

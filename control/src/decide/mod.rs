@@ -10,7 +10,7 @@
 //! ask beside this one: `admit` (with `caller` and `callee`), `register`, `answered`, `ended`; `digest` for
 //! who proves who he is, `suspend` for who fails too often, `jail` for who does so by SSH; `abuse` for who begins to call where it is dear; `illegal` and `challenged` for strangers in numbers; `upstream` for what we ask
 //! of vendors ourselves, `names` for where they are, and `departed` for those that were deleted; `keep_alive` for phones behind NAT; `fence` for who
-//! is where he may not be; `access` for who may want what; `command` (with `firewall`, `parameter`, `geo`, `import` and `opening`) for what operators want; `books` for money, and `package` for what is paid in advance; `explain` for why; `downward`
+//! is where he may not be; `access` for who may want what; `command` (with `firewall`, `parameter`, `geo`, `import` and `opening`) for what operators want; `books` for money, and `package` for what is paid in advance; `explain` for why; `number` for whose a number is; `downward`
 //! for what waits for a worker.
 
 mod abuse;
@@ -46,6 +46,7 @@ mod jail;
 mod keep_alive;
 mod load;
 mod names;
+mod number;
 pub(crate) mod opening;
 mod package;
 pub(crate) mod parameter;

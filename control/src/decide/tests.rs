@@ -28,6 +28,7 @@ mod invoices;
 mod jail;
 mod lost;
 mod names;
+mod numbers;
 mod openings;
 mod packages;
 mod parameters;

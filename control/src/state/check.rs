@@ -7,12 +7,16 @@ use serde_json::Value;
 
 use super::State;
 use super::derive::sources;
-use super::entity::{Account, Entity, Kind, Mapping, Phone, Subscription};
+use super::entity::{
+    Account, Entity, Kind, Mapping, NumberSection, Phone, Subscription, number_section,
+};
 use super::secret::{Password, Policy};
 use crate::Refusal;
 
 /// Phones that can be had.
 const PHONES_MAX: usize = 200_000;
+/// Number sections that can be had.
+const SECTIONS_MAX: usize = 200_000;
 /// Packages that can be had.
 const PACKAGES_MAX: usize = 10_000;
 /// Mappings of rate sheets that can be had, and of records: one or two for each vendor.
@@ -37,6 +41,10 @@ impl State {
         if is_mapping && self.documents(kind).count() >= SHEET_MAPPINGS_MAX {
             let detail = format!("{SHEET_MAPPINGS_MAX} {}s can be had", kind.name());
             return Err(Refusal::new(507, "too many mappings", detail));
+        }
+        if kind == Kind::NumberSection && self.sections.len() >= SECTIONS_MAX {
+            let detail = format!("{SECTIONS_MAX} number sections can be had");
+            return Err(Refusal::new(507, "too many number sections", detail));
         }
         if kind == Kind::Package && self.documents(kind).count() >= PACKAGES_MAX {
             let detail = format!("{PACKAGES_MAX} packages can be had");
@@ -96,6 +104,7 @@ impl State {
                 _ => Ok(()),
             },
             Entity::Subscription(new) => self.check_subscription(new),
+            Entity::NumberSection(new) => self.check_section(new),
             Entity::User(user) if !user.agent.is_empty() => {
                 let agent = self.account(&user.agent)?;
                 if agent.role == "agent" {
@@ -203,6 +212,21 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// The account exists, and no number of the section is in another one.
+    fn check_section(&self, new: &NumberSection) -> Result<(), Refusal> {
+        self.account(&new.account)?;
+        let section = number_section(&new.name)?;
+        match self.sections.overlapping(&section) {
+            Some((other, owner)) if *other != section => {
+                let owner = self.name_of(Kind::Account, *owner);
+                let detail =
+                    format!("name: {section} has numbers of {other}, which are {owner:?}'s");
+                Err(Refusal::new(409, "number taken", detail))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Nothing counts on the currency that it has.

@@ -85,7 +85,8 @@ impl State {
             | Kind::Sheet
             | Kind::Record
             | Kind::Package
-            | Kind::Subscription => {}
+            | Kind::Subscription
+            | Kind::NumberSection => {}
         }
     }
 

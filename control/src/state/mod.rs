@@ -26,6 +26,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use numbers::Sections;
 use rating::{Money, Tariff};
 use routing::{Limiter, Prefix, Rotation, RouteTable, RoutingGateway, SourceFault, SourceTable};
 use serde_json::Value;
@@ -36,7 +37,7 @@ use crate::resolve::Server;
 use crate::store::Booked;
 use binding::Bindings;
 use customer::Customers;
-use entity::{Account, Entity, HIDDEN, Kind, Package, Subscription};
+use entity::{Account, Entity, HIDDEN, Kind, Package, Subscription, number_section};
 use rate_rows::RateRows;
 
 /// What an account may spend, and has spent.
@@ -73,6 +74,8 @@ pub struct State {
     pub customers: Customers,
     /// Where phones can be reached.
     pub bindings: Bindings,
+    /// Which numbers are whose, by account id.
+    pub sections: Sections<u32>,
     /// Routing gateways by id.
     pub routings: HashMap<u32, RoutingGateway>,
     /// Where names of vendors lead, by the one spelling of the target.
@@ -289,6 +292,11 @@ impl State {
                 self.table_gone(entity.id());
             }
             Kind::Phone => self.customers.remove(entity.id()),
+            Kind::NumberSection => {
+                if let Ok(section) = number_section(entity.name()) {
+                    self.sections.remove(&section);
+                }
+            }
             Kind::Import => drop(self.imports.remove(&entity.id())),
             _ => self.rebuild(kind),
         }
@@ -310,6 +318,7 @@ impl State {
         let documents: Vec<Entity> = self.documents.values().cloned().collect();
         for entity in &documents {
             self.put_bounds(entity);
+            self.put_section(entity);
         }
         self.fence_of_all_changed();
     }
@@ -322,11 +331,24 @@ impl State {
         }
     }
 
+    /// Takes up whose numbers are in a section.
+    fn put_section(&mut self, entity: &Entity) {
+        let Entity::NumberSection(owned) = entity else { return };
+        let (Ok(section), Ok(account)) =
+            (number_section(&owned.name), self.account(&owned.account))
+        else {
+            return;
+        };
+        let account = account.id;
+        // It was looked at before: it overlaps none.
+        self.sections.put(section, account).ok();
+    }
+
     fn put(&mut self, entity: Entity) {
         let kind = entity.kind();
         self.put_bounds(&entity);
         match &entity {
-            // One changed rate must not cost the time of all tariffs, nor one phone that of all phones.
+            // One changed rate must not cost the time of all tariffs, nor one phone or section that of all.
             Entity::Tariff(head) => {
                 let name = head.name.clone();
                 self.table_changed(head);
@@ -337,6 +359,10 @@ impl State {
                 if let Some(customer) = self.build_phone(phone) {
                     self.customers.put(customer);
                 }
+                self.insert(entity);
+            }
+            Entity::NumberSection(_) => {
+                self.put_section(&entity);
                 self.insert(entity);
             }
             _ => {

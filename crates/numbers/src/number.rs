@@ -39,6 +39,9 @@ impl fmt::Display for NumberFault {
 impl std::error::Error for NumberFault {}
 
 impl Number {
+    /// Of no character, and before every other.
+    pub(crate) const NONE: Self = Self { bytes: [0; NUMBER_BYTES_MAX], length: 0 };
+
     /// The normal form of a URI's user part. `international` lists prefixes that mean `+`, like
     /// `00`; the longest that matches is dropped, if the number has no `+`.
     ///

@@ -7,6 +7,7 @@ mod account;
 mod fields;
 pub(crate) mod geo;
 mod mapping_gateway;
+mod number_section;
 mod package;
 mod phone;
 mod record_mapping;
@@ -29,6 +30,8 @@ pub use fields::{TransformRule, memo, parse};
 pub(crate) use fields::{money, optional_money};
 pub use geo::{Fencing, GeoHead, GeoRow};
 pub use mapping_gateway::Mapping;
+pub use number_section::NumberSection;
+pub(crate) use number_section::section as number_section;
 pub use package::{FailedMode, Package, Span, Subscription};
 pub(super) use phone::dialled;
 pub use phone::{Phone, Ring};
@@ -78,11 +81,13 @@ pub enum Kind {
     Package,
     /// That an account has a package.
     Subscription,
+    /// Numbers that an account owns.
+    NumberSection,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Account,
         Self::Tariff,
         Self::Mapping,
@@ -98,6 +103,7 @@ impl Kind {
         Self::Record,
         Self::Package,
         Self::Subscription,
+        Self::NumberSection,
     ];
 
     /// The word in messages and in the store.
@@ -119,17 +125,20 @@ impl Kind {
             Self::Record => "record mapping",
             Self::Package => "package",
             Self::Subscription => "subscription",
+            Self::NumberSection => "number section",
         }
     }
 
-    /// The one spelling of a document's name: networks have many, and two entries for one network
+    /// The one spelling of a document's name: networks and numbers have many, and two entries for one of them
     /// would outlive each other's removal.
     #[must_use]
     pub fn spelling(self, name: &str) -> Cow<'_, str> {
-        match (self, name.parse::<Prefix>()) {
-            (Self::Deny | Self::Trust, Ok(prefix)) => prefix.to_string().into(),
-            _ => name.into(),
-        }
+        let spelled = match self {
+            Self::Deny | Self::Trust => name.parse::<Prefix>().ok().map(|it| it.to_string()),
+            Self::NumberSection => number_section(name).ok().map(|it| it.to_string()),
+            _ => None,
+        };
+        spelled.map_or(name.into(), Cow::from)
     }
 
     /// The kind with this name.
@@ -172,6 +181,8 @@ pub enum Entity {
     Package(Package),
     /// See [`Subscription`].
     Subscription(Subscription),
+    /// See [`NumberSection`].
+    NumberSection(NumberSection),
 }
 
 impl Entity {
@@ -206,6 +217,11 @@ impl Entity {
             Kind::Record => Self::Record(Box::new(RecordMapping { id, ..parse(body)? })),
             Kind::Package => Self::Package(Package { id, ..parse(body)? }),
             Kind::Subscription => Self::Subscription(Subscription { id, ..parse(body)? }),
+            Kind::NumberSection => {
+                let section: NumberSection = parse(body)?;
+                let name = kind.spelling(&section.name).into_owned();
+                Self::NumberSection(NumberSection { id, name, ..section })
+            }
         };
         // Every field is written, so what is not read is not written either.
         let known = entity.body();
@@ -243,6 +259,7 @@ impl Entity {
             Self::Record(mapping) => mapping.check(),
             Self::Package(package) => package.check(),
             Self::Subscription(subscription) => subscription.check(),
+            Self::NumberSection(section) => section.check(),
         }
     }
 
@@ -265,6 +282,7 @@ impl Entity {
             Self::Record(_) => Kind::Record,
             Self::Package(_) => Kind::Package,
             Self::Subscription(_) => Kind::Subscription,
+            Self::NumberSection(_) => Kind::NumberSection,
         }
     }
 
@@ -287,6 +305,7 @@ impl Entity {
             Self::Record(one) => one.id,
             Self::Package(one) => one.id,
             Self::Subscription(one) => one.id,
+            Self::NumberSection(one) => one.id,
         }
     }
 
@@ -309,6 +328,7 @@ impl Entity {
             Self::Record(one) => &one.name,
             Self::Package(one) => &one.name,
             Self::Subscription(one) => &one.name,
+            Self::NumberSection(one) => &one.name,
         }
     }
 
@@ -331,6 +351,7 @@ impl Entity {
             Self::Record(one) => serde_json::to_value(one),
             Self::Package(one) => serde_json::to_value(one),
             Self::Subscription(one) => serde_json::to_value(one),
+            Self::NumberSection(one) => serde_json::to_value(one),
         };
         value.unwrap_or_default()
     }
@@ -346,6 +367,7 @@ impl Entity {
             Self::Sheet(mapping) => (&mapping.account, "", ""),
             Self::Record(mapping) => (&mapping.account, "", ""),
             Self::Subscription(subscription) => (&subscription.account, "", ""),
+            Self::NumberSection(section) => (&section.account, "", ""),
             Self::Account(account) => (&account.agent, &account.tariff, ""),
             Self::User(user) => (&user.agent, "", ""),
             _ => return false,
