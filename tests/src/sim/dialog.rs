@@ -7,7 +7,7 @@
 mod answers;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::keypad::{Keypad, Tones, signal};
@@ -423,7 +423,12 @@ impl Dialog {
 
     /// Words that nobody else says, and nobody twice.
     fn words_said(&self) -> String {
-        format!("word {} of {}", self.cseq, self.media.port())
+        // Who speaks, in a spelling that tells nobody where he is.
+        let speaker = match self.media.ip() {
+            IpAddr::V4(host) => u64::from(host.to_bits()) << 16 | u64::from(self.media.port()),
+            IpAddr::V6(_) => self.media.port().into(),
+        };
+        format!("word {} of {speaker}", self.cseq)
     }
 
     fn again(&mut self, now: Duration, wish: Wish, wait: Duration) {
