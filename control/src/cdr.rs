@@ -3,8 +3,10 @@
 //! A charge is a pure function of the record's durations, the prices frozen into it, and the rounding
 //! parameters; all of it is in the row, so it can be computed again to the same digit.
 
-use link::CallRecord;
+use std::net::SocketAddr;
+
 use link::record::{EndReason, EndedBy, NEVER};
+use link::{CallRecord, Endpoint};
 use rating::terms::WORDS;
 use rating::{Charge, Money, Origin, Terms};
 use serde_json::Value;
@@ -17,6 +19,8 @@ use crate::state::word::Recording;
 
 /// The shape of a stored record. It grows when a field goes or changes its meaning.
 pub const VERSION: u32 = 2;
+/// Most records have shorter texts.
+const TEXT_BYTES: usize = 4096;
 
 /// How a call is billed. The numbers are those shown to operators (C-28).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,19 +108,36 @@ pub struct Aggregate {
 /// `id` as text: 32 hexadecimal digits.
 #[must_use]
 pub fn id_text(id: [u64; 2]) -> String {
-    hexadecimal(&id)
-}
-
-/// Sixteen digits for each word. A record has 22 words of them.
-fn hexadecimal(words: &[u64]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let bytes = words.iter().flat_map(|word| word.to_be_bytes());
-    let mut text = vec![0; words.len() * 16];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+    let mut text = vec![0; 32];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(id.into_iter().flat_map(u64::to_be_bytes)) {
         pair.copy_from_slice(&[byte >> 4, byte & 0xf].map(|half| DIGITS[usize::from(half)]));
     }
     // Nothing else was written.
     String::from_utf8(text).unwrap_or_default()
+}
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// Decimal digits; every record has some, and the machinery of `fmt` is slow.
+fn push_number(text: &mut String, number: u32) {
+    if number >= 10 {
+        push_number(text, number / 10);
+    }
+    text.push(char::from(DIGITS[(number % 10) as usize]));
+}
+
+/// An address and port, as `fmt` writes them.
+fn endpoint_text(endpoint: &Endpoint) -> String {
+    let Some(SocketAddr::V4(address)) = endpoint.socket_address() else {
+        return format!("{endpoint:?}");
+    };
+    let mut text = String::with_capacity("255.255.255.255:65535".len());
+    for (octet, behind) in address.ip().octets().into_iter().zip("...:".chars()) {
+        push_number(&mut text, octet.into());
+        text.push(behind);
+    }
+    push_number(&mut text, address.port().into());
+    text
 }
 
 /// From [`id_text`].
@@ -233,7 +254,7 @@ impl Cdr {
     pub fn source(&self) -> String {
         match &self.aggregate {
             Some(aggregate) => aggregate.source.clone(),
-            None => format!("{:?}", self.record.facts.source),
+            None => endpoint_text(&self.record.facts.source),
         }
     }
 
@@ -253,11 +274,15 @@ impl Cdr {
     /// The same as the store keeps it.
     #[must_use]
     pub fn text(&self) -> String {
-        // Nothing in it is a map whose keys are no text, and nothing else can fail.
-        serde_json::to_string(&self.shown()).unwrap_or_default()
+        let mut text = Vec::with_capacity(TEXT_BYTES);
+        match serde_json::to_writer(&mut text, &self.shown()) {
+            Ok(()) => String::from_utf8(text).unwrap_or_default(),
+            // Nothing in it is a map whose keys are no text, and nothing else can fail.
+            Err(_) => String::new(),
+        }
     }
 
-    fn shown(&self) -> CdrShown {
+    fn shown(&self) -> CdrShown<'_> {
         let record = &self.record;
         let stamp = |ms: u32| came(ms).map(|ms| Moment::at(record.started_us + ms * 1000));
         let last = record.attempts().last();
@@ -267,21 +292,21 @@ impl Cdr {
             id: id_text(record.id),
             billing_mode: self.billing_mode.name(),
             billing_mode_code: self.billing_mode as i8,
-            gateway: self.gateway.clone(),
-            vendor_gateway: self.vendor_gateway.clone(),
-            account: self.account.clone(),
-            vendor_account: self.vendor_account.clone(),
+            gateway: (&self.gateway).into(),
+            vendor_gateway: (&self.vendor_gateway).into(),
+            account: (&self.account).into(),
+            vendor_account: (&self.vendor_account).into(),
             calls: self.aggregate.as_ref().map_or(1, |aggregate| aggregate.calls),
             source: self.source(),
-            caller: record.facts.caller.to_text().into_owned(),
-            callee: record.facts.callee.to_text().into_owned(),
-            caller_billed: record.caller_billed.to_text().into_owned(),
-            callee_billed: record.callee_billed.to_text().into_owned(),
-            caller_sent: record.caller_sent.to_text().into_owned(),
-            callee_sent: record.callee_sent.to_text().into_owned(),
-            billing_prefix: record.billing_prefix.to_text().into_owned(),
-            call_id: record.facts.call_id.to_text().into_owned(),
-            user_agent: record.facts.user_agent.to_text().into_owned(),
+            caller: record.facts.caller.to_text(),
+            callee: record.facts.callee.to_text(),
+            caller_billed: record.caller_billed.to_text(),
+            callee_billed: record.callee_billed.to_text(),
+            caller_sent: record.caller_sent.to_text(),
+            callee_sent: record.callee_sent.to_text(),
+            billing_prefix: record.billing_prefix.to_text(),
+            call_id: record.facts.call_id.to_text(),
+            user_agent: record.facts.user_agent.to_text(),
             started: Moment::at(record.started_us),
             ringing: stamp(record.ringing_ms),
             answered: stamp(record.answered_ms),
@@ -301,8 +326,8 @@ impl Cdr {
             tax: self.customer_charge.tax.into(),
             package_s: self.cover.iter().map(Covered::seconds).sum(),
             package_charge: self.package_charge().into(),
-            packages: self.covered.clone(),
-            agent: self.agent.map(|_| self.agent_account.clone()),
+            packages: (&self.covered).into(),
+            agent: self.agent.map(|_| self.agent_account.as_str().into()),
             agent_charge: self.agent.and_then(|it| it.terms).map(|_| self.agent_charge.into()),
             agent_income: self.agent_income.into(),
             agent_rate: self.agent.and_then(|it| it.terms).as_ref().map(rate_text),
@@ -319,7 +344,7 @@ impl Cdr {
             uncommitted: record.uncommitted == 1,
             recording: Recording::from_bits(record.recorded).name(),
             media: media(record),
-            attempts: self.attempts.clone(),
+            attempts: (&self.attempts).into(),
             corrections: Vec::new(),
             complete: None,
         }
@@ -331,18 +356,32 @@ fn cause(cause: u8) -> Option<u8> {
     (cause != 0).then_some(cause)
 }
 
-/// All that a charge depends on but the duration, as [`Terms::from_words`] reads it.
+/// All that a charge depends on but the duration, as [`Terms::from_words`] reads it: words of hexadecimal digits with dots
+/// between them, and nothing for none.
 #[must_use]
 pub fn words_text(words: &[u64; WORDS]) -> String {
-    hexadecimal(words)
+    let mut text = String::with_capacity(WORDS * 17);
+    for (at, word) in words.iter().enumerate() {
+        if at > 0 {
+            text.push('.');
+        }
+        let digits = (u64::BITS - word.leading_zeros()).div_ceil(4);
+        let digit = |place: u32| char::from(DIGITS[(word >> (4 * place) & 0xf) as usize]);
+        text.extend((0..digits).rev().map(digit));
+    }
+    text
 }
 
 /// From [`words_text`].
 #[must_use]
 pub fn terms_from_text(text: &str) -> Option<Terms> {
     let mut words = [0; WORDS];
+    let mut parts = text.split('.');
+    // Records of before had sixteen digits for each word, and no dots.
+    let has_dots = text.contains('.');
     for (at, word) in words.iter_mut().enumerate() {
-        *word = u64::from_str_radix(text.get(at * 16..at * 16 + 16)?, 16).ok()?;
+        let digits = if has_dots { parts.next()? } else { text.get(at * 16..at * 16 + 16)? };
+        *word = if digits.is_empty() { 0 } else { u64::from_str_radix(digits, 16).ok()? };
     }
     Terms::from_words(&words)
 }
@@ -350,7 +389,11 @@ pub fn terms_from_text(text: &str) -> Option<Terms> {
 /// `rate/unit`.
 #[must_use]
 pub fn rate_text(terms: &Terms) -> String {
-    format!("{}/{}s", terms.price.rate, terms.price.unit_s)
+    let mut text = terms.price.rate.to_string();
+    text.push('/');
+    push_number(&mut text, terms.price.unit_s);
+    text.push('s');
+    text
 }
 
 fn price_text(words: &[u64; WORDS]) -> Option<String> {
@@ -502,12 +545,27 @@ mod tests {
         cdr.rate().unwrap();
         let row = cdr.describe();
         let text = row["terms"].as_str().unwrap();
-        let words: Vec<u64> =
-            (0..WORDS).map(|at| u64::from_str_radix(&text[at * 16..][..16], 16).unwrap()).collect();
-        let terms = Terms::from_words(&words.try_into().unwrap()).unwrap();
-        assert_eq!(terms_from_text(text), Some(terms));
+        let terms = terms_from_text(text).unwrap();
+        // As records of before have them.
+        let whole: String = terms.to_words().iter().map(|word| format!("{word:016x}")).collect();
+        assert_eq!(terms_from_text(&whole), Some(terms));
+        for wrong in ["", "1.2", "x.........", &whole[1..]] {
+            assert_eq!(terms_from_text(wrong), None, "{wrong}");
+        }
         let again = terms.charge(row["charged_ms"].as_u64().unwrap()).unwrap();
         assert_eq!(again, cdr.customer_charge);
+    }
+
+    #[test]
+    fn addresses_and_words_are_written_as_fmt_writes_them() {
+        for text in ["0.0.0.0:0", "10.1.20.255:65535", "[2001:db8::1]:5060"] {
+            let endpoint = Endpoint::from(text.parse::<SocketAddr>().unwrap());
+            assert_eq!(endpoint_text(&endpoint), text);
+        }
+        assert_eq!(endpoint_text(&Endpoint::NONE), "none");
+        let words = [0, 1, 0x10, 0xabc, u64::MAX, 0, 0, 0, 0, 5];
+        assert_eq!(words_text(&words), ".1.10.abc.ffffffffffffffff.....5");
+        assert_eq!(id_text([0xa, u64::MAX]), "000000000000000affffffffffffffff");
     }
 
     #[test]

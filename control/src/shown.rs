@@ -14,6 +14,7 @@ mod package;
 mod quality;
 mod sheet;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -56,11 +57,12 @@ pub fn json(shown: impl Serialize) -> Value {
 
 /// An exact amount, as text so that no reader makes a float of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decimal(String);
+pub struct Decimal(Cow<'static, str>);
 
 impl From<Money> for Decimal {
     fn from(money: Money) -> Self {
-        Self(money.to_string())
+        // Most amounts of most records.
+        if money == Money::ZERO { Self("0.00".into()) } else { Self(money.to_string().into()) }
     }
 }
 
@@ -83,7 +85,7 @@ macro_rules! text_of_format {
                 true
             }
 
-            fn schema_name() -> std::borrow::Cow<'static, str> {
+            fn schema_name() -> Cow<'static, str> {
                 stringify!($kind).into()
             }
 
@@ -521,7 +523,7 @@ pub struct CallShown {
 
 /// A call's record.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct CdrShown {
+pub struct CdrShown<'a> {
     /// The shape of what follows; records of before there was one have none.
     pub version: u32,
     /// 32 hexadecimal digits.
@@ -531,36 +533,36 @@ pub struct CdrShown {
     /// The number shown to operators.
     pub billing_mode_code: i8,
     /// The mapping gateway or calling phone at the time.
-    pub gateway: String,
+    pub gateway: Cow<'a, str>,
     /// The last tried routing gateway or called phone at the time.
-    pub vendor_gateway: String,
+    pub vendor_gateway: Cow<'a, str>,
     /// Who pays, by the name at the time.
-    pub account: String,
+    pub account: Cow<'a, str>,
     /// Who is paid, by the name at the time.
-    pub vendor_account: String,
+    pub vendor_account: Cow<'a, str>,
     /// Calls that the row stands for.
     pub calls: u64,
     /// Whence it came.
     pub source: String,
     /// Caller as received.
-    pub caller: String,
+    pub caller: Cow<'a, str>,
     /// Callee as received.
-    pub callee: String,
+    pub callee: Cow<'a, str>,
     /// Caller as billed.
-    pub caller_billed: String,
+    pub caller_billed: Cow<'a, str>,
     /// Callee as billed.
-    pub callee_billed: String,
+    pub callee_billed: Cow<'a, str>,
     /// What the rate was looked up by before the callee as billed: the route's `billing_prefix`, the account's
     /// `forward_prefix`.
-    pub billing_prefix: String,
+    pub billing_prefix: Cow<'a, str>,
     /// Caller as sent to the vendor.
-    pub caller_sent: String,
+    pub caller_sent: Cow<'a, str>,
     /// Callee as sent to the vendor.
-    pub callee_sent: String,
+    pub callee_sent: Cow<'a, str>,
     /// Call-ID of the caller's side.
-    pub call_id: String,
+    pub call_id: Cow<'a, str>,
     /// User-Agent of the caller's side.
-    pub user_agent: String,
+    pub user_agent: Cow<'a, str>,
     /// The INVITE came.
     pub started: Moment,
     /// The first 18x.
@@ -600,9 +602,9 @@ pub struct CdrShown {
     /// What packages paid for them of their amounts.
     pub package_charge: Decimal,
     /// Which paid for what.
-    pub packages: Vec<CoveredShown>,
+    pub packages: Cow<'a, [CoveredShown]>,
     /// The agent who earns on it, by the name at the time.
-    pub agent: Option<String>,
+    pub agent: Option<Cow<'a, str>>,
     /// What the call costs him; null: his tariff has no rate for it.
     pub agent_charge: Option<Decimal>,
     /// What he earns: the customer's charge less that.
@@ -636,7 +638,7 @@ pub struct CdrShown {
     /// What was relayed.
     pub media: MediaShown,
     /// Gateways tried, in order.
-    pub attempts: Vec<AttemptShown>,
+    pub attempts: Cow<'a, [AttemptShown]>,
     /// What was set right since it ended, the first first; the charges and taxes above are those after the last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub corrections: Vec<CorrectionShown>,

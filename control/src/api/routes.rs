@@ -468,7 +468,7 @@ pub const ROUTES: &[Route] = &[
     look::<CallShown>("/call/{id}", "One running call"),
     operate(delete("/call/{id}", "Hang a call up")),
     pages::<QualityShown>("/quality", "What media of ended calls were like, by gateway"),
-    asked::<PageOf<CdrShown>>(
+    asked::<PageOf<CdrShown<'static>>>(
         "/cdr",
         "Call records, newest first: those that go on, then by their end",
         &[
@@ -537,7 +537,7 @@ pub const ROUTES: &[Route] = &[
         Takes::Nothing,
     ),
     delete("/cdr/day/{day}", "Delete the file of an archived day; what it adds up to stays"),
-    asked::<CdrShown>("/cdr/{id}", "One call record", &["archive"]),
+    asked::<CdrShown<'static>>("/cdr/{id}", "One call record", &["archive"]),
     Route {
         right: Right::Correct,
         ..say::<CorrectedShown>(

@@ -171,7 +171,7 @@ impl Side {
 /// Whether a table of these days has the end of this record.
 pub(super) fn has(db: &Connection, days: &[u32], id: &str) -> Result<bool, rusqlite::Error> {
     for day in days {
-        let query = format!("SELECT 1 FROM cdr_{day} WHERE id = ?1");
+        let query = ["SELECT 1 FROM cdr_", &day.to_string(), " WHERE id = ?1"].concat();
         let found: Option<i64> =
             db.prepare_cached(&query)?.query_row([id], |row| row.get(0)).optional()?;
         if found.is_some() {
@@ -193,10 +193,8 @@ pub(super) fn put_start(db: &Connection, days: &[u32], cdr: &Cdr) -> Result<(), 
     if has(db, since_start(cdr, days), &id)? {
         return Ok(());
     }
-    let sql = format!(
-        "INSERT OR IGNORE INTO cdr (complete, ended_ms, started_us, id, {COLUMNS})
-         VALUES (0, NULL, ?2, ?3, {VALUES})"
-    );
+    let into = "INSERT OR IGNORE INTO cdr (complete, ended_ms, started_us, id, ";
+    let sql = [into, COLUMNS, ") VALUES (0, NULL, ?2, ?3, ", VALUES, ")"].concat();
     // Who reads it makes its text of the image.
     write(db, &sql, cdr, &id, "")?;
     let cover = (!cdr.cover.is_empty()).then(|| serde_json::to_string(&cdr.cover));
@@ -225,10 +223,9 @@ pub(super) fn put_end(
     let others: Vec<u32> =
         since_start(cdr, days).iter().copied().filter(|other| *other != day).collect();
     if !has(db, &others, &id)? {
-        let sql = format!(
-            "INSERT OR IGNORE INTO cdr_{day} (ended_us, started_us, id, {COLUMNS})
-             VALUES (?1, ?2, ?3, {VALUES})"
-        );
+        let (into, day) = ("INSERT OR IGNORE INTO cdr_", day.to_string());
+        let places = " (ended_us, started_us, id, ";
+        let sql = [into, &day, places, COLUMNS, ") VALUES (?1, ?2, ?3, ", VALUES, ")"].concat();
         write(db, &sql, cdr, &id, &cdr.text())?;
     }
     for sql in ["DELETE FROM cdr WHERE id = ?1", "DELETE FROM opened WHERE id = ?1"] {
