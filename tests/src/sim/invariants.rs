@@ -288,7 +288,9 @@ fn charged(world: &World<'_>, cdr: &Cdr) -> Result<(), String> {
     let hold_ms = match cdr.record.end_reason() {
         EndReason::DurationLimit => cdr.hold_ms() / 1000 * 1000,
         // Its end came while nobody was there to end it where its money did.
-        _ if world.frozen && cdr.record.granted_s > 0 => {
+        reason
+            if (world.frozen || reason == EndReason::MachineLost) && cdr.record.granted_s > 0 =>
+        {
             cdr.hold_ms().min(u64::from(cdr.record.granted_s + cdr.record.grace_s) * 1000)
         }
         _ => cdr.hold_ms(),
