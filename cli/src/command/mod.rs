@@ -135,11 +135,12 @@ impl Fields {
     }
 }
 
-/// `44=0044` as a transform rule; `44=` removes the prefix.
+/// `44=0044` as a transform rule; `44=` removes the prefix, `~^0(.*)$=39$1` is a regular expression.
 fn rules(texts: &[String]) -> Result<Option<Value>, Failure> {
     let rule = |text: &String| {
+        // An expression can have an equals sign, a target cannot.
         let (original, target) = text
-            .split_once('=')
+            .rsplit_once('=')
             .ok_or_else(|| format!("a rule is ORIGINAL=TARGET, like 0044=44; not {text:?}"))?;
         Ok(serde_json::json!({ "original": original, "target": target }))
     };
@@ -215,6 +216,8 @@ mod tests {
     #[test]
     fn a_rule_without_an_equals_sign_is_refused() {
         assert!(rules(&["0044".into()]).is_err());
+        let rule = rules(&["~^0(?:0|=)(.*)$=$1".into()]).unwrap().unwrap();
+        assert_eq!(rule[0], serde_json::json!({"original": "~^0(?:0|=)(.*)$", "target": "$1"}));
         assert_eq!(rules(&[]).unwrap(), None);
     }
 }

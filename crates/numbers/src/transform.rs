@@ -1,13 +1,25 @@
 //! Transform rules: `original → target`, the longest original wins.
 //!
-//! In *original*: digits, `#` and letters match themselves, `?` exactly one character, `*` any rest (only
+//! A rule is one of two kinds. In the *original* of the first: digits, `#` and letters match themselves, `?` exactly one character, `*` any rest (only
 //! as the last or the only character), `\*` and `\?` are literals. The rest after the matched prefix
 //! is kept. In *target*: literal text; `*` stands for what `*` matched, the n-th `?` for what the n-th
 //! `?` matched; an empty target removes the prefix.
+//!
+//! The original of the second is `~` and a regular expression (RE2 syntax, of ASCII, linear in the number): what it finds first
+//! is replaced, wherever it stands and unless `^` and `$` say otherwise. In its target `$0` is all that was found, `$1` to `$9`
+//! what its groups have. An expression fixes no characters, so it is asked behind every rule of the first kind that does.
 
 use std::fmt;
 
+use regex::bytes::{Regex, RegexBuilder};
+
 use crate::Number;
+
+/// Before the original of a rule of the second kind.
+pub const EXPRESSION: char = '~';
+
+/// What an expression may take as a program, and its searches as memory, each in bytes.
+const EXPRESSION_BYTES: usize = 1 << 17;
 
 /// One character of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,15 +29,25 @@ enum Piece {
     Rest,
 }
 
+/// One character of what an expression's find becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Literal(u8),
+    Group(usize),
+}
+
 /// One rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
-    original: Vec<Piece>,
-    target: Vec<Piece>,
+#[derive(Clone, Debug)]
+pub struct Rule(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Pattern { original: Vec<Piece>, target: Vec<Piece> },
+    Expression { original: Regex, target: Vec<Part> },
 }
 
 /// Why text is no rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuleFault {
     /// `*` stands before the end of the original.
     RestNotLast,
@@ -35,6 +57,12 @@ pub enum RuleFault {
     Unmatched,
     /// A character that no number has.
     BadCharacter,
+    /// What is no regular expression, or too large a one, and why.
+    Expression(String),
+    /// `$` and no digit behind it.
+    LoneDollar,
+    /// The target names a group that the expression does not have.
+    NoGroup,
 }
 
 impl fmt::Display for RuleFault {
@@ -44,6 +72,11 @@ impl fmt::Display for RuleFault {
             Self::LoneBackslash => "a backslash escapes `*` or `?`",
             Self::Unmatched => "the target uses a `?` or `*` that the original does not have",
             Self::BadCharacter => "a character that numbers do not have",
+            Self::Expression(why) => why,
+            Self::LoneDollar => {
+                "in the target of an expression `$` stands before the digit of a group"
+            }
+            Self::NoGroup => "the target names a group that the expression does not have",
         })
     }
 }
@@ -74,6 +107,9 @@ impl Rule {
     /// # Errors
     /// When a character, an escape or a reference makes no sense.
     pub fn new(original: &str, target: &str) -> Result<Self, RuleFault> {
+        if let Some(expression) = original.strip_prefix(EXPRESSION) {
+            return Self::expression(expression, target);
+        }
         let (original, target) = (pieces(original)?, pieces(target)?);
         let count = |pieces: &[Piece], wanted| pieces.iter().filter(|p| **p == wanted).count();
         let rest_at = original.iter().position(|piece| *piece == Piece::Rest);
@@ -85,45 +121,108 @@ impl Rule {
         {
             return Err(RuleFault::Unmatched);
         }
-        Ok(Self { original, target })
+        Ok(Self(Kind::Pattern { original, target }))
+    }
+
+    fn expression(original: &str, target: &str) -> Result<Self, RuleFault> {
+        let mut builder = RegexBuilder::new(original);
+        builder.unicode(false).size_limit(EXPRESSION_BYTES).dfa_size_limit(EXPRESSION_BYTES);
+        let original = builder.build().map_err(|fault| RuleFault::Expression(said(&fault)))?;
+        let mut parts = Vec::new();
+        let mut bytes = target.bytes();
+        while let Some(byte) = bytes.next() {
+            parts.push(match byte {
+                b'$' => match bytes.next() {
+                    Some(digit @ b'0'..=b'9') => Part::Group(usize::from(digit - b'0')),
+                    _ => return Err(RuleFault::LoneDollar),
+                },
+                byte if byte.is_ascii_alphanumeric() || b"#*".contains(&byte) => {
+                    Part::Literal(byte)
+                }
+                _ => return Err(RuleFault::BadCharacter),
+            });
+        }
+        let has =
+            |part: &Part| !matches!(part, Part::Group(group) if *group >= original.captures_len());
+        if !parts.iter().all(has) {
+            return Err(RuleFault::NoGroup);
+        }
+        Ok(Self(Kind::Expression { original, target: parts }))
     }
 
     /// How many characters the original fixes: literals and `?`.
     fn weight(&self) -> usize {
-        self.original.iter().filter(|piece| **piece != Piece::Rest).count()
+        match &self.0 {
+            Kind::Pattern { original, .. } => {
+                original.iter().filter(|piece| **piece != Piece::Rest).count()
+            }
+            Kind::Expression { .. } => 0,
+        }
     }
 
     /// The new number, if the rule matches. Text that is no number any more is given as it is.
     fn apply(&self, number: &str) -> Option<String> {
-        let bytes = number.as_bytes();
-        let mut wild = Vec::new();
-        let mut at = 0;
-        let mut rest = None;
-        for piece in &self.original {
-            match piece {
-                Piece::Literal(literal) if bytes.get(at) == Some(literal) => at += 1,
-                Piece::Literal(_) => return None,
-                Piece::One => {
-                    wild.push(*bytes.get(at)?);
-                    at += 1;
-                }
-                Piece::Rest => rest = number.get(at..),
-            }
+        match &self.0 {
+            Kind::Pattern { original, target } => transformed(original, target, number),
+            Kind::Expression { original, target } => replaced(original, target, number),
         }
-        let mut out = String::new();
-        let mut wild = wild.into_iter();
-        for piece in &self.target {
-            match piece {
-                Piece::Literal(literal) => out.push(char::from(*literal)),
-                Piece::One => out.extend(wild.next().map(char::from)),
-                Piece::Rest => out.push_str(rest.unwrap_or_default()),
-            }
-        }
-        if rest.is_none() {
-            out.push_str(number.get(at..)?);
-        }
-        Some(out)
     }
+}
+
+fn transformed(original: &[Piece], target: &[Piece], number: &str) -> Option<String> {
+    let bytes = number.as_bytes();
+    let mut wild = Vec::new();
+    let mut at = 0;
+    let mut rest = None;
+    for piece in original {
+        match piece {
+            Piece::Literal(literal) if bytes.get(at) == Some(literal) => at += 1,
+            Piece::Literal(_) => return None,
+            Piece::One => {
+                wild.push(*bytes.get(at)?);
+                at += 1;
+            }
+            Piece::Rest => rest = number.get(at..),
+        }
+    }
+    let mut out = String::new();
+    let mut wild = wild.into_iter();
+    for piece in target {
+        match piece {
+            Piece::Literal(literal) => out.push(char::from(*literal)),
+            Piece::One => out.extend(wild.next().map(char::from)),
+            Piece::Rest => out.push_str(rest.unwrap_or_default()),
+        }
+    }
+    if rest.is_none() {
+        out.push_str(number.get(at..)?);
+    }
+    Some(out)
+}
+
+fn replaced(original: &Regex, target: &[Part], number: &str) -> Option<String> {
+    let found = original.captures(number.as_bytes())?;
+    let whole = found.get(0)?;
+    let mut out = number.get(..whole.start())?.to_owned();
+    for part in target {
+        match part {
+            Part::Literal(literal) => out.push(char::from(*literal)),
+            // A group that took no part has nothing.
+            Part::Group(group) => {
+                let part = found.get(*group).and_then(|group| number.get(group.range()));
+                out.push_str(part.unwrap_or_default());
+            }
+        }
+    }
+    out.push_str(number.get(whole.end()..)?);
+    Some(out)
+}
+
+/// In one line, without the picture.
+fn said(fault: &regex::Error) -> String {
+    let whole = fault.to_string();
+    let last = whole.lines().last().unwrap_or_default();
+    format!("no regular expression: {}", last.strip_prefix("error: ").unwrap_or(last))
 }
 
 /// Rules of one level, longest original first, ties by position.
@@ -192,10 +291,53 @@ mod tests {
 
     #[test]
     fn a_rule_that_makes_no_sense_is_refused_at_entry() {
-        assert_eq!(Rule::new("4*4", "1"), Err(RuleFault::RestNotLast));
-        assert_eq!(Rule::new("4", "?"), Err(RuleFault::Unmatched));
-        assert_eq!(Rule::new("4", "*"), Err(RuleFault::Unmatched));
-        assert_eq!(Rule::new("4\\", "1"), Err(RuleFault::LoneBackslash));
-        assert_eq!(Rule::new("4 4", "1"), Err(RuleFault::BadCharacter));
+        let fault = |original: &str, target: &str| Rule::new(original, target).unwrap_err();
+        assert_eq!(fault("4*4", "1"), RuleFault::RestNotLast);
+        assert_eq!(fault("4", "?"), RuleFault::Unmatched);
+        assert_eq!(fault("4", "*"), RuleFault::Unmatched);
+        assert_eq!(fault("4\\", "1"), RuleFault::LoneBackslash);
+        assert_eq!(fault("4 4", "1"), RuleFault::BadCharacter);
+    }
+
+    #[test]
+    fn groups_of_an_expression_rewrite_a_number() {
+        for (original, target, number, expected) in [
+            (r"~^00(\d+)$", "$1", "00441234", "441234"),
+            (r"~^0([1-9]\d*)$", "39$1", "0212345", "39212345"),
+            (r"~^0([1-9]\d*)$", "39$1", "00212345", "00212345"),
+            (r"~(\d{3})(\d{3})", "$2$1", "123456789", "456123789"),
+            (r"~^1(\d{10})$", "$1", "12125550100", "2125550100"),
+            (r"~#", "", "99#441#2", "99441#2"),
+            (r"~^(?:44|(39))", "x$1", "442", "x2"),
+            (r"~^\d+", "$0$0", "12", "1212"),
+            (r"~^$", "1", "12", "12"),
+        ] {
+            let found = changed(&[(original, target)], number);
+            assert_eq!(found.as_deref(), Some(expected), "{original} of {number}");
+        }
+        assert_eq!(changed(&[(r"~^\d+$", "")], "44"), None, "nothing is left");
+        let long = "1".repeat(20);
+        assert_eq!(changed(&[(r"~^\d+$", "$0$0")], &long), None, "too long for a number");
+    }
+
+    #[test]
+    fn an_expression_is_asked_behind_what_fixes_characters_and_before_what_comes_later() {
+        let rules = [("~^4", "1"), ("*", "9*"), ("44", "2"), ("~^5", "3")];
+        assert_eq!(changed(&rules, "441").as_deref(), Some("21"));
+        assert_eq!(changed(&rules, "401").as_deref(), Some("101"));
+        assert_eq!(changed(&rules, "501").as_deref(), Some("9501"));
+    }
+
+    #[test]
+    fn a_bad_expression_is_refused_at_entry() {
+        let fault =
+            |original: &str, target: &str| Rule::new(&format!("~{original}"), target).unwrap_err();
+        for original in ["(", "[", "a{2000}{2000}", "(?P<n", r"\p{Greek}", "(a)\\1"] {
+            assert!(matches!(fault(original, ""), RuleFault::Expression(_)), "{original}");
+        }
+        assert_eq!(fault("(4)", "$2"), RuleFault::NoGroup);
+        assert_eq!(fault("(4)", "$"), RuleFault::LoneDollar);
+        assert_eq!(fault("(4)", "$x"), RuleFault::LoneDollar);
+        assert_eq!(fault("(4)", "4 4"), RuleFault::BadCharacter);
     }
 }

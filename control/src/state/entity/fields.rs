@@ -1,6 +1,6 @@
 //! Fields that several documents have: how they are read, and what they cannot be.
 
-use numbers::transform::Rule;
+use numbers::transform::{EXPRESSION, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,6 +14,8 @@ const MEMO_CHARS_MAX: usize = 256;
 const RULES_MAX: usize = 1_000;
 /// The longest number, every character escaped.
 const RULE_CHARS_MAX: usize = 64;
+/// What an expression may be as text; as a program it has another limit.
+const EXPRESSION_CHARS_MAX: usize = 256;
 /// A record has room for two.
 const BILLING_PREFIX_CHARS_MAX: usize = 7;
 /// What the workers are told of names and passwords.
@@ -23,9 +25,9 @@ pub(super) const TEXT_BYTES_MAX: usize = 62;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransformRule {
-    /// What the number begins with.
+    /// What the number begins with; behind a `~`, a regular expression of what is replaced.
     pub original: String,
-    /// What it begins with afterwards.
+    /// What it begins with afterwards, or what is put in its place; `$1` is the first group of an expression.
     #[serde(default)]
     pub target: String,
 }
@@ -154,9 +156,13 @@ pub(super) fn billing_prefix(field: &str, text: &str) -> Result<(), Refusal> {
 pub(super) fn rules(field: &str, rules: &[TransformRule]) -> Result<(), Refusal> {
     bounded(field, rules.len(), RULES_MAX)?;
     for TransformRule { original, target } in rules {
-        if original.len().max(target.len()) > RULE_CHARS_MAX {
-            let what =
-                format!("{field}: a rule has up to {RULE_CHARS_MAX} characters on each side");
+        let is_expression = original.starts_with(EXPRESSION);
+        let max = if is_expression { EXPRESSION_CHARS_MAX } else { RULE_CHARS_MAX };
+        if original.len() > max || target.len() > RULE_CHARS_MAX {
+            let what = format!(
+                "{field}: an original has up to {RULE_CHARS_MAX} characters, an expression \
+                 {EXPRESSION_CHARS_MAX}, a target {RULE_CHARS_MAX}"
+            );
             return Err(Refusal::invalid(what));
         }
         Rule::new(original, target).map_err(|fault| {
