@@ -12,6 +12,7 @@ mod invoice;
 mod number;
 mod package;
 mod quality;
+mod route;
 mod sheet;
 
 use std::borrow::Cow;
@@ -48,6 +49,7 @@ pub(crate) use invoice::{NewInvoice, NewInvoicePayment, NewNote, NewSending};
 pub use number::{NumberOwnerShown, NumberSectionShown};
 pub use package::{CoveredShown, PackageFigures, SubscriptionShown};
 pub use quality::{CallPaths, FiguresShown, MediaShown, OPINIONS, QualityShown, call_path};
+pub use route::{Considered, RouteExplained};
 pub use sheet::{GenerateReport, LossShown, RateDifference, RemarkShown, SaleShown, SheetReport};
 
 /// An answer as JSON.
@@ -439,44 +441,6 @@ pub struct BindingShown {
 pub struct RatesTaken {
     /// How many.
     pub rates: usize,
-}
-
-/// One gateway that a call may try, or why not.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Considered {
-    /// Its place; null if it is not tried.
-    pub order: Option<usize>,
-    /// The vendor's gateway, or the phone.
-    pub gateway: String,
-    /// How many digits of the callee its prefix matched.
-    pub prefix_digits: usize,
-    /// `rate/unit`; null without a price.
-    pub price: Option<String>,
-    /// `rate/unit` of the customer by this route; null where it does not go by routes.
-    pub customer_price: Option<String>,
-    /// The callee as sent there.
-    pub callee_sent: Option<String>,
-    /// The contact of the phone that rings.
-    pub contact: Option<String>,
-    /// Why it is not tried.
-    pub excluded: Option<String>,
-}
-
-/// What a call would try.
-#[derive(Debug, Default, Serialize, JsonSchema)]
-pub struct RouteExplained {
-    /// Whether the call passes.
-    pub admitted: bool,
-    /// Why not.
-    pub reason: Option<String>,
-    /// The callee after all rules.
-    pub callee: Option<String>,
-    /// The caller after all rules.
-    pub caller: Option<String>,
-    /// `rate/unit` of the customer; null where it goes by routes.
-    pub customer_price: Option<String>,
-    /// In order of the search, the excluded ones last.
-    pub items: Vec<Considered>,
 }
 
 /// A running call.
