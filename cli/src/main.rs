@@ -68,7 +68,7 @@ enum Noun {
     /// Packages of minutes and money for a rent, and who has which.
     #[command(subcommand)]
     Package(command::package::Verb),
-    /// Whose numbers are.
+    /// Numbers: whose they are, and what becomes of them.
     #[command(subcommand)]
     Number(command::number::Verb),
     /// Invoices and what sets them right.

@@ -49,7 +49,7 @@ pub(crate) use invoice::{NewInvoice, NewInvoicePayment, NewNote, NewSending};
 pub use number::{NumberOwnerShown, NumberSectionShown};
 pub use package::{CoveredShown, PackageFigures, SubscriptionShown};
 pub use quality::{CallPaths, FiguresShown, MediaShown, OPINIONS, QualityShown, call_path};
-pub use route::{Considered, RouteExplained};
+pub use route::{Considered, NumbersShown, RouteExplained};
 pub use sheet::{GenerateReport, LossShown, RateDifference, RemarkShown, SaleShown, SheetReport};
 
 /// An answer as JSON.

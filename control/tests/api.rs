@@ -381,6 +381,8 @@ fn every_list_that_grows_comes_in_pages_of_one_shape() {
         let mapping = json!({"name": name, "callee": "To", "start": "Start", "duration": "Sec"});
         node.ok("POST", "/record/mapping", &mapping);
         node.ok("POST", "/package", &json!({ "name": name }));
+        let rule = json!({"name": name, "original": format!("9{number}"), "target": "9"});
+        node.ok("POST", "/number/transform", &rule);
         let section = format!("4433000{number}00-4433000{number}99");
         node.ok("POST", "/number/section", &json!({"name": section, "account": "customer"}));
         let invoice = json!({"account": "customer", "month": format!("2026-0{}", number + 1)});

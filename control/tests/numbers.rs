@@ -54,3 +54,38 @@ fn sections_go_in_and_out_as_sheets_and_a_kill_changes_no_owner() {
     assert_eq!((code, complaint.contains("no section")), (1, true), "{complaint}");
     assert_eq!(node.say("GET", "/number/section?account=nobody", &json!(null)).0, 404);
 }
+
+#[test]
+fn rules_of_an_account_and_of_the_switch_hold_for_the_next_call_and_over_a_kill() {
+    let mut node = Node::start("transforms");
+    node.furnish();
+    told(&node, &["account", "set", "customer", "--callee-rule", "0=4"]);
+    told(&node, &["number", "transform", "create", "home", "42=442", "--memo", "north"]);
+    let caller = ["number", "transform", "create", "own", r"~^0(\d+)$=39$1", "--number", "caller"];
+    told(&node, &caller);
+    let explain = ["route", "explain", "--gateway", "in", "--from", "0212", "--to", "0207"];
+    let both = |node: &Node| {
+        let explained = told(node, &explain);
+        (explained["caller"].clone(), explained["callee"].clone())
+    };
+    assert_eq!(both(&node), (json!("39212"), json!("44207")));
+    node.kill();
+    node.run();
+    assert_eq!(both(&node), (json!("39212"), json!("44207")));
+    // Out as a sheet and in again: an expression is a cell as any other.
+    let (code, sheet, _) = tollgate(&node, &["number", "transform", "export"]);
+    assert_eq!(code, 0);
+    assert!(sheet.contains(r"~^0(\d+)$"), "{sheet}");
+    for name in ["home", "own"] {
+        told(&node, &["number", "transform", "delete", name]);
+    }
+    assert_eq!(both(&node), (json!("0212"), json!("4207")));
+    let file = node.home.join("rules.csv");
+    std::fs::write(&file, sheet).unwrap();
+    told(&node, &["number", "transform", "import", file.to_str().unwrap()]);
+    assert_eq!(both(&node), (json!("39212"), json!("44207")));
+    told(&node, &["account", "set", "customer", "--callee-rules-none"]);
+    assert_eq!(both(&node).1, "0207");
+    let (code, _, no) = tollgate(&node, &["number", "transform", "set", "own", "~(=1"]);
+    assert_eq!((code, no.contains("regular expression")), (1, true), "{no}");
+}

@@ -395,6 +395,18 @@ fn every_answer_is_what_the_document_says() {
         ),
         (
             "post",
+            "/number/transform",
+            "/number/transform",
+            json!({"name": "double", "number": "callee", "original": "~^00(00.*)$", "target": "$1"}),
+        ),
+        (
+            "patch",
+            "/number/transform/{name}",
+            "/number/transform/double",
+            json!({"memo": "a switch that dials twice"}),
+        ),
+        (
+            "post",
             "/invoice",
             "/invoice",
             json!({"account": "customer", "month": "2026-01", "area_digits": 3}),
@@ -425,6 +437,7 @@ fn every_answer_is_what_the_document_says() {
         ("/subscription", "s"),
         ("/number/section", "390212345000-390212345999"),
         ("/number/owner", "390212345678"),
+        ("/number/transform", "double"),
         ("/invoice", "draft-1"),
         ("/firewall/geo", "it"),
         ("/firewall/code", "road"),

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use hyper::Method;
 
-use super::{Fields, Page};
+use super::{Fields, Page, rules};
 use crate::client::{Body, escape};
 use crate::render::{self, Output};
 use crate::sheet::{Change, Import, Sheet};
@@ -201,6 +201,18 @@ pub(crate) struct Flags {
     /// Its forwarded calls cost what its tariff says of this prefix and the callee ('' for what others cost).
     #[arg(long)]
     forward_prefix: Option<String>,
+    /// Change of the caller behind the gateway's, ORIGINAL=TARGET; may be repeated.
+    #[arg(long = "caller-rule")]
+    caller_rules: Vec<String>,
+    /// The callers stay as the gateways leave them.
+    #[arg(long, conflicts_with = "caller_rules")]
+    caller_rules_none: bool,
+    /// Change of the callee behind the gateway's, ORIGINAL=TARGET; may be repeated.
+    #[arg(long = "callee-rule")]
+    callee_rules: Vec<String>,
+    /// The callees stay as the gateways leave them.
+    #[arg(long, conflicts_with = "callee_rules")]
+    callee_rules_none: bool,
     /// Whence it may be used while SS_ACCESS_IP_CHECK is 1, 192.0.2.1 or 192.0.2.0/24; may be repeated.
     #[arg(long = "access-address")]
     access_addresses: Vec<String>,
@@ -222,9 +234,9 @@ pub(crate) struct Flags {
 }
 
 impl Flags {
-    fn fields(self) -> Fields {
+    fn fields(self) -> Result<Fields, Failure> {
         let unlimited = self.unlimited.then_some(serde_json::Value::Null);
-        Fields::default()
+        Ok(Fields::default()
             .set("role", self.role)
             .set("agent", self.agent)
             .set("tariff", self.tariff)
@@ -248,12 +260,16 @@ impl Flags {
             .set("premium_blocked", self.premium_blocked)
             .set("route_prefix_billing", self.route_prefix_billing)
             .set("forward_prefix", self.forward_prefix)
+            .set("caller_rules", rules(&self.caller_rules)?)
+            .set("caller_rules", self.caller_rules_none.then(|| serde_json::json!([])))
+            .set("callee_rules", rules(&self.callee_rules)?)
+            .set("callee_rules", self.callee_rules_none.then(|| serde_json::json!([])))
             .set("recording", self.recording)
             .set("announcements", self.announcements)
             .list("bill_to", &self.bill_to)
             .set("email", self.email)
             .set("access_addresses", self.access_anywhere.then(|| serde_json::json!([])))
-            .list("access_addresses", &self.access_addresses)
+            .list("access_addresses", &self.access_addresses))
     }
 }
 
@@ -270,11 +286,11 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         ),
         Verb::Show { name } => context.list(&path(&name), &[]),
         Verb::Create { name, fields } => {
-            let body = fields.fields().set("name", Some(name)).body();
+            let body = fields.fields()?.set("name", Some(name)).body();
             context.send(Method::POST, "/account", body)
         }
         Verb::Set { name, fields } => {
-            context.send(Method::PATCH, &path(&name), fields.fields().body())
+            context.send(Method::PATCH, &path(&name), fields.fields()?.body())
         }
         Verb::Delete { name } => context.send(Method::DELETE, &path(&name), Body::Empty),
         Verb::Export => SHEET.export(context),

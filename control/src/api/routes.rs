@@ -32,8 +32,8 @@ use crate::shown::{NewInvoice, NewInvoicePayment, NewNote, NewSending};
 use crate::state::OURS;
 use crate::state::entity::Phone;
 use crate::state::entity::{
-    Account, EntryRow, GeoHead, GeoRow, Mapping, NumberSection, Package, RateRow, RecordMapping,
-    Right, Routing, SheetMapping, Subscription, TariffHead, Trusted, User,
+    Account, EntryRow, GeoHead, GeoRow, Mapping, NumberSection, NumberTransform, Package, RateRow,
+    RecordMapping, Right, Routing, SheetMapping, Subscription, TariffHead, Trusted, User,
 };
 
 /// Makes the schema of a type.
@@ -414,6 +414,21 @@ pub const ROUTES: &[Route] = &[
         Takes::Some(of::<NumberSection>),
     ),
     delete("/number/section/{name}", "Delete it: its numbers are nobody's"),
+    pages::<NumberTransform>("/number/transform", "Rules for the numbers of every call"),
+    say::<NumberTransform>(
+        "post",
+        "/number/transform",
+        "Make a rule for every call",
+        Takes::One(of::<NumberTransform>),
+    ),
+    look::<NumberTransform>("/number/transform/{name}", "One of them"),
+    say::<NumberTransform>(
+        "patch",
+        "/number/transform/{name}",
+        "Change a rule",
+        Takes::Some(of::<NumberTransform>),
+    ),
+    delete("/number/transform/{name}", "Delete a rule"),
     look::<NumberOwnerShown>("/number/owner/{number}", "Whose a number is"),
     pages::<MappingShown>("/gateway/mapping", "Customers' gateways"),
     say::<MappingShown>(

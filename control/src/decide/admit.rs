@@ -93,14 +93,13 @@ impl Office {
             admit.transferor != 0 && self.state.values.number("TG_TRANSFER_DISPLAY") != 0;
         let own = customer.number.filter(|_| !shows_another);
         let callee = admit.facts.callee.as_bytes();
-        let Numbers { caller, callee } =
-            numbers_of(&customer, own, said, callee, self.caller_max()).map_err(|reason| {
-                match reason {
-                    EndReason::BadNumber => No::new(484, reason),
-                    EndReason::CallerTooLong => No::new(403, reason),
-                    _ => nobody(),
-                }
-            })?;
+        let behind = self.state.transforms.behind_gateway(customer.gateway.account);
+        let numbers = numbers_of(&customer, &behind, own, said, callee, self.caller_max());
+        let Numbers { caller, callee } = numbers.map_err(|reason| match reason {
+            EndReason::BadNumber => No::new(484, reason),
+            EndReason::CallerTooLong => No::new(403, reason),
+            _ => nobody(),
+        })?;
         let is_urgent = self.state.values.is_emergency(callee.as_str());
         if (self.draining || self.is_behind()) && !is_urgent {
             let retry_after_s = self.state.values.small("TG_RETRY_AFTER");

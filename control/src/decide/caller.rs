@@ -33,6 +33,7 @@ use super::suspend::ShutOut;
 use crate::Time;
 use crate::cdr;
 use crate::state::customer::{CallerFrom, Customer, INTERNATIONAL};
+use crate::state::transforms::Level;
 
 /// Why a call is nobody's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,10 +57,11 @@ fn plain(callee: &[u8]) -> Result<Number, EndReason> {
     Number::normal(callee, &INTERNATIONAL).map_err(|_| EndReason::BadNumber)
 }
 
-/// The numbers of a call after the customer's rules. `own`: the number that it calls by, whatever it says;
-/// `caller_max`: how long the caller's may be, 0: as it likes.
+/// The numbers of a call after the rules of its gateway, and of the levels `behind` it. `own`: the number that it calls by,
+/// whatever it says; `caller_max`: how long the caller's may be, 0: as it likes.
 pub(super) fn numbers_of(
     customer: &Customer,
+    behind: &[&Level],
     own: Option<Number>,
     caller: &[u8],
     callee: &[u8],
@@ -72,14 +74,18 @@ pub(super) fn numbers_of(
         let rest = rest.ok_or(EndReason::Unauthorised)?;
         callee = plain(rest)?;
     }
-    let callee = gateway.callee_rules.apply(callee).ok_or(EndReason::BadNumber)?;
+    let mut callee = gateway.callee_rules.apply(callee).ok_or(EndReason::BadNumber)?;
     // A caller that is no number ("anonymous" is one, an empty user is none) passes as none.
     let caller = own.map_or_else(|| Number::normal(caller, &INTERNATIONAL), Ok);
     if caller_max > 0 && is_longer(&caller, caller_max) {
         return Err(EndReason::CallerTooLong);
     }
     let caller = caller.ok();
-    let caller = caller.and_then(|caller| gateway.caller_rules.apply(caller));
+    let mut caller = caller.and_then(|caller| gateway.caller_rules.apply(caller));
+    for level in behind {
+        callee = level.callee.apply(callee).ok_or(EndReason::BadNumber)?;
+        caller = caller.and_then(|caller| level.caller.apply(caller));
+    }
     Ok(Numbers { caller, callee })
 }
 

@@ -96,6 +96,7 @@ fn collection(path: &[&str]) -> Option<Kind> {
         ["package"] => Some(Kind::Package),
         ["subscription"] => Some(Kind::Subscription),
         ["number", "section"] => Some(Kind::NumberSection),
+        ["number", "transform"] => Some(Kind::NumberTransform),
         _ => None,
     }
 }
@@ -497,6 +498,7 @@ impl Office {
                 shown::json(self.describe_subscription(&subscription))
             }
             Entity::NumberSection(section) => self.describe_section(section),
+            Entity::NumberTransform(rule) => shown::json(rule),
             Entity::Import(import) => self.describe_import(import),
             Entity::Code(code) => self.describe_code(code),
             Entity::Geo(set) => self.describe_geo(time, set),

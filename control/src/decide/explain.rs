@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Office;
 use super::admit::asked;
 use super::caller::{Numbers, numbers_of};
-use crate::shown::{self, Considered, RouteExplained};
+use crate::shown::{self, Considered, NumbersShown, RouteExplained};
 use crate::state::customer::Customer;
 use crate::state::entity::Kind;
 use crate::{Refusal, Time};
@@ -72,13 +72,13 @@ impl Office {
         callee: &str,
     ) -> Result<Value, Refusal> {
         let customer = self.customer_named(gateway)?;
-        let (own, caller_max) = (customer.number, self.caller_max());
-        let numbers = numbers_of(customer, own, caller.as_bytes(), callee.as_bytes(), caller_max);
-        let Numbers { caller, callee } = match numbers {
-            Ok(numbers) => numbers,
+        let (left, numbers) = self.explain_numbers(customer, caller, callee);
+        let Numbers { caller, callee } = match left {
+            Ok(left) => left,
             Err(reason) => {
                 let reason = Some(reason.name().to_owned());
-                return Ok(shown::json(RouteExplained { reason, ..RouteExplained::default() }));
+                let refused = RouteExplained { reason, numbers, ..RouteExplained::default() };
+                return Ok(shown::json(refused));
             }
         };
         let source = customer.gateway.sources.first().map_or_else(
@@ -133,9 +133,33 @@ impl Office {
             reason: no.map(|no| no.name().to_owned()),
             callee: Some(callee.as_str().to_owned()),
             caller: caller.map(|caller| caller.as_str().to_owned()),
+            numbers,
             customer_price: price.map(per_unit),
             items: rows.tried,
         }))
+    }
+
+    /// The numbers of a call after all rules, and after each level.
+    fn explain_numbers(
+        &self,
+        customer: &Customer,
+        caller: &str,
+        callee: &str,
+    ) -> (Result<Numbers, EndReason>, Vec<NumbersShown>) {
+        let behind = self.state.transforms.behind_gateway(customer.gateway.account);
+        let (own, caller_max) = (customer.number, self.caller_max());
+        let (caller, callee) = (caller.as_bytes(), callee.as_bytes());
+        let after = |levels| numbers_of(customer, levels, own, caller, callee, caller_max);
+        let shown = |(level, name)| {
+            let Numbers { caller, callee } = after(behind.get(..level)?).ok()?;
+            Some(NumbersShown {
+                level: name,
+                caller: caller.map(|caller| caller.as_str().to_owned()),
+                callee: callee.as_str().to_owned(),
+            })
+        };
+        let levels = ["gateway", "account", "system"].into_iter().enumerate();
+        (after(&behind), levels.map_while(shown).collect())
     }
 
     /// The phone that the call rings, if it rings one, and who stands in for it. Whether vendors follow.

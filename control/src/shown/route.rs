@@ -35,8 +35,21 @@ pub struct RouteExplained {
     pub callee: Option<String>,
     /// The caller after all rules.
     pub caller: Option<String>,
+    /// Both after each level of rules, up to the one that left no number.
+    pub numbers: Vec<NumbersShown>,
     /// `rate/unit` of the customer; null where it goes by routes.
     pub customer_price: Option<String>,
     /// In order of the search, the excluded ones last.
     pub items: Vec<Considered>,
+}
+
+/// The numbers of a call after one level of rules.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct NumbersShown {
+    /// `gateway` (its tech prefix taken off), `account` or `system`.
+    pub level: &'static str,
+    /// The caller, if there is one.
+    pub caller: Option<String>,
+    /// The callee.
+    pub callee: String,
 }

@@ -15,6 +15,8 @@ use crate::Refusal;
 
 /// Phones that can be had.
 const PHONES_MAX: usize = 200_000;
+/// Each call looks through all transforms of the switch.
+const TRANSFORMS_MAX: usize = 1_000;
 /// Number sections that can be had.
 const SECTIONS_MAX: usize = 200_000;
 /// Packages that can be had.
@@ -41,6 +43,10 @@ impl State {
         if is_mapping && self.documents(kind).count() >= SHEET_MAPPINGS_MAX {
             let detail = format!("{SHEET_MAPPINGS_MAX} {}s can be had", kind.name());
             return Err(Refusal::new(507, "too many mappings", detail));
+        }
+        if kind == Kind::NumberTransform && self.documents(kind).count() >= TRANSFORMS_MAX {
+            let detail = format!("{TRANSFORMS_MAX} transforms of the whole switch can be had");
+            return Err(Refusal::new(507, "too many transforms", detail));
         }
         if kind == Kind::NumberSection && self.sections.len() >= SECTIONS_MAX {
             let detail = format!("{SECTIONS_MAX} number sections can be had");
@@ -117,7 +123,8 @@ impl State {
             | Entity::Geo(_)
             | Entity::User(_)
             | Entity::Import(_)
-            | Entity::Code(_) => Ok(()),
+            | Entity::Code(_)
+            | Entity::NumberTransform(_) => Ok(()),
         }
     }
 

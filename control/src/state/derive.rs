@@ -76,6 +76,7 @@ impl State {
                 let names = self.documents(Kind::Trust).map(Entity::name);
                 self.trusted = names.filter_map(|name| name.parse().ok()).collect();
             }
+            Kind::NumberTransform => self.rebuild_transforms(),
             Kind::Account
             | Kind::Deny
             | Kind::Geo

@@ -19,6 +19,7 @@ pub mod rate_rows;
 mod rates;
 pub mod secret;
 pub mod tables;
+pub mod transforms;
 pub(crate) mod word;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -74,6 +75,8 @@ pub struct State {
     pub customers: Customers,
     /// Where phones can be reached.
     pub bindings: Bindings,
+    /// What becomes of numbers behind the rules of gateways.
+    pub transforms: transforms::Transforms,
     /// Which numbers are whose, by account id.
     pub sections: Sections<u32>,
     /// Routing gateways by id.
@@ -285,6 +288,7 @@ impl State {
             Kind::Account => {
                 self.balances.remove(&entity.id());
                 self.access.remove(&entity.id());
+                self.drop_transforms(entity.id());
             }
             Kind::Geo => self.drop_geo(entity.id()),
             Kind::Tariff => {
@@ -312,7 +316,14 @@ impl State {
 
     /// Derives everything, once all documents are restored.
     pub fn restored(&mut self) {
-        for kind in [Kind::Tariff, Kind::Mapping, Kind::Routing, Kind::Phone, Kind::Trust] {
+        for kind in [
+            Kind::Tariff,
+            Kind::Mapping,
+            Kind::Routing,
+            Kind::Phone,
+            Kind::Trust,
+            Kind::NumberTransform,
+        ] {
             self.rebuild(kind);
         }
         let documents: Vec<Entity> = self.documents.values().cloned().collect();
@@ -323,10 +334,13 @@ impl State {
         self.fence_of_all_changed();
     }
 
-    /// Takes up a fence, or an access list.
+    /// Takes up a fence, or what an account has of access and rules.
     fn put_bounds(&mut self, entity: &Entity) {
         match entity {
-            Entity::Account(account) => self.put_access(account),
+            Entity::Account(account) => {
+                self.put_access(account);
+                self.put_transforms(account);
+            }
             entity => self.put_fence(entity),
         }
     }

@@ -6,7 +6,9 @@ use routing::Prefix;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fields::{billing_prefix, bounded, email, euro, memo, money, optional_money, prefix};
+use super::fields::{
+    TransformRule, billing_prefix, bounded, email, euro, memo, money, optional_money, prefix, rules,
+};
 use crate::Refusal;
 use crate::shown::Decimal;
 use crate::state::moment::When;
@@ -87,6 +89,12 @@ pub struct Account {
     /// Its forwarded calls cost what its tariff says of this prefix and the callee; empty: what others cost.
     #[serde(default)]
     pub forward_prefix: String,
+    /// Changes of the caller's number, behind those of its gateways; of one number one rule acts.
+    #[serde(default)]
+    pub caller_rules: Vec<TransformRule>,
+    /// Changes of the callee's number, likewise.
+    #[serde(default)]
+    pub callee_rules: Vec<TransformRule>,
     /// How its calls are written to disk: `off`, `wav`, `pcap` or `both`.
     #[serde(default)]
     pub recording: Recording,
@@ -147,6 +155,8 @@ impl Account {
         bounded("bill_to", self.bill_to.len(), BILL_TO_MAX)?;
         self.bill_to.iter().try_for_each(|line| memo("bill_to", line))?;
         email("email", &self.email)?;
+        rules("caller_rules", &self.caller_rules)?;
+        rules("callee_rules", &self.callee_rules)?;
         bounded("access_addresses", self.access_addresses.len(), ACCESS_ADDRESSES_MAX)?;
         for text in &self.access_addresses {
             text.parse::<Prefix>().map_err(|fault| {

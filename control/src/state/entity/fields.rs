@@ -160,8 +160,8 @@ pub(super) fn rules(field: &str, rules: &[TransformRule]) -> Result<(), Refusal>
         let max = if is_expression { EXPRESSION_CHARS_MAX } else { RULE_CHARS_MAX };
         if original.len() > max || target.len() > RULE_CHARS_MAX {
             let what = format!(
-                "{field}: an original has up to {RULE_CHARS_MAX} characters, an expression \
-                 {EXPRESSION_CHARS_MAX}, a target {RULE_CHARS_MAX}"
+                "{field}: a rule has up to {RULE_CHARS_MAX} characters on each side, an expression \
+                 {EXPRESSION_CHARS_MAX}"
             );
             return Err(Refusal::invalid(what));
         }

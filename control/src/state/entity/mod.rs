@@ -8,6 +8,7 @@ mod fields;
 pub(crate) mod geo;
 mod mapping_gateway;
 mod number_section;
+mod number_transform;
 mod package;
 mod phone;
 mod record_mapping;
@@ -32,6 +33,7 @@ pub use geo::{Fencing, GeoHead, GeoRow};
 pub use mapping_gateway::Mapping;
 pub use number_section::NumberSection;
 pub(crate) use number_section::section as number_section;
+pub use number_transform::{NumberTransform, Which};
 pub use package::{FailedMode, Package, Span, Subscription};
 pub(super) use phone::dialled;
 pub use phone::{Phone, Ring};
@@ -83,11 +85,13 @@ pub enum Kind {
     Subscription,
     /// Numbers that an account owns.
     NumberSection,
+    /// A rule for the numbers of every call.
+    NumberTransform,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Account,
         Self::Tariff,
         Self::Mapping,
@@ -104,6 +108,7 @@ impl Kind {
         Self::Package,
         Self::Subscription,
         Self::NumberSection,
+        Self::NumberTransform,
     ];
 
     /// The word in messages and in the store.
@@ -126,6 +131,7 @@ impl Kind {
             Self::Package => "package",
             Self::Subscription => "subscription",
             Self::NumberSection => "number section",
+            Self::NumberTransform => "number transform",
         }
     }
 
@@ -183,6 +189,8 @@ pub enum Entity {
     Subscription(Subscription),
     /// See [`NumberSection`].
     NumberSection(NumberSection),
+    /// See [`NumberTransform`].
+    NumberTransform(NumberTransform),
 }
 
 impl Entity {
@@ -222,6 +230,7 @@ impl Entity {
                 let name = kind.spelling(&section.name).into_owned();
                 Self::NumberSection(NumberSection { id, name, ..section })
             }
+            Kind::NumberTransform => Self::NumberTransform(NumberTransform { id, ..parse(body)? }),
         };
         // Every field is written, so what is not read is not written either.
         let known = entity.body();
@@ -260,6 +269,7 @@ impl Entity {
             Self::Package(package) => package.check(),
             Self::Subscription(subscription) => subscription.check(),
             Self::NumberSection(section) => section.check(),
+            Self::NumberTransform(rule) => rule.check(),
         }
     }
 
@@ -283,6 +293,7 @@ impl Entity {
             Self::Package(_) => Kind::Package,
             Self::Subscription(_) => Kind::Subscription,
             Self::NumberSection(_) => Kind::NumberSection,
+            Self::NumberTransform(_) => Kind::NumberTransform,
         }
     }
 
@@ -306,6 +317,7 @@ impl Entity {
             Self::Package(one) => one.id,
             Self::Subscription(one) => one.id,
             Self::NumberSection(one) => one.id,
+            Self::NumberTransform(one) => one.id,
         }
     }
 
@@ -329,6 +341,7 @@ impl Entity {
             Self::Package(one) => &one.name,
             Self::Subscription(one) => &one.name,
             Self::NumberSection(one) => &one.name,
+            Self::NumberTransform(one) => &one.name,
         }
     }
 
@@ -352,6 +365,7 @@ impl Entity {
             Self::Package(one) => serde_json::to_value(one),
             Self::Subscription(one) => serde_json::to_value(one),
             Self::NumberSection(one) => serde_json::to_value(one),
+            Self::NumberTransform(one) => serde_json::to_value(one),
         };
         value.unwrap_or_default()
     }
