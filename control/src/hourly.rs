@@ -8,7 +8,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 /// Fields of a line, by the names that records have elsewhere; the seventeenth is the billing mode's code.
-pub const FIELDS: [&str; 44] = [
+pub const FIELDS: [&str; 45] = [
     "id",
     "call_id",
     "caller",
@@ -53,6 +53,7 @@ pub const FIELDS: [&str; 44] = [
     "attempts",
     "calls",
     "version",
+    "billing_prefix",
 ];
 
 /// Appends a record as a line. What would end a field or the line is written as `\x` and its two hexadecimal digits, and

@@ -81,7 +81,7 @@ fn each_hour_that_is_over_is_a_file_that_others_read_and_a_late_end_writes_it_ag
         .unwrap();
     assert!(checked.status.success(), "{checked:?}");
     // Another program's reading: fields, the seventeenth, and the sum of charges in billionths.
-    let awk = "{fields[NF]++; modes[$17]++; sum += $21 * 1000000000} END {printf \"%d %d %.0f\", fields[44], modes[1], sum}";
+    let awk = "{fields[NF]++; modes[$17]++; sum += $21 * 1000000000} END {printf \"%d %d %.0f\", fields[45], modes[1], sum}";
     let read = Command::new("awk").args(["-F", "|", awk]).arg(&file).output().unwrap();
     let sum = (0..300_u64).sum::<u64>() * 1_000_003;
     assert_eq!(String::from_utf8(read.stdout).unwrap(), format!("300 300 {sum}"));
