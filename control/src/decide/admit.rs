@@ -7,7 +7,7 @@ use link::ask::{Admit, Forward, Reroute};
 use link::profile::Wishes;
 use link::record::{ATTEMPTS_MAX, EndReason, RECORDED_WAV};
 use link::{Answer, CallRecord, Endpoint, Text};
-use numbers::Number;
+use numbers::{Barred, Number};
 use rating::{Asked, Rounding, Terms};
 use routing::{Choice, Health, Known, Limits, MappingGateway, Query, RoutingGateway, select};
 
@@ -112,10 +112,12 @@ impl Office {
         let Priced { found, terms, granted, cover } = if let Some(found) = picked_up {
             Priced { found, ..Priced::default() }
         } else {
+            let diverter = diverter(&customer, admit);
+            let called = Called { customer: &customer, source, caller, callee, diverter };
+            self.check_screens(&customer, caller.as_ref(), &callee, called.forwarder())?;
             self.check_destination(gateway.account, &callee)?;
             self.check_abuse(time, gateway.account, &callee)?;
-            let customer = &customer;
-            self.find_priced(time, &Called { admit, customer, source, caller, callee })?
+            self.find_priced(time, &called)?
         };
         let first = found.candidates.first().ok_or(No::new(503, EndReason::NoRoute))?.gateway;
 
@@ -177,6 +179,28 @@ impl Office {
         Ok(route)
     }
 
+    /// Whether the customer's gateway lets these numbers pass. Emergency numbers it always does.
+    pub(super) fn check_screens(
+        &self,
+        customer: &Customer,
+        caller: Option<&Number>,
+        callee: &Number,
+        forwarder: Option<&[u8]>,
+    ) -> Result<(), No> {
+        if self.state.values.is_emergency(callee.as_str()) {
+            return Ok(());
+        }
+        let screens = &customer.gateway.screens;
+        let barred = screens.barred(caller.map(Number::as_bytes), callee.as_bytes(), forwarder);
+        let reason = match barred {
+            None => return Ok(()),
+            Some(Barred::Caller) => EndReason::CallerBarred,
+            Some(Barred::Callee) => EndReason::CalleeBarred,
+            Some(Barred::Forwarder) => EndReason::ForwarderBarred,
+        };
+        Err(No::new(403, reason))
+    }
+
     /// [`Route::flags`] of a call.
     fn flags(
         &self,
@@ -222,6 +246,7 @@ impl Office {
         let query = Query {
             now: time.now,
             asked: asked(time, caller.as_ref(), callee),
+            forwarder: called.forwarder(),
             account: customer.gateway.account,
             source,
             // A route for which the customer has no price takes no other's place.

@@ -88,6 +88,8 @@ impl Office {
         let query = Query {
             now: time.now,
             asked: asked(time, caller.as_ref(), &callee),
+            // Nobody forwarded what is asked for.
+            forwarder: None,
             account: customer.gateway.account,
             source,
             candidates_max: usize::MAX,
@@ -118,7 +120,9 @@ impl Office {
         let price = self.state.price(asks.tariff, &asks.query.asked).filter(|_| !asks.by_route);
         let is_abuse = self.is_refused_for_abuse(time, customer.gateway.account, &callee);
         let is_barred = self.check_destination(customer.gateway.account, &callee).is_err();
+        let barred = self.check_screens(customer, caller.as_ref(), &callee, None);
         let no = match price {
+            _ if barred.is_err() => barred.err().map(|no| no.reason()),
             _ if is_barred => Some(EndReason::DestinationBarred),
             _ if is_abuse => Some(EndReason::DestinationAbuse),
             _ if asks.by_route && rows.tried.is_empty() => rows.unpriced,

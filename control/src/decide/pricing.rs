@@ -10,14 +10,13 @@ use std::net::SocketAddr;
 
 use link::Text;
 use link::answer::Candidate;
-use link::ask::Admit;
 use link::record::EndReason;
 use numbers::Number;
 use rating::{Asked, Price, Terms};
 use routing::Query;
 
 use super::Office;
-use super::admit::{No, asked, diverter};
+use super::admit::{No, asked};
 use super::callee::Found;
 use super::credit::Grant;
 use crate::Time;
@@ -26,11 +25,19 @@ use crate::state::customer::Customer;
 
 /// A call that is to be priced.
 pub(super) struct Called<'a> {
-    pub(super) admit: &'a Admit,
     pub(super) customer: &'a Customer,
     pub(super) source: SocketAddr,
     pub(super) caller: Option<Number>,
     pub(super) callee: Number,
+    /// Who forwarded it, as far as the customer is believed; empty: nobody.
+    pub(super) diverter: Text<38>,
+}
+
+impl Called<'_> {
+    /// Who forwarded it.
+    pub(super) fn forwarder(&self) -> Option<&[u8]> {
+        Some(self.diverter.as_bytes()).filter(|number| !number.is_empty())
+    }
 }
 
 /// What a call costs wherever it goes.
@@ -73,11 +80,10 @@ pub(super) struct Priced {
 impl Office {
     /// Whither a call may go, and what it costs there.
     pub(super) fn find_priced(&mut self, time: Time, called: &Called<'_>) -> Result<Priced, No> {
-        let &Called { admit, customer, ref caller, ref callee, .. } = called;
+        let &Called { customer, ref caller, ref callee, .. } = called;
         let gateway = &customer.gateway;
         let account = self.state.account_of(gateway.account);
-        let is_forwarded = !diverter(customer, admit).is_empty();
-        let forward = account.filter(|_| is_forwarded);
+        let forward = account.filter(|_| called.forwarder().is_some());
         let forward = forward.map(|account| account.forward_prefix.clone()).unwrap_or_default();
         if account.is_some_and(|account| account.route_prefix_billing) {
             let found = self.find(time, called, &Retail { agreed: None, forward: &forward })?;

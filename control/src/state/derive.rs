@@ -4,6 +4,7 @@ use link::ask::CONTACTS_MAX;
 use link::order::{PlaceName, Proof};
 use link::profile::Wishes;
 use link::{Endpoint, Profile, Text, Transport};
+use numbers::Screens;
 use numbers::transform::{Rule, Rules};
 use routing::{Limits, MappingGateway, Onward, RouteTable, RoutingGateway, Source, SourceTable};
 
@@ -198,6 +199,7 @@ impl State {
             limits: Limits { lines_max: gateway.lines_max, cps_max: gateway.cps_max },
             talk_s_max: gateway.talk_s_max,
             locked: gateway.locked,
+            screens: gateway.screening.screens(),
             callee_rules: rules(&gateway.callee_rules),
             caller_rules: rules(&gateway.caller_rules),
         };
@@ -233,6 +235,7 @@ impl State {
             limits: Limits { lines_max: phone.lines_max, cps_max: 0 },
             talk_s_max: phone.talk_s_max,
             locked: phone.locked,
+            screens: Screens::default(),
             callee_rules: Rules::default(),
             caller_rules: Rules::default(),
         };
@@ -285,6 +288,7 @@ impl State {
             weight: gateway.weight,
             limits: Limits { lines_max: gateway.lines_max, cps_max: gateway.cps_max },
             locked: gateway.locked,
+            screens: gateway.screening.screens(),
             unrated_allowed: gateway.unrated_allowed,
             billing_prefix: gateway.billing_prefix.clone(),
             stop_codes: gateway.stop_codes.clone(),

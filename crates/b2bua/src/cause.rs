@@ -28,7 +28,8 @@ pub(crate) fn cause_of(reason: EndReason, status: u16) -> Option<u8> {
         Timeout | NoAck | SessionExpired => 102,
         NoRoute => 3,
         Unauthorised | NoRate | NoBalance | Locked | Geofence | AccessList | DestinationAbuse
-        | DestinationLocked | DestinationBarred | SpendLimit => 21,
+        | DestinationLocked | DestinationBarred | SpendLimit | CallerBarred | CalleeBarred
+        | ForwarderBarred => 21,
         LinesFull => 34,
         RateLimit | Overload => 42,
         BadNumber | CallerTooLong => 28,
@@ -77,7 +78,7 @@ mod tests {
         let causes = EndReason::ALL.map(|reason| cause_of(reason, 0).unwrap_or(0));
         let expected = [
             0, 16, 16, 31, 31, 19, 102, 3, 21, 34, 42, 21, 21, 28, 31, 41, 102, 31, 41, 41, 42, 65,
-            41, 21, 25, 41, 102, 41, 63, 28, 21, 21, 21, 65, 65, 21, 21, 21,
+            41, 21, 25, 41, 102, 41, 63, 28, 21, 21, 21, 65, 65, 21, 21, 21, 21, 21, 21,
         ];
         assert_eq!(causes, expected);
         assert!(causes[1..].iter().all(|&cause| !phrase(cause).is_empty()));

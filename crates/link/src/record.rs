@@ -160,11 +160,17 @@ pub enum EndReason {
     DestinationBarred = 36,
     /// The account has spent what a day may cost (403).
     SpendLimit = 37,
+    /// The customer's gateway lets no such caller pass (403).
+    CallerBarred = 38,
+    /// The customer's gateway lets no such callee pass (403).
+    CalleeBarred = 39,
+    /// The customer's gateway lets nothing pass that such a number forwarded (403).
+    ForwarderBarred = 40,
 }
 
 impl EndReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 41] = [
         Self::None,
         Self::Normal,
         Self::Cancelled,
@@ -203,6 +209,9 @@ impl EndReason {
         Self::DestinationLocked,
         Self::DestinationBarred,
         Self::SpendLimit,
+        Self::CallerBarred,
+        Self::CalleeBarred,
+        Self::ForwarderBarred,
     ];
 
     /// The reason with this number; one nobody wrote reads as `None`.
@@ -251,6 +260,9 @@ impl EndReason {
             Self::DestinationLocked => "destination_locked",
             Self::DestinationBarred => "destination_barred",
             Self::SpendLimit => "spend_limit",
+            Self::CallerBarred => "caller_barred",
+            Self::CalleeBarred => "callee_barred",
+            Self::ForwarderBarred => "forwarder_barred",
             Self::NoCodec => "no_codec",
             Self::Srtp => "srtp",
         }

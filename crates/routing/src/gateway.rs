@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use numbers::Screens;
 use numbers::transform::Rules;
 
 use crate::limit::Limits;
@@ -29,6 +30,8 @@ pub struct MappingGateway {
     pub talk_s_max: u32,
     /// No call passes.
     pub locked: bool,
+    /// Which numbers pass.
+    pub screens: Screens,
     /// Changes of the callee.
     pub callee_rules: Rules,
     /// Changes of the caller.
@@ -85,6 +88,8 @@ pub struct RoutingGateway {
     pub limits: Limits,
     /// No call goes there.
     pub locked: bool,
+    /// Which numbers it takes.
+    pub screens: Screens,
     /// Calls without a vendor price may go there.
     pub unrated_allowed: bool,
     /// What customers' prices by route are looked up by before the callee; empty: nothing.

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use numbers::PrefixTable;
+use numbers::{Barred, PrefixTable};
 use rating::{Asked, Price};
 
 use crate::gateway::{Health, Onward, RoutingGateway};
@@ -39,6 +39,12 @@ pub enum Exclusion {
     NoRate,
     /// Its tariff locks the destination.
     DestinationLocked,
+    /// It takes no such caller.
+    CallerBarred,
+    /// It takes no such callee.
+    CalleeBarred,
+    /// It takes no call that such a number forwarded.
+    ForwarderBarred,
     /// The call came from this vendor.
     NoReturn,
     /// A longer prefix ended the search.
@@ -60,6 +66,9 @@ impl Exclusion {
             Self::RateLimit => "rate_limit",
             Self::NoRate => "no_rate",
             Self::DestinationLocked => "destination_locked",
+            Self::CallerBarred => "caller_barred",
+            Self::CalleeBarred => "callee_barred",
+            Self::ForwarderBarred => "forwarder_barred",
             Self::NoReturn => "no_return",
             Self::Terminated => "terminated",
         }
@@ -139,6 +148,8 @@ pub struct Query<'a> {
     pub now: Instant,
     /// The numbers after all customer-side rules, and the instant of the call.
     pub asked: Asked<'a>,
+    /// Who forwarded the call, as far as that is believed.
+    pub forwarder: Option<&'a [u8]>,
     /// Whose call it is.
     pub account: u32,
     /// Whence it came.
@@ -280,10 +291,17 @@ fn exclusion(
     price: Option<&Price>,
 ) -> Option<Exclusion> {
     let limits: Limits = gateway.limits;
+    let barred = gateway.screens.barred(query.asked.caller, query.asked.callee, query.forwarder);
     if gateway.locked {
         Some(Exclusion::Locked)
     } else if gateway.account == query.account || gateway.hosts.contains(&query.source.ip()) {
         Some(Exclusion::NoReturn)
+    } else if let Some(barred) = barred {
+        Some(match barred {
+            Barred::Caller => Exclusion::CallerBarred,
+            Barred::Callee => Exclusion::CalleeBarred,
+            Barred::Forwarder => Exclusion::ForwarderBarred,
+        })
     } else if gateway.hosts.is_empty() {
         Some(Exclusion::Unresolved)
     } else if health == Health::Fenced {
@@ -312,6 +330,7 @@ fn exclusion(
 mod tests {
     use super::*;
     use crate::STOP_CODES_DEFAULT;
+    use numbers::Screens;
     use numbers::transform::Rules;
     use proptest::prelude::*;
 
@@ -327,6 +346,7 @@ mod tests {
             weight: 1,
             limits: Limits::default(),
             locked: false,
+            screens: Screens::default(),
             billing_prefix: String::new(),
             unrated_allowed: true,
             stop_codes: STOP_CODES_DEFAULT.to_vec(),
@@ -351,6 +371,7 @@ mod tests {
         let query = Query {
             now: Instant::from_secs(9),
             asked: Asked { callee: b"442071", caller: None, at_us: 0 },
+            forwarder: None,
             account: 1,
             source: "10.10.1.1:5060".parse().unwrap(),
             candidates_max: 8,

@@ -163,3 +163,87 @@ fn a_rule_that_is_none_is_refused_and_says_why() {
         assert!(desk.say(Method::Patch, "gateway/routing/first", body).is_err());
     }
 }
+
+#[test]
+fn numbers_that_a_customers_gateway_lets_not_pass_are_refused_by_name() {
+    let screens = |body: Value, caller: &str, callee: &str| {
+        let mut desk = Desk::new("10");
+        desk.patch("gateway/mapping/in", body);
+        let explained = desk.office.explain_route(desk.time, "in", caller, callee).unwrap();
+        let mut admit = desk.invite("10.1.0.1:5060", callee);
+        admit.facts.caller = Text::new(caller.as_bytes()).unwrap();
+        let asked = desk.ask(&admit).map_err(|no| (no.status, EndReason::from_number(no.reason)));
+        let reason = asked.as_ref().err().map(|(_, reason)| reason.name());
+        assert_eq!(explained["reason"], json!(reason), "{explained}");
+        asked.map(drop)
+    };
+    let barred = |reason| Err((403, reason));
+    let allowed = json!({"caller_prefixes_allowed": ["1", "44"]});
+    assert_eq!(screens(allowed.clone(), "4420", "44207"), Ok(()));
+    assert_eq!(screens(allowed.clone(), "3306", "44207"), barred(EndReason::CallerBarred));
+    assert_eq!(screens(allowed, "", "44207"), barred(EndReason::CallerBarred));
+    let both = json!({"callee_prefixes_allowed": ["44"], "callee_prefixes_denied": ["442"]});
+    assert_eq!(screens(both.clone(), "39", "441"), Ok(()));
+    assert_eq!(
+        screens(both.clone(), "39", "442"),
+        barred(EndReason::CalleeBarred),
+        "deny beats allow"
+    );
+    assert_eq!(screens(both, "39", "112"), barred(EndReason::NoRate), "emergency numbers pass");
+    let length = json!({"callee_digits_min": 4, "callee_digits_max": 5});
+    for (callee, passes) in [("441", false), ("4412", true), ("44123", true), ("441234", false)] {
+        assert_eq!(screens(length.clone(), "39", callee).is_ok(), passes, "{callee}");
+    }
+}
+
+#[test]
+fn a_vendor_is_left_out_whose_gateway_takes_no_such_number() {
+    for (body, excluded) in [
+        (json!({"caller_prefixes_denied": ["39"]}), "caller_barred"),
+        (json!({"callee_digits_min": 6}), "callee_barred"),
+        (json!({"callee_prefixes_allowed": ["33"]}), "callee_barred"),
+    ] {
+        let mut desk = Desk::new("10");
+        desk.patch("gateway/routing/first", body);
+        assert_eq!(desk.excluded()["first"], excluded);
+        let (_, route) = desk.call();
+        assert_eq!(route.candidates_used, 1, "the other one is asked alone");
+    }
+}
+
+#[test]
+fn who_forwards_has_to_pass_both_gateways_if_he_is_believed() {
+    let mut desk = Desk::new("10");
+    desk.patch("gateway/mapping/in", json!({"forwarder_prefixes_denied": ["3377"]}));
+    desk.patch("gateway/routing/first", json!({"forwarder_prefixes_allowed": ["39"]}));
+    let call = |desk: &mut Desk| {
+        let mut admit = desk.invite("10.1.0.1:5060", "44207");
+        admit.identities.diverter = Text::new(b"3378").unwrap();
+        desk.ask(&admit).unwrap().candidates_used
+    };
+    assert_eq!(call(&mut desk), 2, "nobody is believed who is not to be");
+    desk.patch("gateway/mapping/in", json!({"forward_signal_heard": true}));
+    assert_eq!(call(&mut desk), 1, "the vendor takes none of his");
+    let mut admit = desk.invite("10.1.0.1:5060", "44207");
+    admit.identities.diverter = Text::new(b"337712").unwrap();
+    let no = desk.ask(&admit).unwrap_err();
+    assert_eq!(EndReason::from_number(no.reason), EndReason::ForwarderBarred);
+}
+
+#[test]
+fn screens_that_cannot_be_are_refused_by_field() {
+    let mut desk = Desk::new("1");
+    for (field, value) in [
+        ("caller_prefixes_allowed", json!([""])),
+        ("callee_prefixes_denied", json!(["4 4"])),
+        ("callee_digits_max", json!(33)),
+        ("forwarder_prefixes_allowed", json!(vec!["1"; 1_001])),
+    ] {
+        for gateway in ["gateway/mapping/in", "gateway/routing/first"] {
+            let no = desk.say(Method::Patch, gateway, json!({ field: value })).unwrap_err();
+            assert!(no.detail.starts_with(field), "{}", no.detail);
+        }
+    }
+    let upside_down = json!({"caller_digits_min": 5, "caller_digits_max": 4});
+    assert!(desk.say(Method::Patch, "gateway/mapping/in", upside_down).is_err());
+}

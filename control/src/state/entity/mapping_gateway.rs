@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fields::{TransformRule, bounded, prefix, rules, secret};
 use super::geo::{Fencing, check_fence};
+use super::screening::Screening;
 use crate::Refusal;
 use crate::state::customer::{Authentication, CallerFrom};
 use crate::state::profile::SipFields;
@@ -79,6 +80,9 @@ pub struct Mapping {
     /// Its callers hear a prompt where their calls fail, if there is one that says why.
     #[serde(default)]
     pub announcements: bool,
+    /// Which numbers pass.
+    #[serde(flatten)]
+    pub screening: Screening,
     /// How it wants its SIP.
     #[serde(flatten)]
     pub sip: SipFields,
@@ -91,6 +95,7 @@ impl Mapping {
         prefix("tech_prefix", &self.tech_prefix)?;
         check_fence(self.fence_mode, &self.fence_sets)?;
         self.sip.check()?;
+        self.screening.check()?;
         rules("caller_rules", &self.caller_rules)?;
         rules("callee_rules", &self.callee_rules)
     }

@@ -9,6 +9,7 @@ use super::fields::{
     TEXT_BYTES_MAX, TransformRule, billing_prefix, bounded, one, prefix, rules, secret,
 };
 use super::geo::{Fencing, check_fence};
+use super::screening::Screening;
 use crate::Refusal;
 use crate::resolve::{Target, is_name};
 use crate::state::profile::SipFields;
@@ -104,6 +105,9 @@ pub struct Routing {
     /// The geo sets that are meant, up to 16.
     #[serde(default)]
     pub fence_sets: Vec<String>,
+    /// Which numbers pass.
+    #[serde(flatten)]
+    pub screening: Screening,
     /// How it wants its SIP.
     #[serde(flatten)]
     pub sip: SipFields,
@@ -127,6 +131,7 @@ impl Routing {
         let target = self.target.parse::<Target>();
         target.map_err(|fault| Refusal::invalid(format!("target: {:?} {fault}", self.target)))?;
         self.sip.check()?;
+        self.screening.check()?;
         self.check_registration()?;
         check_fence(self.fence_mode, &self.fence_sets)?;
         secret("auth_username", &self.auth_username)?;

@@ -71,6 +71,9 @@ fn is_for_ears(why: EndReason, status: u16) -> bool {
             | DestinationLocked
             | DestinationBarred
             | SpendLimit
+            | CallerBarred
+            | CalleeBarred
+            | ForwarderBarred
             | CallerTooLong
             | Unreachable
             | NoCodec
