@@ -274,12 +274,16 @@ impl Cdr {
     /// The same as the store keeps it.
     #[must_use]
     pub fn text(&self) -> String {
+        String::from_utf8(self.text_bytes()).unwrap_or_default()
+    }
+
+    /// The same, as bytes.
+    #[must_use]
+    pub fn text_bytes(&self) -> Vec<u8> {
         let mut text = Vec::with_capacity(TEXT_BYTES);
-        match serde_json::to_writer(&mut text, &self.shown()) {
-            Ok(()) => String::from_utf8(text).unwrap_or_default(),
-            // Nothing in it is a map whose keys are no text, and nothing else can fail.
-            Err(_) => String::new(),
-        }
+        // Nothing in it is a map whose keys are no text, and nothing else can fail.
+        let _ = serde_json::to_writer(&mut text, &self.shown());
+        text
     }
 
     fn shown(&self) -> CdrShown<'_> {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde_json::Value;
 use zerocopy::IntoBytes;
@@ -196,7 +197,7 @@ pub(super) fn put_start(db: &Connection, days: &[u32], cdr: &Cdr) -> Result<(), 
     let into = "INSERT OR IGNORE INTO cdr (complete, ended_ms, started_us, id, ";
     let sql = [into, COLUMNS, ") VALUES (0, NULL, ?2, ?3, ", VALUES, ")"].concat();
     // Who reads it makes its text of the image.
-    write(db, &sql, cdr, &id, "")?;
+    write(db, &sql, cdr, &id, b"")?;
     let cover = (!cdr.cover.is_empty()).then(|| serde_json::to_string(&cdr.cover));
     let cover = cover.and_then(Result::ok);
     let agent = cdr.agent.and_then(|agent| serde_json::to_string(&agent).ok());
@@ -226,7 +227,7 @@ pub(super) fn put_end(
         let (into, day) = ("INSERT OR IGNORE INTO cdr_", day.to_string());
         let places = " (ended_us, started_us, id, ";
         let sql = [into, &day, places, COLUMNS, ") VALUES (?1, ?2, ?3, ", VALUES, ")"].concat();
-        write(db, &sql, cdr, &id, &cdr.text())?;
+        write(db, &sql, cdr, &id, &cdr.text_bytes())?;
     }
     for sql in ["DELETE FROM cdr WHERE id = ?1", "DELETE FROM opened WHERE id = ?1"] {
         db.prepare_cached(sql)?.execute([&id])?;
@@ -239,7 +240,7 @@ fn write(
     sql: &str,
     cdr: &Cdr,
     id: &str,
-    text: &str,
+    text: &[u8],
 ) -> Result<(), rusqlite::Error> {
     let record = &cdr.record;
     let answered = (record.answered_ms != link::record::NEVER).then_some(record.answered_ms);
@@ -267,7 +268,7 @@ fn write(
         cdr.vendor_charge.billed_s.cast_signed(),
         cdr.vendor_charge.fee.billionths(),
         cdr.vendor_charge.tax.billionths(),
-        text,
+        ToSqlOutput::Borrowed(ValueRef::Text(text)),
         cdr.agent.map_or(0, |agent| agent.account),
         cdr.agent_income.billionths()
     ];
